@@ -1,0 +1,56 @@
+"""The errors gatewise raises.
+
+Each derives from :class:`GatewiseError` and from the built-in that fits, so that both
+``except GatewiseError`` and ``except ValueError`` do what their reader expects. A message
+says what was given, what was expected and what to do.
+"""
+
+
+class GatewiseError(Exception):
+    """Base of every error that gatewise raises on purpose."""
+
+
+class ConfigError(GatewiseError, ValueError):
+    """An option has a value that cannot be used."""
+
+
+class ShapeError(GatewiseError, ValueError):
+    """An array, or a size asked for, has the wrong rank, extent or bounds."""
+
+
+class DTypeError(GatewiseError, TypeError):
+    """An array or argument has a type that cannot be used without losing something."""
+
+
+class NonFiniteError(GatewiseError, ValueError):
+    """An array holds NaN or infinity where numbers are needed."""
+
+
+class SizeError(GatewiseError, MemoryError):
+    """A size asked for needs more memory than this machine has."""
+
+
+class StateError(GatewiseError, RuntimeError):
+    """A call came too early: not built, not compiled, or nothing to go back over."""
+
+
+class CheckpointError(GatewiseError, OSError):
+    """A file is damaged, is not a gatewise checkpoint, or does not fit the model."""
+
+
+def __getattr__(name):
+    if name == "NotFittedError":
+        # scikit-learn's own class, so that its users' except clauses work; imported on first use.
+        return _not_fitted_error()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _not_fitted_error():
+    from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+
+    class NotFittedError(GatewiseError, SklearnNotFittedError):
+        """An estimator was used before ``fit``."""
+
+    NotFittedError.__module__ = __name__
+    globals()["NotFittedError"] = NotFittedError
+    return NotFittedError
