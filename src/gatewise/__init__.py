@@ -1,0 +1,1 @@
+"""Recurrent networks on the CPU, trained and run from NumPy arrays."""

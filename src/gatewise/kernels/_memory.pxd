@@ -1,0 +1,1 @@
+cdef void *pointer_to(array, dtype, tuple shape) except? NULL

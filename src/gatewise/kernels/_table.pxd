@@ -1,0 +1,60 @@
+# The C++ structures of table.h, and the one table that this process uses.
+cdef extern from "table.h" nogil:
+    ctypedef Py_ssize_t gw_int
+
+    cdef cppclass gw_activation[R]:
+        int kind
+        R alpha, beta
+
+    cdef cppclass gw_row[R]:
+        const R *x
+        const R *h_in
+        const R *h0
+        const R *c0
+        const R *mask
+        R *gates
+        R *h1
+        R *h_next
+        R *y
+        R *c1
+        const R *dy
+        R *dh
+        R *dc
+
+    cdef cppclass gw_cell[R]:
+        gw_int inputs, units
+        const R *weights
+        int x_done, reset_after, chung
+        gw_activation[R] act, gate, out
+
+    cdef cppclass gw_family[R]:
+        int x_gates, saved, splits_units
+        gw_int block
+        gw_int (*forward_size)(const gw_cell[R] *) noexcept
+        gw_int (*backward_size)(const gw_cell[R] *) noexcept
+        void (*pack_forward)(const gw_cell[R] *, const R *w_x, const R *w_h, const R *b, const R *b_h, R *packed) noexcept
+        void (*pack_backward)(const gw_cell[R] *, const R *w_h, R *packed) noexcept
+        void (*project)(const gw_cell[R] *, const R *x, gw_int n, R *z) noexcept
+        void (*forward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last) noexcept
+        void (*backward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n) noexcept
+
+    cdef cppclass gw_table[R]:
+        gw_family[R] rnn, lstm, gru
+        gw_int (*dense_size)(gw_int inputs, gw_int columns) noexcept
+        void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed) noexcept
+        void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
+                      const gw_activation[R] *, R *y) noexcept
+        void (*activate)(const gw_activation[R] *, const R *x, R *y, gw_int n) noexcept
+        void (*activate_backward)(const gw_activation[R] *, const R *y, const R *dy, R *dx, gw_int n) noexcept
+        void (*softmax)(const R *x, R *y, gw_int n, gw_int columns) noexcept
+        void (*softmax_backward)(const R *y, const R *dy, R *dx, gw_int n, gw_int columns) noexcept
+        void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums) noexcept
+        gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept
+        double (*sum_of_squares)(const R *x, gw_int n) noexcept
+        void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov) noexcept
+        void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R momentum, R eps) noexcept
+        void (*adam)(R *p, const R *g, R *m, R *v, gw_int n, R lr, R beta1, R beta2, R eps, R decay) noexcept
+
+# Filled once when the module is imported; read-only from then on.
+cdef gw_table[float] *table32() noexcept nogil
+cdef gw_table[double] *table64() noexcept nogil

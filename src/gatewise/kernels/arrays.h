@@ -1,0 +1,109 @@
+// Elementwise work over long arrays, and sums whose order is fixed.
+#pragma once
+#include "vmath.h"
+#include "table.h"
+
+namespace GW_ISA {
+
+// f(i, lanes) for each vector of n elements, the last one partial.
+template <class R, class F> GW_INLINE void for_each_vector(gw_int n, F f) {
+    gw_int i = 0;
+    for (; i + LANES<R> <= n; i += LANES<R>) f(i, LANES<R>);
+    if (i < n) f(i, n - i);
+}
+
+template <class R, int KIND> static void activate_as(const R *x, R *y, gw_int n, R alpha, R beta) {
+    for_each_vector<R>(n, [=](gw_int i, gw_int lanes) {
+        store_first(y + i, activation<R, KIND>(load_first(x + i, lanes), alpha, beta), lanes);
+    });
+}
+template <class R> static void activate(const gw_activation<R> *f, const R *x, R *y, gw_int n) {
+    GW_WITH_ACTIVATION(f->kind, (activate_as<R, KIND>(x, y, n, f->alpha, f->beta)))
+}
+
+template <class R, int KIND> static void activate_backward_as(const R *y, const R *dy, R *dx, gw_int n, R alpha, R beta) {
+    for_each_vector<R>(n, [=](gw_int i, gw_int lanes) {
+        Vec<R> s = activation_slope<R, KIND>(load_first(y + i, lanes), alpha, beta);
+        store_first(dx + i, load_first(dy + i, lanes) * s, lanes);
+    });
+}
+template <class R> static void activate_backward(const gw_activation<R> *f, const R *y, const R *dy, R *dx, gw_int n) {
+    GW_WITH_ACTIVATION(f->kind, (activate_backward_as<R, KIND>(y, dy, dx, n, f->alpha, f->beta)))
+}
+
+template <class R> GW_INLINE R sum_of_lanes(Vec<R> v) {
+    R s = 0;
+    for (gw_int l = 0; l < LANES<R>; l++) s += v[l];
+    return s;
+}
+
+// Row by row: subtract the largest, exponentiate, divide by the sum.
+template <class R> static void softmax(const R *x, R *y, gw_int n, gw_int columns) {
+    for (gw_int r = 0; r < n; r++, x += columns, y += columns) {
+        R top = x[0];
+        for (gw_int j = 1; j < columns; j++) top = x[j] > top ? x[j] : top;
+        Vec<R> sum = {};
+        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
+            Vec<R> e = exponential_of_negative<R>(load_first(x + j, lanes) - top);
+            store_first(y + j, e, lanes);
+            sum += load_first(y + j, lanes); // lanes past the end read as zero
+        });
+        const R scale = R(1) / sum_of_lanes<R>(sum);
+        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) { store_first(y + j, load_first(y + j, lanes) * scale, lanes); });
+    }
+}
+
+// dx = y * (dy - sum(y * dy)).
+template <class R> static void softmax_backward(const R *y, const R *dy, R *dx, gw_int n, gw_int columns) {
+    for (gw_int r = 0; r < n; r++, y += columns, dy += columns, dx += columns) {
+        Vec<R> dots = {};
+        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) { dots = fma(load_first(y + j, lanes), load_first(dy + j, lanes), dots); });
+        const R dot = sum_of_lanes<R>(dots);
+        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
+            store_first(dx + j, load_first(y + j, lanes) * (load_first(dy + j, lanes) - dot), lanes);
+        });
+    }
+}
+
+// sums[j] += x[0][j] + x[1][j] + ..., rows in order. x (n, columns) with `stride` elements a row.
+template <class R> static void add_column_sums(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums) {
+    const gw_int L = LANES<R>;
+    gw_int j = 0;
+    for (; j + 4 * L <= columns; j += 4 * L) {
+        Vec<R> s[4] = {};
+        for (gw_int r = 0; r < n; r++)
+            for (int v = 0; v < 4; v++) s[v] += load(x + r * stride + j + v * L);
+        for (int v = 0; v < 4; v++) store(sums + j + v * L, load(sums + j + v * L) + s[v]);
+    }
+    for (; j < columns; j += L) {
+        const gw_int lanes = columns - j < L ? columns - j : L;
+        Vec<R> s = {};
+        for (gw_int r = 0; r < n; r++) s += load_first(x + r * stride + j, lanes);
+        store_first(sums + j, load_first(sums + j, lanes) + s, lanes);
+    }
+}
+
+template <class R> static gw_int first_nonfinite(const R *x, gw_int n) {
+    const gw_int block = 64 * LANES<R>; // x - x is 0 where x is finite and NaN elsewhere
+    for (gw_int i = 0; i < n; i += block) {
+        const gw_int end = i + block < n ? i + block : n;
+        Vec<R> bad = {};
+        for_each_vector<R>(end - i, [&](gw_int k, gw_int lanes) { Vec<R> v = load_first(x + i + k, lanes); bad += v - v; });
+        if (sum_of_lanes<R>(bad) == R(0)) continue;
+        for (gw_int k = i; k < end; k++)
+            if (!(x[k] - x[k] == R(0))) return k;
+    }
+    return n;
+}
+
+// In double, each lane a chain of its own: the order depends on n alone.
+template <class R> static double sum_of_squares(const R *x, gw_int n) {
+    double s[8] = {};
+    gw_int i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++) s[l] += (double)x[i + l] * (double)x[i + l];
+    for (int l = 0; i < n; i++, l++) s[l] += (double)x[i] * (double)x[i];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+} // namespace GW_ISA

@@ -1,0 +1,118 @@
+"""Elementwise work over whole arrays, in fixed chunks spread over threads."""
+from cython cimport floating
+from cython.parallel cimport prange
+cimport numpy as cnp
+
+import numpy as np
+
+from gatewise.kernels._memory cimport pointer_to
+from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
+
+cnp.import_array()
+
+cdef Py_ssize_t CHUNK = 16384  # elements; a multiple of every vector
+
+
+def activate(x, y, activation, int threads=1):
+    """y = act(x), elementwise; y may be x. activation (kind, alpha, beta)."""
+    if x.dtype == np.float32:
+        _activate[float](table32(), x, y, None, activation, threads)
+    else:
+        _activate[double](table64(), x, y, None, activation, threads)
+
+
+def activate_backward(y, dy, dx, activation, int threads=1):
+    """dx = dy * act'(x), from the output y; dx may be dy."""
+    if y.dtype == np.float32:
+        _activate[float](table32(), y, dx, dy, activation, threads)
+    else:
+        _activate[double](table64(), y, dx, dy, activation, threads)
+
+
+def softmax(x, y, int threads=1):
+    """y (n, columns) = softmax of each row of x; y may be x."""
+    if x.dtype == np.float32:
+        _softmax[float](table32(), x, y, None, threads)
+    else:
+        _softmax[double](table64(), x, y, None, threads)
+
+
+def softmax_backward(y, dy, dx, int threads=1):
+    """dx (n, columns) = y (dy - sum(y dy)), from the output y; dx may be dy."""
+    if y.dtype == np.float32:
+        _softmax[float](table32(), y, dx, dy, threads)
+    else:
+        _softmax[double](table64(), y, dx, dy, threads)
+
+
+def first_nonfinite(x):
+    """Flat index of the first NaN or infinity of a C-contiguous float array, or -1."""
+    cdef Py_ssize_t n = x.size, at
+    if x.dtype == np.float32:
+        at = table32().first_nonfinite(<const float *>pointer_to(x, np.float32, x.shape), n)
+    else:
+        at = table64().first_nonfinite(<const double *>pointer_to(x, np.float64, x.shape), n)
+    return -1 if at == n else at
+
+
+def sum_of_squares(x, int threads=1):
+    """Sum of squares of a 1-D float array, summed in float64 in an order that n alone decides."""
+    if x.dtype == np.float32:
+        return _sum_of_squares[float](table32(), x, threads)
+    return _sum_of_squares[double](table64(), x, threads)
+
+
+cdef object _activate(gw_table[floating] *table, a, out, dy, activation, int threads):
+    cdef Py_ssize_t n = a.size, chunks = (n + CHUNK - 1) // CHUNK, k
+    cdef const floating *pa = <const floating *>pointer_to(a, a.dtype, a.shape)
+    cdef const floating *pd = <const floating *>pointer_to(dy, a.dtype, a.shape)
+    cdef floating *po = <floating *>pointer_to(out, a.dtype, a.shape)
+    cdef gw_activation[floating] f
+    f.kind, f.alpha, f.beta = activation
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
+                    nogil=True):
+        activate_chunk(table, &f, pa + k * CHUNK, pd + k * CHUNK if pd != NULL else NULL, po + k * CHUNK,
+                       min(CHUNK, n - k * CHUNK))
+    return None
+
+
+cdef inline void activate_chunk(gw_table[floating] *table, const gw_activation[floating] *f, const floating *a,
+                                const floating *dy, floating *out, Py_ssize_t n) noexcept nogil:
+    if dy == NULL:
+        table.activate(f, a, out, n)
+    else:
+        table.activate_backward(f, a, dy, out, n)
+
+
+cdef object _softmax(gw_table[floating] *table, a, out, dy, int threads):
+    cdef Py_ssize_t n = a.shape[0], columns = a.shape[1], rows = max(1, CHUNK // max(1, columns)), k
+    cdef Py_ssize_t chunks = (n + rows - 1) // rows
+    cdef const floating *pa = <const floating *>pointer_to(a, a.dtype, (n, columns))
+    cdef const floating *pd = <const floating *>pointer_to(dy, a.dtype, (n, columns))
+    cdef floating *po = <floating *>pointer_to(out, a.dtype, (n, columns))
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
+                    nogil=True):
+        softmax_rows(table, pa + k * rows * columns, pd + k * rows * columns if pd != NULL else NULL,
+                     po + k * rows * columns, min(rows, n - k * rows), columns)
+    return None
+
+
+cdef inline void softmax_rows(gw_table[floating] *table, const floating *a, const floating *dy, floating *out,
+                              Py_ssize_t n, Py_ssize_t columns) noexcept nogil:
+    if dy == NULL:
+        table.softmax(a, out, n, columns)
+    else:
+        table.softmax_backward(a, dy, out, n, columns)
+
+
+cdef object _sum_of_squares(gw_table[floating] *table, x, int threads):
+    cdef Py_ssize_t n = x.shape[0], chunks = (n + CHUNK - 1) // CHUNK, k
+    cdef const floating *p = <const floating *>pointer_to(x, x.dtype, (n,))
+    cdef double[::1] partial = np.zeros(max(1, chunks))
+    cdef double total = 0
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
+                    nogil=True):
+        partial[k] = table.sum_of_squares(p + k * CHUNK, min(CHUNK, n - k * CHUNK))
+    for k in range(chunks):
+        total += partial[k]
+    return total

@@ -1,0 +1,102 @@
+"""The dense product: y = act(x W + b), and its gradients.
+
+Forward runs our own tiles, whose sums do not depend on how many rows are given: a row's output is the
+same bits alone and in any batch. The gradients are large sums and go to BLAS.
+"""
+from cython cimport floating
+from cython.parallel cimport prange
+cimport numpy as cnp
+
+import numpy as np
+
+from gatewise.kernels._blas cimport gemm_nt, gemm_tn
+from gatewise.kernels._memory cimport pointer_to
+from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
+from gatewise.kernels._memory import aligned_empty
+
+cnp.import_array()
+
+# Fixed block sizes: sums are the same for any number of threads.
+cdef Py_ssize_t ROW_BLOCK = 384    # a multiple of every tile height
+cdef Py_ssize_t COLUMN_BLOCK = 128
+
+
+def pack(w, b=None):
+    """Weights (I, N) and bias (N,) or None as `forward` reads them."""
+    if w.dtype == np.float32:
+        return _pack[float](table32(), w, b)
+    return _pack[double](table64(), w, b)
+
+
+def forward(x, packed, y, activation, int threads=1):
+    """y (n, N) = act(x (n, I) W + b), W and b from `pack`; activation (kind, alpha, beta)."""
+    if x.dtype == np.float32:
+        _forward[float](table32(), x, packed, y, activation, threads)
+    else:
+        _forward[double](table64(), x, packed, y, activation, threads)
+
+
+def backward(x, w, dz, d_w, d_b=None, dx=None, int threads=1):
+    """From dz (n, N), the gradient before the activation: d_w (I, N) += x^T dz, d_b (N,) += column
+    sums, dx (n, I) = dz W^T. None: not wanted.
+    """
+    if x.dtype == np.float32:
+        _backward[float](table32(), x, w, dz, d_w, d_b, dx, threads)
+    else:
+        _backward[double](table64(), x, w, dz, d_w, d_b, dx, threads)
+
+
+cdef object _pack(gw_table[floating] *table, w, b):
+    cdef Py_ssize_t I = w.shape[0], N = w.shape[1]
+    packed = aligned_empty((table.dense_size(I, N),), w.dtype)
+    table.pack_dense(<const floating *>pointer_to(w, w.dtype, (I, N)), <const floating *>pointer_to(b, w.dtype, (N,)),
+                     I, N, <floating *>cnp.PyArray_DATA(packed))
+    return packed
+
+
+cdef object _forward(gw_table[floating] *table, x, packed, y, activation, int threads):
+    cdef Py_ssize_t n = x.shape[0], I = x.shape[1], N = y.shape[1], blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK, k
+    cdef const floating *px = <const floating *>pointer_to(x, x.dtype, (n, I))
+    cdef const floating *pw = <const floating *>pointer_to(packed, x.dtype, (table.dense_size(I, N),))
+    cdef floating *py = <floating *>pointer_to(y, x.dtype, (n, N))
+    cdef gw_activation[floating] f
+    f.kind, f.alpha, f.beta = activation
+    for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1, schedule="dynamic",
+                    chunksize=1, nogil=True):
+        table.dense(px + k * ROW_BLOCK * I, pw, min(ROW_BLOCK, n - k * ROW_BLOCK), I, N, &f, py + k * ROW_BLOCK * N)
+    return None
+
+
+cdef object _backward(gw_table[floating] *table, x, w, dz, d_w, d_b, dx, int threads):
+    cdef Py_ssize_t n = x.shape[0], I = w.shape[0], N = w.shape[1]
+    cdef Py_ssize_t row_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK, column_blocks = (N + COLUMN_BLOCK - 1) // COLUMN_BLOCK
+    cdef Py_ssize_t task, tasks = column_blocks + (row_blocks if dx is not None else 0)
+    cdef const floating *px = <const floating *>pointer_to(x, x.dtype, (n, I))
+    cdef const floating *pw = <const floating *>pointer_to(w, x.dtype, (I, N))
+    cdef const floating *pz = <const floating *>pointer_to(dz, x.dtype, (n, N))
+    cdef floating *gw = <floating *>pointer_to(d_w, x.dtype, (I, N))
+    cdef floating *gb = <floating *>pointer_to(d_b, x.dtype, (N,))
+    cdef floating *gx = <floating *>pointer_to(dx, x.dtype, (n, I))
+    if n == 0:
+        return None
+    for task in prange(tasks, num_threads=threads, use_threads_if=threads > 1 and tasks > 1, schedule="dynamic",
+                       chunksize=1, nogil=True):
+        gradient_block(table, task, column_blocks, n, I, N, px, pw, pz, gw, gb, gx)
+    return None
+
+
+cdef void gradient_block(gw_table[floating] *table, Py_ssize_t task, Py_ssize_t column_blocks, Py_ssize_t n, Py_ssize_t I,
+                         Py_ssize_t N, const floating *x, const floating *w, const floating *dz, floating *d_w,
+                         floating *d_b, floating *dx) noexcept nogil:
+    """Task: columns of the weight gradients, or, past those, rows of dx."""
+    cdef Py_ssize_t first, count
+    if task < column_blocks:
+        first = task * COLUMN_BLOCK
+        count = min(COLUMN_BLOCK, N - first)
+        gemm_tn(I, count, n, x, I, dz + first, N, <floating>1, d_w + first, N)
+        if d_b != NULL:
+            table.add_column_sums(dz + first, n, N, count, d_b + first)
+    else:
+        first = (task - column_blocks) * ROW_BLOCK
+        count = min(ROW_BLOCK, n - first)
+        gemm_nt(count, I, N, dz + first * N, N, w, N, <floating>0, dx + first * I, I)

@@ -1,0 +1,195 @@
+// GRU (Cho et al. 2014). Gate order z r n. Two forms that cannot be turned into one another:
+//
+//     F1  z, r = gate(x W + h' U + b)
+//     F2  reset after:  q = h' U_n + b_r;  n = act(x W_n + b_n + r * q)
+//         reset before: q = r * h';        n = act(x W_n + b_n + q U_n)
+//     F3  cho:   h = z * h' + (1 - z) * n      chung: h = (1 - z) * h' + z * n
+//     B1  dH = dh + dy;  dz = +-dH * (h' - n) * gate'(z);  dn = dH * (1 - z | z) * act'(n)
+//     B2  reset after:  dr = dn * q * gate'(r);  dq = dn * r;  dh' = dH * (z | 1 - z) + [dz dr dq] U^T
+//         reset before: dq = dn U_n^T;  dr = dq * h' * gate'(r);
+//                       dh' = dH * (z | 1 - z) + dq * r + [dz dr] U_zr^T
+//
+// Saved for backward: z r n q (4 * units), which become dz dr dn and, reset after, dq. Reset before
+// keeps q: it is the input of U_n's weight gradient.
+//
+// The reset-before form needs all of q before any n, so its step runs its tiles twice: the tile of
+// F1 makes z, r and x W_n + b_n; then column panels of U_n finish n.
+#pragma once
+#include "gated.h"
+
+namespace GW_ISA {
+
+// Slots of a tile, reset after: z r n q, and U's third vector goes to q. Reset before: z r n, and U's
+// panels hold z and r alone.
+constexpr Gates GRU_AFTER = {3, 3, 4, 3}, GRU_BEFORE = {3, 2, 3, 1};
+
+template <class R> GW_INLINE const Gates &gru_gates(const gw_cell<R> *c) { return c->reset_after ? GRU_AFTER : GRU_BEFORE; }
+
+// Reset before: U_n in column panels stands behind the gated panels.
+template <class R> GW_INLINE gw_int gru_candidate_at(const gw_cell<R> *c) { return blocks(c) * gated_panel(c, gru_gates(c)); }
+
+template <class R> static gw_int gru_forward_size(const gw_cell<R> *c) {
+    return gru_candidate_at(c) + (c->reset_after ? 0 : padded<R>(c->units) * c->units);
+}
+
+template <class R>
+static void gru_pack_forward(const gw_cell<R> *c, const R *w_x, const R *w_h, const R *b, const R *b_h, R *out) {
+    const gw_int H = c->units, L = LANES<R>;
+    const int after = c->reset_after;
+    pack_gated(c, gru_gates(c), 3 * H, w_x, w_h, [=](gw_int j, R *p) {
+        R *z = p, *end = pack_gates(b, H, j, 3, p);
+        if (!after) return end;
+        R recurrent[3 * LANES<R>];
+        pack_gates(b_h, H, j, 3, recurrent);
+        for (gw_int l = 0; l < 2 * L; l++) z[l] += recurrent[l];
+        for (gw_int l = 0; l < L; l++) *end++ = recurrent[2 * L + l];
+        return end;
+    }, out);
+    if (after) return;
+    out += gru_candidate_at(c);
+    for (gw_int j = 0; j < H; j += panel_columns<R>())
+        for (gw_int k = 0; k < H; k++) out = pack_row(w_h + k * 3 * H + 2 * H, H, j, panel_vectors<R>(H, j), out);
+}
+
+// F3 for one vector.
+template <class R> GW_INLINE Vec<R> gru_mix(const gw_cell<R> *c, Vec<R> z, Vec<R> h0, Vec<R> n) {
+    return c->chung ? fma(z, n - h0, h0) : fma(z, h0 - n, n);
+}
+
+template <class R> GW_INLINE void gru_after_cell(const gw_cell<R> *c, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+    const gw_int L = LANES<R>, H = c->units, lanes = lanes_left<R>(H, j);
+    activate_slot(buf, m, 4, 0, c->gate);
+    activate_slot(buf, m, 4, 1, c->gate);
+    for (gw_int r = 0; r < m; r++) {
+        R *z = buf + r * 4 * L;
+        store(z + 2 * L, fma(load(z + L), load(z + 3 * L), load(z + 2 * L)));
+    }
+    activate_slot(buf, m, 4, 2, c->act);
+    for (gw_int r = 0; r < m; r++) {
+        const R *z = buf + r * 4 * L;
+        if (row[r].gates)
+            for (int g = 0; g < 4; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
+        write_state(row[r], j, gru_mix(c, load(z), load_first(row[r].h0 + j, lanes), load(z + 2 * L)), lanes);
+    }
+}
+
+// F1 and q = r * h'; n holds x W_n + b_n until the second phase.
+template <class R> GW_INLINE void gru_before_gates(const gw_cell<R> *c, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+    const gw_int L = LANES<R>, H = c->units, lanes = lanes_left<R>(H, j);
+    activate_slot(buf, m, 3, 0, c->gate);
+    activate_slot(buf, m, 3, 1, c->gate);
+    for (gw_int r = 0; r < m; r++) {
+        const R *z = buf + r * 3 * L;
+        for (int g = 0; g < 3; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
+        store_first(row[r].gates + 3 * H + j, load(z + L) * load_first(row[r].h_in + j, lanes), lanes);
+    }
+}
+
+template <class R> GW_INLINE void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n) {
+    const gw_int L = LANES<R>, H = c->units;
+    alignas(64) R buf[BUFFER<R>];
+    const R *w = c->weights + gru_candidate_at(c);
+    for (gw_int j = 0; j < H; j += panel_columns<R>()) {
+        const int v = panel_vectors<R>(H, j);
+        for (gw_int r = 0, m; r < n; r += m) {
+            m = tile_rows(n - r);
+            const gw_row<R> *row = rows + r;
+            Pointers<R> q(row, m, &gw_row<R>::gates, 3 * H);
+            for (gw_int i = 0; i < m; i++)
+                for (int s = 0; s < v; s++)
+                    store(buf + (i * v + s) * L, load_first(row[i].gates + 2 * H + j + s * L, lanes_left<R>(H, j + s * L)));
+            product_of_columns<R>(v, m, buf, {}, {q.p, H, w + j * H});
+            for (int s = 0; s < v; s++) {
+                const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
+                activate_slot(buf, m, v, s, c->act);
+                for (gw_int i = 0; i < m; i++) {
+                    Vec<R> cand = load(buf + (i * v + s) * L), z = load_first(row[i].gates + u, lanes);
+                    store_first(row[i].gates + 2 * H + u, cand, lanes);
+                    write_state(row[i], u, gru_mix(c, z, load_first(row[i].h0 + u, lanes), cand), lanes);
+                }
+            }
+        }
+    }
+}
+
+template <class R> static void gru_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const gw_int L = LANES<R>, panel = gated_panel(c, gru_gates(c));
+    alignas(64) R buf[BUFFER<R>];
+    for (gw_int j = first; j < last; j += L)
+        for (gw_int r = 0, m; r < n; r += m) {
+            m = tile_rows(n - r);
+            const R *w = c->weights + j / L * panel;
+            if (c->reset_after) {
+                gated_product<R, 3, 3, 4, 3>(c, w, rows + r, m, j, buf);
+                gru_after_cell(c, rows + r, m, j, buf);
+            } else {
+                gated_product<R, 3, 2, 3, 1>(c, w, rows + r, m, j, buf);
+                gru_before_gates(c, rows + r, m, j, buf);
+            }
+        }
+    if (!c->reset_after) gru_before_candidate(c, rows, n);
+}
+
+// B1, and B2 of the reset-after form, for one row.
+template <class R> GW_INLINE void gru_cell_backward(const gw_cell<R> *c, const gw_row<R> &row) {
+    const gw_int H = c->units;
+    for (gw_int u = 0; u < H; u += LANES<R>) {
+        const gw_int lanes = lanes_left<R>(H, u);
+        R *s = row.gates + u;
+        Vec<R> z = load_first(s, lanes), r = load_first(s + H, lanes), n = load_first(s + 2 * H, lanes),
+               q = load_first(s + 3 * H, lanes), h0 = load_first(row.h0 + u, lanes);
+        Vec<R> dh = gradient_of_h(row, u, lanes), one = splat(R(1));
+        Vec<R> keep = c->chung ? one - z : z, difference = c->chung ? n - h0 : h0 - n;
+        Vec<R> dn = dh * (one - keep) * slope(n, c->act);
+        store_first(row.dh + u, dh * keep, lanes);
+        store_first(s, dh * difference * slope(z, c->gate), lanes);
+        store_first(s + 2 * H, dn, lanes);
+        if (c->reset_after) {
+            store_first(s + H, dn * q * slope(r, c->gate), lanes);
+            store_first(s + 3 * H, dn * r, lanes);
+        }
+    }
+}
+
+template <class R> static void gru_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n) {
+    const gw_int H = c->units;
+    for (gw_int r = 0; r < n; r++) gru_cell_backward(c, rows[r]);
+    if (c->reset_after) {
+        add_recurrent_gradient(c, rows, n, c->weights, 0, 2 * H, 3 * H, H);
+        return;
+    }
+    const R *u_n = c->weights + transposed_size<R>(H, 2 * H);
+    transposed_product(H, rows, n, u_n, 2 * H, H, 0, 0, [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
+        R *s = row.gates + u;
+        Vec<R> r = load_first(s + H, lanes), d = dq * r;
+        if (row.mask) d *= load_first(row.mask + u, lanes);
+        store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
+        store_first(s + H, dq * load_first(row.h_in + u, lanes) * slope(r, c->gate), lanes);
+    });
+    add_recurrent_gradient(c, rows, n, c->weights, 0, 2 * H, 0, 0);
+}
+
+template <class R> static gw_family<R> gru_family() {
+    gw_family<R> f = {};
+    f.x_gates = 3, f.saved = 4, f.block = LANES<R>, f.splits_units = 1;
+    f.forward_size = gru_forward_size<R>, f.pack_forward = gru_pack_forward<R>;
+    f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, 3 * c->units); };
+    // Reset after: [z r n] in one matrix. Reset before: [z r] in one, n in another behind it.
+    f.pack_backward = [](const gw_cell<R> *c, const R *w_h, R *out) {
+        const gw_int H = c->units;
+        if (c->reset_after) {
+            pack_transposed<R>(w_h, H, 3 * H, 0, 3 * H, out);
+        } else {
+            out = pack_transposed<R>(w_h, H, 3 * H, 0, 2 * H, out);
+            pack_transposed<R>(w_h, H, 3 * H, 2 * H, H, out);
+        }
+    };
+    f.project = [](const gw_cell<R> *c, const R *x, gw_int n, R *z) {
+        if (c->reset_after) gated_project<R, 3, 4>(c, gated_panel(c, GRU_AFTER), x, n, z);
+        else gated_project<R, 3, 3>(c, gated_panel(c, GRU_BEFORE), x, n, z);
+    };
+    f.forward = gru_forward<R>, f.backward = gru_backward<R>;
+    return f;
+}
+
+} // namespace GW_ISA

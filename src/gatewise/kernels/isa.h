@@ -1,0 +1,25 @@
+// One table for each dtype, filled with this instruction set's functions. Included by isa_*.cpp.
+#include "arrays.h"
+#include "dense.h"
+#include "gru.h"
+#include "lstm.h"
+#include "optimizers.h"
+#include "rnn.h"
+
+namespace GW_ISA {
+
+template <class R> static gw_table<R> make_table() {
+    gw_table<R> t = {};
+    t.rnn = rnn_family<R>(), t.lstm = lstm_family<R>(), t.gru = gru_family<R>();
+    t.dense_size = dense_size<R>, t.pack_dense = pack_dense<R>, t.dense = dense<R>;
+    t.activate = activate<R>, t.activate_backward = activate_backward<R>;
+    t.softmax = softmax<R>, t.softmax_backward = softmax_backward<R>;
+    t.add_column_sums = add_column_sums<R>, t.first_nonfinite = first_nonfinite<R>;
+    t.sum_of_squares = sum_of_squares<R>;
+    t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>;
+    return t;
+}
+
+void fill(gw_table<float> *f, gw_table<double> *d) { *f = make_table<float>(), *d = make_table<double>(); }
+
+} // namespace GW_ISA

@@ -1,0 +1,2 @@
+#define GW_ISA gw_avx2
+#include "isa.h"

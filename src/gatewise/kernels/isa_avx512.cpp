@@ -1,0 +1,2 @@
+#define GW_ISA gw_avx512
+#include "isa.h"

@@ -1,0 +1,2 @@
+#define GW_ISA gw_baseline
+#include "isa.h"

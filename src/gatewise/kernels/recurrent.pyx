@@ -1,0 +1,492 @@
+"""Recurrent cells over whole sequences: forward, and backward through time.
+
+The algorithm is here; the arithmetic of one step is in rnn.h, lstm.h and gru.h. Rows of the batch are
+split into one band a thread, each band runs all its time steps, and nobody waits for anybody::
+
+    forward   for each band: for t = 0 .. T-1:  tiles of [x_t, h'] W -> cell -> h
+    backward  for each band: for t = T-1 .. 0:  cell backwards -> dz;  dh' = dz U^T
+              for each column block: dW = x^T dz, dU = h'^T dz, db = sum dz      (BLAS)
+              for each row block:    dx = dz W^T                                  (BLAS)
+
+Rows are visited by falling length, so that those still running at step t are the first ones. A row
+reads and writes only its own places, bands and blocks have sizes that do not depend on the number of
+threads, or hold sums that do not depend on their size: any number of threads gives the same bits.
+"""
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.string cimport memcpy, memset
+cimport numpy as cnp
+
+import numpy as np
+
+from gatewise.kernels._blas cimport gemm_nt, gemm_tn
+from gatewise.kernels._memory cimport pointer_to
+from gatewise.kernels._table cimport gw_family, gw_row, table32, table64
+from gatewise.kernels._memory import aligned_empty
+
+cnp.import_array()
+
+cdef extern from "sequence.h" nogil:
+    cdef cppclass gw_sequence[R]:
+        gw_int batch, steps, x_width, units, saved
+        const gw_int *order
+        const gw_int *lengths
+        const unsigned char *resets
+        const R *zeros
+        const R *x
+        const R *initial_h
+        const R *mask
+        R *y
+        R *final_h
+        R *final_c
+        R *scratch_h
+        R *scratch_gates
+        R *gates
+        R *h_in
+        R *h0
+        R *c
+        const R *dy
+        R *dh
+        R *dc
+
+    cdef cppclass gw_piece[R]:
+        const R *a
+        const R *z
+        gw_int lda, ldz, rows, columns
+        R *w
+        R *b
+        gw_int ldw
+
+# Blocks of BLAS calls. Fixed, so that the sums in them are the same for any number of threads.
+cdef Py_ssize_t COLUMN_BLOCK = 128
+cdef Py_ssize_t ROW_BLOCK = 512
+
+
+cdef class RecurrentKernel:
+    """One cell for one dtype and size: packs weights, runs sequences forward and backward.
+
+    Parameters
+    ----------
+    family : "rnn", "lstm" or "gru"
+    dtype : numpy.dtype, float32 or float64
+    inputs, units : int
+    act, gate, out : (kind, alpha, beta)
+        Activation of the candidate, of the gates, of the cell's output (LSTM); see activations.py.
+    reset_after, chung : bool
+        The GRU's forms.
+    """
+
+    def __cinit__(self, str family, dtype, Py_ssize_t inputs, Py_ssize_t units, act, gate, out,
+                  bint reset_after=False, bint chung=False):
+        self.family, self.dtype, self.inputs, self.units = family, np.dtype(dtype), inputs, units
+        fill_cell(&self.cell32, inputs, units, act, gate, out, reset_after, chung)
+        fill_cell(&self.cell64, inputs, units, act, gate, out, reset_after, chung)
+        self.x_gates = family32(self).x_gates
+        self.saved = family32(self).saved
+
+    def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None):
+        """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: no such bias."""
+        if self.dtype == np.float32:
+            return pack_forward(self, family32(self), &self.cell32, kernel, recurrent_kernel, bias, recurrent_bias)
+        return pack_forward(self, family64(self), &self.cell64, kernel, recurrent_kernel, bias, recurrent_bias)
+
+    def pack_backward(self, recurrent_kernel):
+        """The recurrent kernel as the backward pass reads it: transposed, in panels."""
+        if self.dtype == np.float32:
+            return pack_backward(self, family32(self), &self.cell32, recurrent_kernel)
+        return pack_backward(self, family64(self), &self.cell64, recurrent_kernel)
+
+    def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None, initial_h=None,
+                mask=None, y=None, Workspace workspace=None, int threads=1):
+        """Run every row's steps.
+
+        Parameters
+        ----------
+        packed : from pack_forward
+        x : ndarray (B, T, I)
+        final_h : ndarray (B, H)
+            Written: each row's state after its last step.
+        final_c : ndarray (B, H), LSTM only
+            Read: the initial c. Written: the final one.
+        order, lengths : intp ndarray (B,), optional
+            Rows by falling length, and the lengths in that order.
+        resets : uint8 ndarray (B, T), optional
+            Nonzero: the state is zero before this step.
+        initial_h : ndarray (B, H), optional
+            None: zeros.
+        mask : ndarray (B, H), optional
+            Multipliers of h' in the recurrent product. Needs a workspace.
+        y : ndarray (B, T, H), optional
+            Written: every h, zeros past a row's end.
+        workspace : Workspace, optional
+            Written: what backward needs. None: inference.
+        threads : int
+        """
+        if self.dtype == np.float32:
+            forward(self, family32(self), &self.cell32, packed, x, final_h, final_c, order, lengths, resets,
+                    initial_h, mask, y, workspace, threads)
+        else:
+            forward(self, family64(self), &self.cell64, packed, x, final_h, final_c, order, lengths, resets,
+                    initial_h, mask, y, workspace, threads)
+
+    def backward(self, packed, x, kernel, Workspace workspace, dh, dc=None, *, order=None, lengths=None, resets=None,
+                 mask=None, dy=None, d_kernel, d_recurrent_kernel, d_bias=None, d_recurrent_bias=None, dx=None,
+                 int threads=1):
+        """Go back over the sequences of the last forward call with this workspace, which is used up.
+
+        Parameters
+        ----------
+        packed : from pack_backward
+        x, order, lengths, resets, mask
+            As given to forward.
+        kernel : ndarray (I, gates*H)
+        dh, dc : ndarray (B, H)
+            Read: gradients of the final state. Written: of the initial state.
+        dy : ndarray (B, T, H), optional
+            Gradient of y.
+        d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias : ndarray
+            Gradients are ADDED to these; None: not wanted (biases).
+        dx : ndarray (B, T, I), optional
+            Written; None: not wanted.
+        """
+        if self.dtype == np.float32:
+            backward(self, family32(self), &self.cell32, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
+                     mask, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, dx, threads)
+        else:
+            backward(self, family64(self), &self.cell64, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
+                     mask, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, dx, threads)
+
+
+cdef class Workspace:
+    """What a training pass keeps for the backward pass: allocated once, reused while shapes last."""
+
+    def prepare(self, RecurrentKernel kernel, Py_ssize_t batch, Py_ssize_t steps, bint masked):
+        """Make room for (batch, steps); contents are undefined afterwards."""
+        shape = (batch, steps, kernel.saved * kernel.units)
+        fits = self.gates is not None and self.gates.shape == shape and self.gates.dtype == kernel.dtype
+        if not (fits and self.has_mask == masked):
+            self.gates = aligned_empty(shape, kernel.dtype)
+            self.h_in = aligned_empty((batch, steps, kernel.units), kernel.dtype)
+            self.h0 = aligned_empty((batch, steps, kernel.units), kernel.dtype) if masked else self.h_in
+            self.c = aligned_empty((batch, steps + 1, kernel.units), kernel.dtype) if kernel.family == "lstm" else None
+            self.has_mask = masked
+
+
+cdef int fill_cell(gw_cell[floating] *cell, Py_ssize_t inputs, Py_ssize_t units, act, gate, out, bint reset_after,
+                   bint chung) except -1:
+    cell.inputs, cell.units, cell.x_done = inputs, units, 0
+    cell.weights = NULL
+    cell.reset_after, cell.chung = reset_after, chung
+    cell.act.kind, cell.act.alpha, cell.act.beta = act
+    cell.gate.kind, cell.gate.alpha, cell.gate.beta = gate
+    cell.out.kind, cell.out.alpha, cell.out.beta = out
+    return 0
+
+
+cdef const gw_family[float] *family32(RecurrentKernel k) noexcept:
+    if k.family == "lstm":
+        return &table32().lstm
+    return &table32().gru if k.family == "gru" else &table32().rnn
+
+
+cdef const gw_family[double] *family64(RecurrentKernel k) noexcept:
+    if k.family == "lstm":
+        return &table64().lstm
+    return &table64().gru if k.family == "gru" else &table64().rnn
+
+
+cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell,
+                         w_x, w_h, b, b_h):
+    cdef Py_ssize_t I = k.inputs, H = k.units, G = k.x_gates
+    packed = aligned_empty((family.forward_size(cell),), k.dtype)
+    family.pack_forward(cell, <const floating *>pointer_to(w_x, k.dtype, (I, G * H)),
+                        <const floating *>pointer_to(w_h, k.dtype, (H, G * H)),
+                        <const floating *>pointer_to(b, k.dtype, (G * H,)),
+                        <const floating *>pointer_to(b_h, k.dtype, (G * H,)),
+                        <floating *>cnp.PyArray_DATA(packed))
+    return packed
+
+
+cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell, w_h):
+    packed = aligned_empty((family.backward_size(cell),), k.dtype)
+    family.pack_backward(cell, <const floating *>pointer_to(w_h, k.dtype, (k.units, k.x_gates * k.units)),
+                         <floating *>cnp.PyArray_DATA(packed))
+    return packed
+
+
+# ---- where a row's arrays are at step t
+
+cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
+                       bint last) noexcept nogil:
+    cdef Py_ssize_t at = b * s.steps + t, H = s.units
+    row.x = s.x + at * s.x_width
+    row.y = s.y + at * H if s.y != NULL else NULL
+    row.mask = s.mask + b * H if s.mask != NULL else NULL
+    if s.gates != NULL:
+        row.gates = s.gates + at * s.saved * H
+        row.h_in, row.h0 = s.h_in + at * H, s.h0 + at * H
+        row.h1 = s.final_h + b * H if last else s.h0 + (at + 1) * H
+        row.h_next = s.h_in + (at + 1) * H if s.mask != NULL and not last else NULL
+        if s.c != NULL:
+            row.c0, row.c1 = s.c + (b * (s.steps + 1) + t) * H, s.c + (b * (s.steps + 1) + t + 1) * H
+    else:
+        row.gates = s.scratch_gates + b * s.saved * H if s.scratch_gates != NULL else NULL
+        if t == 0:
+            row.h0 = s.initial_h + b * H if s.initial_h != NULL else s.zeros
+        elif s.y != NULL:
+            row.h0 = s.y + (at - 1) * H
+        else:
+            row.h0 = s.scratch_h + (((t - 1) & 1) * s.batch + b) * H
+        row.h_in = row.h0
+        row.h_next = NULL
+        row.h1 = s.final_h + b * H if last or s.y != NULL else s.scratch_h + ((t & 1) * s.batch + b) * H
+        if s.final_c != NULL:
+            row.c0 = row.c1 = s.final_c + b * H
+    if s.resets != NULL and s.resets[at]:
+        row.h_in = row.h0 = row.c0 = s.zeros
+        if s.gates != NULL:  # the recurrent weight gradient reads it
+            memset(s.h_in + at * H, 0, H * sizeof(floating))
+
+
+cdef inline void place_backward(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
+                                Py_ssize_t t) noexcept nogil:
+    place(s, row, b, t, False)
+    row.dy = s.dy + (b * s.steps + t) * s.units if s.dy != NULL else NULL
+    row.dh = s.dh + b * s.units
+    row.dc = s.dc + b * s.units if s.dc != NULL else NULL
+
+
+cdef inline Py_ssize_t row_of(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
+    return s.order[i] if s.order != NULL else i
+
+
+cdef inline Py_ssize_t length_of(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
+    return s.lengths[i] if s.lengths != NULL else s.steps
+
+
+# ---- the two loops over time
+
+cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
+    """Initial state into slot 0; zeros into all that lies past the row's end."""
+    cdef Py_ssize_t b = row_of(s, i), n = length_of(s, i), T = s.steps, H = s.units, j, at = b * T
+    cdef Py_ssize_t size = H * sizeof(floating)
+    cdef const floating *h = s.initial_h + b * H if s.initial_h != NULL else s.zeros
+    if s.y != NULL:
+        memset(s.y + (at + n) * H, 0, (T - n) * size)
+    if n == 0:
+        memcpy(s.final_h + b * H, h, size)
+    if s.gates != NULL:
+        memset(s.gates + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
+        memset(s.h_in + (at + n) * H, 0, (T - n) * size)
+        if n > 0:
+            memcpy(s.h0 + at * H, h, size)
+            if s.mask != NULL:
+                for j in range(H):
+                    s.h_in[at * H + j] = h[j] * s.mask[b * H + j]
+        if s.c != NULL:
+            memcpy(s.c + b * (T + 1) * H, s.final_c + b * H, size)
+
+
+cdef void forward_band(const gw_family[floating] *family, const gw_cell[floating] *cell,
+                       const gw_sequence[floating] *s, gw_row[floating] *rows, Py_ssize_t begin,
+                       Py_ssize_t end) noexcept nogil:
+    cdef Py_ssize_t i, t, still = end, H = s.units
+    for i in range(begin, end):
+        start_row(s, i)
+    for t in range(s.steps):
+        while still > begin and length_of(s, still - 1) <= t:
+            still -= 1
+        if still == begin:
+            break
+        for i in range(begin, still):
+            place(s, &rows[i], row_of(s, i), t, length_of(s, i) == t + 1)
+        family.forward(cell, &rows[begin], still - begin, 0, H)
+    if s.c != NULL:
+        for i in range(begin, end):
+            memcpy(s.final_c + row_of(s, i) * H, s.c + (row_of(s, i) * (s.steps + 1) + length_of(s, i)) * H,
+                   H * sizeof(floating))
+
+
+cdef void backward_band(const gw_family[floating] *family, const gw_cell[floating] *cell,
+                        const gw_sequence[floating] *s, gw_row[floating] *rows, Py_ssize_t begin,
+                        Py_ssize_t end) noexcept nogil:
+    cdef Py_ssize_t i, b, t, still = begin
+    for t in range(s.steps - 1, -1, -1):
+        while still < end and length_of(s, still) > t:
+            still += 1
+        for i in range(begin, still):
+            place_backward(s, &rows[i], row_of(s, i), t)
+        family.backward(cell, &rows[begin], still - begin)
+        if s.resets != NULL:
+            for i in range(begin, still):
+                b = row_of(s, i)
+                if s.resets[b * s.steps + t]:  # nothing flows back past a cleared state
+                    memset(s.dh + b * s.units, 0, s.units * sizeof(floating))
+                    if s.dc != NULL:
+                        memset(s.dc + b * s.units, 0, s.units * sizeof(floating))
+
+
+# ---- a whole call
+
+cdef Py_ssize_t[::1] bands(Py_ssize_t batch, lengths, int count):
+    """Bounds of `count` bands of rows with about the same number of steps each."""
+    cdef cnp.ndarray bounds = np.empty(count + 1, np.intp)
+    cdef Py_ssize_t[::1] view = bounds
+    cdef Py_ssize_t k
+    if lengths is None:
+        for k in range(count + 1):
+            view[k] = k * batch // count
+    else:
+        work = np.cumsum(lengths)
+        bounds[0], bounds[count] = 0, batch
+        bounds[1:count] = np.searchsorted(work, work[batch - 1] * np.arange(1, count) / count)
+    return view
+
+
+cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, x, order, lengths,
+                  resets, mask, Workspace w) except -1:
+    """The part of a call that forward and backward share."""
+    cdef Py_ssize_t H = k.units
+    s.batch, s.steps, s.x_width, s.units, s.saved = batch, steps, k.inputs, H, k.saved
+    s.x = <const floating *>pointer_to(x, k.dtype, (batch, steps, k.inputs))
+    s.order = <const gw_int *>pointer_to(order, np.intp, (batch,))
+    s.lengths = <const gw_int *>pointer_to(lengths, np.intp, (batch,))
+    s.resets = <const unsigned char *>pointer_to(resets, np.uint8, (batch, steps))
+    s.mask = <const floating *>pointer_to(mask, k.dtype, (batch, H))
+    s.initial_h = NULL
+    s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
+    s.dy = NULL
+    if w is not None:
+        s.gates = <floating *>pointer_to(w.gates, k.dtype, (batch, steps, k.saved * H))
+        s.h_in = <floating *>pointer_to(w.h_in, k.dtype, (batch, steps, H))
+        s.h0 = <floating *>pointer_to(w.h0, k.dtype, (batch, steps, H))
+        s.c = <floating *>pointer_to(w.c, k.dtype, (batch, steps + 1, H))
+    return 0
+
+
+cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
+                    final_h, final_c, order, lengths, resets, initial_h, mask, y, Workspace w, int threads):
+    cdef gw_sequence[floating] s
+    cdef gw_cell[floating] cell = weightless[0]
+    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], H = k.units
+    cdef int band, count = <int>min(threads, B)
+    if B == 0:
+        return None
+    describe(&s, k, B, T, x, order, lengths, resets, mask, w)
+    cell.weights = <const floating *>pointer_to(packed, k.dtype, (family.forward_size(&cell),))
+    s.initial_h = <const floating *>pointer_to(initial_h, k.dtype, (B, H))
+    s.final_h = <floating *>pointer_to(final_h, k.dtype, (B, H))
+    s.final_c = <floating *>pointer_to(final_c, k.dtype, (B, H))
+    s.y = <floating *>pointer_to(y, k.dtype, (B, T, H))
+    zeros = np.zeros(H, k.dtype)
+    s.zeros = <floating *>cnp.PyArray_DATA(zeros)
+    scratch = gates = None
+    if w is None and y is None:
+        scratch = np.empty((2, B, H), k.dtype)
+        s.scratch_h = <floating *>cnp.PyArray_DATA(scratch)
+    if w is None and k.family == "gru" and not cell.reset_after:
+        gates = np.empty((B, k.saved * H), k.dtype)
+        s.scratch_gates = <floating *>cnp.PyArray_DATA(gates)
+    cdef cnp.ndarray memory = np.empty(B * sizeof(gw_row[floating]), np.uint8)
+    cdef gw_row[floating] *rows = <gw_row[floating] *>cnp.PyArray_DATA(memory)
+    cdef Py_ssize_t[::1] bound = bands(B, lengths, count)
+    for band in prange(count, num_threads=count, use_threads_if=count > 1, schedule="static", chunksize=1, nogil=True):
+        forward_band(family, &cell, &s, rows, bound[band], bound[band + 1])
+    return None
+
+
+cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
+                     kernel, Workspace w, dh, dc, order, lengths, resets, mask, dy, d_kernel, d_recurrent_kernel, d_bias,
+                     d_recurrent_bias, dx, int threads):
+    cdef gw_sequence[floating] s
+    cdef gw_cell[floating] cell = weightless[0]
+    cdef gw_piece[floating] pieces[3]
+    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], I = k.inputs, H = k.units, G = k.x_gates
+    cdef int band, count = <int>min(threads, B)
+    if B == 0:
+        return None
+    describe(&s, k, B, T, x, order, lengths, resets, mask, w)
+    cell.weights = <const floating *>pointer_to(packed, k.dtype, (family.backward_size(&cell),))
+    s.dh = <floating *>pointer_to(dh, k.dtype, (B, H))
+    s.dc = <floating *>pointer_to(dc, k.dtype, (B, H))
+    s.dy = <const floating *>pointer_to(dy, k.dtype, (B, T, H))
+    zeros = np.zeros(H, k.dtype)
+    s.zeros = <floating *>cnp.PyArray_DATA(zeros)
+    cdef floating *d_w = <floating *>pointer_to(d_kernel, k.dtype, (I, G * H))
+    cdef floating *d_u = <floating *>pointer_to(d_recurrent_kernel, k.dtype, (H, G * H))
+    cdef floating *d_b = <floating *>pointer_to(d_bias, k.dtype, (G * H,))
+    cdef floating *d_b_h = <floating *>pointer_to(d_recurrent_bias, k.dtype, (G * H,))
+    cdef int n_pieces = weight_gradients(&s, &cell, I, G, pieces, d_w, d_u, d_b, d_b_h)
+    cdef const floating *w_x = <const floating *>pointer_to(kernel, k.dtype, (I, G * H))
+    cdef floating *d_x = <floating *>pointer_to(dx, k.dtype, (B, T, I))
+    cdef cnp.ndarray memory = np.empty(B * sizeof(gw_row[floating]), np.uint8)
+    cdef gw_row[floating] *rows = <gw_row[floating] *>cnp.PyArray_DATA(memory)
+    cdef Py_ssize_t[::1] bound = bands(B, lengths, count)
+    cdef Py_ssize_t task, tasks = 0, p
+    for p in range(n_pieces):
+        tasks += column_blocks(&pieces[p])
+    cdef Py_ssize_t row_blocks = (B * T + ROW_BLOCK - 1) // ROW_BLOCK if d_x != NULL else 0
+    with nogil:
+        for band in prange(count, num_threads=count, use_threads_if=count > 1, schedule="static", chunksize=1):
+            backward_band(family, &cell, &s, rows, bound[band], bound[band + 1])
+        for task in prange(tasks + row_blocks, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic",
+                           chunksize=1):
+            if task < tasks:
+                weight_block(pieces, task, B * T)
+            else:
+                input_block(&s, w_x, d_x, task - tasks, I, G)
+    return None
+
+
+# ---- the large products of the backward pass
+
+cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, Py_ssize_t I, Py_ssize_t G,
+                          gw_piece[floating] *p, floating *d_w, floating *d_u, floating *d_b,
+                          floating *d_b_h) noexcept nogil:
+    """What to multiply with what. The GRU's candidate has a recurrent input, or a dz, of its own."""
+    cdef Py_ssize_t H = s.units, width = s.saved * H
+    cdef bint gru = G == 3
+    fill_piece(&p[0], s.x, I, I, s.gates, width, G * H, d_w, G * H, d_b)
+    fill_piece(&p[1], s.h_in, H, H, s.gates, width, 2 * H if gru else G * H, d_u, G * H, d_b_h)
+    if not gru:
+        return 2
+    if cell.reset_after:
+        fill_piece(&p[2], s.h_in, H, H, s.gates + 3 * H, width, H, d_u + 2 * H, G * H,
+                   d_b_h + 2 * H if d_b_h != NULL else NULL)
+    else:
+        fill_piece(&p[2], s.gates + 3 * H, width, H, s.gates + 2 * H, width, H, d_u + 2 * H, G * H, NULL)
+    return 3
+
+
+cdef inline void fill_piece(gw_piece[floating] *p, const floating *a, Py_ssize_t lda, Py_ssize_t rows, const floating *z,
+                            Py_ssize_t ldz, Py_ssize_t columns, floating *w, Py_ssize_t ldw,
+                            floating *b) noexcept nogil:
+    p.a, p.lda, p.rows, p.z, p.ldz, p.columns, p.w, p.ldw, p.b = a, lda, rows, z, ldz, columns, w, ldw, b
+
+
+cdef inline Py_ssize_t column_blocks(const gw_piece[floating] *p) noexcept nogil:
+    return (p.columns + COLUMN_BLOCK - 1) // COLUMN_BLOCK
+
+
+cdef void weight_block(const gw_piece[floating] *pieces, Py_ssize_t task, Py_ssize_t n) noexcept nogil:
+    """Columns of one weight gradient and of its bias."""
+    cdef Py_ssize_t p = 0, first, count
+    while task >= column_blocks(&pieces[p]):
+        task -= column_blocks(&pieces[p])
+        p += 1
+    cdef const gw_piece[floating] *piece = &pieces[p]
+    first = task * COLUMN_BLOCK
+    count = min(COLUMN_BLOCK, piece.columns - first)
+    gemm_tn(piece.rows, count, n, piece.a, piece.lda, piece.z + first, piece.ldz, <floating>1, piece.w + first, piece.ldw)
+    if piece.b != NULL:
+        if floating is float:
+            table32().add_column_sums(piece.z + first, n, piece.ldz, count, piece.b + first)
+        else:
+            table64().add_column_sums(piece.z + first, n, piece.ldz, count, piece.b + first)
+
+
+cdef void input_block(const gw_sequence[floating] *s, const floating *w_x, floating *d_x, Py_ssize_t task, Py_ssize_t I,
+                      Py_ssize_t G) noexcept nogil:
+    """Rows of dx."""
+    cdef Py_ssize_t first = task * ROW_BLOCK, count = min(ROW_BLOCK, s.batch * s.steps - first), H = s.units
+    gemm_nt(count, I, G * H, s.gates + first * s.saved * H, s.saved * H, w_x, G * H, <floating>0, d_x + first * I, I)

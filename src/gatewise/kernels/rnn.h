@@ -1,0 +1,103 @@
+// SimpleRNN (Elman 1990).
+//
+//     F1  h = act(x W + h' U + b)
+//     B1  dz = (dh + dy) * act'(h)
+//     B2  dh' = dz U^T
+//
+// Saved for backward: h (units,), which becomes dz.
+// Packed forward: for each panel of up to 4 vectors of units: b, then inputs rows of W, then units
+// rows of U. Packed backward: see transposed.h.
+#pragma once
+#include "tile.h"
+#include "transposed.h"
+
+namespace GW_ISA {
+
+template <class R> static gw_int rnn_forward_size(const gw_cell<R> *c) {
+    return padded<R>(c->units) * (1 + c->inputs + c->units);
+}
+
+template <class R>
+static void rnn_pack_forward(const gw_cell<R> *c, const R *w_x, const R *w_h, const R *b, const R *, R *out) {
+    const gw_int H = c->units;
+    for (gw_int j = 0; j < H; j += panel_columns<R>()) {
+        int n = panel_vectors<R>(H, j);
+        out = pack_row(b, H, j, n, out);
+        for (gw_int k = 0; k < c->inputs; k++) out = pack_row(w_x + k * H, H, j, n, out);
+        for (gw_int k = 0; k < H; k++) out = pack_row(w_h + k * H, H, j, n, out);
+    }
+}
+
+// x W + b for n rows: the sum starts as the fused step starts it, so that both give the same bits.
+template <class R> static void rnn_project(const gw_cell<R> *c, const R *x, gw_int n, R *z) {
+    const gw_int I = c->inputs, H = c->units, L = LANES<R>;
+    alignas(64) R buf[BUFFER<R>];
+    for (gw_int j = 0; j < H; j += panel_columns<R>()) {
+        const int v = panel_vectors<R>(H, j);
+        const R *bias = c->weights + j * (1 + I + H), *w = bias + v * L;
+        for (gw_int r = 0, m; r < n; r += m) {
+            m = tile_rows(n - r);
+            const R *rows[GW_TILE_ROWS];
+            for (gw_int i = 0; i < m; i++) rows[i] = x + (r + i) * I;
+            fill_with_bias(buf, m, v, bias);
+            product_of_columns<R>(v, m, buf, {rows, I, w}, {});
+            for (gw_int i = 0; i < m; i++)
+                for (int s = 0; s < v; s++)
+                    store_first(z + (r + i) * H + j + s * L, load(buf + (i * v + s) * L), lanes_left<R>(H, j + s * L));
+        }
+    }
+}
+
+template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const gw_int I = c->inputs, H = c->units, L = LANES<R>;
+    alignas(64) R buf[BUFFER<R>];
+    for (gw_int j = first; j < last; j += panel_columns<R>()) {
+        const int v = panel_vectors<R>(H, j);
+        const R *bias = c->weights + j * (1 + I + H), *w = bias + v * L;
+        for (gw_int r = 0, m; r < n; r += m) {
+            m = tile_rows(n - r);
+            const gw_row<R> *row = rows + r;
+            Pointers<R> x(row, m, &gw_row<R>::x), h(row, m, &gw_row<R>::h_in);
+            if (c->x_done)
+                for (gw_int i = 0; i < m; i++)
+                    for (int s = 0; s < v; s++)
+                        store(buf + (i * v + s) * L, load_first(row[i].x + j + s * L, lanes_left<R>(H, j + s * L)));
+            else
+                fill_with_bias(buf, m, v, bias);
+            product_of_columns<R>(v, m, buf, {x.p, c->x_done ? 0 : I, w}, {h.p, H, w + I * v * L});
+            for (int s = 0; s < v; s++) {
+                const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
+                activate_slot(buf, m, v, s, c->act);
+                for (gw_int i = 0; i < m; i++) {
+                    Vec<R> y = load(buf + (i * v + s) * L);
+                    if (row[i].gates) store_first(row[i].gates + u, y, lanes);
+                    write_state(row[i], u, y, lanes);
+                }
+            }
+        }
+    }
+}
+
+template <class R> static void rnn_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n) {
+    const gw_int H = c->units;
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int u = 0; u < H; u += LANES<R>) {
+            const gw_int lanes = lanes_left<R>(H, u);
+            Vec<R> h = load_first(rows[r].gates + u, lanes);
+            store_first(rows[r].gates + u, gradient_of_h(rows[r], u, lanes) * slope(h, c->act), lanes);
+            store_first(rows[r].dh + u, Vec<R>{}, lanes);
+        }
+    add_recurrent_gradient(c, rows, n, c->weights, 0, H, 0, 0);
+}
+
+template <class R> static gw_family<R> rnn_family() {
+    gw_family<R> f = {};
+    f.x_gates = 1, f.saved = 1, f.block = panel_columns<R>(), f.splits_units = 1;
+    f.forward_size = rnn_forward_size<R>, f.pack_forward = rnn_pack_forward<R>;
+    f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, c->units); };
+    f.pack_backward = [](const gw_cell<R> *c, const R *w_h, R *out) { pack_transposed<R>(w_h, c->units, c->units, 0, c->units, out); };
+    f.project = rnn_project<R>, f.forward = rnn_forward<R>, f.backward = rnn_backward<R>;
+    return f;
+}
+
+} // namespace GW_ISA

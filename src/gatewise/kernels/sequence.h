@@ -1,0 +1,36 @@
+// What the orchestration keeps for one call over whole sequences (recurrent.pyx).
+#pragma once
+#include "table.h"
+
+// One batch, batch first. T steps, H units, I inputs. NULL where the call has no such array.
+template <class R> struct gw_sequence {
+    gw_int batch, steps, x_width, units, saved;
+    const gw_int *order;   // (batch,) rows by falling length
+    const gw_int *lengths; // (batch,) steps of row order[i], falling
+    const unsigned char *resets; // (batch, steps)
+    const R *zeros;        // (units,)
+    const R *x;            // (batch, steps, x_width)
+    const R *initial_h;    // (batch, units)
+    const R *mask;         // (batch, units) recurrent dropout
+    R *y;                  // (batch, steps, units)
+    R *final_h, *final_c;  // (batch, units); final_c starts as the initial c
+    R *scratch_h;          // (2, batch, units) h between steps where nothing else keeps it
+    R *scratch_gates;      // (batch, saved*units) for steps that need their gates in memory
+
+    // Kept for backward; slot t of h_in and h0 is the state before step t.
+    R *gates;              // (batch, steps, saved*units); becomes dz
+    R *h_in;               // (batch, steps, units) input of the recurrent product
+    R *h0;                 // (batch, steps, units) the state; h_in itself without recurrent dropout
+    R *c;                  // (batch, steps + 1, units)
+
+    const R *dy;           // (batch, steps, units)
+    R *dh, *dc;            // (batch, units) in: gradients of the final state; out: of the initial
+};
+
+// One weight gradient: w (rows, columns) += a^T z, where a and z have batch*steps rows.
+template <class R> struct gw_piece {
+    const R *a, *z;
+    gw_int lda, ldz, rows, columns;
+    R *w, *b;              // b (columns,) += column sums of z, or NULL
+    gw_int ldw;
+};

@@ -1,0 +1,81 @@
+// What the orchestration in Cython and the vector code agree on: the structures they share, and one
+// table of functions for each dtype and instruction set.
+#pragma once
+#include <stddef.h>
+
+typedef ptrdiff_t gw_int; // every size and index
+
+// One activation and its constants: alpha and beta are slope and offset of hard_sigmoid, alpha of
+// elu and leaky_relu.
+template <class R> struct gw_activation {
+    int kind;
+    R alpha, beta;
+};
+
+// The places that one row of the batch reads and writes at one time step. The orchestration moves
+// them from step to step; a kernel never knows the batch's layout, its raggedness or direction.
+template <class R> struct gw_row {
+    const R *x;     // IN   (inputs,), or (x_gates * units,) where the input product is done already
+    const R *h_in;  // IN   (units,) h', what the recurrent product reads (after recurrent dropout)
+    const R *h0;    // IN   (units,) h' itself
+    const R *c0;    // IN   (units,) c' (LSTM)
+    const R *mask;  // IN   (units,) recurrent dropout's multipliers, or NULL
+    R *gates;       // OUT  (saved * units,) what backward needs, or scratch, or NULL; then dz, in place
+    R *h1;          // OUT  (units,) h
+    R *h_next;      // OUT  (units,) h after recurrent dropout, or NULL: the next step's h_in
+    R *y;           // OUT  (units,) h once more, for the caller, or NULL
+    R *c1;          // OUT  (units,) c (LSTM)
+    const R *dy;    // IN   (units,) gradient of this step's output, or NULL
+    R *dh;          // INOUT (units,) gradient of h; after the step that of h'
+    R *dc;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
+};
+
+// What one step of a cell needs beside the rows.
+template <class R> struct gw_cell {
+    gw_int inputs, units;
+    const R *weights;    // packed for this pass: forward or backward
+    int x_done;          // row.x holds x W + b already
+    int reset_after;     // GRU: r multiplies h' U instead of h'
+    int chung;           // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
+    gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM)
+};
+
+template <class R> struct gw_family {
+    int x_gates, saved;  // columns of kernel and of a row's saved gates, in units
+    // Elements of the packed weights.
+    gw_int (*forward_size)(const gw_cell<R> *);
+    gw_int (*backward_size)(const gw_cell<R> *);
+    // w_x (inputs, gates*units), w_h (units, gates*units), b (gates*units,) or NULL,
+    // b_h (gates*units,) or NULL: recurrent bias of a reset-after GRU.
+    void (*pack_forward)(const gw_cell<R> *, const R *w_x, const R *w_h, const R *b, const R *b_h, R *packed);
+    void (*pack_backward)(const gw_cell<R> *, const R *w_h, R *packed);
+    // x W + b of n rows, x (n, inputs) contiguous, into z (n, x_gates*units).
+    void (*project)(const gw_cell<R> *, const R *x, gw_int n, R *z);
+    // One step forward for units [first, last) of n rows; first is a multiple of the block below.
+    void (*forward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last);
+    // One step backward for all units of n rows: gates become dz, dh and dc move to the step before.
+    void (*backward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n);
+    gw_int block;          // units that are computed together
+    int splits_units;    // forward may be called on a part of the units
+};
+
+template <class R> struct gw_table {
+    gw_family<R> rnn, lstm, gru;
+
+    // y (n, columns) = act(x (n, inputs) w + b), w packed by pack_dense; b may be NULL.
+    gw_int (*dense_size)(gw_int inputs, gw_int columns);
+    void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed);
+    void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns, const gw_activation<R> *, R *y);
+
+    void (*activate)(const gw_activation<R> *, const R *x, R *y, gw_int n);        // y = act(x); y may be x
+    void (*activate_backward)(const gw_activation<R> *, const R *y, const R *dy, R *dx, gw_int n);
+    void (*softmax)(const R *x, R *y, gw_int n, gw_int columns);                     // y may be x
+    void (*softmax_backward)(const R *y, const R *dy, R *dx, gw_int n, gw_int columns);
+    void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums);
+    gw_int (*first_nonfinite)(const R *x, gw_int n);                                 // n if all are finite
+    double (*sum_of_squares)(const R *x, gw_int n);
+
+    void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov);
+    void (*rmsprop)(R *p, const R *g, R *v, R *v_mean, R *m, gw_int n, R lr, R rho, R momentum, R eps);
+    void (*adam)(R *p, const R *g, R *m, R *v, gw_int n, R lr, R beta1, R beta2, R eps, R decay);
+};

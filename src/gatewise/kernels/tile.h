@@ -1,0 +1,165 @@
+// The tile: up to GW_TILE_ROWS rows times up to 4 vectors of columns, held in registers while the sum
+// runs over the inputs. Every product of gatewise that is not a BLAS call is made of it.
+//
+//     panel of packed weights           tile in registers           buffer in L1
+//     k=0  [w w w w]                    row 0  [a a a a]
+//     k=1  [w w w w]    x[r][k] *  ->   ...                 ->      m rows x 4 vectors
+//     ...                               row m-1[a a a a]
+//
+// Each element of the tile is one chain of fma over k = 0, 1, 2, ..., whatever the number of rows, so
+// a row's result does not depend on how many rows were computed beside it.
+#pragma once
+#include "simd.h"
+#include "table.h"
+#include "vmath.h"
+
+namespace GW_ISA {
+
+template <class R> constexpr gw_int BUFFER = GW_TILE_ROWS * 4 * LANES<R>;
+
+// Rows of the next tile when `left` remain: as even as possible, so that no tile of one row trails.
+GW_INLINE gw_int tile_rows(gw_int left) {
+    gw_int tiles = (left + GW_TILE_ROWS - 1) / GW_TILE_ROWS;
+    gw_int rows = (left + tiles - 1) / tiles;
+    if (rows > GW_TILE_ROWS) __builtin_unreachable(); // so that the compiler knows the buffers suffice
+    return rows;
+}
+
+// acc[r][v] += sum over k of a[r][k] * w[k][v]; the last vector goes to slot LAST.
+template <class R, int M, int N, int SLOTS, int LAST>
+GW_INLINE void accumulate(Vec<R> (&acc)[M][SLOTS], const R *const (&a)[M], gw_int k_end, const R *w) {
+    const gw_int L = LANES<R>;
+    for (gw_int k = 0; k < k_end; k++, w += N * L) {
+        Vec<R> wv[N];
+#pragma GCC unroll 4
+        for (int v = 0; v < N; v++) wv[v] = load(w + v * L);
+#pragma GCC unroll 6
+        for (int r = 0; r < M; r++) {
+            Vec<R> s = splat(a[r][k]);
+#pragma GCC unroll 4
+            for (int v = 0; v < N; v++) {
+                const int slot = v == N - 1 ? LAST : v;
+                acc[r][slot] = fma(s, wv[v], acc[r][slot]);
+            }
+        }
+    }
+}
+
+// A product of one or two terms, buf[r] += a[r] w_a + b[r] w_b, the terms one after the other.
+template <class R> struct Term {
+    const R *const *rows; // one pointer a row
+    gw_int length;          // 0: the term is absent
+    const R *weights;
+};
+
+template <class R, int M, int NA, int NB, int SLOTS, int LAST_B>
+static void product_of(R *buf, const Term<R> &ta, const Term<R> &tb) {
+    const gw_int L = LANES<R>;
+    Vec<R> acc[M][SLOTS];
+#pragma GCC unroll 6
+    for (int r = 0; r < M; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < SLOTS; v++) acc[r][v] = load(buf + (r * SLOTS + v) * L);
+    if (ta.length) {
+        const R *a[M];
+#pragma GCC unroll 6
+        for (int r = 0; r < M; r++) a[r] = ta.rows[r];
+        accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights);
+    }
+    if (tb.length) {
+        const R *b[M];
+#pragma GCC unroll 6
+        for (int r = 0; r < M; r++) b[r] = tb.rows[r];
+        accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < M; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < SLOTS; v++) store(buf + (r * SLOTS + v) * L, acc[r][v]);
+}
+
+// m rows of a tile with SLOTS vectors: term a has NA vectors of weights an input, term b has NB, of
+// which the last is added to slot LAST_B (the candidate of a reset-after GRU keeps its halves apart).
+template <class R, int NA, int NB, int SLOTS, int LAST_B>
+GW_INLINE void product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
+    switch (m) {
+    case 1: product_of<R, 1, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
+    case 2: product_of<R, 2, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
+    case 3: product_of<R, 3, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
+#if GW_TILE_ROWS > 3
+    case 4: product_of<R, 4, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
+    case 5: product_of<R, 5, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
+    case 6: product_of<R, 6, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
+#endif
+    }
+}
+
+// The same for n = 1..4 vectors in each of both terms.
+template <class R> GW_INLINE void product_of_columns(int n, gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
+    switch (n) {
+    case 1: product<R, 1, 1, 1, 0>(m, buf, a, b); break;
+    case 2: product<R, 2, 2, 2, 1>(m, buf, a, b); break;
+    case 3: product<R, 3, 3, 3, 2>(m, buf, a, b); break;
+    case 4: product<R, 4, 4, 4, 3>(m, buf, a, b); break;
+    }
+}
+
+// ---- column panels: a matrix whose columns have no gates (SimpleRNN, Dense, everything transposed)
+
+// Columns come in panels of 4 vectors, the last panel as narrow as it can be.
+template <class R> GW_INLINE gw_int panel_columns() { return 4 * LANES<R>; }
+template <class R> GW_INLINE gw_int padded(gw_int columns) { return (columns + LANES<R> - 1) / LANES<R> * LANES<R>; }
+template <class R> GW_INLINE int panel_vectors(gw_int columns, gw_int first) {
+    gw_int left = padded<R>(columns - first), most = panel_columns<R>();
+    return (int)((left < most ? left : most) / LANES<R>);
+}
+
+// Lanes of vector v of a panel that are true columns; <= 0 for none.
+template <class R> GW_INLINE gw_int lanes_left(gw_int columns, gw_int first) {
+    gw_int left = columns - first;
+    return left < LANES<R> ? left : LANES<R>;
+}
+
+// One row of a panel: n vectors of columns [first, ...) of w, zeros past the last column.
+template <class R> GW_INLINE R *pack_row(const R *w, gw_int columns, gw_int first, int n, R *out) {
+    for (gw_int l = 0; l < n * LANES<R>; l++) *out++ = w && first + l < columns ? w[first + l] : R(0);
+    return out;
+}
+
+// dst(r, v) = bias(v) for a tile of n vectors.
+template <class R> GW_INLINE void fill_with_bias(R *buf, gw_int m, int n, const R *bias) {
+    for (gw_int r = 0; r < m; r++)
+        for (int v = 0; v < n; v++) store(buf + (r * n + v) * LANES<R>, load(bias + v * LANES<R>));
+}
+
+template <class R> GW_INLINE void fill_with_zero(R *buf, gw_int m, int n) {
+    for (gw_int i = 0; i < m * n; i++) store(buf + i * LANES<R>, Vec<R>{});
+}
+
+// Every element of slot `slot` of a tile through one activation.
+template <class R, int KIND> static void activate_slot_as(R *buf, gw_int m, int slots, int slot, R alpha, R beta) {
+    for (gw_int r = 0; r < m; r++) {
+        R *p = buf + (r * slots + slot) * LANES<R>;
+        store(p, activation<R, KIND>(load(p), alpha, beta));
+    }
+}
+template <class R> GW_INLINE void activate_slot(R *buf, gw_int m, int slots, int slot, const gw_activation<R> &f) {
+    GW_WITH_ACTIVATION(f.kind, (activate_slot_as<R, KIND>(buf, m, slots, slot, f.alpha, f.beta)))
+}
+
+// dy/dx of an activation by its output, one vector; a branch that the caller's loop predicts.
+template <class R> GW_INLINE Vec<R> slope(Vec<R> y, const gw_activation<R> &f) {
+    Vec<R> s;
+    GW_WITH_ACTIVATION(f.kind, (s = activation_slope<R, KIND>(y, f.alpha, f.beta)))
+    return s;
+}
+
+// Row pointers of a tile, one member of gw_row, moved by an offset.
+template <class R> struct Pointers {
+    const R *p[GW_TILE_ROWS];
+    template <class Member> Pointers(const gw_row<R> *rows, gw_int m, Member member, gw_int offset = 0) {
+        for (gw_int r = 0; r < m; r++) p[r] = rows[r].*member + offset;
+    }
+};
+
+} // namespace GW_ISA

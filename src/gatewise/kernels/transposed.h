@@ -1,0 +1,68 @@
+// The recurrent product backwards, dh' += dz U^T, and what every cell's step shares beside it.
+//
+// Packed backward: U^T (gates*units, units) in column panels of up to 4 vectors of units (tile.h).
+#pragma once
+#include "tile.h"
+
+namespace GW_ISA {
+
+// Columns [first, first + count) of w (units, stride), transposed: (count, units) in column panels.
+template <class R> GW_INLINE gw_int transposed_size(gw_int units, gw_int count) { return padded<R>(units) * count; }
+
+template <class R> static R *pack_transposed(const R *w, gw_int units, gw_int stride, gw_int first, gw_int count, R *out) {
+    for (gw_int j = 0; j < units; j += panel_columns<R>()) {
+        const gw_int width = panel_vectors<R>(units, j) * LANES<R>;
+        for (gw_int k = 0; k < count; k++)
+            for (gw_int l = 0; l < width; l++) *out++ = j + l < units ? w[(j + l) * stride + first + k] : R(0);
+    }
+    return out;
+}
+
+// The state of one row's units [u, u + lanes) to each place that wants it.
+template <class R> GW_INLINE void write_state(const gw_row<R> &row, gw_int u, Vec<R> h, gw_int lanes) {
+    store_first(row.h1 + u, h, lanes);
+    if (row.y) store_first(row.y + u, h, lanes);
+    if (row.h_next) store_first(row.h_next + u, row.mask ? h * load_first(row.mask + u, lanes) : h, lanes);
+}
+
+// The gradient that reaches h: from the step after, and from this step's output.
+template <class R> GW_INLINE Vec<R> gradient_of_h(const gw_row<R> &row, gw_int u, gw_int lanes) {
+    Vec<R> d = load_first(row.dh + u, lanes);
+    return row.dy ? d + load_first(row.dy + u, lanes) : d;
+}
+
+// out[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes).
+// The weights of both terms are packed as one matrix of na + nb rows.
+template <class R, class Finish>
+GW_INLINE void transposed_product(gw_int units, const gw_row<R> *rows, gw_int n, const R *w, gw_int a, gw_int na, gw_int b,
+                                  gw_int nb, Finish finish) {
+    const gw_int L = LANES<R>;
+    alignas(64) R buf[BUFFER<R>];
+    for (gw_int j = 0; j < units; j += panel_columns<R>()) {
+        const int v = panel_vectors<R>(units, j);
+        const R *panel = w + j * (na + nb);
+        for (gw_int r = 0, m; r < n; r += m) {
+            m = tile_rows(n - r);
+            Pointers<R> pa(rows + r, m, &gw_row<R>::gates, a), pb(rows + r, m, &gw_row<R>::gates, b);
+            fill_with_zero(buf, m, v);
+            product_of_columns<R>(v, m, buf, {pa.p, na, panel}, {pb.p, nb, panel + na * v * L});
+            for (gw_int i = 0; i < m; i++)
+                for (int s = 0; s < v; s++) {
+                    const gw_int u = j + s * L;
+                    finish(rows[r + i], u, load(buf + (i * v + s) * L), lanes_left<R>(units, u));
+                }
+        }
+    }
+}
+
+// dh += (dz U^T) * mask: what h' received through the recurrent product.
+template <class R>
+static void add_recurrent_gradient(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, const R *w, gw_int a, gw_int na,
+                                   gw_int b, gw_int nb) {
+    transposed_product(c->units, rows, n, w, a, na, b, nb, [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
+        if (row.mask) d *= load_first(row.mask + u, lanes);
+        store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
+    });
+}
+
+} // namespace GW_ISA

@@ -1,0 +1,396 @@
+"""Is a backward pass right? Compare its gradients with differences of the forward pass."""
+
+import math
+import numbers
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import ConfigError, DTypeError, GatewiseError
+
+__all__ = ["GradientError", "GradientReport", "check_gradients", "compare_gradients"]
+
+# An entry that disagrees at the step asked for is tried at these multiples of it: a shorter step does
+# not reach over a kink (relu, hard_sigmoid), a longer one sees a slope that rounding had drowned. A
+# wrong gradient disagrees at all of them.
+_STEPS = (1.0, 0.1, 10.0, 0.01, 100.0)
+
+# Errors are not measured against less than this part of the largest gradient of all arrays.
+_FLOOR = 1e-3
+
+
+class GradientError(GatewiseError, AssertionError):
+    """A gradient disagrees with the differences of the forward pass, or cannot be compared.
+
+    ``report`` holds the :class:`GradientReport` when there was something to compare, else None.
+    """
+
+    report = None
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What a comparison of gradients found.
+
+    Attributes
+    ----------
+    errors : dict of str to float
+        Worst relative error of each array.
+    entries : dict of str to int
+        How many entries of each array were compared.
+    tolerance : float
+        The largest error that passes.
+    unchecked : tuple of str
+        Parameters without a gradient (moving averages, for instance).
+    """
+
+    errors: dict
+    entries: dict
+    tolerance: float
+    unchecked: tuple = ()
+
+    @property
+    def worst(self):
+        """Name of the array with the largest error."""
+        return max(self.errors, key=self.errors.get)
+
+    @property
+    def passed(self):
+        """Whether every error is within the tolerance."""
+        return all(error <= self.tolerance for error in self.errors.values())
+
+    def __str__(self):
+        width = max(len(name) for name in (*self.errors, *self.unchecked))
+        lines = [f"gradients {'agree' if self.passed else 'DISAGREE'} (tolerance {self.tolerance:g})"]
+        for name, error in self.errors.items():
+            mark = "" if error <= self.tolerance else "  <- wrong"
+            lines.append(f"  {name:{width}}  error {error:.1e}  in {self.entries[name]} entries{mark}")
+        lines += [f"  {name:{width}}  has no gradient, not checked" for name in self.unchecked]
+        return "\n".join(lines)
+
+
+def check_gradients(
+    layer_or_model,
+    x,
+    *,
+    lengths=None,
+    initial_state=None,
+    resets=None,
+    y=None,
+    loss=None,
+    eps=1e-5,
+    tolerance=1e-7,
+    max_entries=200,
+    seed=0,
+):
+    """Check every gradient of a layer against numerical ones.
+
+    The number differentiated is ``sum(output * p)`` with a fixed random ``p``, summed over all outputs
+    of a layer that returns its state too. ``backward(p)`` must then give the gradients that central
+    differences of ``forward(..., training=True)`` give, for each parameter, for ``x`` if it is
+    floating, and for each initial state that is passed.
+
+    The arrays passed in are copied; parameters, gradients and random generators are put back as they
+    were. Dropout is drawn alike in every pass, and a stateful layer is reset before each one (and is
+    left reset).
+
+    Parameters
+    ----------
+    layer_or_model : Layer
+        In float64. Built on the shape of ``x`` if it is not built yet.
+    x : ndarray of shape (B, ...), float64 or int
+        Inputs. Small ones do: the cost is four passes an entry.
+    lengths, resets : ndarray, optional
+        Handed to ``forward`` if given.
+    initial_state : ndarray or list of ndarray, float64, optional
+        Handed to ``forward`` if given; ``layer.initial_state_gradient`` is then checked.
+    y, loss : None
+        For models; a layer needs neither.
+    eps, tolerance, max_entries, seed
+        As in :func:`compare_gradients`; ``seed`` draws ``p`` too.
+
+    Returns
+    -------
+    GradientReport
+
+    Raises
+    ------
+    GradientError
+        A gradient is wrong, missing, or of another shape than its array; or ``forward`` does not
+        repeat itself. The message names the array and the index.
+    DTypeError
+        The layer, ``x``, the initial state or an output is not float64, or this is no layer.
+    ConfigError
+        ``y`` or ``loss`` was given for a layer, or another option cannot be used.
+
+    Examples
+    --------
+    >>> layer = LSTM(4, dtype="float64")
+    >>> print(check_gradients(layer, rng.normal(size=(2, 5, 3)), lengths=[5, 2]))
+    """
+    layer = layer_or_model
+    for name in ("forward", "backward"):
+        if not hasattr(layer, name):
+            raise DTypeError(f"{type(layer).__name__} has no method {name}; expected a layer")
+    if y is not None or loss is not None:
+        raise ConfigError("y and loss were given for a layer; its outputs are weighed at random instead")
+    _check_options(eps, tolerance, max_entries)
+    _need_float64(f"the layer {type(layer).__name__}", layer.dtype, "build it with dtype='float64'")
+
+    x = _copy("x", x, allow_integers=True)
+    arguments = {"lengths": lengths, "resets": resets}
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    states = []
+    if initial_state is not None:
+        single = not isinstance(initial_state, list | tuple)
+        given = [initial_state] if single else initial_state
+        states = [_copy(f"initial_state[{k}]", s) for k, s in enumerate(given)]
+        arguments["initial_state"] = states[0] if single else states
+    if not layer.built:
+        layer.build((None, *x.shape[1:]))
+
+    generators = [(g, g.bit_generator.state) for g in _generators(layer)]
+    parameters, gradients = layer.parameters, layer.gradients
+    before = [(array, array.copy()) for array in (*parameters.values(), *gradients.values())]
+
+    def outputs():
+        for generator, state in generators:
+            generator.bit_generator.state = state
+        if getattr(layer, "stateful", False):
+            layer.reset_state()
+        result = layer.forward(x, training=True, **arguments)
+        return list(result) if isinstance(result, list | tuple) else [result]
+
+    try:
+        start = [np.array(out) for out in outputs()]
+        for k, out in enumerate(start):
+            _need_float64(f"output {k}", out.dtype, "a float64 layer must compute in float64 throughout")
+        rng = np.random.default_rng(seed)
+        projections = [rng.standard_normal(out.shape) for out in start]
+
+        for gradient in gradients.values():
+            gradient[...] = 0  # backward adds to what is there
+        # Copies: the layer may hold what it was given or hand out its workspace.
+        dy = [p.copy() for p in projections]
+        dx = layer.backward(dy if len(dy) > 1 else dy[0])
+        pairs = {n: (parameters[n], np.array(gradients[n])) for n in parameters if n in gradients}
+        if x.dtype.kind == "f":
+            pairs["x"] = (x, _given(dx, "backward returned None, not the gradient of x"))
+        if states:
+            complaint = "layer.initial_state_gradient is not set after backward"
+            found = _given(getattr(layer, "initial_state_gradient", None), complaint, copy=False)
+            found = found if isinstance(found, list | tuple) else [found]
+            if len(found) != len(states):
+                raise GradientError(
+                    f"layer.initial_state_gradient holds {len(found)} arrays for {len(states)} initial states"
+                )
+            for k, (state, gradient) in enumerate(zip(states, found, strict=True)):
+                pairs[f"initial_state[{k}]"] = (state, _given(gradient, f"{complaint} for state {k}"))
+
+        def scalar():
+            # Less the outputs at the start, which moves the sum by a constant: what cancels in the
+            # differences then never rounds the sum.
+            return sum(
+                float(np.sum((out - out_0) * p))
+                for out, out_0, p in zip(outputs(), start, projections, strict=True)
+            )
+
+        return compare_gradients(
+            scalar,
+            pairs,
+            eps=eps,
+            tolerance=tolerance,
+            max_entries=max_entries,
+            seed=seed,
+            unchecked=tuple(name for name in parameters if name not in gradients),
+        )
+    finally:
+        for array, value in before:
+            array[...] = value
+        for generator, state in generators:
+            generator.bit_generator.state = state
+
+
+def compare_gradients(scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=200, seed=0, unchecked=()):
+    """Compare gradients with central differences of a function of no arguments.
+
+    The slope along an entry ``v`` is the difference of fourth order, with ``s = eps * max(1, |v|)``::
+
+        (8 (f(v+s) - f(v-s)) - (f(v+2s) - f(v-2s))) / (12 s)
+
+    whose error is ``s^4 f'''''/30`` plus rounding of about ``2e-16 |f| / s``. An entry that disagrees
+    is tried again with steps from ``eps/100`` to ``100 eps`` and its best agreement counts, so that
+    neither a kink nearby nor a tiny slope fails a correct gradient. A kink at the very point does: the
+    slope is then not defined; move the point.
+
+    The error of an array is its largest ``|analytic - numeric|`` divided by the largest entry of either,
+    or by a thousandth of the largest gradient of all arrays if that is more: a gradient that has all but
+    vanished is not asked for digits that rounding has taken.
+
+    Parameters
+    ----------
+    scalar : callable () -> float
+        Computes the number from the arrays as they are at that moment.
+    pairs : dict of str to (array, gradient)
+        Each float64 array is changed in place while it is probed, and put back.
+    eps : float
+        The first step, before it is scaled.
+    tolerance : float
+        Largest error that passes.
+    max_entries : int
+        Entries compared in each array; larger arrays are sampled at random.
+    seed : int
+        Of that sample.
+    unchecked : tuple of str
+        Names for the report to list as left out.
+
+    Returns
+    -------
+    GradientReport
+
+    Raises
+    ------
+    GradientError
+        See :func:`check_gradients`.
+    DTypeError
+        An array is not float64.
+    ConfigError
+        ``eps``, ``tolerance`` or ``max_entries`` is not positive, or there is nothing to compare.
+    """
+    _check_options(eps, tolerance, max_entries)
+    if not pairs:
+        raise ConfigError("nothing to compare: no parameter has a gradient, and x and the state have none")
+    for name, (array, gradient) in pairs.items():
+        _need_float64(name, array.dtype, "differences need its digits")
+        if np.shape(gradient) != array.shape:
+            raise GradientError(
+                f"the gradient of {name} has shape {np.shape(gradient)}, {name} has {array.shape}"
+            )
+    first, second = float(scalar()), float(scalar())
+    if not math.isfinite(first):
+        raise GradientError(f"the forward pass gives {first}; choose inputs that keep it finite")
+    if first != second:
+        raise GradientError(
+            f"the forward pass does not repeat itself (it gave {first!r}, then {second!r}); "
+            "it draws random numbers that are not fixed, or keeps state from call to call"
+        )
+
+    rng = np.random.default_rng(seed)
+    samples = {name: _Sample(array, gradient, rng, max_entries) for name, (array, gradient) in pairs.items()}
+    for sample in samples.values():
+        sample.numeric[:] = [_slope(scalar, sample.array, index, eps) for index in sample.indices]
+    floor = _FLOOR * max(sample.largest() for sample in samples.values())
+    for sample in samples.values():
+        sample.retry(scalar, eps, tolerance, floor)
+
+    errors = {name: float(sample.errors(floor).max(initial=0.0)) for name, sample in samples.items()}
+    entries = {name: len(sample.indices) for name, sample in samples.items()}
+    report = GradientReport(errors, entries, tolerance, tuple(unchecked))
+    if not report.passed:
+        error = GradientError(_complaint(report, samples[report.worst], floor))
+        error.report = report
+        raise error
+    return report
+
+
+class _Sample:
+    """The entries of one array that are compared, with both their gradients."""
+
+    def __init__(self, array, gradient, rng, max_entries):
+        self.array = array
+        flat = np.arange(array.size)
+        if array.size > max_entries:
+            flat = np.sort(rng.choice(array.size, max_entries, replace=False))
+        self.indices = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in flat]
+        self.analytic = np.array([gradient[index] for index in self.indices], dtype=np.float64)
+        self.numeric = np.zeros(len(flat))
+
+    def largest(self):
+        """Largest finite gradient of either kind."""
+        both = np.abs(np.concatenate([self.analytic, self.numeric]))
+        return both[np.isfinite(both)].max(initial=0.0)
+
+    def errors(self, floor):
+        """Relative error of each entry, infinite where a gradient is not finite."""
+        with np.errstate(invalid="ignore"):
+            differences = np.abs(self.analytic - self.numeric)
+        differences[np.isnan(differences)] = np.inf
+        return differences / (max(self.largest(), floor) or 1.0)
+
+    def retry(self, scalar, eps, tolerance, floor):
+        """Try the other steps where an entry disagrees, and keep the slope that agrees best."""
+        for k in np.flatnonzero(self.errors(floor) > tolerance):
+            if not np.isfinite(self.analytic[k]):
+                continue
+            slopes = [_slope(scalar, self.array, self.indices[k], eps * factor) for factor in _STEPS[1:]]
+            slopes = [s for s in (self.numeric[k], *slopes) if np.isfinite(s)]
+            if slopes:
+                self.numeric[k] = min(slopes, key=lambda s: abs(s - self.analytic[k]))
+
+
+def _slope(scalar, array, index, eps):
+    """Central difference of fourth order along one entry."""
+    value = float(array[index])
+    step = (value + eps * max(1.0, abs(value))) - value  # so that value + step is exact
+    try:
+        f = []
+        for k in (1, -1, 2, -2):
+            array[index] = value + k * step
+            f.append(float(scalar()))
+    finally:
+        array[index] = value
+    return (8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * step)
+
+
+def _complaint(report, sample, floor):
+    errors = sample.errors(floor)
+    k = int(errors.argmax())
+    index = ", ".join(map(str, sample.indices[k]))
+    wrong = int(np.count_nonzero(errors > report.tolerance))
+    return (
+        f"gradient of {report.worst}[{index}]: analytic {sample.analytic[k]:.10g}, "
+        f"numeric {sample.numeric[k]:.10g}, relative error {errors[k]:.1e}; "
+        f"{wrong} of the {len(errors)} entries compared are wrong\n{report}"
+    )
+
+
+def _generators(layer):
+    """The random generators of a layer and of the layers it wraps."""
+    found, seen, waiting = [], set(), [layer]
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        generator = getattr(layer, "rng", None)
+        if isinstance(generator, np.random.Generator) and all(generator is not g for g in found):
+            found.append(generator)
+        for value in getattr(layer, "__dict__", {}).values():
+            values = value if isinstance(value, list | tuple) else [value]
+            waiting += [v for v in values if hasattr(v, "forward") or hasattr(v, "rng")]
+    return found
+
+
+def _copy(name, array, allow_integers=False):
+    array = np.array(array, order="C")
+    if not (allow_integers and array.dtype.kind in "iu"):
+        _need_float64(name, array.dtype, f"pass {name}.astype('float64')")
+    return array
+
+
+def _given(gradient, complaint, copy=True):
+    if gradient is None:
+        raise GradientError(complaint)
+    return np.array(gradient) if copy else gradient
+
+
+def _need_float64(what, dtype, advice):
+    if np.dtype(dtype) != np.float64:
+        raise DTypeError(f"{what} is {np.dtype(dtype)}; gradients are compared in float64 only: {advice}")
+
+
+def _check_options(eps, tolerance, max_entries):
+    for name, value in (("eps", eps), ("tolerance", tolerance), ("max_entries", max_entries)):
+        kind, word = (numbers.Integral, "an int") if name == "max_entries" else (numbers.Real, "a number")
+        if not (isinstance(value, kind) and value > 0):
+            raise ConfigError(f"{name} is {value!r}; expected {word} above 0")

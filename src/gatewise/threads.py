@@ -1,0 +1,130 @@
+"""How many threads, and who may use them.
+
+Work is spread over OpenMP threads by the kernels, which are told here how many. BLAS runs inside those
+threads and must itself be single-threaded: :func:`single_threaded_blas` holds SciPy's BLAS at one
+thread while any public call is at work. The limit is the whole process's, so it is counted and
+locked: the last one out restores what was found.
+
+After a fork the child uses one thread: the OpenMP pool does not survive a fork, and a worker
+process is one of many.
+"""
+
+import contextlib
+import os
+import threading
+
+from gatewise.errors import ConfigError, DTypeError
+from gatewise.kernels import _table
+
+# Floating-point operations below which a second thread costs more than it does (about 15 us of work).
+SMALL_WORK = 600_000
+
+
+def _available():
+    """Threads to start with: GATEWISE_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs we may use."""
+    for variable in ("GATEWISE_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(variable, "").split(",")[0].strip()
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this platform
+        return os.cpu_count() or 1
+
+
+_count = _available() if _table.HAS_OPENMP else 1
+
+
+def get_num_threads():
+    """Number of threads that gatewise uses for large work."""
+    return _count
+
+
+def set_num_threads(count):
+    """Set the number of threads that gatewise uses for large work, in this process.
+
+    Results do not depend on it, to the bit.
+
+    Parameters
+    ----------
+    count : int
+        At least 1. More than the machine has cores is allowed and slower.
+    """
+    global _count
+    if isinstance(count, bool) or not hasattr(count, "__index__"):
+        raise DTypeError(f"count is {count!r}; expected a whole number of threads, at least 1")
+    count = count.__index__()
+    if not 1 <= count <= 1024:
+        raise ConfigError(f"count is {count}; expected 1 to 1024 threads")
+    _count = count if _table.HAS_OPENMP else 1
+
+
+def threads_for(operations):
+    """Threads worth using for that many floating-point operations."""
+    return _count if operations >= SMALL_WORK else 1
+
+
+def _after_fork():
+    global _count, _blas_guard
+    _count = 1
+    _blas_guard = _BlasGuard()  # the old lock may be held by a thread that the child does not have
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _BlasGuard:
+    """Reference-counted limit of one thread on the BLAS that SciPy calls."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._users = 0
+        self._controllers = None
+        self._before = []
+
+    def _find(self):
+        import scipy.linalg.cython_blas  # noqa: F401  loads the library that is looked for
+        from threadpoolctl import ThreadpoolController
+
+        libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        of_scipy = [library for library in libraries if "scipy" in library.filepath]
+        return of_scipy or libraries  # a BLAS of the system is shared by all
+
+    def __enter__(self):
+        with self._lock:
+            if self._users == 0:
+                if self._controllers is None:
+                    self._controllers = self._find()
+                self._before = [library.get_num_threads() for library in self._controllers]
+                for library, before in zip(self._controllers, self._before):
+                    if before != 1:
+                        library.set_num_threads(1)
+            self._users += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                for library, before in zip(self._controllers, self._before):
+                    if before != 1:
+                        library.set_num_threads(before)
+
+
+_blas_guard = _BlasGuard()
+
+
+def single_threaded_blas():
+    """Context manager: SciPy's BLAS runs on the calling thread only. May be nested and shared."""
+    return _blas_guard
+
+
+@contextlib.contextmanager
+def num_threads(count):
+    """Context manager: `count` threads inside, what was set before afterwards."""
+    before = get_num_threads()
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        set_num_threads(before)

@@ -1,0 +1,237 @@
+"""Small helpers for labels and ragged lists, with the names and meaning of Keras's."""
+
+import operator
+
+import numpy as np
+
+from .errors import ConfigError, DTypeError, ShapeError, SizeError
+
+__all__ = ["pad_sequences", "to_categorical"]
+
+
+def to_categorical(x, num_classes=None):
+    """One-hot rows from class numbers.
+
+    Parameters
+    ----------
+    x : array-like of int, any shape
+        Classes from 0 to ``num_classes - 1``. Whole numbers kept as floats are taken too.
+        A last axis of extent 1 is dropped, unless it is the only one.
+    num_classes : int, optional
+        How many classes there are. ``None``: the largest label plus one.
+
+    Returns
+    -------
+    ndarray of shape (..., num_classes), float64
+        1 at the class, 0 elsewhere; the class axis is last.
+
+    Raises
+    ------
+    DTypeError
+        A label is not a whole number. (Keras cuts fractions off.)
+    ShapeError
+        A label is negative or too large, or there is none to count the classes from.
+    ConfigError
+        ``num_classes`` is below 1.
+    SizeError
+        The result does not fit into memory.
+    """
+    labels = _labels(x)
+    if num_classes is not None:
+        num_classes = _integer("num_classes", num_classes, least=1)
+    elif labels.size == 0:
+        raise ShapeError("x holds no labels to count the classes from; give num_classes")
+    else:
+        num_classes = max(int(labels.max()), 0) + 1
+
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        where = _first(outside)
+        raise ShapeError(
+            f"label {labels[where]} at {_place(where)} of x is outside 0 to {num_classes - 1}; "
+            "number the classes from 0, or give a larger num_classes"
+        )
+
+    shape = labels.shape
+    if len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    try:
+        one_hot = np.zeros((labels.size, num_classes))
+    except (MemoryError, ValueError) as error:  # NumPy's word for "too many bytes to address"
+        raise SizeError(
+            f"{labels.size} labels of {num_classes} classes need {8 * labels.size * num_classes:,} bytes; "
+            "a sparse_categorical_crossentropy loss takes the labels as they are"
+        ) from error
+    one_hot[np.arange(labels.size), labels.ravel()] = 1
+    return one_hot.reshape(*shape, num_classes)
+
+
+def _labels(x):
+    """x as int64, refusing whatever that would change."""
+    try:
+        given = np.asarray(x)
+    except ValueError as error:
+        raise ShapeError("x holds rows of different lengths; labels must form a rectangular array") from error
+    advice = "expected whole numbers from 0; np.unique(x, return_inverse=True) numbers other labels"
+    if given.size == 0:
+        return given.astype(np.int64)
+    if given.dtype.kind not in "biufO":
+        raise DTypeError(f"x has dtype {given.dtype}; {advice}")
+    try:
+        with np.errstate(invalid="ignore"):
+            labels = given.astype(np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DTypeError(f"x holds labels that are not numbers an int64 can hold; {advice}") from error
+    changed = np.asarray(labels != given)
+    if changed.any():
+        where = _first(changed)
+        raise DTypeError(f"label {given[where]!r} at {_place(where)} of x is not a whole number; {advice}")
+    return labels
+
+
+def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0):
+    """Sequences of different lengths as one array.
+
+    Parameters
+    ----------
+    sequences : list of n array-likes, each of shape (time, ...)
+        All axes after the first must agree. Empty sequences become padding only.
+    maxlen : int, optional
+        Steps in the result. ``None``: those of the longest sequence.
+    dtype : str, type or dtype
+        Type of the result. The default suits tokens; name a floating type for measurements, and
+        ``object`` for strings.
+    padding, truncating : {"pre", "post"}
+        Which end is filled, and which end is cut. The layers of gatewise take ``lengths`` beside
+        arrays padded at the end: use ``padding="post"`` for those.
+    value : number or str
+        What fills the padding.
+
+    Returns
+    -------
+    ndarray of shape (n, maxlen, ...), dtype ``dtype``
+
+    Raises
+    ------
+    ShapeError
+        ``sequences`` is no list of sequences, their trailing shapes differ, or it is empty and
+        ``maxlen`` is not given.
+    ConfigError
+        A word other than "pre" and "post", a negative ``maxlen``, a type that cannot hold ``value``.
+    DTypeError
+        ``dtype`` would change the numbers: fractions or overflow in an integer type. (Keras cuts
+        them off.) Floating types may round.
+    SizeError
+        The result does not fit into memory.
+    """
+    for name, word in (("padding", padding), ("truncating", truncating)):
+        if not (isinstance(word, str) and word in ("pre", "post")):
+            raise ConfigError(f"{name} is {word!r}; expected 'pre' or 'post'")
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError as error:
+        raise ConfigError(f"dtype is {dtype!r}, unknown to NumPy; expected one like 'int32'") from error
+    if isinstance(value, str | bytes) and dtype.kind not in "OUS":
+        raise ConfigError(f"value is {value!r} but dtype is {dtype}; use dtype=object for strings")
+
+    lengths = _lengths(sequences)
+    if maxlen is not None:
+        maxlen = _integer("maxlen", maxlen, least=0)
+    elif lengths:
+        maxlen = max(lengths)
+    else:
+        raise ShapeError("sequences is empty, so there is no longest one; give maxlen")
+    arrays = [_sequence(s, dtype, n) for n, s in enumerate(sequences)]
+
+    # The first sequence that has a step gives the trailing axes.
+    first = next((n for n, length in enumerate(lengths) if length), None)
+    trailing = () if first is None else arrays[first].shape[1:]
+    shape = (len(arrays), maxlen, *trailing)
+    try:
+        padded = np.empty(shape, dtype)
+    except (MemoryError, ValueError) as error:
+        raise SizeError(f"an array of shape {shape} and dtype {dtype} does not fit into memory") from error
+    padded[...] = _converted(np.asarray(value), padded.dtype, "value")
+
+    for n, array in enumerate(arrays):
+        if not len(array):
+            continue
+        if array.shape[1:] != trailing:
+            raise ShapeError(
+                f"sequences[{n}] has steps of shape {array.shape[1:]}, sequences[{first}] of {trailing}; "
+                "every step of every sequence must have one shape"
+            )
+        steps = min(len(array), maxlen)
+        kept = array[len(array) - steps :] if truncating == "pre" else array[:steps]
+        kept = _converted(kept, padded.dtype, f"sequences[{n}]")
+        start = maxlen - steps if padding == "pre" else 0
+        padded[n, start : start + steps] = kept
+    return padded
+
+
+def _lengths(sequences):
+    if not hasattr(sequences, "__len__") or isinstance(sequences, str | bytes):
+        raise ShapeError(
+            f"sequences is of type {type(sequences).__name__}; expected a list of sequences "
+            "(list() makes one of an iterator)"
+        )
+    lengths = []
+    try:
+        for s in sequences:
+            lengths.append(len(s))
+    except TypeError as error:
+        raise ShapeError(
+            f"sequences[{len(lengths)}] is of type {type(s).__name__}, not a sequence; "
+            "wrap a single sequence in a list: [sequence]"
+        ) from error
+    return lengths
+
+
+def _sequence(sequence, dtype, n):
+    try:
+        return np.asarray(sequence, dtype=object if dtype.kind == "O" else None)
+    except ValueError as error:
+        raise ShapeError(
+            f"the steps of sequences[{n}] differ in shape; every step of every sequence must have one shape"
+        ) from error
+
+
+def _converted(array, dtype, name):
+    """array as dtype; integers and strings must come through whole, floating types may round."""
+    if dtype.kind == "O":
+        return array
+    advice = "use dtype=object for strings, a floating or wider dtype for numbers"
+    text = array.dtype.kind in "US"
+    if text != (dtype.kind in "US") or (array.dtype.kind == "c" and dtype.kind != "c"):
+        raise DTypeError(f"{name} has dtype {array.dtype}, which dtype {dtype} cannot hold; {advice}")
+    try:
+        with np.errstate(invalid="ignore"):
+            converted = array.astype(dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DTypeError(f"{name} cannot be converted to dtype {dtype}: {error}; {advice}") from error
+    if dtype.kind in "iuUS":
+        changed = np.asarray(converted != array)
+        if changed.any():
+            where = _first(changed)
+            raise DTypeError(f"{name} holds {array[where]!r}, which dtype {dtype} cannot hold; {advice}")
+    return converted
+
+
+def _integer(name, number, least):
+    try:
+        if isinstance(number, bool | np.bool_):
+            raise TypeError
+        number = operator.index(number)
+    except TypeError as error:
+        raise DTypeError(f"{name} is {number!r}; expected an int of at least {least}, or None") from error
+    if number < least:
+        raise ConfigError(f"{name} is {number}; expected at least {least}, or None")
+    return number
+
+
+def _first(mask):
+    return tuple(int(i) for i in np.argwhere(mask)[0])
+
+
+def _place(where):
+    return f"index {where[0] if len(where) == 1 else where}" if where else "the one element"

@@ -1,0 +1,208 @@
+"""Slow forward passes written straight from the equations: what the fast code is held to.
+
+Everything here is float64 and loops over rows and steps in Python, so that each line can be
+read beside its equation. Nothing is shared with ``gatewise``. Notation: ``B`` rows, ``T`` steps,
+``I`` inputs, ``H`` units, ``G`` gates (LSTM 4, GRU 3, SimpleRNN 1).
+
+Common arguments of :func:`rnn`, :func:`lstm` and :func:`gru`
+-------------------------------------------------------------
+x : array of shape (B, T, I)
+kernel, recurrent_kernel : arrays of shape (I, G*H) and (H, G*H)
+    Gates side by side: ``i f g o`` for the LSTM, ``z r h`` for the GRU.
+bias : array of shape (G*H,), or (2, 3*H) for a GRU with the reset gate after; None is zero
+h0, c0 : arrays of shape (B, H); None is zero
+lengths : array of shape (B,), int, optional
+    Valid steps of each row; 0 leaves the initial state. None: all T.
+resets : array of shape (B, T), bool, optional
+    Where true, the state is zeroed before the step at that time position of x.
+go_backwards : bool
+    Visit each row's valid steps from last to first. Outputs stand in the order processed.
+
+Each returns ``(sequences, states)``: an array (B, T, H) with zeros past each row's end, and the
+list of final states ``[h]`` or ``[h, c]``, each (B, H).
+"""
+
+import numpy as np
+
+EPSILON = 1e-7  # Keras's backend.epsilon(), where losses clip probabilities
+
+
+def sigmoid(x):
+    tail = np.exp(-np.abs(x))  # never overflows
+    return np.where(x >= 0, 1 / (1 + tail), tail / (1 + tail))
+
+
+def softmax(x):
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+    "relu": lambda x: np.maximum(x, 0),
+    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "softplus": lambda x: np.logaddexp(0, x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "exponential": np.exp,
+    "softmax": softmax,
+}
+
+
+def rnn(
+    x, kernel, recurrent_kernel, bias, h0, lengths=None, resets=None, activation="tanh", go_backwards=False
+):
+    """SimpleRNN: h = act(x W + h' U + b)."""
+    W, U = _float64(kernel), _float64(recurrent_kernel)
+    H = U.shape[0]
+    b = np.zeros(H) if bias is None else _float64(bias)
+    act = ACTIVATIONS[activation]
+
+    def step(x_t, h):
+        return [act(x_t @ W + h @ U + b)]
+
+    return _run(step, x, [h0], H, lengths, resets, go_backwards)
+
+
+def lstm(
+    x,
+    kernel,
+    recurrent_kernel,
+    bias,
+    h0,
+    c0,
+    lengths=None,
+    resets=None,
+    activation="tanh",
+    recurrent_activation="sigmoid",
+    go_backwards=False,
+):
+    """LSTM: i, f, o = sigm(a), g = act(a), c = f*c' + i*g, h = o*act(c), with a = x W + h' U + b."""
+    W, U = _float64(kernel), _float64(recurrent_kernel)
+    H = U.shape[0]
+    b = np.zeros(4 * H) if bias is None else _float64(bias)
+    act, sigm = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+
+    def step(x_t, h, c):
+        a_i, a_f, a_g, a_o = np.split(x_t @ W + h @ U + b, 4)
+        i, f, g, o = sigm(a_i), sigm(a_f), act(a_g), sigm(a_o)
+        c = f * c + i * g
+        return [o * act(c), c]
+
+    return _run(step, x, [h0, c0], H, lengths, resets, go_backwards)
+
+
+def gru(
+    x,
+    kernel,
+    recurrent_kernel,
+    bias,
+    h0,
+    lengths=None,
+    resets=None,
+    activation="tanh",
+    recurrent_activation="sigmoid",
+    reset_after=True,
+    update="cho",
+    go_backwards=False,
+):
+    """GRU: z, r = sigm(x W + h' U + b), a candidate n, then the update.
+
+    reset after   n = act(x W + b + r*(h' U + b_r)), bias (2, 3*H) or (3*H,) with b_r zero
+    reset before  n = act(x W + b + (r*h') U), bias (3*H,)
+    update "cho"  h = z*h' + (1-z)*n;  "chung"  h = (1-z)*h' + z*n
+    """
+    if update not in ("cho", "chung"):
+        raise ValueError(update)
+    W, U = _float64(kernel), _float64(recurrent_kernel)
+    H = U.shape[0]
+    b = np.zeros(3 * H) if bias is None else _float64(bias)
+    if b.ndim == 1:
+        b = np.stack([b, np.zeros(3 * H)])
+    elif not reset_after:
+        raise ValueError("a GRU with the reset gate before has one row of bias")
+    (W_z, W_r, W_n), (U_z, U_r, U_n) = np.split(W, 3, axis=1), np.split(U, 3, axis=1)
+    (b_z, b_r, b_n), (rb_z, rb_r, rb_n) = np.split(b[0], 3), np.split(b[1], 3)
+    act, sigm = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+
+    def step(x_t, h):
+        z = sigm(x_t @ W_z + b_z + h @ U_z + rb_z)
+        r = sigm(x_t @ W_r + b_r + h @ U_r + rb_r)
+        if reset_after:
+            n = act(x_t @ W_n + b_n + r * (h @ U_n + rb_n))
+        else:
+            n = act(x_t @ W_n + b_n + (r * h) @ U_n)
+        return [z * h + (1 - z) * n if update == "cho" else (1 - z) * h + z * n]
+
+    return _run(step, x, [h0], H, lengths, resets, go_backwards)
+
+
+def _run(step, x, states, H, lengths, resets, go_backwards):
+    """Apply ``step(x_t, *state) -> state`` to each row's valid steps; see the head of the file."""
+    x = _float64(x)
+    B, T, _ = x.shape
+    states = [np.zeros((B, H)) if s is None else np.array(s, dtype=np.float64) for s in states]
+    sequences = np.zeros((B, T, H))
+    for b in range(B):
+        valid = T if lengths is None else int(lengths[b])
+        state = [s[b] for s in states]
+        for position in range(valid):
+            t = valid - 1 - position if go_backwards else position
+            if resets is not None and resets[b, t]:
+                state = [np.zeros(H) for _ in state]
+            state = step(x[b, t], *state)
+            sequences[b, position] = state[0]
+        for whole, row in zip(states, state, strict=True):
+            whole[b] = row
+    return sequences, states
+
+
+def _float64(array):
+    return np.asarray(array, dtype=np.float64)
+
+
+def dense(x, kernel, bias=None, activation="linear"):
+    """act(x W + b) on the last axis of x (..., I), with kernel (I, O) and bias (O,) or None."""
+    a = _float64(x) @ _float64(kernel)
+    return ACTIVATIONS[activation](a if bias is None else a + _float64(bias))
+
+
+# Losses as Keras 3 defines them with its default reduction, each a float: the mean over the last
+# axis (the categorical ones sum over it, it holds the classes), then the mean over all that is left.
+
+
+def mse(y_true, y_pred):
+    return np.mean(np.mean((_float64(y_true) - _float64(y_pred)) ** 2, axis=-1))
+
+
+def mae(y_true, y_pred):
+    return np.mean(np.mean(np.abs(_float64(y_true) - _float64(y_pred)), axis=-1))
+
+
+def binary_crossentropy(y_true, y_pred, from_logits=False):
+    y, p = _float64(y_true), _float64(y_pred)
+    if from_logits:
+        # y log s(p) + (1-y) log(1 - s(p)), unclipped
+        return np.mean(np.mean(y * np.logaddexp(0, -p) + (1 - y) * np.logaddexp(0, p), axis=-1))
+    p = np.clip(p, EPSILON, 1 - EPSILON)
+    return np.mean(np.mean(-(y * np.log(p) + (1 - y) * np.log(1 - p)), axis=-1))
+
+
+def categorical_crossentropy(y_true, y_pred, from_logits=False):
+    y, p = _float64(y_true), _float64(y_pred)
+    if from_logits:
+        log_p = p - np.logaddexp.reduce(p, axis=-1, keepdims=True)
+    else:
+        log_p = np.log(np.clip(p / np.sum(p, axis=-1, keepdims=True), EPSILON, 1 - EPSILON))
+    return np.mean(-np.sum(y * log_p, axis=-1))
+
+
+def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False):
+    """The same with integer labels of shape (...) or (..., 1) beside y_pred (..., C)."""
+    labels, C = np.asarray(y_true), np.shape(y_pred)[-1]
+    if labels.ndim == np.ndim(y_pred):
+        labels = labels[..., 0]
+    return categorical_crossentropy(np.eye(C)[labels], y_pred, from_logits)
