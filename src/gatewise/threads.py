@@ -33,6 +33,7 @@ def _available():
 
 
 _count = _available() if _table.HAS_OPENMP else 1
+_forked = False
 
 
 def get_num_threads():
@@ -43,7 +44,7 @@ def get_num_threads():
 def set_num_threads(count):
     """Set the number of threads that gatewise uses for large work, in this process.
 
-    Results do not depend on it, to the bit.
+    Results do not depend on it, to the bit. A build without OpenMP, and a forked child, stay at one.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def set_num_threads(count):
     count = count.__index__()
     if not 1 <= count <= 1024:
         raise ConfigError(f"count is {count}; expected 1 to 1024 threads")
-    _count = count if _table.HAS_OPENMP else 1
+    _count = count if _table.HAS_OPENMP and not _forked else 1
 
 
 def threads_for(operations):
@@ -65,8 +66,8 @@ def threads_for(operations):
 
 
 def _after_fork():
-    global _count, _blas_guard
-    _count = 1
+    global _count, _forked, _blas_guard
+    _count, _forked = 1, True
     _blas_guard = _BlasGuard()  # the old lock may be held by a thread that the child does not have
 
 

@@ -1,0 +1,174 @@
+"""Checks of what the user gives, each with an error that says what was given and what was expected."""
+
+import math
+import os
+
+import numpy as np
+
+from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError, SizeError
+from gatewise.kernels import arrays
+
+DTYPES = ("float32", "float64")
+MAX_EXTENT = 2**31 - 1  # BLAS takes extents as C int
+
+
+def dtype_name(dtype):
+    """"float32" or "float64" of anything NumPy understands as one of them."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError as error:
+        raise DTypeError(f"dtype is {dtype!r}; expected one of {', '.join(DTYPES)}") from error
+    if name not in DTYPES:
+        raise DTypeError(f"dtype is {name}; expected one of {', '.join(DTYPES)}")
+    return name
+
+
+def whole_number(value, name, low=1, high=MAX_EXTENT):
+    """An int in [low, high]; booleans and fractions are refused."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise DTypeError(f"{name} is {value!r}; expected a whole number")
+    value = value.__index__()
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value}; expected {low} to {high}")
+    return value
+
+
+def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_high=False):
+    """A finite float in [low, high], ends excluded where said."""
+    if isinstance(value, bool | np.bool_ | str) or not hasattr(value, "__float__"):
+        raise DTypeError(f"{name} is {value!r}; expected a number")
+    result = float(value)
+    inside = (low < result if open_low else low <= result) and (result < high if open_high else result <= high)
+    if not (math.isfinite(result) and inside):
+        raise ConfigError(f"{name} is {result}; expected a number in {'(' if open_low else '['}{low}, {high}"
+                          f"{')' if open_high else ']'}")
+    return result
+
+
+def fraction(value, name):
+    """A rate in [0, 1)."""
+    return number(value, name, 0.0, 1.0, open_high=True)
+
+
+def flag(value, name):
+    """A bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise DTypeError(f"{name} is {value!r}; expected True or False")
+    return bool(value)
+
+
+def shape_tuple(shape, name):
+    """A tuple of extents, each a positive int or None for a free axis."""
+    if isinstance(shape, int):
+        shape = (shape,)
+    try:
+        shape = tuple(shape)
+    except TypeError as error:
+        raise DTypeError(f"{name} is {shape!r}; expected a tuple of whole numbers or None") from error
+    return tuple(None if extent is None else whole_number(extent, f"an extent of {name}") for extent in shape)
+
+
+def fits_memory(elements, dtype, what):
+    """Refuse a size that this machine's memory cannot hold, before any of it is touched.
+
+    Raises
+    ------
+    SizeError
+        More bytes than the machine has memory, or than an index can count.
+    """
+    needed = int(elements) * np.dtype(dtype).itemsize
+    if needed > _physical_memory():
+        raise SizeError(f"{what} needs {needed / 2**30:,.1f} GiB, this machine has "
+                        f"{_physical_memory() / 2**30:,.1f} GiB; use smaller sizes or batches")
+
+
+def _physical_memory():
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not told here: refuse only what cannot be indexed
+        return 2**62
+
+
+def float_array(x, name, dtype, *, convert):
+    """C-contiguous ndarray of `dtype` with the values of x, which is never changed.
+
+    Parameters
+    ----------
+    x : array_like
+        Booleans, integers and floats; lists are read in `dtype`.
+    convert : bool
+        True: float64 may be rounded to float32 (models: the caller chose the model's dtype).
+        False: only what loses nothing (layers).
+
+    Raises
+    ------
+    DTypeError
+        Complex, text or object values; or a loss of precision that was not allowed.
+    """
+    given = x
+    if not isinstance(x, np.ndarray):
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise ShapeError(f"{name} has rows of different lengths; pad them (gatewise.utils.pad_sequences) and "
+                             f"give their lengths") from error
+    if x.dtype == dtype:
+        return np.ascontiguousarray(x)
+    if x.dtype.kind not in "buif":
+        raise DTypeError(f"{name} holds {x.dtype} values; expected numbers that convert to {dtype}")
+    if x.dtype.kind == "f" and not (convert or np.can_cast(x.dtype, dtype, "safe") or not isinstance(given, np.ndarray)):
+        raise DTypeError(f"{name} is {x.dtype}, the layer computes in {dtype}, which would lose precision: "
+                         f"pass {name}.astype({str(dtype)!r}), or build the layer with dtype={x.dtype.name!r}")
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(x, dtype)
+    if x.dtype.kind in "ui" and not convert and not np.array_equal(result.astype(x.dtype), x):
+        raise DTypeError(f"{name} holds integers that {dtype} cannot represent; build the layer with dtype='float64'")
+    return result
+
+
+def finite(x, name):
+    """Refuse NaN and infinity, with the position of the first."""
+    at = arrays.first_nonfinite(x)
+    if at >= 0:
+        position = tuple(int(i) for i in np.unravel_index(at, x.shape))
+        raise NonFiniteError(f"{name} holds {x[position]} at index {position}; expected finite numbers: "
+                             f"fill or drop missing values first")
+    return x
+
+
+def features(x, name, expected, expects):
+    """The last axis of x has `expected` features (None: any)."""
+    if expected is not None and x.shape[-1] != expected:
+        raise ShapeError(f"{name} has {x.shape[-1]} features (shape {x.shape}), {expects} expects {expected}")
+
+
+def sequence_lengths(lengths, batch, steps):
+    """intp ndarray (batch,) of lengths in [0, steps]; None stays None.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+    """
+    if lengths is None:
+        return None
+    given = np.asarray(lengths)
+    if given.dtype.kind not in "ui":
+        raise DTypeError(f"lengths holds {given.dtype} values; expected whole numbers of steps")
+    if given.shape != (batch,):
+        raise ShapeError(f"lengths has shape {given.shape}; expected ({batch},), one length a row")
+    bad = np.flatnonzero((given < 0) | (given > steps))
+    if bad.size:
+        raise ShapeError(f"lengths[{bad[0]}] is {given[bad[0]]}; expected 0 to {steps}, the number of steps of x")
+    return given.astype(np.intp)
+
+
+def reset_flags(resets, batch, steps):
+    """uint8 ndarray (batch, steps) of a boolean one; None stays None."""
+    if resets is None:
+        return None
+    given = np.asarray(resets)
+    if given.dtype != np.bool_:
+        raise DTypeError(f"resets holds {given.dtype} values; expected booleans")
+    if given.shape != (batch, steps):
+        raise ShapeError(f"resets has shape {given.shape}; expected ({batch}, {steps}), one flag a step")
+    return np.ascontiguousarray(given).view(np.uint8)

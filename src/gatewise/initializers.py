@@ -1,0 +1,189 @@
+"""Initial values of weights. Names, formulas and defaults are Keras's.
+
+An initializer is called with ``(shape, rng, dtype)``. Where it is not told otherwise it draws from the
+generator of the model or layer that it serves; with ``seed`` it draws from one of its own.
+"""
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+
+__all__ = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal",
+    "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "Zeros", "get", "serialize",
+]
+
+
+class Initializer:
+    """Base: subclasses define ``_draw(shape, rng)`` in float64 and keep their arguments as attributes."""
+
+    seed = None
+
+    def __call__(self, shape, rng=None, dtype="float32"):
+        """ndarray of `shape` and `dtype`, drawn from `rng` (or from this initializer's own seed)."""
+        if self.seed is not None or rng is None:
+            rng = np.random.default_rng(self.seed)
+        return np.asarray(self._draw(tuple(shape), rng), dtype)
+
+    def get_config(self):
+        """The arguments, as JSON values."""
+        return dict(vars(self))
+
+
+class Zeros(Initializer):
+    """All 0."""
+
+    def _draw(self, shape, rng):
+        return np.zeros(shape)
+
+
+class Ones(Initializer):
+    """All 1."""
+
+    def _draw(self, shape, rng):
+        return np.ones(shape)
+
+
+class Constant(Initializer):
+    """All `value`."""
+
+    def __init__(self, value=0.0):
+        self.value = checks.number(value, "value")
+
+    def _draw(self, shape, rng):
+        return np.full(shape, self.value)
+
+
+class RandomNormal(Initializer):
+    """Normal with `mean` and `stddev`."""
+
+    def __init__(self, mean=0.0, stddev=0.05, seed=None):
+        self.mean, self.stddev, self.seed = checks.number(mean, "mean"), checks.number(stddev, "stddev", 0.0), seed
+
+    def _draw(self, shape, rng):
+        return rng.normal(self.mean, self.stddev, shape)
+
+
+class RandomUniform(Initializer):
+    """Uniform in [minval, maxval)."""
+
+    def __init__(self, minval=-0.05, maxval=0.05, seed=None):
+        self.minval, self.maxval, self.seed = checks.number(minval, "minval"), checks.number(maxval, "maxval"), seed
+
+    def _draw(self, shape, rng):
+        return rng.uniform(self.minval, self.maxval, shape)
+
+
+class _VarianceScaling(Initializer):
+    scale, mode, normal = 1.0, "fan_in", False
+
+    def __init__(self, seed=None):
+        self.seed = seed
+
+    def _draw(self, shape, rng):
+        if len(shape) < 2:
+            fan_in = fan_out = shape[0] if shape else 1
+        else:
+            field = int(np.prod(shape[:-2]))
+            fan_in, fan_out = shape[-2] * field, shape[-1] * field
+        variance = self.scale / max(1.0, fan_in if self.mode == "fan_in" else (fan_in + fan_out) / 2)
+        if not self.normal:
+            limit = np.sqrt(3 * variance)
+            return rng.uniform(-limit, limit, shape)
+        # truncated at two deviations, which shrinks the deviation by the constant
+        draw = rng.standard_normal(shape)
+        while (outside := np.abs(draw) > 2).any():
+            draw[outside] = rng.standard_normal(int(outside.sum()))
+        return draw * (np.sqrt(variance) / 0.87962566103423978)
+
+
+class GlorotUniform(_VarianceScaling):
+    """Uniform, variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+
+    mode = "fan_avg"
+
+
+class GlorotNormal(GlorotUniform):
+    """Truncated normal, variance 2 / (fan_in + fan_out)."""
+
+    normal = True
+
+
+class HeUniform(_VarianceScaling):
+    """Uniform, variance 2 / fan_in (He et al. 2015)."""
+
+    scale = 2.0
+
+
+class HeNormal(HeUniform):
+    """Truncated normal, variance 2 / fan_in."""
+
+    normal = True
+
+
+class LecunUniform(_VarianceScaling):
+    """Uniform, variance 1 / fan_in (LeCun et al. 1998)."""
+
+
+class LecunNormal(LecunUniform):
+    """Truncated normal, variance 1 / fan_in."""
+
+    normal = True
+
+
+class Orthogonal(Initializer):
+    """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014), times `gain`."""
+
+    def __init__(self, gain=1.0, seed=None):
+        self.gain, self.seed = checks.number(gain, "gain"), seed
+
+    def _draw(self, shape, rng):
+        if len(shape) < 2:
+            raise ShapeError(f"orthogonal weights need two axes, got shape {shape}")
+        rows, columns = int(np.prod(shape[:-1])), shape[-1]
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q *= np.sign(np.diag(r))  # makes the distribution uniform
+        return self.gain * (q.T if rows < columns else q).reshape(shape)
+
+
+class Identity(Initializer):
+    """The identity times `gain` (IRNN: Le et al. 2015); a wide matrix repeats it for each gate."""
+
+    def __init__(self, gain=1.0):
+        self.gain = checks.number(gain, "gain")
+
+    def _draw(self, shape, rng):
+        if len(shape) != 2 or shape[1] % shape[0]:
+            raise ShapeError(f"identity weights need shape (n, k*n), got {shape}")
+        return self.gain * np.tile(np.eye(shape[0]), shape[1] // shape[0])
+
+
+_BY_NAME = {
+    "zeros": Zeros, "ones": Ones, "constant": Constant, "random_normal": RandomNormal, "normal": RandomNormal,
+    "random_uniform": RandomUniform, "uniform": RandomUniform, "glorot_uniform": GlorotUniform,
+    "glorot_normal": GlorotNormal, "he_uniform": HeUniform, "he_normal": HeNormal, "lecun_uniform": LecunUniform,
+    "lecun_normal": LecunNormal, "orthogonal": Orthogonal, "identity": Identity,
+}
+_BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
+
+
+def get(identifier, name="initializer"):
+    """An initializer from a name, a class name, a saved configuration or an initializer."""
+    if isinstance(identifier, Initializer):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    if isinstance(identifier, str):
+        cls = _BY_NAME.get(identifier) or _BY_CLASS.get(identifier)
+        if cls is None:
+            raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
+        return cls()
+    if isinstance(identifier, dict) and identifier.get("class_name") in _BY_CLASS:
+        return _BY_CLASS[identifier["class_name"]](**identifier.get("config", {}))
+    raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.initializers object")
+
+
+def serialize(initializer):
+    """What :func:`get` reads back, as JSON values."""
+    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}

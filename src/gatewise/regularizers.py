@@ -1,0 +1,74 @@
+"""Penalties on weights, added to the loss. Names and defaults are Keras's."""
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError
+
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "serialize"]
+
+
+class Regularizer:
+    """Penalty ``l1 * sum |w| + l2 * sum w^2``."""
+
+    l1 = l2 = 0.0
+
+    def __call__(self, w):
+        """The penalty of one array of weights, a float."""
+        penalty = 0.0
+        if self.l1:
+            penalty += self.l1 * float(np.abs(w).sum(dtype=np.float64))
+        if self.l2:
+            penalty += self.l2 * float(np.square(w, dtype=np.float64).sum())
+        return penalty
+
+    def add_gradient(self, w, gradient):
+        """gradient += d penalty / d w, in place."""
+        if self.l1:
+            gradient += np.asarray(self.l1, w.dtype) * np.sign(w)
+        if self.l2:
+            gradient += np.asarray(2 * self.l2, w.dtype) * w
+
+
+class L1L2(Regularizer):
+    """Both penalties."""
+
+    def __init__(self, l1=0.0, l2=0.0):
+        self.l1, self.l2 = checks.number(l1, "l1", 0.0), checks.number(l2, "l2", 0.0)
+
+
+class L1(Regularizer):
+    """``l1 * sum |w|``."""
+
+    def __init__(self, l1=0.01):
+        self.l1 = checks.number(l1, "l1", 0.0)
+
+
+class L2(Regularizer):
+    """``l2 * sum w^2``."""
+
+    def __init__(self, l2=0.01):
+        self.l2 = checks.number(l2, "l2", 0.0)
+
+
+l1, l2, l1_l2 = L1, L2, L1L2  # Keras's names for the functions
+_BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
+
+
+def get(identifier, name="regularizer"):
+    """A regularizer from a name, a saved configuration or a regularizer; None stays None."""
+    if identifier is None or isinstance(identifier, Regularizer):
+        return identifier
+    if isinstance(identifier, str):
+        if identifier.lower() not in _BY_NAME:
+            raise ConfigError(f"{name} {identifier!r} is not known; choose one of l1, l2, l1_l2")
+        cls = _BY_NAME[identifier.lower()]
+        return cls(0.01, 0.01) if cls is L1L2 else cls()
+    if isinstance(identifier, dict):
+        return L1L2(identifier.get("l1", 0.0), identifier.get("l2", 0.0))
+    raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.regularizers object")
+
+
+def serialize(regularizer):
+    """What :func:`get` reads back, as JSON values."""
+    return None if regularizer is None else {"l1": regularizer.l1, "l2": regularizer.l2}
