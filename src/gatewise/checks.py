@@ -77,9 +77,9 @@ def fits_memory(elements, dtype, what):
         More bytes than the machine has memory, or than an index can count.
     """
     needed = int(elements) * np.dtype(dtype).itemsize
-    if needed > _physical_memory():
+    if needed > _PHYSICAL_MEMORY:
         raise SizeError(f"{what} needs {needed / 2**30:,.1f} GiB, this machine has "
-                        f"{_physical_memory() / 2**30:,.1f} GiB; use smaller sizes or batches")
+                        f"{_PHYSICAL_MEMORY / 2**30:,.1f} GiB; use smaller sizes or batches")
 
 
 def _physical_memory():
@@ -87,6 +87,9 @@ def _physical_memory():
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not told here: refuse only what cannot be indexed
         return 2**62
+
+
+_PHYSICAL_MEMORY = _physical_memory()
 
 
 def float_array(x, name, dtype, *, convert):

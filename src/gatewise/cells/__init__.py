@@ -1,0 +1,8 @@
+"""What a recurrent cell computes: gates, options, parameter shapes. The kernels do it."""
+
+from .base import Cell
+from .gru import GRUCell
+from .lstm import LSTMCell
+from .simple_rnn import SimpleRNNCell
+
+__all__ = ["Cell", "GRUCell", "LSTMCell", "SimpleRNNCell"]

@@ -1,0 +1,13 @@
+"""The simple recurrent unit (Elman 1990)."""
+
+from .base import Cell
+
+
+class SimpleRNNCell(Cell):
+    """``h = act(x W + h' U + b)``."""
+
+    family = "rnn"
+    gates = ("h",)
+
+    def __init__(self, units, activation="tanh", use_bias=True):
+        super().__init__(units, activation, "linear", use_bias)

@@ -1,0 +1,322 @@
+"""What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and backward."""
+
+import itertools
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewise import checks, initializers, regularizers
+from gatewise.errors import ConfigError, ShapeError, StateError
+from gatewise.kernels._memory import aligned_empty
+
+_counters = {}
+
+
+def _automatic_name(cls):
+    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+    number = next(_counters.setdefault(base, itertools.count()))
+    return base if number == 0 else f"{base}_{number}"
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter, before it exists."""
+
+    name: str
+    shape: tuple
+    initializer: initializers.Initializer
+    regularizer: regularizers.Regularizer | None = None
+
+    @property
+    def size(self):
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=object))
+
+
+class Layer:
+    """Base of all layers.
+
+    A layer alone owns its parameters; in a model it owns views into the model's flat buffer.
+
+    Parameters
+    ----------
+    name : str, optional
+        Shown in summaries and used in files; made from the class otherwise.
+    dtype : {"float32", "float64"}, optional
+        What the layer computes in. None: its model's dtype; float32 for a layer alone.
+    input_shape : tuple, optional
+        Shape of one sample, None for free axes; builds a model without seeing data.
+    """
+
+    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None):
+        if name is not None and not isinstance(name, str):
+            raise ConfigError(f"name is {name!r}; expected a string")
+        self.name = name or _automatic_name(type(self))
+        self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
+        self._dtype = self._dtype_given or "float32"
+        if batch_input_shape is not None:
+            input_shape = checks.shape_tuple(batch_input_shape, "batch_input_shape")[1:]
+        self.given_input_shape = None if input_shape is None else checks.shape_tuple(input_shape, "input_shape")
+        self.input_shape = None     # (batch, ...) once built
+        self.output_shape = None
+        self.rng = None             # the model's generator, for layers that draw
+        self._specs = []
+        self._parameters = {}
+        self._gradients = {}
+        self._views_given = False   # someone outside may write into our parameters at any time
+        self._saved = None          # what backward needs
+
+    # ---- building
+
+    @property
+    def dtype(self):
+        """"float32" or "float64"."""
+        return self._dtype
+
+    @property
+    def built(self):
+        """Whether the input size is known and the parameters exist."""
+        return self.input_shape is not None
+
+    def build(self, input_shape):
+        """Make the parameters for inputs of this shape, (batch, ..., features) with None for free axes."""
+        if self.built:
+            raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
+        self.describe(input_shape)
+        count = self.count_params()
+        checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
+        self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
+        self.initialize(self._own_rng())
+
+    def describe(self, input_shape):
+        """First half of building: check the shape, list the parameters, set the output shape."""
+        shape = checks.shape_tuple(input_shape, "input_shape")
+        self._specs = list(self._parameter_specs(shape))
+        self.output_shape = self._output_shape(shape)
+        self.input_shape = shape
+
+    def adopt(self, parameters, gradients):
+        """Second half: take this part of a flat buffer, and of its gradients, as the place of the parameters."""
+        self._parameters, self._gradients, at = {}, {}, 0
+        for spec in self._specs:
+            piece = slice(at, at + spec.size)
+            self._parameters[spec.name] = parameters[piece].reshape(spec.shape)
+            self._gradients[spec.name] = gradients[piece].reshape(spec.shape)
+            at += spec.size
+        self.weights_changed()
+
+    def initialize(self, rng):
+        """Draw the initial values."""
+        for spec in self._specs:
+            self._parameters[spec.name][...] = spec.initializer(spec.shape, rng, self.dtype)
+        self.weights_changed()
+
+    def set_dtype(self, dtype):
+        """Take the model's dtype; an explicit other one is refused."""
+        if self._dtype_given not in (None, dtype):
+            raise ConfigError(f"layer {self.name!r} has dtype {self._dtype_given}, its model has {dtype}; "
+                              f"give all layers of a model one dtype")
+        self._dtype = dtype
+
+    def _own_rng(self):
+        if self.rng is None:
+            self.rng = np.random.default_rng(getattr(self, "seed", None))
+        return self.rng
+
+    # What a subclass defines: its parameters, its output shape, _forward and _backward.
+
+    def _parameter_specs(self, input_shape):
+        return []
+
+    def _output_shape(self, input_shape):
+        return input_shape
+
+    def _forward(self, x, call):
+        """Output for a checked x; `call` is a :class:`Call`."""
+        raise TypeError(f"{type(self).__name__} defines no forward pass")
+
+    def _backward(self, dy, want_dx):
+        """dx, or None where it is not wanted, for the last training forward; adds to the gradients."""
+        raise TypeError(f"{type(self).__name__} defines no backward pass")
+
+    # ---- parameters
+
+    @property
+    def parameters(self):
+        """dict name -> ndarray: views that may be written to."""
+        self._views_given = True
+        self.weights_changed()
+        return dict(self._parameters)
+
+    @property
+    def gradients(self):
+        """dict name -> ndarray: views; backward ADDS to them, :meth:`zero_gradients` clears them."""
+        return dict(self._gradients)
+
+    def zero_gradients(self):
+        """Set every gradient to zero."""
+        for gradient in self._gradients.values():
+            gradient.fill(0)
+
+    def count_params(self):
+        """Number of parameters."""
+        return sum(spec.size for spec in self._specs)
+
+    def get_weights(self):
+        """Copies of the parameters, in Keras's order."""
+        return [array.copy() for array in self._parameters.values()]
+
+    def set_weights(self, weights):
+        """Copy values into the parameters.
+
+        Raises
+        ------
+        StateError
+            The layer is not built.
+        ShapeError, DTypeError, NonFiniteError
+            The arrays do not fit.
+        """
+        if not self.built:
+            raise StateError(f"layer {self.name!r} is not built: call build(input_shape) before set_weights")
+        weights = list(weights)
+        if len(weights) != len(self._parameters):
+            raise ShapeError(f"layer {self.name!r} has {len(self._parameters)} weight arrays "
+                             f"({', '.join(self._parameters) or 'none'}), got {len(weights)}")
+        values = []
+        for (name, place), given in zip(self._parameters.items(), weights):
+            value = checks.float_array(given, f"{self.name}/{name}", self.dtype, convert=True)
+            if value.shape != place.shape:
+                raise ShapeError(f"{self.name}/{name} has shape {value.shape}; expected {place.shape}")
+            values.append(checks.finite(value, f"{self.name}/{name}"))
+        for place, value in zip(self._parameters.values(), values):
+            place[...] = value
+        self.weights_changed()
+
+    def weights_changed(self):
+        """Forget what was derived from the weights."""
+
+    def penalty(self):
+        """Sum of the regularizers' penalties."""
+        return sum(spec.regularizer(self._parameters[spec.name]) for spec in self._specs if spec.regularizer)
+
+    def add_penalty_gradients(self):
+        """Add the regularizers' gradients."""
+        for spec in self._specs:
+            if spec.regularizer:
+                spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
+
+    # ---- running
+
+    def __call__(self, x, *args, **kwargs):
+        return self.forward(x, *args, **kwargs)
+
+    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
+        """Compute the layer's output.
+
+        Parameters
+        ----------
+        x : array_like (batch, ..., features)
+            Must have the layer's dtype or convert to it without loss. Not changed.
+        lengths : array_like (batch,), int, optional
+            Steps in each row. None: all.
+        initial_state, resets
+            Recurrent layers only.
+        training : bool
+            Keep what :meth:`backward` needs, and apply dropout.
+
+        Returns
+        -------
+        ndarray
+        """
+        if initial_state is not None or resets is not None:
+            raise ConfigError(f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent layers")
+        x = self._checked_input(x)
+        lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1]) if lengths is not None else None
+        y = self._forward(x, Call(training=training, lengths=lengths))
+        return y.copy() if y is x else y
+
+    def backward(self, dy):
+        """Gradients of the last ``forward(..., training=True)``.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient of the loss with respect to the output, of its shape.
+
+        Returns
+        -------
+        ndarray
+            Gradient with respect to x. Those of the parameters are added to :attr:`gradients`.
+
+        Raises
+        ------
+        StateError
+            There was no training forward pass, or it was gone back over already.
+        """
+        self._need_saved()
+        return self._backward(self._checked_gradient(dy, "dy", self._saved_output_shape()), True)
+
+    def _need_saved(self):
+        if self._saved is None:
+            raise StateError(f"layer {self.name!r} has nothing to go back over: call forward(x, training=True) first")
+
+    def _saved_output_shape(self):
+        return self._saved["y_shape"]
+
+    def _checked_input(self, x):
+        x = checks.float_array(x, "x", self.dtype, convert=False)
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        self._check_shape(x)
+        return checks.finite(x, "x")
+
+    def _check_shape(self, x):
+        if x.ndim != len(self.input_shape):
+            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
+                             f"{_shape_text(self.input_shape)}")
+        checks.features(x, "x", self.input_shape[-1], f"layer {self.name!r}")
+
+    def _checked_gradient(self, dy, name, shape):
+        dy = checks.float_array(dy, name, self.dtype, convert=False)
+        if dy.shape != shape:
+            raise ShapeError(f"{name} has shape {dy.shape}; expected {shape}, the output's")
+        return dy
+
+    # ---- saving
+
+    def get_config(self):
+        """The constructor's arguments as JSON values."""
+        config = {"name": self.name, "dtype": self._dtype_given}
+        if self.given_input_shape is not None:
+            config["input_shape"] = list(self.given_input_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """A new layer from :meth:`get_config`."""
+        return cls(**config)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name!r}, output {self.output_shape}>"
+
+
+@dataclass
+class Call:
+    """What travels with x through a stack of layers in one call."""
+
+    training: bool = False
+    lengths: np.ndarray | None = None   # (batch,) of the sequences in x; None: full or no sequences
+    initial_state: list | None = None
+    resets: np.ndarray | None = None
+
+
+def _shape_text(shape):
+    return "(" + ", ".join("any" if extent is None else str(extent) for extent in shape) + ")"
+
+
+def scratch_like(array, shape, dtype):
+    """`array` if it has this shape and dtype, else a new one: contents are undefined."""
+    if array is not None and array.shape == shape and array.dtype == dtype:
+        return array
+    return aligned_empty(shape, dtype)

@@ -1,0 +1,278 @@
+"""Layers without memory: Input, Dense, Activation, Dropout, Flatten."""
+
+import math
+
+import numpy as np
+
+from gatewise import checks, initializers, regularizers, threads
+from gatewise.errors import ConfigError, ShapeError
+from gatewise.kernels import activations, arrays, dense
+
+from .base import Layer, ParameterSpec, scratch_like
+
+
+def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=None):
+    """The shape of one sample, as the first entry of a Sequential.
+
+    Parameters
+    ----------
+    shape : tuple, optional
+        (steps, features) or whatever one sample has; None for free axes.
+    batch_shape : tuple, optional
+        The same with the batch in front, as an alternative. The batch size itself is never fixed.
+    """
+    if (shape is None) == (batch_shape is None):
+        raise ConfigError("Input needs either shape, of one sample, or batch_shape, with the batch in front")
+    shape = checks.shape_tuple(batch_shape, "batch_shape")[1:] if shape is None else checks.shape_tuple(shape, "shape")
+    return InputLayer(input_shape=shape, dtype=dtype, name=name)
+
+
+class InputLayer(Layer):
+    """Says what one sample looks like and passes it on."""
+
+    def _forward(self, x, call):
+        if call.training:
+            self._saved = {"y_shape": x.shape}
+        return x
+
+    def _backward(self, dy, want_dx):
+        self._saved = None
+        return dy
+
+
+class _Activated:
+    """What layers that end in an activation share: act(z) forward, dz backward."""
+
+    def _activate_rows(self, z, y):
+        """y = act(z), in place if z is y."""
+        work = threads.threads_for(20 * z.size)
+        if self.activation == "softmax":
+            columns = z.shape[-1]
+            arrays.softmax(z.reshape(-1, columns), y.reshape(-1, columns), work)
+        elif self.activation != "linear" or z is not y:
+            arrays.activate(z, y, activations.code(self.activation), work)
+        return y
+
+    def _slope_times(self, y, dy):
+        """dz of dy, a new array, or dy itself for a linear layer."""
+        if self.activation == "linear":
+            return dy
+        dz = np.empty_like(dy)
+        work = threads.threads_for(4 * y.size)
+        if self.activation == "softmax":
+            rows = (-1, y.shape[-1])
+            arrays.softmax_backward(y.reshape(rows), dy.reshape(rows), dz.reshape(rows), work)
+        else:
+            arrays.activate_backward(y, dy, dz, activations.code(self.activation), work)
+        return dz
+
+
+class Dense(_Activated, Layer):
+    """``y = act(x W + b)`` over the last axis, for x with any number of axes from 2 up.
+
+    Parameters
+    ----------
+    units : int
+    activation : str, optional
+        A name of gatewise.kernels.activations, or "softmax". None: linear.
+    use_bias : bool
+    kernel_initializer, bias_initializer : str or Initializer
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+    seed : int, optional
+        Of the initial weights of a layer used alone.
+    """
+
+    def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
+                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = checks.whole_number(units, "units")
+        self.activation = activations.check_name(activation, also=("softmax",))
+        self.use_bias = checks.flag(use_bias, "use_bias")
+        self.initializers = {"kernel": initializers.get(kernel_initializer, "kernel_initializer"),
+                             "bias": initializers.get(bias_initializer, "bias_initializer")}
+        self.regularizers = {"kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
+                             "bias": regularizers.get(bias_regularizer, "bias_regularizer")}
+        self.seed = seed
+        self._packed = None
+        self._dx = None
+
+    def _parameter_specs(self, input_shape):
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
+                             f"with a known number of features")
+        shapes = {"kernel": (input_shape[-1], self.units)} | ({"bias": (self.units,)} if self.use_bias else {})
+        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name])
+                for name, shape in shapes.items()]
+
+    def _output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def weights_changed(self):
+        self._packed = None
+
+    def _pack(self):
+        packed = self._packed
+        if packed is None:
+            packed = dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
+            if not self._views_given:
+                self._packed = packed
+        return packed
+
+    def _forward(self, x, call):
+        return self._activate(self.scores(x, call), call)
+
+    def scores(self, x, call):
+        """x W + b, without the activation: what a loss that knows the activation starts from."""
+        shape = (*x.shape[:-1], self.units)
+        checks.fits_memory(math.prod(shape), self.dtype, f"the output of layer {self.name!r}")
+        z = np.empty(shape, self.dtype)
+        work = threads.threads_for(2 * z.size * x.shape[-1])
+        dense.forward(x.reshape(-1, x.shape[-1]), self._pack(), z.reshape(-1, self.units),
+                      activations.code("linear"), work)
+        if call.training:
+            self._saved = {"x": x, "y": None, "y_shape": shape}
+        return z
+
+    def _activate(self, z, call):
+        self._activate_rows(z, z)
+        if call.training:
+            # The output may be handed out and changed; a linear layer's backward does not need it.
+            self._saved["y"] = None if self.activation == "linear" else z.copy()
+        return z
+
+    def _backward(self, dy, want_dx):
+        return self.backward_from_scores(self._slope_times(self._saved["y"], dy), want_dx)
+
+    def backward_from_scores(self, dz, want_dx):
+        """As backward, from the gradient of :meth:`scores`."""
+        saved, self._saved = self._saved, None
+        x = saved["x"]
+        rows = x.reshape(-1, x.shape[-1])
+        if want_dx:
+            self._dx = scratch_like(self._dx, rows.shape, self.dtype)
+        with threads.single_threaded_blas():
+            dense.backward(rows, self._parameters["kernel"], np.ascontiguousarray(dz).reshape(-1, self.units),
+                           self._gradients["kernel"], self._gradients.get("bias"), self._dx if want_dx else None,
+                           threads.threads_for(4 * rows.shape[0] * x.shape[-1] * self.units))
+        return self._dx.reshape(x.shape) if want_dx else None
+
+    def backward(self, dy):
+        return super().backward(dy).copy()
+
+    def get_config(self):
+        config = super().get_config() | {"units": self.units, "activation": self.activation, "use_bias": self.use_bias,
+                                         "seed": self.seed}
+        for name in ("kernel", "bias"):
+            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
+            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
+        return config
+
+
+class Activation(_Activated, Layer):
+    """One activation, elementwise; "softmax" over the last axis.
+
+    Parameters
+    ----------
+    activation : str
+    """
+
+    def __init__(self, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activations.check_name(activation, also=("softmax",))
+
+    def _forward(self, x, call):
+        y = self._activate_rows(x, np.empty_like(x))
+        if call.training:
+            self._saved = {"y": y.copy(), "y_shape": y.shape}
+        return y
+
+    def _backward(self, dy, want_dx):
+        saved, self._saved = self._saved, None
+        return self._slope_times(saved["y"], dy)
+
+    def scores(self, x, call):
+        """x itself: what a loss that knows the activation starts from."""
+        if call.training:
+            self._saved = {"y": None, "y_shape": x.shape}
+        return x
+
+    def backward_from_scores(self, dz, want_dx):
+        """dz itself."""
+        self._saved = None
+        return dz
+
+    def get_config(self):
+        return super().get_config() | {"activation": self.activation}
+
+
+class Dropout(Layer):
+    """In training, a part of the inputs set to zero and the rest scaled by 1 / (1 - rate).
+
+    Parameters
+    ----------
+    rate : float in [0, 1)
+    noise_shape : tuple, optional
+        Shape of the draw, 1 for axes that share it, None for the input's own extent.
+    seed : int, optional
+        Of a layer used alone; in a model the model's generator draws.
+    """
+
+    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = checks.fraction(rate, "rate")
+        self.noise_shape = None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
+        self.seed = seed
+
+    def _forward(self, x, call):
+        if not call.training:
+            return x
+        if self.rate == 0:
+            self._saved = {"mask": None, "y_shape": x.shape}
+            return x
+        mask = self._own_rng().random(self._draw_shape(x.shape), np.float32) >= self.rate
+        mask = mask.astype(self.dtype) * np.asarray(1 / (1 - self.rate), self.dtype)
+        self._saved = {"mask": mask, "y_shape": x.shape}
+        return x * mask
+
+    def _draw_shape(self, shape):
+        if self.noise_shape is None:
+            return shape
+        if len(self.noise_shape) != len(shape):
+            raise ShapeError(f"noise_shape has {len(self.noise_shape)} axes, x has {len(shape)}: shape {shape}")
+        return tuple(extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape))
+
+    def _backward(self, dy, want_dx):
+        saved, self._saved = self._saved, None
+        return dy if saved["mask"] is None else dy * saved["mask"]
+
+    def get_config(self):
+        shape = None if self.noise_shape is None else list(self.noise_shape)
+        return super().get_config() | {"rate": self.rate, "noise_shape": shape, "seed": self.seed}
+
+
+class Flatten(Layer):
+    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...)."""
+
+    def _output_shape(self, input_shape):
+        rest = input_shape[1:]
+        return (input_shape[0], None if None in rest else math.prod(rest))
+
+    def _check_shape(self, x):
+        for axis, (extent, expected) in enumerate(zip(x.shape, self.input_shape)):
+            if expected is not None and axis and extent != expected:
+                raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}")
+
+    def _forward(self, x, call):
+        y = x.reshape(x.shape[0], math.prod(x.shape[1:]))
+        if call.training:
+            self._saved = {"x_shape": x.shape, "y_shape": y.shape}
+        return y
+
+    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
+        return super().forward(x, lengths, initial_state, resets, training).copy()
+
+    def _backward(self, dy, want_dx):
+        saved, self._saved = self._saved, None
+        return dy.reshape(saved["x_shape"])
+
+

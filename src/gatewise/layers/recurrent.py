@@ -1,0 +1,415 @@
+"""Recurrent layers: SimpleRNN, LSTM, GRU. They own parameters and state; a kernel does the work."""
+
+import numpy as np
+
+from gatewise import checks, initializers, regularizers, threads
+from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell
+from gatewise.errors import ShapeError, StateError
+from gatewise.kernels.recurrent import Workspace
+
+from .base import Call, Layer, ParameterSpec, scratch_like
+
+
+class Recurrent(Layer):
+    """What the recurrent layers share.
+
+    Parameters
+    ----------
+    cell : gatewise.cells.Cell
+    kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
+    dropout, recurrent_dropout : float in [0, 1)
+        Part of the inputs, and of h' in the recurrent product, set to zero in training: one draw a
+        sequence, the rest scaled by 1 / (1 - rate) (Gal and Ghahramani 2016).
+    return_sequences : bool
+        Output (batch, steps, units), zeros past a row's end, instead of the last (batch, units).
+    return_state : bool
+        Return ``[output, h]`` or ``[output, h, c]``.
+    go_backwards : bool
+        Visit each row's true steps from last to first; outputs come in that order.
+    stateful : bool
+        A call starts from the state that the last one left.
+    seed : int, optional
+        Of the initial weights and dropout of a layer used alone.
+    """
+
+    def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
+                 bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
+                 dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
+                 stateful=False, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.initializers = {
+            "kernel": initializers.get(kernel_initializer, "kernel_initializer"),
+            "recurrent_kernel": initializers.get(recurrent_initializer, "recurrent_initializer"),
+            "bias": initializers.get(bias_initializer, "bias_initializer"),
+        }
+        self.regularizers = {
+            "kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
+            "recurrent_kernel": regularizers.get(recurrent_regularizer, "recurrent_regularizer"),
+            "bias": regularizers.get(bias_regularizer, "bias_regularizer"),
+        }
+        self.dropout = checks.fraction(dropout, "dropout")
+        self.recurrent_dropout = checks.fraction(recurrent_dropout, "recurrent_dropout")
+        self.return_sequences = checks.flag(return_sequences, "return_sequences")
+        self.return_state = checks.flag(return_state, "return_state")
+        self.go_backwards = checks.flag(go_backwards, "go_backwards")
+        self.stateful = checks.flag(stateful, "stateful")
+        self.seed = seed
+        self.initial_state_gradient = None  # list like the initial state, set by backward
+        self._state = None
+        self._kernel = None
+        self._packed = None
+        self._workspace = None
+        self._dx = None
+
+    @property
+    def units(self):
+        """Number of units."""
+        return self.cell.units
+
+    # ---- building
+
+    def _parameter_specs(self, input_shape):
+        if len(input_shape) != 3 or input_shape[-1] is None:
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features) "
+                             f"with a known number of features")
+        shapes = self.cell.parameter_shapes(input_shape[-1])
+        for name, shape in shapes.items():
+            if shape[-1] > checks.MAX_EXTENT:
+                raise ShapeError(f"{self.name}/{name} has shape {shape}; an extent may be at most {checks.MAX_EXTENT}")
+        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name])
+                for name, shape in shapes.items()]
+
+    def _output_shape(self, input_shape):
+        batch, steps = input_shape[:2]
+        return (batch, steps, self.units) if self.return_sequences else (batch, self.units)
+
+    def adopt(self, parameters, gradients):
+        super().adopt(parameters, gradients)
+        self._kernel = self.cell.build_kernel(self.input_shape[-1], self.dtype)
+        self._workspace = Workspace()
+
+    def weights_changed(self):
+        self._packed = None
+
+    def _pack(self):
+        """The packed weights; kept until the weights change, or not at all where others may write to them."""
+        packed = self._packed
+        if packed is None:
+            p = self._parameters
+            packed = self._kernel.pack_forward(p["kernel"], p["recurrent_kernel"], *self.cell.split_bias(p.get("bias")))
+            if not self._views_given:
+                self._packed = packed
+        return packed
+
+    # ---- state
+
+    @property
+    def state(self):
+        """State that the next call starts from: list of ndarray (batch, units), ``[h]`` or ``[h, c]``; or None.
+
+        Setting it takes any batch size; None is the same as :meth:`reset_state`. Only a layer built
+        with ``stateful=True`` keeps state between calls.
+        """
+        return None if self._state is None else [array.copy() for array in self._state]
+
+    @state.setter
+    def state(self, value):
+        if not self.stateful:
+            raise StateError(f"layer {self.name!r} keeps no state: build it with stateful=True, or pass initial_state")
+        self._state = None if value is None else self._checked_state(value, None, "state")
+
+    def reset_state(self):
+        """Forget the state: the next call starts from zeros, for any batch size."""
+        self._state = None
+
+    reset_states = reset_state  # Keras 2's name
+
+    def _checked_state(self, value, batch, name):
+        arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else list(value)
+        names = self.cell.states
+        if len(arrays) != len(names):
+            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: "
+                             f"{', '.join(names)}, each (batch, {self.units})")
+        checked = []
+        for part, given in zip(names, arrays):
+            array = checks.float_array(given, f"{name} {part}", self.dtype, convert=False)
+            rows = array.shape[0] if batch is None and array.ndim == 2 else batch
+            if array.shape != (rows, self.units):
+                raise ShapeError(f"{name} {part} has shape {array.shape}; expected "
+                                 f"({'batch' if rows is None else rows}, {self.units})")
+            batch = rows
+            checked.append(checks.finite(array, f"{name} {part}").copy())
+        return checked
+
+    # ---- running
+
+    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
+        """Run the layer over sequences.
+
+        Parameters
+        ----------
+        x : array_like (batch, steps, features)
+            Must have the layer's dtype or convert to it without loss. Not changed.
+        lengths : array_like (batch,), int, optional
+            Steps in each row, 0 to steps: outputs past the end are zero and the final state is that of
+            the row's last true step. None: every row has all steps.
+        initial_state : list of array_like (batch, units), optional
+            ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer, else zeros.
+        resets : array_like (batch, steps), bool, optional
+            Where true, the state is cleared before that step.
+        training : bool
+            Keep what :meth:`backward` needs, and apply dropout.
+
+        Returns
+        -------
+        ndarray, or list of ndarray with ``return_state``
+            (batch, steps, units) with ``return_sequences``, else (batch, units).
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError, SizeError
+        """
+        x = self._checked_input(x)
+        batch, steps = x.shape[:2]
+        lengths = checks.sequence_lengths(lengths, batch, steps)
+        resets = checks.reset_flags(resets, batch, steps)
+        if initial_state is not None:
+            initial_state = self._checked_state(initial_state, batch, "initial_state")
+        return self._forward(x, Call(training, lengths, initial_state, resets))
+
+    def _check_shape(self, x):
+        super()._check_shape(x)
+        if x.shape[1] == 0:
+            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
+
+    def _start(self, call, batch):
+        """The initial state of a call, or None for zeros."""
+        if call.initial_state is not None:
+            return call.initial_state
+        if self._state is not None and self._state[0].shape[0] != batch:
+            raise ShapeError(f"layer {self.name!r} keeps the state of {self._state[0].shape[0]} rows, x has {batch}; "
+                             f"call reset_state() before another batch")
+        return self._state
+
+    def _forward(self, x, call):
+        batch, steps, inputs = x.shape
+        if batch * steps > checks.MAX_EXTENT:
+            raise ShapeError(f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT} run in one "
+                             f"call; use smaller batches")
+        kernel, lengths, resets = self._kernel, call.lengths, call.resets
+        start = self._start(call, batch)
+        order = None
+        if lengths is not None:
+            order = np.argsort(-lengths, kind="stable")
+            sorted_lengths = lengths[order]
+        if self.go_backwards:
+            source = _backward_order(steps, lengths)
+            x = _take_steps(x, source)
+            resets = None if resets is None else _take_steps(resets, source)
+        input_mask = recurrent_mask = None
+        if call.training:
+            checks.fits_memory(batch * steps * (kernel.saved + 2) * self.units, self.dtype,
+                               f"training layer {self.name!r} on {batch} rows of {steps} steps")
+            if self.dropout:
+                input_mask = self._draw_mask(self.dropout, (batch, 1, inputs))
+                x = x * input_mask
+            if self.recurrent_dropout:
+                recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, self.units))
+        y = None
+        if self.return_sequences:
+            checks.fits_memory(batch * steps * self.units, self.dtype, f"the output of layer {self.name!r}")
+            y = np.empty((batch, steps, self.units), self.dtype)
+        final = [np.empty((batch, self.units), self.dtype) for _ in self.cell.states]
+        if len(final) > 1:
+            final[1][...] = 0 if start is None else start[1]
+        operations = batch * steps * self.cell.operations(inputs)
+        arguments = {"order": order, "lengths": None if lengths is None else sorted_lengths, "resets": resets,
+                     "mask": recurrent_mask}
+        if call.training:
+            self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
+        kernel.forward(self._pack(), x, *final, y=y, initial_h=None if start is None else start[0],
+                       workspace=self._workspace if call.training else None, threads=threads.threads_for(operations),
+                       **arguments)
+        if self.stateful:
+            self._state = [array.copy() for array in final]
+        output = y if self.return_sequences else final[0]
+        if call.training:
+            self._saved = {"x": x, "arguments": arguments, "input_mask": input_mask, "operations": operations,
+                           "source": source if self.go_backwards else None, "y_shape": output.shape}
+        if not self.return_state:
+            return output
+        return [output, *(array.copy() for array in final)]
+
+    def _draw_mask(self, rate, shape):
+        kept = self._own_rng().random(shape, np.float32) >= rate
+        return kept.astype(self.dtype) * np.asarray(1 / (1 - rate), self.dtype)
+
+    # ---- going back
+
+    def backward(self, dy):
+        """Gradients of the last ``forward(..., training=True)``.
+
+        Parameters
+        ----------
+        dy : array_like, or list of array_like with ``return_state``
+            Gradient of the output; with ``return_state`` then of the final h, and of the final c.
+            None in the list stands for zeros.
+
+        Returns
+        -------
+        ndarray (batch, steps, features)
+            Gradient of x. Those of the parameters are added to :attr:`gradients`; those of the initial
+            state stand in :attr:`initial_state_gradient`.
+        """
+        self._need_saved()
+        x, shape = self._saved["x"], self._saved["y_shape"]
+        state_shape = (x.shape[0], self.units)
+        if self.return_state:
+            parts = list(dy)
+            if len(parts) != 1 + len(self.cell.states):
+                raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {1 + len(self.cell.states)}")
+            dy = [None if part is None else self._checked_gradient(part, f"dy[{i}]", state_shape if i else shape)
+                  for i, part in enumerate(parts)]
+        else:
+            dy = self._checked_gradient(dy, "dy", shape)
+        return self._backward(dy, True).copy()
+
+    def _backward(self, dy, want_dx):
+        saved, self._saved = self._saved, None
+        x = saved["x"]
+        d_output, d_states = (dy[0], dy[1:]) if self.return_state else (dy, [])
+        d_final = [np.zeros((x.shape[0], self.units), self.dtype) for _ in self.cell.states]
+        for place, given in zip(d_final, d_states):
+            if given is not None:
+                place += given
+        if not self.return_sequences and d_output is not None:
+            d_final[0] += d_output
+        p, g = self._parameters, self._gradients
+        d_bias, d_recurrent_bias = self.cell.split_bias(g.get("bias"))
+        if want_dx:
+            self._dx = scratch_like(self._dx, x.shape, self.dtype)
+        with threads.single_threaded_blas():
+            self._kernel.backward(
+                self._kernel.pack_backward(p["recurrent_kernel"]), x, p["kernel"], self._workspace, *d_final,
+                dy=d_output if self.return_sequences else None, d_kernel=g["kernel"],
+                d_recurrent_kernel=g["recurrent_kernel"], d_bias=d_bias, d_recurrent_bias=d_recurrent_bias,
+                dx=self._dx if want_dx else None, threads=threads.threads_for(2 * saved["operations"]),
+                **saved["arguments"])
+        self.initial_state_gradient = d_final
+        if not want_dx:
+            return None
+        dx = self._dx
+        if saved["input_mask"] is not None:
+            dx *= saved["input_mask"]
+        return dx if saved["source"] is None else _put_steps(dx, saved["source"])
+
+    # ---- saving
+
+    def get_config(self):
+        names = {"kernel": "kernel", "recurrent_kernel": "recurrent", "bias": "bias"}
+        config = super().get_config() | {"units": self.units, "use_bias": self.cell.use_bias}
+        for parameter, prefix in names.items():
+            config[f"{prefix}_initializer"] = initializers.serialize(self.initializers[parameter])
+            config[f"{prefix}_regularizer"] = regularizers.serialize(self.regularizers[parameter])
+        for option in ("dropout", "recurrent_dropout", "return_sequences", "return_state", "go_backwards", "stateful",
+                       "seed"):
+            config[option] = getattr(self, option)
+        return config
+
+
+def _backward_order(steps, lengths):
+    """Which step of x comes s-th when each row's true steps are visited from last to first."""
+    if lengths is None:
+        return slice(None, None, -1)
+    at = lengths[:, None] - 1 - np.arange(steps)
+    return np.where(at >= 0, at, np.arange(steps))  # past the end: itself, so that the map is its own inverse
+
+
+def _take_steps(x, source):
+    if isinstance(source, slice):
+        return np.ascontiguousarray(x[:, source])
+    return x[np.arange(x.shape[0])[:, None], source]
+
+
+_put_steps = _take_steps  # the order is its own inverse
+
+
+class SimpleRNN(Recurrent):
+    """``h = act(x W + h' U + b)``: Elman's network.
+
+    Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
+
+    Parameters
+    ----------
+    units : int
+    activation : str
+    use_bias : bool
+    """
+
+    def __init__(self, units, activation="tanh", use_bias=True, **kwargs):
+        super().__init__(SimpleRNNCell(units, activation, use_bias), **kwargs)
+
+    def get_config(self):
+        return super().get_config() | {"activation": self.cell.activation}
+
+
+class LSTM(Recurrent):
+    """Long short-term memory. Gate order of the weights: i f g o.
+
+    Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
+
+    Parameters
+    ----------
+    units : int
+    activation, recurrent_activation : str
+        Of the candidate and the cell's output; of the gates.
+    use_bias : bool
+    unit_forget_bias : bool
+        The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
+    """
+
+    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, unit_forget_bias=True,
+                 **kwargs):
+        super().__init__(LSTMCell(units, activation, recurrent_activation, use_bias), **kwargs)
+        self.unit_forget_bias = checks.flag(unit_forget_bias, "unit_forget_bias")
+
+    def initialize(self, rng):
+        super().initialize(rng)
+        if self.unit_forget_bias and self.cell.use_bias:
+            self._parameters["bias"][self.units:2 * self.units] = 1
+
+    def get_config(self):
+        return super().get_config() | {
+            "activation": self.cell.activation, "recurrent_activation": self.cell.recurrent_activation,
+            "unit_forget_bias": self.unit_forget_bias}
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit. Gate order of the weights: z r h.
+
+    Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
+
+    Parameters
+    ----------
+    units : int
+    activation, recurrent_activation : str
+        Of the candidate; of the gates.
+    use_bias : bool
+    reset_after : bool
+        See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other.
+    update : {"cho", "chung"}
+        Which of h' and the candidate the update gate keeps.
+    """
+
+    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
+                 update="cho", **kwargs):
+        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update), **kwargs)
+
+    def get_config(self):
+        return super().get_config() | {
+            "activation": self.cell.activation, "recurrent_activation": self.cell.recurrent_activation,
+            "reset_after": self.cell.reset_after, "update": self.cell.update}
+
+
