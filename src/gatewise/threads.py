@@ -89,7 +89,7 @@ class _BlasGuard:
         from threadpoolctl import ThreadpoolController
 
         libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        of_scipy = [library for library in libraries if "scipy" in library.filepath]
+        of_scipy = [library for library in libraries if "scipy" in os.path.dirname(library.filepath)]
         return of_scipy or libraries  # a BLAS of the system is shared by all
 
     def __enter__(self):
@@ -129,3 +129,10 @@ def num_threads(count):
         yield
     finally:
         set_num_threads(before)
+
+
+def blas_description():
+    """Name and version of the BLAS that SciPy calls."""
+    with single_threaded_blas():
+        libraries = _blas_guard._controllers
+    return ", ".join(f"{library.internal_api} {library.version}" for library in libraries) or "unknown"

@@ -1,0 +1,1 @@
+"""Training: batches, losses, metrics, optimizers, callbacks, and the loop."""

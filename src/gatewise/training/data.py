@@ -1,0 +1,98 @@
+"""The samples of a call: arrays that fit the model, and batches of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+
+from .losses import position_weights
+
+
+@dataclass
+class Samples:
+    """Checked arrays with one row a sample; None where not given."""
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+    resets: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.x)
+
+    def take(self, rows):
+        """The samples of an index array or slice."""
+        return Samples(*(None if array is None else array[rows]
+                         for array in (self.x, self.y, self.weights, self.lengths, self.resets)))
+
+
+def prepare_samples(model, x, y=None, sample_weight=None, class_weight=None, lengths=None, resets=None, need_y=True):
+    """Check what a call of a model was given, and bring it to the model's dtype and shapes.
+
+    x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. The model is built
+    if it was not.
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError, ConfigError
+    """
+    x = checks.float_array(x, "x", model.dtype, convert=True)
+    if x.ndim == 0:
+        raise ShapeError(f"x is a single number; expected (samples, ...), as the model's input {model.input_shape}")
+    x = model.match_input(x)
+    checks.finite(x, "x")
+    lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1] if x.ndim > 1 else 0)
+    resets = checks.reset_flags(resets, *x.shape[:2]) if resets is not None else None
+    if y is None:
+        if need_y:
+            raise ConfigError("y is missing: give the targets")
+        return Samples(x, lengths=lengths, resets=resets)
+    shape = model.compute_output_shape(x.shape)
+    _check_rows(y, x)
+    y = model.loss.prepare(y, shape, model.dtype)
+    keeps_steps = model.keeps_steps()
+    weights = position_weights(sample_weight, shape[:-1], lengths if keeps_steps else None)
+    if class_weight is not None:
+        by_class = _class_weights(class_weight, y, model.loss)
+        weights = by_class if weights is None else weights * by_class
+    return Samples(x, y, weights, lengths, resets)
+
+
+def _check_rows(y, x):
+    rows = len(y) if hasattr(y, "__len__") else None
+    if rows != len(x):
+        raise ShapeError(f"y has {rows} rows, x has {len(x)}; expected one target a sample")
+
+
+def _class_weights(class_weight, y, loss):
+    if not isinstance(class_weight, dict):
+        raise DTypeError(f"class_weight is {class_weight!r}; expected a dict of class number to weight")
+    if loss.sparse:
+        classes = y
+    elif loss.fuses == "softmax":
+        classes = y.argmax(axis=-1)
+    elif y.shape[-1] == 1:
+        classes = y[..., 0].astype(np.intp)
+    else:
+        raise ConfigError(f"class_weight needs class targets; loss {loss.name} has {y.shape[-1]} outputs")
+    weights = np.ones(classes.shape)
+    for label, weight in class_weight.items():
+        weights[classes == label] = checks.number(weight, f"class_weight[{label}]", 0.0)
+    return weights
+
+
+def split_off_validation(samples, fraction):
+    """(training, validation): the last part of the samples, as Keras does, before any shuffling."""
+    fraction = checks.fraction(fraction, "validation_split")
+    at = int(len(samples) * (1 - fraction))
+    if at == 0 or at == len(samples):
+        raise ShapeError(f"validation_split {fraction} of {len(samples)} samples leaves one side empty")
+    return samples.take(slice(None, at)), samples.take(slice(at, None))
+
+
+def batch_bounds(count, batch_size):
+    """(first, last) of each batch."""
+    return [(first, min(first + batch_size, count)) for first in range(0, count, batch_size)]

@@ -1,0 +1,123 @@
+"""The loop: epochs, batches, validation, callbacks."""
+
+import math
+import warnings
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, ShapeError
+
+from .callbacks import CallbackList, History, ProgressBar
+from .data import batch_bounds, prepare_samples, split_off_validation
+
+
+class TrainingWarning(UserWarning):
+    """Training ended early or in a way that the caller should know of."""
+
+
+def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
+        sample_weight, lengths, resets, initial_epoch):
+    """See :meth:`gatewise.models.Sequential.fit`."""
+    epochs = checks.whole_number(epochs, "epochs")
+    initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
+    batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
+    samples = prepare_samples(model, x, y, sample_weight, class_weight, lengths, resets)
+    validation = None
+    if validation_data is not None:
+        validation = _validation_samples(model, validation_data)
+    elif validation_split:
+        samples, validation = split_off_validation(samples, validation_split)
+    if len(samples) == 0:
+        raise ShapeError("x has 0 samples: nothing to train on")
+
+    history = History()
+    watchers = CallbackList([history, ProgressBar(verbose), *(callbacks or [])])
+    bounds = batch_bounds(len(samples), batch_size)
+    watchers.set_model(model)
+    watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": len(bounds), "verbose": verbose})
+    history.params = watchers.callbacks[1].params
+    model.history = history
+    model.stop_training = False
+    watchers.on_train_begin()
+    for epoch in range(initial_epoch, epochs):
+        watchers.on_epoch_begin(epoch)
+        good = model.flat_parameters.copy()
+        order = model.rng.permutation(len(samples)) if checks.flag(shuffle, "shuffle") else None
+        logs = _train_epoch(model, samples, order, bounds, watchers)
+        if not math.isfinite(logs["loss"]):
+            model.flat_parameters[...] = good
+            model.weights_changed()
+            model.stop_training = True
+            warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}: training stopped, and the weights are "
+                          f"those from before that epoch; try a smaller learning rate, or clipnorm", TrainingWarning,
+                          stacklevel=3)
+        if validation is not None:
+            logs |= {f"val_{name}": value for name, value in evaluate_samples(model, validation, batch_size).items()}
+        watchers.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    watchers.on_train_end()
+    return history
+
+
+def _validation_samples(model, data):
+    if not (isinstance(data, tuple | list) and 2 <= len(data) <= 4):
+        raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight) or (x, y, sample_weight, lengths)")
+    x, y, weights, lengths = (*data, *(None,) * (4 - len(data)))
+    return prepare_samples(model, x, y, weights, lengths=lengths)
+
+
+def _train_epoch(model, samples, order, bounds, watchers):
+    """One pass over the batches; the means of the loss and metrics. Ends at a loss that is not finite."""
+    running = RunningMeans(model.metrics)
+    for number, (first, last) in enumerate(bounds):
+        batch = samples.take(slice(first, last) if order is None else order[first:last])
+        watchers.on_train_batch_begin(number)
+        loss, outputs = model.train_step(batch)
+        running.add(batch, loss, outputs)
+        logs = running.logs()
+        watchers.on_train_batch_end(number, logs)
+        if not math.isfinite(loss):
+            return logs | {"loss": loss}
+    return logs
+
+
+def evaluate_samples(model, samples, batch_size):
+    """dict of the loss and metrics over the samples, batches in order."""
+    running = RunningMeans(model.metrics)
+    for first, last in batch_bounds(len(samples), batch_size):
+        batch = samples.take(slice(first, last))
+        loss, outputs = model.test_step(batch)
+        running.add(batch, loss, outputs)
+    return running.logs()
+
+
+class RunningMeans:
+    """Mean of the loss, weighted by the samples of each batch, and of each metric."""
+
+    def __init__(self, metrics):
+        self.metrics = metrics
+        self.total, self.count = 0.0, 0
+        for metric in metrics:
+            metric.reset_state()
+
+    def add(self, batch, loss, outputs):
+        """Add one batch."""
+        self.total += loss * len(batch)
+        self.count += len(batch)
+        for metric in self.metrics:
+            metric.update_state(batch.y, outputs, batch.weights)
+
+    def logs(self):
+        """dict name -> float of the means so far."""
+        mean = self.total / self.count if self.count else 0.0
+        return {"loss": mean} | {metric.name: metric.result() for metric in self.metrics}
+
+
+def predict_samples(model, samples, batch_size):
+    """Outputs for all samples; the batch size changes the memory that is used, not a bit of the result."""
+    outputs = [model.run(samples.take(slice(first, last))) for first, last in batch_bounds(len(samples), batch_size)]
+    if not outputs:
+        return np.empty(model.compute_output_shape(samples.x.shape), model.dtype)
+    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

@@ -1,0 +1,165 @@
+"""Metrics: means over positions of something a person can read. Names are Keras's."""
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError
+
+__all__ = ["Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "MeanAbsoluteError", "MeanSquaredError", "Metric",
+           "SparseCategoricalAccuracy", "get", "serialize"]
+
+
+class Metric:
+    """A weighted mean of a value at each position, over as many batches as are given.
+
+    Parameters
+    ----------
+    name : str, optional
+    """
+
+    default_name = None
+
+    def __init__(self, name=None):
+        self.name = name or self.default_name
+        self.reset_state()
+
+    def reset_state(self):
+        """Forget all batches."""
+        self._total = self._weight = 0.0
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Add one batch: y_true, y_pred (..., outputs), weights of their positions or None."""
+        values = self._positions(np.asarray(y_true), np.asarray(y_pred))
+        if sample_weight is None:
+            self._total += float(values.sum(dtype=np.float64))
+            self._weight += values.size
+        else:
+            weights = np.broadcast_to(np.asarray(sample_weight, np.float64), values.shape)
+            self._total += float((values * weights).sum())
+            self._weight += float(weights.sum())
+
+    def result(self):
+        """The mean so far, a float; 0.0 before any batch."""
+        return self._total / self._weight if self._weight else 0.0
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The mean of one batch alone."""
+        self.reset_state()
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+    def _positions(self, y_true, y_pred):
+        raise TypeError(f"{type(self).__name__} defines no formula")
+
+    def get_config(self):
+        """The arguments, as JSON values."""
+        return {"name": self.name}
+
+
+def _like(y_true, y_pred):
+    return y_true[..., None] if y_true.ndim == y_pred.ndim - 1 else y_true
+
+
+class MeanSquaredError(Metric):
+    """Mean over the last axis of ``(y_pred - y_true)^2``."""
+
+    default_name = "mean_squared_error"
+
+    def _positions(self, y_true, y_pred):
+        return np.square(y_pred - _like(y_true, y_pred), dtype=np.float64).mean(axis=-1)
+
+
+class MeanAbsoluteError(Metric):
+    """Mean over the last axis of ``|y_pred - y_true|``."""
+
+    default_name = "mean_absolute_error"
+
+    def _positions(self, y_true, y_pred):
+        return np.abs(np.subtract(y_pred, _like(y_true, y_pred), dtype=np.float64)).mean(axis=-1)
+
+
+class Accuracy(Metric):
+    """Part of outputs that equal the target."""
+
+    default_name = "accuracy"
+
+    def _positions(self, y_true, y_pred):
+        return (y_pred == _like(y_true, y_pred)).mean(axis=-1)
+
+
+class BinaryAccuracy(Metric):
+    """Part of outputs on the target's side of the threshold.
+
+    Parameters
+    ----------
+    threshold : float
+    """
+
+    default_name = "binary_accuracy"
+
+    def __init__(self, name=None, threshold=0.5):
+        super().__init__(name)
+        self.threshold = checks.number(threshold, "threshold")
+
+    def _positions(self, y_true, y_pred):
+        return ((y_pred > self.threshold) == (_like(y_true, y_pred) > 0.5)).mean(axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {"threshold": self.threshold}
+
+
+class CategoricalAccuracy(Metric):
+    """Part of positions whose largest output is the class of the one-hot target."""
+
+    default_name = "categorical_accuracy"
+
+    def _positions(self, y_true, y_pred):
+        return (y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)).astype(np.float64)
+
+
+class SparseCategoricalAccuracy(Metric):
+    """Part of positions whose largest output is the class with the target's number."""
+
+    default_name = "sparse_categorical_accuracy"
+
+    def _positions(self, y_true, y_pred):
+        if y_true.ndim == y_pred.ndim:
+            y_true = y_true[..., 0]
+        return (y_true == y_pred.argmax(axis=-1)).astype(np.float64)
+
+
+_CLASSES = (Accuracy, BinaryAccuracy, CategoricalAccuracy, MeanAbsoluteError, MeanSquaredError,
+            SparseCategoricalAccuracy)
+_BY_NAME = {"mse": MeanSquaredError, "mae": MeanAbsoluteError}
+_BY_NAME |= {cls.default_name: cls for cls in _CLASSES} | {cls.__name__: cls for cls in _CLASSES}
+
+
+def get(identifier, loss=None, outputs=None):
+    """A metric from a name, a saved configuration, a class or a metric.
+
+    "accuracy" and "acc" mean the accuracy that fits the loss and the number of outputs, as in Keras.
+    """
+    if isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        return identifier()
+    if isinstance(identifier, str):
+        if identifier in ("accuracy", "acc"):
+            if loss is not None and loss.sparse:
+                cls = SparseCategoricalAccuracy
+            elif outputs == 1 or (loss is not None and loss.fuses == "sigmoid"):
+                cls = BinaryAccuracy
+            else:
+                cls = CategoricalAccuracy
+            return cls(name=identifier)
+        if identifier not in _BY_NAME:
+            raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}")
+        return _BY_NAME[identifier](name=identifier if identifier.islower() else None)
+    if isinstance(identifier, dict) and identifier.get("class_name") in _BY_NAME:
+        return _BY_NAME[identifier["class_name"]](**identifier.get("config", {}))
+    raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object")
+
+
+def serialize(metric):
+    """What :func:`get` reads back, as JSON values."""
+    return {"class_name": type(metric).__name__, "config": metric.get_config()}
