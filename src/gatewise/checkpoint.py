@@ -1,14 +1,10 @@
 """The one file format: named arrays and a JSON header, written atomically, read without trust.
 
-The file is a safetensors file with four metadata entries; docs/checkpoint-format.md gives it byte
-by byte. Nothing here knows of layers or models: they hand over arrays and plain Python values, and
-check for themselves that what comes back fits.
-
-Both directions are written here rather than left to the safetensors package (0.8), which the tests
-use as the judge of our files. Its writer puts the metadata in random order, so that saving twice gives
-two files; it makes every file mode 0600, replaces even a device, and drops the errno of a failure. Its
-reader opens the path anew: the file may have been replaced since the checks, and one that shrinks
-while it is mapped ends the process.
+The file is a safetensors file with one metadata entry; docs/checkpoint-format.md gives it byte by byte.
+The safetensors library makes and takes apart the bytes. What it does not do is done here: the atomic
+write (its `save_file` gives every file mode 0600 and replaces even a device), the checksum, and the
+checks that it leaves out. Nothing here knows of layers or models: they hand over arrays and plain Python
+values, and check for themselves that what comes back fits.
 """
 
 import contextlib
@@ -19,8 +15,6 @@ import os
 import re
 import reprlib
 import stat
-import struct
-import sys
 import zlib
 from collections.abc import Mapping
 
@@ -30,16 +24,14 @@ from gatewise.errors import CheckpointError, ConfigError, DTypeError, SizeError
 
 __all__ = ["FORMAT_VERSION", "CheckpointNotFoundError", "read", "write"]
 
-FORMAT = "gatewise"
 FORMAT_VERSION = 1
 
 MAX_JSON_BYTES = 100_000_000  # safetensors' own limit
 MAX_JSON_VALUES = 1_000_000  # a parsed value may take 50 times the memory of its text
-MAX_JSON_DEPTH = 64
+MAX_JSON_DEPTH = 65  # a header of 64 levels, in the object that holds it and its version
 MAX_NUMBER_LENGTH = 1000  # characters; reading an integer takes time quadratic in its length
 MAX_NAME_LENGTH = 1024  # characters
 MAX_RANK = 32  # the most that every NumPy can hold
-MAX_EXTENT = 2**63 - 1
 
 # safetensors code -> NumPy kind and item size, without the byte order, which is little-endian.
 _DTYPES = {
@@ -79,11 +71,10 @@ def write(path, tensors, header):
         File to write.
     tensors : mapping of str to ndarray
         Arrays of any shape, strides and byte order; bool, integers, float16 to float64 or complex64.
-        Never changed, and copied only where not C-contiguous and little-endian. They must not change
-        during the call.
+        Never changed; they must not change during the call.
     header : dict
-        Strings, booleans, ``None``, integers up to 1,000 digits, floats (NaN and infinities too), lists
-        and dicts with string keys. Tuples come back as lists, NumPy scalars as Python numbers.
+        Strings, booleans, ``None``, integers up to 1,000 digits, floats (NaN and infinities too), lists and dicts
+        with string keys. Tuples come back as lists, NumPy scalars as Python numbers, dicts in order of their keys.
 
     Raises
     ------
@@ -91,22 +82,21 @@ def write(path, tensors, header):
         An array or header value has a type that the file cannot hold. No file was touched.
     ConfigError
         A limit is exceeded: see docs/checkpoint-format.md. No file was touched.
+    SizeError
+        There is no memory to put the file together. No file was touched.
     CheckpointError
         The file could not be written; ``errno`` and the cause tell why. The old file is unchanged and
         no temporary is left.
     """
     path = _path_text(path)
-    arrays = _storable(tensors)
-    head, order = _build_head(arrays, header)
-    pieces = [struct.pack("<Q", len(head)), head, *(_bytes_of(arrays[name]) for name in order)]
-    _replace_file(path, pieces)
+    _replace_file(path, _file_content(_storable(tensors), header))
 
 
 def read(path):
     """Read a file that `write` wrote.
 
-    Every length, name, dtype, shape and bound is checked before memory is taken for it, then the
-    checksum over all of it. Nothing in the file is executed.
+    Every length, name, dtype, shape and bound is checked, then the checksum over all of it. Nothing in the
+    file is executed.
 
     Parameters
     ----------
@@ -118,7 +108,7 @@ def read(path):
     tensors : dict of str to ndarray
         In order of name; each array owns its memory, is writable, C-contiguous and in native byte order.
     header : dict
-        As it was given to `write`.
+        As it was given to `write`, with the keys of every dict in order.
 
     Raises
     ------
@@ -127,7 +117,7 @@ def read(path):
     CheckpointNotFoundError
         There is no such file. Also a ``FileNotFoundError``.
     SizeError
-        The arrays do not fit in this machine's memory.
+        The file and its arrays do not fit in this machine's memory together.
     """
     path = _path_text(path)
     try:
@@ -146,138 +136,85 @@ def read(path):
 
 def _read_file(file):
     """Tensors and header of an open file."""
+    from safetensors import SafetensorError, deserialize
+
     size = os.fstat(file.fileno()).st_size
     if size < 8:
-        raise _Refused(f"is not a checkpoint: it has {size} bytes, and a header alone takes more")
-    (head_size,) = struct.unpack("<Q", _read_exactly(file, bytearray(8)))
+        raise _Refused(f"is not a checkpoint: it has {size} bytes, and a table alone takes more")
+    start = file.read(8)
+    head_size = int.from_bytes(start, "little")
     if head_size > min(size - 8, MAX_JSON_BYTES):
         raise _Refused(
-            f"is not a safetensors file, or is cut short: its first 8 bytes announce a header of "
-            f"{head_size} bytes; {size - 8} follow, and {MAX_JSON_BYTES} are allowed"
+            f"is not a safetensors file, or is cut short: its first 8 bytes announce a table of {head_size} "
+            f"bytes; {size - 8} follow, and {MAX_JSON_BYTES} are allowed"
         )
-    head = _read_exactly(file, bytearray(head_size))
-    table, header_text, crc = _parse_head(head, size - 8 - head_size)
-    header = _parse_header(header_text)
-    _check_fits_memory(size)
+    start += file.read(head_size)
+    header, covered, checksum = _parse_head(start[8:])
+    _require_memory(2 * size)
+    file.seek(0)
+    content = file.read(size)
+    if len(content) != size or not content.startswith(start):
+        raise _Refused("was changed by another program while it was read")
+    try:
+        tensors = sorted(deserialize(content), key=lambda tensor: tensor[0])
+    except SafetensorError as error:
+        raise _Refused(f"is damaged or cut short: {str(error)[:300]}") from None
+    del content
 
-    arrays = {}
-    for name, code, shape in table:
-        array = np.empty(shape, dtype=_DTYPES[code])
-        data = _read_exactly(file, _bytes_of(array))
-        if code == "BOOL" and data.size and data.max() > 1:
-            raise _Refused(f"is damaged: tensor {_short(name)} is BOOL and holds {data.max()}, not 0 or 1")
-        arrays[name] = array
-    if crc != _checksum(header_text, arrays):
+    for name, tensor in tensors:
+        _check_tensor(name, tensor["dtype"], tensor["shape"])
+        if tensor["dtype"] == "BOOL" and tensor["data"].translate(None, b"\0\1"):
+            raise _Refused(f"is damaged: tensor {_short(name)} is BOOL and holds a byte other than 0 and 1")
+    parts = [(name, tensor["dtype"], tensor["shape"], tensor["data"]) for name, tensor in tensors]
+    if checksum != _checksum(covered, parts):
         raise _Refused("is damaged: its contents do not match its checksum")
-    if sys.byteorder == "big":
-        for array in arrays.values():
-            array.byteswap(inplace=True)
-    return {name: arrays[name] for name in sorted(arrays)}, header
+    del parts
+    arrays = {}
+    for name, tensor in tensors:  # a copy, to own its memory; what it is copied from goes at once
+        array = np.ndarray(tensor["shape"], "<" + _DTYPES[tensor["dtype"]], tensor.pop("data"))
+        arrays[name] = array.astype(array.dtype.newbyteorder("="))
+    return arrays, header
 
 
-def _parse_head(head, data_size):
-    """Check the safetensors header against the size of the data that follows it.
-
-    Returns a list of (name, code, shape) in the order of the data, the JSON text of the header that
-    the caller of `write` gave, and the checksum's text.
-    """
+def _parse_head(head):
+    """Header, text under the checksum, and checksum from the table's bytes; the tensors are the library's."""
     if not head.startswith(b"{"):
-        raise _Refused("is not a safetensors file: its header does not begin with '{'")
-    table = _parse_json(head, "safetensors header")
-    metadata = table.pop("__metadata__", {})
-    header_text, crc = _check_metadata(metadata)
-    tensors = [_check_entry(name, entry) for name, entry in table.items()]
-
-    # A zero-size tensor lies at the beginning of its neighbour: the end decides between them.
-    tensors.sort(key=lambda tensor: tensor[3:])
-    position = 0
-    for name, _, _, begin, end in tensors:
-        if begin != position:
-            raise _Refused(
-                f"is damaged: tensor {_short(name)} begins at byte {_short(begin)} of the data, "
-                f"where the one before it ends at {position}"
-            )
-        position = end
-    if position != data_size:
-        raise _Refused(
-            f"is damaged or cut short: its tensors take {_short(position)} bytes and {data_size} bytes of "
-            "data are there"
-        )
-    return [tensor[:3] for tensor in tensors], header_text, crc
-
-
-def _check_metadata(metadata):
-    """The header text and checksum from the metadata of a file in our format and version."""
-    if type(metadata) is not dict:
-        raise _Refused(f"is damaged: its __metadata__ is {_short(metadata)}, not an object")
-    for key, value in metadata.items():
-        if type(value) is not str:
-            raise _Refused(f"is damaged: metadata {_short(key)} is {_short(value)}, not a string")
-        _check_text(key)
-        _check_text(value)
-    if metadata.get("format") != FORMAT:
-        raise _Refused(
-            f"is a safetensors file but not a gatewise checkpoint: its metadata has "
-            f"format {_short(metadata.get('format'))}, not {FORMAT!r}"
-        )
-    version = metadata.get("format_version", "")
-    if not re.fullmatch("[1-9][0-9]{0,8}", version):
+        raise _Refused("is not a safetensors file: its table does not begin with '{'")
+    metadata = _parse_json(head, "table").get("__metadata__")
+    if type(metadata) is not dict or "gatewise" not in metadata:
+        raise _Refused("is a safetensors file but not a gatewise checkpoint: its metadata has no entry 'gatewise'")
+    text = metadata["gatewise"]
+    if type(text) is not str:
+        raise _Refused(f"is damaged: its metadata 'gatewise' is {_short(text)}, not a string")
+    document = _parse_json(text, "header")
+    version = document.get("format_version")
+    if type(version) is not int or version < 1:
         raise _Refused(f"is damaged: its format version is {_short(version)}, not a positive integer")
-    if int(version) > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise _Refused(
-            f"was written by a newer gatewise: format version {version}, this one reads up to "
+            f"was written by a newer gatewise: format version {_short(version)}, this one reads up to "
             f"{FORMAT_VERSION}; update gatewise to read it"
         )
-    for key in ("header", "crc32"):
-        if key not in metadata:
+    for key in ("header", "checksum"):
+        if key not in document:
             raise _Refused(f"is damaged: its metadata lacks {key!r}")
-    return metadata["header"], metadata["crc32"]
+    header = _decode(document["header"])
+    if type(header) is not dict:
+        raise _Refused(f"is damaged: its header is {_short(header)}, not a dict")
+    return header, text.partition(",")[2], document["checksum"]
 
 
-def _check_entry(name, entry):
-    """One tensor's line of the table as (name, code, shape, begin, end), checked by itself."""
-    _check_text(name)
+def _check_tensor(name, code, shape):
+    """What the library leaves open, and our limits."""
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         raise _Refused(f"has a tensor name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed")
-
-    def refuse(problem):
-        raise _Refused(f"is damaged: tensor {_short(name)} {problem}")
-
-    if type(entry) is not dict or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        refuse("is not described by dtype, shape and data_offsets")
-    code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if type(code) is not str or code not in _DTYPES:
-        refuse(f"has dtype {_short(code)}; known are {', '.join(_DTYPES)}")
-    if type(shape) is not list or not all(_is_extent(extent) for extent in shape):
-        refuse(f"has shape {_short(shape)}, not a list of integers from 0 to 2**63 - 1")
+    if code not in _DTYPES:
+        raise _Refused(f"is damaged: tensor {_short(name)} has dtype {code}; known are {', '.join(_DTYPES)}")
     if len(shape) > MAX_RANK:
-        refuse(f"has {len(shape)} axes; at most {MAX_RANK} are allowed")
-    if type(offsets) is not list or len(offsets) != 2 or not all(_is_extent(offset) for offset in offsets):
-        refuse(f"has data_offsets {_short(offsets)}, not two integers from 0 to 2**63 - 1")
-
-    item_size = np.dtype(_DTYPES[code]).itemsize
-    begin, end = offsets
-    needed = math.prod(shape) * item_size
-    if end - begin != needed:
-        refuse(f"of dtype {code} and shape {_short(shape)} takes {needed} bytes, its range has {end - begin}")
+        raise _Refused(f"is damaged: tensor {_short(name)} has {len(shape)} axes; at most {MAX_RANK} are allowed")
     # NumPy holds the axes that are not empty to its limit even where one that is makes the array empty.
-    if math.prod(extent for extent in shape if extent) * item_size > np.iinfo(np.intp).max:
-        refuse(f"has shape {_short(shape)}, which is larger than an array can be")
-    return name, code, tuple(shape), begin, end
-
-
-def _is_extent(value):
-    return type(value) is int and 0 <= value <= MAX_EXTENT  # `type`: a bool is an int to isinstance
-
-
-def _read_exactly(file, buffer):
-    """Fill `buffer` from the file and return it."""
-    got = file.readinto(buffer)
-    if got != len(buffer):
-        raise _Refused(
-            f"ended early: another program cut it while it was read ({got} of {len(buffer)} bytes)"
-        )
-    return buffer
+    if math.prod(extent for extent in shape if extent) * np.dtype(_DTYPES[code]).itemsize > np.iinfo(np.intp).max:
+        raise _Refused(f"is damaged: tensor {_short(name)} has shape {_short(shape)}, larger than an array can be")
 
 
 def _open_regular(path, flags):
@@ -302,15 +239,15 @@ def _require_regular(status):
         raise _Refused(f"is {kind}, not a file")
 
 
-def _check_fits_memory(size):
+def _require_memory(size):
+    """Refuse what would exceed memory: the library would not raise, but end the process."""
     # A sparse file of any size costs its sender nothing, and where memory is overcommitted the process
     # would be killed while filling it rather than told.
-    try:
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # a platform that does not say
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return  # the platform does not say; allocation is the test
-    if size > memory:
-        raise MemoryError(f"{size} bytes, of {memory}")
+        if size > memory:
+            raise MemoryError(f"{size} bytes, of {memory}")
+    np.empty(size, np.uint8)  # given back at once, untouched; fails where the process has a lower limit
 
 
 # Writing -----------------------------------------------------------------------------------------
@@ -326,7 +263,7 @@ def _storable(tensors):
         if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
             raise DTypeError(f"tensor {_short(name)} is a {type(array).__name__}, not a plain ndarray")
         # isbuiltin 2: a type that another package registered, whose kind and size may pose as NumPy's.
-        if _kind(array) not in _CODES or array.dtype.isbuiltin == 2:
+        if array.dtype.str[1:] not in _CODES or array.dtype.isbuiltin == 2:
             raise DTypeError(
                 f"tensor {_short(name)} has dtype {array.dtype}; a checkpoint holds bool, integers, "
                 "float16, float32, float64 and complex64"
@@ -340,46 +277,43 @@ def _storable(tensors):
     }
 
 
-def _build_head(arrays, header):
-    """The safetensors header's bytes, and the names in the order of their data."""
+def _file_content(arrays, header):
+    """The bytes of the file."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save
+
     if not isinstance(header, dict):
         raise DTypeError(f"header is a {type(header).__name__}, not a dict")
-    encoded = _encode(header, "header", 1)
+    document = {"format_version": FORMAT_VERSION, "header": _encode(header, "header", 2)}
+    parts = [(name, _CODES[array.dtype.str[1:]], array.shape, array) for name, array in arrays.items()]
     try:
-        header_text = json.dumps(encoded, separators=(",", ":"), ensure_ascii=False)
-        crc = _checksum(header_text, arrays)
+        covered = json.dumps(document, separators=(",", ":"), ensure_ascii=False, sort_keys=True)[1:]
+        text = f'{{"checksum":{_checksum(covered, parts)},{covered}'
     except ValueError as error:  # an integer too long to print, or a string with a lone surrogate
         raise ConfigError(f"a header value or tensor name cannot be stored: {error}") from error
-    table = {
-        "__metadata__": {
-            "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "header": header_text,
-            "crc32": crc,
-        }
-    }
-    # Wide items first: with the header padded to 8 bytes every tensor is then aligned in the file.
-    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
-    position = 0
-    for name in order:
-        array = arrays[name]
-        offsets = [position, position + array.nbytes]
-        table[name] = {"dtype": _CODES[_kind(array)], "shape": list(array.shape), "data_offsets": offsets}
-        position = offsets[1]
-    head = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
-    head += b" " * (-len(head) % 8)
-    if len(head) > MAX_JSON_BYTES:
+    size = len(text) + sum(array.nbytes for array in arrays.values())
+    try:
+        _require_memory(2 * size)
+        # One metadata entry: the library would put several in random order.
+        content = save(arrays, {"gatewise": text})
+    except MemoryError as error:
+        raise SizeError(f"there is no memory to put together a file of {size} bytes: {error}") from error
+    except SafetensorError as error:
+        raise ConfigError(f"the safetensors library cannot store these tensors: {str(error)[:300]}") from error
+    head_size = int.from_bytes(content[:8], "little")
+    if head_size > MAX_JSON_BYTES:
         raise ConfigError(
-            f"header and tensor table take {len(head)} bytes of JSON, of at most {MAX_JSON_BYTES}; "
+            f"header and tensor table take {head_size} bytes of JSON, of at most {MAX_JSON_BYTES}; "
             "keep long lists as tensors"
         )
     # Judged by the reader itself before any file is touched: no good file makes way for an unreadable one.
     try:
-        _parse_head(head, position)
-        _parse_header(header_text)
+        _parse_head(content[8 : 8 + head_size])
+        for name, code, shape, _ in parts:
+            _check_tensor(name, code, shape)
     except _Refused as refusal:
         raise ConfigError(f"the checkpoint could not be read again: it {refusal}") from None
-    return head, order
+    return content
 
 
 def _replace_file(path, pieces):
@@ -489,18 +423,8 @@ def _encode(value, where, depth):
     )
 
 
-def _parse_header(text):
-    header = _decode(_parse_json(text.encode(), "gatewise header"))
-    if type(header) is not dict:
-        raise _Refused(f"is damaged: its gatewise header is {_short(header)}, not a dict")
-    return header
-
-
 def _decode(value):
     """Undo `_encode`. Recursion is bounded by the depth that `_parse_json` allows."""
-    if isinstance(value, str):
-        _check_text(value)
-        return value
     if isinstance(value, list):
         return [_decode(item) for item in value]
     if not isinstance(value, dict):
@@ -512,7 +436,6 @@ def _decode(value):
         return _NON_FINITE[name]
     result = {}
     for key, item in value.items():
-        _check_text(key)
         if key.startswith("$") and not key.startswith("$$"):
             raise _Refused(f"is damaged: its header has the unknown mark {_short(key)}")
         result[key.removeprefix("$")] = _decode(item)
@@ -524,31 +447,27 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _parse_json(data, what):
-    """The dict that `data`, bytes, spell, within the limits at the head of this file."""
-    values = data.count(b",") + data.count(b"[") + data.count(b"{")
-    if values > MAX_JSON_VALUES:
-        raise _Refused(f"has a {what} of about {values} JSON values; at most {MAX_JSON_VALUES} are allowed")
-    bare = data.replace(b"\\\\", b"").replace(b'\\"', b"")  # without the escapes that could end a string
-    quotes = bare.count(b'"')
-    if quotes > 4 * (values + 1):  # each value has two around it and two around its key, at most
-        raise _Refused(f"is damaged: its {what} is not JSON: {quotes} quotation marks for {values} values")
-    # The parser recurses, so depth is measured before it: with strings and all else but brackets gone,
-    # each pass removes the innermost pairs.
-    bare = re.sub(b'"[^"]*"', b"", bare)
-    brackets = bare.translate(_BRACKETS_ONLY, _NOT_BRACKETS)
-    for _ in range(MAX_JSON_DEPTH):
-        brackets = brackets.replace(b"[]", b"")
-    if brackets:
-        raise _Refused(
-            f"has a {what} nested deeper than {MAX_JSON_DEPTH} levels, or whose brackets do not match"
-        )
+    """The dict that `data`, text or its bytes, spells, within the limits at the head of this file."""
     try:
+        data = data if isinstance(data, bytes) else data.encode()
+        bare = data.replace(b"\\\\", b"").replace(b'\\"', b"")  # without the escapes that could end a string
+        # Each value has at most two quotation marks around it and two around its key.
+        values = max(data.count(b",") + data.count(b"[") + data.count(b"{"), bare.count(b'"') // 4)
+        if values > MAX_JSON_VALUES:
+            raise _Refused(f"has a {what} of about {values} JSON values; at most {MAX_JSON_VALUES} are allowed")
+        # The parser recurses, so depth is measured before it: with strings and all else but brackets gone,
+        # each pass removes the innermost pairs.
+        brackets = re.sub(b'"[^"]*"', b"", bare).translate(_BRACKETS_ONLY, _NOT_BRACKETS)
+        for _ in range(MAX_JSON_DEPTH):
+            brackets = brackets.replace(b"[]", b"")
+        if brackets:
+            raise _Refused(f"has a {what} nested too deeply, or whose brackets do not match")
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_without_duplicates,
-            parse_int=_parse_int,
-            parse_float=_parse_float,
-            parse_constant=_refuse_constant,
+            parse_int=_parse_number,
+            parse_float=_parse_number,
+            parse_constant=_parse_number,
         )
     except ValueError as error:  # not UTF-8, or not JSON; the cause would keep the whole text alive
         raise _Refused(f"is damaged: its {what} is not JSON in UTF-8: {error}") from None
@@ -566,61 +485,30 @@ def _without_duplicates(pairs):
     return result
 
 
-def _parse_int(text):
-    _check_number_length(text)
-    return int(text)
-
-
-def _parse_float(text):
-    _check_number_length(text)
-    value = float(text)
-    if not math.isfinite(value):
-        raise _Refused(f"is damaged: the number {_short(text)} is beyond float64")
-    return value
-
-
-def _check_number_length(text):
+def _parse_number(text):
+    """An integer or a finite float; Python's parser would also take NaN, infinities and any length."""
     if len(text) > MAX_NUMBER_LENGTH + (text[0] == "-"):
         raise _Refused(f"has a number of {len(text)} characters; at most {MAX_NUMBER_LENGTH} are allowed")
-
-
-def _refuse_constant(text):
-    raise _Refused(f"is damaged: {text} is not JSON")
+    value = int(text) if text.lstrip("-").isdigit() else float(text)
+    if not -math.inf < value < math.inf:
+        raise _Refused(f"is damaged: the number {text} is not finite")
+    return value
 
 
 # Both ways ---------------------------------------------------------------------------------------
 
 
-def _checksum(header_text, arrays):
-    """CRC-32, in decimal, of the header text and every tensor's name, dtype, shape and bytes.
+def _checksum(covered, parts):
+    """CRC-32 of the text that it covers, then of every tensor's name, dtype, shape and bytes.
 
     By name, not by place in the file: a tool that lays the same tensors out otherwise keeps it valid.
     """
-    crc = zlib.crc32(header_text.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        shape = ",".join(str(extent) for extent in array.shape)
-        crc = zlib.crc32(f"{name}\0{_CODES[_kind(array)]}\0{shape}\0".encode(), crc)
-        crc = zlib.crc32(_bytes_of(array), crc)
-    return str(crc)
-
-
-def _kind(array):
-    return f"{array.dtype.kind}{array.dtype.itemsize}"
-
-
-def _bytes_of(array):
-    """A view of a C-contiguous array as flat bytes, uint8 of shape (nbytes,)."""
-    return array.reshape(-1).view(np.uint8)
-
-
-def _check_text(text):
-    # JSON can spell half of a surrogate pair, which is no character and cannot be printed or written.
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise _Refused(f"is damaged: {_short(text)} is not Unicode text") from None
+    crc = zlib.crc32(covered.encode())
+    for name, code, shape, data in parts:
+        extents = ",".join(map(str, shape))
+        crc = zlib.crc32(f"{name}\0{code}\0{extents}\0".encode(), crc)
+        crc = zlib.crc32(data, crc)
+    return crc
 
 
 def _path_text(path):

@@ -8,6 +8,7 @@ cdef extern from "table.h" nogil:
 
     cdef cppclass gw_row[R]:
         const R *x
+        R *z
         const R *h_in
         const R *h0
         const R *c0
@@ -28,15 +29,19 @@ cdef extern from "table.h" nogil:
         gw_activation[R] act, gate, out
 
     cdef cppclass gw_family[R]:
-        int x_gates, saved, splits_units
+        int x_gates, saved
         gw_int block
+        int (*forward_phases)(const gw_cell[R] *) noexcept
+        int (*backward_phases)(const gw_cell[R] *) noexcept
         gw_int (*forward_size)(const gw_cell[R] *) noexcept
         gw_int (*backward_size)(const gw_cell[R] *) noexcept
         void (*pack_forward)(const gw_cell[R] *, const R *w_x, const R *w_h, const R *b, const R *b_h, R *packed) noexcept
         void (*pack_backward)(const gw_cell[R] *, const R *w_h, R *packed) noexcept
-        void (*project)(const gw_cell[R] *, const R *x, gw_int n, R *z) noexcept
-        void (*forward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last) noexcept
-        void (*backward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n) noexcept
+        void (*project)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last) noexcept
+        void (*forward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last,
+                        int phase) noexcept
+        void (*backward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last,
+                         int phase) noexcept
 
     cdef cppclass gw_table[R]:
         gw_family[R] rnn, lstm, gru
@@ -51,6 +56,7 @@ cdef extern from "table.h" nogil:
         void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums) noexcept
         gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept
         double (*sum_of_squares)(const R *x, gw_int n) noexcept
+        gw_int (*fma_loop)(gw_int rounds, R *sink) noexcept
         void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov) noexcept
         void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R momentum, R eps) noexcept
         void (*adam)(R *p, const R *g, R *m, R *v, gw_int n, R lr, R beta1, R beta2, R eps, R decay) noexcept

@@ -4,6 +4,9 @@ The fastest set that the processor and the operating system support is chosen wh
 imported. The environment variable ``GATEWISE_ISA`` (baseline, avx2, avx512) forces another one.
 """
 import os
+import time
+
+from cython.parallel cimport prange
 
 cdef extern from "dispatch.h" nogil:
     int gw_isa_count()
@@ -54,3 +57,21 @@ def _choose():
 
 
 ISA = _choose()
+
+
+def fma_peak(int threads, bint double_precision, gw_int rounds):
+    """GF/s of `threads` threads that multiply and add on registers alone; for benchmarks."""
+    cdef int k
+    cdef gw_int operations = 0
+    begin = time.perf_counter()
+    for k in prange(threads, num_threads=threads, schedule="static", chunksize=1, nogil=True):
+        operations += one_fma_loop(double_precision, rounds)
+    return operations / (time.perf_counter() - begin) / 1e9
+
+
+cdef gw_int one_fma_loop(bint double_precision, gw_int rounds) noexcept nogil:
+    cdef float sink32
+    cdef double sink64
+    if double_precision:
+        return chosen64.fma_loop(rounds, &sink64)
+    return chosen32.fma_loop(rounds, &sink32)

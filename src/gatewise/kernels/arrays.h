@@ -106,4 +106,18 @@ template <class R> static double sum_of_squares(const R *x, gw_int n) {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
+// Multiply-adds on registers alone, enough chains to hide their latency: the most this machine does.
+template <class R> static gw_int fma_loop(gw_int rounds, R *sink) {
+    const int chains = GW_TILE_ROWS * 4;
+    Vec<R> acc[chains], a = splat(R(1)), b = splat(R(1e-30));
+    for (int c = 0; c < chains; c++) acc[c] = splat(R(c));
+    for (gw_int k = 0; k < rounds; k++)
+#pragma GCC unroll 24
+        for (int c = 0; c < chains; c++) acc[c] = fma(acc[c], a, b);
+    Vec<R> sum = {};
+    for (int c = 0; c < chains; c++) sum += acc[c];
+    *sink = sum_of_lanes<R>(sum);
+    return rounds * chains * LANES<R> * 2;
+}
+
 } // namespace GW_ISA

@@ -21,8 +21,8 @@ template <class R> GW_INLINE gw_int blocks(const gw_cell<R> *c) { return padded<
 
 // Gate g of one row of w, units [j, j + LANES), zeros past the last unit.
 template <class R> GW_INLINE R *pack_gates(const R *w, gw_int units, gw_int j, int gates, R *out) {
-    for (int g = 0; g < gates; g++)
-        for (gw_int l = 0; l < LANES<R>; l++) *out++ = w && j + l < units ? w[g * units + j + l] : R(0);
+    for (int g = 0; g < gates; g++, out += LANES<R>)
+        store(out, w ? load_first(w + g * units + j, lanes_left<R>(units, j)) : Vec<R>{});
     return out;
 }
 
@@ -45,28 +45,27 @@ GW_INLINE void gated_product(const gw_cell<R> *c, const R *panel, const gw_row<R
     if (c->x_done)
         for (gw_int i = 0; i < m; i++)
             for (int g = 0; g < X; g++)
-                store(buf + (i * SLOTS + g) * L, load_first(row[i].x + g * units + j, lanes));
+                store(buf + (i * SLOTS + g) * L, load_first(row[i].z + g * units + j, lanes));
     const R *w = panel + SLOTS * L;
     product<R, X, H, SLOTS, LAST_H>(m, buf, {x.p, c->x_done ? 0 : I, w}, {h.p, units, w + I * X * L});
 }
 
-// x W + b of n rows into z (n, X * units): the same sums in the same order as the fused step's.
+// The same sums in the same order as the fused step's, kept in row.z.
 template <class R, int X, int SLOTS>
-static void gated_project(const gw_cell<R> *c, gw_int panel_size, const R *x, gw_int n, R *z) {
+static void gated_project(const gw_cell<R> *c, gw_int panel_size, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int I = c->inputs, units = c->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int q = 0; q < blocks(c); q++) {
-        const R *panel = c->weights + q * panel_size;
-        const gw_int j = q * L, lanes = lanes_left<R>(units, j);
+    for (gw_int j = first; j < last; j += L) {
+        const R *panel = c->weights + j / L * panel_size;
+        const gw_int lanes = lanes_left<R>(units, j);
         for (gw_int r = 0, m; r < n; r += m) {
             m = tile_rows(n - r);
-            const R *rows[GW_TILE_ROWS];
-            for (gw_int i = 0; i < m; i++) rows[i] = x + (r + i) * I;
+            Pointers<R> x(rows + r, m, &gw_row<R>::x);
             fill_with_bias(buf, m, SLOTS, panel);
-            product<R, X, X, SLOTS, X - 1>(m, buf, {rows, I, panel + SLOTS * L}, {});
+            product<R, X, X, SLOTS, X - 1>(m, buf, {x.p, I, panel + SLOTS * L}, {});
             for (gw_int i = 0; i < m; i++)
                 for (int g = 0; g < X; g++)
-                    store_first(z + ((r + i) * X + g) * units + j, load(buf + (i * SLOTS + g) * L), lanes);
+                    store_first(rows[r + i].z + g * units + j, load(buf + (i * SLOTS + g) * L), lanes);
         }
     }
 }

@@ -85,11 +85,12 @@ template <class R> GW_INLINE void gru_before_gates(const gw_cell<R> *c, const gw
     }
 }
 
-template <class R> GW_INLINE void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n) {
+template <class R>
+static void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int L = LANES<R>, H = c->units;
     alignas(64) R buf[BUFFER<R>];
     const R *w = c->weights + gru_candidate_at(c);
-    for (gw_int j = 0; j < H; j += panel_columns<R>()) {
+    for (gw_int j = first; j < last; j += panel_columns<R>()) {
         const int v = panel_vectors<R>(H, j);
         for (gw_int r = 0, m; r < n; r += m) {
             m = tile_rows(n - r);
@@ -112,7 +113,9 @@ template <class R> GW_INLINE void gru_before_candidate(const gw_cell<R> *c, cons
     }
 }
 
-template <class R> static void gru_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+template <class R>
+static void gru_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    if (phase == 1) return gru_before_candidate(c, rows, n, first, last);
     const gw_int L = LANES<R>, panel = gated_panel(c, gru_gates(c));
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += L)
@@ -127,13 +130,12 @@ template <class R> static void gru_forward(const gw_cell<R> *c, const gw_row<R> 
                 gru_before_gates(c, rows + r, m, j, buf);
             }
         }
-    if (!c->reset_after) gru_before_candidate(c, rows, n);
 }
 
 // B1, and B2 of the reset-after form, for one row.
-template <class R> GW_INLINE void gru_cell_backward(const gw_cell<R> *c, const gw_row<R> &row) {
+template <class R> GW_INLINE void gru_cell_backward(const gw_cell<R> *c, const gw_row<R> &row, gw_int first, gw_int last) {
     const gw_int H = c->units;
-    for (gw_int u = 0; u < H; u += LANES<R>) {
+    for (gw_int u = first; u < last; u += LANES<R>) {
         const gw_int lanes = lanes_left<R>(H, u);
         R *s = row.gates + u;
         Vec<R> z = load_first(s, lanes), r = load_first(s + H, lanes), n = load_first(s + 2 * H, lanes),
@@ -151,27 +153,39 @@ template <class R> GW_INLINE void gru_cell_backward(const gw_cell<R> *c, const g
     }
 }
 
-template <class R> static void gru_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n) {
+// B2 of the reset-before form: dq from dn, which gives dr and a part of dh'.
+template <class R>
+static void gru_before_reset(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int H = c->units;
-    for (gw_int r = 0; r < n; r++) gru_cell_backward(c, rows[r]);
-    if (c->reset_after) {
-        add_recurrent_gradient(c, rows, n, c->weights, 0, 2 * H, 3 * H, H);
-        return;
-    }
     const R *u_n = c->weights + transposed_size<R>(H, 2 * H);
-    transposed_product(H, rows, n, u_n, 2 * H, H, 0, 0, [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
+    transposed_product(H, rows, n, first, last, u_n, 2 * H, H, 0, 0, [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
         R *s = row.gates + u;
         Vec<R> r = load_first(s + H, lanes), d = dq * r;
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
         store_first(s + H, dq * load_first(row.h_in + u, lanes) * slope(r, c->gate), lanes);
     });
-    add_recurrent_gradient(c, rows, n, c->weights, 0, 2 * H, 0, 0);
+}
+
+template <class R>
+static void gru_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    const gw_int H = c->units;
+    if (phase == 0) {
+        for (gw_int r = 0; r < n; r++) gru_cell_backward(c, rows[r], first, last);
+    } else if (c->reset_after) {
+        add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, 2 * H, 3 * H, H);
+    } else if (phase == 1) {
+        gru_before_reset(c, rows, n, first, last);
+    } else {
+        add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, 2 * H, 0, 0);
+    }
 }
 
 template <class R> static gw_family<R> gru_family() {
     gw_family<R> f = {};
-    f.x_gates = 3, f.saved = 4, f.block = LANES<R>, f.splits_units = 1;
+    f.x_gates = 3, f.saved = 4, f.block = panel_columns<R>();
+    f.forward_phases = [](const gw_cell<R> *c) { return c->reset_after ? 1 : 2; };
+    f.backward_phases = [](const gw_cell<R> *c) { return c->reset_after ? 2 : 3; };
     f.forward_size = gru_forward_size<R>, f.pack_forward = gru_pack_forward<R>;
     f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, 3 * c->units); };
     // Reset after: [z r n] in one matrix. Reset before: [z r] in one, n in another behind it.
@@ -184,9 +198,9 @@ template <class R> static gw_family<R> gru_family() {
             pack_transposed<R>(w_h, H, 3 * H, 2 * H, H, out);
         }
     };
-    f.project = [](const gw_cell<R> *c, const R *x, gw_int n, R *z) {
-        if (c->reset_after) gated_project<R, 3, 4>(c, gated_panel(c, GRU_AFTER), x, n, z);
-        else gated_project<R, 3, 3>(c, gated_panel(c, GRU_BEFORE), x, n, z);
+    f.project = [](const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+        if (c->reset_after) gated_project<R, 3, 4>(c, gated_panel(c, GRU_AFTER), rows, n, first, last);
+        else gated_project<R, 3, 3>(c, gated_panel(c, GRU_BEFORE), rows, n, first, last);
     };
     f.forward = gru_forward<R>, f.backward = gru_backward<R>;
     return f;

@@ -16,6 +16,7 @@ template <class R> static gw_table<R> make_table() {
     t.softmax = softmax<R>, t.softmax_backward = softmax_backward<R>;
     t.add_column_sums = add_column_sums<R>, t.first_nonfinite = first_nonfinite<R>;
     t.sum_of_squares = sum_of_squares<R>;
+    t.fma_loop = fma_loop<R>;
     t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>;
     return t;
 }

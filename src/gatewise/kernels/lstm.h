@@ -46,7 +46,7 @@ template <class R> GW_INLINE void lstm_cell(const gw_cell<R> *c, const gw_row<R>
     for (gw_int r = 0; r < m; r++) write_state(row[r], j, load(buf + (r * 4 + 3) * L) * load(cells + r * L), lanes);
 }
 
-template <class R> static void lstm_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+template <class R> static void lstm_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
     const gw_int L = LANES<R>, panel = gated_panel(c, LSTM_GATES);
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += L)
@@ -58,9 +58,9 @@ template <class R> static void lstm_forward(const gw_cell<R> *c, const gw_row<R>
 }
 
 // B1 and B2 for one row.
-template <class R> GW_INLINE void lstm_cell_backward(const gw_cell<R> *c, const gw_row<R> &row) {
+template <class R> GW_INLINE void lstm_cell_backward(const gw_cell<R> *c, const gw_row<R> &row, gw_int first, gw_int last) {
     const gw_int H = c->units;
-    for (gw_int u = 0; u < H; u += LANES<R>) {
+    for (gw_int u = first; u < last; u += LANES<R>) {
         const gw_int lanes = lanes_left<R>(H, u);
         R *z = row.gates + u;
         Vec<R> i = load_first(z, lanes), f = load_first(z + H, lanes), g = load_first(z + 2 * H, lanes),
@@ -79,21 +79,24 @@ template <class R> GW_INLINE void lstm_cell_backward(const gw_cell<R> *c, const 
     }
 }
 
-template <class R> static void lstm_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n) {
-    for (gw_int r = 0; r < n; r++) lstm_cell_backward(c, rows[r]);
-    add_recurrent_gradient(c, rows, n, c->weights, 0, 4 * c->units, 0, 0);
+template <class R>
+static void lstm_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    if (phase == 1) return add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, 4 * c->units, 0, 0);
+    for (gw_int r = 0; r < n; r++) lstm_cell_backward(c, rows[r], first, last);
 }
 
 template <class R> static gw_family<R> lstm_family() {
     gw_family<R> f = {};
-    f.x_gates = 4, f.saved = 4, f.block = LANES<R>, f.splits_units = 1;
+    f.x_gates = 4, f.saved = 4, f.block = panel_columns<R>();
+    f.forward_phases = [](const gw_cell<R> *) { return 1; };
+    f.backward_phases = [](const gw_cell<R> *) { return 2; };
     f.forward_size = lstm_forward_size<R>, f.pack_forward = lstm_pack_forward<R>;
     f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, 4 * c->units); };
     f.pack_backward = [](const gw_cell<R> *c, const R *w_h, R *out) {
         pack_transposed<R>(w_h, c->units, 4 * c->units, 0, 4 * c->units, out);
     };
-    f.project = [](const gw_cell<R> *c, const R *x, gw_int n, R *z) {
-        gated_project<R, 4, 4>(c, gated_panel(c, LSTM_GATES), x, n, z);
+    f.project = [](const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+        gated_project<R, 4, 4>(c, gated_panel(c, LSTM_GATES), rows, n, first, last);
     };
     f.forward = lstm_forward<R>, f.backward = lstm_backward<R>;
     return f;

@@ -1,19 +1,23 @@
 """Recurrent cells over whole sequences: forward, and backward through time.
 
 The algorithm is here; the arithmetic of one step is in rnn.h, lstm.h and gru.h. Rows of the batch are
-split into one band a thread, each band runs all its time steps, and nobody waits for anybody::
+split into bands, each band runs all its time steps, and bands never wait for each other::
 
     forward   for each band: for t = 0 .. T-1:  tiles of [x_t, h'] W -> cell -> h
     backward  for each band: for t = T-1 .. 0:  cell backwards -> dz;  dh' = dz U^T
               for each column block: dW = x^T dz, dU = h'^T dz, db = sum dz      (BLAS)
               for each row block:    dx = dz W^T                                  (BLAS)
 
-Rows are visited by falling length, so that those still running at step t are the first ones. A row
-reads and writes only its own places, bands and blocks have sizes that do not depend on the number of
-threads, or hold sums that do not depend on their size: any number of threads gives the same bits.
+A band is one thread's, unless it has so few rows that the weights' way from memory is what takes the
+time: then several threads share it, each with a range of units, and meet at a barrier every step.
+:func:`choose_plan` decides, and decides too whether x W is computed a block of steps ahead.
+
+Rows are visited by falling length, so that those still running at step t are the first ones. A number
+is one chain of sums whichever band, range or block it is computed in: any number of threads gives the
+same bits.
 """
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, prange
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
@@ -28,12 +32,14 @@ cnp.import_array()
 
 cdef extern from "sequence.h" nogil:
     cdef cppclass gw_sequence[R]:
-        gw_int batch, steps, x_width, units, saved
+        gw_int batch, steps, inputs, units, saved
         const gw_int *order
         const gw_int *lengths
         const unsigned char *resets
         const R *zeros
         const R *x
+        R *z
+        gw_int z_steps, z_width
         const R *initial_h
         const R *mask
         R *y
@@ -56,6 +62,13 @@ cdef extern from "sequence.h" nogil:
         R *w
         R *b
         gw_int ldw
+
+cdef extern from "barrier.h" nogil:
+    cdef cppclass gw_barrier:
+        pass
+    void gw_barrier_wait(gw_barrier *, int threads)
+    int omp_get_num_threads()
+    int omp_get_thread_num()
 
 # Blocks of BLAS calls. Fixed, so that the sums in them are the same for any number of threads.
 cdef Py_ssize_t COLUMN_BLOCK = 128
@@ -217,9 +230,10 @@ cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, 
 # ---- where a row's arrays are at step t
 
 cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
-                       bint last) noexcept nogil:
+                       bint last, bint leads) noexcept nogil:
     cdef Py_ssize_t at = b * s.steps + t, H = s.units
-    row.x = s.x + at * s.x_width
+    row.x = s.x + at * s.inputs
+    row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
     row.y = s.y + at * H if s.y != NULL else NULL
     row.mask = s.mask + b * H if s.mask != NULL else NULL
     if s.gates != NULL:
@@ -244,13 +258,13 @@ cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py
             row.c0 = row.c1 = s.final_c + b * H
     if s.resets != NULL and s.resets[at]:
         row.h_in = row.h0 = row.c0 = s.zeros
-        if s.gates != NULL:  # the recurrent weight gradient reads it
+        if s.gates != NULL and leads:  # the recurrent weight gradient reads it
             memset(s.h_in + at * H, 0, H * sizeof(floating))
 
 
 cdef inline void place_backward(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
                                 Py_ssize_t t) noexcept nogil:
-    place(s, row, b, t, False)
+    place(s, row, b, t, False, False)
     row.dy = s.dy + (b * s.steps + t) * s.units if s.dy != NULL else NULL
     row.dh = s.dh + b * s.units
     row.dc = s.dc + b * s.units if s.dc != NULL else NULL
@@ -287,43 +301,144 @@ cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil
             memcpy(s.c + b * (T + 1) * H, s.final_c + b * H, size)
 
 
-cdef void forward_band(const gw_family[floating] *family, const gw_cell[floating] *cell,
-                       const gw_sequence[floating] *s, gw_row[floating] *rows, Py_ssize_t begin,
-                       Py_ssize_t end) noexcept nogil:
-    cdef Py_ssize_t i, t, still = end, H = s.units
+cdef void project_block(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
+                        gw_row[floating] *rows, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t t, Py_ssize_t t_end,
+                        Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """x W + b of steps [t, t_end) of a band's rows, in full tiles."""
+    cdef Py_ssize_t i, k, n = 0
     for i in range(begin, end):
-        start_row(s, i)
+        for k in range(t, min(t_end, length_of(s, i))):
+            place(s, &rows[n], row_of(s, i), k, False, False)
+            n += 1
+    family.project(cell, rows, n, first, last)
+
+
+cdef void forward_part(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
+                       gw_row[floating] *rows, Py_ssize_t begin, Py_ssize_t end, int part, int parts,
+                       gw_barrier *barrier) noexcept nogil:
+    """All steps of rows [begin, end), for this part of the units; the other parts are other threads'."""
+    cdef Py_ssize_t i, b, t, first, last, still = end, H = s.units
+    cdef int phase, phases = family.forward_phases(cell)
+    unit_range(H, family.block, part, parts, &first, &last)
+    if part == 0:
+        for i in range(begin, end):
+            start_row(s, i)
+    gw_barrier_wait(barrier, parts)
     for t in range(s.steps):
         while still > begin and length_of(s, still - 1) <= t:
             still -= 1
         if still == begin:
             break
+        if cell.x_done and t % PROJECTED_STEPS == 0:
+            project_block(family, cell, s, rows, begin, still, t, t + PROJECTED_STEPS, first, last)
         for i in range(begin, still):
-            place(s, &rows[i], row_of(s, i), t, length_of(s, i) == t + 1)
-        family.forward(cell, &rows[begin], still - begin, 0, H)
-    if s.c != NULL:
+            place(s, &rows[i - begin], row_of(s, i), t, length_of(s, i) == t + 1, part == 0)
+        for phase in range(phases):
+            family.forward(cell, rows, still - begin, first, last, phase)
+            gw_barrier_wait(barrier, parts)
+    if s.c != NULL and part == 0:
         for i in range(begin, end):
-            memcpy(s.final_c + row_of(s, i) * H, s.c + (row_of(s, i) * (s.steps + 1) + length_of(s, i)) * H,
-                   H * sizeof(floating))
+            b = row_of(s, i)
+            memcpy(s.final_c + b * H, s.c + (b * (s.steps + 1) + length_of(s, i)) * H, H * sizeof(floating))
 
 
-cdef void backward_band(const gw_family[floating] *family, const gw_cell[floating] *cell,
-                        const gw_sequence[floating] *s, gw_row[floating] *rows, Py_ssize_t begin,
-                        Py_ssize_t end) noexcept nogil:
-    cdef Py_ssize_t i, b, t, still = begin
+cdef void backward_part(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
+                        gw_row[floating] *rows, Py_ssize_t begin, Py_ssize_t end, int part, int parts,
+                        gw_barrier *barrier) noexcept nogil:
+    """All steps of rows [begin, end) from last to first, for this part of the units."""
+    cdef Py_ssize_t i, b, t, first, last, still = begin
+    cdef int phase, phases = family.backward_phases(cell)
+    unit_range(s.units, family.block, part, parts, &first, &last)
     for t in range(s.steps - 1, -1, -1):
         while still < end and length_of(s, still) > t:
             still += 1
         for i in range(begin, still):
-            place_backward(s, &rows[i], row_of(s, i), t)
-        family.backward(cell, &rows[begin], still - begin)
+            place_backward(s, &rows[i - begin], row_of(s, i), t)
+        for phase in range(phases):
+            if phase > 0:  # the first phase needs only what this part itself has written
+                gw_barrier_wait(barrier, parts)
+            family.backward(cell, rows, still - begin, first, last, phase)
         if s.resets != NULL:
             for i in range(begin, still):
                 b = row_of(s, i)
                 if s.resets[b * s.steps + t]:  # nothing flows back past a cleared state
-                    memset(s.dh + b * s.units, 0, s.units * sizeof(floating))
+                    memset(s.dh + b * s.units + first, 0, (last - first) * sizeof(floating))
                     if s.dc != NULL:
-                        memset(s.dc + b * s.units, 0, s.units * sizeof(floating))
+                        memset(s.dc + b * s.units + first, 0, (last - first) * sizeof(floating))
+
+
+cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int parts, Py_ssize_t *first,
+                            Py_ssize_t *last) noexcept nogil:
+    cdef Py_ssize_t blocks = (units + block - 1) // block
+    first[0] = min(units, part * blocks // parts * block)
+    last[0] = min(units, (part + 1) * blocks // parts * block)
+
+
+cdef void run_bands(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
+                    gw_row[floating] *rows, const Py_ssize_t *bound, int n_bands, int parts, gw_barrier *barriers,
+                    Py_ssize_t rows_each, bint backwards, int team, int member) noexcept nogil:
+    """What one of `team` threads does. With fewer threads than asked for, bands are whole again."""
+    cdef int band = member // parts, part = member % parts, step = n_bands
+    if team < n_bands * parts:
+        band, part, parts, step = member, 0, 1, team
+    while band < n_bands:
+        if backwards:
+            backward_part(family, cell, s, rows + member * rows_each, bound[band], bound[band + 1], part, parts,
+                          &barriers[band])
+        else:
+            forward_part(family, cell, s, rows + member * rows_each, bound[band], bound[band + 1], part, parts,
+                         &barriers[band])
+        band += step
+
+
+cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s, lengths,
+             int n_bands, int parts, bint backwards) except -1:
+    """Spread the bands, and the parts of each, over threads."""
+    cdef Py_ssize_t[::1] bound = bands(s.batch, lengths, n_bands)
+    cdef Py_ssize_t k, rows_each = 0
+    cdef int count = n_bands * parts
+    for k in range(n_bands):
+        rows_each = max(rows_each, bound[k + 1] - bound[k])
+    if cell.x_done:
+        rows_each *= PROJECTED_STEPS
+    cdef cnp.ndarray memory = aligned_empty((count * rows_each * sizeof(gw_row[floating]),), np.uint8)
+    cdef cnp.ndarray waiting = aligned_empty((n_bands * sizeof(gw_barrier),), np.uint8)
+    waiting.fill(0)
+    cdef gw_row[floating] *rows = <gw_row[floating] *>cnp.PyArray_DATA(memory)
+    cdef gw_barrier *barriers = <gw_barrier *>cnp.PyArray_DATA(waiting)
+    if count == 1:
+        with nogil:
+            run_bands(family, cell, s, rows, &bound[0], 1, 1, barriers, rows_each, backwards, 1, 0)
+    else:
+        with nogil, parallel(num_threads=count):
+            run_bands(family, cell, s, rows, &bound[0], n_bands, parts, barriers, rows_each, backwards,
+                      omp_get_num_threads(), omp_get_thread_num())
+    return 0
+
+
+# ---- the choice by shape
+
+# Rows under which a band cannot fill a tile, so that more threads should share it.
+cdef Py_ssize_t FULL_TILE = 6
+# Steps whose input products are computed at once, where they are computed ahead.
+cdef Py_ssize_t PROJECTED_STEPS = 16
+# Operations of a step, per part, that repay a barrier.
+cdef Py_ssize_t BARRIER_OPERATIONS = 40_000
+
+
+cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, int threads, Py_ssize_t block):
+    """(bands, parts of each band, whether to compute x W ahead), for this many threads.
+
+    Bands of full tiles come first: they need no barrier. Threads left over share bands, each with whole
+    blocks of units, if a step has work enough to repay the barrier. Rows that cannot fill a tile waste
+    most of it; over a block of steps their input products can.
+    """
+    cdef Py_ssize_t n_bands = max(1, min(threads, batch // FULL_TILE)), parts = threads // n_bands
+    cdef Py_ssize_t step = 2 * (batch // n_bands) * k.x_gates * k.units * k.units
+    parts = max(1, min(parts, min((k.units + block - 1) // block, step // BARRIER_OPERATIONS)))
+    if parts == 1:
+        n_bands = min(threads, batch)
+    return n_bands, parts, steps > 1 and batch // n_bands < FULL_TILE
 
 
 # ---- a whole call
@@ -347,14 +462,15 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
                   resets, mask, Workspace w) except -1:
     """The part of a call that forward and backward share."""
     cdef Py_ssize_t H = k.units
-    s.batch, s.steps, s.x_width, s.units, s.saved = batch, steps, k.inputs, H, k.saved
+    s.batch, s.steps, s.inputs, s.units, s.saved = batch, steps, k.inputs, H, k.saved
+    s.z_steps = s.z_width = 1
     s.x = <const floating *>pointer_to(x, k.dtype, (batch, steps, k.inputs))
     s.order = <const gw_int *>pointer_to(order, np.intp, (batch,))
     s.lengths = <const gw_int *>pointer_to(lengths, np.intp, (batch,))
     s.resets = <const unsigned char *>pointer_to(resets, np.uint8, (batch, steps))
     s.mask = <const floating *>pointer_to(mask, k.dtype, (batch, H))
     s.initial_h = NULL
-    s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
+    s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
     s.dy = NULL
     if w is not None:
         s.gates = <floating *>pointer_to(w.gates, k.dtype, (batch, steps, k.saved * H))
@@ -369,9 +485,10 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
     cdef Py_ssize_t B = x.shape[0], T = x.shape[1], H = k.units
-    cdef int band, count = <int>min(threads, B)
+    cdef int n_bands, parts
     if B == 0:
         return None
+    n_bands, parts, cell.x_done = choose_plan(k, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, w)
     cell.weights = <const floating *>pointer_to(packed, k.dtype, (family.forward_size(&cell),))
     s.initial_h = <const floating *>pointer_to(initial_h, k.dtype, (B, H))
@@ -380,18 +497,23 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
     s.y = <floating *>pointer_to(y, k.dtype, (B, T, H))
     zeros = np.zeros(H, k.dtype)
     s.zeros = <floating *>cnp.PyArray_DATA(zeros)
-    scratch = gates = None
-    if w is None and y is None:
-        scratch = np.empty((2, B, H), k.dtype)
-        s.scratch_h = <floating *>cnp.PyArray_DATA(scratch)
-    if w is None and k.family == "gru" and not cell.reset_after:
-        gates = np.empty((B, k.saved * H), k.dtype)
-        s.scratch_gates = <floating *>cnp.PyArray_DATA(gates)
-    cdef cnp.ndarray memory = np.empty(B * sizeof(gw_row[floating]), np.uint8)
-    cdef gw_row[floating] *rows = <gw_row[floating] *>cnp.PyArray_DATA(memory)
-    cdef Py_ssize_t[::1] bound = bands(B, lengths, count)
-    for band in prange(count, num_threads=count, use_threads_if=count > 1, schedule="static", chunksize=1, nogil=True):
-        forward_band(family, &cell, &s, rows, bound[band], bound[band + 1])
+    # Scratch that a call holds while it runs. Training has a place for each of these in its workspace.
+    scratch_h = scratch_gates = scratch_z = None
+    if w is None:
+        if y is None:
+            scratch_h = np.empty((2, B, H), k.dtype)
+            s.scratch_h = <floating *>cnp.PyArray_DATA(scratch_h)
+        if family.forward_phases(&cell) > 1:
+            scratch_gates = np.empty((B, k.saved * H), k.dtype)
+            s.scratch_gates = <floating *>cnp.PyArray_DATA(scratch_gates)
+    if cell.x_done:
+        if w is None:
+            s.z_steps, s.z_width = min(T, PROJECTED_STEPS), k.x_gates * H
+            scratch_z = np.empty((B, s.z_steps, s.z_width), k.dtype)
+            s.z = <floating *>cnp.PyArray_DATA(scratch_z)
+        else:
+            s.z, s.z_steps, s.z_width = s.gates, T, k.saved * H
+    run[floating](family, &cell, &s, lengths, n_bands, parts, False)
     return None
 
 
@@ -402,9 +524,10 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     cdef gw_cell[floating] cell = weightless[0]
     cdef gw_piece[floating] pieces[3]
     cdef Py_ssize_t B = x.shape[0], T = x.shape[1], I = k.inputs, H = k.units, G = k.x_gates
-    cdef int band, count = <int>min(threads, B)
+    cdef int n_bands, parts
     if B == 0:
         return None
+    n_bands, parts, _ = choose_plan(k, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, w)
     cell.weights = <const floating *>pointer_to(packed, k.dtype, (family.backward_size(&cell),))
     s.dh = <floating *>pointer_to(dh, k.dtype, (B, H))
@@ -419,22 +542,17 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     cdef int n_pieces = weight_gradients(&s, &cell, I, G, pieces, d_w, d_u, d_b, d_b_h)
     cdef const floating *w_x = <const floating *>pointer_to(kernel, k.dtype, (I, G * H))
     cdef floating *d_x = <floating *>pointer_to(dx, k.dtype, (B, T, I))
-    cdef cnp.ndarray memory = np.empty(B * sizeof(gw_row[floating]), np.uint8)
-    cdef gw_row[floating] *rows = <gw_row[floating] *>cnp.PyArray_DATA(memory)
-    cdef Py_ssize_t[::1] bound = bands(B, lengths, count)
     cdef Py_ssize_t task, tasks = 0, p
     for p in range(n_pieces):
         tasks += column_blocks(&pieces[p])
     cdef Py_ssize_t row_blocks = (B * T + ROW_BLOCK - 1) // ROW_BLOCK if d_x != NULL else 0
-    with nogil:
-        for band in prange(count, num_threads=count, use_threads_if=count > 1, schedule="static", chunksize=1):
-            backward_band(family, &cell, &s, rows, bound[band], bound[band + 1])
-        for task in prange(tasks + row_blocks, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic",
-                           chunksize=1):
-            if task < tasks:
-                weight_block(pieces, task, B * T)
-            else:
-                input_block(&s, w_x, d_x, task - tasks, I, G)
+    run[floating](family, &cell, &s, lengths, n_bands, parts, True)
+    for task in prange(tasks + row_blocks, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic", chunksize=1,
+                       nogil=True):
+        if task < tasks:
+            weight_block(pieces, task, B * T)
+        else:
+            input_block(&s, w_x, d_x, task - tasks, I, G)
     return None
 
 

@@ -28,27 +28,26 @@ static void rnn_pack_forward(const gw_cell<R> *c, const R *w_x, const R *w_h, co
     }
 }
 
-// x W + b for n rows: the sum starts as the fused step starts it, so that both give the same bits.
-template <class R> static void rnn_project(const gw_cell<R> *c, const R *x, gw_int n, R *z) {
+// The sum starts as the fused step starts it, so that both give the same bits.
+template <class R> static void rnn_project(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int I = c->inputs, H = c->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = 0; j < H; j += panel_columns<R>()) {
+    for (gw_int j = first; j < last; j += panel_columns<R>()) {
         const int v = panel_vectors<R>(H, j);
-        const R *bias = c->weights + j * (1 + I + H), *w = bias + v * L;
+        const R *bias = c->weights + j * (1 + I + H);
         for (gw_int r = 0, m; r < n; r += m) {
             m = tile_rows(n - r);
-            const R *rows[GW_TILE_ROWS];
-            for (gw_int i = 0; i < m; i++) rows[i] = x + (r + i) * I;
+            Pointers<R> x(rows + r, m, &gw_row<R>::x);
             fill_with_bias(buf, m, v, bias);
-            product_of_columns<R>(v, m, buf, {rows, I, w}, {});
+            product_of_columns<R>(v, m, buf, {x.p, I, bias + v * L}, {});
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++)
-                    store_first(z + (r + i) * H + j + s * L, load(buf + (i * v + s) * L), lanes_left<R>(H, j + s * L));
+                    store_first(rows[r + i].z + j + s * L, load(buf + (i * v + s) * L), lanes_left<R>(H, j + s * L));
         }
     }
 }
 
-template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
     const gw_int I = c->inputs, H = c->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += panel_columns<R>()) {
@@ -61,7 +60,7 @@ template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> 
             if (c->x_done)
                 for (gw_int i = 0; i < m; i++)
                     for (int s = 0; s < v; s++)
-                        store(buf + (i * v + s) * L, load_first(row[i].x + j + s * L, lanes_left<R>(H, j + s * L)));
+                        store(buf + (i * v + s) * L, load_first(row[i].z + j + s * L, lanes_left<R>(H, j + s * L)));
             else
                 fill_with_bias(buf, m, v, bias);
             product_of_columns<R>(v, m, buf, {x.p, c->x_done ? 0 : I, w}, {h.p, H, w + I * v * L});
@@ -78,24 +77,29 @@ template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> 
     }
 }
 
-template <class R> static void rnn_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n) {
+template <class R>
+static void rnn_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
     const gw_int H = c->units;
+    if (phase == 1) return add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, H, 0, 0);
     for (gw_int r = 0; r < n; r++)
-        for (gw_int u = 0; u < H; u += LANES<R>) {
+        for (gw_int u = first; u < last; u += LANES<R>) {
             const gw_int lanes = lanes_left<R>(H, u);
             Vec<R> h = load_first(rows[r].gates + u, lanes);
             store_first(rows[r].gates + u, gradient_of_h(rows[r], u, lanes) * slope(h, c->act), lanes);
             store_first(rows[r].dh + u, Vec<R>{}, lanes);
         }
-    add_recurrent_gradient(c, rows, n, c->weights, 0, H, 0, 0);
 }
 
 template <class R> static gw_family<R> rnn_family() {
     gw_family<R> f = {};
-    f.x_gates = 1, f.saved = 1, f.block = panel_columns<R>(), f.splits_units = 1;
+    f.x_gates = 1, f.saved = 1, f.block = panel_columns<R>();
+    f.forward_phases = [](const gw_cell<R> *) { return 1; };
+    f.backward_phases = [](const gw_cell<R> *) { return 2; };
     f.forward_size = rnn_forward_size<R>, f.pack_forward = rnn_pack_forward<R>;
     f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, c->units); };
-    f.pack_backward = [](const gw_cell<R> *c, const R *w_h, R *out) { pack_transposed<R>(w_h, c->units, c->units, 0, c->units, out); };
+    f.pack_backward = [](const gw_cell<R> *c, const R *w_h, R *out) {
+        pack_transposed<R>(w_h, c->units, c->units, 0, c->units, out);
+    };
     f.project = rnn_project<R>, f.forward = rnn_forward<R>, f.backward = rnn_backward<R>;
     return f;
 }

@@ -4,12 +4,14 @@
 
 // One batch, batch first. T steps, H units, I inputs. NULL where the call has no such array.
 template <class R> struct gw_sequence {
-    gw_int batch, steps, x_width, units, saved;
+    gw_int batch, steps, inputs, units, saved;
     const gw_int *order;   // (batch,) rows by falling length
     const gw_int *lengths; // (batch,) steps of row order[i], falling
     const unsigned char *resets; // (batch, steps)
     const R *zeros;        // (units,)
-    const R *x;            // (batch, steps, x_width)
+    const R *x;            // (batch, steps, inputs)
+    R *z;                  // (batch, z_steps, z_width) x W + b of the present block of steps
+    gw_int z_steps, z_width;
     const R *initial_h;    // (batch, units)
     const R *mask;         // (batch, units) recurrent dropout
     R *y;                  // (batch, steps, units)

@@ -15,7 +15,8 @@ template <class R> struct gw_activation {
 // The places that one row of the batch reads and writes at one time step. The orchestration moves
 // them from step to step; a kernel never knows the batch's layout, its raggedness or direction.
 template <class R> struct gw_row {
-    const R *x;     // IN   (inputs,), or (x_gates * units,) where the input product is done already
+    const R *x;     // IN   (inputs,)
+    R *z;           // x W + b, (x_gates * units,): written by project, read by forward if cell.x_done
     const R *h_in;  // IN   (units,) h', what the recurrent product reads (after recurrent dropout)
     const R *h0;    // IN   (units,) h' itself
     const R *c0;    // IN   (units,) c' (LSTM)
@@ -34,7 +35,7 @@ template <class R> struct gw_row {
 template <class R> struct gw_cell {
     gw_int inputs, units;
     const R *weights;    // packed for this pass: forward or backward
-    int x_done;          // row.x holds x W + b already
+    int x_done;          // row.z holds x W + b: the input product was done ahead
     int reset_after;     // GRU: r multiplies h' U instead of h'
     int chung;           // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
     gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM)
@@ -49,14 +50,16 @@ template <class R> struct gw_family {
     // b_h (gates*units,) or NULL: recurrent bias of a reset-after GRU.
     void (*pack_forward)(const gw_cell<R> *, const R *w_x, const R *w_h, const R *b, const R *b_h, R *packed);
     void (*pack_backward)(const gw_cell<R> *, const R *w_h, R *packed);
-    // x W + b of n rows, x (n, inputs) contiguous, into z (n, x_gates*units).
-    void (*project)(const gw_cell<R> *, const R *x, gw_int n, R *z);
-    // One step forward for units [first, last) of n rows; first is a multiple of the block below.
-    void (*forward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last);
-    // One step backward for all units of n rows: gates become dz, dh and dc move to the step before.
-    void (*backward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n);
-    gw_int block;          // units that are computed together
-    int splits_units;    // forward may be called on a part of the units
+
+    // All work below is on units [first, last) of n rows; first is a multiple of `block`. A step is made
+    // of phases: a phase may begin when the one before is done for ALL units of these rows.
+    gw_int block;
+    int (*forward_phases)(const gw_cell<R> *);
+    int (*backward_phases)(const gw_cell<R> *);
+    void (*project)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last);
+    void (*forward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase);
+    // gates become dz; dh and dc become those of the step before.
+    void (*backward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase);
 };
 
 template <class R> struct gw_table {
@@ -74,6 +77,8 @@ template <class R> struct gw_table {
     void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums);
     gw_int (*first_nonfinite)(const R *x, gw_int n);                                 // n if all are finite
     double (*sum_of_squares)(const R *x, gw_int n);
+
+    gw_int (*fma_loop)(gw_int rounds, R *sink);  // for benchmarks: operations of a loop that only multiplies and adds
 
     void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov);
     void (*rmsprop)(R *p, const R *g, R *v, R *v_mean, R *m, gw_int n, R lr, R rho, R momentum, R eps);

@@ -122,7 +122,8 @@ template <class R> GW_INLINE gw_int lanes_left(gw_int columns, gw_int first) {
 
 // One row of a panel: n vectors of columns [first, ...) of w, zeros past the last column.
 template <class R> GW_INLINE R *pack_row(const R *w, gw_int columns, gw_int first, int n, R *out) {
-    for (gw_int l = 0; l < n * LANES<R>; l++) *out++ = w && first + l < columns ? w[first + l] : R(0);
+    for (int v = 0; v < n; v++, first += LANES<R>, out += LANES<R>)
+        store(out, w ? load_first(w + first, lanes_left<R>(columns, first)) : Vec<R>{});
     return out;
 }
 

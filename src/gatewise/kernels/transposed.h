@@ -10,10 +10,15 @@ namespace GW_ISA {
 template <class R> GW_INLINE gw_int transposed_size(gw_int units, gw_int count) { return padded<R>(units) * count; }
 
 template <class R> static R *pack_transposed(const R *w, gw_int units, gw_int stride, gw_int first, gw_int count, R *out) {
+    const gw_int run = 64 / (gw_int)sizeof(R); // a cache line of w at a time
     for (gw_int j = 0; j < units; j += panel_columns<R>()) {
         const gw_int width = panel_vectors<R>(units, j) * LANES<R>;
-        for (gw_int k = 0; k < count; k++)
-            for (gw_int l = 0; l < width; l++) *out++ = j + l < units ? w[(j + l) * stride + first + k] : R(0);
+        for (gw_int k = 0; k < count; k += run) {
+            const gw_int end = k + run < count ? k + run : count;
+            for (gw_int l = 0; l < width; l++)
+                for (gw_int i = k; i < end; i++) out[i * width + l] = j + l < units ? w[(j + l) * stride + first + i] : R(0);
+        }
+        out += count * width;
     }
     return out;
 }
@@ -31,14 +36,14 @@ template <class R> GW_INLINE Vec<R> gradient_of_h(const gw_row<R> &row, gw_int u
     return row.dy ? d + load_first(row.dy + u, lanes) : d;
 }
 
-// out[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes).
+// sum[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes).
 // The weights of both terms are packed as one matrix of na + nb rows.
 template <class R, class Finish>
-GW_INLINE void transposed_product(gw_int units, const gw_row<R> *rows, gw_int n, const R *w, gw_int a, gw_int na, gw_int b,
-                                  gw_int nb, Finish finish) {
+GW_INLINE void transposed_product(gw_int units, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, const R *w,
+                                  gw_int a, gw_int na, gw_int b, gw_int nb, Finish finish) {
     const gw_int L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = 0; j < units; j += panel_columns<R>()) {
+    for (gw_int j = first; j < last; j += panel_columns<R>()) {
         const int v = panel_vectors<R>(units, j);
         const R *panel = w + j * (na + nb);
         for (gw_int r = 0, m; r < n; r += m) {
@@ -57,9 +62,9 @@ GW_INLINE void transposed_product(gw_int units, const gw_row<R> *rows, gw_int n,
 
 // dh += (dz U^T) * mask: what h' received through the recurrent product.
 template <class R>
-static void add_recurrent_gradient(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, const R *w, gw_int a, gw_int na,
-                                   gw_int b, gw_int nb) {
-    transposed_product(c->units, rows, n, w, a, na, b, nb, [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
+static void add_recurrent_gradient(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last,
+                                   const R *w, gw_int a, gw_int na, gw_int b, gw_int nb) {
+    transposed_product(c->units, rows, n, first, last, w, a, na, b, nb, [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
     });

@@ -1,6 +1,7 @@
 """What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and backward."""
 
 import itertools
+import math
 import re
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class ParameterSpec:
     @property
     def size(self):
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=object))
+        return math.prod(self.shape)
 
 
 class Layer:

@@ -1,8 +1,10 @@
 """Sequential: layers in order, over one flat buffer of parameters."""
 
+import itertools
+
 import numpy as np
 
-from gatewise import checks
+from gatewise import checks, threads
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer, Recurrent
@@ -50,6 +52,7 @@ class Sequential:
         self.stop_training = False
         self._dtype = "float32"
         self._input = None      # shape of one sample, once given
+        self._array_pieces = [] # where each parameter lies in the flat buffers
         self._fused = False     # the loss starts from the scores of the last layer
         for layer in layers or []:
             self.add(layer)
@@ -118,7 +121,8 @@ class Sequential:
         self.flat_gradients = aligned_empty((count,), self._dtype)
         self.flat_parameters.fill(0)
         self.flat_gradients.fill(0)
-        for layer, piece in zip(self.layers, self._layer_pieces()):
+        self._array_pieces = self._pieces_of(spec.size for layer in self.layers for spec in layer._specs)
+        for layer, piece in zip(self.layers, self._pieces_of(layer.count_params() for layer in self.layers)):
             layer.adopt(self.flat_parameters[piece], self.flat_gradients[piece])
             layer.rng = self.rng
             features, weights = kept.get(layer, (None, None))
@@ -129,17 +133,11 @@ class Sequential:
         self.built = True
         self._choose_loss_path()
 
-    def _layer_pieces(self):
-        ends = np.cumsum([0, *(layer.count_params() for layer in self.layers)])
-        return [slice(int(a), int(b)) for a, b in zip(ends, ends[1:])]
-
-    def _array_pieces(self):
-        pieces, at = [], 0
-        for layer in self.layers:
-            for spec in layer._specs:
-                pieces.append(slice(at, at + spec.size))
-                at += spec.size
-        return pieces
+    @staticmethod
+    def _pieces_of(sizes):
+        """Slices of these sizes, one behind the other."""
+        ends = list(itertools.accumulate(sizes, initial=0))
+        return [slice(first, last) for first, last in itertools.pairwise(ends)]
 
     @property
     def dtype(self):
@@ -340,8 +338,9 @@ class Sequential:
 
     def train_step(self, samples):
         """One step of the optimizer on checked samples; (loss, outputs)."""
-        loss, outputs = self.gradients_of(samples)
-        self.optimizer.step(self.flat_parameters, self.flat_gradients, self._array_pieces())
+        with threads.single_threaded_blas():  # once a step: what is nested in it only counts
+            loss, outputs = self.gradients_of(samples)
+        self.optimizer.step(self.flat_parameters, self.flat_gradients, self._array_pieces)
         self.weights_changed()
         return loss, outputs
 

@@ -1,0 +1,1 @@
+"""Benchmarks: gatewise and its peers side by side. ``python -m benchmarks.compare --help``."""

@@ -1,0 +1,117 @@
+"""gatewise beside PyTorch, ONNX Runtime and Keras: one table.
+
+    python -m benchmarks.compare                      # the grid, inference and training, float32
+    python -m benchmarks.compare --kinds lstm --modes training --shapes 32,100,64,128
+    python -m benchmarks.compare --dtype float64 --keras --json result.json
+    python -m benchmarks.compare --odd                # shapes that no tile fits
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from benchmarks.cases import GRID, KINDS, MODES, ODD, Case, cases
+from benchmarks.peak import peak_gflops
+from benchmarks.runner import start_engines, take_turns
+
+
+def main():
+    """Parse, measure, print."""
+    arguments = parse()
+    keys = ["gatewise", "torch", "onnxruntime"] + (["keras"] if arguments.keras else [])
+    engines, missing = start_engines(keys, arguments.threads)
+    if "gatewise" in missing:
+        raise SystemExit("gatewise itself did not start: install it first")
+    peak = peak_gflops(arguments.threads, arguments.dtype)
+    print(f"{machine()}; {arguments.threads} threads; {arguments.dtype}; peak measured {peak:.0f} GF/s")
+    print("; ".join(f"{engine.name} {engine.version}" for engine in engines)
+          + (f"; not installed: {', '.join(missing)}" if missing else ""))
+    shapes = arguments.shapes or (ODD if arguments.odd else GRID)
+    rows = []
+    print(header(engines))
+    for case in cases(arguments.kinds, shapes, arguments.modes, arguments.dtype):
+        rows.append(measure(case, engines, peak))
+        print(row_text(rows[-1], engines), flush=True)
+    for line in means(rows):
+        print(line)
+    if arguments.tiny:
+        times = take_turns(engines, tiny_step=True)
+        print("tiny training step: " + ", ".join(f"{engine.name} {times[engine.key] * 1e6:.0f} us" for engine in engines
+                                                 if times[engine.key]))
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps({"machine": machine(), "peak_gflops": peak, "rows": rows}, indent=1))
+    for engine in engines:
+        engine.close()
+
+
+def parse():
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
+    parser.add_argument("--shapes", nargs="+", type=lambda text: tuple(int(part) for part in text.split(",")),
+                        help="batch,steps,inputs,units")
+    parser.add_argument("--odd", action="store_true", help="shapes that no tile fits, instead of the grid")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--keras", action="store_true", help="Keras too")
+    parser.add_argument("--tiny", action="store_true", help="a full training step of a tiny net too")
+    parser.add_argument("--json", help="write the rows to this file")
+    return parser.parse_args()
+
+
+def machine():
+    """Processor and system."""
+    model = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        model = names[0].split(":")[1].strip() if names else model
+    elif platform.system() == "Darwin":
+        model = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True).stdout.strip()
+    return f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
+
+
+def measure(case: Case, engines, peak):
+    """One row: median seconds, ratio to the best peer, GF/s."""
+    times = take_turns(engines, prepare=case.to_dict())
+    own = times["gatewise"]
+    peers = [value for key, value in times.items() if key in ("torch", "onnxruntime") and value]
+    gflops = case.operations() / own / 1e9
+    return {"case": case.to_dict(), "label": case.label(), "seconds": times,
+            "ratio": min(peers) / own if peers else None, "gflops": gflops, "percent_of_peak": 100 * gflops / peak}
+
+
+def header(engines):
+    """Names of the columns."""
+    names = "".join(f"{engine.name:>14}" for engine in engines)
+    return f"{'mode':<10} {'kind':<5} {'B,T,I,H':<16}{names} {'ratio':>7} {'GF/s':>7} {'% peak':>7}   (ms; ratio to the best peer)"
+
+
+def row_text(row, engines):
+    """One line of the table."""
+    case = row["case"]
+    cells = "".join(f"{row['seconds'][engine.key] * 1e3:14.3f}" if row["seconds"][engine.key] else f"{'-':>14}"
+                    for engine in engines)
+    ratio = f"{row['ratio']:7.2f}" if row["ratio"] else f"{'-':>7}"
+    return (f"{case['mode']:<10} {case['kind']:<5} {row['label']:<16}{cells} {ratio} {row['gflops']:7.1f} "
+            f"{row['percent_of_peak']:7.1f}")
+
+
+def means(rows):
+    """Geometric mean and worst ratio of each mode and kind."""
+    groups = {}
+    for row in rows:
+        if row["ratio"]:
+            groups.setdefault((row["case"]["mode"], row["case"]["kind"]), []).append(row)
+    for (mode, kind), members in groups.items():
+        mean = math.exp(sum(math.log(row["ratio"]) for row in members) / len(members))
+        worst = min(members, key=lambda row: row["ratio"])
+        yield f"{mode:<10} {kind:<5} geometric mean {mean:.2f}x, worst {worst['ratio']:.2f}x at {worst['label']}"
+
+
+if __name__ == "__main__":
+    main()

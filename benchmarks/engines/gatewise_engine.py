@@ -1,0 +1,47 @@
+"""gatewise, as its users call it."""
+
+import numpy as np
+
+import gatewise
+from gatewise import layers
+
+NAME = "gatewise"
+
+
+def version():
+    """Version and instruction set."""
+    return f"{gatewise.__version__} ({gatewise.build_info()['isa']})"
+
+
+def set_threads(count):
+    """Threads for all that follows."""
+    gatewise.set_num_threads(count)
+
+
+def prepare(case):
+    """A function that runs the case once."""
+    rng = np.random.default_rng(0)
+    cls = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}[case.kind]
+    layer = cls(case.units, return_sequences=True, dtype=case.dtype, seed=0)
+    layer.build((None, case.steps, case.inputs))
+    x = rng.standard_normal((case.batch, case.steps, case.inputs)).astype(case.dtype)
+    dy = rng.standard_normal((case.batch, case.steps, case.units)).astype(case.dtype)
+    if case.mode == "inference":
+        return lambda: layer.forward(x)
+
+    def step():
+        layer.zero_gradients()
+        layer.forward(x, training=True)
+        layer.backward(dy)
+
+    return step
+
+
+def prepare_tiny_step():
+    """A full training step of a tiny net: batch 32, 10 steps, 1 input, LSTM 10, Dense 1, Adam."""
+    rng = np.random.default_rng(0)
+    model = gatewise.Sequential([layers.LSTM(10, input_shape=(10, 1)), layers.Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    x = rng.standard_normal((32, 10, 1)).astype("float32")
+    y = rng.standard_normal((32, 1)).astype("float32")
+    return lambda: model.train_on_batch(x, y)

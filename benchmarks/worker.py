@@ -1,0 +1,61 @@
+"""One engine in a process of its own: reads a case a line, prints times. Started by benchmarks.runner."""
+
+import importlib
+import json
+import resource
+import sys
+import time
+
+from benchmarks.cases import Case
+
+
+def main(module, threads):
+    """Serve requests until the input ends."""
+    engine = importlib.import_module(f"benchmarks.engines.{module}")
+    engine.set_threads(threads)
+    answer({"name": engine.NAME, "version": engine.version()})
+    run = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "prepare" in request:
+            run = engine.prepare(Case(**request["prepare"]))
+            answer({"ready": run is not None, "estimate": warm_up(run) if run else None})
+        elif "tiny_step" in request:
+            run = getattr(engine, "prepare_tiny_step", lambda: None)()
+            answer({"ready": run is not None, "estimate": warm_up(run) if run else None})
+        elif "memory" in request:
+            answer({"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+        else:
+            answer({"times": time_calls(run, request["calls"])})
+
+
+def warm_up(run):
+    """Run for about a twentieth of a second, at least three times; seconds of the fastest."""
+    best, begin = float("inf"), time.perf_counter()
+    for count in range(1000):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+        if count >= 2 and time.perf_counter() - begin > 0.05:
+            break
+    return best
+
+
+def time_calls(run, calls):
+    """Seconds of each of `calls` calls."""
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def answer(message):
+    """One JSON line."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
