@@ -1,10 +1,9 @@
 """The one file format: named arrays and a JSON header, written atomically, read without trust.
 
-The file is a safetensors file with one metadata entry; docs/checkpoint-format.md gives it byte by byte.
-The safetensors library makes and takes apart the bytes. What it does not do is done here: the atomic
-write (its `save_file` gives every file mode 0600 and replaces even a device), the checksum, and the
-checks that it leaves out. Nothing here knows of layers or models: they hand over arrays and plain Python
-values, and check for themselves that what comes back fits.
+The file is a safetensors file with one metadata entry; docs/checkpoint-format.md gives it byte by byte. The
+safetensors library makes and takes apart the bytes. What it does not do is done here: the atomic write (its
+`save_file` makes every file mode 0600 and replaces even a device), the checksum, and checks that it leaves out.
+Nothing here knows of layers or models: they check for themselves that what comes back fits.
 """
 
 import contextlib
@@ -16,6 +15,7 @@ import re
 import reprlib
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -35,18 +35,16 @@ MAX_RANK = 32  # the most that every NumPy can hold
 
 # safetensors code -> NumPy kind and item size, without the byte order, which is little-endian.
 _DTYPES = {
-    "F64": "f8", "F32": "f4", "F16": "f2", "C64": "c8", "BOOL": "b1",
-    "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
-    "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1",
+    "F64": "f8", "F32": "f4", "F16": "f2", "C64": "c8", "BOOL": "b1", "I64": "i8", "I32": "i4",
+    "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1",
 }  # fmt: skip
 _CODES = {text: code for code, text in _DTYPES.items()}
+_NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 # What stands in a message is cut short before it is printed: a name may be as long as the file.
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxlong = _repr.maxother = 100
 _short = _repr.repr
-
-_NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
@@ -60,48 +58,48 @@ class _Refused(Exception):
 def write(path, tensors, header):
     """Write arrays and a header to one file, all or nothing.
 
-    A temporary file in the same folder is written, synced and renamed over `path`: a crash at any
-    moment leaves either the old file or the new one, whole. A file that was there keeps its mode and,
-    where the system allows, its owner; a symbolic link stays, and its target is replaced. The same
-    arrays and header always give the same bytes.
+    A temporary file in the same folder is written, synced and renamed over `path`: a crash at any moment leaves
+    either the old file or the new one, whole. A file that was there keeps its mode and, where the system allows,
+    its owner; a symbolic link stays, and its target is replaced. The same contents always give the same bytes.
 
     Parameters
     ----------
     path : str or path-like
-        File to write.
     tensors : mapping of str to ndarray
-        Arrays of any shape, strides and byte order; bool, integers, float16 to float64 or complex64.
-        Never changed; they must not change during the call.
+        Arrays of any shape, strides and byte order; bool, integers, float16 to float64 or complex64. Never
+        changed; they must not change during the call.
     header : dict
         Strings, booleans, ``None``, integers up to 1,000 digits, floats (NaN and infinities too), lists and dicts
         with string keys. Tuples come back as lists, NumPy scalars as Python numbers, dicts in order of their keys.
 
     Raises
     ------
-    DTypeError
-        An array or header value has a type that the file cannot hold. No file was touched.
-    ConfigError
-        A limit is exceeded: see docs/checkpoint-format.md. No file was touched.
-    SizeError
-        There is no memory to put the file together. No file was touched.
+    DTypeError, ConfigError, SizeError
+        A value has a type that the file cannot hold, a limit of docs/checkpoint-format.md is exceeded, or there
+        is no memory to put the file together. No file was touched.
     CheckpointError
-        The file could not be written; ``errno`` and the cause tell why. The old file is unchanged and
-        no temporary is left.
+        The file could not be written; ``errno`` and the cause tell why. The old file is unchanged and no
+        temporary is left.
     """
     path = _path_text(path)
-    _replace_file(path, _file_content(_storable(tensors), header))
+    try:
+        content = _file_content(_storable(tensors), header)
+    except _Refused as refusal:
+        raise ConfigError(f"{path!r} could not be read again: it {refusal}") from None
+    except MemoryError as error:
+        raise SizeError(f"there is no memory to put {path!r} together: {error}") from error
+    _replace_file(path, content)
 
 
 def read(path):
     """Read a file that `write` wrote.
 
-    Every length, name, dtype, shape and bound is checked, then the checksum over all of it. Nothing in the
-    file is executed.
+    Every length, name, dtype, shape and bound is checked, then the checksum over all of it. Nothing in the file
+    is executed.
 
     Parameters
     ----------
     path : str or path-like
-        File to read.
 
     Returns
     -------
@@ -113,11 +111,10 @@ def read(path):
     Raises
     ------
     CheckpointError
-        The file cannot be read, is damaged, or is not a gatewise checkpoint of a known version.
-    CheckpointNotFoundError
-        There is no such file. Also a ``FileNotFoundError``.
+        The file cannot be read, is damaged, or is not a gatewise checkpoint of a known version; where there is no
+        file it is a CheckpointNotFoundError, which is a ``FileNotFoundError`` too.
     SizeError
-        The file and its arrays do not fit in this machine's memory together.
+        The file and its arrays together do not fit in memory.
     """
     path = _path_text(path)
     try:
@@ -126,111 +123,19 @@ def read(path):
     except _Refused as refusal:
         raise CheckpointError(f"{path!r} {refusal}") from None
     except MemoryError as error:
-        raise SizeError(f"{path!r} holds more than this machine's memory: {error}") from error
+        raise SizeError(f"{path!r} takes more memory than there is: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte or a lone surrogate
-        raise _failure(f"cannot read {path!r}: {_reason(error)}", error) from error
+        raise _failure(f"cannot read {path!r}", error) from error
 
 
-# Reading -----------------------------------------------------------------------------------------
-
-
-def _read_file(file):
-    """Tensors and header of an open file."""
-    from safetensors import SafetensorError, deserialize
-
-    size = os.fstat(file.fileno()).st_size
-    if size < 8:
-        raise _Refused(f"is not a checkpoint: it has {size} bytes, and a table alone takes more")
-    start = file.read(8)
-    head_size = int.from_bytes(start, "little")
-    if head_size > min(size - 8, MAX_JSON_BYTES):
-        raise _Refused(
-            f"is not a safetensors file, or is cut short: its first 8 bytes announce a table of {head_size} "
-            f"bytes; {size - 8} follow, and {MAX_JSON_BYTES} are allowed"
-        )
-    start += file.read(head_size)
-    header, covered, checksum = _parse_head(start[8:])
-    _require_memory(2 * size)
-    file.seek(0)
-    content = file.read(size)
-    if len(content) != size or not content.startswith(start):
-        raise _Refused("was changed by another program while it was read")
-    try:
-        tensors = sorted(deserialize(content), key=lambda tensor: tensor[0])
-    except SafetensorError as error:
-        raise _Refused(f"is damaged or cut short: {str(error)[:300]}") from None
-    del content
-
-    for name, tensor in tensors:
-        _check_tensor(name, tensor["dtype"], tensor["shape"])
-        if tensor["dtype"] == "BOOL" and tensor["data"].translate(None, b"\0\1"):
-            raise _Refused(f"is damaged: tensor {_short(name)} is BOOL and holds a byte other than 0 and 1")
-    parts = [(name, tensor["dtype"], tensor["shape"], tensor["data"]) for name, tensor in tensors]
-    if checksum != _checksum(covered, parts):
-        raise _Refused("is damaged: its contents do not match its checksum")
-    del parts
-    arrays = {}
-    for name, tensor in tensors:  # a copy, to own its memory; what it is copied from goes at once
-        array = np.ndarray(tensor["shape"], "<" + _DTYPES[tensor["dtype"]], tensor.pop("data"))
-        arrays[name] = array.astype(array.dtype.newbyteorder("="))
-    return arrays, header
-
-
-def _parse_head(head):
-    """Header, text under the checksum, and checksum from the table's bytes; the tensors are the library's."""
-    if not head.startswith(b"{"):
-        raise _Refused("is not a safetensors file: its table does not begin with '{'")
-    metadata = _parse_json(head, "table").get("__metadata__")
-    if type(metadata) is not dict or "gatewise" not in metadata:
-        raise _Refused("is a safetensors file but not a gatewise checkpoint: its metadata has no entry 'gatewise'")
-    text = metadata["gatewise"]
-    if type(text) is not str:
-        raise _Refused(f"is damaged: its metadata 'gatewise' is {_short(text)}, not a string")
-    document = _parse_json(text, "header")
-    version = document.get("format_version")
-    if type(version) is not int or version < 1:
-        raise _Refused(f"is damaged: its format version is {_short(version)}, not a positive integer")
-    if version > FORMAT_VERSION:
-        raise _Refused(
-            f"was written by a newer gatewise: format version {_short(version)}, this one reads up to "
-            f"{FORMAT_VERSION}; update gatewise to read it"
-        )
-    for key in ("header", "checksum"):
-        if key not in document:
-            raise _Refused(f"is damaged: its metadata lacks {key!r}")
-    header = _decode(document["header"])
-    if type(header) is not dict:
-        raise _Refused(f"is damaged: its header is {_short(header)}, not a dict")
-    return header, text.partition(",")[2], document["checksum"]
-
-
-def _check_tensor(name, code, shape):
-    """What the library leaves open, and our limits."""
-    if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        raise _Refused(f"has a tensor name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed")
-    if code not in _DTYPES:
-        raise _Refused(f"is damaged: tensor {_short(name)} has dtype {code}; known are {', '.join(_DTYPES)}")
-    if len(shape) > MAX_RANK:
-        raise _Refused(f"is damaged: tensor {_short(name)} has {len(shape)} axes; at most {MAX_RANK} are allowed")
-    # NumPy holds the axes that are not empty to its limit even where one that is makes the array empty.
-    if math.prod(extent for extent in shape if extent) * np.dtype(_DTYPES[code]).itemsize > np.iinfo(np.intp).max:
-        raise _Refused(f"is damaged: tensor {_short(name)} has shape {_short(shape)}, larger than an array can be")
+# Reading ---------------------------------------------------------------------------------------------------
 
 
 def _open_regular(path, flags):
-    """Open a regular file and nothing else.
-
-    Looked at before opening, because opening a device may act on it; opened without blocking and looked
-    at again, because a pipe may have taken its place, and opening one waits for a writer.
-    """
+    # Looked at first, because opening a device may act on it; opened without blocking, because a pipe may have
+    # taken its place, and opening one waits for a writer.
     _require_regular(os.stat(path))
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    try:
-        _require_regular(os.fstat(descriptor))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _require_regular(status):
@@ -240,17 +145,88 @@ def _require_regular(status):
 
 
 def _require_memory(size):
-    """Refuse what would exceed memory: the library would not raise, but end the process."""
-    # A sparse file of any size costs its sender nothing, and where memory is overcommitted the process
-    # would be killed while filling it rather than told.
+    # The library ends the process where an allocation fails. And a sparse file of any size costs its sender nothing:
+    # where memory is overcommitted the process would be killed while filling it.
     with contextlib.suppress(AttributeError, ValueError, OSError):  # a platform that does not say
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if size > memory:
             raise MemoryError(f"{size} bytes, of {memory}")
-    np.empty(size, np.uint8)  # given back at once, untouched; fails where the process has a lower limit
+    np.empty(size, np.uint8)  # given back untouched; fails where the process has a limit of its own
 
 
-# Writing -----------------------------------------------------------------------------------------
+def _read_file(file):
+    """Tensors and header of an open file."""
+    from safetensors import SafetensorError, deserialize
+
+    status = os.fstat(file.fileno())
+    _require_regular(status)
+    start = file.read(8)
+    follow, head_size = status.st_size - 8, int.from_bytes(start, "little")
+    if head_size > min(follow, MAX_JSON_BYTES):
+        raise _Refused(
+            f"is no safetensors file, or is cut short: its first 8 bytes announce a table of {head_size} bytes, "
+            f"{max(follow, 0)} follow, and {MAX_JSON_BYTES} are allowed"
+        )
+    start += file.read(head_size)
+    header, covered, checksum = _parse_head(start[8:])
+    _require_memory(2 * status.st_size)
+    file.seek(0)
+    content = file.read(status.st_size)
+    if len(content) != status.st_size or not content.startswith(start):
+        raise _Refused("was changed by another program while it was read")
+    try:
+        table = sorted(deserialize(content), key=lambda tensor: tensor[0])
+    except SafetensorError as error:
+        raise _Refused(f"is damaged or cut short: {str(error)[:300]}") from None
+    del content
+
+    tensors = [(name, tensor["dtype"], tensor["shape"], tensor["data"]) for name, tensor in table]
+    for name, code, shape, data in tensors:
+        _check_tensor(name, code, shape)
+        if code == "BOOL" and data.translate(None, b"\0\1"):
+            raise _Refused(f"is damaged: tensor {_short(name)} is BOOL and holds a byte other than 0 and 1")
+    if checksum != _checksum(covered, tensors):
+        raise _Refused("is damaged: its contents do not match its checksum")
+    # astype copies, so that each array owns its memory.
+    arrays = {name: np.ndarray(shape, "<" + _DTYPES[code], data) for name, code, shape, data in tensors}
+    return {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}, header
+
+
+def _parse_head(head):
+    """Header, the text that the checksum covers, and the checksum, of a table; the tensors are the library's."""
+    if not head.startswith(b"{"):
+        raise _Refused("is no safetensors file: its table does not begin with '{'")
+    metadata = _parse_json(head, "table").get("__metadata__")
+    text = metadata.get("gatewise") if type(metadata) is dict else None
+    if type(text) is not str:
+        raise _Refused("is a safetensors file but not a gatewise checkpoint: its metadata has no text 'gatewise'")
+    document = _parse_json(text, "header")
+    version = document.get("format_version")
+    if type(version) is not int or version < 1:
+        raise _Refused(f"is damaged: its format version is {_short(version)}, not a positive integer")
+    if version > FORMAT_VERSION:
+        known = f"this one reads up to {FORMAT_VERSION}; update gatewise to read it"
+        raise _Refused(f"was written by a newer gatewise: format version {_short(version)}, {known}")
+    header = _decode(document.get("header"))
+    if type(header) is not dict:
+        raise _Refused(f"is damaged: its header is {_short(header)}, not a dict")
+    return header, text.partition(",")[2], document.get("checksum")
+
+
+def _check_tensor(name, code, shape):
+    """Our limits, and what the library takes and NumPy does not."""
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise _Refused(f"has a tensor name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed")
+    if code not in _DTYPES:
+        raise _Refused(f"has tensor {_short(name)} of dtype {code}; known are {', '.join(_DTYPES)}")
+    if len(shape) > MAX_RANK:
+        raise _Refused(f"has tensor {_short(name)} of {len(shape)} axes; at most {MAX_RANK} are allowed")
+    # NumPy holds the axes that are not empty to its limit even where one that is makes the array empty.
+    if math.prod(extent for extent in shape if extent) * np.dtype(_DTYPES[code]).itemsize > np.iinfo(np.intp).max:
+        raise _Refused(f"has tensor {_short(name)} of shape {_short(shape)}, larger than an array can be")
+
+
+# Writing ---------------------------------------------------------------------------------------------------
 
 
 def _storable(tensors):
@@ -260,21 +236,17 @@ def _storable(tensors):
     for name, array in tensors.items():
         if not isinstance(name, str):
             raise DTypeError(f"tensor names are strings; one is {_short(name)} ({type(name).__name__})")
+        if name == "__metadata__":
+            raise ConfigError("a tensor may not be named '__metadata__': safetensors keeps that name")
         if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
             raise DTypeError(f"tensor {_short(name)} is a {type(array).__name__}, not a plain ndarray")
         # isbuiltin 2: a type that another package registered, whose kind and size may pose as NumPy's.
         if array.dtype.str[1:] not in _CODES or array.dtype.isbuiltin == 2:
-            raise DTypeError(
-                f"tensor {_short(name)} has dtype {array.dtype}; a checkpoint holds bool, integers, "
-                "float16, float32, float64 and complex64"
-            )
-        if name == "__metadata__":
-            raise ConfigError("a tensor may not be named '__metadata__': safetensors keeps that name")
+            known = "bool, integers, float16, float32, float64 and complex64"
+            raise DTypeError(f"tensor {_short(name)} has dtype {array.dtype}; a checkpoint holds {known}")
     # asarray, not ascontiguousarray: that one gives a 0-d array an axis.
-    return {
-        name: np.asarray(tensors[name], dtype=tensors[name].dtype.newbyteorder("<"), order="C")
-        for name in sorted(tensors)
-    }
+    ordered = sorted(tensors.items())
+    return {name: np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C") for name, array in ordered}
 
 
 def _file_content(arrays, header):
@@ -285,39 +257,30 @@ def _file_content(arrays, header):
     if not isinstance(header, dict):
         raise DTypeError(f"header is a {type(header).__name__}, not a dict")
     document = {"format_version": FORMAT_VERSION, "header": _encode(header, "header", 2)}
-    parts = [(name, _CODES[array.dtype.str[1:]], array.shape, array) for name, array in arrays.items()]
+    tensors = [(name, _CODES[array.dtype.str[1:]], array.shape, array) for name, array in arrays.items()]
     try:
         covered = json.dumps(document, separators=(",", ":"), ensure_ascii=False, sort_keys=True)[1:]
-        text = f'{{"checksum":{_checksum(covered, parts)},{covered}'
+        text = f'{{"checksum":{_checksum(covered, tensors)},{covered}'
     except ValueError as error:  # an integer too long to print, or a string with a lone surrogate
         raise ConfigError(f"a header value or tensor name cannot be stored: {error}") from error
-    size = len(text) + sum(array.nbytes for array in arrays.values())
+    for name, code, shape, _ in tensors:
+        _check_tensor(name, code, shape)
+    _require_memory(2 * (len(text) + sum(array.nbytes for array in arrays.values())))
     try:
-        _require_memory(2 * size)
-        # One metadata entry: the library would put several in random order.
-        content = save(arrays, {"gatewise": text})
-    except MemoryError as error:
-        raise SizeError(f"there is no memory to put together a file of {size} bytes: {error}") from error
+        content = save(arrays, {"gatewise": text})  # several entries would come in random order
     except SafetensorError as error:
         raise ConfigError(f"the safetensors library cannot store these tensors: {str(error)[:300]}") from error
     head_size = int.from_bytes(content[:8], "little")
     if head_size > MAX_JSON_BYTES:
-        raise ConfigError(
-            f"header and tensor table take {head_size} bytes of JSON, of at most {MAX_JSON_BYTES}; "
-            "keep long lists as tensors"
-        )
+        taken = f"header and tensor table take {head_size} bytes of JSON, of at most {MAX_JSON_BYTES}"
+        raise ConfigError(f"{taken}; keep long lists as tensors")
     # Judged by the reader itself before any file is touched: no good file makes way for an unreadable one.
-    try:
-        _parse_head(content[8 : 8 + head_size])
-        for name, code, shape, _ in parts:
-            _check_tensor(name, code, shape)
-    except _Refused as refusal:
-        raise ConfigError(f"the checkpoint could not be read again: it {refusal}") from None
+    _parse_head(content[8 : 8 + head_size])
     return content
 
 
-def _replace_file(path, pieces):
-    """Write `pieces`, buffers of bytes, to a new file and put it in the place of `path`."""
+def _replace_file(path, content):
+    """Write `content` to a new file and put it in the place of `path`."""
     try:
         target = os.path.realpath(path)
         folder = os.path.dirname(target)
@@ -332,7 +295,7 @@ def _replace_file(path, pieces):
             with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
                 if old is not None:
                     _keep_permissions(old, temporary)
-                file.writelines(pieces)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)
@@ -343,13 +306,11 @@ def _replace_file(path, pieces):
     except _Refused as refusal:
         raise CheckpointError(f"cannot write {path!r}: it {refusal}") from None
     except (OSError, ValueError) as error:
-        message = f"cannot write {path!r}: {_reason(error)}; what was there before is unchanged"
-        raise _failure(message, error) from error
+        raise _failure(f"cannot write {path!r}, what was there before is unchanged", error) from error
     try:
         _sync_folder(folder)
     except OSError as error:
-        message = f"{path!r} is written, but a power cut may still undo it: {_reason(error)}"
-        raise _failure(message, error) from error
+        raise _failure(f"{path!r} is written, but a power cut may still undo it", error) from error
 
 
 def _replaceable(target):
@@ -366,11 +327,10 @@ def _replaceable(target):
 
 
 def _keep_permissions(old, temporary):
-    if hasattr(os, "chown"):
-        for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
-            # Giving a file to another user takes privileges; without them it belongs to its writer.
-            with contextlib.suppress(OSError):
-                os.chown(temporary, owner, group)
+    for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
+        # Giving a file to another user takes privileges; without them it belongs to its writer. Windows has no chown.
+        with contextlib.suppress(OSError, AttributeError):
+            os.chown(temporary, owner, group)
     mode = old.st_mode & 0o777
     if os.stat(temporary).st_mode & 0o777 != mode:
         os.chmod(temporary, mode)
@@ -378,12 +338,10 @@ def _keep_permissions(old, temporary):
 
 def _sync_folder(folder):
     """Make the renaming itself last."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows has no such call
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:
-        return  # a folder may be writable and not readable; then nobody can sync it
+    except (PermissionError, AttributeError):
+        return  # a folder that may be written and not read, and every folder of Windows, cannot be synced
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -393,7 +351,7 @@ def _sync_folder(folder):
         os.close(descriptor)
 
 
-# JSON --------------------------------------------------------------------------------------------
+# JSON ------------------------------------------------------------------------------------------------------
 
 
 def _encode(value, where, depth):
@@ -408,7 +366,7 @@ def _encode(value, where, depth):
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$float": str(float(value))}
     if depth > MAX_JSON_DEPTH:
-        raise ConfigError(f"header is nested deeper than {MAX_JSON_DEPTH} levels, or contains itself")
+        raise ConfigError(f"header is nested deeper than {MAX_JSON_DEPTH - 1} levels, or contains itself")
     if isinstance(value, (list, tuple)):
         return [_encode(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, dict):
@@ -418,9 +376,7 @@ def _encode(value, where, depth):
                 raise DTypeError(f"{where} has key {_short(key)} ({type(key).__name__}); keys are strings")
             result["$" + key if key.startswith("$") else key] = _encode(item, f"{where}[{key!r}]", depth + 1)
         return result
-    raise DTypeError(
-        f"{where} is a {type(value).__name__}; a header holds str, bool, int, float, None, list and dict"
-    )
+    raise DTypeError(f"{where} is a {type(value).__name__}; a header holds str, bool, int, float, None, list and dict")
 
 
 def _decode(value):
@@ -434,16 +390,9 @@ def _decode(value):
         if len(value) != 1 or type(name) is not str or name not in _NON_FINITE:
             raise _Refused(f"is damaged: its header has {_short(value)} for a float")
         return _NON_FINITE[name]
-    result = {}
-    for key, item in value.items():
-        if key.startswith("$") and not key.startswith("$$"):
-            raise _Refused(f"is damaged: its header has the unknown mark {_short(key)}")
-        result[key.removeprefix("$")] = _decode(item)
-    return result
-
-
-_BRACKETS_ONLY = bytes.maketrans(b"{}", b"[]")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+    if marks := [key for key in value if key.startswith("$") and not key.startswith("$$")]:
+        raise _Refused(f"is damaged: its header has the unknown mark {_short(marks[0])}")
+    return {key.removeprefix("$"): _decode(item) for key, item in value.items()}
 
 
 def _parse_json(data, what):
@@ -455,20 +404,22 @@ def _parse_json(data, what):
         values = max(data.count(b",") + data.count(b"[") + data.count(b"{"), bare.count(b'"') // 4)
         if values > MAX_JSON_VALUES:
             raise _Refused(f"has a {what} of about {values} JSON values; at most {MAX_JSON_VALUES} are allowed")
-        # The parser recurses, so depth is measured before it: with strings and all else but brackets gone,
-        # each pass removes the innermost pairs.
-        brackets = re.sub(b'"[^"]*"', b"", bare).translate(_BRACKETS_ONLY, _NOT_BRACKETS)
+        # The parser recurses, so depth is measured before it: with strings and all else but brackets gone, each
+        # pass removes the innermost pairs.
+        brackets = re.sub(rb'"[^"]*"|[^][{}"]+', b"", bare).translate(bytes.maketrans(b"{}", b"[]"))
         for _ in range(MAX_JSON_DEPTH):
             brackets = brackets.replace(b"[]", b"")
         if brackets:
-            raise _Refused(f"has a {what} nested too deeply, or whose brackets do not match")
+            raise _Refused(f"has a {what} nested deeper than {MAX_JSON_DEPTH - 1} levels, or with unpaired brackets")
         value = json.loads(
-            data.decode("utf-8"),
+            data.decode(),  # strictly, as bytes would not be
             object_pairs_hook=_without_duplicates,
-            parse_int=_parse_number,
-            parse_float=_parse_number,
-            parse_constant=_parse_number,
+            parse_int=_number,
+            parse_float=_number,
+            parse_constant=_number,
         )
+        if rb"\ud" in data.lower():  # an escape may spell half a character, which cannot be printed or written
+            json.dumps(value, ensure_ascii=False).encode()
     except ValueError as error:  # not UTF-8, or not JSON; the cause would keep the whole text alive
         raise _Refused(f"is damaged: its {what} is not JSON in UTF-8: {error}") from None
     if type(value) is not dict:
@@ -479,35 +430,33 @@ def _parse_json(data, what):
 def _without_duplicates(pairs):
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise _Refused(f"is damaged: {_short(twice)} occurs twice in one JSON object")
     return result
 
 
-def _parse_number(text):
+def _number(text):
     """An integer or a finite float; Python's parser would also take NaN, infinities and any length."""
     if len(text) > MAX_NUMBER_LENGTH + (text[0] == "-"):
         raise _Refused(f"has a number of {len(text)} characters; at most {MAX_NUMBER_LENGTH} are allowed")
     value = int(text) if text.lstrip("-").isdigit() else float(text)
-    if not -math.inf < value < math.inf:
+    if isinstance(value, float) and not math.isfinite(value):
         raise _Refused(f"is damaged: the number {text} is not finite")
     return value
 
 
-# Both ways ---------------------------------------------------------------------------------------
+# Both ways -------------------------------------------------------------------------------------------------
 
 
-def _checksum(covered, parts):
-    """CRC-32 of the text that it covers, then of every tensor's name, dtype, shape and bytes.
+def _checksum(covered, tensors):
+    """CRC-32 of the text that it covers, then of every tensor's name, dtype, shape and bytes, in order of name.
 
-    By name, not by place in the file: a tool that lays the same tensors out otherwise keeps it valid.
+    Not by place in the file: a tool that lays the same tensors out otherwise keeps it valid.
     """
     crc = zlib.crc32(covered.encode())
-    for name, code, shape, data in parts:
+    for name, code, shape, data in tensors:
         extents = ",".join(map(str, shape))
-        crc = zlib.crc32(f"{name}\0{code}\0{extents}\0".encode(), crc)
-        crc = zlib.crc32(data, crc)
+        crc = zlib.crc32(data, zlib.crc32(f"{name}\0{code}\0{extents}\0".encode(), crc))
     return crc
 
 
@@ -518,12 +467,9 @@ def _path_text(path):
         raise DTypeError(f"path is a {type(path).__name__}, not a string or path-like") from None
 
 
-def _reason(error):
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
 def _failure(message, cause):
     kind = CheckpointNotFoundError if isinstance(cause, FileNotFoundError) else CheckpointError
-    error = kind(message)
+    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    error = kind(f"{message}: {reason}")
     error.errno = getattr(cause, "errno", None)
     return error

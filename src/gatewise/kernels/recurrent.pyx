@@ -9,7 +9,7 @@ split into bands, each band runs all its time steps, and bands never wait for ea
               for each row block:    dx = dz W^T                                  (BLAS)
 
 A band is one thread's, unless it has so few rows that the weights' way from memory is what takes the
-time: then several threads share it, each with a range of units, and meet at a barrier every step.
+time: then several threads share it, each with a range of units, and meet after every phase (meeting.h).
 :func:`choose_plan` decides, and decides too whether x W is computed a block of steps ahead.
 
 Rows are visited by falling length, so that those still running at step t are the first ones. A number
@@ -63,12 +63,24 @@ cdef extern from "sequence.h" nogil:
         R *b
         gw_int ldw
 
-cdef extern from "barrier.h" nogil:
-    cdef cppclass gw_barrier:
+    cdef cppclass gw_counter:
         pass
-    void gw_barrier_wait(gw_barrier *, int threads)
+    bint gw_claim(gw_counter *, int part, gw_int phase)
+    void gw_part_done(gw_counter *)
+    bint gw_phase_done(gw_counter *, int parts, gw_int phase)
+    bint gw_waited_long(int *spins)
     int omp_get_num_threads()
     int omp_get_thread_num()
+
+    cdef cppclass gw_band[R]:
+        const gw_family[R] *family
+        const gw_cell[R] *cell
+        const gw_sequence[R] *s
+        gw_row[R] *rows
+        gw_int begin, end, n
+        int part, parts
+        gw_counter *counters
+        gw_int phase
 
 # Blocks of BLAS calls. Fixed, so that the sums in them are the same for any number of threads.
 cdef Py_ssize_t COLUMN_BLOCK = 128
@@ -230,7 +242,7 @@ cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, 
 # ---- where a row's arrays are at step t
 
 cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
-                       bint last, bint leads) noexcept nogil:
+                       bint last) noexcept nogil:
     cdef Py_ssize_t at = b * s.steps + t, H = s.units
     row.x = s.x + at * s.inputs
     row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
@@ -258,13 +270,11 @@ cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py
             row.c0 = row.c1 = s.final_c + b * H
     if s.resets != NULL and s.resets[at]:
         row.h_in = row.h0 = row.c0 = s.zeros
-        if s.gates != NULL and leads:  # the recurrent weight gradient reads it
-            memset(s.h_in + at * H, 0, H * sizeof(floating))
 
 
 cdef inline void place_backward(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
                                 Py_ssize_t t) noexcept nogil:
-    place(s, row, b, t, False, False)
+    place(s, row, b, t, False)
     row.dy = s.dy + (b * s.steps + t) * s.units if s.dy != NULL else NULL
     row.dh = s.dh + b * s.units
     row.dc = s.dc + b * s.units if s.dc != NULL else NULL
@@ -301,70 +311,118 @@ cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil
             memcpy(s.c + b * (T + 1) * H, s.final_c + b * H, size)
 
 
-cdef void project_block(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
-                        gw_row[floating] *rows, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t t, Py_ssize_t t_end,
-                        Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """x W + b of steps [t, t_end) of a band's rows, in full tiles."""
-    cdef Py_ssize_t i, k, n = 0
-    for i in range(begin, end):
-        for k in range(t, min(t_end, length_of(s, i))):
-            place(s, &rows[n], row_of(s, i), k, False, False)
-            n += 1
-    family.project(cell, rows, n, first, last)
+cdef void finish_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
+    """The final c out of the workspace."""
+    cdef Py_ssize_t b = row_of(s, i), H = s.units
+    memcpy(s.final_c + b * H, s.c + (b * (s.steps + 1) + length_of(s, i)) * H, H * sizeof(floating))
 
 
-cdef void forward_part(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
-                       gw_row[floating] *rows, Py_ssize_t begin, Py_ssize_t end, int part, int parts,
-                       gw_barrier *barrier) noexcept nogil:
-    """All steps of rows [begin, end), for this part of the units; the other parts are other threads'."""
-    cdef Py_ssize_t i, b, t, first, last, still = end, H = s.units
-    cdef int phase, phases = family.forward_phases(cell)
-    unit_range(H, family.block, part, parts, &first, &last)
-    if part == 0:
-        for i in range(begin, end):
-            start_row(s, i)
-    gw_barrier_wait(barrier, parts)
+cdef void clear_resets(const gw_band[floating] *band, Py_ssize_t t) noexcept nogil:
+    """h_in is zero where the state was cleared: the recurrent weight gradient reads it."""
+    cdef const gw_sequence[floating] *s = band.s
+    cdef Py_ssize_t i, at
+    for i in range(band.begin, band.begin + band.n):
+        at = row_of(s, i) * s.steps + t
+        if s.resets[at]:
+            memset(s.h_in + at * s.units, 0, s.units * sizeof(floating))
+
+
+cdef void cut_at_resets(const gw_band[floating] *band, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Nothing flows back past a cleared state."""
+    cdef const gw_sequence[floating] *s = band.s
+    cdef Py_ssize_t i, b, size = (last - first) * sizeof(floating)
+    for i in range(band.begin, band.begin + band.n):
+        b = row_of(s, i)
+        if s.resets[b * s.steps + t]:
+            memset(s.dh + b * s.units + first, 0, size)
+            if s.dc != NULL:
+                memset(s.dc + b * s.units + first, 0, size)
+
+
+cdef void forward_band(gw_band[floating] *band) noexcept nogil:
+    """All steps of a band's rows; with other threads, if it is shared."""
+    cdef const gw_sequence[floating] *s = band.s
+    cdef Py_ssize_t i, k, t, still = band.end
+    cdef int phase, phases = band.family.forward_phases(band.cell)
+    together(band, START, 0, 0)
     for t in range(s.steps):
-        while still > begin and length_of(s, still - 1) <= t:
+        while still > band.begin and length_of(s, still - 1) <= t:
             still -= 1
-        if still == begin:
+        if still == band.begin:
             break
-        if cell.x_done and t % PROJECTED_STEPS == 0:
-            project_block(family, cell, s, rows, begin, still, t, t + PROJECTED_STEPS, first, last)
-        for i in range(begin, still):
-            place(s, &rows[i - begin], row_of(s, i), t, length_of(s, i) == t + 1, part == 0)
+        if band.cell.x_done and t % PROJECTED_STEPS == 0:
+            band.n = 0
+            for i in range(band.begin, still):
+                for k in range(t, min(t + PROJECTED_STEPS, length_of(s, i))):
+                    place(s, &band.rows[band.n], row_of(s, i), k, False)
+                    band.n += 1
+            together(band, PROJECT, t, 0)
+        band.n = still - band.begin
+        for i in range(band.n):
+            place(s, &band.rows[i], row_of(s, band.begin + i), t, length_of(s, band.begin + i) == t + 1)
         for phase in range(phases):
-            family.forward(cell, rows, still - begin, first, last, phase)
-            gw_barrier_wait(barrier, parts)
-    if s.c != NULL and part == 0:
-        for i in range(begin, end):
-            b = row_of(s, i)
-            memcpy(s.final_c + b * H, s.c + (b * (s.steps + 1) + length_of(s, i)) * H, H * sizeof(floating))
+            together(band, FORWARD, t, phase)
+    together(band, FINISH, 0, 0)
 
 
-cdef void backward_part(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
-                        gw_row[floating] *rows, Py_ssize_t begin, Py_ssize_t end, int part, int parts,
-                        gw_barrier *barrier) noexcept nogil:
-    """All steps of rows [begin, end) from last to first, for this part of the units."""
-    cdef Py_ssize_t i, b, t, first, last, still = begin
-    cdef int phase, phases = family.backward_phases(cell)
-    unit_range(s.units, family.block, part, parts, &first, &last)
+cdef void backward_band(gw_band[floating] *band) noexcept nogil:
+    """All steps of a band's rows from last to first."""
+    cdef const gw_sequence[floating] *s = band.s
+    cdef Py_ssize_t i, t
+    cdef int phase, phases = band.family.backward_phases(band.cell)
+    band.n = 0
     for t in range(s.steps - 1, -1, -1):
-        while still < end and length_of(s, still) > t:
-            still += 1
-        for i in range(begin, still):
-            place_backward(s, &rows[i - begin], row_of(s, i), t)
+        while band.begin + band.n < band.end and length_of(s, band.begin + band.n) > t:
+            band.n += 1
+        for i in range(band.n):
+            place_backward(s, &band.rows[i], row_of(s, band.begin + i), t)
         for phase in range(phases):
-            if phase > 0:  # the first phase needs only what this part itself has written
-                gw_barrier_wait(barrier, parts)
-            family.backward(cell, rows, still - begin, first, last, phase)
-        if s.resets != NULL:
-            for i in range(begin, still):
-                b = row_of(s, i)
-                if s.resets[b * s.steps + t]:  # nothing flows back past a cleared state
-                    memset(s.dh + b * s.units + first, 0, (last - first) * sizeof(floating))
-                    if s.dc != NULL:
-                        memset(s.dc + b * s.units + first, 0, (last - first) * sizeof(floating))
+            together(band, BACKWARD, t, phase)
+
+
+cdef enum Action:
+    START, PROJECT, FORWARD, FINISH, BACKWARD
+
+
+cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, int part) noexcept nogil:
+    """One part of the units in one phase. Any thread of the band may do it, one does."""
+    cdef const gw_sequence[floating] *s = band.s
+    cdef Py_ssize_t i, first, last
+    unit_range(s.units, band.family.block, part, band.parts, &first, &last)
+    if action == FORWARD:
+        if s.resets != NULL and s.gates != NULL and phase == 0 and part == 0:
+            clear_resets(band, t)
+        band.family.forward(band.cell, band.rows, band.n, first, last, phase)
+    elif action == BACKWARD:
+        band.family.backward(band.cell, band.rows, band.n, first, last, phase)
+        if s.resets != NULL and phase == band.family.backward_phases(band.cell) - 1:
+            cut_at_resets(band, t, first, last)
+    elif action == PROJECT:
+        band.family.project(band.cell, band.rows, band.n, first, last)
+    elif part == 0:
+        for i in range(band.begin, band.end):
+            if action == START:
+                start_row(s, i)
+            elif s.c != NULL:
+                finish_row(s, i)
+
+
+cdef inline void together(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
+    """One phase: my own part first, then, if the others are late, theirs; returns when all are done."""
+    cdef int spins = 0, other
+    if band.parts == 1:
+        do_part(band, action, t, phase, 0)
+        return
+    if gw_claim(band.counters, band.part, band.phase):
+        do_part(band, action, t, phase, band.part)
+        gw_part_done(band.counters)
+    while not gw_phase_done(band.counters, band.parts, band.phase):
+        if gw_waited_long(&spins):
+            for other in range(band.parts):
+                if gw_claim(band.counters, other, band.phase):
+                    do_part(band, action, t, phase, other)
+                    gw_part_done(band.counters)
+    band.phase += 1
 
 
 cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int parts, Py_ssize_t *first,
@@ -374,26 +432,30 @@ cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int pa
     last[0] = min(units, (part + 1) * blocks // parts * block)
 
 
-cdef void run_bands(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s,
-                    gw_row[floating] *rows, const Py_ssize_t *bound, int n_bands, int parts, gw_barrier *barriers,
-                    Py_ssize_t rows_each, bint backwards, int team, int member) noexcept nogil:
+cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n_bands, Py_ssize_t rows_each,
+               bint backwards, int team, int member) noexcept nogil:
     """What one of `team` threads does. With fewer threads than asked for, bands are whole again."""
-    cdef int band = member // parts, part = member % parts, step = n_bands
-    if team < n_bands * parts:
-        band, part, parts, step = member, 0, 1, team
-    while band < n_bands:
+    cdef gw_band[floating] band = template[0]
+    cdef int k = member // band.parts, step = n_bands
+    band.part = member % band.parts
+    if team < n_bands * band.parts:
+        k, step = member, team
+        band.part, band.parts = 0, 1
+    band.rows = template.rows + member * rows_each
+    while k < n_bands:
+        band.begin, band.end, band.phase = bound[k], bound[k + 1], 0
+        band.counters = template.counters + k * (1 + template.parts)
         if backwards:
-            backward_part(family, cell, s, rows + member * rows_each, bound[band], bound[band + 1], part, parts,
-                          &barriers[band])
+            backward_band(&band)
         else:
-            forward_part(family, cell, s, rows + member * rows_each, bound[band], bound[band + 1], part, parts,
-                         &barriers[band])
-        band += step
+            forward_band(&band)
+        k += step
 
 
 cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s, lengths,
              int n_bands, int parts, bint backwards) except -1:
     """Spread the bands, and the parts of each, over threads."""
+    cdef gw_band[floating] band
     cdef Py_ssize_t[::1] bound = bands(s.batch, lengths, n_bands)
     cdef Py_ssize_t k, rows_each = 0
     cdef int count = n_bands * parts
@@ -401,18 +463,18 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
         rows_each = max(rows_each, bound[k + 1] - bound[k])
     if cell.x_done:
         rows_each *= PROJECTED_STEPS
-    cdef cnp.ndarray memory = aligned_empty((count * rows_each * sizeof(gw_row[floating]),), np.uint8)
-    cdef cnp.ndarray waiting = aligned_empty((n_bands * sizeof(gw_barrier),), np.uint8)
-    waiting.fill(0)
-    cdef gw_row[floating] *rows = <gw_row[floating] *>cnp.PyArray_DATA(memory)
-    cdef gw_barrier *barriers = <gw_barrier *>cnp.PyArray_DATA(waiting)
+    cdef cnp.ndarray rows = np.empty(count * rows_each * sizeof(gw_row[floating]), np.uint8)
+    cdef cnp.ndarray counters = aligned_empty((n_bands * (1 + parts) * sizeof(gw_counter),), np.uint8)
+    counters.fill(0)
+    band.family, band.cell, band.s, band.parts = family, cell, s, parts
+    band.rows = <gw_row[floating] *>cnp.PyArray_DATA(rows)
+    band.counters = <gw_counter *>cnp.PyArray_DATA(counters)
     if count == 1:
         with nogil:
-            run_bands(family, cell, s, rows, &bound[0], 1, 1, barriers, rows_each, backwards, 1, 0)
+            work(&band, &bound[0], 1, rows_each, backwards, 1, 0)
     else:
         with nogil, parallel(num_threads=count):
-            run_bands(family, cell, s, rows, &bound[0], n_bands, parts, barriers, rows_each, backwards,
-                      omp_get_num_threads(), omp_get_thread_num())
+            work(&band, &bound[0], n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num())
     return 0
 
 
@@ -422,20 +484,20 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
 cdef Py_ssize_t FULL_TILE = 6
 # Steps whose input products are computed at once, where they are computed ahead.
 cdef Py_ssize_t PROJECTED_STEPS = 16
-# Operations of a step, per part, that repay a barrier.
-cdef Py_ssize_t BARRIER_OPERATIONS = 40_000
+# Operations of a step, per part, that repay a meeting.
+cdef Py_ssize_t MEETING_OPERATIONS = 40_000
 
 
 cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, int threads, Py_ssize_t block):
     """(bands, parts of each band, whether to compute x W ahead), for this many threads.
 
-    Bands of full tiles come first: they need no barrier. Threads left over share bands, each with whole
-    blocks of units, if a step has work enough to repay the barrier. Rows that cannot fill a tile waste
+    Bands of full tiles come first: they never wait. Threads left over share bands, each with whole
+    blocks of units, if a step has work enough to repay the meeting. Rows that cannot fill a tile waste
     most of it; over a block of steps their input products can.
     """
     cdef Py_ssize_t n_bands = max(1, min(threads, batch // FULL_TILE)), parts = threads // n_bands
     cdef Py_ssize_t step = 2 * (batch // n_bands) * k.x_gates * k.units * k.units
-    parts = max(1, min(parts, min((k.units + block - 1) // block, step // BARRIER_OPERATIONS)))
+    parts = max(1, min(parts, min((k.units + block - 1) // block, step // MEETING_OPERATIONS)))
     if parts == 1:
         n_bands = min(threads, batch)
     return n_bands, parts, steps > 1 and batch // n_bands < FULL_TILE

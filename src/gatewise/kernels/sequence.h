@@ -1,5 +1,6 @@
 // What the orchestration keeps for one call over whole sequences (recurrent.pyx).
 #pragma once
+#include "meeting.h"
 #include "table.h"
 
 // One batch, batch first. T steps, H units, I inputs. NULL where the call has no such array.
@@ -35,4 +36,17 @@ template <class R> struct gw_piece {
     gw_int lda, ldz, rows, columns;
     R *w, *b;              // b (columns,) += column sums of z, or NULL
     gw_int ldw;
+};
+
+// What one thread knows of the band that it works on.
+template <class R> struct gw_band {
+    const gw_family<R> *family;
+    const gw_cell<R> *cell;
+    const gw_sequence<R> *s;
+    gw_row<R> *rows;       // this thread's own
+    gw_int begin, end;     // the band's rows, in order of visit
+    gw_int n;              // how many of them run in the present phase
+    int part, parts;       // this thread's part of the units
+    gw_counter *counters;  // of the meeting; see meeting.h
+    gw_int phase;          // phases done
 };
