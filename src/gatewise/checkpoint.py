@@ -188,8 +188,8 @@ def _read_file(file):
     if checksum != _checksum(covered, tensors):
         raise _Refused("is damaged: its contents do not match its checksum")
     # astype copies, so that each array owns its memory.
-    arrays = {name: np.ndarray(shape, "<" + _DTYPES[code], data) for name, code, shape, data in tensors}
-    return {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}, header
+    views = ((name, np.ndarray(shape, "<" + _DTYPES[code], data)) for name, code, shape, data in tensors)
+    return {name: view.astype(view.dtype.newbyteorder("=")) for name, view in views}, header
 
 
 def _parse_head(head):
@@ -411,13 +411,8 @@ def _parse_json(data, what):
             brackets = brackets.replace(b"[]", b"")
         if brackets:
             raise _Refused(f"has a {what} nested deeper than {MAX_JSON_DEPTH - 1} levels, or with unpaired brackets")
-        value = json.loads(
-            data.decode(),  # strictly, as bytes would not be
-            object_pairs_hook=_without_duplicates,
-            parse_int=_number,
-            parse_float=_number,
-            parse_constant=_number,
-        )
+        numbers = {"parse_int": _number, "parse_float": _number, "parse_constant": _number}
+        value = json.loads(data.decode(), object_pairs_hook=_without_duplicates, **numbers)
         if rb"\ud" in data.lower():  # an escape may spell half a character, which cannot be printed or written
             json.dumps(value, ensure_ascii=False).encode()
     except ValueError as error:  # not UTF-8, or not JSON; the cause would keep the whole text alive

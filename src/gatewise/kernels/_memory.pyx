@@ -21,16 +21,32 @@ def aligned_empty(shape, dtype):
     return memory[offset:offset + size].view(dtype).reshape(shape)
 
 
-cdef void *pointer_to(array, dtype, tuple shape) except? NULL:
-    """Data of a C-contiguous ndarray of exactly this dtype and shape; NULL for None.
+cdef void *pointer_to(array, int typenum, int axes, Py_ssize_t n0, Py_ssize_t n1=1, Py_ssize_t n2=1) except? NULL:
+    """Data of a C-contiguous ndarray of exactly this type and shape; NULL for None.
 
     The layers have checked what the user gave. This guards the kernels against the library itself:
     a wrong array raises here instead of corrupting memory.
     """
     if array is None:
         return NULL
-    if not (cnp.PyArray_Check(array) and cnp.PyArray_IS_C_CONTIGUOUS(array) and array.dtype == dtype
-            and array.shape == shape):
-        raise AssertionError(f"kernel expects C-contiguous {np.dtype(dtype)} {shape}, got "
-                             f"{getattr(array, 'dtype', type(array))} {getattr(array, 'shape', '')}")
-    return cnp.PyArray_DATA(array)
+    cdef cnp.ndarray a
+    cdef const cnp.npy_intp *shape
+    if cnp.PyArray_Check(array):
+        a = array
+        shape = cnp.PyArray_DIMS(a)
+        if (cnp.PyArray_TYPE(a) == typenum and cnp.PyArray_NDIM(a) == axes and cnp.PyArray_IS_C_CONTIGUOUS(a)
+                and shape[0] == n0 and (axes < 2 or shape[1] == n1) and (axes < 3 or shape[2] == n2)):
+            return cnp.PyArray_DATA(a)
+    raise AssertionError(f"kernel expects a C-contiguous array of type {typenum} and shape {(n0, n1, n2)[:axes]}, got "
+                         f"{getattr(array, 'dtype', type(array))} {getattr(array, 'shape', '')}")
+
+
+cdef void *elements_of(array, int typenum, Py_ssize_t count) except? NULL:
+    """The same for an array of any shape with this many elements."""
+    if array is None:
+        return NULL
+    if (cnp.PyArray_Check(array) and cnp.PyArray_TYPE(array) == typenum and cnp.PyArray_SIZE(array) == count
+            and cnp.PyArray_IS_C_CONTIGUOUS(array)):
+        return cnp.PyArray_DATA(array)
+    raise AssertionError(f"kernel expects a C-contiguous array of type {typenum} with {count} elements, got "
+                         f"{getattr(array, 'dtype', type(array))} {getattr(array, 'shape', '')}")

@@ -5,7 +5,7 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._memory cimport pointer_to
+from gatewise.kernels._memory cimport elements_of, number_of, pointer_to
 from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
 
 cnp.import_array()
@@ -49,9 +49,9 @@ def first_nonfinite(x):
     """Flat index of the first NaN or infinity of a C-contiguous float array, or -1."""
     cdef Py_ssize_t n = x.size, at
     if x.dtype == np.float32:
-        at = table32().first_nonfinite(<const float *>pointer_to(x, np.float32, x.shape), n)
+        at = table32().first_nonfinite(<const float *>elements_of(x, cnp.NPY_FLOAT32, n), n)
     else:
-        at = table64().first_nonfinite(<const double *>pointer_to(x, np.float64, x.shape), n)
+        at = table64().first_nonfinite(<const double *>elements_of(x, cnp.NPY_FLOAT64, n), n)
     return -1 if at == n else at
 
 
@@ -63,10 +63,11 @@ def sum_of_squares(x, int threads=1):
 
 
 cdef object _activate(gw_table[floating] *table, a, out, dy, activation, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = a.size, chunks = (n + CHUNK - 1) // CHUNK, k
-    cdef const floating *pa = <const floating *>pointer_to(a, a.dtype, a.shape)
-    cdef const floating *pd = <const floating *>pointer_to(dy, a.dtype, a.shape)
-    cdef floating *po = <floating *>pointer_to(out, a.dtype, a.shape)
+    cdef const floating *pa = <const floating *>elements_of(a, R, n)
+    cdef const floating *pd = <const floating *>elements_of(dy, R, n)
+    cdef floating *po = <floating *>elements_of(out, R, n)
     cdef gw_activation[floating] f
     f.kind, f.alpha, f.beta = activation
     for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
@@ -85,11 +86,12 @@ cdef inline void activate_chunk(gw_table[floating] *table, const gw_activation[f
 
 
 cdef object _softmax(gw_table[floating] *table, a, out, dy, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = a.shape[0], columns = a.shape[1], rows = max(1, CHUNK // max(1, columns)), k
     cdef Py_ssize_t chunks = (n + rows - 1) // rows
-    cdef const floating *pa = <const floating *>pointer_to(a, a.dtype, (n, columns))
-    cdef const floating *pd = <const floating *>pointer_to(dy, a.dtype, (n, columns))
-    cdef floating *po = <floating *>pointer_to(out, a.dtype, (n, columns))
+    cdef const floating *pa = <const floating *>pointer_to(a, R, 2, n, columns)
+    cdef const floating *pd = <const floating *>pointer_to(dy, R, 2, n, columns)
+    cdef floating *po = <floating *>pointer_to(out, R, 2, n, columns)
     for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
                     nogil=True):
         softmax_rows(table, pa + k * rows * columns, pd + k * rows * columns if pd != NULL else NULL,
@@ -106,8 +108,9 @@ cdef inline void softmax_rows(gw_table[floating] *table, const floating *a, cons
 
 
 cdef object _sum_of_squares(gw_table[floating] *table, x, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = x.shape[0], chunks = (n + CHUNK - 1) // CHUNK, k
-    cdef const floating *p = <const floating *>pointer_to(x, x.dtype, (n,))
+    cdef const floating *p = <const floating *>pointer_to(x, R, 1, n)
     cdef double[::1] partial = np.zeros(max(1, chunks))
     cdef double total = 0
     for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",

@@ -10,7 +10,7 @@ cimport numpy as cnp
 import numpy as np
 
 from gatewise.kernels._blas cimport gemm_nt, gemm_tn
-from gatewise.kernels._memory cimport pointer_to
+from gatewise.kernels._memory cimport number_of, pointer_to
 from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
 from gatewise.kernels._memory import aligned_empty
 
@@ -47,18 +47,20 @@ def backward(x, w, dz, d_w, d_b=None, dx=None, int threads=1):
 
 
 cdef object _pack(gw_table[floating] *table, w, b):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t I = w.shape[0], N = w.shape[1]
     packed = aligned_empty((table.dense_size(I, N),), w.dtype)
-    table.pack_dense(<const floating *>pointer_to(w, w.dtype, (I, N)), <const floating *>pointer_to(b, w.dtype, (N,)),
+    table.pack_dense(<const floating *>pointer_to(w, R, 2, I, N), <const floating *>pointer_to(b, R, 1, N),
                      I, N, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
 
 cdef object _forward(gw_table[floating] *table, x, packed, y, activation, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = x.shape[0], I = x.shape[1], N = y.shape[1], blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK, k
-    cdef const floating *px = <const floating *>pointer_to(x, x.dtype, (n, I))
-    cdef const floating *pw = <const floating *>pointer_to(packed, x.dtype, (table.dense_size(I, N),))
-    cdef floating *py = <floating *>pointer_to(y, x.dtype, (n, N))
+    cdef const floating *px = <const floating *>pointer_to(x, R, 2, n, I)
+    cdef const floating *pw = <const floating *>pointer_to(packed, R, 1, table.dense_size(I, N))
+    cdef floating *py = <floating *>pointer_to(y, R, 2, n, N)
     cdef gw_activation[floating] f
     f.kind, f.alpha, f.beta = activation
     for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1, schedule="dynamic",
@@ -68,15 +70,16 @@ cdef object _forward(gw_table[floating] *table, x, packed, y, activation, int th
 
 
 cdef object _backward(gw_table[floating] *table, x, w, dz, d_w, d_b, dx, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = x.shape[0], I = w.shape[0], N = w.shape[1]
     cdef Py_ssize_t row_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK, column_blocks = (N + COLUMN_BLOCK - 1) // COLUMN_BLOCK
     cdef Py_ssize_t task, tasks = column_blocks + (row_blocks if dx is not None else 0)
-    cdef const floating *px = <const floating *>pointer_to(x, x.dtype, (n, I))
-    cdef const floating *pw = <const floating *>pointer_to(w, x.dtype, (I, N))
-    cdef const floating *pz = <const floating *>pointer_to(dz, x.dtype, (n, N))
-    cdef floating *gw = <floating *>pointer_to(d_w, x.dtype, (I, N))
-    cdef floating *gb = <floating *>pointer_to(d_b, x.dtype, (N,))
-    cdef floating *gx = <floating *>pointer_to(dx, x.dtype, (n, I))
+    cdef const floating *px = <const floating *>pointer_to(x, R, 2, n, I)
+    cdef const floating *pw = <const floating *>pointer_to(w, R, 2, I, N)
+    cdef const floating *pz = <const floating *>pointer_to(dz, R, 2, n, N)
+    cdef floating *gw = <floating *>pointer_to(d_w, R, 2, I, N)
+    cdef floating *gb = <floating *>pointer_to(d_b, R, 1, N)
+    cdef floating *gx = <floating *>pointer_to(dx, R, 2, n, I)
     if n == 0:
         return None
     for task in prange(tasks, num_threads=threads, use_threads_if=threads > 1 and tasks > 1, schedule="dynamic",

@@ -8,7 +8,7 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._memory cimport pointer_to
+from gatewise.kernels._memory cimport number_of, pointer_to
 from gatewise.kernels._table cimport gw_table, table32, table64
 
 cnp.import_array()
@@ -45,10 +45,11 @@ cdef inline floating *part(floating *p, Py_ssize_t k) noexcept nogil:
 
 
 cdef object _sgd(gw_table[floating] *table, p, g, v, floating lr, floating momentum, bint nesterov, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>pointer_to(p, p.dtype, (n,))
-    cdef floating *pg = <floating *>pointer_to(g, p.dtype, (n,))
-    cdef floating *pv = <floating *>pointer_to(v, p.dtype, (n,))
+    cdef floating *pp = <floating *>pointer_to(p, R, 1, n)
+    cdef floating *pg = <floating *>pointer_to(g, R, 1, n)
+    cdef floating *pv = <floating *>pointer_to(v, R, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
         table.sgd(part(pp, k), part(pg, k), part(pv, k), min(CHUNK, n - k * CHUNK), lr, momentum, nesterov)
@@ -57,12 +58,13 @@ cdef object _sgd(gw_table[floating] *table, p, g, v, floating lr, floating momen
 
 cdef object _rmsprop(gw_table[floating] *table, p, g, v, g_mean, m, floating lr, floating rho, floating momentum,
                      floating eps, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>pointer_to(p, p.dtype, (n,))
-    cdef floating *pg = <floating *>pointer_to(g, p.dtype, (n,))
-    cdef floating *pv = <floating *>pointer_to(v, p.dtype, (n,))
-    cdef floating *pc = <floating *>pointer_to(g_mean, p.dtype, (n,))
-    cdef floating *pm = <floating *>pointer_to(m, p.dtype, (n,))
+    cdef floating *pp = <floating *>pointer_to(p, R, 1, n)
+    cdef floating *pg = <floating *>pointer_to(g, R, 1, n)
+    cdef floating *pv = <floating *>pointer_to(v, R, 1, n)
+    cdef floating *pc = <floating *>pointer_to(g_mean, R, 1, n)
+    cdef floating *pm = <floating *>pointer_to(m, R, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
         table.rmsprop(part(pp, k), part(pg, k), part(pv, k), part(pc, k), part(pm, k), min(CHUNK, n - k * CHUNK),
@@ -72,11 +74,12 @@ cdef object _rmsprop(gw_table[floating] *table, p, g, v, g_mean, m, floating lr,
 
 cdef object _adam(gw_table[floating] *table, p, g, m, v, floating lr, floating beta1, floating beta2, floating eps,
                   floating decay, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>pointer_to(p, p.dtype, (n,))
-    cdef floating *pg = <floating *>pointer_to(g, p.dtype, (n,))
-    cdef floating *pm = <floating *>pointer_to(m, p.dtype, (n,))
-    cdef floating *pv = <floating *>pointer_to(v, p.dtype, (n,))
+    cdef floating *pp = <floating *>pointer_to(p, R, 1, n)
+    cdef floating *pg = <floating *>pointer_to(g, R, 1, n)
+    cdef floating *pm = <floating *>pointer_to(m, R, 1, n)
+    cdef floating *pv = <floating *>pointer_to(v, R, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
         table.adam(part(pp, k), part(pg, k), part(pm, k), part(pv, k), min(CHUNK, n - k * CHUNK), lr, beta1, beta2,

@@ -24,7 +24,7 @@ cimport numpy as cnp
 import numpy as np
 
 from gatewise.kernels._blas cimport gemm_nt, gemm_tn
-from gatewise.kernels._memory cimport pointer_to
+from gatewise.kernels._memory cimport number_of, pointer_to
 from gatewise.kernels._table cimport gw_family, gw_row, table32, table64
 from gatewise.kernels._memory import aligned_empty
 
@@ -108,6 +108,7 @@ cdef class RecurrentKernel:
         fill_cell(&self.cell64, inputs, units, act, gate, out, reset_after, chung)
         self.x_gates = family32(self).x_gates
         self.saved = family32(self).saved
+        self.zeros = np.zeros(units, self.dtype)
 
     def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None):
         """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: no such bias."""
@@ -222,19 +223,21 @@ cdef const gw_family[double] *family64(RecurrentKernel k) noexcept:
 
 cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell,
                          w_x, w_h, b, b_h):
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t I = k.inputs, H = k.units, G = k.x_gates
     packed = aligned_empty((family.forward_size(cell),), k.dtype)
-    family.pack_forward(cell, <const floating *>pointer_to(w_x, k.dtype, (I, G * H)),
-                        <const floating *>pointer_to(w_h, k.dtype, (H, G * H)),
-                        <const floating *>pointer_to(b, k.dtype, (G * H,)),
-                        <const floating *>pointer_to(b_h, k.dtype, (G * H,)),
+    family.pack_forward(cell, <const floating *>pointer_to(w_x, R, 2, I, G * H),
+                        <const floating *>pointer_to(w_h, R, 2, H, G * H),
+                        <const floating *>pointer_to(b, R, 1, G * H),
+                        <const floating *>pointer_to(b_h, R, 1, G * H),
                         <floating *>cnp.PyArray_DATA(packed))
     return packed
 
 
 cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell, w_h):
+    cdef int R = number_of(<floating *>NULL)
     packed = aligned_empty((family.backward_size(cell),), k.dtype)
-    family.pack_backward(cell, <const floating *>pointer_to(w_h, k.dtype, (k.units, k.x_gates * k.units)),
+    family.pack_backward(cell, <const floating *>pointer_to(w_h, R, 2, k.units, k.x_gates * k.units),
                          <floating *>cnp.PyArray_DATA(packed))
     return packed
 
@@ -444,7 +447,8 @@ cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n
     band.rows = template.rows + member * rows_each
     while k < n_bands:
         band.begin, band.end, band.phase = bound[k], bound[k + 1], 0
-        band.counters = template.counters + k * (1 + template.parts)
+        if band.parts > 1:
+            band.counters = template.counters + k * (1 + band.parts)
         if backwards:
             backward_band(&band)
         else:
@@ -456,25 +460,33 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
              int n_bands, int parts, bint backwards) except -1:
     """Spread the bands, and the parts of each, over threads."""
     cdef gw_band[floating] band
-    cdef Py_ssize_t[::1] bound = bands(s.batch, lengths, n_bands)
-    cdef Py_ssize_t k, rows_each = 0
+    cdef Py_ssize_t whole[2]
+    cdef Py_ssize_t *bound = whole
+    cdef Py_ssize_t k, rows_each = s.batch
     cdef int count = n_bands * parts
-    for k in range(n_bands):
-        rows_each = max(rows_each, bound[k + 1] - bound[k])
+    cdef cnp.ndarray places, counters
+    whole[0], whole[1] = 0, s.batch
+    if n_bands > 1:
+        places = bands(s.batch, lengths, n_bands)
+        bound, rows_each = <Py_ssize_t *>cnp.PyArray_DATA(places), 0
+        for k in range(n_bands):
+            rows_each = max(rows_each, bound[k + 1] - bound[k])
     if cell.x_done:
         rows_each *= PROJECTED_STEPS
     cdef cnp.ndarray rows = np.empty(count * rows_each * sizeof(gw_row[floating]), np.uint8)
-    cdef cnp.ndarray counters = aligned_empty((n_bands * (1 + parts) * sizeof(gw_counter),), np.uint8)
-    counters.fill(0)
     band.family, band.cell, band.s, band.parts = family, cell, s, parts
+    band.counters = NULL
     band.rows = <gw_row[floating] *>cnp.PyArray_DATA(rows)
-    band.counters = <gw_counter *>cnp.PyArray_DATA(counters)
+    if parts > 1:
+        counters = aligned_empty((n_bands * (1 + parts) * sizeof(gw_counter),), np.uint8)
+        counters.fill(0)
+        band.counters = <gw_counter *>cnp.PyArray_DATA(counters)
     if count == 1:
         with nogil:
-            work(&band, &bound[0], 1, rows_each, backwards, 1, 0)
+            work(&band, bound, 1, rows_each, backwards, 1, 0)
     else:
         with nogil, parallel(num_threads=count):
-            work(&band, &bound[0], n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num())
+            work(&band, bound, n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num())
     return 0
 
 
@@ -505,45 +517,41 @@ cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, in
 
 # ---- a whole call
 
-cdef Py_ssize_t[::1] bands(Py_ssize_t batch, lengths, int count):
-    """Bounds of `count` bands of rows with about the same number of steps each."""
-    cdef cnp.ndarray bounds = np.empty(count + 1, np.intp)
-    cdef Py_ssize_t[::1] view = bounds
-    cdef Py_ssize_t k
+cdef object bands(Py_ssize_t batch, lengths, int count):
+    """intp ndarray (count + 1,): bounds of bands of rows with about the same number of steps each."""
     if lengths is None:
-        for k in range(count + 1):
-            view[k] = k * batch // count
-    else:
-        work = np.cumsum(lengths)
-        bounds[0], bounds[count] = 0, batch
-        bounds[1:count] = np.searchsorted(work, work[batch - 1] * np.arange(1, count) / count)
-    return view
+        return np.arange(count + 1) * batch // count
+    work = np.cumsum(lengths)
+    inner = np.searchsorted(work, work[batch - 1] * np.arange(1, count) / count)
+    return np.concatenate([[0], inner, [batch]]).astype(np.intp)
 
 
 cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, x, order, lengths,
                   resets, mask, Workspace w) except -1:
     """The part of a call that forward and backward share."""
+    cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t H = k.units
     s.batch, s.steps, s.inputs, s.units, s.saved = batch, steps, k.inputs, H, k.saved
     s.z_steps = s.z_width = 1
-    s.x = <const floating *>pointer_to(x, k.dtype, (batch, steps, k.inputs))
-    s.order = <const gw_int *>pointer_to(order, np.intp, (batch,))
-    s.lengths = <const gw_int *>pointer_to(lengths, np.intp, (batch,))
-    s.resets = <const unsigned char *>pointer_to(resets, np.uint8, (batch, steps))
-    s.mask = <const floating *>pointer_to(mask, k.dtype, (batch, H))
+    s.x = <const floating *>pointer_to(x, R, 3, batch, steps, k.inputs)
+    s.order = <const gw_int *>pointer_to(order, cnp.NPY_INTP, 1, batch)
+    s.lengths = <const gw_int *>pointer_to(lengths, cnp.NPY_INTP, 1, batch)
+    s.resets = <const unsigned char *>pointer_to(resets, cnp.NPY_UINT8, 2, batch, steps)
+    s.mask = <const floating *>pointer_to(mask, R, 2, batch, H)
     s.initial_h = NULL
     s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
     s.dy = NULL
     if w is not None:
-        s.gates = <floating *>pointer_to(w.gates, k.dtype, (batch, steps, k.saved * H))
-        s.h_in = <floating *>pointer_to(w.h_in, k.dtype, (batch, steps, H))
-        s.h0 = <floating *>pointer_to(w.h0, k.dtype, (batch, steps, H))
-        s.c = <floating *>pointer_to(w.c, k.dtype, (batch, steps + 1, H))
+        s.gates = <floating *>pointer_to(w.gates, R, 3, batch, steps, k.saved * H)
+        s.h_in = <floating *>pointer_to(w.h_in, R, 3, batch, steps, H)
+        s.h0 = <floating *>pointer_to(w.h0, R, 3, batch, steps, H)
+        s.c = <floating *>pointer_to(w.c, R, 3, batch, steps + 1, H)
     return 0
 
 
 cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
                     final_h, final_c, order, lengths, resets, initial_h, mask, y, Workspace w, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
     cdef Py_ssize_t B = x.shape[0], T = x.shape[1], H = k.units
@@ -552,13 +560,12 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
         return None
     n_bands, parts, cell.x_done = choose_plan(k, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, w)
-    cell.weights = <const floating *>pointer_to(packed, k.dtype, (family.forward_size(&cell),))
-    s.initial_h = <const floating *>pointer_to(initial_h, k.dtype, (B, H))
-    s.final_h = <floating *>pointer_to(final_h, k.dtype, (B, H))
-    s.final_c = <floating *>pointer_to(final_c, k.dtype, (B, H))
-    s.y = <floating *>pointer_to(y, k.dtype, (B, T, H))
-    zeros = np.zeros(H, k.dtype)
-    s.zeros = <floating *>cnp.PyArray_DATA(zeros)
+    cell.weights = <const floating *>pointer_to(packed, R, 1, family.forward_size(&cell))
+    s.initial_h = <const floating *>pointer_to(initial_h, R, 2, B, H)
+    s.final_h = <floating *>pointer_to(final_h, R, 2, B, H)
+    s.final_c = <floating *>pointer_to(final_c, R, 2, B, H)
+    s.y = <floating *>pointer_to(y, R, 3, B, T, H)
+    s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
     # Scratch that a call holds while it runs. Training has a place for each of these in its workspace.
     scratch_h = scratch_gates = scratch_z = None
     if w is None:
@@ -582,6 +589,7 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
 cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
                      kernel, Workspace w, dh, dc, order, lengths, resets, mask, dy, d_kernel, d_recurrent_kernel, d_bias,
                      d_recurrent_bias, dx, int threads):
+    cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
     cdef gw_piece[floating] pieces[3]
@@ -591,19 +599,18 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
         return None
     n_bands, parts, _ = choose_plan(k, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, w)
-    cell.weights = <const floating *>pointer_to(packed, k.dtype, (family.backward_size(&cell),))
-    s.dh = <floating *>pointer_to(dh, k.dtype, (B, H))
-    s.dc = <floating *>pointer_to(dc, k.dtype, (B, H))
-    s.dy = <const floating *>pointer_to(dy, k.dtype, (B, T, H))
-    zeros = np.zeros(H, k.dtype)
-    s.zeros = <floating *>cnp.PyArray_DATA(zeros)
-    cdef floating *d_w = <floating *>pointer_to(d_kernel, k.dtype, (I, G * H))
-    cdef floating *d_u = <floating *>pointer_to(d_recurrent_kernel, k.dtype, (H, G * H))
-    cdef floating *d_b = <floating *>pointer_to(d_bias, k.dtype, (G * H,))
-    cdef floating *d_b_h = <floating *>pointer_to(d_recurrent_bias, k.dtype, (G * H,))
+    cell.weights = <const floating *>pointer_to(packed, R, 1, family.backward_size(&cell))
+    s.dh = <floating *>pointer_to(dh, R, 2, B, H)
+    s.dc = <floating *>pointer_to(dc, R, 2, B, H)
+    s.dy = <const floating *>pointer_to(dy, R, 3, B, T, H)
+    s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
+    cdef floating *d_w = <floating *>pointer_to(d_kernel, R, 2, I, G * H)
+    cdef floating *d_u = <floating *>pointer_to(d_recurrent_kernel, R, 2, H, G * H)
+    cdef floating *d_b = <floating *>pointer_to(d_bias, R, 1, G * H)
+    cdef floating *d_b_h = <floating *>pointer_to(d_recurrent_bias, R, 1, G * H)
     cdef int n_pieces = weight_gradients(&s, &cell, I, G, pieces, d_w, d_u, d_b, d_b_h)
-    cdef const floating *w_x = <const floating *>pointer_to(kernel, k.dtype, (I, G * H))
-    cdef floating *d_x = <floating *>pointer_to(dx, k.dtype, (B, T, I))
+    cdef const floating *w_x = <const floating *>pointer_to(kernel, R, 2, I, G * H)
+    cdef floating *d_x = <floating *>pointer_to(dx, R, 3, B, T, I)
     cdef Py_ssize_t task, tasks = 0, p
     for p in range(n_pieces):
         tasks += column_blocks(&pieces[p])

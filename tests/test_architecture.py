@@ -1,0 +1,114 @@
+"""Who imports whom: calls go down only, and heavy packages load on first use (docs/architecture.md)."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "gatewise"
+
+# Rooms from the bottom up: each may import those before it.
+ROOMS = ["kernels", "cells", "layers", "training", "models", "estimators", "interop"]
+# Single modules beside the rooms: any room above kernels may import them, and they import none but kernels.
+LEAVES = {"errors", "checks", "threads", "initializers", "regularizers", "info", "utils", "testing", "checkpoint"}
+# Rooms that stand aside, and modules that repeat the public names of training.
+ASIDE = {"data"}
+REPEATED = {"losses", "metrics", "optimizers", "callbacks", "schedules"}
+
+ALLOWED = {room: {*ROOMS[: number + 1], *LEAVES} for number, room in enumerate(ROOMS)}
+ALLOWED |= {name: {"kernels", *LEAVES} for name in LEAVES}
+ALLOWED |= {name: {name, *LEAVES} for name in ASIDE}
+ALLOWED |= {name: {"training"} for name in REPEATED}
+ALLOWED["kernels"] = {"kernels", "errors"}  # checks and threads stand on kernels
+ALLOWED["errors"] = set()
+ALLOWED["checkpoint"] = {"errors"}  # arrays and plain values: it knows nothing of layers
+ALLOWED["estimators"] |= ASIDE
+
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+CYTHON = sorted(path for pattern in ("*.pyx", "*.pxd") for path in SOURCE.rglob(pattern))
+
+
+def part_of(name):
+    """The room or top-level module of a dotted name in gatewise; None for the package itself."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else None
+
+
+def name_of(path):
+    return ".".join(["gatewise", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def imports_of(path):
+    """Every name of gatewise that a module imports, at the top or inside a function."""
+    package = ["gatewise", *path.relative_to(SOURCE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*base, *filter(None, [node.module])])
+            # "from gatewise import checks" imports a part; "from gatewise.checks import finite" a name in one.
+            yield from ([f"gatewise.{alias.name}" for alias in node.names] if base == "gatewise" else [base])
+
+
+def parts_imported(path):
+    names = (name for name in imports_of(path) if name == "gatewise" or name.startswith("gatewise."))
+    return {part_of(name) for name in names} - {None, "__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_down(path):
+    here = part_of(name_of(path))
+    assert here in ALLOWED, f"{here} is not in the picture: give it a place here and in docs/architecture.md"
+    upward = parts_imported(path) - ALLOWED[here]
+    assert not upward, f"{name_of(path)} imports {sorted(upward)}, which stand above {here}"
+
+
+@pytest.mark.parametrize("path", CYTHON, ids=lambda path: path.name)
+def test_kernels_import_only_kernels(path):
+    assert path.parent == SOURCE / "kernels"
+    lines = re.findall(r"^\s*(?:from|c?import)\s+(gatewise[\w.]*|\.)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {part_of(name) for name in lines} <= ALLOWED["kernels"]
+
+
+def test_the_package_itself_imports_nothing_of_its_own():
+    assert parts_imported(SOURCE / "__init__.py") == set()
+
+
+def test_this_test_sees_an_upward_import(tmp_path, monkeypatch):
+    room = tmp_path / "layers"
+    room.mkdir()
+    module = room / "bad.py"
+    module.write_text("from ..models import Sequential\n\ndef f():\n    from gatewise import training\n")
+    monkeypatch.setitem(globals(), "SOURCE", tmp_path)
+    assert parts_imported(module) == {"models", "training"}
+    with pytest.raises(AssertionError, match="stand above layers"):
+        test_imports_go_down(module)
+
+
+def test_one_module_knows_blas():
+    using = [path.name for path in [*CYTHON, *SOURCE.rglob("*.h")] if "cython_blas" in path.read_text(encoding="utf-8")]
+    assert using == ["_blas.pyx"]
+
+
+def test_heavy_packages_load_on_first_use():
+    """Neither gatewise nor any of its public modules pulls them in."""
+    code = """
+import sys
+import gatewise
+for name in gatewise.__dir__():
+    getattr(gatewise, name) if name != "NotFittedError" else None
+heavy = {"sklearn", "matplotlib", "onnx", "h5py", "torch", "keras", "tqdm", "pandas"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_gatewise_is_cheap():
+    """The package alone brings no module beyond itself: what it needs comes with the first name."""
+    code = "import sys; import gatewise; assert 'numpy' not in sys.modules and 'scipy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,76 @@
+"""What README.md and docs/ say: examples run, commands and links are right, names exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "gatewise"
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(ROOT.glob("docs/*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page, language):
+    """(line number, text) of the page's fenced blocks in a language."""
+    text = page.read_text(encoding="utf-8")
+    found = [block for block in BLOCK.finditer(text) if block[1] == language]
+    return [(text.count("\n", 0, block.start()) + 2, block[2]) for block in found]
+
+
+def page_name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+EXAMPLES = [pytest.param(page, line, code, id=f"{page_name(page)}:{line}")
+            for page in PAGES for line, code in blocks(page, "python")]
+
+
+@pytest.mark.parametrize(("page", "line", "code"), EXAMPLES)
+def test_python_example_runs(page, line, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n" * (line - 1) + code, page_name(page), "exec"), {"__name__": "__main__"})
+
+
+def test_readme_shows_a_model_and_a_layer():
+    codes = [code for _, code in blocks(ROOT / "README.md", "python")]
+    assert len(codes) >= 2
+    assert ".fit(" in codes[0]
+    assert ".backward(" in codes[1]
+
+
+def test_first_commands_install_and_run_the_main_job():
+    commands = blocks(ROOT / "README.md", "bash")[0][1].splitlines()
+    assert commands == ["python -m pip install '.[plot]'", "python examples/forecast.py"]
+    assert (ROOT / "examples" / "forecast.py").is_file()
+
+
+def test_second_commands_install_and_run_the_tests():
+    commands = blocks(ROOT / "README.md", "bash")[1][1].splitlines()
+    assert commands == ["python -m pip install '.[test]'", "python -m pytest"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_point_to_files(page):
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    missing = [target for target in targets if target and not (page.parent / target).exists()]
+    assert not missing, f"{page_name(page)} links to {missing}"
+
+
+def test_architecture_lists_every_room():
+    rows = re.findall(r"^\| `(\w+)/` \|", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
+    folders = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert len(rows) == len(set(rows))
+    assert set(rows) == folders
+
+
+def test_architecture_names_exist():
+    """Every name that the page gives is in the sources: a renamed function is renamed here too."""
+    names = re.findall(r"`([\w./]+)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    files = [path for pattern in ("*.py", "*.pyx", "*.pxd", "*.h") for path in SOURCE.rglob(pattern)]
+    words = set(re.findall(r"\w+", " ".join(path.read_text(encoding="utf-8") for path in files)))
+    known = {path.name for path in files} | {path.stem for path in SOURCE.iterdir()} | {".pyx", ""}
+    unknown = [name for name in names
+               if not (name.split("/")[-1] in known or name.split(".")[-1] in words or (ROOT / name).exists())]
+    assert not unknown
