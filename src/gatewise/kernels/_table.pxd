@@ -43,12 +43,26 @@ cdef extern from "table.h" nogil:
         void (*backward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last,
                          int phase) noexcept
 
+    cdef cppclass gw_piece[R]:
+        const R *a
+        const R *z
+        gw_int n, lda, ldz, rows, columns
+        R *w
+        R *b
+        gw_int ldw
+
     cdef cppclass gw_table[R]:
         gw_family[R] rnn, lstm, gru
         gw_int (*dense_size)(gw_int inputs, gw_int columns) noexcept
         void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed) noexcept
         void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
                       const gw_activation[R] *, R *y) noexcept
+        gw_int (*weight_tiles)(const gw_piece[R] *) noexcept
+        void (*weight_gradient)(const gw_piece[R] *, gw_int first_tile, gw_int last_tile) noexcept
+        gw_int (*transposed_size)(gw_int columns, gw_int length) noexcept
+        void (*pack_transposed)(const R *w, gw_int columns, gw_int length, R *packed) noexcept
+        void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed, gw_int columns,
+                               R *out) noexcept
         void (*activate)(const gw_activation[R] *, const R *x, R *y, gw_int n) noexcept
         void (*activate_backward)(const gw_activation[R] *, const R *y, const R *dy, R *dx, gw_int n) noexcept
         void (*softmax)(const R *x, R *y, gw_int n, gw_int columns) noexcept

@@ -1,7 +1,7 @@
 """The dense product: y = act(x W + b), and its gradients.
 
 Forward runs our own tiles, whose sums do not depend on how many rows are given: a row's output is the
-same bits alone and in any batch. The gradients are large sums and go to BLAS.
+same bits alone and in any batch. The gradients are the large products of _products.pyx.
 """
 from cython cimport floating
 from cython.parallel cimport prange
@@ -9,16 +9,14 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._blas cimport gemm_nt, gemm_tn
 from gatewise.kernels._memory cimport number_of, pointer_to
-from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
+from gatewise.kernels._products cimport make_piece, multiply
+from gatewise.kernels._table cimport gw_activation, gw_piece, gw_table, table32, table64
 from gatewise.kernels._memory import aligned_empty
 
 cnp.import_array()
 
-# Fixed block sizes: sums are the same for any number of threads.
-cdef Py_ssize_t ROW_BLOCK = 384    # a multiple of every tile height
-cdef Py_ssize_t COLUMN_BLOCK = 128
+cdef Py_ssize_t ROW_BLOCK = 384  # rows that a thread takes at once; a multiple of every tile height
 
 
 def pack(w, b=None):
@@ -41,9 +39,9 @@ def backward(x, w, dz, d_w, d_b=None, dx=None, int threads=1):
     sums, dx (n, I) = dz W^T. None: not wanted.
     """
     if x.dtype == np.float32:
-        _backward[float](table32(), x, w, dz, d_w, d_b, dx, threads)
+        _backward[float](x, w, dz, d_w, d_b, dx, threads)
     else:
-        _backward[double](table64(), x, w, dz, d_w, d_b, dx, threads)
+        _backward[double](x, w, dz, d_w, d_b, dx, threads)
 
 
 cdef object _pack(gw_table[floating] *table, w, b):
@@ -69,37 +67,13 @@ cdef object _forward(gw_table[floating] *table, x, packed, y, activation, int th
     return None
 
 
-cdef object _backward(gw_table[floating] *table, x, w, dz, d_w, d_b, dx, int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object _backward(x, w, dz, d_w, d_b, dx, int threads, floating *tag=NULL):
+    cdef int R = number_of(tag)
     cdef Py_ssize_t n = x.shape[0], I = w.shape[0], N = w.shape[1]
-    cdef Py_ssize_t row_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK, column_blocks = (N + COLUMN_BLOCK - 1) // COLUMN_BLOCK
-    cdef Py_ssize_t task, tasks = column_blocks + (row_blocks if dx is not None else 0)
-    cdef const floating *px = <const floating *>pointer_to(x, R, 2, n, I)
-    cdef const floating *pw = <const floating *>pointer_to(w, R, 2, I, N)
     cdef const floating *pz = <const floating *>pointer_to(dz, R, 2, n, N)
-    cdef floating *gw = <floating *>pointer_to(d_w, R, 2, I, N)
-    cdef floating *gb = <floating *>pointer_to(d_b, R, 1, N)
-    cdef floating *gx = <floating *>pointer_to(dx, R, 2, n, I)
-    if n == 0:
-        return None
-    for task in prange(tasks, num_threads=threads, use_threads_if=threads > 1 and tasks > 1, schedule="dynamic",
-                       chunksize=1, nogil=True):
-        gradient_block(table, task, column_blocks, n, I, N, px, pw, pz, gw, gb, gx)
+    cdef gw_piece[floating] piece = make_piece(
+        n, <const floating *>pointer_to(x, R, 2, n, I), I, I, pz, N, N, <floating *>pointer_to(d_w, R, 2, I, N), N,
+        <floating *>pointer_to(d_b, R, 1, N))
+    multiply(&piece, 1, n, pz, N, N, <const floating *>pointer_to(w, R, 2, I, N), I,
+             <floating *>pointer_to(dx, R, 2, n, I), threads)
     return None
-
-
-cdef void gradient_block(gw_table[floating] *table, Py_ssize_t task, Py_ssize_t column_blocks, Py_ssize_t n, Py_ssize_t I,
-                         Py_ssize_t N, const floating *x, const floating *w, const floating *dz, floating *d_w,
-                         floating *d_b, floating *dx) noexcept nogil:
-    """Task: columns of the weight gradients, or, past those, rows of dx."""
-    cdef Py_ssize_t first, count
-    if task < column_blocks:
-        first = task * COLUMN_BLOCK
-        count = min(COLUMN_BLOCK, N - first)
-        gemm_tn(I, count, n, x, I, dz + first, N, <floating>1, d_w + first, N)
-        if d_b != NULL:
-            table.add_column_sums(dz + first, n, N, count, d_b + first)
-    else:
-        first = (task - column_blocks) * ROW_BLOCK
-        count = min(ROW_BLOCK, n - first)
-        gemm_nt(count, I, N, dz + first * N, N, w, N, <floating>0, dx + first * I, I)

@@ -4,6 +4,7 @@
 #include "gru.h"
 #include "lstm.h"
 #include "optimizers.h"
+#include "products.h"
 #include "rnn.h"
 
 namespace GW_ISA {
@@ -12,6 +13,11 @@ template <class R> static gw_table<R> make_table() {
     gw_table<R> t = {};
     t.rnn = rnn_family<R>(), t.lstm = lstm_family<R>(), t.gru = gru_family<R>();
     t.dense_size = dense_size<R>, t.pack_dense = pack_dense<R>, t.dense = dense<R>;
+    t.weight_tiles = weight_tiles<R>, t.weight_gradient = weight_gradient<R>;
+    t.transposed_size = transposed_size<R>, t.input_gradient = input_gradient<R>;
+    t.pack_transposed = [](const R *w, gw_int columns, gw_int length, R *packed) {
+        pack_transposed<R>(w, columns, length, 0, length, packed);
+    };
     t.activate = activate<R>, t.activate_backward = activate_backward<R>;
     t.softmax = softmax<R>, t.softmax_backward = softmax_backward<R>;
     t.add_column_sums = add_column_sums<R>, t.first_nonfinite = first_nonfinite<R>;

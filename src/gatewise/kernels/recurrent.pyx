@@ -5,8 +5,7 @@ split into bands, each band runs all its time steps, and bands never wait for ea
 
     forward   for each band: for t = 0 .. T-1:  tiles of [x_t, h'] W -> cell -> h
     backward  for each band: for t = T-1 .. 0:  cell backwards -> dz;  dh' = dz U^T
-              for each column block: dW = x^T dz, dU = h'^T dz, db = sum dz      (BLAS)
-              for each row block:    dx = dz W^T                                  (BLAS)
+              then dW = x^T dz, dU = h'^T dz, db = sum dz, dx = dz W^T             (_products.pyx)
 
 A band is one thread's, unless it has so few rows that the weights' way from memory is what takes the
 time: then several threads share it, each with a range of units, and meet after every phase (meeting.h).
@@ -23,9 +22,9 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._blas cimport gemm_nt, gemm_tn
 from gatewise.kernels._memory cimport number_of, pointer_to
-from gatewise.kernels._table cimport gw_family, gw_row, table32, table64
+from gatewise.kernels._products cimport make_piece, multiply
+from gatewise.kernels._table cimport gw_family, gw_piece, gw_row, table32, table64
 from gatewise.kernels._memory import aligned_empty
 
 cnp.import_array()
@@ -55,14 +54,6 @@ cdef extern from "sequence.h" nogil:
         R *dh
         R *dc
 
-    cdef cppclass gw_piece[R]:
-        const R *a
-        const R *z
-        gw_int lda, ldz, rows, columns
-        R *w
-        R *b
-        gw_int ldw
-
     cdef cppclass gw_counter:
         pass
     bint gw_claim(gw_counter *, int part, gw_int phase)
@@ -81,11 +72,6 @@ cdef extern from "sequence.h" nogil:
         int part, parts
         gw_counter *counters
         gw_int phase
-
-# Blocks of BLAS calls. Fixed, so that the sums in them are the same for any number of threads.
-cdef Py_ssize_t COLUMN_BLOCK = 128
-cdef Py_ssize_t ROW_BLOCK = 512
-
 
 cdef class RecurrentKernel:
     """One cell for one dtype and size: packs weights, runs sequences forward and backward.
@@ -608,72 +594,27 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     cdef floating *d_u = <floating *>pointer_to(d_recurrent_kernel, R, 2, H, G * H)
     cdef floating *d_b = <floating *>pointer_to(d_bias, R, 1, G * H)
     cdef floating *d_b_h = <floating *>pointer_to(d_recurrent_bias, R, 1, G * H)
-    cdef int n_pieces = weight_gradients(&s, &cell, I, G, pieces, d_w, d_u, d_b, d_b_h)
+    cdef int n_pieces = weight_gradients(&s, &cell, G, pieces, d_w, d_u, d_b, d_b_h)
     cdef const floating *w_x = <const floating *>pointer_to(kernel, R, 2, I, G * H)
     cdef floating *d_x = <floating *>pointer_to(dx, R, 3, B, T, I)
-    cdef Py_ssize_t task, tasks = 0, p
-    for p in range(n_pieces):
-        tasks += column_blocks(&pieces[p])
-    cdef Py_ssize_t row_blocks = (B * T + ROW_BLOCK - 1) // ROW_BLOCK if d_x != NULL else 0
     run[floating](family, &cell, &s, lengths, n_bands, parts, True)
-    for task in prange(tasks + row_blocks, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic", chunksize=1,
-                       nogil=True):
-        if task < tasks:
-            weight_block(pieces, task, B * T)
-        else:
-            input_block(&s, w_x, d_x, task - tasks, I, G)
+    multiply(pieces, n_pieces, B * T, s.gates, k.saved * H, G * H, w_x, I, d_x, threads)
     return None
 
 
-# ---- the large products of the backward pass
-
-cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, Py_ssize_t I, Py_ssize_t G,
+cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, Py_ssize_t G,
                           gw_piece[floating] *p, floating *d_w, floating *d_u, floating *d_b,
                           floating *d_b_h) noexcept nogil:
     """What to multiply with what. The GRU's candidate has a recurrent input, or a dz, of its own."""
-    cdef Py_ssize_t H = s.units, width = s.saved * H
+    cdef Py_ssize_t n = s.batch * s.steps, I = s.inputs, H = s.units, ldz = s.saved * H
     cdef bint gru = G == 3
-    fill_piece(&p[0], s.x, I, I, s.gates, width, G * H, d_w, G * H, d_b)
-    fill_piece(&p[1], s.h_in, H, H, s.gates, width, 2 * H if gru else G * H, d_u, G * H, d_b_h)
+    p[0] = make_piece(n, s.x, I, I, s.gates, ldz, G * H, d_w, G * H, d_b)
+    p[1] = make_piece(n, s.h_in, H, H, s.gates, ldz, 2 * H if gru else G * H, d_u, G * H, d_b_h)
     if not gru:
         return 2
     if cell.reset_after:
-        fill_piece(&p[2], s.h_in, H, H, s.gates + 3 * H, width, H, d_u + 2 * H, G * H,
-                   d_b_h + 2 * H if d_b_h != NULL else NULL)
+        p[2] = make_piece(n, s.h_in, H, H, s.gates + 3 * H, ldz, H, d_u + 2 * H, G * H,
+                          d_b_h + 2 * H if d_b_h != NULL else NULL)
     else:
-        fill_piece(&p[2], s.gates + 3 * H, width, H, s.gates + 2 * H, width, H, d_u + 2 * H, G * H, NULL)
+        p[2] = make_piece(n, s.gates + 3 * H, ldz, H, s.gates + 2 * H, ldz, H, d_u + 2 * H, G * H, <floating *>NULL)
     return 3
-
-
-cdef inline void fill_piece(gw_piece[floating] *p, const floating *a, Py_ssize_t lda, Py_ssize_t rows, const floating *z,
-                            Py_ssize_t ldz, Py_ssize_t columns, floating *w, Py_ssize_t ldw,
-                            floating *b) noexcept nogil:
-    p.a, p.lda, p.rows, p.z, p.ldz, p.columns, p.w, p.ldw, p.b = a, lda, rows, z, ldz, columns, w, ldw, b
-
-
-cdef inline Py_ssize_t column_blocks(const gw_piece[floating] *p) noexcept nogil:
-    return (p.columns + COLUMN_BLOCK - 1) // COLUMN_BLOCK
-
-
-cdef void weight_block(const gw_piece[floating] *pieces, Py_ssize_t task, Py_ssize_t n) noexcept nogil:
-    """Columns of one weight gradient and of its bias."""
-    cdef Py_ssize_t p = 0, first, count
-    while task >= column_blocks(&pieces[p]):
-        task -= column_blocks(&pieces[p])
-        p += 1
-    cdef const gw_piece[floating] *piece = &pieces[p]
-    first = task * COLUMN_BLOCK
-    count = min(COLUMN_BLOCK, piece.columns - first)
-    gemm_tn(piece.rows, count, n, piece.a, piece.lda, piece.z + first, piece.ldz, <floating>1, piece.w + first, piece.ldw)
-    if piece.b != NULL:
-        if floating is float:
-            table32().add_column_sums(piece.z + first, n, piece.ldz, count, piece.b + first)
-        else:
-            table64().add_column_sums(piece.z + first, n, piece.ldz, count, piece.b + first)
-
-
-cdef void input_block(const gw_sequence[floating] *s, const floating *w_x, floating *d_x, Py_ssize_t task, Py_ssize_t I,
-                      Py_ssize_t G) noexcept nogil:
-    """Rows of dx."""
-    cdef Py_ssize_t first = task * ROW_BLOCK, count = min(ROW_BLOCK, s.batch * s.steps - first), H = s.units
-    gemm_nt(count, I, G * H, s.gates + first * s.saved * H, s.saved * H, w_x, G * H, <floating>0, d_x + first * I, I)

@@ -30,14 +30,6 @@ template <class R> struct gw_sequence {
     R *dh, *dc;            // (batch, units) in: gradients of the final state; out: of the initial
 };
 
-// One weight gradient: w (rows, columns) += a^T z, where a and z have batch*steps rows.
-template <class R> struct gw_piece {
-    const R *a, *z;
-    gw_int lda, ldz, rows, columns;
-    R *w, *b;              // b (columns,) += column sums of z, or NULL
-    gw_int ldw;
-};
-
 // What one thread knows of the band that it works on.
 template <class R> struct gw_band {
     const gw_family<R> *family;

@@ -62,6 +62,14 @@ template <class R> struct gw_family {
     void (*backward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase);
 };
 
+// One weight gradient: w (rows, columns) += a^T z, b (columns,) += column sums of z, or NULL.
+template <class R> struct gw_piece {
+    const R *a, *z;        // (n, rows), (n, columns), with lda and ldz elements a row
+    gw_int n, lda, ldz, rows, columns;
+    R *w, *b;
+    gw_int ldw;
+};
+
 template <class R> struct gw_table {
     gw_family<R> rnn, lstm, gru;
 
@@ -69,6 +77,14 @@ template <class R> struct gw_table {
     gw_int (*dense_size)(gw_int inputs, gw_int columns);
     void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed);
     void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns, const gw_activation<R> *, R *y);
+
+    // Large products of a backward pass; any partition of the tiles, or of the rows, gives the same bits.
+    gw_int (*weight_tiles)(const gw_piece<R> *);
+    void (*weight_gradient)(const gw_piece<R> *, gw_int first_tile, gw_int last_tile);
+    // out (n, columns) = z (n, length) w^T, w (columns, length) packed by pack_transposed.
+    gw_int (*transposed_size)(gw_int columns, gw_int length);
+    void (*pack_transposed)(const R *w, gw_int columns, gw_int length, R *packed);
+    void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed, gw_int columns, R *out);
 
     void (*activate)(const gw_activation<R> *, const R *x, R *y, gw_int n);        // y = act(x); y may be x
     void (*activate_backward)(const gw_activation<R> *, const R *y, const R *dy, R *dx, gw_int n);
