@@ -115,9 +115,15 @@ class _BlasGuard:
 _blas_guard = _BlasGuard()
 
 
-def single_threaded_blas():
-    """Context manager: SciPy's BLAS runs on the calling thread only. May be nested and shared."""
-    return _blas_guard
+def single_threaded_blas(needed=True):
+    """Context manager: SciPy's BLAS runs on the calling thread only. May be nested and shared.
+
+    Parameters
+    ----------
+    needed : bool
+        False: nothing is limited; for work that turns out not to call BLAS.
+    """
+    return _blas_guard if needed else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

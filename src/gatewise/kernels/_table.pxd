@@ -21,6 +21,7 @@ cdef extern from "table.h" nogil:
         const R *dy
         R *dh
         R *dc
+        const R *soon
 
     cdef cppclass gw_cell[R]:
         gw_int inputs, units

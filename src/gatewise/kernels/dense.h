@@ -26,7 +26,7 @@ static void dense(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int c
             const R *rows[GW_TILE_ROWS];
             for (gw_int i = 0; i < m; i++) rows[i] = x + (r + i) * inputs;
             fill_with_bias(buf, m, v, bias);
-            product_of_columns<R>(v, m, buf, {rows, inputs, w}, {});
+            product_of_columns<R>(v, m, buf, {rows, inputs, w, v * L}, {});
             for (int s = 0; s < v; s++) activate_slot(buf, m, v, s, *f);
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++)

@@ -90,8 +90,9 @@ static void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_
     const gw_int L = LANES<R>, H = c->units;
     alignas(64) R buf[BUFFER<R>];
     const R *w = c->weights + gru_candidate_at(c);
-    for (gw_int j = first; j < last; j += panel_columns<R>()) {
-        const int v = panel_vectors<R>(H, j);
+    for (gw_int j = first, v; j < last; j += v * L) {
+        const PanelPart<R> part(H, j, last);
+        v = part.n;
         for (gw_int r = 0, m; r < n; r += m) {
             m = tile_rows(n - r);
             const gw_row<R> *row = rows + r;
@@ -99,7 +100,7 @@ static void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++)
                     store(buf + (i * v + s) * L, load_first(row[i].gates + 2 * H + j + s * L, lanes_left<R>(H, j + s * L)));
-            product_of_columns<R>(v, m, buf, {}, {q.p, H, w + j * H});
+            product_of_columns<R>(v, m, buf, {}, {q.p, H, w + part.panel * H + part.offset, part.stride});
             for (int s = 0; s < v; s++) {
                 const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
                 activate_slot(buf, m, v, s, c->act);
@@ -158,7 +159,7 @@ template <class R>
 static void gru_before_reset(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int H = c->units;
     const R *u_n = c->weights + transposed_size<R>(H, 2 * H);
-    transposed_product(H, rows, n, first, last, u_n, 2 * H, H, 0, 0, [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
+    transposed_product(H, 0, rows, n, first, last, u_n, 2 * H, H, 0, 0, [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
         R *s = row.gates + u;
         Vec<R> r = load_first(s + H, lanes), d = dq * r;
         if (row.mask) d *= load_first(row.mask + u, lanes);
@@ -183,7 +184,7 @@ static void gru_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, g
 
 template <class R> static gw_family<R> gru_family() {
     gw_family<R> f = {};
-    f.x_gates = 3, f.saved = 4, f.block = panel_columns<R>();
+    f.x_gates = 3, f.saved = 4, f.block = LANES<R>;
     f.forward_phases = [](const gw_cell<R> *c) { return c->reset_after ? 1 : 2; };
     f.backward_phases = [](const gw_cell<R> *c) { return c->reset_after ? 2 : 3; };
     f.forward_size = gru_forward_size<R>, f.pack_forward = gru_pack_forward<R>;

@@ -87,7 +87,7 @@ static void lstm_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, 
 
 template <class R> static gw_family<R> lstm_family() {
     gw_family<R> f = {};
-    f.x_gates = 4, f.saved = 4, f.block = panel_columns<R>();
+    f.x_gates = 4, f.saved = 4, f.block = LANES<R>;
     f.forward_phases = [](const gw_cell<R> *) { return 1; };
     f.backward_phases = [](const gw_cell<R> *) { return 2; };
     f.forward_size = lstm_forward_size<R>, f.pack_forward = lstm_pack_forward<R>;

@@ -124,7 +124,7 @@ static void input_gradient(const R *z, gw_int ldz, gw_int n, gw_int length, cons
             const R *rows[GW_TILE_ROWS];
             for (gw_int i = 0; i < m; i++) rows[i] = z + (r + i) * ldz;
             fill_with_zero(buf, m, v);
-            product_of_columns<R>(v, m, buf, {rows, length, packed + j * length}, {});
+            product_of_columns<R>(v, m, buf, {rows, length, packed + j * length, v * L}, {});
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++)
                     store_first(out + (r + i) * columns + j + s * L, load(buf + (i * v + s) * L),

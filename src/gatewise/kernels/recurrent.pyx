@@ -267,6 +267,7 @@ cdef inline void place_backward(const gw_sequence[floating] *s, gw_row[floating]
     row.dy = s.dy + (b * s.steps + t) * s.units if s.dy != NULL else NULL
     row.dh = s.dh + b * s.units
     row.dc = s.dc + b * s.units if s.dc != NULL else NULL
+    row.soon = row.gates - s.saved * s.units if t > 0 else NULL
 
 
 cdef inline Py_ssize_t row_of(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
@@ -484,24 +485,27 @@ cdef Py_ssize_t FULL_TILE = 6
 cdef Py_ssize_t PROJECTED_STEPS = 16
 # Operations of a step, per part, that repay a meeting.
 cdef Py_ssize_t MEETING_OPERATIONS = 40_000
+# Bytes of weights that stay in one core's cache from step to step.
+cdef Py_ssize_t CACHED_WEIGHTS = 512 * 1024
 
 
 cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, int threads, Py_ssize_t block):
     """(bands, parts of each band, whether to compute x W ahead), for this many threads.
 
-    Bands of full tiles come first: they never wait. Threads left over share bands, each with whole
-    blocks of units, if a step has work enough to repay the meeting. Rows that cannot fill a tile waste
-    most of it; over a block of steps their input products can.
+    Bands of full tiles come first: they never wait. But weights that do not fit one core's cache are
+    read again every step by every band: then threads share bands, each keeping its units' weights.
+    Threads left over share bands too, if a step has work enough to repay the meeting. Rows that cannot
+    fill a tile waste most of it; over a block of steps their input products can.
     """
-    cdef Py_ssize_t n_bands = max(1, min(threads, batch // FULL_TILE)), parts = threads // n_bands
+    cdef Py_ssize_t weights = k.x_gates * k.units * (k.inputs + k.units) * k.dtype.itemsize
+    cdef Py_ssize_t parts = max(1, min(threads, (weights + CACHED_WEIGHTS - 1) // CACHED_WEIGHTS))
+    cdef Py_ssize_t n_bands = max(1, min(threads // parts, batch // FULL_TILE))
     cdef Py_ssize_t step = 2 * (batch // n_bands) * k.x_gates * k.units * k.units
-    parts = max(1, min(parts, min((k.units + block - 1) // block, step // MEETING_OPERATIONS)))
+    parts = max(1, min(threads // n_bands, min((k.units + block - 1) // block, step // MEETING_OPERATIONS)))
     if parts == 1:
         n_bands = min(threads, batch)
     return n_bands, parts, steps > 1 and batch // n_bands < FULL_TILE
 
-
-# ---- a whole call
 
 cdef object bands(Py_ssize_t batch, lengths, int count):
     """intp ndarray (count + 1,): bounds of bands of rows with about the same number of steps each."""

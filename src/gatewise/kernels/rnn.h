@@ -32,14 +32,15 @@ static void rnn_pack_forward(const gw_cell<R> *c, const R *w_x, const R *w_h, co
 template <class R> static void rnn_project(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int I = c->inputs, H = c->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = first; j < last; j += panel_columns<R>()) {
-        const int v = panel_vectors<R>(H, j);
-        const R *bias = c->weights + j * (1 + I + H);
+    for (gw_int j = first, v; j < last; j += v * L) {
+        const PanelPart<R> part(H, j, last);
+        v = part.n;
+        const R *bias = c->weights + part.panel * (1 + I + H) + part.offset;
         for (gw_int r = 0, m; r < n; r += m) {
             m = tile_rows(n - r);
             Pointers<R> x(rows + r, m, &gw_row<R>::x);
             fill_with_bias(buf, m, v, bias);
-            product_of_columns<R>(v, m, buf, {x.p, I, bias + v * L}, {});
+            product_of_columns<R>(v, m, buf, {x.p, I, bias + part.stride, part.stride}, {});
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++)
                     store_first(rows[r + i].z + j + s * L, load(buf + (i * v + s) * L), lanes_left<R>(H, j + s * L));
@@ -50,9 +51,10 @@ template <class R> static void rnn_project(const gw_cell<R> *c, const gw_row<R> 
 template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
     const gw_int I = c->inputs, H = c->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = first; j < last; j += panel_columns<R>()) {
-        const int v = panel_vectors<R>(H, j);
-        const R *bias = c->weights + j * (1 + I + H), *w = bias + v * L;
+    for (gw_int j = first, v; j < last; j += v * L) {
+        const PanelPart<R> part(H, j, last);
+        v = part.n;
+        const R *bias = c->weights + part.panel * (1 + I + H) + part.offset, *w = bias + part.stride;
         for (gw_int r = 0, m; r < n; r += m) {
             m = tile_rows(n - r);
             const gw_row<R> *row = rows + r;
@@ -63,7 +65,8 @@ template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> 
                         store(buf + (i * v + s) * L, load_first(row[i].z + j + s * L, lanes_left<R>(H, j + s * L)));
             else
                 fill_with_bias(buf, m, v, bias);
-            product_of_columns<R>(v, m, buf, {x.p, c->x_done ? 0 : I, w}, {h.p, H, w + I * v * L});
+            product_of_columns<R>(v, m, buf, {x.p, c->x_done ? 0 : I, w, part.stride},
+                                  {h.p, H, w + I * part.stride, part.stride});
             for (int s = 0; s < v; s++) {
                 const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
                 activate_slot(buf, m, v, s, c->act);
@@ -92,7 +95,7 @@ static void rnn_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, g
 
 template <class R> static gw_family<R> rnn_family() {
     gw_family<R> f = {};
-    f.x_gates = 1, f.saved = 1, f.block = panel_columns<R>();
+    f.x_gates = 1, f.saved = 1, f.block = LANES<R>;
     f.forward_phases = [](const gw_cell<R> *) { return 1; };
     f.backward_phases = [](const gw_cell<R> *) { return 2; };
     f.forward_size = rnn_forward_size<R>, f.pack_forward = rnn_pack_forward<R>;

@@ -29,6 +29,7 @@ template <class R> struct gw_row {
     const R *dy;    // IN   (units,) gradient of this step's output, or NULL
     R *dh;          // INOUT (units,) gradient of h; after the step that of h'
     R *dc;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
+    const R *soon;  // gates of the step that backward visits next, or NULL: fetched ahead
 };
 
 // What one step of a cell needs beside the rows.

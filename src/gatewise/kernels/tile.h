@@ -27,9 +27,9 @@ GW_INLINE gw_int tile_rows(gw_int left) {
 
 // acc[r][v] += sum over k of a[r][k] * w[k][v]; the last vector goes to slot LAST.
 template <class R, int M, int N, int SLOTS, int LAST>
-GW_INLINE void accumulate(Vec<R> (&acc)[M][SLOTS], const R *const (&a)[M], gw_int k_end, const R *w) {
+GW_INLINE void accumulate(Vec<R> (&acc)[M][SLOTS], const R *const (&a)[M], gw_int k_end, const R *w, gw_int stride) {
     const gw_int L = LANES<R>;
-    for (gw_int k = 0; k < k_end; k++, w += N * L) {
+    for (gw_int k = 0; k < k_end; k++, w += stride) {
         Vec<R> wv[N];
 #pragma GCC unroll 4
         for (int v = 0; v < N; v++) wv[v] = load(w + v * L);
@@ -50,6 +50,7 @@ template <class R> struct Term {
     const R *const *rows; // one pointer a row
     gw_int length;          // 0: the term is absent
     const R *weights;
+    gw_int stride;        // elements from one input's weights to the next's
 };
 
 template <class R, int M, int NA, int NB, int SLOTS, int LAST_B>
@@ -64,13 +65,13 @@ static void product_of(R *buf, const Term<R> &ta, const Term<R> &tb) {
         const R *a[M];
 #pragma GCC unroll 6
         for (int r = 0; r < M; r++) a[r] = ta.rows[r];
-        accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights);
+        accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights, ta.stride);
     }
     if (tb.length) {
         const R *b[M];
 #pragma GCC unroll 6
         for (int r = 0; r < M; r++) b[r] = tb.rows[r];
-        accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights);
+        accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights, tb.stride);
     }
 #pragma GCC unroll 6
     for (int r = 0; r < M; r++)
@@ -114,7 +115,19 @@ template <class R> GW_INLINE int panel_vectors(gw_int columns, gw_int first) {
     return (int)((left < most ? left : most) / LANES<R>);
 }
 
-// Lanes of vector v of a panel that are true columns; <= 0 for none.
+// The vectors of one panel that lie in columns [u, last).
+template <class R> struct PanelPart {
+    gw_int panel, offset, stride; // the panel's first column; where u is in its rows; elements of a row
+    int n;                        // vectors
+    PanelPart(gw_int columns, gw_int u, gw_int last) {
+        panel = u / panel_columns<R>() * panel_columns<R>(), offset = u - panel;
+        const int width = panel_vectors<R>(columns, panel);
+        const gw_int wanted = padded<R>(last - u) / LANES<R>, rest = width - offset / LANES<R>;
+        stride = width * LANES<R>, n = (int)(wanted < rest ? wanted : rest);
+    }
+};
+
+// Lanes of a vector that starts at column `first` that are true columns.
 template <class R> GW_INLINE gw_int lanes_left(gw_int columns, gw_int first) {
     gw_int left = columns - first;
     return left < LANES<R> ? left : LANES<R>;

@@ -37,20 +37,26 @@ template <class R> GW_INLINE Vec<R> gradient_of_h(const gw_row<R> &row, gw_int u
 }
 
 // sum[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes).
-// The weights of both terms are packed as one matrix of na + nb rows.
+// The weights of both terms are packed as one matrix of na + nb rows. `fetched` blocks of the next
+// step's gates are prefetched meanwhile.
 template <class R, class Finish>
-GW_INLINE void transposed_product(gw_int units, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, const R *w,
+GW_INLINE void transposed_product(gw_int units, gw_int fetched, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, const R *w,
                                   gw_int a, gw_int na, gw_int b, gw_int nb, Finish finish) {
     const gw_int L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = first; j < last; j += panel_columns<R>()) {
-        const int v = panel_vectors<R>(units, j);
-        const R *panel = w + j * (na + nb);
+    for (gw_int j = first, v; j < last; j += v * L) {
+        const PanelPart<R> part(units, j, last);
+        v = part.n;
+        const R *panel = w + part.panel * (na + nb) + part.offset;
         for (gw_int r = 0, m; r < n; r += m) {
             m = tile_rows(n - r);
             Pointers<R> pa(rows + r, m, &gw_row<R>::gates, a), pb(rows + r, m, &gw_row<R>::gates, b);
             fill_with_zero(buf, m, v);
-            product_of_columns<R>(v, m, buf, {pa.p, na, panel}, {pb.p, nb, panel + na * v * L});
+            for (gw_int i = 0; i < m; i++) // the next step's gates of these units come from far away
+                if (rows[r + i].soon)
+                    for (gw_int g = 0; g < fetched; g++)
+                        for (int s = 0; s < v; s++) __builtin_prefetch(rows[r + i].soon + g * units + j + s * L, 1);
+            product_of_columns<R>(v, m, buf, {pa.p, na, panel, part.stride}, {pb.p, nb, panel + na * part.stride, part.stride});
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++) {
                     const gw_int u = j + s * L;
@@ -64,7 +70,7 @@ GW_INLINE void transposed_product(gw_int units, const gw_row<R> *rows, gw_int n,
 template <class R>
 static void add_recurrent_gradient(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last,
                                    const R *w, gw_int a, gw_int na, gw_int b, gw_int nb) {
-    transposed_product(c->units, rows, n, first, last, w, a, na, b, nb, [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
+    transposed_product(c->units, a + na + nb == c->units ? 1 : 4, rows, n, first, last, w, a, na, b, nb, [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
     });

@@ -7,6 +7,7 @@ import numpy as np
 from gatewise import checks, initializers, regularizers, threads
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
+from gatewise.kernels._products import uses_blas
 
 from .base import Layer, ParameterSpec, scratch_like
 
@@ -150,7 +151,7 @@ class Dense(_Activated, Layer):
         rows = x.reshape(-1, x.shape[-1])
         if want_dx:
             self._dx = scratch_like(self._dx, rows.shape, self.dtype)
-        with threads.single_threaded_blas():
+        with threads.single_threaded_blas(uses_blas(x.shape[-1])):
             dense.backward(rows, self._parameters["kernel"], np.ascontiguousarray(dz).reshape(-1, self.units),
                            self._gradients["kernel"], self._gradients.get("bias"), self._dx if want_dx else None,
                            threads.threads_for(4 * rows.shape[0] * x.shape[-1] * self.units))

@@ -5,6 +5,7 @@ import numpy as np
 from gatewise import checks, initializers, regularizers, threads
 from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell
 from gatewise.errors import ShapeError, StateError
+from gatewise.kernels._products import uses_blas
 from gatewise.kernels.recurrent import Workspace
 
 from .base import Call, Layer, ParameterSpec, scratch_like
@@ -290,7 +291,7 @@ class Recurrent(Layer):
         d_bias, d_recurrent_bias = self.cell.split_bias(g.get("bias"))
         if want_dx:
             self._dx = scratch_like(self._dx, x.shape, self.dtype)
-        with threads.single_threaded_blas():
+        with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
                 self._kernel.pack_backward(p["recurrent_kernel"]), x, p["kernel"], self._workspace, *d_final,
                 dy=d_output if self.return_sequences else None, d_kernel=g["kernel"],

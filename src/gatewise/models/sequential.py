@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from gatewise import checks, threads
+from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer, Recurrent
@@ -338,8 +338,7 @@ class Sequential:
 
     def train_step(self, samples):
         """One step of the optimizer on checked samples; (loss, outputs)."""
-        with threads.single_threaded_blas():  # once a step: what is nested in it only counts
-            loss, outputs = self.gradients_of(samples)
+        loss, outputs = self.gradients_of(samples)
         self.optimizer.step(self.flat_parameters, self.flat_gradients, self._array_pieces)
         self.weights_changed()
         return loss, outputs
