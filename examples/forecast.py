@@ -111,7 +111,7 @@ def draw(path, months, truth, forecasts):
     matplotlib.use("agg")  # a file, no window
     import matplotlib.pyplot as plt
 
-    styles = {"last value": ("0.55", "--", 1.0), "seasonal naive": ("0.55", ":", 1.2),
+    styles = {"last value": ("0.6", "--", 1.0), "seasonal naive": ("0.6", ":", 1.2),
               "linear autoregression": ("#009e73", "-", 1.2), "LSTM": ("#d55e00", "-", 2.0),
               "GRU": ("#0072b2", "-", 2.0)}
     figure, (top, bottom) = plt.subplots(2, figsize=(11, 8), height_ratios=(3, 2), layout="constrained")
@@ -124,9 +124,9 @@ def draw(path, months, truth, forecasts):
         bottom.plot(range(1, HORIZON + 1), np.abs(forecast - truth).mean(axis=0), color=color, linestyle=line,
                     linewidth=width, label=name)
     top.set(title=f"Sunspots {months[0]} to {months[-1]}, forecast {HORIZON} months at a time",
-            ylabel="sunspot number (monthly)", xlim=(months[0], months[-1]), ylim=(0, None))
+            xlabel="year", ylabel="monthly sunspot number", xlim=(months[0], months[-1]))
     bottom.set(title="Error of the forecasts from every month", xlabel="months ahead",
-               ylabel="mean absolute error (sunspots)", xlim=(1, HORIZON), ylim=(0, None))
+               ylabel="mean absolute error (sunspots)", xlim=(1, HORIZON), ylim=(0, None), xticks=range(3, HORIZON + 1, 3))
     for axes in (top, bottom):
         axes.legend(frameon=False, fontsize="small")
         axes.grid(alpha=0.3)

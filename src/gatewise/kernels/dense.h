@@ -22,8 +22,8 @@ static void dense(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int c
         const int v = panel_vectors<R>(columns, j);
         const R *bias = packed + j * (1 + inputs), *w = bias + v * L;
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
-            const R *rows[GW_TILE_ROWS];
+            m = group_rows(n - r);
+            const R *rows[GROUP_ROWS];
             for (gw_int i = 0; i < m; i++) rows[i] = x + (r + i) * inputs;
             fill_with_bias(buf, m, v, bias);
             product_of_columns<R>(v, m, buf, {rows, inputs, w, v * L}, {});

@@ -63,7 +63,7 @@ static void gated_project(const gw_cell<R> *c, gw_int panel_size, const gw_row<R
         const R *panel = c->weights + j / L * panel_size;
         const gw_int lanes = lanes_left<R>(units, j);
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
+            m = group_rows(n - r);
             Pointers<R> x(rows + r, m, &gw_row<R>::x);
             fill_with_bias(buf, m, SLOTS, panel);
             product<R, X, X, SLOTS, X - 1>(m, buf, {x.p, I, panel + SLOTS * L, X * L}, {});

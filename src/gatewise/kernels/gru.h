@@ -94,7 +94,7 @@ static void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_
         const PanelPart<R> part(H, j, last);
         v = part.n;
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
+            m = group_rows(n - r);
             const gw_row<R> *row = rows + r;
             Pointers<R> q(row, m, &gw_row<R>::gates, 3 * H);
             for (gw_int i = 0; i < m; i++)
@@ -121,7 +121,7 @@ static void gru_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += L)
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
+            m = group_rows(n - r);
             const R *w = c->weights + j / L * panel;
             if (c->reset_after) {
                 gated_product<R, 3, 3, 4, 3>(c, w, rows + r, m, j, buf);

@@ -33,7 +33,7 @@ template <class R> GW_INLINE void lstm_cell(const gw_cell<R> *c, const gw_row<R>
     activate_slot(buf, m, 4, 1, c->gate);
     activate_slot(buf, m, 4, 2, c->act);
     activate_slot(buf, m, 4, 3, c->gate);
-    alignas(64) R cells[GW_TILE_ROWS * LANES<R>];
+    alignas(64) R cells[GROUP_ROWS * LANES<R>];
     for (gw_int r = 0; r < m; r++) {
         const R *z = buf + r * 4 * L;
         if (row[r].gates)
@@ -51,7 +51,7 @@ template <class R> static void lstm_forward(const gw_cell<R> *c, const gw_row<R>
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += L)
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
+            m = group_rows(n - r);
             gated_product<R, 4, 4, 4, 3>(c, c->weights + j / L * panel, rows + r, m, j, buf);
             lstm_cell(c, rows + r, m, j, buf);
         }

@@ -120,8 +120,8 @@ static void input_gradient(const R *z, gw_int ldz, gw_int n, gw_int length, cons
     for (gw_int j = 0; j < columns; j += panel_columns<R>()) {
         const int v = panel_vectors<R>(columns, j);
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
-            const R *rows[GW_TILE_ROWS];
+            m = group_rows(n - r);
+            const R *rows[GROUP_ROWS];
             for (gw_int i = 0; i < m; i++) rows[i] = z + (r + i) * ldz;
             fill_with_zero(buf, m, v);
             product_of_columns<R>(v, m, buf, {rows, length, packed + j * length, v * L}, {});

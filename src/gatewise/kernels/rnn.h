@@ -37,7 +37,7 @@ template <class R> static void rnn_project(const gw_cell<R> *c, const gw_row<R> 
         v = part.n;
         const R *bias = c->weights + part.panel * (1 + I + H) + part.offset;
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
+            m = group_rows(n - r);
             Pointers<R> x(rows + r, m, &gw_row<R>::x);
             fill_with_bias(buf, m, v, bias);
             product_of_columns<R>(v, m, buf, {x.p, I, bias + part.stride, part.stride}, {});
@@ -56,7 +56,7 @@ template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> 
         v = part.n;
         const R *bias = c->weights + part.panel * (1 + I + H) + part.offset, *w = bias + part.stride;
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
+            m = group_rows(n - r);
             const gw_row<R> *row = rows + r;
             Pointers<R> x(row, m, &gw_row<R>::x), h(row, m, &gw_row<R>::h_in);
             if (c->x_done)

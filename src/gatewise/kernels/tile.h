@@ -8,6 +8,9 @@
 //
 // Each element of the tile is one chain of fma over k = 0, 1, 2, ..., whatever the number of rows, so
 // a row's result does not depend on how many rows were computed beside it.
+//
+// Tiles come in groups of rows that share a panel. k is then taken in chunks: a chunk of the panel comes
+// from L2 once and stays in L1 while every tile of the group adds it to its buffer.
 #pragma once
 #include "simd.h"
 #include "table.h"
@@ -15,15 +18,18 @@
 
 namespace GW_ISA {
 
-template <class R> constexpr gw_int BUFFER = GW_TILE_ROWS * 4 * LANES<R>;
+constexpr gw_int GROUP_ROWS = 48;  // 12 KiB of sums
+constexpr gw_int CHUNK_INPUTS = 64; // 16 KiB of weights
+template <class R> constexpr gw_int BUFFER = GROUP_ROWS * 4 * LANES<R>;
 
-// Rows of the next tile when `left` remain: as even as possible, so that no tile of one row trails.
-GW_INLINE gw_int tile_rows(gw_int left) {
-    gw_int tiles = (left + GW_TILE_ROWS - 1) / GW_TILE_ROWS;
-    gw_int rows = (left + tiles - 1) / tiles;
-    if (rows > GW_TILE_ROWS) __builtin_unreachable(); // so that the compiler knows the buffers suffice
+// Rows of the next group, or tile, when `left` remain: as even as possible, so that no single row trails.
+template <gw_int MOST> GW_INLINE gw_int even_share(gw_int left) {
+    gw_int shares = (left + MOST - 1) / MOST;
+    gw_int rows = (left + shares - 1) / shares;
+    if (rows > MOST) __builtin_unreachable(); // so that the compiler knows the buffers suffice
     return rows;
 }
+GW_INLINE gw_int group_rows(gw_int left) { return even_share<GROUP_ROWS>(left); }
 
 // acc[r][v] += sum over k of a[r][k] * w[k][v]; the last vector goes to slot LAST.
 template <class R, int M, int N, int SLOTS, int LAST>
@@ -51,6 +57,11 @@ template <class R> struct Term {
     gw_int length;          // 0: the term is absent
     const R *weights;
     gw_int stride;        // elements from one input's weights to the next's
+    gw_int from = 0;      // first input
+    Term part(gw_int row, gw_int k, gw_int count) const {
+        return {rows + row, count, weights + k * stride, stride, from + k};
+    }
+    Term below(gw_int row) const { return {rows + row, length, weights, stride, from}; }
 };
 
 template <class R, int M, int NA, int NB, int SLOTS, int LAST_B>
@@ -64,13 +75,13 @@ static void product_of(R *buf, const Term<R> &ta, const Term<R> &tb) {
     if (ta.length) {
         const R *a[M];
 #pragma GCC unroll 6
-        for (int r = 0; r < M; r++) a[r] = ta.rows[r];
+        for (int r = 0; r < M; r++) a[r] = ta.rows[r] + ta.from;
         accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights, ta.stride);
     }
     if (tb.length) {
         const R *b[M];
 #pragma GCC unroll 6
-        for (int r = 0; r < M; r++) b[r] = tb.rows[r];
+        for (int r = 0; r < M; r++) b[r] = tb.rows[r] + tb.from;
         accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights, tb.stride);
     }
 #pragma GCC unroll 6
@@ -79,10 +90,8 @@ static void product_of(R *buf, const Term<R> &ta, const Term<R> &tb) {
         for (int v = 0; v < SLOTS; v++) store(buf + (r * SLOTS + v) * L, acc[r][v]);
 }
 
-// m rows of a tile with SLOTS vectors: term a has NA vectors of weights an input, term b has NB, of
-// which the last is added to slot LAST_B (the candidate of a reset-after GRU keeps its halves apart).
 template <class R, int NA, int NB, int SLOTS, int LAST_B>
-GW_INLINE void product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
+GW_INLINE void tile_product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
     switch (m) {
     case 1: product_of<R, 1, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
     case 2: product_of<R, 2, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
@@ -93,6 +102,33 @@ GW_INLINE void product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
     case 6: product_of<R, 6, NA, NB, SLOTS, LAST_B>(buf, a, b); break;
 #endif
     }
+}
+
+// m rows of a group with SLOTS vectors: term a has NA vectors of weights an input, term b has NB, of
+// which the last is added to slot LAST_B (the candidate of a reset-after GRU keeps its halves apart).
+template <class R, int NA, int NB, int SLOTS, int LAST_B>
+static void product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
+    const bool chunks = m > GW_TILE_ROWS && a.length + b.length > 2 * CHUNK_INPUTS;
+    const gw_int chunk = CHUNK_INPUTS;
+    if (!chunks) {
+        for (gw_int r = 0, n; r < m; r += n) {
+            n = even_share<GW_TILE_ROWS>(m - r);
+            tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>, a.below(r), b.below(r));
+        }
+        return;
+    }
+    for (gw_int k = 0; k < a.length; k += chunk)
+        for (gw_int r = 0, n; r < m; r += n) {
+            n = even_share<GW_TILE_ROWS>(m - r);
+            tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>,
+                                                   a.part(r, k, k + chunk < a.length ? chunk : a.length - k), {});
+        }
+    for (gw_int k = 0; k < b.length; k += chunk)
+        for (gw_int r = 0, n; r < m; r += n) {
+            n = even_share<GW_TILE_ROWS>(m - r);
+            tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>, {},
+                                                   b.part(r, k, k + chunk < b.length ? chunk : b.length - k));
+        }
 }
 
 // The same for n = 1..4 vectors in each of both terms.
@@ -168,9 +204,9 @@ template <class R> GW_INLINE Vec<R> slope(Vec<R> y, const gw_activation<R> &f) {
     return s;
 }
 
-// Row pointers of a tile, one member of gw_row, moved by an offset.
+// Row pointers of a group, one member of gw_row, moved by an offset.
 template <class R> struct Pointers {
-    const R *p[GW_TILE_ROWS];
+    const R *p[GROUP_ROWS];
     template <class Member> Pointers(const gw_row<R> *rows, gw_int m, Member member, gw_int offset = 0) {
         for (gw_int r = 0; r < m; r++) p[r] = rows[r].*member + offset;
     }

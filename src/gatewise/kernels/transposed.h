@@ -49,7 +49,7 @@ GW_INLINE void transposed_product(gw_int units, gw_int fetched, const gw_row<R> 
         v = part.n;
         const R *panel = w + part.panel * (na + nb) + part.offset;
         for (gw_int r = 0, m; r < n; r += m) {
-            m = tile_rows(n - r);
+            m = group_rows(n - r);
             Pointers<R> pa(rows + r, m, &gw_row<R>::gates, a), pb(rows + r, m, &gw_row<R>::gates, b);
             fill_with_zero(buf, m, v);
             for (gw_int i = 0; i < m; i++) // the next step's gates of these units come from far away
