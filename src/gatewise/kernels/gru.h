@@ -174,11 +174,11 @@ static void gru_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, g
     if (phase == 0) {
         for (gw_int r = 0; r < n; r++) gru_cell_backward(c, rows[r], first, last);
     } else if (c->reset_after) {
-        add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, 2 * H, 3 * H, H);
+        add_recurrent_gradient(c, 4, rows, n, first, last, c->weights, 0, 2 * H, 3 * H, H);
     } else if (phase == 1) {
         gru_before_reset(c, rows, n, first, last);
     } else {
-        add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, 2 * H, 0, 0);
+        add_recurrent_gradient(c, 4, rows, n, first, last, c->weights, 0, 2 * H, 0, 0);
     }
 }
 

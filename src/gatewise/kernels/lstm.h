@@ -81,7 +81,7 @@ template <class R> GW_INLINE void lstm_cell_backward(const gw_cell<R> *c, const 
 
 template <class R>
 static void lstm_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (phase == 1) return add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, 4 * c->units, 0, 0);
+    if (phase == 1) return add_recurrent_gradient(c, 4, rows, n, first, last, c->weights, 0, 4 * c->units, 0, 0);
     for (gw_int r = 0; r < n; r++) lstm_cell_backward(c, rows[r], first, last);
 }
 

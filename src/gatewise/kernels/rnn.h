@@ -83,7 +83,7 @@ template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> 
 template <class R>
 static void rnn_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
     const gw_int H = c->units;
-    if (phase == 1) return add_recurrent_gradient(c, rows, n, first, last, c->weights, 0, H, 0, 0);
+    if (phase == 1) return add_recurrent_gradient(c, 1, rows, n, first, last, c->weights, 0, H, 0, 0);
     for (gw_int r = 0; r < n; r++)
         for (gw_int u = first; u < last; u += LANES<R>) {
             const gw_int lanes = lanes_left<R>(H, u);

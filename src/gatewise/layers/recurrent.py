@@ -275,9 +275,9 @@ class Recurrent(Layer):
                   for i, part in enumerate(parts)]
         else:
             dy = self._checked_gradient(dy, "dy", shape)
-        return self._backward(dy, True).copy()
+        return self._backward(dy, True, reuse=False)
 
-    def _backward(self, dy, want_dx):
+    def _backward(self, dy, want_dx, reuse=True):
         saved, self._saved = self._saved, None
         x = saved["x"]
         d_output, d_states = (dy[0], dy[1:]) if self.return_state else (dy, [])
@@ -289,19 +289,21 @@ class Recurrent(Layer):
             d_final[0] += d_output
         p, g = self._parameters, self._gradients
         d_bias, d_recurrent_bias = self.cell.split_bias(g.get("bias"))
-        if want_dx:
-            self._dx = scratch_like(self._dx, x.shape, self.dtype)
+        dx = None
+        if want_dx and reuse:
+            dx = self._dx = scratch_like(self._dx, x.shape, self.dtype)
+        elif want_dx:  # handed out: a later pass must not write to it
+            dx = np.empty(x.shape, self.dtype)
         with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
                 self._kernel.pack_backward(p["recurrent_kernel"]), x, p["kernel"], self._workspace, *d_final,
                 dy=d_output if self.return_sequences else None, d_kernel=g["kernel"],
                 d_recurrent_kernel=g["recurrent_kernel"], d_bias=d_bias, d_recurrent_bias=d_recurrent_bias,
-                dx=self._dx if want_dx else None, threads=threads.threads_for(2 * saved["operations"]),
+                dx=dx, threads=threads.threads_for(2 * saved["operations"]),
                 **saved["arguments"])
         self.initial_state_gradient = d_final
         if not want_dx:
             return None
-        dx = self._dx
         if saved["input_mask"] is not None:
             dx *= saved["input_mask"]
         return dx if saved["source"] is None else _put_steps(dx, saved["source"])
