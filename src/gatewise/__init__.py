@@ -21,7 +21,7 @@ _NAMES = {
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
 }
 
-__all__ = [  # noqa: F822  loaded on first use
+__all__ = [
     "CheckpointError", "GatewiseError", "NotFittedError", "Sequential", "ShapeError", "__version__", "build_info",
     "get_num_threads", "load_model", "set_num_threads",
 ]

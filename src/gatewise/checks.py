@@ -37,12 +37,45 @@ def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_hi
     """A finite float in [low, high], ends excluded where said."""
     if isinstance(value, bool | np.bool_ | str) or not hasattr(value, "__float__"):
         raise DTypeError(f"{name} is {value!r}; expected a number")
-    result = float(value)
+    try:
+        result = float(value)
+    except (OverflowError, ValueError, TypeError) as error:
+        raise ConfigError(f"{name} is {value!r}; expected a number that float64 can hold") from error
     inside = (low < result if open_low else low <= result) and (result < high if open_high else result <= high)
     if not (math.isfinite(result) and inside):
         raise ConfigError(f"{name} is {result}; expected a number in {'(' if open_low else '['}{low}, {high}"
                           f"{')' if open_high else ']'}")
     return result
+
+
+def listed(value, name, holds):
+    """`value` as a list; what cannot be one is refused."""
+    if isinstance(value, str | bytes | dict) or not hasattr(value, "__iter__"):
+        raise DTypeError(f"{name} is {type(value).__name__}; expected a list of {holds}")
+    return list(value)
+
+
+def text(value, name):
+    """A string."""
+    if not isinstance(value, str):
+        raise DTypeError(f"{name} is {value!r}; expected text")
+    return value
+
+
+def seed(value):
+    """A seed: None or a whole number from 0 up."""
+    return None if value is None else whole_number(value, "seed", 0, math.inf)
+
+
+def from_config(classes, config, what):
+    """An object of a saved ``{"class_name", "config"}``, which may hold anything."""
+    name, arguments = config.get("class_name"), config.get("config", {})
+    if not isinstance(name, str) or name not in classes:
+        raise ConfigError(f"{what} class {name!r} is not known; choose one of {', '.join(sorted(classes))}")
+    try:
+        return classes[name](**arguments)
+    except TypeError as error:
+        raise ConfigError(f"{what} {name} has a configuration that does not fit: {error}") from error
 
 
 def fraction(value, name):
@@ -124,9 +157,15 @@ def float_array(x, name, dtype, *, convert):
                          f"pass {name}.astype({str(dtype)!r}), or build the layer with dtype={x.dtype.name!r}")
     with np.errstate(over="ignore"):
         result = np.ascontiguousarray(x, dtype)
-    if x.dtype.kind in "ui" and not convert and not np.array_equal(result.astype(x.dtype), x):
+    if x.dtype.kind in "ui" and not convert and not _exact(result, x):
         raise DTypeError(f"{name} holds integers that {dtype} cannot represent; build the layer with dtype='float64'")
     return result
+
+
+def _exact(result, x):
+    """Whether floats hold the same whole numbers; few are so large that they must be looked at one by one."""
+    large = np.abs(result) > 2.0 ** np.finfo(result.dtype).nmant
+    return all(int(a) == int(b) for a, b in zip(result[large].tolist(), x[large].tolist()))
 
 
 def finite(x, name):
@@ -145,6 +184,13 @@ def features(x, name, expected, expects):
         raise ShapeError(f"{name} has {x.shape[-1]} features (shape {x.shape}), {expects} expects {expected}")
 
 
+def _as_array(values, name):
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{name} has rows of different lengths") from error
+
+
 def sequence_lengths(lengths, batch, steps):
     """intp ndarray (batch,) of lengths in [0, steps]; None stays None.
 
@@ -154,7 +200,7 @@ def sequence_lengths(lengths, batch, steps):
     """
     if lengths is None:
         return None
-    given = np.asarray(lengths)
+    given = _as_array(lengths, "lengths")
     if given.dtype.kind not in "ui":
         raise DTypeError(f"lengths holds {given.dtype} values; expected whole numbers of steps")
     if given.shape != (batch,):
@@ -169,7 +215,7 @@ def reset_flags(resets, batch, steps):
     """uint8 ndarray (batch, steps) of a boolean one; None stays None."""
     if resets is None:
         return None
-    given = np.asarray(resets)
+    given = _as_array(resets, "resets")
     if given.dtype != np.bool_:
         raise DTypeError(f"resets holds {given.dtype} values; expected booleans")
     if given.shape != (batch, steps):

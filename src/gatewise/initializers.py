@@ -23,7 +23,7 @@ class Initializer:
     def __call__(self, shape, rng=None, dtype="float32"):
         """ndarray of `shape` and `dtype`, drawn from `rng` (or from this initializer's own seed)."""
         if self.seed is not None or rng is None:
-            rng = np.random.default_rng(self.seed)
+            rng = np.random.default_rng(checks.seed(self.seed))
         return np.asarray(self._draw(tuple(shape), rng), dtype)
 
     def get_config(self):
@@ -179,8 +179,8 @@ def get(identifier, name="initializer"):
         if cls is None:
             raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
         return cls()
-    if isinstance(identifier, dict) and identifier.get("class_name") in _BY_CLASS:
-        return _BY_CLASS[identifier["class_name"]](**identifier.get("config", {}))
+    if isinstance(identifier, dict):
+        return checks.from_config(_BY_CLASS, identifier, name)
     raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.initializers object")
 
 

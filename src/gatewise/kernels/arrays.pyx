@@ -5,7 +5,7 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._memory cimport elements_of, number_of, pointer_to
+from gatewise.kernels._memory cimport elements_of, needed_elements, needed_pointer, number_of, pointer_to
 from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
 
 cnp.import_array()
@@ -49,9 +49,9 @@ def first_nonfinite(x):
     """Flat index of the first NaN or infinity of a C-contiguous float array, or -1."""
     cdef Py_ssize_t n = x.size, at
     if x.dtype == np.float32:
-        at = table32().first_nonfinite(<const float *>elements_of(x, cnp.NPY_FLOAT32, n), n)
+        at = table32().first_nonfinite(<const float *>needed_elements(x, cnp.NPY_FLOAT32, n), n)
     else:
-        at = table64().first_nonfinite(<const double *>elements_of(x, cnp.NPY_FLOAT64, n), n)
+        at = table64().first_nonfinite(<const double *>needed_elements(x, cnp.NPY_FLOAT64, n), n)
     return -1 if at == n else at
 
 
@@ -65,9 +65,9 @@ def sum_of_squares(x, int threads=1):
 cdef object _activate(gw_table[floating] *table, a, out, dy, activation, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = a.size, chunks = (n + CHUNK - 1) // CHUNK, k
-    cdef const floating *pa = <const floating *>elements_of(a, R, n)
+    cdef const floating *pa = <const floating *>needed_elements(a, R, n)
     cdef const floating *pd = <const floating *>elements_of(dy, R, n)
-    cdef floating *po = <floating *>elements_of(out, R, n)
+    cdef floating *po = <floating *>needed_elements(out, R, n)
     cdef gw_activation[floating] f
     f.kind, f.alpha, f.beta = activation
     for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
@@ -110,7 +110,7 @@ cdef inline void softmax_rows(gw_table[floating] *table, const floating *a, cons
 cdef object _sum_of_squares(gw_table[floating] *table, x, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = x.shape[0], chunks = (n + CHUNK - 1) // CHUNK, k
-    cdef const floating *p = <const floating *>pointer_to(x, R, 1, n)
+    cdef const floating *p = <const floating *>needed_pointer(x, R, 1, n)
     cdef double[::1] partial = np.zeros(max(1, chunks))
     cdef double total = 0
     for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",

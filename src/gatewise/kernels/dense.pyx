@@ -9,7 +9,7 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._memory cimport number_of, pointer_to
+from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._table cimport gw_activation, gw_piece, gw_table, table32, table64
 from gatewise.kernels._memory import aligned_empty
@@ -48,7 +48,7 @@ cdef object _pack(gw_table[floating] *table, w, b):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t I = w.shape[0], N = w.shape[1]
     packed = aligned_empty((table.dense_size(I, N),), w.dtype)
-    table.pack_dense(<const floating *>pointer_to(w, R, 2, I, N), <const floating *>pointer_to(b, R, 1, N),
+    table.pack_dense(<const floating *>needed_pointer(w, R, 2, I, N), <const floating *>pointer_to(b, R, 1, N),
                      I, N, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
@@ -56,9 +56,9 @@ cdef object _pack(gw_table[floating] *table, w, b):
 cdef object _forward(gw_table[floating] *table, x, packed, y, activation, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = x.shape[0], I = x.shape[1], N = y.shape[1], blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK, k
-    cdef const floating *px = <const floating *>pointer_to(x, R, 2, n, I)
-    cdef const floating *pw = <const floating *>pointer_to(packed, R, 1, table.dense_size(I, N))
-    cdef floating *py = <floating *>pointer_to(y, R, 2, n, N)
+    cdef const floating *px = <const floating *>needed_pointer(x, R, 2, n, I)
+    cdef const floating *pw = <const floating *>needed_pointer(packed, R, 1, table.dense_size(I, N))
+    cdef floating *py = <floating *>needed_pointer(y, R, 2, n, N)
     cdef gw_activation[floating] f
     f.kind, f.alpha, f.beta = activation
     for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1, schedule="dynamic",
@@ -70,10 +70,10 @@ cdef object _forward(gw_table[floating] *table, x, packed, y, activation, int th
 cdef object _backward(x, w, dz, d_w, d_b, dx, int threads, floating *tag=NULL):
     cdef int R = number_of(tag)
     cdef Py_ssize_t n = x.shape[0], I = w.shape[0], N = w.shape[1]
-    cdef const floating *pz = <const floating *>pointer_to(dz, R, 2, n, N)
+    cdef const floating *pz = <const floating *>needed_pointer(dz, R, 2, n, N)
     cdef gw_piece[floating] piece = make_piece(
-        n, <const floating *>pointer_to(x, R, 2, n, I), I, I, pz, N, N, <floating *>pointer_to(d_w, R, 2, I, N), N,
+        n, <const floating *>needed_pointer(x, R, 2, n, I), I, I, pz, N, N, <floating *>needed_pointer(d_w, R, 2, I, N), N,
         <floating *>pointer_to(d_b, R, 1, N))
-    multiply(&piece, 1, n, pz, N, N, <const floating *>pointer_to(w, R, 2, I, N), I,
+    multiply(&piece, 1, n, pz, N, N, <const floating *>needed_pointer(w, R, 2, I, N), I,
              <floating *>pointer_to(dx, R, 2, n, I), threads)
     return None

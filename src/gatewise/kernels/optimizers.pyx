@@ -8,7 +8,7 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._memory cimport number_of, pointer_to
+from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
 from gatewise.kernels._table cimport gw_table, table32, table64
 
 cnp.import_array()
@@ -47,8 +47,8 @@ cdef inline floating *part(floating *p, Py_ssize_t k) noexcept nogil:
 cdef object _sgd(gw_table[floating] *table, p, g, v, floating lr, floating momentum, bint nesterov, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>pointer_to(p, R, 1, n)
-    cdef floating *pg = <floating *>pointer_to(g, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
     cdef floating *pv = <floating *>pointer_to(v, R, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
@@ -60,9 +60,9 @@ cdef object _rmsprop(gw_table[floating] *table, p, g, v, g_mean, m, floating lr,
                      floating eps, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>pointer_to(p, R, 1, n)
-    cdef floating *pg = <floating *>pointer_to(g, R, 1, n)
-    cdef floating *pv = <floating *>pointer_to(v, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
+    cdef floating *pv = <floating *>needed_pointer(v, R, 1, n)
     cdef floating *pc = <floating *>pointer_to(g_mean, R, 1, n)
     cdef floating *pm = <floating *>pointer_to(m, R, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
@@ -76,10 +76,10 @@ cdef object _adam(gw_table[floating] *table, p, g, m, v, floating lr, floating b
                   floating decay, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>pointer_to(p, R, 1, n)
-    cdef floating *pg = <floating *>pointer_to(g, R, 1, n)
-    cdef floating *pm = <floating *>pointer_to(m, R, 1, n)
-    cdef floating *pv = <floating *>pointer_to(v, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
+    cdef floating *pm = <floating *>needed_pointer(m, R, 1, n)
+    cdef floating *pv = <floating *>needed_pointer(v, R, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
         table.adam(part(pp, k), part(pg, k), part(pm, k), part(pv, k), min(CHUNK, n - k * CHUNK), lr, beta1, beta2,

@@ -3,7 +3,7 @@ from gatewise.kernels._table cimport gw_cell, gw_int
 
 cdef class RecurrentKernel:
     cdef readonly str family
-    cdef readonly object dtype, zeros
+    cdef readonly object dtype, zeros, arguments
     cdef readonly Py_ssize_t inputs, units, x_gates, saved
     cdef gw_cell[float] cell32
     cdef gw_cell[double] cell64

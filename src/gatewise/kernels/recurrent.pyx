@@ -22,7 +22,7 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._memory cimport number_of, pointer_to
+from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._table cimport gw_family, gw_piece, gw_row, table32, table64
 from gatewise.kernels._memory import aligned_empty
@@ -95,6 +95,10 @@ cdef class RecurrentKernel:
         self.x_gates = family32(self).x_gates
         self.saved = family32(self).saved
         self.zeros = np.zeros(units, self.dtype)
+        self.arguments = (family, self.dtype, inputs, units, act, gate, out, reset_after, chung)
+
+    def __reduce__(self):
+        return RecurrentKernel, self.arguments
 
     def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None):
         """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: no such bias."""
@@ -172,6 +176,9 @@ cdef class RecurrentKernel:
 cdef class Workspace:
     """What a training pass keeps for the backward pass: allocated once, reused while shapes last."""
 
+    def __reduce__(self):  # scratch: a copy starts empty
+        return Workspace, ()
+
     def prepare(self, RecurrentKernel kernel, Py_ssize_t batch, Py_ssize_t steps, bint masked):
         """Make room for (batch, steps); contents are undefined afterwards."""
         shape = (batch, steps, kernel.saved * kernel.units)
@@ -212,8 +219,8 @@ cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, c
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t I = k.inputs, H = k.units, G = k.x_gates
     packed = aligned_empty((family.forward_size(cell),), k.dtype)
-    family.pack_forward(cell, <const floating *>pointer_to(w_x, R, 2, I, G * H),
-                        <const floating *>pointer_to(w_h, R, 2, H, G * H),
+    family.pack_forward(cell, <const floating *>needed_pointer(w_x, R, 2, I, G * H),
+                        <const floating *>needed_pointer(w_h, R, 2, H, G * H),
                         <const floating *>pointer_to(b, R, 1, G * H),
                         <const floating *>pointer_to(b_h, R, 1, G * H),
                         <floating *>cnp.PyArray_DATA(packed))
@@ -223,7 +230,7 @@ cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, c
 cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell, w_h):
     cdef int R = number_of(<floating *>NULL)
     packed = aligned_empty((family.backward_size(cell),), k.dtype)
-    family.pack_backward(cell, <const floating *>pointer_to(w_h, R, 2, k.units, k.x_gates * k.units),
+    family.pack_backward(cell, <const floating *>needed_pointer(w_h, R, 2, k.units, k.x_gates * k.units),
                          <floating *>cnp.PyArray_DATA(packed))
     return packed
 
@@ -523,7 +530,7 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
     cdef Py_ssize_t H = k.units
     s.batch, s.steps, s.inputs, s.units, s.saved = batch, steps, k.inputs, H, k.saved
     s.z_steps = s.z_width = 1
-    s.x = <const floating *>pointer_to(x, R, 3, batch, steps, k.inputs)
+    s.x = <const floating *>needed_pointer(x, R, 3, batch, steps, k.inputs)
     s.order = <const gw_int *>pointer_to(order, cnp.NPY_INTP, 1, batch)
     s.lengths = <const gw_int *>pointer_to(lengths, cnp.NPY_INTP, 1, batch)
     s.resets = <const unsigned char *>pointer_to(resets, cnp.NPY_UINT8, 2, batch, steps)
@@ -532,9 +539,11 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
     s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
     s.dy = NULL
     if w is not None:
-        s.gates = <floating *>pointer_to(w.gates, R, 3, batch, steps, k.saved * H)
-        s.h_in = <floating *>pointer_to(w.h_in, R, 3, batch, steps, H)
-        s.h0 = <floating *>pointer_to(w.h0, R, 3, batch, steps, H)
+        s.gates = <floating *>needed_pointer(w.gates, R, 3, batch, steps, k.saved * H)
+        s.h_in = <floating *>needed_pointer(w.h_in, R, 3, batch, steps, H)
+        s.h0 = <floating *>needed_pointer(w.h0, R, 3, batch, steps, H)
+        if k.family == "lstm" and w.c is None:
+            raise AssertionError("kernel expects a workspace that was prepared for an LSTM")
         s.c = <floating *>pointer_to(w.c, R, 3, batch, steps + 1, H)
     return 0
 
@@ -548,11 +557,13 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
     cdef int n_bands, parts
     if B == 0:
         return None
+    if k.family == "lstm" and final_c is None:
+        raise AssertionError("kernel expects final_c for an LSTM, got None")
     n_bands, parts, cell.x_done = choose_plan(k, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, w)
-    cell.weights = <const floating *>pointer_to(packed, R, 1, family.forward_size(&cell))
+    cell.weights = <const floating *>needed_pointer(packed, R, 1, family.forward_size(&cell))
     s.initial_h = <const floating *>pointer_to(initial_h, R, 2, B, H)
-    s.final_h = <floating *>pointer_to(final_h, R, 2, B, H)
+    s.final_h = <floating *>needed_pointer(final_h, R, 2, B, H)
     s.final_c = <floating *>pointer_to(final_c, R, 2, B, H)
     s.y = <floating *>pointer_to(y, R, 3, B, T, H)
     s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
@@ -587,19 +598,21 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     cdef int n_bands, parts
     if B == 0:
         return None
+    if w is None or (k.family == "lstm" and (dc is None or w.c is None)):
+        raise AssertionError("kernel expects the workspace of a forward call, and dc for an LSTM, got None")
     n_bands, parts, _ = choose_plan(k, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, w)
-    cell.weights = <const floating *>pointer_to(packed, R, 1, family.backward_size(&cell))
-    s.dh = <floating *>pointer_to(dh, R, 2, B, H)
+    cell.weights = <const floating *>needed_pointer(packed, R, 1, family.backward_size(&cell))
+    s.dh = <floating *>needed_pointer(dh, R, 2, B, H)
     s.dc = <floating *>pointer_to(dc, R, 2, B, H)
     s.dy = <const floating *>pointer_to(dy, R, 3, B, T, H)
     s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
-    cdef floating *d_w = <floating *>pointer_to(d_kernel, R, 2, I, G * H)
-    cdef floating *d_u = <floating *>pointer_to(d_recurrent_kernel, R, 2, H, G * H)
+    cdef floating *d_w = <floating *>needed_pointer(d_kernel, R, 2, I, G * H)
+    cdef floating *d_u = <floating *>needed_pointer(d_recurrent_kernel, R, 2, H, G * H)
     cdef floating *d_b = <floating *>pointer_to(d_bias, R, 1, G * H)
     cdef floating *d_b_h = <floating *>pointer_to(d_recurrent_bias, R, 1, G * H)
     cdef int n_pieces = weight_gradients(&s, &cell, G, pieces, d_w, d_u, d_b, d_b_h)
-    cdef const floating *w_x = <const floating *>pointer_to(kernel, R, 2, I, G * H)
+    cdef const floating *w_x = <const floating *>needed_pointer(kernel, R, 2, I, G * H)
     cdef floating *d_x = <floating *>pointer_to(dx, R, 3, B, T, I)
     run[floating](family, &cell, &s, lengths, n_bands, parts, True)
     multiply(pieces, n_pieces, B * T, s.gates, k.saved * H, G * H, w_x, I, d_x, threads)

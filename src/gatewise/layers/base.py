@@ -50,12 +50,14 @@ class Layer:
         Shape of one sample, None for free axes; builds a model without seeing data.
     """
 
-    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None):
+    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None):
         if name is not None and not isinstance(name, str):
             raise ConfigError(f"name is {name!r}; expected a string")
         self.name = name or _automatic_name(type(self))
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
         self._dtype = self._dtype_given or "float32"
+        if input_dim is not None:  # Keras 2's way to say how many features there are
+            input_shape = self._shape_of_features(checks.whole_number(input_dim, "input_dim"))
         if batch_input_shape is not None:
             input_shape = checks.shape_tuple(batch_input_shape, "batch_input_shape")[1:]
         self.given_input_shape = None if input_shape is None else checks.shape_tuple(input_shape, "input_shape")
@@ -67,6 +69,10 @@ class Layer:
         self._gradients = {}
         self._views_given = False   # someone outside may write into our parameters at any time
         self._saved = None          # what backward needs
+
+    @staticmethod
+    def _shape_of_features(features):
+        return (features,)
 
     # ---- building
 
@@ -84,11 +90,16 @@ class Layer:
         """Make the parameters for inputs of this shape, (batch, ..., features) with None for free axes."""
         if self.built:
             raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
-        self.describe(input_shape)
-        count = self.count_params()
-        checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
-        self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
-        self.initialize(self._own_rng())
+        try:
+            self.describe(input_shape)
+            count = self.count_params()
+            checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
+            self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
+            self.initialize(self._own_rng())
+        except BaseException:  # as if nothing had been tried
+            self.input_shape = self.output_shape = None
+            self._specs, self._parameters, self._gradients = [], {}, {}
+            raise
 
     def describe(self, input_shape):
         """First half of building: check the shape, list the parameters, set the output shape."""
@@ -122,7 +133,7 @@ class Layer:
 
     def _own_rng(self):
         if self.rng is None:
-            self.rng = np.random.default_rng(getattr(self, "seed", None))
+            self.rng = np.random.default_rng(checks.seed(getattr(self, "seed", None)))
         return self.rng
 
     # What a subclass defines: its parameters, its output shape, _forward and _backward.
@@ -146,9 +157,13 @@ class Layer:
     @property
     def parameters(self):
         """dict name -> ndarray: views that may be written to."""
+        self.expose()
+        return dict(self._parameters)
+
+    def expose(self):
+        """Someone outside may write to the parameters from now on: nothing derived from them is kept."""
         self._views_given = True
         self.weights_changed()
-        return dict(self._parameters)
 
     @property
     def gradients(self):
@@ -180,7 +195,7 @@ class Layer:
         """
         if not self.built:
             raise StateError(f"layer {self.name!r} is not built: call build(input_shape) before set_weights")
-        weights = list(weights)
+        weights = checks.listed(weights, "weights", "arrays")
         if len(weights) != len(self._parameters):
             raise ShapeError(f"layer {self.name!r} has {len(self._parameters)} weight arrays "
                              f"({', '.join(self._parameters) or 'none'}), got {len(weights)}")
@@ -235,7 +250,7 @@ class Layer:
         x = self._checked_input(x)
         lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1]) if lengths is not None else None
         y = self._forward(x, Call(training=training, lengths=lengths))
-        return y.copy() if y is x else y
+        return y.copy() if np.may_share_memory(y, x) else y
 
     def backward(self, dy):
         """Gradients of the last ``forward(..., training=True)``.
@@ -256,7 +271,9 @@ class Layer:
             There was no training forward pass, or it was gone back over already.
         """
         self._need_saved()
-        return self._backward(self._checked_gradient(dy, "dy", self._saved_output_shape()), True)
+        dy = self._checked_gradient(dy, "dy", self._saved_output_shape())
+        dx = self._backward(dy, True)
+        return dx.copy() if np.may_share_memory(dx, dy) else dx
 
     def _need_saved(self):
         if self._saved is None:

@@ -48,8 +48,9 @@ class _Activated:
         """y = act(z), in place if z is y."""
         work = threads.threads_for(20 * z.size)
         if self.activation == "softmax":
-            columns = z.shape[-1]
-            arrays.softmax(z.reshape(-1, columns), y.reshape(-1, columns), work)
+            if z.size:
+                rows = (z.size // z.shape[-1], z.shape[-1])
+                arrays.softmax(z.reshape(rows), y.reshape(rows), work)
         elif self.activation != "linear" or z is not y:
             arrays.activate(z, y, activations.code(self.activation), work)
         return y
@@ -61,8 +62,9 @@ class _Activated:
         dz = np.empty_like(dy)
         work = threads.threads_for(4 * y.size)
         if self.activation == "softmax":
-            rows = (-1, y.shape[-1])
-            arrays.softmax_backward(y.reshape(rows), dy.reshape(rows), dz.reshape(rows), work)
+            if y.size:
+                rows = (y.size // y.shape[-1], y.shape[-1])
+                arrays.softmax_backward(y.reshape(rows), dy.reshape(rows), dz.reshape(rows), work)
         else:
             arrays.activate_backward(y, dy, dz, activations.code(self.activation), work)
         return dz
@@ -240,6 +242,8 @@ class Dropout(Layer):
             return shape
         if len(self.noise_shape) != len(shape):
             raise ShapeError(f"noise_shape has {len(self.noise_shape)} axes, x has {len(shape)}: shape {shape}")
+        if any(fixed not in (None, 1, extent) for fixed, extent in zip(self.noise_shape, shape)):
+            raise ShapeError(f"noise_shape is {self.noise_shape}, x has shape {shape}; expected the same extents, 1 or None")
         return tuple(extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape))
 
     def _backward(self, dy, want_dx):
@@ -259,6 +263,8 @@ class Flatten(Layer):
         return (input_shape[0], None if None in rest else math.prod(rest))
 
     def _check_shape(self, x):
+        if x.ndim != len(self.input_shape):
+            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}")
         for axis, (extent, expected) in enumerate(zip(x.shape, self.input_shape)):
             if expected is not None and axis and extent != expected:
                 raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}")
@@ -268,9 +274,6 @@ class Flatten(Layer):
         if call.training:
             self._saved = {"x_shape": x.shape, "y_shape": y.shape}
         return y
-
-    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
-        return super().forward(x, lengths, initial_state, resets, training).copy()
 
     def _backward(self, dy, want_dx):
         saved, self._saved = self._saved, None

@@ -64,6 +64,10 @@ class Recurrent(Layer):
         self._workspace = None
         self._dx = None
 
+    @staticmethod
+    def _shape_of_features(features):
+        return (None, features)
+
     @property
     def units(self):
         """Number of units."""
@@ -128,7 +132,7 @@ class Recurrent(Layer):
     reset_states = reset_state  # Keras 2's name
 
     def _checked_state(self, value, batch, name):
-        arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else list(value)
+        arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else checks.listed(value, name, "arrays")
         names = self.cell.states
         if len(arrays) != len(names):
             raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: "
@@ -268,7 +272,7 @@ class Recurrent(Layer):
         x, shape = self._saved["x"], self._saved["y_shape"]
         state_shape = (x.shape[0], self.units)
         if self.return_state:
-            parts = list(dy)
+            parts = checks.listed(dy, "dy", "arrays")
             if len(parts) != 1 + len(self.cell.states):
                 raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {1 + len(self.cell.states)}")
             dy = [None if part is None else self._checked_gradient(part, f"dy[{i}]", state_shape if i else shape)

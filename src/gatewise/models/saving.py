@@ -22,6 +22,8 @@ def save_model(model, path):
     }
     tensors = {f"weights/{layer.name}/{name}": array
                for layer in model.layers for name, array in layer._parameters.items()}
+    tensors |= {f"state/{layer.name}/{part}": array for layer in model.layers if getattr(layer, "_state", None)
+                for part, array in zip(layer.cell.states, layer._state)}
     if model.loss is not None:
         header["training"] = {
             "optimizer": optimizers.serialize(model.optimizer), "iterations": model.optimizer.iterations,
@@ -55,6 +57,7 @@ def load_model(path):
         _restore_weights(model, tensors)
         _restore_training(model, header.get("training"), tensors)
         _restore_rng(model, header["rng"])
+        _restore_state(model, tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (GatewiseError, TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError) as error:
@@ -104,7 +107,15 @@ def _restore_training(model, training, tensors):
         return
     model.compile(optimizers.get(training["optimizer"]), losses.get(training["loss"]),
                   [metrics.get(metric) for metric in training["metrics"]])
-    model.optimizer.restore(training["iterations"], slots, model.flat_parameters)
+    model.optimizer.restore(training["iterations"], slots, model._flat_parameters)
+
+
+def _restore_state(model, tensors):
+    for layer in model.layers:
+        found = [tensors[name] for part in getattr(getattr(layer, "cell", None), "states", ())
+                 if (name := f"state/{layer.name}/{part}") in tensors]
+        if found:
+            layer.state = found
 
 
 def _restore_rng(model, state):

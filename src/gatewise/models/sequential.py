@@ -7,10 +7,11 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
-from gatewise.layers import InputLayer, Layer, Recurrent
+from gatewise.layers import Flatten, InputLayer, Layer, Recurrent
 from gatewise.layers.base import Call, _automatic_name
 from gatewise.training import loop, losses, metrics, optimizers
-from gatewise.training.data import prepare_samples
+from gatewise.training.callbacks import check_verbose
+from gatewise.training.data import add_class_weight, prepare_samples
 
 from . import saving
 from .summary import summary_lines
@@ -37,14 +38,14 @@ class Sequential:
     """
 
     def __init__(self, layers=None, name=None, seed=None):
-        self.name = name or _automatic_name(type(self))
+        self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
         if seed is not None:
             seed = checks.whole_number(seed, "seed", 0, 2**64 - 1)
         self.seed = seed
         self.rng = np.random.default_rng(seed)
         self.layers = []
         self.built = False
-        self.flat_parameters = self.flat_gradients = None
+        self._flat_parameters = self.flat_gradients = None
         self.optimizer = self.loss = None
         self.metrics = []
         self._metric_choices = []
@@ -54,13 +55,27 @@ class Sequential:
         self._input = None      # shape of one sample, once given
         self._array_pieces = [] # where each parameter lies in the flat buffers
         self._fused = False     # the loss starts from the scores of the last layer
-        for layer in layers or []:
-            self.add(layer)
+        for layer in checks.listed(layers or [], "layers", "gatewise.layers objects"):
+            self._append(layer)
+        if self.layers and self._input is not None:
+            self.build((None, *self._input))
 
     # ---- building
 
     def add(self, layer):
         """Append a layer. The model is built as soon as the shape of its input is known."""
+        self._append(layer)
+        if self.layers and self._input is not None and not self.built:
+            try:
+                self.build((None, *self._input))
+            except BaseException:
+                if self.layers.pop() is layer:
+                    layer.model = None
+                if self.layers:
+                    self.build((None, *self._input))
+                raise
+
+    def _append(self, layer):
         if not isinstance(layer, Layer):
             raise ConfigError(f"add: got {layer!r}; expected a gatewise.layers object")
         if getattr(layer, "model", None) not in (None, self):
@@ -82,8 +97,6 @@ class Sequential:
         if layer._dtype_given:
             self._set_dtype(layer._dtype_given)
         self.built = False
-        if self._input is not None:
-            self.build((None, *self._input))
 
     def pop(self):
         """Remove the last layer."""
@@ -117,13 +130,13 @@ class Sequential:
                 raise ConfigError(f"layer {layer.name!r} has return_state=True; a Sequential passes on one output")
         count = self.count_params()
         checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
-        self.flat_parameters = aligned_empty((count,), self._dtype)
+        self._flat_parameters = aligned_empty((count,), self._dtype)
         self.flat_gradients = aligned_empty((count,), self._dtype)
-        self.flat_parameters.fill(0)
+        self._flat_parameters.fill(0)
         self.flat_gradients.fill(0)
         self._array_pieces = self._pieces_of(spec.size for layer in self.layers for spec in layer._specs)
         for layer, piece in zip(self.layers, self._pieces_of(layer.count_params() for layer in self.layers)):
-            layer.adopt(self.flat_parameters[piece], self.flat_gradients[piece])
+            layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
             layer.rng = self.rng
             features, weights = kept.get(layer, (None, None))
             if features == layer.input_shape[-1]:
@@ -138,6 +151,13 @@ class Sequential:
         """Slices of these sizes, one behind the other."""
         ends = list(itertools.accumulate(sizes, initial=0))
         return [slice(first, last) for first, last in itertools.pairwise(ends)]
+
+    @property
+    def flat_parameters(self):
+        """All parameters, ndarray (n,): the buffer itself, which may be written to."""
+        for layer in self.layers:
+            layer.expose()
+        return self._flat_parameters
 
     @property
     def dtype(self):
@@ -169,7 +189,10 @@ class Sequential:
     def get_layer(self, name=None, index=None):
         """A layer by its name or number."""
         if index is not None:
-            return self.layers[index]
+            last = len(self.layers) - 1
+            if last < 0:
+                raise StateError("the model has no layers: add some first")
+            return self.layers[checks.whole_number(index, "index", -last - 1, last)]
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -194,19 +217,29 @@ class Sequential:
     def set_weights(self, weights):
         """Copy values into all parameters, in Keras's order. Nothing changes if one of them does not fit."""
         self._need_built("set_weights")
-        weights = list(weights)
+        weights = checks.listed(weights, "weights", "arrays")
         counts = [len(layer._specs) for layer in self.layers]
         if len(weights) != sum(counts):
             raise ShapeError(f"the model has {sum(counts)} weight arrays, got {len(weights)}")
-        before, at = self.flat_parameters.copy(), 0
+        before, at = self._flat_parameters.copy(), 0
         try:
             for layer, count in zip(self.layers, counts):
                 layer.set_weights(weights[at:at + count])
                 at += count
         except Exception:
-            self.flat_parameters[...] = before
+            self._flat_parameters[...] = before
             self.weights_changed()
             raise
+
+    def snapshot(self):
+        """Weights and optimizer as they are: what :meth:`go_back` returns to."""
+        return self._flat_parameters.copy(), self.optimizer.snapshot()
+
+    def go_back(self, snapshot):
+        """Weights and optimizer as they were."""
+        self._flat_parameters[...] = snapshot[0]
+        self.optimizer.go_back(snapshot[1])
+        self.weights_changed()
 
     def weights_changed(self):
         """Tell every layer that the flat buffer was written to."""
@@ -238,6 +271,10 @@ class Sequential:
         chosen_loss = losses.get(loss)
         if metrics is not None and not isinstance(metrics, list | tuple):
             raise ConfigError(f"metrics is {metrics!r}; expected a list, for example ['accuracy']")
+        outputs = self.output_shape[-1] if self.built else None
+        names = ["loss", *(_metric_of(choice, chosen_loss, outputs).name for choice in metrics or [])]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"metrics have the names {names[1:]}; give each its own, and none 'loss'")
         self.optimizer, self.loss = chosen_optimizer, chosen_loss
         self._metric_choices = list(metrics or [])
         self.metrics = []
@@ -251,7 +288,7 @@ class Sequential:
         self._fused = (self.loss.fuses is not None and getattr(last, "activation", None) == self.loss.fuses
                        and hasattr(last, "scores") and not getattr(self.loss, "from_logits", False))
         outputs = self.output_shape[-1]
-        self.metrics = [metrics.get(choice, self.loss, outputs) for choice in self._metric_choices]
+        self.metrics = [_metric_of(choice, self.loss, outputs) for choice in self._metric_choices]
 
     @property
     def metrics_names(self):
@@ -270,14 +307,19 @@ class Sequential:
         if not self.layers:
             raise StateError("the model has no layers: add some first")
         recurrent = isinstance(self.layers[0], Recurrent)
-        if x.ndim == 2 and (recurrent if self._input is None else len(self._input) == 2 and self._input[-1] == 1):
+        axes = (3 if recurrent else x.ndim) if self._input is None else 1 + len(self._input)
+        features = self._input[-1] if self._input else None
+        if x.ndim == axes - 1 and (features == 1 or (features is None and recurrent)):
             x = x[..., None]
+        elif x.ndim == axes + 1 and x.shape[-1] == 1 and self._input is not None:
+            x = x[..., 0]
         if not self.built:
             self.build((None, *x.shape[1:]))
         expected = self.input_shape
         fits = x.ndim == len(expected) and all(
             want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
-        if fits and x.ndim == 2 and expected[1] is not None:
+        fixed = x.ndim == 2 or any(isinstance(layer, Flatten) for layer in self.layers)
+        if fits and fixed and expected[1] is not None:
             fits = x.shape[1] == expected[1]
         if not fits:
             raise ShapeError(f"x has shape {x.shape}; the model expects (samples, "
@@ -297,7 +339,8 @@ class Sequential:
 
     def run(self, samples):
         """Outputs of checked samples, without training."""
-        return self._run_layers(samples, False)
+        y = self._run_layers(samples, False)
+        return y.copy() if np.may_share_memory(y, samples.x) else y
 
     def _scores_or_outputs(self, samples, training):
         """What the loss starts from, and the outputs that the metrics see (None where nobody looks)."""
@@ -339,7 +382,7 @@ class Sequential:
     def train_step(self, samples):
         """One step of the optimizer on checked samples; (loss, outputs)."""
         loss, outputs = self.gradients_of(samples)
-        self.optimizer.step(self.flat_parameters, self.flat_gradients, self._array_pieces)
+        self.optimizer.step(self._flat_parameters, self.flat_gradients, self._array_pieces)
         self.weights_changed()
         return loss, outputs
 
@@ -358,7 +401,8 @@ class Sequential:
     def __call__(self, x, lengths=None, training=False):
         """Outputs for one batch; ``training=True`` applies dropout."""
         samples = prepare_samples(self, x, lengths=lengths, need_y=False)
-        return self._run_layers(samples, checks.flag(training, "training"))
+        y = self._run_layers(samples, checks.flag(training, "training"))
+        return y.copy() if np.may_share_memory(y, samples.x) else y
 
     def fit(self, x, y, batch_size=32, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, lengths=None, resets=None,
@@ -403,20 +447,23 @@ class Sequential:
                  return_dict=False):
         """The loss, or ``[loss, *metrics]`` where there are metrics, or all by name with ``return_dict``."""
         self._need_compiled("evaluate")
+        check_verbose(verbose)
         samples = prepare_samples(self, x, y, sample_weight, lengths=lengths, resets=resets)
-        logs = loop.evaluate_samples(self, samples, checks.whole_number(batch_size or 32, "batch_size"))
+        logs = loop.evaluate_samples(self, samples, _batch_size(batch_size))
         return _as_asked(logs, return_dict)
 
     def predict(self, x, batch_size=32, verbose="auto", lengths=None, resets=None):
         """Outputs for all samples, ndarray. A sample's output does not depend on the others or on batch_size."""
         self._need_layers("predict")
+        check_verbose(verbose)
         samples = prepare_samples(self, x, lengths=lengths, resets=resets, need_y=False)
-        return loop.predict_samples(self, samples, checks.whole_number(batch_size or 32, "batch_size"))
+        return loop.predict_samples(self, samples, _batch_size(batch_size))
 
     def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False):
         """One optimizer step on one batch; its loss and metrics, as evaluate returns them."""
         self._need_compiled("train_on_batch")
-        samples = prepare_samples(self, x, y, sample_weight, class_weight, lengths)
+        samples = prepare_samples(self, x, y, sample_weight, lengths)
+        add_class_weight(samples, class_weight, self.loss)
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
@@ -465,6 +512,14 @@ class Sequential:
         self._need_layers(what)
         if self.loss is None:
             raise StateError(f"{what}: the model is not compiled: call compile(optimizer, loss) first")
+
+
+def _metric_of(choice, loss, outputs):
+    return metrics.get(choice, loss, outputs)
+
+
+def _batch_size(given):
+    return 32 if given is None else checks.whole_number(given, "batch_size")
 
 
 def _as_asked(logs, return_dict):

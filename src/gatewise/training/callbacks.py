@@ -46,7 +46,7 @@ class CallbackList(Callback):
     """Several callbacks as one."""
 
     def __init__(self, callbacks):
-        self.callbacks = list(callbacks)
+        self.callbacks = checks.listed(callbacks, "callbacks", "gatewise.callbacks.Callback objects")
         for callback in self.callbacks:
             if not hasattr(callback, "on_epoch_end"):
                 raise ConfigError(f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects")
@@ -128,12 +128,12 @@ class EarlyStopping(Callback):
                  restore_best_weights=False, start_from_epoch=0):
         if mode not in ("auto", "min", "max"):
             raise ConfigError(f"mode is {mode!r}; expected 'auto', 'min' or 'max'")
-        self.monitor = monitor
+        self.monitor = checks.text(monitor, "monitor")
         self.min_delta = checks.number(min_delta, "min_delta", 0.0)
         self.patience = checks.whole_number(patience, "patience", 0)
         self.verbose = verbose
         self.sign = 1 if mode == "max" or (mode == "auto" and "acc" in monitor) else -1
-        self.baseline = baseline
+        self.baseline = None if baseline is None else checks.number(baseline, "baseline")
         self.restore_best_weights = checks.flag(restore_best_weights, "restore_best_weights")
         self.start_from_epoch = checks.whole_number(start_from_epoch, "start_from_epoch", 0)
 
@@ -168,6 +168,12 @@ class EarlyStopping(Callback):
             print(f"stopped after epoch {self.stopped_epoch + 1}; best was epoch {self.best_epoch + 1}")
 
 
+def check_verbose(verbose):
+    """Refuse what is not "auto", 0, 1 or 2."""
+    if not (isinstance(verbose, str | int) and verbose in ("auto", 0, 1, 2)):
+        raise ConfigError(f"verbose is {verbose!r}; expected 'auto', 0, 1 or 2")
+
+
 class ProgressBar(Callback):
     """One bar for the run, with the time left, the loss and the metrics.
 
@@ -178,8 +184,7 @@ class ProgressBar(Callback):
     """
 
     def __init__(self, verbose="auto"):
-        if verbose not in ("auto", 0, 1, 2):
-            raise ConfigError(f"verbose is {verbose!r}; expected 'auto', 0, 1 or 2")
+        check_verbose(verbose)
         self.lines = verbose == 2
         self.shows_bar = verbose in ("auto", 1) and sys.stderr.isatty()
         self.bar = None

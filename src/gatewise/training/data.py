@@ -19,6 +19,7 @@ class Samples:
     weights: np.ndarray | None = None
     lengths: np.ndarray | None = None
     resets: np.ndarray | None = None
+    valid: np.ndarray | None = None     # 1 at positions that count, 0 at padding: what metrics weigh by
 
     def __len__(self):
         return len(self.x)
@@ -26,10 +27,10 @@ class Samples:
     def take(self, rows):
         """The samples of an index array or slice."""
         return Samples(*(None if array is None else array[rows]
-                         for array in (self.x, self.y, self.weights, self.lengths, self.resets)))
+                         for array in (self.x, self.y, self.weights, self.lengths, self.resets, self.valid)))
 
 
-def prepare_samples(model, x, y=None, sample_weight=None, class_weight=None, lengths=None, resets=None, need_y=True):
+def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
     """Check what a call of a model was given, and bring it to the model's dtype and shapes.
 
     x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. The model is built
@@ -53,16 +54,20 @@ def prepare_samples(model, x, y=None, sample_weight=None, class_weight=None, len
     shape = model.compute_output_shape(x.shape)
     _check_rows(y, x)
     y = model.loss.prepare(y, shape, model.dtype)
-    keeps_steps = model.keeps_steps()
-    weights = position_weights(sample_weight, shape[:-1], lengths if keeps_steps else None)
+    counted = lengths if model.keeps_steps() else None
+    weights = position_weights(sample_weight, shape[:-1], counted)
+    return Samples(x, y, weights, lengths, resets, position_weights(None, shape[:-1], counted))
+
+
+def add_class_weight(samples, class_weight, loss):
+    """Multiply the weights of the samples by those of their classes; None changes nothing."""
     if class_weight is not None:
-        by_class = _class_weights(class_weight, y, model.loss)
-        weights = by_class if weights is None else weights * by_class
-    return Samples(x, y, weights, lengths, resets)
+        by_class = _class_weights(class_weight, samples.y, loss)
+        samples.weights = by_class if samples.weights is None else samples.weights * by_class
 
 
 def _check_rows(y, x):
-    rows = len(y) if hasattr(y, "__len__") else None
+    rows = len(y) if hasattr(y, "__len__") and np.ndim(y) != 0 else None
     if rows != len(x):
         raise ShapeError(f"y has {rows} rows, x has {len(x)}; expected one target a sample")
 
@@ -80,6 +85,7 @@ def _class_weights(class_weight, y, loss):
         raise ConfigError(f"class_weight needs class targets; loss {loss.name} has {y.shape[-1]} outputs")
     weights = np.ones(classes.shape)
     for label, weight in class_weight.items():
+        checks.whole_number(label, "a class of class_weight", 0)
         weights[classes == label] = checks.number(weight, f"class_weight[{label}]", 0.0)
     return weights
 

@@ -8,8 +8,8 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
-from .callbacks import CallbackList, History, ProgressBar
-from .data import batch_bounds, prepare_samples, split_off_validation
+from .callbacks import Callback, CallbackList, History, ProgressBar
+from .data import add_class_weight, batch_bounds, prepare_samples, split_off_validation
 
 
 class TrainingWarning(UserWarning):
@@ -22,7 +22,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     epochs = checks.whole_number(epochs, "epochs")
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
     batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
-    samples = prepare_samples(model, x, y, sample_weight, class_weight, lengths, resets)
+    samples = prepare_samples(model, x, y, sample_weight, lengths, resets)
     validation = None
     if validation_data is not None:
         validation = _validation_samples(model, validation_data)
@@ -30,28 +30,30 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         samples, validation = split_off_validation(samples, validation_split)
     if len(samples) == 0:
         raise ShapeError("x has 0 samples: nothing to train on")
+    add_class_weight(samples, class_weight, model.loss)
 
     history = History()
-    watchers = CallbackList([history, ProgressBar(verbose), *(callbacks or [])])
+    callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
+    watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
     bounds = batch_bounds(len(samples), batch_size)
     watchers.set_model(model)
     watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": len(bounds), "verbose": verbose})
-    history.params = watchers.callbacks[1].params
     model.history = history
     model.stop_training = False
     watchers.on_train_begin()
+    snapshots = []
     for epoch in range(initial_epoch, epochs):
         watchers.on_epoch_begin(epoch)
-        good = model.flat_parameters.copy()
+        snapshots = [*snapshots[-1:], model.snapshot()]
         order = model.rng.permutation(len(samples)) if checks.flag(shuffle, "shuffle") else None
-        logs = _train_epoch(model, samples, order, bounds, watchers)
-        if not math.isfinite(logs["loss"]):
-            model.flat_parameters[...] = good
-            model.weights_changed()
+        logs, failed_at = _train_epoch(model, samples, order, bounds, watchers)
+        if failed_at is not None:
+            # What fails at an epoch's first batch was broken by the last step of the epoch before.
+            model.go_back(snapshots[0 if failed_at == 0 else -1])
             model.stop_training = True
-            warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}: training stopped, and the weights are "
-                          f"those from before that epoch; try a smaller learning rate, or clipnorm", TrainingWarning,
-                          stacklevel=3)
+            warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}, batch {failed_at + 1}: training stopped, "
+                          f"and weights and optimizer are those from before that epoch or, at its first batch, the one "
+                          f"before; try a smaller learning rate, or clipnorm", TrainingWarning, stacklevel=3)
         if validation is not None:
             logs |= {f"val_{name}": value for name, value in evaluate_samples(model, validation, batch_size).items()}
         watchers.on_epoch_end(epoch, logs)
@@ -69,7 +71,7 @@ def _validation_samples(model, data):
 
 
 def _train_epoch(model, samples, order, bounds, watchers):
-    """One pass over the batches; the means of the loss and metrics. Ends at a loss that is not finite."""
+    """One pass over the batches: (means of the loss and metrics, batch at which the loss was not finite or None)."""
     running = RunningMeans(model.metrics)
     for number, (first, last) in enumerate(bounds):
         batch = samples.take(slice(first, last) if order is None else order[first:last])
@@ -79,12 +81,14 @@ def _train_epoch(model, samples, order, bounds, watchers):
         logs = running.logs()
         watchers.on_train_batch_end(number, logs)
         if not math.isfinite(loss):
-            return logs | {"loss": loss}
-    return logs
+            return logs | {"loss": loss}, number
+    return logs, None
 
 
 def evaluate_samples(model, samples, batch_size):
     """dict of the loss and metrics over the samples, batches in order."""
+    if len(samples) == 0:
+        raise ShapeError("x has 0 samples: nothing to evaluate")
     running = RunningMeans(model.metrics)
     for first, last in batch_bounds(len(samples), batch_size):
         batch = samples.take(slice(first, last))
@@ -94,7 +98,7 @@ def evaluate_samples(model, samples, batch_size):
 
 
 class RunningMeans:
-    """Mean of the loss, weighted by the samples of each batch, and of each metric."""
+    """Mean of the loss, weighted by the samples of each batch (or the steps that count), and of each metric."""
 
     def __init__(self, metrics):
         self.metrics = metrics
@@ -104,10 +108,11 @@ class RunningMeans:
 
     def add(self, batch, loss, outputs):
         """Add one batch."""
-        self.total += loss * len(batch)
-        self.count += len(batch)
+        count = len(batch) if batch.valid is None else float(batch.valid.sum())
+        self.total += loss * count
+        self.count += count
         for metric in self.metrics:
-            metric.update_state(batch.y, outputs, batch.weights)
+            metric.update_state(batch.y, outputs, batch.valid)
 
     def logs(self):
         """dict name -> float of the means so far."""

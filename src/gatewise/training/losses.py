@@ -196,6 +196,10 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
     def prepare(self, y_true, shape, dtype):
         y = np.asarray(y_true)
+        if y.dtype.kind == "b":
+            y = y.astype(np.int64)
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            checks.finite(np.ascontiguousarray(y, np.float64), "y")
         if y.dtype.kind == "f" and np.array_equal(y, np.floor(y)):
             y = y.astype(np.int64)
         if y.dtype.kind not in "ui":
@@ -256,6 +260,8 @@ def position_weights(sample_weight, shape, lengths):
     weights = None
     if sample_weight is not None:
         weights = checks.finite(checks.float_array(sample_weight, "sample_weight", "float64", convert=True), "sample_weight")
+        if weights.ndim == len(shape) + 1 and weights.shape[-1] == 1:
+            weights = weights[..., 0]
         if weights.shape != tuple(shape[:weights.ndim]) or weights.ndim == 0:
             raise ShapeError(f"sample_weight has shape {weights.shape}; expected ({shape[0]},), a weight a sample"
                              + (f", or {tuple(shape)}, a weight a step" if len(shape) > 1 else ""))
@@ -268,6 +274,7 @@ def position_weights(sample_weight, shape, lengths):
 
 
 _BY_NAME = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "bce": BinaryCrossentropy}
+_BY_NAME |= {name.upper(): cls for name, cls in _BY_NAME.items()}
 _CLASSES = (MeanSquaredError, MeanAbsoluteError, BinaryCrossentropy, CategoricalCrossentropy,
             SparseCategoricalCrossentropy)
 _BY_NAME |= {cls.name: cls for cls in _CLASSES} | {cls.__name__: cls for cls in _CLASSES}
@@ -283,8 +290,8 @@ def get(identifier):
         if identifier not in _BY_NAME:
             raise ConfigError(f"loss {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
         return _BY_NAME[identifier]()
-    if isinstance(identifier, dict) and identifier.get("class_name") in _BY_NAME:
-        return _BY_NAME[identifier["class_name"]](**identifier.get("config", {}))
+    if isinstance(identifier, dict):
+        return checks.from_config(_BY_NAME, identifier, "loss")
     raise DTypeError(f"loss is {identifier!r}; expected a name or a gatewise.losses object")
 
 

@@ -20,7 +20,7 @@ class Metric:
     default_name = None
 
     def __init__(self, name=None):
-        self.name = name or self.default_name
+        self.name = self.default_name if name is None else checks.text(name, "name")
         self.reset_state()
 
     def reset_state(self):
@@ -102,7 +102,7 @@ class BinaryAccuracy(Metric):
         self.threshold = checks.number(threshold, "threshold")
 
     def _positions(self, y_true, y_pred):
-        return ((y_pred > self.threshold) == (_like(y_true, y_pred) > 0.5)).mean(axis=-1)
+        return ((y_pred > self.threshold) == _like(y_true, y_pred)).mean(axis=-1)
 
     def get_config(self):
         return super().get_config() | {"threshold": self.threshold}
@@ -130,7 +130,7 @@ class SparseCategoricalAccuracy(Metric):
 
 _CLASSES = (Accuracy, BinaryAccuracy, CategoricalAccuracy, MeanAbsoluteError, MeanSquaredError,
             SparseCategoricalAccuracy)
-_BY_NAME = {"mse": MeanSquaredError, "mae": MeanAbsoluteError}
+_BY_NAME = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "MSE": MeanSquaredError, "MAE": MeanAbsoluteError}
 _BY_NAME |= {cls.default_name: cls for cls in _CLASSES} | {cls.__name__: cls for cls in _CLASSES}
 
 
@@ -155,8 +155,8 @@ def get(identifier, loss=None, outputs=None):
         if identifier not in _BY_NAME:
             raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}")
         return _BY_NAME[identifier](name=identifier if identifier.islower() else None)
-    if isinstance(identifier, dict) and identifier.get("class_name") in _BY_NAME:
-        return _BY_NAME[identifier["class_name"]](**identifier.get("config", {}))
+    if isinstance(identifier, dict):
+        return checks.from_config(_BY_NAME, identifier, "metric")
     raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object")
 
 

@@ -7,7 +7,7 @@ places of its arrays where an option works array by array (``clipnorm``).
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.errors import CheckpointError, ConfigError, DTypeError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
 
@@ -63,6 +63,9 @@ class Optimizer:
         """
         if not self._slots:
             self._slots = {name: np.zeros_like(parameters) for name in self._slot_names}
+        elif any(slot.shape != parameters.shape or slot.dtype != parameters.dtype for slot in self._slots.values()):
+            raise StateError(f"the optimizer has worked on another model, or on this one before it changed; it cannot go on "
+                             f"with {parameters.size} parameters of {parameters.dtype}: compile the model again")
         self._clip(gradients, pieces)
         self.iterations += 1
         self._update(parameters, gradients, threads.threads_for(40 * parameters.size))
@@ -99,6 +102,14 @@ class Optimizer:
                                       f"{like.shape}")
         self.iterations = checks.whole_number(iterations, "iterations", 0, 2**62)
         self._slots = {name: np.array(array) for name, array in slots.items()}
+
+    def snapshot(self):
+        """What :meth:`go_back` returns to."""
+        return self.iterations, {name: array.copy() for name, array in self._slots.items()}
+
+    def go_back(self, snapshot):
+        """Forget the steps since the snapshot."""
+        self.iterations, self._slots = snapshot[0], dict(snapshot[1])
 
     def get_config(self):
         """The arguments, as JSON values."""
@@ -195,8 +206,8 @@ def get(identifier):
         if identifier.lower() not in _BY_NAME:
             raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}")
         return _BY_NAME[identifier.lower()]()
-    if isinstance(identifier, dict) and str(identifier.get("class_name")).lower() in _BY_NAME:
-        return _BY_NAME[identifier["class_name"].lower()](**identifier.get("config", {}))
+    if isinstance(identifier, dict):
+        return checks.from_config({cls.__name__: cls for cls in _BY_NAME.values()}, identifier, "optimizer")
     raise DTypeError(f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object")
 
 

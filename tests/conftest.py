@@ -1,0 +1,53 @@
+"""What all tests share: one seed, one table of tolerances, and threads that are put back.
+
+``GATEWISE_TEST_SEED=7 pytest`` draws other data; every seed must pass.
+"""
+
+import numpy as np
+import pytest
+from tolerances import SEED, TOLERANCES
+
+from gatewise import threads as gatewise_threads
+
+
+@pytest.fixture(params=list(TOLERANCES))
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def tolerance(dtype):
+    return TOLERANCES[dtype]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture
+def threads():
+    """``gatewise.threads``; the number of threads is put back afterwards."""
+    before = gatewise_threads.get_num_threads()
+    yield gatewise_threads
+    gatewise_threads.set_num_threads(before)
+
+
+@pytest.fixture
+def forced_threads(threads, monkeypatch):
+    """The same, and no work is too small for threads."""
+    monkeypatch.setattr(gatewise_threads, "SMALL_WORK", 0)
+    return threads
+
+
+def pytest_report_header():
+    return f"gatewise: GATEWISE_TEST_SEED={SEED}"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is marked slow, unless ``-m`` chooses or a test is named."""
+    if config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]

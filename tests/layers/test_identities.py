@@ -1,0 +1,493 @@
+"""What must be equal, most of it to the bit: threads, rows in batches, chunks of time, padding, order."""
+
+import numpy as np
+import pytest
+from cases import (
+    CELLS,
+    as_list,
+    assert_all_close,
+    assert_all_same_bits,
+    assert_close,
+    assert_same_bits,
+    make,
+    ragged,
+    run,
+    sequences,
+    states_for,
+)
+
+from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, SimpleRNN
+
+THREADS = (1, 2, 3, 5)
+
+
+def everything(layer, rng, batch, steps):
+    return {"lengths": ragged(rng, batch, steps), "resets": rng.random((batch, steps)) < 0.1,
+            "initial_state": states_for(layer, batch, rng)}
+
+
+def train(layer, x, seed=3, **arguments):
+    """All outputs and gradients, with gradients of the outputs that follow from their shapes, and dropout redrawn."""
+    layer.rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(4)
+    dy = [rng.normal(size=out.shape).astype(layer.dtype) for out in as_list(layer.forward(x, **arguments))]
+    if getattr(layer, "stateful", False):
+        layer.reset_state()
+    return run(layer, x, dy, **arguments)
+
+
+# ---- threads
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_threads_give_the_same_bits(cell, dtype, rng, threads):
+    """On work so large that threads are used without being forced to."""
+    batch, steps, inputs, units = 37, 9, 21, 33
+    layer = make(cell, units, inputs, rng, dtype, return_sequences=True, return_state=True)
+    operations = batch * steps * layer.cell.operations(inputs)
+    x, arguments = sequences(rng, batch, steps, inputs, dtype), everything(layer, rng, batch, steps)
+    results = []
+    for count in THREADS:
+        threads.set_num_threads(count)
+        assert threads.threads_for(operations) == count, "too little work for threads: this tests nothing"
+        results.append((train(layer, x), train(layer, x, **arguments), as_list(layer.forward(x, **arguments))))
+    for other in results[1:]:
+        for got, wanted in zip(other, results[0]):
+            assert_all_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"return_sequences": True, "go_backwards": True}, {"dropout": 0.3, "recurrent_dropout": 0.3, "seed": 1},
+    {"use_bias": False, "return_sequences": True},
+], ids=["last output", "backwards", "dropout", "no bias"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_threads_forced_on_small_work_give_the_same_bits(cell, options, dtype, rng, forced_threads):
+    layer = make(cell, 17, 3, rng, dtype, **options)
+    for batch, steps in [(1, 1), (2, 7), (5, 4), (11, 3)]:
+        x, arguments = sequences(rng, batch, steps, 3, dtype), everything(layer, rng, batch, steps)
+        results = []
+        for count in THREADS:
+            forced_threads.set_num_threads(count)
+            assert forced_threads.threads_for(1) == count
+            results.append((train(layer, x), train(layer, x, **arguments), as_list(layer.forward(x, **arguments))))
+        for other in results[1:]:
+            for got, wanted in zip(other, results[0]):
+                assert_all_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize(("steps", "inputs"), [(9, 150), (100, 150), (9, 600)])
+def test_threads_give_the_same_bits_through_wide_layers(steps, inputs, dtype, rng, threads):
+    """More columns than one block of the weight gradients, more rows than one block of dx; and so wide that BLAS runs."""
+    batch, units = 9, 70
+    layer = make("lstm", units, inputs, rng, dtype, return_sequences=True)
+    x = sequences(rng, batch, steps, inputs, dtype)
+    results = []
+    for count in THREADS:
+        threads.set_num_threads(count)
+        assert threads.threads_for(batch * steps * layer.cell.operations(inputs)) == count
+        results.append(train(layer, x))
+    for other in results[1:]:
+        assert_all_same_bits(other, results[0])
+
+
+@pytest.mark.parametrize("activation", ["linear", "tanh", "softmax"])
+def test_threads_give_the_same_bits_in_dense(activation, dtype, rng, threads):
+    batch, inputs, units = 1000, 50, 150
+    layer = Dense(units, activation, dtype=dtype, seed=1)
+    x = rng.normal(size=(batch, inputs)).astype(dtype)
+    layer.build((None, inputs))
+    results = []
+    for count in THREADS:
+        threads.set_num_threads(count)
+        assert threads.threads_for(2 * batch * inputs * units) == count
+        assert threads.threads_for(4 * batch * units) == count  # the activation's slope
+        results.append((train(layer, x), {"y": layer.forward(x)}))
+    for other in results[1:]:
+        for got, wanted in zip(other, results[0]):
+            assert_all_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softmax"])
+def test_threads_give_the_same_bits_in_activations(activation, dtype, rng, threads):
+    x = rng.normal(size=(2000, 101)).astype(dtype)
+    layer, results = Activation(activation, dtype=dtype), []
+    for count in THREADS:
+        threads.set_num_threads(count)
+        assert threads.threads_for(4 * x.size) == count
+        results.append(train(layer, x))
+    for other in results[1:]:
+        assert_all_same_bits(other, results[0])
+
+
+# ---- rows
+
+def positions(batch):
+    return sorted({0, 1, batch // 2, batch - 2, batch - 1})
+
+
+@pytest.mark.parametrize("units", [1, 16, 33])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_row_is_the_same_bits_in_any_batch(cell, units, dtype, rng, threads):
+    """Alone; at the head, in the middle and at the end of others; and whatever their lengths are."""
+    steps, inputs = 5, 7
+    layer = make(cell, units, inputs, rng, dtype, return_sequences=True, return_state=True)
+    x, (resets, *states) = sequences(rng, 1, steps, inputs, dtype), (rng.random((1, steps)) < 0.3,
+                                                                     *states_for(layer, 1, rng))
+    for length in (steps, 3):
+        alone = layer.forward(x, lengths=[length], resets=resets, initial_state=states)
+        if length == steps:
+            assert_all_same_bits(layer.forward(x, resets=resets, initial_state=states), alone)
+        for batch in (7, 93, 1000):
+            others = sequences(rng, batch, steps, inputs, dtype)
+            other_states = states_for(layer, batch, rng)
+            other_resets = rng.random((batch, steps)) < 0.3
+            for at in positions(batch):
+                for lengths in (np.full(batch, steps), ragged(rng, batch, steps)):
+                    together = others.copy(), other_resets.copy(), [state.copy() for state in other_states]
+                    together[0][at], together[1][at] = x[0], resets[0]
+                    for place, state in zip(together[2], states):
+                        place[at] = state[0]
+                    lengths[at] = length
+                    got = layer.forward(together[0], lengths=lengths, resets=together[1], initial_state=together[2])
+                    assert_all_same_bits([out[at:at + 1] for out in got], alone)
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_row_is_the_same_bits_for_every_height_of_tile(cell, return_sequences, dtype, rng, forced_threads):
+    layer = make(cell, 37, 3, rng, dtype, return_sequences=return_sequences)
+    x = sequences(rng, 40, 4, 3, dtype)
+    forced_threads.set_num_threads(1)
+    alone = [layer.forward(x[row:row + 1]) for row in range(40)]
+    for count in (1, 2, 3):
+        forced_threads.set_num_threads(count)
+        for batch in range(1, 41):
+            assert_same_bits(layer.forward(x[:batch]), np.concatenate(alone[:batch]))
+
+
+@pytest.mark.parametrize("activation", ["linear", "sigmoid", "softmax"])
+def test_a_row_is_the_same_bits_in_any_batch_of_dense(activation, dtype, rng):
+    layer = Dense(37, activation, dtype=dtype, seed=1)
+    x = rng.normal(size=(1000, 11)).astype(dtype)
+    whole = layer.forward(x)
+    for batch in (1, 2, 7, 93, 500):
+        for start in (0, 1, 401, 1000 - batch):
+            assert_same_bits(layer.forward(x[start:start + batch]), whole[start:start + batch])
+    over_time = Dense(37, activation, dtype=dtype)
+    over_time.build((None, 100, 11))
+    over_time.set_weights(layer.get_weights())
+    assert_same_bits(over_time.forward(x.reshape(10, 100, 11)).reshape(1000, 37), whole)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_permuted_rows_give_permuted_results(cell, dtype, tolerance, rng):
+    batch, steps = 29, 6
+    layer = make(cell, 17, 3, rng, dtype, return_sequences=True, return_state=True)
+    x, arguments = sequences(rng, batch, steps, 3, dtype), everything(layer, rng, batch, steps)
+    dy = [rng.normal(size=out.shape).astype(dtype) for out in layer.forward(x, **arguments)]
+    wanted = run(layer, x, dy, **arguments)
+    order = rng.permutation(batch)
+    arguments = {name: [s[order] for s in v] if isinstance(v, list) else v[order] for name, v in arguments.items()}
+    got = run(layer, x[order], [d[order] for d in dy], **arguments)
+    for name in got:
+        if name.startswith("output"):
+            assert_same_bits(got[name], wanted[name][order], name)
+        elif name == "x" or name.startswith("state"):
+            assert_all_close([got[name]], [wanted[name][order]], tolerance.identity)
+        else:  # sums over the rows, in another order
+            assert_all_close([got[name]], [wanted[name]], 10 * tolerance.identity)
+
+
+# ---- time
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_chunks_with_carried_state_are_the_whole(cell, dtype, rng, forced_threads):
+    """To the bit, wherever the cut is, and step by step."""
+    steps = 8
+    layer = make(cell, 17, 3, rng, dtype, return_sequences=True, return_state=True)
+    forced_threads.set_num_threads(2)
+    for batch in (1, 5):
+        x, start, resets = sequences(rng, batch, steps, 3, dtype), states_for(layer, batch, rng), None
+        for resets in (None, rng.random((batch, steps)) < 0.2):
+            whole = layer.forward(x, initial_state=start, resets=resets)
+            for cuts in ([0, 3, 8], [0, 1, 8], [0, 7, 8], [0, 2, 4, 8], range(9)):
+                state, parts = start, []
+                for begin, end in zip(cuts, list(cuts)[1:]):
+                    piece = None if resets is None else resets[:, begin:end]
+                    y, *state = layer.forward(x[:, begin:end], initial_state=state, resets=piece)
+                    parts.append(y)
+                assert_all_same_bits([np.concatenate(parts, axis=1), *state], whole)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_through_chunks_are_those_of_the_whole(cell, dtype, tolerance, rng):
+    """The state's gradient handed back from the second chunk to the first."""
+    batch, steps, cut = 5, 8, 3
+    layer = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True)
+    x, start = sequences(rng, batch, steps, 3, dtype), states_for(layer, batch, rng)
+    dy = [rng.normal(size=out.shape).astype(dtype) for out in layer.forward(x)]
+    whole = run(layer, x, dy, initial_state=start)
+    _, *state = layer.forward(x[:, :cut], initial_state=start)
+    second = run(layer, x[:, cut:], [dy[0][:, cut:], *dy[1:]], initial_state=state)
+    carried = [second[f"state {k}"] for k in range(len(state))]
+    first = run(layer, x[:, :cut], [dy[0][:, :cut], *carried], initial_state=start)
+    assert_close(np.concatenate([first["x"], second["x"]], axis=1), whole["x"], 10 * tolerance.identity)
+    for name in layer.gradients:
+        assert_all_close([first[name] + second[name]], [whole[name]], 20 * tolerance.identity)
+    for k in range(len(state)):
+        assert_all_close([first[f"state {k}"]], [whole[f"state {k}"]], 10 * tolerance.identity)
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_padded_is_unpadded(cell, go_backwards, dtype, tolerance, rng):
+    lengths = [0, 1, 4, 7, 7]
+    layer = make(cell, 17, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=go_backwards)
+    x, start = sequences(rng, 5, 7, 3, dtype), states_for(layer, 5, rng)
+    dy = [rng.normal(size=out.shape).astype(dtype) for out in layer.forward(x)]
+    padded = run(layer, x, dy, lengths=lengths, initial_state=start)
+    sums = {name: np.zeros_like(gradient) for name, gradient in layer.gradients.items()}
+    for row, length in enumerate(lengths):
+        here = slice(row, row + 1)
+        assert not padded["output 0"][row, length:].any()
+        if length == 0:
+            for k, state in enumerate(start):
+                assert_same_bits(padded[f"output {k + 1}"][row], state[row])
+                assert_same_bits(padded[f"state {k}"][row], dy[k + 1][row])
+            continue
+        alone = run(layer, x[here, :length], [dy[0][here, :length], *(d[here] for d in dy[1:])],
+                    initial_state=[state[here] for state in start])
+        assert_same_bits(padded["output 0"][here, :length], alone["output 0"])
+        for k in range(len(start)):
+            assert_same_bits(padded[f"output {k + 1}"][here], alone[f"output {k + 1}"])
+            assert_all_close([padded[f"state {k}"][here]], [alone[f"state {k}"]], tolerance.identity)
+        assert_all_close([padded["x"][here, :length]], [alone["x"]], tolerance.identity)
+        for name in sums:
+            sums[name] += alone[name]
+    for name, total in sums.items():
+        assert_all_close([padded[name]], [total], 10 * tolerance.identity)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_backwards_is_forwards_over_reversed_rows(cell, dtype, tolerance, rng):
+    batch, steps = 5, 7
+    forwards = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True)
+    backwards = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=True)
+    backwards.set_weights(forwards.get_weights())
+    for lengths in (np.full(batch, steps), ragged(rng, batch, steps)):
+        x, resets = sequences(rng, batch, steps, 3, dtype), rng.random((batch, steps)) < 0.2
+        start = states_for(forwards, batch, rng)
+        turned, turned_resets = x.copy(), resets.copy()
+        for row, length in enumerate(lengths):
+            turned[row, :length], turned_resets[row, :length] = x[row, :length][::-1], resets[row, :length][::-1]
+        dy = [rng.normal(size=out.shape).astype(dtype) for out in forwards.forward(x)]
+        wanted = run(forwards, turned, dy, lengths=lengths, resets=turned_resets, initial_state=start)
+        got = run(backwards, x, dy, lengths=lengths, resets=resets, initial_state=start)
+        for row, length in enumerate(lengths):
+            wanted["x"][row, :length] = wanted["x"][row, :length][::-1].copy()
+        for name in wanted:
+            if name.startswith("output"):
+                assert_same_bits(got[name], wanted[name], name)
+            else:
+                assert_all_close([got[name]], [wanted[name]], 10 * tolerance.identity)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_reset_is_a_new_row(cell, dtype, rng):
+    layer = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True)
+    x, start, resets = sequences(rng, 4, 7, 3, dtype), states_for(layer, 4, rng), np.zeros((4, 7), bool)
+    resets[1, 3] = resets[2, 0] = resets[3, 6] = True
+    y, *last = layer.forward(x, initial_state=start, resets=resets)
+    for row, at in [(1, 3), (2, 0), (3, 6)]:
+        here = slice(row, row + 1)
+        after = layer.forward(x[here, at:])
+        assert_all_same_bits([y[here, at:], *(state[here] for state in last)], after)
+        assert_same_bits(y[here, :at] if at else y[here, :0],
+                         layer.forward(x[here, :at], initial_state=[s[here] for s in start])[0] if at else y[here, :0])
+    assert_same_bits(y[:1], layer.forward(x[:1], initial_state=[s[:1] for s in start])[0])
+
+
+# ---- the same thing asked for in two ways
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_training_and_inference_give_the_same_bits(cell, go_backwards, dtype, rng):
+    for units in (1, 16, 37):
+        for return_sequences in (False, True):
+            layer = make(cell, units, 3, rng, dtype, return_sequences=return_sequences, return_state=True,
+                         go_backwards=go_backwards)
+            for arguments in ({}, everything(layer, rng, 13, 5)):
+                x = sequences(rng, 13, 5, 3, dtype)
+                assert_all_same_bits(layer.forward(x, training=True, **arguments), layer.forward(x, **arguments))
+
+
+@pytest.mark.parametrize("activation", ["linear", "tanh", "softmax"])
+def test_training_and_inference_give_the_same_bits_in_dense(activation, dtype, rng):
+    layer = Dense(37, activation, dtype=dtype, seed=1)
+    x = rng.normal(size=(13, 5)).astype(dtype)
+    assert_same_bits(layer.forward(x, training=True), layer.forward(x))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_last_output_is_the_last_of_the_sequence(cell, dtype, rng):
+    sequence = make(cell, 17, 3, rng, dtype, return_sequences=True, return_state=True)
+    last = make(cell, 17, 3, rng, dtype, return_state=True)
+    last.set_weights(sequence.get_weights())
+    x, arguments = sequences(rng, 7, 5, 3, dtype), everything(last, rng, 7, 5)
+    arguments["lengths"] = np.maximum(arguments["lengths"], 1)
+    y, *states = sequence.forward(x, **arguments)
+    output, *other_states = last.forward(x, **arguments)
+    assert_same_bits(output, y[np.arange(7), arguments["lengths"] - 1])
+    assert_same_bits(output, states[0])
+    assert_all_same_bits(other_states, states)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_lengths_of_all_steps_are_no_lengths(cell, dtype, rng):
+    layer = make(cell, 17, 3, rng, dtype, return_sequences=True, return_state=True)
+    x = sequences(rng, 7, 5, 3, dtype)
+    plain = train(layer, x)
+    assert_all_same_bits(train(layer, x, lengths=[5] * 7), plain)
+    assert_all_same_bits(train(layer, x, resets=np.zeros((7, 5), bool)), plain)
+    assert_all_same_bits(train(layer, x, initial_state=[np.zeros((7, 17), dtype)] * len(layer.cell.states)), plain)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_add_up_until_they_are_cleared(cell, dtype, tolerance, rng):
+    layer = make(cell, 10, 3, rng, dtype)
+    x = sequences(rng, 5, 4, 3, dtype)
+    once = run(layer, x)
+    layer.forward(x, training=True)
+    layer.backward(np.ones((5, 10), dtype))
+    for name, gradient in layer.gradients.items():
+        assert_all_close([gradient], [2 * once[name]], tolerance.identity)
+    layer.zero_gradients()
+    assert not any(gradient.any() for gradient in layer.gradients.values())
+    assert_all_same_bits(run(layer, x), once)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_inference_between_forward_and_backward_is_not_noticed(cell, dtype, rng):
+    layer = make(cell, 10, 3, rng, dtype, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, seed=1)
+    x, dy = sequences(rng, 5, 4, 3, dtype), sequences(rng, 5, 4, 10, dtype)
+    results = []
+    for between in (False, True):
+        layer.rng = np.random.default_rng(3)
+        layer.zero_gradients()
+        layer.forward(x, training=True)
+        if between:
+            layer.forward(sequences(rng, 9, 6, 3, dtype), lengths=[6] * 9)
+        results.append([layer.backward(dy), *(g.copy() for g in layer.gradients.values())])
+    assert_all_same_bits(results[1], results[0])
+
+
+def test_missing_gradients_are_zeros(dtype, rng):
+    for cell in CELLS:
+        layer = make(cell, 5, 3, rng, dtype, return_sequences=True, return_state=True)
+        x = sequences(rng, 4, 6, 3, dtype)
+        outputs = layer.forward(x)
+        for kept in range(len(outputs)):
+            dy = [out if k == kept else np.zeros_like(out) for k, out in enumerate(outputs)]
+            wanted = run(layer, x, dy)
+            got = run(layer, x, [d if k == kept else None for k, d in enumerate(dy)])
+            for name in wanted:
+                np.testing.assert_array_equal(got[name], wanted[name])
+
+
+def test_a_layer_from_its_config_is_the_same_layer(dtype, rng):
+    layers = [
+        LSTM(5, activation="relu", recurrent_activation="hard_sigmoid", dropout=0.2, recurrent_dropout=0.1, seed=3,
+             kernel_regularizer="l2", return_sequences=True, unit_forget_bias=False, dtype=dtype, name="a"),
+        GRU(5, reset_after=False, update="chung", go_backwards=True, return_state=True, use_bias=False, seed=3, dtype=dtype),
+        SimpleRNN(5, stateful=True, recurrent_initializer="identity", bias_initializer="ones", seed=3, dtype=dtype,
+                  input_shape=(None, 3)),
+        Dense(4, "softmax", kernel_initializer="he_normal", bias_regularizer="l1", seed=3, dtype=dtype),
+        Activation("elu", dtype=dtype), Dropout(0.3, noise_shape=(None, 1, None), seed=3, dtype=dtype), Flatten(dtype=dtype),
+        Input((4, 3), dtype=dtype),
+    ]
+    x = sequences(rng, 5, 4, 3, dtype)
+    for layer in layers:
+        config = layer.get_config()
+        twin = type(layer).from_config(config)
+        assert twin.get_config() == config
+        assert twin.name == layer.name
+        for training in (False, True):
+            assert_all_same_bits(as_list(twin.forward(x, training=training)), as_list(layer.forward(x, training=training)))
+
+
+def test_layers_with_one_seed_are_alike_and_others_are_not(rng):
+    first, again, other = LSTM(5, seed=1), LSTM(5, seed=1), LSTM(5, seed=2)
+    for layer in (first, again, other):
+        layer.build((None, None, 3))
+    assert_all_same_bits(again.get_weights(), first.get_weights())
+    assert (first.get_weights()[0] != other.get_weights()[0]).any()
+
+
+# ---- state
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_stateful_layer_carries_its_state(cell, dtype, rng):
+    plain = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True)
+    layer = make(cell, 10, 3, rng, dtype, return_sequences=True, stateful=True)
+    layer.set_weights(plain.get_weights())
+    x = sequences(rng, 5, 9, 3, dtype)
+    y, *last = plain.forward(x)
+    for training in (False, True):
+        layer.reset_state()
+        assert layer.state is None
+        parts = [layer.forward(x[:, a:b], training=training) for a, b in [(0, 4), (4, 5), (5, 9)]]
+        assert_same_bits(np.concatenate(parts, axis=1), y)
+        assert_all_same_bits(layer.state, last)
+    # the state is that of each row's last true step, and rows of no steps keep theirs
+    lengths, before = np.array([2, 0, 4, 1, 3]), layer.state
+    _, *wanted = plain.forward(x[:, :4], lengths=lengths, initial_state=before)
+    layer.forward(x[:, :4], lengths=lengths)
+    assert_all_same_bits(layer.state, wanted)
+    assert_same_bits(layer.state[0][1], before[0][1])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_state_can_be_read_set_and_cleared(cell, dtype, rng):
+    layer = make(cell, 10, 3, rng, dtype, stateful=True)
+    x = sequences(rng, 5, 4, 3, dtype)
+    fresh = layer.forward(x)
+    state = layer.state
+    second = layer.forward(x)
+    assert (second != fresh).any()
+    layer.state = state
+    state[0][:] = 7  # a copy was taken
+    assert_same_bits(layer.forward(x), second)
+    layer.state = None
+    assert_same_bits(layer.forward(x), fresh)
+    layer.reset_state()
+    assert_same_bits(layer.forward(x), fresh)
+    # an initial state that is passed counts more than the kept one
+    given = states_for(layer, 5, rng)
+    wanted = layer.forward(x, initial_state=given)
+    layer.reset_state()
+    assert_same_bits(layer.forward(x, initial_state=given), wanted)
+    # a failed call leaves the state as it was
+    before = layer.state
+    with pytest.raises(ValueError, match="NaN|nan"):
+        layer.forward(np.full((5, 4, 3), np.nan, dtype))
+    assert_all_same_bits(layer.state, before)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_stateful_layer_takes_any_batch_size(cell, dtype, rng):
+    layer = make(cell, 10, 3, rng, dtype, stateful=True)
+    plain = make(cell, 10, 3, rng, dtype)
+    plain.set_weights(layer.get_weights())
+    for batch in (5, 1, 12):
+        x = sequences(rng, batch, 4, 3, dtype)
+        layer.reset_state()
+        assert_same_bits(layer.forward(x), plain.forward(x))
+        layer.state = states = states_for(layer, batch + 1, rng)
+        longer = sequences(rng, batch + 1, 4, 3, dtype)
+        assert_same_bits(layer.forward(longer), plain.forward(longer, initial_state=states))
+
+
+def test_other_layers_keep_no_state(dtype, rng):
+    layer = make("lstm", 5, 3, rng, dtype)
+    x = sequences(rng, 4, 3, 3, dtype)
+    assert_same_bits(layer.forward(x), layer.forward(x))
+    assert layer.state is None

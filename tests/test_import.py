@@ -1,0 +1,65 @@
+"""What `import gatewise` loads, and what it does not."""
+
+import pytest
+from cases import run_python
+
+import gatewise
+
+PROGRAM = """
+    import sys
+    import warnings
+    warnings.simplefilter("error")
+    for name in sys.argv[1].split(","):
+        __import__(name)
+    print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+NEVER = {"sklearn", "matplotlib", "onnx", "onnxruntime", "h5py", "torch", "keras", "tensorflow", "pandas"}
+
+
+def loaded(*names):
+    return set(run_python(PROGRAM, ",".join(names)).split())
+
+
+def test_a_bare_import_loads_next_to_nothing():
+    assert not loaded("gatewise") & (NEVER | {"tqdm", "threadpoolctl", "safetensors", "numpy", "scipy"})
+
+
+def test_models_and_layers_load_no_framework():
+    names = ["models", "layers", "losses", "metrics", "optimizers", "callbacks", "initializers", "regularizers", "utils",
+             "testing", "checkpoint", "threads", "cells"]
+    assert not loaded("gatewise", *(f"gatewise.{name}" for name in names)) & NEVER
+
+
+def test_working_with_a_layer_loads_no_framework():
+    output = run_python("""
+        import sys
+        import numpy as np
+        import gatewise
+        layer = gatewise.layers.LSTM(4)
+        y = layer(np.zeros((2, 3, 5), np.float32), training=True)
+        layer.backward(y)
+        gatewise.build_info()
+        print(*sorted({name.split(".")[0] for name in sys.modules}))
+    """)
+    assert not set(output.split()) & (NEVER | {"tqdm", "safetensors"})
+
+
+def test_every_public_name_resolves():
+    for name in gatewise.__all__:
+        assert getattr(gatewise, name) is not None, name
+    assert set(gatewise.__all__) <= set(dir(gatewise))
+    for name in ("layers", "models", "losses", "metrics", "optimizers", "callbacks", "initializers", "regularizers", "utils",
+                 "testing"):
+        module = getattr(gatewise, name)
+        for public in getattr(module, "__all__", []):
+            assert hasattr(module, public), f"{name}.{public}"
+    with pytest.raises(AttributeError, match="module 'gatewise' has no attribute 'nonsense'"):
+        gatewise.nonsense  # noqa: B018
+
+
+def test_not_fitted_error_is_scikit_learns_too():
+    exceptions = pytest.importorskip("sklearn.exceptions")
+    assert issubclass(gatewise.NotFittedError, exceptions.NotFittedError)
+    assert issubclass(gatewise.NotFittedError, gatewise.GatewiseError)
+    assert gatewise.NotFittedError is gatewise.errors.NotFittedError

@@ -1,0 +1,133 @@
+"""Every instruction set that this machine runs: right, and as independent of batch and threads as the best one."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from cases import CELLS, assert_close, expected, make, ragged, run, run_python, sequences, states_for
+from tolerances import TOLERANCES
+
+from gatewise import build_info
+from gatewise.kernels import _table
+from gatewise.layers import Dense
+
+SUPPORTED = build_info()["isas_supported"]
+
+PROGRAM = """
+    import sys
+    import numpy as np
+    from test_isa import everything
+    from gatewise import build_info
+
+    arrays = everything()
+    arrays["isa"] = np.array(build_info()["isa"])
+    np.savez(sys.argv[1], **arrays)
+"""
+
+
+def layers_and_inputs(dtype):
+    """Each cell and width with an awkward batch: (name, layer, x, arguments)."""
+    rng = np.random.default_rng(7)
+    for cell in CELLS:
+        for units in (1, 5, 16, 33):
+            layer = make(cell, units, 3, rng, dtype, return_sequences=True, return_state=True)
+            arguments = {"lengths": ragged(rng, 7, 5), "resets": rng.random((7, 5)) < 0.2,
+                         "initial_state": states_for(layer, 7, rng)}
+            yield f"{cell} {units} {dtype}", layer, sequences(rng, 7, 5, 3, dtype), arguments
+
+
+def dense_and_input(dtype):
+    rng = np.random.default_rng(8)
+    for activation in ("tanh", "sigmoid", "softmax", "softplus", "elu", "hard_sigmoid"):
+        layer = Dense(37, activation, dtype=dtype, seed=1)
+        yield f"dense {activation} {dtype}", layer, rng.normal(size=(9, 5)).astype(dtype)
+
+
+def everything():
+    """All outputs and gradients by name; and the identities that hold within one instruction set."""
+    from gatewise import threads
+
+    threads.SMALL_WORK = 0
+    found = {}
+    for dtype in TOLERANCES:
+        for name, layer, x, arguments in layers_and_inputs(dtype):
+            threads.set_num_threads(1)
+            results = run(layer, x, **arguments)
+            threads.set_num_threads(3)
+            for key, array in run(layer, x, **arguments).items():
+                np.testing.assert_array_equal(array, results[key], f"{name} {key}: three threads")
+            y = layer.forward(x)[0]
+            for batch in range(1, 8):
+                np.testing.assert_array_equal(layer.forward(x[-batch:])[0], y[-batch:], f"{name}: {batch} rows")
+            found |= {f"{name}|{key}": array for key, array in results.items()}
+        for name, layer, x in dense_and_input(dtype):
+            found |= {f"{name}|{key}": array for key, array in run(layer, x).items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def here():
+    from gatewise import threads
+
+    small_work, count = threads.SMALL_WORK, threads.get_num_threads()
+    yield everything()
+    threads.SMALL_WORK = small_work
+    threads.set_num_threads(count)
+
+
+@pytest.mark.parametrize("isa", SUPPORTED)
+def test_each_instruction_set_is_right(isa, here, tmp_path):
+    run_python(PROGRAM, tmp_path / "out.npz", GATEWISE_ISA=isa)
+    with np.load(tmp_path / "out.npz") as found:
+        assert found["isa"] == isa
+        assert set(found.files) == {*here, "isa"}
+        for dtype, tolerance in TOLERANCES.items():
+            for name, layer, x, arguments in layers_and_inputs(dtype):
+                for k, wanted in enumerate(expected(layer, x, **arguments)):
+                    assert_close(found[f"{name}|output {k}"], wanted, tolerance.forward, name)
+            for key, array in here.items():
+                if f" {dtype}|" in key:
+                    assert found[key].dtype == dtype
+                    assert_close(found[key], array, tolerance.backward, key)
+
+
+def test_the_environment_chooses_and_empty_means_the_best():
+    program = "import gatewise; print(gatewise.build_info()['isa'])"
+    for isa in SUPPORTED:
+        assert run_python(program, GATEWISE_ISA=isa).strip() == isa
+    assert run_python(program, GATEWISE_ISA="").strip() == SUPPORTED[-1]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "AVX2", "avx512 ", "0"])
+def test_an_unknown_name_is_refused_with_the_choices(name):
+    message = run_python("""
+        try:
+            import gatewise.layers
+        except ImportError as error:
+            print(error)
+    """, GATEWISE_ISA=name)
+    assert f"GATEWISE_ISA={name!r}" in message
+    for isa in SUPPORTED:
+        assert isa in message
+
+
+def test_what_is_built_and_what_runs():
+    info = build_info()
+    assert info["isa"] in info["isas_supported"]
+    assert set(info["isas_supported"]) <= set(_table.built_isas())
+    assert info["isas_supported"][0] == _table.built_isas()[0]  # the slowest runs anywhere
+    assert set(info) >= {"version", "python", "numpy", "scipy", "openmp", "threads", "blas"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isa", SUPPORTED)
+def test_the_kernels_tests_pass_with_each(isa):
+    """Error bounds, tails, guards: all tests of the kernels and the gradients once more."""
+    here = os.path.dirname(__file__)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"{here}/kernels",
+         f"{here}/layers/test_gradients.py", f"{here}/layers/test_forward.py", f"{here}/layers/test_identities.py"],
+        env={**os.environ, "GATEWISE_ISA": isa}, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stdout[-4000:]
