@@ -40,7 +40,7 @@ def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_hi
     try:
         result = float(value)
     except (OverflowError, ValueError, TypeError) as error:
-        raise ConfigError(f"{name} is {value!r}; expected a number that float64 can hold") from error
+        raise ConfigError(f"{name} is {value!r}; expected a number in [{low}, {high}{')' if open_high else ']'}") from error
     inside = (low < result if open_low else low <= result) and (result < high if open_high else result <= high)
     if not (math.isfinite(result) and inside):
         raise ConfigError(f"{name} is {result}; expected a number in {'(' if open_low else '['}{low}, {high}"

@@ -125,25 +125,9 @@ def theirs(name, rival):
     return _theirs[name]
 
 
-def _xfail(reason, **options):
-    return pytest.mark.xfail(strict=True, reason=reason, **options)
 
 
-OLD = _xfail("Dense(..., input_dim=3) is refused with a bare TypeError; Keras takes it", raises=TypeError)
-REFUSED = {
-    "dense_input_dim": OLD,
-    "first_steps": _xfail("x of rank 1 for a model of one number is refused; Keras gives it the last axis of 1"),
-    "windows_into_dense": _xfail("a last axis of 1 too many is refused; Keras drops it"),
-}
-NAMES = [pytest.param(name, marks=REFUSED.get(name, ())) for name in PROGRAMS]
-DIFFERENT = REFUSED | {
-    "imbalanced_accuracy": _xfail("class and sample weights weigh the metrics too; in Keras weighted_metrics alone"),
-    "imbalanced_split": _xfail("class_weight also weighs the part that validation_split splits off"),
-}
-COMPARED = [pytest.param(name, marks=DIFFERENT.get(name, ())) for name in PROGRAMS]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_program_runs(name):
     seen = run_here(name, False)
     assert seen
@@ -152,7 +136,7 @@ def test_program_runs(name):
         assert np.isfinite(values).all()
 
 
-@pytest.mark.parametrize("name", COMPARED)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_program_does_what_keras_does(name, keras_rival):
     expected = theirs(name, keras_rival)
     assert type(expected) is list, expected

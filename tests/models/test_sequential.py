@@ -138,7 +138,6 @@ def test_names():
         model.get_layer("other")
 
 
-@pytest.mark.xfail(strict=True, reason="a layer that does not fit stays in the model, which is left unbuilt")
 def test_a_layer_that_does_not_fit_is_not_added(xy):
     model = Sequential([LSTM(4, input_shape=(6, 2))])
     with pytest.raises(ShapeError, match=r"expected \(batch, steps, features\)"):
@@ -264,7 +263,6 @@ def test_writing_to_the_flat_buffer_and_saying_so_changes_the_outputs(xy):
     assert not any(w.any() for w in model.get_weights())
 
 
-@pytest.mark.xfail(strict=True, reason="after a predict, flat_parameters are not read until weights_changed()")
 def test_writing_to_the_flat_buffer_changes_the_outputs(xy):
     model = forecaster()
     model.predict(xy[0])
@@ -336,7 +334,6 @@ def test_nothing_given_is_changed(xy):
         np.testing.assert_array_equal(array, before)
 
 
-@pytest.mark.xfail(strict=True, reason="a stack that passes x on returns the caller's own array")
 @pytest.mark.parametrize("stack", [lambda: [Dropout(0.3)], lambda: [Flatten()]], ids=["Dropout", "Flatten"])
 def test_predictions_are_not_the_callers_array(stack):
     x = np.ones((3, 4), np.float32)
@@ -375,8 +372,6 @@ print([name for name in others if name in sys.modules])
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.xfail(strict=True, reason="no default __reduce__ due to non-trivial __cinit__: a bare TypeError",
-                   raises=TypeError)
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
                          ids=["deepcopy", "pickle"])
 def test_copies_and_pickles(how, xy):
@@ -583,7 +578,6 @@ def test_validation_split_is_the_last_part_before_shuffling(xy):
     assert weighted.history == other.history
 
 
-@pytest.mark.xfail(strict=True, reason="class_weight also weighs the part that validation_split splits off")
 def test_class_weights_are_for_training_only(rng):
     x, y = rng.normal(size=(20, 3)), np.arange(20) % 2
 
@@ -827,8 +821,6 @@ def test_metrics_do_not_count_padded_steps(rng):
     assert model.evaluate(x, y, lengths=lengths, verbose=0)[1] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="batches are averaged by rows, not by the steps that count: with lengths, "
-                                       "evaluate's loss depends on batch_size")
 def test_evaluate_with_lengths_does_not_depend_on_batch_size(rng):
     model = compiled(LSTM(3, return_sequences=True, input_shape=(None, 2)), Dense(1), metrics=["mse"])
     x, y, lengths = rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 5, 1)), np.array([5, 5, 1, 1])
@@ -911,8 +903,6 @@ def test_a_loss_that_is_not_finite_stops_training():
     assert model.stop_training
 
 
-@pytest.mark.xfail(strict=True, reason="the weights from before that epoch are those that the explosion left, where "
-                                       "it came with the last batch of an epoch")
 def test_the_weights_kept_are_the_last_good_ones():
     model, history, _ = diverging(optimizers.SGD(1e25), epochs=8, batch_size=32)
     assert len(history.epoch) == 2
@@ -920,8 +910,6 @@ def test_the_weights_kept_are_the_last_good_ones():
     assert np.isfinite(model.evaluate(x, np.full(12, 1e3), verbose=0))
 
 
-@pytest.mark.xfail(strict=True, reason="the optimizer's state is left full of inf and NaN: every later fit ends at "
-                                       "once, whatever the learning rate")
 def test_training_can_go_on_with_a_smaller_learning_rate():
     model, _, _ = diverging(optimizers.Adam(1e25), epochs=8, batch_size=4)
     model.optimizer.learning_rate = 1e-3
@@ -940,7 +928,6 @@ def test_no_layers_are_added_to_a_trained_model(xy):
         model.add(Dense(1))
 
 
-@pytest.mark.xfail(strict=True, reason="the optimizer's state has the old size: AssertionError from the kernel")
 @pytest.mark.parametrize("change", ["pop", "build", "other model"])
 def test_an_optimizer_whose_model_changed(change, xy):
     """Either it works, or it says what to do: compile again."""

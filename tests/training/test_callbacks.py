@@ -81,8 +81,6 @@ def test_several_callbacks_are_called_in_order(model, xy):
     assert order == [0, 1, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="callbacks=EarlyStopping(...) without a list: a bare TypeError; Keras takes it",
-                   raises=TypeError)
 def test_one_callback_without_a_list(model, xy):
     seen = []
     model.fit(*xy, epochs=1, verbose=0, callbacks=LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch)))
@@ -158,7 +156,6 @@ def test_history(model, xy):
     assert model.fit(*xy, epochs=2, initial_epoch=2, verbose=0).history == {}
 
 
-@pytest.mark.xfail(strict=True, reason="History runs before the caller's callbacks; in Keras after them")
 def test_what_a_callback_adds_to_the_logs_is_in_the_history(model, xy):
     """logs["lr"] = ... in on_epoch_end: the common way to keep a learning rate's path."""
     class Rate(Callback):
@@ -243,15 +240,11 @@ def test_early_stopping_beside_keras(rng, keras_rival):
     assert not beside_keras(grid, keras_rival, scripts(rng))
 
 
-@pytest.mark.xfail(strict=True, reason="with a baseline that is not reached, Keras still restores the best epoch, "
-                                       "ours the first")
 def test_early_stopping_with_a_baseline_beside_keras(rng, keras_rival):
     grid = [options for options in GRID if "baseline" in options]
     assert not beside_keras(grid, keras_rival, scripts(rng))
 
 
-@pytest.mark.xfail(strict=True, reason="patience 0 and an infinite or NaN first value: ours stops after epoch 0 "
-                                       "(and verbose=1 says nothing), Keras goes on")
 def test_early_stopping_with_a_first_value_that_is_not_finite_beside_keras(keras_rival):
     assert not beside_keras([{}], keras_rival, [[float("inf"), 1.0, 0.5, 0.7], [float("nan"), 1.0, 0.5]])
 

@@ -119,7 +119,6 @@ def test_sample_weights_and_lengths_meet(tagger):
     assert samples.lengths.tolist() == [3, 1]
 
 
-@pytest.mark.xfail(strict=True, reason="weights of shape (samples, 1) are refused; Keras takes them", raises=ShapeError)
 def test_a_column_of_sample_weights(forecaster):
     """df[["weight"]].to_numpy(), as it comes out of a table."""
     samples = prepare_samples(forecaster, np.zeros((3, 5)), np.zeros(3), sample_weight=[[1], [2], [3]])
@@ -166,7 +165,6 @@ def test_bad_class_weights(class_weight, error, words):
         prepare_samples(model, np.zeros((2, 2)), [0, 1], class_weight=class_weight)
 
 
-@pytest.mark.xfail(strict=True, reason="class weights of classes that cannot occur are accepted and ignored")
 @pytest.mark.parametrize("class_weight", [{"1": 2.0}, {7: 2.0}, {0.5: 2.0}, {-1: 2.0}])
 def test_class_weights_of_no_class(class_weight):
     """A key that matches nothing is a mistake: the weights would be left out without a word."""
