@@ -71,7 +71,7 @@ def from_config(classes, config, what):
     """An object of a saved ``{"class_name", "config"}``, which may hold anything."""
     name, arguments = config.get("class_name"), config.get("config", {})
     if not isinstance(name, str) or name not in classes:
-        raise ConfigError(f"{what} class {name!r} is not known; choose one of {', '.join(sorted(classes))}")
+        raise DTypeError(f"{what} is {config!r}; expected a name or a class of gatewise, one of {', '.join(sorted(classes))}")
     try:
         return classes[name](**arguments)
     except TypeError as error:

@@ -6,7 +6,7 @@ import pytest
 from gatewise import layers, losses
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.models import Sequential
-from gatewise.training.data import Samples, batch_bounds, prepare_samples, split_off_validation
+from gatewise.training.data import Samples, add_class_weight, batch_bounds, prepare_samples, split_off_validation
 
 
 def model_of(*stack, loss="mse"):
@@ -128,6 +128,12 @@ def test_a_column_of_sample_weights(forecaster):
 # ---- class weights ---------------------------------------------------------------------------------
 
 
+def weighed(model, x, y, class_weight=None, **options):
+    samples = prepare_samples(model, x, y, **options)
+    add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
+    return samples
+
+
 @pytest.mark.parametrize(("loss", "units", "y", "expected"), [
     ("sparse_categorical_crossentropy", 3, [0, 1, 2, 1], [1, 5, 0.5, 5]),
     ("sparse_categorical_crossentropy", 3, [[0], [1], [2], [1]], [1, 5, 0.5, 5]),
@@ -140,15 +146,15 @@ def test_class_weights_become_sample_weights(loss, units, y, expected):
     model = model_of(layers.Dense(units, activation=activation, input_shape=(2,)), loss=loss)
     x = np.zeros((4, 2))
     weights = {1: 5.0, np.int64(2): 0.5}
-    assert prepare_samples(model, x, y, class_weight=weights).weights.tolist() == expected
-    both = prepare_samples(model, x, y, sample_weight=[1, 2, 3, 4], class_weight=weights).weights
+    assert weighed(model, x, y, class_weight=weights).weights.tolist() == expected
+    both = weighed(model, x, y, sample_weight=[1, 2, 3, 4], class_weight=weights).weights
     assert both.tolist() == (np.array(expected) * [1, 2, 3, 4]).tolist()
 
 
 def test_class_weights_per_step():
     dense = layers.Dense(3, activation="softmax", input_shape=(None, 2))
     model = model_of(dense, loss="sparse_categorical_crossentropy")
-    samples = prepare_samples(model, np.zeros((2, 3, 2)), [[0, 1, 2], [2, 2, 0]], class_weight={2: 4}, lengths=[3, 2])
+    samples = weighed(model, np.zeros((2, 3, 2)), [[0, 1, 2], [2, 2, 0]], class_weight={2: 4}, lengths=[3, 2])
     assert samples.weights.tolist() == [[1, 1, 4], [4, 4, 0]]
 
 
@@ -162,7 +168,7 @@ def test_class_weights_per_step():
 def test_bad_class_weights(class_weight, error, words):
     model = model_of(layers.Dense(1, activation="sigmoid", input_shape=(2,)), loss="binary_crossentropy")
     with pytest.raises(error, match=words):
-        prepare_samples(model, np.zeros((2, 2)), [0, 1], class_weight=class_weight)
+        weighed(model, np.zeros((2, 2)), [0, 1], class_weight=class_weight)
 
 
 @pytest.mark.parametrize("class_weight", [{"1": 2.0}, {7: 2.0}, {0.5: 2.0}, {-1: 2.0}])
@@ -170,13 +176,13 @@ def test_class_weights_of_no_class(class_weight):
     """A key that matches nothing is a mistake: the weights would be left out without a word."""
     model = model_of(layers.Dense(3, activation="softmax", input_shape=(2,)), loss="sparse_categorical_crossentropy")
     with pytest.raises((ConfigError, DTypeError, ShapeError), match="class_weight"):
-        prepare_samples(model, np.zeros((2, 2)), [0, 1], class_weight=class_weight)
+        weighed(model, np.zeros((2, 2)), [0, 1], class_weight=class_weight)
 
 
 def test_class_weights_need_classes():
     model = model_of(layers.Dense(3, input_shape=(2,)), loss="mse")
     with pytest.raises(ConfigError, match="class_weight needs class targets; loss mean_squared_error has 3 outputs"):
-        prepare_samples(model, np.zeros((2, 2)), np.zeros((2, 3)), class_weight={0: 1.0})
+        weighed(model, np.zeros((2, 2)), np.zeros((2, 3)), class_weight={0: 1.0})
 
 
 # ---- refusals --------------------------------------------------------------------------------------

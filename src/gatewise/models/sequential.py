@@ -246,6 +246,13 @@ class Sequential:
         for layer in self.layers:
             layer.weights_changed()
 
+    def __setstate__(self, state):
+        """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
+        vars(self).update(state)
+        if self.built:
+            for layer, piece in zip(self.layers, self._pieces_of(layer.count_params() for layer in self.layers)):
+                layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
+
     def reset_state(self):
         """Clear the state of every stateful layer."""
         for layer in self.layers:
@@ -311,7 +318,7 @@ class Sequential:
         features = self._input[-1] if self._input else None
         if x.ndim == axes - 1 and (features == 1 or (features is None and recurrent)):
             x = x[..., None]
-        elif x.ndim == axes + 1 and x.shape[-1] == 1 and self._input is not None:
+        elif x.ndim == 3 and x.shape[-1] == 1 and self._input is not None and axes == 2:
             x = x[..., 0]
         if not self.built:
             self.build((None, *x.shape[1:]))
@@ -463,7 +470,7 @@ class Sequential:
         """One optimizer step on one batch; its loss and metrics, as evaluate returns them."""
         self._need_compiled("train_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths)
-        add_class_weight(samples, class_weight, self.loss)
+        add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 

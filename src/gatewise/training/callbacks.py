@@ -139,8 +139,11 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, logs=None):
         self.wait = self.stopped_epoch = self.best_epoch = 0
-        self.best = -self.sign * math.inf if self.baseline is None else float(self.baseline)
+        self.best = -self.sign * math.inf
         self.best_weights = None
+
+    def _improves(self, value, reference):
+        return self.sign * (value - reference) > self.min_delta
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch < self.start_from_epoch:
@@ -149,15 +152,17 @@ class EarlyStopping(Callback):
         if value is None:
             raise ConfigError(f"EarlyStopping watches {self.monitor!r}, the logs hold {sorted(logs or {})}; "
                               f"give validation data, or monitor one of these")
-        if self.sign * (value - self.best) > self.min_delta:
-            self.best, self.best_epoch, self.wait = value, epoch, 0
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
+        if self._improves(value, self.best):
+            self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._improves(value, self.baseline):
+                self.wait = 0
             return
-        self.wait += 1
-        if self.restore_best_weights and self.best_weights is None:
-            self.best_weights = self.model.get_weights()
-        if self.wait >= self.patience:
+        if self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 

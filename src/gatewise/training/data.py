@@ -59,20 +59,20 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     return Samples(x, y, weights, lengths, resets, position_weights(None, shape[:-1], counted))
 
 
-def add_class_weight(samples, class_weight, loss):
+def add_class_weight(samples, class_weight, loss, outputs):
     """Multiply the weights of the samples by those of their classes; None changes nothing."""
     if class_weight is not None:
-        by_class = _class_weights(class_weight, samples.y, loss)
+        by_class = _class_weights(class_weight, samples.y, loss, outputs)
         samples.weights = by_class if samples.weights is None else samples.weights * by_class
 
 
 def _check_rows(y, x):
-    rows = len(y) if hasattr(y, "__len__") and np.ndim(y) != 0 else None
+    rows = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) else None
     if rows != len(x):
         raise ShapeError(f"y has {rows} rows, x has {len(x)}; expected one target a sample")
 
 
-def _class_weights(class_weight, y, loss):
+def _class_weights(class_weight, y, loss, outputs):
     if not isinstance(class_weight, dict):
         raise DTypeError(f"class_weight is {class_weight!r}; expected a dict of class number to weight")
     if loss.sparse:
@@ -85,7 +85,7 @@ def _class_weights(class_weight, y, loss):
         raise ConfigError(f"class_weight needs class targets; loss {loss.name} has {y.shape[-1]} outputs")
     weights = np.ones(classes.shape)
     for label, weight in class_weight.items():
-        checks.whole_number(label, "a class of class_weight", 0)
+        checks.whole_number(label, "a class of class_weight", 0, max(2, outputs) - 1)
         weights[classes == label] = checks.number(weight, f"class_weight[{label}]", 0.0)
     return weights
 

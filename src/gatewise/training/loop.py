@@ -30,7 +30,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         samples, validation = split_off_validation(samples, validation_split)
     if len(samples) == 0:
         raise ShapeError("x has 0 samples: nothing to train on")
-    add_class_weight(samples, class_weight, model.loss)
+    add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
 
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
@@ -51,9 +51,9 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
             model.stop_training = True
-            warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}, batch {failed_at + 1}: training stopped, "
-                          f"and weights and optimizer are those from before that epoch or, at its first batch, the one "
-                          f"before; try a smaller learning rate, or clipnorm", TrainingWarning, stacklevel=3)
+            warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}: training stopped at batch "
+                          f"{failed_at + 1}, and weights and optimizer are those from before that epoch or, at its first "
+                          f"batch, the one before; try a smaller learning rate, or clipnorm", TrainingWarning, stacklevel=3)
         if validation is not None:
             logs |= {f"val_{name}": value for name, value in evaluate_samples(model, validation, batch_size).items()}
         watchers.on_epoch_end(epoch, logs)

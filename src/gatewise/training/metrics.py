@@ -154,7 +154,7 @@ def get(identifier, loss=None, outputs=None):
             return cls(name=identifier)
         if identifier not in _BY_NAME:
             raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}")
-        return _BY_NAME[identifier](name=identifier if identifier.islower() else None)
+        return _BY_NAME[identifier](name=None if identifier == _BY_NAME[identifier].__name__ else identifier)
     if isinstance(identifier, dict):
         return checks.from_config(_BY_NAME, identifier, "metric")
     raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object")
