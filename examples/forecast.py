@@ -59,9 +59,10 @@ def train_network(layer, train, validation, seed):
     So it starts out near the last-value forecast, and a level it never met in training, such as
     the record cycle of 1957, does not throw it.
     """
-    (x_train, y_train), (x_validation, y_validation) = train, validation
+    x_train, y_train = (array[::2] for array in train)  # neighbours are nearly alike: half the time
+    x_validation, y_validation = validation
     model = Sequential([Input((INPUT_STEPS, 1)), layer(48, dropout=0.1), Dense(HORIZON)], seed=seed)
-    model.compile(optimizer=Adam(learning_rate=1e-3), loss="mse")
+    model.compile(optimizer=Adam(learning_rate=2e-3), loss="mse")
     started = time.perf_counter()
     history = model.fit(
         x_train, y_train - x_train[:, -1],

@@ -67,11 +67,11 @@ def seed(value):
     return None if value is None else whole_number(value, "seed", 0, math.inf)
 
 
-def from_config(classes, config, what):
+def from_config(classes, config, what, module):
     """An object of a saved ``{"class_name", "config"}``, which may hold anything."""
     name, arguments = config.get("class_name"), config.get("config", {})
     if not isinstance(name, str) or name not in classes:
-        raise DTypeError(f"{what} is {config!r}; expected a name or a class of gatewise, one of {', '.join(sorted(classes))}")
+        raise DTypeError(f"{what} is {config!r}; expected a name or a gatewise.{module} object, of class {', '.join(sorted(classes))}")
     try:
         return classes[name](**arguments)
     except TypeError as error:

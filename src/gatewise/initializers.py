@@ -180,7 +180,7 @@ def get(identifier, name="initializer"):
             raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
         return cls()
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_CLASS, identifier, name)
+        return checks.from_config(_BY_CLASS, identifier, name, "initializers")
     raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.initializers object")
 
 

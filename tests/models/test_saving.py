@@ -111,6 +111,7 @@ def test_round_trip(stack, optimizer, dtype, tmp_path):
     for one in (model, loaded):
         one.reset_state()
     assert loaded.predict(x, batch_size=24).tobytes() == model.predict(x, batch_size=24).tobytes()
+    loaded.reset_state()
     loaded.save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == before
     assert path.read_bytes() == before

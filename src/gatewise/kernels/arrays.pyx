@@ -89,9 +89,9 @@ cdef object _softmax(gw_table[floating] *table, a, out, dy, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t n = a.shape[0], columns = a.shape[1], rows = max(1, CHUNK // max(1, columns)), k
     cdef Py_ssize_t chunks = (n + rows - 1) // rows
-    cdef const floating *pa = <const floating *>pointer_to(a, R, 2, n, columns)
+    cdef const floating *pa = <const floating *>needed_pointer(a, R, 2, n, columns)
     cdef const floating *pd = <const floating *>pointer_to(dy, R, 2, n, columns)
-    cdef floating *po = <floating *>pointer_to(out, R, 2, n, columns)
+    cdef floating *po = <floating *>needed_pointer(out, R, 2, n, columns)
     for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
                     nogil=True):
         softmax_rows(table, pa + k * rows * columns, pd + k * rows * columns if pd != NULL else NULL,

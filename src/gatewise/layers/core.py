@@ -46,6 +46,8 @@ class _Activated:
 
     def _activate_rows(self, z, y):
         """y = act(z), in place if z is y."""
+        if z.shape[-1] == 0:
+            raise ShapeError(f"x has shape {z.shape}: nothing along the last axis; expected at least 1 feature")
         work = threads.threads_for(20 * z.size)
         if self.activation == "softmax":
             if z.size:

@@ -291,7 +291,7 @@ def get(identifier):
             raise ConfigError(f"loss {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
         return _BY_NAME[identifier]()
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_NAME, identifier, "loss")
+        return checks.from_config(_BY_NAME, identifier, "loss", "losses")
     raise DTypeError(f"loss is {identifier!r}; expected a name or a gatewise.losses object")
 
 

@@ -156,7 +156,7 @@ def get(identifier, loss=None, outputs=None):
             raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}")
         return _BY_NAME[identifier](name=None if identifier == _BY_NAME[identifier].__name__ else identifier)
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_NAME, identifier, "metric")
+        return checks.from_config(_BY_NAME, identifier, "metric", "metrics")
     raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object")
 
 

@@ -207,7 +207,7 @@ def get(identifier):
             raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}")
         return _BY_NAME[identifier.lower()]()
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}, identifier, "optimizer")
+        return checks.from_config(_BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}, identifier, "optimizer", "optimizers")
     raise DTypeError(f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object")
 
 
