@@ -3,7 +3,7 @@
     python examples/forecast.py
 
 Trains on the counts of 1749 to 1933, stops training by those of 1934 to 1953, and forecasts 1954 to
-1983 from every month of it; takes a few seconds. Writes both models and a picture to examples/output.
+1983 from every month of it: about ten seconds. Writes both models and a picture to examples/output.
 """
 
 import argparse

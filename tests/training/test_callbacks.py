@@ -245,6 +245,7 @@ def test_early_stopping_with_a_baseline_beside_keras(rng, keras_rival):
     assert not beside_keras(grid, keras_rival, scripts(rng))
 
 
+@pytest.mark.xfail(strict=True, reason="a first value of NaN never counts as the best; in Keras it does, and nothing beats it")
 def test_early_stopping_with_a_first_value_that_is_not_finite_beside_keras(keras_rival):
     assert not beside_keras([{}], keras_rival, [[float("inf"), 1.0, 0.5, 0.7], [float("nan"), 1.0, 0.5]])
 

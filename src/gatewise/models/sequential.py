@@ -250,6 +250,10 @@ class Sequential:
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
         if self.built:
+            for name in ("_flat_parameters", "flat_gradients"):
+                copied, aligned = getattr(self, name), aligned_empty((self.count_params(),), self._dtype)
+                aligned[...] = copied
+                setattr(self, name, aligned)
             for layer, piece in zip(self.layers, self._pieces_of(layer.count_params() for layer in self.layers)):
                 layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
 
