@@ -16,7 +16,6 @@ from gatewise.kernels import _table
 from gatewise.layers import LSTM, Dense
 
 needs_openmp = pytest.mark.skipif(not _table.HAS_OPENMP, reason="this build has no threads")
-OPENBLAS = pytest.mark.xfail(strict=False, reason="OpenBLAS 0.3.30 ignores a limit that another thread sets than the first")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
@@ -317,7 +316,6 @@ def test_blas_is_limited_within_the_block_and_restored(blas, threads):
         assert blas() == {3}
 
 
-@OPENBLAS
 def test_overlapping_users_restore_blas(blas, used_before, threads):
     """A in, B in, A out, B out: two limits that restored what they found would leave it at one for ever."""
     order, failures = [threading.Event() for _ in range(4)], []
@@ -349,7 +347,6 @@ def test_overlapping_users_restore_blas(blas, used_before, threads):
     assert blas() == {3}
 
 
-@OPENBLAS
 def test_many_users_restore_blas(blas, used_before, threads):
     def work(k):
         for _ in range(50):
@@ -385,7 +382,6 @@ class Watched:
         return self.kernel.backward(*arguments, **options)
 
 
-@OPENBLAS
 @pytest.mark.parametrize("run", [lambda function: function(), in_a_thread], ids=["main thread", "another thread"])
 def test_a_backward_pass_limits_blas_and_restores_it(run, blas, used_before, rng):
     layer = make("lstm", 5, 600, rng, "float32")  # so wide that BLAS is called
@@ -407,7 +403,6 @@ def test_a_backward_pass_limits_blas_and_restores_it(run, blas, used_before, rng
     assert seen == [{1}, {1}]
 
 
-@OPENBLAS
 def test_the_limit_does_not_disarm_threadpoolctl_elsewhere(blas, threads):
     """After the main thread has trained, other threads of the program can still limit BLAS for themselves."""
     with threads.single_threaded_blas():

@@ -100,7 +100,7 @@ class _BlasGuard:
                 self._before = [library.get_num_threads() for library in self._controllers]
                 for library, before in zip(self._controllers, self._before):
                     if before != 1:
-                        library.set_num_threads(1)
+                        _set_threads_of(library, 1)
             self._users += 1
 
     def __exit__(self, *_):
@@ -109,7 +109,18 @@ class _BlasGuard:
             if self._users == 0:
                 for library, before in zip(self._controllers, self._before):
                     if before != 1:
-                        library.set_num_threads(before)
+                        _set_threads_of(library, before)
+
+
+def _set_threads_of(library, count):
+    """From any Python thread. threadpoolctl makes the first thread that sets a number OpenBLAS's controlling one and
+    ignores all others; the guard counts and locks its users itself, so control is taken, and given up at once."""
+    clear = getattr(library, "clear_controlling_thread", None)  # since threadpoolctl 3.7, of OpenBLAS
+    if clear is not None:
+        clear(force=True)
+    library.set_num_threads(count)
+    if clear is not None:
+        clear(force=True)
 
 
 _blas_guard = _BlasGuard()
