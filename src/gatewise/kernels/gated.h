@@ -46,12 +46,16 @@ GW_INLINE void gated_product(const gw_cell<R> *c, const R *panel, const gw_row<R
         for (gw_int i = 0; i < m; i++)
             for (int g = 0; g < X; g++)
                 store(buf + (i * SLOTS + g) * L, load_first(row[i].z + g * units + j, lanes));
-    for (gw_int i = 0; i < m; i++) // where the gates will be written: on its way while the sums are made
-        if (row[i].gates)
-            for (int g = 0; g < 4; g++) __builtin_prefetch(row[i].gates + g * units + j, 1);
     const R *w = panel + SLOTS * L;
-    product<R, X, H, SLOTS, LAST_H>(m, buf, {x.p, c->x_done ? 0 : I, w, X * L},
-                                     {h.p, units, w + I * X * L, H * L});
+    product<R, X, H, SLOTS, LAST_H>(
+        m, buf, {x.p, c->x_done ? 0 : I, w, X * L}, {h.p, units, w + I * X * L, H * L}, [=](gw_int r, gw_int n) {
+            for (gw_int i = r; i < r + n; i++) // where a training step will write: on its way while the sums are made
+                if (row[i].gates) {
+                    for (int g = 0; g < 4; g++) __builtin_prefetch(row[i].gates + g * units + j, 1);
+                    __builtin_prefetch(row[i].h1 + j, 1);
+                    if (row[i].c1) __builtin_prefetch(row[i].c1 + j, 1);
+                }
+        });
 }
 
 // The same sums in the same order as the fused step's, kept in row.z.
@@ -66,7 +70,7 @@ static void gated_project(const gw_cell<R> *c, gw_int panel_size, const gw_row<R
             m = group_rows(n - r);
             Pointers<R> x(rows + r, m, &gw_row<R>::x);
             fill_with_bias(buf, m, SLOTS, panel);
-            product<R, X, X, SLOTS, X - 1>(m, buf, {x.p, I, panel + SLOTS * L, X * L}, {});
+            product<R, X, X, SLOTS, X - 1>(m, buf, {x.p, I, panel + SLOTS * L, X * L}, {}, FetchNothing{});
             for (gw_int i = 0; i < m; i++)
                 for (int g = 0; g < X; g++)
                     store_first(rows[r + i].z + g * units + j, load(buf + (i * SLOTS + g) * L), lanes);

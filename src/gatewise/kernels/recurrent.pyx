@@ -486,14 +486,16 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
 
 # ---- the choice by shape
 
-# Rows under which a band cannot fill a tile, so that more threads should share it.
-cdef Py_ssize_t FULL_TILE = 6
+# Rows under which a band leaves a tile so empty that more threads should share it.
+cdef Py_ssize_t FULL_TILE = 4
 # Steps whose input products are computed at once, where they are computed ahead.
 cdef Py_ssize_t PROJECTED_STEPS = 16
 # Operations of a step, per part, that repay a meeting.
 cdef Py_ssize_t MEETING_OPERATIONS = 40_000
 # Bytes of weights that stay in one core's cache from step to step.
 cdef Py_ssize_t CACHED_WEIGHTS = 512 * 1024
+# Bytes of weights, for each row of a band, whose way to the core takes longer than their use.
+cdef Py_ssize_t FAR_WEIGHTS = 640 * 1024
 
 
 cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, int threads, Py_ssize_t block):
@@ -501,8 +503,8 @@ cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, in
 
     Bands of full tiles come first: they never wait. But weights that do not fit one core's cache are
     read again every step by every band: then threads share bands, each keeping its units' weights.
-    Threads left over share bands too, if a step has work enough to repay the meeting. Rows that cannot
-    fill a tile waste most of it; over a block of steps their input products can.
+    Threads left over share bands too, if a step has work enough to repay the meeting. Where few rows use
+    weights that come from far away, the input's part of these is read once for a block of steps.
     """
     cdef Py_ssize_t weights = k.x_gates * k.units * (k.inputs + k.units) * k.dtype.itemsize
     cdef Py_ssize_t parts = max(1, min(threads, (weights + CACHED_WEIGHTS - 1) // CACHED_WEIGHTS))
@@ -511,7 +513,7 @@ cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, in
     parts = max(1, min(threads // n_bands, min((k.units + block - 1) // block, step // MEETING_OPERATIONS)))
     if parts == 1:
         n_bands = min(threads, batch)
-    return n_bands, parts, steps > 1 and batch // n_bands < FULL_TILE
+    return n_bands, parts, steps > 1 and batch // n_bands <= weights // FAR_WEIGHTS
 
 
 cdef object bands(Py_ssize_t batch, lengths, int count):

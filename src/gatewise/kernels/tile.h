@@ -10,7 +10,8 @@
 // a row's result does not depend on how many rows were computed beside it.
 //
 // Tiles come in groups of rows that share a panel. k is then taken in chunks: a chunk of the panel comes
-// from L2 once and stays in L1 while every tile of the group adds it to its buffer.
+// from L2 once and stays in L1 while every tile of the group adds it to its buffer. Meanwhile they fetch
+// the next chunk, one cache line an input: measured 1.15 times as fast from L2, 1.3 times from L3.
 #pragma once
 #include "simd.h"
 #include "table.h"
@@ -21,6 +22,7 @@ namespace GW_ISA {
 constexpr gw_int GROUP_ROWS = 48;  // 12 KiB of sums
 constexpr gw_int CHUNK_INPUTS = 64; // 16 KiB of weights
 template <class R> constexpr gw_int BUFFER = GROUP_ROWS * 4 * LANES<R>;
+template <class R> constexpr gw_int LINE = 64 / (gw_int)sizeof(R); // elements of a cache line
 
 // Rows of the next group, or tile, when `left` remain: as even as possible, so that no single row trails.
 template <gw_int MOST> GW_INLINE gw_int even_share(gw_int left) {
@@ -31,11 +33,14 @@ template <gw_int MOST> GW_INLINE gw_int even_share(gw_int left) {
 }
 GW_INLINE gw_int group_rows(gw_int left) { return even_share<GROUP_ROWS>(left); }
 
-// acc[r][v] += sum over k of a[r][k] * w[k][v]; the last vector goes to slot LAST.
+// acc[r][v] += sum over k of a[r][k] * w[k][v]; the last vector goes to slot LAST. The cache lines from
+// `soon` on are fetched meanwhile, one for each k; they may lie past the end of the weights.
 template <class R, int M, int N, int SLOTS, int LAST>
-GW_INLINE void accumulate(Vec<R> (&acc)[M][SLOTS], const R *const (&a)[M], gw_int k_end, const R *w, gw_int stride) {
+GW_INLINE void accumulate(Vec<R> (&acc)[M][SLOTS], const R *const (&a)[M], gw_int k_end, const R *w, gw_int stride,
+                          const R *soon) {
     const gw_int L = LANES<R>;
-    for (gw_int k = 0; k < k_end; k++, w += stride) {
+    for (gw_int k = 0; k < k_end; k++, w += stride, soon += LINE<R>) {
+        __builtin_prefetch(soon);
         Vec<R> wv[N];
 #pragma GCC unroll 4
         for (int v = 0; v < N; v++) wv[v] = load(w + v * L);
@@ -57,11 +62,28 @@ template <class R> struct Term {
     gw_int length;          // 0: the term is absent
     const R *weights;
     gw_int stride;        // elements from one input's weights to the next's
-    gw_int from = 0;      // first input
-    Term part(gw_int row, gw_int k, gw_int count) const {
-        return {rows + row, count, weights + k * stride, stride, from + k};
+    gw_int from;          // first input
+    const R *soon;        // what is fetched meanwhile
+    Term() : Term(nullptr, 0, nullptr, 0) {}
+    Term(const R *const *rows, gw_int length, const R *weights, gw_int stride)
+        : rows(rows), length(length), weights(weights), stride(stride), from(0), soon(weights + length * stride) {}
+
+    // For the rows from `row` on.
+    Term below(gw_int row) const {
+        Term t = *this;
+        t.rows += row;
+        return t;
     }
-    Term below(gw_int row) const { return {rows + row, length, weights, stride, from}; }
+    // The inputs [k, k + CHUNK_INPUTS), as the group's tile number `tile` sees them: each fetches its
+    // share of the chunk that follows, and those past its end fetch what is there.
+    Term chunk(gw_int row, gw_int k, gw_int tile) const {
+        Term t = below(row);
+        t.from = k, t.length = length - k < CHUNK_INPUTS ? length - k : CHUNK_INPUTS;
+        t.weights = weights + k * stride;
+        const gw_int size = t.length * stride, share = tile * t.length * LINE<R>;
+        t.soon = t.weights + (share < size ? size + share : 0);
+        return t;
+    }
 };
 
 template <class R, int M, int NA, int NB, int SLOTS, int LAST_B>
@@ -76,13 +98,13 @@ static void product_of(R *buf, const Term<R> &ta, const Term<R> &tb) {
         const R *a[M];
 #pragma GCC unroll 6
         for (int r = 0; r < M; r++) a[r] = ta.rows[r] + ta.from;
-        accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights, ta.stride);
+        accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights, ta.stride, ta.soon);
     }
     if (tb.length) {
         const R *b[M];
 #pragma GCC unroll 6
         for (int r = 0; r < M; r++) b[r] = tb.rows[r] + tb.from;
-        accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights, tb.stride);
+        accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights, tb.stride, tb.soon);
     }
 #pragma GCC unroll 6
     for (int r = 0; r < M; r++)
@@ -106,38 +128,42 @@ GW_INLINE void tile_product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b
 
 // m rows of a group with SLOTS vectors: term a has NA vectors of weights an input, term b has NB, of
 // which the last is added to slot LAST_B (the candidate of a reset-after GRU keeps its halves apart).
-template <class R, int NA, int NB, int SLOTS, int LAST_B>
-static void product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
-    const bool chunks = m > GW_TILE_ROWS && a.length + b.length > 2 * CHUNK_INPUTS;
-    const gw_int chunk = CHUNK_INPUTS;
-    if (!chunks) {
+// fetch(r, n) is called once for each tile, rows [r, r + n), ahead of work that will need memory of them.
+template <class R, int NA, int NB, int SLOTS, int LAST_B, class Fetch>
+GW_INLINE void product(gw_int m, R *buf, const Term<R> &a, const Term<R> &b, Fetch fetch) {
+    if (m <= GW_TILE_ROWS || a.length + b.length <= 2 * CHUNK_INPUTS) {
         for (gw_int r = 0, n; r < m; r += n) {
             n = even_share<GW_TILE_ROWS>(m - r);
+            fetch(r, n);
             tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>, a.below(r), b.below(r));
         }
         return;
     }
-    for (gw_int k = 0; k < a.length; k += chunk)
-        for (gw_int r = 0, n; r < m; r += n) {
+    for (gw_int k = 0; k < a.length; k += CHUNK_INPUTS)
+        for (gw_int r = 0, n, tile = 0; r < m; r += n, tile++) {
             n = even_share<GW_TILE_ROWS>(m - r);
-            tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>,
-                                                   a.part(r, k, k + chunk < a.length ? chunk : a.length - k), {});
+            if (k == 0) fetch(r, n);
+            tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>, a.chunk(r, k, tile), {});
         }
-    for (gw_int k = 0; k < b.length; k += chunk)
-        for (gw_int r = 0, n; r < m; r += n) {
+    for (gw_int k = 0; k < b.length; k += CHUNK_INPUTS)
+        for (gw_int r = 0, n, tile = 0; r < m; r += n, tile++) {
             n = even_share<GW_TILE_ROWS>(m - r);
-            tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>, {},
-                                                   b.part(r, k, k + chunk < b.length ? chunk : b.length - k));
+            if (k == 0 && a.length == 0) fetch(r, n);
+            tile_product<R, NA, NB, SLOTS, LAST_B>(n, buf + r * SLOTS * LANES<R>, {}, b.chunk(r, k, tile));
         }
 }
+struct FetchNothing {
+    void operator()(gw_int, gw_int) const {}
+};
 
 // The same for n = 1..4 vectors in each of both terms.
-template <class R> GW_INLINE void product_of_columns(int n, gw_int m, R *buf, const Term<R> &a, const Term<R> &b) {
+template <class R, class Fetch = FetchNothing>
+GW_INLINE void product_of_columns(int n, gw_int m, R *buf, const Term<R> &a, const Term<R> &b, Fetch fetch = {}) {
     switch (n) {
-    case 1: product<R, 1, 1, 1, 0>(m, buf, a, b); break;
-    case 2: product<R, 2, 2, 2, 1>(m, buf, a, b); break;
-    case 3: product<R, 3, 3, 3, 2>(m, buf, a, b); break;
-    case 4: product<R, 4, 4, 4, 3>(m, buf, a, b); break;
+    case 1: product<R, 1, 1, 1, 0>(m, buf, a, b, fetch); break;
+    case 2: product<R, 2, 2, 2, 1>(m, buf, a, b, fetch); break;
+    case 3: product<R, 3, 3, 3, 2>(m, buf, a, b, fetch); break;
+    case 4: product<R, 4, 4, 4, 3>(m, buf, a, b, fetch); break;
     }
 }
 

@@ -52,11 +52,14 @@ GW_INLINE void transposed_product(gw_int units, gw_int fetched, const gw_row<R> 
             m = group_rows(n - r);
             Pointers<R> pa(rows + r, m, &gw_row<R>::gates, a), pb(rows + r, m, &gw_row<R>::gates, b);
             fill_with_zero(buf, m, v);
-            for (gw_int i = 0; i < m; i++) // the next step's gates of these units come from far away
-                if (rows[r + i].soon)
-                    for (gw_int g = 0; g < fetched; g++)
-                        for (int s = 0; s < v; s++) __builtin_prefetch(rows[r + i].soon + g * units + j + s * L, 1);
-            product_of_columns<R>(v, m, buf, {pa.p, na, panel, part.stride}, {pb.p, nb, panel + na * part.stride, part.stride});
+            const gw_row<R> *group = rows + r;
+            product_of_columns<R>(v, m, buf, {pa.p, na, panel, part.stride}, {pb.p, nb, panel + na * part.stride, part.stride},
+                                  [=](gw_int begin, gw_int count) {
+                for (gw_int i = begin; i < begin + count; i++) // the next step's gates of these units come from far away
+                    if (group[i].soon)
+                        for (gw_int g = 0; g < fetched; g++)
+                            for (int s = 0; s < v; s++) __builtin_prefetch(group[i].soon + g * units + j + s * L, 1);
+            });
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++) {
                     const gw_int u = j + s * L;

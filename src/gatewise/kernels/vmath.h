@@ -65,12 +65,13 @@ template <class R> GW_INLINE Vec<R> exponential(Vec<R> x) {
     return scale_by_power_of_2(p + R(1), n);
 }
 
-// exp of a number <= 0, or NaN: no upper end to guard.
+// exp of a number <= 0, or NaN: no upper end to guard. Where the result is zero it is not computed: a
+// scaling that underflows takes the processor 80 ns, and the gates of a saturated network are all such.
 template <class R> GW_INLINE Vec<R> exponential_of_negative(Vec<R> x) {
     typedef Exp<R> E;
-    x = x < E::LOW ? splat(E::LOW) : x;
-    Vec<R> n, p = exp_reduced<R>(x, n);
-    return scale_by_power_of_2(p + R(1), n);
+    Vec<R> zero = {}, y = x < E::LOW ? zero : x;
+    Vec<R> n, p = exp_reduced<R>(y, n), e = scale_by_power_of_2(p + R(1), n);
+    return x < E::LOW ? zero : e;
 }
 
 // exp(x) - 1 for x <= 0, or NaN.
