@@ -1,5 +1,6 @@
 // What the orchestration keeps for one call over whole sequences (recurrent.pyx).
 #pragma once
+#include "apart.h"
 #include "meeting.h"
 #include "table.h"
 
