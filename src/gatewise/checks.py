@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError, SizeError
+from gatewise.errors import ArgumentError, ConfigError, DTypeError, NonFiniteError, ShapeError, SizeError
 from gatewise.kernels import arrays
 
 DTYPES = ("float32", "float64")
@@ -71,11 +71,45 @@ def from_config(classes, config, what, module):
     """An object of a saved ``{"class_name", "config"}``, which may hold anything."""
     name, arguments = config.get("class_name"), config.get("config", {})
     if not isinstance(name, str) or name not in classes:
-        raise DTypeError(f"{what} is {config!r}; expected a name or a gatewise.{module} object, of class {', '.join(sorted(classes))}")
+        raise DTypeError(f"{what} is {config!r}; expected a name or a gatewise.{module} object, of class "
+                         f"{', '.join(sorted(classes))}")
     try:
         return classes[name](**arguments)
     except TypeError as error:
         raise ConfigError(f"{what} {name} has a configuration that does not fit: {error}") from error
+
+
+# Arguments of Keras that gatewise has no use for, and the values of them that ask for nothing.
+_ANY = object()
+NEUTRAL = {
+    "layer": {"activity_regularizer": None, "kernel_constraint": None, "recurrent_constraint": None, "bias_constraint": None,
+              "trainable": True, "unroll": _ANY, "implementation": _ANY, "use_cudnn": _ANY, "autocast": _ANY,
+              "zero_output_for_mask": _ANY, "time_major": False},
+    "optimizer": {"name": _ANY, "weight_decay": None, "use_ema": False, "ema_momentum": _ANY, "amsgrad": False,
+                  "ema_overwrite_frequency": None, "loss_scale_factor": None, "gradient_accumulation_steps": None},
+    "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "label_smoothing": 0.0, "axis": -1},
+    "compile": {"loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
+                "jit_compile": _ANY, "auto_scale_loss": _ANY},
+    "fit": {"steps_per_epoch": None, "validation_steps": None, "validation_batch_size": None, "validation_freq": 1},
+    "evaluate and predict": {"steps": None, "callbacks": None},
+    "save": {"overwrite": True},
+    "load_model": {"custom_objects": None, "compile": True, "safe_mode": True},
+}
+
+
+def neutral(arguments, kind, what):
+    """Refuse keyword arguments that are not known, or that ask for what there is not.
+
+    Raises
+    ------
+    ArgumentError, ConfigError
+    """
+    for name, value in arguments.items():
+        if name not in NEUTRAL[kind]:
+            raise ArgumentError(f"{what} takes no argument {name!r}")
+        expected = NEUTRAL[kind][name]
+        if expected is not _ANY and not (value is expected or (isinstance(value, type(expected)) and value == expected)):
+            raise ConfigError(f"{what}: {name}={value!r} is not there in gatewise; leave it out, or give {expected!r}")
 
 
 def fraction(value, name):
@@ -94,6 +128,8 @@ def shape_tuple(shape, name):
     """A tuple of extents, each a positive int or None for a free axis."""
     if isinstance(shape, int):
         shape = (shape,)
+    if isinstance(shape, set | frozenset | dict | str):
+        raise DTypeError(f"{name} is {shape!r}; expected a tuple of whole numbers or None")
     try:
         shape = tuple(shape)
     except TypeError as error:
@@ -148,18 +184,30 @@ def float_array(x, name, dtype, *, convert):
         except ValueError as error:
             raise ShapeError(f"{name} has rows of different lengths; pad them (gatewise.utils.pad_sequences) and "
                              f"give their lengths") from error
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value) for example")
     if x.dtype == dtype:
-        return np.ascontiguousarray(x)
+        return _contiguous(x, dtype, name)
     if x.dtype.kind not in "buif":
         raise DTypeError(f"{name} holds {x.dtype} values; expected numbers that convert to {dtype}")
     if x.dtype.kind == "f" and not (convert or np.can_cast(x.dtype, dtype, "safe") or not isinstance(given, np.ndarray)):
         raise DTypeError(f"{name} is {x.dtype}, the layer computes in {dtype}, which would lose precision: "
                          f"pass {name}.astype({str(dtype)!r}), or build the layer with dtype={x.dtype.name!r}")
     with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(x, dtype)
+        result = _contiguous(x, dtype, name)
     if x.dtype.kind in "ui" and not convert and not _exact(result, x):
         raise DTypeError(f"{name} holds integers that {dtype} cannot represent; build the layer with dtype='float64'")
     return result
+
+
+def _contiguous(x, dtype, name):
+    """x itself where it fits, else a copy that memory can hold."""
+    if x.dtype != dtype or not x.flags.c_contiguous:
+        fits_memory(x.size, dtype, name)
+    try:
+        return np.ascontiguousarray(x, dtype).view(np.ndarray)
+    except MemoryError as error:
+        raise SizeError(f"{name} has shape {x.shape}; memory does not hold a copy of it: {error}") from error
 
 
 def _exact(result, x):
@@ -174,7 +222,7 @@ def finite(x, name):
     if at >= 0:
         position = tuple(int(i) for i in np.unravel_index(at, x.shape))
         raise NonFiniteError(f"{name} holds {x[position]} at index {position}; expected finite numbers: "
-                             f"fill or drop missing values first")
+                             f"fill or drop missing values first (padding past a row's length holds numbers, too)")
     return x
 
 

@@ -18,6 +18,10 @@ class ShapeError(GatewiseError, ValueError):
     """An array, or a size asked for, has the wrong rank, extent or bounds."""
 
 
+class ArgumentError(ConfigError, TypeError):
+    """An argument has a name that the call does not know."""
+
+
 class DTypeError(GatewiseError, TypeError):
     """An array or argument has a type that cannot be used without losing something."""
 
@@ -36,6 +40,10 @@ class StateError(GatewiseError, RuntimeError):
 
 class CheckpointError(GatewiseError, OSError):
     """A file is damaged, is not a gatewise checkpoint, or does not fit the model."""
+
+
+class TrainingWarning(UserWarning):
+    """Training ended early, or in a way that the caller should know of."""
 
 
 def __getattr__(name):

@@ -83,7 +83,10 @@ def check_gradients(
     max_entries=200,
     seed=0,
 ):
-    """Check every gradient of a layer against numerical ones.
+    """Check every gradient of a layer or of a model against numerical ones.
+
+    Of a model, the loss of one batch is differentiated with respect to each parameter, penalties and fused
+    output activation included. Of a layer:
 
     The number differentiated is ``sum(output * p)`` with a fixed random ``p``, summed over all outputs
     of a layer that returns its state too. ``backward(p)`` must then give the gradients that central
@@ -96,7 +99,7 @@ def check_gradients(
 
     Parameters
     ----------
-    layer_or_model : Layer
+    layer_or_model : Layer or Sequential
         In float64. Built on the shape of ``x`` if it is not built yet.
     x : ndarray of shape (B, ...), float64 or int
         Inputs. Small ones do: the cost is four passes an entry.
@@ -104,8 +107,10 @@ def check_gradients(
         Handed to ``forward`` if given.
     initial_state : ndarray or list of ndarray, float64, optional
         Handed to ``forward`` if given; ``layer.initial_state_gradient`` is then checked.
-    y, loss : None
-        For models; a layer needs neither.
+    y : array_like
+        A model's targets; None for a layer.
+    loss : str or Loss, optional
+        A model's loss, for this check only. None: the one that it was compiled with.
     eps, tolerance, max_entries, seed
         As in :func:`compare_gradients`; ``seed`` draws ``p`` too.
 
@@ -128,10 +133,14 @@ def check_gradients(
     >>> layer = LSTM(4, dtype="float64")
     >>> print(check_gradients(layer, rng.normal(size=(2, 5, 3)), lengths=[5, 2]))
     """
+    if hasattr(layer_or_model, "compute_gradients"):
+        if initial_state is not None or resets is not None:
+            raise ConfigError("initial_state and resets were given for a model; check its recurrent layers alone with them")
+        return _check_model(layer_or_model, x, y, loss, lengths, eps=eps, tolerance=tolerance, max_entries=max_entries, seed=seed)
     layer = layer_or_model
     for name in ("forward", "backward"):
         if not hasattr(layer, name):
-            raise DTypeError(f"{type(layer).__name__} has no method {name}; expected a layer")
+            raise DTypeError(f"{type(layer).__name__} has no method {name}; expected a layer or a model")
     if y is not None or loss is not None:
         raise ConfigError("y and loss were given for a layer; its outputs are weighed at random instead")
     _check_options(eps, tolerance, max_entries)
@@ -209,6 +218,39 @@ def check_gradients(
             array[...] = value
         for generator, state in generators:
             generator.bit_generator.state = state
+
+
+def _check_model(model, x, y, loss, lengths, **options):
+    """Gradients of the loss of one batch, by compute_gradients and by differences."""
+    if y is None:
+        raise ConfigError("y is missing: a model's gradients are those of its loss, which needs targets")
+    _check_options(options["eps"], options["tolerance"], options["max_entries"])
+    _need_float64("the model", model.dtype, "build its layers with dtype='float64'")
+    compiled = model.optimizer, model.loss, model._metric_choices
+    if loss is not None:
+        model.compile("sgd", loss)
+    random_state = model.rng.bit_generator.state
+
+    def scalar():
+        model.rng.bit_generator.state = random_state
+        model.reset_state()
+        return model.compute_gradients(x, y, lengths=lengths)
+
+    try:
+        scalar()
+        named = [(f"{layer.name}/{name}", layer.parameters[name], gradient.copy())
+                 for layer in model.layers for name, gradient in layer.gradients.items()]
+        before = [(array, array.copy()) for _, array, _ in named]
+        try:
+            return compare_gradients(scalar, {name: (array, gradient) for name, array, gradient in named}, **options)
+        finally:
+            for array, value in before:
+                array[...] = value
+    finally:
+        model.rng.bit_generator.state = random_state
+        if loss is not None:
+            model.optimizer, model.loss, model._metric_choices = compiled
+            model._choose_loss_path()
 
 
 def compare_gradients(scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=200, seed=0, unchecked=()):

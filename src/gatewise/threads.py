@@ -13,7 +13,7 @@ import contextlib
 import os
 import threading
 
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, StateError
 from gatewise.kernels import _table
 
 # Floating-point operations below which a second thread costs more than it does (about 15 us of work).
@@ -135,6 +135,30 @@ def single_threaded_blas(needed=True):
         False: nothing is limited; for work that turns out not to call BLAS.
     """
     return _blas_guard if needed else contextlib.nullcontext()
+
+
+class OneAtATime:
+    """Context manager of work that one Python thread at a time may do: a second one is refused, not kept waiting.
+
+    Parameters
+    ----------
+    message : str
+        Of the StateError for who comes second.
+    """
+
+    def __init__(self, message):
+        self._message = message
+        self._lock = threading.Lock()
+
+    def __reduce__(self):  # a copy starts free
+        return OneAtATime, (self._message,)
+
+    def __enter__(self):
+        if not self._lock.acquire(blocking=False):
+            raise StateError(self._message)
+
+    def __exit__(self, *_):
+        self._lock.release()
 
 
 @contextlib.contextmanager

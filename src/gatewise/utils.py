@@ -1,12 +1,31 @@
-"""Small helpers for labels and ragged lists, with the names and meaning of Keras's."""
+"""Small helpers for labels, ragged lists and seeds, with the names and meaning of Keras's."""
 
 import operator
+import random
 
 import numpy as np
 
+from . import seeds
 from .errors import ConfigError, DTypeError, ShapeError, SizeError
 
-__all__ = ["pad_sequences", "to_categorical"]
+__all__ = ["pad_sequences", "set_random_seed", "to_categorical"]
+
+
+def set_random_seed(seed):
+    """Seed Python's and NumPy's global generators, and all models and layers made from now on without a seed.
+
+    ``Sequential(seed=...)`` does the same for one model, whatever is made beside it.
+
+    Parameters
+    ----------
+    seed : int in [0, 2**32 - 1]
+    """
+    seed = _integer("seed", seed, least=0)
+    if seed >= 2**32:
+        raise ConfigError(f"seed is {seed}; expected at most {2**32 - 1}")
+    random.seed(seed)
+    np.random.seed(seed)
+    seeds.set_root(seed)
 
 
 def to_categorical(x, num_classes=None):
@@ -151,6 +170,8 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
         padded = np.empty(shape, dtype)
     except (MemoryError, ValueError) as error:
         raise SizeError(f"an array of shape {shape} and dtype {dtype} does not fit into memory") from error
+    if np.ndim(value):
+        raise ShapeError(f"value has shape {np.shape(value)}; expected one number")
     padded[...] = _converted(np.asarray(value), padded.dtype, "value")
 
     for n, array in enumerate(arrays):
@@ -179,6 +200,8 @@ def _lengths(sequences):
     try:
         for s in sequences:
             lengths.append(len(s))
+            if isinstance(s, set | frozenset | dict):
+                raise TypeError
     except TypeError as error:
         raise ShapeError(
             f"sequences[{len(lengths)}] is of type {type(s).__name__}, not a sequence; "

@@ -207,16 +207,14 @@ def keras_meaning_of_accuracy(cases):
     return names
 
 
-SEVERAL = pytest.mark.xfail(strict=True, reason='binary_crossentropy of several outputs: "accuracy" is BinaryAccuracy '
-                                                "here, CategoricalAccuracy in Keras")
 ACCURACIES = [
     pytest.param("binary_crossentropy", "sigmoid", 1, np.zeros((4, 1)), id="binary"),
     pytest.param("mse", "linear", 1, np.zeros((4, 1)), id="regression"),
     pytest.param("mse", "linear", 3, np.zeros((4, 3)), id="regression of 3"),
     pytest.param("categorical_crossentropy", "softmax", 3, np.eye(3)[[0, 1, 2, 0]], id="one-hot"),
     pytest.param("sparse_categorical_crossentropy", "softmax", 3, np.array([0, 1, 2, 0]), id="sparse"),
-    pytest.param("binary_crossentropy", "sigmoid", 3, np.zeros((4, 3)), id="multi-label", marks=SEVERAL),
-    pytest.param("binary_crossentropy", "softmax", 2, np.eye(2)[[0, 1, 1, 0]], id="two classes", marks=SEVERAL),
+    pytest.param("binary_crossentropy", "sigmoid", 3, np.zeros((4, 3)), id="multi-label"),
+    pytest.param("binary_crossentropy", "softmax", 2, np.eye(2)[[0, 1, 1, 0]], id="two classes"),
 ]
 
 

@@ -7,7 +7,7 @@ from .base import Cell
 
 
 class GRUCell(Cell):
-    """``z, r = gate(x W + h' U + b)``, then a candidate n and a mix of it with h'.
+    """``z, r = gate(x W + h' U + b)``, then a candidate h (n in the formulas) and a mix of it with h'.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class GRUCell(Cell):
     """
 
     family = "gru"
-    gates = ("z", "r", "n")
+    gates = ("z", "r", "h")
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
                  update="cho"):

@@ -79,7 +79,7 @@ def windows(series, input_steps, horizon=1, stride=1):
 def _series(series):
     """The series as a finite, C-contiguous float array of rank 1 or 2."""
     try:
-        given = np.asarray(series)
+        given = np.asanyarray(series)  # a masked array stays one, and is refused below
     except ValueError as error:
         raise ShapeError("series has steps of different sizes; each step must have the same features") from error
     if given.dtype.kind not in "buif" or given.dtype.itemsize > 8:

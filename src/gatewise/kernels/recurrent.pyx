@@ -532,8 +532,8 @@ cdef object bands(Py_ssize_t batch, lengths, int count):
 
 
 cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, x, order, lengths,
-                  resets, mask, Workspace w) except -1:
-    """The part of a call that forward and backward share."""
+                  resets, mask, tuple kept) except -1:
+    """The part of a call that forward and backward share; `kept` are the arrays of a workspace, or None."""
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t H = k.units
     s.batch, s.steps, s.inputs, s.units, s.saved = batch, steps, k.inputs, H, k.saved
@@ -546,14 +546,20 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
     s.initial_h = NULL
     s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
     s.dy = NULL
-    if w is not None:
-        s.gates = <floating *>needed_pointer(w.gates, R, 3, batch, steps, k.saved * H)
-        s.h_in = <floating *>needed_pointer(w.h_in, R, 3, batch, steps, H)
-        s.h0 = <floating *>needed_pointer(w.h0, R, 3, batch, steps, H)
-        if k.family == "lstm" and w.c is None:
+    if kept is not None:
+        gates, h_in, h0, c = kept
+        s.gates = <floating *>needed_pointer(gates, R, 3, batch, steps, k.saved * H)
+        s.h_in = <floating *>needed_pointer(h_in, R, 3, batch, steps, H)
+        s.h0 = <floating *>needed_pointer(h0, R, 3, batch, steps, H)
+        if k.family == "lstm" and c is None:
             raise AssertionError("kernel expects a workspace that was prepared for an LSTM")
-        s.c = <floating *>pointer_to(w.c, R, 3, batch, steps + 1, H)
+        s.c = <floating *>pointer_to(c, R, 3, batch, steps + 1, H)
     return 0
+
+
+cdef tuple arrays_of(Workspace w):
+    """Held for the length of a call: another thread that prepares the workspace cannot free them under it."""
+    return None if w is None else (w.gates, w.h_in, w.h0, w.c)
 
 
 cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
@@ -563,12 +569,13 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
     cdef gw_cell[floating] cell = weightless[0]
     cdef Py_ssize_t B = x.shape[0], T = x.shape[1], H = k.units
     cdef int n_bands, parts
+    cdef tuple kept = arrays_of(w)
     if B == 0:
         return None
     if k.family == "lstm" and final_c is None:
         raise AssertionError("kernel expects final_c for an LSTM, got None")
     n_bands, parts, cell.x_done = choose_plan(k, B, T, threads, family.block)
-    describe(&s, k, B, T, x, order, lengths, resets, mask, w)
+    describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
     cell.weights = <const floating *>needed_pointer(packed, R, 1, family.forward_size(&cell))
     s.initial_h = <const floating *>pointer_to(initial_h, R, 2, B, H)
     s.final_h = <floating *>needed_pointer(final_h, R, 2, B, H)
@@ -604,12 +611,13 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     cdef gw_piece[floating] pieces[3]
     cdef Py_ssize_t B = x.shape[0], T = x.shape[1], I = k.inputs, H = k.units, G = k.x_gates
     cdef int n_bands, parts
+    cdef tuple kept = arrays_of(w)
     if B == 0:
         return None
-    if w is None or (k.family == "lstm" and (dc is None or w.c is None)):
+    if w is None or (k.family == "lstm" and dc is None):
         raise AssertionError("kernel expects the workspace of a forward call, and dc for an LSTM, got None")
     n_bands, parts, _ = choose_plan(k, B, T, threads, family.block)
-    describe(&s, k, B, T, x, order, lengths, resets, mask, w)
+    describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
     cell.weights = <const floating *>needed_pointer(packed, R, 1, family.backward_size(&cell))
     s.dh = <floating *>needed_pointer(dh, R, 2, B, H)
     s.dc = <floating *>pointer_to(dc, R, 2, B, H)

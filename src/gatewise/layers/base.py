@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers
+from gatewise import checks, initializers, regularizers, seeds
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 
@@ -50,10 +50,16 @@ class Layer:
         Shape of one sample, None for free axes; builds a model without seeing data.
     """
 
-    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None):
+    model = None   # the Sequential that the layer belongs to
+    _rank, _axes = None, "(batch, ..., features)"   # of the input
+    _fixed = ()    # options that shapes and kernels are made from: not to be set once the layer is built
+
+    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, **others):
+        checks.neutral(others, "layer", type(self).__name__)
         if name is not None and not isinstance(name, str):
             raise ConfigError(f"name is {name!r}; expected a string")
         self.name = name or _automatic_name(type(self))
+        self.named = bool(name)     # by the user
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
         self._dtype = self._dtype_given or "float32"
         if input_dim is not None:  # Keras 2's way to say how many features there are
@@ -73,6 +79,20 @@ class Layer:
     @staticmethod
     def _shape_of_features(features):
         return (features,)
+
+    def __setattr__(self, name, value):
+        if name in self._fixed and getattr(self, "input_shape", None) is not None:
+            raise StateError(f"layer {self.name!r} is built: {name} cannot change any more; make a new layer")
+        super().__setattr__(name, value)
+
+    @property
+    def trainable(self):
+        """True. Layers cannot be frozen yet, so that nothing else is accepted."""
+        return True
+
+    @trainable.setter
+    def trainable(self, value):
+        checks.neutral({"trainable": value}, "layer", type(self).__name__)
 
     # ---- building
 
@@ -133,7 +153,7 @@ class Layer:
 
     def _own_rng(self):
         if self.rng is None:
-            self.rng = np.random.default_rng(checks.seed(getattr(self, "seed", None)))
+            self.rng = seeds.generator(getattr(self, "seed", None))
         return self.rng
 
     # What a subclass defines: its parameters, its output shape, _forward and _backward.
@@ -233,7 +253,8 @@ class Layer:
         Parameters
         ----------
         x : array_like (batch, ..., features)
-            Must have the layer's dtype or convert to it without loss. Not changed.
+            Must have the layer's dtype or convert to it without loss. Not changed; in training, not to be
+            changed by the caller before :meth:`backward`, which reads it again.
         lengths : array_like (batch,), int, optional
             Steps in each row. None: all.
         initial_state, resets
@@ -285,6 +306,9 @@ class Layer:
     def _checked_input(self, x):
         x = checks.float_array(x, "x", self.dtype, convert=False)
         if not self.built:
+            if x.ndim < 2 or (self._rank and x.ndim != self._rank) or 0 in x.shape[1:]:
+                raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, each axis but the first "
+                                 f"at least 1 long")
             self.build((None, *x.shape[1:]))
         self._check_shape(x)
         return checks.finite(x, "x")
@@ -294,6 +318,12 @@ class Layer:
             raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
                              f"{_shape_text(self.input_shape)}")
         checks.features(x, "x", self.input_shape[-1], f"layer {self.name!r}")
+
+    def _take_saved(self):
+        """What the forward pass kept, once."""
+        self._need_saved()
+        saved, self._saved = self._saved, None
+        return saved
 
     def _checked_gradient(self, dy, name, shape):
         dy = checks.float_array(dy, name, self.dtype, convert=False)

@@ -87,6 +87,8 @@ class Dense(_Activated, Layer):
         Of the initial weights of a layer used alone.
     """
 
+    _fixed = ("units", "activation", "use_bias")
+
     def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
                  bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -146,11 +148,12 @@ class Dense(_Activated, Layer):
         return z
 
     def _backward(self, dy, want_dx):
+        self._need_saved()
         return self.backward_from_scores(self._slope_times(self._saved["y"], dy), want_dx)
 
     def backward_from_scores(self, dz, want_dx):
         """As backward, from the gradient of :meth:`scores`."""
-        saved, self._saved = self._saved, None
+        saved = self._take_saved()
         x = saved["x"]
         rows = x.reshape(-1, x.shape[-1])
         if want_dx:
@@ -181,6 +184,8 @@ class Activation(_Activated, Layer):
     activation : str
     """
 
+    _fixed = ("activation",)
+
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
         self.activation = activations.check_name(activation, also=("softmax",))
@@ -192,7 +197,7 @@ class Activation(_Activated, Layer):
         return y
 
     def _backward(self, dy, want_dx):
-        saved, self._saved = self._saved, None
+        saved = self._take_saved()
         return self._slope_times(saved["y"], dy)
 
     def scores(self, x, call):
@@ -249,7 +254,7 @@ class Dropout(Layer):
         return tuple(extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape))
 
     def _backward(self, dy, want_dx):
-        saved, self._saved = self._saved, None
+        saved = self._take_saved()
         return dy if saved["mask"] is None else dy * saved["mask"]
 
     def get_config(self):
@@ -278,7 +283,7 @@ class Flatten(Layer):
         return y
 
     def _backward(self, dy, want_dx):
-        saved, self._saved = self._saved, None
+        saved = self._take_saved()
         return dy.reshape(saved["x_shape"])
 
 

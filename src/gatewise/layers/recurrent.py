@@ -1,5 +1,7 @@
 """Recurrent layers: SimpleRNN, LSTM, GRU. They own parameters and state; a kernel does the work."""
 
+import contextlib
+
 import numpy as np
 
 from gatewise import checks, initializers, regularizers, threads
@@ -34,6 +36,9 @@ class Recurrent(Layer):
         Of the initial weights and dropout of a layer used alone.
     """
 
+    _rank, _axes = 3, "(batch, steps, features)"
+    _fixed = ("cell", "return_sequences", "return_state", "go_backwards", "stateful")
+
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
                  bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
@@ -63,6 +68,7 @@ class Recurrent(Layer):
         self._packed = None
         self._workspace = None
         self._dx = None
+        self._trains = threads.OneAtATime(f"two threads train layer {self.name!r} at once; give each thread a layer of its own")
 
     @staticmethod
     def _shape_of_features(features):
@@ -77,8 +83,9 @@ class Recurrent(Layer):
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) != 3 or input_shape[-1] is None:
+            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features) "
-                             f"with a known number of features")
+                             f"with a known number of features{hint}")
         shapes = self.cell.parameter_shapes(input_shape[-1])
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
@@ -156,7 +163,8 @@ class Recurrent(Layer):
         Parameters
         ----------
         x : array_like (batch, steps, features)
-            Must have the layer's dtype or convert to it without loss. Not changed.
+            Must have the layer's dtype or convert to it without loss. Not changed; in training, not to be
+            changed by the caller before :meth:`backward`, which reads it again.
         lengths : array_like (batch,), int, optional
             Steps in each row, 0 to steps: outputs past the end are zero and the final state is that of
             the row's last true step. None: every row has all steps.
@@ -232,11 +240,12 @@ class Recurrent(Layer):
         operations = batch * steps * self.cell.operations(inputs)
         arguments = {"order": order, "lengths": None if lengths is None else sorted_lengths, "resets": resets,
                      "mask": recurrent_mask}
-        if call.training:
-            self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
-        kernel.forward(self._pack(), x, *final, y=y, initial_h=None if start is None else start[0],
-                       workspace=self._workspace if call.training else None, threads=threads.threads_for(operations),
-                       **arguments)
+        with self._trains if call.training else contextlib.nullcontext():
+            if call.training:
+                self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
+            kernel.forward(self._pack(), x, *final, y=y, initial_h=None if start is None else start[0],
+                           workspace=self._workspace if call.training else None, threads=threads.threads_for(operations),
+                           **arguments)
         if self.stateful:
             self._state = [array.copy() for array in final]
         output = y if self.return_sequences else final[0]
@@ -282,7 +291,7 @@ class Recurrent(Layer):
         return self._backward(dy, True, reuse=False)
 
     def _backward(self, dy, want_dx, reuse=True):
-        saved, self._saved = self._saved, None
+        saved = self._take_saved()
         x = saved["x"]
         d_output, d_states = (dy[0], dy[1:]) if self.return_state else (dy, [])
         d_final = [np.zeros((x.shape[0], self.units), self.dtype) for _ in self.cell.states]
@@ -298,7 +307,7 @@ class Recurrent(Layer):
             dx = self._dx = scratch_like(self._dx, x.shape, self.dtype)
         elif want_dx:  # handed out: a later pass must not write to it
             dx = np.empty(x.shape, self.dtype)
-        with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
+        with self._trains, threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
                 self._kernel.pack_backward(p["recurrent_kernel"]), x, p["kernel"], self._workspace, *d_final,
                 dy=d_output if self.return_sequences else None, d_kernel=g["kernel"],

@@ -2,7 +2,7 @@
 
 import copy
 
-from gatewise import checkpoint, layers
+from gatewise import checkpoint, checks, layers
 from gatewise.errors import CheckpointError, GatewiseError
 from gatewise.training import losses, metrics, optimizers
 
@@ -33,7 +33,7 @@ def save_model(model, path):
     checkpoint.write(path, tensors, header)
 
 
-def load_model(path):
+def load_model(path, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 
     Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken.
@@ -51,17 +51,23 @@ def load_model(path):
     CheckpointError
         The file is damaged or holds something else.
     """
+    checks.neutral(others, "load_model", "load_model")
     tensors, header = checkpoint.read(path)
     try:
         model = _build(header, tensors)
+        _check_names(model, header.get("training"), tensors)
         _restore_weights(model, tensors)
         _restore_training(model, header.get("training"), tensors)
         _restore_rng(model, header["rng"])
         _restore_state(model, tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except (GatewiseError, TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise CheckpointError(f"{path}: the header does not describe a model of this version: {error!r}") from error
+    except KeyError as error:
+        raise CheckpointError(f"{path}: the header lacks the entry {error}") from error
+    except GatewiseError as error:
+        raise CheckpointError(f"{path}: the header does not describe a model of this version: {error}") from error
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error}") from error
     return model
 
 
@@ -71,6 +77,8 @@ def _build(header, tensors):
     architecture = header["architecture"]
     if architecture["class_name"] != "Sequential":
         raise CheckpointError(f"the file holds a {architecture['class_name']!r}; expected a Sequential")
+    if not architecture["layers"]:
+        raise CheckpointError("the architecture has no layers")
     stack = [layers.Input(architecture["input_shape"], dtype=architecture["dtype"])]
     shape = (None, *architecture["input_shape"])
     expected = {}
@@ -101,13 +109,23 @@ def _restore_weights(model, tensors):
         layer.set_weights(arrays)
 
 
+def _check_names(model, training, tensors):
+    """Nothing but what will be read."""
+    known = {f"state/{layer.name}/{part}" for layer in model.layers for part in getattr(getattr(layer, "cell", None), "states", ())}
+    for name in tensors:
+        if not (name.startswith("weights/") or name in known or (training is not None and name.startswith("optimizer/"))):
+            raise CheckpointError(f"tensor {name!r} belongs to nothing in the architecture")
+
+
 def _restore_training(model, training, tensors):
     slots = {name.removeprefix("optimizer/"): array for name, array in tensors.items() if name.startswith("optimizer/")}
     if training is None:
         return
     model.compile(optimizers.get(training["optimizer"]), losses.get(training["loss"]),
-                  [metrics.get(metric) for metric in training["metrics"]])
+                  metrics=[metrics.get(metric) for metric in training["metrics"]])
     model.optimizer.restore(training["iterations"], slots, model._flat_parameters)
+    for name, array in slots.items():
+        checks.finite(array, f"optimizer/{name}")
 
 
 def _restore_state(model, tensors):

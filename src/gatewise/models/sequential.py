@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from gatewise import checks
+from gatewise import checks, seeds, threads
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import Flatten, InputLayer, Layer, Recurrent
@@ -26,12 +26,11 @@ class Sequential:
         More can be added with :meth:`add`.
     name : str, optional
     seed : int, optional
-        Every random draw follows from it: initial weights, shuffling, dropout. None: from the system.
+        Every random draw follows from it: initial weights, shuffling, dropout. None: from
+        :func:`gatewise.utils.set_random_seed`, or the system.
 
     Attributes
     ----------
-    layers : list of Layer
-        Without the Input, as in Keras.
     flat_parameters, flat_gradients : ndarray (n,)
         One buffer each, 64-byte aligned; every layer's arrays are views into them.
     rng : numpy.random.Generator
@@ -39,11 +38,12 @@ class Sequential:
 
     def __init__(self, layers=None, name=None, seed=None):
         self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
+        self._trains = threads.OneAtATime(f"two threads train model {self.name!r} at once; give each thread a model of its own")
         if seed is not None:
             seed = checks.whole_number(seed, "seed", 0, 2**64 - 1)
         self.seed = seed
-        self.rng = np.random.default_rng(seed)
-        self.layers = []
+        self.rng = seeds.generator(seed)
+        self._layers = []
         self.built = False
         self._flat_parameters = self.flat_gradients = None
         self.optimizer = self.loss = None
@@ -55,72 +55,87 @@ class Sequential:
         self._input = None      # shape of one sample, once given
         self._array_pieces = [] # where each parameter lies in the flat buffers
         self._fused = False     # the loss starts from the scores of the last layer
-        for layer in checks.listed(layers or [], "layers", "gatewise.layers objects"):
-            self._append(layer)
-        if self.layers and self._input is not None:
-            self.build((None, *self._input))
+        given = checks.listed(layers or [], "layers", "gatewise.layers objects")
+        try:
+            for layer in given:
+                self._append(layer)
+            if self._layers and self._input is not None:
+                self.build((None, *self._input))
+        except BaseException:  # the layers are free for another try
+            for layer in given:
+                if isinstance(layer, Layer) and layer.model is self:
+                    layer.model = None
+            raise
 
     # ---- building
+
+    @property
+    def layers(self):
+        """list of Layer, a copy: :meth:`add` and :meth:`pop` change the model."""
+        return list(self._layers)
 
     def add(self, layer):
         """Append a layer. The model is built as soon as the shape of its input is known."""
         self._append(layer)
-        if self.layers and self._input is not None and not self.built:
+        if self._layers and self._input is not None and not self.built:
             try:
                 self.build((None, *self._input))
             except BaseException:
-                if self.layers.pop() is layer:
+                if self._layers.pop() is layer:
                     layer.model = None
-                if self.layers:
+                if self._layers:
                     self.build((None, *self._input))
                 raise
 
     def _append(self, layer):
         if not isinstance(layer, Layer):
             raise ConfigError(f"add: got {layer!r}; expected a gatewise.layers object")
-        if getattr(layer, "model", None) not in (None, self):
+        if layer.model not in (None, self):
             raise ConfigError(f"layer {layer.name!r} belongs to another model; make a new layer")
-        if self.layers and isinstance(layer, InputLayer):
+        if self._layers and isinstance(layer, InputLayer):
             raise ConfigError("an Input can only be the first entry of a Sequential")
-        if any(layer.name == other.name for other in self.layers):
+        taken = {other.name for other in self._layers}
+        while layer.name in taken and not layer.named:
+            layer.name = _automatic_name(type(layer))
+        if layer.name in taken:
             raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
         if self.built and self.optimizer is not None and self.optimizer.iterations:
             raise StateError("layers cannot be added to a model that has been trained")
-        if layer.given_input_shape is not None and not self.layers and self._input is None:
+        if layer.given_input_shape is not None and not self._layers and self._input is None:
             self._input = layer.given_input_shape
         layer.model = self
         if isinstance(layer, InputLayer):
             if layer._dtype_given:
                 self._set_dtype(layer._dtype_given)
             return
-        self.layers.append(layer)
+        self._layers.append(layer)
         if layer._dtype_given:
             self._set_dtype(layer._dtype_given)
         self.built = False
 
     def pop(self):
         """Remove the last layer."""
-        if not self.layers:
+        if not self._layers:
             raise StateError("there is no layer to remove")
-        self.layers.pop().model = None
+        self._layers.pop().model = None
         self.built = False
-        if self.layers and self._input is not None:
+        if self._layers and self._input is not None:
             self.build((None, *self._input))
 
     def _set_dtype(self, dtype):
-        given = {layer._dtype_given for layer in self.layers if layer._dtype_given} | {dtype}
+        given = {layer._dtype_given for layer in self._layers if layer._dtype_given} | {dtype}
         if len(given) > 1:
             raise ConfigError(f"layers have dtypes {sorted(given)}; give all layers of a model one dtype")
         self._dtype = dtype
 
     def build(self, input_shape):
         """Make the parameters for inputs (batch, ...); weights that layers already hold are kept."""
-        if not self.layers:
+        if not self._layers:
             raise StateError("the model has no layers: add some first")
         shape = checks.shape_tuple(input_shape, "input_shape")
         self._input = shape[1:]
         kept = {}
-        for layer in self.layers:
+        for layer in self._layers:
             layer.set_dtype(self._dtype)
             if layer.built:
                 kept[layer] = (layer.input_shape[-1], layer.get_weights())
@@ -134,8 +149,8 @@ class Sequential:
         self.flat_gradients = aligned_empty((count,), self._dtype)
         self._flat_parameters.fill(0)
         self.flat_gradients.fill(0)
-        self._array_pieces = self._pieces_of(spec.size for layer in self.layers for spec in layer._specs)
-        for layer, piece in zip(self.layers, self._pieces_of(layer.count_params() for layer in self.layers)):
+        self._array_pieces = self._pieces_of(spec.size for layer in self._layers for spec in layer._specs)
+        for layer, piece in zip(self._layers, self._pieces_of(layer.count_params() for layer in self._layers)):
             layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
             layer.rng = self.rng
             features, weights = kept.get(layer, (None, None))
@@ -155,7 +170,7 @@ class Sequential:
     @property
     def flat_parameters(self):
         """All parameters, ndarray (n,): the buffer itself, which may be written to."""
-        for layer in self.layers:
+        for layer in self._layers:
             layer.expose()
         return self._flat_parameters
 
@@ -172,58 +187,62 @@ class Sequential:
     @property
     def output_shape(self):
         """(batch, ...) of the output; None before the model is built."""
-        return self.layers[-1].output_shape if self.built else None
+        return self._layers[-1].output_shape if self.built else None
 
     def compute_output_shape(self, input_shape):
         """Shape of the output for an input of this shape."""
         shape = tuple(input_shape)
-        for layer in self.layers:
+        for layer in self._layers:
             shape = layer._output_shape(shape)
         return shape
 
     def keeps_steps(self):
         """Whether the output still has the input's time axis, so that lengths apply to it."""
-        return all(getattr(layer, "return_sequences", True) for layer in self.layers) and (
+        return all(getattr(layer, "return_sequences", True) for layer in self._layers) and (
             len(self.output_shape) >= 3 and len(self.input_shape) >= 3)
+
+    def reads_sequences(self):
+        """Whether steps are more than features to the model: lengths and resets mean something."""
+        return any(isinstance(layer, Recurrent) for layer in self._layers) or self.keeps_steps()
 
     def get_layer(self, name=None, index=None):
         """A layer by its name or number."""
         if index is not None:
-            last = len(self.layers) - 1
+            last = len(self._layers) - 1
             if last < 0:
                 raise StateError("the model has no layers: add some first")
-            return self.layers[checks.whole_number(index, "index", -last - 1, last)]
-        for layer in self.layers:
+            return self._layers[checks.whole_number(index, "index", -last - 1, last)]
+        for layer in self._layers:
             if layer.name == name:
                 return layer
-        raise ConfigError(f"no layer is named {name!r}; there are {', '.join(layer.name for layer in self.layers)}")
+        raise ConfigError(f"no layer is named {name!r}; there are {', '.join(layer.name for layer in self._layers)}")
 
     # ---- weights
 
     @property
     def weights(self):
         """Views of all parameters, in order; they may be written to."""
-        return [array for layer in self.layers for array in layer.parameters.values()]
+        return [array for layer in self._layers for array in layer.parameters.values()]
 
     def count_params(self):
         """Number of parameters."""
-        return sum(layer.count_params() for layer in self.layers)
+        return sum(layer.count_params() for layer in self._layers)
 
     def get_weights(self):
         """Copies of all parameters, in Keras's order."""
         self._need_built("get_weights")
-        return [array for layer in self.layers for array in layer.get_weights()]
+        return [array for layer in self._layers for array in layer.get_weights()]
 
     def set_weights(self, weights):
         """Copy values into all parameters, in Keras's order. Nothing changes if one of them does not fit."""
         self._need_built("set_weights")
         weights = checks.listed(weights, "weights", "arrays")
-        counts = [len(layer._specs) for layer in self.layers]
+        counts = [len(layer._specs) for layer in self._layers]
         if len(weights) != sum(counts):
             raise ShapeError(f"the model has {sum(counts)} weight arrays, got {len(weights)}")
         before, at = self._flat_parameters.copy(), 0
         try:
-            for layer, count in zip(self.layers, counts):
+            for layer, count in zip(self._layers, counts):
                 layer.set_weights(weights[at:at + count])
                 at += count
         except Exception:
@@ -243,23 +262,25 @@ class Sequential:
 
     def weights_changed(self):
         """Tell every layer that the flat buffer was written to."""
-        for layer in self.layers:
+        for layer in self._layers:
             layer.weights_changed()
 
     def __setstate__(self, state):
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
+        if self.optimizer is not None:
+            self.optimizer.bind(self)
         if self.built:
             for name in ("_flat_parameters", "flat_gradients"):
                 copied, aligned = getattr(self, name), aligned_empty((self.count_params(),), self._dtype)
                 aligned[...] = copied
                 setattr(self, name, aligned)
-            for layer, piece in zip(self.layers, self._pieces_of(layer.count_params() for layer in self.layers)):
+            for layer, piece in zip(self._layers, self._pieces_of(layer.count_params() for layer in self._layers)):
                 layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
 
     def reset_state(self):
         """Clear the state of every stateful layer."""
-        for layer in self.layers:
+        for layer in self._layers:
             if isinstance(layer, Recurrent):
                 layer.reset_state()
 
@@ -267,7 +288,7 @@ class Sequential:
 
     # ---- compiling
 
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None):
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, **others):
         """Choose how to train.
 
         Parameters
@@ -276,6 +297,7 @@ class Sequential:
         loss : str or Loss
         metrics : list of str or Metric, optional
         """
+        checks.neutral(others, "compile", "compile")
         chosen_optimizer = optimizers.get(optimizer)
         if loss is None:
             raise ConfigError("compile needs a loss, for example loss='mse'")
@@ -286,6 +308,7 @@ class Sequential:
         names = ["loss", *(_metric_of(choice, chosen_loss, outputs).name for choice in metrics or [])]
         if len(set(names)) < len(names):
             raise ConfigError(f"metrics have the names {names[1:]}; give each its own, and none 'loss'")
+        chosen_optimizer.bind(self)
         self.optimizer, self.loss = chosen_optimizer, chosen_loss
         self._metric_choices = list(metrics or [])
         self.metrics = []
@@ -295,7 +318,7 @@ class Sequential:
     def _choose_loss_path(self):
         if self.loss is None:
             return
-        last = self.layers[-1]
+        last = self._layers[-1]
         self._fused = (self.loss.fuses is not None and getattr(last, "activation", None) == self.loss.fuses
                        and hasattr(last, "scores") and not getattr(self.loss, "from_logits", False))
         outputs = self.output_shape[-1]
@@ -315,9 +338,9 @@ class Sequential:
         ------
         ShapeError
         """
-        if not self.layers:
+        if not self._layers:
             raise StateError("the model has no layers: add some first")
-        recurrent = isinstance(self.layers[0], Recurrent)
+        recurrent = isinstance(self._layers[0], Recurrent)
         axes = (3 if recurrent else x.ndim) if self._input is None else 1 + len(self._input)
         features = self._input[-1] if self._input else None
         if x.ndim == axes - 1 and (features == 1 or (features is None and recurrent)):
@@ -329,7 +352,7 @@ class Sequential:
         expected = self.input_shape
         fits = x.ndim == len(expected) and all(
             want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
-        fixed = x.ndim == 2 or any(isinstance(layer, Flatten) for layer in self.layers)
+        fixed = x.ndim == 2 or any(isinstance(layer, Flatten) for layer in self._layers)
         if fits and fixed and expected[1] is not None:
             fits = x.shape[1] == expected[1]
         if not fits:
@@ -341,7 +364,7 @@ class Sequential:
 
     def _run_layers(self, samples, training, stop=None):
         x, lengths = samples.x, samples.lengths
-        for layer in self.layers[:stop]:
+        for layer in self._layers[:stop]:
             recurrent = isinstance(layer, Recurrent)
             x = layer._forward(x, Call(training, lengths, None, samples.resets if recurrent else None))
             if recurrent and not layer.return_sequences:
@@ -358,7 +381,7 @@ class Sequential:
         if not self._fused:
             outputs = self._run_layers(samples, training)
             return outputs, outputs
-        last = self.layers[-1]
+        last = self._layers[-1]
         scores = last.scores(self._run_layers(samples, training, stop=-1), Call(training, samples.lengths))
         outputs = last._activate_rows(scores, np.empty_like(scores)) if self.metrics else None
         return scores, outputs
@@ -377,13 +400,17 @@ class Sequential:
 
     def gradients_of(self, samples):
         """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs)."""
+        with self._trains:
+            return self._gradients_of(samples)
+
+    def _gradients_of(self, samples):
         self.flat_gradients.fill(0)
         start, outputs = self._scores_or_outputs(samples, True)
         value, gradient = self.loss.value_and_gradient(samples.y, start, samples.weights, self._normalizer(samples),
                                                        scores=self._fused)
-        for position in range(len(self.layers) - 1, -1, -1):
-            layer = self.layers[position]
-            if self._fused and position == len(self.layers) - 1:
+        for position in range(len(self._layers) - 1, -1, -1):
+            layer = self._layers[position]
+            if self._fused and position == len(self._layers) - 1:
                 gradient = layer.backward_from_scores(gradient, position > 0)
             else:
                 gradient = layer._backward(gradient, position > 0)
@@ -405,7 +432,7 @@ class Sequential:
         return value + self._penalty(), outputs
 
     def _penalty(self):
-        return float(sum(layer.penalty() for layer in self.layers))
+        return float(sum(layer.penalty() for layer in self._layers))
 
     # ---- what people call
 
@@ -417,7 +444,7 @@ class Sequential:
 
     def fit(self, x, y, batch_size=32, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, lengths=None, resets=None,
-            initial_epoch=0):
+            initial_epoch=0, **others):
         """Train.
 
         Parameters
@@ -448,6 +475,7 @@ class Sequential:
         -------
         History
         """
+        checks.neutral(others, "fit", "fit")
         self._need_compiled("fit")
         return loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
                         validation_split=validation_split, validation_data=validation_data, shuffle=shuffle,
@@ -455,20 +483,28 @@ class Sequential:
                         initial_epoch=initial_epoch)
 
     def evaluate(self, x, y, batch_size=32, verbose="auto", sample_weight=None, lengths=None, resets=None,
-                 return_dict=False):
-        """The loss, or ``[loss, *metrics]`` where there are metrics, or all by name with ``return_dict``."""
+                 return_dict=False, **others):
+        """The loss, or ``[loss, *metrics]`` where there are metrics, or all by name with ``return_dict``.
+
+        ``verbose`` "auto" or 1 shows a bar with the time left, in a terminal, on work of more than a second.
+        """
+        checks.neutral(others, "evaluate and predict", "evaluate")
         self._need_compiled("evaluate")
         check_verbose(verbose)
         samples = prepare_samples(self, x, y, sample_weight, lengths=lengths, resets=resets)
-        logs = loop.evaluate_samples(self, samples, _batch_size(batch_size))
+        logs = loop.evaluate_samples(self, samples, _batch_size(batch_size), verbose)
         return _as_asked(logs, return_dict)
 
-    def predict(self, x, batch_size=32, verbose="auto", lengths=None, resets=None):
-        """Outputs for all samples, ndarray. A sample's output does not depend on the others or on batch_size."""
+    def predict(self, x, batch_size=32, verbose="auto", lengths=None, resets=None, **others):
+        """Outputs for all samples, ndarray. A sample's output does not depend on the others or on batch_size.
+
+        ``verbose`` "auto" or 1 shows a bar with the time left, in a terminal, on work of more than a second.
+        """
+        checks.neutral(others, "evaluate and predict", "predict")
         self._need_layers("predict")
         check_verbose(verbose)
         samples = prepare_samples(self, x, lengths=lengths, resets=resets, need_y=False)
-        return loop.predict_samples(self, samples, _batch_size(batch_size))
+        return loop.predict_samples(self, samples, _batch_size(batch_size), verbose)
 
     def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False):
         """One optimizer step on one batch; its loss and metrics, as evaluate returns them."""
@@ -499,19 +535,22 @@ class Sequential:
         for line in summary_lines(self):
             print_fn(line)
 
-    def save(self, path):
+    def save(self, path, **others):
         """Write architecture, weights and optimizer to one file, atomically.
+
+        The format is gatewise's own whatever the name's ending is: docs/checkpoint-format.md.
 
         Raises
         ------
         CheckpointError
             The file could not be written; an older file of that name is still whole.
         """
+        checks.neutral(others, "save", "save")
         self._need_built("save")
         saving.save_model(self, path)
 
     def _need_layers(self, what):
-        if not self.layers:
+        if not self._layers:
             raise StateError(f"{what}: the model has no layers: add some first")
 
     def _need_built(self, what):

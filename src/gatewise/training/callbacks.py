@@ -2,9 +2,10 @@
 
 import math
 import sys
+import warnings
 
 from gatewise import checks
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, TrainingWarning
 
 __all__ = ["Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback", "ProgressBar"]
 
@@ -36,10 +37,18 @@ class Callback:
         """After an epoch; logs holds its loss and metrics, and ``val_`` ones."""
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Before a batch."""
+        """Before a batch; calls ``on_batch_begin``, its older name."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
-        """After a batch; logs holds the means of the epoch so far."""
+        """After a batch; logs holds the means of the epoch so far. Calls ``on_batch_end``, its older name."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch, logs=None):
+        """Before a batch."""
+
+    def on_batch_end(self, batch, logs=None):
+        """After a batch."""
 
 
 class CallbackList(Callback):
@@ -48,8 +57,12 @@ class CallbackList(Callback):
     def __init__(self, callbacks):
         self.callbacks = checks.listed(callbacks, "callbacks", "gatewise.callbacks.Callback objects")
         for callback in self.callbacks:
-            if not hasattr(callback, "on_epoch_end"):
+            if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
                 raise ConfigError(f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects")
+            never = [name for name in dir(callback) if name.startswith(("on_test_", "on_predict_"))]
+            if never:
+                raise ConfigError(f"{type(callback).__name__} defines {never[0]}, which is never called: callbacks watch fit, "
+                                  f"and hear of validation in on_epoch_end")
 
 
 def _forward_to_all(name):
@@ -150,8 +163,9 @@ class EarlyStopping(Callback):
             return
         value = (logs or {}).get(self.monitor)
         if value is None:
-            raise ConfigError(f"EarlyStopping watches {self.monitor!r}, the logs hold {sorted(logs or {})}; "
-                              f"give validation data, or monitor one of these")
+            warnings.warn(f"EarlyStopping watches {self.monitor!r} and the logs hold {sorted(logs or {})}: it does nothing; "
+                          f"give validation data, or monitor one of these", TrainingWarning, stacklevel=2)
+            return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
@@ -179,6 +193,10 @@ def check_verbose(verbose):
         raise ConfigError(f"verbose is {verbose!r}; expected 'auto', 0, 1 or 2")
 
 
+# The bar keeps ten columns, whatever else there is to say.
+BAR_FORMAT = "{desc} {bar:10} {percentage:3.0f}% {remaining} left{postfix}"
+
+
 class ProgressBar(Callback):
     """One bar for the run, with the time left, the loss and the metrics.
 
@@ -199,7 +217,7 @@ class ProgressBar(Callback):
             from tqdm import tqdm
 
             steps = self.params["steps"] * (self.params["epochs"] - self.params["initial_epoch"])
-            self.bar = tqdm(total=steps, unit="batch", dynamic_ncols=True)
+            self.bar = tqdm(total=steps, unit="batch", dynamic_ncols=True, bar_format=BAR_FORMAT)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.bar is not None:
@@ -215,5 +233,15 @@ class ProgressBar(Callback):
 
     def on_train_end(self, logs=None):
         if self.bar is not None:
+            self.bar.total = self.bar.n  # less than planned where training stopped early
             self.bar.close()
             self.bar = None
+
+
+def progress(items, verbose):
+    """The items one by one, with a bar and the time left: in a terminal, once the work has taken a second."""
+    if verbose not in ("auto", 1) or not sys.stderr.isatty():
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, unit="batch", dynamic_ncols=True, delay=1, leave=False)

@@ -45,6 +45,9 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         raise ShapeError(f"x is a single number; expected (samples, ...), as the model's input {model.input_shape}")
     x = model.match_input(x)
     checks.finite(x, "x")
+    for name, value in (("lengths", lengths), ("resets", resets)):
+        if value is not None and not model.reads_sequences():
+            raise ConfigError(f"{name} was given to a model with no recurrent layer and no steps in its output; leave it out")
     lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1] if x.ndim > 1 else 0)
     resets = checks.reset_flags(resets, *x.shape[:2]) if resets is not None else None
     if y is None:

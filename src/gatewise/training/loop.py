@@ -6,14 +6,10 @@ import warnings
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import ConfigError, ShapeError, TrainingWarning
 
-from .callbacks import Callback, CallbackList, History, ProgressBar
+from .callbacks import Callback, CallbackList, History, ProgressBar, progress
 from .data import add_class_weight, batch_bounds, prepare_samples, split_off_validation
-
-
-class TrainingWarning(UserWarning):
-    """Training ended early or in a way that the caller should know of."""
 
 
 def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
@@ -32,6 +28,9 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         raise ShapeError("x has 0 samples: nothing to train on")
     add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
 
+    _check_stateful(model, samples, batch_size, "x")
+    if validation is not None:
+        _check_stateful(model, validation, batch_size, "the validation samples")
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
@@ -41,11 +40,20 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     model.history = history
     model.stop_training = False
     watchers.on_train_begin()
+    try:
+        _run_epochs(model, samples, validation, range(initial_epoch, epochs), bounds, checks.flag(shuffle, "shuffle"),
+                    batch_size, watchers)
+    finally:  # Ctrl-C too: best weights come back, bars are closed
+        watchers.on_train_end()
+    return history
+
+
+def _run_epochs(model, samples, validation, epochs, bounds, shuffle, batch_size, watchers):
     snapshots = []
-    for epoch in range(initial_epoch, epochs):
+    for epoch in epochs:
         watchers.on_epoch_begin(epoch)
         snapshots = [*snapshots[-1:], model.snapshot()]
-        order = model.rng.permutation(len(samples)) if checks.flag(shuffle, "shuffle") else None
+        order = model.rng.permutation(len(samples)) if shuffle else None
         logs, failed_at = _train_epoch(model, samples, order, bounds, watchers)
         if failed_at is not None:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
@@ -53,14 +61,20 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
             model.stop_training = True
             warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}: training stopped at batch "
                           f"{failed_at + 1}, and weights and optimizer are those from before that epoch or, at its first "
-                          f"batch, the one before; try a smaller learning rate, or clipnorm", TrainingWarning, stacklevel=3)
+                          f"batch, the one before; try a smaller learning rate, or clipnorm", TrainingWarning, stacklevel=4)
         if validation is not None:
             logs |= {f"val_{name}": value for name, value in evaluate_samples(model, validation, batch_size).items()}
         watchers.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
-    watchers.on_train_end()
-    return history
+
+
+def _check_stateful(model, samples, batch_size, name):
+    """A stateful layer keeps a row of state for each row of a batch, so that batches are of one size."""
+    layer = next((layer for layer in model.layers if getattr(layer, "stateful", False)), None)
+    if layer is not None and len(samples) > batch_size and len(samples) % batch_size:
+        raise ShapeError(f"{name}: {len(samples)} samples make a last batch of {len(samples) % batch_size} rows, and "
+                         f"layer {layer.name!r} is stateful; choose a batch_size that divides the number of samples")
 
 
 def _validation_samples(model, data):
@@ -85,12 +99,12 @@ def _train_epoch(model, samples, order, bounds, watchers):
     return logs, None
 
 
-def evaluate_samples(model, samples, batch_size):
+def evaluate_samples(model, samples, batch_size, verbose=0):
     """dict of the loss and metrics over the samples, batches in order."""
     if len(samples) == 0:
         raise ShapeError("x has 0 samples: nothing to evaluate")
     running = RunningMeans(model.metrics)
-    for first, last in batch_bounds(len(samples), batch_size):
+    for first, last in progress(batch_bounds(len(samples), batch_size), verbose):
         batch = samples.take(slice(first, last))
         loss, outputs = model.test_step(batch)
         running.add(batch, loss, outputs)
@@ -120,9 +134,10 @@ class RunningMeans:
         return {"loss": mean} | {metric.name: metric.result() for metric in self.metrics}
 
 
-def predict_samples(model, samples, batch_size):
+def predict_samples(model, samples, batch_size, verbose=0):
     """Outputs for all samples; the batch size changes the memory that is used, not a bit of the result."""
-    outputs = [model.run(samples.take(slice(first, last))) for first, last in batch_bounds(len(samples), batch_size)]
+    bounds = progress(batch_bounds(len(samples), batch_size), verbose)
+    outputs = [model.run(samples.take(slice(first, last))) for first, last in bounds]
     if not outputs:
         return np.empty(model.compute_output_shape(samples.x.shape), model.dtype)
     return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

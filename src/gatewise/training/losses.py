@@ -27,6 +27,9 @@ class Loss:
     fuses = None    # the activation whose scores `from_scores` takes
     sparse = False  # targets are class numbers, without the class axis
 
+    def __init__(self, **others):
+        checks.neutral(others, "loss", type(self).__name__)
+
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, a float.
 
@@ -37,6 +40,10 @@ class Loss:
             A weight for each sample or position.
         """
         y_pred = np.asarray(y_pred)
+        if y_pred.dtype.kind not in "buif":
+            raise DTypeError(f"y_pred holds {y_pred.dtype} values; loss {self.name} expects numbers")
+        if y_pred.ndim == 0:
+            raise ShapeError(f"y_pred is a single number; loss {self.name} expects (..., outputs)")
         if y_pred.dtype.kind != "f":
             y_pred = y_pred.astype(np.float64)
         y_true = self.prepare(y_true, y_pred.shape, y_pred.dtype)
@@ -129,7 +136,8 @@ class MeanAbsoluteError(Loss):
 class _Crossentropy(Loss):
     """With ``from_logits`` the model's output is scores, whatever its activation."""
 
-    def __init__(self, from_logits=False):
+    def __init__(self, from_logits=False, **others):
+        super().__init__(**others)
         self.from_logits = checks.flag(from_logits, "from_logits")
 
     def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 __all__ = ["Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "MeanAbsoluteError", "MeanSquaredError", "Metric",
            "SparseCategoricalAccuracy", "get", "serialize"]
@@ -18,6 +18,7 @@ class Metric:
     """
 
     default_name = None
+    sparse = False  # targets are class numbers, without the class axis
 
     def __init__(self, name=None):
         self.name = self.default_name if name is None else checks.text(name, "name")
@@ -28,8 +29,15 @@ class Metric:
         self._total = self._weight = 0.0
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Add one batch: y_true, y_pred (..., outputs), weights of their positions or None."""
-        values = self._positions(np.asarray(y_true), np.asarray(y_pred))
+        """Add one batch: y_true, y_pred (..., outputs), weights of their positions or None.
+
+        Targets of one output, and class numbers, may lack the last axis.
+
+        Raises
+        ------
+        DTypeError, ShapeError
+        """
+        values = self._positions(*self._matched(np.asarray(y_true), np.asarray(y_pred)))
         if sample_weight is None:
             self._total += float(values.sum(dtype=np.float64))
             self._weight += values.size
@@ -48,6 +56,23 @@ class Metric:
         self.update_state(y_true, y_pred, sample_weight)
         return self.result()
 
+    def _matched(self, y_true, y_pred):
+        """Targets and predictions of shapes that belong together: nothing is broadcast."""
+        for name, array in (("y_true", y_true), ("y_pred", y_pred)):
+            if array.dtype.kind not in "buif":
+                raise DTypeError(f"{name} holds {array.dtype} values; metric {self.name} expects numbers")
+        if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
+            y_pred = y_pred[..., None]
+        classes, outputs = y_pred.shape[:-1], y_pred.shape[-1] if y_pred.ndim else 0
+        if self.sparse and y_true.shape == (*classes, 1):
+            y_true = y_true[..., 0]
+        elif not self.sparse and outputs == 1 and y_true.shape == classes:
+            y_true = y_true[..., None]
+        if y_pred.ndim == 0 or y_true.shape != (classes if self.sparse else y_pred.shape):
+            raise ShapeError(f"y_true has shape {y_true.shape}, y_pred {y_pred.shape}; metric {self.name} expects "
+                             f"{'a class number for each row of outputs' if self.sparse else 'the same shape'}")
+        return y_true, y_pred
+
     def _positions(self, y_true, y_pred):
         raise TypeError(f"{type(self).__name__} defines no formula")
 
@@ -56,17 +81,13 @@ class Metric:
         return {"name": self.name}
 
 
-def _like(y_true, y_pred):
-    return y_true[..., None] if y_true.ndim == y_pred.ndim - 1 else y_true
-
-
 class MeanSquaredError(Metric):
     """Mean over the last axis of ``(y_pred - y_true)^2``."""
 
     default_name = "mean_squared_error"
 
     def _positions(self, y_true, y_pred):
-        return np.square(y_pred - _like(y_true, y_pred), dtype=np.float64).mean(axis=-1)
+        return np.square(y_pred - y_true, dtype=np.float64).mean(axis=-1)
 
 
 class MeanAbsoluteError(Metric):
@@ -75,7 +96,7 @@ class MeanAbsoluteError(Metric):
     default_name = "mean_absolute_error"
 
     def _positions(self, y_true, y_pred):
-        return np.abs(np.subtract(y_pred, _like(y_true, y_pred), dtype=np.float64)).mean(axis=-1)
+        return np.abs(np.subtract(y_pred, y_true, dtype=np.float64)).mean(axis=-1)
 
 
 class Accuracy(Metric):
@@ -84,7 +105,7 @@ class Accuracy(Metric):
     default_name = "accuracy"
 
     def _positions(self, y_true, y_pred):
-        return (y_pred == _like(y_true, y_pred)).mean(axis=-1)
+        return (y_pred == y_true).mean(axis=-1)
 
 
 class BinaryAccuracy(Metric):
@@ -102,7 +123,7 @@ class BinaryAccuracy(Metric):
         self.threshold = checks.number(threshold, "threshold")
 
     def _positions(self, y_true, y_pred):
-        return ((y_pred > self.threshold) == _like(y_true, y_pred)).mean(axis=-1)
+        return ((y_pred > self.threshold) == y_true).mean(axis=-1)
 
     def get_config(self):
         return super().get_config() | {"threshold": self.threshold}
@@ -121,10 +142,9 @@ class SparseCategoricalAccuracy(Metric):
     """Part of positions whose largest output is the class with the target's number."""
 
     default_name = "sparse_categorical_accuracy"
+    sparse = True
 
     def _positions(self, y_true, y_pred):
-        if y_true.ndim == y_pred.ndim:
-            y_true = y_true[..., 0]
         return (y_true == y_pred.argmax(axis=-1)).astype(np.float64)
 
 
@@ -147,7 +167,7 @@ def get(identifier, loss=None, outputs=None):
         if identifier in ("accuracy", "acc"):
             if loss is not None and loss.sparse:
                 cls = SparseCategoricalAccuracy
-            elif outputs == 1 or (loss is not None and loss.fuses == "sigmoid"):
+            elif outputs == 1:
                 cls = BinaryAccuracy
             else:
                 cls = CategoricalAccuracy

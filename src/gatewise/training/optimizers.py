@@ -4,6 +4,8 @@ An optimizer never sees layers: a step takes the flat parameters and gradients o
 places of its arrays where an option works array by array (``clipnorm``).
 """
 
+import weakref
+
 import numpy as np
 
 from gatewise import checks, threads
@@ -32,7 +34,8 @@ class Optimizer:
 
     _slot_names = ()
 
-    def __init__(self, learning_rate, clipnorm=None, clipvalue=None, global_clipnorm=None):
+    def __init__(self, learning_rate, clipnorm=None, clipvalue=None, global_clipnorm=None, **others):
+        checks.neutral(others, "optimizer", type(self).__name__)
         self.learning_rate = learning_rate
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(value is not None for value in clips.values()) > 1:
@@ -41,6 +44,24 @@ class Optimizer:
             setattr(self, name, None if value is None else checks.number(value, name, 0.0, open_low=True))
         self.iterations = 0
         self._slots = {}
+        self._model = None  # weak reference to the one it trains
+
+    def __getstate__(self):
+        return vars(self) | {"_model": None}
+
+    def bind(self, model):
+        """Belong to this model: what an optimizer accumulates fits one model's parameters.
+
+        Raises
+        ------
+        ConfigError
+            It belongs to another.
+        """
+        other = self._model and self._model()
+        if other not in (None, model):
+            raise ConfigError(f"this {type(self).__name__} trains model {other.name!r}; compile {model.name!r} with an "
+                              f"optimizer of its own, a new {type(self).__name__}(...)")
+        self._model = weakref.ref(model)
 
     @property
     def learning_rate(self):
@@ -65,7 +86,7 @@ class Optimizer:
             self._slots = {name: np.zeros_like(parameters) for name in self._slot_names}
         elif any(slot.shape != parameters.shape or slot.dtype != parameters.dtype for slot in self._slots.values()):
             raise StateError(f"the optimizer has worked on another model, or on this one before it changed; it cannot go on "
-                             f"with {parameters.size} parameters of {parameters.dtype}: compile the model again")
+                             f"with {parameters.size} parameters of {parameters.dtype}: compile it with a new one")
         self._clip(gradients, pieces)
         self.iterations += 1
         self._update(parameters, gradients, threads.threads_for(40 * parameters.size))
@@ -207,7 +228,8 @@ def get(identifier):
             raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}")
         return _BY_NAME[identifier.lower()]()
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}, identifier, "optimizer", "optimizers")
+        classes = _BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}
+        return checks.from_config(classes, identifier, "optimizer", "optimizers")
     raise DTypeError(f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object")
 
 
