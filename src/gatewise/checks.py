@@ -137,7 +137,10 @@ def shape_tuple(shape, name):
     return tuple(None if extent is None else whole_number(extent, f"an extent of {name}") for extent in shape)
 
 
-def fits_memory(elements, dtype, what):
+_BYTES = {"float32": 4, "float64": 8}
+
+
+def fits_memory(elements, dtype, what, name=None):
     """Refuse a size that this machine's memory cannot hold, before any of it is touched.
 
     Raises
@@ -145,8 +148,9 @@ def fits_memory(elements, dtype, what):
     SizeError
         More bytes than the machine has memory, or than an index can count.
     """
-    needed = int(elements) * np.dtype(dtype).itemsize
+    needed = int(elements) * (_BYTES.get(dtype) or np.dtype(dtype).itemsize)
     if needed > _PHYSICAL_MEMORY:
+        what = what if name is None else f"{what} {name!r}"
         raise SizeError(f"{what} needs {needed / 2**30:,.1f} GiB, this machine has "
                         f"{_PHYSICAL_MEMORY / 2**30:,.1f} GiB; use smaller sizes or batches")
 
@@ -187,7 +191,7 @@ def float_array(x, name, dtype, *, convert):
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
         raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value) for example")
     if x.dtype == dtype:
-        return _contiguous(x, dtype, name)
+        return x if type(x) is np.ndarray and x.flags.c_contiguous else _contiguous(x, dtype, name)
     if x.dtype.kind not in "buif":
         raise DTypeError(f"{name} holds {x.dtype} values; expected numbers that convert to {dtype}")
     if x.dtype.kind == "f" and not (convert or np.can_cast(x.dtype, dtype, "safe") or not isinstance(given, np.ndarray)):

@@ -71,6 +71,17 @@ cdef extern from "table.h" nogil:
         void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums) noexcept
         gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept
         double (*sum_of_squares)(const R *x, gw_int n) noexcept
+        void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep) noexcept
+        double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                                R *gradient) noexcept
+        double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                                 R *gradient) noexcept
+        double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
+                                      R *gradient) noexcept
+        double (*categorical_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n,
+                                           gw_int columns, R *gradient) noexcept
+        double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights, double scale, gw_int n,
+                                      gw_int columns, R *gradient) noexcept
         gw_int (*fma_loop)(gw_int rounds, R *sink) noexcept
         void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov) noexcept
         void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R momentum, R eps) noexcept

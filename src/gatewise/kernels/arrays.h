@@ -37,11 +37,31 @@ template <class R> GW_INLINE R sum_of_lanes(Vec<R> v) {
     return s;
 }
 
+// The largest of n > 0 numbers; of a row with a NaN, the NaN or any other.
+template <class R> GW_INLINE R largest(const R *x, gw_int n) {
+    R top = x[0];
+    gw_int j = 1;
+    if (n >= LANES<R>) {
+        Vec<R> most = load(x);
+        for (j = LANES<R>; j + LANES<R> <= n; j += LANES<R>) {
+            const Vec<R> v = load(x + j);
+            most = v > most ? v : most;
+        }
+        for (gw_int l = 0; l < LANES<R>; l++) top = most[l] > top ? most[l] : top;
+    }
+    for (; j < n; j++) top = x[j] > top ? x[j] : top;
+    return top;
+}
+
+// keep[i] = scale where draws[i] >= rate, else 0: the multipliers of dropout.
+template <class R> static void dropout_mask(const float *draws, gw_int n, float rate, R scale, R *keep) {
+    for (gw_int i = 0; i < n; i++) keep[i] = draws[i] >= rate ? scale : R(0);
+}
+
 // Row by row: subtract the largest, exponentiate, divide by the sum.
 template <class R> static void softmax(const R *x, R *y, gw_int n, gw_int columns) {
     for (gw_int r = 0; r < n; r++, x += columns, y += columns) {
-        R top = x[0];
-        for (gw_int j = 1; j < columns; j++) top = x[j] > top ? x[j] : top;
+        const R top = largest(x, columns);
         Vec<R> sum = {};
         for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
             Vec<R> e = exponential_of_negative<R>(load_first(x + j, lanes) - top);

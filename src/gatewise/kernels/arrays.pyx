@@ -45,6 +45,16 @@ def softmax_backward(y, dy, dx, int threads=1):
         _softmax[double](table64(), y, dx, dy, threads)
 
 
+def dropout_mask(draws, double rate, dtype, int threads=1):
+    """Multipliers of dropout, ndarray of dtype: 1 / (1 - rate) where draws (float32, in [0, 1)) >= rate, else 0."""
+    keep = draws if np.dtype(dtype) == np.float32 else np.empty(draws.shape, np.float64)
+    if keep is draws:
+        _dropout_mask[float](table32(), draws, rate, keep, threads)
+    else:
+        _dropout_mask[double](table64(), draws, rate, keep, threads)
+    return keep
+
+
 def first_nonfinite(x):
     """Flat index of the first NaN or infinity of a C-contiguous float array, or -1."""
     cdef Py_ssize_t n = x.size, at
@@ -83,6 +93,16 @@ cdef inline void activate_chunk(gw_table[floating] *table, const gw_activation[f
         table.activate(f, a, out, n)
     else:
         table.activate_backward(f, a, dy, out, n)
+
+
+cdef object _dropout_mask(gw_table[floating] *table, draws, double rate, keep, int threads):
+    cdef Py_ssize_t n = draws.size, chunks = (n + CHUNK - 1) // CHUNK, k
+    cdef const float *pd = <const float *>needed_elements(draws, cnp.NPY_FLOAT32, n)
+    cdef floating *pk = <floating *>needed_elements(keep, number_of(<floating *>NULL), n)
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
+                    nogil=True):
+        table.dropout_mask(pd + k * CHUNK, min(CHUNK, n - k * CHUNK), rate, <floating>(1 / (1 - rate)), pk + k * CHUNK)
+    return None
 
 
 cdef object _softmax(gw_table[floating] *table, a, out, dy, int threads):

@@ -2,6 +2,7 @@
 #include "arrays.h"
 #include "dense.h"
 #include "gru.h"
+#include "losses.h"
 #include "lstm.h"
 #include "optimizers.h"
 #include "products.h"
@@ -22,6 +23,10 @@ template <class R> static gw_table<R> make_table() {
     t.softmax = softmax<R>, t.softmax_backward = softmax_backward<R>;
     t.add_column_sums = add_column_sums<R>, t.first_nonfinite = first_nonfinite<R>;
     t.sum_of_squares = sum_of_squares<R>;
+    t.dropout_mask = dropout_mask<R>;
+    t.squared_error = squared_error<R>, t.absolute_error = absolute_error<R>;
+    t.binary_crossentropy = binary_crossentropy<R>, t.categorical_crossentropy = categorical_crossentropy<R>;
+    t.sparse_crossentropy = sparse_crossentropy<R>;
     t.fma_loop = fma_loop<R>;
     t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>;
     return t;

@@ -95,6 +95,18 @@ template <class R> struct gw_table {
     gw_int (*first_nonfinite)(const R *x, gw_int n);                                 // n if all are finite
     double (*sum_of_squares)(const R *x, gw_int n);
 
+    void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep); // keep may be draws
+
+    // Losses (losses.h): sum of weight * value over rows; gradient = scale * its gradient, or NULL.
+    double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
+    double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
+    double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
+                                  R *gradient);
+    double (*categorical_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
+                                       R *gradient);
+    double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights, double scale, gw_int n,
+                                  gw_int columns, R *gradient);
+
     gw_int (*fma_loop)(gw_int rounds, R *sink);  // for benchmarks: operations of a loop that only multiplies and adds
 
     void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov);

@@ -35,6 +35,21 @@ class ParameterSpec:
         return math.prod(self.shape)
 
 
+class Fixed:
+    """An option that shapes and kernels are made from: it cannot be set once its layer is built.
+
+    Without a ``__get__`` Python reads it from the instance like any attribute.
+    """
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __set__(self, layer, value):
+        if vars(layer).get("input_shape") is not None:
+            raise StateError(f"layer {layer.name!r} is built: {self._name} cannot change any more; make a new layer")
+        vars(layer)[self._name] = value
+
+
 class Layer:
     """Base of all layers.
 
@@ -52,7 +67,6 @@ class Layer:
 
     model = None   # the Sequential that the layer belongs to
     _rank, _axes = None, "(batch, ..., features)"   # of the input
-    _fixed = ()    # options that shapes and kernels are made from: not to be set once the layer is built
 
     def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, **others):
         checks.neutral(others, "layer", type(self).__name__)
@@ -71,6 +85,7 @@ class Layer:
         self.output_shape = None
         self.rng = None             # the model's generator, for layers that draw
         self._specs = []
+        self._penalized = []        # those with a regularizer
         self._parameters = {}
         self._gradients = {}
         self._views_given = False   # someone outside may write into our parameters at any time
@@ -79,11 +94,6 @@ class Layer:
     @staticmethod
     def _shape_of_features(features):
         return (features,)
-
-    def __setattr__(self, name, value):
-        if name in self._fixed and getattr(self, "input_shape", None) is not None:
-            raise StateError(f"layer {self.name!r} is built: {name} cannot change any more; make a new layer")
-        super().__setattr__(name, value)
 
     @property
     def trainable(self):
@@ -125,6 +135,7 @@ class Layer:
         """First half of building: check the shape, list the parameters, set the output shape."""
         shape = checks.shape_tuple(input_shape, "input_shape")
         self._specs = list(self._parameter_specs(shape))
+        self._penalized = [spec for spec in self._specs if spec.regularizer]
         self.output_shape = self._output_shape(shape)
         self.input_shape = shape
 
@@ -234,13 +245,12 @@ class Layer:
 
     def penalty(self):
         """Sum of the regularizers' penalties."""
-        return sum(spec.regularizer(self._parameters[spec.name]) for spec in self._specs if spec.regularizer)
+        return sum([spec.regularizer(self._parameters[spec.name]) for spec in self._penalized])
 
     def add_penalty_gradients(self):
         """Add the regularizers' gradients."""
-        for spec in self._specs:
-            if spec.regularizer:
-                spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
+        for spec in self._penalized:
+            spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
 
     # ---- running
 
@@ -349,7 +359,7 @@ class Layer:
         return f"<{type(self).__name__} {self.name!r}, output {self.output_shape}>"
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """What travels with x through a stack of layers in one call."""
 

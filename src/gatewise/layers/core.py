@@ -9,7 +9,7 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Layer, ParameterSpec, scratch_like
+from .base import Fixed, Layer, ParameterSpec, scratch_like
 
 
 def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=None):
@@ -39,6 +39,9 @@ class InputLayer(Layer):
     def _backward(self, dy, want_dx):
         self._saved = None
         return dy
+
+
+LINEAR = activations.code("linear")
 
 
 class _Activated:
@@ -87,7 +90,7 @@ class Dense(_Activated, Layer):
         Of the initial weights of a layer used alone.
     """
 
-    _fixed = ("units", "activation", "use_bias")
+    units, activation, use_bias = Fixed(), Fixed(), Fixed()
 
     def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
                  bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, seed=None, **kwargs):
@@ -131,11 +134,11 @@ class Dense(_Activated, Layer):
     def scores(self, x, call):
         """x W + b, without the activation: what a loss that knows the activation starts from."""
         shape = (*x.shape[:-1], self.units)
-        checks.fits_memory(math.prod(shape), self.dtype, f"the output of layer {self.name!r}")
+        checks.fits_memory(math.prod(shape), self.dtype, "the output of layer", self.name)
         z = np.empty(shape, self.dtype)
         work = threads.threads_for(2 * z.size * x.shape[-1])
-        dense.forward(x.reshape(-1, x.shape[-1]), self._pack(), z.reshape(-1, self.units),
-                      activations.code("linear"), work)
+        rows, out = (x, z) if z.ndim == 2 else (x.reshape(-1, x.shape[-1]), z.reshape(-1, self.units))
+        dense.forward(rows, self._pack(), out, LINEAR, work)
         if call.training:
             self._saved = {"x": x, "y": None, "y_shape": shape}
         return z
@@ -184,7 +187,7 @@ class Activation(_Activated, Layer):
     activation : str
     """
 
-    _fixed = ("activation",)
+    activation = Fixed()
 
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
@@ -239,8 +242,8 @@ class Dropout(Layer):
         if self.rate == 0:
             self._saved = {"mask": None, "y_shape": x.shape}
             return x
-        mask = self._own_rng().random(self._draw_shape(x.shape), np.float32) >= self.rate
-        mask = mask.astype(self.dtype) * np.asarray(1 / (1 - self.rate), self.dtype)
+        draws = self._own_rng().random(self._draw_shape(x.shape), np.float32)
+        mask = arrays.dropout_mask(draws, self.rate, self.dtype, threads.threads_for(4 * draws.size))
         self._saved = {"mask": mask, "y_shape": x.shape}
         return x * mask
 

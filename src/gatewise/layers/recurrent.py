@@ -7,10 +7,11 @@ import numpy as np
 from gatewise import checks, initializers, regularizers, threads
 from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell
 from gatewise.errors import ShapeError, StateError
+from gatewise.kernels import arrays
 from gatewise.kernels._products import uses_blas
 from gatewise.kernels.recurrent import Workspace
 
-from .base import Call, Layer, ParameterSpec, scratch_like
+from .base import Call, Fixed, Layer, ParameterSpec, scratch_like
 
 
 class Recurrent(Layer):
@@ -37,7 +38,7 @@ class Recurrent(Layer):
     """
 
     _rank, _axes = 3, "(batch, steps, features)"
-    _fixed = ("cell", "return_sequences", "return_state", "go_backwards", "stateful")
+    cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
                  bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
@@ -223,8 +224,8 @@ class Recurrent(Layer):
             resets = None if resets is None else _take_steps(resets, source)
         input_mask = recurrent_mask = None
         if call.training:
-            checks.fits_memory(batch * steps * (kernel.saved + 2) * self.units, self.dtype,
-                               f"training layer {self.name!r} on {batch} rows of {steps} steps")
+            checks.fits_memory(batch * steps * (kernel.saved + 2) * self.units, self.dtype, "a batch in training in layer",
+                               self.name)
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, inputs))
                 x = x * input_mask
@@ -232,7 +233,7 @@ class Recurrent(Layer):
                 recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, self.units))
         y = None
         if self.return_sequences:
-            checks.fits_memory(batch * steps * self.units, self.dtype, f"the output of layer {self.name!r}")
+            checks.fits_memory(batch * steps * self.units, self.dtype, "the output of layer", self.name)
             y = np.empty((batch, steps, self.units), self.dtype)
         final = [np.empty((batch, self.units), self.dtype) for _ in self.cell.states]
         if len(final) > 1:
@@ -257,8 +258,7 @@ class Recurrent(Layer):
         return [output, *(array.copy() for array in final)]
 
     def _draw_mask(self, rate, shape):
-        kept = self._own_rng().random(shape, np.float32) >= rate
-        return kept.astype(self.dtype) * np.asarray(1 / (1 - rate), self.dtype)
+        return arrays.dropout_mask(self._own_rng().random(shape, np.float32), rate, self.dtype)
 
     # ---- going back
 

@@ -350,11 +350,9 @@ class Sequential:
         if not self.built:
             self.build((None, *x.shape[1:]))
         expected = self.input_shape
-        fits = x.ndim == len(expected) and all(
-            want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
-        fixed = x.ndim == 2 or any(isinstance(layer, Flatten) for layer in self._layers)
-        if fits and fixed and expected[1] is not None:
-            fits = x.shape[1] == expected[1]
+        fits = x.ndim == len(expected) and all(want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
+        if fits and expected[1] not in (None, x.shape[1]):  # only a Flatten needs as many steps as were announced
+            fits = not (x.ndim == 2 or any(isinstance(layer, Flatten) for layer in self._layers))
         if not fits:
             raise ShapeError(f"x has shape {x.shape}; the model expects (samples, "
                              f"{', '.join('any' if extent is None else str(extent) for extent in expected[1:])})")
@@ -432,7 +430,7 @@ class Sequential:
         return value + self._penalty(), outputs
 
     def _penalty(self):
-        return float(sum(layer.penalty() for layer in self._layers))
+        return float(sum([layer.penalty() for layer in self._layers]))
 
     # ---- what people call
 

@@ -10,9 +10,9 @@ the probabilities themselves have already rounded to 0 or 1.
 
 import numpy as np
 
-from gatewise import checks
+from gatewise import checks, threads
 from gatewise.errors import ConfigError, DTypeError, ShapeError
-from gatewise.kernels import activations, arrays
+from gatewise.kernels import losses
 
 __all__ = ["BinaryCrossentropy", "CategoricalCrossentropy", "Loss", "MeanAbsoluteError", "MeanSquaredError",
            "SparseCategoricalCrossentropy", "get", "serialize"]
@@ -26,6 +26,7 @@ class Loss:
     name = None
     fuses = None    # the activation whose scores `from_scores` takes
     sparse = False  # targets are class numbers, without the class axis
+    _kernel = None  # in kernels/losses.pyx: for scores where the loss fuses, else for predictions
 
     def __init__(self, **others):
         checks.neutral(others, "loss", type(self).__name__)
@@ -44,7 +45,7 @@ class Loss:
             raise DTypeError(f"y_pred holds {y_pred.dtype} values; loss {self.name} expects numbers")
         if y_pred.ndim == 0:
             raise ShapeError(f"y_pred is a single number; loss {self.name} expects (..., outputs)")
-        if y_pred.dtype.kind != "f":
+        if y_pred.dtype not in (np.float32, np.float64):
             y_pred = y_pred.astype(np.float64)
         y_true = self.prepare(y_true, y_pred.shape, y_pred.dtype)
         weights = None if sample_weight is None else position_weights(sample_weight, y_pred.shape[:-1], None)
@@ -82,11 +83,22 @@ class Loss:
         value : float
         gradient : ndarray like y_pred, or None
         """
-        values, gradient = (self._from_scores if scores else self._positions)(y_true, y_pred, want_gradient)
+        positions = y_pred.size // y_pred.shape[-1] if y_pred.shape[-1] else 0
         if normalizer is None:
-            normalizer = values.size
-        if normalizer == 0:  # an empty batch, or every step padded
+            normalizer = positions
+        if normalizer == 0 or positions == 0:  # an empty batch, or every step padded
             return 0.0, np.zeros_like(y_pred) if want_gradient else None
+        kernel = self._kernel if scores == (self.fuses is not None) else None
+        if kernel is not None:
+            gradient = np.empty(y_pred.shape, y_pred.dtype) if want_gradient else None
+            rows = (positions, y_pred.shape[-1])
+            total = losses.total(
+                kernel, y_true.reshape(-1) if self.sparse else np.ascontiguousarray(y_true).reshape(rows),
+                np.ascontiguousarray(y_pred).reshape(rows),
+                None if weights is None else np.ascontiguousarray(weights, np.float64).reshape(-1), 1 / normalizer,
+                gradient.reshape(rows) if want_gradient else None, threads.threads_for(20 * y_pred.size))
+            return total / normalizer, gradient
+        values, gradient = self._positions(y_true, y_pred, want_gradient)
         if weights is None:
             total = values.sum(dtype=np.float64)
         else:
@@ -101,9 +113,6 @@ class Loss:
         """(value at each position, gradient of their sum or None)."""
         raise TypeError(f"{type(self).__name__} defines no formula")
 
-    def _from_scores(self, y_true, scores, want_gradient):
-        raise TypeError(f"{type(self).__name__} starts from predictions")
-
     def get_config(self):
         """The arguments, as JSON values."""
         return {}
@@ -113,24 +122,14 @@ class MeanSquaredError(Loss):
     """Mean over the last axis of ``(y_pred - y_true)^2``."""
 
     name = "mean_squared_error"
-
-    def _positions(self, y_true, y_pred, want_gradient):
-        d = y_pred - y_true
-        values = np.einsum("...i,...i->...", d, d) / d.shape[-1]
-        if want_gradient:
-            d *= d.dtype.type(2 / d.shape[-1])
-        return values, d if want_gradient else None
+    _kernel = "squared_error"
 
 
 class MeanAbsoluteError(Loss):
     """Mean over the last axis of ``|y_pred - y_true|``."""
 
     name = "mean_absolute_error"
-
-    def _positions(self, y_true, y_pred, want_gradient):
-        d = y_pred - y_true
-        values = np.abs(d).mean(axis=-1)
-        return values, np.sign(d) * d.dtype.type(1 / d.shape[-1]) if want_gradient else None
+    _kernel = "absolute_error"
 
 
 class _Crossentropy(Loss):
@@ -153,6 +152,7 @@ class BinaryCrossentropy(_Crossentropy):
 
     name = "binary_crossentropy"
     fuses = "sigmoid"
+    _kernel = "binary_crossentropy"
 
     def _positions(self, y_true, y_pred, want_gradient):
         p = np.clip(y_pred, EPSILON, 1 - EPSILON)
@@ -162,20 +162,13 @@ class BinaryCrossentropy(_Crossentropy):
         inside = (y_pred > EPSILON) & (y_pred < 1 - EPSILON)
         return values, np.where(inside, (p - y_true) / (p * (1 - p)), 0).astype(p.dtype) * p.dtype.type(1 / p.shape[-1])
 
-    def _from_scores(self, y_true, z, want_gradient):
-        values = (np.maximum(z, 0) - z * y_true + np.log1p(np.exp(-np.abs(z)))).mean(axis=-1)
-        if not want_gradient:
-            return values, None
-        p = np.empty_like(z)
-        arrays.activate(np.ascontiguousarray(z), p, activations.code("sigmoid"))
-        return values, (p - y_true) * z.dtype.type(1 / z.shape[-1])
-
 
 class CategoricalCrossentropy(_Crossentropy):
     """``-sum y log p`` over the classes of the last axis; y holds one-hot rows or probabilities."""
 
     name = "categorical_crossentropy"
     fuses = "softmax"
+    _kernel = "categorical_crossentropy"
 
     def _positions(self, y_true, y_pred, want_gradient):
         total = y_pred.sum(axis=-1, keepdims=True)  # Keras scales rows to sum to 1
@@ -187,19 +180,13 @@ class CategoricalCrossentropy(_Crossentropy):
         dq = np.where((q > EPSILON) & (q < 1 - EPSILON), -y_true / p, 0)
         return values, ((dq - (dq * q).sum(axis=-1, keepdims=True)) / total).astype(p.dtype)
 
-    def _from_scores(self, y_true, z, want_gradient):
-        log_p = _log_softmax(z)
-        values = -np.einsum("...i,...i->...", y_true, log_p)
-        if not want_gradient:
-            return values, None
-        return values, _softmax(z) * y_true.sum(axis=-1, keepdims=True) - y_true
-
 
 class SparseCategoricalCrossentropy(_Crossentropy):
     """``-log p[y]`` over the classes of the last axis; y holds class numbers."""
 
     name = "sparse_categorical_crossentropy"
     fuses = "softmax"
+    _kernel = "sparse_crossentropy"
     sparse = True
 
     def prepare(self, y_true, shape, dtype):
@@ -233,29 +220,6 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         at = np.where(inside, (1 - 1 / p) / total, 0)
         np.put_along_axis(gradient, y_true[..., None], at[..., None].astype(y_pred.dtype), -1)
         return -np.log(p), gradient
-
-    def _from_scores(self, y_true, z, want_gradient):
-        top = z.max(axis=-1)
-        p = np.exp(z - top[..., None])
-        total = p.sum(axis=-1)
-        at = y_true[..., None]
-        values = np.log(total) + top - np.take_along_axis(z, at, -1)[..., 0]
-        if not want_gradient:
-            return values, None
-        p /= total[..., None]
-        np.put_along_axis(p, at, np.take_along_axis(p, at, -1) - 1, -1)
-        return values, p
-
-
-def _log_softmax(z):
-    shifted = z - z.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def _softmax(z):
-    p = np.empty(z.shape, z.dtype)
-    arrays.softmax(np.ascontiguousarray(z).reshape(-1, z.shape[-1]), p.reshape(-1, z.shape[-1]))
-    return p
 
 
 def position_weights(sample_weight, shape, lengths):
