@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -26,15 +27,14 @@ def main():
     engines, missing = start_engines(keys, arguments.threads)
     if "gatewise" in missing:
         raise SystemExit("gatewise itself did not start: install it first")
-    peak = peak_gflops(arguments.threads, arguments.dtype)
-    print(f"{machine()}; {arguments.threads} threads; {arguments.dtype}; peak measured {peak:.0f} GF/s")
+    print(f"{machine()}; {arguments.threads} threads; {arguments.dtype}")
     print("; ".join(f"{engine.name} {engine.version}" for engine in engines)
           + (f"; not installed: {', '.join(missing)}" if missing else ""))
     shapes = arguments.shapes or (ODD if arguments.odd else GRID)
     rows = []
     print(header(engines))
     for case in cases(arguments.kinds, shapes, arguments.modes, arguments.dtype):
-        rows.append(measure(case, engines, peak))
+        rows.append(measure(case, engines, arguments.threads))
         print(row_text(rows[-1], engines), flush=True)
     for line in means(rows):
         print(line)
@@ -43,7 +43,7 @@ def main():
         print("tiny training step: " + ", ".join(f"{engine.name} {times[engine.key] * 1e6:.0f} us" for engine in engines
                                                  if times[engine.key]))
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps({"machine": machine(), "peak_gflops": peak, "rows": rows}, indent=1))
+        Path(arguments.json).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
     for engine in engines:
         engine.close()
 
@@ -75,14 +75,17 @@ def machine():
     return f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
 
 
-def measure(case: Case, engines, peak):
-    """One row: median seconds, ratio to the best peer, GF/s."""
-    times = take_turns(engines, prepare=case.to_dict())
+def measure(case: Case, engines, threads):
+    """One row: median seconds, ratio to the best peer, GF/s, and the part of the peak measured in the same minute."""
+    peaks = []
+    times = take_turns(engines, prepare=case.to_dict(), before_turn=lambda: peaks.append(peak_gflops(threads, case.dtype)))
+    peak = statistics.median(peaks)
     own = times["gatewise"]
     peers = [value for key, value in times.items() if key in ("torch", "onnxruntime") and value]
     gflops = case.operations() / own / 1e9
     return {"case": case.to_dict(), "label": case.label(), "seconds": times,
-            "ratio": min(peers) / own if peers else None, "gflops": gflops, "percent_of_peak": 100 * gflops / peak}
+            "ratio": min(peers) / own if peers else None, "gflops": gflops, "peak_gflops": peak,
+            "percent_of_peak": 100 * gflops / peak}
 
 
 def header(engines):

@@ -53,10 +53,11 @@ def start_engines(keys, threads):
     return engines, missing
 
 
-def take_turns(engines, seconds=0.04, **request):
+def take_turns(engines, seconds=0.04, before_turn=None, **request):
     """Median seconds of each engine for one case, engines alternating; None where one has no such case.
 
-    Each turn lasts about `seconds`, so that turns stay short beside the machine's moods.
+    Each turn lasts about `seconds`, so that turns stay short beside the machine's moods. `before_turn` is
+    called before each round.
     """
     ready = []
     for engine in engines:
@@ -65,6 +66,8 @@ def take_turns(engines, seconds=0.04, **request):
             ready.append((engine, max(1, min(400, int(seconds / reply["estimate"])))))
     times = {engine.key: [] for engine in engines}
     for _ in range(ROUNDS):
+        if before_turn is not None:
+            before_turn()
         for engine, calls in ready:
             times[engine.key] += engine.ask(calls=calls)["times"]
     return {key: statistics.median(values) if values else None for key, values in times.items()}
