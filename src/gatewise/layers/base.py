@@ -1,5 +1,6 @@
 """What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and backward."""
 
+import contextlib
 import itertools
 import math
 import re
@@ -10,6 +11,8 @@ import numpy as np
 from gatewise import checks, initializers, regularizers, seeds
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
+
+NOTHING = contextlib.nullcontext()
 
 _counters = {}
 

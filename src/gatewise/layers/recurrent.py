@@ -1,7 +1,5 @@
 """Recurrent layers: SimpleRNN, LSTM, GRU. They own parameters and state; a kernel does the work."""
 
-import contextlib
-
 import numpy as np
 
 from gatewise import checks, initializers, regularizers, threads
@@ -11,7 +9,7 @@ from gatewise.kernels import arrays
 from gatewise.kernels._products import uses_blas
 from gatewise.kernels.recurrent import Workspace
 
-from .base import Call, Fixed, Layer, ParameterSpec, scratch_like
+from .base import NOTHING, Call, Fixed, Layer, ParameterSpec, scratch_like
 
 
 class Recurrent(Layer):
@@ -212,7 +210,7 @@ class Recurrent(Layer):
         if batch * steps > checks.MAX_EXTENT:
             raise ShapeError(f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT} run in one "
                              f"call; use smaller batches")
-        kernel, lengths, resets = self._kernel, call.lengths, call.resets
+        kernel, lengths, resets, units, dtype = self._kernel, call.lengths, call.resets, self.units, self._dtype
         start = self._start(call, batch)
         order = None
         if lengths is not None:
@@ -224,24 +222,23 @@ class Recurrent(Layer):
             resets = None if resets is None else _take_steps(resets, source)
         input_mask = recurrent_mask = None
         if call.training:
-            checks.fits_memory(batch * steps * (kernel.saved + 2) * self.units, self.dtype, "a batch in training in layer",
-                               self.name)
+            checks.fits_memory(batch * steps * (kernel.saved + 2) * units, dtype, "a batch in training in layer", self.name)
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, inputs))
                 x = x * input_mask
             if self.recurrent_dropout:
-                recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, self.units))
+                recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, units))
         y = None
         if self.return_sequences:
-            checks.fits_memory(batch * steps * self.units, self.dtype, "the output of layer", self.name)
-            y = np.empty((batch, steps, self.units), self.dtype)
-        final = [np.empty((batch, self.units), self.dtype) for _ in self.cell.states]
-        if len(final) > 1:
-            final[1][...] = 0 if start is None else start[1]
+            checks.fits_memory(batch * steps * units, dtype, "the output of layer", self.name)
+            y = np.empty((batch, steps, units), dtype)
+        final = [np.empty((batch, units), dtype)]
+        if len(self.cell.states) > 1:  # the kernel reads the initial c here
+            final.append(np.zeros((batch, units), dtype) if start is None else start[1].copy())
         operations = batch * steps * self.cell.operations(inputs)
         arguments = {"order": order, "lengths": None if lengths is None else sorted_lengths, "resets": resets,
                      "mask": recurrent_mask}
-        with self._trains if call.training else contextlib.nullcontext():
+        with self._trains if call.training else NOTHING:
             if call.training:
                 self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
             kernel.forward(self._pack(), x, *final, y=y, initial_h=None if start is None else start[0],

@@ -1,0 +1,101 @@
+"""Losses in the kernels: beside formulas in float64, with any number of threads, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from gatewise.kernels import arrays, losses
+
+KINDS = sorted(losses.KINDS)
+
+
+def targets(kind, n, columns, rng, dtype):
+    if kind == "sparse_crossentropy":
+        return rng.integers(0, columns, n).astype(np.intp)
+    if kind == "binary_crossentropy":
+        return rng.integers(0, 2, (n, columns)).astype(dtype)
+    if kind == "categorical_crossentropy":
+        return rng.dirichlet(np.ones(columns), n).astype(dtype)
+    return rng.normal(size=(n, columns)).astype(dtype)
+
+
+def rows_by_formula(kind, y, p):
+    """(value of each row, its gradient) in float64, straight from the definitions."""
+    p = p.astype(np.float64)
+    if kind == "squared_error":
+        return ((p - y) ** 2).mean(axis=1), 2 * (p - y) / p.shape[1]
+    if kind == "absolute_error":
+        return abs(p - y).mean(axis=1), np.sign(p - y) / p.shape[1]
+    if kind == "binary_crossentropy":
+        s = 1 / (1 + np.exp(-p))
+        return -(y * np.log(s) + (1 - y) * np.log(1 - s)).mean(axis=1), (s - y) / p.shape[1]
+    soft = np.exp(p) / np.exp(p).sum(axis=1, keepdims=True)
+    if kind == "sparse_crossentropy":
+        return -np.log(soft[np.arange(len(y)), y]), soft - np.eye(p.shape[1])[y]
+    y = y.astype(np.float64)
+    return -(y * np.log(soft)).sum(axis=1), soft * y.sum(axis=1, keepdims=True) - y
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("columns", [1, 2, 7, 16, 37, 1100])
+@pytest.mark.parametrize("kind", KINDS)
+def test_beside_the_formulas(kind, columns, weighted, dtype, rng):
+    n, tolerance = 33, 1e-5 if dtype == np.float32 else 1e-12
+    p, y = rng.normal(size=(n, columns)).astype(dtype), targets(kind, n, columns, rng, dtype)
+    weights = rng.uniform(0, 2, n) if weighted else None
+    values, slopes = rows_by_formula(kind, y, p)
+    gradient = np.full_like(p, np.nan)
+    total = losses.total(kind, y, p, weights, 0.25, gradient)
+    w = np.ones(n) if weights is None else weights
+    assert total == pytest.approx((values * w).sum(), rel=tolerance)
+    np.testing.assert_allclose(gradient, 0.25 * w[:, None] * slopes, rtol=tolerance, atol=tolerance * abs(slopes).max())
+    assert losses.total(kind, y, p, weights) == total  # with and without the gradient
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(100_000, 1), (20_000, 7), (40, 5000), (0, 3)], ids=str)
+def test_threads_change_no_bit(kind, shape, rng):
+    p, y = rng.normal(size=shape).astype(np.float32), targets(kind, *shape, rng, np.float32)
+    weights = rng.uniform(0, 2, shape[0])
+    found = []
+    for threads in (1, 2, 3, 5):
+        gradient = np.empty_like(p)
+        found.append((losses.total(kind, y, p, weights, 1 / 3, gradient, threads), gradient.tobytes()))
+    assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_far_out_and_nan(kind, rng):
+    """No overflow where the value is finite; NaN shows."""
+    p = np.array([[80.0, -80.0, 0.0], [1e4, 1e4, -1e4]], np.float32)
+    y = np.array([0, 1]) if kind == "sparse_crossentropy" else np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    assert np.isfinite(losses.total(kind, y, p, gradient=np.empty_like(p)))
+    p[1, 2] = np.nan
+    gradient = np.empty_like(p)
+    assert np.isnan(losses.total(kind, y, p, gradient=gradient)) and np.isnan(gradient[1, 2])
+
+
+@pytest.mark.parametrize("change", [
+    {"y": np.zeros((4, 2), np.float32)}, {"y": np.zeros((4, 3))}, {"p": np.zeros((4, 3), np.float32)[:, ::-1]},
+    {"weights": np.ones(3)}, {"weights": np.ones(4, np.float32)}, {"gradient": np.zeros((3, 3), np.float32)},
+], ids=str)
+def test_arrays_that_do_not_fit_are_never_touched(change):
+    given = {"y": np.zeros((4, 3), np.float32), "p": np.zeros((4, 3), np.float32)} | change
+    with pytest.raises(AssertionError, match="kernel expects"):
+        losses.total("squared_error", **given)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 2**40])
+def test_classes_outside_the_columns_are_never_read(wrong):
+    with pytest.raises(AssertionError, match="classes within the columns"):
+        losses.total("sparse_crossentropy", np.array([0, wrong]), np.zeros((2, 3), np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(0,), (5, 7), (300, 200)], ids=str)
+def test_dropout_masks(dtype, shape, rng):
+    draws = rng.random(shape, np.float32)
+    expected = np.where(draws >= np.float32(0.3), np.dtype(dtype).type(1 / 0.7), 0)
+    for threads in (1, 3):
+        keep = arrays.dropout_mask(draws.copy(), 0.3, dtype, threads)
+        assert keep.dtype == dtype and np.array_equal(keep, expected)
