@@ -191,7 +191,7 @@ def float_array(x, name, dtype, *, convert):
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
         raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value) for example")
     if x.dtype == dtype:
-        return x if type(x) is np.ndarray and x.flags.c_contiguous else _contiguous(x, dtype, name)
+        return x if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned else _contiguous(x, dtype, name)
     if x.dtype.kind not in "buif":
         raise DTypeError(f"{name} holds {x.dtype} values; expected numbers that convert to {dtype}")
     if x.dtype.kind == "f" and not (convert or np.can_cast(x.dtype, dtype, "safe") or not isinstance(given, np.ndarray)):
@@ -205,11 +205,11 @@ def float_array(x, name, dtype, *, convert):
 
 
 def _contiguous(x, dtype, name):
-    """x itself where it fits, else a copy that memory can hold."""
-    if x.dtype != dtype or not x.flags.c_contiguous:
+    """x itself where it lies as the kernels need it, else a copy that memory can hold."""
+    if x.dtype != dtype or not (x.flags.c_contiguous and x.flags.aligned):
         fits_memory(x.size, dtype, name)
     try:
-        return np.ascontiguousarray(x, dtype).view(np.ndarray)
+        return np.require(x, dtype, ["C", "A"]).view(np.ndarray)
     except MemoryError as error:
         raise SizeError(f"{name} has shape {x.shape}; memory does not hold a copy of it: {error}") from error
 

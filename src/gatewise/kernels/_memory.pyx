@@ -35,7 +35,7 @@ cdef void *pointer_to(array, int typenum, int axes, Py_ssize_t n0, Py_ssize_t n1
         a = array
         shape = cnp.PyArray_DIMS(a)
         if (cnp.PyArray_TYPE(a) == typenum and cnp.PyArray_NDIM(a) == axes and cnp.PyArray_IS_C_CONTIGUOUS(a)
-                and cnp.PyArray_ISNOTSWAPPED(a)
+                and cnp.PyArray_ISBEHAVED_RO(a)
                 and shape[0] == n0 and (axes < 2 or shape[1] == n1) and (axes < 3 or shape[2] == n2)):
             return cnp.PyArray_DATA(a)
     raise AssertionError(f"kernel expects a C-contiguous array of type {typenum} and shape {(n0, n1, n2)[:axes]}, got "
@@ -47,7 +47,7 @@ cdef void *elements_of(array, int typenum, Py_ssize_t count) except? NULL:
     if array is None:
         return NULL
     if (cnp.PyArray_Check(array) and cnp.PyArray_TYPE(array) == typenum and cnp.PyArray_SIZE(array) == count
-            and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISNOTSWAPPED(array)):
+            and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISBEHAVED_RO(array)):
         return cnp.PyArray_DATA(array)
     raise AssertionError(f"kernel expects a C-contiguous array of type {typenum} with {count} elements, got "
                          f"{getattr(array, 'dtype', type(array))} {getattr(array, 'shape', '')}")

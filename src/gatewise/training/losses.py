@@ -40,7 +40,7 @@ class Loss:
         sample_weight : array_like, optional
             A weight for each sample or position.
         """
-        y_pred = np.asarray(y_pred)
+        y_pred = np.require(y_pred, requirements="A")
         if y_pred.dtype.kind not in "buif":
             raise DTypeError(f"y_pred holds {y_pred.dtype} values; loss {self.name} expects numbers")
         if y_pred.ndim == 0:
