@@ -9,7 +9,7 @@ split into bands, each band runs all its time steps, and bands never wait for ea
 
 A band is one thread's, unless it has so few rows that the weights' way from memory is what takes the
 time: then several threads share it, each with a range of units, and meet after every phase (meeting.h).
-:func:`choose_plan` decides, and decides too whether x W is computed a block of steps ahead.
+:func:`choose_plan` (_plan.pyx) decides, and decides too whether x W is computed a block of steps ahead.
 
 Rows are visited by falling length, so that those still running at step t are the first ones. A number
 is one chain of sums whichever band, range or block it is computed in: any number of threads gives the
@@ -23,6 +23,7 @@ cimport numpy as cnp
 import numpy as np
 
 from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
+from gatewise.kernels._plan cimport PROJECTED_STEPS, bands, choose_plan
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._table cimport gw_family, gw_piece, gw_row, table32, table64
 from gatewise.kernels._memory import aligned_empty
@@ -490,46 +491,7 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
     return 0
 
 
-# ---- the choice by shape
-
-# Bytes of weights that stay in one core's cache from step to step.
-cdef Py_ssize_t CACHED_WEIGHTS = 512 * 1024
-# Rows that a band needs to repay reading such weights at every step, and larger ones.
-cdef Py_ssize_t ROWS_OF_BAND = 4, ROWS_OF_BAND_FAR = 10
-# Operations of a step, per part, that repay a meeting.
-cdef Py_ssize_t MEETING_OPERATIONS = 40_000
-# Bytes of weights, for each row of a band, whose way to the core takes longer than their use.
-cdef Py_ssize_t FAR_WEIGHTS = 640 * 1024
-# Steps whose input products are computed at once, where they are computed ahead.
-cdef Py_ssize_t PROJECTED_STEPS = 16
-
-
-cdef tuple choose_plan(RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, int threads, Py_ssize_t block):
-    """(bands, parts of each band, whether to compute x W ahead), for this many threads.
-
-    Bands come first: they never wait. But every band reads all weights at every step, so with few rows
-    threads share a band, each reading its units' weights, if a step has work enough to repay the meeting.
-    Where few rows use weights that come from far away, the input's part of these is read once for a
-    block of steps. Measured on two cores with 2 MB of L2 each.
-    """
-    cdef Py_ssize_t weights = k.x_gates * k.units * (k.inputs + k.units) * k.dtype.itemsize
-    cdef Py_ssize_t rows = ROWS_OF_BAND if weights <= CACHED_WEIGHTS else ROWS_OF_BAND_FAR
-    cdef Py_ssize_t n_bands = max(1, min(threads, batch // rows))
-    cdef Py_ssize_t step = 2 * (batch // n_bands) * k.x_gates * k.units * k.units
-    cdef Py_ssize_t parts = max(1, min(threads // n_bands, min((k.units + block - 1) // block, step // MEETING_OPERATIONS)))
-    if parts == 1:
-        n_bands = min(threads, batch)
-    return n_bands, parts, steps > 1 and batch // n_bands <= weights // FAR_WEIGHTS
-
-
-cdef object bands(Py_ssize_t batch, lengths, int count):
-    """intp ndarray (count + 1,): bounds of bands of rows with about the same number of steps each."""
-    if lengths is None:
-        return np.arange(count + 1) * batch // count
-    work = np.cumsum(lengths)
-    inner = np.searchsorted(work, work[batch - 1] * np.arange(1, count) / count)
-    return np.concatenate([[0], inner, [batch]]).astype(np.intp)
-
+# ---- one call
 
 cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch, Py_ssize_t steps, x, order, lengths,
                   resets, mask, tuple kept) except -1:
@@ -574,7 +536,7 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
         return None
     if k.family == "lstm" and final_c is None:
         raise AssertionError("kernel expects final_c for an LSTM, got None")
-    n_bands, parts, cell.x_done = choose_plan(k, B, T, threads, family.block)
+    n_bands, parts, cell.x_done = choose_plan(k.x_gates, k.inputs, H, k.dtype.itemsize, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
     cell.weights = <const floating *>needed_pointer(packed, R, 1, family.forward_size(&cell))
     s.initial_h = <const floating *>pointer_to(initial_h, R, 2, B, H)
@@ -616,7 +578,7 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
         return None
     if w is None or (k.family == "lstm" and dc is None):
         raise AssertionError("kernel expects the workspace of a forward call, and dc for an LSTM, got None")
-    n_bands, parts, _ = choose_plan(k, B, T, threads, family.block)
+    n_bands, parts, _ = choose_plan(k.x_gates, k.inputs, H, k.dtype.itemsize, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
     cell.weights = <const floating *>needed_pointer(packed, R, 1, family.backward_size(&cell))
     s.dh = <floating *>needed_pointer(dh, R, 2, B, H)
