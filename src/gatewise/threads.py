@@ -16,8 +16,8 @@ import threading
 from gatewise.errors import ConfigError, DTypeError, StateError
 from gatewise.kernels import _table
 
-# Floating-point operations below which a second thread costs more than it does (about 15 us of work).
-SMALL_WORK = 600_000
+# Floating-point operations below which a second thread costs more than it does (about 30 us of work).
+SMALL_WORK = 1_800_000
 
 
 def _available():
