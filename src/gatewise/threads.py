@@ -16,8 +16,10 @@ import threading
 from gatewise.errors import ConfigError, DTypeError, StateError
 from gatewise.kernels import _table
 
-# Floating-point operations below which a second thread costs more than it does (about 30 us of work).
-SMALL_WORK = 1_800_000
+# Elementwise operations below which a second thread costs more than it does (about 30 us of work), and
+# how many operations of a matrix product are done in the time of one.
+SMALL_WORK = 600_000
+PRODUCT_SPEED = 3
 
 
 def _available():
@@ -61,8 +63,13 @@ def set_num_threads(count):
 
 
 def threads_for(operations):
-    """Threads worth using for that many floating-point operations."""
+    """Threads worth using for that many elementwise floating-point operations."""
     return _count if operations >= SMALL_WORK else 1
+
+
+def threads_for_products(operations):
+    """Threads worth using for matrix products of that many floating-point operations."""
+    return threads_for(operations // PRODUCT_SPEED)
 
 
 def _after_fork():

@@ -41,14 +41,14 @@ def train(layer, x, seed=3, **arguments):
 @pytest.mark.parametrize("cell", CELLS)
 def test_threads_give_the_same_bits(cell, dtype, rng, threads):
     """On work so large that threads are used without being forced to."""
-    batch, steps, inputs, units = 37, 9, 21, 33
+    batch, steps, inputs, units = 37, 20, 21, 33
     layer = make(cell, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     operations = batch * steps * layer.cell.operations(inputs)
     x, arguments = sequences(rng, batch, steps, inputs, dtype), everything(layer, rng, batch, steps)
     results = []
     for count in THREADS:
         threads.set_num_threads(count)
-        assert threads.threads_for(operations) == count, "too little work for threads: this tests nothing"
+        assert threads.threads_for_products(operations) == count, "too little work for threads: this tests nothing"
         results.append((train(layer, x), train(layer, x, **arguments), as_list(layer.forward(x, **arguments))))
     for other in results[1:]:
         for got, wanted in zip(other, results[0]):
@@ -83,7 +83,7 @@ def test_threads_give_the_same_bits_through_wide_layers(steps, inputs, dtype, rn
     results = []
     for count in THREADS:
         threads.set_num_threads(count)
-        assert threads.threads_for(batch * steps * layer.cell.operations(inputs)) == count
+        assert threads.threads_for_products(batch * steps * layer.cell.operations(inputs)) == count
         results.append(train(layer, x))
     for other in results[1:]:
         assert_all_same_bits(other, results[0])
@@ -98,7 +98,7 @@ def test_threads_give_the_same_bits_in_dense(activation, dtype, rng, threads):
     results = []
     for count in THREADS:
         threads.set_num_threads(count)
-        assert threads.threads_for(2 * batch * inputs * units) == count
+        assert threads.threads_for_products(2 * batch * inputs * units) == count
         assert threads.threads_for(4 * batch * units) == count  # the activation's slope
         results.append((train(layer, x), {"y": layer.forward(x)}))
     for other in results[1:]:

@@ -21,7 +21,7 @@ namespace GW_ISA {
 
 // Slots of a tile, reset after: z r n q, and U's third vector goes to q. Reset before: z r n, and U's
 // panels hold z and r alone.
-constexpr Gates GRU_AFTER = {3, 3, 4, 3}, GRU_BEFORE = {3, 2, 3, 1};
+constexpr Gates GRU_AFTER = {3, 3, 4, 3, false}, GRU_BEFORE = {3, 2, 3, 1, false};
 
 template <class R> GW_INLINE const Gates &gru_gates(const gw_cell<R> *c) { return c->reset_after ? GRU_AFTER : GRU_BEFORE; }
 
@@ -200,8 +200,8 @@ template <class R> static gw_family<R> gru_family() {
         }
     };
     f.project = [](const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-        if (c->reset_after) gated_project<R, 3, 4>(c, gated_panel(c, GRU_AFTER), rows, n, first, last);
-        else gated_project<R, 3, 3>(c, gated_panel(c, GRU_BEFORE), rows, n, first, last);
+        if (c->reset_after) gated_project<R, 3, 4>(c, GRU_AFTER, rows, n, first, last);
+        else gated_project<R, 3, 3>(c, GRU_BEFORE, rows, n, first, last);
     };
     f.forward = gru_forward<R>, f.backward = gru_backward<R>;
     return f;

@@ -14,7 +14,7 @@
 
 namespace GW_ISA {
 
-constexpr Gates LSTM_GATES = {4, 4, 4, 3};
+constexpr Gates LSTM_GATES = {4, 4, 4, 3, true};
 
 template <class R> static gw_int lstm_forward_size(const gw_cell<R> *c) {
     return blocks(c) * gated_panel(c, LSTM_GATES);
@@ -23,7 +23,9 @@ template <class R> static gw_int lstm_forward_size(const gw_cell<R> *c) {
 template <class R>
 static void lstm_pack_forward(const gw_cell<R> *c, const R *w_x, const R *w_h, const R *b, const R *, R *out) {
     const gw_int H = c->units;
-    pack_gated(c, LSTM_GATES, 4 * H, w_x, w_h, [=](gw_int j, R *p) { return pack_gates(b, H, j, 4, p); }, out);
+    pack_gated(c, LSTM_GATES, 4 * H, w_x, w_h, [=](gw_int j, R *p) {
+        return pack_gates(b, H, j, 4, p, fold_of<R>(LSTM_GATES, H, j));
+    }, out);
 }
 
 // F1 to F3 on a tile's sums.
@@ -49,12 +51,17 @@ template <class R> GW_INLINE void lstm_cell(const gw_cell<R> *c, const gw_row<R>
 template <class R> static void lstm_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
     const gw_int L = LANES<R>, panel = gated_panel(c, LSTM_GATES);
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = first; j < last; j += L)
+    for (gw_int j = first; j < last; j += L) {
+        const R *w = c->weights + j / L * panel;
+        const int fold = fold_of<R>(LSTM_GATES, c->units, j);
         for (gw_int r = 0, m; r < n; r += m) {
             m = group_rows(n - r);
-            gated_product<R, 4, 4, 4, 3>(c, c->weights + j / L * panel, rows + r, m, j, buf);
+            if (fold == 1) gated_product<R, 4, 4, 4, 3>(c, w, rows + r, m, j, buf);
+            else if (fold == 2) folded_product<R, 2>(c, w, rows + r, m, j, false, buf);
+            else folded_product<R, 1>(c, w, rows + r, m, j, false, buf);
             lstm_cell(c, rows + r, m, j, buf);
         }
+    }
 }
 
 // B1 and B2 for one row.
@@ -96,7 +103,7 @@ template <class R> static gw_family<R> lstm_family() {
         pack_transposed<R>(w_h, c->units, 4 * c->units, 0, 4 * c->units, out);
     };
     f.project = [](const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-        gated_project<R, 4, 4>(c, gated_panel(c, LSTM_GATES), rows, n, first, last);
+        gated_project<R, 4, 4>(c, LSTM_GATES, rows, n, first, last);
     };
     f.forward = lstm_forward<R>, f.backward = lstm_backward<R>;
     return f;

@@ -136,7 +136,7 @@ class Dense(_Activated, Layer):
         shape = (*x.shape[:-1], self.units)
         checks.fits_memory(math.prod(shape), self.dtype, "the output of layer", self.name)
         z = np.empty(shape, self.dtype)
-        work = threads.threads_for(2 * z.size * x.shape[-1])
+        work = threads.threads_for_products(2 * z.size * x.shape[-1])
         rows, out = (x, z) if z.ndim == 2 else (x.reshape(-1, x.shape[-1]), z.reshape(-1, self.units))
         dense.forward(rows, self._pack(), out, LINEAR, work)
         if call.training:
@@ -164,7 +164,7 @@ class Dense(_Activated, Layer):
         with threads.single_threaded_blas(uses_blas(x.shape[-1])):
             dense.backward(rows, self._parameters["kernel"], np.ascontiguousarray(dz).reshape(-1, self.units),
                            self._gradients["kernel"], self._gradients.get("bias"), self._dx if want_dx else None,
-                           threads.threads_for(4 * rows.shape[0] * x.shape[-1] * self.units))
+                           threads.threads_for_products(4 * rows.shape[0] * x.shape[-1] * self.units))
         return self._dx.reshape(x.shape) if want_dx else None
 
     def backward(self, dy):

@@ -242,7 +242,7 @@ class Recurrent(Layer):
             if call.training:
                 self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
             kernel.forward(self._pack(), x, *final, y=y, initial_h=None if start is None else start[0],
-                           workspace=self._workspace if call.training else None, threads=threads.threads_for(operations),
+                           workspace=self._workspace if call.training else None, threads=threads.threads_for_products(operations),
                            **arguments)
         if self.stateful:
             self._state = [array.copy() for array in final]
@@ -309,7 +309,7 @@ class Recurrent(Layer):
                 self._kernel.pack_backward(p["recurrent_kernel"]), x, p["kernel"], self._workspace, *d_final,
                 dy=d_output if self.return_sequences else None, d_kernel=g["kernel"],
                 d_recurrent_kernel=g["recurrent_kernel"], d_bias=d_bias, d_recurrent_bias=d_recurrent_bias,
-                dx=dx, threads=threads.threads_for(2 * saved["operations"]),
+                dx=dx, threads=threads.threads_for_products(2 * saved["operations"]),
                 **saved["arguments"])
         self.initial_state_gradient = d_final
         if not want_dx:
