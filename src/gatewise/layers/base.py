@@ -317,8 +317,8 @@ class Layer:
         return self._saved["y_shape"]
 
     def _checked_input(self, x):
-        x = checks.float_array(x, "x", self.dtype, convert=False)
-        if not self.built:
+        x = checks.float_array(x, "x", self._dtype, convert=False)
+        if self.input_shape is None:
             if x.ndim < 2 or (self._rank and x.ndim != self._rank) or 0 in x.shape[1:]:
                 raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, each axis but the first "
                                  f"at least 1 long")
@@ -330,7 +330,8 @@ class Layer:
         if x.ndim != len(self.input_shape):
             raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
                              f"{_shape_text(self.input_shape)}")
-        checks.features(x, "x", self.input_shape[-1], f"layer {self.name!r}")
+        if self.input_shape[-1] not in (None, x.shape[-1]):
+            checks.features(x, "x", self.input_shape[-1], f"layer {self.name!r}")
 
     def _take_saved(self):
         """What the forward pass kept, once."""

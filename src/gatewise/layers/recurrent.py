@@ -185,8 +185,10 @@ class Recurrent(Layer):
         """
         x = self._checked_input(x)
         batch, steps = x.shape[:2]
-        lengths = checks.sequence_lengths(lengths, batch, steps)
-        resets = checks.reset_flags(resets, batch, steps)
+        if lengths is not None:
+            lengths = checks.sequence_lengths(lengths, batch, steps)
+        if resets is not None:
+            resets = checks.reset_flags(resets, batch, steps)
         if initial_state is not None:
             initial_state = self._checked_state(initial_state, batch, "initial_state")
         return self._forward(x, Call(training, lengths, initial_state, resets))
