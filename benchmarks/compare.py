@@ -43,7 +43,10 @@ def main():
         print("tiny training step: " + ", ".join(f"{engine.name} {times[engine.key] * 1e6:.0f} us" for engine in engines
                                                  if times[engine.key]))
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
+        Path(arguments.json).write_text(json.dumps(
+            {"machine": machine(), "threads": arguments.threads, "dtype": arguments.dtype,
+             "engines": {engine.name: engine.version for engine in engines}, "rows": rows, "means": list(means(rows)),
+             "tiny_step_seconds": times if arguments.tiny else None}, indent=1))
     for engine in engines:
         engine.close()
 
@@ -91,7 +94,8 @@ def measure(case: Case, engines, threads):
 def header(engines):
     """Names of the columns."""
     names = "".join(f"{engine.name:>14}" for engine in engines)
-    return f"{'mode':<10} {'kind':<5} {'B,T,I,H':<16}{names} {'ratio':>7} {'GF/s':>7} {'% peak':>7}   (ms; ratio to the best peer)"
+    return (f"{'mode':<10} {'kind':<5} {'B,T,I,H':<16}{names} {'ratio':>7} {'GF/s':>7} {'% peak':>7}   "
+            "(ms; ratio to the better of PyTorch and ONNX Runtime)")
 
 
 def row_text(row, engines):

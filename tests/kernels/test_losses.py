@@ -75,6 +75,23 @@ def test_scores_far_out_and_nan(kind, rng):
     assert np.isnan(losses.total(kind, y, p, gradient=gradient)) and np.isnan(gradient[1, 2])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("score", [-40.0, -20, -12, -1, 0, 1, 12, 20, 40])
+def test_binary_crossentropy_keeps_small_values(score, dtype):
+    """Where the answer is right and sure, the loss is small, not zero."""
+    for target, true in ((1, np.log1p(np.exp(-score))), (0, np.log1p(np.exp(score)))):
+        got = losses.total("binary_crossentropy", np.full((1, 1), target, dtype), np.full((1, 1), score, dtype))
+        assert got == pytest.approx(true, rel=1e-6 if dtype == np.float32 else 1e-14)
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(1)], ids=["plain", "weighted"])
+@pytest.mark.parametrize("kind", ["squared_error", "sparse_crossentropy"])
+def test_wide_rows_are_not_summed_in_one_float(kind, weights):
+    p = np.full((1, 2_000_000), 0.5, np.float32)
+    y, true = (np.zeros_like(p), 0.25) if kind == "squared_error" else (np.zeros(1, np.intp), np.log(2e6))
+    assert losses.total(kind, y, p, weights) == pytest.approx(true, rel=1e-6)
+
+
 @pytest.mark.parametrize("change", [
     {"y": np.zeros((4, 2), np.float32)}, {"y": np.zeros((4, 3))}, {"p": np.zeros((4, 3), np.float32)[:, ::-1]},
     {"weights": np.ones(3)}, {"weights": np.ones(4, np.float32)}, {"gradient": np.zeros((3, 3), np.float32)},

@@ -106,6 +106,18 @@ def test_error_bound_of_every_float32(name):
             assert error[worst] <= TOLERANCES["float32"].ulp, f"{name}({x[worst]!r}) is off by {error[worst]:.2f} ulp"
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "first", "last"), [
+    ("tanh", 5, 12), ("tanh", -12, -5), ("tanh", 15, 21), ("sigmoid", 10, 20), ("sigmoid", 30, 40), ("sigmoid", -110, -80),
+    ("sigmoid", -750, -700), ("exponential", -110, -80), ("exponential", -750, -700), ("exponential", 80, 90),
+])
+def test_ends_rise_and_stay(name, first, last, dtype):
+    """No step down on the way to a limit: neighbours in float32 are looked at, and points as near in float64."""
+    x = np.linspace(first, last, 400_000).astype(dtype)
+    y = activate(name, x)
+    assert (y[1:] >= y[:-1]).all()
+
+
 LIMITS = {  # at -infinity, at +infinity
     "linear": (-math.inf, math.inf), "tanh": (-1, 1), "sigmoid": (0, 1), "relu": (0, math.inf), "hard_sigmoid": (0, 1),
     "softsign": (-1, 1), "softplus": (0, math.inf), "elu": (-1, math.inf), "leaky_relu": (-math.inf, math.inf),

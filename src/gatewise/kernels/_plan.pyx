@@ -9,6 +9,8 @@ cdef Py_ssize_t ROWS_OF_BAND = 4, ROWS_OF_BAND_FAR = 10
 cdef Py_ssize_t MEETING_OPERATIONS = 40_000
 # Bytes of weights, for each row of a band, whose way to the core takes longer than their use.
 cdef Py_ssize_t FAR_WEIGHTS = 640 * 1024
+# Rows above which a band keeps no products ahead, however large the weights: its tiles are full.
+cdef Py_ssize_t MOST_ROWS_AHEAD = 32
 
 
 cdef tuple choose_plan(Py_ssize_t gates, Py_ssize_t inputs, Py_ssize_t units, Py_ssize_t size, Py_ssize_t batch,
@@ -18,7 +20,8 @@ cdef tuple choose_plan(Py_ssize_t gates, Py_ssize_t inputs, Py_ssize_t units, Py
     Bands come first: they never wait. But every band reads all weights at every step, so with few rows
     threads share a band, each reading its units' weights, if a step has work enough to repay the meeting.
     Where few rows use weights that come from far away, the input's part of these is read once for a
-    block of steps. Measured on two cores with 2 MB of L2 each.
+    block of steps. Where parts would not repay the meeting, every thread gets rows, however few. Measured on
+    two cores with 2 MB of L2 each.
 
     Parameters
     ----------
@@ -31,13 +34,13 @@ cdef tuple choose_plan(Py_ssize_t gates, Py_ssize_t inputs, Py_ssize_t units, Py
     cdef Py_ssize_t parts = max(1, min(threads // n_bands, min((units + block - 1) // block, step // MEETING_OPERATIONS)))
     if parts == 1:
         n_bands = min(threads, batch)
-    return n_bands, parts, steps > 1 and batch // n_bands <= weights // FAR_WEIGHTS
+    return n_bands, parts, steps > 1 and batch // n_bands <= min(MOST_ROWS_AHEAD, weights // FAR_WEIGHTS)
 
 
 cdef object bands(Py_ssize_t batch, lengths, int count):
     """intp ndarray (count + 1,): bounds of bands of rows with about the same number of steps each."""
     if lengths is None:
-        return np.arange(count + 1) * batch // count
+        return np.arange(count + 1, dtype=np.intp) * batch // count
     work = np.cumsum(lengths)
     inner = np.searchsorted(work, work[batch - 1] * np.arange(1, count) / count)
     return np.concatenate([[0], inner, [batch]]).astype(np.intp)

@@ -37,7 +37,9 @@ template <class R> GW_INLINE R sum_of_lanes(Vec<R> v) {
     return s;
 }
 
-// The largest of n > 0 numbers; of a row with a NaN, the NaN or any other.
+constexpr gw_int SHORT_SUM = 1024; // elements that are summed in R before they go on in double
+
+// The largest of n > 0 numbers. Of a row with a NaN it may be any of them: its softmax is NaN all the same.
 template <class R> GW_INLINE R largest(const R *x, gw_int n) {
     R top = x[0];
     gw_int j = 1;
@@ -58,17 +60,27 @@ template <class R> static void dropout_mask(const float *draws, gw_int n, float 
     for (gw_int i = 0; i < n; i++) keep[i] = draws[i] >= rate ? scale : R(0);
 }
 
+// exp(x - top) into e, which may be NULL, or x; their sum.
+template <class R> GW_INLINE double exponentials(const R *x, R top, gw_int columns, R *e) {
+    double sum = 0;
+    for (gw_int first = 0; first < columns; first += SHORT_SUM) {
+        Vec<R> part = {};
+        for_each_vector<R>(columns - first < SHORT_SUM ? columns - first : SHORT_SUM, [&](gw_int j, gw_int lanes) {
+            const Vec<R> v = exponential_of_negative<R>(load_first(x + first + j, lanes) - top);
+            if (lanes == LANES<R>) part += v;
+            else for (gw_int l = 0; l < lanes; l++) sum += v[l];
+            if (e) store_first(e + first + j, v, lanes);
+        });
+        sum += sum_of_lanes<R>(part);
+    }
+    return sum;
+}
+
 // Row by row: subtract the largest, exponentiate, divide by the sum.
 template <class R> static void softmax(const R *x, R *y, gw_int n, gw_int columns) {
     for (gw_int r = 0; r < n; r++, x += columns, y += columns) {
         const R top = largest(x, columns);
-        Vec<R> sum = {};
-        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
-            Vec<R> e = exponential_of_negative<R>(load_first(x + j, lanes) - top);
-            store_first(y + j, e, lanes);
-            sum += load_first(y + j, lanes); // lanes past the end read as zero
-        });
-        const R scale = R(1) / sum_of_lanes<R>(sum);
+        const R scale = (R)(1 / exponentials(x, top, columns, y));
         for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) { store_first(y + j, load_first(y + j, lanes) * scale, lanes); });
     }
 }

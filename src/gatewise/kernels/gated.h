@@ -1,7 +1,7 @@
 // What LSTM and GRU share: panels of one vector of units times all gates.
 //
-// Packed forward: for each block of LANES units, the bias (bias_gates vectors), then a row of x_gates
-// vectors for each input, then a row of h_gates vectors for each unit of h'. A tile holds all gates
+// Packed forward: for each block of LANES units, the bias (`slots` vectors), then a row of `x` vectors
+// for each input, then a row of `h` vectors for each unit of h' (see Gates). A tile holds all gates
 // of its units, so the cell's arithmetic follows while the sums are still in L1.
 //
 // The last block may be half empty, or more. Where the cell allows it, two or four of its gates then share

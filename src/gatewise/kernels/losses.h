@@ -9,25 +9,29 @@
 
 namespace GW_ISA {
 
-// Losses that are a mean over columns of f(y, p), with slope(y, p). Rows without weights are one long
-// run, cut so that float sums stay short.
+// Losses that are a mean over columns of f(y, p), with slope(y, p). Rows without weights are one long row;
+// float sums are cut after SHORT_SUM elements.
 template <class R, class F, class Slope>
 GW_INLINE double elementwise_loss(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
                                   R *gradient, F f, Slope slope) {
-    const gw_int all = n * columns, run = weights ? columns : 1024;
+    const gw_int rows = weights ? n : 1, length = weights ? columns : n * columns;
     double total = 0;
-    for (gw_int at = 0, row = 0; at < all; at += run, row++) {
+    for (gw_int row = 0; row < rows; row++) {
         const double w = (weights ? weights[row] : 1.0) / (double)columns;
         const R g = (R)(w * scale);
         double sum = 0;
-        Vec<R> part = {};
-        for_each_vector<R>(all - at < run ? all - at : run, [&](gw_int j, gw_int lanes) {
-            const Vec<R> a = load_first(y + at + j, lanes), b = load_first(p + at + j, lanes), value = f(a, b);
-            if (lanes == LANES<R>) part += value;
-            else for (gw_int l = 0; l < lanes; l++) sum += value[l];
-            if (gradient) store_first(gradient + at + j, slope(a, b) * g, lanes);
-        });
-        total += w * (sum + sum_of_lanes<R>(part));
+        for (gw_int first = 0; first < length; first += SHORT_SUM) {
+            const gw_int at = row * length + first;
+            Vec<R> part = {};
+            for_each_vector<R>(length - first < SHORT_SUM ? length - first : SHORT_SUM, [&](gw_int j, gw_int lanes) {
+                const Vec<R> a = load_first(y + at + j, lanes), b = load_first(p + at + j, lanes), value = f(a, b);
+                if (lanes == LANES<R>) part += value;
+                else for (gw_int l = 0; l < lanes; l++) sum += value[l];
+                if (gradient) store_first(gradient + at + j, slope(a, b) * g, lanes);
+            });
+            sum += sum_of_lanes<R>(part);
+        }
+        total += w * sum;
     }
     return total;
 }
@@ -47,25 +51,13 @@ static double absolute_error(const R *y, const R *p, const double *weights, doub
         [](Vec<R> a, Vec<R> b) { return b > a ? splat(R(1)) : b < a ? splat(R(-1)) : b - a; }); // NaN stays NaN
 }
 
-// -y log s - (1 - y) log(1 - s) with s = sigmoid(z), from z: log(1 + exp(z)) - y z
+// -y log s - (1 - y) log(1 - s) with s = sigmoid(z), from z: log(1 + exp(z)) - y z. The logarithm is taken
+// apart, so that nothing is lost where y is 1 and z large.
 template <class R>
 static double binary_crossentropy(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
                                   R *gradient) {
     return elementwise_loss(y, z, weights, scale, n, columns, gradient,
-        [](Vec<R> a, Vec<R> b) { return softplus<R>(b) - a * b; }, [](Vec<R> a, Vec<R> b) { return sigmoid<R>(b) - a; });
-}
-
-// exp(z - top) into e, which may be NULL; their sum.
-template <class R> GW_INLINE double exponentials(const R *z, R top, gw_int columns, R *e) {
-    Vec<R> part = {};
-    double sum = 0;
-    for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
-        const Vec<R> v = exponential_of_negative<R>(load_first(z + j, lanes) - top);
-        if (lanes == LANES<R>) part += v;
-        else for (gw_int l = 0; l < lanes; l++) sum += v[l];
-        if (e) store_first(e + j, v, lanes);
-    });
-    return sum + sum_of_lanes<R>(part);
+        [](Vec<R> a, Vec<R> b) { return ((b < R(0) ? Vec<R>{} : b) - a * b) + softplus<R>(-absolute<R>(b)); }, [](Vec<R> a, Vec<R> b) { return sigmoid<R>(b) - a; });
 }
 
 // -sum y log softmax(z), from z: sum(y) (log sum exp(z)) - y . z. The gradient is sum(y) softmax(z) - y.

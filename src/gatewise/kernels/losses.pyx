@@ -10,7 +10,7 @@ from gatewise.kernels._table cimport gw_int, gw_table, table32, table64
 
 cnp.import_array()
 
-cdef Py_ssize_t BLOCK = 16384  # elements; a multiple of the runs of losses.h
+cdef Py_ssize_t BLOCK = 16384  # elements, about, that a thread takes at once: whole rows
 
 cdef enum Kind:
     SQUARED_ERROR, ABSOLUTE_ERROR, BINARY_CROSSENTROPY, CATEGORICAL_CROSSENTROPY, SPARSE_CROSSENTROPY

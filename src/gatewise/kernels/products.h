@@ -1,6 +1,6 @@
 // The large products of the backward pass: sums over all rows and steps.
 //
-// Weight gradients, w (rows, columns) += a^T z with a (n, rows) and z (n, columns), are tiles of 6 rows
+// Weight gradients, w (rows, columns) += a^T z with a (n, rows) and z (n, columns), are tiles of GW_TILE_ROWS rows
 // by 4 vectors like every other product, the sum running over n. n is taken in blocks: one panel of z,
 // copied together, stays in L1 while all tiles of the panel use it. The order of each sum is that of n,
 // whoever computes which tile.
@@ -11,7 +11,7 @@
 
 namespace GW_ISA {
 
-constexpr gw_int SUM_BLOCK = 96; // 24 KiB of z
+constexpr gw_int SUM_BLOCK = 96; // 24 KiB of z with AVX-512
 
 // w[r][:] += sum over k < n of a[k][r] * z[k][:], for M rows and N vectors; z lies together.
 template <class R, int M, int N>

@@ -243,6 +243,7 @@ cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, 
 cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
                        bint last) noexcept nogil:
     cdef Py_ssize_t at = b * s.steps + t, H = s.units
+    row.c0 = row.c1 = NULL
     row.x = s.x + at * s.inputs
     row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
     row.y = s.y + at * H if s.y != NULL else NULL

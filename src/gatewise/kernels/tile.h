@@ -1,5 +1,5 @@
 // The tile: up to GW_TILE_ROWS rows times up to 4 vectors of columns, held in registers while the sum
-// runs over the inputs. Every product of gatewise that is not a BLAS call is made of it.
+// runs over the inputs. Every product with weights that is not a BLAS call is made of it.
 //
 //     panel of packed weights           tile in registers           buffer in L1
 //     k=0  [w w w w]                    row 0  [a a a a]
@@ -19,8 +19,8 @@
 
 namespace GW_ISA {
 
-constexpr gw_int GROUP_ROWS = 48;  // 12 KiB of sums
-constexpr gw_int CHUNK_INPUTS = 64; // 16 KiB of weights
+constexpr gw_int GROUP_ROWS = 48;  // 12 KiB of sums with AVX-512
+constexpr gw_int CHUNK_INPUTS = 64; // 16 KiB of weights with AVX-512
 template <class R> constexpr gw_int BUFFER = GROUP_ROWS * 4 * LANES<R>;
 template <class R> constexpr gw_int LINE = 64 / (gw_int)sizeof(R); // elements of a cache line
 

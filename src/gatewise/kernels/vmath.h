@@ -89,7 +89,8 @@ template <class R> GW_INLINE Vec<R> sigmoid(Vec<R> x) {
     return x < R(0) ? e * y : y;
 }
 
-// tanh |x| = (e - 1) / (e + 1), e = exp(2|x|), with e - 1 formed without cancellation.
+// tanh |x| = (e - 1) / (e + 1), e = exp(2|x|), with e - 1 formed without cancellation. Near 1 it is
+// 1 - 2 / (e + 1), which rises to 1 and stays there.
 template <class R> GW_INLINE Vec<R> hyperbolic_tangent(Vec<R> x) {
     typedef Exp<R> E;
     Vec<R> a = absolute<R>(x);
@@ -97,8 +98,8 @@ template <class R> GW_INLINE Vec<R> hyperbolic_tangent(Vec<R> x) {
     a = a > E::TANH_ONE ? splat(E::TANH_ONE) : a;
     Vec<R> n, p = exp_reduced<R>(a, n), s = scale_by_power_of_2(splat(R(1)), n);
     Vec<R> m = fma(s, p, s - R(1));
-    Vec<R> y = m * reciprocal(m + R(2));
-    y = y > R(1) ? splat(R(1)) : y; // the reciprocal may be an ulp high
+    Vec<R> r = reciprocal(m + R(2));
+    Vec<R> y = m > R(16) ? fma(r, splat(R(-2)), splat(R(1))) : m * r;
     return with_sign_of<R>(y, x);
 }
 

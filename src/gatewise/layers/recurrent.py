@@ -224,7 +224,7 @@ class Recurrent(Layer):
             resets = None if resets is None else _take_steps(resets, source)
         input_mask = recurrent_mask = None
         if call.training:
-            checks.fits_memory(batch * steps * (kernel.saved + 2) * units, dtype, "a batch in training in layer", self.name)
+            checks.fits_memory(batch * steps * (kernel.saved + 3) * units, dtype, "a batch in training in layer", self.name)
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, inputs))
                 x = x * input_mask
@@ -257,7 +257,8 @@ class Recurrent(Layer):
         return [output, *(array.copy() for array in final)]
 
     def _draw_mask(self, rate, shape):
-        return arrays.dropout_mask(self._own_rng().random(shape, np.float32), rate, self.dtype)
+        draws = self._own_rng().random(shape, np.float32)
+        return arrays.dropout_mask(draws, rate, self.dtype, threads.threads_for(4 * draws.size))
 
     # ---- going back
 

@@ -21,7 +21,7 @@ EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 
 
 class Loss:
-    """Base of all losses: subclasses define ``_positions``."""
+    """Base of all losses: subclasses define ``_positions``, or name a compiled ``_kernel``, which goes first."""
 
     name = None
     fuses = None    # the activation whose scores `from_scores` takes
@@ -83,6 +83,8 @@ class Loss:
         value : float
         gradient : ndarray like y_pred, or None
         """
+        if scores and self.fuses is None:
+            raise ConfigError(f"loss {self.name} starts from predictions; it fuses with no activation")
         positions = y_pred.size // y_pred.shape[-1] if y_pred.shape[-1] else 0
         if normalizer is None:
             normalizer = positions

@@ -139,7 +139,7 @@ class Optimizer:
 
 
 def _scale_to_norm(gradient, limit):
-    norm = float(np.sqrt(arrays.sum_of_squares(gradient)))
+    norm = float(np.sqrt(arrays.sum_of_squares(gradient, threads.threads_for(4 * gradient.size))))
     if norm > limit:
         gradient *= gradient.dtype.type(limit / norm)
 
