@@ -46,6 +46,12 @@ class Metric:
             self._total += float((values * weights).sum())
             self._weight += float(weights.sum())
 
+    def get_state(self):
+        return {"total": self._total, "weight": self._weight}
+
+    def set_state(self, state):
+        self._total, self._weight = state["total"], state["weight"]
+
     def result(self):
         """The mean so far, a float; 0.0 before any batch."""
         return self._total / self._weight if self._weight else 0.0

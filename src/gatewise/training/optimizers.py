@@ -124,6 +124,9 @@ class Optimizer:
         self.iterations = checks.whole_number(iterations, "iterations", 0, 2**62)
         self._slots = {name: np.array(array) for name, array in slots.items()}
 
+    def finalize(self, parameters):
+        pass
+
     def snapshot(self):
         """What :meth:`go_back` returns to."""
         return self.iterations, {name: array.copy() for name, array in self._slots.items()}
