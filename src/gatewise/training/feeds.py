@@ -48,7 +48,7 @@ def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, *, 
 def refuse_beside_batches(**given):
     """x makes whole batches: nothing else belongs to a sample."""
     for name, value in given.items():
-        if value is not None and value is not False and value != 0:
+        if value is not None:
             raise ConfigError(f"{name} was given beside an x that makes batches; let x give (x, y), (x, y, sample_weight) or "
                               f"(x, y, sample_weight, lengths)")
 

@@ -30,7 +30,8 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     options = {"shuffle": checks.flag(shuffle, "shuffle"), "tbptt_steps": _tbptt_steps(model, tbptt_steps)}
     validation = None
     if makes_batches(x):
-        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, validation_split=validation_split)
+        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets,
+                              validation_split=validation_split or None)
         feed = BatchFeed(model, x, steps_per_epoch, class_weight=class_weight, **options)
     else:
         if steps_per_epoch is not None:
@@ -82,6 +83,11 @@ def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
         plan = run.begin_epoch()
         snapshots = [*snapshots[-1:], model.snapshot()]
         logs, failed_at = _train_epoch(model, run, plan, interrupted)
+        if run.batch == 0:
+            if not getattr(run.feed, "drawn", 0):
+                raise ShapeError("x gave no batch: nothing to train on")
+            _warn_of_end(epoch)
+            break
         if failed_at is not None:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
@@ -92,6 +98,9 @@ def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
         if validation is not None and (epoch + 1) % validation_freq == 0:
             logs |= {f"val_{name}": value for name, value in evaluate_feed(model, validation, watchers=run.watchers).items()}
         run.end_epoch(logs)
+        if run.feed.ended and run.epoch < epochs:
+            _warn_of_end(epoch)
+            break
         if interrupted:
             raise KeyboardInterrupt
 
@@ -119,9 +128,12 @@ def _train_epoch(model, run, plan, interrupted):
             raise KeyboardInterrupt
         if model.stop_training:
             break
-    if run.batch == 0:
-        raise ShapeError("x gave no batch: nothing to train on")
     return logs, None
+
+
+def _warn_of_end(epoch):
+    warnings.warn(f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes on, or one that can be "
+                  f"gone over again", TrainingWarning, stacklevel=5)
 
 
 @contextlib.contextmanager

@@ -75,8 +75,6 @@ class Run:
         ended = self.epoch
         self.epoch, self.batch, self.carried = ended + 1, 0, {}
         self._drawn_before = getattr(self.feed, "drawn", 0)
-        if self.feed.ended:
-            self.model.stop_training = True
         self.watchers.on_epoch_end(ended, logs)
 
     # ---- saving
