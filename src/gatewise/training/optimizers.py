@@ -245,9 +245,6 @@ class Optimizer:
         if not (held.is_integer() and 0 <= held < steps):
             raise CheckpointError(f"optimizer state accumulated is {held}; expected a whole number from 0 to {steps - 1}")
 
-    def finalize(self, parameters):
-        pass
-
     def snapshot(self):
         """What :meth:`go_back` returns to."""
         return self.iterations, {name: array.copy() for name, array in self._slots.items()}
