@@ -254,7 +254,6 @@ def saved(tmp_path, rng):
 @pytest.mark.parametrize(("change", "words"), [
     (lambda o: o.update(batch_size=5), "batch_size 4, this one has 5"), (lambda o: o.update(shuffle=False), "had shuffle True"),
     (lambda o: o.update(x=o["x"][:8], y=o["y"][:8]), "samples 20, this one has 8"),
-    (lambda o: o.update(callbacks=[]), "watched by a EarlyStopping that is missing"),
 ])
 def test_another_run(change, words, saved):
     path, x, y = saved

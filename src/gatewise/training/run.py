@@ -18,13 +18,10 @@ def checked_state(saved):
     for name, kinds in _PARTS.items():
         if not isinstance(saved[name], kinds) or (kinds is int and (saved[name] < 0 or isinstance(saved[name], bool))):
             raise CheckpointError(f"the saved run has {name} {saved[name]!r:.80}, which no run can have")
-    for entry in saved["callbacks"]:
-        if not isinstance(entry, dict) or entry.keys() != {"class_name", "state"} or not isinstance(entry["class_name"], str):
-            raise CheckpointError(f"the saved run has the callback {entry!r:.80}; expected its class_name and state")
     return saved
 
 
-_PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": list,
+_PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
           "rng_before_plan": dict | None, "means": dict | None, "carried": list | None}
 
 
@@ -88,8 +85,7 @@ class Run:
             "rng_before_plan": self._rng_before_plan if underway else None,
             "means": self.means.get_state() if underway else None,
             "carried": [self.carried.get(layer) for layer in self.model.layers] if underway else None,
-            "callbacks": [{"class_name": type(callback).__name__, "state": state}
-                          for callback in self.watchers.callbacks if (state := callback.get_state())],
+            "callbacks": self.watchers.get_state(),
         }
 
     def check(self, saved):
@@ -98,17 +94,13 @@ class Run:
         Raises
         ------
         ConfigError
-            The data, the batches or the callbacks are not those of the saved run.
+            The data or the batches are not those of the saved run.
         """
         here = self.feed.describe()
         for name in here.keys() | saved["feed"].keys():
             if here.get(name) != saved["feed"].get(name):
                 raise ConfigError(f"resume_from: the saved run had {name} {saved['feed'].get(name)!r}, this one has "
                                   f"{here.get(name)!r}; give fit the same data and options")
-        for entry, callback in zip(saved["callbacks"], self._partners(saved["callbacks"])):
-            if callback is None:
-                raise ConfigError(f"resume_from: the saved run was watched by a {entry['class_name']} that is missing here; give "
-                                  f"fit the same callbacks in the same order")
 
     def restore(self, saved):
         """Go on from a saved state that :meth:`check` has passed.
@@ -126,24 +118,22 @@ class Run:
                 self.carried = self._checked_states(saved["carried"])
             if getattr(self.feed, "once", False):
                 self.feed.skip(self._drawn_before)
-            for entry, callback in zip(saved["callbacks"], self._partners(saved["callbacks"])):
-                callback.set_state(entry["state"])
+            if self.batch:
+                self._begin_epoch_again()
+            self.watchers.set_state(saved["callbacks"])
         except CheckpointError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise CheckpointError(f"the saved run has an entry that no run can have: {error!r}") from error
         self.model.stop_training = saved["stopped"]
 
-    def _partners(self, entries):
-        """The callback of this run for each saved one: the first of its class takes the first state, and so on."""
-        left = list(self.watchers.callbacks)
-        partners = []
-        for entry in entries:
-            partner = next((callback for callback in left if type(callback).__name__ == entry["class_name"]), None)
-            if partner is not None:
-                left.remove(partner)
-            partners.append(partner)
-        return partners
+    def _begin_epoch_again(self):
+        """Tell the callbacks which epoch it is; what they do to the model then, they had done already."""
+        before, rate = self.model.snapshot(), self.model.optimizer.learning_rate
+        self.watchers.on_epoch_begin(self.epoch)
+        self.model.go_back(before)
+        if self.model.optimizer.learning_rate != rate:
+            self.model.optimizer.learning_rate = rate
 
     def _checked_states(self, carried):
         return {layer: layer.checked_state(states, None, "a carried state")
