@@ -58,7 +58,8 @@ def test_every_moment_in_order(model, xy):
     assert seen.params["epochs"] == 2
     assert seen.params["steps"] == 2
     names = [call[0] for call in seen.calls[2:]]
-    epoch = ["on_epoch_begin", *["on_train_batch_begin", "on_train_batch_end"] * 2, "on_epoch_end"]
+    validation = ["on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end"]
+    epoch = ["on_epoch_begin", *["on_train_batch_begin", "on_train_batch_end"] * 2, *validation, "on_epoch_end"]
     assert names == ["on_train_begin", *epoch, *epoch, "on_train_end"]
     assert [call[1] for call in seen.calls[2:] if "epoch" in call[0]] == [0, 0, 1, 1]
     assert [call[1] for call in seen.calls[2:] if "batch" in call[0]] == [0, 0, 1, 1] * 2

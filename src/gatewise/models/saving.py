@@ -27,7 +27,7 @@ def save_model(model, path):
         tensors |= {f"optimizer/{name}": array for name, array in model.optimizer.slots().items()}
     if model.training_run is not None:
         state = model.training_run
-        header["run"] = _without_arrays(state if isinstance(state, dict) else state.get_state(), tensors)
+        header["run"] = _without_arrays(state if isinstance(state, dict) else state.get_state(), tensors, "run")
     checkpoint.write(path, tensors, header)
 
 
@@ -88,16 +88,17 @@ def _weight_text(weight):
     return "nothing" if weight is None else f"{weight[0]} {weight[1]} of {weight[2]}"
 
 
-def _without_arrays(value, tensors):
-    """The value as JSON, with the arrays in it moved to `tensors`."""
+def _without_arrays(value, tensors, name):
+    """The value as JSON, with the arrays in it moved to `tensors`, under names that begin with `name`."""
     if isinstance(value, np.ndarray):
-        name = f"run/{sum(name.startswith('run/') for name in tensors)}"
+        while name in tensors:  # a key held a slash
+            name += "_"
         tensors[name] = value
         return {"$tensor": name}
     if isinstance(value, dict):
-        return {key: _without_arrays(part, tensors) for key, part in value.items()}
+        return {key: _without_arrays(value[key], tensors, f"{name}/{key}") for key in sorted(value)}
     if isinstance(value, list | tuple):
-        return [_without_arrays(part, tensors) for part in value]
+        return [_without_arrays(part, tensors, f"{name}/{number}") for number, part in enumerate(value)]
     return value
 
 
