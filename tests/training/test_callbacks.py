@@ -62,7 +62,7 @@ def test_every_moment_in_order(model, xy):
     epoch = ["on_epoch_begin", *["on_train_batch_begin", "on_train_batch_end"] * 2, *validation, "on_epoch_end"]
     assert names == ["on_train_begin", *epoch, *epoch, "on_train_end"]
     assert [call[1] for call in seen.calls[2:] if "epoch" in call[0]] == [0, 0, 1, 1]
-    assert [call[1] for call in seen.calls[2:] if "batch" in call[0]] == [0, 0, 1, 1] * 2
+    assert [call[1] for call in seen.calls[2:] if "train_batch" in call[0]] == [0, 0, 1, 1] * 2
     ends = [call[2] for call in seen.calls[2:] if call[0] == "on_epoch_end"]
     assert [set(logs) for logs in ends] == [{"loss", "mae", "val_loss", "val_mae"}] * 2
     for name, values in history.history.items():
