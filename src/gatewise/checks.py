@@ -87,7 +87,7 @@ NEUTRAL = {
               "zero_output_for_mask": _ANY, "time_major": False},
     "optimizer": {"name": _ANY, "weight_decay": None, "use_ema": False, "ema_momentum": _ANY, "amsgrad": False,
                   "ema_overwrite_frequency": None, "loss_scale_factor": None, "gradient_accumulation_steps": None},
-    "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "label_smoothing": 0.0, "axis": -1},
+    "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "axis": -1},
     "compile": {"loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
                 "jit_compile": _ANY, "auto_scale_loss": _ANY},
     "fit": {"steps_per_epoch": None, "validation_steps": None, "validation_batch_size": None, "validation_freq": 1},

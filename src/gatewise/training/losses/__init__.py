@@ -13,15 +13,29 @@ from gatewise.errors import ConfigError, DTypeError
 
 from .base import Loss, position_weights  # noqa: F401  what training.data takes from here
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
-from .regression import MeanAbsoluteError, MeanSquaredError
+from .ctc import CTC
+from .hinge import CategoricalHinge, Hinge, SquaredHinge
+from .probability import GaussianNLL, KLDivergence, Poisson, Quantile
+from .regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+)
 
-__all__ = ["BinaryCrossentropy", "CategoricalCrossentropy", "Loss", "MeanAbsoluteError", "MeanSquaredError",
-           "SparseCategoricalCrossentropy", "get", "serialize"]
+__all__ = ["CTC", "BinaryCrossentropy", "CategoricalCrossentropy", "CategoricalHinge", "GaussianNLL", "Hinge", "Huber",
+           "KLDivergence", "LogCosh", "Loss", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError",
+           "MeanSquaredLogarithmicError", "Poisson", "Quantile", "SparseCategoricalCrossentropy", "SquaredHinge", "get",
+           "serialize"]
 
-_BY_NAME = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "bce": BinaryCrossentropy}
+_BY_NAME = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "mape": MeanAbsolutePercentageError,
+            "msle": MeanSquaredLogarithmicError, "bce": BinaryCrossentropy, "kld": KLDivergence}
 _BY_NAME |= {name.upper(): cls for name, cls in _BY_NAME.items()}
-_CLASSES = (MeanSquaredError, MeanAbsoluteError, BinaryCrossentropy, CategoricalCrossentropy,
-            SparseCategoricalCrossentropy)
+_CLASSES = (MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError, Huber, LogCosh,
+            BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy, Hinge, SquaredHinge, CategoricalHinge,
+            Poisson, KLDivergence, GaussianNLL, Quantile, CTC)
 _BY_NAME |= {cls.name: cls for cls in _CLASSES} | {cls.__name__: cls for cls in _CLASSES}
 
 

@@ -18,7 +18,10 @@ class Loss:
     name = None
     fuses = None    # the activation whose scores `from_scores` takes
     sparse = False  # targets are class numbers, without the class axis
+    one_hot = False # targets are a column a class, 1 at the class of the row
+    per_sequence = False  # targets, values and weights are one a row of the batch, whatever its steps are
     _kernel = None  # in kernels/losses.pyx: for scores where the loss fuses, else for predictions
+    _option = 0.0   # the kernel's number beside the arrays
 
     def __init_subclass__(cls, **kwargs):
         """A formula of its own puts out of force what it inherits: kernels that compute another one."""
@@ -41,6 +44,10 @@ class Loss:
         sample_weight : array_like, optional
             A weight for each sample or position.
         """
+        return self._value_of(y_true, y_pred, sample_weight)
+
+    def _value_of(self, y_true, y_pred, sample_weight, **call):
+        """The loss of what a user gave; `call` goes on to value_and_gradient."""
         y_pred = np.require(y_pred, requirements="A")
         if y_pred.dtype.kind not in "buif":
             raise DTypeError(f"y_pred holds {y_pred.dtype} values; loss {self.name} expects numbers")
@@ -49,8 +56,9 @@ class Loss:
         if y_pred.dtype not in (np.float32, np.float64):
             y_pred = y_pred.astype(np.float64)
         y_true = self.prepare(y_true, y_pred.shape, y_pred.dtype)
-        weights = None if sample_weight is None else position_weights(sample_weight, y_pred.shape[:-1], None)
-        return self.value_and_gradient(y_true, y_pred, weights, want_gradient=False)[0]
+        shape = y_pred.shape[:1] if self.per_sequence else y_pred.shape[:-1]
+        weights = None if sample_weight is None else position_weights(sample_weight, shape, None)
+        return self.value_and_gradient(y_true, y_pred, weights, want_gradient=False, **call)[0]
 
     def prepare(self, y_true, shape, dtype):
         """Targets as an array that fits predictions of `shape`.
@@ -60,12 +68,21 @@ class Loss:
         ShapeError, DTypeError, NonFiniteError
         """
         y = checks.finite(checks.float_array(y_true, "y", dtype, convert=True), "y")
-        if y.ndim == len(shape) - 1 and shape[-1] == 1:
+        expected = (*shape[:-1], self._targets(shape[-1]))
+        if y.ndim == len(shape) - 1 and expected[-1] == 1:
             y = y[..., None]
-        if y.shape != tuple(shape):
+        if y.shape != expected:
             raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects "
-                             f"the same shape")
+                             f"{'the same shape' if expected == tuple(shape) else f'targets of shape {expected}'}")
         return y
+
+    def _targets(self, outputs):
+        """Columns of the targets for so many outputs."""
+        return outputs
+
+    def counted(self, y_true):
+        """Where prepared targets count, bool ndarray of their positions; None: everywhere."""
+        return None
 
     def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
         """The loss, and its gradient with respect to the predictions or scores.
@@ -76,6 +93,7 @@ class Loss:
         y_pred : ndarray (..., outputs)
             Predictions, or with ``scores=True`` what stands before the activation that the loss fuses.
         weights : ndarray of y_pred.shape[:-1], optional
+            Where it is 0, predictions may be anything: they are not counted, and have a gradient of 0.
         normalizer : float, optional
             None: the number of positions.
 
@@ -99,18 +117,17 @@ class Loss:
                 kernel, y_true.reshape(-1) if self.sparse else np.ascontiguousarray(y_true).reshape(rows),
                 np.ascontiguousarray(y_pred).reshape(rows),
                 None if weights is None else np.ascontiguousarray(weights, np.float64).reshape(-1), 1 / normalizer,
-                gradient.reshape(rows) if want_gradient else None, threads.threads_for(20 * y_pred.size))
+                gradient.reshape(rows) if want_gradient else None, threads.threads_for(20 * y_pred.size), self._option)
             return total / normalizer, gradient
-        values, gradient = self._positions(y_true, y_pred, want_gradient)
-        if weights is None:
-            total = values.sum(dtype=np.float64)
-        else:
-            total = np.multiply(values, weights, dtype=np.float64).sum()
+        with np.errstate(all="ignore"):  # what is not finite shows in the loss, and past a row's end it is no matter
+            values, gradient = self._positions(y_true, y_pred, want_gradient)
+            if weights is not None:
+                values = np.where(weights == 0, 0, np.multiply(values, weights, dtype=np.float64))
+                if want_gradient:
+                    gradient = np.where((weights == 0)[..., None], 0, gradient * weights[..., None].astype(y_pred.dtype))
             if want_gradient:
-                gradient *= weights[..., None].astype(y_pred.dtype)
-        if want_gradient:
-            gradient *= y_pred.dtype.type(1 / normalizer)
-        return float(total / normalizer), gradient
+                gradient *= y_pred.dtype.type(1 / normalizer)
+        return float(values.sum(dtype=np.float64) / normalizer), gradient
 
     def _positions(self, y_true, y_pred, want_gradient):
         """(value at each position, gradient of their sum or None)."""
