@@ -58,8 +58,13 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     _check_rows(y, x)
     y = model.loss.prepare(y, shape, model.dtype)
     counted = lengths if model.keeps_steps() else None
-    weights = position_weights(sample_weight, shape[:-1], counted)
-    return Samples(x, y, weights, lengths, resets, position_weights(None, shape[:-1], counted))
+    if model.loss.per_sequence:
+        return Samples(x, y, position_weights(sample_weight, shape[:1], None), lengths, resets)
+    weights, valid = position_weights(sample_weight, shape[:-1], counted), position_weights(None, shape[:-1], counted)
+    looked_at = model.loss.counted(y)
+    if looked_at is not None:
+        weights, valid = (looked_at * (1.0 if array is None else array) for array in (weights, valid))
+    return Samples(x, y, weights, lengths, resets, valid)
 
 
 def add_class_weight(samples, class_weight, loss, outputs):
@@ -78,9 +83,11 @@ def _check_rows(y, x):
 def _class_weights(class_weight, y, loss, outputs):
     if not isinstance(class_weight, dict):
         raise DTypeError(f"class_weight is {class_weight!r}; expected a dict of class number to weight")
+    if loss.per_sequence:
+        raise ConfigError(f"class_weight needs a class a position; loss {loss.name} has rows of labels: give sample_weight")
     if loss.sparse:
         classes = y
-    elif loss.fuses == "softmax":
+    elif loss.one_hot:
         classes = y.argmax(axis=-1)
     elif y.shape[-1] == 1:
         classes = y[..., 0].astype(np.intp)
