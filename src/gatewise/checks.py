@@ -86,7 +86,7 @@ NEUTRAL = {
               "trainable": True, "unroll": _ANY, "implementation": _ANY, "use_cudnn": _ANY, "autocast": _ANY,
               "zero_output_for_mask": _ANY, "time_major": False},
     "optimizer": {"name": _ANY, "loss_scale_factor": None},
-    "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "label_smoothing": 0.0, "axis": -1},
+    "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "axis": -1},
     "compile": {"loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
                 "jit_compile": _ANY, "auto_scale_loss": _ANY},
     "fit": {},

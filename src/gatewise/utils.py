@@ -1,14 +1,14 @@
-"""Small helpers for labels, ragged lists and seeds, with the names and meaning of Keras's."""
+"""Small helpers for labels, ragged lists and seeds, with the names and meaning of Keras's; reading what CTC trained."""
 
 import operator
 import random
 
 import numpy as np
 
-from . import seeds
+from . import checks, seeds
 from .errors import ConfigError, DTypeError, ShapeError, SizeError
 
-__all__ = ["pad_sequences", "set_random_seed", "to_categorical"]
+__all__ = ["ctc_decode", "pad_sequences", "set_random_seed", "to_categorical"]
 
 
 def set_random_seed(seed):
@@ -258,3 +258,101 @@ def _first(mask):
 
 def _place(where):
     return f"index {where[0] if len(where) == 1 else where}" if where else "the one element"
+
+
+def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0):
+    """The labels that a model trained with CTC reads.
+
+    Parameters
+    ----------
+    probabilities : array_like (batch, steps, classes)
+        What a softmax gives: numbers in [0, 1].
+    lengths : array_like (batch,), int, optional
+        Steps in each row; what is behind them is not looked at.
+    beam_width : int
+        1: the likeliest class of each step, equal neighbours read once, blanks dropped. More: prefix beam
+        search (Hannun et al. 2014), which adds up all alignments of a reading and keeps so many readings
+        after each step.
+    blank : int
+        Number of the blank class.
+
+    Returns
+    -------
+    labels : list of list of int
+        One for each row.
+    scores : ndarray (batch,), float64
+        Logarithm of the probability: of the likeliest alignment (beam_width 1), or of the reading, over
+        the alignments that were kept.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ConfigError, NonFiniteError
+    """
+    p = checks.float_array(probabilities, "probabilities", "float64", convert=True)
+    if p.ndim != 3 or p.shape[-1] == 0:
+        raise ShapeError(f"probabilities has shape {p.shape}; expected (batch, steps, classes)")
+    beam_width = checks.whole_number(beam_width, "beam_width")
+    blank = checks.whole_number(blank, "blank", 0)
+    if blank >= p.shape[-1]:
+        raise ConfigError(f"blank is {blank}; there are {p.shape[-1]} classes, 0 to {p.shape[-1] - 1}")
+    lengths = checks.sequence_lengths(lengths, *p.shape[:2])
+    rows = [_probabilities_of(row if lengths is None else row[: lengths[n]], n) for n, row in enumerate(p)]
+    found = [_best_path(row, blank) if beam_width == 1 else _best_reading(row, beam_width, blank) for row in rows]
+    return [labels for labels, _ in found], np.array([score for _, score in found], np.float64)
+
+
+def _probabilities_of(row, n):
+    """The steps of one row, refused where they cannot be probabilities."""
+    checks.finite(row, f"probabilities[{n}]")
+    bad = (row < 0) | (row > 1 + 1e-4)
+    if bad.any():
+        where = _first(bad)
+        raise ConfigError(f"probabilities[{n}] holds {row[where]} at index {where}; expected numbers from 0 to 1: "
+                          "take the softmax of scores first")
+    return row
+
+
+def _best_path(p, blank):
+    """(labels, log probability) of the likeliest alignment."""
+    path = p.argmax(axis=1)
+    first = np.ones(len(path), bool)
+    first[1:] = path[1:] != path[:-1]
+    with np.errstate(divide="ignore"):
+        return path[first & (path != blank)].tolist(), float(np.log(p.max(axis=1)).sum())
+
+
+def _best_reading(p, width, blank):
+    """(labels, log probability) of the likeliest reading among the `width` that are kept after each step.
+
+    A reading is a tuple of labels with two probabilities: of its alignments that end in a blank, and of
+    those that end in its last label. They are scaled to a maximum of 1 at each step.
+    """
+    kept, scale = {(): (1.0, 0.0)}, 0.0
+    for step in p:
+        # Of the ways to go on from one reading only the likeliest `width` can be kept; its last label comes extra.
+        likely = [k for k in np.argsort(-step, kind="stable")[: width + 2].tolist() if k != blank]
+        grown = {}
+        for labels, (blank_end, label_end) in kept.items():
+            both = blank_end + label_end
+            last = labels[-1] if labels else None
+            _add(grown, labels, both * step[blank], label_end * step[last] if labels else 0.0)
+            for k in likely:
+                _add(grown, (*labels, k), 0.0, (blank_end if k == last else both) * step[k])
+        for labels in kept:  # a reading that is kept may also come from another one by an unlikely label
+            if labels and labels[:-1] in kept and labels[-1] not in likely:
+                blank_end, label_end = kept[labels[:-1]]
+                repeated = len(labels) > 1 and labels[-1] == labels[-2]
+                _add(grown, labels, 0.0, (blank_end if repeated else blank_end + label_end) * step[labels[-1]])
+        best = sorted(grown, key=lambda labels: -sum(grown[labels]))[:width]
+        top = sum(grown[best[0]])
+        if top == 0:
+            return list(best[0]), -np.inf
+        kept = {labels: (grown[labels][0] / top, grown[labels][1] / top) for labels in best if sum(grown[labels]) > 0}
+        scale += float(np.log(top))
+    best = max(kept, key=lambda labels: sum(kept[labels]))
+    return list(best), scale + float(np.log(sum(kept[best])))
+
+
+def _add(readings, labels, blank_end, label_end):
+    before = readings.get(labels, (0.0, 0.0))
+    readings[labels] = (before[0] + blank_end, before[1] + label_end)

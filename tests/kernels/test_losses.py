@@ -13,14 +13,31 @@ def targets(kind, n, columns, rng, dtype):
         return rng.integers(0, columns, n).astype(np.intp)
     if kind == "binary_crossentropy":
         return rng.integers(0, 2, (n, columns)).astype(dtype)
+    if "hinge" in kind:
+        return rng.choice([-1, 1], (n, columns)).astype(dtype)
     if kind == "categorical_crossentropy":
         return rng.dirichlet(np.ones(columns), n).astype(dtype)
     return rng.normal(size=(n, columns)).astype(dtype)
 
 
+DELTA, SMOOTHING = 0.7, 0.2
+OPTIONS = {"huber": DELTA, "sparse_crossentropy": SMOOTHING}
+
+
 def rows_by_formula(kind, y, p):
     """(value of each row, its gradient) in float64, straight from the definitions."""
     p = p.astype(np.float64)
+    elementwise = {
+        "huber": lambda e: (np.where(abs(e) <= DELTA, e * e / 2, DELTA * abs(e) - DELTA**2 / 2), np.clip(e, -DELTA, DELTA)),
+        "log_cosh": lambda e: (np.log(np.cosh(e)), np.tanh(e)),
+        "percentage_error": lambda e: (100 * abs(e / y), 100 * np.sign(e) / abs(y)),
+        "hinge": lambda e: (np.maximum(1 - y * p, 0), np.where(y * p < 1, -y, 0)),
+        "squared_hinge": lambda e: (np.maximum(1 - y * p, 0) ** 2, -2 * y * np.maximum(1 - y * p, 0)),
+    }
+    if kind in elementwise:
+        y = y.astype(np.float64)
+        values, slopes = elementwise[kind](p - y)
+        return values.mean(axis=1), slopes / p.shape[1]
     if kind == "squared_error":
         return ((p - y) ** 2).mean(axis=1), 2 * (p - y) / p.shape[1]
     if kind == "absolute_error":
@@ -30,7 +47,7 @@ def rows_by_formula(kind, y, p):
         return -(y * np.log(s) + (1 - y) * np.log(1 - s)).mean(axis=1), (s - y) / p.shape[1]
     soft = np.exp(p) / np.exp(p).sum(axis=1, keepdims=True)
     if kind == "sparse_crossentropy":
-        return -np.log(soft[np.arange(len(y)), y]), soft - np.eye(p.shape[1])[y]
+        y = (1 - SMOOTHING) * np.eye(p.shape[1])[y] + SMOOTHING / p.shape[1]
     y = y.astype(np.float64)
     return -(y * np.log(soft)).sum(axis=1), soft * y.sum(axis=1, keepdims=True) - y
 
@@ -45,11 +62,40 @@ def test_beside_the_formulas(kind, columns, weighted, dtype, rng):
     weights = rng.uniform(0, 2, n) if weighted else None
     values, slopes = rows_by_formula(kind, y, p)
     gradient = np.full_like(p, np.nan)
-    total = losses.total(kind, y, p, weights, 0.25, gradient)
+    option = OPTIONS.get(kind, 0)
+    total = losses.total(kind, y, p, weights, 0.25, gradient, option=option)
     w = np.ones(n) if weights is None else weights
     assert total == pytest.approx((values * w).sum(), rel=tolerance)
-    np.testing.assert_allclose(gradient, 0.25 * w[:, None] * slopes, rtol=tolerance, atol=tolerance * abs(slopes).max())
-    assert losses.total(kind, y, p, weights) == total  # with and without the gradient
+    np.testing.assert_allclose(gradient, 0.25 * w[:, None] * slopes, rtol=tolerance, atol=tolerance * (abs(slopes).max() or 1))
+    assert losses.total(kind, y, p, weights, option=option) == total  # with and without the gradient
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_weight_zero_are_not_looked_at(kind, dtype, rng):
+    p, y = rng.normal(size=(6, 5)).astype(dtype), targets(kind, 6, 5, rng, dtype)
+    p[1], p[3], p[4, 2] = np.nan, np.inf, -np.inf
+    weights, kept = np.array([1.0, 0, 2, 0, 0, 0.5]), [0, 2, 5]
+    gradient, alone = np.full_like(p, np.nan), np.empty((3, 5), dtype)
+    assert losses.total(kind, y, p, weights, 0.5, gradient) == losses.total(kind, y[kept], p[kept], weights[kept], 0.5, alone)
+    assert not gradient[[1, 3, 4]].any() and np.array_equal(gradient[kept], alone)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 4e-16)])
+def test_log_cosh_keeps_small_values_and_large_ones(dtype, tolerance):
+    """log cosh e is e^2 / 2 - e^4 / 12 near 0 and |e| - log 2 far out; neither cancels nor overflows."""
+    for e in (1e-15, 1e-8, 1e-4, 1e-3, 0.03):
+        true = e**2 / 2 - e**4 / 12 + e**6 / 45
+        assert losses.total("log_cosh", np.zeros((1, 1), dtype), np.full((1, 1), e, dtype)) == pytest.approx(
+            true, rel=max(tolerance, 17 * e**6 / 1260))
+    for e in (0.99999, 1, 1.0001, 3, 40, 1e6, 1e30):
+        true = e - np.log(2) + np.log1p(np.exp(-2 * e))
+        for sign in (-1, 1):
+            gradient = np.empty((1, 1), dtype)
+            at = np.full((1, 1), sign * e, dtype)
+            value = losses.total("log_cosh", np.zeros((1, 1), dtype), at, gradient=gradient)
+            assert value == pytest.approx(true, rel=4 * tolerance)
+            assert gradient[0, 0] == pytest.approx(np.tanh(sign * e), rel=4 * tolerance)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -501,3 +501,42 @@ def test_beside_keras(rng, keras_rival):
         spread = None if weights is None else position_weights(weights, p.shape[:-1], None)
         _, ours = loss.value_and_gradient(loss.prepare(given, p.shape, "float64"), p, spread)
         np.testing.assert_allclose(ours, gradient, rtol=1e-6, atol=1e-12, err_msg=f"{cls} {config} {p.shape}")
+
+
+# ---- losses of the user ----------------------------------------------------------------------------
+
+
+def doubled(base):
+    """`base` with a formula of its own: twice the sum of the predictions."""
+
+    class Doubled(base):
+        def _positions(self, y_true, y_pred, want_gradient):
+            return 2 * y_pred.sum(axis=-1), np.full_like(y_pred, 2) if want_gradient else None
+
+    return Doubled()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_subclass_with_its_own_formula_is_not_bypassed(name, rng):
+    given, _ = targets_for(name, (4, 3), rng)
+    p = predictions_for(name, (4, 3), rng)
+    loss = doubled(type(losses.get(name)))
+    assert loss(given, p) == pytest.approx(2 * p.sum() / 4, rel=1e-12)
+    assert loss.fuses is None  # its formula is one of predictions
+    with pytest.raises(ConfigError, match="starts from predictions"):
+        loss.value_and_gradient(loss.prepare(given, p.shape, "float64"), p, scores=True)
+
+
+def test_a_formula_that_is_mixed_in_is_not_bypassed_either():
+    class Zero:
+        def _positions(self, y_true, y_pred, want_gradient):
+            return np.zeros(y_pred.shape[:-1]), np.zeros_like(y_pred)
+
+    class Mixed(Zero, losses.MeanSquaredError):
+        pass
+
+    class Renamed(losses.MeanSquaredError):  # no formula of its own: the kernel stays
+        name = "renamed"
+
+    assert Mixed()([[1.0]], [[3.0]]) == 0
+    assert Renamed._kernel is not None and Renamed()([[1.0]], [[3.0]]) == 4

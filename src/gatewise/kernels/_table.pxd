@@ -76,12 +76,25 @@ cdef extern from "table.h" nogil:
                                 R *gradient) noexcept
         double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
                                  R *gradient) noexcept
+        double (*huber)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                        R *gradient, double delta) noexcept
+        double (*log_cosh)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                           R *gradient) noexcept
+        double (*percentage_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                                   R *gradient) noexcept
+        double (*hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                        R *gradient) noexcept
+        double (*squared_hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                                R *gradient) noexcept
         double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
                                       R *gradient) noexcept
         double (*categorical_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n,
                                            gw_int columns, R *gradient) noexcept
         double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights, double scale, gw_int n,
-                                      gw_int columns, R *gradient) noexcept
+                                      gw_int columns, R *gradient, double smoothing) noexcept
+        gw_int (*ctc_size)(gw_int steps, gw_int labels, gw_int columns, int want_gradient) noexcept
+        double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count, gw_int blank,
+                      double scale, R *gradient, double *scratch) noexcept
         gw_int (*fma_loop)(gw_int rounds, R *sink) noexcept
         void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov, R decay) noexcept
         void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R rest, R momentum, R eps,

@@ -12,6 +12,11 @@ template <class R, class F> GW_INLINE void for_each_vector(gw_int n, F f) {
     if (i < n) f(i, n - i);
 }
 
+// Our own, as std::fill_n might be shared with the code for another instruction set.
+template <class R> GW_INLINE void fill_with(R *x, gw_int n, R value) {
+    for (gw_int i = 0; i < n; i++) x[i] = value;
+}
+
 template <class R, int KIND> static void activate_as(const R *x, R *y, gw_int n, R alpha, R beta) {
     for_each_vector<R>(n, [=](gw_int i, gw_int lanes) {
         store_first(y + i, activation<R, KIND>(load_first(x + i, lanes), alpha, beta), lanes);

@@ -1,5 +1,6 @@
 // One table for each dtype, filled with this instruction set's functions. Included by isa_*.cpp.
 #include "arrays.h"
+#include "ctc.h"
 #include "dense.h"
 #include "gru.h"
 #include "losses.h"
@@ -25,8 +26,11 @@ template <class R> static gw_table<R> make_table() {
     t.sum_of_squares = sum_of_squares<R>;
     t.dropout_mask = dropout_mask<R>;
     t.squared_error = squared_error<R>, t.absolute_error = absolute_error<R>;
+    t.huber = huber<R>, t.log_cosh = log_cosh<R>, t.percentage_error = percentage_error<R>;
+    t.hinge = hinge<R>, t.squared_hinge = squared_hinge<R>;
     t.binary_crossentropy = binary_crossentropy<R>, t.categorical_crossentropy = categorical_crossentropy<R>;
     t.sparse_crossentropy = sparse_crossentropy<R>;
+    t.ctc_size = ctc_size, t.ctc = ctc<R>;
     t.fma_loop = fma_loop<R>;
     t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>, t.adagrad = adagrad<R>, t.lion = lion<R>;
     t.accumulate = accumulate<R>, t.average = average<R>;

@@ -100,12 +100,24 @@ template <class R> struct gw_table {
     // Losses (losses.h): sum of weight * value over rows; gradient = scale * its gradient, or NULL.
     double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
     double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
+    double (*huber)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient,
+                    double delta);
+    double (*log_cosh)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
+    double (*percentage_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
+                               R *gradient);
+    double (*hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
+    double (*squared_hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
     double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
                                   R *gradient);
     double (*categorical_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
                                        R *gradient);
     double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights, double scale, gw_int n,
-                                  gw_int columns, R *gradient);
+                                  gw_int columns, R *gradient, double smoothing);
+
+    // CTC of one row (ctc.h).
+    gw_int (*ctc_size)(gw_int steps, gw_int labels, gw_int columns, int want_gradient);
+    double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count, gw_int blank, double scale,
+                  R *gradient, double *scratch);
 
     gw_int (*fma_loop)(gw_int rounds, R *sink);  // for benchmarks: operations of a loop that only multiplies and adds
 

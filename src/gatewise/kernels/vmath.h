@@ -103,14 +103,18 @@ template <class R> GW_INLINE Vec<R> hyperbolic_tangent(Vec<R> x) {
     return with_sign_of<R>(y, x);
 }
 
-// log(1 + exp(x)) = max(x, 0) + log1p(e), e = exp(-|x|); log1p(e) = 2 atanh(e / (2 + e)), whose
-// argument is at most 1/3: the series to z^33 (z^17 in float32) leaves out less than half an ulp.
-template <class R> GW_INLINE Vec<R> softplus(Vec<R> x) {
-    Vec<R> e = exponential_of_negative<R>(-absolute<R>(x));
+// log(1 + e) + offset for e in [0, 1]. log(1 + e) = 2 atanh(e / (2 + e)), whose argument is at most 1/3:
+// the series to z^33 (z^17 in float32) leaves out less than half an ulp.
+template <class R> GW_INLINE Vec<R> log1p_of_unit(Vec<R> e, Vec<R> offset = Vec<R>{}) {
     const int last = sizeof(R) == 4 ? 17 : 33;
     Vec<R> z = e / (e + R(2)), q = z * z, p = splat(R(1. / last));
     for (int k = last - 2; k > 0; k -= 2) p = fma(p, q, splat(R(1. / k)));
-    return fma(z + z, p, x < R(0) ? Vec<R>{} : x);
+    return fma(z + z, p, offset);
+}
+
+// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
+template <class R> GW_INLINE Vec<R> softplus(Vec<R> x) {
+    return log1p_of_unit<R>(exponential_of_negative<R>(-absolute<R>(x)), x < R(0) ? Vec<R>{} : x);
 }
 
 // ---- the activations by name; the numbers are those of kernels/activations.py

@@ -131,12 +131,15 @@ class Sequential(Stack):
         outputs = last._activate_rows(scores, np.empty_like(scores)) if self.metrics else None
         return scores, outputs
 
-    def _normalizer(self, samples):
-        """Number of positions that count: padded steps do not."""
-        if samples.lengths is None or not self.keeps_steps():
-            return None
-        others = int(np.prod(samples.y.shape[2:] if self.loss.sparse else samples.y.shape[2:-1]))
-        return int(samples.lengths.sum()) * others
+    def _loss_of(self, samples, start, want_gradient):
+        """(value, gradient) of the loss, over the positions that count: padded steps do not."""
+        loss = self.loss
+        if loss.per_sequence:
+            return loss.value_and_gradient(samples.y, start, samples.weights, scores=self._fused, want_gradient=want_gradient,
+                                           lengths=samples.lengths if self.keeps_steps() else None)
+        normalizer = None if samples.valid is None else float(samples.valid.sum())
+        return loss.value_and_gradient(samples.y, start, samples.weights, normalizer, scores=self._fused,
+                                       want_gradient=want_gradient)
 
     def compute_gradients(self, x, y, sample_weight=None, lengths=None):
         """The loss of one batch; its gradient is left in the layers' gradients and in flat_gradients."""
@@ -151,8 +154,7 @@ class Sequential(Stack):
     def _gradients_of(self, samples, carried):
         self.flat_gradients.fill(0)
         start, outputs = self._scores_or_outputs(samples, True, carried)
-        value, gradient = self.loss.value_and_gradient(samples.y, start, samples.weights, self._normalizer(samples),
-                                                       scores=self._fused)
+        value, gradient = self._loss_of(samples, start, True)
         for position in range(len(self._layers) - 1, -1, -1):
             layer = self._layers[position]
             if self._fused and position == len(self._layers) - 1:
@@ -176,8 +178,7 @@ class Sequential(Stack):
     def test_step(self, samples):
         """(loss, outputs) of checked samples, without training."""
         start, outputs = self._scores_or_outputs(samples, False)
-        value, _ = self.loss.value_and_gradient(samples.y, start, samples.weights, self._normalizer(samples),
-                                                scores=self._fused, want_gradient=False)
+        value, _ = self._loss_of(samples, start, False)
         return value + self._penalty(), outputs
 
     def _penalty(self):
@@ -366,7 +367,11 @@ class Sequential(Stack):
 
 
 def _metric_of(choice, loss, outputs):
-    return metrics.get(choice, loss, outputs)
+    metric = metrics.get(choice, loss, outputs)
+    if loss.per_sequence and not getattr(metric, "per_sequence", False):
+        raise ConfigError(f"metric {metric.name} needs a target for each output; targets of loss {loss.name} are labels of a "
+                          f"whole row: leave the metric out")
+    return metric
 
 
 def _batch_size(given):

@@ -135,9 +135,14 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         y, sample_weight = (_pad_beside(value, name, lengths) for value, name in ((y, "y"), (sample_weight, "sample_weight")))
     _check_rows(y, x)
     y = model.loss.prepare(y, shape, model.dtype)
+    if model.loss.per_sequence:
+        return Samples(x, y, position_weights(sample_weight, shape[:1], None), lengths, resets)
     counted = lengths if per_step else None
-    weights = position_weights(sample_weight, shape[:-1], counted)
-    return Samples(x, y, weights, lengths, resets, position_weights(None, shape[:-1], counted), per_step)
+    weights, valid = position_weights(sample_weight, shape[:-1], counted), position_weights(None, shape[:-1], counted)
+    looked_at = model.loss.counted(y)
+    if looked_at is not None:
+        weights, valid = (looked_at * (1.0 if array is None else array) for array in (weights, valid))
+    return Samples(x, y, weights, lengths, resets, valid, per_step)
 
 
 def is_ragged(x):
@@ -198,9 +203,11 @@ def _check_rows(y, x):
 def _class_weights(class_weight, y, loss, outputs):
     if not isinstance(class_weight, dict):
         raise DTypeError(f"class_weight is {class_weight!r}; expected a dict of class number to weight")
+    if loss.per_sequence:
+        raise ConfigError(f"class_weight needs a class a position; loss {loss.name} has rows of labels: give sample_weight")
     if loss.sparse:
         classes = y
-    elif loss.fuses == "softmax":
+    elif loss.one_hot:
         classes = y.argmax(axis=-1)
     elif y.shape[-1] == 1:
         classes = y[..., 0].astype(np.intp)

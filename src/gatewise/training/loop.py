@@ -168,7 +168,7 @@ def _check_truncated(model, tbptt_steps):
     backwards = next((layer for layer in model.layers if getattr(layer, "go_backwards", False)), None)
     if backwards is not None:
         raise ConfigError(f"tbptt_steps: layer {backwards.name!r} goes backwards in time and cannot carry its state forward")
-    if not model.keeps_steps() or model.loss.needs_whole_sequences or not model.takes_any_length():
+    if not model.keeps_steps() or model.loss.per_sequence or not model.takes_any_length():
         raise ConfigError("tbptt_steps needs an output and a target at each step: give every recurrent layer "
                           "return_sequences=True, and a loss of single steps")
 

@@ -1,0 +1,161 @@
+"""What every loss shares: its mean over positions, weights, and the way into the kernels."""
+
+import numpy as np
+
+from gatewise import checks, threads
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.kernels import losses
+
+EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
+
+
+class Loss:
+    """Base of all losses: subclasses define ``_positions``, or name a compiled ``_kernel``, which goes first.
+
+    A subclass of a finished loss that defines ``_positions`` starts from predictions, by that formula alone.
+    """
+
+    name = None
+    fuses = None    # the activation whose scores `from_scores` takes
+    sparse = False  # targets are class numbers, without the class axis
+    one_hot = False # targets are a column a class, 1 at the class of the row
+    per_sequence = False  # targets, values and weights are one a row of the batch, whatever its steps are
+    _kernel = None  # in kernels/losses.pyx: for scores where the loss fuses, else for predictions
+    _option = 0.0   # the kernel's number beside the arrays
+
+    def __init_subclass__(cls, **kwargs):
+        """A formula of its own puts out of force what it inherits: kernels that compute another one."""
+        super().__init_subclass__(**kwargs)
+        line = [vars(base) for base in cls.__mro__]
+        first = {name: next(i for i, names in enumerate(line) if name in names) for name in ("_positions", "_kernel", "fuses")}
+        for name in ("_kernel", "fuses"):
+            if first["_positions"] < first[name]:
+                setattr(cls, name, None)
+
+    def __init__(self, **others):
+        checks.neutral(others, "loss", type(self).__name__)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The loss, a float.
+
+        Parameters
+        ----------
+        y_true, y_pred : array_like
+        sample_weight : array_like, optional
+            A weight for each sample or position.
+        """
+        return self._value_of(y_true, y_pred, sample_weight)
+
+    def _value_of(self, y_true, y_pred, sample_weight, **call):
+        """The loss of what a user gave; `call` goes on to value_and_gradient."""
+        y_pred = np.require(y_pred, requirements="A")
+        if y_pred.dtype.kind not in "buif":
+            raise DTypeError(f"y_pred holds {y_pred.dtype} values; loss {self.name} expects numbers")
+        if y_pred.ndim == 0:
+            raise ShapeError(f"y_pred is a single number; loss {self.name} expects (..., outputs)")
+        if y_pred.dtype not in (np.float32, np.float64):
+            y_pred = y_pred.astype(np.float64)
+        y_true = self.prepare(y_true, y_pred.shape, y_pred.dtype)
+        shape = y_pred.shape[:1] if self.per_sequence else y_pred.shape[:-1]
+        weights = None if sample_weight is None else position_weights(sample_weight, shape, None)
+        return self.value_and_gradient(y_true, y_pred, weights, want_gradient=False, **call)[0]
+
+    def prepare(self, y_true, shape, dtype):
+        """Targets as an array that fits predictions of `shape`.
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError
+        """
+        y = checks.finite(checks.float_array(y_true, "y", dtype, convert=True), "y")
+        expected = (*shape[:-1], self._targets(shape[-1]))
+        if y.ndim == len(shape) - 1 and expected[-1] == 1:
+            y = y[..., None]
+        if y.shape != expected:
+            raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects "
+                             f"{'the same shape' if expected == tuple(shape) else f'targets of shape {expected}'}")
+        return y
+
+    def _targets(self, outputs):
+        """Columns of the targets for so many outputs."""
+        return outputs
+
+    def counted(self, y_true):
+        """Where prepared targets count, bool ndarray of their positions; None: everywhere."""
+        return None
+
+    def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
+        """The loss, and its gradient with respect to the predictions or scores.
+
+        Parameters
+        ----------
+        y_true : ndarray, from :meth:`prepare`
+        y_pred : ndarray (..., outputs)
+            Predictions, or with ``scores=True`` what stands before the activation that the loss fuses.
+        weights : ndarray of y_pred.shape[:-1], optional
+            Where it is 0, predictions may be anything: they are not counted, and have a gradient of 0.
+        normalizer : float, optional
+            None: the number of positions.
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray like y_pred, or None
+        """
+        if scores and self.fuses is None:
+            raise ConfigError(f"loss {self.name} starts from predictions; it fuses with no activation")
+        positions = y_pred.size // y_pred.shape[-1] if y_pred.shape[-1] else 0
+        if normalizer is None:
+            normalizer = positions
+        if normalizer == 0 or positions == 0:  # an empty batch, or every step padded
+            return 0.0, np.zeros_like(y_pred) if want_gradient else None
+        kernel = self._kernel if scores == (self.fuses is not None) else None
+        if kernel is not None:
+            gradient = np.empty(y_pred.shape, y_pred.dtype) if want_gradient else None
+            rows = (positions, y_pred.shape[-1])
+            total = losses.total(
+                kernel, y_true.reshape(-1) if self.sparse else np.ascontiguousarray(y_true).reshape(rows),
+                np.ascontiguousarray(y_pred).reshape(rows),
+                None if weights is None else np.ascontiguousarray(weights, np.float64).reshape(-1), 1 / normalizer,
+                gradient.reshape(rows) if want_gradient else None, threads.threads_for(20 * y_pred.size), self._option)
+            return total / normalizer, gradient
+        with np.errstate(all="ignore"):  # what is not finite shows in the loss, and past a row's end it is no matter
+            values, gradient = self._positions(y_true, y_pred, want_gradient)
+            if weights is not None:
+                values = np.where(weights == 0, 0, np.multiply(values, weights, dtype=np.float64))
+                if want_gradient:
+                    gradient = np.where((weights == 0)[..., None], 0, gradient * weights[..., None].astype(y_pred.dtype))
+            if want_gradient:
+                gradient *= y_pred.dtype.type(1 / normalizer)
+        return float(values.sum(dtype=np.float64) / normalizer), gradient
+
+    def _positions(self, y_true, y_pred, want_gradient):
+        """(value at each position, gradient of their sum or None)."""
+        raise TypeError(f"{type(self).__name__} defines no formula")
+
+    def get_config(self):
+        """The arguments, as JSON values."""
+        return {}
+
+
+def position_weights(sample_weight, shape, lengths):
+    """Weights of `shape` (batch, ...) from weights of samples or of positions, zero past each row's length.
+
+    Returns
+    -------
+    ndarray of float64, or None where every position counts once
+    """
+    weights = None
+    if sample_weight is not None:
+        weights = checks.finite(checks.float_array(sample_weight, "sample_weight", "float64", convert=True), "sample_weight")
+        if weights.ndim == len(shape) + 1 and weights.shape[-1] == 1:
+            weights = weights[..., 0]
+        if weights.shape != tuple(shape[:weights.ndim]) or weights.ndim == 0:
+            raise ShapeError(f"sample_weight has shape {weights.shape}; expected ({shape[0]},), a weight a sample"
+                             + (f", or {tuple(shape)}, a weight a step" if len(shape) > 1 else ""))
+        weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
+    if lengths is not None and len(shape) > 1:
+        valid = (np.arange(shape[1]) < lengths[:, None]).astype(np.float64)
+        valid = np.broadcast_to(valid.reshape(valid.shape + (1,) * (len(shape) - 2)), shape)
+        weights = valid if weights is None else weights * valid
+    return weights

@@ -1,0 +1,145 @@
+"""Connectionist temporal classification: labels without their places in time."""
+
+import numpy as np
+
+from gatewise import checks, threads
+from gatewise.errors import DTypeError, ShapeError
+from gatewise.kernels import ctc
+
+from .base import EPSILON, Loss
+
+
+class CTC(Loss):
+    """``-log p(labels)``, p summed over all places that the labels can have in time (Graves et al. 2006).
+
+    The model's outputs are (batch, steps, classes). At each step it says a class or the blank; equal classes
+    side by side are read once, then blanks are dropped. Each row counts once in the mean, and in the weights;
+    the ``lengths`` of the call say how many steps it has.
+
+    Targets (batch, labels) are class numbers. The first blank, or -1, ends a row; a row may have no labels.
+
+    Parameters
+    ----------
+    from_logits : bool, optional
+        None: outputs are scores, whose softmax is taken here, as in Keras. After a softmax layer a model
+        hands over the scores in front of it (in Keras the softmax would be taken twice). True: outputs are
+        scores whatever the last activation is. False: outputs are probabilities; for predictions of a
+        model that ends in a softmax, or one whose softmax the model does not know how to leave out.
+    blank : int
+        Number of the blank class, 0 as in Keras and PyTorch.
+    zero_infinity : bool
+        A row with too few steps for its labels (each needs one, and equal neighbours one between them)
+        has the value infinity and a gradient of 0. True: its value is 0, too.
+    """
+
+    name = "ctc"
+    fuses = "softmax"
+    per_sequence = True
+
+    def __init__(self, from_logits=None, blank=0, zero_infinity=False, **others):
+        super().__init__(**others)
+        self.from_logits = None if from_logits is None else checks.flag(from_logits, "from_logits")
+        self.blank = checks.whole_number(blank, "blank", 0)
+        self.zero_infinity = checks.flag(zero_infinity, "zero_infinity")
+
+    def __call__(self, y_true, y_pred, sample_weight=None, lengths=None):
+        """The loss, a float.
+
+        Parameters
+        ----------
+        y_true : array_like (batch, labels), int
+        y_pred : array_like (batch, steps, classes)
+        sample_weight : array_like (batch,), optional
+        lengths : array_like (batch,), int, optional
+            Steps in each row.
+        """
+        lengths = checks.sequence_lengths(lengths, *_batch_and_steps(np.shape(y_pred)))
+        return self._value_of(y_true, y_pred, sample_weight, lengths=lengths)
+
+    def prepare(self, y_true, shape, dtype):
+        """Class numbers (batch, labels), the blank behind a row's last label.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+        """
+        batch, _ = _batch_and_steps(shape)
+        try:
+            y = np.asarray(y_true)
+        except ValueError as error:
+            raise ShapeError("y has rows of different lengths; pad them: gatewise.utils.pad_sequences(y, padding='post', "
+                             "value=-1)") from error
+        if y.dtype.kind not in "ui" and not (y.dtype.kind == "f" and np.array_equal(y, np.floor(y)) and np.isfinite(y).all()):
+            raise DTypeError(f"y holds {y.dtype} values that are not all whole numbers; loss {self.name} expects class numbers")
+        if y.ndim != 2 or len(y) != batch:
+            raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects class "
+                             f"numbers of shape ({batch}, labels), rows filled up with the blank, {self.blank}, or -1")
+        classes = shape[-1]
+        if self.blank >= classes:
+            raise ShapeError(f"the model's output has {classes} classes; the blank is class {self.blank}: give the last layer "
+                             f"a class more, or choose another blank")
+        outside = (y < -1) | (y >= classes)
+        if outside.any():
+            at = tuple(int(i) for i in np.argwhere(outside)[0])
+            raise ShapeError(f"y holds class {y[at]} at index {at}; the model's output has {classes} classes, 0 to "
+                             f"{classes - 1}, and -1 or {self.blank} (the blank) ends a row")
+        return self._ended(np.where(y < 0, self.blank, y).astype(np.intp))
+
+    def _ended(self, y):
+        """y, in which nothing may follow a row's first blank."""
+        ends = y == self.blank
+        late = np.argwhere(ends[:, :-1] & ~ends[:, 1:])
+        if late.size:
+            row, column = (int(i) for i in late[0])
+            raise ShapeError(f"y[{row}] has label {y[row, column + 1]} at {column + 1}, behind a blank or -1; expected labels "
+                             f"first, then blanks to the end")
+        return y
+
+    def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True,
+                           lengths=None):
+        """The loss, and its gradient with respect to the scores or probabilities.
+
+        Parameters
+        ----------
+        y_true : intp ndarray (batch, labels), from :meth:`prepare`
+        y_pred : ndarray (batch, steps, classes)
+        weights : ndarray (batch,), optional
+        normalizer : float, optional
+            None: the number of rows.
+        lengths : intp ndarray (batch,), optional
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray like y_pred, or None
+        """
+        normalizer = len(y_pred) if normalizer is None else normalizer
+        if normalizer == 0:  # no rows
+            return 0.0, np.zeros_like(y_pred) if want_gradient else None
+        if scores or self.from_logits is not False:
+            return self._from_scores(y_true, y_pred, weights, normalizer, lengths, want_gradient)
+        p = np.maximum(y_pred, EPSILON)
+        value, gradient = self._from_scores(y_true, np.log(p), weights, normalizer, lengths, want_gradient)
+        return value, np.where(y_pred >= EPSILON, gradient / p, 0) if want_gradient else None
+
+    def _from_scores(self, y_true, z, weights, normalizer, lengths, want_gradient):
+        batch, steps, classes = z.shape
+        work = threads.threads_for(30 * z.size + 60 * batch * steps * (2 * y_true.shape[1] + 1))
+        checks.fits_memory(min(work, batch) * ctc.scratch_size(steps, y_true.shape[1], classes, want_gradient), "float64",
+                           f"loss {self.name} with {steps} steps and {y_true.shape[1]} labels a row")
+        gradient = np.empty(z.shape, z.dtype) if want_gradient else None
+        counts = (y_true != self.blank).sum(axis=1, dtype=np.intp)
+        values = ctc.values(np.ascontiguousarray(z), np.ascontiguousarray(y_true), counts, lengths,
+                            None if weights is None else np.ascontiguousarray(weights, np.float64), self.blank,
+                            self.zero_infinity, 1 / normalizer, gradient, work)
+        return float(values.sum() / normalizer), gradient
+
+    def get_config(self):
+        return {"from_logits": self.from_logits, "blank": self.blank, "zero_infinity": self.zero_infinity}
+
+
+def _batch_and_steps(shape):
+    if len(shape) != 3:
+        raise ShapeError(f"the model's output has shape {tuple(shape)}; loss ctc expects (batch, steps, classes): let the "
+                          f"recurrent layers return sequences")
+    return shape[:2]
