@@ -6,6 +6,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.utils import pad_sequences
 
 from .losses import position_weights
 
@@ -115,7 +116,7 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         if lengths is not None:
             raise ConfigError("lengths was given beside a list of sequences of different lengths, which has its own: give one")
         lengths = np.array([len(row) for row in x])
-        x = pad_rows(x, "x", model.dtype)
+        x = pad_sequences(x, dtype=model.dtype, padding="post")
     x = checks.float_array(x, "x", model.dtype, convert=True)
     if x.ndim == 0:
         raise ShapeError(f"x is a single number; expected (samples, ...), as the model's input {model.input_shape}")
@@ -152,27 +153,6 @@ def is_ragged(x):
     return len({len(row) for row in x if hasattr(row, "__len__") and np.ndim(row)}) > 1
 
 
-def pad_rows(rows, name, dtype):
-    """ndarray (samples, longest, ...) of `dtype`, zeros behind each sequence.
-
-    Raises
-    ------
-    ShapeError, DTypeError, NonFiniteError, SizeError
-    """
-    rows = [checks.float_array(row, f"{name}[{number}]", dtype, convert=True) for number, row in enumerate(rows)]
-    inner = next(row.shape[1:] for row in rows if row.ndim and len(row))
-    for number, row in enumerate(rows):
-        if row.ndim == 0 or (len(row) and row.shape[1:] != inner):
-            raise ShapeError(f"{name}[{number}] has shape {row.shape}, {name}[0] {rows[0].shape}; expected sequences that "
-                             f"differ in their number of steps only")
-    shape = (len(rows), max(len(row) for row in rows), *inner)
-    checks.fits_memory(int(np.prod(shape, dtype=object)), dtype, f"{name} padded to {shape}")
-    padded = np.zeros(shape, dtype)
-    for place, row in zip(padded, rows):
-        place[:len(row)] = row.reshape(len(row), *inner)
-    return padded
-
-
 def _pad_beside(value, name, lengths):
     """A list with an entry for each step of each sequence, padded as x is; anything else as it was."""
     if not is_ragged(value):
@@ -180,7 +160,7 @@ def _pad_beside(value, name, lengths):
     for number, (row, length) in enumerate(zip(value, lengths)):
         if len(row) != length:
             raise ShapeError(f"{name}[{number}] has {len(row)} steps, x[{number}] has {length}; expected one entry a step")
-    return pad_rows(value, name, "float64")
+    return pad_sequences(value, dtype="float64", padding="post")
 
 
 def add_class_weight(samples, class_weight, loss, outputs):

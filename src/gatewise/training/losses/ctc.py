@@ -5,6 +5,7 @@ import numpy as np
 from gatewise import checks, threads
 from gatewise.errors import DTypeError, ShapeError
 from gatewise.kernels import ctc
+from gatewise.utils import pad_sequences
 
 from .base import EPSILON, Loss
 
@@ -16,7 +17,8 @@ class CTC(Loss):
     side by side are read once, then blanks are dropped. Each row counts once in the mean, and in the weights;
     the ``lengths`` of the call say how many steps it has.
 
-    Targets (batch, labels) are class numbers. The first blank, or -1, ends a row; a row may have no labels.
+    Targets (batch, labels) are class numbers. The first blank, or -1, ends a row; a row may have no labels. A list of
+    rows of different lengths will do.
 
     Parameters
     ----------
@@ -66,9 +68,8 @@ class CTC(Loss):
         batch, _ = _batch_and_steps(shape)
         try:
             y = np.asarray(y_true)
-        except ValueError as error:
-            raise ShapeError("y has rows of different lengths; pad them: gatewise.utils.pad_sequences(y, padding='post', "
-                             "value=-1)") from error
+        except ValueError:  # rows of different lengths
+            y = pad_sequences(y_true, dtype="int64", padding="post", value=-1)
         if y.dtype.kind not in "ui" and not (y.dtype.kind == "f" and np.array_equal(y, np.floor(y)) and np.isfinite(y).all()):
             raise DTypeError(f"y holds {y.dtype} values that are not all whole numbers; loss {self.name} expects class numbers")
         if y.ndim != 2 or len(y) != batch:
