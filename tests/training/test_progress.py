@@ -297,6 +297,10 @@ def test_evaluation_shows_a_bar_after_a_second(attach, monkeypatch):
     items = [1, 2]
     assert callbacks.progress(items, 0) is items
     assert callbacks.progress(items, 2) is items
+    shown = callbacks.progress(items, "auto")
+    assert next(shown) == 1
+    terminal.close()  # it goes away in the middle
+    assert list(shown) == [2]
     monkeypatch.setattr(sys, "stderr", None)
     assert callbacks.progress(items, "auto") is items
 
