@@ -41,7 +41,7 @@ y = x[:, :, 0].sum(axis=1, keepdims=True)
 layers = [Input((12, 3)), LSTM(9, return_sequences=True), GRU(7, return_sequences=True), SimpleRNN(5), Dense(1)]
 model = Sequential(layers, seed=0)
 model.compile("adam", "mse")
-before, after = model.evaluate(x, y), model.fit(x, y, epochs=10).history["loss"][-1]
+before, after = model.evaluate(x, y), model.fit(x, y, epochs=10, verbose=0).history["loss"][-1]
 assert after < before, (before, after)
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, "model")

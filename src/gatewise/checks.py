@@ -27,7 +27,10 @@ def whole_number(value, name, low=1, high=MAX_EXTENT):
     """An int in [low, high]; booleans and fractions are refused."""
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
         raise DTypeError(f"{name} is {value!r}; expected a whole number")
-    value = value.__index__()
+    try:
+        value = value.__index__()
+    except TypeError as error:  # an array of several
+        raise DTypeError(f"{name} is {value!r}; expected a whole number") from error
     if not low <= value <= high:
         raise ConfigError(f"{name} is {value}; expected {low} to {high}")
     return value

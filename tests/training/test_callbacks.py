@@ -179,7 +179,9 @@ def test_a_list_forwards_every_moment(moment):
     watchers = CallbackList([LambdaCallback(**{moment: lambda *a: seen.append(a)}), Callback()])
     number = ("epoch" in moment or "batch" in moment) * (3,)
     getattr(watchers, moment)(*number, {"loss": 1.0})
-    assert seen == [(*number, {"loss": 1.0})]
+    getattr(watchers, moment)(*number)  # as Keras does, functions get logs by position, and a dict
+    getattr(watchers, moment)(*number, logs={"loss": 2.0})
+    assert seen == [(*number, {"loss": 1.0}), (*number, {}), (*number, {"loss": 2.0})]
 
 
 def test_older_names_of_batch_moments(model, xy):

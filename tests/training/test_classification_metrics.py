@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gatewise import metrics
+from gatewise import layers, metrics
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.models import Sequential
 
 # (class, arguments, kind of targets)
 CASES = [
@@ -136,8 +139,8 @@ def test_exact_area_beside_scikit_learn(ties, rng):
     assert exact.result() == pytest.approx(sklearn.roc_auc_score(y, p, sample_weight=weights), rel=1e-12)
     precision = sklearn.average_precision_score(y, p, sample_weight=weights)
     between = metrics.AUC(None, curve="PR")(y, p, weights)
-    assert lower.result() <= precision <= upper.result()
-    assert lower.result() <= between <= upper.result()
+    for value in (precision, between):
+        assert lower.result() - 1e-12 <= value <= upper.result() + 1e-12
     assert between == pytest.approx(precision, abs=0.02)
 
 
@@ -215,3 +218,44 @@ def test_outputs_stay_as_many_as_they_were():
     metric.reset_state()
     metric.update_state([[1, 0]], [[0.2, 0.1]])
     np.testing.assert_array_equal(metric.result(), [1, 0])
+
+
+# ---- in a model ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("loss", "last"), [("sparse_categorical_crossentropy", "softmax"),
+                                            ("categorical_crossentropy", "softmax"), ("binary_crossentropy", "sigmoid")])
+def test_evaluation_is_that_of_the_steps_that_count(loss, last, rng):
+    x, lengths = rng.normal(size=(11, 6, 2)), rng.integers(1, 7, 11)
+    classes = rng.integers(0, 3, (11, 6))
+    y = classes if loss.startswith("sparse") else np.eye(3)[classes]
+    valid = np.arange(6) < lengths[:, None]
+    chosen = [metrics.Precision(), metrics.Recall([0.3, 0.4]), metrics.F1Score(), metrics.AUC(), metrics.AUC(None, name="exact")]
+    if last == "softmax":
+        chosen += [metrics.Perplexity()]
+    model = Sequential([layers.LSTM(4, return_sequences=True, input_shape=(6, 2)), layers.Dense(3, last)], seed=1)
+    model.compile("adam", loss, metrics=chosen)
+    history = model.fit(x, y, lengths=lengths, epochs=2, batch_size=4, verbose=0, validation_data=(x, y, None, lengths))
+    results = model.evaluate(x, y, lengths=lengths, batch_size=5, verbose=0, return_dict=True)
+    assert list(results) == ["loss", *(metric.name for metric in chosen)]
+    p = model.predict(x, lengths=lengths, verbose=0)
+    for metric in chosen:
+        expected = metrics.get(metrics.serialize(metric))(y[valid], p[valid])
+        np.testing.assert_allclose(results[metric.name], expected, rtol=1e-6)
+        np.testing.assert_allclose(history.history[f"val_{metric.name}"][-1], results[metric.name], rtol=1e-6)
+    if last == "softmax":
+        assert results["perplexity"] == pytest.approx(np.exp(results["loss"]), rel=1e-4)
+    assert results["f1_score"].shape == (3,)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3), st.sampled_from([0, 0.5, 1, 2])), min_size=1, max_size=40),
+       st.integers(1, 7))
+def test_exact_area_is_the_chance_to_rank_a_pair_right(rows, size):
+    truth, scores, weights = (np.array(column, float) for column in zip(*rows))
+    metric = metrics.AUC(num_thresholds=None)
+    for first in range(0, len(rows), size):
+        metric.update_state(truth[first:first + size], scores[first:first + size], weights[first:first + size])
+    pairs = np.outer(weights * truth, weights * (1 - truth))
+    difference = scores[:, None] - scores
+    right = (pairs * ((difference > 0) + 0.5 * (difference == 0))).sum()
+    assert metric.result() == pytest.approx(right / pairs.sum() if pairs.sum() else 0, rel=1e-12, abs=1e-12)

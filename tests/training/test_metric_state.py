@@ -34,6 +34,8 @@ def test_interrupted_is_uninterrupted(name, arguments, rng):
         whole.update_state(y[rows], p[rows], weights[rows])
     first, second = getattr(metrics, name)(**arguments), getattr(metrics, name)(**arguments)
     second.set_state(through_a_file(first.get_state()))  # before any batch, too
+    first.update_state(y[:0], p[:0], weights[:0])
+    second.set_state(through_a_file(first.get_state()))
     first.update_state(y[:11], p[:11], weights[:11])
     state = first.get_state()
     first.update_state(y[11:], p[11:], weights[11:])  # must not reach into what was handed out

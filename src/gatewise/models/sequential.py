@@ -274,7 +274,7 @@ class Sequential(Stack):
         """The loss, or ``[loss, *metrics]`` where there are metrics, or all by name with ``return_dict``.
 
         x may make batches, of which `steps` are taken, as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with the
-        time left, in a terminal, on work of more than a second.
+        time left, in a terminal or notebook, on work of more than a second.
         """
         checks.neutral(others, "evaluate and predict", "evaluate")
         self._need_compiled("evaluate")

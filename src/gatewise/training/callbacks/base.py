@@ -108,11 +108,19 @@ class CallbackList(Callback):
                 raise ConfigError(f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects")
         self.callbacks = sorted(given, key=lambda callback: bool(getattr(callback, "runs_last", False)))
 
+    def set_model(self, model):
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def set_params(self, params):
+        for callback in self.callbacks:
+            callback.set_params(params)
+
     def on_train_end(self, logs=None):
         """To all of them, also where one raises: bars are closed and best weights come back."""
         with contextlib.ExitStack() as stack:
             for callback in reversed(self.callbacks):
-                stack.callback(callback.on_train_end, logs)
+                stack.callback(callback.on_train_end, {} if logs is None else logs)
 
     def get_state(self):
         """dict of class name to the states of its callbacks, in the order of the list; those without state are left out."""
@@ -146,18 +154,22 @@ class CallbackList(Callback):
 
 
 def _forward_to_all(name):
-    arguments = 2 if "epoch" in name or "batch" in name else 1
-
-    def call(self, *args):
-        args += (None,) * (arguments - len(args))  # a function of (epoch, logs) gets its logs, though there be none
-        for callback in self.callbacks:
-            getattr(callback, name)(*args)
-
+    """A method that calls that of every callback, with arguments by position and logs that are a dict, as in Keras."""
+    if "epoch" in name or "batch" in name:
+        def call(self, number, logs=None):
+            logs = {} if logs is None else logs
+            for callback in self.callbacks:
+                getattr(callback, name)(number, logs)
+    else:
+        def call(self, logs=None):
+            logs = {} if logs is None else logs
+            for callback in self.callbacks:
+                getattr(callback, name)(logs)
     return call
 
 
 MOMENTS = [name for name in vars(Callback) if name.startswith("on_")]
-for _name in ["set_model", "set_params", *MOMENTS]:
+for _name in MOMENTS:
     if _name not in vars(CallbackList):
         setattr(CallbackList, _name, _forward_to_all(_name))
 

@@ -24,17 +24,17 @@ def check_verbose(verbose):
 
 def say(text):
     """Print a line at once. Where there is nothing to print to, nothing fails: a run matters more than what it says."""
-    if sys.stdout is None:
-        return
-    try:
-        bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
-        if getattr(bars, "_instances", None):  # a bar is there: it makes room
-            bars.write(text, file=sys.stdout)
-            sys.stdout.flush()
-        else:
-            print(text, flush=True)
-    except (OSError, ValueError):  # closed, full, or gone
-        pass
+    if sys.stdout is not None:
+        _done(lambda: _print(text))
+
+
+def _print(text):
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if getattr(bars, "_instances", None):  # a bar is there: it makes room
+        bars.write(text, file=sys.stdout)
+    else:
+        print(text)
+    sys.stdout.flush()
 
 
 class ProgressBar(Callback):
@@ -100,7 +100,7 @@ class ProgressBar(Callback):
         count = self._seen - (self._first or 0)
         rate = count / max(self._batch_ended - self._epoch_began, 1e-9)
         seconds = time.monotonic() - self._epoch_began
-        return f"{count} batches, {rate:,.{_decimals(rate)}f}/s, {seconds:.{_decimals(seconds)}f} s"
+        return f"{count} batch{'' if count == 1 else 'es'}, {rate:,.{_decimals(rate)}f}/s, {seconds:.{_decimals(seconds)}f} s"
 
     def _draw(self, logs):
         def draw():
@@ -132,9 +132,7 @@ class ProgressBar(Callback):
 
     def _try(self, action):
         """Draw; where the terminal has gone, go on without."""
-        try:
-            action()
-        except (OSError, ValueError):
+        if not _done(action):
             self._draws, self.bar = False, None
 
 
@@ -157,12 +155,31 @@ def _short(value):
 
 def progress(items, verbose, total=None):
     """The items one by one, with a bar and the time left: in a terminal or notebook, once the work has taken a second."""
-    if verbose not in ("auto", 1) or not _shows_bars():
-        return items
-    return open_bar(items, delay=1, total=total)
+    return _shown(items) if verbose in ("auto", 1) and _shows_bars() else items
 
 
-def open_bar(items=None, delay=1e-9, **options):
+def _shown(items):
+    bar = open_bar(total=len(items) if hasattr(items, "__len__") else None, delay=1)
+    try:
+        for item in items:
+            yield item
+            if bar is not None and not _done(bar.update):
+                bar = None
+    finally:
+        if bar is not None:
+            _done(bar.close)
+
+
+def _done(action):
+    """Do it; False where the stream to draw on is closed or gone."""
+    try:
+        action()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def open_bar(delay=1e-9, **options):
     """A tqdm bar that leaves nothing behind; with a delay it is first drawn when told to."""
     notebook = _in_notebook()
     if notebook:
@@ -172,7 +189,7 @@ def open_bar(items=None, delay=1e-9, **options):
     else:
         from tqdm import tqdm
     stream = sys.stdout if notebook or not _is_terminal(sys.stderr) else sys.stderr
-    return tqdm(items, unit=" batch", dynamic_ncols=True, leave=False, delay=delay, file=stream, **options)
+    return tqdm(unit=" batch", dynamic_ncols=True, leave=False, delay=delay, file=stream, **options)
 
 
 def _shows_bars():

@@ -63,12 +63,7 @@ class SparseCategoricalAccuracy(MeanMetric):
 
 
 class _TopK(MeanMetric):
-    """Part of positions whose class is among the k largest outputs; outputs as large as the k-th are among them.
-
-    Parameters
-    ----------
-    k : int
-    """
+    """What both top-k accuracies share: k, and hits by class numbers."""
 
     direction = "up"
 
@@ -86,7 +81,13 @@ class _TopK(MeanMetric):
 
 
 class TopKCategoricalAccuracy(_TopK):
-    __doc__ = _TopK.__doc__
+    """Part of positions whose one-hot target is among the k largest outputs, those as large as the k-th included.
+
+    Parameters
+    ----------
+    k : int
+    name : str, optional
+    """
 
     default_name = "top_k_categorical_accuracy"
 
@@ -95,7 +96,13 @@ class TopKCategoricalAccuracy(_TopK):
 
 
 class SparseTopKCategoricalAccuracy(_TopK):
-    __doc__ = _TopK.__doc__ + """    from_sorted_ids : bool
+    """Part of positions whose class number is among the k largest outputs, those as large as the k-th included.
+
+    Parameters
+    ----------
+    k : int
+    name : str, optional
+    from_sorted_ids : bool
         Predictions are not scores but class numbers, the likeliest first.
     """
 

@@ -103,13 +103,13 @@ class AUC(Metric):
         labels = truth.shape[-1] if self.multi_label else 1
         if self.multi_label:
             place = place * labels + np.arange(labels)
-        sums = [np.bincount(place[side], weights[side], buckets * labels) for side in (truth, ~truth)]
+        sums = [_weights_at(place[side], weights[side], buckets * labels) for side in (truth, ~truth)]
         return [values.reshape(buckets, labels) if self.multi_label else values for values in sums]
 
     def _merge(self, truth, scores, weights):
         """Add scores to the sorted ones, equal ones to one entry."""
         fresh, place = np.unique(scores, return_inverse=True)
-        sums = [np.bincount(place, weights * side, len(fresh)) for side in (truth, ~truth)]
+        sums = [_weights_at(place, weights * side, len(fresh)) for side in (truth, ~truth)]
         if not np.ndim(self._sums["scores"]):
             self._sums = {"scores": fresh, "positives": sums[0], "negatives": sums[1]}
             return
@@ -174,6 +174,11 @@ class AUC(Metric):
             "num_thresholds": self.num_thresholds, "curve": self.curve, "summation_method": self.summation_method,
             "thresholds": self.thresholds, "multi_label": self.multi_label, "num_labels": self.num_labels,
             "label_weights": self.label_weights, "from_logits": self.from_logits}
+
+
+def _weights_at(places, weights, count):
+    """Sums of the weights at each of `count` places, float64: bincount would make integers of an empty batch."""
+    return np.bincount(places, weights, count).astype(np.float64, copy=False)
 
 
 def _interpolated_precision(tp, fp, all_true):
