@@ -165,7 +165,8 @@ def test_terminate_on_nan(loss):
 class Averaging(optimizers.SGD):
     """An optimizer that says its average is 7 everywhere, from the first step on."""
 
-    use_ema = True
+    def __init__(self, learning_rate):
+        super().__init__(learning_rate, use_ema=True)
 
     @property
     def average(self):

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from gatewise import optimizers, schedules
-from gatewise.callbacks import Callback, EarlyStopping, LambdaCallback
+from gatewise.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    SwapEMAWeights,
+)
 from gatewise.errors import CheckpointError, ConfigError
 from gatewise.layers import GRU, LSTM, Dense, Dropout, Input, SimpleRNN
 from gatewise.models import Sequential, load_model
@@ -155,6 +164,34 @@ def test_optimizers_and_schedules(name, at, tmp_path, rng):
         return model.fit(x, y, batch_size=4, verbose=0, callbacks=callbacks, **more)
 
     compare(tmp_path, lambda seed: model_of(OPTIMIZERS[name], seed=seed), fit, at)
+
+
+CALLBACKS = {
+    "best weights": lambda folder: [EarlyStopping("val_loss", patience=1, restore_best_weights=True)],
+    "plateau": lambda folder: [ReduceLROnPlateau("val_loss", factor=0.5, patience=0, min_delta=0.05)],
+    "rate by epoch": lambda folder: [LearningRateScheduler(lambda epoch, rate: 0.7 * rate)],
+    "averages": lambda folder: [SwapEMAWeights(swap_on_epoch=True)],
+    "table": lambda folder: [CSVLogger(folder / "log.csv")],
+    "all": lambda folder: [EarlyStopping("val_loss", patience=3), LearningRateScheduler(lambda epoch, rate: 0.7 * rate),
+                           SwapEMAWeights(), CSVLogger(folder / "log.csv"), ModelCheckpoint(folder / "best", save_best_only=True)],
+}
+
+
+@pytest.mark.parametrize("at", AT, ids=str)
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_callbacks_go_on_counting(name, at, tmp_path, rng):
+    x, y = data_for(rng)
+
+    def fit(model, callbacks, **more):
+        if (log := tmp_path / "log.csv").exists() and "resume_from" in more:
+            fit.whole_log = log.read_text()
+        history = model.fit(x, y, batch_size=4, verbose=0, validation_split=0.2, callbacks=[*callbacks, *CALLBACKS[name](tmp_path)],
+                            **more)
+        if log.exists() and "resume_from" in more:
+            assert log.read_text() == fit.whole_log
+        return history
+
+    compare(tmp_path, lambda seed: model_of(lambda: optimizers.Adam(0.02, use_ema=True, ema_momentum=0.8), seed=seed), fit, at)
 
 
 def test_the_file_of_a_run_that_was_resumed_goes_on_too(tmp_path, rng):

@@ -154,12 +154,15 @@ def _short(value):
 
 
 def progress(items, verbose, total=None):
-    """The items one by one, with a bar and the time left: in a terminal or notebook, once the work has taken a second."""
-    return _shown(items) if verbose in ("auto", 1) and _shows_bars() else items
+    """The items one by one, with a bar and the time left: in a terminal or notebook, once the work has taken a second.
+
+    `total`: how many, where they do not say.
+    """
+    return _shown(items, total) if verbose in ("auto", 1) and _shows_bars() else items
 
 
-def _shown(items):
-    bar = open_bar(total=len(items) if hasattr(items, "__len__") else None, delay=1)
+def _shown(items, total):
+    bar = open_bar(total=len(items) if hasattr(items, "__len__") else total, delay=1)
     try:
         for item in items:
             yield item
