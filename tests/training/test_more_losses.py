@@ -293,6 +293,22 @@ def test_a_model_counts_ignored_steps_in_nothing(rng):
     assert made.compute_gradients(x, hidden, weights, lengths) == pytest.approx(loss, rel=1e-6)
 
 
+def test_class_weights_of_one_hot_targets(rng):
+    """Whatever the loss computes of them: a hinge, or a formula of the user's."""
+
+    class Mine(losses.CategoricalCrossentropy):
+        def _positions(self, y_true, y_pred, want_gradient):
+            return (y_true * y_pred).sum(axis=-1), y_true.copy()
+
+    x, y = rng.normal(size=(30, 4)), np.eye(3)[rng.integers(0, 3, 30)]
+    for loss in (losses.CategoricalHinge(), Mine()):
+        made = Sequential([layers.Input((4,)), layers.Dense(3, "softmax")], seed=1)
+        made.compile("sgd", loss)
+        values = np.array([loss(y[i:i + 1], made.predict(x[i:i + 1])) for i in range(30)])
+        weighted = made.train_on_batch(x, y, class_weight={0: 2.0, 1: 0.5, 2: 0.0})
+        assert weighted == pytest.approx((values * (y @ [2, 0.5, 0])).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize(("loss", "units", "targets"), [
     (losses.GaussianNLL(), 4, 2), (losses.Quantile([0.2, 0.8]), 4, 2), ("huber", 2, 2), ("poisson", 2, 2)])
 def test_models_train_with_them(loss, units, targets, rng):
