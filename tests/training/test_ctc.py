@@ -1,7 +1,9 @@
 """CTC: beside PyTorch and Keras, its gradients, targets and lengths; models trained with it."""
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from gatewise import Sequential, layers, load_model, losses
 from gatewise.errors import ConfigError, DTypeError, ShapeError, SizeError, TrainingWarning
@@ -123,6 +125,27 @@ def test_from_probabilities_scores_and_their_logarithms_it_is_one_function(dtype
     hard = np.eye(4, dtype=dtype)[[[0, 1, 2, 3, 0]] * 3]  # probabilities of exactly 0 and 1 stay finite
     value, gradient = losses.CTC(from_logits=False).value_and_gradient(y, hard)
     assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+@hypothesis.given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 7), classes=st.integers(2, 5), count=st.integers(0, 4))
+@hypothesis.settings(deadline=None, max_examples=60)
+def test_what_must_hold_of_any_scores(seed, steps, classes, count):
+    """Scores may be shifted, classes renamed, and any labels have a probability; all readings' sum to one or less."""
+    rng = np.random.default_rng(seed)
+    z, y = 4 * rng.normal(size=(2, steps, classes)), rng.integers(1, classes, (2, count))
+    loss = losses.CTC()
+    value, gradient = loss.value_and_gradient(y, z)
+    assert value >= 0
+    np.testing.assert_allclose(gradient.sum(axis=-1), 0, atol=1e-12)
+    assert loss(y, z + rng.normal(size=(2, steps, 1))) == pytest.approx(value, rel=1e-9)
+    names = rng.permutation(classes)
+    renamed = losses.CTC(blank=int(names[0]))
+    again, renamed_gradient = renamed.value_and_gradient(names[y].reshape(y.shape), z[..., np.argsort(names)])
+    assert again == pytest.approx(value, rel=1e-9)
+    np.testing.assert_allclose(renamed_gradient[..., names], gradient, atol=1e-9)
+    if count == 1:  # one label, or none, or any other: no more than all there is
+        every = [np.exp(-loss([[k]], z[:1])) for k in range(1, classes)] + [np.exp(-loss([[0]], z[:1]))]
+        assert sum(every) <= 1 + 1e-9
 
 
 def test_weights_are_one_a_row_and_the_mean_counts_rows(rng):

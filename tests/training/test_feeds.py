@@ -146,6 +146,18 @@ def test_targets_and_weights_a_step_may_be_ragged_too(rng):
         one.fit(rows, [y[0], np.zeros((2, 1)), y[2]])
 
 
+def test_sequences_and_their_labels_for_ctc(rng):
+    rows, labels = [rng.normal(size=(steps, 2)) for steps in (6, 3, 9)], [[1, 2], [], [2, 2, 1]]
+    models = []
+    for _ in range(2):
+        models.append(Sequential([Input((None, 2)), GRU(5, return_sequences=True), Dense(3)], seed=0))
+        models[-1].compile("adam", "ctc")
+    fitted(models[0], rows, labels)
+    padded = np.stack([np.pad(row, [(0, 9 - len(row)), (0, 0)]) for row in rows])
+    fitted(models[1], padded, np.array([[1, 2, -1], [-1, -1, -1], [2, 2, 1]]), lengths=[6, 3, 9])
+    assert same_weights(*models)
+
+
 def test_sequences_of_one_feature(rng):
     model = Sequential([Input((None, 1)), LSTM(3), Dense(1)], seed=0)
     assert model.predict([[1.0, 2.0], [3.0], [1, 2, 3]]).shape == (3, 1)

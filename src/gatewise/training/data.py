@@ -131,7 +131,7 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         if need_y:
             raise ConfigError("y is missing: give the targets")
         return Samples(x, lengths=lengths, resets=resets)
-    shape, per_step = model.compute_output_shape(x.shape), model.keeps_steps()
+    shape, per_step = model.compute_output_shape(x.shape), model.keeps_steps() and not model.loss.per_sequence
     if ragged and per_step:
         y, sample_weight = (_pad_beside(value, name, lengths) for value, name in ((y, "y"), (sample_weight, "sample_weight")))
     _check_rows(y, x)
