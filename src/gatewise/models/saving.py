@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from gatewise import checkpoint, checks, layers
-from gatewise.errors import CheckpointError, ConfigError, GatewiseError
+from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import checked_state
 
@@ -24,6 +24,7 @@ def save_model(model, path):
     if model.loss is not None:
         header["training"] = _training(model)
         tensors |= {f"optimizer/{name}": array for name, array in model.optimizer.slots().items()}
+    _refuse_nonfinite(tensors)
     if model.training_run is not None:
         state = model.training_run
         header["run"] = _without_arrays(state if isinstance(state, dict) else state.get_state(), tensors, "run")
@@ -45,9 +46,18 @@ def _weights(model):
     return {f"weights/{layer.name}/{name}": array for layer in model.layers for name, array in layer._parameters.items()}
 
 
+def _refuse_nonfinite(tensors):
+    """No good file makes way for one that no reader takes."""
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise NonFiniteError(f"{name} holds NaN or infinity, which no reader takes: nothing was written; go back to weights "
+                                 f"from before that, and train with a smaller learning rate, or clipnorm")
+
+
 def save_weights(model, path):
     """See :meth:`Sequential.save_weights`."""
     weights = _weights(model)
+    _refuse_nonfinite(weights)
     checkpoint.write(path, weights, {"weights": list(weights)})
 
 

@@ -354,6 +354,8 @@ class Sequential(Stack):
         ------
         CheckpointError
             The file could not be written; an older file of that name is still whole.
+        NonFiniteError
+            Weights or what the optimizer keeps are NaN or infinite. No file was touched.
         """
         checks.neutral(others, "save", "save")
         self._need_built("save")
