@@ -171,7 +171,7 @@ class Run:
 
     def _checked_drawn(self, drawn):
         items = getattr(self.feed, "items", None)
-        if drawn and not self._once or (items is not None and drawn > self.epoch * items):
+        if (drawn and not self._once) or (items is not None and drawn > self.epoch * items):
             raise CheckpointError(f"the saved run took {drawn} batches from x in {self.epoch} epochs, which no run can have")
         return drawn
 
@@ -183,7 +183,7 @@ class Run:
             raise CheckpointError(f"the saved run has done {self.batch} batches of an epoch that has {count}")
         states = {layer: layer.checked_state(state, rows, "a carried state")
                   for layer, state in zip(self.model.layers, carried, strict=True) if state is not None}
-        expected = [] if self.feed.tbptt_steps is None else [layer for layer in self.model.layers if hasattr(layer, "checked_state")]
+        expected = [layer for layer in self.model.layers if hasattr(layer, "checked_state") and self.feed.tbptt_steps is not None]
         if list(states) != expected:
             raise CheckpointError(f"the saved run carries the states of {len(states)} layers on; expected {len(expected)}")
         return states
