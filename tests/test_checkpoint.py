@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import pathlib
 import random
 import stat
 import struct
@@ -115,31 +116,62 @@ def test_the_path_may_be_text_bytes_or_path(tmp_path):
 
 # The format ----------------------------------------------------------------------------------------
 
-# Format version 1, byte by byte. No later version may stop reading it.
-GOLDEN = (
-    b"\xf0\x00\x00\x00\x00\x00\x00\x00"
-    rb'{"__metadata__":{"gatewise":"{\"checksum\":2683659034,\"format_version\":1,'
-    rb'\"header\":{\"loss\":[0.5,{\"$float\":\"nan\"}]}}"},'
-    b'"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},'
-    b'"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}'
-    b"\x00\x00\x80\x3f\x00\x00\x00\xc0\x01\x00\x01"
-)
-GOLDEN_COVERED = (
-    b'"format_version":1,"header":{"loss":[0.5,{"$float":"nan"}]}}'
-    b"mask\x00BOOL\x003\x00\x01\x00\x01"
-    b"w\x00F32\x002,1\x00\x00\x00\x80\x3f\x00\x00\x00\xc0"
-)
+# Each format version, byte by byte: (file, what its checksum covers). No later version may stop reading one.
+GOLDEN = {
+    1: (
+        b"\xf0\x00\x00\x00\x00\x00\x00\x00"
+        rb'{"__metadata__":{"gatewise":"{\"checksum\":2683659034,\"format_version\":1,'
+        rb'\"header\":{\"loss\":[0.5,{\"$float\":\"nan\"}]}}"},'
+        b'"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},'
+        b'"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}'
+        b"\x00\x00\x80\x3f\x00\x00\x00\xc0\x01\x00\x01",
+        b'"format_version":1,"header":{"loss":[0.5,{"$float":"nan"}]}}'
+        b"mask\x00BOOL\x003\x00\x01\x00\x01"
+        b"w\x00F32\x002,1\x00\x00\x00\x80\x3f\x00\x00\x00\xc0",
+    ),
+    2: (
+        b"\xf0\x00\x00\x00\x00\x00\x00\x00"
+        rb'{"__metadata__":{"gatewise":"{\"checksum\":3594761753,\"format_version\":2,'
+        rb'\"header\":{\"loss\":[0.5,{\"$float\":\"nan\"}]}}"},'
+        b'"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},'
+        b'"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}'
+        b"\x00\x00\x80\x3f\x00\x00\x00\xc0\x01\x00\x01",
+        b'"format_version":2,"header":{"loss":[0.5,{"$float":"nan"}]}}'
+        b"mask\x00BOOL\x003\x00\x01\x00\x01"
+        b"w\x00F32\x002,1\x00\x00\x00\x80\x3f\x00\x00\x00\xc0",
+    ),
+}
+GOLDEN_TENSORS = {"mask": np.array([True, False, True]), "w": np.array([[1.0], [-2.0]], np.float32)}
 
 
 def test_the_format_byte_by_byte(tmp_path):
-    tensors = {"mask": np.array([True, False, True]), "w": np.array([[1.0], [-2.0]], np.float32)}
-    checkpoint.write(tmp_path / "file", tensors, {"loss": [0.5, math.nan]})
-    assert (tmp_path / "file").read_bytes() == GOLDEN
-    assert rf"\"checksum\":{zlib.crc32(GOLDEN_COVERED)},".encode() in GOLDEN
-    (tmp_path / "file").write_bytes(GOLDEN)
+    checkpoint.write(tmp_path / "file", GOLDEN_TENSORS, {"loss": [0.5, math.nan]})
+    assert (tmp_path / "file").read_bytes() == GOLDEN[checkpoint.FORMAT_VERSION][0]
+
+
+@pytest.mark.parametrize("version", GOLDEN)
+def test_every_version_is_read(version, tmp_path):
+    content, covered = GOLDEN[version]
+    assert rf"\"checksum\":{zlib.crc32(covered)},".encode() in content
+    (tmp_path / "file").write_bytes(content)
     read, header = checkpoint.read(tmp_path / "file")
-    assert_same(read, tensors)
+    assert_same(read, GOLDEN_TENSORS)
     assert str(header) == "{'loss': [0.5, nan]}"
+
+
+def test_no_version_is_forgotten():
+    assert list(GOLDEN) == list(range(1, checkpoint.FORMAT_VERSION + 1))
+
+
+def test_the_document_shows_the_newest_version():
+    """docs/checkpoint-format.md: its example is the file of this test, number by number."""
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "checkpoint-format.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# The checkpoint format, version {checkpoint.FORMAT_VERSION}\n")
+    example = page.partition("### An example")[2].partition("##")[0]
+    lines = [line.strip() for line in example.splitlines() if line.startswith("    ")]
+    content = bytes.fromhex(lines[0]) + "".join(lines[1:-1]).encode() + bytes.fromhex(lines[-1])
+    assert content == GOLDEN[checkpoint.FORMAT_VERSION][0]
+    assert f"{len(content)} bytes\n(8 + {len(content) - 19} + 11)" in example
 
 
 def test_the_same_contents_give_the_same_bytes(tmp_path):
@@ -495,7 +527,7 @@ BAD = {
     "contents": (one() + bytes(8), "checksum"),
     "text half a surrogate pair": (table({}, '"\ud800"'), "not JSON in UTF-8"),
     "version 0": (document(version="0"), "format version is 0"),
-    "version 7": (document("null", version="7"), "newer gatewise: format version 7, this one reads up to 1"),
+    "version 7": (document("null", version="7"), "newer gatewise: format version 7, this one reads up to 2"),
     "checksum last": (table({}, f'{{"format_version":1,"header":{{}},"checksum":{GOOD_CHECKSUM}}}'), "checksum"),
     "no header": (table({}, '{"format_version":1}'), "header is None, not a dict"),
     "header a float": (document('{"$float":"nan"}'), "header is nan, not a dict"),

@@ -24,7 +24,7 @@ from gatewise.errors import CheckpointError, ConfigError, DTypeError, SizeError
 
 __all__ = ["FORMAT_VERSION", "CheckpointNotFoundError", "read", "write"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 MAX_JSON_BYTES = 100_000_000  # safetensors' own limit
 MAX_JSON_VALUES = 1_000_000  # a parsed value may take 50 times the memory of its text

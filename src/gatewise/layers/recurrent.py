@@ -202,6 +202,9 @@ class Recurrent(Layer):
     def _start(self, call, batch):
         """The initial state of a call, or None for zeros."""
         if call.initial_state is not None:
+            if call.initial_state[0].shape[0] != batch:  # carried from another batch
+                raise ShapeError(f"layer {self.name!r} goes on from the state of {call.initial_state[0].shape[0]} rows, x has "
+                                 f"{batch}")
             return call.initial_state
         if self._state is not None and self._state[0].shape[0] != batch:
             raise ShapeError(f"layer {self.name!r} keeps the state of {self._state[0].shape[0]} rows, x has {batch}; "

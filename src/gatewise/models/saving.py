@@ -2,13 +2,12 @@
 
 import contextlib
 import copy
-import itertools
 import json
 
 import numpy as np
 
 from gatewise import checkpoint, checks, layers
-from gatewise.errors import CheckpointError, ConfigError, GatewiseError
+from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import checked_state
 
@@ -25,6 +24,7 @@ def save_model(model, path):
     if model.loss is not None:
         header["training"] = _training(model)
         tensors |= {f"optimizer/{name}": array for name, array in model.optimizer.slots().items()}
+    _refuse_nonfinite(tensors)
     if model.training_run is not None:
         state = model.training_run
         header["run"] = _without_arrays(state if isinstance(state, dict) else state.get_state(), tensors, "run")
@@ -46,9 +46,18 @@ def _weights(model):
     return {f"weights/{layer.name}/{name}": array for layer in model.layers for name, array in layer._parameters.items()}
 
 
+def _refuse_nonfinite(tensors):
+    """No good file makes way for one that no reader takes."""
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise NonFiniteError(f"{name} holds NaN or infinity, which no reader takes: nothing was written; go back to weights "
+                                 f"from before that, and train with a smaller learning rate, or clipnorm")
+
+
 def save_weights(model, path):
     """See :meth:`Sequential.save_weights`."""
     weights = _weights(model)
+    _refuse_nonfinite(weights)
     checkpoint.write(path, weights, {"weights": list(weights)})
 
 
@@ -61,58 +70,91 @@ def load_weights(model, path):
 
 def _take_weights(model, tensors, header):
     """Copy the weights of a file into a model of the same shapes, whatever its layers are called."""
-    if "weights" in header:
-        names = header["weights"]
-    else:  # a model's: in the order of its layers and their parameters
-        order = {layer["config"]["name"]: number for number, layer in enumerate(header["architecture"]["layers"])}
-        places = [list(layer._parameters) for layer in model.layers]
-        found = [name.split("/", 2) for name in tensors if name.startswith("weights/")]
-        found.sort(key=lambda parts: (order[parts[1]], _index(places, order[parts[1]], parts[2])))
-        names = ["/".join(parts) for parts in found]
-    expected = _weights(model)
-    here = [(name.split("/", 2)[2], array.shape, array.dtype.name) for name, array in expected.items()]
-    there = [(name.split("/", 2)[2], tensors[name].shape, tensors[name].dtype.name) for name in names]
-    if here != there:
-        differ = next(pair for pair in itertools.zip_longest(here, there) if pair[0] != pair[1])
-        raise CheckpointError(f"the weights are those of another model: {_weight_text(differ[1])} stands where this one has "
-                              f"{_weight_text(differ[0])}")
-    model.set_weights([tensors[name] for name in names])
+    order = [layer.name for layer in model.layers]
+    here, there = _places(_weights(model), order), _places(*_listed_weights(tensors, header))
+    for place in sorted(here.keys() | there.keys()):
+        ours, theirs = here.get(place), there.get(place)
+        if ours is None or theirs is None or (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
+            raise CheckpointError(f"the weights are those of another model: {_weight_text(place, theirs)} stands where this one "
+                                  f"has {_weight_text(place, ours)}")
+    model.set_weights([there[place] for place in here])
 
 
-def _index(places, layer, name):
-    names = places[layer] if layer < len(places) else []
-    return names.index(name) if name in names else len(names)
+def _listed_weights(tensors, header):
+    """(weights of a file by name, names of its layers in order)."""
+    if "weights" not in header:
+        weights = {name: array for name, array in tensors.items() if name.startswith("weights/")}
+        return weights, [entry["config"]["name"] for entry in header["architecture"]["layers"]]
+    names = header["weights"]
+    if sorted(names) != sorted(tensors) or not all(name.startswith("weights/") for name in names):
+        raise CheckpointError("the list of its weights does not name its tensors, each once")
+    return {name: tensors[name] for name in names}, list(dict.fromkeys(map(_layer_of, names)))
 
 
-def _weight_text(weight):
-    return "nothing" if weight is None else f"{weight[0]} {weight[1]} of {weight[2]}"
+def _places(weights, order):
+    """Weights by (number of the layer, name of the parameter); a layer without any has no number."""
+    kept = {_layer_of(name) for name in weights}
+    numbers = {layer: number for number, layer in enumerate(layer for layer in order if layer in kept)}
+    return {(numbers[_layer_of(name)], name.rpartition("/")[2]): array for name, array in weights.items()}
+
+
+def _layer_of(name):
+    """The layer in "weights/<layer>/<parameter>"; its name may hold slashes."""
+    return name.removeprefix("weights/").rpartition("/")[0]
+
+
+def _weight_text(place, array):
+    return "nothing" if array is None else f"{place[1]} {array.shape} of {array.dtype}"
+
+
+# ---- a run, its arrays apart
 
 
 def _without_arrays(value, tensors, name):
-    """The value as JSON, with the arrays in it moved to `tensors`, under names that begin with `name`."""
+    """The value as JSON, with the arrays in it moved to `tensors`, under names that begin with `name`.
+
+    An array becomes ``{"$tensor": name}``. A key of a dict that begins with ``$`` gets one more, so that none is taken for it.
+    """
     if isinstance(value, np.ndarray):
         while name in tensors:  # a key held a slash
             name += "_"
         tensors[name] = value
         return {"$tensor": name}
     if isinstance(value, dict):
-        return {key: _without_arrays(value[key], tensors, f"{name}/{key}") for key in sorted(value)}
+        return {f"${key}" if isinstance(key, str) and key.startswith("$") else key: _without_arrays(part, tensors, f"{name}/{key}")
+                for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_without_arrays(part, tensors, f"{name}/{number}") for number, part in enumerate(value)]
     return value
 
 
-def _with_arrays(value, tensors):
-    """What :func:`_without_arrays` was given."""
-    if isinstance(value, dict):
-        if value.keys() == {"$tensor"}:
-            return tensors[value["$tensor"]]
-        return {key: _with_arrays(part, tensors) for key, part in value.items()}
-    return [_with_arrays(part, tensors) for part in value] if isinstance(value, list) else value
+def _with_arrays(value, arrays):
+    """What :func:`_without_arrays` was given; takes each array out of `arrays`, so that none stands in two places."""
+    if isinstance(value, list):
+        return [_with_arrays(part, arrays) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"$tensor"}:
+        if value["$tensor"] not in arrays:
+            raise CheckpointError(f"the run asks for the tensor {value['$tensor']!r:.80}, which is missing or stands elsewhere too")
+        return arrays.pop(value["$tensor"])
+    return {key.removeprefix("$"): _with_arrays(part, arrays) for key, part in value.items()}
+
+
+def _take_run(header, tensors):
+    """The run of a file, None where it holds none; its arrays leave `tensors`."""
+    arrays = {name: tensors.pop(name) for name in list(tensors) if name.startswith("run/")}
+    run = checked_state(_with_arrays(header["run"], arrays)) if "run" in header else None
+    if arrays:
+        raise CheckpointError(f"tensor {next(iter(arrays))!r} belongs to nothing in the run")
+    return run
+
+
+# ---- going on with a run
 
 
 def resume_model(model, path, run):
-    """See :meth:`Sequential.resume`. Nothing has changed where this raises.
+    """See :meth:`Sequential.resume`. Where this raises, the model is as it was.
 
     Raises
     ------
@@ -120,38 +162,58 @@ def resume_model(model, path, run):
         The file holds another model, or the run of another `fit`.
     CheckpointError
         The file is damaged, or was not saved by a model in training.
+    StateError
+        The model is not built: its first batch would do that, and comes too late.
     """
+    model._need_built("fit(resume_from=...)")
     tensors, header = checkpoint.read(path)
     with _blaming(path):
         if "run" not in header or "training" not in header:
             raise CheckpointError("it holds no run to go on with: it was saved by a model that had not been trained by fit")
-        saved = checked_state(_with_arrays(header["run"], tensors))
-        there = (header["architecture"], header["training"])
-        different = _difference(there, json.loads(json.dumps((_architecture(model), _training(model)))))
+        saved = _take_run(header, tensors)
+        here = json.loads(json.dumps((_architecture(model), _training(model))))
+        different = _difference((header["architecture"], header["training"]), here)
+        names = [entry["config"]["name"] for entry in header["architecture"]["layers"]]
+        _check_names(model, names, header, tensors)
     if different:
         raise ConfigError(f"resume_from: {path} holds another model than this one: {different}")
     with _blaming(path, ConfigError):
         run.check(saved)
-    before, rng, state = model.snapshot(), model.rng.bit_generator.state, [getattr(layer, "_state", None) for layer in model.layers]
-    try:
+    with _undone(model):
         with _blaming(path):
-            names = [layer["config"]["name"] for layer in header["architecture"]["layers"]]
-            _take_weights(model, tensors, header)
-            _restore_optimizer(model, header["training"], tensors)
-            learning_rate = header["training"]["optimizer"]["config"]["learning_rate"]
-            if not isinstance(learning_rate, dict):  # a callback may have set it; a schedule goes by the iterations
-                model.optimizer.learning_rate = learning_rate
-            model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
-            model.reset_state()
-            _restore_state(model, tensors, names)
+            _put_back(model, header, tensors, names)
+        run.begin(saved, lambda: _blaming(path))
+
+
+def _put_back(model, header, tensors, names):
+    """Weights, optimizer, random draws and states of a file whose description fits the model."""
+    _take_weights(model, tensors, header)
+    _restore_optimizer(model, header["training"], tensors)
+    learning_rate = header["training"]["optimizer"]["config"]["learning_rate"]
+    if not isinstance(learning_rate, dict):  # a callback may have set it; a schedule goes by the iterations
+        model.optimizer.learning_rate = learning_rate
+    model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
+    model.reset_state()
+    _restore_state(model, tensors, names)
+
+
+@contextlib.contextmanager
+def _undone(model):
+    """Where the block raises, the model, its optimizer, random draws and states are as before it."""
+    before, rng, rate = model.snapshot(), model.rng.bit_generator.state, model.optimizer.get_config()["learning_rate"]
+    states = {layer: layer._state for layer in model.layers if hasattr(layer, "_state")}
+    others = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
+    try:
+        yield
     except BaseException:
         model.go_back(before)
         model.rng.bit_generator.state = rng
-        for layer, value in zip(model.layers, state):
-            if value is not None:
-                layer._state = value
+        if not isinstance(rate, dict):
+            model.optimizer.learning_rate = rate
+        for layer, state in states.items():
+            layer._state = state
+        vars(model).update(others)
         raise
-    return saved
 
 
 # What may differ between a saved run and the one that goes on with it, besides what the file restores.
@@ -209,15 +271,17 @@ def load_model(path, **others):
     checks.neutral(others, "load_model", "load_model")
     tensors, header = checkpoint.read(path)
     with _blaming(path):
+        if "architecture" not in header and "weights" in header:
+            raise CheckpointError("it holds weights alone: make the model and call its load_weights")
         model = _build(header, tensors)
-        run = _Asked(tensors)
-        state = checked_state(_with_arrays(header["run"], run)) if "run" in header else None
-        _check_names(model, header, tensors, run.asked)
+        run = _take_run(header, tensors)
+        names = [layer.name for layer in model.layers]
+        _check_names(model, names, header, tensors)
         _restore_weights(model, tensors)
         _restore_training(model, header.get("training"), tensors)
         model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
-        _restore_state(model, tensors, [layer.name for layer in model.layers])
-        model.training_run = state
+        _restore_state(model, tensors, names)
+        model.training_run = run
     return model
 
 
@@ -259,25 +323,17 @@ def _restore_weights(model, tensors):
         layer.set_weights(arrays)
 
 
-def _check_names(model, header, tensors, asked):
-    """Nothing but what is read here, or belongs to a run that may go on."""
-    known = {f"state/{layer.name}/{part}" for layer in model.layers for part in getattr(getattr(layer, "cell", None), "states", ())}
+def _check_names(model, names, header, tensors):
+    """Nothing but what is read here: of a model whose layers the file knows by these names."""
+    known = {f"state/{name}/{part}" for layer, name in zip(model.layers, names) for part in _state_names(layer)}
     kinds = ("weights/", *(("optimizer/",) if header.get("training") is not None else ()))
     for name in tensors:
-        if not (name.startswith(kinds) or name in known or name in asked):
+        if not (name.startswith(kinds) or name in known):
             raise CheckpointError(f"tensor {name!r} belongs to nothing in the architecture")
 
 
-class _Asked(dict):
-    """A dict that notes which of its keys are asked for."""
-
-    def __init__(self, items):
-        super().__init__(items)
-        self.asked = set()
-
-    def __getitem__(self, name):
-        self.asked.add(name)
-        return super().__getitem__(name)
+def _state_names(layer):
+    return getattr(getattr(layer, "cell", None), "states", ())
 
 
 def _restore_training(model, training, tensors):
@@ -298,7 +354,6 @@ def _restore_optimizer(model, training, tensors):
 def _restore_state(model, tensors, names):
     """The states of stateful layers, which the file knows by these names."""
     for layer, name in zip(model.layers, names):
-        found = [tensors[key] for part in getattr(getattr(layer, "cell", None), "states", ())
-                 if (key := f"state/{name}/{part}") in tensors]
+        found = [tensors[key] for part in _state_names(layer) if (key := f"state/{name}/{part}") in tensors]
         if found:
             layer.state = found

@@ -266,8 +266,8 @@ class Sequential(Stack):
                         tbptt_steps=tbptt_steps, resume_from=resume_from)
 
     def resume(self, path, run):
-        """Weights, optimizer and random draws of a saved run; what of it :meth:`Run.restore` goes on from."""
-        return saving.resume_model(self, path, run)
+        """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
+        saving.resume_model(self, path, run)
 
     def evaluate(self, x, y=None, batch_size=32, verbose="auto", sample_weight=None, lengths=None, resets=None,
                  return_dict=False, steps=None, callbacks=None, **others):
@@ -355,6 +355,8 @@ class Sequential(Stack):
         ------
         CheckpointError
             The file could not be written; an older file of that name is still whole.
+        NonFiniteError
+            Weights or what the optimizer keeps are NaN or infinite. No file was touched.
         """
         checks.neutral(others, "save", "save")
         self._need_built("save")

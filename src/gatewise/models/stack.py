@@ -252,6 +252,8 @@ class Stack:
             raise CheckpointError(f"the generator is {state!r:.80}; expected the state of a {kind.__name__}")
         trial = kind()
         trial.state = state  # raises where the state is none
+        if trial.state != state:
+            raise CheckpointError(f"the generator's state is {state!r:.80}, which no {kind.__name__} can have")
         return state
 
     def reset_state(self):

@@ -114,6 +114,15 @@ class RowFeed:
         lengths = self.samples.lengths
         return self.samples.steps if lengths is None else max(1, int(lengths[rows].max()))
 
+    def count(self, plan):
+        """Batches in a plan; None where that shows only when they have come."""
+        return len(plan)
+
+    def rows_going_on(self, plan, number):
+        """Rows of a batch whose sequences began in an earlier one; None where they begin there, or nobody knows yet."""
+        rows, _, begins = plan[number] if number < len(plan) else (None, None, True)
+        return None if begins else len(range(*rows.indices(len(self.samples))) if isinstance(rows, slice) else rows)
+
     def batches(self, plan, first=0):
         """Iterator over (Samples, whether sequences begin there) of the plan, from batch number `first` on."""
         for rows, steps, begins in plan[first:]:
@@ -161,7 +170,8 @@ class BatchFeed:
 
     def describe(self):
         """See :meth:`RowFeed.describe`."""
-        return {"steps_per_epoch": self.items, "shuffle": self.indexed and self.shuffle, "tbptt_steps": self.tbptt_steps}
+        return {"steps_per_epoch": self.items, "iterator": self.once, "shuffle": self.indexed and self.shuffle,
+                "tbptt_steps": self.tbptt_steps}
 
     def plan(self, rng):
         """Numbers of the items, or None: as they come."""
@@ -174,6 +184,13 @@ class BatchFeed:
         for _ in islice(self.source, items):
             pass
         self.drawn = items
+
+    def count(self, plan):
+        """See :meth:`RowFeed.count`."""
+        return self.steps
+
+    def rows_going_on(self, plan, number):
+        """See :meth:`RowFeed.rows_going_on`: nobody knows yet."""
 
     def batches(self, plan, first=0):
         """Iterator over (Samples, whether sequences begin there), from batch number `first` on."""

@@ -56,23 +56,23 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
     watchers.set_model(model)
     watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose})
-    run = Run(model, feed, watchers, initial_epoch)
-    saved = None if resume_from is None else model.resume(resume_from, run)
-    model.history, model.training_run, model.stop_training = history, run, False
-    watchers.on_train_begin()
+    run = Run(model, feed, watchers, initial_epoch, history)
+    if resume_from is None:
+        run.begin()
+    else:
+        model.resume(resume_from, run)
     try:
         with _one_interrupt_waits() as interrupted:
-            if saved is not None:
-                run.restore(saved)
             _run_epochs(model, run, validation, epochs, validation_freq, interrupted)
     except KeyboardInterrupt:
         model.weights_changed()
         warnings.warn(f"interrupted in epoch {run.epoch + 1} after {run.batch} of its batches: weights and history are kept",
                       TrainingWarning, stacklevel=3)
     finally:  # best weights come back, bars are closed
-        model.training_run = run.get_state()
-        model.end_training()
-        watchers.on_train_end()
+        with contextlib.ExitStack() as ends:
+            ends.callback(watchers.on_train_end)
+            ends.callback(model.end_training)
+            model.training_run = run.get_state()
     return history
 
 

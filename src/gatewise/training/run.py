@@ -1,8 +1,15 @@
 """Where a run of training is: all that a checkpoint needs for training to go on from there to the bit."""
 
-from gatewise.errors import CheckpointError, ConfigError
+import contextlib
+
+from gatewise.errors import CheckpointError, ConfigError, GatewiseError
 
 from .means import RunningMeans
+
+
+_PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
+          "rng_before_plan": dict | None, "means": dict | None, "carried": list | None}
+_IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
 
 
 def checked_state(saved):
@@ -16,13 +23,13 @@ def checked_state(saved):
     if not isinstance(saved, dict) or saved.keys() != _PARTS.keys():
         raise CheckpointError(f"the saved run is {saved!r:.80}; expected a dict of {', '.join(_PARTS)}")
     for name, kinds in _PARTS.items():
-        if not isinstance(saved[name], kinds) or (kinds is int and (saved[name] < 0 or isinstance(saved[name], bool))):
-            raise CheckpointError(f"the saved run has {name} {saved[name]!r:.80}, which no run can have")
+        value = saved[name]
+        if not isinstance(value, kinds) or (kinds is int and (isinstance(value, bool) or not 0 <= value < 2**62)):
+            raise CheckpointError(f"the saved run has {name} {value!r:.80}, which no run can have")
+    for name in _IN_AN_EPOCH:
+        if (saved[name] is None) != (saved["batch"] == 0):
+            raise CheckpointError(f"the saved run is at batch {saved['batch']} of an epoch and has {name} {saved[name]!r:.80}")
     return saved
-
-
-_PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
-          "rng_before_plan": dict | None, "means": dict | None, "carried": list | None}
 
 
 class Run:
@@ -35,6 +42,8 @@ class Run:
     watchers : CallbackList
     epoch : int
         The first, from 0.
+    history : History
+        Becomes the model's where the run begins.
 
     Attributes
     ----------
@@ -46,32 +55,77 @@ class Run:
         Of the epoch under way.
     """
 
-    def __init__(self, model, feed, watchers, epoch):
+    def __init__(self, model, feed, watchers, epoch, history):
         self.model, self.feed, self.watchers = model, feed, watchers
-        self.epoch, self.batch = epoch, 0
+        self.epoch, self.batch, self.history = epoch, 0, history
         self.carried = {}
         self.means = RunningMeans(model.metrics)
         self._rng_before_plan = None
-        self._drawn_before = 0
+        self._drawn_before = 0  # items that the epochs before took from an iterator
+        self._to_skip = 0       # of those, how many are still to be taken
+
+    def begin(self, saved=None, reading=contextlib.nullcontext):
+        """Tell the callbacks that training begins, and go on from a saved state that :meth:`check` has passed.
+
+        Parameters
+        ----------
+        saved : dict, optional
+        reading : function that gives a context
+            What reads `saved` runs in it, and no code of callbacks but their ``set_state``.
+
+        Raises
+        ------
+        CheckpointError
+            The state holds something that no run can have. Training has ended again for the callbacks.
+        """
+        self.model.history, self.model.training_run, self.model.stop_training = self.history, self, False
+        self.watchers.on_train_begin()
+        if saved is None:
+            return
+        try:
+            with reading():
+                self._restore(saved)
+            if self.batch:
+                self._begin_epoch_again()
+            self.model.stop_training = saved["stopped"]
+            with reading():
+                self.watchers.set_state(saved["callbacks"])
+        except BaseException:
+            self.watchers.on_train_end()  # bars are closed
+            raise
 
     def begin_epoch(self):
         """The plan of the epoch's batches; in the middle of an epoch, the plan that was drawn at its beginning."""
-        rng = self.model.rng.bit_generator
+        if self._to_skip:
+            self.feed.skip(self._to_skip)
+            self._to_skip = 0
         if self.batch:
-            now, rng.state = rng.state, self._rng_before_plan
-            plan = self.feed.plan(self.model.rng)
-            rng.state = now
-            return plan
+            return self._plan_again()
         self.watchers.on_epoch_begin(self.epoch)
         self.means = RunningMeans(self.model.metrics)
-        self._rng_before_plan, self._drawn_before = rng.state, getattr(self.feed, "drawn", 0)
+        self._rng_before_plan, self._drawn_before = self.model.rng.bit_generator.state, self._drawn()
         return self.feed.plan(self.model.rng)
+
+    @property
+    def _once(self):
+        """Whether the data come from an iterator that goes on from epoch to epoch."""
+        return getattr(self.feed, "once", False)
+
+    def _drawn(self):
+        return self.feed.drawn if self._once else 0
+
+    def _plan_again(self):
+        rng = self.model.rng.bit_generator
+        now, rng.state = rng.state, self._rng_before_plan
+        plan = self.feed.plan(self.model.rng)
+        rng.state = now
+        return plan
 
     def end_epoch(self, logs):
         """Count the epoch, then tell the callbacks: what they save goes on with the next one."""
         ended = self.epoch
         self.epoch, self.batch, self.carried = ended + 1, 0, {}
-        self._drawn_before = getattr(self.feed, "drawn", 0)
+        self._drawn_before = self._drawn()
         self.watchers.on_epoch_end(ended, logs)
 
     # ---- saving
@@ -96,45 +150,49 @@ class Run:
         ConfigError
             The data or the batches are not those of the saved run.
         """
-        here = self.feed.describe()
-        for name in here.keys() | saved["feed"].keys():
-            if here.get(name) != saved["feed"].get(name):
-                raise ConfigError(f"resume_from: the saved run had {name} {saved['feed'].get(name)!r}, this one has "
+        here, there = self.feed.describe(), saved["feed"]
+        for name in sorted(here.keys() | there.keys()):
+            if here.get(name) != there.get(name):
+                raise ConfigError(f"resume_from: the saved run had {name} {there.get(name)!r:.80}, this one has "
                                   f"{here.get(name)!r}; give fit the same data and options")
 
-    def restore(self, saved):
-        """Go on from a saved state that :meth:`check` has passed.
-
-        Raises
-        ------
-        CheckpointError
-            The state holds something that no run can have.
-        """
+    def _restore(self, saved):
         try:
-            self.epoch, self.batch, self._drawn_before = saved["epoch"], saved["batch"], saved["drawn"]
+            self.epoch, self.batch = saved["epoch"], saved["batch"]
+            self._drawn_before = self._to_skip = self._checked_drawn(saved["drawn"])
             if self.batch:
                 self._rng_before_plan = self.model.checked_rng_state(saved["rng_before_plan"])
                 self.means.set_state(saved["means"])
-                self.carried = self._checked_states(saved["carried"])
-            if getattr(self.feed, "once", False):
-                self.feed.skip(self._drawn_before)
-            if self.batch:
-                self._begin_epoch_again()
-            self.watchers.set_state(saved["callbacks"])
+                self.carried = self._checked_carried(saved["carried"])
         except CheckpointError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-            raise CheckpointError(f"the saved run has an entry that no run can have: {error!r}") from error
-        self.model.stop_training = saved["stopped"]
+        except (GatewiseError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            raise CheckpointError(f"the saved run has an entry that no run can have: {error!r:.300}") from error
+
+    def _checked_drawn(self, drawn):
+        items = getattr(self.feed, "items", None)
+        if (drawn and not self._once) or (items is not None and drawn > self.epoch * items):
+            raise CheckpointError(f"the saved run took {drawn} batches from x in {self.epoch} epochs, which no run can have")
+        return drawn
+
+    def _checked_carried(self, carried):
+        """States by layer: those of all recurrent layers, for the rows that go on; or none."""
+        plan = self._plan_again()
+        count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
+        if count is not None and self.batch > count:
+            raise CheckpointError(f"the saved run has done {self.batch} batches of an epoch that has {count}")
+        states = {layer: layer.checked_state(state, rows, "a carried state")
+                  for layer, state in zip(self.model.layers, carried, strict=True) if state is not None}
+        expected = [layer for layer in self.model.layers if hasattr(layer, "checked_state") and self.feed.tbptt_steps is not None]
+        if list(states) != expected:
+            raise CheckpointError(f"the saved run carries the states of {len(states)} layers on; expected {len(expected)}")
+        return states
 
     def _begin_epoch_again(self):
         """Tell the callbacks which epoch it is; what they do to the model then, they had done already."""
-        before, rate = self.model.snapshot(), self.model.optimizer.learning_rate
+        before, rate, rng = self.model.snapshot(), self.model.optimizer.learning_rate, self.model.rng.bit_generator.state
         self.watchers.on_epoch_begin(self.epoch)
         self.model.go_back(before)
+        self.model.rng.bit_generator.state = rng
         if self.model.optimizer.learning_rate != rate:
             self.model.optimizer.learning_rate = rate
-
-    def _checked_states(self, carried):
-        return {layer: layer.checked_state(states, None, "a carried state")
-                for layer, states in zip(self.model.layers, carried, strict=True) if states is not None}

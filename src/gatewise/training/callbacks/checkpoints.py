@@ -1,10 +1,12 @@
 """Checkpoints while training."""
 
+import math
 import os
 import time
+import warnings
 
 from gatewise import checks
-from gatewise.errors import CheckpointError, ConfigError, DTypeError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, TrainingWarning
 
 from .monitor import Monitor
 from .progress import say
@@ -72,6 +74,8 @@ class ModelCheckpoint(Monitor):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):  # training ends and goes back; nobody could go on from here
+            return
         if self.save_freq != "epoch":
             self._batches += 1
             if self._batches >= self.save_freq:
@@ -94,27 +98,27 @@ class ModelCheckpoint(Monitor):
                 self._tell(epoch, f"{self.monitor} {value:.5g} is no better than {before:.5g}, nothing saved")
                 return
             self.best = value  # first, since the file holds it
+        saved = False
         try:
-            self._save(self._path(epoch, names), epoch)
-        except BaseException:
-            self.best = before
-            raise
+            saved = self._save(self._path(epoch, names), epoch)
+        finally:
+            if not saved:
+                self.best = before
 
     def _save(self, path, epoch):
-        folder = os.path.dirname(path)
+        """Whether a file was written: one that is there stays where there is nothing better than broken weights."""
+        _make_folder(path)
         try:
-            if folder:
-                os.makedirs(folder, exist_ok=True)
             if self.save_weights_only:
                 self.model.save_weights(path)
             else:
                 self.model.save(path)
-        except CheckpointError:
-            raise
-        except OSError as error:
-            raise CheckpointError(f"cannot write {path!r}: {error.strerror or error}") from error
+        except NonFiniteError as error:
+            warnings.warn(f"ModelCheckpoint saved nothing in epoch {epoch + 1}: {error}", TrainingWarning, stacklevel=3)
+            return False
         self._saved_at = time.monotonic()
         self._tell(epoch, f"saved {path}")
+        return True
 
     def _tell(self, epoch, text):
         if self.verbose:
@@ -134,6 +138,13 @@ class ModelCheckpoint(Monitor):
     def set_state(self, state):
         state = read_state(state, "ModelCheckpoint", best=real_or_none, batches=count)
         self.best, self._batches = state["best"], state["batches"]
+
+
+def _make_folder(path):
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise CheckpointError(f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _path_text(filepath):

@@ -166,7 +166,7 @@ class EarlyStopping(Monitor):
         vars(self).update(state)
         if not self.restore_best_weights:
             self.best_weights = None
-        if self.stopped_epoch and self.wait >= self.patience:
-            self.model.stop_training = True
-        else:
-            self.stopped_epoch = 0
+        if self.stopped_epoch:
+            self.model.stop_training = self.wait >= self.patience
+            if not self.model.stop_training:
+                self.stopped_epoch = 0
