@@ -26,31 +26,9 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     epochs = checks.whole_number(epochs, "epochs")
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
     validation_freq = checks.whole_number(validation_freq, "validation_freq")
-    batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
-    options = {"shuffle": checks.flag(shuffle, "shuffle"), "tbptt_steps": _tbptt_steps(model, tbptt_steps)}
-    validation = None
-    if makes_batches(x):
-        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets,
-                              validation_split=validation_split or None)
-        feed = BatchFeed(model, x, steps_per_epoch, class_weight=class_weight, **options)
-    else:
-        if steps_per_epoch is not None:
-            raise ConfigError("steps_per_epoch counts batches that x makes itself; x is an array: leave it out")
-        samples = samples_of(model, x, y, sample_weight, lengths, resets)
-        if validation_data is None and validation_split:
-            samples, validation = split_off_validation(samples, validation_split)
-        if len(samples) == 0:
-            raise ShapeError("x has 0 samples: nothing to train on")
-        add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
-        _check_stateful(model, samples, batch_size, "x")
-        feed = RowFeed(samples, batch_size, bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
-    if validation_data is not None:
-        validation = _validation_feed(model, validation_data, validation_batch_size or batch_size, validation_steps)
-    elif validation is not None:
-        _check_stateful(model, validation, batch_size, "the validation samples")
-        validation = RowFeed(validation, checks.whole_number(validation_batch_size or batch_size, "validation_batch_size"))
-    _check_truncated(model, options["tbptt_steps"])
-
+    feed, validation = _feeds(
+        model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, steps_per_epoch, bucketing, tbptt_steps,
+        validation_split, validation_data, validation_batch_size, validation_steps)
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
@@ -74,6 +52,37 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
             ends.callback(model.end_training)
             model.training_run = run.get_state()
     return history
+
+
+def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, steps_per_epoch, bucketing, tbptt_steps,
+           validation_split, validation_data, validation_batch_size, validation_steps):
+    """(feed of training, feed of validation or None) of what fit was given."""
+    batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
+    validation_batch_size = checks.whole_number(validation_batch_size or batch_size, "validation_batch_size")
+    options = {"shuffle": checks.flag(shuffle, "shuffle"),
+               "tbptt_steps": None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")}
+    validation = None
+    if makes_batches(x):
+        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets,
+                              validation_split=validation_split or None)
+        feed = BatchFeed(model, x, steps_per_epoch, class_weight=class_weight, **options)
+    else:
+        if steps_per_epoch is not None:
+            raise ConfigError("steps_per_epoch counts batches that x makes itself; x is an array: leave it out")
+        samples = samples_of(model, x, y, sample_weight, lengths, resets)
+        if validation_data is None and validation_split:
+            samples, held_out = split_off_validation(samples, validation_split)
+            _check_stateful(model, held_out, validation_batch_size, "the validation samples")
+            validation = RowFeed(held_out, validation_batch_size)
+        if len(samples) == 0:
+            raise ShapeError("x has 0 samples: nothing to train on")
+        add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
+        _check_stateful(model, samples, batch_size, "x")
+        feed = RowFeed(samples, batch_size, bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
+    if validation_data is not None:
+        validation = _validation_feed(model, validation_data, validation_batch_size, validation_steps)
+    _check_truncated(model, options["tbptt_steps"])
+    return feed, validation
 
 
 def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
@@ -157,10 +166,6 @@ def _one_interrupt_waits():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _tbptt_steps(model, tbptt_steps):
-    return None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")
-
-
 def _check_truncated(model, tbptt_steps):
     """Truncated back-propagation goes forward in time, and has a target at each step."""
     if tbptt_steps is None:
@@ -194,7 +199,6 @@ def _check_stateful(model, samples, batch_size, name):
 
 
 def _validation_feed(model, data, batch_size, steps):
-    batch_size = checks.whole_number(batch_size, "validation_batch_size")
     if makes_batches(data):
         if hasattr(data, "__next__"):
             if steps is None:
