@@ -6,7 +6,6 @@ from gatewise.errors import CheckpointError, ConfigError, GatewiseError
 
 from .means import RunningMeans
 
-
 _PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
           "rng_before_plan": dict | None, "means": dict | None, "carried": list | None}
 _IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
