@@ -164,7 +164,8 @@ def test_the_file_of_a_run_that_was_resumed_goes_on_too(tmp_path, rng):
     history = whole.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=[SaveAt(paths[0], 0, 3)])
     for number, at in enumerate([(1, 1), (2, None)]):
         model = model_of(seed=5)
-        model.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=[SaveAt(paths[number + 1], *at)], resume_from=paths[number])
+        model.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=[SaveAt(paths[number + 1], *at)],
+                  resume_from=paths[number])
     last = model_of(seed=6)
     resumed = last.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, resume_from=paths[2])
     assert resumed.history == history.history

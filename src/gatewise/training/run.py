@@ -2,7 +2,7 @@
 
 import contextlib
 
-from gatewise.errors import CheckpointError, ConfigError, GatewiseError
+from gatewise.errors import CheckpointError, GatewiseError
 
 from .means import RunningMeans
 
@@ -64,7 +64,7 @@ class Run:
         self._to_skip = 0       # of those, how many are still to be taken
 
     def begin(self, saved=None, reading=contextlib.nullcontext):
-        """Tell the callbacks that training begins, and go on from a saved state that :meth:`check` has passed.
+        """Tell the callbacks that training begins, and go on from a saved state that shows no :meth:`difference`.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Run:
     # ---- saving
 
     def get_state(self):
-        """What :meth:`restore` goes on from: JSON values and arrays."""
+        """What :meth:`begin` goes on from: JSON values and arrays."""
         underway = self.batch > 0
         return {
             "epoch": self.epoch, "batch": self.batch, "stopped": bool(self.model.stop_training),
@@ -141,19 +141,13 @@ class Run:
             "callbacks": self.watchers.get_state(),
         }
 
-    def check(self, saved):
-        """Refuse to go on from what another run saved.
-
-        Raises
-        ------
-        ConfigError
-            The data or the batches are not those of the saved run.
-        """
+    def difference(self, saved):
+        """Where the data or the batches are not those of a saved run, as text; None where they are."""
         here, there = self.feed.describe(), saved["feed"]
         for name in sorted(here.keys() | there.keys()):
             if here.get(name) != there.get(name):
-                raise ConfigError(f"resume_from: the saved run had {name} {there.get(name)!r:.80}, this one has "
-                                  f"{here.get(name)!r}; give fit the same data and options")
+                return f"the saved run had {name} {there.get(name)!r:.80}, this one has {here.get(name)!r}"
+        return None
 
     def _restore(self, saved):
         try:
