@@ -67,7 +67,7 @@ PROGRAM = textwrap.dedent("""
                     writes(self.file, content)
             writes = die_after(count, lambda file, content: file.write(content), half=True)
             plain = open
-            checkpoint.open = lambda name, mode, **more: File(plain(name, mode, **more)) if "x" in mode else plain(name, mode, **more)
+            checkpoint.open = lambda *how, **more: File(plain(*how, **more)) if "xb" in how else plain(*how, **more)
         elif place == "sync":
             checkpoint.os.fsync = die_after(2 * count, os.fsync)
         elif place == "sync of the folder":
