@@ -54,8 +54,11 @@ def read(data):
 
 
 def report(data, error):
-    """One file for each kind of error and place."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "gatewise" in frame.filename]
+    """One file for each kind of error and place where the first of its causes was raised."""
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    frames = [frame for frame in traceback.extract_tb(root.__traceback__) if "gatewise" in frame.filename]
     key = (type(error).__name__, *((frame.filename, frame.lineno) for frame in frames[-1:]))
     if key not in seen:
         seen.add(key)

@@ -1,13 +1,15 @@
 """What reads a file of anybody's, with what must hold whatever it says; for tests/models/test_damage.py and fuzz/."""
 
 import itertools
+import os
+import tempfile
 import warnings
 
 import numpy as np
 
-from gatewise import callbacks, optimizers, schedules
+from gatewise import callbacks, metrics, optimizers, schedules
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError
-from gatewise.layers import GRU, LSTM, Dense, Dropout, Input
+from gatewise.layers import GRU, LSTM, Dense, Dropout, Flatten, Input, SimpleRNN
 from gatewise.models import Sequential, load_model
 
 EPOCHS = 3
@@ -78,7 +80,31 @@ class Averaged(Subject):
         return {"x": itertools.cycle([(X[:4], Y[:4, 0]), (X[4:], Y[4:, 0])]), "steps_per_epoch": 4}
 
 
-SUBJECTS = {"Truncated": Truncated(), "Averaged": Averaged()}
+class Classified(Subject):
+    """Float64, a loss of class numbers, metrics whose sums are arrays, a rate from a function, a table."""
+
+    def layers(self):
+        return [SimpleRNN(3, return_sequences=True, dtype="float64", name="rnn"), Flatten(name="flatten"),
+                Dense(3, "softmax", name="dense")]
+
+    def model(self):
+        model = Sequential([Input((6, 2)), *self.layers()], name=type(self).__name__, seed=1)
+        counts = [metrics.SparseCategoricalAccuracy(), metrics.SparseTopKCategoricalAccuracy(2), metrics.F1Score(), metrics.AUC()]
+        model.compile(optimizers.RMSprop(0.01, momentum=0.5, centered=True), "sparse_categorical_crossentropy", metrics=counts)
+        return model
+
+    def callbacks(self):
+        return [callbacks.LearningRateScheduler(lambda epoch: 0.01 / (epoch + 1)), callbacks.EarlyStopping("loss", patience=5),
+                callbacks.ModelCheckpoint("never", monitor="loss", save_best_only=True, save_freq=10**6),
+                callbacks.CSVLogger(os.path.join(self.folder.name, "table"))]
+
+    def data(self):
+        return {"x": X, "y": np.arange(8) % 3, "batch_size": 4}
+
+    folder = tempfile.TemporaryDirectory()
+
+
+SUBJECTS = {"Truncated": Truncated(), "Averaged": Averaged(), "Classified": Classified()}
 
 
 def fingerprint(model):

@@ -75,9 +75,9 @@ def test_the_good_files_and_what_the_forger_makes_without_a_lie(subject, tmp_pat
 
 
 @pytest.mark.parametrize("subject", readers.SUBJECTS)
-def test_a_thousand_damaged_files(subject, tmp_path):
-    tally = read_all(subject, forged(subject, tmp_path, range(1000), 3), tmp_path)
-    assert tally[()] > 100
+def test_damaged_files(subject, tmp_path):
+    tally = read_all(subject, forged(subject, tmp_path, range(700), 3), tmp_path)
+    assert tally[()] > 70
     assert tally["load_model", "load_weights", "resume"] > 10  # the changes are no mere noise
 
 

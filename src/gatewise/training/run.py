@@ -174,12 +174,11 @@ class Run:
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
         if count is not None and self.batch > count:
             raise CheckpointError(f"the saved run has done {self.batch} batches of an epoch that has {count}")
-        states = {layer: layer.checked_state(state, rows, "a carried state")
-                  for layer, state in zip(self.model.layers, carried, strict=True) if state is not None}
-        expected = [layer for layer in self.model.layers if hasattr(layer, "checked_state") and self.feed.tbptt_steps is not None]
-        if list(states) != expected:
-            raise CheckpointError(f"the saved run carries the states of {len(states)} layers on; expected {len(expected)}")
-        return states
+        carries = [self.feed.tbptt_steps is not None and hasattr(layer, "checked_state") for layer in self.model.layers]
+        if [state is not None for state in carried] != carries:
+            raise CheckpointError("the saved run carries on the states of other layers than a run like this one does")
+        return {layer: layer.checked_state(state, rows, "a carried state")
+                for layer, state in zip(self.model.layers, carried) if state is not None}
 
     def _begin_epoch_again(self):
         """Tell the callbacks which epoch it is; what they do to the model then, they had done already."""
