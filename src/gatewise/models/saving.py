@@ -175,10 +175,11 @@ def resume_model(model, path, run):
         different = _difference((header["architecture"], header["training"]), here)
         names = [entry["config"]["name"] for entry in header["architecture"]["layers"]]
         _check_names(model, names, header, tensors)
+        another_run = run.difference(saved)
     if different:
         raise ConfigError(f"resume_from: {path} holds another model than this one: {different}")
-    with _blaming(path, ConfigError):
-        run.check(saved)
+    if another_run:
+        raise ConfigError(f"resume_from: {path} holds another run than this one: {another_run}; give fit the same data and options")
     with _undone(model):
         with _blaming(path):
             _put_back(model, header, tensors, names)
@@ -234,12 +235,10 @@ def _difference(there, here, place=""):
 
 
 @contextlib.contextmanager
-def _blaming(path, *let_through):
+def _blaming(path):
     """Whatever goes wrong with what a file says is the file's fault."""
     try:
         yield
-    except let_through:
-        raise
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except KeyError as error:

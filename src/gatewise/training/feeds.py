@@ -4,7 +4,7 @@ A feed makes a plan for an epoch, all of whose random draws come from the genera
 batches of the plan, from any one on. Training that goes on in the middle of an epoch draws the same plan again.
 """
 
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -162,6 +162,17 @@ class BatchFeed:
         self.once = hasattr(source, "__next__")     # goes on from epoch to epoch
         self.drawn = 0                              # items taken from it so far
         self.ended = False
+        if not model.built:
+            self._build_model()
+
+    def _build_model(self):
+        """The first batch shows what the model takes; it comes again when its turn is."""
+        first = [self.source[0]] if self.indexed and self.items else [] if self.indexed else list(islice(self.source, 1))
+        if not first:
+            raise ShapeError("x gave no batch: nothing to build the model from")
+        if self.once:
+            self.source = chain(first, self.source)
+        self._samples(first[0])
 
     @property
     def steps(self):

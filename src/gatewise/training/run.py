@@ -2,7 +2,7 @@
 
 import contextlib
 
-from gatewise.errors import CheckpointError, ConfigError, GatewiseError
+from gatewise.errors import CheckpointError, GatewiseError
 
 from .means import RunningMeans
 
@@ -64,7 +64,7 @@ class Run:
         self._to_skip = 0       # of those, how many are still to be taken
 
     def begin(self, saved=None, reading=contextlib.nullcontext):
-        """Tell the callbacks that training begins, and go on from a saved state that :meth:`check` has passed.
+        """Tell the callbacks that training begins, and go on from a saved state that shows no :meth:`difference`.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Run:
     # ---- saving
 
     def get_state(self):
-        """What :meth:`restore` goes on from: JSON values and arrays."""
+        """What :meth:`begin` goes on from: JSON values and arrays."""
         underway = self.batch > 0
         return {
             "epoch": self.epoch, "batch": self.batch, "stopped": bool(self.model.stop_training),
@@ -141,19 +141,13 @@ class Run:
             "callbacks": self.watchers.get_state(),
         }
 
-    def check(self, saved):
-        """Refuse to go on from what another run saved.
-
-        Raises
-        ------
-        ConfigError
-            The data or the batches are not those of the saved run.
-        """
+    def difference(self, saved):
+        """Where the data or the batches are not those of a saved run, as text; None where they are."""
         here, there = self.feed.describe(), saved["feed"]
         for name in sorted(here.keys() | there.keys()):
             if here.get(name) != there.get(name):
-                raise ConfigError(f"resume_from: the saved run had {name} {there.get(name)!r:.80}, this one has "
-                                  f"{here.get(name)!r}; give fit the same data and options")
+                return f"the saved run had {name} {there.get(name)!r:.80}, this one has {here.get(name)!r}"
+        return None
 
     def _restore(self, saved):
         try:
@@ -180,12 +174,11 @@ class Run:
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
         if count is not None and self.batch > count:
             raise CheckpointError(f"the saved run has done {self.batch} batches of an epoch that has {count}")
-        states = {layer: layer.checked_state(state, rows, "a carried state")
-                  for layer, state in zip(self.model.layers, carried, strict=True) if state is not None}
-        expected = [layer for layer in self.model.layers if hasattr(layer, "checked_state") and self.feed.tbptt_steps is not None]
-        if list(states) != expected:
-            raise CheckpointError(f"the saved run carries the states of {len(states)} layers on; expected {len(expected)}")
-        return states
+        carries = [self.feed.tbptt_steps is not None and hasattr(layer, "checked_state") for layer in self.model.layers]
+        if [state is not None for state in carried] != carries:
+            raise CheckpointError("the saved run carries on the states of other layers than a run like this one does")
+        return {layer: layer.checked_state(state, rows, "a carried state")
+                for layer, state in zip(self.model.layers, carried) if state is not None}
 
     def _begin_epoch_again(self):
         """Tell the callbacks which epoch it is; what they do to the model then, they had done already."""
