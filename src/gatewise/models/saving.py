@@ -7,7 +7,7 @@ from gatewise.errors import CheckpointError, GatewiseError
 from gatewise.training import losses, metrics, optimizers
 
 _LAYERS = {name: getattr(layers, name) for name in
-           ("SimpleRNN", "LSTM", "GRU", "Dense", "Dropout", "Activation", "Flatten")}
+           ("SimpleRNN", "LSTM", "GRU", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
 
 
 def save_model(model, path):
