@@ -1,0 +1,95 @@
+"""The next character of tinyshakespeare (Karpathy 2015, char-rnn).
+
+1,115,394 characters, 65 different ones; the first 95 % to train on, the last 5 % to validate. Two LSTM layers of 128
+units over one-hot characters. The training text lies in rows of contiguous text; training walks through all rows in
+chunks, one optimizer step a chunk, and the state goes on from chunk to chunk (truncated back-propagation). The
+validation text is read in one go from a state of zeros; its first character is not predicted.
+"""
+
+import numpy as np
+
+from gatewise import Sequential, layers, optimizers
+
+from .data import made_up_text, shakespeare
+from .experiment import Experiment, Published
+from .schedule import cosine_rate
+
+UNITS, ROWS, CHUNK, EPOCHS, RATE, DROPOUT = 128, 32, 64, 20, 0.004, 0.1
+NAME = "LSTM, 2 x 128"
+
+
+def data(quick):
+    """(training text, validation text) as codes, and the number of different characters."""
+    text = made_up_text() if quick else shakespeare()
+    alphabet = sorted(set(text))
+    codes = np.array([alphabet.index(character) for character in text])
+    at = len(codes) * 95 // 100
+    return codes[:at], codes[at:], len(alphabet)
+
+
+# ---- without a network
+
+def floors(seed, quick):
+    """Nats of counts of single characters, and of characters after one and two others; one of each is added."""
+    training, validation, size = data(quick)
+    return {name: _nats(training, validation, size, order)
+            for order, name in enumerate(("each character by how often it comes", "by the one before", "by the two before"))}
+
+
+def _nats(training, validation, size, order):
+    counts = np.ones((size**order, size))
+    np.add.at(counts, (_contexts(training, size, order), training[order:]), 1)
+    rates = counts / counts.sum(axis=1, keepdims=True)
+    return float(-np.log(rates[_contexts(validation, size, order), validation[order:]]).mean())
+
+
+def _contexts(codes, size, order):
+    """A number for the `order` characters before each."""
+    contexts = np.zeros(len(codes) - order, int)
+    for back in range(order, 0, -1):
+        contexts = contexts * size + codes[order - back:len(codes) - back]
+    return contexts
+
+
+# ---- with one
+
+def network(size, units, seed):
+    """Two LSTM layers that keep their state, dropout after each, one softmax a step."""
+    return Sequential([
+        layers.LSTM(units, return_sequences=True, stateful=True, input_shape=(None, size)), layers.Dropout(DROPOUT),
+        layers.LSTM(units, return_sequences=True, stateful=True), layers.Dropout(DROPOUT),
+        layers.Dense(size, "softmax"),
+    ], seed=seed)
+
+
+def train(model, codes, one_hot, rows, chunk, epochs):
+    """Rows of contiguous text in chunks, state carried; each epoch the rows begin a little later, from a state of zeros."""
+    steps = (len(codes) - 1) // rows - 1
+    starts, bounds = np.arange(rows) * steps, list(range(0, steps - chunk + 1, chunk))
+    for epoch in range(epochs):
+        model.reset_state()
+        offset = int(model.rng.integers(rows))
+        for number, first in enumerate(bounds):
+            model.optimizer.learning_rate = cosine_rate(RATE, (epoch + number / len(bounds)) / epochs)
+            at = offset + starts[:, None] + np.arange(first, first + chunk)
+            model.train_on_batch(one_hot[codes[at]], codes[at + 1])
+
+
+def nats(model, codes, one_hot):
+    """Cross-entropy a character, in one pass."""
+    model.reset_state()
+    return model.evaluate(one_hot[codes[None, :-1]], codes[None, 1:])
+
+
+def run(seed, quick):
+    """(network, nats a character on the validation text)."""
+    training, validation, size = data(quick)
+    one_hot = np.eye(size, dtype=np.float32)
+    model = network(size, 8 if quick else UNITS, seed)
+    model.compile(optimizers.Adam(RATE, global_clipnorm=1.0), "sparse_categorical_crossentropy")
+    train(model, training, one_hot, *((4, 16, 1) if quick else (ROWS, CHUNK, EPOCHS)))
+    yield NAME, nats(model, validation, one_hot)
+
+
+EXPERIMENT = Experiment("Characters of tinyshakespeare", "validation cross-entropy, nats a character",
+                        {NAME: Published(1.45, "goal")}, floors, run)
