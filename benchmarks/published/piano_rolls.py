@@ -7,6 +7,7 @@ precedes, is not. Padding is no frame: rows have lengths.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def cut(pieces, most):
     for piece in pieces:
         count = -(-(len(piece) - 1) // most)
         ends = np.linspace(0, len(piece) - 1, count + 1).round().astype(int)
-        parts += [piece[first:last + 1] for first, last in zip(ends, ends[1:])]
+        parts += [piece[first:last + 1] for first, last in pairwise(ends)]
     return parts
 
 
