@@ -26,8 +26,8 @@ def test_a_bare_import_loads_next_to_nothing():
 
 
 def test_models_and_layers_load_no_framework():
-    names = ["models", "layers", "losses", "metrics", "optimizers", "callbacks", "initializers", "regularizers", "utils",
-             "testing", "checkpoint", "threads", "cells"]
+    names = ["models", "layers", "losses", "metrics", "optimizers", "schedules", "callbacks", "initializers", "regularizers",
+             "utils", "testing", "checkpoint", "threads", "cells"]
     assert not loaded("gatewise", *(f"gatewise.{name}" for name in names)) & NEVER
 
 
@@ -49,8 +49,8 @@ def test_every_public_name_resolves():
     for name in gatewise.__all__:
         assert getattr(gatewise, name) is not None, name
     assert set(gatewise.__all__) <= set(dir(gatewise))
-    for name in ("layers", "models", "losses", "metrics", "optimizers", "callbacks", "initializers", "regularizers", "utils",
-                 "testing"):
+    for name in ("layers", "models", "losses", "metrics", "optimizers", "schedules", "callbacks", "initializers", "regularizers",
+                 "utils", "testing"):
         module = getattr(gatewise, name)
         for public in getattr(module, "__all__", []):
             assert hasattr(module, public), f"{name}.{public}"

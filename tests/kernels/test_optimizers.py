@@ -29,14 +29,15 @@ def agree(got, wanted, tolerance):
     np.testing.assert_allclose(got, wanted, rtol=tolerance.step, atol=tolerance.step)
 
 
-def sgd(p, g, v, lr, momentum, nesterov):
+def sgd(p, g, v, lr, momentum, nesterov, decay):
+    p = p - decay * p
     if v is None:
         return p - lr * g, None
     v = momentum * v - lr * g
     return (p + momentum * v - lr * g if nesterov else p + v), v
 
 
-def rmsprop(p, g, v, g_mean, m, lr, rho, momentum, eps):
+def rmsprop(p, g, v, g_mean, m, lr, rho, momentum, eps, decay):
     v = rho * v + (1 - rho) * g**2
     s = v
     if g_mean is not None:
@@ -45,66 +46,138 @@ def rmsprop(p, g, v, g_mean, m, lr, rho, momentum, eps):
     step = lr * g / np.sqrt(s + eps)
     if m is not None:
         m = step = momentum * m + step
-    return p - step, v, g_mean, m
+    return p - decay * p - step, v, g_mean, m
 
 
-def adam(p, g, m, v, lr, beta1, beta2, eps, decay):
-    p = p - decay * p
-    m = m + (1 - beta1) * (g - m)
-    v = v + (1 - beta2) * (g**2 - v)
-    return p - lr * m / (np.sqrt(v) + eps), m, v
+def adam(p, g, m, v, v_max, lr, lr_gradient, beta1, beta2, eps, decay):
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    s = v
+    if v_max is not None:
+        v_max = s = np.maximum(v_max, v)
+    return p - decay * p - (lr * m + lr_gradient * g) / (np.sqrt(s) + eps), m, v, v_max
+
+
+def adagrad(p, g, total, lr, eps, decay):
+    total = total + g**2
+    return p - decay * p - lr * g / np.sqrt(total + eps), total
+
+
+def lion(p, g, m, lr, beta1, beta2, decay):
+    return p - decay * p - lr * np.sign(beta1 * m + (1 - beta1) * g), beta2 * m + (1 - beta2) * g
 
 
 def wide(array):
     return None if array is None else array.astype(np.float64)
 
 
-@pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("with_momentum", [False, True])
-def test_sgd(with_momentum, nesterov, dtype, tolerance, rng):
-    for n in LENGTHS:
-        (p, g, v), unharmed = arrays(rng, n, 3, dtype)
-        given = v if with_momentum else None
-        before = v.copy()
-        new_p, new_v = sgd(wide(p), wide(g), wide(given), 0.1, 0.9, nesterov)
-        gradient = g.copy()
-        optimizers.sgd(p, g, given, 0.1, 0.9, nesterov)
-        agree(p, new_p, tolerance)
-        agree(v, before if new_v is None else new_v, tolerance)
-        np.testing.assert_array_equal(g, gradient)
-        assert unharmed()
+# name -> (kernel, formula, for each array after p and g whether the option is on, constants)
+UPDATES = {
+    "sgd": (optimizers.sgd, sgd, [False], (0.1, 0.9, False, 0.0)),
+    "sgd, momentum": (optimizers.sgd, sgd, [True], (0.1, 0.9, False, 0.01)),
+    "sgd, nesterov": (optimizers.sgd, sgd, [True], (0.1, 0.9, True, 0.01)),
+    "rmsprop": (optimizers.rmsprop, rmsprop, [True, False, False], (0.01, 0.9, 0.8, 1e-7, 0.0)),
+    "rmsprop, momentum": (optimizers.rmsprop, rmsprop, [True, False, True], (0.01, 0.9, 0.8, 1e-7, 0.02)),
+    "rmsprop, centered": (optimizers.rmsprop, rmsprop, [True, True, False], (0.01, 0.9, 0.8, 1e-7, 0.02)),
+    "rmsprop, both": (optimizers.rmsprop, rmsprop, [True, True, True], (0.01, 0.9, 0.8, 1e-7, 0.02)),
+    "adam": (optimizers.adam, adam, [True, True, False], (0.01, 0.0, 0.9, 0.999, 1e-7, 0.0)),
+    "adam, decay": (optimizers.adam, adam, [True, True, False], (0.01, 0.0, 0.9, 0.999, 1e-7, 0.004)),
+    "adam, amsgrad": (optimizers.adam, adam, [True, True, True], (0.01, 0.0, 0.9, 0.999, 1e-7, 0.004)),
+    "nadam": (optimizers.adam, adam, [True, True, False], (0.01, 0.003, 0.9, 0.999, 1e-7, 0.004)),
+    "adagrad": (optimizers.adagrad, adagrad, [True], (0.1, 1e-7, 0.02)),
+    "lion": (optimizers.lion, lion, [True], (0.01, 0.9, 0.99, 0.02)),
+}
 
 
-@pytest.mark.parametrize("with_momentum", [False, True])
-@pytest.mark.parametrize("centered", [False, True])
-def test_rmsprop(centered, with_momentum, dtype, tolerance, rng):
+def operands(rng, name, n, dtype):
+    """(all arrays: p, g and the state; those that the kernel is given; check that nothing else was written to)."""
+    uses = UPDATES[name][2]
+    every, unharmed = arrays(rng, n, 2 + len(uses), dtype)
+    if name.startswith("rmsprop"):
+        every[3] *= 0.1
+    squares = {"rmsprop": [2], "adam": [3, 4], "nadam": [3, 4], "adagrad": [2]}.get(name.split(",")[0], [])
+    for k in squares:  # larger than the square of the mean
+        every[k][:] = np.abs(every[k]) + 1
+    return every, [every[0], every[1], *(array if used else None for array, used in zip(every[2:], uses))], unharmed
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_an_update_follows_the_formula(name, dtype, tolerance, rng):
+    kernel, formula, _, constants = UPDATES[name]
     for n in LENGTHS:
-        (p, g, v, g_mean, m), unharmed = arrays(rng, n, 5, dtype)
-        g_mean *= 0.1
-        v[:] = np.abs(v) + 1  # a mean of squares, larger than the square of the mean
-        mean, velocity = g_mean if centered else None, m if with_momentum else None
-        wanted = rmsprop(*map(wide, (p, g, v, mean, velocity)), 0.01, 0.9, 0.8, 1e-7)
-        gradient = g.copy()
-        optimizers.rmsprop(p, g, v, mean, velocity, 0.01, 0.9, 0.8, 1e-7)
-        for got, expected in zip((p, v, mean, velocity), wanted):
-            if expected is not None:
+        every, given, unharmed = operands(rng, name, n, dtype)
+        before = [array.copy() for array in every]
+        wanted = formula(*map(wide, given), *constants)
+        kernel(*given, *constants)
+        for got, expected in zip([given[0], *given[2:]], wanted, strict=True):
+            assert (got is None) == (expected is None)
+            if got is not None:
                 agree(got, expected, tolerance)
-        np.testing.assert_array_equal(g, gradient)
+        for array, old, argument in zip(every[1:], before[1:], [None, *given[2:]]):
+            if argument is None:  # the gradient, and state that this option does without
+                np.testing.assert_array_equal(array, old)
         assert unharmed()
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.004])
-def test_adam(decay, dtype, tolerance, rng):
+@pytest.mark.parametrize("steps", [0, 2, 7])
+def test_accumulated_gradients(steps, dtype, tolerance, rng):
     for n in LENGTHS:
-        (p, g, m, v), unharmed = arrays(rng, n, 4, dtype)
-        v[:] = np.abs(v)
-        wanted = adam(*map(wide, (p, g, m, v)), 0.01, 0.9, 0.999, 1e-7, decay)
-        gradient = g.copy()
-        optimizers.adam(p, g, m, v, 0.01, 0.9, 0.999, 1e-7, decay)
-        for got, expected in zip((p, m, v), wanted):
-            agree(got, expected, tolerance)
-        np.testing.assert_array_equal(g, gradient)
+        (total, g), unharmed = arrays(rng, n, 2, dtype)
+        whole = total + g
+        before = g.copy()
+        optimizers.accumulate(total, g, steps)
+        np.testing.assert_array_equal(total, 0 if steps else whole)
+        agree(g, whole / steps if steps else before, tolerance)
         assert unharmed()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.99, 1.0])
+def test_running_mean_of_parameters(momentum, overwrite, dtype, tolerance, rng):
+    for n in LENGTHS:
+        (p, mean), unharmed = arrays(rng, n, 2, dtype)
+        wanted, before = momentum * wide(mean) + (1 - momentum) * wide(p), p.copy()
+        optimizers.average(p, mean, momentum, overwrite)
+        agree(mean, wanted, tolerance)
+        np.testing.assert_array_equal(p, mean if overwrite else before)
+        if momentum == 0:
+            np.testing.assert_array_equal(mean, before)
+        assert unharmed()
+
+
+def test_rates_near_one_are_not_rounded_before_they_are_taken_from_one():
+    """1 - 0.999 in float32 is wrong in the fifth digit."""
+    p, g, m, v = (np.full(9, value, np.float32) for value in (0, 1, 0, 0))
+    optimizers.adam(p, g, m, v, None, 0.1, 0.0, 0.9, 0.999, 1e-7)
+    np.testing.assert_allclose(v, 0.001, rtol=1e-7)
+    np.testing.assert_allclose(m, 0.1, rtol=1e-7)
+
+
+def test_a_mean_without_memory_is_the_gradient(dtype):
+    """Small after large: nothing of the large one is left."""
+    p, g, m, v = np.zeros(9, dtype), np.full(9, 1e-6, dtype), np.ones(9, dtype), np.ones(9, dtype)
+    optimizers.adam(p, g, m, v, None, 0.1, 0.0, 0.0, 0.0, 1e-7)
+    np.testing.assert_array_equal(m, g)
+    np.testing.assert_array_equal(v, g * g)
+
+
+def test_a_centered_mean_square_is_never_negative(dtype, rng):
+    """Gradients that hardly change: v - mean^2 is all rounding."""
+    for scale in 10.0 ** np.arange(-3, 6):
+        g = (scale * rng.uniform(1, 2, 1000)).astype(dtype)
+        p, v, mean = (np.zeros(1000, dtype) for _ in range(3))
+        for _ in range(200):
+            optimizers.rmsprop(p, g, v, mean, None, 0.01, 0.9, 0.0, 1e-7)
+            assert np.isfinite(p).all(), scale
+
+
+def test_nan_is_not_hidden(dtype):
+    """A NaN in a gradient reaches the parameter: the loss then tells."""
+    for name, (kernel, _, uses, constants) in UPDATES.items():
+        p, g = np.ones(37, dtype), np.ones(37, dtype)
+        g[5] = np.nan
+        kernel(p, g, *(np.ones(37, dtype) if used else None for used in uses), *constants)
+        np.testing.assert_array_equal(np.isnan(p), np.isnan(g), name)
 
 
 def test_many_steps_follow_the_formula(dtype, tolerance, rng):
@@ -114,15 +187,21 @@ def test_many_steps_follow_the_formula(dtype, tolerance, rng):
     wanted, wanted_m, wanted_v = wide(p), wide(m), wide(v)
     for step in range(1, 201):
         lr = 0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-        optimizers.adam(p, p.copy(), m, v, lr, 0.9, 0.999, 1e-7, 0.0)
-        wanted, wanted_m, wanted_v = adam(wanted, wanted, wanted_m, wanted_v, lr, 0.9, 0.999, 1e-7, 0.0)
+        optimizers.adam(p, p.copy(), m, v, None, lr, 0.0, 0.9, 0.999, 1e-7)
+        wanted, wanted_m, wanted_v, _ = adam(wanted, wanted, wanted_m, wanted_v, None, lr, 0.0, 0.9, 0.999, 1e-7, 0.0)
     np.testing.assert_allclose(p, wanted, rtol=0, atol=1000 * tolerance.step)
 
 
 CALLS = {
-    "sgd": (3, lambda p, g, v, threads: optimizers.sgd(p, g, v, 0.1, 0.9, True, threads)),
-    "rmsprop": (5, lambda p, g, v, c, m, threads: optimizers.rmsprop(p, g, v, c, m, 0.1, 0.9, 0.8, 1e-7, threads)),
-    "adam": (4, lambda p, g, m, v, threads: optimizers.adam(p, g, m, v, 0.1, 0.9, 0.99, 1e-7, 0.01, threads)),
+    "sgd": (3, lambda p, g, v, threads: optimizers.sgd(p, g, v, 0.1, 0.9, True, 0.01, threads)),
+    "rmsprop": (5, lambda p, g, v, c, m, threads: optimizers.rmsprop(p, g, v, c, m, 0.1, 0.9, 0.8, 1e-7, 0.01, threads)),
+    "adam": (5, lambda p, g, m, v, x, threads: optimizers.adam(p, g, m, v, x, 0.1, 0.02, 0.9, 0.99, 1e-7, 0.01, threads)),
+    "adagrad": (3, lambda p, g, a, threads: optimizers.adagrad(p, g, a, 0.1, 1e-7, 0.01, threads)),
+    "lion": (3, lambda p, g, m, threads: optimizers.lion(p, g, m, 0.1, 0.9, 0.99, 0.01, threads)),
+    "accumulate": (2, lambda total, g, threads: optimizers.accumulate(total, g, 0, threads)),
+    "accumulate, last": (2, lambda total, g, threads: optimizers.accumulate(total, g, 3, threads)),
+    "average": (2, lambda p, mean, threads: optimizers.average(p, mean, 0.9, False, threads)),
+    "average, overwrite": (2, lambda p, mean, threads: optimizers.average(p, mean, 0.9, True, threads)),
 }
 
 

@@ -320,7 +320,9 @@ def test_an_array_that_is_needed_may_not_be_none():
             "dense.forward packed": lambda: dense.forward(x[0], None, np.zeros((4, 5)), tanh),
             "dense.backward d_w": lambda: dense.backward(x[0], w, np.zeros((4, 40)), None),
             "sgd g": lambda: optimizers.sgd(flat, None, None, 0.1, 0.9, False),
-            "adam v": lambda: optimizers.adam(flat, flat.copy(), flat.copy(), None, 0.1, 0.9, 0.9, 1e-7, 0.0),
+            "average mean": lambda: optimizers.average(flat, None, 0.9),
+            "accumulate total": lambda: optimizers.accumulate(None, flat),
+            "adam v": lambda: optimizers.adam(flat, flat.copy(), flat.copy(), None, None, 0.1, 0.0, 0.9, 0.9, 1e-7),
         }
         for name, call in calls.items():
             child = os.fork()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gatewise
-from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers
+from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from gatewise.errors import CheckpointError, StateError
 from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
 from gatewise.models import Sequential, load_model
@@ -45,6 +45,11 @@ OPTIMIZERS = {
     "rmsprop": optimizers.RMSprop(0.003, rho=0.8, momentum=0.5, epsilon=1e-5, centered=True),
     "adam": optimizers.Adam(0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-6, global_clipnorm=2.0),
     "adamw": optimizers.AdamW(0.01, weight_decay=0.1),
+    "nadam, every option": optimizers.Nadam(schedules.OneCycle(0.1, 40), weight_decay=0.1, use_ema=True, ema_momentum=0.5,
+                                            ema_overwrite_frequency=3, gradient_accumulation_steps=4),
+    "amsgrad": optimizers.AdamW(schedules.PiecewiseConstantDecay([3, 5], [0.01, 0.1, 0.02]), amsgrad=True),
+    "adagrad": optimizers.Adagrad(schedules.CosineDecayRestarts(0.1, 3)),
+    "lion": optimizers.Lion(0.001, weight_decay=0.5, gradient_accumulation_steps=2),
 }
 
 
@@ -327,7 +332,7 @@ LIES = {
     "short slot": (lambda t, h: t.update({"optimizer/velocity": np.zeros(3, np.float32)}), "velocity"),
     "slot of another dtype": (lambda t, h: t.update({"optimizer/velocity": t["optimizer/velocity"].astype(float)}),
                               "velocity"),
-    "unknown optimizer": (lambda t, h: h["training"]["optimizer"].update(class_name="Adagrad"), "Adagrad"),
+    "unknown optimizer": (lambda t, h: h["training"]["optimizer"].update(class_name="Adadelta"), "Adadelta"),
     "wrong optimizer": (lambda t, h: h["training"].update(optimizer={"class_name": "SGD", "config": {}}), "SGD"),
     "learning rate as text": (lambda t, h: h["training"]["optimizer"]["config"].update(learning_rate="x"),
                               "learning_rate"),

@@ -163,7 +163,7 @@ def test_arguments_that_ask_for_nothing_are_taken(call, xy):
     (lambda m, x, y: m.predict(x, steps=2), ConfigError, "steps=2"),
     (lambda m, x, y: m.save("never.gatewise", overwrite=False), ConfigError, "overwrite=False"),
     (lambda m, x, y: Adam(lr=0.1), ArgumentError, "Adam takes no argument 'lr'"),
-    (lambda m, x, y: Adam(weight_decay=0.1), ConfigError, "weight_decay=0.1"),
+    (lambda m, x, y: Adam(loss_scale_factor=2.0), ConfigError, "loss_scale_factor=2.0"),
     (lambda m, x, y: losses.MeanSquaredError(reduction="sum"), ConfigError, "reduction='sum'"),
     (lambda m, x, y: losses.BinaryCrossentropy(label_smoothing=0.1), ConfigError, "label_smoothing=0.1"),
     (lambda m, x, y: m.fit(x, y, callbacks=[EarlyStopping]), ConfigError, "callbacks holds"),

@@ -1,212 +1,31 @@
-"""Optimizers: 30 steps beside plain formulas, torch and Keras; clipping; state; threads."""
+"""Optimizers: 50 steps beside plain formulas; clipping; state; threads; arguments."""
 
-import itertools
+import copy
+import json
 
 import numpy as np
 import pytest
 
-from gatewise import optimizers, threads
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError
+from gatewise import optimizers, schedules, threads
+from gatewise.errors import ArgumentError, CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
 
-STEPS = 30
-SHAPES = [(3, 5), (5,), (1,), (2, 3, 4)]  # 45 numbers in four arrays
-SIZES = [int(np.prod(shape)) for shape in SHAPES]
-ENDS = np.cumsum([0, *SIZES])
-PIECES = [slice(int(a), int(b)) for a, b in itertools.pairwise(ENDS)]
-TOTAL = int(ENDS[-1])
-
-OPTIONS = [
-    ("SGD", {}),
-    ("SGD", {"learning_rate": 0.1}),
-    ("SGD", {"momentum": 0.9}),
-    ("SGD", {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True}),
-    ("SGD", {"nesterov": True}),
-    ("RMSprop", {}),
-    ("RMSprop", {"learning_rate": 0.01, "rho": 0.7}),
-    ("RMSprop", {"momentum": 0.9}),
-    ("RMSprop", {"centered": True, "rho": 0.95}),
-    ("RMSprop", {"centered": True, "momentum": 0.5, "epsilon": 1e-3}),
-    ("RMSprop", {"epsilon": 0.5}),
-    ("Adam", {}),
-    ("Adam", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.95}),
-    ("Adam", {"epsilon": 0.1}),
-    ("Adam", {"beta_1": 0.0}),
-    ("AdamW", {}),
-    ("AdamW", {"learning_rate": 0.03, "weight_decay": 0.3, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3}),
-    ("AdamW", {"weight_decay": 0.0}),
-    *[(name, {clip: limit}) for name in ("SGD", "Adam", "RMSprop", "AdamW")
-      for clip, limit in (("clipnorm", 1.0), ("clipvalue", 0.5), ("global_clipnorm", 2.0))],
-    ("SGD", {"momentum": 0.9, "clipnorm": 0.3}),
-    ("SGD", {"clipnorm": 1e6}),
-    ("SGD", {"global_clipnorm": 1e6}),
-]
-IDS = [f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items())}" for name, options in OPTIONS]
+from .optimizer_cases import EMA, IDS, OPTIONS, PIECES, STEPS, formulas, make, make_problem, ours
 
 
 @pytest.fixture
 def problem(rng):
-    """(start, gradients of each step): sizes from 1e-4 to 10, some exactly zero."""
-    gradients = rng.normal(size=(STEPS, TOTAL)) * 10.0 ** rng.uniform(-4, 1, TOTAL)
-    gradients[3] = 0
-    gradients[:, 7] = 0
-    return rng.normal(size=TOTAL), gradients
-
-
-def ours(name, options, start, gradients, dtype="float64", rates=None):
-    """Parameters after each step."""
-    optimizer = getattr(optimizers, name)(**options)
-    p, path = start.astype(dtype), []
-    for step, g in enumerate(gradients):
-        if rates is not None:
-            optimizer.learning_rate = rates[step]
-        optimizer.step(p, g.astype(dtype), PIECES)
-        path.append(p.copy())
-    assert optimizer.iterations == len(gradients)
-    return np.array(path)
-
-
-def clipped(g, clipnorm=None, clipvalue=None, global_clipnorm=None):
-    g = g.copy()
-    if clipvalue is not None:
-        g = np.clip(g, -clipvalue, clipvalue)
-    if clipnorm is not None:
-        for piece in PIECES:
-            g[piece] *= min(1, clipnorm / max(np.linalg.norm(g[piece]), 1e-300))
-    if global_clipnorm is not None:
-        g *= min(1, global_clipnorm / max(np.linalg.norm(g), 1e-300))
-    return g
-
-
-def formulas(name, options, start, gradients):
-    """The same path, from the formulas of CONVENTIONS.md: Keras's."""
-    defaults = {"SGD": {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
-                "RMSprop": {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
-                "Adam": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "weight_decay": 0.0},
-                "AdamW": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7,
-                          "weight_decay": 0.004}}[name]
-    o = defaults | options
-    clips = {key: o.pop(key) for key in ("clipnorm", "clipvalue", "global_clipnorm") if key in o}
-    lr, p, path = o["learning_rate"], start.copy(), []
-    a, b, c = np.zeros(TOTAL), np.zeros(TOTAL), np.zeros(TOTAL)
-    for t, g in enumerate(gradients, 1):
-        g = clipped(g, **clips)
-        if name == "SGD":
-            a = o["momentum"] * a - lr * g
-            p = p + (o["momentum"] * a - lr * g if o["nesterov"] else a)
-        elif name == "RMSprop":
-            a = o["rho"] * a + (1 - o["rho"]) * g * g
-            b = o["rho"] * b + (1 - o["rho"]) * g
-            c = o["momentum"] * c + lr * g / np.sqrt(a - b * b * o["centered"] + o["epsilon"])
-            p = p - c
-        else:
-            p = p - lr * o["weight_decay"] * p
-            a = o["beta_1"] * a + (1 - o["beta_1"]) * g
-            b = o["beta_2"] * b + (1 - o["beta_2"]) * g * g
-            rate = lr * np.sqrt(1 - o["beta_2"] ** t) / (1 - o["beta_1"] ** t)
-            p = p - rate * a / (np.sqrt(b) + o["epsilon"])
-        path.append(p)
-    return np.array(path)
+    return make_problem(rng)
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
-def test_thirty_steps_follow_the_formula(name, options, problem):
+def test_fifty_steps_follow_the_formula(name, options, problem):
     start, gradients = problem
     expected = formulas(name, options, start, gradients)
-    np.testing.assert_allclose(ours(name, options, start, gradients), expected, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(ours(name, options, start, gradients, "float32"), expected, rtol=2e-5, atol=2e-6)
-    assert abs(expected[-1] - start).max() > 1e-4  # something moved
-
-
-# ---- beside torch and Keras ------------------------------------------------------------------------
-
-
-def torch_paths(start, gradients, cases):
-    import numpy as np
-    import torch
-
-    paths = []
-    for name, options in cases:
-        p = torch.nn.Parameter(torch.tensor(start))
-        optimizer = getattr(torch.optim, name)([p], **options)
-        path = []
-        for g in gradients:
-            p.grad = torch.tensor(g)
-            optimizer.step()
-            path.append(p.detach().numpy().copy())
-        paths.append(np.array(path))
-    return paths
-
-
-# Where the formulas agree: a constant learning rate, and an epsilon too small to matter, since torch adds it at
-# another place (outside the root for RMSprop, after the bias correction for Adam). Gradients are then never zero.
-TORCH = [
-    ("SGD", {"lr": 0.01}, {}),
-    ("SGD", {"lr": 0.05, "momentum": 0.9}, {"learning_rate": 0.05, "momentum": 0.9}),
-    ("SGD", {"lr": 0.05, "momentum": 0.8, "nesterov": True},
-     {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True}),
-    ("RMSprop", {"lr": 0.01, "alpha": 0.9, "eps": 1e-30}, {"learning_rate": 0.01, "rho": 0.9, "epsilon": 1e-30}),
-    ("RMSprop", {"lr": 0.01, "alpha": 0.8, "eps": 1e-30, "momentum": 0.9},
-     {"learning_rate": 0.01, "rho": 0.8, "epsilon": 1e-30, "momentum": 0.9}),
-    ("RMSprop", {"lr": 0.01, "alpha": 0.8, "eps": 1e-30, "centered": True},
-     {"learning_rate": 0.01, "rho": 0.8, "epsilon": 1e-30, "centered": True}),
-    ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-30},
-     {"learning_rate": 0.02, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-30}),
-    ("AdamW", {"lr": 0.02, "betas": (0.9, 0.999), "eps": 1e-30, "weight_decay": 0.1},
-     {"learning_rate": 0.02, "epsilon": 1e-30, "weight_decay": 0.1}),
-]
-
-
-def test_beside_torch(rng, torch_rival):
-    start, gradients = rng.normal(size=TOTAL), rng.normal(size=(STEPS, TOTAL))
-    paths = torch_rival.run(torch_paths, start, gradients, [(name, theirs) for name, theirs, _ in TORCH])
-    for (name, _, options), path in zip(TORCH, paths, strict=True):
-        np.testing.assert_allclose(ours(name, options, start, gradients), path, rtol=1e-9, atol=1e-11,
-                                   err_msg=f"{name} {options}")
-
-
-def keras_paths(start, gradients, shapes, cases, rates):
-    import keras
-    import numpy as np
-
-    keras.backend.set_floatx("float64")
-    try:
-        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-        cut = lambda flat: [flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes)]  # noqa: E731
-        paths = []
-        for name, options in cases:
-            optimizer = getattr(keras.optimizers, name)(**options)
-            variables = [keras.Variable(piece, dtype="float64") for piece in cut(start)]
-            optimizer.build(variables)
-            path = []
-            for step, g in enumerate(gradients):
-                if rates is not None:
-                    optimizer.learning_rate = rates[step]
-                optimizer.apply([keras.ops.convert_to_tensor(piece) for piece in cut(g)], variables)
-                path.append(np.concatenate([keras.ops.convert_to_numpy(v.value).ravel() for v in variables]))
-            paths.append(np.array(path))
-        return paths
-    finally:
-        keras.backend.set_floatx("float32")
-
-
-def test_beside_keras(problem, keras_rival):
-    start, gradients = problem
-    paths = keras_rival.run(keras_paths, start, gradients, SHAPES, OPTIONS, None)
-    for (name, options), path in zip(OPTIONS, paths, strict=True):
-        # Keras's norms carry float32's rounding
-        tight = {"rtol": 1e-6, "atol": 1e-8} if "norm" in str(options) else {"rtol": 1e-9, "atol": 1e-12}
-        np.testing.assert_allclose(ours(name, options, start, gradients), path, **tight, err_msg=f"{name} {options}")
-
-
-def test_a_learning_rate_that_changes_beside_keras(problem, keras_rival):
-    start, gradients = problem
-    rates = np.geomspace(0.05, 0.001, STEPS).tolist()
-    cases = [("SGD", {"momentum": 0.9}), ("SGD", {"momentum": 0.9, "nesterov": True}), ("RMSprop", {"momentum": 0.9}),
-             ("Adam", {}), ("AdamW", {})]
-    paths = keras_rival.run(keras_paths, start, gradients, SHAPES, cases, rates)
-    for (name, options), path in zip(cases, paths, strict=True):
-        np.testing.assert_allclose(ours(name, options, start, gradients, rates=rates), path, rtol=1e-9, atol=1e-12,
-                                   err_msg=f"{name} {options}")
+    for dtype, tolerance in (("float64", {"rtol": 1e-11, "atol": 1e-13}), ("float32", {"rtol": 2e-5, "atol": 4e-6})):
+        for got, wanted in zip(ours(name, options, start, gradients, dtype), expected, strict=True):
+            np.testing.assert_allclose(got, wanted, **tolerance)
+    steps = STEPS // (options.get("gradient_accumulation_steps") or 1)
+    assert (abs(expected[0][-1] - start).max() > 1e-4) == (steps > 0)  # something moved
 
 
 # ---- clipping --------------------------------------------------------------------------------------
@@ -241,59 +60,250 @@ def test_norms_do_not_overflow_in_float32():
 # ---- state -----------------------------------------------------------------------------------------
 
 
+def run(optimizer, p, gradients):
+    for g in gradients:
+        optimizer.step(p, g.astype(p.dtype), PIECES)
+
+
+def through_json(optimizer):
+    """Another one of the same configuration, as a file would give it back."""
+    again = optimizers.get(json.loads(json.dumps(optimizers.serialize(optimizer))))
+    assert type(again) is type(optimizer)
+    assert optimizers.serialize(again) == optimizers.serialize(optimizer)
+    return again
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
 def test_restored_state_continues_bit_for_bit(name, options, dtype, problem):
+    """From step 13, which is in the middle of an accumulation; and from step 1."""
     start, gradients = problem
-    whole = ours(name, options, start, gradients, dtype)
-    first = getattr(optimizers, name)(**options)
-    p = start.astype(dtype)
-    for g in gradients[:13]:
-        first.step(p, g.astype(dtype), PIECES)
-    second = optimizers.get(optimizers.serialize(first))
-    assert type(second) is type(first)
-    assert second.get_config() == first.get_config()
-    saved = {key: array.copy() for key, array in first.slots().items()}
-    second.restore(first.iterations, saved, p)
-    for array in saved.values():
-        array.fill(np.nan)  # the optimizer keeps its own
-    for g in gradients[13:]:
-        second.step(p, g.astype(dtype), PIECES)
-    assert p.tobytes() == whole[-1].tobytes()
+    whole, means = ours(name, options, start, gradients, dtype)
+    for cut in (1, 13):
+        first, p = make(name, options), start.astype(dtype)
+        run(first, p, gradients[:cut])
+        second = through_json(first)
+        saved = {key: array.copy() for key, array in first.slots().items()}
+        assert all(array.shape in (p.shape, ()) for array in saved.values())
+        second.restore(first.iterations, saved, p)
+        assert second.learning_rate == first.learning_rate
+        for array in saved.values():
+            array.fill(np.nan)  # the optimizer keeps its own
+        run(second, p, gradients[cut:])
+        assert p.tobytes() == whole[-1].tobytes()
+        assert second.average is None or second.average.tobytes() == means[-1].tobytes()
 
 
-def test_restore_refuses_what_does_not_fit():
-    like = np.zeros(4, np.float32)
-    good = {"momentum": like, "velocity": like}
-    for iterations, slots, words in [
-        (3, {}, "optimizer state holds"), (3, {"momentum": like}, "optimizer state holds"),
-        (3, good | {"other": like}, "optimizer state holds"), (0, good, "optimizer state holds"),
-        (3, good | {"velocity": np.zeros(5, np.float32)}, "velocity is float32"),
-        (3, good | {"velocity": np.zeros(4)}, "velocity is float64"),
-    ]:
-        with pytest.raises(CheckpointError, match=words):
-            optimizers.Adam().restore(iterations, slots, like)
-    for iterations in (-1, 1.5, True, "3", 2**63):
-        with pytest.raises(GatewiseError, match="iterations"):
-            optimizers.Adam().restore(iterations, good, like)
+@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
+def test_a_snapshot_may_be_gone_back_to_more_than_once(name, options, problem):
+    start, gradients = problem
+    optimizer, p, ends = make(name, options), start.astype("float32"), set()
+    run(optimizer, p, gradients[:7])
+    weights, snapshot = p.copy(), optimizer.snapshot()
+    for _ in range(3):
+        p[...] = weights
+        optimizer.go_back(snapshot)
+        run(optimizer, p, gradients[7:20])
+        ends.add((p.tobytes(), optimizer.iterations, optimizer.learning_rate))
+    assert len(ends) == 1
 
 
-@pytest.mark.parametrize("option", [{}, {"momentum": 0.9}])
-def test_zero_gradients_move_nothing(option):
-    for cls in (optimizers.SGD, optimizers.RMSprop):
-        p = np.arange(5.0)
-        cls(**option).step(p, np.zeros(5), [slice(0, 5)])
-        np.testing.assert_array_equal(p, np.arange(5.0))
-    p = np.arange(5.0)
-    optimizers.Adam().step(p, np.zeros(5), [slice(0, 5)])
-    np.testing.assert_array_equal(p, np.arange(5.0))
+def test_a_copy_goes_its_own_way(problem):
+    start, gradients = problem
+    one, p = optimizers.Nadam(learning_rate=schedules.StepDecay(0.1, 5), gradient_accumulation_steps=2, use_ema=True), start.copy()
+    run(one, p, gradients[:9])
+    two, q = copy.deepcopy(one), p.copy()
+    run(one, p, gradients[9:])
+    run(two, q, gradients[9:])
+    assert p.tobytes() == q.tobytes()
+    assert not np.shares_memory(one.average, two.average)
+
+
+def state_of(optimizer, steps=3):
+    """(iterations, slots, parameters) after some steps."""
+    p = np.linspace(-1, 1, 4, dtype=np.float32)
+    for _ in range(steps):
+        optimizer.step(p, np.ones(4, np.float32), [slice(0, 4)])
+    return optimizer.iterations, {name: array.copy() for name, array in optimizer.slots().items()}, p
+
+
+FULL = {"gradient_accumulation_steps": 4, "use_ema": True}
+
+
+@pytest.mark.parametrize(("make_one", "lie", "words"), [
+    (optimizers.Adam, lambda s: s.clear(), "optimizer state holds"),
+    (optimizers.Adam, lambda s: s.pop("velocity"), "optimizer state holds"),
+    (optimizers.Adam, lambda s: s.update(other=s["velocity"]), "optimizer state holds"),
+    (optimizers.Adam, lambda s: s.update(velocity=np.zeros(5, np.float32)), "velocity is float32"),
+    (optimizers.Adam, lambda s: s.update(velocity=np.zeros(4)), "velocity is float64"),
+    (optimizers.Adam, lambda s: s.update(velocity=np.float32(3)), "velocity is"),
+    (optimizers.Adam, lambda s: s.update(velocity=[0, 0, 0, 0]), "velocity is"),
+    (optimizers.Adam, lambda s: s.update(velocity=None), "velocity is None"),
+    (optimizers.Adam, lambda s: s["velocity"].fill(-1), "never negative"),
+    (optimizers.Adam, lambda s: s["momentum"].fill(np.nan), "optimizer/momentum holds nan"),
+    (optimizers.Adagrad, lambda s: s["accumulator"].fill(np.inf), "optimizer/accumulator holds inf"),
+    (lambda: optimizers.Adam(amsgrad=True), lambda s: s.pop("velocity_hat"), "optimizer state holds"),
+    (lambda: optimizers.Adam(amsgrad=True), lambda s: s["velocity_hat"].fill(-1), "never negative"),
+    (lambda: optimizers.SGD(use_ema=True), lambda s: s.clear(), "optimizer state holds"),
+    (lambda: optimizers.SGD(**FULL), lambda s: s.pop("accumulated"), "optimizer state holds"),
+    *[(lambda: optimizers.SGD(**FULL), lambda s, value=value: s.update(accumulated=np.array(value)), "accumulated")
+      for value in (4.0, -1.0, 0.5, 1e300, np.nan, np.inf, 3, [1.0], True)],
+    *[(optimizers.Nadam, lambda s, value=value: s.update(momentum_product=np.array(value)), "momentum_product")
+      for value in (-0.1, 1.1, np.nan, np.float32(0.5), [0.5])],
+])
+def test_restore_refuses_what_does_not_fit(make_one, lie, words):
+    iterations, slots, p = state_of(make_one())
+    lie(slots)
+    optimizer = make_one()
+    with pytest.raises(CheckpointError, match=words):
+        optimizer.restore(max(iterations, 1), slots, p)
+    assert optimizer.iterations == 0
+    assert optimizer.slots() == {}
+
+
+def test_restore_refuses_wrong_counts_of_steps():
+    iterations, slots, p = state_of(optimizers.Adam())
+    for wrong in (-1, 1.5, True, "3", 2**63, None, np.nan):
+        with pytest.raises(CheckpointError, match="iterations"):
+            optimizers.Adam().restore(wrong, slots, p)
+    with pytest.raises(CheckpointError, match="optimizer state holds"):
+        optimizers.Adam().restore(0, slots, p)
+    optimizers.Adam().restore(0, {}, p)
+    optimizers.SGD(**FULL).restore(0, state_of(optimizers.SGD(**FULL))[1], p)  # no step yet, three gradients held
+
+
+ALL = ["SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion"]
+
+
+# ---- edges -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ALL)
+def test_zero_gradients_move_nothing(name, dtype):
+    for options in ({}, EMA, {"gradient_accumulation_steps": 2}, {"momentum": 0.9} if name in ("SGD", "RMSprop") else {}):
+        p, optimizer = np.arange(5, dtype=dtype), make(name, options | ({"weight_decay": 0.0} if name == "AdamW" else {}))
+        for _ in range(4):
+            optimizer.step(p, np.zeros(5, dtype), [slice(0, 5)])
+        np.testing.assert_array_equal(p, np.arange(5))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_weight_decay_alone_shrinks(name):
+    p, optimizer = np.arange(5.0), make(name, {"learning_rate": 0.5, "weight_decay": 0.1})
+    optimizer.step(p, np.zeros(5), [slice(0, 5)])
+    np.testing.assert_allclose(p, 0.95 * np.arange(5.0))
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
+def test_a_model_without_parameters(name, options):
+    optimizer, p = make(name, options), np.empty(0, np.float32)
+    for _ in range(5):
+        optimizer.step(p, np.empty(0, np.float32), [])
+    again = through_json(optimizer)
+    again.restore(optimizer.iterations, optimizer.slots(), p)
+    assert again.slots().keys() == optimizer.slots().keys()
+
+
+def test_many_steps_do_not_overflow():
+    for name in ALL:
+        optimizer = make(name, {})
+        iterations, slots, p = state_of(optimizer)
+        optimizer.restore(2**62, slots, p)
+        optimizer.step(p, np.ones_like(p), [slice(0, 4)])
+        assert np.isfinite(p).all()
+        assert optimizer.iterations == 2**62 + 1
 
 
 def test_an_optimizer_used_with_another_size_says_so():
-    optimizer = optimizers.Adam()
-    optimizer.step(np.zeros(5), np.ones(5), [slice(0, 5)])
-    with pytest.raises(GatewiseError, match="optimizer"):
-        optimizer.step(np.zeros(6), np.ones(6), [slice(0, 6)])
+    for options in ({}, {"use_ema": True}, {"gradient_accumulation_steps": 2}):
+        optimizer = optimizers.Adam(**options)
+        optimizer.step(np.zeros(5), np.ones(5), [slice(0, 5)])
+        for other in (np.zeros(6), np.zeros(5, np.float32)):
+            with pytest.raises(StateError, match=f"cannot go on with {other.size} parameters of {other.dtype}"):
+                optimizer.step(other, np.ones_like(other), [slice(0, other.size)])
+
+
+# ---- the running mean, accumulation, schedules -----------------------------------------------------
+
+
+def test_the_mean_becomes_the_parameters_at_the_end(problem):
+    start, gradients = problem
+    optimizer, p = optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5), start.copy()
+    assert optimizer.average is None
+    optimizer.finalize(p)
+    np.testing.assert_array_equal(p, start)  # nothing was trained
+    run(optimizer, p, gradients)
+    mean, last = optimizer.average.copy(), p.copy()
+    assert abs(mean - last).max() > 1e-4
+    optimizer.finalize(p)
+    np.testing.assert_array_equal(p, mean)
+    np.testing.assert_array_equal(optimizer.average, mean)
+    plain, q = optimizers.Adam(0.1), start.copy()
+    run(plain, q, gradients)
+    plain.finalize(q)
+    np.testing.assert_array_equal(q, last)
+    assert plain.average is None
+
+
+def test_accumulated_steps_are_steps_with_the_mean(problem):
+    start, gradients = problem
+    many, few = optimizers.Adam(0.1, gradient_accumulation_steps=5), optimizers.Adam(0.1)
+    p, q = start.copy(), start.copy()
+    for k in range(0, STEPS, 5):
+        before = p.copy()
+        run(many, p, gradients[k:k + 4])
+        np.testing.assert_array_equal(p, before)
+        run(many, p, gradients[k + 4:k + 5])
+        run(few, q, gradients[k:k + 5].mean(0, keepdims=True))
+    assert many.iterations == few.iterations == STEPS // 5
+    np.testing.assert_allclose(p, q, rtol=1e-12)
+
+
+def test_the_learning_rate_of_a_schedule():
+    schedule = schedules.PolynomialDecay(1.0, 4, end_learning_rate=0.0)
+    optimizer, p, rates = optimizers.SGD(schedule), np.zeros(1), []
+    for _ in range(6):
+        rates.append(optimizer.learning_rate)
+        optimizer.step(p, np.ones(1), [slice(0, 1)])
+    assert rates == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    assert p[0] == -2.5
+    with pytest.raises(ConfigError, match=r"learning_rate is set to 0.1, and a PolynomialDecay schedule rules it; give the "
+                                          r"optimizer a number as learning_rate, or set another schedule"):
+        optimizer.learning_rate = 0.1
+    optimizer.learning_rate = schedules.StepDecay(0.5, 3)
+    assert optimizer.learning_rate == pytest.approx(0.005)  # six steps taken
+    fixed = optimizers.SGD(0.1)
+    fixed.learning_rate = schedule
+    assert fixed.learning_rate == 1.0
+
+
+def test_a_schedule_of_ones_own():
+    class Warm(schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return [0.5, np.float32(0.25), -1.0, np.nan, "fast"][step]
+
+    optimizer, p = optimizers.SGD(Warm()), np.zeros(1)
+    optimizer.step(p, np.ones(1), [slice(0, 1)])
+    optimizer.step(p, np.ones(1), [slice(0, 1)])
+    assert p[0] == -0.75
+    for wrong in ("-1.0", "nan", "'fast'"):
+        with pytest.raises(GatewiseError, match=f"the learning rate of the schedule is {wrong}; expected a number"):
+            optimizer.step(p, np.ones(1), [slice(0, 1)])
+        assert p[0] == -0.75
+        optimizer.iterations += 1
+    with pytest.raises(ConfigError, match="a schedule of class Warm cannot be written to a file"):
+        optimizers.serialize(optimizer)
+
+
+def test_a_schedule_that_fails_leaves_everything_as_it_was():
+    optimizer, p = optimizers.SGD(schedules.ExponentialDecay(1.0, 1, 1e200), gradient_accumulation_steps=2), np.zeros(1)
+    optimizer.step(p, np.ones(1), [slice(0, 1)])
+    optimizer.step(p, np.ones(1), [slice(0, 1)])
+    with pytest.raises(ConfigError, match="ExponentialDecay gives a learning rate of inf at step 2"):
+        optimizer.step(p, np.ones(1), [slice(0, 1)])
+    assert optimizer.iterations == 1
+    assert optimizer.slots()["accumulated"] == 0
 
 
 # ---- every element alike, any number of threads ----------------------------------------------------
@@ -305,7 +315,7 @@ def test_every_place_in_the_buffer_computes_alike(name, options, dtype):
     """Vectors, their tails and the edges of chunks: equal numbers stay equal, bit for bit."""
     reference = None
     for size in (1, 7, 8, 9, 33, 16383, 16385, 50001):
-        p, optimizer = np.full(size, 0.7, dtype), getattr(optimizers, name)(**options)
+        p, optimizer = np.full(size, 0.7, dtype), make(name, options)
         for g in (0.3, -1.7, 2e-4):
             optimizer.step(p, np.full(size, g, dtype), [slice(0, size)])
         reference = p[0] if reference is None else reference
@@ -313,8 +323,10 @@ def test_every_place_in_the_buffer_computes_alike(name, options, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "options"), [("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True}),
-                                               ("Adam", {"global_clipnorm": 1.0}), ("AdamW", {"clipnorm": 1.0})])
+@pytest.mark.parametrize(("name", "options"), [
+    ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True}), ("Adam", {"global_clipnorm": 1.0}),
+    ("AdamW", {"clipnorm": 1.0, "amsgrad": True}), ("Adagrad", {}), ("Nadam", {"weight_decay": 0.1}), ("Lion", {}),
+    ("SGD", {"use_ema": True, "ema_overwrite_frequency": 2}), ("Lion", {"gradient_accumulation_steps": 2, "use_ema": True})])
 def test_threads_do_not_change_a_bit(name, options, dtype, rng):
     size = 100_003
     assert 40 * size > threads.SMALL_WORK  # large enough to be spread
@@ -323,7 +335,7 @@ def test_threads_do_not_change_a_bit(name, options, dtype, rng):
     results = []
     for count in (1, 2, 3, 5):
         with threads.num_threads(count):
-            p, optimizer = start.copy(), getattr(optimizers, name)(**options)
+            p, optimizer = start.copy(), make(name, options)
             for g in gradients:
                 optimizer.step(p, g.copy(), pieces)
         results.append(p.tobytes())
@@ -338,25 +350,15 @@ def test_names_and_classes():
         assert type(optimizers.get(identifier)) is optimizers.Adam
     same = optimizers.SGD()
     assert optimizers.get(same) is same
-    for name in ("sgd", "rmsprop", "adam", "adamw"):
-        assert type(optimizers.get(name)).__name__.lower() == name
-    with pytest.raises(ConfigError, match="optimizer 'adamax' is not known; choose one of sgd, rmsprop, adam, adamw"):
+    for name in ALL:
+        assert type(optimizers.get(name.lower())).__name__ == name
+        assert optimizers.get(name.lower()).get_config() == make(name, {}).get_config()
+        assert make(name, {}).from_config(make(name, {}).get_config()).get_config() == make(name, {}).get_config()
+    with pytest.raises(ConfigError, match="optimizer 'adamax' is not known; choose one of sgd, rmsprop, adam, adamw, adagrad, "):
         optimizers.get("adamax")
     for wrong in (3, None, {"class_name": "x"}):
         with pytest.raises(DTypeError, match=r"expected a name or a gatewise.optimizers object"):
             optimizers.get(wrong)
-
-
-def test_defaults_are_keras():
-    assert optimizers.SGD().get_config() == {
-        "learning_rate": 0.01, "momentum": 0.0, "nesterov": False, "clipnorm": None, "clipvalue": None,
-        "global_clipnorm": None}
-    adam = optimizers.Adam()
-    assert (adam.learning_rate, adam.beta_1, adam.beta_2, adam.epsilon) == (0.001, 0.9, 0.999, 1e-7)
-    adamw = optimizers.AdamW()
-    assert (adamw.learning_rate, adamw.weight_decay) == (0.001, 0.004)
-    rmsprop = optimizers.RMSprop()
-    assert (rmsprop.learning_rate, rmsprop.rho, rmsprop.epsilon, rmsprop.centered) == (0.001, 0.9, 1e-7, False)
 
 
 @pytest.mark.parametrize(("cls", "options", "error", "words"), [
@@ -371,6 +373,34 @@ def test_defaults_are_keras():
     ("RMSprop", {"rho": 1}, ConfigError, "rho is 1.0"),
     ("RMSprop", {"centered": "yes"}, DTypeError, "centered is 'yes'"),
     ("AdamW", {"weight_decay": -1}, ConfigError, "weight_decay is -1.0"),
+    ("AdamW", {"weight_decay": None}, DTypeError, "weight_decay is None; expected a number"),
+    ("Adam", {"weight_decay": np.nan}, ConfigError, "weight_decay is nan"),
+    ("Adam", {"weight_decay": True}, DTypeError, "weight_decay is True"),
+    ("Adam", {"amsgrad": 1}, DTypeError, "amsgrad is 1; expected True or False"),
+    ("Nadam", {"beta_1": 1}, ConfigError, "beta_1 is 1.0"),
+    ("Nadam", {"epsilon": np.inf}, ConfigError, "epsilon is inf"),
+    ("Nadam", {"amsgrad": True}, ArgumentError, "Nadam takes no argument 'amsgrad'"),
+    ("Adagrad", {"initial_accumulator_value": -0.1}, ConfigError, "initial_accumulator_value is -0.1"),
+    ("Adagrad", {"initial_accumulator_value": None}, DTypeError, "initial_accumulator_value is None"),
+    ("Adagrad", {"epsilon": "small"}, DTypeError, "epsilon is 'small'"),
+    ("Lion", {"beta_1": 0}, ConfigError, r"beta_1 is 0.0; expected a number in \(0.0, 1.0\]"),
+    ("Lion", {"beta_2": 1}, ConfigError, "beta_2 is 1.0"),
+    ("SGD", {"use_ema": 1}, DTypeError, "use_ema is 1; expected True or False"),
+    ("SGD", {"use_ema": True, "ema_momentum": 1.1}, ConfigError, "ema_momentum is 1.1"),
+    ("SGD", {"use_ema": True, "ema_momentum": np.nan}, ConfigError, "ema_momentum is nan"),
+    ("SGD", {"use_ema": True, "ema_overwrite_frequency": 0}, ConfigError, "ema_overwrite_frequency is 0; expected 1 to"),
+    ("SGD", {"use_ema": True, "ema_overwrite_frequency": 2.0}, DTypeError, "ema_overwrite_frequency is 2.0"),
+    ("SGD", {"ema_overwrite_frequency": 5}, ConfigError, "ema_overwrite_frequency is 5, .* give use_ema=True too"),
+    ("SGD", {"gradient_accumulation_steps": 1}, ConfigError, "gradient_accumulation_steps is 1; expected 2 to"),
+    ("SGD", {"gradient_accumulation_steps": 10**30}, ConfigError, "gradient_accumulation_steps is 10"),
+    ("SGD", {"gradient_accumulation_steps": 2.5}, DTypeError, "gradient_accumulation_steps is 2.5"),
+    ("SGD", {"loss_scale_factor": 2.0}, ConfigError, "loss_scale_factor=2.0 is not there"),
+    ("SGD", {"learning_rate": 10**400}, ConfigError, "learning_rate is 1000"),
+    ("SGD", {"learning_rate": None}, DTypeError, "learning_rate is None; expected a number"),
+    ("SGD", {"learning_rate": lambda: 0.1}, DTypeError, "expected a number or a gatewise.schedules object"),
+    ("SGD", {"learning_rate": schedules.StepDecay}, DTypeError, "expected a number or a gatewise.schedules object"),
+    ("SGD", {"learning_rate": {"class_name": "Cosine", "config": {}}}, DTypeError, "learning rate schedule is {'class_name'"),
+    ("SGD", {"learning_rate": {"class_name": "StepDecay", "config": {"step": 1}}}, ConfigError, "StepDecay has a config"),
     ("SGD", {"clipnorm": 0}, ConfigError, "clipnorm is 0.0"),
     ("SGD", {"clipvalue": -1}, ConfigError, "clipvalue is -1.0"),
     ("SGD", {"global_clipnorm": np.inf}, ConfigError, "global_clipnorm is inf"),

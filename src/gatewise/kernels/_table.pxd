@@ -83,9 +83,15 @@ cdef extern from "table.h" nogil:
         double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights, double scale, gw_int n,
                                       gw_int columns, R *gradient) noexcept
         gw_int (*fma_loop)(gw_int rounds, R *sink) noexcept
-        void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov) noexcept
-        void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R momentum, R eps) noexcept
-        void (*adam)(R *p, const R *g, R *m, R *v, gw_int n, R lr, R beta1, R beta2, R eps, R decay) noexcept
+        void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov, R decay) noexcept
+        void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R rest, R momentum, R eps,
+                        R decay) noexcept
+        void (*adam)(R *p, const R *g, R *m, R *v, R *v_max, gw_int n, R lr, R lr_gradient, R beta1, R rest1,
+                     R beta2, R rest2, R eps, R decay) noexcept
+        void (*adagrad)(R *p, const R *g, R *sum, gw_int n, R lr, R eps, R decay) noexcept
+        void (*lion)(R *p, const R *g, R *m, gw_int n, R lr, R beta1, R rest1, R beta2, R rest2, R decay) noexcept
+        void (*accumulate)(R *sum, R *g, gw_int n, R steps) noexcept
+        void (*average)(R *p, R *mean, gw_int n, R momentum, R rest, int overwrite) noexcept
 
 # Filled once when the module is imported; read-only from then on.
 cdef gw_table[float] *table32() noexcept nogil

@@ -28,7 +28,8 @@ template <class R> static gw_table<R> make_table() {
     t.binary_crossentropy = binary_crossentropy<R>, t.categorical_crossentropy = categorical_crossentropy<R>;
     t.sparse_crossentropy = sparse_crossentropy<R>;
     t.fma_loop = fma_loop<R>;
-    t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>;
+    t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>, t.adagrad = adagrad<R>, t.lion = lion<R>;
+    t.accumulate = accumulate<R>, t.average = average<R>;
     return t;
 }
 

@@ -109,7 +109,13 @@ template <class R> struct gw_table {
 
     gw_int (*fma_loop)(gw_int rounds, R *sink);  // for benchmarks: operations of a loop that only multiplies and adds
 
-    void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov);
-    void (*rmsprop)(R *p, const R *g, R *v, R *v_mean, R *m, gw_int n, R lr, R rho, R momentum, R eps);
-    void (*adam)(R *p, const R *g, R *m, R *v, gw_int n, R lr, R beta1, R beta2, R eps, R decay);
+    // Optimizers (optimizers.h): one step over n elements; and sums of gradients, means of parameters.
+    void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov, R decay);
+    void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R rest, R momentum, R eps, R decay);
+    void (*adam)(R *p, const R *g, R *m, R *v, R *v_max, gw_int n, R lr, R lr_gradient, R beta1, R rest1, R beta2,
+                 R rest2, R eps, R decay);
+    void (*adagrad)(R *p, const R *g, R *sum, gw_int n, R lr, R eps, R decay);
+    void (*lion)(R *p, const R *g, R *m, gw_int n, R lr, R beta1, R rest1, R beta2, R rest2, R decay);
+    void (*accumulate)(R *sum, R *g, gw_int n, R steps);
+    void (*average)(R *p, R *mean, gw_int n, R momentum, R rest, int overwrite);
 };

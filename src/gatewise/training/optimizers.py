@@ -4,16 +4,19 @@ An optimizer never sees layers: a step takes the flat parameters and gradients o
 places of its arrays where an option works array by array (``clipnorm``).
 """
 
+import math
 import weakref
 
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "serialize"]
+from . import schedules
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "Optimizer", "RMSprop", "get", "serialize"]
 
 
 class Optimizer:
@@ -21,10 +24,23 @@ class Optimizer:
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or LearningRateSchedule
+        A schedule gives the rate of each step from the number of steps before it.
+    weight_decay : float, optional
+        Before each step every parameter loses `learning_rate * weight_decay` of itself (Loshchilov and Hutter 2019).
     clipnorm, clipvalue, global_clipnorm : float, optional
         Scale each array's gradient to at most this norm; clip each element to [-v, v]; scale the whole
         gradient to at most this norm. At most one of them.
+    use_ema : bool
+        Keep a running mean of the parameters (Polyak and Juditsky 1992), which :meth:`finalize` makes the
+        parameters at the end of training.
+    ema_momentum : float
+        In [0, 1]: what the mean keeps of itself at each step. It starts as the parameters after the first step.
+    ema_overwrite_frequency : int, optional
+        Make the mean the parameters every so many steps.
+    gradient_accumulation_steps : int, optional
+        At least 2: so many calls of :meth:`step` make one step, with the mean of their gradients. As in Keras, a
+        schedule and the running mean count calls, all else counts steps.
 
     Attributes
     ----------
@@ -32,16 +48,24 @@ class Optimizer:
         Steps taken.
     """
 
-    _slot_names = ()
-
-    def __init__(self, learning_rate, clipnorm=None, clipvalue=None, global_clipnorm=None, **others):
+    def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False,
+                 ema_momentum=0.99, ema_overwrite_frequency=None, gradient_accumulation_steps=None, **others):
         checks.neutral(others, "optimizer", type(self).__name__)
+        self._learning_rate = None
         self.learning_rate = learning_rate
+        self.weight_decay = None if weight_decay is None else checks.number(weight_decay, "weight_decay", 0.0)
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(value is not None for value in clips.values()) > 1:
             raise ConfigError(f"give at most one of clipnorm, clipvalue and global_clipnorm; got {clips}")
         for name, value in clips.items():
             setattr(self, name, None if value is None else checks.number(value, name, 0.0, open_low=True))
+        self.use_ema = checks.flag(use_ema, "use_ema")
+        self.ema_momentum = checks.number(ema_momentum, "ema_momentum", 0.0, 1.0)
+        self.ema_overwrite_frequency = _count(ema_overwrite_frequency, "ema_overwrite_frequency", 1)
+        if ema_overwrite_frequency is not None and not use_ema:
+            raise ConfigError(f"ema_overwrite_frequency is {ema_overwrite_frequency}, and there is no mean to overwrite with: "
+                              f"give use_ema=True too")
+        self.gradient_accumulation_steps = _count(gradient_accumulation_steps, "gradient_accumulation_steps", 2)
         self.iterations = 0
         self._slots = {}
         self._model = None  # weak reference to the one it trains
@@ -65,12 +89,26 @@ class Optimizer:
 
     @property
     def learning_rate(self):
-        """Current learning rate; may be set between steps."""
-        return self._learning_rate
+        """Learning rate of the next step, a float. May be set between steps: to a number, unless a schedule rules, or to
+        a schedule."""
+        if isinstance(self._learning_rate, float):
+            return self._learning_rate
+        return checks.number(self._learning_rate(self._calls()), "the learning rate of the schedule", 0.0)
 
     @learning_rate.setter
     def learning_rate(self, value):
-        self._learning_rate = checks.number(value, "learning_rate", 0.0)
+        if isinstance(value, dict | schedules.LearningRateSchedule):
+            self._learning_rate = schedules.get(value)
+            return
+        if callable(value):
+            raise DTypeError(f"learning_rate is {value!r}; expected a number or a gatewise.schedules object")
+        rate = checks.number(value, "learning_rate", 0.0)
+        if not isinstance(self._learning_rate, float | None):
+            raise ConfigError(f"learning_rate is set to {rate}, and a {type(self._learning_rate).__name__} schedule rules it; "
+                              f"give the optimizer a number as learning_rate, or set another schedule")
+        self._learning_rate = rate
+
+    # ---- a step
 
     def step(self, parameters, gradients, pieces):
         """One update, in place.
@@ -78,18 +116,59 @@ class Optimizer:
         Parameters
         ----------
         parameters, gradients : ndarray (n,)
-            The flat buffers. Gradients are clipped in place.
+            The flat buffers. Gradients are clipped in place, and with `gradient_accumulation_steps` become the mean
+            that a step is made with.
         pieces : list of slice
             Where each array lies in them.
         """
+        self._prepare(parameters)
+        rate, steps_before = self.learning_rate, self.iterations
+        if self.gradient_accumulation_steps is None or self._accumulate(gradients):
+            self._clip(gradients, pieces)
+            self.iterations += 1
+            self._update(parameters, gradients, rate, rate * (self.weight_decay or 0.0),
+                         threads.threads_for(40 * parameters.size))
+        if self.use_ema:
+            self._average(parameters, steps_before)
+
+    def _prepare(self, parameters):
         if not self._slots:
-            self._slots = {name: np.zeros_like(parameters) for name in self._slot_names}
-        elif any(slot.shape != parameters.shape or slot.dtype != parameters.dtype for slot in self._slots.values()):
+            self._slots = {name: np.full_like(parameters, start) for name, start in self._array_slots().items()}
+            self._slots |= {name: np.array(start) for name, start in self._number_slots().items()}
+            return
+        like = next(iter(self._slots.values()))  # arrays come before numbers
+        if like.shape != parameters.shape or like.dtype != parameters.dtype:
             raise StateError(f"the optimizer has worked on another model, or on this one before it changed; it cannot go on "
                              f"with {parameters.size} parameters of {parameters.dtype}: compile it with a new one")
-        self._clip(gradients, pieces)
-        self.iterations += 1
-        self._update(parameters, gradients, threads.threads_for(40 * parameters.size))
+
+    def _array_slots(self):
+        """Name and start of each array that is as long as the parameters."""
+        slots = dict.fromkeys(self._own_slots(), 0.0)
+        if self.gradient_accumulation_steps is not None:
+            slots["gradients"] = 0.0
+        return slots | ({"average": 0.0} if self.use_ema else {})
+
+    def _own_slots(self):
+        """Names of the arrays that the formula needs; they start at zero."""
+        return ()
+
+    def _number_slots(self):
+        """Name and start of each single number, kept as a float64 array of no axes."""
+        return {} if self.gradient_accumulation_steps is None else {"accumulated": 0.0}
+
+    def _calls(self):
+        """Calls of :meth:`step` so far."""
+        if self.gradient_accumulation_steps is None:
+            return self.iterations
+        return self.iterations * self.gradient_accumulation_steps + int(self._slots.get("accumulated", 0))
+
+    def _accumulate(self, gradients):
+        """Take these in; True: they were the last of a step, and now hold the mean of all."""
+        held, count = self._slots["accumulated"], self.gradient_accumulation_steps
+        last = held == count - 1
+        kernels.accumulate(self._slots["gradients"], gradients, count if last else 0, threads.threads_for(8 * gradients.size))
+        held[()] = 0 if last else held + 1
+        return last
 
     def _clip(self, gradients, pieces):
         if self.clipvalue is not None:
@@ -99,30 +178,72 @@ class Optimizer:
         if self.global_clipnorm is not None:
             _scale_to_norm(gradients, self.global_clipnorm)
 
-    def _update(self, p, g, work):
+    def _update(self, p, g, rate, decay, work):
+        """Take `decay` of p from p, then make step number `iterations`, on `work` threads."""
         raise TypeError(f"{type(self).__name__} defines no update")
 
+    # ---- the mean of the parameters
+
+    def _average(self, parameters, steps_before):
+        """The first step's parameters are the first mean."""
+        overwrite = self.ema_overwrite_frequency is not None and (steps_before + 1) % self.ema_overwrite_frequency == 0
+        kernels.average(parameters, self._slots["average"], self.ema_momentum if steps_before else 0.0, overwrite,
+                        threads.threads_for(8 * parameters.size))
+
+    @property
+    def average(self):
+        """ndarray (n,): the running mean of the parameters itself, not a copy; None without one."""
+        return self._slots.get("average")
+
+    def finalize(self, parameters):
+        """Training is over: the running mean, where there is one, becomes the parameters (ndarray (n,), in place)."""
+        if self.average is not None:
+            parameters[...] = self.average
+
+    # ---- state
+
     def slots(self):
-        """dict name -> flat ndarray: what the optimizer has accumulated. Empty before the first step."""
+        """dict name -> ndarray: what the optimizer has accumulated. Empty before the first step.
+
+        Arrays are flat, as long as the parameters; single numbers are float64 arrays without axes.
+        """
         return dict(self._slots)
 
     def restore(self, iterations, slots, like):
         """Continue from a saved state.
+
+        Parameters
+        ----------
+        iterations : int
+        slots : dict of str to ndarray
+            What :meth:`slots` gave.
+        like : ndarray (n,)
+            The parameters.
 
         Raises
         ------
         CheckpointError
             The arrays are not this optimizer's.
         """
-        expected = set(self._slot_names) if iterations else set()
+        try:
+            iterations = checks.whole_number(iterations, "iterations", 0, 2**62)
+        except GatewiseError as error:
+            raise CheckpointError(f"optimizer state: {error}") from error
+        full, numbers = self._array_slots(), self._number_slots()
+        expected = {*full, *numbers} if iterations or ("accumulated" in numbers and slots) else set()
         if set(slots) != expected:
             raise CheckpointError(f"optimizer state holds {sorted(slots)}; {type(self).__name__} expects {sorted(expected)}")
-        for name, array in slots.items():
-            if array.shape != like.shape or array.dtype != like.dtype:
-                raise CheckpointError(f"optimizer state {name} is {array.dtype} {array.shape}; expected {like.dtype} "
-                                      f"{like.shape}")
-        self.iterations = checks.whole_number(iterations, "iterations", 0, 2**62)
-        self._slots = {name: np.array(array) for name, array in slots.items()}
+        for name in sorted(expected):
+            shape, dtype = (like.shape, like.dtype) if name in full else ((), np.dtype(np.float64))
+            _check_slot(name, slots[name], shape, dtype)
+        self._check_numbers(slots)
+        self.iterations = iterations
+        self._slots = {name: np.array(slots[name]) for name in (*full, *numbers) if name in expected}
+
+    def _check_numbers(self, slots):
+        held, steps = float(slots.get("accumulated", 0)), self.gradient_accumulation_steps or 1
+        if not (held.is_integer() and 0 <= held < steps):
+            raise CheckpointError(f"optimizer state accumulated is {held}; expected a whole number from 0 to {steps - 1}")
 
     def snapshot(self):
         """What :meth:`go_back` returns to."""
@@ -130,12 +251,37 @@ class Optimizer:
 
     def go_back(self, snapshot):
         """Forget the steps since the snapshot."""
-        self.iterations, self._slots = snapshot[0], dict(snapshot[1])
+        self.iterations, self._slots = snapshot[0], {name: array.copy() for name, array in snapshot[1].items()}
 
     def get_config(self):
         """The arguments, as JSON values."""
-        return {"learning_rate": self.learning_rate, "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
-                "global_clipnorm": self.global_clipnorm}
+        rate = self._learning_rate
+        names = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
+                 "ema_overwrite_frequency", "gradient_accumulation_steps")
+        return {"learning_rate": rate if isinstance(rate, float) else schedules.serialize(rate),
+                **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def from_config(cls, config):
+        """An optimizer from what :meth:`get_config` gave."""
+        return cls(**config)
+
+
+def _count(value, name, low):
+    return None if value is None else checks.whole_number(value, name, low)
+
+
+def _check_slot(name, array, shape, dtype):
+    """The array of a file is what the optimizer would have made. Means of squares are never negative."""
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+        given = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else repr(array)
+        raise CheckpointError(f"optimizer state {name} is {given}; expected {dtype} {shape}")
+    try:
+        checks.finite(np.ascontiguousarray(array), f"optimizer/{name}")
+    except GatewiseError as error:
+        raise CheckpointError(str(error)) from error
+    if name in ("velocity", "velocity_hat", "accumulator") and (array < 0).any():
+        raise CheckpointError(f"optimizer state {name} holds {array.min()}; a sum of squares is never negative")
 
 
 def _scale_to_norm(gradient, limit):
@@ -151,17 +297,22 @@ class SGD(Optimizer):
         super().__init__(learning_rate, **kwargs)
         self.momentum = checks.fraction(momentum, "momentum")
         self.nesterov = checks.flag(nesterov, "nesterov")
-        self._slot_names = ("momentum",) if self.momentum else ()
 
-    def _update(self, p, g, work):
-        kernels.sgd(p, g, self._slots.get("momentum"), self.learning_rate, self.momentum, self.nesterov, work)
+    def _own_slots(self):
+        return ("momentum",) if self.momentum else ()
+
+    def _update(self, p, g, rate, decay, work):
+        kernels.sgd(p, g, self._slots.get("momentum"), rate, self.momentum, self.nesterov, decay, work)
 
     def get_config(self):
         return super().get_config() | {"momentum": self.momentum, "nesterov": self.nesterov}
 
 
 class RMSprop(Optimizer):
-    """``p -= lr g / sqrt(v + epsilon)``, v a running mean of g^2 (Tieleman and Hinton 2012)."""
+    """``p -= lr g / sqrt(v + epsilon)``, v a running mean of g^2 (Tieleman and Hinton 2012).
+
+    Centered, ``v - mean(g)^2`` stands for v. Where rounding makes that negative it counts as 0 (Keras: NaN).
+    """
 
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -169,12 +320,14 @@ class RMSprop(Optimizer):
         self.momentum = checks.fraction(momentum, "momentum")
         self.epsilon = checks.number(epsilon, "epsilon", 0.0)
         self.centered = checks.flag(centered, "centered")
-        self._slot_names = ("velocity", *(("mean",) if centered else ()), *(("momentum",) if self.momentum else ()))
 
-    def _update(self, p, g, work):
+    def _own_slots(self):
+        return "velocity", *(("mean",) if self.centered else ()), *(("momentum",) if self.momentum else ())
+
+    def _update(self, p, g, rate, decay, work):
         slot = self._slots.get
-        kernels.rmsprop(p, g, slot("velocity"), slot("mean"), slot("momentum"), self.learning_rate, self.rho,
-                        self.momentum, self.epsilon, work)
+        kernels.rmsprop(p, g, slot("velocity"), slot("mean"), slot("momentum"), rate, self.rho, self.momentum, self.epsilon,
+                        decay, work)
 
     def get_config(self):
         return super().get_config() | {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon,
@@ -182,10 +335,47 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """``p -= a m / (sqrt(v) + epsilon)``, ``a = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)`` (Kingma and Ba 2015)."""
+    """``p -= a m / (sqrt(v) + epsilon)``, ``a = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)`` (Kingma and Ba 2015).
 
-    _slot_names = ("momentum", "velocity")
-    weight_decay = 0.0
+    With `amsgrad` the largest v so far stands for v (Reddi et al. 2018).
+    """
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = checks.fraction(beta_1, "beta_1")
+        self.beta_2 = checks.fraction(beta_2, "beta_2")
+        self.epsilon = checks.number(epsilon, "epsilon", 0.0)
+        self.amsgrad = checks.flag(amsgrad, "amsgrad")
+
+    def _own_slots(self):
+        return "momentum", "velocity", *(("velocity_hat",) if self.amsgrad else ())
+
+    def _update(self, p, g, rate, decay, work):
+        t, slots = self.iterations, self._slots
+        rate *= math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        kernels.adam(p, g, slots["momentum"], slots["velocity"], slots.get("velocity_hat"), rate, 0.0, self.beta_1,
+                     self.beta_2, self.epsilon, decay, work)
+
+    def get_config(self):
+        return super().get_config() | {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon,
+                                       "amsgrad": self.amsgrad}
+
+
+class AdamW(Adam):
+    """Adam after ``p -= lr weight_decay p`` (Loshchilov and Hutter 2019)."""
+
+    def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
+                 **kwargs):
+        weight_decay = checks.number(weight_decay, "weight_decay", 0.0)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov momentum (Dozat 2016).
+
+    ``p -= lr (u' m / (1 - U u') + (1 - u) g / (1 - U)) / (sqrt(v / (1 - beta_2^t)) + epsilon)``, where
+    ``u = beta_1 (1 - 0.96^t / 2)``, u' is that of the next step, and U the product of all u so far.
+    """
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -193,28 +383,72 @@ class Adam(Optimizer):
         self.beta_2 = checks.fraction(beta_2, "beta_2")
         self.epsilon = checks.number(epsilon, "epsilon", 0.0)
 
-    def _update(self, p, g, work):
-        t = self.iterations
-        lr = self.learning_rate * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        kernels.adam(p, g, self._slots["momentum"], self._slots["velocity"], lr, self.beta_1, self.beta_2, self.epsilon,
-                     self.learning_rate * self.weight_decay, work)
+    def _own_slots(self):
+        return "momentum", "velocity"
+
+    def _number_slots(self):
+        return super()._number_slots() | {"momentum_product": 1.0}
+
+    def _check_numbers(self, slots):
+        super()._check_numbers(slots)
+        if "momentum_product" in slots and not 0 <= slots["momentum_product"] <= 1:
+            raise CheckpointError(f"optimizer state momentum_product is {slots['momentum_product']}; expected 0 to 1")
+
+    def _momentum_at(self, t):
+        return self.beta_1 * (1 - 0.5 * 0.96**t)
+
+    def _update(self, p, g, rate, decay, work):
+        t, slots = self.iterations, self._slots
+        now, following = self._momentum_at(t), self._momentum_at(t + 1)
+        product = float(slots["momentum_product"]) * now
+        slots["momentum_product"][()] = product
+        # Everything is multiplied by the root of v's correction: Adam's kernel then divides by sqrt(v) + epsilon.
+        root = math.sqrt(1 - self.beta_2**t)
+        kernels.adam(p, g, slots["momentum"], slots["velocity"], None, rate * root * following / (1 - product * following),
+                     rate * root * (1 - now) / (1 - product), self.beta_1, self.beta_2, self.epsilon * root, decay, work)
 
     def get_config(self):
         return super().get_config() | {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
 
-class AdamW(Adam):
-    """Adam after ``p -= lr weight_decay p`` (Loshchilov and Hutter 2019)."""
+class Adagrad(Optimizer):
+    """``a += g^2; p -= lr g / sqrt(a + epsilon)``, a from `initial_accumulator_value` on (Duchi et al. 2011)."""
 
-    def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
-        self.weight_decay = checks.number(weight_decay, "weight_decay", 0.0)
+    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.initial_accumulator_value = checks.number(initial_accumulator_value, "initial_accumulator_value", 0.0)
+        self.epsilon = checks.number(epsilon, "epsilon", 0.0)
+
+    def _array_slots(self):
+        return {"accumulator": self.initial_accumulator_value} | super()._array_slots()
+
+    def _update(self, p, g, rate, decay, work):
+        kernels.adagrad(p, g, self._slots["accumulator"], rate, self.epsilon, decay, work)
 
     def get_config(self):
-        return super().get_config() | {"weight_decay": self.weight_decay}
+        return super().get_config() | {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
 
 
-_BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+class Lion(Optimizer):
+    """``p -= lr sign(beta_1 m + (1 - beta_1) g); m = beta_2 m + (1 - beta_2) g`` (Chen et al. 2023)."""
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = checks.number(beta_1, "beta_1", 0.0, 1.0, open_low=True)  # at 0 only the sign of g would be left
+        self.beta_2 = checks.fraction(beta_2, "beta_2")
+
+    def _own_slots(self):
+        return ("momentum",)
+
+    def _update(self, p, g, rate, decay, work):
+        kernels.lion(p, g, self._slots["momentum"], rate, self.beta_1, self.beta_2, decay, work)
+
+    def get_config(self):
+        return super().get_config() | {"beta_1": self.beta_1, "beta_2": self.beta_2}
+
+
+_BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW, "adagrad": Adagrad, "nadam": Nadam,
+            "lion": Lion}
 
 
 def get(identifier):
