@@ -136,7 +136,6 @@ def test_characters_train_on_what_follows(monkeypatch):
     """The rows of a batch are contiguous text, and a chunk begins where the last one ended."""
     seen = []
     model = characters.network(7, 3, 0)
-    model.compile("adam", "sparse_categorical_crossentropy")
     monkeypatch.setattr(model, "train_on_batch", lambda x, y: seen.append((x.argmax(-1), y)))
     codes = np.arange(400) % 7
     characters.train(model, codes, np.eye(7, dtype=np.float32), 4, 8, 1)

@@ -8,10 +8,10 @@ the biases of its update gate are drawn so that units forget at rates of 1 to 60
 
 import numpy as np
 
-from gatewise import Sequential, layers, optimizers
+from gatewise import Sequential, layers
 
 from .experiment import Experiment, Published
-from .schedule import CosineRate
+from .optimizer import adam
 
 STEPS, UNITS, ROWS, TEST_ROWS, EPOCHS, BATCH, RATE = 600, 130, 50_000, 1_000, 6, 32, 0.005
 NAME = "GRU, 1 x 130"
@@ -54,8 +54,8 @@ def run(seed, quick):
     (x, y), (test_x, test_y) = data(seed, quick)
     epochs = 1 if quick else EPOCHS
     model = network(8 if quick else UNITS, x.shape[1], seed)
-    model.compile(optimizers.Adam(RATE, global_clipnorm=1.0), "mse")
-    model.fit(x, y, batch_size=BATCH, epochs=epochs, callbacks=[CosineRate(RATE, epochs * -(-len(x) // BATCH))])
+    model.compile(adam(RATE, len(x), BATCH, epochs), "mse")
+    model.fit(x, y, batch_size=BATCH, epochs=epochs)
     yield NAME, model.evaluate(test_x, test_y)
 
 

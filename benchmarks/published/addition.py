@@ -10,10 +10,10 @@ from collections import Counter
 
 import numpy as np
 
-from gatewise import Sequential, layers, optimizers
+from gatewise import Sequential, layers
 
 from .experiment import Experiment, Published
-from .schedule import CosineRate
+from .optimizer import adam
 
 ALPHABET = " +0123456789"
 DIGITS, QUESTIONS, HELD_OUT, UNITS, EPOCHS, BATCH, RATE = 3, 50_000, 5_000, 128, 40, 64, 0.004
@@ -70,9 +70,8 @@ def run(seed, quick):
     one_hot = np.eye(len(ALPHABET), dtype=np.float32)
     epochs = 1 if quick else EPOCHS
     model = network(answers.shape[1], 8 if quick else UNITS, seed)
-    model.compile(optimizers.Adam(RATE, global_clipnorm=1.0), "sparse_categorical_crossentropy")
-    model.fit(one_hot[questions], answers, batch_size=BATCH, epochs=epochs,
-              callbacks=[CosineRate(RATE, epochs * -(-len(questions) // BATCH))])
+    model.compile(adam(RATE, len(questions), BATCH, epochs), "sparse_categorical_crossentropy")
+    model.fit(one_hot[questions], answers, batch_size=BATCH, epochs=epochs)
     written = model.predict(one_hot[held_questions]).argmax(axis=-1)
     yield NAME, 100 * float((written == held_answers).all(axis=1).mean())
 

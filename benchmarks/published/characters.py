@@ -8,11 +8,11 @@ validation text is read in one go from a state of zeros; its first character is 
 
 import numpy as np
 
-from gatewise import Sequential, layers, optimizers
+from gatewise import Sequential, layers
 
 from .data import made_up_text, shakespeare
 from .experiment import Experiment, Published
-from .schedule import cosine_rate
+from .optimizer import adam
 
 UNITS, ROWS, CHUNK, EPOCHS, RATE, DROPOUT = 128, 32, 64, 20, 0.004, 0.1
 NAME = "LSTM, 2 x 128"
@@ -63,15 +63,15 @@ def network(size, units, seed):
 
 
 def train(model, codes, one_hot, rows, chunk, epochs):
-    """Rows of contiguous text in chunks, state carried; each epoch the rows begin a little later, from a state of zeros."""
-    steps = (len(codes) - 1) // rows - 1
-    starts, bounds = np.arange(rows) * steps, list(range(0, steps - chunk + 1, chunk))
-    for epoch in range(epochs):
+    """Rows of contiguous text in chunks, state carried; each epoch begins at another character, from a state of zeros."""
+    steps = (len(codes) - 1 - chunk) // rows
+    chunks = steps // chunk
+    model.compile(adam(RATE, chunks, 1, epochs), "sparse_categorical_crossentropy")
+    for _ in range(epochs):
         model.reset_state()
-        offset = int(model.rng.integers(rows))
-        for number, first in enumerate(bounds):
-            model.optimizer.learning_rate = cosine_rate(RATE, (epoch + number / len(bounds)) / epochs)
-            at = offset + starts[:, None] + np.arange(first, first + chunk)
+        starts = model.rng.integers(chunk) + steps * np.arange(rows)
+        for number in range(chunks):
+            at = starts[:, None] + np.arange(number * chunk, (number + 1) * chunk)
             model.train_on_batch(one_hot[codes[at]], codes[at + 1])
 
 
@@ -86,7 +86,6 @@ def run(seed, quick):
     training, validation, size = data(quick)
     one_hot = np.eye(size, dtype=np.float32)
     model = network(size, 8 if quick else UNITS, seed)
-    model.compile(optimizers.Adam(RATE, global_clipnorm=1.0), "sparse_categorical_crossentropy")
     train(model, training, one_hot, *((4, 16, 1) if quick else (ROWS, CHUNK, EPOCHS)))
     yield NAME, nats(model, validation, one_hot)
 

@@ -11,11 +11,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from gatewise import Sequential, layers, optimizers
+from gatewise import Sequential, layers
 from gatewise.callbacks import EarlyStopping
 
 from .data import KEYS
-from .schedule import CosineRate
+from .optimizer import adam
 
 CELLS = {"tanh": layers.SimpleRNN, "GRU": layers.GRU, "LSTM": layers.LSTM}
 # One layer with all its weights and those of the output: at most 20,000 parameters.
@@ -68,11 +68,10 @@ def network(cell, units, depth, how, seed):
 def train(model, training, validation, how):
     """Fit; the weights are those of the epoch that predicts the validation pieces best."""
     x, y, lengths = padded(cut(training, how.piece))
-    model.compile(optimizers.Adam(how.learning_rate, global_clipnorm=1.0), "binary_crossentropy")
-    steps = how.epochs * -(-len(x) // how.batch_size)
+    model.compile(adam(how.learning_rate, len(x), how.batch_size, how.epochs), "binary_crossentropy")
     vx, vy, vlengths = padded(sorted(validation, key=len))
     model.fit(x, y, batch_size=how.batch_size, epochs=how.epochs, lengths=lengths, validation_data=(vx, vy, None, vlengths),
-              callbacks=[CosineRate(how.learning_rate, steps), EarlyStopping(patience=how.patience, restore_best_weights=True)])
+              callbacks=[EarlyStopping(patience=how.patience, restore_best_weights=True)])
 
 
 def nats_per_frame(model, pieces):

@@ -1,0 +1,9 @@
+"""The optimizer of all experiments."""
+
+from gatewise.optimizers import Adam
+from gatewise.schedules import CosineDecay
+
+
+def adam(rate, rows, batch_size, epochs):
+    """Adam, gradients scaled to a norm of at most 1, the rate falling to zero along half a cosine over all epochs."""
+    return Adam(CosineDecay(rate, epochs * -(-rows // batch_size)), global_clipnorm=1.0)
