@@ -13,7 +13,7 @@ from gatewise import Sequential, layers
 from .experiment import Experiment, Published
 from .optimizer import adam
 
-STEPS, UNITS, ROWS, TEST_ROWS, EPOCHS, BATCH, RATE = 600, 130, 50_000, 1_000, 6, 32, 0.005
+STEPS, UNITS, ROWS, TEST_ROWS, EPOCHS, BATCH, RATE = 600, 130, 50_000, 1_000, 5, 32, 0.005
 NAME = "GRU, 1 x 130"
 
 
