@@ -89,8 +89,8 @@ NEUTRAL = {
     "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "label_smoothing": 0.0, "axis": -1},
     "compile": {"loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
                 "jit_compile": _ANY, "auto_scale_loss": _ANY},
-    "fit": {"steps_per_epoch": None, "validation_steps": None, "validation_batch_size": None, "validation_freq": 1},
-    "evaluate and predict": {"steps": None, "callbacks": None},
+    "fit": {},
+    "evaluate and predict": {},
     "save": {"overwrite": True},
     "load_model": {"custom_objects": None, "compile": True, "safe_mode": True},
 }

@@ -42,6 +42,10 @@ class CheckpointError(GatewiseError, OSError):
     """A file is damaged, is not a gatewise checkpoint, or does not fit the model."""
 
 
+class MissingPackageError(GatewiseError, ImportError):
+    """A package that gatewise needs only here is not installed."""
+
+
 class TrainingWarning(UserWarning):
     """Training ended early, or in a way that the caller should know of."""
 

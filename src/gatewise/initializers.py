@@ -21,10 +21,21 @@ class Initializer:
     seed = None
 
     def __call__(self, shape, rng=None, dtype="float32"):
-        """ndarray of `shape` and `dtype`, drawn from `rng` (or from this initializer's own seed)."""
+        """ndarray of `shape` and `dtype`, drawn from `rng` (or from this initializer's own seed).
+
+        Raises
+        ------
+        ConfigError
+            The dtype cannot hold the values.
+        """
         if self.seed is not None or rng is None:
             rng = np.random.default_rng(checks.seed(self.seed))
-        return np.asarray(self._draw(tuple(shape), rng), dtype)
+        with np.errstate(over="ignore"):
+            values = np.asarray(self._draw(tuple(shape), rng), dtype)
+        if not np.isfinite(values).all():
+            raise ConfigError(f"{type(self).__name__} with {self.get_config()} gives values that {dtype} cannot hold; choose "
+                              f"smaller ones")
+        return values
 
     def get_config(self):
         """The arguments, as JSON values."""

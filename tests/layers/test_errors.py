@@ -394,6 +394,7 @@ def test_initializers_with_wrong_arguments():
     fails(lambda: initializers.Constant("a"), DTypeError, "value")
     fails(lambda: initializers.RandomNormal(stddev=-1), ConfigError, "stddev is -1")
     fails(lambda: initializers.RandomNormal(mean=float("nan")), ConfigError, "mean is nan")
+    fails(lambda: initializers.Constant(1e300)((2, 3)), ConfigError, "gives values that float32 cannot hold")
     fails(lambda: LSTM(4, bias_initializer="orthogonal").build((None, None, 3)), ShapeError, "two axes")
     fails(lambda: LSTM(4, kernel_initializer="identity").build((None, None, 3)), ShapeError, "identity")
 

@@ -371,6 +371,7 @@ class Call:
     lengths: np.ndarray | None = None   # (batch,) of the sequences in x; None: full or no sequences
     initial_state: list | None = None
     resets: np.ndarray | None = None
+    final_state: list | None = None     # where given, a recurrent layer puts copies of the state it ends in here
 
 
 def _shape_text(shape):

@@ -129,7 +129,7 @@ class Recurrent(Layer):
     def state(self, value):
         if not self.stateful:
             raise StateError(f"layer {self.name!r} keeps no state: build it with stateful=True, or pass initial_state")
-        self._state = None if value is None else self._checked_state(value, None, "state")
+        self._state = None if value is None else self.checked_state(value, None, "state")
 
     def reset_state(self):
         """Forget the state: the next call starts from zeros, for any batch size."""
@@ -137,7 +137,8 @@ class Recurrent(Layer):
 
     reset_states = reset_state  # Keras 2's name
 
-    def _checked_state(self, value, batch, name):
+    def checked_state(self, value, batch, name):
+        """A list of copies that fit: any number of rows where batch is None."""
         arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else checks.listed(value, name, "arrays")
         names = self.cell.states
         if len(arrays) != len(names):
@@ -190,7 +191,7 @@ class Recurrent(Layer):
         if resets is not None:
             resets = checks.reset_flags(resets, batch, steps)
         if initial_state is not None:
-            initial_state = self._checked_state(initial_state, batch, "initial_state")
+            initial_state = self.checked_state(initial_state, batch, "initial_state")
         return self._forward(x, Call(training, lengths, initial_state, resets))
 
     def _check_shape(self, x):
@@ -259,6 +260,8 @@ class Recurrent(Layer):
                            **arguments)
         if self.stateful:
             self._state = [array.copy() for array in final]
+        if call.final_state is not None:
+            call.final_state[:] = [array.copy() for array in final]
         output = y if self.return_sequences else final[0]
         if call.training:
             self._saved = {"x": x, "arguments": arguments, "input_mask": input_mask, "operations": operations,

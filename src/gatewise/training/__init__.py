@@ -1,1 +1,1 @@
-"""Training: batches, losses, metrics, optimizers, callbacks, and the loop."""
+"""Training: batches, losses, metrics, optimizers, schedules, callbacks, and the loop."""

@@ -1,6 +1,6 @@
-"""The samples of a call: arrays that fit the model, and batches of them."""
+"""The samples of a call: arrays that fit the model, and parts of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,26 +20,102 @@ class Samples:
     lengths: np.ndarray | None = None
     resets: np.ndarray | None = None
     valid: np.ndarray | None = None     # 1 at positions that count, 0 at padding: what metrics weigh by
+    per_step: bool = False              # y, weights and valid have the time axis of x
 
     def __len__(self):
         return len(self.x)
 
-    def take(self, rows):
-        """The samples of an index array or slice."""
-        return Samples(*(None if array is None else array[rows]
-                         for array in (self.x, self.y, self.weights, self.lengths, self.resets, self.valid)))
+    @property
+    def steps(self):
+        """Extent of the time axis; 1 without one."""
+        return self.x.shape[1] if self.x.ndim > 1 else 1
+
+    def take(self, rows, steps=None):
+        """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
+        if steps is None:
+            return Samples(*(None if array is None else array[rows] for array in
+                             (self.x, self.y, self.weights, self.lengths, self.resets, self.valid)), self.per_step)
+        along_time = dict.fromkeys(("y", "weights", "valid"), self.per_step) | {"x": True, "resets": True}
+        parts = {name: np.ascontiguousarray(array[rows, steps] if timed else array[rows])
+                 for name, timed in along_time.items() if (array := getattr(self, name)) is not None}
+        return replace(self, **parts, lengths=part_of_lengths(self.lengths, rows, steps))
+
+
+class MappedSamples:
+    """Samples whose x stays in its file until a batch asks for it: checked and converted a batch at a time."""
+
+    def __init__(self, model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
+        self.model, self.need_y, self.class_weight = model, need_y, None
+        self.x, self.y, self.sample_weight = x, _rows_of(y), _rows_of(sample_weight)
+        self.lengths, self.resets = None, None
+        if need_y and y is not None:
+            _check_rows(self.y, x)
+        if len(x) == 0 or x.ndim < 2:
+            prepare_samples(model, x, y, sample_weight, lengths, resets, need_y)  # raises, or is empty
+        if lengths is not None:
+            self.lengths = checks.sequence_lengths(lengths, *x.shape[:2])
+        if resets is not None:
+            self.resets = checks.reset_flags(resets, *x.shape[:2]).view(np.bool_)
+        self.per_step = self.take(slice(0, 1)).per_step  # builds the model, and finds what cannot fit
+
+    def __len__(self):
+        return len(self.x)
+
+    @property
+    def steps(self):
+        """Extent of the time axis."""
+        return self.x.shape[1]
+
+    def part(self, rows):
+        """The samples of a slice, still in their file."""
+        arrays = (None if array is None else array[rows] for array in
+                  (self.y, self.sample_weight, self.lengths, self.resets))
+        part = MappedSamples(self.model, self.x[rows], *arrays, self.need_y)
+        part.class_weight = self.class_weight
+        return part
+
+    def take(self, rows, steps=None):
+        """See :meth:`Samples.take`."""
+        x, y, weights = self.x[rows], None if self.y is None else self.y[rows], self.sample_weight
+        weights, resets = None if weights is None else weights[rows], None if self.resets is None else self.resets[rows]
+        lengths = None if self.lengths is None else self.lengths[rows]
+        if steps is not None:
+            x = self.x[rows, steps]
+            resets = None if resets is None else resets[:, steps]
+            if self.per_step:
+                y, weights = y[:, steps], weights[:, steps] if weights is not None and weights.ndim > 1 else weights
+            lengths = part_of_lengths(self.lengths, rows, steps)
+        samples = prepare_samples(self.model, x, y, weights, lengths, resets, self.need_y)
+        if self.class_weight is not None:
+            add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])
+        return samples
+
+
+def part_of_lengths(lengths, rows, steps):
+    """How many of these steps belong to each of the rows; None stays None."""
+    return None if lengths is None else np.clip(lengths[rows] - steps.start, 0, steps.stop - steps.start)
+
+
+def _rows_of(value):
+    return value if value is None or isinstance(value, np.ndarray) else np.asarray(value)
 
 
 def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
     """Check what a call of a model was given, and bring it to the model's dtype and shapes.
 
-    x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. The model is built
-    if it was not.
+    x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. A list of sequences of
+    different lengths becomes an array padded with zeros, and their lengths. The model is built if it was not.
 
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError, ConfigError
     """
+    ragged = is_ragged(x)
+    if ragged:
+        if lengths is not None:
+            raise ConfigError("lengths was given beside a list of sequences of different lengths, which has its own: give one")
+        lengths = np.array([len(row) for row in x])
+        x = pad_rows(x, "x", model.dtype)
     x = checks.float_array(x, "x", model.dtype, convert=True)
     if x.ndim == 0:
         raise ShapeError(f"x is a single number; expected (samples, ...), as the model's input {model.input_shape}")
@@ -54,19 +130,63 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         if need_y:
             raise ConfigError("y is missing: give the targets")
         return Samples(x, lengths=lengths, resets=resets)
-    shape = model.compute_output_shape(x.shape)
+    shape, per_step = model.compute_output_shape(x.shape), model.keeps_steps()
+    if ragged and per_step:
+        y, sample_weight = (_pad_beside(value, name, lengths) for value, name in ((y, "y"), (sample_weight, "sample_weight")))
     _check_rows(y, x)
     y = model.loss.prepare(y, shape, model.dtype)
-    counted = lengths if model.keeps_steps() else None
+    counted = lengths if per_step else None
     weights = position_weights(sample_weight, shape[:-1], counted)
-    return Samples(x, y, weights, lengths, resets, position_weights(None, shape[:-1], counted))
+    return Samples(x, y, weights, lengths, resets, position_weights(None, shape[:-1], counted), per_step)
+
+
+def is_ragged(x):
+    """Whether x is a list, or an array of objects, that holds sequences of different lengths."""
+    if not (isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1)):
+        return False
+    return len({len(row) for row in x if hasattr(row, "__len__") and np.ndim(row)}) > 1
+
+
+def pad_rows(rows, name, dtype):
+    """ndarray (samples, longest, ...) of `dtype`, zeros behind each sequence.
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError, SizeError
+    """
+    rows = [checks.float_array(row, f"{name}[{number}]", dtype, convert=True) for number, row in enumerate(rows)]
+    inner = next(row.shape[1:] for row in rows if row.ndim and len(row))
+    for number, row in enumerate(rows):
+        if row.ndim == 0 or (len(row) and row.shape[1:] != inner):
+            raise ShapeError(f"{name}[{number}] has shape {row.shape}, {name}[0] {rows[0].shape}; expected sequences that "
+                             f"differ in their number of steps only")
+    shape = (len(rows), max(len(row) for row in rows), *inner)
+    checks.fits_memory(int(np.prod(shape, dtype=object)), dtype, f"{name} padded to {shape}")
+    padded = np.zeros(shape, dtype)
+    for place, row in zip(padded, rows):
+        place[:len(row)] = row.reshape(len(row), *inner)
+    return padded
+
+
+def _pad_beside(value, name, lengths):
+    """A list with an entry for each step of each sequence, padded as x is; anything else as it was."""
+    if not is_ragged(value):
+        return value
+    for number, (row, length) in enumerate(zip(value, lengths)):
+        if len(row) != length:
+            raise ShapeError(f"{name}[{number}] has {len(row)} steps, x[{number}] has {length}; expected one entry a step")
+    return pad_rows(value, name, "float64")
 
 
 def add_class_weight(samples, class_weight, loss, outputs):
     """Multiply the weights of the samples by those of their classes; None changes nothing."""
-    if class_weight is not None:
-        by_class = _class_weights(class_weight, samples.y, loss, outputs)
-        samples.weights = by_class if samples.weights is None else samples.weights * by_class
+    if class_weight is None:
+        return
+    if isinstance(samples, MappedSamples):
+        samples.class_weight = class_weight
+        return
+    by_class = _class_weights(class_weight, samples.y, loss, outputs)
+    samples.weights = by_class if samples.weights is None else samples.weights * by_class
 
 
 def _check_rows(y, x):
@@ -99,7 +219,8 @@ def split_off_validation(samples, fraction):
     at = int(len(samples) * (1 - fraction))
     if at == 0 or at == len(samples):
         raise ShapeError(f"validation_split {fraction} of {len(samples)} samples leaves one side empty")
-    return samples.take(slice(None, at)), samples.take(slice(at, None))
+    cut = samples.part if isinstance(samples, MappedSamples) else samples.take
+    return cut(slice(None, at)), cut(slice(at, None))
 
 
 def batch_bounds(count, batch_size):

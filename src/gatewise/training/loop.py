@@ -1,6 +1,10 @@
 """The loop: epochs, batches, validation, callbacks."""
 
+import contextlib
+import copy
 import math
+import signal
+import threading
 import warnings
 
 import numpy as np
@@ -9,52 +13,81 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError, TrainingWarning
 
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress
-from .data import add_class_weight, batch_bounds, prepare_samples, split_off_validation
+from .data import add_class_weight, split_off_validation
+from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_batches, samples_of
+from .means import RunningMeans
+from .run import Run
 
 
 def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
-        sample_weight, lengths, resets, initial_epoch):
+        sample_weight, lengths, resets, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+        validation_freq, bucketing, tbptt_steps, resume_from):
     """See :meth:`gatewise.models.Sequential.fit`."""
     epochs = checks.whole_number(epochs, "epochs")
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
+    validation_freq = checks.whole_number(validation_freq, "validation_freq")
     batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
-    samples = prepare_samples(model, x, y, sample_weight, lengths, resets)
+    options = {"shuffle": checks.flag(shuffle, "shuffle"), "tbptt_steps": _tbptt_steps(model, tbptt_steps)}
     validation = None
+    if makes_batches(x):
+        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets,
+                              validation_split=validation_split or None)
+        feed = BatchFeed(model, x, steps_per_epoch, class_weight=class_weight, **options)
+    else:
+        if steps_per_epoch is not None:
+            raise ConfigError("steps_per_epoch counts batches that x makes itself; x is an array: leave it out")
+        samples = samples_of(model, x, y, sample_weight, lengths, resets)
+        if validation_data is None and validation_split:
+            samples, validation = split_off_validation(samples, validation_split)
+        if len(samples) == 0:
+            raise ShapeError("x has 0 samples: nothing to train on")
+        add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
+        _check_stateful(model, samples, batch_size, "x")
+        feed = RowFeed(samples, batch_size, bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
     if validation_data is not None:
-        validation = _validation_samples(model, validation_data)
-    elif validation_split:
-        samples, validation = split_off_validation(samples, validation_split)
-    if len(samples) == 0:
-        raise ShapeError("x has 0 samples: nothing to train on")
-    add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
-
-    _check_stateful(model, samples, batch_size, "x")
-    if validation is not None:
+        validation = _validation_feed(model, validation_data, validation_batch_size or batch_size, validation_steps)
+    elif validation is not None:
         _check_stateful(model, validation, batch_size, "the validation samples")
+        validation = RowFeed(validation, checks.whole_number(validation_batch_size or batch_size, "validation_batch_size"))
+    _check_truncated(model, options["tbptt_steps"])
+
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
-    bounds = batch_bounds(len(samples), batch_size)
     watchers.set_model(model)
-    watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": len(bounds), "verbose": verbose})
-    model.history = history
-    model.stop_training = False
+    watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose})
+    run = Run(model, feed, watchers, initial_epoch)
+    saved = None if resume_from is None else model.resume(resume_from, run)
+    model.history, model.training_run, model.stop_training = history, run, False
     watchers.on_train_begin()
     try:
-        _run_epochs(model, samples, validation, range(initial_epoch, epochs), bounds, checks.flag(shuffle, "shuffle"),
-                    batch_size, watchers)
-    finally:  # Ctrl-C too: best weights come back, bars are closed
+        with _one_interrupt_waits() as interrupted:
+            if saved is not None:
+                run.restore(saved)
+            _run_epochs(model, run, validation, epochs, validation_freq, interrupted)
+    except KeyboardInterrupt:
+        model.weights_changed()
+        warnings.warn(f"interrupted in epoch {run.epoch + 1} after {run.batch} of its batches: weights and history are kept",
+                      TrainingWarning, stacklevel=3)
+    finally:  # best weights come back, bars are closed
+        model.training_run = run.get_state()
+        model.end_training()
         watchers.on_train_end()
     return history
 
 
-def _run_epochs(model, samples, validation, epochs, bounds, shuffle, batch_size, watchers):
+def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
     snapshots = []
-    for epoch in epochs:
-        watchers.on_epoch_begin(epoch)
+    while run.epoch < epochs and not model.stop_training:
+        epoch = run.epoch
+        plan = run.begin_epoch()
         snapshots = [*snapshots[-1:], model.snapshot()]
-        order = model.rng.permutation(len(samples)) if shuffle else None
-        logs, failed_at = _train_epoch(model, samples, order, bounds, watchers)
+        logs, failed_at = _train_epoch(model, run, plan, interrupted)
+        if run.batch == 0:
+            if not getattr(run.feed, "drawn", 0):
+                raise ShapeError("x gave no batch: nothing to train on")
+            _warn_of_end(epoch)
+            break
         if failed_at is not None:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
@@ -62,11 +95,94 @@ def _run_epochs(model, samples, validation, epochs, bounds, shuffle, batch_size,
             warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}: training stopped at batch "
                           f"{failed_at + 1}, and weights and optimizer are those from before that epoch or, at its first "
                           f"batch, the one before; try a smaller learning rate, or clipnorm", TrainingWarning, stacklevel=4)
-        if validation is not None:
-            logs |= {f"val_{name}": value for name, value in evaluate_samples(model, validation, batch_size).items()}
-        watchers.on_epoch_end(epoch, logs)
+        if validation is not None and (epoch + 1) % validation_freq == 0:
+            logs |= {f"val_{name}": value for name, value in evaluate_feed(model, validation, watchers=run.watchers).items()}
+        run.end_epoch(logs)
+        if run.feed.ended and run.epoch < epochs:
+            _warn_of_end(epoch)
+            break
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+def _train_epoch(model, run, plan, interrupted):
+    """What is left of an epoch: (means of the loss and metrics, batch at which the loss was not finite or None)."""
+    watchers, means = run.watchers, run.means
+    carries = run.feed.tbptt_steps is not None
+    logs = means.logs()
+    for samples, begins in run.feed.batches(plan, run.batch):
+        number = run.batch
+        watchers.on_train_batch_begin(number)
+        if carries:
+            run.carried = {} if begins else run.carried
+            loss, outputs = model.train_step(samples, run.carried)
+        else:
+            loss, outputs = model.train_step(samples)
+        means.add(samples, loss, outputs)
+        logs = means.logs()
+        run.batch = number + 1
+        watchers.on_train_batch_end(number, logs)
+        if not math.isfinite(loss):
+            return logs | {"loss": loss}, number
+        if interrupted:
+            raise KeyboardInterrupt
         if model.stop_training:
             break
+    return logs, None
+
+
+def _warn_of_end(epoch):
+    warnings.warn(f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes on, or one that can be "
+                  f"gone over again", TrainingWarning, stacklevel=5)
+
+
+@contextlib.contextmanager
+def _one_interrupt_waits():
+    """A first Ctrl-C lets the batch end, a second one does not wait. Gives a list, empty until then."""
+    asked = []
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not ours:  # another thread cannot set a handler, and a program's own is left alone
+        yield asked
+        return
+
+    def remember(number, frame):
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _tbptt_steps(model, tbptt_steps):
+    return None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")
+
+
+def _check_truncated(model, tbptt_steps):
+    """Truncated back-propagation goes forward in time, and has a target at each step."""
+    if tbptt_steps is None:
+        return
+    backwards = next((layer for layer in model.layers if getattr(layer, "go_backwards", False)), None)
+    if backwards is not None:
+        raise ConfigError(f"tbptt_steps: layer {backwards.name!r} goes backwards in time and cannot carry its state forward")
+    if not model.keeps_steps() or model.loss.needs_whole_sequences or not model.takes_any_length():
+        raise ConfigError("tbptt_steps needs an output and a target at each step: give every recurrent layer "
+                          "return_sequences=True, and a loss of single steps")
+
+
+def _bucketing(model, bucketing, samples, shuffle):
+    """Whether to sort rows into batches by length; "auto": where shuffled rows have lengths."""
+    if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
+        raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
+    stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
+    possible = shuffle and samples.lengths is not None and model.takes_any_length() and not stateful
+    if bucketing is True and not possible:
+        raise ConfigError("bucketing sorts shuffled rows by their lengths: it needs lengths, shuffle=True, no stateful layer and "
+                          "no Flatten")
+    return bool(bucketing) and possible
 
 
 def _check_stateful(model, samples, batch_size, name):
@@ -77,67 +193,51 @@ def _check_stateful(model, samples, batch_size, name):
                          f"layer {layer.name!r} is stateful; choose a batch_size that divides the number of samples")
 
 
-def _validation_samples(model, data):
+def _validation_feed(model, data, batch_size, steps):
+    batch_size = checks.whole_number(batch_size, "validation_batch_size")
+    if makes_batches(data):
+        if hasattr(data, "__next__"):
+            if steps is None:
+                raise ConfigError("validation_data is an iterator: say with validation_steps how many batches to take each time, "
+                                  "or give something that can be gone over again")
+        return BatchFeed(model, data, steps)
     if not (isinstance(data, tuple | list) and 2 <= len(data) <= 4):
         raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight) or (x, y, sample_weight, lengths)")
     x, y, weights, lengths = (*data, *(None,) * (4 - len(data)))
-    return prepare_samples(model, x, y, weights, lengths=lengths)
+    feed = feed_of(model, x, y, weights, lengths, batch_size=batch_size, steps=steps, steps_name="validation_steps")
+    _check_stateful(model, feed.samples, batch_size, "the validation samples")
+    return feed
 
 
-def _train_epoch(model, samples, order, bounds, watchers):
-    """One pass over the batches: (means of the loss and metrics, batch at which the loss was not finite or None)."""
-    running = RunningMeans(model.metrics)
-    for number, (first, last) in enumerate(bounds):
-        batch = samples.take(slice(first, last) if order is None else order[first:last])
-        watchers.on_train_batch_begin(number)
-        loss, outputs = model.train_step(batch)
-        running.add(batch, loss, outputs)
-        logs = running.logs()
-        watchers.on_train_batch_end(number, logs)
-        if not math.isfinite(loss):
-            return logs | {"loss": loss}, number
-    return logs, None
-
-
-def evaluate_samples(model, samples, batch_size, verbose=0):
-    """dict of the loss and metrics over the samples, batches in order."""
-    if len(samples) == 0:
+def evaluate_feed(model, feed, verbose=0, watchers=None):
+    """dict of the loss and metrics over the batches of a feed, in order."""
+    watchers = watchers or CallbackList([])
+    # In the middle of training the metrics hold what they have seen of the epoch.
+    means = RunningMeans(copy.deepcopy(model.metrics) if isinstance(model.training_run, Run) else model.metrics)
+    watchers.on_test_begin()
+    number = -1
+    for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
+        watchers.on_test_batch_begin(number)
+        loss, outputs = model.test_step(samples)
+        means.add(samples, loss, outputs)
+        watchers.on_test_batch_end(number, means.logs())
+    if number < 0:
         raise ShapeError("x has 0 samples: nothing to evaluate")
-    running = RunningMeans(model.metrics)
-    for first, last in progress(batch_bounds(len(samples), batch_size), verbose):
-        batch = samples.take(slice(first, last))
-        loss, outputs = model.test_step(batch)
-        running.add(batch, loss, outputs)
-    return running.logs()
+    logs = means.logs()
+    watchers.on_test_end(logs)
+    return logs
 
 
-class RunningMeans:
-    """Mean of the loss, weighted by the samples of each batch (or the steps that count), and of each metric."""
-
-    def __init__(self, metrics):
-        self.metrics = metrics
-        self.total, self.count = 0.0, 0
-        for metric in metrics:
-            metric.reset_state()
-
-    def add(self, batch, loss, outputs):
-        """Add one batch."""
-        count = len(batch) if batch.valid is None else float(batch.valid.sum())
-        self.total += loss * count
-        self.count += count
-        for metric in self.metrics:
-            metric.update_state(batch.y, outputs, batch.valid)
-
-    def logs(self):
-        """dict name -> float of the means so far."""
-        mean = self.total / self.count if self.count else 0.0
-        return {"loss": mean} | {metric.name: metric.result() for metric in self.metrics}
-
-
-def predict_samples(model, samples, batch_size, verbose=0):
-    """Outputs for all samples; the batch size changes the memory that is used, not a bit of the result."""
-    bounds = progress(batch_bounds(len(samples), batch_size), verbose)
-    outputs = [model.run(samples.take(slice(first, last))) for first, last in bounds]
+def predict_feed(model, feed, verbose=0, watchers=None):
+    """Outputs for all batches; the batch size changes the memory that is used, not a bit of the result."""
+    watchers = watchers or CallbackList([])
+    watchers.on_predict_begin()
+    outputs = []
+    for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
+        watchers.on_predict_batch_begin(number)
+        outputs.append(model.run(samples))
+        watchers.on_predict_batch_end(number)
+    watchers.on_predict_end()
     if not outputs:
-        return np.empty(model.compute_output_shape(samples.x.shape), model.dtype)
+        return np.empty(model.compute_output_shape(feed.samples.x.shape), model.dtype)
     return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

@@ -26,6 +26,7 @@ class Loss:
     name = None
     fuses = None    # the activation whose scores `from_scores` takes
     sparse = False  # targets are class numbers, without the class axis
+    needs_whole_sequences = False
     _kernel = None  # in kernels/losses.pyx: for scores where the loss fuses, else for predictions
 
     def __init__(self, **others):

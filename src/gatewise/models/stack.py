@@ -1,0 +1,326 @@
+"""Layers in order over one flat buffer of parameters: building, weights, and the way through."""
+
+import itertools
+
+import numpy as np
+
+from gatewise import checks, seeds, threads
+from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
+from gatewise.kernels._memory import aligned_empty
+from gatewise.layers import Flatten, InputLayer, Layer, Recurrent
+from gatewise.layers.base import Call, _automatic_name
+
+
+class Stack:
+    """What :class:`gatewise.models.Sequential` is before it is compiled."""
+
+    def __init__(self, layers=None, name=None, seed=None):
+        self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
+        self._trains = threads.OneAtATime(f"two threads train model {self.name!r} at once; give each thread a model of its own")
+        if seed is not None:
+            seed = checks.whole_number(seed, "seed", 0, 2**64 - 1)
+        self.seed = seed
+        self.rng = seeds.generator(seed)
+        self._layers = []
+        self.built = False
+        self._flat_parameters = self.flat_gradients = None
+        self._dtype = "float32"
+        self._input = None      # shape of one sample, once given
+        self._array_pieces = [] # where each parameter lies in the flat buffers
+        given = checks.listed(layers or [], "layers", "gatewise.layers objects")
+        try:
+            for layer in given:
+                self._append(layer)
+            if self._layers and self._input is not None:
+                self.build((None, *self._input))
+        except BaseException:  # the layers are free for another try
+            for layer in given:
+                if isinstance(layer, Layer) and layer.model is self:
+                    layer.model = None
+            raise
+
+    # ---- building
+
+    @property
+    def layers(self):
+        """list of Layer, a copy: :meth:`add` and :meth:`pop` change the model."""
+        return list(self._layers)
+
+    def add(self, layer):
+        """Append a layer. The model is built as soon as the shape of its input is known."""
+        self._append(layer)
+        if self._layers and self._input is not None and not self.built:
+            try:
+                self.build((None, *self._input))
+            except BaseException:
+                if self._layers.pop() is layer:
+                    layer.model = None
+                if self._layers:
+                    self.build((None, *self._input))
+                raise
+
+    def _append(self, layer):
+        if not isinstance(layer, Layer):
+            raise ConfigError(f"add: got {layer!r}; expected a gatewise.layers object")
+        if layer.model not in (None, self):
+            raise ConfigError(f"layer {layer.name!r} belongs to another model; make a new layer")
+        if self._layers and isinstance(layer, InputLayer):
+            raise ConfigError("an Input can only be the first entry of a Sequential")
+        taken = {other.name for other in self._layers}
+        while layer.name in taken and not layer.named:
+            layer.name = _automatic_name(type(layer))
+        if layer.name in taken:
+            raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
+        if layer.given_input_shape is not None and not self._layers and self._input is None:
+            self._input = layer.given_input_shape
+        layer.model = self
+        if isinstance(layer, InputLayer):
+            if layer._dtype_given:
+                self._set_dtype(layer._dtype_given)
+            return
+        self._layers.append(layer)
+        if layer._dtype_given:
+            self._set_dtype(layer._dtype_given)
+        self.built = False
+
+    def pop(self):
+        """Remove the last layer."""
+        if not self._layers:
+            raise StateError("there is no layer to remove")
+        self._layers.pop().model = None
+        self.built = False
+        if self._layers and self._input is not None:
+            self.build((None, *self._input))
+
+    def _set_dtype(self, dtype):
+        given = {layer._dtype_given for layer in self._layers if layer._dtype_given} | {dtype}
+        if len(given) > 1:
+            raise ConfigError(f"layers have dtypes {sorted(given)}; give all layers of a model one dtype")
+        self._dtype = dtype
+
+    def build(self, input_shape):
+        """Make the parameters for inputs (batch, ...); weights that layers already hold are kept."""
+        if not self._layers:
+            raise StateError("the model has no layers: add some first")
+        shape = checks.shape_tuple(input_shape, "input_shape")
+        self._input = shape[1:]
+        kept = {}
+        for layer in self._layers:
+            layer.set_dtype(self._dtype)
+            if layer.built:
+                kept[layer] = (layer.input_shape[-1], layer.get_weights())
+            layer.describe(shape)
+            shape = layer.output_shape
+            if isinstance(layer, Recurrent) and layer.return_state:
+                raise ConfigError(f"layer {layer.name!r} has return_state=True; a Sequential passes on one output")
+        count = self.count_params()
+        checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
+        self._flat_parameters = aligned_empty((count,), self._dtype)
+        self.flat_gradients = aligned_empty((count,), self._dtype)
+        self._flat_parameters.fill(0)
+        self.flat_gradients.fill(0)
+        self._array_pieces = self._pieces_of(spec.size for layer in self._layers for spec in layer._specs)
+        for layer, piece in zip(self._layers, self._pieces_of(layer.count_params() for layer in self._layers)):
+            layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
+            layer.rng = self.rng
+            features, weights = kept.get(layer, (None, None))
+            if features == layer.input_shape[-1]:
+                layer.set_weights(weights)
+            else:
+                layer.initialize(self.rng)
+        self.built = True
+
+    @staticmethod
+    def _pieces_of(sizes):
+        """Slices of these sizes, one behind the other."""
+        ends = list(itertools.accumulate(sizes, initial=0))
+        return [slice(first, last) for first, last in itertools.pairwise(ends)]
+
+    @property
+    def flat_parameters(self):
+        """All parameters, ndarray (n,): the buffer itself, which may be written to."""
+        for layer in self._layers:
+            layer.expose()
+        return self._flat_parameters
+
+    @property
+    def dtype(self):
+        """"float32" or "float64"."""
+        return self._dtype
+
+    @property
+    def input_shape(self):
+        """(batch, ...) of the input, None for free axes; None before it is known."""
+        return None if self._input is None else (None, *self._input)
+
+    @property
+    def output_shape(self):
+        """(batch, ...) of the output; None before the model is built."""
+        return self._layers[-1].output_shape if self.built else None
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the output for an input of this shape."""
+        shape = tuple(input_shape)
+        for layer in self._layers:
+            shape = layer._output_shape(shape)
+        return shape
+
+    def keeps_steps(self):
+        """Whether the output still has the input's time axis, so that lengths apply to it."""
+        return all(getattr(layer, "return_sequences", True) for layer in self._layers) and (
+            len(self.output_shape) >= 3 and len(self.input_shape) >= 3)
+
+    def reads_sequences(self):
+        """Whether steps are more than features to the model: lengths and resets mean something."""
+        return any(isinstance(layer, Recurrent) for layer in self._layers) or self.keeps_steps()
+
+    def takes_any_length(self):
+        """Whether sequences may have another number of steps than was announced: only a Flatten needs that many."""
+        return not any(isinstance(layer, Flatten) for layer in self._layers)
+
+    def get_layer(self, name=None, index=None):
+        """A layer by its name or number."""
+        if index is not None:
+            last = len(self._layers) - 1
+            if last < 0:
+                raise StateError("the model has no layers: add some first")
+            return self._layers[checks.whole_number(index, "index", -last - 1, last)]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        raise ConfigError(f"no layer is named {name!r}; there are {', '.join(layer.name for layer in self._layers)}")
+
+    # ---- weights
+
+    @property
+    def weights(self):
+        """Views of all parameters, in order; they may be written to."""
+        return [array for layer in self._layers for array in layer.parameters.values()]
+
+    def count_params(self):
+        """Number of parameters."""
+        return sum(layer.count_params() for layer in self._layers)
+
+    def get_weights(self):
+        """Copies of all parameters, in Keras's order."""
+        self._need_built("get_weights")
+        return [array for layer in self._layers for array in layer.get_weights()]
+
+    def set_weights(self, weights):
+        """Copy values into all parameters, in Keras's order. Nothing changes if one of them does not fit."""
+        self._need_built("set_weights")
+        weights = checks.listed(weights, "weights", "arrays")
+        counts = [len(layer._specs) for layer in self._layers]
+        if len(weights) != sum(counts):
+            raise ShapeError(f"the model has {sum(counts)} weight arrays, got {len(weights)}")
+        before, at = self._flat_parameters.copy(), 0
+        try:
+            for layer, count in zip(self._layers, counts):
+                layer.set_weights(weights[at:at + count])
+                at += count
+        except Exception:
+            self._flat_parameters[...] = before
+            self.weights_changed()
+            raise
+
+    def weights_changed(self):
+        """Tell every layer that the flat buffer was written to."""
+        for layer in self._layers:
+            layer.weights_changed()
+
+    def __setstate__(self, state):
+        """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
+        vars(self).update(state)
+        if self.built:
+            for name in ("_flat_parameters", "flat_gradients"):
+                copied, aligned = getattr(self, name), aligned_empty((self.count_params(),), self._dtype)
+                aligned[...] = copied
+                setattr(self, name, aligned)
+            for layer, piece in zip(self._layers, self._pieces_of(layer.count_params() for layer in self._layers)):
+                layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
+
+    def checked_rng_state(self, state):
+        """A state of the model's generator, out of a file.
+
+        Raises
+        ------
+        CheckpointError
+            It is none.
+        """
+        kind = type(self.rng.bit_generator)
+        if not isinstance(state, dict) or state.get("bit_generator") != kind.__name__:
+            raise CheckpointError(f"the generator is {state!r:.80}; expected the state of a {kind.__name__}")
+        trial = kind()
+        trial.state = state  # raises where the state is none
+        return state
+
+    def reset_state(self):
+        """Clear the state of every stateful layer."""
+        for layer in self._layers:
+            if isinstance(layer, Recurrent):
+                layer.reset_state()
+
+    reset_states = reset_state  # Keras 2's name
+
+    # ---- running
+
+    def match_input(self, x):
+        """x with the axes that the model asks for; builds the model where it was not.
+
+        Raises
+        ------
+        ShapeError
+        """
+        if not self._layers:
+            raise StateError("the model has no layers: add some first")
+        recurrent = isinstance(self._layers[0], Recurrent)
+        axes = (3 if recurrent else x.ndim) if self._input is None else 1 + len(self._input)
+        features = self._input[-1] if self._input else None
+        if x.ndim == axes - 1 and (features == 1 or (features is None and recurrent)):
+            x = x[..., None]
+        elif x.ndim == 3 and x.shape[-1] == 1 and self._input is not None and axes == 2:
+            x = x[..., 0]
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        expected = self.input_shape
+        fits = x.ndim == len(expected) and all(want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
+        if fits and expected[1] not in (None, x.shape[1]):
+            fits = x.ndim > 2 and self.takes_any_length()
+        if not fits:
+            raise ShapeError(f"x has shape {x.shape}; the model expects (samples, "
+                             f"{', '.join('any' if extent is None else str(extent) for extent in expected[1:])})")
+        if recurrent and x.shape[1] == 0:
+            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
+        return x
+
+    def _run_layers(self, samples, training, stop=None, carried=None):
+        """Outputs of the layers before `stop`.
+
+        With `carried`, a dict of recurrent layers to states, those begin from theirs and leave the ones they end in.
+        """
+        x, lengths = samples.x, samples.lengths
+        for layer in self._layers[:stop]:
+            recurrent = isinstance(layer, Recurrent)
+            call = Call(training, lengths, None, samples.resets if recurrent else None)
+            if recurrent and carried is not None:
+                call.initial_state, call.final_state = carried.get(layer), []
+            x = layer._forward(x, call)
+            if recurrent and carried is not None:
+                carried[layer] = call.final_state
+            if recurrent and not layer.return_sequences:
+                lengths = None
+        return x
+
+    def run(self, samples):
+        """Outputs of checked samples, without training."""
+        y = self._run_layers(samples, False)
+        return y.copy() if np.may_share_memory(y, samples.x) else y
+
+    def _need_layers(self, what):
+        if not self._layers:
+            raise StateError(f"{what}: the model has no layers: add some first")
+
+    def _need_built(self, what):
+        if not self.built:
+            raise StateError(f"{what}: the model is not built: give its first layer an input_shape, call "
+                             f"build((None, steps, features)), or fit it")

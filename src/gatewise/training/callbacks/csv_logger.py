@@ -1,0 +1,127 @@
+"""A table of epochs in a text file."""
+
+import csv
+import io
+import os
+import warnings
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, TrainingWarning
+
+from .base import Callback
+from .state import count, read_state
+
+
+class CSVLogger(Callback):
+    """Write a row of the logs after each epoch; epochs count from 0, as in Keras.
+
+    The columns are the names of the first epoch, sorted, with ``val_`` ones where that epoch had none. The file is
+    closed between epochs: what was written is there. A run that is resumed, or that starts at a later epoch with
+    ``append=True``, cuts off the rows of the epochs that it repeats and goes on after them.
+
+    Parameters
+    ----------
+    filename : str or path-like
+    separator : str
+        One character.
+    append : bool
+        Go on with a file that is there, with its columns; else begin a new one.
+    """
+
+    def __init__(self, filename, separator=",", append=False):
+        try:
+            self.filename = checks.text(os.fspath(filename), "filename")
+        except TypeError as error:
+            raise DTypeError(f"filename is {filename!r}; expected a path") from error
+        self.sep = checks.text(separator, "separator")
+        if len(separator) != 1 or separator in '"\r\n':
+            raise ConfigError(f"separator is {separator!r}; expected one character, no quote and no line end")
+        self.append = checks.flag(append, "append")
+        self.keys = None
+        self._keep = None   # lines of the file that stay when the first row comes; None: what `append` says
+        self._lines = 0     # lines written or kept
+        self._begun = False
+
+    def on_train_begin(self, logs=None):
+        self.keys = self._keep = None
+        self._begun = False
+        self._lines = len(self._guarded(self._lines_that_stay))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._guarded(self._log, epoch, logs or {})
+
+    def _guarded(self, action, *arguments):
+        try:
+            return action(*arguments)
+        except (OSError, UnicodeError, csv.Error) as error:
+            raise CheckpointError(f"cannot write {self.filename!r}: {getattr(error, 'strerror', None) or error}") from error
+
+    def _log(self, epoch, logs):
+        if not self._begun:
+            self._begin(logs)
+        self._write([[epoch, *(_cell(logs.get(key, "NA")) for key in self.keys)]])
+
+    def _begin(self, logs):
+        """Prepare the file: the lines that stay, and the columns."""
+        lines = self._lines_that_stay()
+        with open(self.filename, "w" if not lines else "r+", encoding="utf-8", newline="") as file:
+            if lines:
+                file.truncate(len("".join(lines).encode("utf-8")))
+        self._lines, self._begun = len(lines), True
+        if not lines:
+            self.keys = _columns(logs)
+            self._write([["epoch", *self.keys]])
+            return
+        self.keys = next(csv.reader(lines[:1], delimiter=self.sep), [])[1:]
+        lost = sorted(set(logs) - set(self.keys))
+        if lost:
+            warnings.warn(f"{self.filename} has the columns {self.keys}: {', '.join(lost)} cannot be added to it; give another "
+                          f"file name, or append=False", TrainingWarning, stacklevel=6)
+
+    def _lines_that_stay(self):
+        """Whole lines of the file, header included; none: it begins anew."""
+        first = self.params.get("initial_epoch", 0) if self.params else 0
+        if (self._keep is None and not self.append) or not os.path.exists(self.filename):
+            return []
+        with open(self.filename, encoding="utf-8", newline="") as file:
+            lines = file.readlines()
+        if lines and not lines[-1].endswith("\n"):  # a row that was cut short
+            lines.pop()
+        if self._keep is not None:
+            return lines[:self._keep]
+        while first and len(lines) > 1 and self._epoch_of(lines[-1]) >= first:
+            lines.pop()
+        return lines
+
+    def _epoch_of(self, line):
+        try:
+            return int(line.split(self.sep)[0])
+        except ValueError:
+            return -1
+
+    def _write(self, rows):
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.sep, lineterminator="\n").writerows(rows)
+        with open(self.filename, "a", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+        self._lines += len(rows)
+
+    def get_state(self):
+        """How many lines the file has."""
+        return {"lines": self._lines}
+
+    def set_state(self, state):
+        self._keep = read_state(state, "CSVLogger", lines=count)["lines"]
+
+
+def _columns(logs):
+    names = sorted(logs)
+    return names if any(name.startswith("val_") for name in names) else [*names, *(f"val_{name}" for name in names)]
+
+
+def _cell(value):
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
+        return f"[{', '.join(map(str, value))}]"
+    return value.item() if isinstance(value, np.generic | np.ndarray) else value

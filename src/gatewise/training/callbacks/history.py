@@ -1,0 +1,160 @@
+"""The history of a run."""
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import CheckpointError, ConfigError, MissingPackageError
+
+from .base import Callback
+from .state import read_state
+
+
+class History(Callback):
+    """What happened.
+
+    Attributes
+    ----------
+    history : dict of str to list
+        One value an epoch of the loss, each metric, and ``val_`` of both.
+    epoch : list of int
+    """
+
+    def __init__(self):
+        self.history = {}
+        self.epoch = []
+        self._rows = {}  # of each list of history, where in `epoch` its values belong: validation may be in some epochs only
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+            self._rows.setdefault(name, []).append(len(self.epoch))
+        self.epoch.append(epoch)
+
+    def to_dataframe(self):
+        """A pandas DataFrame with a row an epoch and a column for each entry of `history`; NaN where an epoch has none.
+
+        Raises
+        ------
+        MissingPackageError
+        """
+        pandas = _load("pandas", "frame")
+        columns = {name: pandas.Series(values, index=self._rows_of(name)) for name, values in self.history.items()}
+        frame = pandas.DataFrame(columns, index=range(len(self.epoch)))
+        frame.index = pandas.Index(self.epoch, name="epoch")
+        return frame
+
+    def _rows_of(self, name):
+        rows = self._rows.get(name, [])
+        return rows if len(rows) == len(self.history[name]) else range(len(self.history[name]))
+
+    def plot(self, metrics=None, ax=None):
+        """Draw curves over the epochs, which count from 1: training as a line, validation dashed in its colour.
+
+        Parameters
+        ----------
+        metrics : str or list of str, optional
+            Names without ``val_``. None: all but the learning rate.
+        ax : matplotlib.axes.Axes, optional
+            None: of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ConfigError, MissingPackageError
+        """
+        names = self._names_to_plot(metrics)
+        if ax is None:
+            ax = _load("matplotlib.pyplot", "plot").subplots()[1]
+        for name in names:
+            colour = None
+            for key, style in ((name, "-"), (f"val_{name}", "--")):
+                if key in self.history:
+                    epochs = [self.epoch[row] + 1 for row in self._rows_of(key)]
+                    lines = ax.plot(epochs, self.history[key], style, color=colour, label=key)
+                    colour = lines[0].get_color() if len(lines) == 1 else None
+        ax.set_xlabel("epoch")
+        if names:
+            ax.legend()
+        return ax
+
+    def _names_to_plot(self, metrics):
+        known = list(dict.fromkeys(name.removeprefix("val_") for name in self.history))
+        if metrics is None:
+            return [name for name in known if name != "learning_rate" and
+                    all(isinstance(value, int | float) or _is_numeric(value) for value in self.history.get(name, []))]
+        metrics = [metrics] if isinstance(metrics, str) else checks.listed(metrics, "metrics", "names")
+        for name in metrics:
+            if name not in known:
+                raise ConfigError(f"metrics holds {name!r}; expected some of {', '.join(known) or 'nothing: no epoch has ended'}")
+        return metrics
+
+    def get_state(self):
+        """The epochs, and of each list of `history` its values and their places.
+
+        Floats go into one array, so that a file of many epochs stays small; what no file can hold is kept as text.
+        """
+        return {"epoch": np.array(self.epoch, np.int64),
+                "history": {name: {"values": _storable(values), "rows": np.array(self._rows_of(name), np.int64)}
+                            for name, values in self.history.items()}}
+
+    def set_state(self, state):
+        state = read_state(state, "History", epoch=_whole_numbers, history=_curves)
+        if any(row >= len(state["epoch"]) for _, rows in state["history"].values() for row in rows):
+            raise CheckpointError("state of History: a value belongs to an epoch that is not there")
+        self.epoch = state["epoch"]
+        self.history = {name: values for name, (values, _) in state["history"].items()}
+        self._rows = {name: rows for name, (_, rows) in state["history"].items()}
+
+
+def _load(module, extra):
+    """A module that only those who use it need."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPackageError(f"{module.partition('.')[0]} is needed here and cannot be imported ({error}); install it: "
+                                  f"python -m pip install 'gatewise[{extra}]'") from error
+
+
+def _storable(values):
+    if values and all(type(value) is float for value in values):
+        return np.array(values)
+    return [value.item() if isinstance(value, np.generic) else value.copy() if _is_numeric(value)
+            else value if value is None or isinstance(value, bool | int | float | str) else str(value) for value in values]
+
+
+def _is_numeric(value):
+    return isinstance(value, np.ndarray) and value.dtype.kind in "buif"
+
+
+def _whole_numbers(value, name):
+    if not isinstance(value, np.ndarray) or value.dtype != np.int64 or value.ndim != 1 or (value < 0).any():
+        raise CheckpointError(f"{name}: expected a one-dimensional array of whole numbers from 0 up")
+    return value.tolist()
+
+
+def _curves(value, name):
+    """dict of str to (values, rows)."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise CheckpointError(f"{name}: expected a dict of curves")
+    return {key: _curve(curve, key) for key, curve in value.items()}
+
+
+def _curve(curve, name):
+    curve = read_state(curve, f"curve {name!r}", values=_curve_values, rows=_whole_numbers)
+    if len(curve["values"]) != len(curve["rows"]):
+        raise CheckpointError(f"curve {name!r} has {len(curve['values'])} values and {len(curve['rows'])} places")
+    return curve["values"], curve["rows"]
+
+
+def _curve_values(values, name):
+    if isinstance(values, np.ndarray) and values.dtype == np.float64 and values.ndim == 1:
+        return values.tolist()
+    if not isinstance(values, list) or not all(
+            value is None or isinstance(value, bool | int | float | str) or _is_numeric(value) for value in values):
+        raise CheckpointError(f"{name}: expected numbers")
+    return list(values)

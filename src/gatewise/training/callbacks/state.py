@@ -1,0 +1,76 @@
+"""States of callbacks that come from files nobody trusts: each value is checked before it is believed."""
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import CheckpointError, GatewiseError
+
+
+def read_state(state, owner, **readers):
+    """The values of a saved state, each as its reader returns it.
+
+    Parameters
+    ----------
+    state : dict
+    owner : str
+        Whose it is, for messages.
+    **readers
+        For each name a function of (value, name) that raises on what does not fit.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    if not isinstance(state, dict) or set(state) != set(readers):
+        held = sorted(map(str, state)) if isinstance(state, dict) else f"a {type(state).__name__}"
+        raise CheckpointError(f"state of {owner} holds {held}; expected {sorted(readers)}")
+    try:
+        return {name: reader(state[name], name) for name, reader in readers.items()}
+    except GatewiseError as error:
+        raise CheckpointError(f"state of {owner}: {error}") from error
+
+
+def count(value, name):
+    """A whole number from 0 up."""
+    return checks.whole_number(value, name, 0, 2**62)
+
+
+def count_or_none(value, name):
+    """A whole number from 0 up, or None."""
+    return None if value is None else count(value, name)
+
+
+def real_or_none(value, name):
+    """A float, which may be NaN or infinite; or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CheckpointError(f"{name} is a {type(value).__name__}; expected a number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise CheckpointError(f"{name} is a whole number that no float can hold") from error
+
+
+def arrays_like(expected):
+    """A reader of None, or a list of finite arrays with the shapes and dtypes of these."""
+
+    def read(value, name):
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) != len(expected):
+            raise CheckpointError(f"{name}: expected a list of {len(expected)} arrays")
+        for number, (array, like) in enumerate(zip(value, expected)):
+            check_array(array, like, f"{name}[{number}]")
+        return [array.copy() for array in value]
+
+    return read
+
+
+def check_array(array, like, name):
+    """Refuse what is no finite array of the shape and dtype of `like`."""
+    if not isinstance(array, np.ndarray) or array.shape != like.shape or array.dtype != like.dtype:
+        given = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
+        raise CheckpointError(f"{name} is {given}; expected {like.dtype} {like.shape}")
+    if not np.isfinite(array).all():
+        raise CheckpointError(f"{name} holds values that are not finite")

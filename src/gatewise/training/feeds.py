@@ -1,0 +1,229 @@
+"""Where batches come from: rows of arrays in some order, or batches that someone else makes.
+
+A feed makes a plan for an epoch, all of whose random draws come from the generator that it is given, and then the
+batches of the plan, from any one on. Training that goes on in the middle of an epoch draws the same plan again.
+"""
+
+from itertools import islice
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+
+from .data import MappedSamples, Samples, add_class_weight, batch_bounds, prepare_samples
+
+POOL = 16  # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
+
+
+def makes_batches(x):
+    """Whether x is a generator or a sequence of batches rather than an array of samples."""
+    if isinstance(x, list | tuple | str | bytes | dict | set | frozenset) or hasattr(x, "__array__"):
+        return False
+    return hasattr(x, "__iter__") or hasattr(x, "__next__") or _is_indexed(x)
+
+
+def _is_indexed(x):
+    return hasattr(x, "__getitem__") and hasattr(x, "__len__")
+
+
+def samples_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
+    """Checked samples of arrays; those of a memory-mapped x stay in its file."""
+    kind = MappedSamples if isinstance(x, np.memmap) else prepare_samples
+    return kind(model, x, y, sample_weight, lengths, resets, need_y)
+
+
+def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, *, batch_size=32, steps=None, need_y=True,
+            steps_name="steps"):
+    """The feed of what an evaluation was given, in order."""
+    if makes_batches(x):
+        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets)
+        return BatchFeed(model, x, steps, need_y=need_y)
+    if steps is not None:
+        raise ConfigError(f"{steps_name} counts batches that x makes itself; x is an array, which batch_size divides: leave "
+                          f"it out")
+    return RowFeed(samples_of(model, x, y, sample_weight, lengths, resets, need_y), batch_size)
+
+
+def refuse_beside_batches(**given):
+    """x makes whole batches: nothing else belongs to a sample."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"{name} was given beside an x that makes batches; let x give (x, y), (x, y, sample_weight) or "
+                              f"(x, y, sample_weight, lengths)")
+
+
+class RowFeed:
+    """Batches of the rows of some samples.
+
+    Parameters
+    ----------
+    samples : Samples or MappedSamples
+    batch_size : int
+    shuffle : bool
+        Draw the order of the rows anew for each epoch.
+    bucketing : bool
+        Rows of about the same length share a batch. Each batch is then as long as its longest row.
+    tbptt_steps : int, optional
+        Cut each batch into parts of so many steps.
+    """
+
+    def __init__(self, samples, batch_size, shuffle=False, bucketing=False, tbptt_steps=None):
+        self.samples, self.batch_size = samples, batch_size
+        self.shuffle, self.bucketing, self.tbptt_steps = shuffle, bucketing, tbptt_steps
+        self.ended = False
+
+    @property
+    def steps(self):
+        """Batches in an epoch; None where that depends on which rows meet."""
+        batches = len(batch_bounds(len(self.samples), self.batch_size))
+        if self.tbptt_steps is None:
+            return batches
+        return None if self.samples.lengths is not None else batches * -(-self.samples.steps // self.tbptt_steps)
+
+    def describe(self):
+        """What must be the same for an epoch's plan to be drawn again: JSON values."""
+        return {"samples": len(self.samples), "batch_size": self.batch_size, "shuffle": self.shuffle,
+                "bucketing": self.bucketing, "tbptt_steps": self.tbptt_steps}
+
+    def plan(self, rng):
+        """list of (rows, slice of steps or None, whether sequences begin there)."""
+        count = len(self.samples)
+        if not self.shuffle:
+            batches = [slice(*bounds) for bounds in batch_bounds(count, self.batch_size)]
+        elif self.bucketing:
+            batches = self._buckets(rng)
+        else:
+            order = rng.permutation(count)
+            batches = [order[first:last] for first, last in batch_bounds(count, self.batch_size)]
+        if self.tbptt_steps is None and not self.bucketing:
+            return [(rows, None, True) for rows in batches]
+        return [(rows, steps, steps.start == 0) for rows in batches
+                for steps in chunks(self._longest(rows), self.tbptt_steps)]
+
+    def _buckets(self, rng):
+        order = rng.permutation(len(self.samples))
+        batches = []
+        for first, last in batch_bounds(len(order), POOL * self.batch_size):
+            pool = order[first:last]
+            pool = pool[np.argsort(-self.samples.lengths[pool], kind="stable")]
+            batches += [pool[a:b] for a, b in batch_bounds(len(pool), self.batch_size)]
+        return [batches[number] for number in rng.permutation(len(batches))]
+
+    def _longest(self, rows):
+        lengths = self.samples.lengths
+        return self.samples.steps if lengths is None else max(1, int(lengths[rows].max()))
+
+    def batches(self, plan, first=0):
+        """Iterator over (Samples, whether sequences begin there) of the plan, from batch number `first` on."""
+        for rows, steps, begins in plan[first:]:
+            yield self.samples.take(rows, steps), begins
+
+    def all(self):
+        """Iterator over the Samples of every batch, in order."""
+        for first, last in batch_bounds(len(self.samples), self.batch_size):
+            yield self.samples.take(slice(first, last))
+
+
+class BatchFeed:
+    """Batches that someone else makes.
+
+    Parameters
+    ----------
+    model : Sequential
+    source : iterator, iterable or sequence
+        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is (x, y), (x, y,
+        sample_weight) or (x, y, sample_weight, lengths); without need_y x alone is enough.
+    steps : int, optional
+        Items in an epoch. None: all there are.
+    shuffle : bool
+        Draw the order of a sequence's items anew for each epoch.
+    tbptt_steps : int, optional
+        Cut each batch into parts of so many steps.
+    class_weight : dict, optional
+    """
+
+    def __init__(self, model, source, steps=None, shuffle=False, tbptt_steps=None, class_weight=None, need_y=True):
+        self.model, self.source, self.need_y = model, source, need_y
+        self.items = None if steps is None else checks.whole_number(steps, "the number of batches in an epoch")
+        self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
+        self.indexed = _is_indexed(source)
+        if self.indexed:
+            self.items = min(len(source), self.items or len(source))
+        self.once = hasattr(source, "__next__")     # goes on from epoch to epoch
+        self.drawn = 0                              # items taken from it so far
+        self.ended = False
+
+    @property
+    def steps(self):
+        """Batches in an epoch, None where not known."""
+        return self.items if self.tbptt_steps is None else None
+
+    def describe(self):
+        """See :meth:`RowFeed.describe`."""
+        return {"steps_per_epoch": self.items, "shuffle": self.indexed and self.shuffle, "tbptt_steps": self.tbptt_steps}
+
+    def plan(self, rng):
+        """Numbers of the items, or None: as they come."""
+        if not self.indexed:
+            return None
+        return (rng.permutation(len(self.source)) if self.shuffle else np.arange(len(self.source)))[:self.items].tolist()
+
+    def skip(self, items):
+        """Go past what an earlier run has taken from an iterator."""
+        for _ in islice(self.source, items):
+            pass
+        self.drawn = items
+
+    def batches(self, plan, first=0):
+        """Iterator over (Samples, whether sequences begin there), from batch number `first` on."""
+        number = 0
+        for item in self._planned_items(plan):
+            samples = self._samples(item)
+            parts = [None] if self.tbptt_steps is None else chunks(_longest(samples), self.tbptt_steps)
+            for steps in parts:
+                if number >= first:
+                    part = samples if steps is None else samples.take(slice(None), steps)
+                    yield part, steps is None or steps.start == 0
+                number += 1
+
+    def _planned_items(self, plan):
+        if self.indexed:
+            yield from (self.source[number] for number in plan)
+            return
+        taken = 0
+        for item in islice(self.source if self.once else iter(self.source), self.items):
+            taken += 1
+            self.drawn += 1
+            yield item
+        # Past the loop only where the items came to an end, not where the reader stopped.
+        self.ended = self.once and (self.items is None or taken < self.items)
+
+    def all(self):
+        """Iterator over the Samples of every batch, in order."""
+        return (samples for samples, _ in self.batches(range(self.items) if self.indexed else None))
+
+    def _samples(self, item):
+        if not isinstance(item, tuple | list):
+            item = (item,)
+        if not (2 if self.need_y else 1) <= len(item) <= 4:
+            raise DTypeError(f"x gave a batch of {len(item)} parts; expected (x, y), (x, y, sample_weight) or "
+                             f"(x, y, sample_weight, lengths)")
+        x, y, weights, lengths = (*item, *(None,) * (4 - len(item)))
+        if not self.need_y:
+            y = weights = None
+        samples = prepare_samples(self.model, x, y, weights, lengths, need_y=self.need_y)
+        if len(samples) == 0:
+            raise ShapeError("x gave a batch of 0 samples")
+        add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])
+        return samples
+
+
+def _longest(samples: Samples):
+    return samples.steps if samples.lengths is None else max(1, int(samples.lengths.max()))
+
+
+def chunks(steps, size):
+    """Slices of at most `size` of so many steps; one of all where size is None."""
+    size = size or steps
+    return [slice(first, min(first + size, steps)) for first in range(0, steps, size)]

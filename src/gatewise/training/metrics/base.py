@@ -1,0 +1,225 @@
+"""What all metrics share: targets and predictions that belong together, positions that count, sums over batches."""
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
+
+from ..losses import position_weights
+
+
+class Metric:
+    """Base of all metrics: sums over as many batches as are given, and a result of them.
+
+    Subclasses name their sums in ``_parts``, add to them in ``_add`` and define ``result``; or, as in Keras,
+    define ``update_state``, ``result`` and ``reset_state`` for themselves.
+
+    Parameters
+    ----------
+    name : str, optional
+
+    Attributes
+    ----------
+    direction : {"up", "down"} or None
+        What is better; None: not known.
+    """
+
+    default_name = None
+    direction = None
+    sparse = False       # True: targets are class numbers, without the class axis; None: those, or one-hot
+    elementwise = False  # each output is a value of its own: n predictions in one row are n positions of one output
+    _parts = ()
+
+    def __init__(self, name=None):
+        self.name = self.default_name if name is None else checks.text(name, "name")
+        self._sums = {}
+        self.reset_state()
+
+    def reset_state(self):
+        """Forget all batches."""
+        self._sums = dict.fromkeys(self._parts, 0.0)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Add one batch.
+
+        Parameters
+        ----------
+        y_true, y_pred : array_like (..., outputs)
+            Targets of one output, and class numbers, may lack the last axis.
+        sample_weight : array_like, optional
+            A weight for each sample or each position. What stands at positions of weight 0 does not matter.
+
+        Raises
+        ------
+        DTypeError, ShapeError, NonFiniteError
+        """
+        y_true, y_pred = self._matched(_array(y_true, "y_true"), _array(y_pred, "y_pred"))
+        self._add(*counted_rows(y_true, y_pred, sample_weight))
+
+    def _add(self, y_true, y_pred, weights):
+        """Add positions that count: y_true (n, outputs) or class numbers (n,), y_pred (n, outputs), weights (n,) or None."""
+        raise TypeError(f"{type(self).__name__} defines no formula")
+
+    def _accumulate(self, **parts):
+        """Add to sums; arrays have one shape from the first batch on."""
+        for name, value in parts.items():
+            if np.ndim(self._sums[name]) and np.shape(self._sums[name]) != np.shape(value):
+                raise ShapeError(f"metric {self.name} has seen batches whose sums have shape {np.shape(self._sums[name])}, this "
+                                 f"one gives {np.shape(value)}; expected as many outputs as before: call reset_state() first")
+        for name, value in parts.items():
+            self._sums[name] = self._sums[name] + value
+
+    def result(self):
+        """The metric of all batches so far: a float, or an ndarray where there is a value for each of several; 0.0 before any."""
+        raise TypeError(f"{type(self).__name__} defines no formula")
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The result of one batch alone."""
+        self.reset_state()
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+    def _matched(self, y_true, y_pred):
+        """Targets and predictions of shapes that belong together: nothing is broadcast."""
+        for name, array in (("y_true", y_true), ("y_pred", y_pred)):
+            if array.dtype.kind not in "buif":
+                raise DTypeError(f"{name} holds {array.dtype} values; metric {self.name} expects numbers")
+        if self.elementwise and y_true.ndim == y_pred.ndim == 1:
+            y_true, y_pred = y_true[:, None], y_pred[:, None]
+        if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
+            y_pred = y_pred[..., None]
+        classes, outputs = y_pred.shape[:-1], y_pred.shape[-1] if y_pred.ndim else 0
+        sparse = self.sparse
+        if sparse is None:
+            sparse = y_true.shape != y_pred.shape and outputs > 1
+        if sparse and y_true.shape == (*classes, 1):
+            y_true = y_true[..., 0]
+        elif not sparse and outputs == 1 and y_true.shape == classes:
+            y_true = y_true[..., None]
+        if outputs == 0 or y_true.shape != (classes if sparse else y_pred.shape):
+            raise ShapeError(f"y_true has shape {y_true.shape}, y_pred {y_pred.shape}; metric {self.name} expects "
+                             f"{'a class number for each row of outputs' if sparse else 'the same shape'}")
+        return y_true, y_pred
+
+    def get_state(self):
+        """The sums so far, dict of str to float or ndarray of float64: what :meth:`set_state` continues from."""
+        return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._sums.items()}
+
+    def set_state(self, state):
+        """Continue from what :meth:`get_state` gave, perhaps in another process.
+
+        Raises
+        ------
+        CheckpointError
+            These are not the sums of such a metric; nothing has changed.
+        """
+        if not isinstance(state, dict) or set(state) != set(self._parts):
+            held = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
+            raise CheckpointError(f"state of metric {self.name} holds {held}; expected {sorted(self._parts)}")
+        sums = {name: self._read_sum(value, name) for name, value in state.items()}
+        if not self._state_fits(sums):
+            raise CheckpointError(f"state of metric {self.name} has arrays of shapes "
+                                  f"{({name: np.shape(value) for name, value in sums.items()})}, which do not fit its arguments")
+        self._sums = sums
+
+    def _read_sum(self, value, name):
+        if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim:
+            return value.copy()
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                return float(value)
+            except OverflowError:
+                pass
+        raise CheckpointError(f"state of metric {self.name}: {name} is a {type(value).__name__}"
+                              f"{f' of {value.dtype}' if isinstance(value, np.ndarray) else ''}; expected float64 numbers")
+
+    def _state_fits(self, sums):
+        """Whether sums of a file have the shapes that this metric's sums have."""
+        return all(np.ndim(value) == 0 for value in sums.values())
+
+    def get_config(self):
+        """The arguments, as JSON values."""
+        return {"name": self.name}
+
+
+class MeanMetric(Metric):
+    """A weighted mean of a value at each position: subclasses define ``_positions``."""
+
+    _parts = ("total", "weight")
+
+    def _add(self, y_true, y_pred, weights):
+        values = self._positions(y_true, y_pred)
+        if weights is None:
+            self._accumulate(total=float(values.sum(dtype=np.float64)), weight=float(values.size))
+        else:
+            self._accumulate(total=float((values * weights).sum()), weight=float(weights.sum()))
+
+    def _positions(self, y_true, y_pred):
+        """The value at each position, ndarray (n,)."""
+        raise TypeError(f"{type(self).__name__} defines no formula")
+
+    def result(self):
+        """The mean so far, a float; 0.0 before any batch."""
+        return ratio(self._sums["total"], self._sums["weight"])
+
+
+def counted_rows(y_true, y_pred, sample_weight):
+    """Targets, predictions and weights, one row a position, without those of weight 0.
+
+    Padding must not count even where it holds NaN, which no multiplication by 0 would remove.
+    """
+    shape, outputs = y_pred.shape[:-1], y_pred.shape[-1]
+    weights = None if sample_weight is None else position_weights(sample_weight, shape, None)
+    count = y_pred.size // outputs
+    y_true = y_true.reshape((count, *y_true.shape[len(shape):]))
+    y_pred = y_pred.reshape(count, outputs)
+    if weights is None:
+        return y_true, y_pred, None
+    weights = weights.reshape(count)
+    counted = weights != 0
+    return (y_true, y_pred, weights) if counted.all() else (y_true[counted], y_pred[counted], weights[counted])
+
+
+def ratio(part, whole):
+    """part / whole, and 0 where whole is 0: a float of floats, an ndarray of ndarrays."""
+    if np.ndim(whole) == 0 and np.ndim(part) == 0:
+        return float(part / whole) if whole else 0.0
+    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
+    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole != 0)
+
+
+def one_hot(classes, outputs, name):
+    """Rows of zeros with a one at the class number, float64 (n, outputs).
+
+    Raises
+    ------
+    ShapeError
+    """
+    numbers = class_numbers(classes, outputs, name)
+    rows = np.zeros((len(numbers), outputs))
+    rows[np.arange(len(numbers)), numbers] = 1
+    return rows
+
+
+def class_numbers(classes, outputs, name):
+    """Class numbers as intp (n,), each in [0, outputs)."""
+    with np.errstate(invalid="ignore"):
+        numbers = classes.astype(np.intp)
+    bad = np.flatnonzero((numbers < 0) | (numbers >= outputs) | (numbers != classes))
+    if bad.size:
+        raise ShapeError(f"y_true holds {classes[bad[0]]}; metric {name} expects class numbers from 0 to {outputs - 1}")
+    return numbers
+
+
+def chosen(value, name, choices):
+    """`value`, which must be one of the choices."""
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+        raise ConfigError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def _array(values, name):
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{name} has rows of different lengths; pad them, and give the padding a weight of 0") from error
