@@ -1,9 +1,10 @@
 """The next character of tinyshakespeare (Karpathy 2015, char-rnn).
 
 1,115,394 characters, 65 different ones; the first 95 % to train on, the last 5 % to validate. Two LSTM layers of 128
-units over one-hot characters. The training text lies in rows of contiguous text; training walks through all rows in
-chunks, one optimizer step a chunk, and the state goes on from chunk to chunk (truncated back-propagation). The
-validation text is read in one go from a state of zeros; its first character is not predicted.
+units over one-hot characters, with dropout after each. The training text lies in 32 rows of contiguous text; training
+walks through all rows in chunks of 64 characters, one optimizer step a chunk, and the state goes on from chunk to chunk
+(truncated back-propagation, `fit(tbptt_steps=64)`). The validation text is read in one go from a state of zeros; its
+first character is not predicted.
 """
 
 import numpy as np
@@ -54,40 +55,30 @@ def _contexts(codes, size, order):
 # ---- with one
 
 def network(size, units, seed):
-    """Two LSTM layers that keep their state, dropout after each, one softmax a step."""
+    """Two LSTM layers, dropout after each, one softmax a step."""
     return Sequential([
-        layers.LSTM(units, return_sequences=True, stateful=True, input_shape=(None, size)), layers.Dropout(DROPOUT),
-        layers.LSTM(units, return_sequences=True, stateful=True), layers.Dropout(DROPOUT),
+        layers.LSTM(units, return_sequences=True, input_shape=(None, size)), layers.Dropout(DROPOUT),
+        layers.LSTM(units, return_sequences=True), layers.Dropout(DROPOUT),
         layers.Dense(size, "softmax"),
     ], seed=seed)
 
 
-def train(model, codes, one_hot, rows, chunk, epochs):
-    """Rows of contiguous text in chunks, state carried; each epoch begins at another character, from a state of zeros."""
-    steps = (len(codes) - 1 - chunk) // rows
-    chunks = steps // chunk
-    model.compile(adam(RATE, chunks, 1, epochs), "sparse_categorical_crossentropy")
-    for _ in range(epochs):
-        model.reset_state()
-        starts = model.rng.integers(chunk) + steps * np.arange(rows)
-        for number in range(chunks):
-            at = starts[:, None] + np.arange(number * chunk, (number + 1) * chunk)
-            model.train_on_batch(one_hot[codes[at]], codes[at + 1])
-
-
-def nats(model, codes, one_hot):
-    """Cross-entropy a character, in one pass."""
-    model.reset_state()
-    return model.evaluate(one_hot[codes[None, :-1]], codes[None, 1:])
+def in_rows(codes, size, rows):
+    """x (rows, steps, size), one-hot, and y (rows, steps), what comes next: rows of contiguous text, one after the other."""
+    steps = (len(codes) - 1) // rows
+    x, y = (codes[first:first + rows * steps].reshape(rows, steps) for first in (0, 1))
+    return np.eye(size, dtype=np.float32)[x], y
 
 
 def run(seed, quick):
     """(network, nats a character on the validation text)."""
     training, validation, size = data(quick)
-    one_hot = np.eye(size, dtype=np.float32)
-    model = network(size, 8 if quick else UNITS, seed)
-    train(model, training, one_hot, *((4, 16, 1) if quick else (ROWS, CHUNK, EPOCHS)))
-    yield NAME, nats(model, validation, one_hot)
+    units, rows, chunk, epochs = (8, 4, 16, 1) if quick else (UNITS, ROWS, CHUNK, EPOCHS)
+    x, y = in_rows(training, size, rows)
+    model = network(size, units, seed)
+    model.compile(adam(RATE, x.shape[1], chunk, epochs), "sparse_categorical_crossentropy")
+    model.fit(x, y, batch_size=rows, epochs=epochs, shuffle=False, tbptt_steps=chunk)
+    yield NAME, model.evaluate(*in_rows(validation, size, 1))
 
 
 EXPERIMENT = Experiment("Characters of tinyshakespeare", "validation cross-entropy, nats a character",
