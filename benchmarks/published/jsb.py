@@ -19,8 +19,8 @@ PUBLISHED = dict(zip(SIZES, [Published(9.10, CHUNG), Published(8.54, CHUNG), Pub
 HOW = {
     1: Training(epochs=300, batch_size=4, learning_rate=0.01, input_dropout=0.2, recurrent_dropout=0.2, output_dropout=0.2,
                 piece=200, patience=60),
-    2: Training(epochs=60, batch_size=4, learning_rate=0.002, input_dropout=0.2, recurrent_dropout=0.3, output_dropout=0.5,
-                piece=200, patience=20),
+    2: Training(epochs=120, batch_size=2, learning_rate=0.004, input_dropout=0.2, recurrent_dropout=0.2, output_dropout=0.4,
+                piece=200, patience=40),
 }
 QUICK = {depth: Training(epochs=1, batch_size=4, learning_rate=0.01, input_dropout=0.2, recurrent_dropout=0.2,
                          output_dropout=0.2, piece=5, patience=1) for depth in (1, 2)}
