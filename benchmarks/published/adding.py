@@ -11,7 +11,7 @@ import numpy as np
 from gatewise import Sequential, layers
 
 from .experiment import Experiment, Published
-from .optimizer import adam
+from .training import VERBOSE, adam
 
 STEPS, UNITS, ROWS, TEST_ROWS, EPOCHS, BATCH, RATE = 600, 130, 50_000, 1_000, 5, 32, 0.005
 NAME = "GRU, 1 x 130"
@@ -55,8 +55,8 @@ def run(seed, quick):
     epochs = 1 if quick else EPOCHS
     model = network(8 if quick else UNITS, x.shape[1], seed)
     model.compile(adam(RATE, len(x), BATCH, epochs), "mse")
-    model.fit(x, y, batch_size=BATCH, epochs=epochs)
-    yield NAME, model.evaluate(test_x, test_y)
+    model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=VERBOSE)
+    yield NAME, model.evaluate(test_x, test_y, verbose=VERBOSE)
 
 
 EXPERIMENT = Experiment("Adding problem, 600 steps", "mean squared error on 1,000 test rows",

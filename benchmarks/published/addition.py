@@ -14,7 +14,7 @@ import numpy as np
 from gatewise import Sequential, layers
 
 from .experiment import Experiment, Published
-from .optimizer import adam
+from .training import VERBOSE, adam
 
 ALPHABET = " +0123456789"
 DIGITS, QUESTIONS, HELD_OUT, UNITS, EPOCHS, BATCH, RATE = 3, 50_000, 5_000, 128, 30, 32, 0.003
@@ -73,8 +73,8 @@ def run(seed, quick):
     epochs = 1 if quick else EPOCHS
     model = network(answers.shape[1], 8 if quick else UNITS, seed)
     model.compile(adam(RATE, len(questions), BATCH, epochs), "sparse_categorical_crossentropy")
-    model.fit(one_hot[questions], answers, batch_size=BATCH, epochs=epochs)
-    written = model.predict(one_hot[held_questions]).argmax(axis=-1)
+    model.fit(one_hot[questions], answers, batch_size=BATCH, epochs=epochs, verbose=VERBOSE)
+    written = model.predict(one_hot[held_questions], verbose=VERBOSE).argmax(axis=-1)
     yield NAME, 100 * float((written == held_answers).all(axis=1).mean())
 
 

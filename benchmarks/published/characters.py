@@ -13,7 +13,7 @@ from gatewise import Sequential, layers
 
 from .data import made_up_text, shakespeare
 from .experiment import Experiment, Published
-from .optimizer import adam
+from .training import VERBOSE, adam
 
 UNITS, ROWS, CHUNK, EPOCHS, RATE, DROPOUT = 128, 32, 64, 20, 0.004, 0.1
 NAME = "LSTM, 2 x 128"
@@ -77,8 +77,8 @@ def run(seed, quick):
     x, y = in_rows(training, size, rows)
     model = network(size, units, seed)
     model.compile(adam(RATE, x.shape[1], chunk, epochs), "sparse_categorical_crossentropy")
-    model.fit(x, y, batch_size=rows, epochs=epochs, shuffle=False, tbptt_steps=chunk)
-    yield NAME, model.evaluate(*in_rows(validation, size, 1))
+    model.fit(x, y, batch_size=rows, epochs=epochs, shuffle=False, tbptt_steps=chunk, verbose=VERBOSE)
+    yield NAME, model.evaluate(*in_rows(validation, size, 1), verbose=VERBOSE)
 
 
 EXPERIMENT = Experiment("Characters of tinyshakespeare", "validation cross-entropy, nats a character",

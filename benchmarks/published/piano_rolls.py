@@ -15,7 +15,7 @@ from gatewise import Sequential, layers
 from gatewise.callbacks import EarlyStopping
 
 from .data import KEYS
-from .optimizer import adam
+from .training import VERBOSE, adam
 
 CELLS = {"tanh": layers.SimpleRNN, "GRU": layers.GRU, "LSTM": layers.LSTM}
 # One layer with all its weights and those of the output: at most 20,000 parameters.
@@ -70,14 +70,15 @@ def train(model, training, validation, how):
     x, y, lengths = padded(cut(training, how.piece))
     model.compile(adam(how.learning_rate, len(x), how.batch_size, how.epochs), "binary_crossentropy")
     vx, vy, vlengths = padded(sorted(validation, key=len))
-    model.fit(x, y, batch_size=how.batch_size, epochs=how.epochs, lengths=lengths, validation_data=(vx, vy, None, vlengths),
+    model.fit(x, y, batch_size=how.batch_size, epochs=how.epochs, lengths=lengths, verbose=VERBOSE,
+              validation_data=(vx, vy, None, vlengths),
               callbacks=[EarlyStopping(patience=how.patience, restore_best_weights=True)])
 
 
 def nats_per_frame(model, pieces):
     """The figure, of whole pieces. The loss is a mean over keys and frames that count: times 88 it is the sum over keys."""
     x, y, lengths = padded(sorted(pieces, key=len))
-    return KEYS * model.evaluate(x, y, lengths=lengths)
+    return KEYS * model.evaluate(x, y, lengths=lengths, verbose=VERBOSE)
 
 
 def figures(rolls, sizes, how, seed):

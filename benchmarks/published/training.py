@@ -1,7 +1,12 @@
-"""The optimizer of all experiments."""
+"""What all experiments train with."""
+
+import sys
 
 from gatewise.optimizers import Adam
 from gatewise.schedules import CosineDecay
+
+# A bar in a terminal; no line an epoch elsewhere, where the table is kept.
+VERBOSE = 1 if sys.stderr.isatty() else 0
 
 
 def adam(rate, rows, batch_size, epochs):
