@@ -17,7 +17,7 @@ from .experiment import Experiment, Published
 from .training import VERBOSE, adam
 
 ALPHABET = " +0123456789"
-DIGITS, QUESTIONS, HELD_OUT, UNITS, EPOCHS, BATCH, RATE = 3, 50_000, 5_000, 128, 30, 32, 0.003
+DIGITS, QUESTIONS, HELD_OUT, UNITS, EPOCHS, BATCH, RATE, DROPOUT = 3, 50_000, 5_000, 128, 30, 32, 0.003, 0.1
 NAME = "LSTM 128 to LSTM 128"
 
 
@@ -57,11 +57,11 @@ def floors(seed, quick):
 
 
 def network(steps, units, seed):
-    """Reader, its last output repeated, writer, one softmax a step."""
+    """Reader, its last output repeated, writer, one softmax a step; dropout after both LSTMs."""
     return Sequential([
-        layers.LSTM(units, input_shape=(None, len(ALPHABET))),
+        layers.LSTM(units, input_shape=(None, len(ALPHABET))), layers.Dropout(DROPOUT),
         layers.RepeatVector(steps),
-        layers.LSTM(units, return_sequences=True),
+        layers.LSTM(units, return_sequences=True), layers.Dropout(DROPOUT),
         layers.Dense(len(ALPHABET), "softmax"),
     ], seed=seed)
 

@@ -13,8 +13,8 @@ from .piano_rolls import SMALL_UNITS, Training, figures, floors
 
 SIZES = {f"{cell}, 1 x {units}": (cell, units, 1) for cell, units in SMALL_UNITS.items()}
 PUBLISHED = dict(zip(SIZES, [Published(figure, "Chung et al. 2014") for figure in (3.13, 3.23, 3.20)]))
-HOW = {1: Training(epochs=60, batch_size=4, learning_rate=0.01, input_dropout=0.0, recurrent_dropout=0.0, output_dropout=0.0,
-                   piece=50, patience=20)}
+HOW = {1: Training(epochs=60, batch_size=2, learning_rate=0.01, input_dropout=0.05, recurrent_dropout=0.05,
+                   output_dropout=0.05, piece=100, patience=20)}
 QUICK = {1: Training(epochs=1, batch_size=4, learning_rate=0.01, input_dropout=0.1, recurrent_dropout=0.1, output_dropout=0.1,
                      piece=5, patience=1)}
 
