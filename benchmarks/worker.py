@@ -6,6 +6,9 @@ import resource
 import sys
 import time
 
+import numpy as np
+
+from benchmarks import jobs
 from benchmarks.cases import Case
 
 # A system may keep the threads of a process that has just woken up on one core for a while.
@@ -26,10 +29,21 @@ def main(module, threads):
         elif "tiny_step" in request:
             run = getattr(engine, "prepare_tiny_step", lambda: None)()
             answer({"ready": run is not None, "estimate": warm_up(run) if run else None})
+        elif "fit" in request:
+            answer(train(engine, jobs.Job(**request["fit"])))
         elif "memory" in request:
             answer({"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
         else:
             answer({"times": time_calls(run, request["calls"])})
+
+
+def train(engine, job):
+    """Seconds of a whole training run, and the mean squared error afterwards."""
+    (x, y), weights = jobs.data(job), jobs.first_weights(job)
+    start = time.perf_counter()
+    predict = engine.fit(job, x, y, weights)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "loss": float(np.mean((predict(x) - y) ** 2))}
 
 
 def warm_up(run):

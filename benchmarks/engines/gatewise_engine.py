@@ -3,7 +3,8 @@
 import numpy as np
 
 import gatewise
-from gatewise import layers
+from benchmarks.jobs import LEARNING_RATE
+from gatewise import layers, optimizers
 
 NAME = "gatewise"
 
@@ -45,3 +46,19 @@ def prepare_tiny_step():
     x = rng.standard_normal((32, 10, 1)).astype("float32")
     y = rng.standard_normal((32, 1)).astype("float32")
     return lambda: model.train_on_batch(x, y)
+
+
+def fit(job, x, y, weights):
+    """Train; a function that predicts."""
+    model = network(job, weights)
+    model.compile(optimizers.Adam(LEARNING_RATE), "mse")
+    model.fit(x, y, batch_size=job.batch, epochs=job.epochs, verbose=0)
+    return model.predict
+
+
+def network(job, weights):
+    """A recurrent layer and one linear output."""
+    cls = {"lstm": layers.LSTM, "gru": layers.GRU}[job.kind]
+    model = gatewise.Sequential([cls(job.units, input_shape=(job.steps, job.inputs)), layers.Dense(1)], seed=0)
+    model.set_weights(weights)
+    return model

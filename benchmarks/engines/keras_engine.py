@@ -7,6 +7,8 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 import numpy as np
 
+from benchmarks.jobs import LEARNING_RATE
+
 NAME = "Keras"
 
 
@@ -51,3 +53,13 @@ def prepare_tiny_step():
     x = rng.standard_normal((32, 10, 1)).astype("float32")
     y = rng.standard_normal((32, 1)).astype("float32")
     return lambda: model.train_on_batch(x, y)
+
+
+def fit(job, x, y, weights):
+    """Train; a function that predicts."""
+    cls = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[job.kind]
+    model = keras.Sequential([keras.Input((job.steps, job.inputs)), cls(job.units), keras.layers.Dense(1)])
+    model.set_weights(weights)
+    model.compile(keras.optimizers.Adam(LEARNING_RATE), "mse")
+    model.fit(x, y, batch_size=job.batch, epochs=job.epochs, verbose=0)
+    return lambda x: model.predict(x, verbose=0)

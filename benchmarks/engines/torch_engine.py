@@ -1,6 +1,9 @@
 """PyTorch, eager, as its users call it."""
 
+import numpy as np
 import torch
+
+from benchmarks.jobs import LEARNING_RATE
 
 NAME = "PyTorch"
 
@@ -67,3 +70,59 @@ def prepare_tiny_step():
         return value.item()
 
     return step
+
+
+class Regressor(torch.nn.Module):
+    """A recurrent layer, its last output, one linear output."""
+
+    def __init__(self, kind, inputs, units):
+        super().__init__()
+        self.recurrent = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[kind](inputs, units, batch_first=True)
+        self.output = torch.nn.Linear(units, 1)
+
+    def forward(self, x):
+        """(rows, 1)."""
+        return self.output(self.recurrent(x)[0][:, -1])
+
+
+def fit(job, x, y, weights):
+    """Train; a function that predicts."""
+    model = Regressor(job.kind, job.inputs, job.units)
+    set_weights(model, job.kind, weights)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    loss = torch.nn.MSELoss()
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    model.train()
+    for _ in range(job.epochs):
+        order = torch.randperm(len(x))
+        for rows in order.split(job.batch):
+            optimizer.zero_grad()
+            loss(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+    model.eval()
+
+    def predict(x):
+        with torch.inference_mode():
+            return model(torch.from_numpy(x)).numpy()
+
+    return predict
+
+
+def set_weights(model, kind, weights):
+    """Copy weights of Keras's layout: the same order of gates for an LSTM, z r n to r z n for a GRU."""
+    kernel, recurrent, bias, output, output_bias = weights
+    gates = (1, 0, 2) if kind == "gru" else (0, 1, 2, 3)
+
+    def turned(array):
+        parts = np.split(array, len(gates), axis=-1)
+        return torch.from_numpy(np.concatenate([parts[gate] for gate in gates], axis=-1).T.copy())
+
+    biases = bias if kind == "gru" else (bias, np.zeros_like(bias))
+    layer = model.recurrent
+    with torch.no_grad():
+        layer.weight_ih_l0.copy_(turned(kernel))
+        layer.weight_hh_l0.copy_(turned(recurrent))
+        layer.bias_ih_l0.copy_(turned(biases[0]))
+        layer.bias_hh_l0.copy_(turned(biases[1]))
+        model.output.weight.copy_(torch.from_numpy(output.T.copy()))
+        model.output.bias.copy_(torch.from_numpy(output_bias))

@@ -11,7 +11,7 @@ from cases import CELLS, make
 
 from gatewise import GatewiseError, initializers, regularizers
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError, SizeError, StateError
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, Layer, SimpleRNN
+from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, Layer, RepeatVector, SimpleRNN
 
 BUILT_IN = {ConfigError: ValueError, ShapeError: ValueError, NonFiniteError: ValueError, DTypeError: TypeError,
             SizeError: MemoryError, StateError: RuntimeError}
@@ -70,6 +70,36 @@ def test_rank_of_flatten(shape):
     flatten = Flatten()
     flatten.build((None, 2, 3))
     fails(lambda: flatten.forward(x_of(*shape)), ShapeError, re.escape(str(shape)))
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 4, 3), (2, 0)], ids=str)
+def test_rank_of_repeat_vector(shape):
+    repeat = RepeatVector(4)
+    fails(lambda: repeat.forward(x_of(*shape)), ShapeError, re.escape(str(shape)), r"\(batch, features\)")
+    assert not repeat.built
+    repeat.build((None, 3))
+    fails(lambda: repeat.forward(x_of(*shape)), ShapeError, re.escape(str(shape)))
+    fails(lambda: RepeatVector(4).build((None, 4, 3)), ShapeError, r"\(None, 4, 3\)", r"\(batch, features\)")
+
+
+@pytest.mark.parametrize(("n", "error", "words"), [
+    (0, ConfigError, ["n is 0", "1 to"]), (-1, ConfigError, ["n is -1"]), (2**40, ConfigError, ["n is 1099511627776"]),
+    (2.5, DTypeError, [r"n is 2\.5", "whole number"]), (True, DTypeError, ["n is True"]), ("3", DTypeError, ["n is '3'"]),
+    (None, DTypeError, ["n is None"]), (float("nan"), DTypeError, ["n is nan"]),
+], ids=str)
+def test_n_of_repeat_vector(n, error, words):
+    fails(lambda: RepeatVector(n), error, *words)
+
+
+def test_n_of_a_built_repeat_vector_is_fixed():
+    repeat = RepeatVector(4)
+    repeat.build((None, 3))
+    with pytest.raises(StateError, match="n cannot change any more"):
+        repeat.n = 5
+
+
+def test_repeat_vector_that_no_memory_holds():
+    fails(lambda: RepeatVector(2**31 - 1).forward(x_of(8, 4000)), SizeError, "output of layer 'repeat_vector")
 
 
 def test_features(layer, dense):

@@ -23,7 +23,7 @@ from cases import (
     states_for,
 )
 
-from gatewise.layers import Activation, Dense, Dropout, Flatten, Input
+from gatewise.layers import Activation, Dense, Dropout, Flatten, Input, RepeatVector
 
 
 def everything(layer, rng, batch, steps):
@@ -129,6 +129,9 @@ def test_a_batch_of_no_rows_through_other_layers(dtype):
     flatten = Flatten(dtype=dtype)
     assert flatten.forward(np.empty((0, 4, 2), dtype), training=True).shape == (0, 8)
     assert flatten.backward(np.empty((0, 8), dtype)).shape == (0, 4, 2)
+    repeat = RepeatVector(3, dtype=dtype)
+    assert repeat.forward(np.empty((0, 2), dtype), training=True).shape == (0, 3, 2)
+    assert repeat.backward(np.empty((0, 3, 2), dtype)).shape == (0, 2)
 
 
 # ---- dropout
@@ -244,6 +247,18 @@ def test_flatten_and_input(dtype, rng):
     x = rng.normal(size=(3, 4, 5)).astype(dtype)
     np.testing.assert_array_equal(Flatten(dtype=dtype).forward(x), x.reshape(3, 20))
     np.testing.assert_array_equal(Input((4, 5), dtype=dtype).forward(x), x)
+
+
+def test_repeat_vector(dtype, rng):
+    x = rng.normal(size=(3, 5)).astype(dtype)
+    layer = RepeatVector(4, dtype=dtype)
+    y = layer.forward(x, training=True)
+    assert layer.output_shape == (None, 4, 5) and y.flags.c_contiguous
+    assert_same_bits(y, np.stack([x] * 4, axis=1))
+    dy = rng.normal(size=y.shape).astype(dtype)
+    np.testing.assert_allclose(layer.backward(dy), sum(dy[:, step] for step in range(4)), rtol=1e-5)
+    one = RepeatVector(1, dtype=dtype)
+    assert not np.shares_memory(one.forward(x), x)
 
 
 # ---- the forms that inputs come in

@@ -16,7 +16,7 @@ from cases import (
     states_for,
 )
 
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, SimpleRNN
+from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
 
 THREADS = (1, 2, 3, 5)
 
@@ -405,13 +405,15 @@ def test_a_layer_from_its_config_is_the_same_layer(dtype, rng):
         Input((4, 3), dtype=dtype),
     ]
     x = sequences(rng, 5, 4, 3, dtype)
-    for layer in layers:
+    for layer in [*layers, RepeatVector(4, dtype=dtype)]:
         config = layer.get_config()
         twin = type(layer).from_config(config)
         assert twin.get_config() == config
         assert twin.name == layer.name
         for training in (False, True):
-            assert_all_same_bits(as_list(twin.forward(x, training=training)), as_list(layer.forward(x, training=training)))
+            given = x[:, 0] if isinstance(layer, RepeatVector) else x
+            assert_all_same_bits(as_list(twin.forward(given, training=training)),
+                                 as_list(layer.forward(given, training=training)))
 
 
 def test_layers_with_one_seed_are_alike_and_others_are_not(rng):

@@ -18,7 +18,7 @@ from gatewise.errors import (
     SizeError,
     StateError,
 )
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, SimpleRNN
+from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
 from gatewise.models import Sequential
 
 X, Y = np.zeros((8, 5, 2)), np.zeros((8, 1))
@@ -123,6 +123,19 @@ def test_noise_shapes_that_do_not_fit(noise_shape):
 def test_other_steps_than_flatten_was_built_for():
     model = model_of(LSTM(3, return_sequences=True, input_shape=(5, 2)), Flatten(), Dense(1))
     refused(ShapeError, r"x has shape \(8, 7, 2\)", lambda: model.predict(np.zeros((8, 7, 2))))
+
+
+def test_repeat_vector_takes_the_last_output_only():
+    refused(ShapeError, r"\(None, 5, 3\); expected \(batch, features\); the recurrent layer before it needs return_sequences=F",
+            lambda: model_of(LSTM(3, return_sequences=True, input_shape=(5, 2)), RepeatVector(4)))
+
+
+def test_lengths_and_resets_are_not_those_of_repeated_steps():
+    """They would be read past their ends."""
+    decoder = model_of(Input((7,)), RepeatVector(3), LSTM(4, return_sequences=True))
+    refused(ShapeError, "lengths go up to 7, layer .* reads 3 steps", lambda: decoder.predict(np.zeros((2, 7)), lengths=[7, 2]))
+    both = model_of(LSTM(3, input_shape=(5, 2)), RepeatVector(9), LSTM(3))
+    refused(ShapeError, "resets has flags for 5 steps, layer .* reads 9", lambda: both.predict(X, resets=np.ones((8, 5), bool)))
 
 
 @pytest.mark.parametrize(("loss", "stack", "y", "words"), [

@@ -1,8 +1,8 @@
 """Layers: objects with parameters and state, forward and backward."""
 
 from .base import Layer
-from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer
+from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
 
 __all__ = ["GRU", "LSTM", "Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer", "Recurrent",
-           "SimpleRNN"]
+           "RepeatVector", "SimpleRNN"]

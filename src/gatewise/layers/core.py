@@ -1,4 +1,4 @@
-"""Layers without memory: Input, Dense, Activation, Dropout, Flatten."""
+"""Layers without memory: Input, Dense, Activation, Dropout, Flatten, RepeatVector."""
 
 import math
 
@@ -290,3 +290,40 @@ class Flatten(Layer):
         return dy.reshape(saved["x_shape"])
 
 
+class RepeatVector(Layer):
+    """One vector a row, ``n`` times over: (batch, features) to (batch, n, features).
+
+    What stands between an encoder, whose last output sums up a sequence, and a decoder that reads it at every step.
+
+    Parameters
+    ----------
+    n : int
+        Steps of the output.
+    """
+
+    _rank, _axes = 2, "(batch, features)"
+    n = Fixed()
+
+    def __init__(self, n, **kwargs):
+        super().__init__(**kwargs)
+        self.n = checks.whole_number(n, "n")
+
+    def _output_shape(self, input_shape):
+        if len(input_shape) != 2:
+            hint = "; the recurrent layer before it needs return_sequences=False" if len(input_shape) == 3 and self.model else ""
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, features){hint}")
+        return (input_shape[0], self.n, input_shape[1])
+
+    def _forward(self, x, call):
+        shape = (x.shape[0], self.n, x.shape[1])
+        checks.fits_memory(math.prod(shape), self.dtype, "the output of layer", self.name)
+        if call.training:
+            self._saved = {"y_shape": shape}
+        return np.repeat(x[:, None], self.n, axis=1)
+
+    def _backward(self, dy, want_dx):
+        self._take_saved()
+        return dy.sum(axis=1)
+
+    def get_config(self):
+        return super().get_config() | {"n": self.n}

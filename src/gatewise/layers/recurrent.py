@@ -199,6 +199,16 @@ class Recurrent(Layer):
         if x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
 
+    def _check_steps(self, call, steps):
+        """In a model, lengths and resets are those of its input; what a RepeatVector made has other steps."""
+        lengths, resets = call.lengths, call.resets
+        if lengths is not None and lengths.max(initial=0) > steps:
+            raise ShapeError(f"lengths go up to {lengths.max()}, layer {self.name!r} reads {steps} steps; lengths count the "
+                             f"steps of the model's input: leave them out where a RepeatVector makes the steps")
+        if resets is not None and resets.shape[1] != steps:
+            raise ShapeError(f"resets has flags for {resets.shape[1]} steps, layer {self.name!r} reads {steps}; resets belong "
+                             f"to the steps of the model's input: leave them out where a RepeatVector makes the steps")
+
     def _start(self, call, batch):
         """The initial state of a call, or None for zeros."""
         if call.initial_state is not None:
@@ -217,6 +227,7 @@ class Recurrent(Layer):
             raise ShapeError(f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT} run in one "
                              f"call; use smaller batches")
         kernel, lengths, resets, units, dtype = self._kernel, call.lengths, call.resets, self.units, self._dtype
+        self._check_steps(call, steps)
         start = self._start(call, batch)
         order = None
         if lengths is not None:

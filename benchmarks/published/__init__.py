@@ -1,0 +1,1 @@
+"""Experiments whose outcome others have published: see README.md."""

@@ -1,0 +1,14 @@
+"""What all experiments train with."""
+
+import sys
+
+from gatewise.optimizers import Adam
+from gatewise.schedules import CosineDecay
+
+# A bar in a terminal; no line an epoch elsewhere, where the table is kept.
+VERBOSE = 1 if sys.stderr.isatty() else 0
+
+
+def adam(rate, rows, batch_size, epochs):
+    """Adam, gradients scaled to a norm of at most 1, the rate falling to zero along half a cosine over all epochs."""
+    return Adam(CosineDecay(rate, epochs * -(-rows // batch_size)), global_clipnorm=1.0)
