@@ -82,7 +82,7 @@ def test_damaged_files(subject, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [3, 6, 8])
+@pytest.mark.parametrize("at", [3, 5, 6])
 @pytest.mark.parametrize("subject", readers.SUBJECTS)
 def test_ten_thousand_damaged_files(subject, at, tmp_path):
     read_all(subject, forged(subject, tmp_path, range(1000 * at, 1000 * at + 1700), at), tmp_path)

@@ -146,7 +146,7 @@ def _take_run(header, tensors):
     arrays = {name: tensors.pop(name) for name in list(tensors) if name.startswith("run/")}
     run = checked_state(_with_arrays(header["run"], arrays)) if "run" in header else None
     if arrays:
-        raise CheckpointError(f"tensor {next(iter(arrays))!r} belongs to nothing in the run")
+        raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the run")
     return run
 
 
@@ -162,10 +162,7 @@ def resume_model(model, path, run):
         The file holds another model, or the run of another `fit`.
     CheckpointError
         The file is damaged, or was not saved by a model in training.
-    StateError
-        The model is not built: its first batch would do that, and comes too late.
     """
-    model._need_built("fit(resume_from=...)")
     tensors, header = checkpoint.read(path)
     with _blaming(path):
         if "run" not in header or "training" not in header:
@@ -236,17 +233,17 @@ def _difference(there, here, place=""):
 
 @contextlib.contextmanager
 def _blaming(path):
-    """Whatever goes wrong with what a file says is the file's fault."""
+    """Whatever goes wrong with what a file says is the file's fault. What it says may be long: messages are cut."""
     try:
         yield
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{path}: {error!s:.500}") from error
     except KeyError as error:
-        raise CheckpointError(f"{path}: the header lacks the entry {error}") from error
+        raise CheckpointError(f"{path}: the header lacks the entry {error!s:.500}") from error
     except GatewiseError as error:
-        raise CheckpointError(f"{path}: the header does not describe a model of this version: {error}") from error
+        raise CheckpointError(f"{path}: the header does not describe a model of this version: {error!s:.500}") from error
     except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error}") from error
+        raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error!s:.500}") from error
 
 
 def load_model(path, **others):
@@ -328,7 +325,7 @@ def _check_names(model, names, header, tensors):
     kinds = ("weights/", *(("optimizer/",) if header.get("training") is not None else ()))
     for name in tensors:
         if not (name.startswith(kinds) or name in known):
-            raise CheckpointError(f"tensor {name!r} belongs to nothing in the architecture")
+            raise CheckpointError(f"tensor {name!r:.200} belongs to nothing in the architecture")
 
 
 def _state_names(layer):

@@ -253,7 +253,8 @@ class Sequential(Stack):
         Raises
         ------
         CheckpointError
-            resume_from is damaged, or holds another model.
+            resume_from is damaged, or holds no run. The model is as it was, and so it is where a ConfigError says that
+            resume_from holds another model or another run than this one.
         ConfigError, ShapeError, DTypeError, NonFiniteError, SizeError
         """
         checks.neutral(others, "fit", "fit")
