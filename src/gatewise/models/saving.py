@@ -219,9 +219,12 @@ _FREE = {"name", "seed", "iterations", "learning_rate"}
 
 
 def _difference(there, here, place=""):
-    """Where two descriptions of a model differ, as text; None where they do not."""
+    """Where two descriptions of a model differ, as text; None where they do not.
+
+    An option that `there` lacks is no difference: the version that wrote it did not know it.
+    """
     if isinstance(there, dict) and isinstance(here, dict):
-        for key in sorted(there.keys() | here.keys()):
+        for key in sorted(there):
             plain = isinstance(there.get(key), int | float | str | None) and isinstance(here.get(key), int | float | str | None)
             if not (key in _FREE and plain) and (found := _difference(there.get(key), here.get(key), f"{place} {key}".strip())):
                 return found
