@@ -23,7 +23,7 @@ cimport numpy as cnp
 import numpy as np
 
 from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
-from gatewise.kernels._plan cimport PROJECTED_STEPS, bands, choose_plan
+from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, bands, choose_plan
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._table cimport gw_family, gw_piece, gw_row, table32, table64
 from gatewise.kernels._memory import aligned_empty
@@ -393,9 +393,9 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
     if action == FORWARD:
         if s.resets != NULL and s.gates != NULL and phase == 0 and part == 0:
             clear_resets(band, t)
-        band.family.forward(band.cell, band.rows, band.n, first, last, phase)
+        to_and_fro(band, action, t, phase, first, last)
     elif action == BACKWARD:
-        band.family.backward(band.cell, band.rows, band.n, first, last, phase)
+        to_and_fro(band, action, t, phase, first, last)
         if s.resets != NULL and phase == band.family.backward_phases(band.cell) - 1:
             cut_at_resets(band, t, first, last)
     elif action == PROJECT:
@@ -406,6 +406,24 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
                 start_row(s, i)
             elif s.c != NULL:
                 finish_row(s, i)
+
+
+cdef inline void to_and_fro(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, Py_ssize_t first,
+                            Py_ssize_t last) noexcept nogil:
+    """A phase of a step for units [first, last), in pieces, of which every other step begins with the last.
+
+    Weights a little larger than a cache would push each other out of it if every step began at the first; so a
+    step finds there what the one before has used last.
+    """
+    cdef Py_ssize_t begin = first // PIECE, end = (last + PIECE - 1) // PIECE, k, here, next
+    for k in range(begin, end):
+        here = (k if t % 2 == 0 else begin + end - 1 - k) * PIECE
+        next = min(last, here + PIECE)
+        here = max(first, here)
+        if action == FORWARD:
+            band.family.forward(band.cell, band.rows, band.n, here, next, phase)
+        else:
+            band.family.backward(band.cell, band.rows, band.n, here, next, phase)
 
 
 cdef inline void together(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
