@@ -127,18 +127,18 @@ def test_addition_questions():
 
 def test_characters_counts():
     """A text in which one letter follows from the two before, and from no fewer."""
-    codes = np.array([0, 0, 1, 1] * 500)
+    codes = np.array([[0, 0, 1, 1] * 250] * 2)
     nats = [characters._nats(codes, codes, 2, order) for order in (0, 1, 2)]
     assert nats[:2] == pytest.approx([math.log(2)] * 2, rel=1e-3) and nats[2] < 0.05
 
 
 def test_characters_in_rows():
-    """Rows are contiguous text, each goes on where the one before ends, and y is what comes next."""
-    codes = np.arange(400) % 7
-    x, y = characters.in_rows(codes, 7, 4)
-    assert x.shape == (4, 99, 7) and (x.sum(axis=-1) == 1).all()
-    np.testing.assert_array_equal(x.argmax(axis=-1).ravel(), codes[:396])
-    np.testing.assert_array_equal(y.ravel(), codes[1:397])
+    """Validation goes on where a row's training ends, and y is what comes next."""
+    training, validation, size = characters.data(True)
+    assert len(training) == len(validation) and training.shape[1] == pytest.approx(19 * validation.shape[1], rel=0.05)
+    x, y = characters.shifted(training, size)
+    assert (x.sum(axis=-1) == 1).all()
+    np.testing.assert_array_equal(x.argmax(axis=-1)[:, 1:], y[:, :-1])
 
 
 # ---- the training table

@@ -3,8 +3,8 @@
 50,000 questions such as ``12+345``, no two alike up to the order of their numbers, padded with blanks to 7 characters
 and reversed; answers padded to 4. 5,000 are held out; the other 45,000 are trained on with their numbers in both orders,
 which Keras's example does not do. An LSTM of 128 units reads a question, a second one, which sees the first one's last
-output at each of its 4 steps, writes the answer (Sutskever et al. 2014). An answer counts if all its characters are
-right.
+output at each of its 4 steps, writes the answer (Sutskever et al. 2014). Keras's figure is of single characters; beside it
+stands that of answers all of whose characters are right.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from .training import VERBOSE, adam
 
 ALPHABET = " +0123456789"
 DIGITS, QUESTIONS, HELD_OUT, UNITS, EPOCHS, BATCH, RATE, DROPOUT = 3, 50_000, 5_000, 128, 30, 32, 0.003, 0.1
-NAME = "LSTM 128 to LSTM 128"
+NAME, EXACT = "LSTM 128 to LSTM 128", "the same, whole answers"
 
 
 def draw_pairs(rng, count, digits):
@@ -50,10 +50,11 @@ def data(seed, quick):
 
 
 def floors(seed, quick):
-    """Percent exact of the commonest answer."""
+    """Percent of characters, and of whole answers, that the commonest answer has right."""
     (_, answers), (_, held_out) = data(seed, quick)
-    commonest = Counter(map(tuple, answers)).most_common(1)[0][0]
-    return {"the commonest answer": 100 * float(np.mean([tuple(answer) == commonest for answer in held_out]))}
+    commonest = np.array(Counter(map(tuple, answers)).most_common(1)[0][0])
+    return {"the commonest answer": 100 * float((held_out == commonest).mean()),
+            "the commonest answer, whole": 100 * float((held_out == commonest).all(axis=1).mean())}
 
 
 def network(steps, units, seed):
@@ -67,7 +68,7 @@ def network(steps, units, seed):
 
 
 def run(seed, quick):
-    """(network, percent of held-out answers that are exact)."""
+    """(figure's name, percent) of the characters of the held-out answers that are right, and of the whole answers."""
     (questions, answers), (held_questions, held_answers) = data(seed, quick)
     one_hot = np.eye(len(ALPHABET), dtype=np.float32)
     epochs = 1 if quick else EPOCHS
@@ -75,8 +76,10 @@ def run(seed, quick):
     model.compile(adam(RATE, len(questions), BATCH, epochs), "sparse_categorical_crossentropy")
     model.fit(one_hot[questions], answers, batch_size=BATCH, epochs=epochs, verbose=VERBOSE)
     written = model.predict(one_hot[held_questions], verbose=VERBOSE).argmax(axis=-1)
-    yield NAME, 100 * float((written == held_answers).all(axis=1).mean())
+    yield NAME, 100 * float((written == held_answers).mean())
+    yield EXACT, 100 * float((written == held_answers).all(axis=1).mean())
 
 
-EXPERIMENT = Experiment("Addition of three-digit numbers", "percent of held-out answers that are exact",
-                        {NAME: Published(99.0, "goal")}, floors, run, higher_is_better=True, digits=".2f")
+EXPERIMENT = Experiment("Addition of three-digit numbers", "percent right of held-out answers",
+                        {NAME: Published(99.0, "Keras's example"), EXACT: Published(99.0, "goal")}, floors, run,
+                        higher_is_better=True, digits=".2f")

@@ -329,3 +329,14 @@ def test_files_that_say_less_or_more(change, words, xy, tmp_path):
 def test_star_imports_nothing_heavy():
     assert "NotFittedError" not in gatewise.__all__ and gatewise.NotFittedError is not None
     assert all(hasattr(gatewise, name) for name in gatewise.__all__) and layers.LSTM is LSTM
+
+
+def test_resets_end_where_sequences_end(rng):
+    """Resets are of the input's steps: a decoder behind a RepeatVector of as many steps has none."""
+    model = Sequential([Input((4, 2)), LSTM(3), layers.RepeatVector(4), GRU(3, return_sequences=True)], seed=0)
+    x, resets = rng.normal(size=(2, 4, 2)), np.zeros((2, 4), bool)
+    resets[:, 2] = True
+    read, _, write = model.layers
+    code = read(x.astype("float32"), resets=resets)
+    expected = write(np.repeat(code[:, None], 4, axis=1))
+    np.testing.assert_array_equal(model.predict(x, resets=resets), expected)

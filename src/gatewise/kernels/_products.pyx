@@ -16,6 +16,11 @@ import numpy as np
 from gatewise.kernels._blas cimport gemm_nt, gemm_tn
 from gatewise.kernels._table cimport gw_table, table32, table64
 
+cdef extern from "subnormal.h" nogil:
+    ctypedef int gw_float_mode
+    gw_float_mode gw_flush_subnormals()
+    void gw_restore_float_mode(gw_float_mode)
+
 cnp.import_array()
 
 cdef Py_ssize_t BLAS_COLUMNS = 512  # of one BLAS call
@@ -52,6 +57,7 @@ cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const 
     cdef bint tiled = columns < BLAS_FROM
     cdef floating *packed = NULL
     cdef cnp.ndarray memory
+    cdef gw_float_mode mode
     for k in range(count):
         blas_calls += calls_of(&pieces[k])
     if dx != NULL and tiled:
@@ -60,12 +66,14 @@ cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const 
         t.pack_transposed(w, columns, length, packed)
     for k in prange(shares + blas_calls + row_blocks, num_threads=threads, use_threads_if=threads > 1,
                     schedule="dynamic", chunksize=1, nogil=True):
+        mode = gw_flush_subnormals()
         if k < shares:
             weight_share(t, pieces, count, k, shares)
         elif k < shares + blas_calls:
             weight_call(pieces, k - shares)
         else:
             input_rows(t, k - shares - blas_calls, n, z, ldz, length, w, packed, columns, dx)
+        gw_restore_float_mode(mode)
     return None
 
 

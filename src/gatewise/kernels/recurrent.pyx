@@ -30,6 +30,11 @@ from gatewise.kernels._memory import aligned_empty
 
 cnp.import_array()
 
+cdef extern from "subnormal.h" nogil:
+    ctypedef int gw_float_mode
+    gw_float_mode gw_flush_subnormals()
+    void gw_restore_float_mode(gw_float_mode)
+
 cdef extern from "sequence.h" nogil:
     cdef cppclass gw_sequence[R]:
         gw_int batch, steps, inputs, units, saved
@@ -456,6 +461,7 @@ cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n
     """What one of `team` threads does. With fewer threads than asked for, bands are whole again."""
     cdef gw_band[floating] band = template[0]
     cdef int k = member // band.parts, step = n_bands
+    cdef gw_float_mode mode
     band.part = member % band.parts
     if team < n_bands * band.parts:
         k, step = member, team
@@ -466,7 +472,9 @@ cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n
         if band.parts > 1:
             band.counters = template.counters + k * (1 + band.parts)
         if backwards:
+            mode = gw_flush_subnormals()
             backward_band(&band)
+            gw_restore_float_mode(mode)
         else:
             forward_band(&band)
         k += step

@@ -300,17 +300,17 @@ class Stack:
 
         With `carried`, a dict of recurrent layers to states, those begin from theirs and leave the ones they end in.
         """
-        x, lengths = samples.x, samples.lengths
+        x, lengths, resets = samples.x, samples.lengths, samples.resets
         for layer in self._layers[:stop]:
             recurrent = isinstance(layer, Recurrent)
-            call = Call(training, lengths, None, samples.resets if recurrent else None)
+            call = Call(training, lengths, None, resets if recurrent else None)
             if recurrent and carried is not None:
                 call.initial_state, call.final_state = carried.get(layer), []
             x = layer._forward(x, call)
             if recurrent and carried is not None:
                 carried[layer] = call.final_state
-            if recurrent and not layer.return_sequences:
-                lengths = None
+            if recurrent and not layer.return_sequences:  # what comes next has other steps, or none
+                lengths = resets = None
         return x
 
     def run(self, samples):
