@@ -166,7 +166,8 @@ def resume_model(model, path, run):
     tensors, header = checkpoint.read(path)
     with _blaming(path):
         if "run" not in header or "training" not in header:
-            raise CheckpointError("it holds no run to go on with: it was saved by a model that had not been trained by fit")
+            raise CheckpointError("it holds no run to go on with: the model that was saved had not been trained by fit, was a copy "
+                                  "of one, or fit was interrupted in the middle of a batch")
         saved = _take_run(header, tensors)
         here = json.loads(json.dumps((_architecture(model), _training(model))))
         different = _difference((header["architecture"], header["training"]), here)
@@ -180,6 +181,7 @@ def resume_model(model, path, run):
     with _undone(model):
         with _blaming(path):
             _put_back(model, header, tensors, names)
+            _take_weights_of_run(model, saved["weights"])
         run.begin(saved, lambda: _blaming(path))
 
 
@@ -195,11 +197,21 @@ def _put_back(model, header, tensors, names):
     _restore_state(model, tensors, names)
 
 
+def _take_weights_of_run(model, weights):
+    """The weights that training goes on with, where the model was left with best or averaged ones."""
+    if weights is None:
+        return
+    if weights.shape != model._flat_parameters.shape or weights.dtype != model.dtype:
+        raise CheckpointError(f"the run's weights are {weights.dtype} {weights.shape}; the model has {model.dtype} "
+                              f"{model._flat_parameters.shape}")
+    model._flat_parameters[...] = checks.finite(weights, "the run's weights")
+    model.weights_changed()
+
+
 @contextlib.contextmanager
 def _undone(model):
     """Where the block raises, the model, its optimizer, random draws and states are as before it."""
     before, rng, rate = model.snapshot(), model.rng.bit_generator.state, model.optimizer.get_config()["learning_rate"]
-    states = {layer: layer._state for layer in model.layers if hasattr(layer, "_state")}
     others = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
     try:
         yield
@@ -208,8 +220,6 @@ def _undone(model):
         model.rng.bit_generator.state = rng
         if not isinstance(rate, dict):
             model.optimizer.learning_rate = rate
-        for layer, state in states.items():
-            layer._state = state
         vars(model).update(others)
         raise
 

@@ -107,13 +107,16 @@ class Sequential(Stack):
     # ---- training
 
     def snapshot(self):
-        """Weights and optimizer as they are: what :meth:`go_back` returns to."""
-        return self._flat_parameters.copy(), self.optimizer.snapshot()
+        """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to."""
+        states = {layer: layer._state for layer in self._layers if hasattr(layer, "_state")}
+        return self._flat_parameters.copy(), self.optimizer.snapshot(), states
 
     def go_back(self, snapshot):
-        """Weights and optimizer as they were."""
+        """Weights, optimizer and states as they were."""
         self._flat_parameters[...] = snapshot[0]
         self.optimizer.go_back(snapshot[1])
+        for layer, state in snapshot[2].items():
+            layer._state = state
         self.weights_changed()
 
     def end_training(self):
@@ -320,7 +323,7 @@ class Sequential(Stack):
         return self(x, lengths)
 
     def _one_batch(self, samples, loss, outputs):
-        running = RunningMeans(self.metrics)
+        running = RunningMeans(loop.metrics_of(self))
         running.add(samples, loss, outputs)
         return running.logs()
 

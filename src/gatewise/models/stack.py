@@ -218,7 +218,7 @@ class Stack:
             for layer, count in zip(self._layers, counts):
                 layer.set_weights(weights[at:at + count])
                 at += count
-        except Exception:
+        except BaseException:
             self._flat_parameters[...] = before
             self.weights_changed()
             raise

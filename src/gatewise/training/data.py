@@ -27,6 +27,12 @@ class Samples:
         return len(self.x)
 
     @property
+    def count(self):
+        """How many samples count, or steps where y has steps; part of one where only some of its outputs do."""
+        whole = len(self) * (self.steps if self.per_step else 1)
+        return whole if self.valid is None else whole * float(self.valid.mean())
+
+    @property
     def steps(self):
         """Extent of the time axis; 1 without one."""
         return self.x.shape[1] if self.x.ndim > 1 else 1
@@ -98,7 +104,14 @@ def part_of_lengths(lengths, rows, steps):
 
 
 def _rows_of(value):
-    return value if value is None or isinstance(value, np.ndarray) else np.asarray(value)
+    """Something whose rows an index array can take; rows of different lengths stay objects."""
+    if value is None or isinstance(value, np.ndarray):
+        return value
+    if is_ragged(value):
+        rows = np.empty(len(value), object)
+        rows[:] = list(value)
+        return rows
+    return np.asarray(value)
 
 
 def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
@@ -111,8 +124,9 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     ------
     ShapeError, DTypeError, NonFiniteError, ConfigError
     """
-    ragged = is_ragged(x)
-    if ragged:
+    if _holds_rows(x):
+        x = list(x)
+    if is_ragged(x):
         if lengths is not None:
             raise ConfigError("lengths was given beside a list of sequences of different lengths, which has its own: give one")
         lengths = np.array([len(row) for row in x])
@@ -132,8 +146,9 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
             raise ConfigError("y is missing: give the targets")
         return Samples(x, lengths=lengths, resets=resets)
     shape, per_step = model.compute_output_shape(x.shape), model.keeps_steps() and not model.loss.per_sequence
-    if ragged and per_step:
-        y, sample_weight = (_pad_beside(value, name, lengths) for value, name in ((y, "y"), (sample_weight, "sample_weight")))
+    if lengths is not None and per_step:
+        y = _pad_beside(y, "y", lengths, x.shape[1])
+        sample_weight = _pad_beside(sample_weight, "sample_weight", lengths, x.shape[1])
     _check_rows(y, x)
     y = model.loss.prepare(y, shape, model.dtype)
     if model.loss.per_sequence:
@@ -150,17 +165,21 @@ def is_ragged(x):
     """Whether x is a list, or an array of objects, that holds sequences of different lengths."""
     if not (isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1)):
         return False
-    return len({len(row) for row in x if hasattr(row, "__len__") and np.ndim(row)}) > 1
+    return len({len(row) for row in x if hasattr(row, "__len__") and getattr(row, "ndim", 1)}) > 1
 
 
-def _pad_beside(value, name, lengths):
+def _holds_rows(x):
+    return isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1
+
+
+def _pad_beside(value, name, lengths, steps):
     """A list with an entry for each step of each sequence, padded as x is; anything else as it was."""
     if not is_ragged(value):
         return value
     for number, (row, length) in enumerate(zip(value, lengths)):
         if len(row) != length:
             raise ShapeError(f"{name}[{number}] has {len(row)} steps, x[{number}] has {length}; expected one entry a step")
-    return pad_sequences(value, dtype="float64", padding="post")
+    return pad_sequences(value, steps, dtype="float64", padding="post")
 
 
 def add_class_weight(samples, class_weight, loss, outputs):

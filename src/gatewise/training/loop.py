@@ -10,9 +10,10 @@ import warnings
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, ShapeError, TrainingWarning
+from gatewise.errors import ConfigError, ShapeError, StateError, TrainingWarning
+from gatewise.kernels import arrays
 
-from .callbacks import Callback, CallbackList, History, ProgressBar, progress
+from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
 from .data import add_class_weight, split_off_validation
 from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_batches, samples_of
 from .means import RunningMeans
@@ -23,8 +24,12 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         sample_weight, lengths, resets, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
         validation_freq, bucketing, tbptt_steps, resume_from):
     """See :meth:`gatewise.models.Sequential.fit`."""
+    if isinstance(model.training_run, Run):
+        raise StateError(f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch it can")
     epochs = checks.whole_number(epochs, "epochs")
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
+    if initial_epoch and resume_from is not None:
+        raise ConfigError("initial_epoch and resume_from are both given: the saved run knows its epoch, leave initial_epoch out")
     validation_freq = checks.whole_number(validation_freq, "validation_freq")
     feed, validation = _feeds(
         model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, steps_per_epoch, bucketing, tbptt_steps,
@@ -35,30 +40,47 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     watchers.set_model(model)
     watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose})
     run = Run(model, feed, watchers, initial_epoch, history)
-    if resume_from is None:
-        run.begin()
-    else:
-        model.resume(resume_from, run)
+    try:
+        if resume_from is None:
+            run.begin()
+        else:
+            model.resume(resume_from, run)
+    except BaseException:
+        if model.training_run is run:
+            model.training_run = None
+        raise
     try:
         with _one_interrupt_waits() as interrupted:
             _run_epochs(model, run, validation, epochs, validation_freq, interrupted)
     except KeyboardInterrupt:
         model.weights_changed()
-        warnings.warn(f"interrupted in epoch {run.epoch + 1} after {run.batch} of its batches: weights and history are kept",
-                      TrainingWarning, stacklevel=3)
-    finally:  # best weights come back, bars are closed
-        with contextlib.ExitStack() as ends:
-            ends.callback(watchers.on_train_end)
-            ends.callback(model.end_training)
-            model.training_run = run.get_state()
+        where = "" if run.between_batches else ", in the middle of another, so that a file saved now cannot go on to the bit"
+        warnings.warn(f"interrupted in epoch {run.epoch + 1} after {run.batch} of its batches{where}: weights and history are "
+                      f"kept", TrainingWarning, stacklevel=3)
+    finally:
+        _end(model, run)
     return history
+
+
+def _end(model, run):
+    """Best or averaged weights come back, bars are closed; a file that is saved then can go on from the weights before."""
+    model.training_run = None
+    with contextlib.ExitStack() as ends:
+        ends.callback(run.watchers.on_train_end)
+        ends.callback(model.end_training)
+        kept = run.get_state() if run.between_batches else None
+        weights = model._flat_parameters.copy()
+    if kept is not None and not np.array_equal(weights, model._flat_parameters):
+        kept["weights"] = weights
+    model.training_run = kept
 
 
 def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, steps_per_epoch, bucketing, tbptt_steps,
            validation_split, validation_data, validation_batch_size, validation_steps):
     """(feed of training, feed of validation or None) of what fit was given."""
     batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
-    validation_batch_size = checks.whole_number(validation_batch_size or batch_size, "validation_batch_size")
+    validation_batch_size = checks.whole_number(batch_size if validation_batch_size is None else validation_batch_size,
+                                               "validation_batch_size")
     options = {"shuffle": checks.flag(shuffle, "shuffle"),
                "tbptt_steps": None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")}
     validation = None
@@ -81,6 +103,8 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
         feed = RowFeed(samples, batch_size, bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
     if validation_data is not None:
         validation = _validation_feed(model, validation_data, validation_batch_size, validation_steps)
+    elif validation_steps is not None:
+        raise ConfigError("validation_steps counts batches that validation_data makes; there is none: leave it out")
     _check_truncated(model, options["tbptt_steps"])
     return feed, validation
 
@@ -97,15 +121,20 @@ def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
                 raise ShapeError("x gave no batch: nothing to train on")
             _warn_of_end(epoch)
             break
+        broken = f"the loss became {logs['loss']}"
+        if failed_at is None and arrays.first_nonfinite(model._flat_parameters) >= 0:
+            broken, failed_at = "the weights became NaN or infinite", run.batch - 1
         if failed_at is not None:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
             model.stop_training = True
-            warnings.warn(f"the loss became {logs['loss']} in epoch {epoch + 1}: training stopped at batch "
+            warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped at batch "
                           f"{failed_at + 1}, and weights and optimizer are those from before that epoch or, at its first "
-                          f"batch, the one before; try a smaller learning rate, or clipnorm", TrainingWarning, stacklevel=4)
+                          f"batch, the one before (of a resumed run, at the earliest those that it resumed with); try a smaller "
+                          f"learning rate, or clipnorm", TrainingWarning, stacklevel=4)
         if validation is not None and (epoch + 1) % validation_freq == 0:
-            logs |= {f"val_{name}": value for name, value in evaluate_feed(model, validation, watchers=run.watchers).items()}
+            logs |= {f"val_{name}": value for name, value in
+                     evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted).items()}
         run.end_epoch(logs)
         if run.feed.ended and run.epoch < epochs:
             _warn_of_end(epoch)
@@ -122,6 +151,7 @@ def _train_epoch(model, run, plan, interrupted):
     for samples, begins in run.feed.batches(plan, run.batch):
         number = run.batch
         watchers.on_train_batch_begin(number)
+        run.between_batches = False
         if carries:
             run.carried = {} if begins else run.carried
             loss, outputs = model.train_step(samples, run.carried)
@@ -129,7 +159,7 @@ def _train_epoch(model, run, plan, interrupted):
             loss, outputs = model.train_step(samples)
         means.add(samples, loss, outputs)
         logs = means.logs()
-        run.batch = number + 1
+        run.batch, run.between_batches = number + 1, True
         watchers.on_train_batch_end(number, logs)
         if not math.isfinite(loss):
             return logs | {"loss": loss}, number
@@ -158,6 +188,7 @@ def _one_interrupt_waits():
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
+        say("interrupted: training ends after this batch; interrupt again to stop at once")
 
     signal.signal(signal.SIGINT, remember)
     try:
@@ -213,11 +244,15 @@ def _validation_feed(model, data, batch_size, steps):
     return feed
 
 
-def evaluate_feed(model, feed, verbose=0, watchers=None):
-    """dict of the loss and metrics over the batches of a feed, in order."""
+def metrics_of(model):
+    """The model's metrics; copies while it trains, since its own hold what they have seen of the epoch."""
+    return copy.deepcopy(model.metrics) if isinstance(model.training_run, Run) else model.metrics
+
+
+def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
+    """dict of the loss and metrics over the batches of a feed, in order. Ends where `interrupted` is no longer empty."""
     watchers = watchers or CallbackList([])
-    # In the middle of training the metrics hold what they have seen of the epoch.
-    means = RunningMeans(copy.deepcopy(model.metrics) if isinstance(model.training_run, Run) else model.metrics)
+    means = RunningMeans(metrics_of(model))
     watchers.on_test_begin()
     number = -1
     for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
@@ -225,6 +260,8 @@ def evaluate_feed(model, feed, verbose=0, watchers=None):
         loss, outputs = model.test_step(samples)
         means.add(samples, loss, outputs)
         watchers.on_test_batch_end(number, means.logs())
+        if interrupted:
+            raise KeyboardInterrupt
     if number < 0:
         raise ShapeError("x has 0 samples: nothing to evaluate")
     logs = means.logs()

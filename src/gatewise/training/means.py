@@ -14,7 +14,7 @@ class RunningMeans:
 
     def add(self, batch, loss, outputs):
         """Add one batch."""
-        count = len(batch) if batch.valid is None else float(batch.valid.sum())
+        count = batch.count
         self.total += loss * count
         self.count += count
         for metric in self.metrics:

@@ -2,12 +2,14 @@
 
 import contextlib
 
+import numpy as np
+
 from gatewise.errors import CheckpointError, GatewiseError
 
 from .means import RunningMeans
 
 _PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
-          "rng_before_plan": dict | None, "means": dict | None, "carried": list | None}
+          "rng_before_plan": dict | None, "means": dict | None, "carried": list | None, "weights": np.ndarray | None}
 _IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
 
 
@@ -52,6 +54,8 @@ class Run:
         States that truncated back-propagation takes to the next part of a batch.
     means : RunningMeans
         Of the epoch under way.
+    between_batches : bool
+        Whether the model stands where `batch` says; not while a step is computed.
     """
 
     def __init__(self, model, feed, watchers, epoch, history):
@@ -59,6 +63,7 @@ class Run:
         self.epoch, self.batch, self.history = epoch, 0, history
         self.carried = {}
         self.means = RunningMeans(model.metrics)
+        self.between_batches = True
         self._rng_before_plan = None
         self._drawn_before = 0  # items that the epochs before took from an iterator
         self._to_skip = 0       # of those, how many are still to be taken
@@ -138,7 +143,7 @@ class Run:
             "rng_before_plan": self._rng_before_plan if underway else None,
             "means": self.means.get_state() if underway else None,
             "carried": [self.carried.get(layer) for layer in self.model.layers] if underway else None,
-            "callbacks": self.watchers.get_state(),
+            "callbacks": self.watchers.get_state(), "weights": None,
         }
 
     def difference(self, saved):

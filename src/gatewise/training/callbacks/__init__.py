@@ -6,7 +6,7 @@ from .csv_logger import CSVLogger
 from .guards import SwapEMAWeights, TerminateOnNaN
 from .history import History
 from .monitor import EarlyStopping
-from .progress import ProgressBar, check_verbose, progress  # noqa: F401 (the last two for models and the loop)
+from .progress import ProgressBar, check_verbose, progress, say  # noqa: F401 (the last three for models and the loop)
 from .rates import LearningRateScheduler, ReduceLROnPlateau
 
 __all__ = ["CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback", "LearningRateScheduler",

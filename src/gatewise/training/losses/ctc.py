@@ -67,7 +67,8 @@ class CTC(Loss):
         """
         batch, _ = _batch_and_steps(shape)
         try:
-            y = np.asarray(y_true)
+            rows_as_objects = isinstance(y_true, np.ndarray) and y_true.dtype.kind == "O"
+            y = np.asarray(list(y_true) if rows_as_objects else y_true)
         except ValueError:  # rows of different lengths
             y = pad_sequences(y_true, dtype="int64", padding="post", value=-1)
         if y.dtype.kind not in "ui" and not (y.dtype.kind == "f" and np.array_equal(y, np.floor(y)) and np.isfinite(y).all()):
