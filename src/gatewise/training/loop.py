@@ -124,6 +124,7 @@ def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
         broken = f"the loss became {logs['loss']}"
         if failed_at is None and arrays.first_nonfinite(model._flat_parameters) >= 0:
             broken, failed_at = "the weights became NaN or infinite", run.batch - 1
+            logs["loss"] = math.nan  # so that no callback takes the epoch for a good one
         if failed_at is not None:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
