@@ -12,6 +12,9 @@ from gatewise.kernels.recurrent import Workspace
 from .base import NOTHING, Call, Fixed, Layer, ParameterSpec, scratch_like
 
 
+_NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
+
+
 class Recurrent(Layer):
     """What the recurrent layers share.
 
@@ -226,9 +229,11 @@ class Recurrent(Layer):
         if batch * steps > checks.MAX_EXTENT:
             raise ShapeError(f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT} run in one "
                              f"call; use smaller batches")
-        kernel, lengths, resets, units, dtype = self._kernel, call.lengths, call.resets, self.units, self._dtype
-        self._check_steps(call, steps)
-        start = self._start(call, batch)
+        kernel, lengths, resets, units, dtype = self._kernel, call.lengths, call.resets, self.cell.units, self._dtype
+        # A single step of a small layer takes as long as a few lines of Python: what has nothing to do is not called.
+        if lengths is not None or resets is not None:
+            self._check_steps(call, steps)
+        start = None if call.initial_state is None and self._state is None else self._start(call, batch)
         order = None
         if lengths is not None:
             order = np.argsort(-lengths, kind="stable")
@@ -248,8 +253,8 @@ class Recurrent(Layer):
         y = None
         if self.return_sequences:
             checks.fits_memory(batch * steps * units, dtype, "the output of layer", self.name)
-            y = np.empty((batch, steps, units), dtype)
-        final = [np.empty((batch, units), dtype)]
+            y = np.empty((batch, steps, units), _NUMPY[dtype])
+        final = [np.empty((batch, units), _NUMPY[dtype])]
         if len(self.cell.states) > 1:  # the kernel reads the initial c here
             final.append(np.zeros((batch, units), dtype) if start is None else start[1].copy())
         operations = batch * steps * self.cell.operations(inputs)
