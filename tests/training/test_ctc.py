@@ -348,3 +348,10 @@ def test_labels_may_be_a_list_of_rows(rng):
     scores = rng.normal(size=(3, 6, 4))
     loss = losses.CTC()
     assert loss([[1, 2], [], [3]], scores) == loss(np.array([[1, 2], [-1, -1], [3, -1]]), scores)
+
+
+def test_a_row_that_cannot_be_read_is_named_as_the_cause(rng):
+    model = Sequential([layers.Input((None, 2)), layers.LSTM(3, return_sequences=True), layers.Dense(3)], seed=0)
+    model.compile("sgd", "ctc")
+    with pytest.warns(TrainingWarning, match="fewer steps than its labels need"):
+        model.fit(rng.normal(size=(2, 2, 2)), [[1, 1], [2]], verbose=0)

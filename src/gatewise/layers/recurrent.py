@@ -11,7 +11,6 @@ from gatewise.kernels.recurrent import Workspace
 
 from .base import NOTHING, Call, Fixed, Layer, ParameterSpec, scratch_like
 
-
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
 

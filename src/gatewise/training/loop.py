@@ -131,8 +131,8 @@ def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
             model.stop_training = True
             warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped at batch "
                           f"{failed_at + 1}, and weights and optimizer are those from before that epoch or, at its first "
-                          f"batch, the one before (of a resumed run, at the earliest those that it resumed with); try a smaller "
-                          f"learning rate, or clipnorm", TrainingWarning, stacklevel=4)
+                          f"batch, the one before (of a resumed run, at the earliest those that it resumed with); "
+                          f"{_advice(model, logs['loss'])}", TrainingWarning, stacklevel=4)
         if validation is not None and (epoch + 1) % validation_freq == 0:
             logs |= {f"val_{name}": value for name, value in
                      evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted).items()}
@@ -169,6 +169,12 @@ def _train_epoch(model, run, plan, interrupted):
         if model.stop_training:
             break
     return logs, None
+
+
+def _advice(model, loss):
+    if model.loss.per_sequence and loss == math.inf:
+        return "a row has fewer steps than its labels need: leave such rows out, or use CTC(zero_infinity=True)"
+    return "try a smaller learning rate, or clipnorm"
 
 
 def _warn_of_end(epoch):
