@@ -1,4 +1,4 @@
-"""Where the time of an LSTM's inference goes: the tile alone, the cell alone, and what a layer makes of both.
+"""Where the time of an LSTM goes: the tile alone, the cell alone, what a layer makes of both, and a training step's halves.
 
     python -m benchmarks.parts
     python -m benchmarks.parts --threads 1 --shapes 32,50,256,256
@@ -49,6 +49,9 @@ def main():
     print("\na layer: ms; products at the peak, and the cell, in ms; what is left over in % of the layer")
     for shape in arguments.shapes:
         print(layer_line(Case("lstm", *shape, "inference"), cell, arguments.threads))
+    print("\na training step: ms (% of the peak) of the forward half, which keeps its gates, and of the backward half")
+    for shape in arguments.shapes:
+        print(training_line(Case("lstm", *shape, "training"), arguments.threads))
 
 
 def median_seconds(run, before_turn=lambda: None):
@@ -99,6 +102,18 @@ def layer_line(case, cell, threads):
     cells = case.batch * case.steps * case.units * cell / threads
     return (f"  {case.label():<16} {seconds * 1e3:8.3f}   products {products * 1e3:7.3f}   cell {cells * 1e3:7.3f}   "
             f"left {100 * (seconds - products - cells) / seconds:4.0f} %")
+
+
+def training_line(case, threads):
+    """One shape: both halves of a training step. The backward half has two thirds of the multiplications."""
+    peaks, layer = [], layers.LSTM(case.units, return_sequences=True, seed=0)
+    x = np.random.default_rng(0).standard_normal((case.batch, case.steps, case.inputs)).astype("float32")
+    layer.build(x.shape)
+    forward = median_seconds(lambda: layer.forward(x, training=True), lambda: peaks.append(peak_gflops(threads)))
+    backward = median_seconds(prepare(case)) - forward
+    peak = statistics.median(peaks) * 1e9
+    return (f"  {case.label():<16} forward {forward * 1e3:8.3f} ({100 * case.operations() / 3 / forward / peak:.0f} %)   "
+            f"backward {backward * 1e3:8.3f} ({200 * case.operations() / 3 / backward / peak:.0f} %)")
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ def test_what_no_reader_takes_replaces_nothing(broken, tmp_path, unharmed):
 
     model, path = make(), tmp_path / "run"
     saved_nothing = pytest.warns(match="ModelCheckpoint saved nothing in epoch 2: .* nothing was written")
-    with pytest.warns(match="the loss became nan"), saved_nothing:
+    with pytest.warns(match="became (nan|NaN)"), saved_nothing:
         fit(model, [At(5, destroy), ModelCheckpoint(path, save_freq=1)])
     assert_old_file_alone(path, unharmed)
 
