@@ -1,6 +1,5 @@
 """What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and backward."""
 
-import contextlib
 import itertools
 import math
 import re
@@ -11,8 +10,6 @@ import numpy as np
 from gatewise import checks, initializers, regularizers, seeds
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
-
-NOTHING = contextlib.nullcontext()
 
 _counters = {}
 

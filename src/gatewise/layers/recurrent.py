@@ -9,7 +9,7 @@ from gatewise.kernels import arrays
 from gatewise.kernels._products import uses_blas
 from gatewise.kernels.recurrent import Workspace
 
-from .base import NOTHING, Call, Fixed, Layer, ParameterSpec, scratch_like
+from .base import Call, Fixed, Layer, ParameterSpec, scratch_like
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
@@ -197,8 +197,11 @@ class Recurrent(Layer):
         return self._forward(x, Call(training, lengths, initial_state, resets))
 
     def _check_shape(self, x):
+        shape = x.shape
+        if len(shape) == 3 and shape[1] and shape[2] == self.input_shape[2]:
+            return
         super()._check_shape(x)
-        if x.shape[1] == 0:
+        if shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
 
     def _check_steps(self, call, steps):
@@ -259,12 +262,13 @@ class Recurrent(Layer):
         operations = batch * steps * self.cell.operations(inputs)
         arguments = {"order": order, "lengths": None if lengths is None else sorted_lengths, "resets": resets,
                      "mask": recurrent_mask}
-        with self._trains if call.training else NOTHING:
-            if call.training:
+        run = {"y": y, "initial_h": None if start is None else start[0], "threads": threads.threads_for_products(operations)}
+        if call.training:
+            with self._trains:
                 self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
-            kernel.forward(self._pack(), x, *final, y=y, initial_h=None if start is None else start[0],
-                           workspace=self._workspace if call.training else None, threads=threads.threads_for_products(operations),
-                           **arguments)
+                kernel.forward(self._pack(), x, *final, workspace=self._workspace, **run, **arguments)
+        else:
+            kernel.forward(self._pack(), x, *final, **run, **arguments)
         if self.stateful:
             self._state = [array.copy() for array in final]
         if call.final_state is not None:
