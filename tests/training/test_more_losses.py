@@ -6,6 +6,7 @@ import pytest
 from gatewise import Sequential, layers, losses
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 from gatewise.training.losses import position_weights
+from training.test_losses import keras_losses
 
 QUANTILES = [0.1, 0.5, 0.8]
 
@@ -361,24 +362,6 @@ def test_beside_torch(rng, torch_rival):
         ours, ours_gradient = loss.value_and_gradient(loss.prepare(given, at.shape, "float64"), at)
         assert ours == pytest.approx(value, rel=1e-12), loss
         np.testing.assert_allclose(ours_gradient, gradient, rtol=1e-10, atol=1e-14, err_msg=str(loss))
-
-
-def keras_losses(cases):
-    import keras
-    import torch
-
-    keras.backend.set_floatx("float64")
-    try:
-        results = []
-        for name, config, y, p, weights in cases:
-            loss = getattr(keras.losses, name)(**config, dtype="float64")
-            p = torch.tensor(p, requires_grad=True)
-            value = loss(y, p, sample_weight=weights)
-            value.backward()
-            results.append((value.item(), p.grad.numpy()))
-        return results
-    finally:
-        keras.backend.set_floatx("float32")
 
 
 def test_beside_keras(rng, keras_rival):

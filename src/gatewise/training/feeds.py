@@ -11,7 +11,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
-from .data import MappedSamples, Samples, add_class_weight, batch_bounds, prepare_samples
+from .data import MappedSamples, add_class_weight, batch_bounds, prepare_samples
 
 POOL = 16  # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
 
@@ -99,7 +99,7 @@ class RowFeed:
         if self.tbptt_steps is None and not self.bucketing:
             return [(rows, None, True) for rows in batches]
         return [(rows, steps, steps.start == 0) for rows in batches
-                for steps in chunks(self._longest(rows), self.tbptt_steps)]
+                for steps in chunks(_longest(self.samples, rows), self.tbptt_steps)]
 
     def _buckets(self, rng):
         order = rng.permutation(len(self.samples))
@@ -109,10 +109,6 @@ class RowFeed:
             pool = pool[np.argsort(-self.samples.lengths[pool], kind="stable")]
             batches += [pool[a:b] for a, b in batch_bounds(len(pool), self.batch_size)]
         return [batches[number] for number in rng.permutation(len(batches))]
-
-    def _longest(self, rows):
-        lengths = self.samples.lengths
-        return self.samples.steps if lengths is None else max(1, int(lengths[rows].max()))
 
     def count(self, plan):
         """Batches in a plan; None where that shows only when they have come."""
@@ -247,8 +243,8 @@ class BatchFeed:
         return samples
 
 
-def _longest(samples: Samples):
-    return samples.steps if samples.lengths is None else max(1, int(samples.lengths.max()))
+def _longest(samples, rows=slice(None)):
+    return samples.steps if samples.lengths is None else max(1, int(samples.lengths[rows].max()))
 
 
 def chunks(steps, size):
