@@ -3,8 +3,9 @@
 from .base import Cell
 from .custom import RNNCell
 from .gru import GRUCell
+from .grud import GRUDCell
 from .lstm import LSTMCell
 from .published import FullGateLSTMCell
 from .simple_rnn import SimpleRNNCell
 
-__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "LSTMCell", "RNNCell", "SimpleRNNCell"]
+__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "GRUDCell", "LSTMCell", "RNNCell", "SimpleRNNCell"]

@@ -41,7 +41,6 @@ class RNN(Stepwise):
             raise ArgumentError(f"RNN takes no argument {name!r}: its cell decides about its parameters, and about dropout")
         super().__init__(cell, return_sequences=return_sequences, return_state=return_state, go_backwards=go_backwards,
                          stateful=stateful, seed=seed, **kwargs)
-        self._step_cell = cell
         self._width = cell.output_width  # raises where the cell's sizes are none
 
     @property

@@ -80,6 +80,11 @@ class Recurrent(Layer):
         """Number of units."""
         return self.cell.units
 
+    @property
+    def state_sizes(self):
+        """Width of each state, a tuple of int."""
+        return self.cell.state_sizes
+
     # ---- building
 
     def _check_input_shape(self, input_shape):
@@ -145,7 +150,7 @@ class Recurrent(Layer):
     def checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else checks.listed(value, name, "arrays")
-        names, sizes = self.cell.states, self.cell.state_sizes
+        names, sizes = self.cell.states, self.state_sizes
         if len(arrays) != len(names):
             raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: {', '.join(names)}, of "
                              f"shapes {', '.join(f'(batch, {size})' for size in sizes)}")
@@ -307,7 +312,7 @@ class Recurrent(Layer):
         """
         self._need_saved()
         x, shape = self._saved["x"], self._saved["y_shape"]
-        shapes = [shape, *((x.shape[0], size) for size in self.cell.state_sizes)]
+        shapes = [shape, *((x.shape[0], size) for size in self.state_sizes)]
         if self.return_state:
             parts = checks.listed(dy, "dy", "arrays")
             if len(parts) != len(shapes):

@@ -17,10 +17,12 @@ class Stepwise(Recurrent):
     What can be done for all steps at once is done before the walk (:meth:`_before`) and after it (:meth:`_after`).
     """
 
-    _step_cell = None  # the RNNCell that is walked
-
     def adopt(self, parameters, gradients):
         Layer.adopt(self, parameters, gradients)
+
+    def _new_cell(self):
+        """The RNNCell of one walk."""
+        return self.cell
 
     def _before(self, x, start, resets):
         """(what the cell reads (batch, steps, width), its initial states, whatever the methods below need)."""
@@ -34,7 +36,7 @@ class Stepwise(Recurrent):
         """Gradients of the cell's final states, from those of the layer's."""
         return d_states
 
-    def _after_back(self, d_inputs, d_start, extra, want_dx):
+    def _after_back(self, d_inputs, d_start, extra, cell, want_dx):
         """(dx or None, gradients of the layer's initial states), from those of what :meth:`_before` gave."""
         return d_inputs, d_start
 
@@ -45,14 +47,14 @@ class Stepwise(Recurrent):
             self._check_steps(call, steps)
         start = self._start(call, batch)
         if start is None:
-            start = [np.zeros((batch, size), self.dtype) for size in self.cell.state_sizes]
+            start = [np.zeros((batch, size), self.dtype) for size in self.state_sizes]
         source = _backward_order(steps, lengths) if self.go_backwards else None
         if source is not None:
             x, resets = _take_steps(x, source), None if resets is None else _take_steps(resets, source)
         checks.fits_memory(batch * steps * self.units, self.dtype, "the output of layer", self.name)
         with self._trains if call.training else contextlib.nullcontext():
             inputs, cell_start, extra = self._before(x, start, resets)
-            walk = _Walk(self._step_cell, self.return_sequences, inputs.shape, lengths, resets)
+            walk = _Walk(self._new_cell(), self.return_sequences, inputs.shape, lengths, resets)
             y, cell_final = walk.forward(inputs, cell_start, self._parameters, call.training)
             final = self._after(cell_final, extra, lengths)
             if call.training:
@@ -68,13 +70,13 @@ class Stepwise(Recurrent):
         batch = saved["x"].shape[0]
         d_output, *d_states = dy if self.return_state else (dy, *(None for _ in self.cell.states))
         d_states = [np.zeros((batch, size), self.dtype) if given is None else given
-                    for size, given in zip(self.cell.state_sizes, d_states)]
+                    for size, given in zip(self.state_sizes, d_states)]
         if d_output is None:
             d_output = np.zeros(saved["y_shape"], self.dtype)
         with self._trains:
             d_inputs, d_start = saved["walk"].backward(d_output, self._before_back(d_states, saved["extra"]), self._parameters,
                                                        self._gradients)
-            dx, self.initial_state_gradient = self._after_back(d_inputs, d_start, saved["extra"], want_dx)
+            dx, self.initial_state_gradient = self._after_back(d_inputs, d_start, saved["extra"], saved["walk"].cell, want_dx)
         if not want_dx:
             return None
         return dx if saved["source"] is None else _put_steps(dx, saved["source"])
@@ -85,6 +87,7 @@ class _Walk:
 
     def __init__(self, cell, sequences, shape, lengths, resets):
         self.cell, self.sequences, self.shape = cell, sequences, shape
+        self.sizes, self.width = cell.state_sizes, cell.output_width
         batch, steps, _ = shape
         self.order = None if lengths is None else np.argsort(-lengths, kind="stable")
         # How many rows have a step t.
@@ -98,7 +101,7 @@ class _Walk:
         x, parameters = _read_only(self._in_time(x)), {name: _read_only(array) for name, array in parameters.items()}
         final = [self._in_order(state) for state in start]
         states = [state.copy() for state in final]  # what a step saves must outlive it
-        y = np.zeros((steps, batch, cell.output_width) if self.sequences else (batch, cell.output_width), dtype)
+        y = np.zeros((steps, batch, self.width) if self.sequences else (batch, self.width), dtype)
         if not self.sequences and cell.output_size is None:  # the output of rows without a step
             y[...] = final[0]
         for t, count in enumerate(self.counts):
@@ -109,7 +112,7 @@ class _Walk:
                 states = [np.where(self.resets[t, :count], dtype.type(0), state) for state in states]
             output, states, saved = self._parts(cell.step(x[t, :count], [_read_only(state) for state in states], parameters),
                                                 3, "step")
-            self._check(output, (count, cell.output_width), dtype, t, "step: output")
+            self._check(output, (count, self.width), dtype, t, "step: output")
             self._check_states(states, count, dtype, t, "step: states")
             (y[t] if self.sequences else y)[:count] = output
             for place, state in zip(final, states) if count > self._next_count(t) else ():
@@ -132,7 +135,7 @@ class _Walk:
             if self.sequences:
                 d_y = d_output[t, :count]
             else:
-                d_y = np.zeros((count, cell.output_width), dtype)
+                d_y = np.zeros((count, self.width), dtype)
                 d_y[running:] = d_output[running:count]
             found, d_states = self._parts(cell.step_backward(d_y, d_states, self.saved[t], parameters, gradients), 2,
                                           "step_backward")
@@ -184,7 +187,7 @@ class _Walk:
         return result
 
     def _check_states(self, states, count, dtype, t, what):
-        sizes = self.cell.state_sizes
+        sizes = self.sizes
         if not isinstance(states, list | tuple) or len(states) != len(sizes):
             what = f"{type(self.cell).__name__}.{what} are {type(states).__name__}"
             raise ShapeError(f"{what}; expected a list of {len(sizes)} arrays")

@@ -13,7 +13,7 @@ from gatewise.training.run import checked_state
 from gatewise.utils import custom_object_scope
 
 _LAYERS = {name: getattr(layers, name) for name in
-           ("SimpleRNN", "LSTM", "GRU", "RNN", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
+           ("SimpleRNN", "LSTM", "GRU", "RNN", "GRUD", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
 
 
 def save_model(model, path):
