@@ -43,6 +43,11 @@ STACKS = {
     "missing values": lambda: [Input((6, 2)), Dense(6), GRUD(3, "softsign", "hard_sigmoid", means=[0.5, -1.0],
                                                              return_sequences=True, stateful=True, **REGULARIZED),
                                GRUD(2, use_bias=False, go_backwards=True), Dense(1)],
+    "normalised": lambda: [
+        Input((6, 2)), LSTM(4, return_sequences=True),
+        layers.BatchNormalization(momentum=0.9, epsilon=0.01, gamma_regularizer="l1", moving_mean_initializer="ones"),
+        layers.LayerNormalization(center=False, epsilon=0.01, gamma_initializer=initializers.Constant(0.5)),
+        Dense(3), layers.BatchNormalization(scale=False, beta_regularizer="l2"), GRU(2), layers.LayerNormalization(), Dense(1)],
     "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
                               Dense(1)],
 }

@@ -28,6 +28,7 @@ class ParameterSpec:
     shape: tuple
     initializer: initializers.Initializer
     regularizer: regularizers.Regularizer | None = None
+    trained: bool = True    # False: kept beside the flat buffer, where no optimizer sees it (moving averages)
 
     @property
     def size(self):
@@ -122,7 +123,7 @@ class Layer:
             raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
         try:
             self.describe(input_shape)
-            count = self.count_params()
+            count = self.flat_size()
             checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
             self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
             self.initialize(self._own_rng())
@@ -141,8 +142,13 @@ class Layer:
 
     def adopt(self, parameters, gradients):
         """Second half: take this part of a flat buffer, and of its gradients, as the place of the parameters."""
-        self._parameters, self._gradients, at = {}, {}, 0
+        before, self._parameters, self._gradients, at = self._parameters, {}, {}, 0
         for spec in self._specs:
+            if not spec.trained:
+                kept = before.get(spec.name)
+                fits = kept is not None and kept.shape == spec.shape and kept.dtype == self.dtype
+                self._parameters[spec.name] = kept if fits else np.zeros(spec.shape, self.dtype)
+                continue
             piece = slice(at, at + spec.size)
             self._parameters[spec.name] = parameters[piece].reshape(spec.shape)
             self._gradients[spec.name] = gradients[piece].reshape(spec.shape)
@@ -207,8 +213,16 @@ class Layer:
             gradient.fill(0)
 
     def count_params(self):
-        """Number of parameters."""
+        """Number of parameters, those included that no optimizer moves."""
         return sum(spec.size for spec in self._specs)
+
+    def flat_size(self):
+        """Number of parameters that optimizers move: what the layer takes of a model's flat buffer."""
+        return sum(spec.size for spec in self._specs if spec.trained)
+
+    def kept_arrays(self):
+        """The parameters that no optimizer moves, list of ndarray: the arrays themselves."""
+        return [self._parameters[spec.name] for spec in self._specs if not spec.trained]
 
     def get_weights(self):
         """Copies of the parameters, in Keras's order."""
