@@ -10,10 +10,10 @@ from gatewise.errors import MissingPackageError
 from .missing import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
 from .windows import windows
 
-_ON_FIRST_USE = {"SequenceScaler": "scaler"}
+_ON_FIRST_USE = {"SequenceScaler": "scaler", "Vocabulary": "text"}
 
 __all__ = [
-    "SequenceScaler", "compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "missing_indicators",
+    "SequenceScaler", "Vocabulary", "compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "missing_indicators",
     "scatter", "windows",
 ]
 
