@@ -10,11 +10,14 @@ from gatewise.errors import MissingPackageError
 from .missing import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
 from .windows import windows
 
-_ON_FIRST_USE = {"SequenceScaler": "scaler", "Vocabulary": "text"}
+_ON_FIRST_USE = {
+    "SequenceScaler": "scaler", "Vocabulary": "text",
+    "deltas": "audio", "log_mel": "audio", "mel_filters": "audio", "mfcc": "audio",
+}
 
 __all__ = [
-    "SequenceScaler", "Vocabulary", "compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "missing_indicators",
-    "scatter", "windows",
+    "SequenceScaler", "Vocabulary", "compress", "counted_steps", "deltas", "feature_means", "fill_forward", "fill_mean",
+    "log_mel", "mel_filters", "mfcc", "missing_indicators", "scatter", "windows",
 ]
 
 
