@@ -7,17 +7,19 @@ import importlib
 
 from gatewise.errors import MissingPackageError
 
+from .frames import stack_frames
 from .missing import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
 from .windows import windows
 
 _ON_FIRST_USE = {
-    "SequenceScaler": "scaler", "Vocabulary": "text",
+    "FrameStacker": "stacker", "SequencePadder": "padder", "SequenceScaler": "scaler", "Vocabulary": "text", "Windower": "windower",
     "deltas": "audio", "log_mel": "audio", "mel_filters": "audio", "mfcc": "audio",
 }
 
 __all__ = [
-    "SequenceScaler", "Vocabulary", "compress", "counted_steps", "deltas", "feature_means", "fill_forward", "fill_mean",
-    "log_mel", "mel_filters", "mfcc", "missing_indicators", "scatter", "windows",
+    "FrameStacker", "SequencePadder", "SequenceScaler", "Vocabulary", "Windower", "compress", "counted_steps", "deltas",
+    "feature_means", "fill_forward", "fill_mean", "log_mel", "mel_filters", "mfcc", "missing_indicators", "scatter",
+    "stack_frames", "windows",
 ]
 
 

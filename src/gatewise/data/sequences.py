@@ -57,8 +57,8 @@ class Sequences:
         Never written to: it may be the caller's own memory.
     lengths : ndarray of shape (n,), int
         Steps in each sequence.
-    form : {"table", "array", "list", "tuple", "objects"}
-        What was given: ``(n, time)``, ``(n, time, features)``, or which container of sequences.
+    form : {"table", "array", "list", "tuple", "objects", "series"}
+        What was given: ``(n, time)``, ``(n, time, features)``, which container of sequences, or one series.
     flat : tuple of bool
         Whether each sequence of a container was ``(time_i,)``, without an axis of features.
     """
@@ -89,6 +89,8 @@ class Sequences:
             ``None``: those of the sequences given. Equal ones for a table or an array.
         """
         lengths = self.lengths if lengths is None else lengths
+        if self.form == "series":
+            return steps
         if self.form in ("table", "array"):
             result = steps.reshape(len(lengths), lengths[0], steps.shape[1])
             return result[:, :, 0] if self.form == "table" and steps.shape[1] == 1 else result
@@ -111,7 +113,7 @@ def contained(rows, form):
     return result
 
 
-def read_sequences(X, name="X"):
+def read_sequences(X, name="X", *, one_series=False):
     """Read sequences from any form in which they may be given.
 
     Parameters
@@ -124,6 +126,8 @@ def read_sequences(X, name="X"):
 
         float32 and float64 are kept (a container has the widest type of its sequences), float16 becomes float32,
         whole numbers float64. NaN passes.
+    one_series : bool, default False
+        True: a 2-D array is one sequence, ``(steps, features)``.
 
     Returns
     -------
@@ -140,13 +144,13 @@ def read_sequences(X, name="X"):
     """
     if hasattr(X, "tocsr"):
         raise DTypeError(f"{name} is a sparse array; expected a dense one: {name}.toarray()")
-    form, values = _form(X, name)
+    form, values = _form(X, name, one_series)
     if form == "array":
-        return _read_array(values, name)
+        return _read_array(values, name, one_series)
     return _read_rows(values, name, form)
 
 
-def _form(X, name):
+def _form(X, name, one_series):
     """("array", ndarray of rank 2 or 3), or the kind of container and the list of what it holds."""
     container = "tuple" if isinstance(X, tuple) else "list"
     if isinstance(X, list | tuple) and any(hasattr(item, "__array__") and np.ndim(item) for item in X):
@@ -158,19 +162,22 @@ def _form(X, name):
     if values.dtype == object and values.ndim == 1 and all(hasattr(item, "__len__") for item in values):
         return "objects", list(values)
     if values.ndim not in (2, 3):
-        raise ShapeError(f"{name} has shape {values.shape}; expected (n, time), (n, time, features) or a list of sequences. "
-                         f"Reshape your data: {name}[np.newaxis] if it is one sequence, {name}[:, np.newaxis] if each "
-                         f"sequence has one step")
+        expected, advice = (("(steps, features)", f"{name}[:, np.newaxis] if it is a series of one feature") if one_series else
+                            ("(n, time)", f"{name}[np.newaxis] if it is one sequence"))
+        raise ShapeError(f"{name} has shape {values.shape}; expected {expected}, (n, time, features) or a list of sequences. "
+                         f"Reshape your data: {advice}")
     return "array", values
 
 
-def _read_array(values, name):
+def _read_array(values, name, one_series):
     if values.shape[0] == 0:
         raise ShapeError(f"Found array with 0 sample(s) (shape={values.shape}) while a minimum of 1 is required: {name} "
                          f"holds no sequence")
     if values.shape[-1] == 0:
         raise ShapeError(f"Found array with 0 feature(s) (shape={values.shape}) while a minimum of 1 is required: {name} "
                          f"holds no values")
+    if one_series and values.ndim == 2:
+        return Sequences(_numbers(values, name), np.array([len(values)], np.intp), "series")
     form = "table" if values.ndim == 2 else "array"
     n, time, *features = values.shape
     steps = _numbers(values, name).reshape(n * time, *(features or [1]))
