@@ -158,3 +158,14 @@ class TestDeltas:
             deltas(np.zeros(3))
         with pytest.raises(ConfigError, match="width"):
             deltas(np.zeros((3, 1)), 0)
+
+
+def test_bits_do_not_depend_on_threads(rng):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    signal = rng.normal(size=30_000)
+    results = []
+    for limit in (1, 2, 3):
+        with threadpoolctl.threadpool_limits(limit):
+            results.append(mfcc(signal, 16_000))
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])

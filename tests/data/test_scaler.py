@@ -139,6 +139,8 @@ class TestFeatures:
         assert scaler.feature_names_in_.tolist() == ["first", "second"]
         with pytest.raises(ShapeError, match="feature names"):
             scaler.transform(frame.rename(columns={"second": "third"}))
+        with pytest.raises(DTypeError, match="string"):
+            scaler.fit(frame.rename(columns={"second": 2}))
         scaler.fit(np.ones((2, 2)))
         assert not hasattr(scaler, "feature_names_in_")
 

@@ -104,6 +104,7 @@ class TestInput:
         ("text", DTypeError, "put one text into a list"), (3, DTypeError, "list of texts"), ([], ShapeError, "no text"),
         (["a", ["b"]], ShapeError, "mixes"), (["a", 3.0], DTypeError, r"X\[1\] is float"),
         ([["a", None]], DTypeError, "token None"), ([b"a"], DTypeError, r"X\[0\] is bytes"),
+        (pd.DataFrame({"text": TEXTS}), DTypeError, "one column"), ({"a": 1}, DTypeError, "dict"),
     ])
     def test_refused(self, X, error, match):
         with pytest.raises(error, match=match):
@@ -116,6 +117,9 @@ class TestInput:
                 vocabulary.inverse_transform([[2], [2, bad]])
         with pytest.raises(DTypeError, match="whole numbers"):
             vocabulary.inverse_transform([[2.5]])
+        for bad in (3, "text", [[[2], [2, 3]]]):
+            with pytest.raises(DTypeError, match="numbers"):
+                vocabulary.inverse_transform(bad)
 
     @pytest.mark.parametrize("use", [len, lambda v: v.transform(TEXTS), lambda v: v.inverse_transform([[1]])])
     def test_not_fitted(self, use):

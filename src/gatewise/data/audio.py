@@ -90,7 +90,8 @@ def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low
     signal = np.concatenate([signal[:1], signal[1:] - preemphasis * signal[:-1]])
     frames = _frames(signal, length, step) * shape
     energies = np.abs(rfft(frames, transform, axis=1)) ** 2
-    return np.log(np.maximum(energies @ filters.T, floor)).astype(dtype)
+    in_bands = np.einsum("fk,bk->fb", energies, filters)  # BLAS does not promise the same bits for any number of threads
+    return np.log(np.maximum(in_bands, floor)).astype(dtype)
 
 
 def mfcc(signal, rate, *, coefficients=13, **options):

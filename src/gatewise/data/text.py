@@ -143,6 +143,8 @@ class Vocabulary(TransformerMixin, BaseEstimator):
             A number that no token has.
         """
         self._fitted()
+        if isinstance(X, str) or not hasattr(X, "__iter__"):
+            raise DTypeError(f"X is {type(X).__name__}; expected a list of rows of numbers")
         rows = [self._tokens_of(row, place) for place, row in enumerate(X)]
         if not self._strings:
             return rows
@@ -153,7 +155,10 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         return len(self.tokens_)
 
     def _tokens_of(self, row, place):
-        row = np.asarray(row)
+        try:
+            row = np.asarray(row)
+        except ValueError as error:
+            raise DTypeError(f"X[{place}] is no row of whole numbers") from error
         if row.ndim != 1 or (row.size and row.dtype.kind not in "ui"):
             raise DTypeError(f"X[{place}] holds {row.dtype} values in an array of shape {row.shape}; expected a row of "
                              f"whole numbers")
@@ -165,8 +170,9 @@ class Vocabulary(TransformerMixin, BaseEstimator):
 
     def _tokenized(self, X):
         """Of each text: whether it was a string, and its tokens."""
-        if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
-            raise DTypeError(f"X is {type(X).__name__}; expected a list of texts: put one text into a list")
+        if isinstance(X, str | bytes | dict | set | frozenset) or not hasattr(X, "__iter__") or hasattr(X, "columns"):
+            raise DTypeError(f"X is {type(X).__name__}; expected a list of texts: put one text into a list, pass one column of "
+                             f"a frame")
         for place, given in enumerate(X):
             if isinstance(given, str):
                 given = given.lower() if self.lowercase else given

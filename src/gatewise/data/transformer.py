@@ -3,7 +3,7 @@
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from gatewise.errors import NotFittedError, ShapeError
+from gatewise.errors import DTypeError, NotFittedError, ShapeError
 
 from .sequences import read_sequences
 
@@ -44,6 +44,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
             validate_data(self, X, reset=first, skip_check_array=True, ensure_2d=False)
         except ValueError as error:
             raise ShapeError(str(error)) from error
+        except TypeError as error:
+            raise DTypeError(str(error)) from error
 
     def _fitted(self, learned="n_features_in_"):
         if not hasattr(self, learned):

@@ -59,7 +59,7 @@ class Windower(SequenceTransformer):
     8.0 is known at 8.0
     """
 
-    def __init__(self, window=10, *, horizon=1, stride=1):
+    def __init__(self, window=10, horizon=1, stride=1):
         self.window = window
         self.horizon = horizon
         self.stride = stride
