@@ -313,9 +313,9 @@ class Stack:
                 lengths = resets = None
         return x
 
-    def run(self, samples):
-        """Outputs of checked samples, without training."""
-        y = self._run_layers(samples, False)
+    def run(self, samples, stop=None):
+        """Outputs of checked samples, without training; with `stop`, those of the layers before that one."""
+        y = self._run_layers(samples, False, stop)
         return y.copy() if np.may_share_memory(y, samples.x) else y
 
     def _need_layers(self, what):
