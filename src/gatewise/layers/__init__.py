@@ -5,9 +5,11 @@ from .bidirectional import Bidirectional
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector, SpatialDropout1D
 from .embedding import Embedding
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
+from .custom import RNN
+from .grud import GRUD
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
 from .wrappers import TimeDistributed
 
-__all__ = ["GRU", "LSTM", "Activation", "Bidirectional", "Dense", "Dropout", "Embedding", "Flatten", "GlobalAveragePooling1D",
-           "GlobalMaxPooling1D", "Input", "InputLayer", "Layer", "Recurrent", "RepeatVector", "SimpleRNN", "SpatialDropout1D",
-           "TimeDistributed"]
+__all__ = ["GRU", "GRUD", "LSTM", "RNN", "Activation", "Bidirectional", "Dense", "Dropout", "Embedding", "Flatten",
+           "GlobalAveragePooling1D", "GlobalMaxPooling1D", "Input", "InputLayer", "Layer", "Recurrent", "RepeatVector", "SimpleRNN",
+           "SpatialDropout1D", "TimeDistributed"]
