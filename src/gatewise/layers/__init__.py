@@ -3,10 +3,10 @@
 from .base import Layer
 from .bidirectional import Bidirectional
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector, SpatialDropout1D
-from .embedding import Embedding
-from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .custom import RNN
+from .embedding import Embedding
 from .grud import GRUD
+from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
 from .wrappers import TimeDistributed
 
