@@ -9,13 +9,14 @@ from cases import assert_all_same_bits, assert_close, assert_same_bits, run, seq
 
 from gatewise.callbacks import EarlyStopping, LambdaCallback
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.layers import LSTM, BatchNormalization, Dense, Input, LayerNormalization
+from gatewise.layers import LSTM, BatchNormalization, Dense, Input, LayerNormalization, TimeDistributed
 from gatewise.models import Sequential, load_model
 from gatewise.optimizers import Adam, AdamW, Lion
 from gatewise.testing import check_gradients
 
 BOTH = [BatchNormalization, LayerNormalization]
-SHAPES = [((7, 3), None), ((4, 5, 3), None), ((4, 5, 3), [5, 0, 2, 3]), ((2, 3, 2, 4), None), ((1, 1), None), ((3, 2, 2), [0, 0, 0])]
+SHAPES = [((7, 3), None), ((4, 5, 3), None), ((4, 5, 3), [5, 0, 2, 3]), ((2, 3, 2, 4), None), ((1, 1), None),
+          ((3, 2, 2), [0, 0, 0])]
 
 
 def layer_of(cls, shape, rng, dtype="float64", **options):
@@ -115,6 +116,27 @@ def test_large_means_lose_no_digits(rng):
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_negative_variance(rng):
+    layer = layer_of(BatchNormalization, (2, 3), rng)
+    with pytest.raises(ConfigError, match="moving_variance holds -0.5; a variance is never negative"):
+        layer.set_weights([*layer.get_weights()[:-1], [1, -0.5, 0]])
+
+
+def test_inside_a_time_distributed(rng):
+    """Every step counts alike, so that the results are those of the layer alone; and the averages are one and the same."""
+    x = rng.normal(size=(4, 5, 3))
+    inside, alone = TimeDistributed(BatchNormalization(dtype="float64")), BatchNormalization(dtype="float64")
+    model = Sequential([Input((5, 3)), inside, Dense(1)], seed=0)
+    assert_close(inside.forward(x, training=True), alone.forward(x, training=True), 1e-14)
+    assert_all_same_bits(inside.get_weights(), alone.get_weights())
+    assert model.flat_parameters.size == model.count_params() - 6
+    twin = pickle.loads(pickle.dumps(model))
+    twin.set_weights([w + 1 for w in model.get_weights()])
+    for one, other in zip(twin.layers[0].kept_arrays(), twin.layers[0].layer.kept_arrays()):
+        assert one is other
+    assert_all_same_bits(inside.get_weights(), alone.get_weights())
 
 
 def test_a_built_layer_is_fixed(rng):

@@ -1,11 +1,15 @@
 """Layers: objects with parameters and state, forward and backward."""
 
 from .base import Layer
-from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector
+from .bidirectional import Bidirectional
+from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector, SpatialDropout1D
 from .custom import RNN
+from .embedding import Embedding
 from .grud import GRUD
 from .normalization import BatchNormalization, LayerNormalization
+from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
+from .wrappers import TimeDistributed
 
 __all__ = [
     "GRU",
@@ -14,9 +18,13 @@ __all__ = [
     "RNN",
     "Activation",
     "BatchNormalization",
+    "Bidirectional",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "Input",
     "InputLayer",
     "Layer",
@@ -24,4 +32,6 @@ __all__ = [
     "Recurrent",
     "RepeatVector",
     "SimpleRNN",
+    "SpatialDropout1D",
+    "TimeDistributed",
 ]

@@ -93,6 +93,13 @@ class BatchNormalization(_Normalization):
                 *(ParameterSpec(name, (input_shape[-1],), self.initializers[name], trained=False)
                   for name in ("moving_mean", "moving_variance"))]
 
+    def set_weights(self, weights):
+        weights = checks.listed(weights, "weights", "arrays")
+        variance = checks.float_array(weights[-1], f"{self.name}/moving_variance", self.dtype, convert=True) if weights else None
+        if variance is not None and (variance < 0).any():
+            raise ConfigError(f"{self.name}/moving_variance holds {variance.min()}; a variance is never negative")
+        super().set_weights(weights)
+
     def _forward(self, x, call):
         counted = _counted(x, call)
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
