@@ -1,7 +1,9 @@
 """Layers: objects with parameters and state, forward and backward."""
 
+from .attention import AdditiveAttention, Attention
 from .base import Layer
 from .bidirectional import Bidirectional
+from .convolution import Conv1D
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector, SpatialDropout1D
 from .custom import RNN
 from .embedding import Embedding
@@ -9,6 +11,7 @@ from .grud import GRUD
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
+from .window_pooling import AveragePooling1D, MaxPooling1D
 from .wrappers import TimeDistributed
 
 __all__ = [
@@ -17,8 +20,12 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "AdditiveAttention",
+    "Attention",
+    "AveragePooling1D",
     "BatchNormalization",
     "Bidirectional",
+    "Conv1D",
     "Dense",
     "Dropout",
     "Embedding",
@@ -29,6 +36,7 @@ __all__ = [
     "InputLayer",
     "Layer",
     "LayerNormalization",
+    "MaxPooling1D",
     "Recurrent",
     "RepeatVector",
     "SimpleRNN",

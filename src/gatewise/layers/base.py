@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, seeds
+from gatewise import checks, constraints, initializers, regularizers, seeds
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 
@@ -28,6 +28,7 @@ class ParameterSpec:
     shape: tuple
     initializer: initializers.Initializer
     regularizer: regularizers.Regularizer | None = None
+    constraint: constraints.Constraint | None = None
     trained: bool = True    # False: kept beside the flat buffer, where no optimizer sees it (moving averages)
 
     @property
@@ -99,6 +100,7 @@ class Layer:
         self.rng = None             # the model's generator, for layers that draw
         self._specs = []
         self._penalized = []        # those with a regularizer
+        self._constrained = []      # those with a constraint
         self._parameters = {}
         self._gradients = {}
         self._views_given = False   # someone outside may write into our parameters at any time
@@ -149,6 +151,7 @@ class Layer:
         shape = checks.shape_tuple(input_shape, "input_shape")
         self._specs = list(self._parameter_specs(shape))
         self._penalized = [spec for spec in self._specs if spec.regularizer]
+        self._constrained = [spec for spec in self._specs if spec.constraint]
         self.output_shape = self._output_shape(shape)
         self.input_shape = shape
 
@@ -296,6 +299,12 @@ class Layer:
         """Add the regularizers' gradients."""
         for spec in self._penalized:
             spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
+
+    def constrain(self):
+        """Bring parameters with a constraint back to what it allows: after every step of an optimizer."""
+        for spec in self._constrained:
+            array = self._parameters[spec.name]
+            array[...] = spec.constraint(array)
 
     # ---- running
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, threads
+from gatewise import checks, constraints, initializers, regularizers, threads
 from gatewise.errors import ShapeError
 from gatewise.kernels import rows
 
@@ -20,6 +20,7 @@ class Embedding(Layer):
         Length of the vectors.
     embeddings_initializer : str or Initializer
     embeddings_regularizer : str or Regularizer, optional
+    embeddings_constraint : str or Constraint, optional
     input_length : int, optional
         Steps of a sequence, where they are all of one length.
     seed : int, optional
@@ -37,7 +38,7 @@ class Embedding(Layer):
     input_dim, output_dim = Fixed(), Fixed()
 
     def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, input_length=None,
-                 seed=None, **kwargs):
+                 embeddings_constraint=None, seed=None, **kwargs):
         if input_length is not None:
             kwargs.setdefault("input_shape", (checks.whole_number(input_length, "input_length"),))
         super().__init__(**kwargs)
@@ -45,12 +46,13 @@ class Embedding(Layer):
         self.output_dim = checks.whole_number(output_dim, "output_dim")
         self.initializer = initializers.get(embeddings_initializer, "embeddings_initializer")
         self.regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
+        self.constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
         self.seed = seed
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) != 2:
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)")
-        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer)]
+        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer, self.constraint)]
 
     def _output_shape(self, input_shape):
         return (*input_shape, self.output_dim)
@@ -92,4 +94,5 @@ class Embedding(Layer):
         return super().get_config() | {
             "input_dim": self.input_dim, "output_dim": self.output_dim, "seed": self.seed,
             "embeddings_initializer": initializers.serialize(self.initializer),
-            "embeddings_regularizer": regularizers.serialize(self.regularizer)}
+            "embeddings_regularizer": regularizers.serialize(self.regularizer),
+            "embeddings_constraint": constraints.serialize(self.constraint)}

@@ -82,7 +82,7 @@ class GRUD(Stepwise):
     def _spec(self, name, shape):
         option = "kernel" if name == "mask_kernel" else name
         if option in self.initializers:
-            return ParameterSpec(name, shape, self.initializers[option], self.regularizers[option])
+            return ParameterSpec(name, shape, self.initializers[option], self.regularizers[option], self.constraints[option])
         usual = {"input_decay_kernel": initializers.RandomUniform(0.0, 0.1), "hidden_decay_kernel": initializers.GlorotUniform()}
         return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers
+from gatewise import checks, constraints, initializers, regularizers
 from gatewise.errors import ConfigError, ShapeError
 
 from .base import Fixed, Layer, ParameterSpec
@@ -14,7 +14,7 @@ class _Normalization(Layer):
     center, scale = Fixed(), Fixed()
 
     def __init__(self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
-                 beta_regularizer=None, gamma_regularizer=None, **kwargs):
+                 beta_regularizer=None, gamma_regularizer=None, beta_constraint=None, gamma_constraint=None, **kwargs):
         super().__init__(**kwargs)
         if isinstance(axis, list | tuple) and len(axis) == 1:
             axis = axis[0]
@@ -27,13 +27,16 @@ class _Normalization(Layer):
                              "beta": initializers.get(beta_initializer, "beta_initializer")}
         self.regularizers = {"gamma": regularizers.get(gamma_regularizer, "gamma_regularizer"),
                              "beta": regularizers.get(beta_regularizer, "beta_regularizer")}
+        self.constraints = {"gamma": constraints.get(gamma_constraint, "gamma_constraint"),
+                            "beta": constraints.get(beta_constraint, "beta_constraint")}
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
                              f"with a known number of features")
         names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
-        return [ParameterSpec(name, (input_shape[-1],), self.initializers[name], self.regularizers[name]) for name in names]
+        return [ParameterSpec(name, (input_shape[-1],), self.initializers[name], self.regularizers[name], self.constraints[name])
+                for name in names]
 
     def _scaled(self, normalized):
         """gamma x + beta, a new array."""
@@ -55,6 +58,7 @@ class _Normalization(Layer):
         for name in ("gamma", "beta"):
             config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
             config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
+            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
         return config
 
 
@@ -76,6 +80,7 @@ class BatchNormalization(_Normalization):
         Whether there is beta; gamma.
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str or Initializer
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
 
     Weights in order: gamma, beta, moving_mean, moving_variance, each (features,). The last two have no gradient, and no
     optimizer moves them.
@@ -158,6 +163,7 @@ class LayerNormalization(_Normalization):
         Whether there is beta; gamma.
     beta_initializer, gamma_initializer : str or Initializer
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
     """
 
     def _forward(self, x, call):

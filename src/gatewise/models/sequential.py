@@ -174,6 +174,8 @@ class Sequential(Stack):
         """
         loss, outputs = self.gradients_of(samples, carried)
         self.optimizer.step(self._flat_parameters, self.flat_gradients, self._array_pieces)
+        for layer in self._layers:
+            layer.constrain()
         self.weights_changed()
         return loss, outputs
 
