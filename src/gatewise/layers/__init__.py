@@ -4,10 +4,11 @@ from .base import Layer
 from .bidirectional import Bidirectional
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector, SpatialDropout1D
 from .embedding import Embedding
+from .masking import Masking
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
 from .wrappers import TimeDistributed
 
 __all__ = ["GRU", "LSTM", "Activation", "Bidirectional", "Dense", "Dropout", "Embedding", "Flatten", "GlobalAveragePooling1D",
-           "GlobalMaxPooling1D", "Input", "InputLayer", "Layer", "Recurrent", "RepeatVector", "SimpleRNN", "SpatialDropout1D",
-           "TimeDistributed"]
+           "GlobalMaxPooling1D", "Input", "InputLayer", "Layer", "Masking", "Recurrent", "RepeatVector", "SimpleRNN",
+           "SpatialDropout1D", "TimeDistributed"]

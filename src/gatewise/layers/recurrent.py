@@ -227,6 +227,7 @@ class Recurrent(Layer):
         if self.go_backwards:
             source = _backward_order(steps, lengths)
             x = _take_steps(x, source)
+            resets = resets if call.resets_back is None else call.resets_back
             resets = None if resets is None else _take_steps(resets, source)
         input_mask = recurrent_mask = None
         if call.training:
