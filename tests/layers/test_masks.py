@@ -83,7 +83,7 @@ def problems(draw):
 
 
 @given(problems())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_mask_with_any_resets(problem):
     rng, shape = np.random.default_rng(problem["seed"]), problem["shape"]
     layer = make(problem["cell"], 3, 2, rng, return_sequences=problem["return_sequences"], go_backwards=problem["go_backwards"],
