@@ -21,7 +21,11 @@ def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=Non
         (steps, features) or whatever one sample has; None for free axes.
     batch_shape : tuple, optional
         The same with the batch in front, as an alternative. The batch size itself is never fixed.
+    dtype : {"float32", "float64"}, optional
+        Of the model. An integer type, in front of an Embedding, says nothing about that.
     """
+    if isinstance(dtype, str) and dtype.startswith(("int", "uint")):
+        dtype = None
     if (shape is None) == (batch_shape is None):
         raise ConfigError("Input needs either shape, of one sample, or batch_shape, with the batch in front")
     shape = checks.shape_tuple(batch_shape, "batch_shape")[1:] if shape is None else checks.shape_tuple(shape, "shape")
