@@ -12,19 +12,21 @@ import importlib
 
 __version__ = "0.1.0"
 
-_MODULES = frozenset({"callbacks", "cells", "checkpoint", "data", "errors", "initializers", "kernels", "layers", "losses",
-                      "metrics", "models", "optimizers", "regularizers", "schedules", "testing", "threads", "training", "utils"})
+_MODULES = frozenset({"callbacks", "cells", "checkpoint", "data", "errors", "estimators", "initializers", "kernels", "layers",
+                      "losses", "metrics", "models", "optimizers", "regularizers", "schedules", "testing", "threads", "training",
+                      "utils"})
 _NAMES = {
     "load_model": "models", "Sequential": "models", "Input": "layers",
     "set_num_threads": "threads", "get_num_threads": "threads",
     "build_info": "info",
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
     "TrainingWarning": "errors",
+    "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "Sequential", "ShapeError", "TrainingWarning", "__version__",
-    "build_info", "get_num_threads", "load_model", "set_num_threads",
+    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceRegressor", "Sequential", "ShapeError",
+    "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
 ]
 
 

@@ -36,11 +36,12 @@ def _available():
 
 _count = _available() if _table.HAS_OPENMP else 1
 _forked = False
+_own = threading.local()  # the number of one Python thread, inside num_threads
 
 
 def get_num_threads():
     """Number of threads that gatewise uses for large work."""
-    return _count
+    return getattr(_own, "count", _count)
 
 
 def set_num_threads(count):
@@ -54,17 +55,22 @@ def set_num_threads(count):
         At least 1. More than the machine has cores is allowed and slower.
     """
     global _count
+    _count = _allowed(count)
+
+
+def _allowed(count):
+    """`count`, checked; 1 where there can be no more."""
     if isinstance(count, bool) or not hasattr(count, "__index__"):
         raise DTypeError(f"count is {count!r}; expected a whole number of threads, at least 1")
     count = count.__index__()
     if not 1 <= count <= 1024:
         raise ConfigError(f"count is {count}; expected 1 to 1024 threads")
-    _count = count if _table.HAS_OPENMP and not _forked else 1
+    return count if _table.HAS_OPENMP and not _forked else 1
 
 
 def threads_for(operations):
     """Threads worth using for that many elementwise floating-point operations."""
-    return _count if operations >= SMALL_WORK else 1
+    return get_num_threads() if operations >= SMALL_WORK else 1
 
 
 def threads_for_products(operations):
@@ -73,8 +79,8 @@ def threads_for_products(operations):
 
 
 def _after_fork():
-    global _count, _forked, _blas_guard
-    _count, _forked = 1, True
+    global _count, _forked, _own, _blas_guard
+    _count, _forked, _own = 1, True, threading.local()
     _blas_guard = _BlasGuard()  # the old lock may be held by a thread that the child does not have
 
 
@@ -170,13 +176,16 @@ class OneAtATime:
 
 @contextlib.contextmanager
 def num_threads(count):
-    """Context manager: `count` threads inside, what was set before afterwards."""
-    before = get_num_threads()
-    set_num_threads(count)
+    """Context manager: `count` threads for what this Python thread does inside; other Python threads are not concerned."""
+    before = vars(_own).get("count")
+    _own.count = _allowed(count)
     try:
         yield
     finally:
-        set_num_threads(before)
+        if before is None:
+            vars(_own).pop("count", None)  # gone where the block forked
+        else:
+            _own.count = before
 
 
 def blas_description():

@@ -1,15 +1,20 @@
 """Masks with holes: a masked step is as if it were not there, forward, backward, with resets and in both directions."""
 
+import itertools
+
 import numpy as np
 import pytest
 from cases import CELLS, as_list, assert_all_close, assert_all_same_bits, expected, make, randomize, run, sequences, states_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gatewise.cells.published import FullGateLSTMCell
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.layers import (
     GRU,
+    GRUD,
     LSTM,
+    RNN,
     Activation,
     Bidirectional,
     Dense,
@@ -70,6 +75,25 @@ def test_recurrent_layers(cell, return_sequences, backwards, rng):
         assert_all_close(as_list(layer(x, **arguments)), step_by_step(layer, x, **arguments), 1e-12)
     report = check_gradients(layer, x, max_entries=8, **arguments | {"resets": rng.random((6, 6)) < 0.3})
     assert len(report.errors) == len(layer.parameters) + 1 + len(layer.cell.states)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_layers_around_cells_in_numpy(backwards, rng):
+    """A row is as its counted steps alone, with resets and backwards."""
+    for layer in (RNN(FullGateLSTMCell(3), True, True, backwards, dtype="float64", seed=1),
+                  GRUD(3, return_sequences=True, return_state=True, go_backwards=backwards, dtype="float64", seed=1)):
+        x, resets = sequences(rng, 6, 6, 6), rng.random((6, 6)) < 0.3
+        layer.build(x.shape)
+        y, *last = layer(x, mask=MASK, resets=resets)
+        assert not y[~MASK].any()
+        for b, mask in enumerate(MASK):
+            if mask.any():
+                flags = [resets[b, i + 1:t + 1].any() for i, t in itertools.pairwise([-1, *np.flatnonzero(mask)])]
+                back = [resets[b, t:i].any() for t, i in itertools.pairwise([*np.flatnonzero(mask), np.flatnonzero(mask)[-1] + 1])]
+                alone, *ends = layer(x[b:b + 1, mask], resets=np.array([back if backwards else flags]))
+                assert_all_close([y[b, mask], *(part[b] for part in last)], [alone[0], *(end[0] for end in ends)], 1e-12)
+        both = Bidirectional(type(layer).from_config(layer.get_config() | {"go_backwards": False, "return_state": False}))
+        check_gradients(both, x, mask=MASK, resets=resets, max_entries=4, tolerance=1e-6)
 
 
 @st.composite

@@ -15,10 +15,13 @@ import pytest
 
 import gatewise
 from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from gatewise.cells import FullGateLSTMCell
 from gatewise.errors import CheckpointError, StateError
 from gatewise.layers import (
     GRU,
+    GRUD,
     LSTM,
+    RNN,
     Activation,
     Bidirectional,
     Dense,
@@ -63,6 +66,11 @@ STACKS = {
                       backward_layer=SimpleRNN(2, go_backwards=True, stateful=True, return_sequences=True)),
         GlobalAveragePooling1D(), Dense(1)],
     "masked": lambda: [Masking(0.5), LSTM(3, return_sequences=True), GRU(2)],
+    "cells in NumPy": lambda: [RNN(FullGateLSTMCell(3), return_sequences=True, go_backwards=True, seed=2, input_shape=(6, 2)),
+                               RNN(FullGateLSTMCell(2), stateful=True), Dense(1)],
+    "missing values": lambda: [Input((6, 2)), Dense(6), GRUD(3, "softsign", "hard_sigmoid", means=[0.5, -1.0],
+                                                             return_sequences=True, stateful=True, **REGULARIZED),
+                               GRUD(2, use_bias=False, go_backwards=True), Dense(1)],
     "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
                               Dense(1)],
 }

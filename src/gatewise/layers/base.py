@@ -457,6 +457,10 @@ class Call:
     resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
     places: masks.Places | None = None  # where the steps of x came from, which a mask moved to the front of their rows
 
+    def resets_of(self, backwards):
+        """The resets of a layer that goes backwards, or of one that does not."""
+        return self.resets if self.resets_back is None or not backwards else self.resets_back
+
 
 def _shape_text(shape):
     return "(" + ", ".join("any" if extent is None else str(extent) for extent in shape) + ")"

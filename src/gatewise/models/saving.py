@@ -11,6 +11,7 @@ from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFini
 from gatewise.layers.registry import layer_classes
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import checked_state
+from gatewise.utils import custom_object_scope
 
 _LAYERS = layer_classes()
 
@@ -266,7 +267,7 @@ def _blaming(path):
         raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error!s:.500}") from error
 
 
-def load_model(path, **others):
+def load_model(path, custom_objects=None, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 
     Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken.
@@ -274,6 +275,8 @@ def load_model(path, **others):
     Parameters
     ----------
     path : str or os.PathLike
+    custom_objects : dict of str to class, optional
+        Cells of one's own (:class:`gatewise.cells.RNNCell`), by the names of their classes.
 
     Returns
     -------
@@ -286,7 +289,7 @@ def load_model(path, **others):
     """
     checks.neutral(others, "load_model", "load_model")
     tensors, header = checkpoint.read(path)
-    with _blaming(path):
+    with custom_object_scope({} if custom_objects is None else custom_objects), _blaming(path):
         if "architecture" not in header and "weights" in header:
             raise CheckpointError("it holds weights alone: make the model and call its load_weights")
         model = _build(header, tensors)

@@ -192,7 +192,7 @@ class Sequential(Stack):
     def __call__(self, x, lengths=None, training=False, mask=None):
         """Outputs for one batch; ``training=True`` applies dropout."""
         samples = prepare_samples(self, x, lengths=lengths, mask=mask, need_y=False)
-        return self.run_as(samples, checks.flag(training, "training"))
+        return self.run(samples, training=checks.flag(training, "training"))
 
     def fit(self, x, y=None, batch_size=32, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, lengths=None, resets=None,

@@ -350,14 +350,10 @@ class Stack:
                 resets = back = places = None
         return x
 
-    def run(self, samples):
-        """Outputs of checked samples, without training."""
-        return self.run_as(samples, False)
-
-    def run_as(self, samples, training):
-        """The same, as in training or not: steps stand where they stood in the input."""
-        y = self._run_layers(samples, training)
-        if samples.places is not None and self.keeps_steps():
+    def run(self, samples, stop=None, training=False):
+        """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one."""
+        y = self._run_layers(samples, training, stop)
+        if samples.places is not None and all(layer.keeps_steps for layer in self._layers[:stop]):
             return samples.places.back(y)
         return y.copy() if np.may_share_memory(y, samples.x) else y
 

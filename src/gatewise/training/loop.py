@@ -276,14 +276,15 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
     return logs
 
 
-def predict_feed(model, feed, verbose=0, watchers=None):
-    """Outputs for all batches; the batch size changes the memory that is used, not a bit of the result."""
+def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
+    """Outputs for all batches, of the layers before number `stop` or all; the batch size changes the memory that is used, not
+    a bit of the result."""
     watchers = watchers or CallbackList([])
     watchers.on_predict_begin()
     outputs = []
     for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
         watchers.on_predict_batch_begin(number)
-        outputs.append(model.run(samples))
+        outputs.append(model.run(samples, stop))
         watchers.on_predict_batch_end(number)
     watchers.on_predict_end()
     if not outputs:

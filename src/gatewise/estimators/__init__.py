@@ -1,0 +1,14 @@
+"""scikit-learn estimators for sequences, thin over models: an estimator's `model_` is the Sequential."""
+
+try:
+    import sklearn  # noqa: F401
+except ImportError as error:
+    from gatewise.errors import MissingPackageError
+
+    raise MissingPackageError("gatewise's estimators need scikit-learn 1.6 or later: "
+                              "python -m pip install 'gatewise[sklearn]'") from error
+
+from .classifier import SequenceClassifier
+from .regressor import SequenceRegressor
+
+__all__ = ["SequenceClassifier", "SequenceRegressor"]

@@ -1,0 +1,250 @@
+"""What all estimators share: reading X, building the model, training it, and what is known afterwards."""
+
+import contextlib
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from gatewise import checks, errors, layers, threads
+from gatewise.errors import ConfigError, ShapeError
+from gatewise.models import Sequential
+from gatewise.training import feeds, loop
+
+from . import inputs, networks, parameters
+from .progress import Progress
+
+PREDICTED_AT_ONCE = 128  # samples; it changes the memory that is used, not a bit of the result
+
+
+def store(estimator, arguments):
+    """Set the parameters of a constructor, whose ``locals()`` are given, as they are."""
+    for name in estimator._get_param_names():
+        setattr(estimator, name, arguments[name])
+
+
+class SequenceEstimator(BaseEstimator):
+    """Base of all estimators: see :class:`SequenceClassifier` for the parameters.
+
+    A subclass says what its targets are (`_read_targets`), which loss it has and what its head is (`_output`), and how good
+    predictions are (`_score_of`).
+    """
+
+    _per_step = False   # an output for each step rather than each sequence
+
+    # ---- what a subclass defines
+
+    def _read_targets(self, y, sequences, reset, incremental=False):
+        """Targets as the loss expects them, ndarray; with `reset`, what they may be from now on."""
+        raise TypeError(f"{type(self).__name__} defines no targets")
+
+    def _output(self, targets):
+        """(loss, number of outputs, activation of the head), known once the targets are read."""
+        raise TypeError(f"{type(self).__name__} defines no output")
+
+    def _score_of(self, targets, scores, sample_weight):
+        """How good `scores`, the output before its activation, are: a float, higher is better."""
+        raise TypeError(f"{type(self).__name__} defines no score")
+
+    def _stratify_by(self, targets):
+        """What a validation part is stratified by, None: nothing."""
+        return None
+
+    # ---- reading X
+
+    def _read_X(self, X, groups=None, reset=False):
+        """Sequences of X; with `reset`, what the estimator expects from now on."""
+        if not reset:
+            self._need_fitted()
+        X, groups = inputs.split_groups(X, groups)
+        finite = True
+        dtype = inputs.FLOATS
+        if groups is not None:
+            with inputs.checked_by_sklearn():
+                rows = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=finite)
+            sequences = inputs.padded(rows[groups.order], groups.lengths)
+            sequences.groups = groups
+        elif inputs.is_list_of_sequences(X):
+            sequences = inputs.read_list(X, finite, dtype)
+        elif inputs.axes_of(X) == 3:
+            sequences = inputs.read_block(X, finite, dtype)
+        else:
+            sequences = self._read_table(X, finite, dtype, reset)
+        return self._checked_features(sequences, reset)
+
+    def _read_table(self, X, finite, dtype, reset):
+        """Sequences of a table, a row each. One that is not fitted on a table takes any number of columns."""
+        known = reset or self._fitted_on_table
+        with inputs.checked_by_sklearn():
+            if known:
+                X = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=finite, order="C")
+            else:
+                X = inputs.check_array(X, dtype=dtype, ensure_all_finite=finite, order="C", input_name="X")
+        return inputs.Sequences(X[..., None], table=True)
+
+    def _checked_features(self, sequences, reset):
+        features = sequences.values.shape[-1]
+        if reset:
+            self._fitted_on_table, self._step_features = sequences.table, features
+            if not sequences.table:
+                self.n_features_in_ = features
+                if sequences.groups is None:
+                    vars(self).pop("feature_names_in_", None)
+        elif features != self._step_features:
+            raise ShapeError(f"X has {features} features a step, but {type(self).__name__} is expecting {self._step_features} "
+                             f"features a step as input")
+        return sequences
+
+    def _need_fitted(self):
+        if not hasattr(self, "model_"):
+            raise errors.NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate "
+                                        f"arguments before using this estimator.")
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "model_")
+
+    # ---- fitting
+
+    def _fit(self, X, y, sample_weight, groups, incremental=False):
+        """Fit from the start, or go on: with `incremental` for one pass, else where warm_start says so."""
+        if incremental and self.early_stopping:
+            raise ConfigError("partial_fit does not support early_stopping=True")
+        goes_on = hasattr(self, "model_") and (incremental or checks.flag(self.warm_start, "warm_start"))
+        sequences = self._read_X(X, groups, reset=not goes_on)
+        if sequences.groups is not None:
+            y, sample_weight = self._of_groups(y, sample_weight, sequences.groups)
+        weights = self._read_weights(sample_weight, sequences)
+        if weights is not None:  # a weight of zero says: not there
+            kept = self._kept_rows(weights)
+            if not kept.all():
+                sequences, weights, y = sequences.take(kept), weights[kept], _rows_of(y, kept)
+        targets = self._read_targets(y, sequences, not goes_on, incremental)
+        weights = self._with_class_weight(weights, targets, incremental)
+        with self._using_threads():
+            self._train(sequences, targets, weights, goes_on, incremental)
+        return self
+
+    def _of_groups(self, y, sample_weight, groups):
+        return groups.one_each(y, "y"), groups.one_each(sample_weight, "sample_weight")
+
+    def _read_weights(self, sample_weight, sequences):
+        """ndarray (n,) of float64; None stays None."""
+        if sample_weight is None:
+            return None
+        with inputs.checked_by_sklearn():
+            weights = _check_sample_weight(sample_weight, sequences.values, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():
+            raise ConfigError("sample_weight: every weight is zero; expected at least one sample that counts")
+        return weights
+
+    @staticmethod
+    def _kept_rows(weights):
+        return weights > 0
+
+    def _with_class_weight(self, weights, targets, incremental):
+        return weights
+
+    def _train(self, sequences, targets, weights, goes_on, incremental):
+        validation = None
+        if not goes_on:
+            self._random_state = check_random_state(self.random_state)
+        if self.early_stopping:
+            sequences, targets, weights, validation = self._split(sequences, targets, weights)
+        count = len(sequences)
+        batch_size = parameters.batch_size_of(self.batch_size, count)
+        epochs = 1 if incremental else checks.whole_number(self.max_iter, "max_iter")
+        if not goes_on:
+            self._build(sequences, targets, weights, batch_size)
+        if not (goes_on and incremental):
+            self._compile(targets, -(-count // batch_size) * checks.whole_number(self.max_iter, "max_iter"))
+            self.n_iter_ = 0
+        progress = Progress(self, validation, count, incremental)
+        self.model_.fit(sequences.values, targets, sample_weight=self._normalized(weights, sequences), lengths=sequences.lengths,
+                        batch_size=batch_size, epochs=epochs, shuffle=checks.flag(self.shuffle, "shuffle"), verbose=0,
+                        callbacks=[progress])
+        self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
+        if not incremental and not progress.converged and self.n_iter_ == epochs:
+            warnings.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
+                          f"learning_rate_init", ConvergenceWarning, stacklevel=4)
+
+    def _normalized(self, weights, sequences):
+        """Weights whose mean is 1, so that the loss is a mean weighted by them: weight k is k copies."""
+        return None if weights is None else weights * (len(weights) / weights.sum())
+
+    def _split(self, sequences, targets, weights):
+        """(sequences, targets, weights) to train on, and the same to validate on as a tuple."""
+        with inputs.checked_by_sklearn():
+            train, held_out = train_test_split(
+                np.arange(len(sequences)), test_size=self.validation_fraction, random_state=self._random_state,
+                stratify=self._stratify_by(targets))
+        if len(held_out) < 2:
+            raise ConfigError(f"validation_fraction is {self.validation_fraction}: {len(held_out)} of {len(sequences)} samples are "
+                              f"too few to validate on; raise it, or give more samples")
+        parts = [(sequences.take(rows), targets[rows], None if weights is None else weights[rows]) for rows in (train, held_out)]
+        return *parts[0], parts[1]
+
+    def _build(self, sequences, targets, weights, batch_size):
+        """A new model, and nothing known yet."""
+        per_batch = batch_size if weights is None else batch_size * float(weights.mean())
+        loss, outputs, activation = self._output(targets)
+        steps, features = sequences.values.shape[1:]
+        self.n_outputs_ = outputs
+        self.out_activation_ = {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
+        if self.architecture is None:
+            penalty = parameters.penalty_of(self.alpha, per_batch)
+            made = [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+        else:
+            made = networks.own_layers(self.architecture, (steps, features), outputs, activation)
+        dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
+        self.model_ = Sequential([layers.Input((steps, features), dtype=dtype), *made], name=type(self).__name__,
+                                 seed=parameters.seed_of(self._random_state))
+        if self.model_.output_shape[-1] != outputs:
+            raise ConfigError(f"architecture gave layers with {self.model_.output_shape[-1]} outputs; expected {outputs}")
+        self.t_ = 0
+        self.loss_curve_ = []
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _compile(self, targets, steps):
+        optimizer = parameters.optimizer_of(self.optimizer, self.learning_rate, self.learning_rate_init, self.clipnorm, steps)
+        self.model_.compile(optimizer, self._output(targets)[0])
+
+    # ---- using the model
+
+    def _scores(self, sequences):
+        """Output of the model before its last activation, (n, outputs) or (n, steps, outputs)."""
+        return self._run(sequences, -1)
+
+    def _run(self, sequences, stop):
+        """Output of the layers before number `stop`, ndarray."""
+        feed = feeds.feed_of(self.model_, sequences.values, lengths=sequences.lengths, batch_size=PREDICTED_AT_ONCE, need_y=False)
+        with self._using_threads():
+            return loop.predict_feed(self.model_, feed, stop=stop)
+
+    @contextlib.contextmanager
+    def _using_threads(self):
+        count = parameters.threads_of(self.n_jobs)
+        with contextlib.nullcontext() if count is None else threads.num_threads(count):
+            yield
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = False
+        return tags
+
+
+def _rows_of(y, kept):
+    """The rows of a list, frame or array where `kept` is true."""
+    if y is None:
+        return None
+    if hasattr(y, "iloc"):
+        return y.iloc[np.flatnonzero(kept)]
+    if isinstance(y, np.ndarray):
+        return y[kept]
+    return [row for row, keep in zip(y, kept) if keep]

@@ -1,0 +1,193 @@
+"""SequenceClassifier: one label, or several, a sequence."""
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+
+from gatewise.errors import ConfigError
+from gatewise.training import losses
+
+from . import inputs
+from .base import SequenceEstimator, store
+from .documentation import documented
+from .targets import check_classes, class_numbers, read_labels
+
+
+@documented
+class SequenceClassifier(ClassifierMixin, SequenceEstimator):
+    """A recurrent network that gives sequences one of several labels, or several of them.
+
+    Parameters
+    ----------
+    {PARAMETERS}
+    class_weight : dict, "balanced" or None
+        Weights of the classes, which those of samples are multiplied by.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+        The labels; numbers of columns where a sample may have several.
+    {ATTRIBUTES}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise import SequenceClassifier
+    >>> X = [np.arange(n) * slope for n in (3, 5, 4, 6) for slope in (1.0, -1.0)]
+    >>> classifier = SequenceClassifier("gru", units=8, max_iter=5, tol=1, n_iter_no_change=2, random_state=0)
+    >>> classifier.fit(X, ["up", "down"] * 4).predict([np.array([0.0, 2.0, 4.0, 6.0])]).shape
+    (1,)
+    """
+
+    def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, pooling="last", dropout=0.0,
+                 recurrent_dropout=0.0, architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant",
+                 learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto", max_iter=100, shuffle=True, early_stopping=False,
+                 validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, class_weight=None, warm_start=False, dtype="auto",
+                 random_state=None, verbose=False, n_jobs=None):
+        store(self, locals())
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Fit to sequences and their labels.
+
+        Parameters
+        ----------
+        X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
+            See docs/estimators.md.
+        y : array_like (n,), or (n, labels) of 0 and 1
+            A label a sequence; or which of several labels it has.
+        sample_weight : array_like (n,), optional
+            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
+        groups : array_like (rows,) or name of a column of X, optional
+            X is a long table, a row a step; rows of one group are one sequence.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+        """
+        return self._fit(X, y, sample_weight, groups)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+        """One pass over these samples, from where training stands.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            See :meth:`fit`.
+        classes : array_like (n_classes,), optional
+            All labels there will be. Needed in the first call.
+
+        Returns
+        -------
+        self
+        """
+        with inputs.checked_by_sklearn():
+            _check_partial_fit_first_call(self, classes)
+        return self._fit(X, y, sample_weight, groups, incremental=True)
+
+    # ---- fitting
+
+    def _read_targets(self, y, sequences, reset, incremental=False):
+        labels, several = read_labels(y, len(sequences))
+        if reset:
+            self._several = several
+            if not incremental:
+                self.classes_ = np.arange(labels.shape[1]) if several else np.unique(labels)
+        if several != self._several or (several and labels.shape[1] != len(self.classes_)):
+            raise ConfigError(f"y has {'several labels' if several else 'one label'} a sample, of shape {labels.shape}; expected "
+                              f"what the first call gave, with {len(self.classes_)} classes")
+        if several:
+            return labels
+        if not reset:
+            check_classes(labels, self.classes_, warm=not incremental)
+        return class_numbers(labels, self.classes_)
+
+    def _with_class_weight(self, weights, targets, incremental):
+        if self.class_weight is None:
+            return weights
+        if incremental and isinstance(self.class_weight, str):
+            raise ConfigError("class_weight='balanced' needs all samples at once; give partial_fit a dict of weights")
+        labels = targets if self._several else self.classes_[targets]
+        with inputs.checked_by_sklearn():
+            by_class = compute_sample_weight(self.class_weight, labels)
+        return by_class if weights is None else weights * by_class
+
+    def _output(self, targets):
+        if self._several:
+            return losses.BinaryCrossentropy(), len(self.classes_), "sigmoid"
+        if len(self.classes_) == 2:
+            return losses.BinaryCrossentropy(), 1, "sigmoid"
+        return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
+
+    def _stratify_by(self, targets):
+        return None if self._several else targets
+
+    def _score_of(self, targets, scores, sample_weight):
+        return accuracy_score(targets, self._decide(scores), sample_weight=sample_weight)
+
+    # ---- predicting
+
+    def _decide(self, scores):
+        """Class numbers, or 0 and 1 of several labels."""
+        if scores.shape[-1] > 1 and not self._several:
+            return scores.argmax(axis=-1)
+        chosen = (scores > 0).astype(np.intp)
+        if self._several:
+            return chosen
+        return chosen[:, 0] if len(self.classes_) == 2 else np.zeros(len(scores), np.intp)
+
+    def predict(self, X, groups=None):
+        """Labels of sequences.
+
+        Parameters
+        ----------
+        X, groups
+            See :meth:`fit`.
+
+        Returns
+        -------
+        ndarray (n,), or (n, labels) of 0 and 1
+
+        Raises
+        ------
+        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        """
+        decided = self._decide(self._scores(self._read_X(X, groups)))
+        return decided if self._several else self.classes_[decided]
+
+    def decision_function(self, X, groups=None):
+        """Output before its activation: (n,) of two classes, else (n, n_classes)."""
+        scores = self._scores(self._read_X(X, groups))
+        return scores[:, 0] if len(self.classes_) == 2 and not self._several else scores
+
+    def predict_proba(self, X, groups=None):
+        """Probability of each class, or of each of several labels: ndarray (n, n_classes)."""
+        return self._probabilities(X, groups, softmax, expit)
+
+    def predict_log_proba(self, X, groups=None):
+        """Logarithm of :meth:`predict_proba`, which does not underflow."""
+        return self._probabilities(X, groups, log_softmax, log_expit)
+
+    def _probabilities(self, X, groups, of_classes, of_one):
+        scores = self._scores(self._read_X(X, groups)).astype(np.float64)
+        if self._several:
+            return of_one(scores)
+        return of_classes(scores, axis=1) if len(self.classes_) != 2 else of_one(np.hstack([-scores, scores]))
+
+    def score(self, X, y, sample_weight=None, groups=None):
+        """Accuracy: the share of sequences whose labels are right."""
+        predicted = self.predict(X, groups)
+        if groups is not None:
+            y, sample_weight = self._of_groups(y, sample_weight, inputs.split_groups(X, groups)[1])
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

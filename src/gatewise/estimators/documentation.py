@@ -1,0 +1,81 @@
+"""The parameters that estimators share, documented once."""
+
+PARAMETERS = """cell : {"lstm", "gru", "rnn"}
+        What a recurrent layer computes.
+    units : int
+        Of each recurrent layer.
+    num_layers : int
+        Recurrent layers, one above the other.
+    bidirectional : bool
+        Each layer reads its sequence in both directions.
+    pooling : {"last", "mean", "max"}
+        What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps.
+    dropout : float in [0, 1)
+        Part of the outputs of each recurrent layer that is set to zero in training.
+    recurrent_dropout : float in [0, 1)
+        Part of the state that is, in the recurrent product: one draw a sequence.
+    architecture : callable, optional
+        Makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
+        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.
+        The parameters above and ``alpha`` mean nothing then.
+    alpha : float
+        L2 penalty on kernels: ``alpha / 2`` times their sum of squares, divided by the samples of a batch, is added to the loss.
+    optimizer : str or Optimizer
+        A name, or an optimizer, of which a copy is used; ``learning_rate_init`` and ``clipnorm`` mean nothing to the latter.
+    learning_rate : {"constant", "cosine", "adaptive"}
+        Goes down along half a cosine over ``max_iter`` passes; or is divided by 5 each time that training would end.
+    learning_rate_init : float
+    clipnorm : float, optional
+        Largest norm of the whole gradient; a larger one is scaled down.
+    batch_size : int or "auto"
+        Samples in a batch. "auto": all of up to 32; of more so many that a pass makes 16 steps, at least 8, at most 32.
+    max_iter : int
+        Most passes over the samples.
+    shuffle : bool
+        Draw the order of the samples anew for each pass.
+    early_stopping : bool
+        Hold out part of the samples, end training when their score no longer rises, and keep the best weights.
+    validation_fraction : float in (0, 1)
+        How many of them.
+    n_iter_no_change : int
+        Training ends after more passes than these without an improvement by ``tol``.
+    tol : float
+    warm_start : bool
+        ``fit`` goes on from the weights of the last one.
+    dtype : {"auto", "float32", "float64"}
+        What the model computes in. "auto": float64 where a batch holds all samples, else float32.
+    random_state : int, RandomState or None
+        Every random draw follows from it: initial weights, held-out samples, order, dropout.
+    verbose : bool
+        Print a line a pass.
+    n_jobs : int, optional
+        Threads. None: :func:`gatewise.get_num_threads`; -1: all processors. Results are the same bits for any number."""
+
+ATTRIBUTES = """model_ : Sequential
+        The network.
+    n_features_in_ : int
+        Columns of a table of rows that are sequences, else features of a step.
+    feature_names_in_ : ndarray
+        Names of the columns, where they are all strings.
+    n_outputs_ : int
+    out_activation_ : str
+    loss_ : float
+        Of the last pass.
+    loss_curve_ : list of float
+        Of each pass.
+    best_loss_ : float or None
+        The lowest of them; None with early stopping.
+    validation_scores_ : list of float or None
+        With early stopping: the score of each pass.
+    best_validation_score_ : float or None
+    n_iter_ : int
+        Passes of the last fit.
+    t_ : int
+        Samples seen in training."""
+
+
+def documented(cls):
+    """Class decorator: puts the shared parameters and attributes into the docstring."""
+    if cls.__doc__:  # None under python -OO
+        cls.__doc__ = cls.__doc__.replace("{PARAMETERS}", PARAMETERS).replace("{ATTRIBUTES}", ATTRIBUTES)
+    return cls

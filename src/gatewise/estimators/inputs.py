@@ -1,0 +1,255 @@
+"""What X may be, and the one array that is made of it.
+
+=====================================================  ==========================================================
+X                                                      one sequence is
+=====================================================  ==========================================================
+array (n, time), frame, list of n lists of one length  a row; its columns are steps of one feature
+array (n, time, features)                              a block of steps
+list, tuple or array of objects: (time_i, features)    one of them; lengths may differ
+list, tuple or array of objects: (time_i,)             one of them, of one feature; lengths may differ
+frame or array (rows, features) with ``groups``        the rows of one group, in order
+=====================================================  ==========================================================
+
+A table of the first kind has a fixed number of columns, as everywhere in scikit-learn; in the others the number of steps is free.
+"""
+
+import contextlib
+import numbers
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
+
+FLOATS = (np.float64, np.float32)
+
+
+@dataclass
+class Sequences:
+    """Sequences in one array.
+
+    Attributes
+    ----------
+    values : ndarray (n, steps, features), or (n, steps) of tokens
+        Padded with zeros on the right.
+    lengths : ndarray (n,) of int, or None
+        Steps of each; None: all of them.
+    table : bool
+        They came as rows of a table: the number of columns is fixed.
+    groups : Groups or None
+        How rows of a long table make sequences.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray | None = None
+    table: bool = False
+    groups: "Groups | None" = None
+
+    def __len__(self):
+        return len(self.values)
+
+    def take(self, rows):
+        """The sequences of an index array."""
+        return Sequences(self.values[rows], None if self.lengths is None else self.lengths[rows], self.table)
+
+    @property
+    def each_length(self):
+        """ndarray (n,) of the steps of each sequence."""
+        return np.full(len(self), self.values.shape[1]) if self.lengths is None else self.lengths
+
+    @property
+    def valid(self):
+        """ndarray (n, steps) of bool: which steps are no padding."""
+        return np.arange(self.values.shape[1]) < self.each_length[:, None]
+
+    def cut(self, steps):
+        """list of ndarray (time_i, ...): `steps` (n, steps, ...) without padding."""
+        return [row[:length] for row, length in zip(steps, self.each_length)]
+
+
+class Groups:
+    """Which rows of a long table belong together.
+
+    Parameters
+    ----------
+    labels : array_like (rows,)
+        Rows of equal labels are one sequence; sequences stand in the order in which their labels first appear.
+    """
+
+    def __init__(self, labels):
+        labels = np.asarray(labels)
+        if labels.ndim != 1:
+            raise ShapeError(f"groups has shape {labels.shape}; expected one label a row")
+        self.labels, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))
+        self.labels = self.labels[np.argsort(first)]
+        self.number = rank[inverse.reshape(-1)]           # of the sequence that each row belongs to
+        self.order = np.argsort(self.number, kind="stable")
+        self.lengths = np.bincount(self.number, minlength=len(first))
+
+    def sequences(self, rows):
+        """list of ndarray (time_i, ...) of an array with an entry a row."""
+        return np.split(rows[self.order], np.cumsum(self.lengths)[:-1])
+
+    def one_each(self, values, name):
+        """An entry a sequence, of one a sequence or one a row; those of a sequence's rows must be the same.
+
+        Raises
+        ------
+        ShapeError
+        """
+        if values is None or len(values) == len(self.lengths):
+            return values
+        values = np.asarray(values)
+        if len(values) != len(self.number):
+            raise ShapeError(f"{name} has {len(values)} entries; expected {len(self.lengths)}, one a group, or {len(self.number)}, "
+                             f"one a row")
+        parts = self.sequences(values)
+        for label, part in zip(self.labels, parts):
+            if (part != part[0]).any():
+                raise ShapeError(f"{name} changes within group {label!r}; expected one value a group")
+        return np.stack([part[0] for part in parts])
+
+
+@contextlib.contextmanager
+def checked_by_sklearn():
+    """scikit-learn's checks, with their messages, as errors of gatewise."""
+    try:
+        yield
+    except GatewiseError:
+        raise
+    except TypeError as error:
+        raise DTypeError(str(error)) from error
+    except ValueError as error:
+        kind = NonFiniteError if "contains NaN" in str(error) or "contains infinity" in str(error) else ConfigError
+        raise kind(str(error)) from error
+
+
+def is_frame(X):
+    """Whether X is a table of named columns (pandas, polars)."""
+    return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
+
+
+def is_list_of_sequences(X):
+    """Whether X holds sequences one by one, rather than being one array."""
+    if hasattr(X, "iloc") and getattr(X, "ndim", 2) == 1:  # a Series
+        X = np.asarray(X)
+    if isinstance(X, np.ndarray):
+        return X.dtype == object and X.ndim == 1 and any(map(_is_sequence, X))
+    if not isinstance(X, list | tuple) or not any(map(_is_sequence, X)):
+        return False
+    if any(hasattr(row, "ndim") or hasattr(row, "iloc") for row in X):
+        return True
+    try:
+        np.asarray(X)
+    except ValueError:  # of different lengths
+        return True
+    return False
+
+
+def _is_sequence(row):
+    return hasattr(row, "__len__") and not isinstance(row, str | bytes) and getattr(row, "ndim", 1) > 0
+
+
+def axes_of(X):
+    """Number of axes of an array, or of what can be made one."""
+    return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+
+
+def read_list(X, finite, dtype=FLOATS):
+    """Sequences of a list.
+
+    Parameters
+    ----------
+    X : list, tuple, Series or 1-D array of objects
+    finite : bool or "allow-nan"
+        See :func:`sklearn.utils.check_array`.
+    dtype : as in check_array
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError
+    """
+    rows = []
+    for number, row in enumerate(X):
+        if not _is_sequence(row):
+            raise DTypeError(f"X[{number}] is {row!r:.80}; expected a sequence, (time,) or (time, features)")
+        try:
+            row = np.asarray(row)
+        except ValueError as error:
+            raise ShapeError(f"X[{number}] has steps of different lengths; expected (time,) or (time, features)") from error
+        if row.ndim not in (1, 2):
+            raise ShapeError(f"X[{number}] has shape {row.shape}; expected (time,) or (time, features)")
+        rows.append(row)
+    tokens = dtype is None
+    rows = [row.reshape(-1) if tokens and row.ndim == 2 and row.shape[1] == 1 else
+            row[:, None] if row.ndim == 1 and not tokens else row for row in rows]
+    shape = rows[0].shape[1:]
+    for number, row in enumerate(rows):
+        if row.shape[1:] != shape:
+            raise ShapeError(f"X[{number}] has shape {row.shape}, X[0] has {rows[0].shape}; expected the same features in all")
+    lengths = np.array([len(row) for row in rows])
+    if not lengths.max():
+        raise ShapeError("X holds no time steps: every sequence is empty")
+    with checked_by_sklearn():
+        stacked = check_array(np.concatenate([row for row in rows if len(row)]), dtype=dtype, ensure_2d=False,
+                              ensure_all_finite=finite, input_name="X")
+    return padded(stacked, lengths)
+
+
+def padded(stacked, lengths):
+    """Sequences of the steps of all of them, one behind the other."""
+    sequences = Sequences(np.zeros((len(lengths), max(1, lengths.max()), *stacked.shape[1:]), stacked.dtype), lengths)
+    sequences.values[sequences.valid] = stacked
+    if (lengths == sequences.values.shape[1]).all():
+        sequences.lengths = None
+    return sequences
+
+
+def read_block(X, finite, dtype=FLOATS):
+    """Sequences of an array (n, time, features)."""
+    with checked_by_sklearn():
+        X = check_array(X, dtype=dtype, allow_nd=True, ensure_2d=False, ensure_all_finite=finite, order="C", input_name="X")
+    if X.ndim != 3:
+        raise ShapeError(f"X has shape {X.shape}; expected (n, time), (n, time, features) or a list of sequences")
+    if 0 in X.shape[1:]:
+        raise ShapeError(f"X has shape {X.shape}; expected at least one time step and one feature")
+    return Sequences(X)
+
+
+def whole_numbers(values):
+    """Tokens (n, time) as int64.
+
+    Raises
+    ------
+    DTypeError, ConfigError
+    """
+    if values.ndim == 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim != 2:
+        raise ShapeError(f"X has shape {values.shape}; with embedding it holds whole numbers, (n, time)")
+    if values.dtype.kind == "f" and np.array_equal(values, np.floor(values)):
+        values = values.astype(np.int64)
+    if values.dtype.kind not in "ui":
+        raise DTypeError(f"X holds {values.dtype} values; with embedding it holds whole numbers")
+    if values.min(initial=0) < 0:
+        raise ConfigError(f"X holds {values.min()}; with embedding it holds whole numbers from 0 up")
+    return values.astype(np.int64)
+
+
+def split_groups(X, groups):
+    """(X without the column of groups, Groups); None stays None."""
+    if groups is None:
+        return X, None
+    if isinstance(groups, str | numbers.Integral) and not is_frame(X):
+        raise ConfigError(f"groups is {groups!r} and X is a {type(X).__name__}, which has no named columns; give the labels, one a "
+                          f"row")
+    if is_frame(X) and isinstance(groups, str | numbers.Integral):
+        if groups not in list(X.columns):
+            raise ConfigError(f"groups is {groups!r}, which is no column of X; there are {', '.join(map(str, X.columns))}")
+        return X[[column for column in X.columns if column != groups]], Groups(X[groups])
+    groups = Groups(groups)
+    if len(groups.number) != len(X):
+        raise ShapeError(f"groups has {len(groups.number)} labels, X has {len(X)} rows; expected one a row")
+    return X, groups

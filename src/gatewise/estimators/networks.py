@@ -1,0 +1,61 @@
+"""The layers of an estimator: recurrent layers, what sums up their steps, and a head."""
+
+from gatewise import checks, layers
+from gatewise.errors import ConfigError
+from gatewise.layers import Activation, Dense, Dropout
+
+from .parameters import CELLS, chosen
+
+POOLINGS = ("last", "mean", "max")
+
+
+def encoder_layers(estimator, penalty, per_step=False):
+    """list of Layer from the input to one vector a sequence, or a step with `per_step`.
+
+    Parameters
+    ----------
+    estimator : SequenceEstimator
+        Its parameters say which.
+    penalty : Regularizer or None
+        Of kernels.
+    """
+    cell = CELLS[chosen(estimator.cell, "cell", CELLS)]
+    pooling = chosen(estimator.pooling, "pooling", POOLINGS)
+    count = checks.whole_number(estimator.num_layers, "num_layers")
+    units = checks.whole_number(estimator.units, "units")
+    dropout = checks.fraction(estimator.dropout, "dropout")
+    bidirectional = checks.flag(estimator.bidirectional, "bidirectional")
+    made = []
+    for number in range(count):
+        steps_go_on = per_step or number < count - 1 or pooling != "last"
+        layer = cell(units, return_sequences=steps_go_on, recurrent_dropout=estimator.recurrent_dropout,
+                     kernel_regularizer=penalty, recurrent_regularizer=penalty)
+        made.append(layers.Bidirectional(layer) if bidirectional else layer)
+        if dropout:
+            made.append(Dropout(dropout))
+    if pooling != "last" and not per_step:
+        made.append({"mean": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}[pooling]())
+    return made
+
+
+def head_layers(outputs, activation, penalty):
+    """From those vectors to scores, and from scores to outputs."""
+    return [Dense(outputs, kernel_regularizer=penalty), Activation(activation)]
+
+
+def own_layers(architecture, shape, outputs, activation):
+    """Layers that the user's function makes, ended by the activation where they lack it.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not callable(architecture):
+        raise ConfigError(f"architecture is {architecture!r}; expected None or a function of n_steps, n_features and n_outputs "
+                          f"that gives a list of layers")
+    made = list(architecture(*shape, outputs))
+    if not made or not all(isinstance(layer, layers.Layer) for layer in made):
+        raise ConfigError(f"architecture gave {made!r:.200}; expected a list of gatewise.layers objects, which ends in "
+                          f"{outputs} outputs")
+    last = getattr(made[-1], "activation", None)
+    return made if isinstance(made[-1], Activation) and last == activation else [*made, Activation(activation)]

@@ -1,0 +1,120 @@
+"""SequenceRegressor: one number, or several, a sequence."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from gatewise.errors import ConfigError, ShapeError
+from gatewise.training import losses
+
+from . import inputs
+from .base import SequenceEstimator, store
+from .documentation import documented
+from .targets import read_numbers
+
+# scikit-learn's names of losses, and ours.
+LOSSES = {"squared_error": "mse", "absolute_error": "mae", "poisson": "poisson"}
+
+
+@documented
+class SequenceRegressor(RegressorMixin, SequenceEstimator):
+    """A recurrent network that gives sequences a number, or several.
+
+    Targets are taken as they are: scale large ones (:class:`sklearn.compose.TransformedTargetRegressor`).
+
+    Parameters
+    ----------
+    {PARAMETERS}
+    loss : {"squared_error", "absolute_error", "poisson"}, name or Loss
+        What training makes small, also by its name in :mod:`gatewise.losses`. With "poisson" the output is exponential.
+
+    Attributes
+    ----------
+    {ATTRIBUTES}
+    """
+
+    def __init__(self, cell="lstm", units=64, *, loss="squared_error", num_layers=1, bidirectional=False, pooling="last",
+                 dropout=0.0, recurrent_dropout=0.0, architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant",
+                 learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto", max_iter=100, shuffle=True, early_stopping=False,
+                 validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto",
+                 random_state=None, verbose=False, n_jobs=None):
+        store(self, locals())
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Fit to sequences and their numbers.
+
+        Parameters
+        ----------
+        X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
+            See docs/estimators.md.
+        y : array_like (n,) or (n, outputs)
+        sample_weight : array_like (n,), optional
+            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
+        groups : array_like (rows,) or name of a column of X, optional
+            X is a long table, a row a step; rows of one group are one sequence.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+        """
+        return self._fit(X, y, sample_weight, groups)
+
+    def partial_fit(self, X, y, sample_weight=None, groups=None):
+        """One pass over these samples, from where training stands; see :meth:`fit`."""
+        return self._fit(X, y, sample_weight, groups, incremental=True)
+
+    def _read_targets(self, y, sequences, reset, incremental=False):
+        numbers = read_numbers(y, len(sequences))
+        if reset:
+            self._column = numbers.ndim == 1
+        columns = 1 if numbers.ndim == 1 else numbers.shape[1]
+        if not reset and columns != self.n_outputs_:
+            raise ShapeError(f"y has {columns} columns; expected {self.n_outputs_}, as in the first call")
+        if self.loss == "poisson" and numbers.min() < 0:
+            raise ConfigError(f"y holds {numbers.min()}; loss 'poisson' expects numbers from 0 up")
+        return numbers.reshape(len(numbers), columns)
+
+    def _output(self, targets):
+        loss = losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
+        return loss, targets.shape[1], "exponential" if isinstance(loss, losses.Poisson) else "linear"
+
+    def _score_of(self, targets, scores, sample_weight):
+        return r2_score(targets, self._activated(scores), sample_weight=sample_weight)
+
+    def _activated(self, scores):
+        return np.exp(scores) if self.out_activation_ == "exponential" else scores
+
+    def predict(self, X, groups=None):
+        """Numbers of sequences.
+
+        Parameters
+        ----------
+        X, groups
+            See :meth:`fit`.
+
+        Returns
+        -------
+        ndarray (n,) or (n, outputs)
+
+        Raises
+        ------
+        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        """
+        numbers = self._activated(self._scores(self._read_X(X, groups)))
+        return numbers[:, 0] if self._column else numbers
+
+    def score(self, X, y, sample_weight=None, groups=None):
+        """R squared of the predictions."""
+        predicted = self.predict(X, groups)
+        if groups is not None:
+            y, sample_weight = self._of_groups(y, sample_weight, inputs.split_groups(X, groups)[1])
+        return r2_score(y, predicted, sample_weight=sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

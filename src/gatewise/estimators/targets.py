@@ -1,0 +1,81 @@
+"""What y may be, and the arrays that a loss takes of it."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import _num_samples, check_array, column_or_1d
+
+from gatewise.errors import ConfigError, ShapeError
+
+from .inputs import checked_by_sklearn
+
+
+def read_labels(y, count):
+    """(labels (n,), False), or (0 and 1 (n, labels), True) of several labels a sample.
+
+    Raises
+    ------
+    ConfigError, ShapeError, NonFiniteError
+    """
+    _check_given(y, count)
+    if issparse(y):
+        y = y.toarray()
+    with checked_by_sklearn():
+        y = check_array(y, dtype=None, ensure_2d=False, input_name="y")  # NaN is named before types of targets are
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
+            return np.asarray(y).astype(np.int64), True
+        if kind.endswith("multioutput"):
+            raise ConfigError("y has several columns of several classes each; expected one label a sample, or columns of 0 and 1")
+        return column_or_1d(y, warn=True), False
+
+
+def read_numbers(y, count):
+    """ndarray (n,) or (n, outputs) of float64.
+
+    Raises
+    ------
+    ConfigError, ShapeError, NonFiniteError
+    """
+    _check_given(y, count)
+    with checked_by_sklearn():
+        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _check_given(y, count):
+    if y is None:
+        raise ConfigError("this estimator requires y to be passed, but the target y is None")
+    with checked_by_sklearn():
+        rows = _num_samples(y)
+    if rows != count:
+        raise ShapeError(f"y has {rows} entries, X has {count} samples: found input variables with inconsistent numbers of samples")
+
+
+def class_numbers(labels, classes):
+    """Positions of labels (any shape) among the sorted classes, intp ndarray.
+
+    Raises
+    ------
+    ConfigError
+        A label that is none of the classes.
+    """
+    at = np.searchsorted(classes, labels)
+    known = classes[np.minimum(at, len(classes) - 1)] == labels
+    if not np.all(known):
+        raise ConfigError(f"y holds the label {labels[~known][0]!r}; known are {classes.tolist()!r:.200}")
+    return at.astype(np.intp)
+
+
+def check_classes(labels, classes, warm):
+    """Labels of a later call are known ones, and with `warm` all of them.
+
+    Raises
+    ------
+    ConfigError
+    """
+    found = np.unique(labels)
+    if warm and not np.array_equal(found, classes):
+        raise ConfigError(f"warm_start can only be used where `y` has the same classes as in the previous call to fit: before "
+                          f"{classes.tolist()!r:.200}, now {found.tolist()!r:.200}")
