@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from cases import assert_all_same_bits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.layers import (
@@ -171,10 +173,13 @@ def test_batches_and_memory_maps(rng, tmp_path):
                                   models[0].predict(x, mask=mask))
 
 
-def test_resets_at_masked_steps(rng):
+@given(st.integers(0, 2**20), st.sampled_from([0.1, 0.5, 0.9]), st.sampled_from([0.1, 0.5]))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_resets_at_masked_steps(seed, counted, cleared):
     """Each direction of a model clears its state before its own next step that counts."""
-    x, _, mask = problem(rng, True)
-    resets = rng.random(mask.shape) < 0.4
+    rng = np.random.default_rng(seed)
+    x, mask = rng.normal(size=(5, STEPS, 2)), rng.random((5, STEPS)) < counted
+    resets = rng.random(mask.shape) < cleared
     layers = [Bidirectional(LSTM(3, return_sequences=True)), GRU(2, return_sequences=True, go_backwards=True)]
     model = Sequential(layers, seed=1)
     model._set_dtype("float64")
@@ -183,7 +188,8 @@ def test_resets_at_masked_steps(rng):
     for layer in model.layers:
         wanted = layer(wanted, mask=mask, resets=resets)
     np.testing.assert_array_equal(model.predict(x, mask=mask, resets=resets), wanted)
-    assert (model.predict(x, mask=mask) != wanted).any()
+    alone = [model.predict(x[b:b + 1], mask=mask[b:b + 1], resets=resets[b:b + 1])[0] for b in range(5)]
+    np.testing.assert_array_equal(alone, wanted)
 
 
 def test_a_flatten_sees_steps_where_they_stand(rng):
@@ -209,14 +215,27 @@ def test_ctc_reads_the_steps_that_count(rng):
                                                                               lengths=mask.sum(axis=1))
 
 
+def test_words_in_parts(rng):
+    """Truncated back-propagation after an Embedding: parts of the steps that count."""
+    mask = rng.random((6, STEPS)) < 0.6
+    words = np.where(mask, rng.integers(1, 9, mask.shape), 0)
+    weights = []
+    for x, given_lengths in ((words, None), (moved_by_hand(words, mask), mask.sum(axis=1))):
+        model = Sequential([Embedding(9, 3, mask_zero=given_lengths is None), LSTM(4, return_sequences=True), Dense(1)], seed=1)
+        model.compile("adam", "mse")
+        model.fit(x, x / 9, lengths=given_lengths, tbptt_steps=3, epochs=2, batch_size=4, verbose=0)
+        weights.append(model.get_weights())
+    assert_all_same_bits(*weights)
+
+
 def test_class_and_sample_weights(rng):
     x, _, mask = problem(rng, True)
     y, weights = rng.integers(0, 3, mask.shape), rng.random(mask.shape)
     class_weight, found = {0: 1.0, 1: 3.0, 2: 0.5}, []
-    for move, given in ((lambda a: a, {"mask": mask}), (lambda a: moved_by_hand(a, mask), {"lengths": mask.sum(axis=1)})):
+    for move, steps in ((lambda a: a, {"mask": mask}), (lambda a: moved_by_hand(a, mask), {"lengths": mask.sum(axis=1)})):
         model = Sequential([LSTM(4, return_sequences=True, input_shape=(STEPS, 2)), Dense(3, "softmax")], seed=1)
         model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        results = model.train_on_batch(move(x), move(y), move(weights), class_weight, **given)
+        results = model.train_on_batch(move(x), move(y), move(weights), class_weight, **steps)
         found.append([*map(np.array, results), *model.get_weights()])
     assert_all_same_bits(*found)
 
