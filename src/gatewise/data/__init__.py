@@ -1,8 +1,8 @@
-"""Sequences made ready for a network: windows of a long series.
+"""Sequences made ready for a network: windows of a long series, missing values."""
 
-Scaling is scikit-learn's (``StandardScaler``, fitted on the training part alone).
-"""
-
+from .missing import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
 from .windows import windows
 
-__all__ = ["windows"]
+__all__ = [
+    "compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "missing_indicators", "scatter", "windows",
+]
