@@ -14,6 +14,14 @@ PARAMETERS = """cell : {"lstm", "gru", "rnn"}
         Part of the outputs of each recurrent layer that is set to zero in training.
     recurrent_dropout : float in [0, 1)
         Part of the state that is, in the recurrent product: one draw a sequence.
+    embedding : int, optional
+        X holds whole numbers, tokens from 0 up, and each becomes a vector of this size that is learned.
+    vocabulary_size : int, optional
+        How many tokens there are with ``embedding``. None: the largest in ``fit``, and one.
+    missing : {"error", "forward_fill", "mean", "mask", "indicator", "decay"}
+        What is done about NaN in X. "forward_fill" puts the last value seen in its place, "mean" the feature's mean in training;
+        "mask" leaves steps with a missing value out; "indicator" gives the network, beside the value, whether it was seen and how
+        long ago; "decay" makes the first layer a GRU-D (Che et al. 2018), with ``cell="gru"``, which learns how fast a value ages.
     architecture : callable, optional
         Makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
         :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.

@@ -39,19 +39,23 @@ class Sequences:
         They came as rows of a table: the number of columns is fixed.
     groups : Groups or None
         How rows of a long table make sequences.
+    counted : ndarray (n, all steps) of bool, or None
+        Steps with a missing value were left out: which of all were not. `values` and `lengths` know the others only.
     """
 
     values: np.ndarray
     lengths: np.ndarray | None = None
     table: bool = False
     groups: "Groups | None" = None
+    counted: np.ndarray | None = None
 
     def __len__(self):
         return len(self.values)
 
     def take(self, rows):
         """The sequences of an index array."""
-        return Sequences(self.values[rows], None if self.lengths is None else self.lengths[rows], self.table)
+        lengths, counted = (None if part is None else part[rows] for part in (self.lengths, self.counted))
+        return Sequences(self.values[rows], lengths, self.table, counted=counted)
 
     @property
     def each_length(self):
