@@ -95,7 +95,7 @@ NEUTRAL = {
     "fit": {},
     "evaluate and predict": {},
     "save": {"overwrite": True},
-    "load_model": {"custom_objects": None, "compile": True, "safe_mode": True},
+    "load_model": {"compile": True, "safe_mode": True},
 }
 
 

@@ -15,8 +15,9 @@ import pytest
 
 import gatewise
 from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from gatewise.cells import FullGateLSTMCell
 from gatewise.errors import CheckpointError, StateError
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
+from gatewise.layers import GRU, GRUD, LSTM, RNN, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
 from gatewise.models import Sequential, load_model
 
 REGULARIZED = {"kernel_regularizer": regularizers.L1L2(0.01, 0.02), "recurrent_regularizer": "l1",
@@ -37,6 +38,11 @@ STACKS = {
     "rnn": lambda: [Input((6, 2)), SimpleRNN(4, "relu", recurrent_initializer="identity", return_sequences=True),
                     Activation("tanh"), Dropout(0.5, noise_shape=(None, 1, 4), seed=1), Flatten(), Dense(3)],
     "encoder and decoder": lambda: [LSTM(5, input_shape=(6, 2)), RepeatVector(3), GRU(4, return_sequences=True), Dense(2)],
+    "cells in NumPy": lambda: [RNN(FullGateLSTMCell(3), return_sequences=True, go_backwards=True, seed=2, input_shape=(6, 2)),
+                               RNN(FullGateLSTMCell(2), stateful=True), Dense(1)],
+    "missing values": lambda: [Input((6, 2)), Dense(6), GRUD(3, "softsign", "hard_sigmoid", means=[0.5, -1.0],
+                                                             return_sequences=True, stateful=True, **REGULARIZED),
+                               GRUD(2, use_bias=False, go_backwards=True), Dense(1)],
     "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
                               Dense(1)],
 }

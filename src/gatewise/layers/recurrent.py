@@ -80,13 +80,21 @@ class Recurrent(Layer):
         """Number of units."""
         return self.cell.units
 
+    @property
+    def state_sizes(self):
+        """Width of each state, a tuple of int."""
+        return self.cell.state_sizes
+
     # ---- building
 
-    def _parameter_specs(self, input_shape):
+    def _check_input_shape(self, input_shape):
         if len(input_shape) != 3 or input_shape[-1] is None:
             hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features) "
                              f"with a known number of features{hint}")
+
+    def _parameter_specs(self, input_shape):
+        self._check_input_shape(input_shape)
         shapes = self.cell.parameter_shapes(input_shape[-1])
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
@@ -142,17 +150,17 @@ class Recurrent(Layer):
     def checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else checks.listed(value, name, "arrays")
-        names = self.cell.states
+        names, sizes = self.cell.states, self.state_sizes
         if len(arrays) != len(names):
-            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: "
-                             f"{', '.join(names)}, each (batch, {self.units})")
+            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: {', '.join(names)}, of "
+                             f"shapes {', '.join(f'(batch, {size})' for size in sizes)}")
         checked = []
-        for part, given in zip(names, arrays):
+        for part, size, given in zip(names, sizes, arrays):
             array = checks.float_array(given, f"{name} {part}", self.dtype, convert=False)
             rows = array.shape[0] if batch is None and array.ndim == 2 else batch
-            if array.shape != (rows, self.units):
+            if array.shape != (rows, size):
                 raise ShapeError(f"{name} {part} has shape {array.shape}; expected "
-                                 f"({'batch' if rows is None else rows}, {self.units})")
+                                 f"({'batch' if rows is None else rows}, {size})")
             batch = rows
             checked.append(checks.finite(array, f"{name} {part}").copy())
         return checked
@@ -304,13 +312,13 @@ class Recurrent(Layer):
         """
         self._need_saved()
         x, shape = self._saved["x"], self._saved["y_shape"]
-        state_shape = (x.shape[0], self.units)
+        shapes = [shape, *((x.shape[0], size) for size in self.state_sizes)]
         if self.return_state:
             parts = checks.listed(dy, "dy", "arrays")
-            if len(parts) != 1 + len(self.cell.states):
-                raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {1 + len(self.cell.states)}")
-            dy = [None if part is None else self._checked_gradient(part, f"dy[{i}]", state_shape if i else shape)
-                  for i, part in enumerate(parts)]
+            if len(parts) != len(shapes):
+                raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}")
+            dy = [None if part is None else self._checked_gradient(part, f"dy[{i}]", expected)
+                  for i, (part, expected) in enumerate(zip(parts, shapes))]
         else:
             dy = self._checked_gradient(dy, "dy", shape)
         return self._backward(dy, True, reuse=False)

@@ -10,9 +10,10 @@ from gatewise import checkpoint, checks, layers
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import checked_state
+from gatewise.utils import custom_object_scope
 
 _LAYERS = {name: getattr(layers, name) for name in
-           ("SimpleRNN", "LSTM", "GRU", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
+           ("SimpleRNN", "LSTM", "GRU", "RNN", "GRUD", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
 
 
 def save_model(model, path):
@@ -259,7 +260,7 @@ def _blaming(path):
         raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error!s:.500}") from error
 
 
-def load_model(path, **others):
+def load_model(path, custom_objects=None, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 
     Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken.
@@ -267,6 +268,8 @@ def load_model(path, **others):
     Parameters
     ----------
     path : str or os.PathLike
+    custom_objects : dict of str to class, optional
+        Cells of one's own (:class:`gatewise.cells.RNNCell`), by the names of their classes.
 
     Returns
     -------
@@ -279,7 +282,7 @@ def load_model(path, **others):
     """
     checks.neutral(others, "load_model", "load_model")
     tensors, header = checkpoint.read(path)
-    with _blaming(path):
+    with custom_object_scope({} if custom_objects is None else custom_objects), _blaming(path):
         if "architecture" not in header and "weights" in header:
             raise CheckpointError("it holds weights alone: make the model and call its load_weights")
         model = _build(header, tensors)
