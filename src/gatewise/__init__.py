@@ -21,11 +21,11 @@ _NAMES = {
     "build_info": "info",
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
     "TrainingWarning": "errors",
-    "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
+    "SequenceClassifier": "estimators", "SequenceRegressor": "estimators", "SequenceTagger": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceRegressor", "Sequential", "ShapeError",
+    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceRegressor", "SequenceTagger", "Sequential", "ShapeError",
     "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
 ]
 

@@ -10,5 +10,6 @@ except ImportError as error:
 
 from .classifier import SequenceClassifier
 from .regressor import SequenceRegressor
+from .tagger import SequenceTagger
 
-__all__ = ["SequenceClassifier", "SequenceRegressor"]
+__all__ = ["SequenceClassifier", "SequenceRegressor", "SequenceTagger"]

@@ -37,6 +37,8 @@ class SequenceEstimator(BaseEstimator):
     """
 
     _per_step = False   # an output for each step rather than each sequence
+    # What an estimator without these parameters has.
+    pooling, embedding, vocabulary_size, missing = "last", None, None, "error"
 
     # ---- what a subclass defines
 
@@ -150,7 +152,7 @@ class SequenceEstimator(BaseEstimator):
             if not kept.all():
                 sequences, weights, y = sequences.take(kept), weights[kept], _rows_of(y, kept)
         targets = self._read_targets(y, sequences, not goes_on, incremental)
-        weights = self._with_class_weight(weights, targets, incremental)
+        weights = self._with_class_weight(weights, targets, sequences, incremental)
         with self._using_threads():
             self._train(sequences, targets, weights, goes_on, incremental)
         return self
@@ -172,7 +174,7 @@ class SequenceEstimator(BaseEstimator):
     def _kept_rows(weights):
         return weights > 0
 
-    def _with_class_weight(self, weights, targets, incremental):
+    def _with_class_weight(self, weights, targets, sequences, incremental):
         return weights
 
     def _train(self, sequences, targets, weights, goes_on, incremental):

@@ -23,6 +23,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     Parameters
     ----------
     {PARAMETERS}
+    {POOLING}
+    {READING}
     class_weight : dict, "balanced" or None
         Weights of the classes, which those of samples are multiplied by.
 
@@ -43,10 +45,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     """
 
     def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, pooling="last", dropout=0.0,
-                 recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None,
-                 alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto", max_iter=100, shuffle=True, early_stopping=False,
-                 validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, class_weight=None, warm_start=False, dtype="auto",
-                 random_state=None, verbose=False, n_jobs=None):
+                 recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None, alpha=0.0,
+                 optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
+                 max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
+                 class_weight=None, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
     def fit(self, X, y, sample_weight=None, groups=None):
@@ -108,7 +110,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             check_classes(labels, self.classes_, warm=not incremental)
         return class_numbers(labels, self.classes_)
 
-    def _with_class_weight(self, weights, targets, incremental):
+    def _with_class_weight(self, weights, targets, sequences, incremental):
         if self.class_weight is None:
             return weights
         if incremental and isinstance(self.class_weight, str):

@@ -32,7 +32,7 @@ def completed(sequences, missing, means):
         counted = tools.counted_steps(values, lengths)
         values, left = tools.compress(values, counted)
         values = np.ascontiguousarray(values[:, :max(1, left.max(initial=0))])
-        return Sequences(values, left, sequences.table, sequences.groups, counted)
+        return Sequences(values, left, sequences.table, sequences.groups, counted, sequences.each_length)
     if missing == "forward_fill":
         values = tools.fill_forward(values, lengths, means)
     elif missing == "mean":

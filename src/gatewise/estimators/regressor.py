@@ -25,6 +25,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     Parameters
     ----------
     {PARAMETERS}
+    {POOLING}
+    {READING}
     loss : {"squared_error", "absolute_error", "poisson"}, name or Loss
         What training makes small, also by its name in :mod:`gatewise.losses`. With "poisson" the output is exponential.
 
@@ -35,9 +37,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     def __init__(self, cell="lstm", units=64, *, loss="squared_error", num_layers=1, bidirectional=False, pooling="last",
                  dropout=0.0, recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None,
-                 alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto", max_iter=100, shuffle=True, early_stopping=False,
-                 validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto",
-                 random_state=None, verbose=False, n_jobs=None):
+                 alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
+                 batch_size="auto", max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1,
+                 n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
     def fit(self, X, y, sample_weight=None, groups=None):
