@@ -8,7 +8,7 @@ from gatewise.errors import ShapeError
 
 from .sequences import real_array
 
-__all__ = ["windows"]
+__all__ = ["cut", "windows"]
 
 
 def windows(series, input_steps, horizon=1, stride=1):
@@ -73,8 +73,8 @@ def windows(series, input_steps, horizon=1, stride=1):
     rows = (steps - input_steps - horizon) // stride + 1
     fits_memory(rows * (input_steps + horizon) * n_features, series.dtype, f"an array of {rows} windows")
 
-    x = _cut(series.reshape(steps, n_features), input_steps, stride, rows)
-    y = _cut(series[input_steps:], horizon, stride, rows)
+    x = cut(series.reshape(steps, n_features), input_steps, stride, rows)
+    y = cut(series[input_steps:], horizon, stride, rows)
     return x, y
 
 
@@ -89,7 +89,7 @@ def _series(series):
     return finite(given, "series") if given.size else given
 
 
-def _cut(series, length, stride, rows):
+def cut(series, length, stride, rows):
     """Copies of `rows` stretches of `length` steps; the feature axis, if there is one, stays last."""
     stretches = sliding_window_view(series, length, axis=0)[::stride][:rows]
     return np.moveaxis(stretches, -1, 1).copy(order="C")

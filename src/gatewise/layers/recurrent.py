@@ -9,7 +9,7 @@ from gatewise.kernels import arrays
 from gatewise.kernels._products import uses_blas
 from gatewise.kernels.recurrent import Workspace
 
-from .base import Call, Fixed, Layer, ParameterSpec, scratch_like
+from .base import Fixed, Layer, ParameterSpec, scratch_like
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
@@ -38,6 +38,7 @@ class Recurrent(Layer):
     """
 
     _rank, _axes = 3, "(batch, steps, features)"
+    reads_steps = has_state = True
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
@@ -79,6 +80,26 @@ class Recurrent(Layer):
     def units(self):
         """Number of units."""
         return self.cell.units
+
+    @property
+    def keeps_steps(self):
+        """Whether the output has a vector for each step."""
+        return self.return_sequences
+
+    @property
+    def causal(self):
+        """Whether its state can be carried forward in time."""
+        return not self.go_backwards
+
+    @property
+    def returns_list(self):
+        """Whether states are returned too."""
+        return self.return_state
+
+    @property
+    def state_names(self):
+        """("h",) or ("h", "c")."""
+        return self.cell.states
 
     @property
     def state_sizes(self):
@@ -166,43 +187,6 @@ class Recurrent(Layer):
         return checked
 
     # ---- running
-
-    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
-        """Run the layer over sequences.
-
-        Parameters
-        ----------
-        x : array_like (batch, steps, features)
-            Must have the layer's dtype or convert to it without loss. Not changed; in training, not to be
-            changed by the caller before :meth:`backward`, which reads it again.
-        lengths : array_like (batch,), int, optional
-            Steps in each row, 0 to steps: outputs past the end are zero and the final state is that of
-            the row's last true step. None: every row has all steps.
-        initial_state : list of array_like (batch, units), optional
-            ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer, else zeros.
-        resets : array_like (batch, steps), bool, optional
-            Where true, the state is cleared before that step.
-        training : bool
-            Keep what :meth:`backward` needs, and apply dropout.
-
-        Returns
-        -------
-        ndarray, or list of ndarray with ``return_state``
-            (batch, steps, units) with ``return_sequences``, else (batch, units).
-
-        Raises
-        ------
-        ShapeError, DTypeError, NonFiniteError, SizeError
-        """
-        x = self._checked_input(x)
-        batch, steps = x.shape[:2]
-        if lengths is not None:
-            lengths = checks.sequence_lengths(lengths, batch, steps)
-        if resets is not None:
-            resets = checks.reset_flags(resets, batch, steps)
-        if initial_state is not None:
-            initial_state = self.checked_state(initial_state, batch, "initial_state")
-        return self._forward(x, Call(training, lengths, initial_state, resets))
 
     def _check_shape(self, x):
         shape = x.shape
@@ -310,17 +294,20 @@ class Recurrent(Layer):
             Gradient of x. Those of the parameters are added to :attr:`gradients`; those of the initial
             state stand in :attr:`initial_state_gradient`.
         """
-        self._need_saved()
-        x, shape = self._saved["x"], self._saved["y_shape"]
-        shapes = [shape, *((x.shape[0], size) for size in self.state_sizes)]
-        if self.return_state:
-            parts = checks.listed(dy, "dy", "arrays")
-            if len(parts) != len(shapes):
-                raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}")
-            dy = [None if part is None else self._checked_gradient(part, f"dy[{i}]", expected)
-                  for i, (part, expected) in enumerate(zip(parts, shapes))]
-        else:
-            dy = self._checked_gradient(dy, "dy", shape)
+        return super().backward(dy)
+
+    def _checked_dy(self, dy):
+        shape = self._saved["y_shape"]
+        if not self.return_state:
+            return self._checked_gradient(dy, "dy", shape)
+        parts = checks.listed(dy, "dy", "arrays")
+        shapes = [shape, *((shape[0], size) for size in self.state_sizes)]
+        if len(parts) != len(shapes):
+            raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}")
+        return [None if part is None else self._checked_gradient(part, f"dy[{i}]", expected)
+                for i, (part, expected) in enumerate(zip(parts, shapes))]
+
+    def _backward_alone(self, dy):
         return self._backward(dy, True, reuse=False)
 
     def _backward(self, dy, want_dx, reuse=True):
