@@ -25,8 +25,8 @@ _NAMES = {
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceRegressor", "SequenceTagger", "Sequential", "ShapeError",
-    "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
+    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceRegressor", "SequenceTagger", "Sequential",
+    "ShapeError", "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
 ]
 
 

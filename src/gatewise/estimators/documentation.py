@@ -56,7 +56,8 @@ READING = """embedding : int, optional
     missing : {"error", "forward_fill", "mean", "mask", "indicator", "decay"}
         What is done about NaN in X. "forward_fill" puts the last value seen in its place, "mean" the feature's mean in training;
         "mask" leaves steps with a missing value out; "indicator" gives the network, beside the value, whether it was seen and how
-        long ago; "decay" makes the first layer a GRU-D (Che et al. 2018), with ``cell="gru"``, which learns how fast a value ages."""
+        long ago; "decay", with ``cell="gru"``, makes the first layer a GRU-D (Che et al. 2018), which learns how fast values
+        age."""
 
 POOLING = """pooling : {"last", "mean", "max"}
         What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps."""

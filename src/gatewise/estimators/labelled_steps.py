@@ -21,7 +21,7 @@ def has_steps(entries, steps):
         return False
     if is_list_of_sequences(entries):
         return True
-    shape = entries.shape if hasattr(entries, "shape") else np.shape(entries)
+    shape = np.asarray(entries).shape
     return len(shape) > 1 and not (shape[1] == 1 and steps > 1)
 
 

@@ -5,7 +5,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
 
 from . import inputs
@@ -71,9 +71,22 @@ class SequenceTagger(SequenceEstimator):
         return self._fit(X, y, sample_weight, groups)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
-        """One pass over these samples, from where training stands; the first call needs all `classes`. See :meth:`fit`."""
-        with inputs.checked_by_sklearn():
-            _check_partial_fit_first_call(self, classes)
+        """One pass over these samples, from where training stands.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            See :meth:`fit`.
+        classes : array_like (n_classes,), optional
+            All labels there will be. None: those of the first call.
+
+        Returns
+        -------
+        self
+        """
+        if classes is not None:
+            with inputs.checked_by_sklearn():
+                _check_partial_fit_first_call(self, classes)
         return self._fit(X, y, sample_weight, groups, incremental=True)
 
     # ---- fitting
@@ -105,15 +118,18 @@ class SequenceTagger(SequenceEstimator):
             labels = np.repeat(labels, lengths)
         if reset:
             self._label_a_row = a_row
-            if not incremental:
+            if not (incremental and hasattr(self, "classes_")):
                 self.classes_ = np.unique(labels)
         elif a_row != self._label_a_row:
-            raise ConfigError(f"y has a label a {'row' if a_row else 'step'}; the first call gave one a {'step' if a_row else 'row'}")
+            raise ConfigError(f"y has a label a {'row' if a_row else 'step'}; the first call gave one a "
+                              f"{'step' if a_row else 'row'}")
         if not reset:
             check_classes(labels, self.classes_, warm=not incremental)
         return spread(class_numbers(labels, self.classes_), sequences)
 
     def _with_class_weight(self, weights, targets, sequences, incremental):
+        if self._label_a_row and weights is not None and weights.ndim > 1:
+            raise ShapeError(f"sample_weight has a weight a step, shape {weights.shape}, and y a label a row; give a weight a row")
         if self.class_weight is None:
             return weights
         if incremental and isinstance(self.class_weight, str):
