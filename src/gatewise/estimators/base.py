@@ -38,7 +38,7 @@ class SequenceEstimator(BaseEstimator):
 
     _per_step = False   # an output for each step rather than each sequence
     # What an estimator without these parameters has.
-    pooling, embedding, vocabulary_size, missing = "last", None, None, "error"
+    pooling, embedding, vocabulary_size, missing, architecture = "last", None, None, "error", None
 
     # ---- what a subclass defines
 
@@ -224,8 +224,7 @@ class SequenceEstimator(BaseEstimator):
         self.n_outputs_ = outputs
         self.out_activation_ = {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
         if self.architecture is None:
-            penalty = parameters.penalty_of(self.alpha, per_batch)
-            made = [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+            made = self._layers(shape[0], outputs, activation, parameters.penalty_of(self.alpha, per_batch))
         else:
             made = networks.own_layers(self.architecture, (*shape, 1)[:2], outputs, activation)
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
@@ -238,6 +237,10 @@ class SequenceEstimator(BaseEstimator):
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _layers(self, steps, outputs, activation, penalty):
+        """list of Layer from sequences, the longest of which has so many steps, to the output."""
+        return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
 
     def _compile(self, targets, steps):
         optimizer = parameters.optimizer_of(self.optimizer, self.learning_rate, self.learning_rate_init, self.clipnorm, steps)

@@ -25,6 +25,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     {PARAMETERS}
     {POOLING}
     {READING}
+    {ARCHITECTURE}
     class_weight : dict, "balanced" or None
         Weights of the classes, which those of samples are multiplied by.
 

@@ -12,10 +12,6 @@ PARAMETERS = """cell : {"lstm", "gru", "rnn"}
         Part of the outputs of each recurrent layer that is set to zero in training.
     recurrent_dropout : float in [0, 1)
         Part of the state that is, in the recurrent product: one draw a sequence.
-    architecture : callable, optional
-        Makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
-        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.
-        The parameters above and ``alpha`` mean nothing then.
     alpha : float
         L2 penalty on kernels: ``alpha / 2`` times their sum of squares, divided by the samples of a batch, is added to the loss.
     optimizer : str or Optimizer
@@ -62,6 +58,11 @@ READING = """embedding : int, optional
 POOLING = """pooling : {"last", "mean", "max"}
         What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps."""
 
+ARCHITECTURE = """architecture : callable, optional
+        Makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
+        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.
+        The parameters that describe layers, and ``alpha``, mean nothing then."""
+
 ATTRIBUTES = """model_ : Sequential
         The network.
     n_features_in_ : int
@@ -88,6 +89,7 @@ ATTRIBUTES = """model_ : Sequential
 def documented(cls):
     """Class decorator: puts the shared parameters and attributes into the docstring."""
     if cls.__doc__:  # None under python -OO
-        for name, text in (("PARAMETERS", PARAMETERS), ("READING", READING), ("POOLING", POOLING), ("ATTRIBUTES", ATTRIBUTES)):
+        for name, text in (("PARAMETERS", PARAMETERS), ("READING", READING), ("POOLING", POOLING),
+                           ("ARCHITECTURE", ARCHITECTURE), ("ATTRIBUTES", ATTRIBUTES)):
             cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", text)
     return cls

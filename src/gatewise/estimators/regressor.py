@@ -27,6 +27,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     {PARAMETERS}
     {POOLING}
     {READING}
+    {ARCHITECTURE}
     loss : {"squared_error", "absolute_error", "poisson"}, name or Loss
         What training makes small, also by its name in :mod:`gatewise.losses`. With "poisson" the output is exponential.
 
@@ -71,24 +72,27 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     def _read_targets(self, y, sequences, reset, incremental=False):
         numbers = read_numbers(y, len(sequences))
-        if reset:
-            self._column = numbers.ndim == 1
         columns = 1 if numbers.ndim == 1 else numbers.shape[1]
-        if not reset and columns != self.n_outputs_:
-            raise ShapeError(f"y has {columns} columns; expected {self.n_outputs_}, as in the first call")
+        if reset:
+            self._column, self._columns = numbers.ndim == 1, columns
+        elif columns != self._columns:
+            raise ShapeError(f"y has {columns} columns; expected {self._columns}, as in the first call")
         if self.loss == "poisson" and numbers.min() < 0:
             raise ConfigError(f"y holds {numbers.min()}; loss 'poisson' expects numbers from 0 up")
         return numbers.reshape(len(numbers), columns)
 
     def _output(self, targets):
-        loss = losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
+        loss = self._loss()
         return loss, targets.shape[1], "exponential" if isinstance(loss, losses.Poisson) else "linear"
+
+    def _loss(self):
+        return losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
 
     def _score_of(self, targets, scores, sample_weight):
         return r2_score(targets, self._activated(scores), sample_weight=sample_weight)
 
     def _activated(self, scores):
-        return np.exp(scores) if self.out_activation_ == "exponential" else scores
+        return np.exp(scores) if isinstance(self._loss(), losses.Poisson) else scores
 
     def predict(self, X, groups=None):
         """Numbers of sequences.

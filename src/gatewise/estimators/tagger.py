@@ -27,6 +27,7 @@ class SequenceTagger(SequenceEstimator):
     ----------
     {PARAMETERS}
     {READING}
+    {ARCHITECTURE}
     class_weight : dict, "balanced" or None
         Weights of the classes, which those of steps are multiplied by.
 
