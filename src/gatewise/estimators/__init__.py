@@ -9,6 +9,10 @@ except ImportError as error:
                               "python -m pip install 'gatewise[sklearn]'") from error
 
 from .classifier import SequenceClassifier
+from .display import LearningCurve
+from .encoder import SequenceEncoder
 from .regressor import SequenceRegressor
+from .saving import load_estimator
+from .tagger import SequenceTagger
 
-__all__ = ["SequenceClassifier", "SequenceRegressor"]
+__all__ = ["LearningCurve", "SequenceClassifier", "SequenceEncoder", "SequenceRegressor", "SequenceTagger", "load_estimator"]
