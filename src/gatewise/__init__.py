@@ -22,11 +22,12 @@ _NAMES = {
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
     "TrainingWarning": "errors",
     "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
+    "SequenceForecaster": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceRegressor", "Sequential", "ShapeError",
-    "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
+    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceForecaster", "SequenceRegressor", "Sequential",
+    "ShapeError", "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
 ]
 
 

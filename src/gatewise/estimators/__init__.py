@@ -9,6 +9,8 @@ except ImportError as error:
                               "python -m pip install 'gatewise[sklearn]'") from error
 
 from .classifier import SequenceClassifier
+from .forecast_display import ForecastDisplay
+from .forecaster import SequenceForecaster
 from .regressor import SequenceRegressor
 
-__all__ = ["SequenceClassifier", "SequenceRegressor"]
+__all__ = ["ForecastDisplay", "SequenceClassifier", "SequenceForecaster", "SequenceRegressor"]
