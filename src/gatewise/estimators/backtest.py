@@ -11,7 +11,7 @@ from gatewise.errors import ConfigError, ShapeError
 from .series import is_several, read_features, read_target
 
 
-@dataclass
+@dataclass(repr=False)
 class Backtest:
     """Forecasts of one series and what came.
 
@@ -32,6 +32,11 @@ class Backtest:
     actuals: np.ndarray
     index: object
     names: tuple
+
+    def __repr__(self):
+        count, horizon, variables = self.forecasts.shape
+        return (f"Backtest({count} origins from {self.origins[0]} to {self.origins[-1]}, horizon {horizon}, {variables} variables, "
+                f"mae {self.mae.mean():.4g}, mse {self.mse.mean():.4g})")
 
     @property
     def errors(self):
@@ -78,27 +83,25 @@ class Backtest:
 def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
     """See :meth:`SequenceForecaster.backtest`: a Backtest, or a list of them where y is a list of series."""
     step = checks.whole_number(step, "step")
-    refit = checks.flag(refit, "refit")
-    steps = forecaster._checked_steps(horizon)
     series, several = read_target(y, times, missing=True)
-    features = read_features(x, series, several)
+    features = read_features(x, series, several, missing=True)
     if initial is None:
-        if refit:
+        if checks.flag(refit, "refit"):
             raise ConfigError("refit=True needs initial=, the number of steps that the first fit sees")
         forecaster._need_fitted()
-        first, fitted = forecaster._preparation.context, forecaster
+        fitted, first = forecaster, forecaster._preparation.context
     else:
-        first, fitted = checks.whole_number(initial, "initial"), None
-    reach = forecaster._steps_known_ahead(steps)
-    origins = [np.arange(first, len(one) - max(steps, reach) + 1, step) for one in series]
+        first = checks.whole_number(initial, "initial")
+        fitted = clone(forecaster).fit(*_known(y, x, times, first))
+    steps = fitted._steps(horizon)
+    after = max(steps, fitted._steps_known_ahead(steps))
+    origins = [np.arange(first, len(one) - after + 1, step) for one in series]
     if not all(map(len, origins)):
-        raise ShapeError(f"y has {min(map(len, series))} steps; a backtest needs {first + max(steps, reach)}: {first} before the "
-                         f"first forecast and {max(steps, reach)} after it")
-    if refit:
+        raise ShapeError(f"y has {min(map(len, series))} steps; a backtest needs {first + after}: {first} before the first "
+                         f"forecast and {after} after it")
+    if checks.flag(refit, "refit"):
         forecasts = _refitted(forecaster, y, x, times, origins, steps)
     else:
-        if fitted is None:
-            fitted = clone(forecaster).fit(*_known(y, x, times, first))
         histories = fitted._histories_of(series, features)
         forecasts = [fitted._forecasts_from(number, history, origin - 1, steps)
                      for number, (history, origin) in enumerate(zip(histories, origins))]

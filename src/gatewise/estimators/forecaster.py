@@ -127,8 +127,8 @@ class SequenceForecaster(SequenceEstimator):
         series, several = read_target(y, times)
         features = read_features(X, series, several)
         if goes_on:
-            self._check_same(series, features)
             histories = self._histories_of(series, features)
+            self._check_options(recursive)
         else:
             calendar = [] if self.calendar is None else calendar_names(moments(self._longest_index(series)), self.calendar)
             histories = [History.of(one, None if features is None else features[number], calendar)
@@ -139,6 +139,7 @@ class SequenceForecaster(SequenceEstimator):
         windows, targets, held_out = self._samples(histories, preparation)
         self._head, self._preparation, self.calendar_ = head, preparation, calendar
         self._recursive, self._several = recursive, several
+        self._most_steps = checks.whole_number(self.horizon, "horizon")
         self._remember_columns(series[0], X, goes_on)
         self._held_out = held_out
         with self._using_threads():
@@ -164,7 +165,7 @@ class SequenceForecaster(SequenceEstimator):
     def _prepared(self, histories, X, recursive):
         """Scales and the like, of the training part of the series."""
         window = checks.whole_number(self.window, "window")
-        horizon = 1 if recursive else self._checked_steps(None)
+        horizon = 1 if recursive else checks.whole_number(self.horizon, "horizon")
         lag = checks.whole_number(self.differencing, "differencing", 0)
         least = window + lag + horizon
         kept = [len(history) - self._validation_steps(len(history)) for history in histories]
@@ -218,6 +219,14 @@ class SequenceForecaster(SequenceEstimator):
 
     def _score_of(self, targets, scores, sample_weight):
         return -self._head.loss(targets, scores)
+
+    def _check_options(self, recursive):
+        """Refuse to go on with another network than the one fitted."""
+        preparation = self._preparation
+        fitted = (preparation.window, preparation.lag, preparation.horizon, self._recursive)
+        if fitted != (self.window, self.differencing, 1 if recursive else self.horizon, recursive):
+            raise ConfigError("warm_start=True goes on with the network of the last fit, and window, horizon, strategy or "
+                              "differencing are others now; set warm_start=False")
 
     def _check_same(self, series, features):
         preparation = self._preparation
@@ -325,7 +334,7 @@ class SequenceForecaster(SequenceEstimator):
             The mean over variables; 1 is best, and 0 is as good as the mean of y.
         """
         self._need_fitted()
-        steps = self._checked_steps(None)
+        steps = self._most_steps
         series, features = self._read_more(y, X, times)
         truths, forecasts = [], []
         for number, (one, history) in enumerate(zip(series, self._followed(series, features, "y"))):
@@ -366,20 +375,20 @@ class SequenceForecaster(SequenceEstimator):
 
     # ---- what forecasts start from
 
-    def _checked_steps(self, horizon):
-        own = checks.whole_number(self.horizon, "horizon")
-        if horizon is None:
-            return own
-        steps = checks.whole_number(horizon, "horizon")
-        if self.strategy == "direct" and steps > own:
-            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {own} steps that it was fitted for: fit with "
+    def _steps(self, horizon):
+        """Steps of a forecast: those asked for, or of a fit to come those that the constructor says."""
+        fitted = hasattr(self, "model_")
+        most = self._most_steps if fitted else checks.whole_number(self.horizon, "horizon")
+        steps = most if horizon is None else checks.whole_number(horizon, "horizon")
+        if steps > most and not (self._recursive if fitted else self._is_recursive()):
+            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {most} steps that it was fitted for: fit with "
                               f"horizon={steps}, or with strategy='recursive', which forecasts any number")
         return steps
 
     def _pasts(self, horizon, X_future):
         """(steps, where the forecast of each series starts)."""
         self._need_fitted()
-        steps = self._checked_steps(horizon)
+        steps = self._steps(horizon)
         self._check_recursion(steps)
         futures = self._futures(X_future, self._steps_known_ahead(steps))
         pasts = []
@@ -427,9 +436,9 @@ class SequenceForecaster(SequenceEstimator):
 
     def _steps_known_ahead(self, steps):
         """How many steps of X_future a forecast of `steps` needs; 0 where nothing is known ahead."""
-        if self.future_features is None:
+        if not self._preparation.ahead:
             return 0
-        return steps if self.strategy == "recursive" else self.horizon
+        return steps if self._recursive else self._preparation.horizon
 
     def _forecasts_from(self, number, history, origins, steps):
         """Forecasts after steps of a history that goes on beyond them: (n, steps, k)."""

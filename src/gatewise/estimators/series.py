@@ -101,8 +101,10 @@ def read_target(y, times=None, *, missing=False):
     return series, several
 
 
-def read_features(x, series, several, name="X"):
+def read_features(x, series, several, name="X", *, missing=False):
     """Features that stand beside the steps of each series: list of ndarray (T, f), float64; None where x is None.
+
+    With `missing` NaN may stay.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def read_features(x, series, several, name="X"):
     """
     if x is None:
         return None
-    tables = [table(part, name) for part in per_series(x, len(series), several, name)]
+    tables = [table(part, name, missing) for part in per_series(x, len(series), several, name)]
     for number, (one, features) in enumerate(zip(series, tables)):
         if len(features) != len(one):
             place = f" of series {number}" if several else ""
