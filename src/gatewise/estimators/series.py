@@ -151,7 +151,7 @@ def table(given, name, missing=False):
     if kind in "mMSU":
         raise DTypeError(f"{name} holds {given.dtype} values; expected numbers")
     with inputs.checked_by_sklearn():
-        values = check_array(given, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name,
+        values = check_array(given, dtype=np.float64, order="C", ensure_2d=False, allow_nd=True, input_name=name,
                              ensure_all_finite="allow-nan" if missing else True)
     if values.ndim not in (1, 2):
         raise ShapeError(f"{name} has shape {values.shape}; expected (steps,) or (steps, variables): several series go into a "
