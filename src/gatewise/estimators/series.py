@@ -150,6 +150,8 @@ def table(given, name, missing=False):
     kind = getattr(getattr(given, "dtype", None), "kind", "f")
     if kind in "mMSU":
         raise DTypeError(f"{name} holds {given.dtype} values; expected numbers")
+    if np.ndim(given) == 0:
+        raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps")
     with inputs.checked_by_sklearn():
         values = check_array(given, dtype=np.float64, order="C", ensure_2d=False, allow_nd=True, input_name=name,
                              ensure_all_finite="allow-nan" if missing else True)
