@@ -13,7 +13,8 @@ EXPECTED = {
     **dict.fromkeys((
         "check_n_features_in_after_fitting", "check_estimators_dtypes", "check_dtype_object", "check_estimators_nan_inf",
         "check_estimators_pickle", "check_f_contiguous_array_estimator", "check_methods_sample_order_invariance",
-        "check_methods_subset_invariance", "check_dict_unchanged", "check_fit_idempotent", "check_fit2d_predict1d"), PREDICTS_STEPS),
+        "check_methods_subset_invariance", "check_dict_unchanged", "check_fit_idempotent", "check_fit2d_predict1d"),
+        PREDICTS_STEPS),
 }
 
 
