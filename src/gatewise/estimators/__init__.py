@@ -11,8 +11,11 @@ except ImportError as error:
 from .classifier import SequenceClassifier
 from .display import LearningCurve
 from .encoder import SequenceEncoder
+from .forecast_display import ForecastDisplay
+from .forecaster import SequenceForecaster
 from .regressor import SequenceRegressor
 from .saving import load_estimator
 from .tagger import SequenceTagger
 
-__all__ = ["LearningCurve", "SequenceClassifier", "SequenceEncoder", "SequenceRegressor", "SequenceTagger", "load_estimator"]
+__all__ = ["ForecastDisplay", "LearningCurve", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor",
+           "SequenceTagger", "load_estimator"]
