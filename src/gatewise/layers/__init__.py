@@ -8,6 +8,7 @@ from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, Repeat
 from .custom import RNN
 from .embedding import Embedding
 from .grud import GRUD
+from .masking import Masking
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
@@ -36,6 +37,7 @@ __all__ = [
     "InputLayer",
     "Layer",
     "LayerNormalization",
+    "Masking",
     "MaxPooling1D",
     "Recurrent",
     "RepeatVector",

@@ -36,7 +36,7 @@ class _Attention(Layer):
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features){hint}")
         return input_shape
 
-    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
+    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False, mask=None):
         """Compute the layer's output.
 
         Parameters
@@ -49,6 +49,8 @@ class _Attention(Layer):
             past its row's end is not attended to, and its output is zero.
         training : bool
             Keep what :meth:`backward` needs, and apply dropout.
+        mask : array_like (batch, steps), bool, optional
+            Of a sequence that attends to itself: True where a step counts.
 
         Returns
         -------
@@ -56,7 +58,9 @@ class _Attention(Layer):
             :meth:`backward` gives the gradient of x, a list where x is one.
         """
         if not (isinstance(x, list | tuple) and 2 <= len(x) <= 3 and all(getattr(part, "ndim", 0) == 3 for part in x)):
-            return super().forward(x, lengths, initial_state, resets, training)
+            return super().forward(x, lengths, initial_state, resets, training, mask)
+        if mask is not None:
+            raise ConfigError(f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give lengths")
         if initial_state is not None or resets is not None:
             raise ConfigError(f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent layers")
         query = self._checked_input(x[0])
@@ -72,7 +76,7 @@ class _Attention(Layer):
         ends = [checks.sequence_lengths(given, *part.shape[:2]) for given, part in zip(lengths, (query, value))]
         y = self._attend(query, value, key, *ends, training)
         if training:
-            self._saved["given"] = len(x)
+            self._saved["given"], self._places = len(x), None
         return y
 
     def _forward(self, x, call):
