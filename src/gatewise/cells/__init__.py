@@ -2,7 +2,7 @@
 
 from .base import Cell
 from .gru import GRUCell
-from .lstm import LSTMCell
+from .lstm import LSTMCell, greff
 from .simple_rnn import SimpleRNNCell
 
-__all__ = ["Cell", "GRUCell", "LSTMCell", "SimpleRNNCell"]
+__all__ = ["Cell", "GRUCell", "LSTMCell", "SimpleRNNCell", "greff"]
