@@ -16,5 +16,5 @@ def data(seed, quick):
     return made_up_series(6, 10, 10) if quick else time_series("BasicMotions")
 
 
-TASK = Task("BasicMotions", 0.95, data, Network(units=32, pooling="max", epochs=40, batch_size=8, rate=0.01),
+TASK = Task("BasicMotions", 0.95, data, Network(units=32, pooling="max", dropout=0.3, epochs=60, batch_size=4, rate=0.005),
             of_numbers(SequenceScaler))

@@ -17,5 +17,5 @@ def data(seed, quick):
 
 
 TASK = Task("JapaneseVowels", 0.95, data,
-            Network(units=64, bidirectional=True, pooling="max", dropout=0.5, epochs=40, batch_size=16, rate=0.005),
+            Network(units=64, bidirectional=True, pooling="max", dropout=0.5, epochs=30, batch_size=16, rate=0.005),
             of_numbers(SequenceScaler))
