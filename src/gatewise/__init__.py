@@ -21,12 +21,13 @@ _NAMES = {
     "build_info": "info",
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
     "TrainingWarning": "errors",
-    "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
+    "SequenceClassifier": "estimators", "SequenceEncoder": "estimators", "SequenceRegressor": "estimators",
+    "SequenceTagger": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceRegressor", "Sequential", "ShapeError",
-    "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
+    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceEncoder", "SequenceRegressor", "SequenceTagger",
+    "Sequential", "ShapeError", "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
 ]
 
 

@@ -9,6 +9,8 @@ except ImportError as error:
                               "python -m pip install 'gatewise[sklearn]'") from error
 
 from .classifier import SequenceClassifier
+from .encoder import SequenceEncoder
 from .regressor import SequenceRegressor
+from .tagger import SequenceTagger
 
-__all__ = ["SequenceClassifier", "SequenceRegressor"]
+__all__ = ["SequenceClassifier", "SequenceEncoder", "SequenceRegressor", "SequenceTagger"]
