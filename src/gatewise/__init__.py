@@ -21,13 +21,14 @@ _NAMES = {
     "build_info": "info",
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
     "TrainingWarning": "errors",
-    "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
-    "SequenceForecaster": "estimators",
+    "SequenceClassifier": "estimators", "SequenceEncoder": "estimators", "SequenceForecaster": "estimators",
+    "SequenceRegressor": "estimators", "SequenceTagger": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceForecaster", "SequenceRegressor", "Sequential",
-    "ShapeError", "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
+    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor",
+    "SequenceTagger", "Sequential", "ShapeError", "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model",
+    "set_num_threads",
 ]
 
 

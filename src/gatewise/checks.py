@@ -95,7 +95,7 @@ NEUTRAL = {
     "fit": {},
     "evaluate and predict": {},
     "save": {"overwrite": True},
-    "load_model": {"custom_objects": None, "compile": True, "safe_mode": True},
+    "load_model": {"compile": True, "safe_mode": True},
 }
 
 
@@ -139,7 +139,7 @@ def shape_tuple(shape, name):
     return tuple(None if extent is None else whole_number(extent, f"an extent of {name}") for extent in shape)
 
 
-_BYTES = {"float32": 4, "float64": 8}
+_BYTES = {"float32": 4, "float64": 8, "int32": 4}
 
 
 def fits_memory(elements, dtype, what, name=None):
@@ -183,15 +183,7 @@ def float_array(x, name, dtype, *, convert):
     DTypeError
         Complex, text or object values; or a loss of precision that was not allowed.
     """
-    given = x
-    if not isinstance(x, np.ndarray):
-        try:
-            x = np.asarray(x)
-        except ValueError as error:
-            raise ShapeError(f"{name} has rows of different lengths; pad them (gatewise.utils.pad_sequences) and "
-                             f"give their lengths") from error
-    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
-        raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value) for example")
+    given, x = x, _given_array(x, name)
     if x.dtype == dtype:
         return x if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned else _contiguous(x, dtype, name)
     if x.dtype.kind not in "buif":
@@ -204,6 +196,38 @@ def float_array(x, name, dtype, *, convert):
     if x.dtype.kind in "ui" and not convert and not _exact(result, x):
         raise DTypeError(f"{name} holds integers that {dtype} cannot represent; build the layer with dtype='float64'")
     return result
+
+
+def whole_array(x, name, expects):
+    """C-contiguous int32 ndarray with the values of x, integers or floats that are whole; never changed.
+
+    Raises
+    ------
+    DTypeError
+        Complex, text or object values; a fraction, NaN, or a number that int32 does not hold.
+    """
+    x = _given_array(x, name)
+    if x.dtype.kind not in "buif":
+        raise DTypeError(f"{name} holds {x.dtype} values; {expects}")
+    with np.errstate(invalid="ignore"):  # NaN becomes some number, which it does not equal
+        whole = _contiguous(x, "int32", name)
+    if whole is not x and not np.array_equal(whole, x):
+        at = tuple(int(i) for i in np.argwhere(whole != x)[0])
+        raise DTypeError(f"{name} holds {x[at]} at index {at}; {expects}")
+    return whole
+
+
+def _given_array(x, name):
+    """An ndarray of what a user gave, of any dtype."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value) for example")
+    if isinstance(x, np.ndarray):
+        return x
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(f"{name} has rows of different lengths; pad them (gatewise.utils.pad_sequences) and "
+                         f"give their lengths") from error
 
 
 def _contiguous(x, dtype, name):

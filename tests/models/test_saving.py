@@ -15,8 +15,27 @@ import pytest
 
 import gatewise
 from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from gatewise.cells import FullGateLSTMCell
 from gatewise.errors import CheckpointError, StateError
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
+from gatewise.layers import (
+    GRU,
+    GRUD,
+    LSTM,
+    RNN,
+    Activation,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    Input,
+    RepeatVector,
+    SimpleRNN,
+    SpatialDropout1D,
+    TimeDistributed,
+)
 from gatewise.models import Sequential, load_model
 
 REGULARIZED = {"kernel_regularizer": regularizers.L1L2(0.01, 0.02), "recurrent_regularizer": "l1",
@@ -37,6 +56,19 @@ STACKS = {
     "rnn": lambda: [Input((6, 2)), SimpleRNN(4, "relu", recurrent_initializer="identity", return_sequences=True),
                     Activation("tanh"), Dropout(0.5, noise_shape=(None, 1, 4), seed=1), Flatten(), Dense(3)],
     "encoder and decoder": lambda: [LSTM(5, input_shape=(6, 2)), RepeatVector(3), GRU(4, return_sequences=True), Dense(2)],
+    "both ways": lambda: [
+        Bidirectional(LSTM(3, return_sequences=True, kernel_regularizer="l2", dropout=0.2), "mul", name="a b/c"),
+        SpatialDropout1D(0.25), TimeDistributed(Dense(3, "tanh")), GlobalMaxPooling1D(), Dense(1)],
+    "words": lambda: [
+        Embedding(8, 4, "glorot_normal", "l1", input_length=6),
+        Bidirectional(GRU(3, stateful=True, return_sequences=True),
+                      backward_layer=SimpleRNN(2, go_backwards=True, stateful=True, return_sequences=True)),
+        GlobalAveragePooling1D(), Dense(1)],
+    "cells in NumPy": lambda: [RNN(FullGateLSTMCell(3), return_sequences=True, go_backwards=True, seed=2, input_shape=(6, 2)),
+                               RNN(FullGateLSTMCell(2), stateful=True), Dense(1)],
+    "missing values": lambda: [Input((6, 2)), Dense(6), GRUD(3, "softsign", "hard_sigmoid", means=[0.5, -1.0],
+                                                             return_sequences=True, stateful=True, **REGULARIZED),
+                               GRUD(2, use_bias=False, go_backwards=True), Dense(1)],
     "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
                               Dense(1)],
 }
@@ -60,7 +92,8 @@ def new_optimizer(name):
 
 
 def model_of(stack, optimizer="adam", dtype="float32", loss="mse", metric_list=("mae",)):
-    model = Sequential([Input((None, 2) if "every option" in stack and "lstm" in stack else (6, 2), dtype=dtype),
+    shape = {"lstm, every option": (None, 2), "words": (6,)}.get(stack, (6, 2))
+    model = Sequential([Input(shape, dtype=dtype),
                         *STACKS[stack]()], name="net ü", seed=11)
     if OPTIMIZERS[optimizer] is not None:
         model.compile(new_optimizer(optimizer), loss, list(metric_list))
@@ -69,7 +102,9 @@ def model_of(stack, optimizer="adam", dtype="float32", loss="mse", metric_list=(
 
 def data_for(model, rows=24):
     rng = np.random.default_rng(5)
-    return rng.normal(size=(rows, 6, 2)), rng.normal(size=(rows, *model.output_shape[1:]))
+    words = isinstance(model.layers[0], Embedding)
+    x = rng.integers(0, 8, (rows, 6)) if words else rng.normal(size=(rows, 6, 2))
+    return x, rng.normal(size=(rows, *model.output_shape[1:]))
 
 
 def assert_same_model(one, two):

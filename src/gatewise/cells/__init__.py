@@ -1,8 +1,11 @@
 """What a recurrent cell computes: gates, options, parameter shapes. The kernels do it."""
 
 from .base import Cell
+from .custom import RNNCell
 from .gru import GRUCell
+from .grud import GRUDCell
 from .lstm import LSTMCell
+from .published import FullGateLSTMCell
 from .simple_rnn import SimpleRNNCell
 
-__all__ = ["Cell", "GRUCell", "LSTMCell", "SimpleRNNCell"]
+__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "GRUDCell", "LSTMCell", "RNNCell", "SimpleRNNCell"]

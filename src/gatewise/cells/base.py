@@ -28,6 +28,11 @@ class Cell:
         self.recurrent_activation = activations.check_name(recurrent_activation)
         self.use_bias = checks.flag(use_bias, "use_bias")
 
+    @property
+    def state_sizes(self):
+        """Width of each state, a tuple of int."""
+        return (self.units,) * len(self.states)
+
     def parameter_shapes(self, inputs):
         """dict name -> shape, in Keras's order."""
         width = len(self.gates) * self.units

@@ -1,8 +1,40 @@
-"""Sequences made ready for a network: windows of a long series.
+"""Sequences made ready for a network: windows of a long series, scaling, padding, missing values, text, sound.
 
-Scaling is scikit-learn's (``StandardScaler``, fitted on the training part alone).
+The transformers are scikit-learn's and load it on first use; functions need NumPy alone (those of sound SciPy, too).
 """
 
+import importlib
+
+from gatewise.errors import MissingPackageError
+
+from .frames import stack_frames
+from .missing import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
 from .windows import windows
 
-__all__ = ["windows"]
+_ON_FIRST_USE = {
+    "FrameStacker": "stacker", "SequencePadder": "padder", "SequenceScaler": "scaler", "Vocabulary": "text", "Windower": "windower",
+    "deltas": "audio", "log_mel": "audio", "mel_filters": "audio", "mfcc": "audio",
+}
+
+__all__ = [
+    "FrameStacker", "SequencePadder", "SequenceScaler", "Vocabulary", "Windower", "compress", "counted_steps", "deltas",
+    "feature_means", "fill_forward", "fill_mean", "log_mel", "mel_filters", "mfcc", "missing_indicators", "scatter",
+    "stack_frames", "windows",
+]
+
+
+def __getattr__(name):
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module 'gatewise.data' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"gatewise.data.{_ON_FIRST_USE[name]}")
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
+        raise MissingPackageError(f"gatewise.data.{name} needs scikit-learn, which cannot be imported ({error}); install it: "
+                                  f"python -m pip install scikit-learn") from error
+    return getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *_ON_FIRST_USE})

@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gatewise.checks import finite, fits_memory, float_array, whole_number
-from gatewise.errors import DTypeError, ShapeError
+from gatewise.checks import finite, fits_memory, whole_number
+from gatewise.errors import ShapeError
 
-__all__ = ["windows"]
+from .sequences import real_array
+
+__all__ = ["cut", "windows"]
 
 
 def windows(series, input_steps, horizon=1, stride=1):
@@ -71,31 +73,23 @@ def windows(series, input_steps, horizon=1, stride=1):
     rows = (steps - input_steps - horizon) // stride + 1
     fits_memory(rows * (input_steps + horizon) * n_features, series.dtype, f"an array of {rows} windows")
 
-    x = _cut(series.reshape(steps, n_features), input_steps, stride, rows)
-    y = _cut(series[input_steps:], horizon, stride, rows)
+    x = cut(series.reshape(steps, n_features), input_steps, stride, rows)
+    y = cut(series[input_steps:], horizon, stride, rows)
     return x, y
 
 
 def _series(series):
     """The series as a finite, C-contiguous float array of rank 1 or 2."""
-    try:
-        given = np.asanyarray(series)  # a masked array stays one, and is refused below
-    except ValueError as error:
-        raise ShapeError("series has steps of different sizes; each step must have the same features") from error
-    if given.dtype.kind not in "buif" or given.dtype.itemsize > 8:
-        raise DTypeError(f"series holds {given.dtype} values; expected real numbers that float64 can "
-                         f"represent: leave out dates and text, convert the rest with astype('float64')")
+    given = real_array(series, "series")
     if given.ndim not in (1, 2):
         raise ShapeError(f"series has shape {given.shape}; expected (steps,) or (steps, features): cut one "
                          f"series at a time, so that no window runs from one into the next")
     if given.ndim == 2 and given.shape[1] == 0:
         raise ShapeError(f"series has no features (shape {given.shape}); expected at least one")
-    single = given.dtype.kind == "f" and given.dtype.itemsize <= 4
-    given = float_array(given, "series", np.dtype("float32" if single else "float64"), convert=False)
     return finite(given, "series") if given.size else given
 
 
-def _cut(series, length, stride, rows):
+def cut(series, length, stride, rows):
     """Copies of `rows` stretches of `length` steps; the feature axis, if there is one, stays last."""
     stretches = sliding_window_view(series, length, axis=0)[::stride][:rows]
     return np.moveaxis(stretches, -1, 1).copy(order="C")

@@ -9,8 +9,10 @@ except ImportError as error:
                               "python -m pip install 'gatewise[sklearn]'") from error
 
 from .classifier import SequenceClassifier
+from .encoder import SequenceEncoder
 from .forecast_display import ForecastDisplay
 from .forecaster import SequenceForecaster
 from .regressor import SequenceRegressor
+from .tagger import SequenceTagger
 
-__all__ = ["ForecastDisplay", "SequenceClassifier", "SequenceForecaster", "SequenceRegressor"]
+__all__ = ["ForecastDisplay", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor", "SequenceTagger"]

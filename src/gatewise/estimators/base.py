@@ -11,11 +11,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from gatewise import checks, errors, layers, threads
+from gatewise.data.missing import feature_means
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
 
 from . import inputs, networks, parameters
+from .missing import MISSING, completed
 from .progress import Progress
 
 PREDICTED_AT_ONCE = 128  # samples; it changes the memory that is used, not a bit of the result
@@ -35,6 +37,8 @@ class SequenceEstimator(BaseEstimator):
     """
 
     _per_step = False   # an output for each step rather than each sequence
+    # What an estimator without these parameters has.
+    pooling, embedding, vocabulary_size, missing, architecture = "last", None, None, "error", None
 
     # ---- what a subclass defines
 
@@ -61,8 +65,11 @@ class SequenceEstimator(BaseEstimator):
         if not reset:
             self._need_fitted()
         X, groups = inputs.split_groups(X, groups)
-        finite = True
-        dtype = inputs.FLOATS
+        parameters.chosen(self.missing, "missing", MISSING)
+        if self.embedding is not None and self.missing != "error":
+            raise ConfigError(f"missing is {self.missing!r}; with embedding X holds whole numbers, of which none can be missing")
+        finite = True if self.missing == "error" else "allow-nan"
+        dtype = inputs.FLOATS if self.embedding is None else None
         if groups is not None:
             with inputs.checked_by_sklearn():
                 rows = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=finite)
@@ -74,7 +81,14 @@ class SequenceEstimator(BaseEstimator):
             sequences = inputs.read_block(X, finite, dtype)
         else:
             sequences = self._read_table(X, finite, dtype, reset)
-        return self._checked_features(sequences, reset)
+        if self.embedding is not None:
+            return self._checked_tokens(sequences, reset)
+        self._check_features(sequences, reset)
+        if self.missing == "error":
+            return sequences
+        if reset:
+            self.feature_means_ = feature_means(sequences.values, sequences.lengths)
+        return completed(sequences, self.missing, self.feature_means_)
 
     def _read_table(self, X, finite, dtype, reset):
         """Sequences of a table, a row each. One that is not fitted on a table takes any number of columns."""
@@ -84,20 +98,35 @@ class SequenceEstimator(BaseEstimator):
                 X = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=finite, order="C")
             else:
                 X = inputs.check_array(X, dtype=dtype, ensure_all_finite=finite, order="C", input_name="X")
-        return inputs.Sequences(X[..., None], table=True)
+        return inputs.Sequences(X if self.embedding is not None else X[..., None], table=True)
 
-    def _checked_features(self, sequences, reset):
+    def _remember_input(self, sequences, features):
+        self._fitted_on_table, self._step_features = sequences.table, features
+        if not sequences.table:
+            self.n_features_in_ = features
+            if sequences.groups is None:
+                vars(self).pop("feature_names_in_", None)
+
+    def _checked_tokens(self, sequences, reset):
+        """Sequences of whole numbers below the size of the vocabulary."""
+        sequences.values = inputs.whole_numbers(sequences.values)
+        largest = int(sequences.values.max(initial=0))
+        if reset:
+            self._remember_input(sequences, 1)
+            given = self.vocabulary_size
+            self.vocabulary_size_ = largest + 1 if given is None else checks.whole_number(given, "vocabulary_size")
+        if largest >= self.vocabulary_size_:
+            raise ConfigError(f"X holds the number {largest}; the vocabulary has {self.vocabulary_size_}, 0 to "
+                              f"{self.vocabulary_size_ - 1}: give vocabulary_size, or a number that stands for what is unknown")
+        return sequences
+
+    def _check_features(self, sequences, reset):
         features = sequences.values.shape[-1]
         if reset:
-            self._fitted_on_table, self._step_features = sequences.table, features
-            if not sequences.table:
-                self.n_features_in_ = features
-                if sequences.groups is None:
-                    vars(self).pop("feature_names_in_", None)
+            self._remember_input(sequences, features)
         elif features != self._step_features:
             raise ShapeError(f"X has {features} features a step, but {type(self).__name__} is expecting {self._step_features} "
                              f"features a step as input")
-        return sequences
 
     def _need_fitted(self):
         if not hasattr(self, "model_"):
@@ -123,7 +152,7 @@ class SequenceEstimator(BaseEstimator):
             if not kept.all():
                 sequences, weights, y = sequences.take(kept), weights[kept], _rows_of(y, kept)
         targets = self._read_targets(y, sequences, not goes_on, incremental)
-        weights = self._with_class_weight(weights, targets, incremental)
+        weights = self._with_class_weight(weights, targets, sequences, incremental)
         with self._using_threads():
             self._train(sequences, targets, weights, goes_on, incremental)
         return self
@@ -145,7 +174,7 @@ class SequenceEstimator(BaseEstimator):
     def _kept_rows(weights):
         return weights > 0
 
-    def _with_class_weight(self, weights, targets, incremental):
+    def _with_class_weight(self, weights, targets, sequences, incremental):
         return weights
 
     def _train(self, sequences, targets, weights, goes_on, incremental):
@@ -191,16 +220,15 @@ class SequenceEstimator(BaseEstimator):
         """A new model, and nothing known yet."""
         per_batch = batch_size if weights is None else batch_size * float(weights.mean())
         loss, outputs, activation = self._output(targets)
-        steps, features = sequences.values.shape[1:]
+        shape = sequences.values.shape[1:]
         self.n_outputs_ = outputs
         self.out_activation_ = {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
         if self.architecture is None:
-            penalty = parameters.penalty_of(self.alpha, per_batch)
-            made = [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+            made = self._layers(shape[0], outputs, activation, parameters.penalty_of(self.alpha, per_batch))
         else:
-            made = networks.own_layers(self.architecture, (steps, features), outputs, activation)
+            made = networks.own_layers(self.architecture, (*shape, 1)[:2], outputs, activation)
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
-        self.model_ = Sequential([layers.Input((steps, features), dtype=dtype), *made], name=type(self).__name__,
+        self.model_ = Sequential([layers.Input(shape, dtype=dtype), *made], name=type(self).__name__,
                                  seed=parameters.seed_of(self._random_state))
         if self.model_.output_shape[-1] != outputs:
             raise ConfigError(f"architecture gave layers with {self.model_.output_shape[-1]} outputs; expected {outputs}")
@@ -209,6 +237,10 @@ class SequenceEstimator(BaseEstimator):
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _layers(self, steps, outputs, activation, penalty):
+        """list of Layer from sequences, the longest of which has so many steps, to the output."""
+        return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
 
     def _compile(self, targets, steps):
         optimizer = parameters.optimizer_of(self.optimizer, self.learning_rate, self.learning_rate_init, self.clipnorm, steps)
@@ -235,7 +267,7 @@ class SequenceEstimator(BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.non_deterministic = False
+        tags.input_tags.allow_nan = self.missing != "error" and self.embedding is None
         return tags
 
 

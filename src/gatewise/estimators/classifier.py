@@ -1,7 +1,6 @@
 """SequenceClassifier: one label, or several, a sequence."""
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
@@ -13,6 +12,7 @@ from gatewise.training import losses
 from . import inputs
 from .base import SequenceEstimator, store
 from .documentation import documented
+from .outputs import decided, probabilities
 from .targets import check_classes, class_numbers, read_labels
 
 
@@ -23,6 +23,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     Parameters
     ----------
     {PARAMETERS}
+    {POOLING}
+    {READING}
+    {ARCHITECTURE}
     class_weight : dict, "balanced" or None
         Weights of the classes, which those of samples are multiplied by.
 
@@ -43,10 +46,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     """
 
     def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, pooling="last", dropout=0.0,
-                 recurrent_dropout=0.0, architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant",
-                 learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto", max_iter=100, shuffle=True, early_stopping=False,
-                 validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, class_weight=None, warm_start=False, dtype="auto",
-                 random_state=None, verbose=False, n_jobs=None):
+                 recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None, alpha=0.0,
+                 optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
+                 max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
+                 class_weight=None, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
     def fit(self, X, y, sample_weight=None, groups=None):
@@ -108,7 +111,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             check_classes(labels, self.classes_, warm=not incremental)
         return class_numbers(labels, self.classes_)
 
-    def _with_class_weight(self, weights, targets, incremental):
+    def _with_class_weight(self, weights, targets, sequences, incremental):
         if self.class_weight is None:
             return weights
         if incremental and isinstance(self.class_weight, str):
@@ -129,18 +132,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         return None if self._several else targets
 
     def _score_of(self, targets, scores, sample_weight):
-        return accuracy_score(targets, self._decide(scores), sample_weight=sample_weight)
+        return accuracy_score(targets, decided(scores, len(self.classes_), self._several), sample_weight=sample_weight)
 
     # ---- predicting
-
-    def _decide(self, scores):
-        """Class numbers, or 0 and 1 of several labels."""
-        if scores.shape[-1] > 1 and not self._several:
-            return scores.argmax(axis=-1)
-        chosen = (scores > 0).astype(np.intp)
-        if self._several:
-            return chosen
-        return chosen[:, 0] if len(self.classes_) == 2 else np.zeros(len(scores), np.intp)
 
     def predict(self, X, groups=None):
         """Labels of sequences.
@@ -158,8 +152,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        decided = self._decide(self._scores(self._read_X(X, groups)))
-        return decided if self._several else self.classes_[decided]
+        chosen = decided(self._scores(self._read_X(X, groups)), len(self.classes_), self._several)
+        return chosen if self._several else self.classes_[chosen]
 
     def decision_function(self, X, groups=None):
         """Output before its activation: (n,) of two classes, else (n, n_classes)."""
@@ -168,17 +162,11 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     def predict_proba(self, X, groups=None):
         """Probability of each class, or of each of several labels: ndarray (n, n_classes)."""
-        return self._probabilities(X, groups, softmax, expit)
+        return probabilities(self._scores(self._read_X(X, groups)), len(self.classes_), self._several)
 
     def predict_log_proba(self, X, groups=None):
         """Logarithm of :meth:`predict_proba`, which does not underflow."""
-        return self._probabilities(X, groups, log_softmax, log_expit)
-
-    def _probabilities(self, X, groups, of_classes, of_one):
-        scores = self._scores(self._read_X(X, groups)).astype(np.float64)
-        if self._several:
-            return of_one(scores)
-        return of_classes(scores, axis=1) if len(self.classes_) != 2 else of_one(np.hstack([-scores, scores]))
+        return probabilities(self._scores(self._read_X(X, groups)), len(self.classes_), self._several, log=True)
 
     def score(self, X, y, sample_weight=None, groups=None):
         """Accuracy: the share of sequences whose labels are right."""

@@ -8,16 +8,10 @@ PARAMETERS = """cell : {"lstm", "gru", "rnn"}
         Recurrent layers, one above the other.
     bidirectional : bool
         Each layer reads its sequence in both directions.
-    pooling : {"last", "mean", "max"}
-        What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps.
     dropout : float in [0, 1)
         Part of the outputs of each recurrent layer that is set to zero in training.
     recurrent_dropout : float in [0, 1)
         Part of the state that is, in the recurrent product: one draw a sequence.
-    architecture : callable, optional
-        Makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
-        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.
-        The parameters above and ``alpha`` mean nothing then.
     alpha : float
         L2 penalty on kernels: ``alpha / 2`` times their sum of squares, divided by the samples of a batch, is added to the loss.
     optimizer : str or Optimizer
@@ -51,6 +45,24 @@ PARAMETERS = """cell : {"lstm", "gru", "rnn"}
     n_jobs : int, optional
         Threads. None: :func:`gatewise.get_num_threads`; -1: all processors. Results are the same bits for any number."""
 
+READING = """embedding : int, optional
+        X holds whole numbers, tokens from 0 up, and each becomes a vector of this size that is learned.
+    vocabulary_size : int, optional
+        How many tokens there are with ``embedding``. None: the largest in ``fit``, and one.
+    missing : {"error", "forward_fill", "mean", "mask", "indicator", "decay"}
+        What is done about NaN in X. "forward_fill" puts the last value seen in its place, "mean" the feature's mean in training;
+        "mask" leaves steps with a missing value out; "indicator" gives the network, beside the value, whether it was seen and how
+        long ago; "decay", with ``cell="gru"``, makes the first layer a GRU-D (Che et al. 2018), which learns how fast values
+        age."""
+
+POOLING = """pooling : {"last", "mean", "max"}
+        What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps."""
+
+ARCHITECTURE = """architecture : callable, optional
+        Makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
+        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.
+        The parameters that describe layers, and ``alpha``, mean nothing then."""
+
 ATTRIBUTES = """model_ : Sequential
         The network.
     n_features_in_ : int
@@ -77,5 +89,7 @@ ATTRIBUTES = """model_ : Sequential
 def documented(cls):
     """Class decorator: puts the shared parameters and attributes into the docstring."""
     if cls.__doc__:  # None under python -OO
-        cls.__doc__ = cls.__doc__.replace("{PARAMETERS}", PARAMETERS).replace("{ATTRIBUTES}", ATTRIBUTES)
+        for name, text in (("PARAMETERS", PARAMETERS), ("READING", READING), ("POOLING", POOLING),
+                           ("ARCHITECTURE", ARCHITECTURE), ("ATTRIBUTES", ATTRIBUTES)):
+            cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", text)
     return cls

@@ -39,19 +39,27 @@ class Sequences:
         They came as rows of a table: the number of columns is fixed.
     groups : Groups or None
         How rows of a long table make sequences.
+    counted : ndarray (n, all steps) of bool, or None
+        Steps with a missing value were left out: which of all were not. `values` and `lengths` know the others only.
+    given_lengths : ndarray (n,) of int, or None
+        The lengths with them.
     """
 
     values: np.ndarray
     lengths: np.ndarray | None = None
     table: bool = False
     groups: "Groups | None" = None
+    counted: np.ndarray | None = None
+    given_lengths: np.ndarray | None = None
 
     def __len__(self):
         return len(self.values)
 
     def take(self, rows):
         """The sequences of an index array."""
-        return Sequences(self.values[rows], None if self.lengths is None else self.lengths[rows], self.table)
+        lengths, counted, given = (None if part is None else part[rows]
+                                   for part in (self.lengths, self.counted, self.given_lengths))
+        return Sequences(self.values[rows], lengths, self.table, None, counted, given)
 
     @property
     def each_length(self):
@@ -59,13 +67,14 @@ class Sequences:
         return np.full(len(self), self.values.shape[1]) if self.lengths is None else self.lengths
 
     @property
+    def all_lengths(self):
+        """ndarray (n,) of the steps of each sequence, with those that were left out."""
+        return self.each_length if self.given_lengths is None else self.given_lengths
+
+    @property
     def valid(self):
         """ndarray (n, steps) of bool: which steps are no padding."""
         return np.arange(self.values.shape[1]) < self.each_length[:, None]
-
-    def cut(self, steps):
-        """list of ndarray (time_i, ...): `steps` (n, steps, ...) without padding."""
-        return [row[:length] for row, length in zip(steps, self.each_length)]
 
 
 class Groups:

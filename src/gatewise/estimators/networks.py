@@ -26,16 +26,30 @@ def encoder_layers(estimator, penalty, per_step=False):
     dropout = checks.fraction(estimator.dropout, "dropout")
     bidirectional = checks.flag(estimator.bidirectional, "bidirectional")
     made = []
+    if estimator.embedding is not None:
+        made.append(layers.Embedding(estimator.vocabulary_size_, checks.whole_number(estimator.embedding, "embedding")))
+    if estimator.missing == "decay" and estimator.cell != "gru":
+        raise ConfigError(f"missing='decay' is what the cell GRU-D does, cell is {estimator.cell!r}; give cell='gru'")
     for number in range(count):
-        steps_go_on = per_step or number < count - 1 or pooling != "last"
-        layer = cell(units, return_sequences=steps_go_on, recurrent_dropout=estimator.recurrent_dropout,
-                     kernel_regularizer=penalty, recurrent_regularizer=penalty)
+        options = {"return_sequences": per_step or number < count - 1 or pooling != "last", "kernel_regularizer": penalty,
+                   "recurrent_regularizer": penalty, "recurrent_dropout": estimator.recurrent_dropout}
+        if estimator.missing == "decay" and number == 0:
+            layer = _decaying(units, estimator, options)
+        else:
+            layer = cell(units, **options)
         made.append(layers.Bidirectional(layer) if bidirectional else layer)
         if dropout:
             made.append(Dropout(dropout))
     if pooling != "last" and not per_step:
         made.append({"mean": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}[pooling]())
     return made
+
+
+def _decaying(units, estimator, options):
+    """The first layer where values that are missing decay to the mean."""
+    if options.pop("recurrent_dropout"):
+        raise ConfigError("recurrent_dropout is above 0, which missing='decay' does not have; leave it out, or use dropout")
+    return layers.GRUD(units, means=estimator.feature_means_.tolist(), **options)
 
 
 def head_layers(outputs, activation, penalty):

@@ -25,6 +25,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     Parameters
     ----------
     {PARAMETERS}
+    {POOLING}
+    {READING}
+    {ARCHITECTURE}
     loss : {"squared_error", "absolute_error", "poisson"}, name or Loss
         What training makes small, also by its name in :mod:`gatewise.losses`. With "poisson" the output is exponential.
 
@@ -34,10 +37,10 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     """
 
     def __init__(self, cell="lstm", units=64, *, loss="squared_error", num_layers=1, bidirectional=False, pooling="last",
-                 dropout=0.0, recurrent_dropout=0.0, architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant",
-                 learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto", max_iter=100, shuffle=True, early_stopping=False,
-                 validation_fraction=0.1, n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto",
-                 random_state=None, verbose=False, n_jobs=None):
+                 dropout=0.0, recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None,
+                 alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
+                 batch_size="auto", max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1,
+                 n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
     def fit(self, X, y, sample_weight=None, groups=None):
@@ -69,24 +72,27 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     def _read_targets(self, y, sequences, reset, incremental=False):
         numbers = read_numbers(y, len(sequences))
-        if reset:
-            self._column = numbers.ndim == 1
         columns = 1 if numbers.ndim == 1 else numbers.shape[1]
-        if not reset and columns != self.n_outputs_:
-            raise ShapeError(f"y has {columns} columns; expected {self.n_outputs_}, as in the first call")
+        if reset:
+            self._column, self._columns = numbers.ndim == 1, columns
+        elif columns != self._columns:
+            raise ShapeError(f"y has {columns} columns; expected {self._columns}, as in the first call")
         if self.loss == "poisson" and numbers.min() < 0:
             raise ConfigError(f"y holds {numbers.min()}; loss 'poisson' expects numbers from 0 up")
         return numbers.reshape(len(numbers), columns)
 
     def _output(self, targets):
-        loss = losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
+        loss = self._loss()
         return loss, targets.shape[1], "exponential" if isinstance(loss, losses.Poisson) else "linear"
+
+    def _loss(self):
+        return losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
 
     def _score_of(self, targets, scores, sample_weight):
         return r2_score(targets, self._activated(scores), sample_weight=sample_weight)
 
     def _activated(self, scores):
-        return np.exp(scores) if self.out_activation_ == "exponential" else scores
+        return np.exp(scores) if isinstance(self._loss(), losses.Poisson) else scores
 
     def predict(self, X, groups=None):
         """Numbers of sequences.

@@ -15,7 +15,7 @@ _counters = {}
 
 
 def _automatic_name(cls):
-    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+    base = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", cls.__name__).lower()
     number = next(_counters.setdefault(base, itertools.count()))
     return base if number == 0 else f"{base}_{number}"
 
@@ -67,6 +67,18 @@ class Layer:
 
     model = None   # the Sequential that the layer belongs to
     _rank, _axes = None, "(batch, ..., features)"   # of the input
+
+    # What a layer says of itself, so that models need not know its class.
+    reads_steps = False     # steps are more than features to it: x has a time axis, of at least one step
+    keeps_steps = True      # step t of the output stands for step t of the input: lengths, masks and resets still apply to it
+    takes_any_length = True # x may have another number of steps than the layer was built for
+    causal = True           # what it does at step t depends on no later one: truncated back-propagation may carry on from it
+    first_only = False      # it reads what only a model's input can be
+    has_state = False       # it takes initial_state and resets
+    state_names = ()        # of the arrays of its state
+    stateful = False        # it keeps its state from call to call
+    returns_list = False    # of outputs, and states after them
+    padded_dtype = None     # what rows of different lengths are padded in; None: the layer's own
 
     def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, **others):
         checks.neutral(others, "layer", type(self).__name__)
@@ -162,6 +174,10 @@ class Layer:
                               f"give all layers of a model one dtype")
         self._dtype = dtype
 
+    def paths(self):
+        """Names that files know it by: its own and those of layers that it holds."""
+        return [self.name]
+
     def _own_rng(self):
         if self.rng is None:
             self.rng = seeds.generator(getattr(self, "seed", None))
@@ -174,6 +190,18 @@ class Layer:
 
     def _output_shape(self, input_shape):
         return input_shape
+
+    def output_lengths(self, lengths):
+        """Steps in each row of the output, for these of the input; None where the output has no such steps."""
+        return lengths if self.keeps_steps else None
+
+    def read_input(self, x, dtype, convert):
+        """What the layer reads of an x that a user gave: an ndarray; its values are for :meth:`check_values`."""
+        return checks.float_array(x, "x", dtype, convert=convert)
+
+    def check_values(self, x):
+        """Refuse values that the layer cannot compute with; x comes from :meth:`read_input`."""
+        return checks.finite(x, "x")
 
     def _forward(self, x, call):
         """Output for a checked x; `call` is a :class:`Call`."""
@@ -262,26 +290,39 @@ class Layer:
 
         Parameters
         ----------
-        x : array_like (batch, ..., features)
+        x : array_like (batch, ..., features), or (batch, steps, features)
             Must have the layer's dtype or convert to it without loss. Not changed; in training, not to be
             changed by the caller before :meth:`backward`, which reads it again.
         lengths : array_like (batch,), int, optional
-            Steps in each row. None: all.
-        initial_state, resets
-            Recurrent layers only.
+            Steps in each row, 0 to steps: outputs of a recurrent layer past the end are zero and its final state
+            is that of the row's last true step. None: every row has all steps.
+        initial_state : list of array_like (batch, units), optional
+            Of a recurrent layer: ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer, else zeros.
+        resets : array_like (batch, steps), bool, optional
+            Of a recurrent layer: where true, the state is cleared before that step.
         training : bool
             Keep what :meth:`backward` needs, and apply dropout.
 
         Returns
         -------
-        ndarray
+        ndarray, or a list of them where the layer has several outputs
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError, SizeError
         """
-        if initial_state is not None or resets is not None:
-            raise ConfigError(f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent layers")
         x = self._checked_input(x)
-        lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1]) if lengths is not None else None
-        y = self._forward(x, Call(training=training, lengths=lengths))
-        return y.copy() if np.may_share_memory(y, x) else y
+        if lengths is not None:
+            lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1])
+        if initial_state is not None or resets is not None:
+            if not self.has_state:
+                raise ConfigError(f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent layers")
+            if resets is not None:
+                resets = checks.reset_flags(resets, *x.shape[:2])
+            if initial_state is not None:
+                initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
+        y = self._forward(x, Call(training, lengths, initial_state, resets))
+        return y if isinstance(y, list) or not np.may_share_memory(y, x) else y.copy()
 
     def backward(self, dy):
         """Gradients of the last ``forward(..., training=True)``.
@@ -302,7 +343,13 @@ class Layer:
             There was no training forward pass, or it was gone back over already.
         """
         self._need_saved()
-        dy = self._checked_gradient(dy, "dy", self._saved_output_shape())
+        return self._backward_alone(self._checked_dy(dy))
+
+    def _checked_dy(self, dy):
+        return self._checked_gradient(dy, "dy", self._saved["y_shape"])
+
+    def _backward_alone(self, dy):
+        """dx that no later pass writes to."""
         dx = self._backward(dy, True)
         return dx.copy() if np.may_share_memory(dx, dy) else dx
 
@@ -310,18 +357,15 @@ class Layer:
         if self._saved is None:
             raise StateError(f"layer {self.name!r} has nothing to go back over: call forward(x, training=True) first")
 
-    def _saved_output_shape(self):
-        return self._saved["y_shape"]
-
     def _checked_input(self, x):
-        x = checks.float_array(x, "x", self._dtype, convert=False)
+        x = self.read_input(x, self._dtype, False)
         if self.input_shape is None:
             if x.ndim < 2 or (self._rank and x.ndim != self._rank) or 0 in x.shape[1:]:
                 raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, each axis but the first "
                                  f"at least 1 long")
             self.build((None, *x.shape[1:]))
         self._check_shape(x)
-        return checks.finite(x, "x")
+        return self.check_values(x)
 
     def _check_shape(self, x):
         if x.ndim != len(self.input_shape):

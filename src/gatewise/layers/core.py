@@ -1,4 +1,4 @@
-"""Layers without memory: Input, Dense, Activation, Dropout, Flatten, RepeatVector."""
+"""Layers without memory: Input, Dense, Activation, dropout, Flatten, RepeatVector."""
 
 import math
 
@@ -167,8 +167,8 @@ class Dense(_Activated, Layer):
                            threads.threads_for_products(4 * rows.shape[0] * x.shape[-1] * self.units))
         return self._dx.reshape(x.shape) if want_dx else None
 
-    def backward(self, dy):
-        return super().backward(dy).copy()
+    def _backward_alone(self, dy):
+        return self._backward(dy, True).copy()
 
     def get_config(self):
         config = super().get_config() | {"units": self.units, "activation": self.activation, "use_bias": self.use_bias,
@@ -265,8 +265,31 @@ class Dropout(Layer):
         return super().get_config() | {"rate": self.rate, "noise_shape": shape, "seed": self.seed}
 
 
+class SpatialDropout1D(Dropout):
+    """Dropout of whole features: in training, a feature is zero at all steps of a row, or at none (Tompson et al. 2015).
+
+    Parameters
+    ----------
+    rate : float in [0, 1)
+    seed : int, optional
+        Of a layer used alone; in a model the model's generator draws.
+    """
+
+    _rank, _axes = 3, "(batch, steps, features)"
+
+    def __init__(self, rate, seed=None, **kwargs):
+        super().__init__(rate, (None, 1, None), seed, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["noise_shape"]
+        return config
+
+
 class Flatten(Layer):
     """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...)."""
+
+    keeps_steps = takes_any_length = False
 
     def _output_shape(self, input_shape):
         rest = input_shape[1:]

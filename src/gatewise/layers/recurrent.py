@@ -9,7 +9,7 @@ from gatewise.kernels import arrays
 from gatewise.kernels._products import uses_blas
 from gatewise.kernels.recurrent import Workspace
 
-from .base import Call, Fixed, Layer, ParameterSpec, scratch_like
+from .base import Fixed, Layer, ParameterSpec, scratch_like
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
@@ -38,6 +38,7 @@ class Recurrent(Layer):
     """
 
     _rank, _axes = 3, "(batch, steps, features)"
+    reads_steps = has_state = True
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
@@ -80,13 +81,41 @@ class Recurrent(Layer):
         """Number of units."""
         return self.cell.units
 
+    @property
+    def keeps_steps(self):
+        """Whether the output has a vector for each step."""
+        return self.return_sequences
+
+    @property
+    def causal(self):
+        """Whether its state can be carried forward in time."""
+        return not self.go_backwards
+
+    @property
+    def returns_list(self):
+        """Whether states are returned too."""
+        return self.return_state
+
+    @property
+    def state_names(self):
+        """("h",) or ("h", "c")."""
+        return self.cell.states
+
+    @property
+    def state_sizes(self):
+        """Width of each state, a tuple of int."""
+        return self.cell.state_sizes
+
     # ---- building
 
-    def _parameter_specs(self, input_shape):
+    def _check_input_shape(self, input_shape):
         if len(input_shape) != 3 or input_shape[-1] is None:
             hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features) "
                              f"with a known number of features{hint}")
+
+    def _parameter_specs(self, input_shape):
+        self._check_input_shape(input_shape)
         shapes = self.cell.parameter_shapes(input_shape[-1])
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
@@ -142,59 +171,22 @@ class Recurrent(Layer):
     def checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else checks.listed(value, name, "arrays")
-        names = self.cell.states
+        names, sizes = self.cell.states, self.state_sizes
         if len(arrays) != len(names):
-            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: "
-                             f"{', '.join(names)}, each (batch, {self.units})")
+            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: {', '.join(names)}, of "
+                             f"shapes {', '.join(f'(batch, {size})' for size in sizes)}")
         checked = []
-        for part, given in zip(names, arrays):
+        for part, size, given in zip(names, sizes, arrays):
             array = checks.float_array(given, f"{name} {part}", self.dtype, convert=False)
             rows = array.shape[0] if batch is None and array.ndim == 2 else batch
-            if array.shape != (rows, self.units):
+            if array.shape != (rows, size):
                 raise ShapeError(f"{name} {part} has shape {array.shape}; expected "
-                                 f"({'batch' if rows is None else rows}, {self.units})")
+                                 f"({'batch' if rows is None else rows}, {size})")
             batch = rows
             checked.append(checks.finite(array, f"{name} {part}").copy())
         return checked
 
     # ---- running
-
-    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
-        """Run the layer over sequences.
-
-        Parameters
-        ----------
-        x : array_like (batch, steps, features)
-            Must have the layer's dtype or convert to it without loss. Not changed; in training, not to be
-            changed by the caller before :meth:`backward`, which reads it again.
-        lengths : array_like (batch,), int, optional
-            Steps in each row, 0 to steps: outputs past the end are zero and the final state is that of
-            the row's last true step. None: every row has all steps.
-        initial_state : list of array_like (batch, units), optional
-            ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer, else zeros.
-        resets : array_like (batch, steps), bool, optional
-            Where true, the state is cleared before that step.
-        training : bool
-            Keep what :meth:`backward` needs, and apply dropout.
-
-        Returns
-        -------
-        ndarray, or list of ndarray with ``return_state``
-            (batch, steps, units) with ``return_sequences``, else (batch, units).
-
-        Raises
-        ------
-        ShapeError, DTypeError, NonFiniteError, SizeError
-        """
-        x = self._checked_input(x)
-        batch, steps = x.shape[:2]
-        if lengths is not None:
-            lengths = checks.sequence_lengths(lengths, batch, steps)
-        if resets is not None:
-            resets = checks.reset_flags(resets, batch, steps)
-        if initial_state is not None:
-            initial_state = self.checked_state(initial_state, batch, "initial_state")
-        return self._forward(x, Call(training, lengths, initial_state, resets))
 
     def _check_shape(self, x):
         shape = x.shape
@@ -302,17 +294,20 @@ class Recurrent(Layer):
             Gradient of x. Those of the parameters are added to :attr:`gradients`; those of the initial
             state stand in :attr:`initial_state_gradient`.
         """
-        self._need_saved()
-        x, shape = self._saved["x"], self._saved["y_shape"]
-        state_shape = (x.shape[0], self.units)
-        if self.return_state:
-            parts = checks.listed(dy, "dy", "arrays")
-            if len(parts) != 1 + len(self.cell.states):
-                raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {1 + len(self.cell.states)}")
-            dy = [None if part is None else self._checked_gradient(part, f"dy[{i}]", state_shape if i else shape)
-                  for i, part in enumerate(parts)]
-        else:
-            dy = self._checked_gradient(dy, "dy", shape)
+        return super().backward(dy)
+
+    def _checked_dy(self, dy):
+        shape = self._saved["y_shape"]
+        if not self.return_state:
+            return self._checked_gradient(dy, "dy", shape)
+        parts = checks.listed(dy, "dy", "arrays")
+        shapes = [shape, *((shape[0], size) for size in self.state_sizes)]
+        if len(parts) != len(shapes):
+            raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}")
+        return [None if part is None else self._checked_gradient(part, f"dy[{i}]", expected)
+                for i, (part, expected) in enumerate(zip(parts, shapes))]
+
+    def _backward_alone(self, dy):
         return self._backward(dy, True, reuse=False)
 
     def _backward(self, dy, want_dx, reuse=True):

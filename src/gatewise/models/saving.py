@@ -8,19 +8,20 @@ import numpy as np
 
 from gatewise import checkpoint, checks, layers
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
+from gatewise.layers.registry import layer_classes
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import checked_state
+from gatewise.utils import custom_object_scope
 
-_LAYERS = {name: getattr(layers, name) for name in
-           ("SimpleRNN", "LSTM", "GRU", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
+_LAYERS = layer_classes()
 
 
 def save_model(model, path):
     """See :meth:`Sequential.save`."""
     header = {"architecture": _architecture(model), "rng": model.rng.bit_generator.state}
     tensors = _weights(model)
-    tensors |= {f"state/{layer.name}/{part}": array for layer in model.layers if getattr(layer, "_state", None)
-                for part, array in zip(layer.cell.states, layer._state)}
+    tensors |= {f"state/{layer.name}/{part}": array for layer in model.layers if layer.has_state and layer._state
+                for part, array in zip(layer.state_names, layer._state)}
     if model.loss is not None:
         header["training"] = _training(model)
         tensors |= {f"optimizer/{name}": array for name, array in model.optimizer.slots().items()}
@@ -58,7 +59,7 @@ def save_weights(model, path):
     """See :meth:`Sequential.save_weights`."""
     weights = _weights(model)
     _refuse_nonfinite(weights)
-    checkpoint.write(path, weights, {"weights": list(weights)})
+    checkpoint.write(path, weights, {"weights": list(weights), "layers": [layer.name for layer in model.layers]})
 
 
 def load_weights(model, path):
@@ -70,8 +71,8 @@ def load_weights(model, path):
 
 def _take_weights(model, tensors, header):
     """Copy the weights of a file into a model of the same shapes, whatever its layers are called."""
-    order = [layer.name for layer in model.layers]
-    here, there = _places(_weights(model), order), _places(*_listed_weights(tensors, header))
+    here = _places(_weights(model), [layer.name for layer in model.layers])
+    there = _places(*_listed_weights(tensors, header))
     for place in sorted(here.keys() | there.keys()):
         ours, theirs = here.get(place), there.get(place)
         if ours is None or theirs is None or (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
@@ -88,19 +89,26 @@ def _listed_weights(tensors, header):
     names = header["weights"]
     if sorted(names) != sorted(tensors) or not all(name.startswith("weights/") for name in names):
         raise CheckpointError("the list of its weights does not name its tensors, each once")
-    return {name: tensors[name] for name in names}, list(dict.fromkeys(map(_layer_of, names)))
+    # Files of version 0.1 lack the list of layers; in those no layer held others.
+    known = header["layers"] if "layers" in header else [name.removeprefix("weights/").rpartition("/")[0] for name in names]
+    return {name: tensors[name] for name in names}, list(dict.fromkeys(known))
 
 
-def _places(weights, order):
+def _places(weights, layers_in_order):
     """Weights by (number of the layer, name of the parameter); a layer without any has no number."""
-    kept = {_layer_of(name) for name in weights}
-    numbers = {layer: number for number, layer in enumerate(layer for layer in order if layer in kept)}
-    return {(numbers[_layer_of(name)], name.rpartition("/")[2]): array for name, array in weights.items()}
+    split = {name: _layer_and_parameter(name, layers_in_order) for name in weights}
+    kept = {layer for layer, _ in split.values()}
+    numbers = {layer: number for number, layer in enumerate(layer for layer in layers_in_order if layer in kept)}
+    return {(numbers[layer], parameter): weights[name] for name, (layer, parameter) in split.items()}
 
 
-def _layer_of(name):
-    """The layer in "weights/<layer>/<parameter>"; its name may hold slashes."""
-    return name.removeprefix("weights/").rpartition("/")[0]
+def _layer_and_parameter(name, layers_in_order):
+    """The two parts of "weights/<layer>/<parameter>", both of which may hold slashes."""
+    path = name.removeprefix("weights/")
+    layer = max((layer for layer in layers_in_order if path.startswith(f"{layer}/")), key=len, default=None)
+    if layer is None:
+        raise CheckpointError(f"tensor {name!r:.200} belongs to none of its layers")
+    return layer, path[len(layer) + 1:]
 
 
 def _weight_text(place, array):
@@ -259,7 +267,7 @@ def _blaming(path):
         raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error!s:.500}") from error
 
 
-def load_model(path, **others):
+def load_model(path, custom_objects=None, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 
     Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken.
@@ -267,6 +275,8 @@ def load_model(path, **others):
     Parameters
     ----------
     path : str or os.PathLike
+    custom_objects : dict of str to class, optional
+        Cells of one's own (:class:`gatewise.cells.RNNCell`), by the names of their classes.
 
     Returns
     -------
@@ -279,7 +289,7 @@ def load_model(path, **others):
     """
     checks.neutral(others, "load_model", "load_model")
     tensors, header = checkpoint.read(path)
-    with _blaming(path):
+    with custom_object_scope({} if custom_objects is None else custom_objects), _blaming(path):
         if "architecture" not in header and "weights" in header:
             raise CheckpointError("it holds weights alone: make the model and call its load_weights")
         model = _build(header, tensors)
@@ -334,15 +344,11 @@ def _restore_weights(model, tensors):
 
 def _check_names(model, names, header, tensors):
     """Nothing but what is read here: of a model whose layers the file knows by these names."""
-    known = {f"state/{name}/{part}" for layer, name in zip(model.layers, names) for part in _state_names(layer)}
+    known = {f"state/{name}/{part}" for layer, name in zip(model.layers, names) for part in layer.state_names}
     kinds = ("weights/", *(("optimizer/",) if header.get("training") is not None else ()))
     for name in tensors:
         if not (name.startswith(kinds) or name in known):
             raise CheckpointError(f"tensor {name!r:.200} belongs to nothing in the architecture")
-
-
-def _state_names(layer):
-    return getattr(getattr(layer, "cell", None), "states", ())
 
 
 def _restore_training(model, training, tensors):
@@ -363,6 +369,6 @@ def _restore_optimizer(model, training, tensors):
 def _restore_state(model, tensors, names):
     """The states of stateful layers, which the file knows by these names."""
     for layer, name in zip(model.layers, names):
-        found = [tensors[key] for part in _state_names(layer) if (key := f"state/{name}/{part}") in tensors]
+        found = [tensors[key] for part in layer.state_names if (key := f"state/{name}/{part}") in tensors]
         if found:
             layer.state = found

@@ -108,7 +108,7 @@ class Sequential(Stack):
 
     def snapshot(self):
         """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to."""
-        states = {layer: layer._state for layer in self._layers if hasattr(layer, "_state")}
+        states = {layer: layer._state for layer in self._layers if layer.has_state}
         return self._flat_parameters.copy(), self.optimizer.snapshot(), states
 
     def go_back(self, snapshot):
@@ -130,7 +130,7 @@ class Sequential(Stack):
             outputs = self._run_layers(samples, training, carried=carried)
             return outputs, outputs
         last = self._layers[-1]
-        scores = last.scores(self._run_layers(samples, training, -1, carried), Call(training, samples.lengths))
+        scores = last.scores(self._run_layers(samples, training, -1, carried), Call(training))
         outputs = last._activate_rows(scores, np.empty_like(scores)) if self.metrics else None
         return scores, outputs
 
@@ -139,7 +139,7 @@ class Sequential(Stack):
         loss = self.loss
         if loss.per_sequence:
             return loss.value_and_gradient(samples.y, start, samples.weights, scores=self._fused, want_gradient=want_gradient,
-                                           lengths=samples.lengths if self.keeps_steps() else None)
+                                           lengths=self.output_lengths(samples.lengths))
         normalizer = None if samples.valid is None else float(samples.valid.sum())
         return loss.value_and_gradient(samples.y, start, samples.weights, normalizer, scores=self._fused,
                                        want_gradient=want_gradient)

@@ -7,7 +7,7 @@ import numpy as np
 from gatewise import checks, seeds, threads
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
-from gatewise.layers import Flatten, InputLayer, Layer, Recurrent
+from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name
 
 
@@ -66,10 +66,12 @@ class Stack:
             raise ConfigError(f"layer {layer.name!r} belongs to another model; make a new layer")
         if self._layers and isinstance(layer, InputLayer):
             raise ConfigError("an Input can only be the first entry of a Sequential")
-        taken = {other.name for other in self._layers}
+        if self._layers and layer.first_only:
+            raise ConfigError(f"layer {layer.name!r} reads the model's input: it can only be the first layer of a Sequential")
+        taken = {name for other in self._layers for name in other.paths()}
         while layer.name in taken and not layer.named:
             layer.name = _automatic_name(type(layer))
-        if layer.name in taken:
+        if not taken.isdisjoint(layer.paths()):
             raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
         if layer.given_input_shape is not None and not self._layers and self._input is None:
             self._input = layer.given_input_shape
@@ -108,11 +110,12 @@ class Stack:
         for layer in self._layers:
             layer.set_dtype(self._dtype)
             if layer.built:
-                kept[layer] = (layer.input_shape[-1], layer.get_weights())
+                kept[layer] = layer.get_weights()
             layer.describe(shape)
             shape = layer.output_shape
-            if isinstance(layer, Recurrent) and layer.return_state:
-                raise ConfigError(f"layer {layer.name!r} has return_state=True; a Sequential passes on one output")
+            if layer.returns_list:
+                option = "return_state=True" if layer.return_state else "merge_mode=None"
+                raise ConfigError(f"layer {layer.name!r} has {option}; a Sequential passes on one output")
         count = self.count_params()
         checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
         self._flat_parameters = aligned_empty((count,), self._dtype)
@@ -123,8 +126,8 @@ class Stack:
         for layer, piece in zip(self._layers, self._pieces_of(layer.count_params() for layer in self._layers)):
             layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
             layer.rng = self.rng
-            features, weights = kept.get(layer, (None, None))
-            if features == layer.input_shape[-1]:
+            weights = kept.get(layer)
+            if weights is not None and [array.shape for array in weights] == [spec.shape for spec in layer._specs]:
                 layer.set_weights(weights)
             else:
                 layer.initialize(self.rng)
@@ -167,16 +170,28 @@ class Stack:
 
     def keeps_steps(self):
         """Whether the output still has the input's time axis, so that lengths apply to it."""
-        return all(getattr(layer, "return_sequences", True) for layer in self._layers) and (
-            len(self.output_shape) >= 3 and len(self.input_shape) >= 3)
+        return all(layer.keeps_steps for layer in self._layers) and (
+            len(self.output_shape) >= 3 and (len(self.input_shape) >= 3 or self._layers[0].reads_steps))
+
+    def output_lengths(self, lengths):
+        """Steps in each row of the output, for these of the input; None where it has none that depend on them."""
+        for layer in self._layers:
+            if lengths is None:
+                return None
+            lengths = layer.output_lengths(lengths)
+        return lengths if len(self.output_shape) >= 3 else None
 
     def reads_sequences(self):
         """Whether steps are more than features to the model: lengths and resets mean something."""
-        return any(isinstance(layer, Recurrent) for layer in self._layers) or self.keeps_steps()
+        return any(layer.reads_steps for layer in self._layers) or self.keeps_steps()
 
     def takes_any_length(self):
-        """Whether sequences may have another number of steps than was announced: only a Flatten needs that many."""
-        return not any(isinstance(layer, Flatten) for layer in self._layers)
+        """Whether sequences may have another number of steps than was announced: a Flatten needs that many."""
+        return all(layer.takes_any_length for layer in self._layers)
+
+    def is_stateful(self):
+        """Whether a layer keeps its state from call to call."""
+        return any(layer.stateful for layer in self._layers)
 
     def get_layer(self, name=None, index=None):
         """A layer by its name or number."""
@@ -259,12 +274,30 @@ class Stack:
     def reset_state(self):
         """Clear the state of every stateful layer."""
         for layer in self._layers:
-            if isinstance(layer, Recurrent):
+            if layer.has_state:
                 layer.reset_state()
 
     reset_states = reset_state  # Keras 2's name
 
     # ---- running
+
+    @property
+    def padded_dtype(self):
+        """What rows of different lengths are padded in."""
+        return self._first_layer().padded_dtype or self._dtype
+
+    def _first_layer(self):
+        if not self._layers:
+            raise StateError("the model has no layers: add some first")
+        return self._layers[0]
+
+    def read_input(self, x):
+        """An ndarray of what the user gave, as the first layer reads it."""
+        return self._first_layer().read_input(x, self._dtype, True)
+
+    def check_values(self, x):
+        """Refuse values that the first layer cannot compute with."""
+        return self._layers[0].check_values(x)
 
     def match_input(self, x):
         """x with the axes that the model asks for; builds the model where it was not.
@@ -273,12 +306,10 @@ class Stack:
         ------
         ShapeError
         """
-        if not self._layers:
-            raise StateError("the model has no layers: add some first")
-        recurrent = isinstance(self._layers[0], Recurrent)
-        axes = (3 if recurrent else x.ndim) if self._input is None else 1 + len(self._input)
+        first = self._layers[0]
+        axes = (first._rank or x.ndim) if self._input is None else 1 + len(self._input)
         features = self._input[-1] if self._input else None
-        if x.ndim == axes - 1 and (features == 1 or (features is None and recurrent)):
+        if x.ndim == axes - 1 and (features == 1 or (features is None and first._rank == 3)):
             x = x[..., None]
         elif x.ndim == 3 and x.shape[-1] == 1 and self._input is not None and axes == 2:
             x = x[..., 0]
@@ -287,11 +318,11 @@ class Stack:
         expected = self.input_shape
         fits = x.ndim == len(expected) and all(want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
         if fits and expected[1] not in (None, x.shape[1]):
-            fits = x.ndim > 2 and self.takes_any_length()
+            fits = (x.ndim > 2 or first.reads_steps) and self.takes_any_length()
         if not fits:
             raise ShapeError(f"x has shape {x.shape}; the model expects (samples, "
                              f"{', '.join('any' if extent is None else str(extent) for extent in expected[1:])})")
-        if recurrent and x.shape[1] == 0:
+        if first.reads_steps and x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
         return x
 
@@ -302,15 +333,17 @@ class Stack:
         """
         x, lengths, resets = samples.x, samples.lengths, samples.resets
         for layer in self._layers[:stop]:
-            recurrent = isinstance(layer, Recurrent)
-            call = Call(training, lengths, None, resets if recurrent else None)
-            if recurrent and carried is not None:
+            call = Call(training, lengths, None, resets)
+            carries = carried is not None and layer.has_state
+            if carries:
                 call.initial_state, call.final_state = carried.get(layer), []
             x = layer._forward(x, call)
-            if recurrent and carried is not None:
+            if carries:
                 carried[layer] = call.final_state
-            if recurrent and not layer.return_sequences:  # what comes next has other steps, or none
-                lengths = resets = None
+            if lengths is not None:
+                lengths = layer.output_lengths(lengths)
+            if not layer.keeps_steps:  # what comes next has other steps, or none
+                resets = None
         return x
 
     def run(self, samples, stop=None):

@@ -130,12 +130,12 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         if lengths is not None:
             raise ConfigError("lengths was given beside a list of sequences of different lengths, which has its own: give one")
         lengths = np.array([len(row) for row in x])
-        x = pad_sequences(x, dtype=model.dtype, padding="post")
-    x = checks.float_array(x, "x", model.dtype, convert=True)
+        x = pad_sequences(x, dtype=model.padded_dtype, padding="post")
+    x = model.read_input(x)
     if x.ndim == 0:
         raise ShapeError(f"x is a single number; expected (samples, ...), as the model's input {model.input_shape}")
     x = model.match_input(x)
-    checks.finite(x, "x")
+    model.check_values(x)
     for name, value in (("lengths", lengths), ("resets", resets)):
         if value is not None and not model.reads_sequences():
             raise ConfigError(f"{name} was given to a model with no recurrent layer and no steps in its output; leave it out")
@@ -153,7 +153,7 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     y = model.loss.prepare(y, shape, model.dtype)
     if model.loss.per_sequence:
         return Samples(x, y, position_weights(sample_weight, shape[:1], None), lengths, resets)
-    counted = lengths if per_step else None
+    counted = model.output_lengths(lengths)
     weights, valid = position_weights(sample_weight, shape[:-1], counted), position_weights(None, shape[:-1], counted)
     looked_at = model.loss.counted(y)
     if looked_at is not None:

@@ -208,7 +208,7 @@ def _check_truncated(model, tbptt_steps):
     """Truncated back-propagation goes forward in time, and has a target at each step."""
     if tbptt_steps is None:
         return
-    backwards = next((layer for layer in model.layers if getattr(layer, "go_backwards", False)), None)
+    backwards = next((layer for layer in model.layers if not layer.causal), None)
     if backwards is not None:
         raise ConfigError(f"tbptt_steps: layer {backwards.name!r} goes backwards in time and cannot carry its state forward")
     if not model.keeps_steps() or model.loss.per_sequence or not model.takes_any_length():
@@ -220,8 +220,7 @@ def _bucketing(model, bucketing, samples, shuffle):
     """Whether to sort rows into batches by length; "auto": where shuffled rows have lengths."""
     if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
         raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
-    stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
-    possible = shuffle and samples.lengths is not None and model.takes_any_length() and not stateful
+    possible = shuffle and samples.lengths is not None and model.takes_any_length() and not model.is_stateful()
     if bucketing is True and not possible:
         raise ConfigError("bucketing sorts shuffled rows by their lengths: it needs lengths, shuffle=True, no stateful layer and "
                           "no Flatten")
@@ -230,7 +229,7 @@ def _bucketing(model, bucketing, samples, shuffle):
 
 def _check_stateful(model, samples, batch_size, name):
     """A stateful layer keeps a row of state for each row of a batch, so that batches are of one size."""
-    layer = next((layer for layer in model.layers if getattr(layer, "stateful", False)), None)
+    layer = next((layer for layer in model.layers if layer.stateful), None)
     if layer is not None and len(samples) > batch_size and len(samples) % batch_size:
         raise ShapeError(f"{name}: {len(samples)} samples make a last batch of {len(samples) % batch_size} rows, and "
                          f"layer {layer.name!r} is stateful; choose a batch_size that divides the number of samples")

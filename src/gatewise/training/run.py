@@ -179,7 +179,7 @@ class Run:
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
         if count is not None and self.batch > count:
             raise CheckpointError(f"the saved run has done {self.batch} batches of an epoch that has {count}")
-        carries = [self.feed.tbptt_steps is not None and hasattr(layer, "checked_state") for layer in self.model.layers]
+        carries = [self.feed.tbptt_steps is not None and layer.has_state for layer in self.model.layers]
         if [state is not None for state in carried] != carries:
             raise CheckpointError("the saved run carries on the states of other layers than a run like this one does")
         return {layer: layer.checked_state(state, rows, "a carried state")

@@ -1,0 +1,237 @@
+"""Sound as frames of features: log mel energies, cepstral coefficients, their change over time.
+
+Each function takes one recording: recordings differ in length, and a list of results is what estimators take.
+"""
+
+import numpy as np
+from scipy.fft import dct, rfft
+from scipy.signal import get_window
+
+from gatewise.checks import finite, fits_memory, number, whole_number
+from gatewise.errors import ConfigError, ShapeError
+
+from .sequences import real_array
+
+__all__ = ["deltas", "log_mel", "mel_filters", "mfcc"]
+
+
+def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low=0.0, high=None, window="hamming",
+            preemphasis=0.97, floor=1e-10):
+    """Logarithms of the energy in mel bands, a row for each frame.
+
+    A frame is `frame_length` seconds of the signal times a window, filled up with zeros to the next power of two; the
+    squared magnitudes of its Fourier transform are weighed by the triangles of :func:`mel_filters` and summed (Davis and
+    Mermelstein 1980).
+
+    Parameters
+    ----------
+    signal : array_like of shape (samples,)
+        One channel. Whole numbers, as in WAV files, are taken as they are: a factor adds a constant to each result.
+        A signal shorter than a frame is filled up with zeros; samples left over at the end give no frame.
+    rate : float
+        Samples per second.
+    bands : int, default 40
+        Mel bands: features of a frame.
+    frame_length, frame_step : float, default 0.025 and 0.010
+        Seconds of a frame, and from the start of one to the start of the next; both rounded to whole samples.
+    low, high : float, default 0 and half the rate
+        Hertz between which the bands lie.
+    window : str or tuple, default "hamming"
+        Any periodic window of ``scipy.signal.get_window``.
+    preemphasis : float in [0, 1), default 0.97
+        ``signal[t] - preemphasis * signal[t - 1]`` is analysed, which lifts high frequencies. 0: the signal as it is.
+    floor : float, default 1e-10
+        Energies below it count as it: silence has no logarithm.
+
+    Returns
+    -------
+    ndarray of shape (frames, bands), float32 for a float32 signal, else float64
+        Natural logarithms; ``frames = 1 + (samples - length) // step`` in samples, at least 1.
+
+    Raises
+    ------
+    ShapeError
+        The signal has another rank, or no sample.
+    ConfigError
+        A number is outside its range, a frame has no sample, the window is unknown, or bands are so narrow that
+        one of them holds no frequency of the transform.
+    DTypeError, NonFiniteError
+        The signal is not made of finite real numbers.
+    SizeError
+        The frames do not fit into memory.
+
+    References
+    ----------
+    S. Davis, P. Mermelstein. Comparison of parametric representations for monosyllabic word recognition in continuously
+    spoken sentences. IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4), 1980.
+
+    Examples
+    --------
+    >>> second = np.arange(8000) / 8000
+    >>> features = log_mel(np.sin(2 * np.pi * 440 * second), rate=8000, bands=20)
+    >>> features.shape
+    (98, 20)
+    """
+    signal = _signal(signal)
+    rate = number(rate, "rate", 0, open_low=True)
+    floor = number(floor, "floor", 0, open_low=True)
+    preemphasis = number(preemphasis, "preemphasis", 0, 1, open_high=True)
+    length = _samples(frame_length, rate, "frame_length")
+    step = _samples(frame_step, rate, "frame_step")
+    transform = 1 << (length - 1).bit_length()
+    filters = mel_filters(bands, transform, rate, low, high)
+    try:
+        shape = get_window(window, length)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"window is {window!r}: {error}") from error
+
+    dtype = signal.dtype
+    signal = signal.astype(np.float64, copy=False)
+    signal = np.concatenate([signal[:1], signal[1:] - preemphasis * signal[:-1]])
+    frames = _frames(signal, length, step) * shape
+    energies = np.abs(rfft(frames, transform, axis=1)) ** 2
+    in_bands = np.einsum("fk,bk->fb", energies, filters)  # BLAS does not promise the same bits for any number of threads
+    return np.log(np.maximum(in_bands, floor)).astype(dtype)
+
+
+def mfcc(signal, rate, *, coefficients=13, **options):
+    """Mel-frequency cepstral coefficients: the cosine transform of :func:`log_mel`.
+
+    Parameters
+    ----------
+    signal : array_like of shape (samples,)
+        One channel.
+    rate : float
+        Samples per second.
+    coefficients : int, default 13
+        How many are kept, from the 0th on (the mean energy, times the root of the number of bands). At most `bands`.
+    **options
+        Those of :func:`log_mel`.
+
+    Returns
+    -------
+    ndarray of shape (frames, coefficients), float32 for a float32 signal, else float64
+        Of the orthonormal type II transform: ``sqrt(2 / bands) * sum_b log_mel[b] * cos(pi * k * (b + 1/2) / bands)``
+        for k > 0.
+
+    Raises
+    ------
+    ShapeError, ConfigError, DTypeError, NonFiniteError, SizeError
+        As in :func:`log_mel`; more coefficients than bands.
+    """
+    energies = log_mel(signal, rate, **options)
+    coefficients = whole_number(coefficients, "coefficients", high=energies.shape[1])
+    return np.ascontiguousarray(dct(energies, type=2, norm="ortho", axis=1)[:, :coefficients])
+
+
+def deltas(features, width=2):
+    """How features change from frame to frame: the slope of a line through `width` frames on either side.
+
+    ``sum_k k * (features[t + k] - features[t - k]) / (2 * sum_k k**2)``, k from 1 to `width`; the first and the last
+    frame are repeated past the ends (Young et al., The HTK Book, section 5.9). Deltas of deltas are accelerations.
+
+    Parameters
+    ----------
+    features : array_like of shape (frames, features)
+    width : int, default 2
+
+    Returns
+    -------
+    ndarray of shape (frames, features)
+
+    Raises
+    ------
+    ShapeError, ConfigError, DTypeError, NonFiniteError
+
+    Examples
+    --------
+    >>> deltas([[0.0], [1.0], [2.0], [3.0]], width=1)[:, 0]
+    array([0.5, 1. , 1. , 0.5])
+    """
+    features = real_array(features, "features")
+    if features.ndim != 2:
+        raise ShapeError(f"features has shape {features.shape}; expected (frames, features)")
+    width = whole_number(width, "width")
+    finite(features, "features")
+    frames = len(features)
+    if frames == 0:
+        return features.copy()
+    at = np.arange(frames)
+    slope = np.zeros_like(features)
+    for k in range(1, width + 1):
+        slope += k * (features[np.minimum(at + k, frames - 1)] - features[np.maximum(at - k, 0)])
+    return slope / features.dtype.type(2 * sum(k * k for k in range(1, width + 1)))
+
+
+def mel_filters(bands, transform, rate, low=0.0, high=None):
+    """Triangles over the frequencies of a Fourier transform, equally wide and half overlapping in mel.
+
+    ``mel = 2595 * log10(1 + hertz / 700)`` (O'Shaughnessy 1987; The HTK Book, section 5.4). Each triangle rises from 0 at
+    the middle of the one before it to 1 at its own middle, and falls to 0 at the middle of the next; the sides are
+    straight lines in mel.
+
+    Parameters
+    ----------
+    bands : int
+        How many.
+    transform : int
+        Samples of the transform; it has ``transform // 2 + 1`` frequencies.
+    rate : float
+        Samples per second.
+    low, high : float, default 0 and half the rate
+        Hertz where the first triangle begins and the last one ends.
+
+    Returns
+    -------
+    ndarray of shape (bands, transform // 2 + 1), float64
+
+    Raises
+    ------
+    ConfigError
+        A number is outside its range, or a band holds no frequency of the transform.
+    DTypeError
+        A number is not whole where it must be, or no number.
+    """
+    bands, transform = whole_number(bands, "bands"), whole_number(transform, "transform")
+    rate = number(rate, "rate", 0, open_low=True)
+    high = number(rate / 2 if high is None else high, "high", 0, rate / 2, open_low=True)
+    low = number(low, "low", 0, high, open_high=True)
+    fits_memory(bands * (transform // 2 + 1), "float64", "filters")
+    edges = np.linspace(_mel(low), _mel(high), bands + 2)
+    frequencies = _mel(np.arange(transform // 2 + 1) * (rate / transform))
+    left, middle, right = edges[:-2, np.newaxis], edges[1:-1, np.newaxis], edges[2:, np.newaxis]
+    rising, falling = (frequencies - left) / (middle - left), (right - frequencies) / (right - middle)
+    filters = np.maximum(0.0, np.minimum(rising, falling))
+    empty = np.flatnonzero(~filters.any(axis=1))
+    if empty.size:
+        raise ConfigError(f"band {empty[0]} of {bands} holds none of the {transform // 2 + 1} frequencies up to {rate / 2:g} Hz; "
+                          f"take fewer bands or longer frames")
+    return filters
+
+
+def _mel(hertz):
+    return 2595.0 * np.log10(1.0 + np.asarray(hertz) / 700.0)
+
+
+def _signal(signal):
+    signal = real_array(signal, "signal")
+    if signal.ndim != 1 or signal.size == 0:
+        raise ShapeError(f"signal has shape {signal.shape}; expected (samples,), at least one: of several channels pass one, "
+                         f"or their mean")
+    return finite(signal, "signal")
+
+
+def _samples(seconds, rate, name):
+    samples = round(number(seconds, name, 0, open_low=True) * rate)
+    if samples == 0:
+        raise ConfigError(f"{name} is {seconds} seconds, less than a sample at a rate of {rate:g}")
+    return whole_number(samples, f"{name} in samples")
+
+
+def _frames(signal, length, step):
+    """(frames, length) views; at least one frame."""
+    if len(signal) < length:
+        signal = np.pad(signal, (0, length - len(signal)))
+    count = 1 + (len(signal) - length) // step
+    fits_memory(count * length, "float64", "an array of frames")
+    return np.lib.stride_tricks.sliding_window_view(signal, length)[::step]

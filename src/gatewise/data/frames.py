@@ -1,0 +1,72 @@
+"""Frames stacked: each step with the steps before it."""
+
+import numpy as np
+
+from gatewise.checks import fits_memory, whole_number
+from gatewise.errors import ConfigError, ShapeError
+
+from .sequences import no_infinity, real_array
+
+__all__ = ["stack_frames"]
+
+
+def stack_frames(sequence, frames, stride=1, fill="first"):
+    """Make of each step the last `frames` steps, the oldest first.
+
+    A network then sees short stretches at once; with a stride it has fewer steps to go through as well (Sak et al. 2015
+    stack 8 frames of speech and keep every third).
+
+    Parameters
+    ----------
+    sequence : array_like of shape (time,) or (time, features)
+        NaN passes.
+    frames : int
+        Steps that are stacked.
+    stride : int, default 1
+        Steps 0, ``stride``, ``2 * stride``, ... are kept.
+    fill : {"first", "zero"}, default "first"
+        What stands before the first step: that step again, or zeros.
+
+    Returns
+    -------
+    ndarray of shape (ceil(time / stride), frames * features), float32 or float64
+        A new array. Step t looks at no step after it.
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError
+        The sequence has another rank, no features, or holds something other than real numbers.
+    ConfigError, DTypeError
+        A number is not whole or below 1, or `fill` is another word.
+    SizeError
+        The result does not fit into memory.
+
+    References
+    ----------
+    H. Sak, A. Senior, K. Rao, F. Beaufays. Fast and accurate recurrent neural network acoustic models for speech
+    recognition. Interspeech 2015.
+
+    Examples
+    --------
+    >>> stack_frames([1.0, 2.0, 3.0, 4.0], frames=2)
+    array([[1., 1.],
+           [1., 2.],
+           [2., 3.],
+           [3., 4.]])
+    """
+    frames, stride = whole_number(frames, "frames"), whole_number(stride, "stride")
+    if fill not in ("first", "zero"):
+        raise ConfigError(f"fill is {fill!r}; expected 'first' or 'zero'")
+    sequence = no_infinity(real_array(sequence, "sequence"), "sequence")
+    if sequence.ndim not in (1, 2) or (sequence.ndim == 2 and sequence.shape[1] == 0):
+        raise ShapeError(f"sequence has shape {sequence.shape}; expected (time,) or (time, features)")
+    steps = sequence[:, np.newaxis] if sequence.ndim == 1 else sequence
+
+    time, features = steps.shape
+    kept = np.arange(0, time, stride)
+    fits_memory(len(kept) * frames * features, steps.dtype, "an array of stacked frames")
+    at = kept[:, np.newaxis] + np.arange(1 - frames, 1)
+    stacked = steps[np.maximum(at, 0)]
+    if fill == "zero":
+        stacked[at < 0] = 0
+    return stacked.reshape(len(kept), frames * features)

@@ -1,0 +1,319 @@
+"""Missing values of padded sequences, marked by NaN: filled, told to the network, or their steps left out.
+
+All functions take ``values`` of shape ``(n, time, features)`` beside ``lengths``, never change them, and never look
+at what stands past a row's length: results are zero there. float32 and float64 are kept.
+"""
+
+import numpy as np
+
+from gatewise.checks import finite, sequence_lengths
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+
+from .sequences import no_infinity, real_array
+
+__all__ = ["compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "missing_indicators", "scatter"]
+
+
+def feature_means(values, lengths=None):
+    """Mean of each feature over all steps at which it was seen.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, features)
+        NaN where a value is missing.
+    lengths : array_like of shape (n,), int, optional
+        Steps in each row. ``None``: every row has all.
+
+    Returns
+    -------
+    ndarray of shape (features,)
+        Summed in float64. A feature that was never seen has the mean 0.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        Arrays of other shapes or types.
+    NonFiniteError
+        ``values`` holds infinity.
+    """
+    values, seen = _read(values, lengths)
+    counts = seen.sum(axis=(0, 1))
+    sums = values.sum(axis=(0, 1), where=seen, dtype=np.float64)
+    return (sums / np.maximum(counts, 1)).astype(values.dtype)
+
+
+def fill_mean(values, means, lengths=None):
+    """Put each feature's mean where a value is missing.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, features)
+        NaN where a value is missing.
+    means : array_like of shape (features,)
+        What :func:`feature_means` says of the training data.
+    lengths : array_like of shape (n,), int, optional
+        Steps in each row. ``None``: every row has all.
+
+    Returns
+    -------
+    ndarray of shape (n, time, features)
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        Arrays of other shapes or types.
+    NonFiniteError
+        ``values`` holds infinity, or ``means`` NaN or infinity.
+    """
+    values, seen = _read(values, lengths)
+    return _past_ends_zero(np.where(seen, values, _means(means, values)), lengths)
+
+
+def fill_forward(values, lengths=None, means=None):
+    """Put the last value that was seen where a value is missing.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, features)
+        NaN where a value is missing.
+    lengths : array_like of shape (n,), int, optional
+        Steps in each row. ``None``: every row has all.
+    means : array_like of shape (features,), optional
+        What stands before the first value seen in a row. ``None``: 0.
+
+    Returns
+    -------
+    ndarray of shape (n, time, features)
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        Arrays of other shapes or types.
+    NonFiniteError
+        ``values`` holds infinity, or ``means`` NaN or infinity.
+
+    Examples
+    --------
+    >>> fill_forward([[[np.nan], [5.0], [np.nan], [np.nan], [2.0]]])[0, :, 0]
+    array([0., 5., 5., 5., 2.])
+    """
+    values, seen = _read(values, lengths)
+    last = _last_seen(seen)
+    filled = np.take_along_axis(values, np.maximum(last, 0), axis=1)
+    return _past_ends_zero(np.where(last >= 0, filled, _means(means, values)), lengths)
+
+
+def missing_indicators(values, lengths=None, times=None, means=None):
+    """Values, whether they were seen, and how long ago: three features for each one.
+
+    The time since a feature was last seen is that of Che et al. 2018, equation 2: 0 at the first step; then
+    the time from the step before to this one, and that step's own time on top if the feature was missing there.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, features)
+        NaN where a value is missing.
+    lengths : array_like of shape (n,), int, optional
+        Steps in each row. ``None``: every row has all.
+    times : array_like of shape (time,) or (n, time), optional
+        When each step was, as numbers that never fall within a row, in the unit that the result is to have.
+        ``None``: a step takes 1.
+    means : array_like of shape (features,), optional
+        What stands where a value is missing. ``None``: 0.
+
+    Returns
+    -------
+    ndarray of shape (n, time, 3 * features)
+        All values, then all masks (1 seen, 0 missing), then all times.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        Arrays of other shapes or types.
+    ConfigError
+        ``times`` fall.
+    NonFiniteError
+        ``values`` holds infinity, or ``means`` or ``times`` NaN or infinity.
+
+    References
+    ----------
+    Z. Che, S. Purushotham, K. Cho, D. Sontag, Y. Liu. Recurrent neural networks for multivariate time series with
+    missing values. Scientific Reports 8, 6085 (2018).
+
+    Examples
+    --------
+    >>> missing_indicators([[[7.0], [np.nan], [np.nan], [8.0]]])[0]
+    array([[7., 1., 0.],
+           [0., 0., 1.],
+           [0., 0., 2.],
+           [8., 1., 3.]])
+    """
+    values, seen = _read(values, lengths)
+    n, steps, features = values.shape
+    times = _times(times, n, steps, lengths)
+
+    filled = np.where(seen, values, _means(means, values))
+    # Equation 2 summed up: the time since the last step before this one that was seen, or since the first step.
+    last = np.zeros((n, steps, features), np.intp)
+    last[:, 1:] = np.maximum(_last_seen(seen), 0)[:, :-1]
+    ago = times[:, :, np.newaxis] - np.take_along_axis(np.broadcast_to(times[:, :, np.newaxis], values.shape), last, axis=1)
+    return _past_ends_zero(np.concatenate([filled, seen, ago], axis=2, dtype=values.dtype), lengths)
+
+
+def counted_steps(values, lengths=None):
+    """Which steps have all their values.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, features)
+        NaN where a value is missing.
+    lengths : array_like of shape (n,), int, optional
+        Steps in each row. ``None``: every row has all.
+
+    Returns
+    -------
+    ndarray of shape (n, time), bool
+        True where a step is within its row and no value of it is missing.
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError
+        As in :func:`feature_means`.
+    """
+    return _read(values, lengths)[1].all(axis=2) & _inside(lengths, *np.shape(values)[:2])
+
+
+def compress(values, counted):
+    """Move the steps that count to the front of each row; :func:`scatter` brings them back.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, ...)
+        Of any type.
+    counted : array_like of shape (n, time), bool
+        What :func:`counted_steps` gives.
+
+    Returns
+    -------
+    values : ndarray of shape (n, time, ...)
+        The steps that count, in their order, then zeros.
+    lengths : ndarray of shape (n,), int
+        How many count in each row; 0 where none does.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        The arrays do not fit together, or ``counted`` is not boolean.
+
+    Examples
+    --------
+    >>> compress([[1, 2, 3], [4, 5, 6]], [[True, False, True], [False, False, False]])
+    (array([[1, 3, 0],
+           [0, 0, 0]]), array([2, 0]))
+    """
+    values, counted, front = _to_move(values, counted)
+    result = np.zeros_like(values, order="C")
+    result[front] = values[counted]
+    return result, counted.sum(axis=1)
+
+
+def scatter(values, counted, fill=0):
+    """Bring the steps at the front of each row to where :func:`compress` took them from.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, ...)
+        What was made of compressed steps: outputs or labels, a step each. Those past the number that count in
+        a row are not looked at.
+    counted : array_like of shape (n, time), bool
+        What :func:`compress` was given.
+    fill : scalar, default 0
+        What stands at steps that do not count.
+
+    Returns
+    -------
+    ndarray of shape (n, time, ...)
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        The arrays do not fit together, or ``counted`` is not boolean.
+
+    Examples
+    --------
+    >>> scatter([[1, 3, 0]], [[True, False, True]], fill=-1)
+    array([[ 1, -1,  3]])
+    """
+    values, counted, front = _to_move(values, counted)
+    result = np.full_like(values, fill, order="C")
+    result[counted] = values[front]
+    return result
+
+
+def _to_move(values, counted):
+    """(values, counted, front): as many True in a row of front, all of them first, as in that row of counted."""
+    try:
+        values, counted = np.asarray(values), np.asarray(counted)
+    except ValueError as error:
+        raise ShapeError("values or counted has rows of different lengths; pad them first") from error
+    if counted.dtype != np.bool_:
+        raise DTypeError(f"counted holds {counted.dtype} values; expected booleans")
+    if counted.ndim != 2 or values.shape[:2] != counted.shape:
+        raise ShapeError(f"values has shape {values.shape} and counted {counted.shape}; expected (n, time, ...) and (n, time)")
+    return values, counted, np.arange(counted.shape[1]) < counted.sum(axis=1)[:, np.newaxis]
+
+
+def _read(values, lengths):
+    """(values, seen): floats with zeros past each row's end, and where there is a value (bool, same shape)."""
+    values = real_array(values, "values")
+    if values.ndim != 3:
+        raise ShapeError(f"values has shape {values.shape}; expected (n, time, features): for one feature pass "
+                         f"values[:, :, np.newaxis]")
+    values = no_infinity(_past_ends_zero(values, lengths), "values")
+    seen = ~np.isnan(values) & _inside(lengths, *values.shape[:2])[:, :, np.newaxis]
+    return values, seen
+
+
+def _inside(lengths, n, steps):
+    """(n, time) bool: True up to each row's length."""
+    lengths = sequence_lengths(lengths, n, steps)
+    return np.ones((n, steps), bool) if lengths is None else np.arange(steps) < lengths[:, np.newaxis]
+
+
+def _past_ends_zero(values, lengths):
+    """values, with zeros past each row's end."""
+    return values if lengths is None else np.where(_inside(lengths, *values.shape[:2])[:, :, np.newaxis], values, 0)
+
+
+def _last_seen(seen):
+    """intp array: the last step up to each one at which the feature was seen, -1 before the first."""
+    steps = np.arange(seen.shape[1], dtype=np.intp)[:, np.newaxis]
+    return np.maximum.accumulate(np.where(seen, steps, -1), axis=1)
+
+
+def _means(means, values):
+    """(features,) in the type of values; zeros for None."""
+    features = values.shape[2]
+    if means is None:
+        return np.zeros(features, values.dtype)
+    means = real_array(means, "means")
+    if means.shape != (features,):
+        raise ShapeError(f"means has shape {means.shape}; expected ({features},), one mean a feature")
+    return finite(means, "means").astype(values.dtype, copy=False)
+
+
+def _times(times, n, steps, lengths):
+    """float64 (n, time): differences are taken before they are rounded to the values' type."""
+    if times is None:
+        return np.broadcast_to(np.arange(steps, dtype=np.float64), (n, steps))
+    times = real_array(times, "times").astype(np.float64, copy=False)
+    if times.shape not in ((steps,), (n, steps)):
+        raise ShapeError(f"times has shape {times.shape}; expected ({steps},), or ({n}, {steps}) for a clock in each row")
+    inside = _inside(lengths, n, steps)
+    times = finite(np.where(inside, times, 0.0), "times")
+    falls = (np.diff(times, axis=1) < 0) & inside[:, 1:]
+    if falls.any():
+        row, step = (int(i) for i in np.argwhere(falls)[0])
+        raise ConfigError(f"times[{row}] falls from {times[row, step]} at step {step} to {times[row, step + 1]} at step "
+                          f"{step + 1}; expected steps in order of time")
+    return times

@@ -1,0 +1,206 @@
+"""Scaling of sequences: scikit-learn's scalers, over all steps of all sequences."""
+
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.utils.metaestimators import available_if
+
+from gatewise.checks import flag
+from gatewise.errors import ConfigError, ShapeError
+
+from .transformer import SequenceTransformer
+
+__all__ = ["SequenceScaler"]
+
+
+def _counts_on(scaler):
+    return scaler.method in ("standard", "minmax")
+
+
+class SequenceScaler(SequenceTransformer):
+    """Scale each feature by what it does over all steps of all sequences.
+
+    scikit-learn's ``StandardScaler``, ``RobustScaler`` and ``MinMaxScaler`` do the work, on a table with a row for
+    each step. Fit it on training sequences alone, best as the first step of a ``Pipeline``.
+
+    Sequences of different lengths are given as a list. A padded array counts its padding as steps, unless that is
+    NaN: NaN is left out of what is learned and stays NaN.
+
+    Parameters
+    ----------
+    method : {"standard", "robust", "minmax"}, default "standard"
+        Mean 0 and variance 1; median 0 and interquartile range 1; or smallest and largest value at the ends of
+        `feature_range`.
+    with_centering : bool, default True
+        Whether the mean or median is taken away. Cannot be left out of "minmax".
+    with_scaling : bool, default True
+        Whether to divide by the deviation or range. Cannot be left out of "minmax".
+    feature_range : (float, float), default (0, 1)
+        Where "minmax" brings the training values.
+    quantile_range : (float, float), default (25.0, 75.0)
+        Percentiles between which "robust" measures the range.
+    clip : bool, default False
+        Whether "minmax" holds new values to `feature_range`.
+
+    Attributes
+    ----------
+    scaler_ : StandardScaler, RobustScaler or MinMaxScaler
+        With one number for each feature of a step: ``scaler_.mean_`` and so on.
+    n_features_in_ : int
+        Columns of a table (its steps), else features of a step.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns, where `fit` was given a frame with text for names.
+
+    Notes
+    -----
+    X is ``(n, time)`` (one feature: all columns are scaled alike; `fit` and `transform` take the same number of
+    columns), ``(n, time, features)``, or a list, tuple or object array of ``(time_i, features)`` or ``(time_i,)``.
+    The result is the same kind of container; a frame gives an array. float32 and float64 stay what they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sequences = [np.array([0.0, 2.0]), np.array([4.0, 6.0, 8.0])]
+    >>> SequenceScaler("minmax").fit_transform(sequences)
+    [array([0.  , 0.25]), array([0.5 , 0.75, 1.  ])]
+    """
+
+    def __init__(self, method="standard", *, with_centering=True, with_scaling=True, feature_range=(0, 1),
+                 quantile_range=(25.0, 75.0), clip=False):
+        self.method = method
+        self.with_centering = with_centering
+        self.with_scaling = with_scaling
+        self.feature_range = feature_range
+        self.quantile_range = quantile_range
+        self.clip = clip
+
+    def fit(self, X, y=None):
+        """Learn each feature's place and spread.
+
+        Parameters
+        ----------
+        X : array_like or list of n sequences
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError
+            An option has a value that cannot be used, or that `method` does not know.
+        ShapeError, DTypeError, NonFiniteError
+            X is not made of sequences of real numbers, holds no step, or holds infinity.
+        """
+        scaler = self._new_scaler()
+        steps = self._steps(X, first=True)
+        self.scaler_ = self._call(scaler.fit, steps)
+        return self
+
+    @available_if(_counts_on)
+    def partial_fit(self, X, y=None):
+        """Learn from more sequences as well: "standard" and "minmax".
+
+        Parameters
+        ----------
+        X : array_like or list of n sequences
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            As in :meth:`fit`.
+        """
+        first = not hasattr(self, "scaler_")
+        scaler = self._new_scaler() if first else self.scaler_
+        steps = self._steps(X, first=first)
+        self.scaler_ = self._call(scaler.partial_fit, steps)
+        return self
+
+    def transform(self, X):
+        """Scaled sequences.
+
+        Parameters
+        ----------
+        X : array_like or list of n sequences
+
+        Returns
+        -------
+        ndarray, list or tuple
+            The same kind of container, shapes and dtype as X.
+
+        Raises
+        ------
+        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        """
+        return self._apply(X, "transform")
+
+    def inverse_transform(self, X):
+        """Sequences as they were before :meth:`transform`.
+
+        Parameters
+        ----------
+        X : array_like or list of n sequences
+
+        Returns
+        -------
+        ndarray, list or tuple
+            The same kind of container, shapes and dtype as X.
+
+        Raises
+        ------
+        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        """
+        return self._apply(X, "inverse_transform")
+
+    def _apply(self, X, direction):
+        self._fitted("scaler_")
+        sequences = self._read(X, first=False)
+        if len(sequences.steps) == 0:
+            return sequences.rebuilt(sequences.steps.copy())
+        return sequences.rebuilt(getattr(self.scaler_, direction)(sequences.steps))
+
+    def _steps(self, X, *, first):
+        steps = self._read(X, first=first).steps
+        if len(steps) == 0:
+            raise ShapeError("X holds no step; expected at least one sequence that is not empty")
+        return steps
+
+    def _call(self, fit, steps):
+        try:
+            return fit(steps)
+        except ValueError as error:  # of options: the steps were read before
+            raise ConfigError(f"SequenceScaler: {error}") from error
+
+    def _new_scaler(self):
+        """scikit-learn's scaler of the options; those that it does not know must be at their defaults."""
+        centering, scaling = flag(self.with_centering, "with_centering"), flag(self.with_scaling, "with_scaling")
+        clip = flag(self.clip, "clip")
+        if self.method == "minmax":
+            self._only_default(with_centering=True, with_scaling=True, quantile_range=(25.0, 75.0))
+            return MinMaxScaler(feature_range=_pair(self.feature_range, "feature_range"), clip=clip)
+        self._only_default(feature_range=(0, 1), clip=False)
+        if self.method == "robust":
+            return RobustScaler(with_centering=centering, with_scaling=scaling,
+                                quantile_range=_pair(self.quantile_range, "quantile_range"))
+        self._only_default(quantile_range=(25.0, 75.0))
+        if self.method == "standard":
+            return StandardScaler(with_mean=centering, with_std=scaling)
+        raise ConfigError(f"method is {self.method!r}; expected 'standard', 'robust' or 'minmax'")
+
+    def _only_default(self, **defaults):
+        for name, default in defaults.items():
+            value = getattr(self, name)
+            if (tuple(value) if isinstance(value, list) else value) != default:
+                raise ConfigError(f"{name}={value!r} says nothing to method {self.method!r}; leave it at {default!r}")
+
+
+def _pair(value, name):
+    try:
+        low, high = (float(end) for end in value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} is {value!r}; expected two numbers") from error
+    return low, high

@@ -1,0 +1,214 @@
+"""How data is read: numbers as floating arrays, and every form in which sequences may be given."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewise.checks import float_array
+from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
+
+__all__ = ["Sequences", "contained", "read_sequences", "real_array", "split"]
+
+
+def real_array(given, name):
+    """A C-contiguous floating ndarray of real numbers; float32 and float64 stay what they are.
+
+    Parameters
+    ----------
+    given : array_like
+        float16 becomes float32; booleans, whole numbers and lists become float64. NaN and infinity pass.
+
+    Raises
+    ------
+    DTypeError
+        Something other than real numbers that float64 can represent.
+    ShapeError
+        Rows of different sizes.
+    NonFiniteError
+        A masked array with masked elements.
+    """
+    try:
+        given = np.asanyarray(given)  # a masked array stays one, and is refused below
+    except ValueError as error:
+        raise ShapeError(f"{name} has steps of different sizes; each step must have the same features") from error
+    if given.dtype.kind not in "buif" or given.dtype.itemsize > 8:
+        raise DTypeError(f"{name} holds {given.dtype} values; expected real numbers that float64 can "
+                         f"represent: leave out dates and text, convert the rest with astype('float64')")
+    single = given.dtype.kind == "f" and given.dtype.itemsize <= 4
+    return float_array(given, name, np.dtype("float32" if single else "float64"), convert=False)
+
+
+def no_infinity(values, name):
+    """Refuse infinity, with the position of the first; NaN passes: it stands for a missing value."""
+    infinite = np.isinf(values)
+    if infinite.any():
+        at = tuple(int(i) for i in np.argwhere(infinite)[0])
+        raise NonFiniteError(f"{name} holds {values[at]} at index {at}; expected finite numbers, or NaN where a value is missing")
+    return values
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences in one form, whatever they were given as: all their steps, one sequence after another.
+
+    Attributes
+    ----------
+    steps : ndarray of shape (total, features), float32 or float64
+        Never written to: it may be the caller's own memory.
+    lengths : ndarray of shape (n,), int
+        Steps in each sequence.
+    form : {"table", "array", "list", "tuple", "objects", "series"}
+        What was given: ``(n, time)``, ``(n, time, features)``, which container of sequences, or one series.
+    flat : tuple of bool
+        Whether each sequence of a container was ``(time_i,)``, without an axis of features.
+    """
+
+    steps: np.ndarray
+    lengths: np.ndarray
+    form: str
+    flat: tuple = ()
+
+    @property
+    def features(self):
+        """Features of a step."""
+        return self.steps.shape[1]
+
+    def rows(self):
+        """List of ``(time_i, features)`` views, a sequence each."""
+        return split(self.steps, self.lengths)
+
+    def rebuilt(self, steps, lengths=None):
+        """The container that was given, with other steps in it.
+
+        A table, and sequences without an axis of features, stay so while there is one feature a step.
+
+        Parameters
+        ----------
+        steps : ndarray of shape (total, features)
+        lengths : ndarray of shape (n,), int, optional
+            ``None``: those of the sequences given. Equal ones for a table or an array.
+        """
+        lengths = self.lengths if lengths is None else lengths
+        if self.form == "series":
+            return steps
+        if self.form in ("table", "array"):
+            result = steps.reshape(len(lengths), lengths[0], steps.shape[1])
+            return result[:, :, 0] if self.form == "table" and steps.shape[1] == 1 else result
+        rows = split(steps, lengths)
+        return contained([row[:, 0] if flat and row.shape[1] == 1 else row for row, flat in zip(rows, self.flat)], self.form)
+
+
+def split(steps, lengths):
+    """List of the stretches of `lengths` steps that follow each other in `steps`: views."""
+    ends = np.cumsum(lengths).tolist()
+    return [steps[start:end] for start, end in zip([0, *ends], ends)]
+
+
+def contained(rows, form):
+    """A list of arrays as ``"list"``, ``"tuple"`` or ``"objects"`` (an object array of shape (n,))."""
+    if form != "objects":
+        return tuple(rows) if form == "tuple" else rows
+    result = np.empty(len(rows), object)
+    result[:] = rows
+    return result
+
+
+def read_sequences(X, name="X", *, one_series=False):
+    """Read sequences from any form in which they may be given.
+
+    Parameters
+    ----------
+    X : array_like or list
+        - ``(n, time)``, a data frame too: n sequences of one feature;
+        - ``(n, time, features)``;
+        - a list, tuple or object array of n sequences, each ``(time_i, features)`` or ``(time_i,)``, of any
+          lengths, 0 too. Nested lists of plain numbers whose rows are all equally long are an array.
+
+        float32 and float64 are kept (a container has the widest type of its sequences), float16 becomes float32,
+        whole numbers float64. NaN passes.
+    one_series : bool, default False
+        True: a 2-D array is one sequence, ``(steps, features)``.
+
+    Returns
+    -------
+    Sequences
+
+    Raises
+    ------
+    ShapeError
+        Another rank, no sequence, no features, or sequences of different numbers of features.
+    DTypeError, ConfigError
+        Something other than real numbers.
+    NonFiniteError
+        Infinity.
+    """
+    if hasattr(X, "tocsr"):
+        raise DTypeError(f"{name} is a sparse array; expected a dense one: {name}.toarray()")
+    form, values = _form(X, name, one_series)
+    if form == "array":
+        return _read_array(values, name, one_series)
+    return _read_rows(values, name, form)
+
+
+def _form(X, name, one_series):
+    """("array", ndarray of rank 2 or 3), or the kind of container and the list of what it holds."""
+    container = "tuple" if isinstance(X, tuple) else "list"
+    if isinstance(X, list | tuple) and any(hasattr(item, "__array__") and np.ndim(item) for item in X):
+        return container, list(X)
+    try:
+        values = np.asanyarray(X)
+    except ValueError:  # rows of different lengths
+        return container, list(X)
+    if values.dtype == object and values.ndim == 1 and all(hasattr(item, "__len__") for item in values):
+        return "objects", list(values)
+    if values.ndim not in (2, 3):
+        expected, advice = (("(steps, features)", f"{name}[:, np.newaxis] if it is a series of one feature") if one_series else
+                            ("(n, time)", f"{name}[np.newaxis] if it is one sequence"))
+        raise ShapeError(f"{name} has shape {values.shape}; expected {expected}, (n, time, features) or a list of sequences. "
+                         f"Reshape your data: {advice}")
+    return "array", values
+
+
+def _read_array(values, name, one_series):
+    if values.shape[0] == 0:
+        raise ShapeError(f"Found array with 0 sample(s) (shape={values.shape}) while a minimum of 1 is required: {name} "
+                         f"holds no sequence")
+    if values.shape[-1] == 0:
+        raise ShapeError(f"Found array with 0 feature(s) (shape={values.shape}) while a minimum of 1 is required: {name} "
+                         f"holds no values")
+    if one_series and values.ndim == 2:
+        return Sequences(_numbers(values, name), np.array([len(values)], np.intp), "series")
+    form = "table" if values.ndim == 2 else "array"
+    n, time, *features = values.shape
+    steps = _numbers(values, name).reshape(n * time, *(features or [1]))
+    return Sequences(steps, np.full(n, time, np.intp), form)
+
+
+def _read_rows(items, name, form):
+    if not items:
+        raise ShapeError(f"{name} holds no sequence; expected at least one")
+    rows, flat = [], []
+    for number, item in enumerate(items):
+        row = _numbers(item, f"{name}[{number}]")
+        if row.ndim not in (1, 2):
+            raise ShapeError(f"{name}[{number}] has shape {row.shape}; expected (time,) or (time, features)")
+        flat.append(row.ndim == 1)
+        rows.append(row[:, np.newaxis] if row.ndim == 1 else row)
+        if rows[-1].shape[1] == 0 or rows[-1].shape[1] != rows[0].shape[1]:
+            raise ShapeError(f"{name}[{number}] has {rows[-1].shape[1]} features a step, {name}[0] has {rows[0].shape[1]}; "
+                             f"expected the same number, at least 1, in every sequence")
+    lengths = np.array([len(row) for row in rows], np.intp)
+    return Sequences(np.concatenate(rows), lengths, form, tuple(flat))
+
+
+def _numbers(given, name):
+    """real_array without infinity; objects that are numbers are read as float64."""
+    kind = getattr(getattr(given, "dtype", None), "kind", None)
+    if kind == "c":
+        raise ConfigError(f"Complex data not supported: {name} holds {given.dtype} values; expected real numbers")
+    if kind == "O":
+        try:
+            given = np.asarray(given, np.float64)
+        except (TypeError, ValueError) as error:
+            raise DTypeError(f"{name} holds objects that are no numbers: {error}") from error
+    return no_infinity(real_array(given, name), name)

@@ -1,0 +1,91 @@
+"""Frames stacked, as a step of a scikit-learn pipeline."""
+
+import numpy as np
+
+from gatewise.checks import whole_number
+
+from .frames import stack_frames
+from .transformer import SequenceTransformer
+
+__all__ = ["FrameStacker"]
+
+
+class FrameStacker(SequenceTransformer):
+    """Make of each step of each sequence the last `frames` steps: :func:`stack_frames` for many.
+
+    Parameters
+    ----------
+    frames : int, default 4
+        Steps that are stacked, the oldest first.
+    stride : int, default 1
+        Steps 0, ``stride``, ``2 * stride``, ... are kept.
+    fill : {"first", "zero"}, default "first"
+        What stands before a sequence's first step: that step again, or zeros.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Columns of a table (its steps), else features of a step.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns, where `fit` was given a frame with text for names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> FrameStacker(frames=2).fit_transform([np.array([1.0, 2.0, 3.0]), np.array([4.0])])
+    [array([[1., 1.],
+           [1., 2.],
+           [2., 3.]]), array([[4., 4.]])]
+    """
+
+    def __init__(self, frames=4, *, stride=1, fill="first"):
+        self.frames = frames
+        self.stride = stride
+        self.fill = fill
+
+    def fit(self, X, y=None):
+        """Learn the number of features.
+
+        Parameters
+        ----------
+        X : array_like or list of n sequences
+            As :class:`SequenceScaler` takes them.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError, DTypeError
+            An option has a value that cannot be used.
+        ShapeError, DTypeError, NonFiniteError
+            X is not made of sequences of real numbers, or holds infinity.
+        """
+        stack_frames(np.zeros(0), self.frames, self.stride, self.fill)  # the options
+        self._read(X, first=True)
+        return self
+
+    def transform(self, X):
+        """Sequences of stacked steps.
+
+        Parameters
+        ----------
+        X : array_like or list of n sequences
+
+        Returns
+        -------
+        ndarray, list or tuple
+            The same kind of container and dtype as X, of ``(ceil(time_i / stride), frames * features)``. Sequences
+            without an axis of features get one, unless ``frames`` is 1.
+
+        Raises
+        ------
+        NotFittedError, ConfigError, ShapeError, DTypeError, NonFiniteError, SizeError
+        """
+        self._fitted()
+        sequences = self._read(X, first=False)
+        rows = [stack_frames(row, self.frames, self.stride, self.fill) for row in sequences.rows()]
+        lengths = -(-sequences.lengths // whole_number(self.stride, "stride"))
+        return sequences.rebuilt(np.concatenate(rows), lengths)

@@ -1,0 +1,211 @@
+"""Text as whole numbers: the vocabulary of a network whose first layer is an embedding."""
+
+import re
+from collections import Counter
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from gatewise.checks import flag, text, whole_number
+from gatewise.errors import ConfigError, DTypeError, NotFittedError, ShapeError
+
+__all__ = ["Vocabulary"]
+
+PADDING, UNKNOWN = 0, 1
+_WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+
+
+class Vocabulary(TransformerMixin, BaseEstimator):
+    """Number the characters or words of texts, the most frequent first.
+
+    0 is kept for padding and 1 for whatever was not seen in `fit`, so that rows may be padded with zeros
+    (``gatewise.utils.pad_sequences``) and new texts may hold anything.
+
+    Parameters
+    ----------
+    level : {"characters", "words"}, default "characters"
+        What a string is cut into. Words are runs of letters, digits and ``_`` with the apostrophes inside them, and each
+        other mark that is no space. For other words, cut the texts yourself: lists of tokens are taken as they are.
+    lowercase : bool, default False
+        Whether upper and lower case are one.
+    min_count : int, default 1
+        Tokens seen less often are unknown.
+    max_size : int, optional
+        The largest ``len(vocabulary)``, padding and unknown included; the rarest tokens are left out. ``None``: all stay.
+    unknown : str, default "<unk>"
+        How an unknown token reads in `inverse_transform`. If texts hold it, it is number 1 there too; so is ``"<pad>"``
+        number 0.
+
+    Attributes
+    ----------
+    tokens_ : list of str
+        The token of each number. ``len(vocabulary)`` is their number: an embedding's ``input_dim``.
+    numbers_ : dict of str to int
+        The number of each token.
+
+    Notes
+    -----
+    Tokens that are equally frequent are in the order of their characters, so that the same texts in any order give the
+    same numbers.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary("words").fit(["the cat sat", "the dog"])
+    >>> vocabulary.tokens_
+    ['<pad>', '<unk>', 'the', 'cat', 'dog', 'sat']
+    >>> [row.tolist() for row in vocabulary.transform(["the cow sat"])]
+    [[2, 1, 5]]
+    >>> vocabulary.inverse_transform([[2, 4, 0, 0]])
+    ['the dog']
+    """
+
+    def __init__(self, level="characters", *, lowercase=False, min_count=1, max_size=None, unknown="<unk>"):
+        self.level = level
+        self.lowercase = lowercase
+        self.min_count = min_count
+        self.max_size = max_size
+        self.unknown = unknown
+
+    def fit(self, X, y=None):
+        """Count the tokens of texts.
+
+        Parameters
+        ----------
+        X : sequence of n str, or of n lists of str
+            An array or a Series as well. All strings, or all lists.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError
+            An option has a value that cannot be used.
+        DTypeError, ShapeError
+            X is not made of texts, or mixes strings and lists.
+        """
+        self._check_options()
+        counts, kinds = Counter(), set()
+        for is_text, tokens in self._tokenized(X):
+            kinds.add(is_text)
+            counts.update(tokens)
+        if len(kinds) != 1:
+            raise ShapeError("X mixes strings and lists of tokens; expected one of them" if kinds else
+                             "X holds no text; expected at least one")
+        reserved = ["<pad>", self.unknown]
+        frequent = sorted((-count, token) for token, count in counts.items()
+                          if count >= self.min_count and token not in reserved)
+        kept = len(frequent) if self.max_size is None else self.max_size - len(reserved)
+        self.tokens_ = reserved + [str(token) for _, token in frequent[:kept]]
+        self.numbers_ = {token: number for number, token in enumerate(self.tokens_)}
+        self._strings = kinds.pop()
+        return self
+
+    def transform(self, X):
+        """The number of each token.
+
+        Parameters
+        ----------
+        X : sequence of n str, or of n lists of str
+
+        Returns
+        -------
+        list of n ndarrays of shape (tokens,), int32
+
+        Raises
+        ------
+        NotFittedError, DTypeError, ShapeError
+        """
+        self._fitted()
+        number = self.numbers_.get
+        return [np.array([number(token, UNKNOWN) for token in tokens], np.int32) for _, tokens in self._tokenized(X)]
+
+    def inverse_transform(self, X):
+        """Texts from numbers; padding is left out.
+
+        Parameters
+        ----------
+        X : sequence of n sequences of int
+            What :meth:`transform` gives, padded or not.
+
+        Returns
+        -------
+        list of n str, or of n lists of str
+            What `fit` was given. Characters are joined as they are, words with a space between them: how many spaces
+            there were is not kept.
+
+        Raises
+        ------
+        NotFittedError, DTypeError
+        ShapeError
+            A number that no token has.
+        """
+        self._fitted()
+        if isinstance(X, str) or not hasattr(X, "__iter__"):
+            raise DTypeError(f"X is {type(X).__name__}; expected a list of rows of numbers")
+        rows = [self._tokens_of(row, place) for place, row in enumerate(X)]
+        if not self._strings:
+            return rows
+        return [("" if self.level == "characters" else " ").join(row) for row in rows]
+
+    def __len__(self):
+        self._fitted()
+        return len(self.tokens_)
+
+    def _tokens_of(self, row, place):
+        try:
+            row = np.asarray(row)
+        except ValueError as error:
+            raise DTypeError(f"X[{place}] is no row of whole numbers") from error
+        if row.ndim != 1 or (row.size and row.dtype.kind not in "ui"):
+            raise DTypeError(f"X[{place}] holds {row.dtype} values in an array of shape {row.shape}; expected a row of "
+                             f"whole numbers")
+        bad = np.flatnonzero((row < 0) | (row >= len(self.tokens_)))
+        if bad.size:
+            raise ShapeError(f"X[{place}] holds {row[bad[0]]} at index {bad[0]}; expected 0 to {len(self.tokens_) - 1}, the "
+                             f"numbers of the tokens")
+        return [self.tokens_[number] for number in row.tolist() if number != PADDING]
+
+    def _tokenized(self, X):
+        """Of each text: whether it was a string, and its tokens."""
+        if isinstance(X, str | bytes | dict | set | frozenset) or not hasattr(X, "__iter__") or hasattr(X, "columns"):
+            raise DTypeError(f"X is {type(X).__name__}; expected a list of texts: put one text into a list, pass one column of "
+                             f"a frame")
+        for place, given in enumerate(X):
+            if isinstance(given, str):
+                given = given.lower() if self.lowercase else given
+                yield True, given if self.level == "characters" else _WORDS.findall(given)
+            else:
+                yield False, self._listed(given, place)
+
+    def _listed(self, given, place):
+        if isinstance(given, bytes) or not hasattr(given, "__iter__"):
+            raise DTypeError(f"X[{place}] is {type(given).__name__}; expected a string or a list of tokens")
+        tokens = list(given)
+        for token in tokens:
+            if not isinstance(token, str):
+                raise DTypeError(f"X[{place}] holds the token {token!r}; expected strings")
+        return [token.lower() for token in tokens] if self.lowercase else tokens
+
+    def _check_options(self):
+        if self.level not in ("characters", "words"):
+            raise ConfigError(f"level is {self.level!r}; expected 'characters' or 'words'")
+        flag(self.lowercase, "lowercase")
+        whole_number(self.min_count, "min_count")
+        if self.max_size is not None:
+            whole_number(self.max_size, "max_size", low=2)
+        if text(self.unknown, "unknown") == "<pad>":
+            raise ConfigError("unknown is '<pad>', which is padding; expected another token")
+
+    def _fitted(self):
+        if not hasattr(self, "tokens_"):
+            raise NotFittedError("this Vocabulary is not fitted; call fit first")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags

@@ -1,0 +1,59 @@
+"""What the transformers of sequences share: one reading of X, and scikit-learn's rules about features."""
+
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import validate_data
+
+from gatewise.errors import DTypeError, NotFittedError, ShapeError
+
+from .sequences import read_sequences
+
+__all__ = ["SequenceTransformer"]
+
+
+class SequenceTransformer(TransformerMixin, BaseEstimator):
+    """Base of transformers that take sequences and give one result for each.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Columns of a table (its steps), else features of a step.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns, where `fit` was given a frame with text for names.
+    """
+
+    def _read(self, X, *, first):
+        """Sequences of X; `first`: learn their number of features, else hold X to it."""
+        sequences = self._sequences(X)
+        self._check_names(X, first)
+        table = sequences.form == "table"
+        given = int(sequences.lengths[0]) if table else sequences.features
+        if first:
+            self.n_features_in_, self._features, self._table = given, sequences.features, table
+        # A table must have the columns of the table of `fit`; otherwise the features of a step count.
+        expected = self.n_features_in_ if table and self._table else self._features
+        given = given if table and self._table else sequences.features
+        if given != expected:
+            raise ShapeError(f"X has {given} features, but {type(self).__name__} is expecting {expected} features as input")
+        return sequences
+
+    def _sequences(self, X):
+        return read_sequences(X)
+
+    def _check_names(self, X, first):
+        try:
+            validate_data(self, X, reset=first, skip_check_array=True, ensure_2d=False)
+        except ValueError as error:
+            raise ShapeError(str(error)) from error
+        except TypeError as error:
+            raise DTypeError(str(error)) from error
+
+    def _fitted(self, learned="n_features_in_"):
+        if not hasattr(self, learned):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

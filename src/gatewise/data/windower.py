@@ -1,0 +1,217 @@
+"""Windows of long series, as a scikit-learn transformer."""
+
+import numpy as np
+
+from gatewise.checks import fits_memory, whole_number
+from gatewise.errors import ShapeError
+
+from .sequences import read_sequences
+from .transformer import SequenceTransformer
+from .windows import cut
+
+__all__ = ["Windower"]
+
+
+class Windower(SequenceTransformer):
+    """Cut long series into windows, and into the targets that follow them.
+
+    A row of a table is a step here: X is one series ``(steps, features)``, several of one length
+    ``(n, steps, features)``, or a list, tuple or object array of ``(steps_i, features)`` or ``(steps_i,)``. No window
+    runs from one series into the next.
+
+    Parameters
+    ----------
+    window : int, default 10
+        Steps of each window.
+    horizon : int, default 1
+        Steps after each window that are its target.
+    stride : int, default 1
+        Steps from the start of one window to the start of the next.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Features of a step.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns, where `fit` was given a frame with text for names.
+
+    Notes
+    -----
+    A pipeline cannot hold it before an estimator that needs y: there are fewer windows than steps, and scikit-learn
+    leaves y as it is. Call :meth:`pairs` first, and give windows to the pipeline.
+
+    Windows overlap in time, so neighbours must not be divided between training and test as if they were independent.
+    ``TimeSeriesSplit(gap=windower.gap)`` keeps the order of time and leaves out the windows whose targets were not yet
+    known when the first test window ended. Scale inside the split, on the training windows alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import TimeSeriesSplit
+    >>> series = np.arange(12.0)[:, np.newaxis]
+    >>> windower = Windower(window=3, horizon=2)
+    >>> x, y = windower.pairs(series)
+    >>> x.shape, y.shape
+    ((8, 3, 1), (8, 2, 1))
+    >>> for train, test in TimeSeriesSplit(n_splits=2, gap=windower.gap).split(x):
+    ...     print(y[train].max(), "is known at", x[test[0], -1, 0])
+    6.0 is known at 6.0
+    8.0 is known at 8.0
+    """
+
+    def __init__(self, window=10, horizon=1, stride=1):
+        self.window = window
+        self.horizon = horizon
+        self.stride = stride
+
+    @property
+    def gap(self):
+        """Windows that ``TimeSeriesSplit(gap=...)`` must leave out between training and test.
+
+        ``ceil(horizon / stride) - 1``: of all windows of one series, in their order, the targets of training are then
+        past when the first test window ends. One fewer, and the last of them is not.
+        """
+        horizon, stride = whole_number(self.horizon, "horizon"), whole_number(self.stride, "stride")
+        return -(-horizon // stride) - 1
+
+    def fit(self, X, y=None):
+        """Learn the number of features.
+
+        Parameters
+        ----------
+        X : array_like or list of series
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError, DTypeError
+            An option has a value that cannot be used.
+        ShapeError, DTypeError, NonFiniteError
+            X is not made of series of real numbers, or holds infinity.
+        """
+        self._sizes(targets=True)
+        self._read(X, first=True)
+        return self
+
+    def transform(self, X):
+        """All windows, those at the end as well whose targets are not known yet.
+
+        Parameters
+        ----------
+        X : array_like or list of series
+            NaN passes.
+
+        Returns
+        -------
+        ndarray of shape (windows, window, features), float32 or float64
+            A copy: those of the first series in order of time, then those of the next.
+
+        Raises
+        ------
+        NotFittedError, ConfigError, DTypeError, NonFiniteError
+        ShapeError
+            X does not fit, or a series is shorter than a window.
+        SizeError
+            The windows do not fit into memory.
+        """
+        self._fitted()
+        sequences = self._read(X, first=False)
+        window, _, stride = self._sizes(targets=False)
+        return _cut_each(sequences.rows(), window, stride, self._counts(sequences.lengths, targets=False))
+
+    def pairs(self, X, y=None):
+        """Windows and their targets; needs no `fit`.
+
+        Parameters
+        ----------
+        X : array_like or list of series
+            NaN passes.
+        y : array_like or list, optional
+            What is to be forecast, of any type: a value, or an array of them, for each step of each series of X.
+            ``None``: X itself.
+
+        Returns
+        -------
+        x : ndarray of shape (windows, window, features), float32 or float64
+        y : ndarray of shape (windows, horizon, ...)
+            Of the `horizon` steps after each window; ``y.reshape(len(y), -1)`` is what a regressor of many outputs takes.
+
+        Raises
+        ------
+        ConfigError, DTypeError, NonFiniteError
+        ShapeError
+            X and y do not fit together, or a series is too short for one window and its targets.
+        SizeError
+            The windows do not fit into memory.
+        """
+        sequences = self._sequences(X)
+        rows, counts = sequences.rows(), self._counts(sequences.lengths, targets=True)
+        targets = rows if y is None else _targets(y, sequences)
+        window, horizon, stride = self._sizes(targets=True)
+        return _cut_each(rows, window, stride, counts), _cut_each([row[window:] for row in targets], horizon, stride, counts)
+
+    def positions(self, X, *, targets=False):
+        """Where each window ends; needs no `fit`.
+
+        Parameters
+        ----------
+        X : array_like or list of series
+        targets : bool, default False
+            False: of the windows of `transform`. True: of those of `pairs`, which have all their targets.
+
+        Returns
+        -------
+        ndarray of shape (windows, 2), int
+            Number of the series, and of the window's last step in it. Its targets are the steps after that one.
+
+        Raises
+        ------
+        ConfigError, DTypeError, NonFiniteError, ShapeError
+        """
+        counts = self._counts(self._sequences(X).lengths, targets=targets)
+        window, _, stride = self._sizes(targets=targets)
+        return np.concatenate([np.stack([np.full(count, number), np.arange(count) * stride + window - 1], axis=1)
+                               for number, count in enumerate(counts)])
+
+    def _sequences(self, X):
+        return read_sequences(X, one_series=True)
+
+    def _sizes(self, *, targets):
+        """(window, horizon, stride), checked; no horizon where windows go without targets."""
+        window, horizon = whole_number(self.window, "window"), whole_number(self.horizon, "horizon")
+        return window, horizon if targets else 0, whole_number(self.stride, "stride")
+
+    def _counts(self, lengths, *, targets):
+        """How many windows each series has."""
+        window, horizon, stride = self._sizes(targets=targets)
+        short = np.flatnonzero(lengths < window + horizon)
+        if short.size:
+            need = f"window={window} and horizon={horizon} need" if targets else f"window={window} needs"
+            raise ShapeError(f"series {short[0]} of X has {lengths[short[0]]} steps; {need} at least {window + horizon}: leave "
+                             f"that series out, or take shorter windows")
+        return ((lengths - window - horizon) // stride + 1).tolist()
+
+
+def _cut_each(rows, length, stride, counts):
+    """Copies of the stretches of all rows, those of one after those of the other."""
+    fits_memory(sum(counts) * length * int(np.prod(rows[0].shape[1:])), rows[0].dtype, "an array of windows")
+    parts = [cut(row, length, stride, count) for row, count in zip(rows, counts)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _targets(y, sequences):
+    """Of each series an array of what y says of its steps."""
+    try:
+        rows = [np.asarray(row) for row in ([y] if sequences.form == "series" else y)]
+    except (TypeError, ValueError) as error:
+        raise ShapeError("y is no list of arrays, or holds values of different shapes; expected one value, or one array of a "
+                         "shape, for each step of each series") from error
+    lengths = [row.shape[0] if row.ndim else 0 for row in rows]
+    if lengths != sequences.lengths.tolist() or len({row.shape[1:] for row in rows}) != 1:
+        raise ShapeError(f"y has the shapes {[row.shape for row in rows]}, X series of {sequences.lengths.tolist()} steps; "
+                         f"expected one value, or one array of a shape, for each step of each series")
+    return rows

@@ -1,0 +1,227 @@
+"""SequenceTagger: a label for each step."""
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+
+from gatewise.errors import ConfigError, ShapeError
+from gatewise.training import losses
+
+from . import inputs
+from .base import SequenceEstimator, store
+from .documentation import documented
+from .labelled_steps import as_given, has_steps, in_one, spread
+from .outputs import decided, probabilities
+from .targets import check_classes, class_numbers, read_labels
+
+
+@documented
+class SequenceTagger(SequenceEstimator):
+    """A recurrent network that gives each step of a sequence one of several labels.
+
+    A label a row, y of shape (n,), stands for all steps of that row. The tagger then predicts one label a row, too: the one whose
+    probability, in the mean over the steps, is highest.
+
+    Parameters
+    ----------
+    {PARAMETERS}
+    {READING}
+    {ARCHITECTURE}
+    class_weight : dict, "balanced" or None
+        Weights of the classes, which those of steps are multiplied by.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+        The labels.
+    {ATTRIBUTES}
+    """
+
+    _per_step = True
+
+    def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, dropout=0.0,
+                 recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None, alpha=0.0,
+                 optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
+                 max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
+                 class_weight=None, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
+        store(self, locals())
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Fit to sequences and the labels of their steps.
+
+        Parameters
+        ----------
+        X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
+            See docs/estimators.md.
+        y : array_like (n, time), list of (time_i,), or array_like (n,)
+            A label a step; or a label a row, which stands for all its steps. With groups, a label a row of X.
+        sample_weight : array_like (n,) or (n, time), or list of (time_i,), optional
+            Not negative. Weights of sequences or of steps; a step of weight 0 counts in nothing. With groups, a weight a row of X.
+        groups : array_like (rows,) or name of a column of X, optional
+            X is a long table, a row a step; rows of one group are one sequence.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+        """
+        return self._fit(X, y, sample_weight, groups)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+        """One pass over these samples, from where training stands.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            See :meth:`fit`.
+        classes : array_like (n_classes,), optional
+            All labels there will be. None: those of the first call.
+
+        Returns
+        -------
+        self
+        """
+        if classes is not None:
+            with inputs.checked_by_sklearn():
+                _check_partial_fit_first_call(self, classes)
+        return self._fit(X, y, sample_weight, groups, incremental=True)
+
+    # ---- fitting
+
+    def _of_groups(self, y, sample_weight, groups):
+        return _by_sequence(y, groups, "y"), _by_sequence(sample_weight, groups, "sample_weight")
+
+    def _read_weights(self, sample_weight, sequences):
+        """ndarray (n,), or (n, steps) with 0 at padding."""
+        if not has_steps(sample_weight, sequences.all_lengths.max()):
+            return super()._read_weights(sample_weight, sequences)
+        with inputs.checked_by_sklearn():
+            flat = inputs.check_array(in_one(sample_weight, sequences, "sample_weight"), dtype=np.float64, ensure_2d=False,
+                                      input_name="sample_weight")
+        if flat.min() < 0 or not flat.any():
+            raise ConfigError(f"sample_weight: the smallest weight is {flat.min()}, the largest {flat.max()}; expected no negative "
+                              f"one, and not every weight zero")
+        return spread(flat, sequences)
+
+    @staticmethod
+    def _kept_rows(weights):
+        return (weights > 0).any(axis=tuple(range(1, weights.ndim)))
+
+    def _read_targets(self, y, sequences, reset, incremental=False):
+        lengths = sequences.all_lengths
+        a_row = not has_steps(y, lengths.max())
+        labels, several = read_labels(y, len(lengths)) if a_row else read_labels(in_one(y, sequences, "y"), lengths.sum())
+        if a_row:
+            labels = np.repeat(labels, lengths)
+        if reset:
+            self._label_a_row = a_row
+            if not (incremental and hasattr(self, "classes_")):
+                self.classes_ = np.unique(labels)
+        elif a_row != self._label_a_row:
+            raise ConfigError(f"y has a label a {'row' if a_row else 'step'}; the first call gave one a "
+                              f"{'step' if a_row else 'row'}")
+        if not reset:
+            check_classes(labels, self.classes_, warm=not incremental)
+        return spread(class_numbers(labels, self.classes_), sequences)
+
+    def _with_class_weight(self, weights, targets, sequences, incremental):
+        if self._label_a_row and weights is not None and weights.ndim > 1:
+            raise ShapeError(f"sample_weight has a weight a step, shape {weights.shape}, and y a label a row; give a weight a row")
+        if self.class_weight is None:
+            return weights
+        if incremental and isinstance(self.class_weight, str):
+            raise ConfigError("class_weight='balanced' needs all samples at once; give partial_fit a dict of weights")
+        by_class = np.zeros(targets.shape)
+        with inputs.checked_by_sklearn():
+            by_class[sequences.valid] = compute_sample_weight(self.class_weight, self.classes_[targets[sequences.valid]])
+        return by_class if weights is None else by_class * (weights if weights.ndim == 2 else weights[:, None])
+
+    def _normalized(self, weights, sequences):
+        """Weights whose mean over all steps is 1."""
+        if weights is None:
+            return None
+        weights = _of_steps(weights, sequences)
+        return weights * (sequences.valid.sum() / weights.sum())
+
+    def _split(self, sequences, targets, weights):
+        *training, (held_out, labels, weights) = super()._split(sequences, targets, weights)
+        return *training, (held_out, labels, _of_steps(weights, held_out))
+
+    def _output(self, targets):
+        if len(self.classes_) == 2:
+            return losses.BinaryCrossentropy(), 1, "sigmoid"
+        return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
+
+    def _score_of(self, targets, scores, sample_weight):
+        return accuracy_score(targets.ravel(), decided(scores, len(self.classes_)).ravel(), sample_weight=sample_weight.ravel())
+
+    # ---- predicting
+
+    def predict(self, X, groups=None):
+        """Labels of steps.
+
+        Parameters
+        ----------
+        X, groups
+            See :meth:`fit`.
+
+        Returns
+        -------
+        ndarray (n, time) for an array or table; list of ndarray (time_i,) for a list; ndarray (rows,) with groups
+            ndarray (n,) where the tagger was fitted with a label a row.
+
+        Raises
+        ------
+        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        """
+        sequences = self._read_X(X, groups)
+        scores = self._scores(sequences)
+        if self._label_a_row:
+            return self.classes_[self._row_means(scores, sequences).argmax(axis=1)]
+        return as_given(self.classes_[decided(scores, len(self.classes_))], X, sequences)
+
+    def predict_proba(self, X, groups=None):
+        """Probability of each class at each step: as :meth:`predict`, with a last axis of classes."""
+        sequences = self._read_X(X, groups)
+        scores = self._scores(sequences)
+        if self._label_a_row:
+            return self._row_means(scores, sequences)
+        return as_given(probabilities(scores, len(self.classes_)), X, sequences)
+
+    def _row_means(self, scores, sequences):
+        """Mean of the probabilities over the steps of each row, (n, n_classes)."""
+        each = probabilities(scores, len(self.classes_))
+        steps = np.maximum(sequences.each_length, 1)
+        return np.where(sequences.valid[..., None], each, 0.0).sum(axis=1) / steps[:, None]
+
+    def score(self, X, y, sample_weight=None, groups=None):
+        """Accuracy: the share of steps, or of rows where a label stands for a row, that are right."""
+        predicted = self.predict(X, groups)
+        if self._label_a_row:
+            return accuracy_score(y, predicted, sample_weight=sample_weight)
+        if groups is not None:
+            return accuracy_score(y, predicted, sample_weight=sample_weight)
+        steps = [len(row) for row in predicted]
+        given = inputs.Sequences(np.empty((len(steps), max(steps))), np.array(steps))
+        if sample_weight is not None:
+            by_step = has_steps(sample_weight, max(steps))
+            sample_weight = in_one(sample_weight, given, "sample_weight") if by_step else np.repeat(sample_weight, steps)
+        return accuracy_score(in_one(y, given, "y"), np.concatenate(predicted), sample_weight=sample_weight)
+
+
+def _by_sequence(entries, groups, name):
+    """Entries a row of a long table as a list, one array a sequence; entries a sequence stay."""
+    if entries is None or len(entries) != len(groups.number):
+        return groups.one_each(entries, name)
+    return groups.sequences(np.asarray(entries))
+
+
+def _of_steps(weights, sequences):
+    """Weights (n, steps), 0 at padding, of those of sequences or steps, or of None."""
+    if weights is None:
+        return sequences.valid.astype(np.float64)
+    return np.where(sequences.valid, weights if weights.ndim == 2 else weights[:, None], 0.0)

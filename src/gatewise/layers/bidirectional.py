@@ -1,0 +1,253 @@
+"""A recurrent layer over the steps from the first to the last, and one from the last to the first."""
+
+import copy
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+
+from .base import Call, Fixed
+from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
+from .registry import layer_config, layer_from_config
+from .wrappers import Wrapper
+
+MERGE_MODES = ("concat", "sum", "mul", "ave", None)
+
+
+class Bidirectional(Wrapper):
+    """Two recurrent layers that read a sequence from both ends (Schuster and Paliwal 1997).
+
+    The backward layer reads each row's true steps from the last to the first; with ``return_sequences`` its outputs
+    come back in the order of the input. Without, each layer gives its last output: the backward layer's is that of
+    the row's first step.
+
+    Parameters
+    ----------
+    layer : Recurrent
+        The forward layer. Not to be used elsewhere; the backward layer is made like it.
+    merge_mode : {"concat", "sum", "mul", "ave", None}
+        How the two outputs become one: side by side, their sum, product or mean. None: a list of the two, of a
+        layer used alone.
+    backward_layer : Recurrent, optional
+        With ``go_backwards=True``, and the forward layer's return_sequences, return_state and stateful.
+
+    Notes
+    -----
+    Weights are those of the forward layer, then those of the backward layer: "forward/kernel", ... So are states:
+    ``[h, h]``, or ``[h, c, h, c]``; they are read, kept and, with ``return_state``, returned after the output.
+    """
+
+    _rank, _axes = 3, "(batch, steps, features)"
+    reads_steps = has_state = True
+    causal = False
+    merge_mode = Fixed()
+    _shape_of_features = staticmethod(Recurrent._shape_of_features)
+
+    def __init__(self, layer, merge_mode="concat", backward_layer=None, **kwargs):
+        if merge_mode not in MERGE_MODES:
+            raise ConfigError(f"merge_mode is {merge_mode!r}; expected one of {', '.join(map(repr, MERGE_MODES))}")
+        self._check_part(layer, "layer")
+        if layer.go_backwards:
+            raise ConfigError(f"layer {layer.name!r} has go_backwards=True; Bidirectional makes the backward layer itself: give "
+                              f"one that goes forward")
+        self._backward_given = backward_layer is not None
+        if backward_layer is None:
+            backward_layer = copy.deepcopy(layer)
+            backward_layer.go_backwards = True
+            layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
+        self._check_part(backward_layer, "backward_layer")
+        for option in ("return_sequences", "return_state", "stateful"):
+            if getattr(layer, option) != getattr(backward_layer, option):
+                raise ConfigError(f"layer has {option}={getattr(layer, option)}, backward_layer has "
+                                  f"{option}={getattr(backward_layer, option)}; give both the same")
+        if not backward_layer.go_backwards:
+            raise ConfigError(f"backward_layer {backward_layer.name!r} has go_backwards=False; expected True")
+        if merge_mode not in ("concat", None) and layer.units != backward_layer.units:
+            raise ConfigError(f"merge_mode {merge_mode!r} needs as many units both ways; layer has {layer.units}, backward_layer "
+                              f"has {backward_layer.units}")
+        self.forward_layer, self.backward_layer = layer, backward_layer
+        super().__init__({"forward": layer, "backward": backward_layer}, **kwargs)
+        self.merge_mode = merge_mode
+
+    @staticmethod
+    def _check_part(part, name):
+        Wrapper._check_part(part, name)
+        if not isinstance(part, Recurrent):
+            raise DTypeError(f"{name} is {part!r}; expected a recurrent layer")
+
+    # ---- what it says of itself
+
+    @property
+    def return_sequences(self):
+        """Whether the output has a vector for each step."""
+        return self.forward_layer.return_sequences
+
+    @property
+    def return_state(self):
+        """Whether the final states are returned too."""
+        return self.forward_layer.return_state
+
+    @property
+    def stateful(self):
+        """Whether both layers keep their states from call to call."""
+        return self.forward_layer.stateful
+
+    @property
+    def keeps_steps(self):
+        """Whether the output has a vector for each step."""
+        return self.return_sequences
+
+    @property
+    def returns_list(self):
+        """Whether there is more than one output."""
+        return self.return_state or self.merge_mode is None
+
+    def _output_shape(self, input_shape):
+        shapes = [part._output_shape(input_shape) for part in self._parts.values()]
+        if self.merge_mode is None:
+            return shapes
+        features = sum(shape[-1] for shape in shapes) if self.merge_mode == "concat" else shapes[0][-1]
+        return (*shapes[0][:-1], features)
+
+    # ---- states, those of the forward layer first
+
+    @property
+    def state_names(self):
+        """"forward/h", ... of the arrays of :attr:`state`."""
+        return tuple(f"{path}/{name}" for path, part in self._parts.items() for name in part.state_names)
+
+    @property
+    def state(self):
+        """States that the next call starts from; see :attr:`Recurrent.state`."""
+        states = self._state
+        return None if states is None else [array.copy() for array in states]
+
+    @state.setter
+    def state(self, value):
+        values = (None, None) if value is None else self._halves(self.checked_state(value, None, "state"))
+        self.forward_layer.state, self.backward_layer.state = values
+
+    @property
+    def _state(self):
+        if self.forward_layer._state is None:
+            return None
+        return [*self.forward_layer._state, *self.backward_layer._state]
+
+    @_state.setter
+    def _state(self, value):
+        self.forward_layer._state, self.backward_layer._state = self._halves(value)
+
+    def reset_state(self):
+        """Forget the states: the next call starts from zeros, for any batch size."""
+        self._state = None
+
+    reset_states = reset_state  # Keras 2's name
+
+    @property
+    def initial_state_gradient(self):
+        """Gradients of the initial states after :meth:`backward`; None before."""
+        if self.forward_layer.initial_state_gradient is None:
+            return None
+        return [*self.forward_layer.initial_state_gradient, *self.backward_layer.initial_state_gradient]
+
+    def checked_state(self, value, batch, name):
+        """A list of copies that fit: any number of rows where batch is None."""
+        arrays = checks.listed(value, name, "arrays")
+        if len(arrays) != len(self.state_names):
+            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(self.state_names)}: "
+                             f"{', '.join(self.state_names)}")
+        first, second = self._halves(arrays)
+        first = self.forward_layer.checked_state(first, batch, f"{name} forward")
+        return first + self.backward_layer.checked_state(second, first[0].shape[0], f"{name} backward")
+
+    def _halves(self, arrays):
+        """(those of the forward layer, those of the backward layer), each None where there are none."""
+        count = len(self.forward_layer.state_names)
+        return (None, None) if arrays is None else (arrays[:count], arrays[count:])
+
+    # ---- running
+
+    def _forward(self, x, call):
+        outputs, states, finals = [], [], []
+        for part, start in zip(self._parts.values(), self._halves(call.initial_state)):
+            own = Call(call.training, call.lengths, start, call.resets, None if call.final_state is None else [])
+            y = part._forward(x, own)
+            if self.return_state:
+                y, *last = y
+                states += last
+            outputs.append(y)
+            finals += own.final_state or []
+        if call.final_state is not None:
+            call.final_state[:] = finals
+        order = _backward_order(x.shape[1], call.lengths) if self.return_sequences else None
+        if order is not None:
+            outputs[1] = _put_steps(outputs[1], order)
+        merged = self._merge(*outputs)
+        if call.training:
+            self._saved = {"order": order, "y_shapes": [y.shape for y in merged], "state_shapes": [s.shape for s in states],
+                           "outputs": outputs if self.merge_mode == "mul" else None}
+        return [*merged, *states] if self.returns_list else merged[0]
+
+    def _merge(self, ahead, back):
+        """list of the outputs that two make."""
+        if self.merge_mode is None:
+            return [ahead, back]
+        if self.merge_mode == "concat":
+            return [np.concatenate([ahead, back], axis=-1)]
+        if self.merge_mode == "mul":
+            return [ahead * back]
+        return [ahead + back if self.merge_mode == "sum" else (ahead + back) / 2]
+
+    def _part_gradients(self, dy, outputs):
+        """[gradient of the forward output, of the backward output] of a list like the merged outputs."""
+        if self.merge_mode is None:
+            return list(dy)
+        if dy[0] is None:
+            return [None, None]
+        if self.merge_mode == "concat":
+            return np.split(dy[0], [self.forward_layer.units], axis=-1)
+        if self.merge_mode == "mul":
+            return [dy[0] * outputs[1], dy[0] * outputs[0]]
+        return [dy[0] if self.merge_mode == "sum" else dy[0] / 2] * 2
+
+    def _checked_dy(self, dy):
+        shapes = [*self._saved["y_shapes"], *self._saved["state_shapes"]]
+        if not self.returns_list:
+            return self._checked_gradient(dy, "dy", shapes[0])
+        parts = checks.listed(dy, "dy", "arrays")
+        if len(parts) != len(shapes):
+            raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}")
+        return [None if part is None else self._checked_gradient(part, f"dy[{i}]", shape)
+                for i, (part, shape) in enumerate(zip(parts, shapes))]
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        dy = dy if self.returns_list else [dy]
+        count = len(saved["y_shapes"])
+        gradients = self._part_gradients(dy[:count], saved["outputs"])
+        if saved["order"] is not None and gradients[1] is not None:
+            gradients[1] = _take_steps(gradients[1], saved["order"])
+        dx = None
+        for part, gradient, states in zip(self._parts.values(), gradients, self._halves(dy[count:])):
+            gradient = None if gradient is None else np.ascontiguousarray(gradient)
+            found = part._backward([gradient, *states] if self.return_state else gradient, want_dx)
+            if want_dx:
+                dx = found if dx is None else np.add(dx, found, out=dx)
+        return dx
+
+    def _backward_alone(self, dy):
+        return self._backward(dy, True).copy()
+
+    def get_config(self):
+        config = {"layer": layer_config(self.forward_layer), "merge_mode": self.merge_mode,
+                  "backward_layer": layer_config(self.backward_layer) if self._backward_given else None}
+        config["layer"]["config"]["name"] = self.forward_layer.name.removeprefix("forward_")
+        return super().get_config() | config
+
+    @classmethod
+    def from_config(cls, config):
+        made = {"layer": layer_from_config(config.get("layer"), "layer")}
+        if config.get("backward_layer") is not None:
+            made["backward_layer"] = layer_from_config(config["backward_layer"], "backward_layer")
+        return cls(**config | made)

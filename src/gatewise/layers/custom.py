@@ -1,0 +1,96 @@
+"""RNN: a recurrent layer around a user's own cell."""
+
+from gatewise import checks, initializers, regularizers
+from gatewise.cells import RNNCell, published
+from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
+from gatewise.utils import custom_object
+
+from .base import Layer, ParameterSpec
+from .stepwise import Stepwise
+
+_PUBLISHED = {name: getattr(published, name) for name in published.__all__}
+
+
+class RNN(Stepwise):
+    """A user's own cell, written in NumPy, walked through time.
+
+    A row of no steps has its initial first state as the output where that is what the cell's output is
+    (``output_size`` None), else zeros. The time loop is Python: :class:`LSTM`, :class:`GRU` and :class:`SimpleRNN`
+    are far faster.
+
+    Parameters
+    ----------
+    cell : gatewise.cells.RNNCell
+    return_sequences : bool
+        Output (batch, steps, units), zeros past a row's end, instead of the last (batch, units).
+    return_state : bool
+        Return ``[output, *states]``.
+    go_backwards : bool
+        Visit each row's true steps from last to first; outputs come in that order.
+    stateful : bool
+        A call starts from the state that the last one left.
+    seed : int, optional
+        Of the initial weights of a layer used alone.
+    """
+
+    def __init__(self, cell, return_sequences=False, return_state=False, go_backwards=False, stateful=False, seed=None, **kwargs):
+        if not isinstance(cell, RNNCell):
+            raise DTypeError(f"cell is {cell!r}; expected an object of a class that derives from gatewise.cells.RNNCell (for the "
+                             f"cells of the library use the layers SimpleRNN, LSTM and GRU)")
+        for name in kwargs.keys() & _OF_KERNEL_LAYERS:
+            raise ArgumentError(f"RNN takes no argument {name!r}: its cell decides about its parameters, and about dropout")
+        super().__init__(cell, return_sequences=return_sequences, return_state=return_state, go_backwards=go_backwards,
+                         stateful=stateful, seed=seed, **kwargs)
+        self._width = cell.output_width  # raises where the cell's sizes are none
+
+    @property
+    def units(self):
+        """Width of the output."""
+        return self._width
+
+    def _parameter_specs(self, input_shape):
+        self._check_input_shape(input_shape)
+        shapes, name = self.cell.parameter_shapes(input_shape[-1]), type(self.cell).__name__
+        if not isinstance(shapes, dict):
+            raise DTypeError(f"{name}.parameter_shapes gave {shapes!r}; expected a dict of name to shape")
+        for option in ("initializers", "regularizers"):
+            for parameter in getattr(self.cell, option).keys() - shapes.keys():
+                raise ConfigError(f"{name}.{option} names {parameter!r}; expected one of {', '.join(shapes)}")
+        return [self._spec(parameter, checks.shape_tuple(shape, f"the shape of {parameter}"))
+                for parameter, shape in shapes.items()]
+
+    def _spec(self, name, shape):
+        if None in shape:
+            raise ShapeError(f"{self.name}/{name} has shape {shape}; expected known extents")
+        usual = "zeros" if len(shape) < 2 else "orthogonal" if name.startswith("recurrent") else "glorot_uniform"
+        return ParameterSpec(name, shape, initializers.get(self.cell.initializers.get(name, usual), f"initializer of {name}"),
+                             regularizers.get(self.cell.regularizers.get(name), f"regularizer of {name}"))
+
+    def get_config(self):
+        options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")
+        return Layer.get_config(self) | {
+            "cell": {"class_name": type(self.cell).__name__, "config": self.cell.get_config()},
+            **{option: getattr(self, option) for option in options}}
+
+    @classmethod
+    def from_config(cls, config):
+        """A new layer from :meth:`get_config`.
+
+        A cell of one's own is found by the name of its class among the objects of
+        :func:`gatewise.utils.custom_object_scope`.
+        """
+        return cls(**config | {"cell": _cell_of(config["cell"])})
+
+
+_OF_KERNEL_LAYERS = {"dropout", "recurrent_dropout",
+                     *(f"{place}_{kind}" for place in ("kernel", "recurrent", "bias") for kind in ("initializer", "regularizer"))}
+
+
+def _cell_of(config):
+    name = config["class_name"]
+    cls = custom_object(name) or _PUBLISHED.get(name)
+    if cls is None:
+        raise ConfigError(f"cell class {name!r} is not known: give it, as load_model(path, custom_objects={{{name!r}: {name}}})")
+    if not (isinstance(cls, type) and issubclass(cls, RNNCell)):
+        raise DTypeError(f"custom_objects has {cls!r} for {name!r}; expected a class that derives from gatewise.cells.RNNCell")
+    return cls.from_config(config["config"])

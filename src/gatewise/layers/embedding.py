@@ -1,0 +1,95 @@
+"""Whole numbers to vectors: what text and other symbols begin with."""
+
+import numpy as np
+
+from gatewise import checks, initializers, regularizers, threads
+from gatewise.errors import ShapeError
+from gatewise.kernels import rows
+
+from .base import Fixed, Layer, ParameterSpec
+
+
+class Embedding(Layer):
+    """A vector for each whole number: (batch, steps) to (batch, steps, output_dim). The first layer of a Sequential.
+
+    Parameters
+    ----------
+    input_dim : int
+        Numbers are from 0 to ``input_dim - 1``.
+    output_dim : int
+        Length of the vectors.
+    embeddings_initializer : str or Initializer
+    embeddings_regularizer : str or Regularizer, optional
+    input_length : int, optional
+        Steps of a sequence, where they are all of one length.
+    seed : int, optional
+        Of the initial vectors of a layer used alone.
+
+    Notes
+    -----
+    x may be of any integer type, or of floats that are whole. There is no gradient with respect to it:
+    :meth:`backward` returns None.
+    """
+
+    _rank, _axes = 2, "(batch, steps) of whole numbers"
+    reads_steps = first_only = True
+    padded_dtype = "float64"    # holds every int32, and what is not whole, for read_input to find
+    input_dim, output_dim = Fixed(), Fixed()
+
+    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, input_length=None,
+                 seed=None, **kwargs):
+        if input_length is not None:
+            kwargs.setdefault("input_shape", (checks.whole_number(input_length, "input_length"),))
+        super().__init__(**kwargs)
+        self.input_dim = checks.whole_number(input_dim, "input_dim")
+        self.output_dim = checks.whole_number(output_dim, "output_dim")
+        self.initializer = initializers.get(embeddings_initializer, "embeddings_initializer")
+        self.regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
+        self.seed = seed
+
+    def _parameter_specs(self, input_shape):
+        if len(input_shape) != 2:
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)")
+        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer)]
+
+    def _output_shape(self, input_shape):
+        return (*input_shape, self.output_dim)
+
+    # ---- what it reads
+
+    def read_input(self, x, dtype, convert):
+        return checks.whole_array(x, "x", f"layer {self.name!r} expects whole numbers from 0 to {self.input_dim - 1}")
+
+    def check_values(self, x):
+        if x.size and not (x.min() >= 0 and x.max() < self.input_dim):
+            at = tuple(int(i) for i in np.argwhere((x < 0) | (x >= self.input_dim))[0])
+            raise ShapeError(f"x holds {x[at]} at index {at}; layer {self.name!r} expects 0 to {self.input_dim - 1}: its "
+                             f"input_dim is one more than the largest number")
+        return x
+
+    def _check_shape(self, x):
+        if x.ndim != 2 or x.shape[1] == 0:
+            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, at least 1 step")
+
+    # ---- running
+
+    def _forward(self, x, call):
+        shape = (*x.shape, self.output_dim)
+        checks.fits_memory(x.size * self.output_dim, self.dtype, "the output of layer", self.name)
+        if call.training:
+            self._saved = {"x": x.copy(), "y_shape": shape}
+        return np.take(self._parameters["embeddings"], x, axis=0)
+
+    def _backward(self, dy, want_dx):
+        x = self._take_saved()["x"]
+        rows.add_rows(x.reshape(-1), np.ascontiguousarray(dy).reshape(-1, self.output_dim), self._gradients["embeddings"],
+                      threads.threads_for(dy.size))
+
+    def _backward_alone(self, dy):
+        return self._backward(dy, False)
+
+    def get_config(self):
+        return super().get_config() | {
+            "input_dim": self.input_dim, "output_dim": self.output_dim, "seed": self.seed,
+            "embeddings_initializer": initializers.serialize(self.initializer),
+            "embeddings_regularizer": regularizers.serialize(self.regularizer)}

@@ -1,0 +1,284 @@
+"""GRU-D: a GRU for series with missing values."""
+
+import numpy as np
+
+from gatewise import checks, initializers, threads
+from gatewise.cells import GRUDCell, RNNCell
+from gatewise.errors import ArgumentError, ShapeError, StateError
+from gatewise.kernels import activations, arrays, dense
+from gatewise.kernels._products import uses_blas
+
+from .base import ParameterSpec
+from .core import LINEAR
+from .stepwise import Stepwise
+
+
+class GRUD(Stepwise):
+    """GRU-D (Che et al. 2018, "Recurrent Neural Networks for Multivariate Time Series with Missing Values").
+
+    What is missing decays from the last value seen to the feature's mean, and the state decays to zero, each as fast as
+    training finds right for the time since something was seen. Numbers of the equations are the paper's, (3) to (15)::
+
+        d_x = exp(-max(0, w * t + b))                          (10), of each feature
+        d_h = exp(-max(0, t W_d + b_d))                        (10), of each unit
+        x^  = m x + (1 - m) (d_x x' + (1 - d_x) mean)          (11), x' the last value seen; the mean before the first
+        h^  = d_h h'                                           (12)
+        z, r = sigm(x^ W + h^ U + m V + b)                     (13), (14)
+        n = tanh(x^ W + (r h^) U + m V + b)                    (15)
+        h = (1 - z) h^ + z n                                   (6)
+
+    Input is (batch, steps, 3 * features): the values (anything finite where missing, 0 for instance), then the mask m
+    (1 seen, 0 missing), then the time t since each feature was last seen, as
+    ``gatewise.data.missing_indicators`` gives them. State is h, and what was last seen of each feature less its mean,
+    so that a series may be given in parts.
+
+    Parameters
+    ----------
+    units : int
+    activation, recurrent_activation : str
+        Of the candidate n; of the gates.
+    use_bias : bool
+        Whether there is b; the decays have biases always.
+    means : array_like (features,), float, optional
+        What a value decays to: the features' means in the training data. None: zeros, right for standardised data.
+    **kwargs
+        Options of :class:`Recurrent` but the dropouts. Those of the kernel hold for V too. W_d starts Glorot uniform,
+        w uniform between 0 and 0.1, biases at zero.
+
+    Weights in order: kernel W, recurrent_kernel U, bias b (gates z r h), mask_kernel V, input_decay_kernel w and
+    input_decay_bias (features,), hidden_decay_kernel W_d (features, units) and hidden_decay_bias.
+    """
+
+    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, means=None, **kwargs):
+        for name in kwargs.keys() & {"dropout", "recurrent_dropout"}:
+            raise ArgumentError(f"GRUD takes no argument {name!r}")
+        super().__init__(GRUDCell(units, activation, recurrent_activation, use_bias), **kwargs)
+        self.means = None if means is None else [checks.number(mean, "a mean") for mean in checks.listed(means, "means", "numbers")]
+
+    @property
+    def features(self):
+        """Number of features that the values have; None before the layer is built."""
+        return None if self.input_shape is None else self.input_shape[-1] // 3
+
+    @property
+    def state_sizes(self):
+        return self.units, self.features
+
+    def checked_state(self, value, batch, name):
+        if not self.built:
+            raise StateError(f"{name}: layer {self.name!r} is not built, so that its number of features is not known: call "
+                             f"build(input_shape)")
+        return super().checked_state(value, batch, name)
+
+    def _parameter_specs(self, input_shape):
+        self._check_input_shape(input_shape)
+        if input_shape[-1] % 3:
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected 3 * features in the last axis: "
+                             f"values, mask and time since a value was seen")
+        if self.means is not None and len(self.means) != input_shape[-1] // 3:
+            raise ShapeError(f"means has {len(self.means)} numbers; layer {self.name!r} reads {input_shape[-1] // 3} features")
+        return [self._spec(name, shape) for name, shape in self.cell.parameter_shapes(input_shape[-1]).items()]
+
+    def _spec(self, name, shape):
+        option = "kernel" if name == "mask_kernel" else name
+        if option in self.initializers:
+            return ParameterSpec(name, shape, self.initializers[option], self.regularizers[option])
+        usual = {"input_decay_kernel": initializers.RandomUniform(0.0, 0.1), "hidden_decay_kernel": initializers.GlorotUniform()}
+        return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
+
+    # ---- what does not depend on the state, for all steps at once
+
+    def _before(self, x, start, resets):
+        values, mask, time = (np.ascontiguousarray(part) for part in np.split(x, 3, axis=-1))
+        p = self._parameters
+        away = values if self.means is None else values - np.asarray(self.means, self.dtype)  # from the mean
+        seen, source = _last_seen(away, mask, start[1], resets)
+        input_rate = time * p["input_decay_kernel"] + p["input_decay_bias"]
+        input_decay = _decay(input_rate)
+        filled = mask * away + (1 - mask) * input_decay * seen
+        if self.means is not None:
+            filled += np.asarray(self.means, self.dtype)
+        hidden_rate = _product(time, p["hidden_decay_kernel"], p["hidden_decay_bias"])
+        sums = _product(filled, p["kernel"], p.get("bias")) + _product(mask, p["mask_kernel"])
+        extra = {"mask": mask, "time": time, "away": away, "seen": seen, "source": source, "input_rate": input_rate,
+                 "input_decay": input_decay, "filled": filled, "hidden_rate": hidden_rate, "start": start[1], "shape": x.shape}
+        return np.concatenate([sums, _decay(hidden_rate)], axis=-1), start[:1], extra
+
+    def _new_cell(self):
+        return _Decayed(self.cell, self._parameters["recurrent_kernel"])
+
+    def _after(self, states, extra, lengths):
+        last = extra["seen"][:, -1]
+        if lengths is not None:
+            last = extra["seen"][np.arange(len(lengths)), lengths - 1]
+            last = np.where(lengths[:, None] > 0, last, extra["start"])
+        extra["lengths"] = lengths
+        return [states[0], last.copy()]
+
+    def _before_back(self, d_states, extra):
+        extra["d_last"] = d_states[1]
+        return d_states[:1]
+
+    def _after_back(self, d_inputs, d_start, extra, cell, want_dx):
+        p, g, units = self._parameters, self._gradients, self.units
+        with threads.single_threaded_blas(uses_blas(extra["time"].shape[-1], units)):
+            cell.add_gradient(g["recurrent_kernel"])
+            d_sums = np.ascontiguousarray(d_inputs[..., :3 * units])
+            d_filled = _product_backward(extra["filled"], p["kernel"], d_sums, g["kernel"], g.get("bias"))
+            d_mask = _product_backward(extra["mask"], p["mask_kernel"], d_sums, g["mask_kernel"], None, want_dx)
+            d_hidden_rate = _decay_backward(extra["hidden_rate"], d_inputs[..., 3 * units:])
+            d_time = _product_backward(extra["time"], p["hidden_decay_kernel"], d_hidden_rate, g["hidden_decay_kernel"],
+                                       g["hidden_decay_bias"], want_dx)
+        missing = 1 - extra["mask"]
+        d_input_rate = _decay_backward(extra["input_rate"], d_filled * missing * extra["seen"])
+        g["input_decay_kernel"] += (d_input_rate * extra["time"]).sum(axis=(0, 1), dtype=np.float64)
+        g["input_decay_bias"] += d_input_rate.sum(axis=(0, 1), dtype=np.float64)
+        d_seen, d_kept = d_filled * missing * extra["input_decay"], np.zeros_like(extra["start"])
+        _add_last(d_seen, d_kept, extra["d_last"], extra["lengths"])
+        d_away, from_start = _last_seen_backward(d_seen, extra["source"])
+        d_start = [d_start[0], d_kept + from_start]
+        if not want_dx:
+            return None, d_start
+        d_values = d_filled * extra["mask"] + d_away
+        d_mask += d_filled * (extra["away"] - extra["input_decay"] * extra["seen"])
+        d_time += d_input_rate * p["input_decay_kernel"]
+        return np.concatenate([d_values, d_mask, d_time], axis=-1), d_start
+
+    def get_config(self):
+        config = super().get_config() | {"activation": self.cell.activation, "means": self.means,
+                                         "recurrent_activation": self.cell.recurrent_activation}
+        return {name: value for name, value in config.items() if name not in ("dropout", "recurrent_dropout")}
+
+
+class _Decayed(RNNCell):
+    """The steps: a GRU with the reset gate before, over [x^ W + m V + b, d_h] side by side.
+
+    All products run in tiles, whose sums do not depend on the number of rows.
+    """
+
+    def __init__(self, cell, recurrent_kernel):
+        self.units = cell.units
+        self._act, self._gate = activations.code(cell.activation), activations.code(cell.recurrent_activation)
+        gates, candidate = recurrent_kernel[:, :2 * self.units], recurrent_kernel[:, 2 * self.units:]
+        self._forward = [dense.pack(np.ascontiguousarray(part)) for part in (gates, candidate)]
+        self._back = [np.ascontiguousarray(part.T) for part in (gates, candidate)]
+        self._products = []  # of each step back: both inputs of the recurrent products, and the gradients of their results
+
+    def step(self, x, states, parameters):
+        units, h = self.units, x[:, 3 * self.units:] * states[0]
+        gates = _tiles(h, self._forward[0], 2 * units)
+        gates += x[:, :2 * units]
+        _activate(gates, self._gate)
+        z, r = gates[:, :units], gates[:, units:]
+        reset = r * h
+        n = _tiles(reset, self._forward[1], units)
+        n += x[:, 2 * units:3 * units]
+        _activate(n, self._act)
+        new = h + z * (n - h)
+        return new, [new], (x, states[0], h, gates, reset, n)
+
+    def step_backward(self, d_output, d_states, saved, parameters, gradients):
+        x, before, h, gates, reset, n = saved
+        units = self.units
+        z, r, d = gates[:, :units], gates[:, units:], d_output + d_states[0]
+        d_n = d * z
+        arrays.activate_backward(n, d_n, d_n, self._act)
+        d_reset = _tiles(d_n, self._packed_back(1), units)
+        d_gates = np.concatenate([d * (n - h), d_reset * h], axis=1)
+        arrays.activate_backward(gates, d_gates, d_gates, self._gate)
+        d_h = d * (1 - z) + d_reset * r + _tiles(d_gates, self._packed_back(0), units)
+        self._products.append((h, d_gates, reset, d_n))
+        return np.concatenate([d_gates, d_n, d_h * before], axis=1), [d_h * x[:, 3 * units:]]
+
+    def _packed_back(self, part):
+        """The transposed weights, packed at the first step back: inference has no use for them."""
+        if not isinstance(self._back[part], tuple):
+            self._back[part] = (dense.pack(self._back[part]),)
+        return self._back[part][0]
+
+    def add_gradient(self, gradient):
+        """Add that of the recurrent kernel, of all steps at once."""
+        if not self._products:
+            return
+        h, d_gates, reset, d_n = (np.concatenate(parts) for parts in zip(*self._products))
+        for rows, dz, columns in ((h, d_gates, slice(0, 2 * self.units)), (reset, d_n, slice(2 * self.units, None))):
+            d_w = np.zeros((self.units, dz.shape[1]), dz.dtype)
+            dense.backward(rows, d_w, dz, d_w, threads=threads.threads_for_products(2 * rows.size * dz.shape[1]))
+            gradient[:, columns] += d_w
+
+
+# ---- products over the last axis
+
+
+def _product(x, w, b=None):
+    y = _tiles(x.reshape(-1, x.shape[-1]), dense.pack(w, b), w.shape[1])
+    return y.reshape(*x.shape[:-1], w.shape[1])
+
+
+def _tiles(x, packed, columns):
+    y = np.empty((len(x), columns), x.dtype)
+    dense.forward(x, packed, y, LINEAR, threads.threads_for_products(2 * y.size * x.shape[1]))
+    return y
+
+
+def _product_backward(x, w, dz, d_w, d_b, want_dx=True):
+    """dx, or None; d_w and d_b are added to."""
+    rows = x.reshape(-1, x.shape[-1])
+    dx = np.empty_like(rows) if want_dx else None
+    dense.backward(rows, w, dz.reshape(len(rows), -1), d_w, d_b, dx, threads.threads_for_products(4 * rows.size * w.shape[1]))
+    return dx.reshape(x.shape) if want_dx else None
+
+
+def _activate(z, activation):
+    arrays.activate(z, z, activation, threads.threads_for(20 * z.size))
+
+
+# ---- decay
+
+
+def _decay(rate):
+    decay = np.minimum(-rate, 0)
+    _activate(decay, activations.code("exponential"))
+    return decay
+
+
+def _decay_backward(rate, d_decay):
+    """Gradient of the rate; that of max(0, .) is 0 at 0."""
+    return np.where(rate > 0, -_decay(rate) * d_decay, rate.dtype.type(0))
+
+
+# ---- the last value seen
+
+
+def _last_seen(values, mask, start, resets):
+    """(batch, steps, features): the value of the last step up to each that has one, and where it comes from.
+
+    That is the number of the step; -1 for the value in `start`, -2 for none since a reset, which is 0.
+    """
+    steps = np.arange(values.shape[1])[None, :, None]
+    source = np.maximum.accumulate(np.where(mask > 0.5, steps, -1), axis=1)
+    if resets is not None:
+        reset = np.maximum.accumulate(np.where(resets.view(np.bool_)[..., None], steps, -1), axis=1)
+        source = np.where(source < reset, -2, source)
+    seen = np.take_along_axis(values, np.maximum(source, 0), axis=1)
+    seen = np.where(source >= 0, seen, np.where(source == -1, start[:, None], values.dtype.type(0)))
+    return seen, source
+
+
+def _last_seen_backward(d_seen, source):
+    """Gradients of the values and of `start`."""
+    batch, steps, features = d_seen.shape
+    rows = (np.arange(batch)[:, None, None] * steps + source) * features + np.arange(features)
+    inside = source >= 0
+    d_values = np.bincount(rows[inside], d_seen[inside], minlength=d_seen.size).astype(d_seen.dtype).reshape(d_seen.shape)
+    return d_values, np.where(source == -1, d_seen, 0).sum(axis=1, dtype=np.float64).astype(d_seen.dtype)
+
+
+def _add_last(d_seen, d_start, d_last, lengths):
+    """Gradients of what was last seen in each row; a row of no steps hands on what it began with."""
+    if lengths is None:
+        d_seen[:, -1] += d_last
+        return
+    rows = np.flatnonzero(lengths)
+    d_seen[rows, lengths[rows] - 1] += d_last[rows]
+    d_start += np.where(lengths[:, None] == 0, d_last, 0)

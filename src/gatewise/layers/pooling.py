@@ -1,0 +1,88 @@
+"""A sequence as one vector: the mean or the maximum over its steps."""
+
+import numpy as np
+
+from gatewise import threads
+from gatewise.errors import ShapeError
+from gatewise.kernels import rows
+
+from .base import Layer
+
+
+class _GlobalPooling(Layer):
+    """What layers share that make (batch, features) of (batch, steps, features)."""
+
+    _rank, _axes = 3, "(batch, steps, features)"
+    reads_steps = True
+    keeps_steps = False
+
+    @staticmethod
+    def _shape_of_features(features):
+        return (None, features)
+
+    def _output_shape(self, input_shape):
+        if len(input_shape) != 3:
+            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features){hint}")
+        return (input_shape[0], input_shape[2])
+
+    def _check_shape(self, x):
+        super()._check_shape(x)
+        if x.shape[1] == 0:
+            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
+
+
+def _counted(lengths, steps):
+    """Which steps of each row count: bool ndarray (batch, steps, 1)."""
+    return (np.arange(steps) < lengths[:, None])[..., None]
+
+
+class GlobalAveragePooling1D(_GlobalPooling):
+    """The mean over each row's steps: (batch, steps, features) to (batch, features). Zeros for a row without any."""
+
+    def _forward(self, x, call):
+        y = np.empty((x.shape[0], x.shape[2]), x.dtype)
+        rows.mean_of_steps(x, call.lengths, y, threads.threads_for(x.size))
+        if call.training:
+            self._saved = {"x_shape": x.shape, "lengths": call.lengths, "y_shape": y.shape}
+        return y
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        if not want_dx:
+            return None
+        lengths, shape = saved["lengths"], saved["x_shape"]
+        if lengths is None:
+            return np.repeat((dy / shape[1])[:, None], shape[1], axis=1)
+        share = dy / np.maximum(lengths, 1)[:, None].astype(dy.dtype)
+        return np.where(_counted(lengths, shape[1]), share[:, None], dy.dtype.type(0))
+
+
+class GlobalMaxPooling1D(_GlobalPooling):
+    """The maximum over each row's steps: (batch, steps, features) to (batch, features). Zeros for a row without any.
+
+    The gradient goes to the first of the steps that hold the maximum.
+    """
+
+    def _forward(self, x, call):
+        if call.lengths is None:
+            candidates = x
+        else:
+            candidates = np.where(_counted(call.lengths, x.shape[1]), x, x.dtype.type(-np.inf))
+        at = candidates.argmax(axis=1)[:, None]
+        y = np.take_along_axis(x, at, axis=1)[:, 0]
+        if call.lengths is not None:
+            y[call.lengths == 0] = 0
+        if call.training:
+            self._saved = {"x_shape": x.shape, "lengths": call.lengths, "at": at, "y_shape": y.shape}
+        return y
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        if not want_dx:
+            return None
+        dx = np.zeros(saved["x_shape"], dy.dtype)
+        if saved["lengths"] is not None:
+            dy = np.where((saved["lengths"] > 0)[:, None], dy, dy.dtype.type(0))
+        np.put_along_axis(dx, saved["at"], dy[:, None], axis=1)
+        return dx

@@ -1,0 +1,27 @@
+"""Layers as JSON values: which classes a file may name, and a layer inside another one's configuration."""
+
+from gatewise.errors import DTypeError
+
+
+def layer_classes():
+    """dict of name to class of the public layers that a configuration may ask for."""
+    from gatewise import layers
+
+    bases = (layers.Layer, layers.Recurrent, layers.InputLayer)
+    public = {name: getattr(layers, name) for name in layers.__all__}
+    return {name: cls for name, cls in public.items() if isinstance(cls, type) and issubclass(cls, layers.Layer)
+            and cls not in bases}
+
+
+def layer_from_config(config, what):
+    """A layer of a saved ``{"class_name", "config"}``, which may hold anything."""
+    name, arguments = (config.get("class_name"), config.get("config")) if isinstance(config, dict) else (None, None)
+    classes = layer_classes()
+    if not isinstance(name, str) or name not in classes or not isinstance(arguments, dict):
+        raise DTypeError(f"{what} is {config!r:.200}; expected class_name and config of a layer")
+    return classes[name].from_config(arguments)
+
+
+def layer_config(layer):
+    """What :func:`layer_from_config` reads back, as JSON values."""
+    return {"class_name": type(layer).__name__, "config": layer.get_config()}

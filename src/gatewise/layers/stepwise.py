@@ -1,0 +1,209 @@
+"""Recurrent layers whose walk through time is in Python: each step is NumPy over all rows that still run."""
+
+import contextlib
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import DTypeError, ShapeError
+
+from .base import Layer
+from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
+
+
+class Stepwise(Recurrent):
+    """What :class:`RNN` and :class:`GRUD` share.
+
+    What can be done for all steps at once is done before the walk (:meth:`_before`) and after it (:meth:`_after`).
+    """
+
+    def adopt(self, parameters, gradients):
+        Layer.adopt(self, parameters, gradients)
+
+    def _new_cell(self):
+        """The RNNCell of one walk."""
+        return self.cell
+
+    def _before(self, x, start, resets):
+        """(what the cell reads (batch, steps, width), its initial states, whatever the methods below need)."""
+        return x, start, None
+
+    def _after(self, states, extra, lengths):
+        """The layer's final states, from the cell's."""
+        return states
+
+    def _before_back(self, d_states, extra):
+        """Gradients of the cell's final states, from those of the layer's."""
+        return d_states
+
+    def _after_back(self, d_inputs, d_start, extra, cell, want_dx):
+        """(dx or None, gradients of the layer's initial states), from those of what :meth:`_before` gave."""
+        return d_inputs, d_start
+
+    def _forward(self, x, call):
+        batch, steps = x.shape[:2]
+        lengths, resets = call.lengths, call.resets
+        if lengths is not None or resets is not None:
+            self._check_steps(call, steps)
+        start = self._start(call, batch)
+        if start is None:
+            start = [np.zeros((batch, size), self.dtype) for size in self.state_sizes]
+        source = _backward_order(steps, lengths) if self.go_backwards else None
+        if source is not None:
+            x, resets = _take_steps(x, source), None if resets is None else _take_steps(resets, source)
+        checks.fits_memory(batch * steps * self.units, self.dtype, "the output of layer", self.name)
+        with self._trains if call.training else contextlib.nullcontext():
+            inputs, cell_start, extra = self._before(x, start, resets)
+            walk = _Walk(self._new_cell(), self.return_sequences, inputs.shape, lengths, resets)
+            y, cell_final = walk.forward(inputs, cell_start, self._parameters, call.training)
+            final = self._after(cell_final, extra, lengths)
+            if call.training:
+                self._saved = {"walk": walk, "extra": extra, "source": source, "x": x, "y_shape": y.shape}
+        if self.stateful:
+            self._state = [array.copy() for array in final]
+        if call.final_state is not None:
+            call.final_state[:] = [array.copy() for array in final]
+        return [y, *(array.copy() for array in final)] if self.return_state else y
+
+    def _backward(self, dy, want_dx, reuse=True):
+        saved = self._take_saved()
+        batch = saved["x"].shape[0]
+        d_output, *d_states = dy if self.return_state else (dy, *(None for _ in self.cell.states))
+        d_states = [np.zeros((batch, size), self.dtype) if given is None else given
+                    for size, given in zip(self.state_sizes, d_states)]
+        if d_output is None:
+            d_output = np.zeros(saved["y_shape"], self.dtype)
+        with self._trains:
+            d_inputs, d_start = saved["walk"].backward(d_output, self._before_back(d_states, saved["extra"]), self._parameters,
+                                                       self._gradients)
+            dx, self.initial_state_gradient = self._after_back(d_inputs, d_start, saved["extra"], saved["walk"].cell, want_dx)
+        if not want_dx:
+            return None
+        return dx if saved["source"] is None else _put_steps(dx, saved["source"])
+
+
+class _Walk:
+    """One way of a cell through time, and back. Rows lie by falling length: those that still run stand in front."""
+
+    def __init__(self, cell, sequences, shape, lengths, resets):
+        self.cell, self.sequences, self.shape = cell, sequences, shape
+        self.sizes, self.width = cell.state_sizes, cell.output_width
+        batch, steps, _ = shape
+        self.order = None if lengths is None else np.argsort(-lengths, kind="stable")
+        # How many rows have a step t.
+        self.counts = [batch] * steps if lengths is None else (lengths[:, None] > np.arange(steps)).sum(axis=0).tolist()
+        self.resets = None if resets is None else self._in_time(resets).view(np.bool_)[..., None]
+        self.saved = []  # of each step
+
+    def forward(self, x, start, parameters, training):
+        """(output, final states) of x (batch, steps, width)."""
+        cell, (batch, steps, _), dtype = self.cell, self.shape, x.dtype
+        x, parameters = _read_only(self._in_time(x)), {name: _read_only(array) for name, array in parameters.items()}
+        final = [self._in_order(state) for state in start]
+        states = [state.copy() for state in final]  # what a step saves must outlive it
+        y = np.zeros((steps, batch, self.width) if self.sequences else (batch, self.width), dtype)
+        if not self.sequences and cell.output_size is None:  # the output of rows without a step
+            y[...] = final[0]
+        for t, count in enumerate(self.counts):
+            if count == 0:
+                break
+            states = [state[:count] for state in states]
+            if self._resets(t, count):
+                states = [np.where(self.resets[t, :count], dtype.type(0), state) for state in states]
+            output, states, saved = self._parts(cell.step(x[t, :count], [_read_only(state) for state in states], parameters),
+                                                3, "step")
+            self._check(output, (count, self.width), dtype, t, "step: output")
+            self._check_states(states, count, dtype, t, "step: states")
+            (y[t] if self.sequences else y)[:count] = output
+            for place, state in zip(final, states) if count > self._next_count(t) else ():
+                place[self._next_count(t):count] = state[self._next_count(t):]
+            if training:
+                self.saved.append(saved)
+        return self._in_batch(y), [self._back_in_order(state) for state in final]
+
+    def backward(self, d_output, d_final, parameters, gradients):
+        """(gradient of x, gradients of the initial states); those of the parameters are added to `gradients`."""
+        cell, (batch, steps, width), dtype = self.cell, self.shape, d_output.dtype
+        parameters = {name: _read_only(array) for name, array in parameters.items()}
+        d_final = [self._in_order(d_state) for d_state in d_final]
+        d_output = self._in_time(d_output) if self.sequences else self._in_order(d_output)
+        d_x, d_states, running = np.zeros((steps, batch, width), dtype), [d_state[:0] for d_state in d_final], 0
+        for t in range(len(self.saved) - 1, -1, -1):
+            count = self.counts[t]
+            if count > running:  # rows that end here
+                d_states = [np.concatenate([d_state, last[running:count]]) for d_state, last in zip(d_states, d_final)]
+            if self.sequences:
+                d_y = d_output[t, :count]
+            else:
+                d_y = np.zeros((count, self.width), dtype)
+                d_y[running:] = d_output[running:count]
+            found, d_states = self._parts(cell.step_backward(d_y, d_states, self.saved[t], parameters, gradients), 2,
+                                          "step_backward")
+            self._check(found, (count, width), dtype, t, "step_backward: d_x")
+            self._check_states(d_states, count, dtype, t, "step_backward: d_states")
+            d_x[t, :count] = found
+            if self._resets(t, count):
+                d_states = [np.where(self.resets[t, :count], dtype.type(0), d_state) for d_state in d_states]
+            running = count
+        d_start = [np.concatenate([d_state, last[running:]]) for d_state, last in zip(d_states, d_final)]
+        if not self.sequences and cell.output_size is None:
+            d_start[0][running:] += d_output[running:]
+        return self._back_in_batch(d_x), [self._back_in_order(d_state) for d_state in d_start]
+
+    def _next_count(self, t):
+        return self.counts[t + 1] if t + 1 < len(self.counts) else 0
+
+    def _resets(self, t, count):
+        return self.resets is not None and self.resets[t, :count].any()
+
+    # ---- rows and steps: (batch, steps, ...) outside, (steps, rows by falling length, ...) inside
+
+    def _in_order(self, rows):
+        return rows.copy() if self.order is None else rows[self.order]
+
+    def _back_in_order(self, rows):
+        if self.order is None:
+            return rows
+        result = np.empty_like(rows)
+        result[self.order] = rows
+        return result
+
+    def _in_time(self, array):
+        turned = array.swapaxes(0, 1)
+        return np.ascontiguousarray(turned) if self.order is None else np.take(turned, self.order, axis=1)
+
+    def _back_in_batch(self, array):
+        return self._back_in_order(np.ascontiguousarray(array.swapaxes(0, 1)))
+
+    def _in_batch(self, y):
+        return self._back_in_batch(y) if self.sequences else self._back_in_order(y)
+
+    # ---- what a cell gave back
+
+    def _parts(self, result, count, method):
+        if not isinstance(result, tuple) or len(result) != count:
+            what = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+            raise ShapeError(f"{type(self.cell).__name__}.{method} returned {what}; expected a tuple of {count}")
+        return result
+
+    def _check_states(self, states, count, dtype, t, what):
+        sizes = self.sizes
+        if not isinstance(states, list | tuple) or len(states) != len(sizes):
+            what = f"{type(self.cell).__name__}.{what} are {type(states).__name__}"
+            raise ShapeError(f"{what}; expected a list of {len(sizes)} arrays")
+        for k, (state, size) in enumerate(zip(states, sizes)):
+            self._check(state, (count, size), dtype, t, f"{what}[{k}]")
+
+    def _check(self, array, shape, dtype, t, what):
+        if not isinstance(array, np.ndarray) or array.shape != shape:
+            given = f"has shape {array.shape}" if isinstance(array, np.ndarray) else f"is {type(array).__name__}"
+            raise ShapeError(f"{type(self.cell).__name__}.{what} {given} at step {t}; expected an array of shape {shape}")
+        if array.dtype != dtype:
+            raise DTypeError(f"{type(self.cell).__name__}.{what} is {array.dtype} at step {t}; expected {dtype}, that of x")
+
+
+def _read_only(array):
+    """A view that a cell cannot change by mistake."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

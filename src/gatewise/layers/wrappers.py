@@ -1,0 +1,185 @@
+"""Layers that hold layers: what all wrappers share, and TimeDistributed."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from gatewise import seeds
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+
+from .base import Call, Layer
+from .registry import layer_config, layer_from_config
+
+
+class Wrapper(Layer):
+    """Base of layers that hold others: their parameters are its own, under ``"part/parameter"``, in order.
+
+    Parameters
+    ----------
+    parts : dict of str to Layer
+    """
+
+    def __init__(self, parts, *, dtype=None, input_shape=None, **kwargs):
+        self._parts = parts
+        for name, part in parts.items():
+            self._check_part(part, name)
+        first = next(iter(parts.values()))
+        if not {"batch_input_shape", "input_dim"} & kwargs.keys() and input_shape is None:
+            input_shape = first.given_input_shape
+        super().__init__(dtype=first._dtype_given if dtype is None else dtype, input_shape=input_shape, **kwargs)
+        self.set_dtype(self._dtype)
+
+    @staticmethod
+    def _check_part(part, name):
+        if not isinstance(part, Layer):
+            raise DTypeError(f"{name} is {part!r}; expected a gatewise.layers object")
+        if part.built or part.model is not None:
+            raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
+
+    # ---- building
+
+    @property
+    def rng(self):
+        """The generator that the layers inside draw from."""
+        return self._rng
+
+    @rng.setter
+    def rng(self, rng):
+        self._rng = rng
+        for part in self._parts.values():
+            part.rng = rng
+
+    def _own_rng(self):
+        if self.rng is None:
+            self.rng = seeds.generator(getattr(next(iter(self._parts.values())), "seed", None))
+        return self.rng
+
+    def paths(self):
+        return [self.name, *(f"{self.name}/{path}" for path in self._parts)]
+
+    def set_dtype(self, dtype):
+        super().set_dtype(dtype)
+        for part in self._parts.values():
+            part.set_dtype(dtype)
+
+    def _part_input_shape(self, input_shape):
+        """What the layers inside are given of an input of this shape."""
+        return input_shape
+
+    def _parameter_specs(self, input_shape):
+        specs = []
+        for path, part in self._parts.items():
+            part.model = self.model  # for its messages
+            part.describe(self._part_input_shape(input_shape))
+            specs += [replace(spec, name=f"{path}/{spec.name}") for spec in part._specs]
+        return specs
+
+    def adopt(self, parameters, gradients):
+        at = 0
+        for part in self._parts.values():
+            piece = slice(at, at + part.count_params())
+            part.adopt(parameters[piece], gradients[piece])
+            at = piece.stop
+        super().adopt(parameters, gradients)
+
+    def initialize(self, rng):
+        self.rng = rng
+        for part in self._parts.values():
+            part.initialize(rng)
+
+    def expose(self):
+        super().expose()
+        for part in self._parts.values():
+            part.expose()
+
+    def weights_changed(self):
+        for part in self._parts.values():
+            part.weights_changed()
+
+
+class TimeDistributed(Wrapper):
+    """A layer applied to every step by itself: (batch, steps, ...) to (batch, steps, ...).
+
+    A Dense, Dropout or Activation gives the same without it. A Flatten makes a row of each step, and a recurrent
+    layer inside reads each step of (batch, outer steps, steps, features) as a sequence of its own, all of one length.
+
+    Parameters
+    ----------
+    layer : Layer
+        Not to be used elsewhere. No Embedding, Masking or TimeDistributed, and nothing stateful.
+    """
+
+    def __init__(self, layer, **kwargs):
+        self.layer = layer
+        super().__init__({"layer": layer}, **kwargs)
+
+    def _check_part(self, part, name):
+        super()._check_part(part, name)
+        if part.first_only or part.stateful or isinstance(part, TimeDistributed):
+            raise ConfigError(f"TimeDistributed takes no {'stateful layer' if part.stateful else type(part).__name__}")
+        if part.returns_list:
+            raise ConfigError(f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one")
+
+    def _part_input_shape(self, input_shape):
+        if len(input_shape) < 3:
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, ...)")
+        return (None, *input_shape[2:])
+
+    def _output_shape(self, input_shape):
+        return (*input_shape[:2], *self.layer._output_shape(self._part_input_shape(input_shape))[1:])
+
+    def _check_shape(self, x):
+        if x.ndim != len(self.input_shape):
+            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
+                             f"{self.input_shape}")
+        self.layer._check_shape(self._apart(x))
+
+    @staticmethod
+    def _apart(x):
+        """Every step as a row."""
+        return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+    def _together(self, y, x, call):
+        """Rows as steps again."""
+        y = y.reshape(*x.shape[:2], *y.shape[1:])
+        if call.training:
+            self._saved = {"x_shape": x.shape, "y_shape": y.shape}
+        return y
+
+    def _forward(self, x, call):
+        return self._together(self.layer._forward(self._apart(x), Call(call.training)), x, call)
+
+    def _backward(self, dy, want_dx):
+        shape = self._take_saved()["x_shape"]
+        dx = self.layer._backward(self._apart(np.ascontiguousarray(dy)), want_dx)
+        return dx.reshape(shape) if want_dx else None
+
+    def _backward_alone(self, dy):
+        return self._backward(dy, True).copy()
+
+    # Where the layer inside ends in an activation that the loss fuses with, so does this one.
+
+    @property
+    def activation(self):
+        """The activation of the layer inside; None where it has none."""
+        return getattr(self.layer, "activation", None) if hasattr(self.layer, "scores") else None
+
+    def scores(self, x, call):
+        """See :meth:`Dense.scores`."""
+        return self._together(self.layer.scores(self._apart(x), Call(call.training)), x, call)
+
+    def backward_from_scores(self, dz, want_dx):
+        """See :meth:`Dense.backward_from_scores`."""
+        shape = self._take_saved()["x_shape"]
+        dx = self.layer.backward_from_scores(self._apart(np.ascontiguousarray(dz)), want_dx)
+        return dx.reshape(shape) if want_dx else None
+
+    def _activate_rows(self, z, y):
+        return self.layer._activate_rows(z, y)
+
+    def get_config(self):
+        return super().get_config() | {"layer": layer_config(self.layer)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config | {"layer": layer_from_config(config.get("layer"), "layer")})

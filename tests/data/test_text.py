@@ -1,0 +1,147 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+
+from gatewise.data import Vocabulary
+from gatewise.errors import ConfigError, DTypeError, GatewiseError, NotFittedError, ShapeError
+
+TEXTS = ["banana", "bad", ""]
+WORDS = ["Don't stop, don't!", "stop  it"]
+
+
+def numbers(rows):
+    return [row.tolist() for row in rows]
+
+
+class TestCharacters:
+    def test_most_frequent_first_then_by_character(self):
+        vocabulary = Vocabulary().fit(TEXTS)  # a 4, b 2, n 2, d 1
+        assert vocabulary.tokens_ == ["<pad>", "<unk>", "a", "b", "n", "d"]
+        assert len(vocabulary) == 6
+        assert numbers(vocabulary.transform(TEXTS)) == [[3, 2, 4, 2, 4, 2], [3, 2, 5], []]
+
+    def test_order_of_texts_changes_nothing(self):
+        assert Vocabulary().fit(TEXTS[::-1]).tokens_ == Vocabulary().fit(TEXTS).tokens_
+
+    def test_what_was_not_seen(self):
+        vocabulary = Vocabulary().fit(TEXTS)
+        assert numbers(vocabulary.transform(["baß"])) == [[3, 2, 1]]
+        assert vocabulary.inverse_transform([[3, 2, 1]]) == ["ba<unk>"]
+
+    def test_there_and_back(self):
+        vocabulary = Vocabulary().fit(TEXTS)
+        assert vocabulary.inverse_transform(vocabulary.transform(TEXTS)) == TEXTS
+
+    def test_padding_is_left_out(self):
+        assert Vocabulary().fit(TEXTS).inverse_transform(np.array([[3, 2, 5], [2, 0, 0]])) == ["bad", "a"]
+
+    def test_dtype(self):
+        rows = Vocabulary().fit_transform(TEXTS)
+        assert all(row.dtype == np.int32 and row.ndim == 1 for row in rows)
+
+
+class TestWords:
+    def test_words_and_marks(self):
+        vocabulary = Vocabulary("words", lowercase=True).fit(WORDS)
+        assert vocabulary.tokens_[2:] == ["don't", "stop", "!", ",", "it"]
+        assert vocabulary.inverse_transform(vocabulary.transform(WORDS)) == ["don't stop , don't !", "stop it"]
+
+    def test_case_is_kept_unless_asked(self):
+        assert set(Vocabulary("words").fit(WORDS).tokens_[2:]) == {"Don't", "don't", "stop", "!", ",", "it"}
+
+    @pytest.mark.parametrize("level", ["characters", "words"])
+    def test_lists_of_tokens_are_taken_as_they_are(self, level):
+        X = [["New York", "is", "far"], ["is", "it"]]
+        vocabulary = Vocabulary(level).fit(X)
+        assert vocabulary.tokens_[2:] == ["is", "New York", "far", "it"]
+        assert vocabulary.inverse_transform(vocabulary.transform(X)) == X
+        assert Vocabulary(level, lowercase=True).fit(X).tokens_[3] == "far"
+
+    def test_tokens_that_texts_hold_already(self):
+        vocabulary = Vocabulary().fit([["<unk>", "a", "<pad>"]])
+        assert vocabulary.tokens_ == ["<pad>", "<unk>", "a"]
+        assert numbers(vocabulary.transform([["<unk>", "a", "<pad>"]])) == [[1, 2, 0]]
+
+
+class TestOptions:
+    def test_min_count(self):
+        vocabulary = Vocabulary(min_count=2).fit(TEXTS)
+        assert vocabulary.tokens_[2:] == ["a", "b", "n"]
+        assert numbers(vocabulary.transform(["dab"])) == [[1, 2, 3]]
+
+    @pytest.mark.parametrize("max_size, kept", [(2, []), (3, ["a"]), (4, ["a", "b"]), (100, ["a", "b", "n", "d"])])
+    def test_max_size_is_the_largest_length(self, max_size, kept):
+        vocabulary = Vocabulary(max_size=max_size).fit(TEXTS)
+        assert vocabulary.tokens_[2:] == kept
+        assert len(vocabulary) <= max_size
+
+    def test_unknown(self):
+        assert Vocabulary(unknown="?").fit(TEXTS).inverse_transform([[1]]) == ["?"]
+
+    @pytest.mark.parametrize("options, error, match", [
+        ({"level": "lines"}, ConfigError, "'lines'; expected 'characters' or 'words'"),
+        ({"min_count": 0}, ConfigError, "min_count"), ({"max_size": 1}, ConfigError, "max_size"),
+        ({"max_size": 2.5}, DTypeError, "max_size"), ({"lowercase": "yes"}, DTypeError, "lowercase"),
+        ({"unknown": None}, DTypeError, "unknown"), ({"unknown": "<pad>"}, ConfigError, "padding"),
+    ])
+    def test_refused(self, options, error, match):
+        with pytest.raises(error, match=match):
+            Vocabulary(**options).fit(TEXTS)
+
+
+class TestInput:
+    @pytest.mark.parametrize("X", [tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, object), pd.Series(TEXTS)])
+    def test_containers(self, X):
+        vocabulary = Vocabulary().fit(X)
+        assert vocabulary.tokens_ == Vocabulary().fit(TEXTS).tokens_
+        assert numbers(vocabulary.transform(X)) == numbers(vocabulary.transform(TEXTS))
+
+    @pytest.mark.parametrize("X, error, match", [
+        ("text", DTypeError, "put one text into a list"), (3, DTypeError, "list of texts"), ([], ShapeError, "no text"),
+        (["a", ["b"]], ShapeError, "mixes"), (["a", 3.0], DTypeError, r"X\[1\] is float"),
+        ([["a", None]], DTypeError, "token None"), ([b"a"], DTypeError, r"X\[0\] is bytes"),
+        (pd.DataFrame({"text": TEXTS}), DTypeError, "one column"), ({"a": 1}, DTypeError, "dict"),
+    ])
+    def test_refused(self, X, error, match):
+        with pytest.raises(error, match=match):
+            Vocabulary().fit(X)
+
+    def test_numbers_without_a_token(self):
+        vocabulary = Vocabulary().fit(TEXTS)
+        for bad in (-1, 6):
+            with pytest.raises(ShapeError, match=rf"X\[1\] holds {bad} at index 1; expected 0 to 5"):
+                vocabulary.inverse_transform([[2], [2, bad]])
+        with pytest.raises(DTypeError, match="whole numbers"):
+            vocabulary.inverse_transform([[2.5]])
+        for bad in (3, "text", [[[2], [2, 3]]]):
+            with pytest.raises(DTypeError, match="numbers"):
+                vocabulary.inverse_transform(bad)
+
+    @pytest.mark.parametrize("use", [len, lambda v: v.transform(TEXTS), lambda v: v.inverse_transform([[1]])])
+    def test_not_fitted(self, use):
+        with pytest.raises(NotFittedError, match="call fit first") as caught:
+            use(Vocabulary())
+        assert isinstance(caught.value, GatewiseError)
+
+
+class TestScikitLearn:
+    """Its checks give tables of numbers, save those of parameters."""
+
+    @pytest.mark.parametrize("name", [
+        "check_estimator_cloneable", "check_estimator_tags_renamed", "check_valid_tag_types", "check_estimator_repr",
+        "check_no_attributes_set_in_init", "check_mixin_order", "check_parameters_default_constructible",
+        "check_get_params_invariance", "check_set_params", "check_do_not_raise_errors_in_init_or_set_params",
+    ])
+    def test_checks_that_give_no_data(self, name):
+        getattr(estimator_checks, name)("Vocabulary", Vocabulary())
+
+    def test_pickle_and_clone(self):
+        vocabulary = Vocabulary("words", min_count=2).fit(WORDS)
+        again = pickle.loads(pickle.dumps(vocabulary))
+        assert numbers(again.transform(WORDS)) == numbers(vocabulary.transform(WORDS))
+        assert clone(vocabulary).get_params() == vocabulary.get_params()
+        assert not hasattr(clone(vocabulary), "tokens_")

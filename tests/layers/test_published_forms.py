@@ -1,0 +1,291 @@
+"""Published cells that no option of SimpleRNN, LSTM and GRU gives, each a short cell of one's own.
+
+Forward against the equations, row by row and step by step; backward against central differences.
+"""
+
+import numpy as np
+import pytest
+from cases import assert_close, ragged, randomize, sequences
+from reference import sigmoid
+
+from gatewise.cells import FullGateLSTMCell, RNNCell
+from gatewise.layers import RNN
+from gatewise.testing import check_gradients
+
+UNITS, INPUTS = 4, 3
+
+
+class Gated(RNNCell):
+    """``a = x W + b`` and ``u = h' U`` in blocks of units, for the cells below."""
+
+    blocks = 1
+
+    def __init__(self, units):
+        self.units = units
+
+    def parameter_shapes(self, inputs):
+        width = self.blocks * self.units
+        return {"kernel": (inputs, width), "recurrent_kernel": (self.units, width), "bias": (width,)}
+
+    def products(self, x, h, p):
+        a, u = x @ p["kernel"] + p["bias"], h @ p["recurrent_kernel"]
+        return np.split(a, self.blocks, axis=1), np.split(u, self.blocks, axis=1)
+
+    def products_backward(self, x, h, d_a, d_u, p, g):
+        """(dx, dh) of lists of blocks; the gradients of the parameters are added."""
+        d_a, d_u = np.concatenate(d_a, axis=1), np.concatenate(d_u, axis=1)
+        g["kernel"] += x.T @ d_a
+        g["bias"] += d_a.sum(axis=0)
+        g["recurrent_kernel"] += h.T @ d_u
+        return d_a @ p["kernel"].T, d_u @ p["recurrent_kernel"].T
+
+
+class ProductInsideLSTM(Gated):
+    """h = tanh(c o), c = c' f + g i."""
+
+    blocks = 4
+
+    def __init__(self, units):
+        super().__init__(units)
+        self.state_size = [units, units]
+
+    def step(self, x, states, p):
+        h, c = states
+        a, u = self.products(x, h, p)
+        i, f, o = (sigmoid(a[k] + u[k]) for k in (0, 1, 3))
+        g = np.tanh(a[2] + u[2])
+        new_c = c * f + g * i
+        new_h = np.tanh(new_c * o)
+        return new_h, [new_h, new_c], (x, h, c, i, f, g, o, new_c, new_h)
+
+    def step_backward(self, d_output, d_states, saved, p, gradients):
+        x, h, c, i, f, g, o, new_c, new_h = saved
+        d_product = (d_output + d_states[0]) * (1 - new_h**2)
+        d_c = d_states[1] + d_product * o
+        d = [d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g**2), d_product * new_c * o * (1 - o)]
+        d_x, d_h = self.products_backward(x, h, d, d, p, gradients)
+        return d_x, [d_h, d_c * f]
+
+
+class OppositeResetGRU(Gated):
+    """n = tanh(x W + ((1 - r) h') U), h = z h' + (1 - z) n."""
+
+    blocks = 3
+
+    def step(self, x, states, p):
+        h, H = states[0], self.units
+        U = p["recurrent_kernel"]
+        a_z, a_r, a_n = np.split(x @ p["kernel"] + p["bias"], 3, axis=1)
+        u_z, u_r = np.split(h @ U[:, :2 * H], 2, axis=1)
+        z, r = sigmoid(a_z + u_z), sigmoid(a_r + u_r)
+        kept = (1 - r) * h
+        n = np.tanh(a_n + kept @ U[:, 2 * H:])
+        new = z * h + (1 - z) * n
+        return new, [new], (x, h, z, r, n, kept)
+
+    def step_backward(self, d_output, d_states, saved, p, gradients):
+        (x, h, z, r, n, kept), H = saved, self.units
+        U, d = p["recurrent_kernel"], d_output + d_states[0]
+        d_n = d * (1 - z) * (1 - n**2)
+        d_kept = d_n @ U[:, 2 * H:].T
+        d_zr = np.concatenate([d * (h - n) * z * (1 - z), -d_kept * h * r * (1 - r)], axis=1)
+        d_a = np.concatenate([d_zr, d_n], axis=1)
+        gradients["kernel"] += x.T @ d_a
+        gradients["bias"] += d_a.sum(axis=0)
+        gradients["recurrent_kernel"] += np.concatenate([h.T @ d_zr, kept.T @ d_n], axis=1)
+        return d_a @ p["kernel"].T, [d * z + d_kept * (1 - r) + d_zr @ U[:, :2 * H].T]
+
+
+class SharedGateGRU(Gated):
+    """n = tanh((x W) r + (h' U) (1 - z)), h = z h' + (1 - z) n."""
+
+    blocks = 3
+
+    def step(self, x, states, p):
+        h = states[0]
+        a, u = self.products(x, h, p)
+        z, r = sigmoid(a[0] + u[0]), sigmoid(a[1] + u[1])
+        n = np.tanh(a[2] * r + u[2] * (1 - z))
+        new = z * h + (1 - z) * n
+        return new, [new], (x, h, z, r, n, a[2], u[2])
+
+    def step_backward(self, d_output, d_states, saved, p, gradients):
+        x, h, z, r, n, a_n, u_n = saved
+        d = d_output + d_states[0]
+        d_n = d * (1 - z) * (1 - n**2)
+        d_z = (d * (h - n) - d_n * u_n) * z * (1 - z)
+        d_r = d_n * a_n * r * (1 - r)
+        d_x, d_h = self.products_backward(x, h, [d_z, d_r, d_n * r], [d_z, d_r, d_n * (1 - z)], p, gradients)
+        return d_x, [d * z + d_h]
+
+
+class SigmoidOutputUnit(Gated):
+    """c = (1 - z) c' + z tanh((x W) r), y = sigm(c)."""
+
+    blocks = 3
+
+    def __init__(self, units):
+        super().__init__(units)
+        self.output_size = units  # the output is not the state
+
+    def step(self, x, states, p):
+        c = states[0]
+        a, u = self.products(x, c, p)
+        z, r = sigmoid(a[0] + u[0]), sigmoid(a[1] + u[1])
+        n = np.tanh(a[2] * r)
+        new = (1 - z) * c + z * n
+        y = sigmoid(new)
+        return y, [new], (x, c, z, r, n, a[2], y)
+
+    def step_backward(self, d_output, d_states, saved, p, gradients):
+        x, c, z, r, n, a_n, y = saved
+        d = d_states[0] + d_output * y * (1 - y)
+        d_n = d * z * (1 - n**2)
+        d_z, d_r = d * (n - c) * z * (1 - z), d_n * a_n * r * (1 - r)
+        d_x, d_c = self.products_backward(x, c, [d_z, d_r, d_n * r], [d_z, d_r, np.zeros_like(d)], p, gradients)
+        return d_x, [d * (1 - z) + d_c]
+
+
+class ReadOutRNN(RNNCell):
+    """h = tanh(h' W + x U), y = h V."""
+
+    def __init__(self, units, outputs):
+        self.units, self.outputs = units, outputs
+        self.output_size = outputs
+
+    def parameter_shapes(self, inputs):
+        return {"recurrent_kernel": (self.units, self.units), "kernel": (inputs, self.units),
+                "output_kernel": (self.units, self.outputs)}
+
+    def step(self, x, states, p):
+        new = np.tanh(states[0] @ p["recurrent_kernel"] + x @ p["kernel"])
+        return new @ p["output_kernel"], [new], (x, states[0], new)
+
+    def step_backward(self, d_output, d_states, saved, p, gradients):
+        x, h, new = saved
+        gradients["output_kernel"] += new.T @ d_output
+        d = (d_states[0] + d_output @ p["output_kernel"].T) * (1 - new**2)
+        gradients["recurrent_kernel"] += h.T @ d
+        gradients["kernel"] += x.T @ d
+        return d @ p["kernel"].T, [d @ p["recurrent_kernel"].T]
+
+
+# ---- the equations for one row: (x, states, weights by name) -> (y, states)
+
+def product_inside_lstm(x, states, w):
+    h, c = states
+    i, f, g, o = np.split(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"], 4)
+    c = c * sigmoid(f) + np.tanh(g) * sigmoid(i)
+    h = np.tanh(c * sigmoid(o))
+    return h, [h, c]
+
+
+def blocks(w, count):
+    """W, U and b of each gate."""
+    return zip(*(np.split(w[name], count, axis=-1) for name in ("kernel", "recurrent_kernel", "bias")))
+
+
+def opposite_reset_gru(x, states, w):
+    (W_z, U_z, b_z), (W_r, U_r, b_r), (W, U, b) = blocks(w, 3)
+    h, = states
+    z, r = sigmoid(x @ W_z + h @ U_z + b_z), sigmoid(x @ W_r + h @ U_r + b_r)
+    h = z * h + (1 - z) * np.tanh(x @ W + b + ((1 - r) * h) @ U)
+    return h, [h]
+
+
+def shared_gate_gru(x, states, w):
+    (W_z, U_z, b_z), (W_r, U_r, b_r), (W, U, b) = blocks(w, 3)
+    h, = states
+    z, r = sigmoid(x @ W_z + h @ U_z + b_z), sigmoid(x @ W_r + h @ U_r + b_r)
+    h = z * h + (1 - z) * np.tanh((x @ W + b) * r + (h @ U) * (1 - z))
+    return h, [h]
+
+
+def sigmoid_output_unit(x, states, w):
+    (W_z, U_z, b_z), (W_r, U_r, b_r), (W, _, b) = blocks(w, 3)
+    c, = states
+    z, r = sigmoid(x @ W_z + c @ U_z + b_z), sigmoid(x @ W_r + c @ U_r + b_r)
+    c = (1 - z) * c + z * np.tanh((x @ W + b) * r)
+    return sigmoid(c), [c]
+
+
+def read_out_rnn(x, states, w):
+    h = np.tanh(states[0] @ w["recurrent_kernel"] + x @ w["kernel"])
+    return h @ w["output_kernel"], [h]
+
+
+def full_gate_lstm(x, states, w):
+    """Every gate is a sum over single sources, as Greff et al. write it."""
+    h, c, before = states
+    W, U, b = (dict(zip("ifgo", np.split(w[name], 4, axis=-1))) for name in ("kernel", "recurrent_kernel", "bias"))
+    peephole, last = dict(zip("ifo", w["peephole"])), dict(zip("ifo", np.split(before, 3)))
+    R = {source: dict(zip("ifo", np.split(rows, 3, axis=1))) for source, rows in zip("ifo", np.split(w["gate_kernel"], 3))}
+
+    def gate(name, cell):
+        from_gates = sum(last[source] @ R[source][name] for source in "ifo")
+        return sigmoid(x @ W[name] + h @ U[name] + b[name] + peephole[name] * cell + from_gates)
+
+    i, f = gate("i", c), gate("f", c)
+    c = i * np.tanh(x @ W["g"] + h @ U["g"] + b["g"]) + f * c
+    o = gate("o", c)
+    h = o * np.tanh(c)
+    return h, [h, c, np.concatenate([i, f, o])]
+
+
+FORMS = {
+    "product inside": (lambda: ProductInsideLSTM(UNITS), product_inside_lstm),
+    "opposite reset": (lambda: OppositeResetGRU(UNITS), opposite_reset_gru),
+    "shared gate": (lambda: SharedGateGRU(UNITS), shared_gate_gru),
+    "sigmoid output": (lambda: SigmoidOutputUnit(UNITS), sigmoid_output_unit),
+    "read-out": (lambda: ReadOutRNN(UNITS, 2), read_out_rnn),
+    "full gates": (lambda: FullGateLSTMCell(UNITS), full_gate_lstm),
+}
+
+
+def layer_of(form, rng, **options):
+    layer = RNN(FORMS[form][0](), dtype="float64", **options)
+    layer.build((None, None, INPUTS))
+    return randomize(layer, rng)
+
+
+def everything(layer, rng, batch, steps):
+    return {"lengths": ragged(rng, batch, steps), "resets": rng.random((batch, steps)) < 0.25,
+            "initial_state": [rng.normal(size=(batch, size)) for size in layer.cell.state_sizes]}
+
+
+def wanted(layer, equations, x, lengths, resets, initial_state):
+    """[outputs, *final states], and the last outputs."""
+    weights = dict(zip(layer.parameters, layer.get_weights()))
+    y, final = np.zeros((*x.shape[:2], layer.units)), [state.copy() for state in initial_state]
+    last = initial_state[0].copy() if layer.cell.output_size is None else np.zeros((len(x), layer.units))
+    for row, length in enumerate(lengths):
+        states = [state[row] for state in initial_state]
+        for t in range(length):
+            if resets[row, t]:
+                states = [np.zeros_like(state) for state in states]
+            y[row, t], states = equations(x[row, t], states, weights)
+            last[row] = y[row, t]
+        for place, state in zip(final, states):
+            place[row] = state
+    return [y, *final], last
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forward(form, rng):
+    layer, x = layer_of(form, rng, return_sequences=True, return_state=True), sequences(rng, 7, 6, INPUTS)
+    arguments = everything(layer, rng, 7, 6)
+    results, last = wanted(layer, FORMS[form][1], x, **arguments)
+    for got, expected in zip(layer.forward(x, **arguments), results, strict=True):
+        assert_close(got, expected, 1e-12)
+    shorter = layer_of(form, rng)
+    shorter.set_weights(layer.get_weights())
+    assert_close(shorter.forward(x, **arguments), last, 1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"return_state": True, "go_backwards": True}], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_backward(form, options, rng):
+    layer, x = layer_of(form, rng, **options), sequences(rng, 4, 5, INPUTS)
+    for arguments in ({}, everything(layer, rng, 4, 5)):
+        report = check_gradients(layer, x, max_entries=8, **arguments)
+        assert set(report.errors) >= {"x", *layer.parameters}
