@@ -18,7 +18,7 @@ import gatewise
 
 from .task import report
 
-NAMES = ("japanese_vowels", "basic_motions", "gun_point", "spoken_digits", "surnames", "movie_reviews", "snips_slots")
+NAMES = ("japanese_vowels", "basic_motions", "gun_point", "spoken_digits", "surnames", "movie_reviews", "snips_slots", "etth1")
 
 
 def main(arguments=None):

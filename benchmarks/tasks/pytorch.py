@@ -65,13 +65,9 @@ class Estimator(BaseEstimator):
         self.labels_ = LabelEncoder().fit(np.concatenate(y) if self.per_step else y)
         inputs = 1 + int(max(map(max, X))) if network.embedding else X[0].shape[1]
         torch.manual_seed(self.seed)
-        self.net_ = NeuralNet(
-            Module(network, inputs, len(self.labels_.classes_), self.per_step), criterion=nn.CrossEntropyLoss,
-            optimizer=torch.optim.Adam, lr=network.rate, max_epochs=network.epochs, batch_size=network.batch_size,
-            iterator_train__shuffle=True, iterator_train__collate_fn=cut, iterator_valid__collate_fn=cut,
-            train_split=None, verbose=0, callbacks=[
-                GradientNormClipping(1.0),
-                LRScheduler("CosineAnnealingLR", T_max=network.epochs * -(-len(X) // network.batch_size), step_every="batch")])
+        self.net_ = trained_by_skorch(
+            Module(network, inputs, len(self.labels_.classes_), self.per_step), network, len(X), criterion=nn.CrossEntropyLoss,
+            iterator_train__collate_fn=cut, iterator_valid__collate_fn=cut)
         self.net_.fit(self._padded(X), self._targets(y))
         return self
 
@@ -98,6 +94,21 @@ class Estimator(BaseEstimator):
         for row, labels in zip(targets, y):
             row[:len(labels)] = self.labels_.transform(labels)
         return targets
+
+
+def regressor(network, seed, inputs, outputs, samples):
+    """A net from {"x": (n, steps, inputs), "lengths": (n,)} to (n, outputs), by mean absolute error."""
+    torch.manual_seed(seed)
+    return trained_by_skorch(Module(network, inputs, outputs, False), network, samples, criterion=nn.L1Loss)
+
+
+def trained_by_skorch(module, network, samples, **options):
+    """skorch's net, which trains as gatewise's estimators are told to."""
+    steps = network.epochs * -(-samples // network.batch_size)
+    return NeuralNet(
+        module, optimizer=torch.optim.Adam, lr=network.rate, max_epochs=network.epochs, batch_size=network.batch_size,
+        iterator_train__shuffle=True, train_split=None, verbose=0,
+        callbacks=[GradientNormClipping(1.0), LRScheduler("CosineAnnealingLR", T_max=steps, step_every="batch")], **options)
 
 
 def cut(samples):

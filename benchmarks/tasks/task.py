@@ -65,7 +65,8 @@ class Task:
     contenders : dict of str to callable(network, seed) -> estimator
         gatewise's first; what has not all it needs raises ImportError.
     score : callable(y, predicted) -> float
-        Higher is better.
+    lower_is_better : bool
+        Of the score.
     """
 
     title: str
@@ -75,6 +76,7 @@ class Task:
     contenders: dict[str, Callable]
     unit: str = "accuracy on the test part"
     score: Callable = accuracy_score
+    lower_is_better: bool = False
     seeds: tuple = (0, 1, 2, 3, 4)
 
 
@@ -117,4 +119,5 @@ def run(task, make, network, seed, quick):
 
 def verdict(task, median):
     """One line: the median beside the goal."""
-    return f"  goal {task.goal:g}: {'reached' if median >= task.goal else 'NOT reached'}"
+    reached = median <= task.goal if task.lower_is_better else median >= task.goal
+    return f"  goal {task.goal:g}: {'reached' if reached else 'NOT reached'}"
