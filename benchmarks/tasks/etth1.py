@@ -58,9 +58,9 @@ class Ours(BaseEstimator):
     def fit(self, hours, y=None):
         network = self.network
         self.forecaster_ = gatewise.SequenceForecaster(
-            window=WINDOW - 1, horizon=HORIZON, differencing=1, cell=network.cell, units=network.units, num_layers=network.num_layers,
-            dropout=network.dropout, recurrent_dropout=0.2, loss="mae", learning_rate="cosine", learning_rate_init=network.rate,
-            batch_size=network.batch_size, max_iter=network.epochs, n_iter_no_change=network.epochs, early_stopping=True,
+            window=WINDOW - 1, horizon=HORIZON, differencing=1, loss="mae", cell=network.cell, units=network.units,
+            num_layers=network.num_layers, dropout=network.dropout, recurrent_dropout=0.2, learning_rate="cosine",
+            learning_rate_init=network.rate, batch_size=network.batch_size, max_iter=network.epochs, n_iter_no_change=network.epochs, early_stopping=True,
             validation_fraction=VALIDATION, random_state=self.seed).fit(hours)
         return self
 
