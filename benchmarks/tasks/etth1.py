@@ -60,8 +60,8 @@ class Ours(BaseEstimator):
         self.forecaster_ = gatewise.SequenceForecaster(
             window=WINDOW - 1, horizon=HORIZON, differencing=1, loss="mae", cell=network.cell, units=network.units,
             num_layers=network.num_layers, dropout=network.dropout, recurrent_dropout=0.2, learning_rate="cosine",
-            learning_rate_init=network.rate, batch_size=network.batch_size, max_iter=network.epochs, n_iter_no_change=network.epochs, early_stopping=True,
-            validation_fraction=VALIDATION, random_state=self.seed).fit(hours)
+            learning_rate_init=network.rate, batch_size=network.batch_size, max_iter=network.epochs,
+            n_iter_no_change=network.epochs, early_stopping=True, validation_fraction=VALIDATION, random_state=self.seed).fit(hours)
         return self
 
     def predict(self, given):

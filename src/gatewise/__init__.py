@@ -22,13 +22,14 @@ _NAMES = {
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
     "TrainingWarning": "errors",
     "SequenceClassifier": "estimators", "SequenceEncoder": "estimators", "SequenceForecaster": "estimators",
-    "SequenceRegressor": "estimators", "SequenceTagger": "estimators",
+    "SequenceRegressor": "estimators", "SequenceTagger": "estimators", "load_estimator": "estimators",
+    "ForecastDisplay": "estimators", "LearningCurve": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor",
-    "SequenceTagger", "Sequential", "ShapeError", "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model",
-    "set_num_threads",
+    "CheckpointError", "ForecastDisplay", "GatewiseError", "Input", "LearningCurve", "SequenceClassifier", "SequenceEncoder",
+    "SequenceForecaster", "SequenceRegressor", "SequenceTagger", "Sequential", "ShapeError", "TrainingWarning", "__version__",
+    "build_info", "get_num_threads", "load_estimator", "load_model", "set_num_threads",
 ]
 
 

@@ -9,7 +9,7 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training.data import prepare_samples
 
-from . import inputs, parameters
+from . import fitted, inputs, parameters
 from .backtest import run_backtest
 from .base import SequenceEstimator, store
 from .calendar import calendar_names
@@ -376,13 +376,11 @@ class SequenceForecaster(SequenceEstimator):
     # ---- what forecasts start from
 
     def _steps(self, horizon):
-        """Steps of a forecast: those asked for, or of a fit to come those that the constructor says."""
-        fitted = hasattr(self, "model_")
-        most = self._most_steps if fitted else checks.whole_number(self.horizon, "horizon")
-        steps = most if horizon is None else checks.whole_number(horizon, "horizon")
-        if steps > most and not (self._recursive if fitted else self._is_recursive()):
-            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {most} steps that it was fitted for: fit with "
-                              f"horizon={steps}, or with strategy='recursive', which forecasts any number")
+        """Steps of a forecast: those asked for, or as many as the constructor said."""
+        steps = self._most_steps if horizon is None else checks.whole_number(horizon, "horizon")
+        if steps > self._most_steps and not self._recursive:
+            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {self._most_steps} steps that it was fitted "
+                              f"for: fit with horizon={steps}, or with strategy='recursive', which forecasts any number")
         return steps
 
     def _pasts(self, horizon, X_future):
@@ -481,6 +479,20 @@ class SequenceForecaster(SequenceEstimator):
         with self._using_threads():
             samples = prepare_samples(self.model_, windows, need_y=False)
             return self.model_._run_layers(samples, False, -1, carried).astype(np.float64)
+
+    # ---- files
+
+    _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_", "calendar_", "_several",
+               "_forecasting")
+
+    def _attributes_of_file(self):
+        kept = {name: value for name, value in vars(self).items()
+                if name not in ("_preparation", "_histories", "_head", "_recursive", "_most_steps", "_x_names")}
+        return kept | {"_forecasting": fitted.state_of(self)}
+
+    def _take_from_file(self):
+        fitted.restore(self, self._forecasting)
+        del self._forecasting
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
