@@ -136,6 +136,6 @@ def pytorch(network, seed):
     return PyTorch(network, seed)
 
 
-TASK = Task("ETTh1, a day ahead", 0.424, data, Network(units=64, epochs=12, batch_size=64, rate=2e-3),
+TASK = Task("ETTh1, a day ahead", 0.424, data, Network(units=96, epochs=12, batch_size=64, rate=2e-3),
             {OURS: Ours, "the same hour yesterday": Yesterday, "Ridge on the same window": Line, "PyTorch, by skorch": pytorch},
             unit="mean squared error on the test part", score=error, lower_is_better=True)
