@@ -46,7 +46,8 @@ class SequenceForecaster(SequenceEstimator):
         Steps that are forecast at once (``strategy="direct"``), and that :meth:`predict` gives if not told otherwise.
     strategy : {"direct", "recursive"}
         "direct": one network says all steps up to `horizon`. "recursive": a network says one step, which it then reads, its
-        state carried on: any number of steps.
+        state carried on: any number of steps. It was trained on `window` steps from a state of zeros, and goes on well where the
+        window is so long that its beginning no longer matters.
     loss : str or Loss
         Of scaled numbers: "mse", "mae", "huber", ...; not with `quantiles` or `distribution`, which have their own.
     differencing : int
