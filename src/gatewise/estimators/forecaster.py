@@ -14,6 +14,7 @@ from .backtest import run_backtest
 from .base import SequenceEstimator, store
 from .calendar import calendar_names
 from .documentation import documented
+from .forecaster_state import state_of, take_state
 from .forecasting import Forecasting, Past
 from .heads import head_of
 from .history import History
@@ -97,6 +98,17 @@ class SequenceForecaster(SequenceEstimator):
                  max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
                  warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
+
+    # ---- files
+
+    _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_")
+    _own_state = ("_head", "_preparation", "calendar_", "_recursive", "_several", "_most_steps", "_x_names", "_histories")
+
+    def _get_state(self):
+        return state_of(self)
+
+    def _set_state(self, state):
+        take_state(self, state)
 
     # ---- fitting
 
