@@ -5,6 +5,7 @@ import pytest
 from cases import assert_all_close, assert_all_same_bits, assert_close, assert_same_bits, make, ragged, randomize, run
 from reference import ACTIVATIONS
 
+from gatewise.data import missing_indicators
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError, StateError
 from gatewise.layers import GRUD, Dense, Input
 from gatewise.models import Sequential, load_model
@@ -176,6 +177,14 @@ def test_padding_is_not_looked_at(rng):
     assert not got["x"][1, 3:].any()
 
 
+def test_it_reads_what_missing_indicators_gives(rng):
+    values = rng.normal(size=(3, 5, FEATURES))
+    values[rng.random(values.shape) < 0.4] = np.nan
+    layer, x = layer_of(rng, return_state=True, means=MEANS), missing_indicators(values, means=MEANS)
+    assert_all_close(layer.forward(x), wanted(layer, x), 1e-12)
+    assert_all_close(layer.forward(x), layer.forward(missing_indicators(values)), 1e-12)
+
+
 # ---- in models
 
 def test_it_learns_what_only_the_pattern_of_missing_values_tells(rng, tmp_path):
@@ -202,7 +211,7 @@ def test_it_learns_what_only_the_pattern_of_missing_values_tells(rng, tmp_path):
     (lambda: GRUD(4, means=3.0), DTypeError, "means is float; expected a list of numbers"),
     (lambda: GRUD(4, dropout=0.1), ArgumentError, "GRUD takes no argument 'dropout'"),
     (lambda: setattr(GRUD(4, stateful=True), "state", [np.zeros((2, 4)), np.zeros((2, 3))]), StateError, "is not built"),
-], ids=str)
+])
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()

@@ -9,11 +9,12 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training.data import prepare_samples
 
-from . import fitted, inputs, parameters
+from . import inputs, parameters
 from .backtest import run_backtest
 from .base import SequenceEstimator, store
 from .calendar import calendar_names
 from .documentation import documented
+from .forecaster_state import state_of, take_state
 from .forecasting import Forecasting, Past
 from .heads import head_of
 from .history import History
@@ -98,6 +99,17 @@ class SequenceForecaster(SequenceEstimator):
                  max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
                  warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
+
+    # ---- files
+
+    _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_")
+    _own_state = ("_head", "_preparation", "calendar_", "_recursive", "_several", "_most_steps", "_x_names", "_histories")
+
+    def _get_state(self):
+        return state_of(self)
+
+    def _set_state(self, state):
+        take_state(self, state)
 
     # ---- fitting
 
@@ -480,20 +492,6 @@ class SequenceForecaster(SequenceEstimator):
         with self._using_threads():
             samples = prepare_samples(self.model_, windows, need_y=False)
             return self.model_._run_layers(samples, False, -1, carried).astype(np.float64)
-
-    # ---- files
-
-    _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_", "calendar_", "_several",
-               "_forecasting")
-
-    def _attributes_of_file(self):
-        kept = {name: value for name, value in vars(self).items()
-                if name not in ("_preparation", "_histories", "_head", "_recursive", "_most_steps", "_x_names")}
-        return kept | {"_forecasting": fitted.state_of(self)}
-
-    def _take_from_file(self):
-        fitted.restore(self, self._forecasting)
-        del self._forecasting
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

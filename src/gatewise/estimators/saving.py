@@ -7,22 +7,22 @@ from gatewise.errors import CheckpointError, DTypeError
 from gatewise.models import saving as models
 from gatewise.utils import custom_object_scope
 
-from .calendar import calendar_names
 from .packing import pack, unpack
 
 
 def save_estimator(estimator, path):
     """See :meth:`SequenceEstimator.save`."""
     names = estimator._get_param_names()
-    attributes = {name: value for name, value in estimator._attributes_of_file().items()
-                  if name not in names and name not in ("model_", "_metadata_request")}
+    attributes = {name: value for name, value in vars(estimator).items()
+                  if name not in (*names, *estimator._own_state, "model_", "_metadata_request")}
     for name in attributes:
         if name not in CHECKS:
             raise DTypeError(f"{type(estimator).__name__}.{name} is no attribute that files know of; delete it before saving")
     arrays = {}
     packed = {"class_name": type(estimator).__name__,
               "parameters": {name: pack(getattr(estimator, name), arrays, _classes(), f"parameters/{name}") for name in names},
-              "attributes": {name: pack(value, arrays, _classes(), f"attributes/{name}") for name, value in attributes.items()}}
+              "attributes": {name: pack(value, arrays, _classes(), f"attributes/{name}") for name, value in attributes.items()},
+              "state": pack(estimator._get_state(), arrays, _classes(), "state")}
     tensors, header = models.contents_of(estimator.model_)
     checkpoint.write(path, {f"model/{name}": array for name, array in tensors.items()} | arrays,
                      {"estimator": packed, "model": header})
@@ -60,6 +60,7 @@ def load_estimator(path, custom_objects=None):
         arrays = {name: tensors.pop(name) for name in list(tensors) if not name.startswith("model/")}
         parameters, attributes = ({name: unpack(value, arrays, _classes()) for name, value in packed[part].items()}
                                   for part in ("parameters", "attributes"))
+        state = unpack(packed["state"], arrays, _classes())
         if arrays:
             raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator")
         if set(parameters) != set(cls._get_param_names()):
@@ -70,7 +71,7 @@ def load_estimator(path, custom_objects=None):
         vars(estimator).update(attributes)
         estimator.model_ = models.model_of({name.removeprefix("model/"): array for name, array in tensors.items()}, header["model"])
         _check_model(estimator)
-        estimator._take_from_file()
+        estimator._set_state(state)
     return estimator
 
 
@@ -137,17 +138,6 @@ def _output_config(value, name):
         raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of text")
 
 
-def _cycles(value, name):
-    if not isinstance(value, list) or calendar_names((), value) != value:
-        raise CheckpointError(f"{name} is {value!r:.80}; expected names of calendar features")
-
-
-def _dict(value, name):
-    """What a forecaster looks through itself: fitted.py."""
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{name} is {value!r:.80}; expected a dict")
-
-
 CHECKS = {
     **dict.fromkeys(("n_features_in_", "n_outputs_", "n_iter_", "t_", "vocabulary_size_", "_step_features", "_columns",
                      "_encoding_layers", "_decoded_steps"), _count),
@@ -155,7 +145,7 @@ CHECKS = {
     "out_activation_": checks.text, "loss_": _real, "loss_curve_": _reals, "validation_scores_": _or_none(_reals),
     **dict.fromkeys(("best_loss_", "best_validation_score_"), _or_none(_real)),
     "classes_": _classes_array, "feature_names_in_": _array("O"), "feature_means_": _means, "_reader": _or_none(_reader),
-    "_sklearn_output_config": _output_config, "calendar_": _cycles, "_forecasting": _dict,
+    "_sklearn_output_config": _output_config,
 }
 
 

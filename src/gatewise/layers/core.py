@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, threads
+from gatewise import checks, constraints, initializers, regularizers, threads
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
@@ -21,7 +21,11 @@ def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=Non
         (steps, features) or whatever one sample has; None for free axes.
     batch_shape : tuple, optional
         The same with the batch in front, as an alternative. The batch size itself is never fixed.
+    dtype : {"float32", "float64"}, optional
+        Of the model. An integer type, in front of an Embedding, says nothing about that.
     """
+    if isinstance(dtype, str) and dtype.startswith(("int", "uint")):
+        dtype = None
     if (shape is None) == (batch_shape is None):
         raise ConfigError("Input needs either shape, of one sample, or batch_shape, with the batch in front")
     shape = checks.shape_tuple(batch_shape, "batch_shape")[1:] if shape is None else checks.shape_tuple(shape, "shape")
@@ -86,6 +90,7 @@ class Dense(_Activated, Layer):
     use_bias : bool
     kernel_initializer, bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
+    kernel_constraint, bias_constraint : str or Constraint, optional
     seed : int, optional
         Of the initial weights of a layer used alone.
     """
@@ -93,7 +98,8 @@ class Dense(_Activated, Layer):
     units, activation, use_bias = Fixed(), Fixed(), Fixed()
 
     def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, seed=None, **kwargs):
+                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None,
+                 bias_constraint=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.units = checks.whole_number(units, "units")
         self.activation = activations.check_name(activation, also=("softmax",))
@@ -102,6 +108,8 @@ class Dense(_Activated, Layer):
                              "bias": initializers.get(bias_initializer, "bias_initializer")}
         self.regularizers = {"kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
                              "bias": regularizers.get(bias_regularizer, "bias_regularizer")}
+        self.constraints = {"kernel": constraints.get(kernel_constraint, "kernel_constraint"),
+                            "bias": constraints.get(bias_constraint, "bias_constraint")}
         self.seed = seed
         self._packed = None
         self._dx = None
@@ -111,7 +119,7 @@ class Dense(_Activated, Layer):
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
                              f"with a known number of features")
         shapes = {"kernel": (input_shape[-1], self.units)} | ({"bias": (self.units,)} if self.use_bias else {})
-        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name])
+        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
                 for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
@@ -176,6 +184,7 @@ class Dense(_Activated, Layer):
         for name in ("kernel", "bias"):
             config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
             config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
+            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
         return config
 
 
@@ -287,7 +296,7 @@ class SpatialDropout1D(Dropout):
 
 
 class Flatten(Layer):
-    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...)."""
+    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...). Steps that do not count are zeros."""
 
     keeps_steps = takes_any_length = False
 
@@ -303,14 +312,21 @@ class Flatten(Layer):
                 raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}")
 
     def _forward(self, x, call):
-        y = x.reshape(x.shape[0], math.prod(x.shape[1:]))
+        counted = None
+        if call.lengths is not None:
+            counted = np.arange(x.shape[1]) < call.lengths[:, None]
+            x = np.where(counted.reshape(counted.shape + (1,) * (x.ndim - 2)), x, x.dtype.type(0))
+        y = (x if call.places is None else call.places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
         if call.training:
-            self._saved = {"x_shape": x.shape, "y_shape": y.shape}
+            self._saved = {"x_shape": x.shape, "y_shape": y.shape, "counted": counted, "places": call.places}
         return y
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()
-        return dy.reshape(saved["x_shape"])
+        dx, counted, places = dy.reshape(saved["x_shape"]), saved["counted"], saved["places"]
+        if places is not None:
+            return places.to_front(dx)
+        return dx if counted is None else np.where(counted.reshape(counted.shape + (1,) * (dx.ndim - 2)), dx, dx.dtype.type(0))
 
 
 class RepeatVector(Layer):

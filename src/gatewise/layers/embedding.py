@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, threads
+from gatewise import checks, constraints, initializers, regularizers, threads
 from gatewise.errors import ShapeError
 from gatewise.kernels import rows
 
@@ -20,6 +20,10 @@ class Embedding(Layer):
         Length of the vectors.
     embeddings_initializer : str or Initializer
     embeddings_regularizer : str or Regularizer, optional
+    embeddings_constraint : str or Constraint, optional
+    mask_zero : bool
+        0 stands for no step at all, at the end of a row or anywhere in it: a masked step is as if it were not there, to all
+        layers, the loss and the metrics.
     input_length : int, optional
         Steps of a sequence, where they are all of one length.
     seed : int, optional
@@ -34,23 +38,25 @@ class Embedding(Layer):
     _rank, _axes = 2, "(batch, steps) of whole numbers"
     reads_steps = first_only = True
     padded_dtype = "float64"    # holds every int32, and what is not whole, for read_input to find
-    input_dim, output_dim = Fixed(), Fixed()
+    input_dim, output_dim, mask_zero = Fixed(), Fixed(), Fixed()
 
-    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, input_length=None,
-                 seed=None, **kwargs):
+    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None,
+                 embeddings_constraint=None, mask_zero=False, input_length=None, seed=None, **kwargs):
         if input_length is not None:
             kwargs.setdefault("input_shape", (checks.whole_number(input_length, "input_length"),))
         super().__init__(**kwargs)
         self.input_dim = checks.whole_number(input_dim, "input_dim")
         self.output_dim = checks.whole_number(output_dim, "output_dim")
+        self.mask_zero = checks.flag(mask_zero, "mask_zero")
         self.initializer = initializers.get(embeddings_initializer, "embeddings_initializer")
         self.regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
+        self.constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
         self.seed = seed
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) != 2:
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)")
-        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer)]
+        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer, self.constraint)]
 
     def _output_shape(self, input_shape):
         return (*input_shape, self.output_dim)
@@ -66,6 +72,9 @@ class Embedding(Layer):
             raise ShapeError(f"x holds {x[at]} at index {at}; layer {self.name!r} expects 0 to {self.input_dim - 1}: its "
                              f"input_dim is one more than the largest number")
         return x
+
+    def compute_mask(self, x):
+        return x != 0 if self.mask_zero else None
 
     def _check_shape(self, x):
         if x.ndim != 2 or x.shape[1] == 0:
@@ -90,6 +99,7 @@ class Embedding(Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "input_dim": self.input_dim, "output_dim": self.output_dim, "seed": self.seed,
+            "input_dim": self.input_dim, "output_dim": self.output_dim, "mask_zero": self.mask_zero, "seed": self.seed,
             "embeddings_initializer": initializers.serialize(self.initializer),
-            "embeddings_regularizer": regularizers.serialize(self.regularizer)}
+            "embeddings_regularizer": regularizers.serialize(self.regularizer),
+            "embeddings_constraint": constraints.serialize(self.constraint)}
