@@ -21,13 +21,15 @@ _NAMES = {
     "build_info": "info",
     "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
     "TrainingWarning": "errors",
-    "SequenceClassifier": "estimators", "SequenceEncoder": "estimators", "SequenceRegressor": "estimators",
-    "SequenceTagger": "estimators",
+    "ForecastDisplay": "estimators", "LearningCurve": "estimators", "SequenceClassifier": "estimators",
+    "SequenceEncoder": "estimators", "SequenceForecaster": "estimators", "SequenceRegressor": "estimators",
+    "SequenceTagger": "estimators", "load_estimator": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "GatewiseError", "Input", "SequenceClassifier", "SequenceEncoder", "SequenceRegressor", "SequenceTagger",
-    "Sequential", "ShapeError", "TrainingWarning", "__version__", "build_info", "get_num_threads", "load_model", "set_num_threads",
+    "CheckpointError", "ForecastDisplay", "GatewiseError", "Input", "LearningCurve", "SequenceClassifier", "SequenceEncoder",
+    "SequenceForecaster", "SequenceRegressor", "SequenceTagger", "Sequential", "ShapeError", "TrainingWarning", "__version__",
+    "build_info", "get_num_threads", "load_estimator", "load_model", "set_num_threads",
 ]
 
 

@@ -86,6 +86,7 @@ def from_config(classes, config, what, module):
 _ANY = object()
 NEUTRAL = {
     "layer": {"activity_regularizer": None, "kernel_constraint": None, "recurrent_constraint": None, "bias_constraint": None,
+              "embeddings_constraint": None,
               "trainable": True, "unroll": _ANY, "implementation": _ANY, "use_cudnn": _ANY, "autocast": _ANY,
               "zero_output_for_mask": _ANY, "time_major": False},
     "optimizer": {"name": _ANY, "loss_scale_factor": None},

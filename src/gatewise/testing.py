@@ -76,6 +76,7 @@ def check_gradients(
     lengths=None,
     initial_state=None,
     resets=None,
+    mask=None,
     y=None,
     loss=None,
     eps=1e-5,
@@ -103,7 +104,7 @@ def check_gradients(
         In float64. Built on the shape of ``x`` if it is not built yet.
     x : ndarray of shape (B, ...), float64 or int
         Inputs. Small ones do: the cost is four passes an entry.
-    lengths, resets : ndarray, optional
+    lengths, resets, mask : ndarray, optional
         Handed to ``forward`` if given.
     initial_state : ndarray or list of ndarray, float64, optional
         Handed to ``forward`` if given; ``layer.initial_state_gradient`` is then checked.
@@ -136,7 +137,8 @@ def check_gradients(
     if hasattr(layer_or_model, "compute_gradients"):
         if initial_state is not None or resets is not None:
             raise ConfigError("initial_state and resets were given for a model; check its recurrent layers alone with them")
-        return _check_model(layer_or_model, x, y, loss, lengths, eps=eps, tolerance=tolerance, max_entries=max_entries, seed=seed)
+        return _check_model(layer_or_model, x, y, loss, lengths, mask, eps=eps, tolerance=tolerance, max_entries=max_entries,
+                            seed=seed)
     layer = layer_or_model
     for name in ("forward", "backward"):
         if not hasattr(layer, name):
@@ -147,7 +149,7 @@ def check_gradients(
     _need_float64(f"the layer {type(layer).__name__}", layer.dtype, "build it with dtype='float64'")
 
     x = _copy("x", x, allow_integers=True)
-    arguments = {"lengths": lengths, "resets": resets}
+    arguments = {"lengths": lengths, "resets": resets, "mask": mask}
     arguments = {name: value for name, value in arguments.items() if value is not None}
     states = []
     if initial_state is not None:
@@ -220,7 +222,7 @@ def check_gradients(
             generator.bit_generator.state = state
 
 
-def _check_model(model, x, y, loss, lengths, **options):
+def _check_model(model, x, y, loss, lengths, mask, **options):
     """Gradients of the loss of one batch, by compute_gradients and by differences."""
     if y is None:
         raise ConfigError("y is missing: a model's gradients are those of its loss, which needs targets")
@@ -234,7 +236,7 @@ def _check_model(model, x, y, loss, lengths, **options):
     def scalar():
         model.rng.bit_generator.state = random_state
         model.reset_state()
-        return model.compute_gradients(x, y, lengths=lengths)
+        return model.compute_gradients(x, y, lengths=lengths, mask=mask)
 
     try:
         scalar()

@@ -31,6 +31,7 @@ from gatewise.layers import (
     GlobalAveragePooling1D,
     GlobalMaxPooling1D,
     Input,
+    Masking,
     RepeatVector,
     SimpleRNN,
     SpatialDropout1D,
@@ -64,6 +65,7 @@ STACKS = {
         Bidirectional(GRU(3, stateful=True, return_sequences=True),
                       backward_layer=SimpleRNN(2, go_backwards=True, stateful=True, return_sequences=True)),
         GlobalAveragePooling1D(), Dense(1)],
+    "masked": lambda: [Masking(0.5), LSTM(3, return_sequences=True), GRU(2)],
     "cells in NumPy": lambda: [RNN(FullGateLSTMCell(3), return_sequences=True, go_backwards=True, seed=2, input_shape=(6, 2)),
                                RNN(FullGateLSTMCell(2), stateful=True), Dense(1)],
     "missing values": lambda: [Input((6, 2)), Dense(6), GRUD(3, "softsign", "hard_sigmoid", means=[0.5, -1.0],
@@ -508,6 +510,21 @@ def test_two_thousand_forged_headers(forge, tmp_path):
     text = json.dumps({what: [len(cases), cases[:3]] for what, cases in failures.items()}, indent=1)
     assert not failures, text
     assert loaded < CASES / 2  # most changes are lies; a new seed or rate is none
+
+
+@pytest.mark.parametrize("stack", ["both ways", "words", "masked"])
+def test_forged_headers_of_layers_in_layers(stack, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    model_of(stack).save(tmp_path / "honest")
+    tensors, header = checkpoint.read(tmp_path / "honest")
+
+    def forge(change):
+        checkpoint.write(tmp_path / "forged", tensors, change(dict(tensors), copy.deepcopy(header)))
+        return tmp_path / "forged"
+
+    loaded, failures = fuzz(range(100), forge, tmp_path)
+    assert not failures
+    assert loaded < 50
 
 
 def test_many_layers_load_quickly(forge):

@@ -9,8 +9,13 @@ except ImportError as error:
                               "python -m pip install 'gatewise[sklearn]'") from error
 
 from .classifier import SequenceClassifier
+from .display import LearningCurve
 from .encoder import SequenceEncoder
+from .forecast_display import ForecastDisplay
+from .forecaster import SequenceForecaster
 from .regressor import SequenceRegressor
+from .saving import load_estimator
 from .tagger import SequenceTagger
 
-__all__ = ["SequenceClassifier", "SequenceEncoder", "SequenceRegressor", "SequenceTagger"]
+__all__ = ["ForecastDisplay", "LearningCurve", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor",
+           "SequenceTagger", "load_estimator"]

@@ -16,7 +16,7 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
 
-from . import inputs, networks, parameters
+from . import inputs, networks, parameters, saving
 from .missing import MISSING, completed
 from .progress import Progress
 
@@ -179,8 +179,6 @@ class SequenceEstimator(BaseEstimator):
 
     def _train(self, sequences, targets, weights, goes_on, incremental):
         validation = None
-        if not goes_on:
-            self._random_state = check_random_state(self.random_state)
         if self.early_stopping:
             sequences, targets, weights, validation = self._split(sequences, targets, weights)
         count = len(sequences)
@@ -208,7 +206,7 @@ class SequenceEstimator(BaseEstimator):
         """(sequences, targets, weights) to train on, and the same to validate on as a tuple."""
         with inputs.checked_by_sklearn():
             train, held_out = train_test_split(
-                np.arange(len(sequences)), test_size=self.validation_fraction, random_state=self._random_state,
+                np.arange(len(sequences)), test_size=self.validation_fraction, random_state=check_random_state(self.random_state),
                 stratify=self._stratify_by(targets))
         if len(held_out) < 2:
             raise ConfigError(f"validation_fraction is {self.validation_fraction}: {len(held_out)} of {len(sequences)} samples are "
@@ -229,7 +227,7 @@ class SequenceEstimator(BaseEstimator):
             made = networks.own_layers(self.architecture, (*shape, 1)[:2], outputs, activation)
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
         self.model_ = Sequential([layers.Input(shape, dtype=dtype), *made], name=type(self).__name__,
-                                 seed=parameters.seed_of(self._random_state))
+                                 seed=parameters.seed_of(self.random_state))
         if self.model_.output_shape[-1] != outputs:
             raise ConfigError(f"architecture gave layers with {self.model_.output_shape[-1]} outputs; expected {outputs}")
         self.t_ = 0
@@ -245,6 +243,33 @@ class SequenceEstimator(BaseEstimator):
     def _compile(self, targets, steps):
         optimizer = parameters.optimizer_of(self.optimizer, self.learning_rate, self.learning_rate_init, self.clipnorm, steps)
         self.model_.compile(optimizer, self._output(targets)[0])
+
+    # ---- files
+
+    # Fitted attributes that a file must hold, beside those that it may: see saving.py.
+    _needed = ("n_features_in_", "_fitted_on_table", "_step_features", "n_outputs_", "out_activation_", "t_", "n_iter_",
+               "loss_curve_")
+
+    def save(self, path):
+        """Write parameters, fitted attributes and the model to one file, atomically: what :func:`load_estimator` reads.
+
+        Nothing in it is pickled. A function given as ``architecture`` is not kept, the layers that it made are. Requests for
+        metadata are not kept.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NotFittedError
+        CheckpointError
+            The file could not be written; an older file of that name is still whole.
+        DTypeError
+            A parameter or label is of a kind that files cannot hold.
+        """
+        self._need_fitted()
+        saving.save_estimator(self, path)
 
     # ---- using the model
 

@@ -96,6 +96,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     # ---- fitting
 
+    _needed = (*SequenceEstimator._needed, "classes_", "_several")
+
     def _read_targets(self, y, sequences, reset, incremental=False):
         labels, several = read_labels(y, len(sequences))
         if reset:

@@ -103,6 +103,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
 
     # ---- fitting
 
+    _needed = (*SequenceEstimator._needed, "_reader", "_encoding_layers", "_decoded_steps")
+
     def _read_targets(self, y, sequences, reset, incremental=False):
         if reset:
             by_y = parameters.chosen(self.objective, "objective", ("auto", "reconstruction")) == "auto" and y is not None

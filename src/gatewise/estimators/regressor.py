@@ -70,6 +70,10 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         """One pass over these samples, from where training stands; see :meth:`fit`."""
         return self._fit(X, y, sample_weight, groups, incremental=True)
 
+    # ---- fitting
+
+    _needed = (*SequenceEstimator._needed, "_column", "_columns")
+
     def _read_targets(self, y, sequences, reset, incremental=False):
         numbers = read_numbers(y, len(sequences))
         columns = 1 if numbers.ndim == 1 else numbers.shape[1]
@@ -93,6 +97,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     def _activated(self, scores):
         return np.exp(scores) if isinstance(self._loss(), losses.Poisson) else scores
+
+    # ---- predicting
 
     def predict(self, X, groups=None):
         """Numbers of sequences.

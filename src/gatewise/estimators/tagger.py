@@ -92,6 +92,8 @@ class SequenceTagger(SequenceEstimator):
 
     # ---- fitting
 
+    _needed = (*SequenceEstimator._needed, "classes_", "_label_a_row")
+
     def _of_groups(self, y, sample_weight, groups):
         return _by_sequence(y, groups, "y"), _by_sequence(sample_weight, groups, "sample_weight")
 

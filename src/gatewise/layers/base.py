@@ -11,6 +11,8 @@ from gatewise import checks, initializers, regularizers, seeds
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 
+from . import masks
+
 _counters = {}
 
 
@@ -78,6 +80,7 @@ class Layer:
     state_names = ()        # of the arrays of its state
     stateful = False        # it keeps its state from call to call
     returns_list = False    # of outputs, and states after them
+    outputs = 1             # how many there are before the states
     padded_dtype = None     # what rows of different lengths are padded in; None: the layer's own
 
     def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, **others):
@@ -102,6 +105,7 @@ class Layer:
         self._gradients = {}
         self._views_given = False   # someone outside may write into our parameters at any time
         self._saved = None          # what backward needs
+        self._places = None         # of a layer used alone with a mask, for backward
 
     @staticmethod
     def _shape_of_features(features):
@@ -203,6 +207,10 @@ class Layer:
         """Refuse values that the layer cannot compute with; x comes from :meth:`read_input`."""
         return checks.finite(x, "x")
 
+    def compute_mask(self, x):
+        """Which steps of x count, bool ndarray (batch, steps), where the layer knows; else None."""
+        return None
+
     def _forward(self, x, call):
         """Output for a checked x; `call` is a :class:`Call`."""
         raise TypeError(f"{type(self).__name__} defines no forward pass")
@@ -285,7 +293,7 @@ class Layer:
     def __call__(self, x, *args, **kwargs):
         return self.forward(x, *args, **kwargs)
 
-    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False):
+    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False, mask=None):
         """Compute the layer's output.
 
         Parameters
@@ -302,6 +310,9 @@ class Layer:
             Of a recurrent layer: where true, the state is cleared before that step.
         training : bool
             Keep what :meth:`backward` needs, and apply dropout.
+        mask : array_like (batch, steps), bool, optional
+            False where a step is as if it were not there: the state stays as it is, and the output of that step is
+            zero. A reset there clears the state before the next step that counts. None: all steps count.
 
         Returns
         -------
@@ -321,8 +332,34 @@ class Layer:
                 resets = checks.reset_flags(resets, *x.shape[:2])
             if initial_state is not None:
                 initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
+        if mask is not None:
+            return self._forward_masked(x, mask, Call(training, lengths, initial_state, resets))
+        if training:
+            self._places = None
         y = self._forward(x, Call(training, lengths, initial_state, resets))
         return y if isinstance(y, list) or not np.may_share_memory(y, x) else y.copy()
+
+    def _forward_masked(self, x, mask, call):
+        """See :mod:`gatewise.layers.masks`."""
+        if x.ndim < 3 and not self.reads_steps:
+            raise ShapeError(f"mask was given beside an x of shape {x.shape}, which has no steps; leave it out")
+        call.lengths, places = masks.lengths_and_places(masks.step_mask(mask, x.shape), call.lengths)
+        if places is not None:
+            x, call.places = places.to_front(x), places
+            if call.resets is not None:
+                call.resets, call.resets_back = places.resets(call.resets)
+        y = self._forward(x, call)
+        if call.training:
+            self._places = places
+        return self._each_step_of(y, places.back) if places is not None else y if isinstance(y, list) else y.copy()
+
+    def _each_step_of(self, y, moved):
+        """Outputs, or their gradients, with those that have steps moved."""
+        if not self.keeps_steps:
+            return y
+        if not isinstance(y, list):
+            return moved(y)
+        return [moved(part) if part is not None and k < self.outputs else part for k, part in enumerate(y)]
 
     def backward(self, dy):
         """Gradients of the last ``forward(..., training=True)``.
@@ -343,7 +380,11 @@ class Layer:
             There was no training forward pass, or it was gone back over already.
         """
         self._need_saved()
-        return self._backward_alone(self._checked_dy(dy))
+        dy, places = self._checked_dy(dy), self._places
+        if places is None:
+            return self._backward_alone(dy)
+        dx = self._backward_alone(self._each_step_of(dy, places.to_front))
+        return None if dx is None else places.back(dx)
 
     def _checked_dy(self, dy):
         return self._checked_gradient(dy, "dy", self._saved["y_shape"])
@@ -413,6 +454,12 @@ class Call:
     initial_state: list | None = None
     resets: np.ndarray | None = None
     final_state: list | None = None     # where given, a recurrent layer puts copies of the state it ends in here
+    resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
+    places: masks.Places | None = None  # where the steps of x came from, which a mask moved to the front of their rows
+
+    def resets_of(self, backwards):
+        """The resets of a layer that goes backwards, or of one that does not."""
+        return self.resets if self.resets_back is None or not backwards else self.resets_back
 
 
 def _shape_text(shape):

@@ -1,13 +1,14 @@
 """A recurrent layer over the steps from the first to the last, and one from the last to the first."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
-from .base import Call, Fixed
+from .base import Fixed
 from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
 from .registry import layer_config, layer_from_config
 from .wrappers import Wrapper
@@ -103,6 +104,11 @@ class Bidirectional(Wrapper):
         """Whether there is more than one output."""
         return self.return_state or self.merge_mode is None
 
+    @property
+    def outputs(self):
+        """How many outputs come before the states."""
+        return 2 if self.merge_mode is None else 1
+
     def _output_shape(self, input_shape):
         shapes = [part._output_shape(input_shape) for part in self._parts.values()]
         if self.merge_mode is None:
@@ -171,7 +177,7 @@ class Bidirectional(Wrapper):
     def _forward(self, x, call):
         outputs, states, finals = [], [], []
         for part, start in zip(self._parts.values(), self._halves(call.initial_state)):
-            own = Call(call.training, call.lengths, start, call.resets, None if call.final_state is None else [])
+            own = replace(call, initial_state=start, final_state=None if call.final_state is None else [])
             y = part._forward(x, own)
             if self.return_state:
                 y, *last = y

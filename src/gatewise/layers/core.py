@@ -21,7 +21,11 @@ def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=Non
         (steps, features) or whatever one sample has; None for free axes.
     batch_shape : tuple, optional
         The same with the batch in front, as an alternative. The batch size itself is never fixed.
+    dtype : {"float32", "float64"}, optional
+        Of the model. An integer type, in front of an Embedding, says nothing about that.
     """
+    if isinstance(dtype, str) and dtype.startswith(("int", "uint")):
+        dtype = None
     if (shape is None) == (batch_shape is None):
         raise ConfigError("Input needs either shape, of one sample, or batch_shape, with the batch in front")
     shape = checks.shape_tuple(batch_shape, "batch_shape")[1:] if shape is None else checks.shape_tuple(shape, "shape")
@@ -287,7 +291,7 @@ class SpatialDropout1D(Dropout):
 
 
 class Flatten(Layer):
-    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...)."""
+    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...). Steps that do not count are zeros."""
 
     keeps_steps = takes_any_length = False
 
@@ -303,14 +307,21 @@ class Flatten(Layer):
                 raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}")
 
     def _forward(self, x, call):
-        y = x.reshape(x.shape[0], math.prod(x.shape[1:]))
+        counted = None
+        if call.lengths is not None:
+            counted = np.arange(x.shape[1]) < call.lengths[:, None]
+            x = np.where(counted.reshape(counted.shape + (1,) * (x.ndim - 2)), x, x.dtype.type(0))
+        y = (x if call.places is None else call.places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
         if call.training:
-            self._saved = {"x_shape": x.shape, "y_shape": y.shape}
+            self._saved = {"x_shape": x.shape, "y_shape": y.shape, "counted": counted, "places": call.places}
         return y
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()
-        return dy.reshape(saved["x_shape"])
+        dx, counted, places = dy.reshape(saved["x_shape"]), saved["counted"], saved["places"]
+        if places is not None:
+            return places.to_front(dx)
+        return dx if counted is None else np.where(counted.reshape(counted.shape + (1,) * (dx.ndim - 2)), dx, dx.dtype.type(0))
 
 
 class RepeatVector(Layer):

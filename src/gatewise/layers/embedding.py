@@ -20,6 +20,9 @@ class Embedding(Layer):
         Length of the vectors.
     embeddings_initializer : str or Initializer
     embeddings_regularizer : str or Regularizer, optional
+    mask_zero : bool
+        0 stands for no step at all, at the end of a row or anywhere in it: a masked step is as if it were not there, to all
+        layers, the loss and the metrics.
     input_length : int, optional
         Steps of a sequence, where they are all of one length.
     seed : int, optional
@@ -34,15 +37,16 @@ class Embedding(Layer):
     _rank, _axes = 2, "(batch, steps) of whole numbers"
     reads_steps = first_only = True
     padded_dtype = "float64"    # holds every int32, and what is not whole, for read_input to find
-    input_dim, output_dim = Fixed(), Fixed()
+    input_dim, output_dim, mask_zero = Fixed(), Fixed(), Fixed()
 
-    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, input_length=None,
-                 seed=None, **kwargs):
+    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, mask_zero=False,
+                 input_length=None, seed=None, **kwargs):
         if input_length is not None:
             kwargs.setdefault("input_shape", (checks.whole_number(input_length, "input_length"),))
         super().__init__(**kwargs)
         self.input_dim = checks.whole_number(input_dim, "input_dim")
         self.output_dim = checks.whole_number(output_dim, "output_dim")
+        self.mask_zero = checks.flag(mask_zero, "mask_zero")
         self.initializer = initializers.get(embeddings_initializer, "embeddings_initializer")
         self.regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
         self.seed = seed
@@ -67,6 +71,9 @@ class Embedding(Layer):
                              f"input_dim is one more than the largest number")
         return x
 
+    def compute_mask(self, x):
+        return x != 0 if self.mask_zero else None
+
     def _check_shape(self, x):
         if x.ndim != 2 or x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, at least 1 step")
@@ -90,6 +97,6 @@ class Embedding(Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "input_dim": self.input_dim, "output_dim": self.output_dim, "seed": self.seed,
+            "input_dim": self.input_dim, "output_dim": self.output_dim, "mask_zero": self.mask_zero, "seed": self.seed,
             "embeddings_initializer": initializers.serialize(self.initializer),
             "embeddings_regularizer": regularizers.serialize(self.regularizer)}

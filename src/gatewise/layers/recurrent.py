@@ -235,7 +235,7 @@ class Recurrent(Layer):
         if self.go_backwards:
             source = _backward_order(steps, lengths)
             x = _take_steps(x, source)
-            resets = None if resets is None else _take_steps(resets, source)
+            resets = None if resets is None else _take_steps(call.resets_of(True), source)
         input_mask = recurrent_mask = None
         if call.training:
             checks.fits_memory(batch * steps * (kernel.saved + 3) * units, dtype, "a batch in training in layer", self.name)

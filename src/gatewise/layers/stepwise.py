@@ -42,7 +42,7 @@ class Stepwise(Recurrent):
 
     def _forward(self, x, call):
         batch, steps = x.shape[:2]
-        lengths, resets = call.lengths, call.resets
+        lengths, resets = call.lengths, call.resets_of(self.go_backwards)
         if lengths is not None or resets is not None:
             self._check_steps(call, steps)
         start = self._start(call, batch)

@@ -18,6 +18,11 @@ _LAYERS = layer_classes()
 
 def save_model(model, path):
     """See :meth:`Sequential.save`."""
+    checkpoint.write(path, *contents_of(model))
+
+
+def contents_of(model):
+    """(tensors, header) of a file that holds the model: what :func:`model_of` makes one of."""
     header = {"architecture": _architecture(model), "rng": model.rng.bit_generator.state}
     tensors = _weights(model)
     tensors |= {f"state/{layer.name}/{part}": array for layer in model.layers if layer.has_state and layer._state
@@ -29,7 +34,7 @@ def save_model(model, path):
     if model.training_run is not None:
         state = model.training_run
         header["run"] = _without_arrays(state if isinstance(state, dict) else state.get_state(), tensors, "run")
-    checkpoint.write(path, tensors, header)
+    return tensors, header
 
 
 def _architecture(model):
@@ -65,7 +70,7 @@ def save_weights(model, path):
 def load_weights(model, path):
     """See :meth:`Sequential.load_weights`. Layers are matched by their order, as in Keras, not by their names."""
     tensors, header = checkpoint.read(path)
-    with _blaming(path):
+    with blaming(path):
         _take_weights(model, tensors, header)
 
 
@@ -172,7 +177,7 @@ def resume_model(model, path, run):
         The file is damaged, or was not saved by a model in training.
     """
     tensors, header = checkpoint.read(path)
-    with _blaming(path):
+    with blaming(path):
         if "run" not in header or "training" not in header:
             raise CheckpointError("it holds no run to go on with: the model that was saved had not been trained by fit, was a copy "
                                   "of one, or fit was interrupted in the middle of a batch")
@@ -187,10 +192,10 @@ def resume_model(model, path, run):
     if another_run:
         raise ConfigError(f"resume_from: {path} holds another run than this one: {another_run}; give fit the same data and options")
     with _undone(model):
-        with _blaming(path):
+        with blaming(path):
             _put_back(model, header, tensors, names)
             _take_weights_of_run(model, saved["weights"])
-        run.begin(saved, lambda: _blaming(path))
+        run.begin(saved, lambda: blaming(path))
 
 
 def _put_back(model, header, tensors, names):
@@ -253,7 +258,7 @@ def _difference(there, here, place=""):
 
 
 @contextlib.contextmanager
-def _blaming(path):
+def blaming(path):
     """Whatever goes wrong with what a file says is the file's fault. What it says may be long: messages are cut."""
     try:
         yield
@@ -289,18 +294,25 @@ def load_model(path, custom_objects=None, **others):
     """
     checks.neutral(others, "load_model", "load_model")
     tensors, header = checkpoint.read(path)
-    with custom_object_scope({} if custom_objects is None else custom_objects), _blaming(path):
+    with custom_object_scope({} if custom_objects is None else custom_objects), blaming(path):
         if "architecture" not in header and "weights" in header:
             raise CheckpointError("it holds weights alone: make the model and call its load_weights")
-        model = _build(header, tensors)
-        run = _take_run(header, tensors)
-        names = [layer.name for layer in model.layers]
-        _check_names(model, names, header, tensors)
-        _restore_weights(model, tensors)
-        _restore_training(model, header.get("training"), tensors)
-        model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
-        _restore_state(model, tensors, names)
-        model.training_run = run
+        if "architecture" not in header and "estimator" in header:
+            raise CheckpointError("it holds an estimator: read it with gatewise.load_estimator, whose model_ is the model")
+        return model_of(tensors, header)
+
+
+def model_of(tensors, header):
+    """The model of what :func:`contents_of` gave; whatever is raised is the file's fault."""
+    model = _build(header, tensors)
+    run = _take_run(header, tensors)
+    names = [layer.name for layer in model.layers]
+    _check_names(model, names, header, tensors)
+    _restore_weights(model, tensors)
+    _restore_training(model, header.get("training"), tensors)
+    model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
+    _restore_state(model, tensors, names)
+    model.training_run = run
     return model
 
 

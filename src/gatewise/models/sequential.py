@@ -144,10 +144,10 @@ class Sequential(Stack):
         return loss.value_and_gradient(samples.y, start, samples.weights, normalizer, scores=self._fused,
                                        want_gradient=want_gradient)
 
-    def compute_gradients(self, x, y, sample_weight=None, lengths=None):
+    def compute_gradients(self, x, y, sample_weight=None, lengths=None, mask=None):
         """The loss of one batch; its gradient is left in the layers' gradients and in flat_gradients."""
         self._need_compiled("compute_gradients")
-        return self.gradients_of(prepare_samples(self, x, y, sample_weight, lengths=lengths))[0]
+        return self.gradients_of(prepare_samples(self, x, y, sample_weight, lengths, mask=mask))[0]
 
     def gradients_of(self, samples, carried=None):
         """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs)."""
@@ -189,16 +189,15 @@ class Sequential(Stack):
 
     # ---- what people call
 
-    def __call__(self, x, lengths=None, training=False):
+    def __call__(self, x, lengths=None, training=False, mask=None):
         """Outputs for one batch; ``training=True`` applies dropout."""
-        samples = prepare_samples(self, x, lengths=lengths, need_y=False)
-        y = self._run_layers(samples, checks.flag(training, "training"))
-        return y.copy() if np.may_share_memory(y, samples.x) else y
+        samples = prepare_samples(self, x, lengths=lengths, mask=mask, need_y=False)
+        return self.run(samples, training=checks.flag(training, "training"))
 
     def fit(self, x, y=None, batch_size=32, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, lengths=None, resets=None,
             initial_epoch=0, steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1,
-            bucketing="auto", tbptt_steps=None, resume_from=None, **others):
+            bucketing="auto", tbptt_steps=None, resume_from=None, mask=None, **others):
         """Train.
 
         Ctrl-C ends training after the batch under way, with a warning; a second one does not wait.
@@ -210,8 +209,8 @@ class Sequential(Stack):
             different lengths are padded, and their lengths known. A memory-mapped array (``numpy.load(path,
             mmap_mode="r")``) stays in its file, however large: a batch is read when its turn comes.
             Batches: an iterator or generator, which goes on from epoch to epoch; anything that can be gone over again; or
-            a sequence with ``len()`` and ``[number]``. Each is (x, y), (x, y, sample_weight) or (x, y, sample_weight,
-            lengths).
+            a sequence with ``len()`` and ``[number]``. Each is (x, y), (x, y, sample_weight), (x, y, sample_weight,
+            lengths) or (x, y, sample_weight, lengths, mask), with None for what there is not.
         y : array_like
             Targets, as the loss expects them. None where x makes batches.
         batch_size, epochs : int
@@ -220,7 +219,7 @@ class Sequential(Stack):
         callbacks : list of Callback, optional
         validation_split : float in [0, 1)
             Part of the samples, from the end, to validate on instead of training.
-        validation_data : (x, y), (x, y, sample_weight), (x, y, sample_weight, lengths), or batches, optional
+        validation_data : tuple of (x, y), sample_weight, lengths and mask as far as they are needed; or batches, optional
         shuffle : bool
             Draw the order of the samples, or of a sequence of batches, anew each epoch.
         class_weight : dict of class number to float, optional
@@ -248,6 +247,9 @@ class Sequential(Stack):
             A file that :meth:`save` or a :class:`~gatewise.callbacks.ModelCheckpoint` wrote while a run like this one went on,
             with the same data and arguments: weights, optimizer, random draws, callbacks and history are taken from it,
             and training goes on as if it had never stopped, to the bit.
+        mask : array_like (samples, steps), bool, optional
+            False where a step is as if it were not there: it counts in nothing, and recurrent state stays as it is. A
+            :class:`~gatewise.layers.Masking` or ``Embedding(mask_zero=True)`` in front makes one of x.
 
         Returns
         -------
@@ -267,14 +269,14 @@ class Sequential(Stack):
                         class_weight=class_weight, sample_weight=sample_weight, lengths=lengths, resets=resets,
                         initial_epoch=initial_epoch, steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
                         validation_batch_size=validation_batch_size, validation_freq=validation_freq, bucketing=bucketing,
-                        tbptt_steps=tbptt_steps, resume_from=resume_from)
+                        tbptt_steps=tbptt_steps, resume_from=resume_from, mask=mask)
 
     def resume(self, path, run):
         """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
         saving.resume_model(self, path, run)
 
     def evaluate(self, x, y=None, batch_size=32, verbose="auto", sample_weight=None, lengths=None, resets=None,
-                 return_dict=False, steps=None, callbacks=None, **others):
+                 return_dict=False, steps=None, callbacks=None, mask=None, **others):
         """The loss, or ``[loss, *metrics]`` where there are metrics, or all by name with ``return_dict``.
 
         x may make batches, of which `steps` are taken, as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with the
@@ -283,10 +285,11 @@ class Sequential(Stack):
         checks.neutral(others, "evaluate and predict", "evaluate")
         self._need_compiled("evaluate")
         check_verbose(verbose)
-        feed = feeds.feed_of(self, x, y, sample_weight, lengths, resets, batch_size=_batch_size(batch_size), steps=steps)
+        feed = feeds.feed_of(self, x, y, sample_weight, lengths, resets, mask, batch_size=_batch_size(batch_size), steps=steps)
         return _as_asked(loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks)), return_dict)
 
-    def predict(self, x, batch_size=32, verbose="auto", lengths=None, resets=None, steps=None, callbacks=None, **others):
+    def predict(self, x, batch_size=32, verbose="auto", lengths=None, resets=None, steps=None, callbacks=None, mask=None,
+                **others):
         """Outputs for all samples, ndarray. A sample's output does not depend on the others or on batch_size.
 
         x may make batches, of which `steps` are taken: of x, or as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with
@@ -295,7 +298,8 @@ class Sequential(Stack):
         checks.neutral(others, "evaluate and predict", "predict")
         self._need_layers("predict")
         check_verbose(verbose)
-        feed = feeds.feed_of(self, x, None, None, lengths, resets, batch_size=_batch_size(batch_size), steps=steps, need_y=False)
+        feed = feeds.feed_of(self, x, None, None, lengths, resets, mask, batch_size=_batch_size(batch_size), steps=steps,
+                             need_y=False)
         return loop.predict_feed(self, feed, verbose, self._watchers(callbacks))
 
     def _watchers(self, callbacks):
@@ -303,24 +307,24 @@ class Sequential(Stack):
         watchers.set_model(self)
         return watchers
 
-    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False):
+    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False, mask=None):
         """One optimizer step on one batch; its loss and metrics, as evaluate returns them."""
         self._need_compiled("train_on_batch")
-        samples = prepare_samples(self, x, y, sample_weight, lengths)
+        samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
-    def test_on_batch(self, x, y, sample_weight=None, lengths=None, return_dict=False):
+    def test_on_batch(self, x, y, sample_weight=None, lengths=None, return_dict=False, mask=None):
         """Loss and metrics of one batch, as evaluate returns them."""
         self._need_compiled("test_on_batch")
-        samples = prepare_samples(self, x, y, sample_weight, lengths=lengths)
+        samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
         loss, outputs = self.test_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
-    def predict_on_batch(self, x, lengths=None):
+    def predict_on_batch(self, x, lengths=None, mask=None):
         """Outputs for one batch."""
-        return self(x, lengths)
+        return self(x, lengths, mask=mask)
 
     def _one_batch(self, samples, loss, outputs):
         running = RunningMeans(loop.metrics_of(self))

@@ -299,6 +299,10 @@ class Stack:
         """Refuse values that the first layer cannot compute with."""
         return self._layers[0].check_values(x)
 
+    def compute_mask(self, x):
+        """Which steps of x count, as far as the first layer knows, bool ndarray (samples, steps); else None."""
+        return self._first_layer().compute_mask(x)
+
     def match_input(self, x):
         """x with the axes that the model asks for; builds the model where it was not.
 
@@ -331,9 +335,9 @@ class Stack:
 
         With `carried`, a dict of recurrent layers to states, those begin from theirs and leave the ones they end in.
         """
-        x, lengths, resets = samples.x, samples.lengths, samples.resets
+        x, lengths, resets, back, places = samples.x, samples.lengths, samples.resets, samples.resets_back, samples.places
         for layer in self._layers[:stop]:
-            call = Call(training, lengths, None, resets)
+            call = Call(training, lengths, None, resets, None, back, places)
             carries = carried is not None and layer.has_state
             if carries:
                 call.initial_state, call.final_state = carried.get(layer), []
@@ -343,12 +347,14 @@ class Stack:
             if lengths is not None:
                 lengths = layer.output_lengths(lengths)
             if not layer.keeps_steps:  # what comes next has other steps, or none
-                resets = None
+                resets = back = places = None
         return x
 
-    def run(self, samples, stop=None):
-        """Outputs of checked samples, without training; with `stop`, those of the layers before that one."""
-        y = self._run_layers(samples, False, stop)
+    def run(self, samples, stop=None, training=False):
+        """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one."""
+        y = self._run_layers(samples, training, stop)
+        if samples.places is not None and all(layer.keeps_steps for layer in self._layers[:stop]):
+            return samples.places.back(y)
         return y.copy() if np.may_share_memory(y, samples.x) else y
 
     def _need_layers(self, what):

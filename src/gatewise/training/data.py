@@ -6,6 +6,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.layers.masks import Places, lengths_and_places, step_mask
 from gatewise.utils import pad_sequences
 
 from .losses import position_weights
@@ -22,6 +23,8 @@ class Samples:
     resets: np.ndarray | None = None
     valid: np.ndarray | None = None     # 1 at positions that count, 0 at padding: what metrics weigh by
     per_step: bool = False              # y, weights and valid have the time axis of x
+    resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
+    places: Places | None = None        # where the steps of all arrays came from, which a mask moved to the front of their rows
 
     def __len__(self):
         return len(self.x)
@@ -40,29 +43,32 @@ class Samples:
     def take(self, rows, steps=None):
         """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
         if steps is None:
-            return Samples(*(None if array is None else array[rows] for array in
-                             (self.x, self.y, self.weights, self.lengths, self.resets, self.valid)), self.per_step)
-        along_time = dict.fromkeys(("y", "weights", "valid"), self.per_step) | {"x": True, "resets": True}
+            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places")
+            return replace(self, **{name: array[rows] for name in names if (array := getattr(self, name)) is not None})
+        along_time = dict.fromkeys(("y", "weights", "valid"), self.per_step) | dict.fromkeys(("x", "resets", "resets_back"), True)
         parts = {name: np.ascontiguousarray(array[rows, steps] if timed else array[rows])
                  for name, timed in along_time.items() if (array := getattr(self, name)) is not None}
-        return replace(self, **parts, lengths=part_of_lengths(self.lengths, rows, steps))
+        # Nobody asks where the steps of such a part came from: it is trained on, by layers that take any length.
+        return replace(self, **parts, lengths=part_of_lengths(self.lengths, rows, steps), places=None)
 
 
 class MappedSamples:
     """Samples whose x stays in its file until a batch asks for it: checked and converted a batch at a time."""
 
-    def __init__(self, model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
+    def __init__(self, model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
         self.model, self.need_y, self.class_weight = model, need_y, None
         self.x, self.y, self.sample_weight = x, _rows_of(y), _rows_of(sample_weight)
-        self.lengths, self.resets = None, None
+        self.lengths, self.resets, self.mask = None, None, None
         if need_y and y is not None:
             _check_rows(self.y, x)
         if len(x) == 0 or x.ndim < 2:
-            prepare_samples(model, x, y, sample_weight, lengths, resets, need_y)  # raises, or is empty
+            prepare_samples(model, x, y, sample_weight, lengths, resets, mask, need_y)  # raises, or is empty
         if lengths is not None:
             self.lengths = checks.sequence_lengths(lengths, *x.shape[:2])
         if resets is not None:
             self.resets = checks.reset_flags(resets, *x.shape[:2]).view(np.bool_)
+        if mask is not None:
+            self.mask = step_mask(mask, x.shape)
         self.per_step = self.take(slice(0, 1)).per_step  # builds the model, and finds what cannot fit
 
     def __len__(self):
@@ -76,23 +82,22 @@ class MappedSamples:
     def part(self, rows):
         """The samples of a slice, still in their file."""
         arrays = (None if array is None else array[rows] for array in
-                  (self.y, self.sample_weight, self.lengths, self.resets))
+                  (self.y, self.sample_weight, self.lengths, self.resets, self.mask))
         part = MappedSamples(self.model, self.x[rows], *arrays, self.need_y)
         part.class_weight = self.class_weight
         return part
 
     def take(self, rows, steps=None):
-        """See :meth:`Samples.take`."""
-        x, y, weights = self.x[rows], None if self.y is None else self.y[rows], self.sample_weight
-        weights, resets = None if weights is None else weights[rows], None if self.resets is None else self.resets[rows]
-        lengths = None if self.lengths is None else self.lengths[rows]
+        """See :meth:`Samples.take`. A slice of steps is one of those in the file, masked or not."""
+        y, weights, lengths, resets, mask = (None if array is None else array[rows] for array in
+                                             (self.y, self.sample_weight, self.lengths, self.resets, self.mask))
+        x = self.x[rows] if steps is None else self.x[rows, steps]
         if steps is not None:
-            x = self.x[rows, steps]
-            resets = None if resets is None else resets[:, steps]
+            resets, mask = (None if array is None else array[:, steps] for array in (resets, mask))
             if self.per_step:
                 y, weights = y[:, steps], weights[:, steps] if weights is not None and weights.ndim > 1 else weights
             lengths = part_of_lengths(self.lengths, rows, steps)
-        samples = prepare_samples(self.model, x, y, weights, lengths, resets, self.need_y)
+        samples = prepare_samples(self.model, x, y, weights, lengths, resets, mask, self.need_y)
         if self.class_weight is not None:
             add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])
         return samples
@@ -114,11 +119,12 @@ def _rows_of(value):
     return np.asarray(value)
 
 
-def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
+def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
     """Check what a call of a model was given, and bring it to the model's dtype and shapes.
 
     x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. A list of sequences of
-    different lengths becomes an array padded with zeros, and their lengths. The model is built if it was not.
+    different lengths becomes an array padded with zeros, and their lengths. The steps that a mask leaves are moved to
+    the front of their rows, in all arrays, with lengths. The model is built if it was not.
 
     Raises
     ------
@@ -136,7 +142,7 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         raise ShapeError(f"x is a single number; expected (samples, ...), as the model's input {model.input_shape}")
     x = model.match_input(x)
     model.check_values(x)
-    for name, value in (("lengths", lengths), ("resets", resets)):
+    for name, value in (("lengths", lengths), ("resets", resets), ("mask", mask)):
         if value is not None and not model.reads_sequences():
             raise ConfigError(f"{name} was given to a model with no recurrent layer and no steps in its output; leave it out")
     lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1] if x.ndim > 1 else 0)
@@ -144,21 +150,51 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     if y is None:
         if need_y:
             raise ConfigError("y is missing: give the targets")
-        return Samples(x, lengths=lengths, resets=resets)
+        return _masked(Samples(x, lengths=lengths, resets=resets), _all_masks(model, x, mask))
     shape, per_step = model.compute_output_shape(x.shape), model.keeps_steps() and not model.loss.per_sequence
     if lengths is not None and per_step:
         y = _pad_beside(y, "y", lengths, x.shape[1])
         sample_weight = _pad_beside(sample_weight, "sample_weight", lengths, x.shape[1])
     _check_rows(y, x)
     y = model.loss.prepare(y, shape, model.dtype)
-    if model.loss.per_sequence:
-        return Samples(x, y, position_weights(sample_weight, shape[:1], None), lengths, resets)
-    counted = model.output_lengths(lengths)
-    weights, valid = position_weights(sample_weight, shape[:-1], counted), position_weights(None, shape[:-1], counted)
-    looked_at = model.loss.counted(y)
+    positions = shape[:1] if model.loss.per_sequence else shape[:-1]
+    samples = Samples(x, y, position_weights(sample_weight, positions, None), lengths, resets, per_step=per_step)
+    samples = _masked(samples, _all_masks(model, x, mask))
+    if not model.loss.per_sequence:
+        _count_positions(model, samples, positions)
+    return samples
+
+
+def _all_masks(model, x, mask):
+    """What was given and what the first layer finds in x, bool ndarray (samples, steps); None: neither."""
+    mask = None if mask is None else step_mask(mask, x.shape)
+    found = model.compute_mask(x)
+    return found if mask is None else mask if found is None else mask & found
+
+
+def _masked(samples, mask):
+    """Samples in which the steps that count stand at the front of their rows."""
+    if mask is None:
+        return samples
+    lengths, places = lengths_and_places(mask, samples.lengths)
+    if places is None:
+        return replace(samples, lengths=lengths)
+    names = ["x", *(("y", "weights") if samples.per_step else ())]
+    moved = {name: places.to_front(array) for name in names if (array := getattr(samples, name)) is not None}
+    if samples.resets is not None:
+        moved["resets"], moved["resets_back"] = places.resets(samples.resets)
+    return replace(samples, **moved, lengths=lengths, places=places)
+
+
+def _count_positions(model, samples, positions):
+    """Set what counts: where there are steps, and where the loss counts its targets."""
+    samples.valid = position_weights(None, positions, model.output_lengths(samples.lengths))
+    if samples.valid is not None:
+        samples.weights = samples.valid if samples.weights is None else samples.weights * samples.valid
+    looked_at = model.loss.counted(samples.y)
     if looked_at is not None:
-        weights, valid = (looked_at * (1.0 if array is None else array) for array in (weights, valid))
-    return Samples(x, y, weights, lengths, resets, valid, per_step)
+        samples.weights, samples.valid = (looked_at * (1.0 if array is None else array) for array in
+                                          (samples.weights, samples.valid))
 
 
 def is_ragged(x):

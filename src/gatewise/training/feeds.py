@@ -27,30 +27,30 @@ def _is_indexed(x):
     return hasattr(x, "__getitem__") and hasattr(x, "__len__")
 
 
-def samples_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, need_y=True):
+def samples_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
     """Checked samples of arrays; those of a memory-mapped x stay in its file."""
     kind = MappedSamples if isinstance(x, np.memmap) else prepare_samples
-    return kind(model, x, y, sample_weight, lengths, resets, need_y)
+    return kind(model, x, y, sample_weight, lengths, resets, mask, need_y)
 
 
-def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, *, batch_size=32, steps=None, need_y=True,
-            steps_name="steps"):
+def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, *, batch_size=32, steps=None,
+            need_y=True, steps_name="steps"):
     """The feed of what an evaluation was given, in order."""
     if makes_batches(x):
-        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets)
+        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask)
         return BatchFeed(model, x, steps, need_y=need_y)
     if steps is not None:
         raise ConfigError(f"{steps_name} counts batches that x makes itself; x is an array, which batch_size divides: leave "
                           f"it out")
-    return RowFeed(samples_of(model, x, y, sample_weight, lengths, resets, need_y), batch_size)
+    return RowFeed(samples_of(model, x, y, sample_weight, lengths, resets, mask, need_y), batch_size)
 
 
 def refuse_beside_batches(**given):
     """x makes whole batches: nothing else belongs to a sample."""
     for name, value in given.items():
         if value is not None:
-            raise ConfigError(f"{name} was given beside an x that makes batches; let x give (x, y), (x, y, sample_weight) or "
-                              f"(x, y, sample_weight, lengths)")
+            raise ConfigError(f"{name} was given beside an x that makes batches; let x give (x, y), (x, y, sample_weight), "
+                              f"(x, y, sample_weight, lengths) or (x, y, sample_weight, lengths, mask)")
 
 
 class RowFeed:
@@ -137,8 +137,8 @@ class BatchFeed:
     ----------
     model : Sequential
     source : iterator, iterable or sequence
-        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is (x, y), (x, y,
-        sample_weight) or (x, y, sample_weight, lengths); without need_y x alone is enough.
+        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is (x, y), with
+        sample_weight, lengths and mask as far as they are needed; without need_y x alone is enough.
     steps : int, optional
         Items in an epoch. None: all there are.
     shuffle : bool
@@ -230,13 +230,13 @@ class BatchFeed:
     def _samples(self, item):
         if not isinstance(item, tuple | list):
             item = (item,)
-        if not (2 if self.need_y else 1) <= len(item) <= 4:
-            raise DTypeError(f"x gave a batch of {len(item)} parts; expected (x, y), (x, y, sample_weight) or "
-                             f"(x, y, sample_weight, lengths)")
-        x, y, weights, lengths = (*item, *(None,) * (4 - len(item)))
+        if not (2 if self.need_y else 1) <= len(item) <= 5:
+            raise DTypeError(f"x gave a batch of {len(item)} parts; expected (x, y), (x, y, sample_weight), "
+                             f"(x, y, sample_weight, lengths) or (x, y, sample_weight, lengths, mask)")
+        x, y, weights, lengths, mask = (*item, *(None,) * (5 - len(item)))
         if not self.need_y:
             y = weights = None
-        samples = prepare_samples(self.model, x, y, weights, lengths, need_y=self.need_y)
+        samples = prepare_samples(self.model, x, y, weights, lengths, mask=mask, need_y=self.need_y)
         if len(samples) == 0:
             raise ShapeError("x gave a batch of 0 samples")
         add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])

@@ -22,7 +22,7 @@ from .run import Run
 
 def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
         sample_weight, lengths, resets, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
-        validation_freq, bucketing, tbptt_steps, resume_from):
+        validation_freq, bucketing, tbptt_steps, resume_from, mask):
     """See :meth:`gatewise.models.Sequential.fit`."""
     if isinstance(model.training_run, Run):
         raise StateError(f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch it can")
@@ -32,8 +32,8 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         raise ConfigError("initial_epoch and resume_from are both given: the saved run knows its epoch, leave initial_epoch out")
     validation_freq = checks.whole_number(validation_freq, "validation_freq")
     feed, validation = _feeds(
-        model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, steps_per_epoch, bucketing, tbptt_steps,
-        validation_split, validation_data, validation_batch_size, validation_steps)
+        model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
+        tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps)
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
@@ -75,8 +75,8 @@ def _end(model, run):
     model.training_run = kept
 
 
-def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, steps_per_epoch, bucketing, tbptt_steps,
-           validation_split, validation_data, validation_batch_size, validation_steps):
+def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
+           tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps):
     """(feed of training, feed of validation or None) of what fit was given."""
     batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
     validation_batch_size = checks.whole_number(batch_size if validation_batch_size is None else validation_batch_size,
@@ -85,13 +85,13 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
                "tbptt_steps": None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")}
     validation = None
     if makes_batches(x):
-        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets,
+        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask,
                               validation_split=validation_split or None)
         feed = BatchFeed(model, x, steps_per_epoch, class_weight=class_weight, **options)
     else:
         if steps_per_epoch is not None:
             raise ConfigError("steps_per_epoch counts batches that x makes itself; x is an array: leave it out")
-        samples = samples_of(model, x, y, sample_weight, lengths, resets)
+        samples = samples_of(model, x, y, sample_weight, lengths, resets, mask)
         if validation_data is None and validation_split:
             samples, held_out = split_off_validation(samples, validation_split)
             _check_stateful(model, held_out, validation_batch_size, "the validation samples")
@@ -242,10 +242,11 @@ def _validation_feed(model, data, batch_size, steps):
                 raise ConfigError("validation_data is an iterator: say with validation_steps how many batches to take each time, "
                                   "or give something that can be gone over again")
         return BatchFeed(model, data, steps)
-    if not (isinstance(data, tuple | list) and 2 <= len(data) <= 4):
-        raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight) or (x, y, sample_weight, lengths)")
-    x, y, weights, lengths = (*data, *(None,) * (4 - len(data)))
-    feed = feed_of(model, x, y, weights, lengths, batch_size=batch_size, steps=steps, steps_name="validation_steps")
+    if not (isinstance(data, tuple | list) and 2 <= len(data) <= 5):
+        raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight), (x, y, sample_weight, lengths) or (x, y, "
+                          "sample_weight, lengths, mask)")
+    x, y, weights, lengths, mask = (*data, *(None,) * (5 - len(data)))
+    feed = feed_of(model, x, y, weights, lengths, None, mask, batch_size=batch_size, steps=steps, steps_name="validation_steps")
     _check_stateful(model, feed.samples, batch_size, "the validation samples")
     return feed
 

@@ -1,0 +1,489 @@
+"""SequenceForecaster: what comes next in one series or several."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import r2_score
+
+from gatewise import checks
+from gatewise.errors import ConfigError, ShapeError
+from gatewise.training.data import prepare_samples
+
+from . import inputs, parameters
+from .backtest import run_backtest
+from .base import SequenceEstimator, store
+from .calendar import calendar_names
+from .documentation import documented
+from .forecasting import Forecasting, Past
+from .heads import head_of
+from .history import History
+from .preparation import Preparation, checked_scaling
+from .series import column_names, column_numbers, per_series, read_features, read_target, table
+from .timeline import moments
+
+STRATEGIES = ("direct", "recursive")
+
+
+class Interval(NamedTuple):
+    """Bounds between which a forecast comes true; each has the form that ``predict`` gives."""
+
+    lower: object
+    upper: object
+
+
+@documented
+class SequenceForecaster(SequenceEstimator):
+    """Forecasts of one series or several, with a recurrent network.
+
+    The network reads the last `window` steps. Differences and scales are taken inside, learnt from the training part alone,
+    and undone in what comes out.
+
+    Parameters
+    ----------
+    window : int
+        Steps that a forecast is made from.
+    horizon : int
+        Steps that are forecast at once (``strategy="direct"``), and that :meth:`predict` gives if not told otherwise.
+    strategy : {"direct", "recursive"}
+        "direct": one network says all steps up to `horizon`. "recursive": a network says one step, which it then reads, its
+        state carried on: any number of steps.
+    loss : str or Loss
+        Of scaled numbers: "mse", "mae", "huber", ...; not with `quantiles` or `distribution`, which have their own.
+    differencing : int
+        0: none. 1: the network reads changes from step to step, and says how far later steps lie above the last. A season,
+        24 for example: the same with changes from the season before.
+    scaling : {"standard", "robust", "minmax"} or None
+        Of each series' differences, and of each column of X.
+    quantiles : list of float, optional
+        Forecast these quantiles, 0.5 among them (Koenker and Bassett 1978); needs ``strategy="direct"``.
+    distribution : {"gaussian"}, optional
+        Forecast a normal distribution (Nix and Weigend 1994).
+    calendar : None, "auto", or list of str
+        Features of the date of the step to come, as sine and cosine: "minute", "hour", "weekday", "monthday", "month",
+        "quarter", "yearday". "auto": the cycles longer than a step that the series went through twice.
+    future_features : None, "all", or list of column names or numbers
+        The columns of X that are known ahead, so that :meth:`predict` is given them as ``X_future``. The others are
+        known up to now.
+    stride : int
+        Steps between the windows that the network is trained on.
+    {PARAMETERS}
+
+    Attributes
+    ----------
+    calendar_ : list of str
+        The calendar features in use.
+    {ATTRIBUTES}
+
+    Notes
+    -----
+    A sample is a window. With `early_stopping` the last part of each series is held out, `validation_fraction` of its steps and at
+    least `horizon`; what is learnt, scales included, comes from the steps before it, and the score is minus the loss.
+    ``strategy="recursive"`` takes neither `bidirectional` nor `pooling`. `n_features_in_` are the variables of a series.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise import SequenceForecaster
+    >>> y = np.sin(np.arange(300) / 5)
+    >>> forecaster = SequenceForecaster(window=20, horizon=10, units=16, max_iter=30, random_state=0).fit(y)
+    >>> forecaster.predict().shape
+    (10,)
+    """
+
+    def __init__(self, window=10, horizon=1, strategy="direct", cell="lstm", units=64, *, num_layers=1, loss="mse",
+                 differencing=0, scaling="standard", quantiles=None, distribution=None, calendar=None, future_features=None,
+                 stride=1, bidirectional=False, pooling="last", dropout=0.0, recurrent_dropout=0.0, architecture=None, alpha=0.0,
+                 optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
+                 max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
+                 warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
+        store(self, locals())
+
+    # ---- fitting
+
+    def fit(self, y, X=None, times=None):
+        """Fit to one series or several.
+
+        Parameters
+        ----------
+        y : array_like (T,) or (T, k), pandas Series or DataFrame, or list of these
+            Steps in order of time. The k variables of a table are forecast together. A list of arrays, Series or frames is
+            several series that one network learns from, each with its own scale.
+        X : array_like (T, f) or frame, or list of these, optional
+            Features that stand beside the steps of y.
+        times : array_like (T,), datetime64 or pandas index, or list of these, optional
+            Dates of the steps, for `calendar`, where y has no index.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+        """
+        recursive = self._is_recursive()
+        head = head_of(self.loss, self.quantiles, self.distribution, recursive)
+        goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
+        series, several = read_target(y, times)
+        features = read_features(X, series, several)
+        if goes_on:
+            histories = self._histories_of(series, features)
+            self._check_options(recursive)
+        else:
+            calendar = [] if self.calendar is None else calendar_names(moments(self._longest_index(series)), self.calendar)
+            histories = [History.of(one, None if features is None else features[number], calendar)
+                         for number, one in enumerate(series)]
+            preparation = self._prepared(histories, X, recursive)
+        if goes_on:
+            calendar, preparation = self.calendar_, self._preparation
+        windows, targets, held_out = self._samples(histories, preparation)
+        self._head, self._preparation, self.calendar_ = head, preparation, calendar
+        self._recursive, self._several = recursive, several
+        self._most_steps = checks.whole_number(self.horizon, "horizon")
+        self._remember_columns(series[0], X, goes_on)
+        self._held_out = held_out
+        with self._using_threads():
+            self._train(windows, targets, None, goes_on, False)
+        del self._held_out
+        self._histories = [history.tail(preparation.context) for history in histories]
+        return self
+
+    def _is_recursive(self):
+        recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
+        if recursive and (self.bidirectional or self.pooling != "last"):
+            raise ConfigError("strategy='recursive' carries the network's state on from step to step, which bidirectional and "
+                              "pooling do not allow; leave them out, or use strategy='direct'")
+        return recursive
+
+    @staticmethod
+    def _longest_index(series):
+        longest = max(series, key=len)
+        if longest.index is None:
+            raise ConfigError("calendar features need dates: give y with a DatetimeIndex, or times= (an array of datetime64)")
+        return longest.index
+
+    def _prepared(self, histories, X, recursive):
+        """Scales and the like, of the training part of the series."""
+        window = checks.whole_number(self.window, "window")
+        horizon = 1 if recursive else checks.whole_number(self.horizon, "horizon")
+        lag = checks.whole_number(self.differencing, "differencing", 0)
+        least = window + lag + horizon
+        kept = [len(history) - self._validation_steps(len(history)) for history in histories]
+        if min(kept) < least:
+            held = " to train on, beside the validation part" if self.early_stopping else ""
+            raise ShapeError(f"y has {min(map(len, histories))} steps (n_samples={min(map(len, histories))}); window={window}, "
+                             f"differencing={lag} and horizon={horizon} need at least {least}{held}: give a longer series or a "
+                             f"shorter window")
+        features = None if histories[0].x is None else [history.x[:count] for history, count in zip(histories, kept)]
+        columns = 0 if features is None else features[0].shape[1]
+        ahead = column_numbers(self.future_features, column_names(X), columns, "future_features")
+        if self.future_features is not None and features is None:
+            raise ConfigError("future_features names columns of X, and X was not given")
+        return Preparation.fit(window, horizon, lag, checked_scaling(self.scaling),
+                               [history.y[:count] for history, count in zip(histories, kept)], features, ahead)
+
+    def _validation_steps(self, steps):
+        """Steps at the end of a series that are held out."""
+        if not checks.flag(self.early_stopping, "early_stopping"):
+            return 0
+        fraction = checks.number(self.validation_fraction, "validation_fraction", 0.0, 1.0, open_low=True, open_high=True)
+        return max(round(fraction * steps), self.horizon)
+
+    def _samples(self, histories, preparation):
+        """(windows, targets, how many of them are held out): those held out come last."""
+        origins = [self._origins(len(history), preparation) for history in histories]
+        count = sum(len(train) for train, _ in origins)
+        dtype = parameters.dtype_of(self.dtype, parameters.batch_size_of(self.batch_size, count) == count)
+        windows, targets = [], []
+        for part in (0, 1):
+            for number, (history, chosen) in enumerate(zip(histories, origins)):
+                if len(chosen[part]):
+                    rows = preparation.rows(number, history.y, history.x, preparation.known(history.calendar, history.x))
+                    windows.append(preparation.windows(rows, chosen[part], dtype))
+                    targets.append(preparation.targets(number, history.y, chosen[part]))
+        return inputs.Sequences(np.concatenate(windows)), np.concatenate(targets), sum(len(held) for _, held in origins)
+
+    def _origins(self, steps, preparation):
+        """Origins of a series to train on, and to validate on: those whose targets all lie in the one part or the other."""
+        stride = checks.whole_number(self.stride, "stride")
+        edge = steps - self._validation_steps(steps)
+        train = np.arange(preparation.context - 1, edge - preparation.horizon, stride)
+        return train, np.arange(edge - 1, steps - preparation.horizon, stride)
+
+    def _split(self, sequences, targets, weights):
+        train, held_out = np.split(np.arange(len(sequences)), [len(sequences) - self._held_out])
+        return sequences.take(train), targets[train], None, (sequences.take(held_out), targets[held_out], None)
+
+    def _output(self, targets):
+        return self._head.loss, self._head.outputs * targets.shape[1], "linear"
+
+    def _score_of(self, targets, scores, sample_weight):
+        return -self._head.loss(targets, scores)
+
+    def _check_options(self, recursive):
+        """Refuse to go on with another network than the one fitted."""
+        preparation = self._preparation
+        fitted = (preparation.window, preparation.lag, preparation.horizon, self._recursive)
+        if fitted != (self.window, self.differencing, 1 if recursive else self.horizon, recursive):
+            raise ConfigError("warm_start=True goes on with the network of the last fit, and window, horizon, strategy or "
+                              "differencing are others now; set warm_start=False")
+
+    def _check_same(self, series, features):
+        preparation = self._preparation
+        if len(series) != len(preparation.center):
+            raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on {len(preparation.center)}")
+        width = len(preparation.x_center)
+        if (0 if features is None else features[0].shape[1]) != width:
+            raise ShapeError(f"X has {0 if features is None else features[0].shape[1]} columns; expected {width}, as in fit")
+        if series[0].values.shape[1] != self.n_features_in_:
+            raise ShapeError(f"y has {series[0].values.shape[1]} features, but SequenceForecaster is expecting "
+                             f"{self.n_features_in_} features as input")
+
+    def _remember_columns(self, series, X, goes_on):
+        if goes_on:
+            return
+        self.n_features_in_ = series.values.shape[1]
+        vars(self).pop("feature_names_in_", None)
+        if series.form.kind == "frame" and all(isinstance(name, str) for name in series.form.names):
+            self.feature_names_in_ = np.array(series.form.names, object)
+        self._x_names = column_names(X)
+
+    # ---- forecasting
+
+    def predict(self, horizon=None, X_future=None):
+        """The steps that come after those seen.
+
+        Parameters
+        ----------
+        horizon : int, optional
+            Steps. None: as many as the constructor says. Not more than that with ``strategy="direct"``.
+        X_future : array_like (horizon, f) or frame, or list of these, optional
+            The columns of X that are known ahead, in the steps to come; all columns of X will do. With ``strategy="direct"``
+            as many steps as the constructor's horizon.
+
+        Returns
+        -------
+        ndarray (horizon,) or (horizon, k), Series or DataFrame, or list of these
+            In the form of y; indices go on.
+
+        Raises
+        ------
+        NotFittedError, ConfigError, ShapeError, DTypeError, NonFiniteError
+        """
+        steps, pasts = self._pasts(horizon, X_future)
+        return self._written([self._forecasting().point(past, steps)[0] for past in pasts])
+
+    def predict_interval(self, horizon=None, coverage=0.9, X_future=None, n_paths=1000):
+        """Bounds between which each of the steps to come lies with a probability of `coverage`.
+
+        Parameters
+        ----------
+        horizon, X_future
+            See :meth:`predict`.
+        coverage : float in (0, 1)
+            With quantiles a and 1 - a, 1 - 2a can be asked for; with a normal distribution anything.
+        n_paths : int
+            With ``strategy="recursive"``: paths to draw, from `random_state`.
+
+        Returns
+        -------
+        Interval
+            (lower, upper), each in the form of y.
+        """
+        coverage = checks.number(coverage, "coverage", 0.0, 1.0, open_low=True, open_high=True)
+        n_paths = checks.whole_number(n_paths, "n_paths", 2)
+        steps, pasts = self._pasts(horizon, X_future)
+        rng = np.random.default_rng(parameters.seed_of(self.random_state))
+        bounds = [self._forecasting().bounds(past, steps, coverage, n_paths, rng) for past in pasts]
+        return Interval(*(self._written([pair[side][0] for pair in bounds]) for side in (0, 1)))
+
+    def update(self, y_new, X_new=None, times=None):
+        """Go on from later steps, without training.
+
+        Parameters
+        ----------
+        y_new : like y in :meth:`fit`
+            The steps that came after those seen; of each series, where there are several.
+        X_new : like X, for those steps, optional
+        times : like times, optional
+            None: at the distances of those before.
+
+        Returns
+        -------
+        self
+        """
+        self._need_fitted()
+        series, features = self._read_more(y_new, X_new, times)
+        self._histories = [history.tail(self._preparation.context) for history in self._followed(series, features, "y_new")]
+        return self
+
+    def score(self, y, X=None, times=None):
+        """R squared of forecasts of the steps that come after those seen, `horizon` of them from each step on.
+
+        A forecast is made from all that is known by then: first the steps seen in :meth:`fit` and :meth:`update`, then those of
+        y as they come. Nothing is trained, and the forecaster stays where it is.
+
+        Parameters
+        ----------
+        y, X, times
+            As in :meth:`update`.
+
+        Returns
+        -------
+        float
+            The mean over variables; 1 is best, and 0 is as good as the mean of y.
+        """
+        self._need_fitted()
+        steps = self._most_steps
+        series, features = self._read_more(y, X, times)
+        truths, forecasts = [], []
+        for number, (one, history) in enumerate(zip(series, self._followed(series, features, "y"))):
+            if len(one) < max(2, steps):
+                raise ShapeError(f"y has {len(one)} steps; a score needs at least {max(2, steps)}, for a whole forecast")
+            before = len(history) - len(one)
+            origins = np.arange(before - 1, len(history) - steps)
+            forecast = self._forecasts_from(number, history, origins, steps)
+            truth = history.y[origins[:, None] + np.arange(1, steps + 1)]
+            truths.append(truth.reshape(-1, truth.shape[-1]))
+            forecasts.append(forecast.reshape(truths[-1].shape))
+        return float(r2_score(np.concatenate(truths), np.concatenate(forecasts)))
+
+    def backtest(self, y, X=None, times=None, *, initial=None, horizon=None, step=1, refit=False):
+        """Forecasts from one origin after the other, each from what was known by then.
+
+        Parameters
+        ----------
+        y, X, times
+            As in :meth:`fit`. NaN may stand where no forecast looks. Of X the columns that are known ahead are looked at up to
+            `horizon` steps after an origin; nothing else is.
+        initial : int, optional
+            Steps before the first forecast. A clone is fitted to them. None: this forecaster, as it was fitted, begins as soon
+            as y has the steps that a forecast is made from.
+        horizon : int, optional
+            Steps of each forecast. None: as many as the constructor says.
+        step : int
+            Steps from one origin to the next.
+        refit : bool
+            Fit a clone to all steps before each origin, not only before the first.
+
+        Returns
+        -------
+        Backtest, or list of Backtest where y is a list of series
+            ``origins``, ``forecasts``, ``actuals``, ``mae``, ``rmse``, ... of each step ahead; ``to_frame()``, ``by_step()``.
+        """
+        return run_backtest(self, y, X, times, initial, horizon, step, refit)
+
+    # ---- what forecasts start from
+
+    def _steps(self, horizon):
+        """Steps of a forecast: those asked for, or of a fit to come those that the constructor says."""
+        fitted = hasattr(self, "model_")
+        most = self._most_steps if fitted else checks.whole_number(self.horizon, "horizon")
+        steps = most if horizon is None else checks.whole_number(horizon, "horizon")
+        if steps > most and not (self._recursive if fitted else self._is_recursive()):
+            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {most} steps that it was fitted for: fit with "
+                              f"horizon={steps}, or with strategy='recursive', which forecasts any number")
+        return steps
+
+    def _pasts(self, horizon, X_future):
+        """(steps, where the forecast of each series starts)."""
+        self._need_fitted()
+        steps = self._steps(horizon)
+        self._check_recursion(steps)
+        futures = self._futures(X_future, self._steps_known_ahead(steps))
+        pasts = []
+        for number, (history, future) in enumerate(zip(self._histories, futures)):
+            x = history.x if future is None else np.concatenate([history.x, future])
+            known = self._preparation.known(history.calendar_ahead(self.calendar_, steps), x)
+            pasts.append(Past(number, history.y, history.x, known, np.array([len(history) - 1])))
+        return steps, pasts
+
+    def _check_recursion(self, steps):
+        if self._recursive and steps > 1 and self._preparation.past:
+            raise ConfigError(f"horizon is {steps}; strategy='recursive' goes on to a second step only where all columns of X are "
+                              f"known ahead: name them in future_features, or use strategy='direct'")
+
+    def _futures(self, X_future, needed):
+        """What is known ahead, for each series: ndarray (needed, columns of X), or None."""
+        ahead, width = self._preparation.ahead, len(self._preparation.x_center)
+        if not ahead:
+            if X_future is not None:
+                raise ConfigError("X_future was given, and no column of X is known ahead: name them in future_features")
+            return [None] * len(self._histories)
+        if X_future is None:
+            raise ConfigError(f"predict needs X_future, {needed} steps of the {len(ahead)} columns of X that are known ahead "
+                              f"(future_features={self.future_features!r})")
+        return [self._future(part, needed, width) for part in
+                per_series(X_future, len(self._histories), self._several, "X_future")]
+
+    def _future(self, given, needed, width):
+        ahead = self._preparation.ahead
+        if hasattr(given, "columns") and self._x_names is not None:
+            names = [self._x_names[column] for column in ahead]
+            missing = [name for name in names if name not in list(given.columns)]
+            if missing:
+                raise ShapeError(f"X_future lacks the columns {missing}; it has {list(given.columns)}")
+            given = given[names]
+        values = table(given, "X_future")
+        if values.shape == (needed, width):
+            return values
+        if values.shape != (needed, len(ahead)):
+            raise ShapeError(f"X_future has shape {values.shape}; expected ({needed}, {len(ahead)}): {needed} steps of the columns "
+                             f"of X that are known ahead")
+        whole = np.full((needed, width), np.nan)  # the other columns are not looked at
+        whole[:, ahead] = values
+        return whole
+
+    def _steps_known_ahead(self, steps):
+        """How many steps of X_future a forecast of `steps` needs; 0 where nothing is known ahead."""
+        if not self._preparation.ahead:
+            return 0
+        return steps if self._recursive else self._preparation.horizon
+
+    def _forecasts_from(self, number, history, origins, steps):
+        """Forecasts after steps of a history that goes on beyond them: (n, steps, k)."""
+        self._check_recursion(steps)
+        known = self._preparation.known(history.calendar, history.x)
+        return self._forecasting().point(Past(number, history.y, history.x, known, origins), steps)
+
+    def _histories_of(self, series, features):
+        """Histories of series that need not go on from those seen."""
+        self._check_same(series, features)
+        if self.calendar_:
+            self._longest_index(series)
+        return [History.of(one, None if features is None else features[number], self.calendar_)
+                for number, one in enumerate(series)]
+
+    def _read_more(self, y, X, times):
+        """(series, features) of later steps."""
+        series, several = read_target(y, times)
+        if several != self._several or len(series) != len(self._histories):
+            raise ShapeError(f"{len(series)} series were given{' in a list' if several else ''}; expected "
+                             f"{f'a list of {len(self._histories)}' if self._several else 'one, not in a list'}, as in fit")
+        return series, read_features(X, series, several)
+
+    def _followed(self, series, features, what):
+        return [history.extended(one, None if features is None else features[number], self.calendar_, what)
+                for number, (history, one) in enumerate(zip(self._histories, series))]
+
+    def _written(self, forecasts):
+        """Forecasts (steps, k) in the form of the series."""
+        written = [history.form.write(values, history.timeline) for history, values in zip(self._histories, forecasts)]
+        return written if self._several else written[0]
+
+    def _forecasting(self):
+        return Forecasting(self._outputs_of, self._preparation, self._head, self._recursive, self.model_.dtype)
+
+    def _outputs_of(self, windows, carried):
+        """The network's outputs (n, outputs), float64; with `carried` it goes on from a state, and leaves its own."""
+        if carried is None:
+            return self._run(inputs.Sequences(windows), -1).astype(np.float64)
+        with self._using_threads():
+            samples = prepare_samples(self.model_, windows, need_y=False)
+            return self.model_._run_layers(samples, False, -1, carried).astype(np.float64)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = tags.input_tags.three_d_array = False  # rows of y are steps, not samples to predict
+        tags.input_tags.one_d_array = True
+        return tags

@@ -1,0 +1,114 @@
+"""From a fitted network to forecasts: all steps at once, or step after step with the state carried."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+AT_ONCE = 4096  # rows that a network steps side by side; it changes the memory that is used, not a bit of the result
+
+
+@dataclass
+class Past:
+    """What forecasts start from.
+
+    Attributes
+    ----------
+    number : int
+        Of the series.
+    y : ndarray (T, k)
+    x : ndarray (T, f), or None
+    known : ndarray, or None
+        See :meth:`Preparation.known`; reaches as far ahead as the forecasts need.
+    origins : ndarray of int (n,)
+        A forecast from each; nothing of y and of the past columns of x is looked at after it.
+    """
+
+    number: int
+    y: np.ndarray
+    x: np.ndarray | None
+    known: np.ndarray | None
+    origins: np.ndarray
+
+    def take(self, part):
+        """The same with some of the origins."""
+        return Past(self.number, self.y, self.x, self.known, self.origins[part])
+
+
+class Forecasting:
+    """Forecasts of a network.
+
+    Parameters
+    ----------
+    run : callable(windows, carried) -> ndarray (n, outputs)
+        The network; `carried`, a dict, keeps its state from call to call.
+    preparation : Preparation
+    head : PointHead, GaussianHead or QuantileHead
+    recursive : bool
+        The network says one step, which it then reads.
+    dtype : str
+        What it computes in.
+    """
+
+    def __init__(self, run, preparation, head, recursive, dtype):
+        self.run, self.preparation, self.head, self.recursive, self.dtype = run, preparation, head, recursive, dtype
+
+    def point(self, past, steps):
+        """Forecasts of steps 1 ... `steps` after each origin: ndarray (n, steps, k)."""
+        return self._in_parts(past, 1, lambda part: self._point(part, steps))[0]
+
+    def bounds(self, past, steps, coverage, paths, rng):
+        """(lower, upper), each (n, steps, k): what lies between comes true with probability `coverage`."""
+        if self.recursive:
+            self.head.bounds(np.zeros((1, self.head.outputs)), coverage)  # a head without intervals says so
+            return self._in_parts(past, paths, lambda part: self._sampled(part, steps, coverage, paths, rng))
+        return self._in_parts(past, 1, lambda part: self._said_bounds(part, steps, coverage))
+
+    def _in_parts(self, past, copies, work):
+        """The results of `work` on a few origins at a time, put together."""
+        size = max(1, AT_ONCE // copies)
+        parts = [work(past.take(slice(first, first + size))) for first in range(0, len(past.origins), size)]
+        return tuple(np.concatenate(results) for results in zip(*parts))
+
+    def _windows(self, past):
+        preparation = self.preparation
+        return preparation.windows(preparation.rows(past.number, past.y, past.x, past.known), past.origins, self.dtype)
+
+    # ---- all steps at once
+
+    def _point(self, past, steps):
+        if self.recursive:
+            said = self._step_by_step(past, steps, self.head.point)
+            return (self.preparation.accumulate(past.number, said, past.y, past.origins),)
+        return (self._restored(past, self.head.point(self.run(self._windows(past), None)), steps),)
+
+    def _said_bounds(self, past, steps, coverage):
+        said = self.run(self._windows(past), None)
+        return tuple(self._restored(past, bound, steps) for bound in self.head.bounds(said, coverage))
+
+    def _restored(self, past, said, steps):
+        said = said.reshape(len(said), self.preparation.horizon, -1)[:, :steps]
+        return self.preparation.restore(past.number, said, self.preparation.base(past.y, past.origins, steps))
+
+    # ---- step after step
+
+    def _sampled(self, past, steps, coverage, paths, rng):
+        """Bounds from quantiles of paths, each of which goes on from numbers drawn at every step."""
+        said = self._step_by_step(past, steps, lambda outputs: self.head.sample(outputs, rng), paths)
+        values = self.preparation.accumulate(past.number, said, past.y, past.origins.repeat(paths))
+        values = values.reshape(len(past.origins), paths, *values.shape[1:])
+        return tuple(np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2], axis=1))
+
+    def _step_by_step(self, past, steps, answer, copies=1):
+        """What `answer` makes of the outputs of each step, and the network then reads: (n * copies, steps, k)."""
+        carried = {}
+        outputs = self.run(self._windows(past), carried).repeat(copies, axis=0)
+        carried = {layer: [part.repeat(copies, axis=0) for part in state] for layer, state in carried.items()}
+        said = np.empty((len(outputs), steps, outputs.shape[1] // self.head.outputs))
+        for step in range(steps):
+            said[:, step] = answer(outputs)
+            if step + 1 < steps:
+                parts = [said[:, step]]
+                if past.known is not None:
+                    parts.append(past.known[past.origins + step + 1].repeat(copies, axis=0))
+                outputs = self.run(np.concatenate(parts, axis=1)[:, None].astype(self.dtype), carried)
+        return said

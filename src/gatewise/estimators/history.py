@@ -1,0 +1,86 @@
+"""What a forecaster remembers of a series: as many steps as a forecast depends on, and how their labels go on."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gatewise.errors import ShapeError
+
+from .calendar import calendar_features
+from .series import Form
+from .timeline import Timeline, moments
+
+
+@dataclass
+class History:
+    """Some steps of one series, the last of them now.
+
+    Attributes
+    ----------
+    y : ndarray (T, k), float64
+    x : ndarray (T, f), float64, or None
+    calendar : ndarray (T, c), or None
+    timeline : Timeline or None
+    form : Form
+    """
+
+    y: np.ndarray
+    x: np.ndarray | None
+    calendar: np.ndarray | None
+    timeline: Timeline | None
+    form: Form
+
+    def __len__(self):
+        return len(self.y)
+
+    @classmethod
+    def of(cls, series, x, names):
+        """All of a :class:`Series`, beside its features and with the calendar features named."""
+        calendar = calendar_features(moments(series.index), names) if names else None
+        return cls(series.values, x, calendar, series.timeline, series.form)
+
+    def tail(self, steps):
+        """The last `steps`, as copies: the arrays that a user gave are let go."""
+        last = slice(max(0, len(self) - steps), None)
+        return replace(self, y=self.y[last].copy(), x=None if self.x is None else self.x[last].copy(),
+                       calendar=None if self.calendar is None else self.calendar[last].copy())
+
+    def extended(self, series, x, names, what):
+        """This history and the steps of `series`, which come next.
+
+        Raises
+        ------
+        ShapeError
+            They do not, or have other variables or features.
+        """
+        if series.values.shape[1] != self.y.shape[1]:
+            raise ShapeError(f"{what} has {series.values.shape[1]} features, but SequenceForecaster is expecting "
+                             f"{self.y.shape[1]} features as input")
+        if self.form.names is not None and series.form.names is not None and series.form.names != self.form.names:
+            raise ShapeError(f"{what} has the columns {list(series.form.names)}; expected {list(self.form.names)}, as in fit")
+        width = 0 if self.x is None else self.x.shape[1]
+        given = 0 if x is None else x.shape[1]
+        if given != width:
+            raise ShapeError(f"{given} columns of X stand beside {what}; expected {width}, as in fit")
+        timeline, calendar = self._goes_on(series, names)
+        return History(np.concatenate([self.y, series.values]), None if x is None else np.concatenate([self.x, x]), calendar,
+                       timeline, self.form)
+
+    def _goes_on(self, series, names):
+        """(timeline, calendar) with the steps of `series`, by its index, or without one as evenly as before."""
+        if self.timeline is None:
+            return None, None
+        if series.index is None:
+            labels = self.timeline.after(len(series)) if names else None
+            timeline = self.timeline.advanced(len(series)) if self.timeline.freq is not None else self.timeline
+        else:
+            labels, timeline = series.index, self.timeline.followed_by(series.index)
+        if not names:
+            return timeline, None
+        return timeline, np.concatenate([self.calendar, calendar_features(moments(labels), names)])
+
+    def calendar_ahead(self, names, steps):
+        """Calendar features of these steps and of so many to come; None without names."""
+        if not names:
+            return None
+        return np.concatenate([self.calendar, calendar_features(moments(self.timeline.after(steps)), names)])

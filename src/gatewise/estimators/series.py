@@ -1,0 +1,207 @@
+"""Series as users give them: arrays, pandas Series and frames, one or several; and answers in the same form."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils import check_array
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError, ShapeError
+
+from . import inputs
+from .timeline import Timeline, index_of
+
+
+@dataclass
+class Series:
+    """One series.
+
+    Attributes
+    ----------
+    values : ndarray of shape (T, k), float64
+    index : pandas.Index, ndarray of datetime64, or None
+        A label for each step.
+    form : Form
+    """
+
+    values: np.ndarray
+    index: object
+    form: "Form"
+
+    def __len__(self):
+        return len(self.values)
+
+    @property
+    def timeline(self):
+        """How the labels go on; None where there are none."""
+        return None if self.index is None else Timeline.of(self.index)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a series was given, so that a forecast of it comes in the same form.
+
+    Attributes
+    ----------
+    kind : {"flat", "table", "series", "frame"}
+        ndarray of rank 1 or 2, pandas Series or DataFrame.
+    names : tuple or None
+        Of the variables, where they have names.
+    """
+
+    kind: str
+    names: tuple | None = None
+
+    def write(self, values, timeline):
+        """Values (h, k), the steps after `timeline`, in this form."""
+        if self.kind == "table":
+            return values
+        if self.kind == "flat":
+            return values[:, 0]
+        import pandas
+
+        index = timeline.after(len(values))
+        if self.kind == "series":
+            return pandas.Series(values[:, 0], index, name=None if self.names is None else self.names[0])
+        return pandas.DataFrame(values, index, columns=list(self.names))
+
+
+def read_target(y, times=None, *, missing=False):
+    """What `y` holds.
+
+    Parameters
+    ----------
+    y : array_like of shape (T,) or (T, k), pandas Series or DataFrame; or list of these
+        A list or tuple of arrays, Series or frames is several series; a list of numbers, or of rows of numbers, is one.
+    times : array_like of shape (T,), datetime64, or list of these, optional
+        For a y without an index.
+    missing : bool
+        NaN may stay.
+
+    Returns
+    -------
+    list of Series
+    several : bool
+        Whether y was a list of series.
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError, ConfigError
+    """
+    several = is_several(y)
+    parts = list(y) if several else [y]
+    if not parts:
+        raise ShapeError("y is an empty list; expected at least one series")
+    moments = per_series(times, len(parts), several, "times")
+    series = [_read_one(part, moment, f"y[{number}]" if several else "y", missing)
+              for number, (part, moment) in enumerate(zip(parts, moments))]
+    widths = {one.values.shape[1] for one in series}
+    if len(widths) > 1:
+        raise ShapeError(f"the series of y have {sorted(widths)} variables; expected the same number in each")
+    return series, several
+
+
+def read_features(x, series, several, name="X", *, missing=False):
+    """Features that stand beside the steps of each series: list of ndarray (T, f), float64; None where x is None.
+
+    With `missing` NaN may stay.
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError
+    """
+    if x is None:
+        return None
+    tables = [table(part, name, missing) for part in per_series(x, len(series), several, name)]
+    for number, (one, features) in enumerate(zip(series, tables)):
+        if len(features) != len(one):
+            place = f" of series {number}" if several else ""
+            raise ShapeError(f"{name} has {len(features)} steps, y{place} has {len(one)}; expected a row of {name} for each step "
+                             f"of y")
+    if len({features.shape[1] for features in tables}) > 1:
+        raise ShapeError(f"{name} has {[features.shape[1] for features in tables]} columns; expected the same in each series")
+    return tables
+
+
+def is_several(y):
+    """Whether y is a list of series rather than one."""
+    return isinstance(y, list | tuple) and len(y) > 0 and all(hasattr(part, "shape") and len(part.shape) > 0 for part in y)
+
+
+def per_series(value, count, several, name):
+    """A list with the part of each series."""
+    if value is None:
+        return [None] * count
+    if not several:
+        return [value]
+    parts = checks.listed(value, name, "arrays, one for each series of y")
+    if len(parts) != count:
+        raise ShapeError(f"{name} has {len(parts)} parts; y has {count} series: give one for each")
+    return parts
+
+
+def table(given, name, missing=False):
+    """ndarray (T, columns) of float64, a copy only where it must be.
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError, ConfigError
+    """
+    kind = getattr(getattr(given, "dtype", None), "kind", "f")
+    if kind in "mMSU":
+        raise DTypeError(f"{name} holds {given.dtype} values; expected numbers")
+    if np.ndim(given) == 0:
+        raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps")
+    with inputs.checked_by_sklearn():
+        values = check_array(given, dtype=np.float64, order="C", ensure_2d=False, allow_nd=True, input_name=name,
+                             ensure_all_finite="allow-nan" if missing else True)
+    if values.ndim not in (1, 2):
+        raise ShapeError(f"{name} has shape {values.shape}; expected (steps,) or (steps, variables): several series go into a "
+                         f"list of arrays")
+    return values.reshape(len(values), -1)
+
+
+def column_numbers(chosen, names, count, what):
+    """Numbers of the columns that a user named: None (none), "all", or a list of names or numbers.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if chosen is None:
+        return []
+    if isinstance(chosen, str) and chosen == "all":
+        return list(range(count))
+    if isinstance(chosen, str) or not hasattr(chosen, "__iter__"):
+        raise ConfigError(f"{what} is {chosen!r}; expected None, 'all', or a list of column names or numbers")
+    numbers = []
+    for column in chosen:
+        if names is not None and column in names:
+            numbers.append(names.index(column))
+        elif not isinstance(column, str | bool) and hasattr(column, "__index__") and 0 <= column < count:
+            numbers.append(int(column))
+        else:
+            raise ConfigError(f"{what} names column {column!r}; X has {list(names) if names else f'columns 0 to {count - 1}'}")
+    if len(set(numbers)) < len(numbers):
+        raise ConfigError(f"{what} is {list(chosen)!r}; it names a column twice")
+    return numbers
+
+
+def column_names(x):
+    """Names of the columns of a frame, or of the first of several; None for an array."""
+    first = x[0] if is_several(x) else x
+    return list(first.columns) if hasattr(first, "columns") else None
+
+
+def _read_one(y, times, name, missing):
+    values = table(y, name, missing)
+    pandas_like = hasattr(y, "index") and hasattr(y, "to_numpy")
+    if times is not None and pandas_like:
+        raise ConfigError("times was given beside a y that has an index; leave times out, or set it as the index")
+    if pandas_like:
+        frame = hasattr(y, "columns")
+        names = tuple(y.columns) if frame else None if y.name is None else (y.name,)
+        return Series(values, y.index, Form("frame" if frame else "series", names))
+    form = Form("flat" if np.ndim(y) == 1 else "table")
+    return Series(values, None if times is None else index_of(times, len(values)), form)
+

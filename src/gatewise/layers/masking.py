@@ -1,0 +1,47 @@
+"""Masks from values: steps that only fill up a row."""
+
+import numpy as np
+
+from gatewise import checks
+
+from .base import Fixed, Layer
+
+
+class Masking(Layer):
+    """Steps do not count where every feature is one value: (batch, steps, features), the first layer of a Sequential.
+
+    A masked step is as if it were not there, to all layers, the loss and the metrics: recurrent layers leave their
+    state as it is, means go over the other steps. Outputs of the model are zero there, and so is this layer's.
+
+    Parameters
+    ----------
+    mask_value : float
+    """
+
+    _rank, _axes = 3, "(batch, steps, features)"
+    reads_steps = first_only = True
+    mask_value = Fixed()
+
+    def __init__(self, mask_value=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.mask_value = checks.number(mask_value, "mask_value")
+
+    @staticmethod
+    def _shape_of_features(features):
+        return (None, features)
+
+    def compute_mask(self, x):
+        return (x != np.asarray(self.mask_value, x.dtype)).any(axis=-1)
+
+    def _forward(self, x, call):
+        mask = self.compute_mask(x)[..., None]
+        if call.training:
+            self._saved = {"mask": mask, "y_shape": x.shape}
+        return np.where(mask, x, x.dtype.type(0))
+
+    def _backward(self, dy, want_dx):
+        mask = self._take_saved()["mask"]
+        return np.where(mask, dy, dy.dtype.type(0)) if want_dx else None
+
+    def get_config(self):
+        return super().get_config() | {"mask_value": self.mask_value}

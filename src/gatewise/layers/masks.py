@@ -1,0 +1,103 @@
+"""Boolean masks: which steps count. They become what everything else knows, rows with lengths.
+
+A masked step is as if it were not there. So the steps that count move to the front of their row, in their order, all
+layers run on rows of these lengths, and where the output has steps it is put back, with zeros where nothing counts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewise.errors import DTypeError, ShapeError
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the steps of rows come from whose counted steps were moved to the front.
+
+    Parameters
+    ----------
+    mask : ndarray (batch, steps), bool
+        True where a step counts.
+    front_mask : ndarray (batch, steps), bool
+        The same once they were moved: as many in each row, from its beginning.
+    """
+
+    mask: np.ndarray
+    front_mask: np.ndarray
+
+    def __getitem__(self, rows):
+        return Places(self.mask[rows], self.front_mask[rows])
+
+    def to_front(self, array):
+        """The counted steps of (batch, steps, ...) at the front of their rows, zeros behind them."""
+        return _moved(array, self.mask, self.front_mask)
+
+    def back(self, array):
+        """Steps that were moved to the front in their places again, zeros in the others."""
+        return _moved(array, self.front_mask, self.mask)
+
+    def resets(self, resets):
+        """(forward, backward): where the state is cleared before a step that counts, of flags at all steps.
+
+        A flag at a masked step clears the state before the next step that counts: the later one for a layer that
+        goes forward, the earlier one for one that goes backwards. Past a row's last counted step there is nothing.
+        """
+        counted_later = np.cumsum(self.mask[:, ::-1], axis=1)[:, ::-1] > 0
+        flags = (resets != 0) & counted_later
+        before = self.to_front(np.cumsum(flags, axis=1))                    # flags up to each counted step
+        after = self.to_front(np.cumsum(flags[:, ::-1], axis=1)[:, ::-1])   # and from each on
+        forward = np.diff(before, axis=1, prepend=0) > 0
+        backward = np.diff(after, axis=1, append=0) < 0
+        return forward.view(np.uint8), backward.view(np.uint8)
+
+
+def _moved(array, source, target):
+    moved = np.zeros_like(array)
+    moved[target] = array[source]
+    return moved
+
+
+def step_mask(mask, shape):
+    """bool ndarray (batch, steps) for an x of this shape.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+    """
+    if not isinstance(mask, np.ndarray):
+        try:
+            mask = np.asarray(mask)
+        except ValueError as error:
+            raise ShapeError("mask has rows of different lengths") from error
+    if mask.dtype != np.bool_:
+        raise DTypeError(f"mask holds {mask.dtype} values; expected booleans, True where a step counts")
+    if mask.shape != tuple(shape[:2]):
+        raise ShapeError(f"mask has shape {mask.shape}, x has {tuple(shape)}; expected {tuple(shape[:2])}, one flag a step")
+    return np.ascontiguousarray(mask)
+
+
+def lengths_and_places(mask, lengths=None):
+    """What a mask becomes: (lengths or None, Places or None).
+
+    Parameters
+    ----------
+    mask : ndarray (batch, steps), bool
+    lengths : ndarray (batch,), int, optional
+        Steps past them do not count either.
+
+    Returns
+    -------
+    lengths : ndarray (batch,), intp, or None
+        None where every step counts.
+    places : Places or None
+        None where the steps that count stand at the front already.
+    """
+    steps = np.arange(mask.shape[1])
+    if lengths is not None:
+        mask = mask & (steps < lengths[:, None])
+    counts = mask.sum(axis=1, dtype=np.intp)
+    if lengths is None and (counts == mask.shape[1]).all():
+        return None, None
+    front_mask = steps < counts[:, None]
+    return counts, None if np.array_equal(front_mask, mask) else Places(mask, front_mask)
