@@ -11,7 +11,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "gatewise"
 # Rooms from the bottom up: each may import those before it.
 ROOMS = ["kernels", "cells", "layers", "training", "models", "estimators", "interop"]
 # Single modules beside the rooms: any room above kernels may import them, and they import none but kernels.
-LEAVES = {"errors", "checks", "seeds", "threads", "initializers", "regularizers", "info", "utils", "testing", "checkpoint"}
+LEAVES = {"errors", "checks", "seeds", "threads", "initializers", "regularizers", "constraints", "info",
+          "utils", "testing", "checkpoint"}
 # Rooms that stand aside, and modules that repeat the public names of training.
 ASIDE = {"data"}
 REPEATED = {"losses", "metrics", "optimizers", "callbacks", "schedules"}

@@ -2,7 +2,7 @@
 
     layers       SimpleRNN, LSTM, GRU, Dense, ...: forward, backward, state
     models       Sequential: compile, fit, predict, save
-    losses, metrics, optimizers, schedules, callbacks, initializers, regularizers, utils
+    losses, metrics, optimizers, schedules, callbacks, initializers, regularizers, constraints, utils
     testing      check_gradients
 
 Modules load on first use.
@@ -12,9 +12,10 @@ import importlib
 
 __version__ = "0.1.0"
 
-_MODULES = frozenset({"callbacks", "cells", "checkpoint", "data", "errors", "estimators", "initializers", "kernels", "layers",
-                      "losses", "metrics", "models", "optimizers", "regularizers", "schedules", "testing", "threads", "training",
-                      "utils"})
+_MODULES = frozenset({
+    "callbacks", "cells", "checkpoint", "constraints", "data", "errors", "estimators", "initializers", "kernels", "layers",
+    "losses", "metrics", "models", "optimizers", "regularizers", "schedules", "testing", "threads", "training", "utils",
+})
 _NAMES = {
     "load_model": "models", "Sequential": "models", "Input": "layers",
     "set_num_threads": "threads", "get_num_threads": "threads",

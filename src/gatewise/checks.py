@@ -85,10 +85,8 @@ def from_config(classes, config, what, module):
 # Arguments of Keras that gatewise has no use for, and the values of them that ask for nothing.
 _ANY = object()
 NEUTRAL = {
-    "layer": {"activity_regularizer": None, "kernel_constraint": None, "recurrent_constraint": None, "bias_constraint": None,
-              "embeddings_constraint": None,
-              "trainable": True, "unroll": _ANY, "implementation": _ANY, "use_cudnn": _ANY, "autocast": _ANY,
-              "zero_output_for_mask": _ANY, "time_major": False},
+    "layer": {"activity_regularizer": None, "trainable": True, "unroll": _ANY, "implementation": _ANY,
+              "use_cudnn": _ANY, "autocast": _ANY, "zero_output_for_mask": _ANY, "time_major": False},
     "optimizer": {"name": _ANY, "loss_scale_factor": None},
     "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "axis": -1},
     "compile": {"loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,

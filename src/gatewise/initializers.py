@@ -11,7 +11,8 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 __all__ = [
     "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal",
-    "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "Zeros", "get", "serialize",
+    "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros",
+    "get", "serialize",
 ]
 
 
@@ -86,7 +87,25 @@ class RandomUniform(Initializer):
         return rng.uniform(self.minval, self.maxval, shape)
 
 
-class _VarianceScaling(Initializer):
+def _truncated_normal(shape, rng):
+    """Standard normal, drawn again beyond two deviations."""
+    draw = rng.standard_normal(shape)
+    while (outside := np.abs(draw) > 2).any():
+        draw[outside] = rng.standard_normal(int(outside.sum()))
+    return draw
+
+
+class TruncatedNormal(Initializer):
+    """Normal with `mean` and `stddev`, drawn again beyond two of these deviations from the mean."""
+
+    def __init__(self, mean=0.0, stddev=0.05, seed=None):
+        self.mean, self.stddev, self.seed = checks.number(mean, "mean"), checks.number(stddev, "stddev", 0.0), seed
+
+    def _draw(self, shape, rng):
+        return self.mean + self.stddev * _truncated_normal(shape, rng)
+
+
+class _Scaled(Initializer):
     scale, mode, normal = 1.0, "fan_in", False
 
     def __init__(self, seed=None):
@@ -98,18 +117,41 @@ class _VarianceScaling(Initializer):
         else:
             field = int(np.prod(shape[:-2]))
             fan_in, fan_out = shape[-2] * field, shape[-1] * field
-        variance = self.scale / max(1.0, fan_in if self.mode == "fan_in" else (fan_in + fan_out) / 2)
+        fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+        variance = self.scale / max(1.0, fans[self.mode])
         if not self.normal:
             limit = np.sqrt(3 * variance)
             return rng.uniform(-limit, limit, shape)
-        # truncated at two deviations, which shrinks the deviation by the constant
-        draw = rng.standard_normal(shape)
-        while (outside := np.abs(draw) > 2).any():
-            draw[outside] = rng.standard_normal(int(outside.sum()))
-        return draw * (np.sqrt(variance) / 0.87962566103423978)
+        # truncation shrinks the deviation by the constant
+        return _truncated_normal(shape, rng) * (np.sqrt(variance) / 0.87962566103423978)
 
 
-class GlorotUniform(_VarianceScaling):
+class VarianceScaling(_Scaled):
+    """Variance `scale` / n, n the fan_in, fan_out or their mean ("fan_avg") as `mode` says.
+
+    Parameters
+    ----------
+    scale : float above 0
+    mode : {"fan_in", "fan_out", "fan_avg"}
+    distribution : {"truncated_normal", "uniform"}
+    seed : int, optional
+    """
+
+    def __init__(self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None):
+        self.scale = checks.number(scale, "scale", 0.0, open_low=True)
+        if mode not in ("fan_in", "fan_out", "fan_avg"):
+            raise ConfigError(f"mode is {mode!r}; expected 'fan_in', 'fan_out' or 'fan_avg'")
+        if distribution not in ("truncated_normal", "uniform"):
+            raise ConfigError(f"distribution is {distribution!r}; expected 'truncated_normal' or 'uniform'")
+        self.mode, self.distribution, self.seed = mode, distribution, seed
+
+    @property
+    def normal(self):
+        """Whether the distribution is not uniform."""
+        return self.distribution != "uniform"
+
+
+class GlorotUniform(_Scaled):
     """Uniform, variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
 
     mode = "fan_avg"
@@ -121,7 +163,7 @@ class GlorotNormal(GlorotUniform):
     normal = True
 
 
-class HeUniform(_VarianceScaling):
+class HeUniform(_Scaled):
     """Uniform, variance 2 / fan_in (He et al. 2015)."""
 
     scale = 2.0
@@ -133,7 +175,7 @@ class HeNormal(HeUniform):
     normal = True
 
 
-class LecunUniform(_VarianceScaling):
+class LecunUniform(_Scaled):
     """Uniform, variance 1 / fan_in (LeCun et al. 1998)."""
 
 
@@ -175,6 +217,7 @@ _BY_NAME = {
     "random_uniform": RandomUniform, "uniform": RandomUniform, "glorot_uniform": GlorotUniform,
     "glorot_normal": GlorotNormal, "he_uniform": HeUniform, "he_normal": HeNormal, "lecun_uniform": LecunUniform,
     "lecun_normal": LecunNormal, "orthogonal": Orthogonal, "identity": Identity,
+    "truncated_normal": TruncatedNormal, "variance_scaling": VarianceScaling,
 }
 _BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
 

@@ -239,10 +239,11 @@ def _check_model(model, x, y, loss, lengths, mask, **options):
         return model.compute_gradients(x, y, lengths=lengths, mask=mask)
 
     try:
+        before = [(array, array.copy()) for array in model.weights] if model.built else []
         scalar()
         named = [(f"{layer.name}/{name}", layer.parameters[name], gradient.copy())
                  for layer in model.layers for name, gradient in layer.gradients.items()]
-        before = [(array, array.copy()) for _, array, _ in named]
+        before = before or [(array, array.copy()) for array in model.weights]
         try:
             return compare_gradients(scalar, {name: (array, gradient) for name, array, gradient in named}, **options)
         finally:

@@ -6,11 +6,12 @@ thread while any public call is at work. The limit is the whole process's, so it
 locked: the last one out restores what was found.
 
 After a fork the child uses one thread: the OpenMP pool does not survive a fork, and a worker
-process is one of many.
+process is one of many. A worker that was spawned starts with one, too, unless the environment says more.
 """
 
 import contextlib
 import os
+import sys
 import threading
 
 from gatewise.errors import ConfigError, DTypeError, StateError
@@ -22,25 +23,36 @@ SMALL_WORK = 600_000
 PRODUCT_SPEED = 3
 
 
+def is_worker():
+    """Whether a program with multiprocessing, or a library on top of it, started this process: as one of many."""
+    module = sys.modules.get("multiprocessing.process")  # who was started so has it
+    return module is not None and module.parent_process() is not None
+
+
 def _available():
-    """Threads to start with: GATEWISE_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs we may use."""
+    """Threads to start with: GATEWISE_NUM_THREADS, else OMP_NUM_THREADS, else one in a worker, else the CPUs we may use."""
     for variable in ("GATEWISE_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(variable, "").split(",")[0].strip()
         if text.isdigit() and int(text) > 0:
             return int(text)
+    if is_worker():
+        return 1
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this platform
         return os.cpu_count() or 1
 
 
-_count = _available() if _table.HAS_OPENMP else 1
+_count = None  # found out when first asked for: a worker that was spawned knows that it is one only after its imports
 _forked = False
 _own = threading.local()  # the number of one Python thread, inside num_threads
 
 
 def get_num_threads():
     """Number of threads that gatewise uses for large work."""
+    global _count
+    if _count is None:
+        _count = _available() if _table.HAS_OPENMP else 1
     return getattr(_own, "count", _count)
 
 

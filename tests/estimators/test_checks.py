@@ -3,13 +3,26 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import gatewise
+from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger
 
-CELLS = ("lstm", "gru", "rnn")
+ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@parametrize_with_checks([estimator(cell) for estimator in (gatewise.SequenceClassifier, gatewise.SequenceRegressor)
-                          for cell in CELLS])
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_scikit_learns_checks(estimator, check):
+@parametrize_with_checks([estimator() for estimator in ESTIMATORS])
+def test_estimators_as_they_are(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([estimator(cell) for estimator in ESTIMATORS for cell in ("gru", "rnn")])
+def test_other_cells(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([estimator("gru", missing=missing) for estimator in ESTIMATORS
+                          for missing in ("forward_fill", "mean", "mask", "indicator", "decay")])
+def test_missing_values(estimator, check):
     check(estimator)

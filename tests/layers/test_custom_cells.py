@@ -10,7 +10,7 @@ from cases import assert_all_close, assert_close, assert_same_bits, make, ragged
 from gatewise import initializers
 from gatewise.cells import FullGateLSTMCell, LSTMCell, RNNCell
 from gatewise.errors import ArgumentError, CheckpointError, ConfigError, DTypeError, GatewiseError, ShapeError
-from gatewise.layers import RNN, Dense, Dropout, Input
+from gatewise.layers import RNN, Bidirectional, Dense, Dropout, Input, SimpleRNN, TimeDistributed
 from gatewise.models import Sequential, load_model
 from gatewise.testing import GradientError, check_gradients
 from gatewise.utils import custom_object_scope
@@ -334,3 +334,19 @@ def test_copies_are_apart(data):
         twin.fit(*data, verbose=0)
         assert (twin.predict(data[0]) != before).any()
     assert_same_bits(model.predict(data[0]), before)
+
+
+def test_both_ways(rng, tmp_path):
+    compiled, own = Bidirectional(SimpleRNN(4), dtype="float64"), Bidirectional(RNN(ElmanCell(4)), dtype="float64")
+    for layer in (compiled, own):
+        layer.build((None, None, 3))
+    own.set_weights(compiled.get_weights())
+    x, lengths = sequences(rng, 4, 5, 3), [5, 0, 2, 3]
+    assert_all_close(run(own, x, lengths=lengths), run(compiled, x, lengths=lengths), 1e-12)
+    model = Sequential([Input((None, 3)), Bidirectional(RNN(ElmanCell(2), return_sequences=True)), TimeDistributed(Dense(1))],
+                       seed=0)
+    model.save(tmp_path / "model")
+    with pytest.raises(CheckpointError, match="'ElmanCell' is not known"):
+        load_model(tmp_path / "model")
+    again = load_model(tmp_path / "model", custom_objects={"ElmanCell": ElmanCell})
+    assert_same_bits(again.predict(x, lengths=lengths), model.predict(x, lengths=lengths))

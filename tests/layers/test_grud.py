@@ -5,6 +5,7 @@ import pytest
 from cases import assert_all_close, assert_all_same_bits, assert_close, assert_same_bits, make, ragged, randomize, run
 from reference import ACTIVATIONS
 
+from gatewise.data import missing_indicators
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError, StateError
 from gatewise.layers import GRUD, Dense, Input
 from gatewise.models import Sequential, load_model
@@ -174,6 +175,14 @@ def test_padding_is_not_looked_at(rng):
     wanted_results, got = run(layer, x, lengths=lengths), run(layer, other, lengths=lengths)
     assert_all_close(got, wanted_results, 1e-14)
     assert not got["x"][1, 3:].any()
+
+
+def test_it_reads_what_missing_indicators_gives(rng):
+    values = rng.normal(size=(3, 5, FEATURES))
+    values[rng.random(values.shape) < 0.4] = np.nan
+    layer, x = layer_of(rng, return_state=True, means=MEANS), missing_indicators(values, means=MEANS)
+    assert_all_close(layer.forward(x), wanted(layer, x), 1e-12)
+    assert_all_close(layer.forward(x), layer.forward(missing_indicators(values)), 1e-12)
 
 
 # ---- in models

@@ -71,6 +71,17 @@ STACKS = {
     "missing values": lambda: [Input((6, 2)), Dense(6), GRUD(3, "softsign", "hard_sigmoid", means=[0.5, -1.0],
                                                              return_sequences=True, stateful=True, **REGULARIZED),
                                GRUD(2, use_bias=False, go_backwards=True), Dense(1)],
+    "normalised": lambda: [
+        Input((6, 2)), LSTM(4, return_sequences=True),
+        layers.BatchNormalization(momentum=0.9, epsilon=0.01, gamma_regularizer="l1", moving_mean_initializer="ones"),
+        layers.LayerNormalization(center=False, epsilon=0.01, gamma_initializer=initializers.Constant(0.5)),
+        Dense(3), layers.BatchNormalization(scale=False, beta_regularizer="l2"), GRU(2), layers.LayerNormalization(), Dense(1)],
+    "windows": lambda: [
+        layers.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="relu", kernel_constraint="max_norm", input_shape=(6, 2)),
+        layers.MaxPooling1D(2, 1, "same"), layers.AveragePooling1D(2), layers.Conv1D(3, 2, 2, use_bias=False), LSTM(2), Dense(1)],
+    "attention": lambda: [
+        Input((6, 2)), GRU(4, return_sequences=True), layers.Attention(True, "concat", dropout=0.1, seed=1),
+        layers.Attention(), layers.AdditiveAttention(), layers.AdditiveAttention(use_scale=False), LSTM(2), Dense(1)],
     "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
                               Dense(1)],
 }
@@ -146,7 +157,7 @@ def test_round_trip(stack, optimizer, dtype, tmp_path):
     if optimizer != "none":
         model.fit(x, y, epochs=2, batch_size=8, verbose=0)
     else:
-        model.set_weights([w + np.random.default_rng(1).normal(size=w.shape) for w in model.get_weights()])
+        model.set_weights([w + np.random.default_rng(1).random(w.shape) for w in model.get_weights()])
     model.reset_state()
     path = tmp_path / "model.gatewise"
     assert model.save(path) is None

@@ -24,7 +24,7 @@ class RNNCell:
     initializers : dict of str to str or Initializer
         Of parameters by name. Of the others, those whose names begin with "recurrent" start orthogonal, other
         matrices Glorot uniform, and vectors at zero.
-    regularizers : dict of str to str or Regularizer
+    regularizers, constraints : dict of str to str or Regularizer, Constraint
         Of parameters by name.
     """
 
@@ -33,6 +33,7 @@ class RNNCell:
     output_size = None
     initializers = {}    # noqa: RUF012  replaced, never written to
     regularizers = {}    # noqa: RUF012
+    constraints = {}     # noqa: RUF012
 
     # ---- what a subclass defines
 

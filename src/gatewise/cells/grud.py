@@ -6,7 +6,7 @@ from .base import Cell
 class GRUDCell(Cell):
     """A GRU that decays its state, and what it last saw of each feature, with the time since that was seen.
 
-    The equations, with their numbers in the paper, and the weights stand at :class:`gatewise.layers.GRUD`.
+    The equations and the weights stand at :class:`gatewise.layers.GRUD`.
     """
 
     gates = ("z", "r", "h")

@@ -77,7 +77,7 @@ class SequenceEstimator(BaseEstimator):
             sequences.groups = groups
         elif inputs.is_list_of_sequences(X):
             sequences = inputs.read_list(X, finite, dtype)
-        elif inputs.axes_of(X) == 3:
+        elif inputs.axes_of(X) > 2:
             sequences = inputs.read_block(X, finite, dtype)
         else:
             sequences = self._read_table(X, finite, dtype, reset)

@@ -2,9 +2,10 @@
 
 import numbers
 
+import joblib
 from sklearn.utils import check_random_state
 
-from gatewise import checks, layers, regularizers
+from gatewise import checks, layers, regularizers, threads
 from gatewise.errors import ConfigError, DTypeError
 from gatewise.training import optimizers, schedules
 
@@ -70,13 +71,21 @@ def optimizer_of(optimizer, rate, initial_rate, clipnorm, steps):
 
 
 def threads_of(n_jobs):
-    """Threads of n_jobs: None leaves gatewise's own number, -1 is all processors that this process may use."""
+    """Threads of n_jobs, or None for gatewise's own number. Whoever works beside others takes no more than a share.
+
+    None: gatewise's own number; -1: all processors that this process may use. One inside a thread of joblib's, and in a worker
+    process no more than gatewise's own number there, which follows what joblib grants it (OMP_NUM_THREADS).
+    """
     if n_jobs is None:
-        return None
+        return 1 if _is_joblib_thread() else None
     if not isinstance(n_jobs, numbers.Integral) or isinstance(n_jobs, bool) or n_jobs == 0:
         raise ConfigError(f"n_jobs is {n_jobs!r}; expected None, a number of threads, or -1 for all processors")
-    if n_jobs > 0:
-        return int(n_jobs)
-    from joblib import cpu_count
+    if _is_joblib_thread():
+        return 1
+    count = int(n_jobs) if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + int(n_jobs))
+    return min(count, threads.get_num_threads()) if threads.is_worker() else count
 
-    return max(1, cpu_count() + 1 + int(n_jobs))
+
+def _is_joblib_thread():
+    """Whether joblib runs us in one of several threads of this process."""
+    return not threads.is_worker() and joblib.parallel.get_active_backend()[0].nesting_level > 0

@@ -64,7 +64,7 @@ def class_numbers(labels, classes):
     at = np.searchsorted(classes, labels)
     known = classes[np.minimum(at, len(classes) - 1)] == labels
     if not np.all(known):
-        raise ConfigError(f"y holds the label {labels[~known][0]!r}; known are {classes.tolist()!r:.200}")
+        raise ConfigError(f"y holds the label {labels[~known].tolist()[0]!r:.80}; known are {classes.tolist()!r:.200}")
     return at.astype(np.intp)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, seeds
+from gatewise import checks, constraints, initializers, regularizers, seeds
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 
@@ -30,6 +30,8 @@ class ParameterSpec:
     shape: tuple
     initializer: initializers.Initializer
     regularizer: regularizers.Regularizer | None = None
+    constraint: constraints.Constraint | None = None
+    trained: bool = True    # False: kept beside the flat buffer, where no optimizer sees it (moving averages)
 
     @property
     def size(self):
@@ -101,6 +103,7 @@ class Layer:
         self.rng = None             # the model's generator, for layers that draw
         self._specs = []
         self._penalized = []        # those with a regularizer
+        self._constrained = []      # those with a constraint
         self._parameters = {}
         self._gradients = {}
         self._views_given = False   # someone outside may write into our parameters at any time
@@ -138,7 +141,7 @@ class Layer:
             raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
         try:
             self.describe(input_shape)
-            count = self.count_params()
+            count = self.flat_size()
             checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
             self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
             self.initialize(self._own_rng())
@@ -152,18 +155,27 @@ class Layer:
         shape = checks.shape_tuple(input_shape, "input_shape")
         self._specs = list(self._parameter_specs(shape))
         self._penalized = [spec for spec in self._specs if spec.regularizer]
+        self._constrained = [spec for spec in self._specs if spec.constraint]
         self.output_shape = self._output_shape(shape)
         self.input_shape = shape
 
     def adopt(self, parameters, gradients):
         """Second half: take this part of a flat buffer, and of its gradients, as the place of the parameters."""
-        self._parameters, self._gradients, at = {}, {}, 0
+        before, self._parameters, self._gradients, at = self._parameters, {}, {}, 0
         for spec in self._specs:
+            if not spec.trained:
+                self._parameters[spec.name] = self._kept_array(spec, before.get(spec.name))
+                continue
             piece = slice(at, at + spec.size)
             self._parameters[spec.name] = parameters[piece].reshape(spec.shape)
             self._gradients[spec.name] = gradients[piece].reshape(spec.shape)
             at += spec.size
         self.weights_changed()
+
+    def _kept_array(self, spec, before):
+        """The array of a parameter that is not trained: the one from before where it fits."""
+        fits = before is not None and before.shape == spec.shape and before.dtype == self.dtype
+        return before if fits else np.zeros(spec.shape, self.dtype)
 
     def initialize(self, rng):
         """Draw the initial values."""
@@ -243,8 +255,16 @@ class Layer:
             gradient.fill(0)
 
     def count_params(self):
-        """Number of parameters."""
+        """Number of parameters, those included that no optimizer moves."""
         return sum(spec.size for spec in self._specs)
+
+    def flat_size(self):
+        """Number of parameters that optimizers move: what the layer takes of a model's flat buffer."""
+        return sum(spec.size for spec in self._specs if spec.trained)
+
+    def kept_arrays(self):
+        """The parameters that no optimizer moves, list of ndarray: the arrays themselves."""
+        return [self._parameters[spec.name] for spec in self._specs if not spec.trained]
 
     def get_weights(self):
         """Copies of the parameters, in Keras's order."""
@@ -287,6 +307,12 @@ class Layer:
         """Add the regularizers' gradients."""
         for spec in self._penalized:
             spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
+
+    def constrain(self):
+        """Bring parameters with a constraint back to what it allows: after every step of an optimizer."""
+        for spec in self._constrained:
+            array = self._parameters[spec.name]
+            array[...] = spec.constraint(array)
 
     # ---- running
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, threads
+from gatewise import checks, constraints, initializers, regularizers, threads
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
@@ -90,6 +90,7 @@ class Dense(_Activated, Layer):
     use_bias : bool
     kernel_initializer, bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
+    kernel_constraint, bias_constraint : str or Constraint, optional
     seed : int, optional
         Of the initial weights of a layer used alone.
     """
@@ -97,7 +98,8 @@ class Dense(_Activated, Layer):
     units, activation, use_bias = Fixed(), Fixed(), Fixed()
 
     def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, seed=None, **kwargs):
+                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None,
+                 bias_constraint=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.units = checks.whole_number(units, "units")
         self.activation = activations.check_name(activation, also=("softmax",))
@@ -106,6 +108,8 @@ class Dense(_Activated, Layer):
                              "bias": initializers.get(bias_initializer, "bias_initializer")}
         self.regularizers = {"kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
                              "bias": regularizers.get(bias_regularizer, "bias_regularizer")}
+        self.constraints = {"kernel": constraints.get(kernel_constraint, "kernel_constraint"),
+                            "bias": constraints.get(bias_constraint, "bias_constraint")}
         self.seed = seed
         self._packed = None
         self._dx = None
@@ -115,7 +119,7 @@ class Dense(_Activated, Layer):
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
                              f"with a known number of features")
         shapes = {"kernel": (input_shape[-1], self.units)} | ({"bias": (self.units,)} if self.use_bias else {})
-        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name])
+        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
                 for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
@@ -180,6 +184,7 @@ class Dense(_Activated, Layer):
         for name in ("kernel", "bias"):
             config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
             config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
+            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
         return config
 
 

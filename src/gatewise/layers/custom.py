@@ -1,6 +1,6 @@
 """RNN: a recurrent layer around a user's own cell."""
 
-from gatewise import checks, initializers, regularizers
+from gatewise import checks, constraints, initializers, regularizers
 from gatewise.cells import RNNCell, published
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 from gatewise.utils import custom_object
@@ -53,7 +53,7 @@ class RNN(Stepwise):
         shapes, name = self.cell.parameter_shapes(input_shape[-1]), type(self.cell).__name__
         if not isinstance(shapes, dict):
             raise DTypeError(f"{name}.parameter_shapes gave {shapes!r}; expected a dict of name to shape")
-        for option in ("initializers", "regularizers"):
+        for option in ("initializers", "regularizers", "constraints"):
             for parameter in getattr(self.cell, option).keys() - shapes.keys():
                 raise ConfigError(f"{name}.{option} names {parameter!r}; expected one of {', '.join(shapes)}")
         return [self._spec(parameter, checks.shape_tuple(shape, f"the shape of {parameter}"))
@@ -64,7 +64,8 @@ class RNN(Stepwise):
             raise ShapeError(f"{self.name}/{name} has shape {shape}; expected known extents")
         usual = "zeros" if len(shape) < 2 else "orthogonal" if name.startswith("recurrent") else "glorot_uniform"
         return ParameterSpec(name, shape, initializers.get(self.cell.initializers.get(name, usual), f"initializer of {name}"),
-                             regularizers.get(self.cell.regularizers.get(name), f"regularizer of {name}"))
+                             regularizers.get(self.cell.regularizers.get(name), f"regularizer of {name}"),
+                             constraints.get(self.cell.constraints.get(name), f"constraint of {name}"))
 
     def get_config(self):
         options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")
@@ -83,7 +84,8 @@ class RNN(Stepwise):
 
 
 _OF_KERNEL_LAYERS = {"dropout", "recurrent_dropout",
-                     *(f"{place}_{kind}" for place in ("kernel", "recurrent", "bias") for kind in ("initializer", "regularizer"))}
+                     *(f"{place}_{kind}" for place in ("kernel", "recurrent", "bias")
+                       for kind in ("initializer", "regularizer", "constraint"))}
 
 
 def _cell_of(config):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, threads
+from gatewise import checks, constraints, initializers, regularizers, threads
 from gatewise.errors import ShapeError
 from gatewise.kernels import rows
 
@@ -20,6 +20,7 @@ class Embedding(Layer):
         Length of the vectors.
     embeddings_initializer : str or Initializer
     embeddings_regularizer : str or Regularizer, optional
+    embeddings_constraint : str or Constraint, optional
     mask_zero : bool
         0 stands for no step at all, at the end of a row or anywhere in it: a masked step is as if it were not there, to all
         layers, the loss and the metrics.
@@ -39,8 +40,8 @@ class Embedding(Layer):
     padded_dtype = "float64"    # holds every int32, and what is not whole, for read_input to find
     input_dim, output_dim, mask_zero = Fixed(), Fixed(), Fixed()
 
-    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, mask_zero=False,
-                 input_length=None, seed=None, **kwargs):
+    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None,
+                 embeddings_constraint=None, mask_zero=False, input_length=None, seed=None, **kwargs):
         if input_length is not None:
             kwargs.setdefault("input_shape", (checks.whole_number(input_length, "input_length"),))
         super().__init__(**kwargs)
@@ -49,12 +50,13 @@ class Embedding(Layer):
         self.mask_zero = checks.flag(mask_zero, "mask_zero")
         self.initializer = initializers.get(embeddings_initializer, "embeddings_initializer")
         self.regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
+        self.constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
         self.seed = seed
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) != 2:
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)")
-        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer)]
+        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer, self.constraint)]
 
     def _output_shape(self, input_shape):
         return (*input_shape, self.output_dim)
@@ -99,4 +101,5 @@ class Embedding(Layer):
         return super().get_config() | {
             "input_dim": self.input_dim, "output_dim": self.output_dim, "mask_zero": self.mask_zero, "seed": self.seed,
             "embeddings_initializer": initializers.serialize(self.initializer),
-            "embeddings_regularizer": regularizers.serialize(self.regularizer)}
+            "embeddings_regularizer": regularizers.serialize(self.regularizer),
+            "embeddings_constraint": constraints.serialize(self.constraint)}

@@ -17,15 +17,15 @@ class GRUD(Stepwise):
     """GRU-D (Che et al. 2018, "Recurrent Neural Networks for Multivariate Time Series with Missing Values").
 
     What is missing decays from the last value seen to the feature's mean, and the state decays to zero, each as fast as
-    training finds right for the time since something was seen. Numbers of the equations are the paper's, (3) to (15)::
+    training finds right for the time since something was seen::
 
-        d_x = exp(-max(0, w * t + b))                          (10), of each feature
-        d_h = exp(-max(0, t W_d + b_d))                        (10), of each unit
-        x^  = m x + (1 - m) (d_x x' + (1 - d_x) mean)          (11), x' the last value seen; the mean before the first
-        h^  = d_h h'                                           (12)
-        z, r = sigm(x^ W + h^ U + m V + b)                     (13), (14)
-        n = tanh(x^ W + (r h^) U + m V + b)                    (15)
-        h = (1 - z) h^ + z n                                   (6)
+        d_x = exp(-max(0, w * t + b))                       of each feature
+        d_h = exp(-max(0, t W_d + b_d))                     of each unit
+        x^  = m x + (1 - m) (d_x x' + (1 - d_x) mean)       x' the last value seen; the mean before the first
+        h^  = d_h h'
+        z, r = sigm(x^ W + h^ U + m V + b)
+        n = tanh(x^ W + (r h^) U + m V + b)
+        h = (1 - z) h^ + z n
 
     Input is (batch, steps, 3 * features): the values (anything finite where missing, 0 for instance), then the mask m
     (1 seen, 0 missing), then the time t since each feature was last seen, as
@@ -82,7 +82,7 @@ class GRUD(Stepwise):
     def _spec(self, name, shape):
         option = "kernel" if name == "mask_kernel" else name
         if option in self.initializers:
-            return ParameterSpec(name, shape, self.initializers[option], self.regularizers[option])
+            return ParameterSpec(name, shape, self.initializers[option], self.regularizers[option], self.constraints[option])
         usual = {"input_decay_kernel": initializers.RandomUniform(0.0, 0.1), "hidden_decay_kernel": initializers.GlorotUniform()}
         return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
 

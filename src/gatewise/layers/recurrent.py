@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checks, initializers, regularizers, threads
+from gatewise import checks, constraints, initializers, regularizers, threads
 from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell
 from gatewise.errors import ShapeError, StateError
 from gatewise.kernels import arrays
@@ -22,6 +22,8 @@ class Recurrent(Layer):
     cell : gatewise.cells.Cell
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
     kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
+    kernel_constraint, recurrent_constraint, bias_constraint : str or Constraint, optional
+        What the weights are brought back to after each step of an optimizer.
     dropout, recurrent_dropout : float in [0, 1)
         Part of the inputs, and of h' in the recurrent product, set to zero in training: one draw a
         sequence, the rest scaled by 1 / (1 - rate) (Gal and Ghahramani 2016).
@@ -43,6 +45,7 @@ class Recurrent(Layer):
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
                  bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
+                 kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
                  stateful=False, seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -56,6 +59,11 @@ class Recurrent(Layer):
             "kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
             "recurrent_kernel": regularizers.get(recurrent_regularizer, "recurrent_regularizer"),
             "bias": regularizers.get(bias_regularizer, "bias_regularizer"),
+        }
+        self.constraints = {
+            "kernel": constraints.get(kernel_constraint, "kernel_constraint"),
+            "recurrent_kernel": constraints.get(recurrent_constraint, "recurrent_constraint"),
+            "bias": constraints.get(bias_constraint, "bias_constraint"),
         }
         self.dropout = checks.fraction(dropout, "dropout")
         self.recurrent_dropout = checks.fraction(recurrent_dropout, "recurrent_dropout")
@@ -120,7 +128,7 @@ class Recurrent(Layer):
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
                 raise ShapeError(f"{self.name}/{name} has shape {shape}; an extent may be at most {checks.MAX_EXTENT}")
-        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name])
+        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
                 for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
@@ -349,6 +357,7 @@ class Recurrent(Layer):
         for parameter, prefix in names.items():
             config[f"{prefix}_initializer"] = initializers.serialize(self.initializers[parameter])
             config[f"{prefix}_regularizer"] = regularizers.serialize(self.regularizers[parameter])
+            config[f"{prefix}_constraint"] = constraints.serialize(self.constraints[parameter])
         for option in ("dropout", "recurrent_dropout", "return_sequences", "return_state", "go_backwards", "stateful",
                        "seed"):
             config[option] = getattr(self, option)

@@ -50,7 +50,7 @@ class Stepwise(Recurrent):
             start = [np.zeros((batch, size), self.dtype) for size in self.state_sizes]
         source = _backward_order(steps, lengths) if self.go_backwards else None
         if source is not None:
-            x, resets = _take_steps(x, source), None if resets is None else _take_steps(resets, source)
+            x, resets = _take_steps(x, source), None if resets is None else _take_steps(call.resets_of(True), source)
         checks.fits_memory(batch * steps * self.units, self.dtype, "the output of layer", self.name)
         with self._trains if call.training else contextlib.nullcontext():
             inputs, cell_start, extra = self._before(x, start, resets)

@@ -77,10 +77,14 @@ class Wrapper(Layer):
     def adopt(self, parameters, gradients):
         at = 0
         for part in self._parts.values():
-            piece = slice(at, at + part.count_params())
+            piece = slice(at, at + part.flat_size())
             part.adopt(parameters[piece], gradients[piece])
             at = piece.stop
         super().adopt(parameters, gradients)
+
+    def _kept_array(self, spec, before):
+        path, name = spec.name.split("/", 1)
+        return self._parts[path]._parameters[name]
 
     def initialize(self, rng):
         self.rng = rng

@@ -214,11 +214,11 @@ def _take_weights_of_run(model, weights):
     """The weights that training goes on with, where the model was left with best or averaged ones."""
     if weights is None:
         return
-    if weights.shape != model._flat_parameters.shape or weights.dtype != model.dtype:
+    expected = model.flat_weights()
+    if weights.shape != expected.shape or weights.dtype != model.dtype:
         raise CheckpointError(f"the run's weights are {weights.dtype} {weights.shape}; the model has {model.dtype} "
-                              f"{model._flat_parameters.shape}")
-    model._flat_parameters[...] = checks.finite(weights, "the run's weights")
-    model.weights_changed()
+                              f"{expected.shape}")
+    model.set_flat_weights(checks.finite(weights, "the run's weights"))
 
 
 @contextlib.contextmanager

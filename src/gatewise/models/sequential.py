@@ -109,15 +109,14 @@ class Sequential(Stack):
     def snapshot(self):
         """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to."""
         states = {layer: layer._state for layer in self._layers if layer.has_state}
-        return self._flat_parameters.copy(), self.optimizer.snapshot(), states
+        return self.flat_weights(), self.optimizer.snapshot(), states
 
     def go_back(self, snapshot):
         """Weights, optimizer and states as they were."""
-        self._flat_parameters[...] = snapshot[0]
+        self.set_flat_weights(snapshot[0])
         self.optimizer.go_back(snapshot[1])
         for layer, state in snapshot[2].items():
             layer._state = state
-        self.weights_changed()
 
     def end_training(self):
         """What an optimizer does to the weights once, after the last step."""
@@ -175,6 +174,8 @@ class Sequential(Stack):
         """
         loss, outputs = self.gradients_of(samples, carried)
         self.optimizer.step(self._flat_parameters, self.flat_gradients, self._array_pieces)
+        for layer in self._layers:
+            layer.constrain()
         self.weights_changed()
         return loss, outputs
 

@@ -116,14 +116,14 @@ class Stack:
             if layer.returns_list:
                 option = "return_state=True" if layer.return_state else "merge_mode=None"
                 raise ConfigError(f"layer {layer.name!r} has {option}; a Sequential passes on one output")
-        count = self.count_params()
+        count = sum(layer.flat_size() for layer in self._layers)
         checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
         self._flat_parameters = aligned_empty((count,), self._dtype)
         self.flat_gradients = aligned_empty((count,), self._dtype)
         self._flat_parameters.fill(0)
         self.flat_gradients.fill(0)
-        self._array_pieces = self._pieces_of(spec.size for layer in self._layers for spec in layer._specs)
-        for layer, piece in zip(self._layers, self._pieces_of(layer.count_params() for layer in self._layers)):
+        self._array_pieces = self._pieces_of(spec.size for layer in self._layers for spec in layer._specs if spec.trained)
+        for layer, piece in zip(self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)):
             layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
             layer.rng = self.rng
             weights = kept.get(layer)
@@ -141,7 +141,7 @@ class Stack:
 
     @property
     def flat_parameters(self):
-        """All parameters, ndarray (n,): the buffer itself, which may be written to."""
+        """All parameters that optimizers move, ndarray (n,): the buffer itself, which may be written to."""
         for layer in self._layers:
             layer.expose()
         return self._flat_parameters
@@ -213,7 +213,7 @@ class Stack:
         return [array for layer in self._layers for array in layer.parameters.values()]
 
     def count_params(self):
-        """Number of parameters."""
+        """Number of parameters, those included that no optimizer moves."""
         return sum(layer.count_params() for layer in self._layers)
 
     def get_weights(self):
@@ -228,15 +228,27 @@ class Stack:
         counts = [len(layer._specs) for layer in self._layers]
         if len(weights) != sum(counts):
             raise ShapeError(f"the model has {sum(counts)} weight arrays, got {len(weights)}")
-        before, at = self._flat_parameters.copy(), 0
+        before, at = self.flat_weights(), 0
         try:
             for layer, count in zip(self._layers, counts):
                 layer.set_weights(weights[at:at + count])
                 at += count
         except BaseException:
-            self._flat_parameters[...] = before
-            self.weights_changed()
+            self.set_flat_weights(before)
             raise
+
+    def flat_weights(self):
+        """A copy of all weights as one vector: the flat parameters, then what no optimizer moves."""
+        kept = [array.ravel() for layer in self._layers for array in layer.kept_arrays()]
+        return np.concatenate([self._flat_parameters, *kept])
+
+    def set_flat_weights(self, weights):
+        """Take what :meth:`flat_weights` gave."""
+        kept = [array for layer in self._layers for array in layer.kept_arrays()]
+        sizes = [self._flat_parameters.size, *(array.size for array in kept)]
+        for array, piece in zip([self._flat_parameters, *kept], self._pieces_of(sizes)):
+            array[...] = weights[piece].reshape(array.shape)
+        self.weights_changed()
 
     def weights_changed(self):
         """Tell every layer that the flat buffer was written to."""
@@ -248,10 +260,11 @@ class Stack:
         vars(self).update(state)
         if self.built:
             for name in ("_flat_parameters", "flat_gradients"):
-                copied, aligned = getattr(self, name), aligned_empty((self.count_params(),), self._dtype)
+                copied = getattr(self, name)
+                aligned = aligned_empty(copied.shape, self._dtype)
                 aligned[...] = copied
                 setattr(self, name, aligned)
-            for layer, piece in zip(self._layers, self._pieces_of(layer.count_params() for layer in self._layers)):
+            for layer, piece in zip(self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)):
                 layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
 
     def checked_rng_state(self, state):

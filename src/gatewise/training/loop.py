@@ -69,8 +69,8 @@ def _end(model, run):
         ends.callback(run.watchers.on_train_end)
         ends.callback(model.end_training)
         kept = run.get_state() if run.between_batches else None
-        weights = model._flat_parameters.copy()
-    if kept is not None and not np.array_equal(weights, model._flat_parameters):
+        weights = model.flat_weights()
+    if kept is not None and not np.array_equal(weights, model.flat_weights()):
         kept["weights"] = weights
     model.training_run = kept
 

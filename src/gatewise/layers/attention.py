@@ -1,0 +1,282 @@
+"""Attention over the steps of a sequence: of each step to all, or of one sequence to another."""
+
+import numpy as np
+
+from gatewise import checks, initializers, threads
+from gatewise.errors import ConfigError, ShapeError
+from gatewise.kernels import activations, arrays, dense
+from gatewise.kernels._products import uses_blas
+
+from .base import Fixed, Layer, ParameterSpec
+from .core import LINEAR
+
+
+class _Attention(Layer):
+    """What the two share: ``softmax(scores of query and key) value``, a row of the batch at a time.
+
+    A row's products run over its true steps alone, so that its result is the same bits however it is padded.
+    """
+
+    _rank, _axes = 3, "(batch, steps, features)"
+    reads_steps = True
+    causal = False
+
+    def __init__(self, dropout=0.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.dropout = checks.fraction(dropout, "dropout")
+        self.seed = seed
+
+    @staticmethod
+    def _shape_of_features(features):
+        return (None, features)
+
+    def _output_shape(self, input_shape):
+        if len(input_shape) != 3:
+            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features){hint}")
+        return input_shape
+
+    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False, mask=None):
+        """Compute the layer's output.
+
+        Parameters
+        ----------
+        x : array_like (batch, steps, features), or list of ndarray
+            A sequence that attends to itself; or ``[query, value]`` or ``[query, value, key]``, each (batch, steps,
+            features), steps of value and key, and features of query and key, alike. The key is the value unless given.
+        lengths : array_like (batch,), int, optional
+            Steps in each row; of a list, the list of those of the query and of the value, each an array or None. A step
+            past its row's end is not attended to, and its output is zero.
+        training : bool
+            Keep what :meth:`backward` needs, and apply dropout.
+        mask : array_like (batch, steps), bool, optional
+            Of a sequence that attends to itself: True where a step counts.
+
+        Returns
+        -------
+        ndarray (batch, steps of the query, features of the value)
+            :meth:`backward` gives the gradient of x, a list where x is one.
+        """
+        if not (isinstance(x, list | tuple) and 2 <= len(x) <= 3 and all(getattr(part, "ndim", 0) == 3 for part in x)):
+            return super().forward(x, lengths, initial_state, resets, training, mask)
+        if mask is not None:
+            raise ConfigError(f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give lengths")
+        if initial_state is not None or resets is not None:
+            raise ConfigError(f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent layers")
+        query = self._checked_input(x[0])
+        value, *rest = (checks.finite(checks.float_array(part, name, self.dtype, convert=False), name)
+                        for name, part in zip(("value", "key"), x[1:]))
+        key = rest[0] if rest else value
+        if key.shape[:2] != value.shape[:2] or key.shape[2] != query.shape[2] or len(key) != len(query):
+            raise ShapeError(f"query, value and key have shapes {query.shape}, {value.shape} and {key.shape}; expected one number "
+                             f"of rows, as many features of query and key, and as many steps of value and key")
+        lengths = [None, None] if lengths is None else checks.listed(lengths, "lengths", "two arrays, of query and value")
+        if len(lengths) != 2:
+            raise ShapeError(f"lengths has {len(lengths)} entries; expected two arrays, of query and value")
+        ends = [checks.sequence_lengths(given, *part.shape[:2]) for given, part in zip(lengths, (query, value))]
+        y = self._attend(query, value, key, *ends, training)
+        if training:
+            self._saved["given"], self._places = len(x), None
+        return y
+
+    def _forward(self, x, call):
+        y = self._attend(x, x, x, call.lengths, call.lengths, call.training)
+        if call.training:
+            self._saved["given"] = 1
+        return y
+
+    def _attend(self, query, value, key, query_ends, value_ends, training):
+        shape = (query.shape[0], query.shape[1], value.shape[2])
+        checks.fits_memory(self._elements(query, key) if training else 0, self.dtype, "a batch in training in layer", self.name)
+        y, rows, mask = np.zeros(shape, self.dtype), [], None
+        if training and self.dropout:
+            draws = self._own_rng().random((*query.shape[:2], key.shape[1]), np.float32)
+            mask = arrays.dropout_mask(draws, self.dropout, self.dtype, threads.threads_for(4 * draws.size))
+        for row in range(shape[0]):
+            here = slice(query.shape[1] if query_ends is None else query_ends[row])
+            there = slice(value.shape[1] if value_ends is None else value_ends[row])
+            if here.stop == 0 or there.stop == 0:
+                rows.append(None)
+                continue
+            scores, saved = self._scores(query[row, here], key[row, there])
+            arrays.softmax(scores, scores, threads.threads_for(20 * scores.size))
+            kept = scores if mask is None else scores * mask[row, here, there]
+            _multiply(kept, value[row, there], y[row, here])
+            rows.append((here, there, saved, scores, kept))
+        if training:
+            self._saved = {"rows": rows, "inputs": (query, value, key), "mask": mask, "y_shape": shape}
+        return y
+
+    def _elements(self, query, key):
+        return query.shape[0] * query.shape[1] * key.shape[1]
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        query, value, key = saved["inputs"]
+        d_query, d_value, d_key = (np.zeros_like(part) for part in (query, value, key))
+        for row, kept_row in enumerate(saved["rows"]):
+            if kept_row is None:
+                continue
+            here, there, of_scores, weights, kept = kept_row
+            d_weights = np.empty_like(weights)
+            _multiply_backward(kept, value[row, there], np.ascontiguousarray(dy[row, here]), d_value[row, there], d_weights)
+            if saved["mask"] is not None:
+                d_weights *= saved["mask"][row, here, there]
+            arrays.softmax_backward(weights, d_weights, d_weights, threads.threads_for(4 * weights.size))
+            d_query[row, here], d_key[row, there] = self._scores_backward(d_weights, of_scores, query[row, here], key[row, there])
+        if saved["given"] == 1:
+            return d_query + d_value + d_key
+        return [d_query, d_value + d_key] if saved["given"] == 2 else [d_query, d_value, d_key]
+
+    def _backward_alone(self, dy):
+        return self._backward(dy, True)
+
+    def get_config(self):
+        return super().get_config() | {"dropout": self.dropout, "seed": self.seed}
+
+
+class Attention(_Attention):
+    """``softmax(query key^T) value`` (Luong et al. 2015): of each step of a sequence to all, or of one to another.
+
+    Names and defaults are Keras's.
+
+    Parameters
+    ----------
+    use_scale : bool
+        The scores are multiplied by a scale that is trained; "concat": the sum in the tanh is.
+    score_mode : {"dot", "concat"}
+        Product of query and key; or ``w sum(tanh(query + key))``, w trained.
+    dropout : float in [0, 1)
+        Part of the attention weights set to zero in training.
+    seed : int, optional
+        Of the dropout of a layer used alone.
+
+    Weights in order: scale and concat_score_weight, single numbers, where there are any.
+    """
+
+    use_scale, score_mode = Fixed(), Fixed()
+
+    def __init__(self, use_scale=False, score_mode="dot", dropout=0.0, seed=None, **kwargs):
+        super().__init__(dropout, seed, **kwargs)
+        self.use_scale = checks.flag(use_scale, "use_scale")
+        if score_mode not in ("dot", "concat"):
+            raise ConfigError(f"score_mode is {score_mode!r}; expected 'dot' or 'concat'")
+        self.score_mode = score_mode
+
+    def _parameter_specs(self, input_shape):
+        self._output_shape(input_shape)
+        wanted = {"scale": self.use_scale, "concat_score_weight": self.score_mode == "concat"}
+        names = [name for name, is_wanted in wanted.items() if is_wanted]
+        return [ParameterSpec(name, (), initializers.Ones()) for name in names]
+
+    def _elements(self, query, key):
+        return super()._elements(query, key) * (1 if self.score_mode == "dot" else query.shape[2])
+
+    def _scores(self, query, key):
+        p = self._parameters
+        if self.score_mode == "concat":
+            weight = np.full(query.shape[1], p["concat_score_weight"], query.dtype)
+            return _additive_scores(query, key, weight, p.get("scale"))
+        products = np.empty((len(query), len(key)), query.dtype)
+        _multiply(query, np.ascontiguousarray(key.T), products)
+        return (products * p["scale"], products) if self.use_scale else (products, None)
+
+    def _scores_backward(self, d_scores, saved, query, key):
+        p, g = self._parameters, self._gradients
+        if self.score_mode == "concat":
+            d_query, d_key, d_weight, d_scale = _additive_scores_backward(d_scores, saved, query, key, p.get("scale"))
+            g["concat_score_weight"] += d_weight.sum()
+            if self.use_scale:
+                g["scale"] += d_scale
+            return d_query, d_key
+        if self.use_scale:
+            g["scale"] += (d_scores * saved).sum()
+            d_scores = d_scores * p["scale"]
+        d_query, d_transposed = np.empty_like(query), np.zeros((key.shape[1], key.shape[0]), key.dtype)
+        _multiply_backward(query, np.ascontiguousarray(key.T), d_scores, d_transposed, d_query)
+        return d_query, d_transposed.T
+
+    def get_config(self):
+        return super().get_config() | {"use_scale": self.use_scale, "score_mode": self.score_mode}
+
+
+class AdditiveAttention(_Attention):
+    """``softmax(sum(scale * tanh(query + key))) value`` (Bahdanau et al. 2015).
+
+    Names and defaults are Keras's. The tanh of every pair of steps is kept in training: batch * steps * steps *
+    features numbers.
+
+    Parameters
+    ----------
+    use_scale : bool
+        Whether there is a scale (features,), which is trained.
+    dropout : float in [0, 1)
+        Part of the attention weights set to zero in training.
+    seed : int, optional
+        Of the scale and the dropout of a layer used alone.
+    """
+
+    use_scale = Fixed()
+
+    def __init__(self, use_scale=True, dropout=0.0, seed=None, **kwargs):
+        super().__init__(dropout, seed, **kwargs)
+        self.use_scale = checks.flag(use_scale, "use_scale")
+
+    def _parameter_specs(self, input_shape):
+        self._output_shape(input_shape)
+        if input_shape[-1] is None:
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected a known number of features")
+        return [ParameterSpec("scale", (input_shape[-1],), initializers.GlorotUniform())] if self.use_scale else []
+
+    def _elements(self, query, key):
+        return super()._elements(query, key) * query.shape[2]
+
+    def _scores(self, query, key):
+        scale = self._parameters["scale"] if self.use_scale else np.ones(query.shape[1], query.dtype)
+        return _additive_scores(query, key, scale, None)
+
+    def _scores_backward(self, d_scores, saved, query, key):
+        d_query, d_key, d_weight, _ = _additive_scores_backward(d_scores, saved, query, key, None)
+        if self.use_scale:
+            self._gradients["scale"] += d_weight
+        return d_query, d_key
+
+    def get_config(self):
+        return super().get_config() | {"use_scale": self.use_scale}
+
+
+def _additive_scores(query, key, weight, scale):
+    """(sum(weight * tanh(scale (query + key))) of each pair, what the way back needs)."""
+    sums = query[:, None] + key
+    if scale is not None:
+        sums *= scale
+    arrays.activate(sums, sums, activations.code("tanh"), threads.threads_for(20 * sums.size))
+    scores = np.empty((len(query) * len(key), 1), query.dtype)
+    column = np.ascontiguousarray(weight[:, None])
+    _multiply(sums.reshape(len(scores), -1), column, scores)
+    return scores.reshape(len(query), len(key)), (sums, column)
+
+
+def _additive_scores_backward(d_scores, saved, query, key, scale):
+    """Gradients of query, key, weight and scale (None without one)."""
+    tanh, column = saved
+    rows = tanh.reshape(-1, tanh.shape[2])
+    d_rows, d_weight = np.empty_like(rows), np.zeros_like(column)
+    _multiply_backward(rows, column, d_scores.reshape(-1, 1), d_weight, d_rows)
+    d_sums, d_scale = d_rows.reshape(tanh.shape), None
+    arrays.activate_backward(tanh, d_sums, d_sums, activations.code("tanh"), threads.threads_for(4 * d_sums.size))
+    if scale is not None:
+        d_scale = (d_sums * (query[:, None] + key)).sum()
+        d_sums *= scale
+    return d_sums.sum(axis=1), d_sums.sum(axis=0), d_weight[:, 0], d_scale
+
+
+def _multiply(a, b, y):
+    """y = a b, in tiles whose sums do not depend on the number of rows."""
+    dense.forward(a, dense.pack(b), y, LINEAR, threads.threads_for_products(2 * a.size * b.shape[1]))
+
+
+def _multiply_backward(a, b, dy, d_b, d_a):
+    """d_b += a^T dy, d_a = dy b^T."""
+    with threads.single_threaded_blas(uses_blas(a.shape[1])):
+        dense.backward(a, b, dy, d_b, None, d_a, threads.threads_for_products(4 * a.size * b.shape[1]))

@@ -1,0 +1,138 @@
+"""Convolution over the steps of a sequence."""
+
+import numpy as np
+
+from gatewise import checks, constraints, initializers, regularizers, threads
+from gatewise.errors import ConfigError
+from gatewise.kernels import activations, dense
+from gatewise.kernels._products import uses_blas
+
+from .base import Fixed, ParameterSpec
+from .core import LINEAR, _Activated
+from .windows import Windowed, counted_steps
+
+
+class Conv1D(_Activated, Windowed):
+    """``y_t = act(sum_k x_(t strides + k dilation_rate) W_k + b)``: (batch, steps, features) to (batch, steps', filters).
+
+    Names and defaults are Keras's. Steps past a row's length count as zeros, like padding; what comes out past the
+    row's end is zero. Windows are laid out as rows of one large product.
+
+    Parameters
+    ----------
+    filters : int
+        Width of the output.
+    kernel_size : int
+        Steps in a window.
+    strides : int
+        Steps from one window to the next.
+    padding : {"valid", "same", "causal"}
+        Whole windows only; as many steps as the input has, for strides of 1, windows in the middle; the same, with
+        each window ending in its own step.
+    dilation_rate : int
+        Steps from one entry of a window to the next.
+    groups : 1
+    activation : str, optional
+    use_bias : bool
+    kernel_initializer, bias_initializer : str or Initializer
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+    kernel_constraint, bias_constraint : str or Constraint, optional
+    seed : int, optional
+        Of the initial weights of a layer used alone.
+
+    Weights in order: kernel (kernel_size, features, filters), bias (filters,).
+    """
+
+    paddings = ("valid", "same", "causal")
+    filters, activation, use_bias = Fixed(), Fixed(), Fixed()
+
+    def __init__(self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
+                 activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
+                 kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None, bias_constraint=None, seed=None,
+                 **kwargs):
+        super().__init__(kernel_size, strides, padding, dilation_rate, **kwargs)
+        if data_format not in (None, "channels_last") or groups != 1:
+            raise ConfigError(f"data_format is {data_format!r} and groups is {groups!r}; expected 'channels_last' and 1")
+        self.filters = checks.whole_number(filters, "filters")
+        self.activation = activations.check_name(activation, also=("softmax",))
+        self.use_bias = checks.flag(use_bias, "use_bias")
+        self.initializers = {"kernel": initializers.get(kernel_initializer, "kernel_initializer"),
+                             "bias": initializers.get(bias_initializer, "bias_initializer")}
+        self.regularizers = {"kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
+                             "bias": regularizers.get(bias_regularizer, "bias_regularizer")}
+        self.constraints = {"kernel": constraints.get(kernel_constraint, "kernel_constraint"),
+                            "bias": constraints.get(bias_constraint, "bias_constraint")}
+        self.seed = seed
+        self._packed = None
+
+    def _parameter_specs(self, input_shape):
+        self._check_input_shape(input_shape)
+        shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | ({"bias": (self.filters,)} if self.use_bias else {})
+        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
+                for name, shape in shapes.items()]
+
+    def _output_shape(self, input_shape):
+        return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
+
+    def weights_changed(self):
+        self._packed = None
+
+    def _matrix(self):
+        """The kernel as the matrix of one product."""
+        kernel = self._parameters["kernel"]
+        return kernel.reshape(-1, kernel.shape[-1])
+
+    def _pack(self):
+        packed = self._packed
+        if packed is None:
+            packed = dense.pack(self._matrix(), self._parameters.get("bias"))
+            if not self._views_given:
+                self._packed = packed
+        return packed
+
+    def _forward(self, x, call):
+        batch, steps, features = x.shape
+        count = self._output_steps(steps)
+        checks.fits_memory(batch * count * (self.window * features + self.filters), self.dtype, "the windows of layer", self.name)
+        kept = None
+        if call.lengths is not None:
+            x = np.where(counted_steps(call.lengths, steps), x, x.dtype.type(0))
+            kept = counted_steps(self.output_lengths(call.lengths), count)
+        rows = np.ascontiguousarray(self._windows(x, 0)).reshape(batch * count, self.window * features)
+        y = np.empty((len(rows), self.filters), x.dtype)
+        dense.forward(rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1]))
+        y = self._activate_rows(y, y).reshape(batch, count, self.filters)
+        if call.training:
+            # The output may be handed out and changed; a linear layer's backward does not need it.
+            self._saved = {"rows": rows, "y": None if self.activation == "linear" else y.copy(), "y_shape": y.shape, "kept": kept,
+                           "lengths": call.lengths, "steps": steps}
+        if kept is not None:
+            y *= kept
+        return y
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        rows, matrix = saved["rows"], self._matrix()
+        if saved["kept"] is not None:
+            dy = dy * saved["kept"]
+        dz = np.ascontiguousarray(self._slope_times(saved["y"], np.ascontiguousarray(dy))).reshape(-1, self.filters)
+        d_rows = np.empty_like(rows) if want_dx else None
+        with threads.single_threaded_blas(uses_blas(rows.shape[1])):
+            dense.backward(rows, matrix, dz, self._gradients["kernel"].reshape(matrix.shape), self._gradients.get("bias"), d_rows,
+                           threads.threads_for_products(4 * rows.size * self.filters))
+        if not want_dx:
+            return None
+        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, -1), saved["steps"])
+        if saved["lengths"] is not None:
+            dx *= counted_steps(saved["lengths"], saved["steps"])
+        return dx
+
+    def get_config(self):
+        config = super().get_config() | {
+            "filters": self.filters, "kernel_size": self.window, "strides": self.strides, "padding": self.padding,
+            "dilation_rate": self.dilation, "activation": self.activation, "use_bias": self.use_bias, "seed": self.seed}
+        for name in ("kernel", "bias"):
+            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
+            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
+            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
+        return config

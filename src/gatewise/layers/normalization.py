@@ -1,0 +1,201 @@
+"""Normalisation: over the batch, with moving averages for inference, and over the features of each position."""
+
+import numpy as np
+
+from gatewise import checks, constraints, initializers, regularizers
+from gatewise.errors import ConfigError, ShapeError
+
+from .base import Fixed, Layer, ParameterSpec
+
+
+class _Normalization(Layer):
+    """What the normalisations share: gamma and beta over the last axis."""
+
+    center, scale = Fixed(), Fixed()
+
+    def __init__(self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
+                 beta_regularizer=None, gamma_regularizer=None, beta_constraint=None, gamma_constraint=None, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(axis, list | tuple) and len(axis) == 1:
+            axis = axis[0]
+        if axis != -1:
+            raise ConfigError(f"{type(self).__name__}: axis is {axis!r}; expected -1: the last axis holds the features")
+        self.epsilon = checks.number(epsilon, "epsilon", 0.0, open_low=True)
+        self.center = checks.flag(center, "center")
+        self.scale = checks.flag(scale, "scale")
+        self.initializers = {"gamma": initializers.get(gamma_initializer, "gamma_initializer"),
+                             "beta": initializers.get(beta_initializer, "beta_initializer")}
+        self.regularizers = {"gamma": regularizers.get(gamma_regularizer, "gamma_regularizer"),
+                             "beta": regularizers.get(beta_regularizer, "beta_regularizer")}
+        self.constraints = {"gamma": constraints.get(gamma_constraint, "gamma_constraint"),
+                            "beta": constraints.get(beta_constraint, "beta_constraint")}
+
+    def _parameter_specs(self, input_shape):
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
+                             f"with a known number of features")
+        names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
+        return [ParameterSpec(name, (input_shape[-1],), self.initializers[name], self.regularizers[name], self.constraints[name])
+                for name in names]
+
+    def _scaled(self, normalized):
+        """gamma x + beta, a new array."""
+        y = normalized * self._parameters["gamma"] if self.scale else normalized.copy()
+        if self.center:
+            y += self._parameters["beta"]
+        return y
+
+    def _scaled_backward(self, normalized, dy):
+        """Gradient of what was scaled; those of gamma and beta are added. Rows (n, features); sums in float64."""
+        if self.scale:
+            self._gradients["gamma"] += (dy * normalized).sum(axis=0, dtype=np.float64)
+        if self.center:
+            self._gradients["beta"] += dy.sum(axis=0, dtype=np.float64)
+        return dy * self._parameters["gamma"] if self.scale else dy
+
+    def get_config(self):
+        config = super().get_config() | {"epsilon": self.epsilon, "center": self.center, "scale": self.scale}
+        for name in ("gamma", "beta"):
+            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
+            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
+            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
+        return config
+
+
+class BatchNormalization(_Normalization):
+    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` of each feature (Ioffe and Szegedy 2015).
+
+    In training mean and variance are those of the batch, over all axes but the last, and moving averages follow them;
+    at inference the averages are used. Names and defaults are Keras's. A step past its row's length counts in neither,
+    and its output is zero. Sums are in float64, in one order whatever the number of threads.
+
+    Parameters
+    ----------
+    axis : -1
+        The features; no other axis can be chosen.
+    momentum : float in [0, 1]
+        What the averages keep of themselves in each training pass.
+    epsilon : float
+    center, scale : bool
+        Whether there is beta; gamma.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str or Initializer
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
+
+    Weights in order: gamma, beta, moving_mean, moving_variance, each (features,). The last two have no gradient, and no
+    optimizer moves them.
+    """
+
+    def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
+                 gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones", **kwargs):
+        super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
+        self.momentum = checks.number(momentum, "momentum", 0.0, 1.0)
+        self.initializers["moving_mean"] = initializers.get(moving_mean_initializer, "moving_mean_initializer")
+        self.initializers["moving_variance"] = initializers.get(moving_variance_initializer, "moving_variance_initializer")
+
+    def _parameter_specs(self, input_shape):
+        return [*super()._parameter_specs(input_shape),
+                *(ParameterSpec(name, (input_shape[-1],), self.initializers[name], trained=False)
+                  for name in ("moving_mean", "moving_variance"))]
+
+    def set_weights(self, weights):
+        weights = checks.listed(weights, "weights", "arrays")
+        variance = checks.float_array(weights[-1], f"{self.name}/moving_variance", self.dtype, convert=True) if weights else None
+        if variance is not None and (variance < 0).any():
+            raise ConfigError(f"{self.name}/moving_variance holds {variance.min()}; a variance is never negative")
+        super().set_weights(weights)
+
+    def _forward(self, x, call):
+        counted = _counted(x, call)
+        rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
+        if call.training:
+            y, saved = self._of_batch(rows)
+            self._saved = {"counted": counted, "y_shape": x.shape} | saved
+        else:
+            p = self._parameters
+            y = self._scaled((rows - p["moving_mean"]) * (1 / np.sqrt(p["moving_variance"] + x.dtype.type(self.epsilon))))
+        return _put_rows(y, counted, x.shape)
+
+    def _of_batch(self, rows):
+        """Output, and what backward needs; the averages move on."""
+        if len(rows) == 0:
+            return rows.copy(), {"normalized": rows, "inverse": None}
+        mean = rows.mean(axis=0, dtype=np.float64)
+        normalized = rows - mean.astype(rows.dtype)
+        variance = np.square(normalized).mean(axis=0, dtype=np.float64)
+        inverse = (1 / np.sqrt(variance + self.epsilon)).astype(rows.dtype)
+        normalized *= inverse
+        for name, value in (("moving_mean", mean), ("moving_variance", variance)):
+            average = self._parameters[name]
+            average[...] = average * self.momentum + value * (1 - self.momentum)
+        return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        counted, normalized = saved["counted"], saved["normalized"]
+        rows = dy.reshape(-1, dy.shape[-1]) if counted is None else dy[counted]
+        d = self._scaled_backward(normalized, rows)
+        if not want_dx:
+            return None
+        if len(rows):
+            mean, slope = d.mean(axis=0, dtype=np.float64), (d * normalized).mean(axis=0, dtype=np.float64)
+            d = (d - mean.astype(d.dtype) - normalized * slope.astype(d.dtype)) * saved["inverse"]
+        return _put_rows(d, counted, dy.shape)
+
+    def get_config(self):
+        config = super().get_config() | {"momentum": self.momentum}
+        for name in ("moving_mean", "moving_variance"):
+            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
+        return config
+
+
+class LayerNormalization(_Normalization):
+    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` over the features of each position (Ba et al. 2016).
+
+    Names and defaults are Keras's. The same in training and at inference, and no position depends on another.
+
+    Parameters
+    ----------
+    axis : -1
+        The features; no other axis can be chosen.
+    epsilon : float
+    center, scale : bool
+        Whether there is beta; gamma.
+    beta_initializer, gamma_initializer : str or Initializer
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
+    """
+
+    def _forward(self, x, call):
+        rows = x.reshape(-1, x.shape[-1])
+        normalized = rows - rows.mean(axis=1, keepdims=True)
+        inverse = 1 / np.sqrt(np.square(normalized).mean(axis=1, keepdims=True) + x.dtype.type(self.epsilon))
+        normalized *= inverse
+        if call.training:
+            self._saved = {"normalized": normalized, "inverse": inverse, "y_shape": x.shape}
+        return self._scaled(normalized).reshape(x.shape)
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        normalized = saved["normalized"]
+        d = self._scaled_backward(normalized, dy.reshape(-1, dy.shape[-1]))
+        if not want_dx:
+            return None
+        d = d - d.mean(axis=1, keepdims=True) - normalized * (d * normalized).mean(axis=1, keepdims=True)
+        return (d * saved["inverse"]).reshape(dy.shape)
+
+
+def _counted(x, call):
+    """(batch, steps) of bool: the steps that lie within their rows; None: all."""
+    if call.lengths is None or x.ndim < 3:
+        return None
+    return np.arange(x.shape[1]) < call.lengths[:, None]
+
+
+def _put_rows(rows, counted, shape):
+    """Rows at the positions that count, zeros elsewhere, in the shape of x."""
+    if counted is None:
+        return rows.reshape(shape)
+    y = np.zeros(shape, rows.dtype)
+    y[counted] = rows
+    return y

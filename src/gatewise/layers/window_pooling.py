@@ -1,0 +1,84 @@
+"""The maximum or the mean of each window of a sequence."""
+
+import numpy as np
+
+from .windows import Windowed, counted_steps
+
+
+class _Pooling1D(Windowed):
+    """What the two share."""
+
+    def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
+        super().__init__(pool_size, pool_size if strides is None else strides, padding, 1, **kwargs)
+
+    def _output_shape(self, input_shape):
+        self._check_input_shape(input_shape)
+        return (input_shape[0], self._output_steps(input_shape[1]), input_shape[2])
+
+    def _forward(self, x, call):
+        lengths = np.full(x.shape[0], x.shape[1]) if call.lengths is None else call.lengths
+        inside = self._windows(counted_steps(lengths, x.shape[1]), False)
+        kept = counted_steps(self.output_lengths(lengths), inside.shape[1])
+        y, saved = self._pool(x, inside)
+        y *= kept
+        if call.training:
+            self._saved = saved | {"inside": inside, "kept": kept, "steps": x.shape[1], "y_shape": y.shape}
+        return y
+
+    def _backward(self, dy, want_dx):
+        saved = self._take_saved()
+        return self._add_windows(self._pool_backward(dy * saved["kept"], saved), saved["steps"]) if want_dx else None
+
+    def get_config(self):
+        return super().get_config() | {"pool_size": self.window, "strides": self.strides, "padding": self.padding}
+
+
+class MaxPooling1D(_Pooling1D):
+    """The maximum of each window of steps: (batch, steps, features) to (batch, steps', features).
+
+    Names and defaults are Keras's. Steps past a row's length are no part of a window. The gradient goes to the first
+    of the steps that hold the maximum.
+
+    Parameters
+    ----------
+    pool_size : int
+        Steps in a window.
+    strides : int, optional
+        Steps from one window to the next. None: pool_size.
+    padding : {"valid", "same"}
+        Whole windows only; or windows that may reach over the ends.
+    """
+
+    def _pool(self, x, inside):
+        windows = np.where(inside, self._windows(x, 0), x.dtype.type(-np.inf))
+        at = windows.argmax(axis=2)[:, :, None]
+        y = np.take_along_axis(windows, at, axis=2)[:, :, 0]
+        return np.where(inside.any(axis=2), y, x.dtype.type(0)), {"at": at}
+
+    def _pool_backward(self, dy, saved):
+        d_windows = np.zeros((*dy.shape[:2], self.window, dy.shape[2]), dy.dtype)
+        np.put_along_axis(d_windows, saved["at"], dy[:, :, None], axis=2)
+        return d_windows
+
+
+class AveragePooling1D(_Pooling1D):
+    """The mean of each window of steps: (batch, steps, features) to (batch, steps', features).
+
+    Names and defaults are Keras's. Neither padding nor steps past a row's length are counted in the mean.
+
+    Parameters
+    ----------
+    pool_size : int
+        Steps in a window.
+    strides : int, optional
+        Steps from one window to the next. None: pool_size.
+    padding : {"valid", "same"}
+        Whole windows only; or windows that may reach over the ends.
+    """
+
+    def _pool(self, x, inside):
+        share = (inside / np.maximum(inside.sum(axis=2, keepdims=True), 1)).astype(x.dtype)
+        return (self._windows(x, 0) * share).sum(axis=2), {"share": share}
+
+    def _pool_backward(self, dy, saved):
+        return dy[:, :, None] * saved["share"]

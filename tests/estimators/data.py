@@ -1,0 +1,31 @@
+"""Small sequences for the tests of estimators."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+SMALL = {"units": 4, "max_iter": 3, "random_state": 0}
+
+
+def ragged(rng, count=24, features=3, longest=6):
+    """list of ndarray (time_i, features)."""
+    return [rng.normal(size=(length, features)) for length in rng.integers(2, longest + 1, count)]
+
+
+def signs(sequences):
+    """Labels, half of each kind: whether the first feature sums up to more than its median."""
+    sums = np.array([sequence[:, 0].sum() for sequence in sequences])
+    return np.where(sums > np.median(sums), "above", "below")
+
+
+def fitted(estimator, *arguments, **more):
+    """The estimator after a fit that is not to converge."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return estimator.fit(*arguments, **more)
+
+
+def parameters_of(estimator):
+    """ndarray: all weights of the network."""
+    return np.array(estimator.model_.flat_parameters)

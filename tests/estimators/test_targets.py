@@ -1,0 +1,105 @@
+"""What y may be, and what comes out of it."""
+
+import numpy as np
+import pytest
+from data import SMALL, fitted, ragged, signs
+from sklearn.metrics import r2_score
+
+from gatewise import SequenceClassifier, SequenceRegressor
+from gatewise.errors import ConfigError, NonFiniteError, ShapeError
+
+TRAINED = {"units": 12, "max_iter": 150, "learning_rate_init": 0.02, "random_state": 0}
+
+
+def test_two_labels(rng):
+    X = ragged(rng, 40)
+    y = signs(X)
+    estimator = fitted(SequenceClassifier(**TRAINED), X, y)
+    assert list(estimator.classes_) == ["above", "below"]
+    assert estimator.score(X, y) > 0.9
+    p, scores = estimator.predict_proba(X), estimator.decision_function(X)
+    assert p.shape == (40, 2) and scores.shape == (40,)
+    np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-scores.astype(float))))
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    np.testing.assert_allclose(np.exp(estimator.predict_log_proba(X)), p)
+    np.testing.assert_array_equal(estimator.predict(X), estimator.classes_[(scores > 0).astype(int)])
+    np.testing.assert_allclose(estimator.model_.predict(X)[:, 0], p[:, 1], rtol=1e-5)
+
+
+def test_several_labels_to_choose_from(rng):
+    X = ragged(rng, 60)
+    y = np.digitize([row[:, 0].mean() for row in X], [-0.3, 0.3]) * 10
+    estimator = fitted(SequenceClassifier(**TRAINED), X, y)
+    assert list(estimator.classes_) == [0, 10, 20]
+    assert (estimator.n_outputs_, estimator.out_activation_) == (3, "softmax")
+    assert estimator.score(X, y) > 0.9
+    p, scores = estimator.predict_proba(X), estimator.decision_function(X)
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(p, e / e.sum(axis=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_array_equal(estimator.predict(X), estimator.classes_[scores.argmax(axis=1)])
+
+
+def test_several_labels_at_once(rng):
+    X = ragged(rng, 40)
+    y = np.array([[row[:, 0].mean() > 0, row[:, 1].mean() > 0, row[0, 2] > 0] for row in X]).astype(int)
+    estimator = fitted(SequenceClassifier(**TRAINED), X, y)
+    assert estimator.out_activation_ == "logistic" and list(estimator.classes_) == [0, 1, 2]
+    assert estimator.predict(X).shape == estimator.predict_proba(X).shape == (40, 3)
+    assert estimator.score(X, y) > 0.8
+    with pytest.raises(ConfigError, match="expected what the first call gave"):
+        estimator.set_params(warm_start=True).fit(X, y[:, :2])
+
+
+def test_one_label(rng):
+    X = ragged(rng, 10)
+    estimator = fitted(SequenceClassifier(**SMALL), X, ["only"] * 10)
+    assert list(estimator.predict(X)) == ["only"] * 10
+    np.testing.assert_array_equal(estimator.predict_proba(X), np.ones((10, 1)))
+
+
+def test_probabilities_do_not_underflow(rng):
+    X = ragged(rng, 12)
+    estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
+    weights = estimator.model_.get_weights()
+    estimator.model_.set_weights([*weights[:-1], np.array([-800.0])])
+    log_p = estimator.predict_log_proba(X)
+    assert np.isfinite(log_p).all() and (log_p[:, 1] < -750).all()
+
+
+def test_one_number_and_several(rng):
+    X = ragged(rng, 40)
+    y = np.array([[row[:, 0].sum(), row[-1, 1]] for row in X])
+    estimator = fitted(SequenceRegressor(**TRAINED), X, y)
+    assert estimator.predict(X).shape == (40, 2)
+    assert estimator.score(X, y) == pytest.approx(r2_score(y, estimator.predict(X))) and estimator.score(X, y) > 0.8
+    one = fitted(SequenceRegressor(**SMALL), X, y[:, 0])
+    assert one.predict(X).shape == (40,)
+    with pytest.raises(ShapeError, match="y has 2 columns; expected 1"):
+        one.partial_fit(X, y)
+
+
+def test_losses_of_numbers(rng):
+    X = ragged(rng, 40)
+    y = rng.poisson(np.exp([row[:, 0].mean() for row in X]))
+    estimator = fitted(SequenceRegressor(loss="poisson", **SMALL), X, y)
+    assert estimator.out_activation_ == "exponential"
+    assert (estimator.predict(X) > 0).all()
+    np.testing.assert_allclose(estimator.predict(X), estimator.model_.predict(X)[:, 0], rtol=1e-5)
+    with pytest.raises(ConfigError, match="loss 'poisson' expects numbers from 0 up"):
+        SequenceRegressor(loss="poisson").fit(X, y - 10)
+    for loss in ("absolute_error", "huber"):
+        assert fitted(SequenceRegressor(loss=loss, **SMALL), X, y).out_activation_ == "identity"
+
+
+@pytest.mark.parametrize(("estimator", "y", "error", "message"), [
+    (SequenceClassifier, None, ConfigError, "requires y to be passed"),
+    (SequenceClassifier, np.linspace(0, 1, 12), ConfigError, "Unknown label type"),
+    (SequenceClassifier, np.tile([0, 1, 2], (12, 1)), ConfigError, "(?i)multioutput|several columns"),
+    (SequenceClassifier, ["a"] * 11, ShapeError, "y has 11 entries, X has 12"),
+    (SequenceRegressor, np.full(12, np.nan), NonFiniteError, "y contains NaN"),
+    (SequenceRegressor, np.zeros((12, 2, 2)), ConfigError, "dim 3"),
+    (SequenceRegressor, ["a"] * 12, ConfigError, "could not convert"),
+])
+def test_what_y_may_not_be(estimator, y, error, message, rng):
+    with pytest.raises(error, match=message):
+        estimator(**SMALL).fit(ragged(rng, 12), y)

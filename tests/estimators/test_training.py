@@ -1,0 +1,323 @@
+"""Training: the conventions of scikit-learn's multi-layer perceptrons, and what is promised of bits and weights."""
+
+import numpy as np
+import pytest
+from data import SMALL, fitted, parameters_of, ragged, signs
+from sklearn.exceptions import ConvergenceWarning
+
+from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, layers, optimizers, threads
+from gatewise.errors import ConfigError, DTypeError, GatewiseError, TrainingWarning
+from gatewise.models import Sequential
+
+
+@pytest.fixture
+def samples(rng):
+    X = ragged(rng, 40)
+    return X, signs(X)
+
+
+def targets_of(estimator, X):
+    if estimator is SequenceTagger:
+        return [np.arange(len(row)) % 2 for row in X]
+    return {SequenceClassifier: signs(X), SequenceRegressor: np.array([row.sum() for row in X])}.get(estimator)
+
+
+ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
+
+
+# ---- what is known afterwards
+
+
+def test_attributes_of_a_fit(samples):
+    X, y = samples
+    estimator = SequenceClassifier(**SMALL)
+    with pytest.warns(ConvergenceWarning, match="max_iter=3"):
+        estimator.fit(X, y)
+    assert isinstance(estimator.model_, Sequential)
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 3
+    assert estimator.t_ == 3 * len(X)
+    assert estimator.loss_ == estimator.loss_curve_[-1]
+    assert estimator.best_loss_ == min(estimator.loss_curve_)
+    assert (estimator.n_outputs_, estimator.out_activation_) == (1, "logistic")
+    assert estimator.validation_scores_ is None and estimator.best_validation_score_ is None
+    assert estimator.model_.training_run is None
+
+
+def test_the_loss_is_that_of_the_model(samples):
+    """One batch, one pass: what is written down is the loss before the step."""
+    X, y = samples
+    estimator = fitted(SequenceClassifier(units=4, max_iter=1, batch_size=40, random_state=0, learning_rate_init=1e-12), X, y)
+    p = estimator.predict_proba(X)[np.arange(40), np.searchsorted(estimator.classes_, y)]
+    assert estimator.loss_ == pytest.approx(-np.log(p).mean(), rel=1e-6)
+
+
+def test_training_ends_where_nothing_improves(samples):
+    X, y = samples
+    estimator = SequenceClassifier(units=4, max_iter=50, tol=10.0, n_iter_no_change=2, random_state=0).fit(X, y)
+    assert estimator.n_iter_ == 4  # the first is an improvement on nothing, then three are not
+
+
+def test_adaptive_rate_falls_before_training_ends(samples):
+    X, y = samples
+    estimator = SequenceClassifier(units=4, max_iter=50, tol=10.0, n_iter_no_change=1, learning_rate="adaptive",
+                                   learning_rate_init=1e-5, random_state=0).fit(X, y)
+    assert estimator.n_iter_ == 1 + 2 * 3
+    assert estimator.model_.optimizer.learning_rate == pytest.approx(1e-5 / 25)
+
+
+def test_cosine_goes_to_zero_over_max_iter(samples):
+    X, y = samples
+    estimator = fitted(SequenceClassifier(learning_rate="cosine", **SMALL), X, y)
+    assert estimator.model_.optimizer.iterations == 3 * 5  # batches of 8
+    assert estimator.model_.optimizer.learning_rate == pytest.approx(0, abs=1e-12)
+
+
+def test_verbose_prints_a_line_a_pass(samples, capsys):
+    fitted(SequenceClassifier(verbose=True, early_stopping=True, **SMALL), *samples)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines[::2]] == ["Iteration 1", "Iteration 2", "Iteration 3"]
+    assert all(line.startswith("Validation score: ") for line in lines[1::2])
+
+
+# ---- bits
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_random_state_says_all(estimator, samples, forced_threads):
+    X, _ = samples
+    y, options = targets_of(estimator, X), {"dropout": 0.2, "recurrent_dropout": 0.2, "units": 4, "max_iter": 2}
+    first = fitted(estimator(random_state=3, early_stopping=True, n_jobs=1, **options), X, y)
+    again = fitted(estimator(random_state=3, early_stopping=True, n_jobs=3, **options), X, y)
+    other = fitted(estimator(random_state=4, early_stopping=True, **options), X, y)
+    np.testing.assert_array_equal(parameters_of(first), parameters_of(again))
+    assert not np.array_equal(parameters_of(first), parameters_of(other))
+    drawn = [fitted(estimator(random_state=np.random.RandomState(5), **options), X, y) for _ in range(2)]
+    np.testing.assert_array_equal(*map(parameters_of, drawn))
+
+
+def test_n_jobs_is_put_back(samples):
+    before = threads.get_num_threads()
+    fitted(SequenceClassifier(n_jobs=before + 1, **SMALL), *samples)
+    assert threads.get_num_threads() == before
+    for bad in (0, 1.5, True, "all"):
+        with pytest.raises(ConfigError, match="n_jobs is"):
+            SequenceClassifier(n_jobs=bad).fit(*samples)
+
+
+@pytest.mark.parametrize(("batch_size", "dtype"), [("auto", "float32"), (40, "float64"), (39, "float32")])
+def test_dtype_auto(batch_size, dtype, samples):
+    assert fitted(SequenceClassifier(batch_size=batch_size, **SMALL), *samples).model_.dtype == dtype
+    assert fitted(SequenceClassifier(batch_size=batch_size, dtype="float64", **SMALL), *samples).model_.dtype == "float64"
+
+
+# ---- going on
+
+
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceRegressor, SequenceTagger])
+def test_partial_fit_is_fit_a_pass_at_a_time(estimator, samples):
+    X, _ = samples
+    y = targets_of(estimator, X)
+    whole = fitted(estimator(**SMALL), X, y)
+    parts = estimator(**SMALL)
+    for number in range(3):
+        more = {"classes": whole.classes_} if number == 0 and hasattr(whole, "classes_") else {}
+        assert parts.partial_fit(X, y, **more) is parts
+    np.testing.assert_array_equal(parameters_of(parts), parameters_of(whole))
+    assert parts.loss_curve_ == whole.loss_curve_
+    assert (parts.n_iter_, parts.t_) == (whole.n_iter_, whole.t_)
+
+
+def test_partial_fit_knows_classes_from_the_first_call(samples):
+    X, y = samples
+    with pytest.raises(ConfigError, match="classes must be passed on the first call"):
+        SequenceClassifier().partial_fit(X, y)
+    estimator = SequenceClassifier(units=4).partial_fit(X[:5], ["above"] * 5, classes=["above", "below", "between"])
+    assert estimator.partial_fit(X, y).predict_proba(X).shape == (40, 3)
+    with pytest.raises(ConfigError, match="y holds the label 'beside'; known are"):
+        estimator.partial_fit(X[:1], ["beside"])
+    with pytest.raises(ConfigError, match="early_stopping"):
+        SequenceClassifier(early_stopping=True).partial_fit(X, y, classes=["above", "below"])
+    with pytest.raises(ConfigError, match="'balanced' needs all samples"):
+        SequenceClassifier(class_weight="balanced").partial_fit(X, y, classes=["above", "below"])
+
+
+def test_warm_start_goes_on_from_the_weights(samples):
+    X, y = samples
+    estimator = fitted(SequenceClassifier(warm_start=True, **SMALL), X, y)
+    model, before = estimator.model_, parameters_of(estimator)
+    estimator.set_params(learning_rate_init=1e-12)
+    fitted(estimator, X, y)
+    assert estimator.model_ is model
+    np.testing.assert_allclose(parameters_of(estimator), before, rtol=1e-4, atol=1e-7)
+    assert (estimator.n_iter_, len(estimator.loss_curve_), estimator.t_) == (3, 6, 6 * 40)
+    with pytest.raises(ConfigError, match="warm_start can only be used where `y` has the same classes"):
+        estimator.fit(X, ["above"] * 39 + ["beside"])
+    estimator.set_params(warm_start=False, max_iter=1)
+    assert fitted(estimator, X, y).model_ is not model
+    assert len(estimator.loss_curve_) == 1
+
+
+# ---- early stopping
+
+
+def test_early_stopping_keeps_the_best_weights(samples):
+    X, y = samples
+    estimator = SequenceClassifier(units=4, early_stopping=True, validation_fraction=0.3, max_iter=30, n_iter_no_change=3,
+                                   learning_rate_init=0.05, random_state=1)
+    fitted(estimator, X, y)
+    best = int(np.argmax(estimator.validation_scores_))
+    assert estimator.best_validation_score_ == estimator.validation_scores_[best]
+    assert estimator.best_loss_ is None and len(estimator.validation_scores_) == estimator.n_iter_
+    assert best + 1 < estimator.n_iter_  # so that weights must have been put back
+    until = fitted(estimator.set_params(max_iter=best + 1), X, y)
+    again = parameters_of(until)
+    np.testing.assert_array_equal(parameters_of(fitted(estimator.set_params(max_iter=30), X, y)), again)
+
+
+def test_the_held_out_part_is_stratified_and_not_trained_on(rng):
+    """Two rare labels among 40: a draw of 4 that is not stratified would seldom hold one."""
+    X = ragged(rng, 40)
+    y = np.array(["rare"] * 10 + ["usual"] * 30)
+    seen = []
+
+    class Watched(SequenceClassifier):
+        def _score_of(self, targets, scores, sample_weight):
+            seen.append(targets)
+            return super()._score_of(targets, scores, sample_weight)
+
+    estimator = fitted(Watched(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
+    assert all(sorted(targets) == [0, 0, 1, 1, 1, 1, 1, 1] for targets in seen)
+    assert estimator.t_ == 3 * 32
+    with pytest.raises(ConfigError, match="validation_fraction is 0.01: 1 of 40 samples"):
+        SequenceRegressor(early_stopping=True, validation_fraction=0.01).fit(X, np.arange(40.0))
+
+
+# ---- weights
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_weight_is_so_many_copies(estimator, rng):
+    """Also with a penalty, different lengths and several passes, as long as a batch holds all."""
+    X = ragged(rng, 12)
+    y, times = targets_of(estimator, X), rng.integers(0, 4, 12)
+    copies = np.repeat(np.arange(12), times)
+    options = {"units": 4, "max_iter": 15, "batch_size": 60, "alpha": 1.0, "random_state": 0}
+    weighted = fitted(estimator(**options), X, y, sample_weight=times)
+    repeated = fitted(estimator(**options), [X[n] for n in copies], None if y is None else [y[n] for n in copies])
+    assert weighted.model_.dtype == "float64"
+    np.testing.assert_allclose(parameters_of(weighted), parameters_of(repeated), rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
+
+
+def test_only_relations_of_weights_count(samples, rng):
+    X, y = samples
+    weights = rng.uniform(0.5, 2, len(X))
+    few, many = (fitted(SequenceClassifier(dtype="float64", **SMALL), X, y, sample_weight=weights * by) for by in (1, 1000))
+    np.testing.assert_allclose(parameters_of(few), parameters_of(many), rtol=1e-9)
+    flat = fitted(SequenceClassifier(dtype="float64", **SMALL), X, y, sample_weight=np.full(len(X), 7.0))
+    np.testing.assert_allclose(parameters_of(flat), parameters_of(fitted(SequenceClassifier(dtype="float64", **SMALL), X, y)))
+
+
+def test_class_weight_multiplies_sample_weight(samples, rng):
+    X, y = samples
+    weights, options = rng.uniform(0.5, 2, len(X)), SMALL | {"dtype": "float64"}
+    given = fitted(SequenceClassifier(class_weight={"above": 3.0, "below": 0.5}, **options), X, y, sample_weight=weights)
+    expected = fitted(SequenceClassifier(**options), X, y, sample_weight=weights * np.where(y == "above", 3.0, 0.5))
+    np.testing.assert_allclose(parameters_of(given), parameters_of(expected), rtol=1e-9)
+    balanced = fitted(SequenceClassifier(class_weight="balanced", **options), X[:30], y[:30])
+    count = {label: (y[:30] == label).sum() for label in ("above", "below")}
+    by_hand = fitted(SequenceClassifier(**options), X[:30], y[:30], sample_weight=[30 / (2 * count[label]) for label in y[:30]])
+    np.testing.assert_allclose(parameters_of(balanced), parameters_of(by_hand), rtol=1e-9)
+
+
+@pytest.mark.parametrize("weights", [np.zeros(40), -np.ones(40), np.ones(39), np.full(40, np.nan), np.ones((40, 2))])
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceTagger])
+def test_weights_that_cannot_be(estimator, weights, samples):
+    X, _ = samples
+    with pytest.raises(GatewiseError, match="(?i)weight"):
+        estimator(**SMALL).fit(X, targets_of(estimator, X), sample_weight=weights)
+
+
+# ---- the network
+
+
+def test_layers_follow_from_the_parameters(samples):
+    X, y = samples
+    estimator = fitted(SequenceClassifier("gru", 5, num_layers=2, bidirectional=True, pooling="mean", dropout=0.3, alpha=0.5,
+                                          recurrent_dropout=0.1, max_iter=1, random_state=0), X, y)
+    kinds = ["Bidirectional", "Dropout", "Bidirectional", "Dropout", "GlobalAveragePooling1D", "Dense", "Activation"]
+    assert [type(layer).__name__ for layer in estimator.model_.layers] == kinds
+    kernels = [spec for layer in estimator.model_.layers for spec in layer._specs if "kernel" in spec.name]
+    assert all(spec.regularizer.l2 == 0.5 / (2 * 8) for spec in kernels)  # batches of 8
+    assert estimator.model_.layers[0].output_shape == (None, 6, 2 * 5)
+    assert estimator.model_.optimizer.global_clipnorm == 1.0
+
+
+def test_an_architecture_of_ones_own(samples):
+    X, y = samples
+    asked = []
+
+    def small(n_steps, n_features, n_outputs):
+        asked.append((n_steps, n_features, n_outputs))
+        return [layers.SimpleRNN(3), layers.Dense(n_outputs)]
+
+    estimator = fitted(SequenceClassifier(architecture=small, max_iter=2, random_state=0), X, y)
+    assert asked == [(6, 3, 1)]
+    assert [type(layer).__name__ for layer in estimator.model_.layers] == ["SimpleRNN", "Dense", "Activation"]
+    assert ((estimator.predict_proba(X)[:, 1] > 0.5) == (estimator.predict(X) == "below")).all()
+    for bad in (lambda *_: [], lambda *_: [layers.LSTM(2), "dense"], lambda *_: [layers.LSTM(7)], "transformer"):
+        with pytest.raises(ConfigError, match="architecture"):
+            SequenceClassifier(architecture=bad).fit(X, y)
+
+
+def test_an_optimizer_that_is_given_stays_as_it_is(samples):
+    X, y = samples
+    given = optimizers.SGD(0.1, momentum=0.5)
+    first, second = (fitted(SequenceClassifier(optimizer=given, **SMALL), X, y) for _ in range(2))
+    assert given.iterations == 0 and not given.slots()
+    assert type(first.model_.optimizer) is optimizers.SGD and first.model_.optimizer.momentum == 0.5
+    np.testing.assert_array_equal(parameters_of(first), parameters_of(second))
+
+
+@pytest.mark.parametrize(("parameter", "value", "error"), [
+    ("cell", "transformer", ConfigError), ("units", 0, ConfigError), ("num_layers", 1.5, DTypeError),
+    ("pooling", "sum", ConfigError),
+    ("dropout", 1.0, ConfigError), ("alpha", -1.0, ConfigError), ("optimizer", 3, DTypeError), ("optimizer", "x", ConfigError),
+    ("learning_rate", "fast", ConfigError), ("learning_rate_init", 0.0, ConfigError), ("clipnorm", -1.0, ConfigError),
+    ("batch_size", "all", ConfigError), ("batch_size", 0, ConfigError), ("max_iter", 0, ConfigError), ("tol", -1.0, ConfigError),
+    ("n_iter_no_change", -1, ConfigError), ("shuffle", 1, DTypeError), ("dtype", "float16", DTypeError),
+    ("random_state", "x", ConfigError),
+    ("bidirectional", 1, DTypeError), ("warm_start", 0, DTypeError),
+])
+def test_parameters_are_checked_in_fit(parameter, value, error, samples):
+    estimator = SequenceClassifier(**SMALL).set_params(**{parameter: value})
+    if parameter == "warm_start":
+        fitted(estimator.set_params(warm_start=False), *samples).set_params(warm_start=value)
+    with pytest.raises(error):
+        estimator.fit(*samples)
+
+
+# ---- what goes wrong
+
+
+def test_an_interrupt_ends_training_with_a_warning(samples):
+    X, y = samples
+
+    class Interrupted(SequenceClassifier):
+        def _score_of(self, targets, scores, sample_weight):
+            if len(self.loss_curve_) == 3:
+                raise KeyboardInterrupt
+            return super()._score_of(targets, scores, sample_weight)
+
+    with pytest.warns(TrainingWarning, match="interrupted"):
+        estimator = Interrupted(units=4, max_iter=100, early_stopping=True, random_state=0).fit(X, y)
+    assert estimator.n_iter_ == 3 and len(estimator.validation_scores_) == 2
+    assert estimator.predict(X).shape == (40,)
+
+
+def test_a_loss_that_breaks_leaves_the_weights_before(samples):
+    X, _ = samples
+    with pytest.warns(TrainingWarning, match="training stopped"):
+        estimator = SequenceRegressor(units=4, optimizer=optimizers.SGD(1e30), max_iter=20, random_state=0).fit(X, np.arange(40.0))
+    assert np.isfinite(estimator.predict(X)).all()
+    assert np.isfinite(estimator.loss_curve_).all()
