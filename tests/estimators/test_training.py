@@ -253,6 +253,27 @@ def test_layers_follow_from_the_parameters(samples):
     assert estimator.model_.optimizer.global_clipnorm == 1.0
 
 
+NAMED = {
+    "recurrent": ["GRU", "GRU", "Dense", "Activation"],
+    "convolution": ["Conv1D", "GRU", "GRU", "Dense", "Activation"],
+    "attention": ["GRU", "GRU", "Attention", "GlobalAveragePooling1D", "Dense", "Activation"],
+    "normalization": ["GRU", "LayerNormalization", "GRU", "LayerNormalization", "Dense", "Activation"],
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_architectures(name, samples):
+    X, y = samples
+    estimator = fitted(SequenceClassifier("gru", architecture=name, num_layers=2, **SMALL), X, y)
+    assert [type(layer).__name__ for layer in estimator.model_.layers] == NAMED[name]
+    one_by_one = np.concatenate([estimator.decision_function([row]) for row in X])
+    np.testing.assert_array_equal(estimator.decision_function(X), one_by_one)
+    tagger = fitted(SequenceTagger("gru", architecture=name, **SMALL), X, targets_of(SequenceTagger, X))
+    assert [len(labels) for labels in tagger.predict(X)] == [len(row) for row in X]
+    with pytest.raises(ConfigError, match="leave one out" if name == "convolution" else "choose one of 'recurrent'"):
+        SequenceClassifier("gru", missing="decay", architecture="convolution" if name == "convolution" else name + "s").fit(X, y)
+
+
 def test_an_architecture_of_ones_own(samples):
     X, y = samples
     asked = []

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from gatewise import checks, errors, layers, threads
 from gatewise.data.missing import feature_means
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import CheckpointError, ConfigError, ShapeError
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
 
@@ -221,7 +221,7 @@ class SequenceEstimator(BaseEstimator):
         shape = sequences.values.shape[1:]
         self.n_outputs_ = outputs
         self.out_activation_ = {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
-        if self.architecture is None:
+        if self.architecture is None or isinstance(self.architecture, str):
             made = self._layers(shape[0], outputs, activation, parameters.penalty_of(self.alpha, per_batch))
         else:
             made = networks.own_layers(self.architecture, (*shape, 1)[:2], outputs, activation)
@@ -249,6 +249,17 @@ class SequenceEstimator(BaseEstimator):
     # Fitted attributes that a file must hold, beside those that it may: see saving.py.
     _needed = ("n_features_in_", "_fitted_on_table", "_step_features", "n_outputs_", "out_activation_", "t_", "n_iter_",
                "loss_curve_")
+    # Those that are packed by the estimator itself.
+    _own_state = ()
+
+    def _get_state(self):
+        """dict of what files keep beside attributes, as :mod:`packing` takes it."""
+        return {}
+
+    def _set_state(self, state):
+        """Take what :meth:`_get_state` gave; called when everything else is there."""
+        if state:
+            raise CheckpointError(f"the state of a {type(self).__name__} is {state!r:.80}; expected none")
 
     def save(self, path):
         """Write parameters, fitted attributes and the model to one file, atomically: what :func:`load_estimator` reads.

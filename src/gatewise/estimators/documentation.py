@@ -58,8 +58,11 @@ READING = """embedding : int, optional
 POOLING = """pooling : {"last", "mean", "max"}
         What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps."""
 
-ARCHITECTURE = """architecture : callable, optional
-        Makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
+ARCHITECTURE = """architecture : str or callable, optional
+        "recurrent", or None: the layers that the parameters describe. "convolution": before them, one over 5 steps.
+        "attention": after them, each step looks at all others (Luong et al. 2015), and the mean, or maximum, sums them up.
+        "normalization": after each of them, its outputs are normalised (Ba et al. 2016).
+        A function makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
         :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.
         The parameters that describe layers, and ``alpha``, mean nothing then."""
 

@@ -7,6 +7,9 @@ from gatewise.layers import Activation, Dense, Dropout
 from .parameters import CELLS, chosen
 
 POOLINGS = ("last", "mean", "max")
+# Architectures that have a name.
+NAMED = ("recurrent", "convolution", "attention", "normalization")
+WINDOW = 5  # steps that a convolution sees
 
 
 def encoder_layers(estimator, penalty, per_step=False):
@@ -25,11 +28,17 @@ def encoder_layers(estimator, penalty, per_step=False):
     units = checks.whole_number(estimator.units, "units")
     dropout = checks.fraction(estimator.dropout, "dropout")
     bidirectional = checks.flag(estimator.bidirectional, "bidirectional")
+    architecture = chosen("recurrent" if estimator.architecture is None else estimator.architecture, "architecture", NAMED)
+    pooling = "mean" if architecture == "attention" and pooling == "last" else pooling
     made = []
     if estimator.embedding is not None:
         made.append(layers.Embedding(estimator.vocabulary_size_, checks.whole_number(estimator.embedding, "embedding")))
     if estimator.missing == "decay" and estimator.cell != "gru":
         raise ConfigError(f"missing='decay' is what the cell GRU-D does, cell is {estimator.cell!r}; give cell='gru'")
+    if architecture == "convolution":
+        if estimator.missing == "decay":
+            raise ConfigError("missing='decay' needs the values themselves, which architecture='convolution' mixes; leave one out")
+        made.append(layers.Conv1D(units, WINDOW, padding="same", activation="relu", kernel_regularizer=penalty))
     for number in range(count):
         options = {"return_sequences": per_step or number < count - 1 or pooling != "last", "kernel_regularizer": penalty,
                    "recurrent_regularizer": penalty, "recurrent_dropout": estimator.recurrent_dropout}
@@ -38,8 +47,12 @@ def encoder_layers(estimator, penalty, per_step=False):
         else:
             layer = cell(units, **options)
         made.append(layers.Bidirectional(layer) if bidirectional else layer)
+        if architecture == "normalization":
+            made.append(layers.LayerNormalization())
         if dropout:
             made.append(Dropout(dropout))
+    if architecture == "attention":
+        made.append(layers.Attention(use_scale=True))
     if pooling != "last" and not per_step:
         made.append({"mean": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}[pooling]())
     return made
@@ -65,8 +78,8 @@ def own_layers(architecture, shape, outputs, activation):
     ConfigError
     """
     if not callable(architecture):
-        raise ConfigError(f"architecture is {architecture!r}; expected None or a function of n_steps, n_features and n_outputs "
-                          f"that gives a list of layers")
+        raise ConfigError(f"architecture is {architecture!r}; expected a name, None, or a function of n_steps, n_features and "
+                          f"n_outputs that gives a list of layers")
     made = list(architecture(*shape, outputs))
     if not made or not all(isinstance(layer, layers.Layer) for layer in made):
         raise ConfigError(f"architecture gave {made!r:.200}; expected a list of gatewise.layers objects, which ends in "

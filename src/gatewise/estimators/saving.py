@@ -14,14 +14,15 @@ def save_estimator(estimator, path):
     """See :meth:`SequenceEstimator.save`."""
     names = estimator._get_param_names()
     attributes = {name: value for name, value in vars(estimator).items()
-                  if name not in names and name not in ("model_", "_metadata_request")}
+                  if name not in (*names, *estimator._own_state, "model_", "_metadata_request")}
     for name in attributes:
         if name not in CHECKS:
             raise DTypeError(f"{type(estimator).__name__}.{name} is no attribute that files know of; delete it before saving")
     arrays = {}
     packed = {"class_name": type(estimator).__name__,
               "parameters": {name: pack(getattr(estimator, name), arrays, _classes(), f"parameters/{name}") for name in names},
-              "attributes": {name: pack(value, arrays, _classes(), f"attributes/{name}") for name, value in attributes.items()}}
+              "attributes": {name: pack(value, arrays, _classes(), f"attributes/{name}") for name, value in attributes.items()},
+              "state": pack(estimator._get_state(), arrays, _classes(), "state")}
     tensors, header = models.contents_of(estimator.model_)
     checkpoint.write(path, {f"model/{name}": array for name, array in tensors.items()} | arrays,
                      {"estimator": packed, "model": header})
@@ -59,6 +60,7 @@ def load_estimator(path, custom_objects=None):
         arrays = {name: tensors.pop(name) for name in list(tensors) if not name.startswith("model/")}
         parameters, attributes = ({name: unpack(value, arrays, _classes()) for name, value in packed[part].items()}
                                   for part in ("parameters", "attributes"))
+        state = unpack(packed["state"], arrays, _classes())
         if arrays:
             raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator")
         if set(parameters) != set(cls._get_param_names()):
@@ -69,6 +71,7 @@ def load_estimator(path, custom_objects=None):
         vars(estimator).update(attributes)
         estimator.model_ = models.model_of({name.removeprefix("model/"): array for name, array in tensors.items()}, header["model"])
         _check_model(estimator)
+        estimator._set_state(state)
     return estimator
 
 

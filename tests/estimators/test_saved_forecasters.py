@@ -1,0 +1,94 @@
+"""Files of forecasters: forecasts go on as if nothing had been saved."""
+
+import random
+
+import forgery
+import numpy as np
+import pandas as pd
+import pytest
+from data import fitted
+
+from gatewise import SequenceForecaster, load_estimator
+from gatewise.errors import CheckpointError, GatewiseError
+
+SMALL = {"window": 6, "horizon": 3, "units": 3, "max_iter": 2, "random_state": 0}
+
+
+def waves(rng, steps=60, variables=1):
+    t = np.arange(steps)[:, None] + 5 * np.arange(variables)
+    return np.sin(t / 3) + 0.1 * rng.normal(size=(steps, variables))
+
+
+def dates(steps=60):
+    return pd.date_range("2024-03-01", periods=steps, freq="h", tz="Europe/Vienna")
+
+
+CASES = {
+    "array": lambda rng: (SequenceForecaster(**SMALL), waves(rng)[:, 0], None, None),
+    "table, recursive": lambda rng: (SequenceForecaster(strategy="recursive", differencing=1, **SMALL), waves(rng, 60, 2), None,
+                                     None),
+    "frame with a calendar": lambda rng: (
+        SequenceForecaster(calendar=["hour"], quantiles=[0.1, 0.5, 0.9], **SMALL),
+        pd.DataFrame(waves(rng, 60, 2), dates(), columns=["a", "b"]), None, None),
+    "series, known ahead": lambda rng: (
+        SequenceForecaster(distribution="gaussian", future_features=["known"], **SMALL),
+        pd.Series(waves(rng)[:, 0], dates(), name="load"),
+        pd.DataFrame(waves(rng, 60, 2), dates(), columns=["known", "not"]), np.ones((3, 1))),
+    "several": lambda rng: (SequenceForecaster(differencing=4, scaling="robust", **SMALL),
+                            [waves(rng)[:, 0], waves(rng, 40)[:, 0]], None, None),
+}
+
+
+def forecasts(forecaster, future):
+    given = forecaster.predict(X_future=future)
+    return given if isinstance(given, list) else [given]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forecasts_go_on(case, rng, tmp_path):
+    forecaster, y, X, future = CASES[case](rng)
+    fitted(forecaster, y, X)
+    forecaster.save(tmp_path / "file")
+    again = load_estimator(tmp_path / "file")
+    assert set(vars(again)) == set(vars(forecaster))
+    for ours, theirs in zip(forecasts(again, future), forecasts(forecaster, future), strict=True):
+        assert type(ours) is type(theirs)
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+        if hasattr(theirs, "index"):
+            assert ours.index.equals(theirs.index)
+    if X is None:
+        more = forecasts(forecaster, None)
+        for one in (again, forecaster):
+            one.update(more if isinstance(y, list) else more[0])
+        for ours, theirs in zip(forecasts(again, None), forecasts(forecaster, None)):
+            np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+    if forecaster.quantiles or forecaster.distribution:
+        for ours, theirs in zip(again.predict_interval(coverage=0.8, X_future=future),
+                                forecaster.predict_interval(coverage=0.8, X_future=future)):
+            np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # of a history too large for float32, which is then refused
+@pytest.mark.parametrize("case", CASES)
+def test_files_that_lie(case, rng, tmp_path):
+    """Reading one gives a forecaster or a CheckpointError, and what was read refuses or forecasts."""
+    forecaster, y, X, future = CASES[case](rng)
+    fitted(forecaster, y, X).save(tmp_path / "good")
+    content = (tmp_path / "good").read_bytes()
+    taken, wrong = 0, {}
+    for seed in range(60):
+        (tmp_path / "file").write_bytes(forgery.forge(content, random.Random(seed)))
+        read = False
+        try:
+            again = load_estimator(tmp_path / "file")
+            read, taken = True, taken + 1
+            forecasts(again, future)
+        except CheckpointError:
+            continue
+        except GatewiseError as error:
+            if not read:
+                wrong[seed] = error
+        except Exception as error:
+            wrong[seed] = error
+    assert not wrong
+    assert 0 < taken < 50
