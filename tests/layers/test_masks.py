@@ -60,7 +60,7 @@ def step_by_step(layer, x, mask, initial_state=None, resets=None):
 
 def one_step(layer, x, state):
     class Whole:  # what `expected` reads of a layer
-        go_backwards, return_sequences, return_state, cell, get_weights = False, False, True, layer.cell, layer.get_weights
+        go_backwards, return_sequences, return_state, cell, _parameters = False, False, True, layer.cell, layer._parameters
     return expected(Whole, x, initial_state=state)[1:]
 
 
