@@ -48,7 +48,7 @@ def randomize(layer, rng, scale=0.7):
 
 def states_for(layer, batch, rng):
     """A random initial state: [h] or [h, c]."""
-    return [(0.5 * rng.normal(size=(batch, layer.units))).astype(layer.dtype) for _ in layer.cell.states]
+    return [(0.5 * rng.normal(size=(batch, size))).astype(layer.dtype) for size in layer.cell.state_sizes]
 
 
 def sequences(rng, batch, steps, inputs, dtype="float64"):
@@ -63,11 +63,18 @@ def ragged(rng, batch, steps):
     return rng.permutation(lengths)
 
 
-def expected(layer, x, lengths=None, initial_state=None, resets=None):
-    """What the layer must return for x without dropout, by the reference: an array, or a list with return_state."""
-    weights = dict(zip(("kernel", "recurrent_kernel", "bias"), layer.get_weights()))
+def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None):
+    """What the layer must return for x without dropout, by the reference: an array, or a list with return_state.
+
+    kept: what zoneout keeps of each state; see reference._run.
+    """
+    weights = {name: array.copy() for name, array in layer._parameters.items()}
     cell = layer.cell
-    options = {"lengths": lengths, "resets": resets, "go_backwards": layer.go_backwards, "activation": cell.activation}
+    options = {"lengths": lengths, "resets": resets, "go_backwards": layer.go_backwards, "activation": cell.activation,
+               "clip": cell.clip, "kept": kept}
+    if cell.family == "lstm":
+        options |= {name: getattr(cell, name) for name in ("gates", "coupled", "cell_clip", "output_activation")}
+        options |= {name: weights.get(name) for name in ("peephole", "projection_kernel")}
     if cell.family != "rnn":
         options["recurrent_activation"] = cell.recurrent_activation
     if cell.family == "gru":

@@ -48,23 +48,49 @@ ACTIVATIONS = {
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "exponential": np.exp,
+    "thresholded_relu": lambda x: np.where(x > 1, x, 0),
+    "scaled_tanh": lambda x: 1.7159 * np.tanh(2 * x / 3),
+    "affine": lambda x: x,
     "softmax": softmax,
 }
 
+# The same with constants of one's own: ("leaky_relu", alpha), ("affine", alpha, beta).
+WITH_CONSTANTS = {
+    "hard_sigmoid": lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1),
+    "elu": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+    "leaky_relu": lambda x, alpha: np.where(x > 0, x, alpha * x),
+    "thresholded_relu": lambda x, alpha: np.where(x > alpha, x, 0),
+    "scaled_tanh": lambda x, alpha, beta: alpha * np.tanh(beta * x),
+    "affine": lambda x, alpha, beta: alpha * x + beta,
+}
+
+
+def activation_of(given):
+    """A function, from a name or from (name, constants...)."""
+    if isinstance(given, str):
+        return ACTIVATIONS[given]
+    name, *constants = given
+    return lambda x: WITH_CONSTANTS[name](x, *constants)
+
+
+def clipped(x, limit):
+    return x if limit is None else np.clip(x, -limit, limit)
+
 
 def rnn(
-    x, kernel, recurrent_kernel, bias, h0, lengths=None, resets=None, activation="tanh", go_backwards=False
+    x, kernel, recurrent_kernel, bias, h0, lengths=None, resets=None, activation="tanh", go_backwards=False, clip=None,
+    kept=None,
 ):
     """SimpleRNN: h = act(x W + h' U + b)."""
     W, U = _float64(kernel), _float64(recurrent_kernel)
     H = U.shape[0]
     b = np.zeros(H) if bias is None else _float64(bias)
-    act = ACTIVATIONS[activation]
+    act = activation_of(activation)
 
     def step(x_t, h):
-        return [act(x_t @ W + h @ U + b)]
+        return [act(clipped(x_t @ W + h @ U + b, clip))]
 
-    return _run(step, x, [h0], H, lengths, resets, go_backwards)
+    return _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)
 
 
 def lstm(
@@ -79,20 +105,43 @@ def lstm(
     activation="tanh",
     recurrent_activation="sigmoid",
     go_backwards=False,
+    output_activation=None,
+    gates="ifgo",
+    coupled=False,
+    peephole=None,
+    clip=None,
+    cell_clip=None,
+    projection_kernel=None,
+    kept=None,
 ):
-    """LSTM: i, f, o = sigm(a), g = act(a), c = f*c' + i*g, h = o*act(c), with a = x W + h' U + b."""
+    """LSTM: i, f, o = sigm(a), g = act(a), c = f*c' + i*g, h = o*out(c), with a = x W + h' U + b.
+
+    gates: those of i f g o that have weights; the others are 1, or f = 1 - i where coupled
+    peephole: (rows, H), a row for each of i f o that is among gates: a_i += p c', a_f += p c', a_o += p c
+    clip: a within [-clip, clip], peepholes included; cell_clip: c
+    projection_kernel: (H, P); h = (o*out(c)) W_r
+    """
     W, U = _float64(kernel), _float64(recurrent_kernel)
-    H = U.shape[0]
-    b = np.zeros(4 * H) if bias is None else _float64(bias)
-    act, sigm = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+    n = len(gates)
+    H = W.shape[1] // n
+    b = np.zeros(n * H) if bias is None else _float64(bias)
+    act, sigm = activation_of(activation), activation_of(recurrent_activation)
+    out = act if output_activation is None else activation_of(output_activation)
+    p = {} if peephole is None else dict(zip([gate for gate in gates if gate != "g"], _float64(peephole), strict=True))
 
     def step(x_t, h, c):
-        a_i, a_f, a_g, a_o = np.split(x_t @ W + h @ U + b, 4)
-        i, f, g, o = sigm(a_i), sigm(a_f), act(a_g), sigm(a_o)
-        c = f * c + i * g
-        return [o * act(c), c]
+        a = dict(zip(gates, np.split(x_t @ W + h @ U + b, n), strict=True))
 
-    return _run(step, x, [h0, c0], H, lengths, resets, go_backwards)
+        def gate(name, cell):
+            return sigm(clipped(a[name] + p.get(name, 0) * cell, clip)) if name in gates else np.ones(H)
+
+        i = gate("i", c)
+        f = 1 - i if coupled else gate("f", c)
+        c = clipped(f * c + i * act(clipped(a["g"], clip)), cell_clip)
+        h = gate("o", c) * out(c)
+        return [h if projection_kernel is None else h @ _float64(projection_kernel), c]
+
+    return _run(step, x, [h0, c0], [U.shape[0], H], lengths, resets, go_backwards, kept)
 
 
 def gru(
@@ -108,6 +157,8 @@ def gru(
     reset_after=True,
     update="cho",
     go_backwards=False,
+    clip=None,
+    kept=None,
 ):
     """GRU: z, r = sigm(x W + h' U + b), a candidate n, then the update.
 
@@ -126,34 +177,41 @@ def gru(
         raise ValueError("a GRU with the reset gate before has one row of bias")
     (W_z, W_r, W_n), (U_z, U_r, U_n) = np.split(W, 3, axis=1), np.split(U, 3, axis=1)
     (b_z, b_r, b_n), (rb_z, rb_r, rb_n) = np.split(b[0], 3), np.split(b[1], 3)
-    act, sigm = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+    act, sigm = activation_of(activation), activation_of(recurrent_activation)
 
     def step(x_t, h):
-        z = sigm(x_t @ W_z + b_z + h @ U_z + rb_z)
-        r = sigm(x_t @ W_r + b_r + h @ U_r + rb_r)
+        z = sigm(clipped(x_t @ W_z + b_z + h @ U_z + rb_z, clip))
+        r = sigm(clipped(x_t @ W_r + b_r + h @ U_r + rb_r, clip))
         if reset_after:
-            n = act(x_t @ W_n + b_n + r * (h @ U_n + rb_n))
+            n = act(clipped(x_t @ W_n + b_n + r * (h @ U_n + rb_n), clip))
         else:
-            n = act(x_t @ W_n + b_n + (r * h) @ U_n)
+            n = act(clipped(x_t @ W_n + b_n + (r * h) @ U_n, clip))
         return [z * h + (1 - z) * n if update == "cho" else (1 - z) * h + z * n]
 
-    return _run(step, x, [h0], H, lengths, resets, go_backwards)
+    return _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)
 
 
-def _run(step, x, states, H, lengths, resets, go_backwards):
-    """Apply ``step(x_t, *state) -> state`` to each row's valid steps; see the head of the file."""
+def _run(step, x, states, sizes, lengths, resets, go_backwards, kept=None):
+    """Apply ``step(x_t, *state) -> state`` to each row's valid steps; see the head of the file.
+
+    kept: for each state an array (B, T, size), or a number: how much of the old value stays (zoneout).
+    """
     x = _float64(x)
     B, T, _ = x.shape
-    states = [np.zeros((B, H)) if s is None else np.array(s, dtype=np.float64) for s in states]
-    sequences = np.zeros((B, T, H))
+    states = [np.zeros((B, H)) if s is None else np.array(s, dtype=np.float64) for s, H in zip(states, sizes, strict=True)]
+    kept = None if kept is None else [np.broadcast_to(k, (B, T, H)) for k, H in zip(kept, sizes, strict=True)]
+    sequences = np.zeros((B, T, sizes[0]))
     for b in range(B):
         valid = T if lengths is None else int(lengths[b])
         state = [s[b] for s in states]
         for position in range(valid):
             t = valid - 1 - position if go_backwards else position
             if resets is not None and resets[b, t]:
-                state = [np.zeros(H) for _ in state]
-            state = step(x[b, t], *state)
+                state = [np.zeros_like(part) for part in state]
+            before, state = state, step(x[b, t], *state)
+            if kept is not None:
+                state = [k[b, position] * old + (1 - k[b, position]) * new
+                         for k, old, new in zip(kept, before, state, strict=True)]
             sequences[b, position] = state[0]
         for whole, row in zip(states, state, strict=True):
             whole[b] = row

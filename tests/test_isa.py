@@ -127,6 +127,7 @@ def test_the_kernels_tests_pass_with_each(isa):
     here = os.path.dirname(__file__)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"{here}/kernels",
-         f"{here}/layers/test_gradients.py", f"{here}/layers/test_forward.py", f"{here}/layers/test_identities.py"],
+         f"{here}/layers/test_gradients.py", f"{here}/layers/test_forward.py", f"{here}/layers/test_identities.py",
+         f"{here}/layers/test_options.py"],
         env={**os.environ, "GATEWISE_ISA": isa}, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout[-4000:]

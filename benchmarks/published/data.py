@@ -12,7 +12,7 @@ class DataMissing(SystemExit):
     """Ends the command with a sentence, not with a traceback."""
 
 
-def data_file(folder, name):
+def data_file(folder, name, readme="benchmarks/published/README.md"):
     """The path of a data file below GATEWISE_DATA, by default ``../shared/data`` beside the checkout.
 
     Raises
@@ -24,7 +24,7 @@ def data_file(folder, name):
     path = root / folder / name
     if not path.is_file():
         raise DataMissing(f"{path} is missing: set GATEWISE_DATA to a folder that holds {folder}/{name} "
-                          f"(benchmarks/published/README.md says where it comes from), or try --quick, which needs no data")
+                          f"({readme} says where it comes from), or try --quick, which needs no data")
     return path
 
 

@@ -149,3 +149,35 @@ def test_backwards_is_the_reverse_direction(cell, dtype, tolerance, rng):
 def test_long_sequences(cell, steps, tolerance, dtype, rng):
     layer = make(cell, 33, 8, rng, dtype, return_sequences=True, return_state=True)
     check(layer, cell, rng, 3, steps, 8, tolerance)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize(("batch", "steps", "inputs", "units", "projection"), [
+    (1, 1, 1, 2, 1), (4, 7, 3, 17, 5), (2, 20, 5, 130, 33), (3, 4, 2, 520, 7)])
+def test_projection(batch, steps, inputs, units, projection, dtype, tolerance, rng):
+    """PyTorch's proj_size: outputs, final states, and every gradient."""
+    layer = make("lstm", units, inputs, rng, dtype, projection=projection, return_sequences=True, return_state=True)
+    p = dict(zip(layer.parameters, layer.get_weights()))
+    module = torch.nn.LSTM(inputs, units, batch_first=True, proj_size=projection, dtype=getattr(torch, dtype))
+    with torch.no_grad():
+        module.weight_ih_l0.copy_(torch.from_numpy(p["kernel"].T.copy()))
+        module.weight_hh_l0.copy_(torch.from_numpy(p["recurrent_kernel"].T.copy()))
+        module.weight_hr_l0.copy_(torch.from_numpy(p["projection_kernel"].T.copy()))
+        module.bias_ih_l0.copy_(torch.from_numpy(p["bias"]))
+        module.bias_hh_l0.zero_()
+    x, start = sequences(rng, batch, steps, inputs, dtype), states_for(layer, batch, rng)
+    x_t, *start_t = (torch.from_numpy(array.copy()).requires_grad_() for array in (x, *start))
+    y_t, last_t = module(x_t, tuple(s[None] for s in start_t))
+    outputs_t = [y_t, *(part[0] for part in last_t)]
+    dy = [rng.normal(size=part.shape).astype(dtype) for part in outputs_t]
+    sum((part * torch.from_numpy(d)).sum() for part, d in zip(outputs_t, dy)).backward()
+    for got, wanted in zip(layer.forward(x, initial_state=start, training=True), outputs_t, strict=True):
+        assert_close(got, wanted.detach().numpy(), tolerance.forward)
+    layer.zero_gradients()
+    assert_close(layer.backward(dy), x_t.grad.numpy(), tolerance.backward, "dx")
+    for got, wanted in zip(layer.initial_state_gradient, start_t, strict=True):
+        assert_close(got, wanted.grad.numpy(), tolerance.backward, "state gradient")
+    names = {"kernel": "weight_ih_l0", "recurrent_kernel": "weight_hh_l0", "projection_kernel": "weight_hr_l0",
+             "bias": "bias_ih_l0"}
+    for ours, theirs in names.items():
+        assert_close(layer.gradients[ours], getattr(module, theirs).grad.numpy().T, tolerance.backward, ours)

@@ -4,8 +4,8 @@ from .base import Cell
 from .custom import RNNCell
 from .gru import GRUCell
 from .grud import GRUDCell
-from .lstm import LSTMCell
+from .lstm import LSTMCell, greff
 from .published import FullGateLSTMCell
 from .simple_rnn import SimpleRNNCell
 
-__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "GRUDCell", "LSTMCell", "RNNCell", "SimpleRNNCell"]
+__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "GRUDCell", "LSTMCell", "RNNCell", "SimpleRNNCell", "greff"]

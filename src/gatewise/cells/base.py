@@ -1,12 +1,27 @@
 """The description of a cell: what every family has in common."""
 
+from types import MappingProxyType
+
 from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError
 from gatewise.kernels import activations
 from gatewise.kernels.recurrent import RecurrentKernel
 
 
 class Cell:
     """One recurrent cell, without weights.
+
+    Parameters
+    ----------
+    units : int
+    activation, recurrent_activation : str or tuple
+        Of the candidate; of the gates. A name, or a name with its constants, ``("leaky_relu", 0.01)``.
+    use_bias : bool
+    clip : float, optional
+        Sums go into activations within [-clip, clip] (ONNX). None: as they are.
+    zoneout : float in [0, 1)
+        Part of h that keeps its old value, by a draw for each unit and step in training, by its expectation
+        at inference (Krueger et al. 2017).
 
     Attributes
     ----------
@@ -21,22 +36,39 @@ class Cell:
     family = None
     gates = ()
     states = ("h",)
+    OPTIONS = MappingProxyType({"clip": None, "zoneout": 0.0})  # and what they are where nobody chose
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True):
+    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, clip=None, zoneout=0.0):
         self.units = checks.whole_number(units, "units")
         self.activation = activations.check_name(activation)
         self.recurrent_activation = activations.check_name(recurrent_activation)
         self.use_bias = checks.flag(use_bias, "use_bias")
+        self.clip = _limit(clip, "clip")
+        self.zoneout = self._checked_zoneout(zoneout)
+
+    def _checked_zoneout(self, zoneout):
+        return checks.fraction(zoneout, "zoneout")
+
+    @property
+    def output_width(self):
+        """Width of h."""
+        return self.units
 
     @property
     def state_sizes(self):
         """Width of each state, a tuple of int."""
-        return (self.units,) * len(self.states)
+        return (self.output_width,)
+
+    def chosen_options(self):
+        """Those of OPTIONS that somebody chose, as JSON values: what a layer's configuration holds of them."""
+        chosen = {name: getattr(self, name) for name in self.OPTIONS}
+        chosen = {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+        return {name: value for name, value in chosen.items() if value != self.OPTIONS[name]}
 
     def parameter_shapes(self, inputs):
-        """dict name -> shape, in Keras's order."""
+        """dict name -> shape, in Keras's order; then those that Keras has not."""
         width = len(self.gates) * self.units
-        shapes = {"kernel": (inputs, width), "recurrent_kernel": (self.units, width)}
+        shapes = {"kernel": (inputs, width), "recurrent_kernel": (self.output_width, width)}
         if self.use_bias:
             shapes["bias"] = self.bias_shape()
         return shapes
@@ -49,15 +81,35 @@ class Cell:
         """(input bias, recurrent bias) of the bias array; None where there is none."""
         return bias, None
 
+    def kernel_arrays(self, arrays):
+        """Parameters, or their gradients, by the kernel's names for them; None where there is none."""
+        bias, recurrent_bias = self.split_bias(arrays.get("bias"))
+        return {"kernel": arrays["kernel"], "recurrent_kernel": arrays["recurrent_kernel"], "bias": bias,
+                "recurrent_bias": recurrent_bias}
+
     def operations(self, inputs):
         """Floating-point operations of one row's step."""
         return 2 * len(self.gates) * self.units * (inputs + self.units)
 
     def build_kernel(self, inputs, dtype):
         """The compiled kernel of this cell for one input size and dtype."""
-        act = activations.code(self.activation)
-        return RecurrentKernel(self.family, dtype, inputs, self.units, act,
-                               activations.code(self.recurrent_activation), act, **self._kernel_options())
+        return RecurrentKernel(self.family, dtype, inputs, self.units, activations.code(self.activation),
+                               activations.code(self.recurrent_activation), activations.code(self._output_activation()),
+                               **self._kernel_options())
+
+    def _output_activation(self):
+        return self.activation
 
     def _kernel_options(self):
-        return {}
+        return {"clip": self.clip or 0.0, "zoneout": (self.zoneout, 0.0)}
+
+
+def _limit(value, name):
+    """A positive number, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise DTypeError(f"{name} is {value!r}; expected a positive number or None")
+    if not 0 < float(value) < 1e30:
+        raise ConfigError(f"{name} is {value}; expected a positive number, or None for no limit")
+    return float(value)

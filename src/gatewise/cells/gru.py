@@ -22,8 +22,8 @@ class GRUCell(Cell):
     gates = ("z", "r", "h")
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho"):
-        super().__init__(units, activation, recurrent_activation, use_bias)
+                 update="cho", clip=None, zoneout=0.0):
+        super().__init__(units, activation, recurrent_activation, use_bias, clip, zoneout)
         self.reset_after = checks.flag(reset_after, "reset_after")
         if update not in ("cho", "chung"):
             raise ConfigError(f"update is {update!r}; expected 'cho' or 'chung'")
@@ -40,4 +40,4 @@ class GRUCell(Cell):
         return bias[0], bias[1]
 
     def _kernel_options(self):
-        return {"reset_after": self.reset_after, "chung": self.update == "chung"}
+        return super()._kernel_options() | {"reset_after": self.reset_after, "chung": self.update == "chung"}

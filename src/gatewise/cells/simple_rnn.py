@@ -4,10 +4,10 @@ from .base import Cell
 
 
 class SimpleRNNCell(Cell):
-    """``h = act(x W + h' U + b)``."""
+    """``h = act(x W + h' U + b)``. Options: see :class:`Cell`."""
 
     family = "rnn"
     gates = ("h",)
 
-    def __init__(self, units, activation="tanh", use_bias=True):
-        super().__init__(units, activation, "linear", use_bias)
+    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0):
+        super().__init__(units, activation, "linear", use_bias, clip, zoneout)

@@ -47,7 +47,8 @@ class SequenceForecaster(SequenceEstimator):
         Steps that are forecast at once (``strategy="direct"``), and that :meth:`predict` gives if not told otherwise.
     strategy : {"direct", "recursive"}
         "direct": one network says all steps up to `horizon`. "recursive": a network says one step, which it then reads, its
-        state carried on: any number of steps.
+        state carried on: any number of steps. It was trained on `window` steps from a state of zeros, and goes on well where the
+        window is so long that its beginning no longer matters.
     loss : str or Loss
         Of scaled numbers: "mse", "mae", "huber", ...; not with `quantiles` or `distribution`, which have their own.
     differencing : int
@@ -390,13 +391,11 @@ class SequenceForecaster(SequenceEstimator):
     # ---- what forecasts start from
 
     def _steps(self, horizon):
-        """Steps of a forecast: those asked for, or of a fit to come those that the constructor says."""
-        fitted = hasattr(self, "model_")
-        most = self._most_steps if fitted else checks.whole_number(self.horizon, "horizon")
-        steps = most if horizon is None else checks.whole_number(horizon, "horizon")
-        if steps > most and not (self._recursive if fitted else self._is_recursive()):
-            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {most} steps that it was fitted for: fit with "
-                              f"horizon={steps}, or with strategy='recursive', which forecasts any number")
+        """Steps of a forecast: those asked for, or as many as the constructor said."""
+        steps = self._most_steps if horizon is None else checks.whole_number(horizon, "horizon")
+        if steps > self._most_steps and not self._recursive:
+            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {self._most_steps} steps that it was fitted "
+                              f"for: fit with horizon={steps}, or with strategy='recursive', which forecasts any number")
         return steps
 
     def _pasts(self, horizon, X_future):

@@ -16,11 +16,13 @@ KINDS = ("flat", "table", "series", "frame")
 
 
 def state_of(forecaster):
-    """dict of what :func:`take_state` reads. The head follows from the parameters."""
+    """dict of what :func:`take_state` reads, as it was fitted: parameters may have been set since."""
     histories = [{"y": history.y, "x": history.x, "calendar": history.calendar,
                   "timeline": None if history.timeline is None else history.timeline.get_config(),
                   "kind": history.form.kind, "names": _listed(history.form.names)} for history in forecaster._histories]
-    return {"several": forecaster._several, "most_steps": forecaster._most_steps, "calendar": list(forecaster.calendar_),
+    head = forecaster._head
+    return {"recursive": forecaster._recursive, "head": type(head).__name__, "loss": head.loss, "several": forecaster._several,
+            "most_steps": forecaster._most_steps, "calendar": list(forecaster.calendar_),
             "x_names": _listed(forecaster._x_names), "preparation": dict(vars(forecaster._preparation)), "histories": histories}
 
 
@@ -35,9 +37,8 @@ def take_state(forecaster, state):
     ------
     CheckpointError, or another error that says what does not fit
     """
-    recursive = forecaster._is_recursive()
-    forecaster._recursive = recursive
-    forecaster._head = head_of(forecaster.loss, forecaster.quantiles, forecaster.distribution, recursive)
+    recursive = forecaster._recursive = checks.flag(state["recursive"], "recursive")
+    forecaster._head = _head(state["head"], state["loss"], recursive)
     forecaster._several = checks.flag(state["several"], "several")
     forecaster._most_steps = checks.whole_number(state["most_steps"], "most_steps")
     forecaster.calendar_ = checks.listed(state["calendar"], "calendar", "names")
@@ -51,8 +52,19 @@ def take_state(forecaster, state):
         raise CheckpointError(f"there are {len(histories)} series, and scales of {len(preparation.center)}")
     if any(len(history) < preparation.context for history in histories):
         raise CheckpointError(f"a series has less than the {preparation.context} steps that a forecast depends on")
+    if preparation.horizon != (1 if recursive else forecaster._most_steps):
+        raise CheckpointError(f"the network says {preparation.horizon} steps, recursive is {recursive} and the horizon "
+                              f"{forecaster._most_steps}")
     forecaster._preparation, forecaster._histories = preparation, histories
     _check_model(forecaster, waves)
+
+
+def _head(name, loss, recursive):
+    quantiles = loss.quantiles if name == "QuantileHead" else None
+    head = head_of(loss, quantiles, "gaussian" if name == "GaussianHead" else None, recursive)
+    if type(head).__name__ != name or type(head.loss) is not type(loss):
+        raise CheckpointError(f"the head is {name!r:.80}, with loss {loss!r:.80}")
+    return head
 
 
 def _preparation(given, variables):
@@ -65,6 +77,8 @@ def _preparation(given, variables):
     if center.shape != spread.shape or x_center.shape != x_spread.shape:
         raise CheckpointError(f"centers have shapes {center.shape} and {x_center.shape}, spreads {spread.shape} and "
                               f"{x_spread.shape}")
+    if not ((spread > 0).all() and (x_spread > 0).all()):
+        raise CheckpointError("a spread is not above 0")
     past, ahead = ([checks.whole_number(column, name, 0, len(x_center) - 1)
                     for column in checks.listed(given[name], name, "columns")] for name in ("past", "ahead"))
     if sorted(past + ahead) != list(range(len(x_center))):

@@ -22,22 +22,40 @@ cdef extern from "table.h" nogil:
         R *dh
         R *dc
         const R *soon
+        gw_int at
+        R *m
+        R *dm
+        R *sums
 
     cdef cppclass gw_cell[R]:
-        gw_int inputs, units
+        gw_int inputs, units, width
         const R *weights
         int x_done, reset_after, chung
         gw_activation[R] act, gate, out
+        int rich, gates, at_i, at_f, at_g, at_o, coupled, peepholes, peephole_i, peephole_f, peephole_o
+        R clip
+        R gate_ends[2]
+        R act_ends[2]
+        R cell_clip, zoneout_h, zoneout_c
+        int zoneout_drawn
+        unsigned zoneout_key
+
+    cdef cppclass gw_weights[R]:
+        const R *w_x
+        const R *w_h
+        const R *b
+        const R *b_h
+        const R *peephole
+        const R *projection
 
     cdef cppclass gw_family[R]:
-        int x_gates, saved
         gw_int block
         int (*forward_phases)(const gw_cell[R] *) noexcept
         int (*backward_phases)(const gw_cell[R] *) noexcept
         gw_int (*forward_size)(const gw_cell[R] *) noexcept
         gw_int (*backward_size)(const gw_cell[R] *) noexcept
-        void (*pack_forward)(const gw_cell[R] *, const R *w_x, const R *w_h, const R *b, const R *b_h, R *packed) noexcept
-        void (*pack_backward)(const gw_cell[R] *, const R *w_h, R *packed) noexcept
+        void (*pack_forward)(const gw_cell[R] *, const gw_weights[R] *, R *packed) noexcept
+        void (*pack_backward)(const gw_cell[R] *, const gw_weights[R] *, R *packed) noexcept
         void (*project)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last) noexcept
         void (*forward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last,
                         int phase) noexcept
@@ -72,6 +90,7 @@ cdef extern from "table.h" nogil:
         gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept
         double (*sum_of_squares)(const R *x, gw_int n) noexcept
         void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep) noexcept
+        void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept) noexcept
         double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
                                 R *gradient) noexcept
         double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,

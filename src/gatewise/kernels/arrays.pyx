@@ -10,6 +10,9 @@ from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
 
 cnp.import_array()
 
+cdef extern from "table.h" nogil:
+    unsigned int GW_KEY_OF_C
+
 cdef Py_ssize_t CHUNK = 16384  # elements; a multiple of every vector
 
 
@@ -53,6 +56,23 @@ def dropout_mask(draws, double rate, dtype, int threads=1):
     else:
         _dropout_mask[double](table64(), draws, rate, keep, threads)
     return keep
+
+
+def zoneout_mask(shape, double rate, unsigned int key, dtype, bint of_c=False):
+    """What zoneout draws for a batch (batch, steps, units): ndarray, 1 where the old value stays, else 0.
+
+    `key` is the kernel's; of_c: the draws of c, which has some of its own.
+    """
+    kept = np.empty(shape, dtype)
+    cdef Py_ssize_t at, n = shape[0] * shape[1], units = shape[2]
+    cdef char *p = <char *>cnp.PyArray_DATA(kept)
+    key ^= GW_KEY_OF_C if of_c else 0
+    for at in range(n):
+        if kept.dtype == np.float32:
+            table32().zoneout_mask(key, at, rate, units, <float *>p + at * units)
+        else:
+            table64().zoneout_mask(key, at, rate, units, <double *>p + at * units)
+    return kept
 
 
 def first_nonfinite(x):

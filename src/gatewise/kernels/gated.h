@@ -26,7 +26,7 @@ template <class R> GW_INLINE int fold_of(const Gates &g, gw_int units, gw_int j)
 }
 
 template <class R> GW_INLINE gw_int gated_panel(const gw_cell<R> *c, const Gates &g) {
-    return LANES<R> * (g.slots + g.x * c->inputs + g.h * c->units);
+    return LANES<R> * (g.slots + g.x * c->inputs + g.h * c->width);
 }
 template <class R> GW_INLINE gw_int blocks(const gw_cell<R> *c) { return padded<R>(c->units) / LANES<R>; }
 
@@ -45,7 +45,7 @@ static void pack_gated(const gw_cell<R> *c, const Gates &g, gw_int stride, const
         const int fold = fold_of<R>(g, c->units, j);
         out = bias(j, out);
         for (gw_int k = 0; k < c->inputs; k++) out = pack_gates(w_x + k * stride, c->units, j, g.x, out, fold);
-        for (gw_int k = 0; k < c->units; k++) out = pack_gates(w_h + k * stride, c->units, j, g.h, out, fold);
+        for (gw_int k = 0; k < c->width; k++) out = pack_gates(w_h + k * stride, c->units, j, g.h, out, fold);
     }
 }
 
@@ -71,7 +71,7 @@ GW_INLINE void gated_product(const gw_cell<R> *c, const R *panel, const gw_row<R
                 store(buf + (i * SLOTS + g) * L, load_first(row[i].z + g * units + j, lanes));
     const R *w = panel + SLOTS * L;
     product<R, X, H, SLOTS, LAST_H>(
-        m, buf, {x.p, c->x_done ? 0 : I, w, X * L}, {h.p, units, w + I * X * L, H * L},
+        m, buf, {x.p, c->x_done ? 0 : I, w, X * L}, {h.p, c->width, w + I * X * L, H * L},
         [=](gw_int r, gw_int n) { fetch_written(row, r, n, units, j); });
 }
 
@@ -88,7 +88,7 @@ static void folded_product(const gw_cell<R> *c, const R *panel, const gw_row<R> 
                 for (gw_int l = 0; l < lanes; l++) folded[i * N * L + g * step + l] = row[i].z[g * units + j + l];
     const R *w = panel + N * L;
     product<R, N, N, N, N - 1>(m, folded, {x.p, c->x_done && !only_x ? 0 : I, w, N * L},
-                               {h.p, only_x ? 0 : units, w + I * N * L, N * L},
+                               {h.p, only_x ? 0 : c->width, w + I * N * L, N * L},
                                [=](gw_int r, gw_int n) { if (!only_x) fetch_written(row, r, n, units, j); });
     for (gw_int i = 0; i < m; i++)
         for (int g = 0; g < 4; g++) store(buf + (i * 4 + g) * L, load_first(folded + i * N * L + g * step, lanes));

@@ -6,6 +6,7 @@
 #include "losses.h"
 #include "lstm.h"
 #include "optimizers.h"
+#include "options.h"
 #include "products.h"
 #include "rnn.h"
 
@@ -24,7 +25,7 @@ template <class R> static gw_table<R> make_table() {
     t.softmax = softmax<R>, t.softmax_backward = softmax_backward<R>;
     t.add_column_sums = add_column_sums<R>, t.first_nonfinite = first_nonfinite<R>;
     t.sum_of_squares = sum_of_squares<R>;
-    t.dropout_mask = dropout_mask<R>;
+    t.dropout_mask = dropout_mask<R>, t.zoneout_mask = zoneout_mask<R>;
     t.squared_error = squared_error<R>, t.absolute_error = absolute_error<R>;
     t.huber = huber<R>, t.log_cosh = log_cosh<R>, t.percentage_error = percentage_error<R>;
     t.hinge = hinge<R>, t.squared_hinge = squared_hinge<R>;

@@ -9,103 +9,301 @@
 //     B3  dh' = [di df dg do] U^T
 //
 // Saved for backward: i f g o (4 * units), which become di df dg do; c at every step.
+//
+// Options (RICH):
+//     peepholes    i and f add p * c' to their sums, o adds p * c (Gers and Schmidhuber 2000);
+//                  dC += do * p_o,  dc' += di * p_i + df * p_f,  dp = sum of di c', df c', do c
+//     left out     a gate without weights is 1 (Greff et al. 2017); coupled: f = 1 - i, dC to i is g - c'
+//     clip         all sums, peepholes included; cell_clip: c
+//     projection   m = o * out(c);  h = m W_r (Sak et al. 2014);  dm = dH W_r^T stands for dH in B1 and B2
+//     zoneout      options.h; h comes from the c before zoneout
+// A gate that is left out has no block in the weights and is not saved.
+//
+// Packed forward: gated panels, peepholes in whole vectors, W_r in column panels.
+// Packed backward: U^T, peepholes, W_r^T.
 #pragma once
 #include "gated.h"
+#include "options.h"
 
 namespace GW_ISA {
 
-constexpr Gates LSTM_GATES = {4, 4, 4, 3, true};
+// By the number of gates with weights.
+constexpr Gates LSTM_GATES[5] = {
+    {0, 0, 0, 0, false}, {1, 1, 1, 0, false}, {2, 2, 2, 1, false}, {3, 3, 3, 2, false}, {4, 4, 4, 3, true}};
 
-template <class R> static gw_int lstm_forward_size(const gw_cell<R> *c) {
-    return blocks(c) * gated_panel(c, LSTM_GATES);
+// Which block is whose: known to the compiler where no option can change it.
+struct Blocks { int count, i, f, g, o; };
+template <class R, bool RICH> GW_INLINE Blocks lstm_blocks(const gw_cell<R> *c) {
+    return RICH ? Blocks{c->gates, c->at_i, c->at_f, c->at_g, c->at_o} : Blocks{4, 0, 1, 2, 3};
 }
 
-template <class R>
-static void lstm_pack_forward(const gw_cell<R> *c, const R *w_x, const R *w_h, const R *b, const R *, R *out) {
+// Where the parts of a pack begin.
+template <class R> GW_INLINE gw_int peephole_size(const gw_cell<R> *c) { return c->peepholes * padded<R>(c->units); }
+template <class R> GW_INLINE gw_int peepholes_at(const gw_cell<R> *c) { return blocks(c) * gated_panel(c, LSTM_GATES[c->gates]); }
+template <class R> GW_INLINE gw_int projection_at(const gw_cell<R> *c) { return peepholes_at(c) + peephole_size(c); }
+template <class R> GW_INLINE gw_int peepholes_behind(const gw_cell<R> *c) { return transposed_size<R>(c->width, c->gates * c->units); }
+template <class R> GW_INLINE gw_int projection_behind(const gw_cell<R> *c) { return peepholes_behind(c) + peephole_size(c); }
+template <class R> GW_INLINE bool projects(const gw_cell<R> *c) { return c->width != c->units; }
+
+template <class R> static gw_int lstm_forward_size(const gw_cell<R> *c) {
+    return projection_at(c) + (projects(c) ? padded<R>(c->width) * c->units : 0);
+}
+template <class R> static gw_int lstm_backward_size(const gw_cell<R> *c) {
+    return projection_behind(c) + (projects(c) ? transposed_size<R>(c->units, c->width) : 0);
+}
+
+template <class R> static R *pack_peepholes(const gw_cell<R> *c, const R *p, R *out) {
     const gw_int H = c->units;
-    pack_gated(c, LSTM_GATES, 4 * H, w_x, w_h, [=](gw_int j, R *p) {
-        return pack_gates(b, H, j, 4, p, fold_of<R>(LSTM_GATES, H, j));
+    for (int k = 0; k < c->peepholes; k++)
+        for (gw_int u = 0; u < H; u += LANES<R>, out += LANES<R>) store(out, load_first(p + k * H + u, lanes_left<R>(H, u)));
+    return out;
+}
+
+template <class R> static void lstm_pack_forward(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
+    const gw_int H = c->units, P = c->width;
+    const int n = c->gates;
+    const R *b = w->b;
+    pack_gated(c, LSTM_GATES[n], n * H, w->w_x, w->w_h, [=](gw_int j, R *p) {
+        return pack_gates(b, H, j, n, p, fold_of<R>(LSTM_GATES[n], H, j));
     }, out);
+    out = pack_peepholes(c, w->peephole, out + peepholes_at(c));
+    if (!projects(c)) return;
+    for (gw_int j = 0; j < P; j += panel_columns<R>())
+        for (gw_int k = 0; k < H; k++) out = pack_row(w->projection + k * P, P, j, panel_vectors<R>(P, j), out);
+}
+
+template <class R> static void lstm_pack_backward(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
+    const gw_int H = c->units, P = c->width, columns = c->gates * H;
+    out = pack_transposed<R>(w->w_h, P, columns, 0, columns, out);
+    out = pack_peepholes(c, w->peephole, out);
+    if (projects(c)) pack_transposed<R>(w->projection, H, P, 0, P, out);
+}
+
+// ---- forward
+
+// One slot of a tile += p * c, with c (m, LANES) or, where it is NULL, the rows' c'.
+template <class R>
+static void add_peephole(const gw_row<R> *row, gw_int m, gw_int j, gw_int lanes, const R *p, const R *c, R *buf, int slots, int slot) {
+    const Vec<R> weight = load(p + j);
+    for (gw_int r = 0; r < m; r++) {
+        R *z = buf + (r * slots + slot) * LANES<R>;
+        store(z, fma(weight, c ? load(c + r * LANES<R>) : load_first(row[r].c0 + j, lanes), load(z)));
+    }
 }
 
 // F1 to F3 on a tile's sums.
-template <class R> GW_INLINE void lstm_cell(const gw_cell<R> *c, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+template <class R, bool RICH>
+GW_INLINE void lstm_cell(const gw_cell<R> *c, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
     const gw_int L = LANES<R>, H = c->units, lanes = lanes_left<R>(H, j);
-    activate_slot(buf, m, 4, 0, c->gate);
-    activate_slot(buf, m, 4, 1, c->gate);
-    activate_slot(buf, m, 4, 2, c->act);
-    activate_slot(buf, m, 4, 3, c->gate);
+    const Blocks b = lstm_blocks<R, RICH>(c);
+    const R *peepholes = c->weights + (RICH ? peepholes_at(c) : 0);
+    const bool late = RICH && c->peephole_o >= 0; // o waits for c
+    if (RICH && c->peephole_i >= 0)
+        add_peephole<R>(row, m, j, lanes, peepholes + c->peephole_i * padded<R>(H), nullptr, buf, b.count, b.i);
+    if (RICH && c->peephole_f >= 0)
+        add_peephole<R>(row, m, j, lanes, peepholes + c->peephole_f * padded<R>(H), nullptr, buf, b.count, b.f);
+    if (!RICH || b.i >= 0) finish_slot<R, RICH>(c, buf, m, b.count, b.i, c->gate);
+    if (!RICH || b.f >= 0) finish_slot<R, RICH>(c, buf, m, b.count, b.f, c->gate);
+    finish_slot<R, RICH>(c, buf, m, b.count, b.g, c->act);
+    if (!RICH || (b.o >= 0 && !late)) finish_slot<R, RICH>(c, buf, m, b.count, b.o, c->gate);
     alignas(64) R cells[GROUP_ROWS * LANES<R>];
+    const Vec<R> one = splat(R(1));
     for (gw_int r = 0; r < m; r++) {
-        const R *z = buf + r * 4 * L;
-        if (row[r].gates)
+        const R *z = buf + r * b.count * L;
+        if (!RICH && row[r].gates)
             for (int g = 0; g < 4; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
-        Vec<R> cell = fma(load(z + L), load_first(row[r].c0 + j, lanes), load(z) * load(z + 2 * L));
-        store_first(row[r].c1 + j, cell, lanes);
+        const Vec<R> i = RICH && b.i < 0 ? one : load(z + b.i * L), before = load_first(row[r].c0 + j, lanes);
+        const Vec<R> f = RICH && b.f < 0 ? (c->coupled ? one - i : one) : load(z + b.f * L);
+        Vec<R> cell = fma(f, before, i * load(z + b.g * L));
+        if (RICH && c->cell_clip > 0) cell = clipped<R>(cell, c->cell_clip);
         store(cells + r * L, cell);
+        if (RICH && c->zoneout_c > 0) cell = mixed<R>(kept_of_c(c, row[r], j), before, cell);
+        store_first(row[r].c1 + j, cell, lanes);
+    }
+    if (late) {
+        add_peephole<R>(row, m, j, lanes, peepholes + c->peephole_o * padded<R>(H), cells, buf, b.count, b.o);
+        finish_slot<R, RICH>(c, buf, m, b.count, b.o, c->gate);
     }
     activate_slot(cells, m, 1, 0, c->out);
-    for (gw_int r = 0; r < m; r++) write_state(row[r], j, load(buf + (r * 4 + 3) * L) * load(cells + r * L), lanes);
+    for (gw_int r = 0; r < m; r++) {
+        const R *z = buf + r * b.count * L;
+        if (RICH && row[r].gates)
+            for (int g = 0; g < b.count; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
+        Vec<R> h = load(cells + r * L);
+        if (!RICH || b.o >= 0) h = load(z + b.o * L) * h;
+        if (RICH && projects(c)) store_first(row[r].m + j, h, lanes);
+        else write_new_state<R, RICH>(c, row[r], j, h, lanes);
+    }
 }
 
-template <class R> static void lstm_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
-    const gw_int L = LANES<R>, panel = gated_panel(c, LSTM_GATES);
+// h = m W_r.
+template <class R>
+static void lstm_project_state(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const gw_int L = LANES<R>, H = c->units, P = c->width;
     alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = first; j < last; j += L) {
-        const R *w = c->weights + j / L * panel;
-        const int fold = fold_of<R>(LSTM_GATES, c->units, j);
+    const R *w = c->weights + projection_at(c);
+    for (gw_int j = first, v; j < last; j += v * L) {
+        const PanelPart<R> part(P, j, last);
+        v = part.n;
         for (gw_int r = 0, m; r < n; r += m) {
             m = group_rows(n - r);
-            if (fold == 1) gated_product<R, 4, 4, 4, 3>(c, w, rows + r, m, j, buf);
-            else if (fold == 2) folded_product<R, 2>(c, w, rows + r, m, j, false, buf);
-            else folded_product<R, 1>(c, w, rows + r, m, j, false, buf);
-            lstm_cell(c, rows + r, m, j, buf);
+            Pointers<R> from(rows + r, m, &gw_row<R>::m);
+            fill_with_zero(buf, m, v);
+            product_of_columns<R>(v, m, buf, {}, {from.p, H, w + part.panel * H + part.offset, part.stride});
+            for (gw_int i = 0; i < m; i++)
+                for (int s = 0; s < v; s++)
+                    write_new_state<R, true>(c, rows[r + i], j + s * L, load(buf + (i * v + s) * L), lanes_left<R>(P, j + s * L));
         }
     }
 }
 
-// B1 and B2 for one row.
-template <class R> GW_INLINE void lstm_cell_backward(const gw_cell<R> *c, const gw_row<R> &row, gw_int first, gw_int last) {
-    const gw_int H = c->units;
-    for (gw_int u = first; u < last; u += LANES<R>) {
-        const gw_int lanes = lanes_left<R>(H, u);
-        R *z = row.gates + u;
-        Vec<R> i = load_first(z, lanes), f = load_first(z + H, lanes), g = load_first(z + 2 * H, lanes),
-               o = load_first(z + 3 * H, lanes);
-        alignas(64) R cell[LANES<R>];
-        store(cell, load_first(row.c1 + u, lanes));
-        activate_slot(cell, 1, 1, 0, c->out);
-        Vec<R> tc = load(cell), dh = gradient_of_h(row, u, lanes);
-        Vec<R> dc = fma(dh * o, slope(tc, c->out), load_first(row.dc + u, lanes));
-        store_first(row.dc + u, dc * f, lanes);
-        store_first(row.dh + u, Vec<R>{}, lanes);
-        store_first(z, dc * g * slope(i, c->gate), lanes);
-        store_first(z + H, dc * load_first(row.c0 + u, lanes) * slope(f, c->gate), lanes);
-        store_first(z + 2 * H, dc * i * slope(g, c->act), lanes);
-        store_first(z + 3 * H, dh * tc * slope(o, c->gate), lanes);
+// Fewer gates than four: their tile is a narrower one.
+template <class R> static void lstm_product(const gw_cell<R> *c, const R *w, const gw_row<R> *rows, gw_int m, gw_int j, R *buf) {
+    switch (c->gates) {
+    case 1: return gated_product<R, 1, 1, 1, 0>(c, w, rows, m, j, buf);
+    case 2: return gated_product<R, 2, 2, 2, 1>(c, w, rows, m, j, buf);
+    case 3: return gated_product<R, 3, 3, 3, 2>(c, w, rows, m, j, buf);
+    default: return gated_product<R, 4, 4, 4, 3>(c, w, rows, m, j, buf);
+    }
+}
+
+template <class R, bool RICH>
+static void lstm_units_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const Gates &gates = LSTM_GATES[RICH ? c->gates : 4];
+    const gw_int L = LANES<R>, panel = gated_panel(c, gates);
+    alignas(64) R buf[BUFFER<R>];
+    for (gw_int j = first; j < last; j += L) {
+        const R *w = c->weights + j / L * panel;
+        const int fold = fold_of<R>(gates, c->units, j);
+        for (gw_int r = 0, m; r < n; r += m) {
+            m = group_rows(n - r);
+            if (RICH && fold == 1) lstm_product(c, w, rows + r, m, j, buf);
+            else if (fold == 1) gated_product<R, 4, 4, 4, 3>(c, w, rows + r, m, j, buf);
+            else if (fold == 2) folded_product<R, 2>(c, w, rows + r, m, j, false, buf);
+            else folded_product<R, 1>(c, w, rows + r, m, j, false, buf);
+            lstm_cell<R, RICH>(c, rows + r, m, j, buf);
+        }
     }
 }
 
 template <class R>
+static void lstm_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    if (phase == 1) lstm_project_state(c, rows, n, first, last);
+    else if (c->rich) lstm_units_forward<R, true>(c, rows, n, first, last);
+    else lstm_units_forward<R, false>(c, rows, n, first, last);
+}
+
+template <class R>
+static void lstm_project(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const Gates &gates = LSTM_GATES[c->gates];
+    switch (c->gates) {
+    case 1: return gated_project<R, 1, 1>(c, gates, rows, n, first, last);
+    case 2: return gated_project<R, 2, 2>(c, gates, rows, n, first, last);
+    case 3: return gated_project<R, 3, 3>(c, gates, rows, n, first, last);
+    default: return gated_project<R, 4, 4>(c, gates, rows, n, first, last);
+    }
+}
+
+// ---- backward
+
+// B1 and B2 for one vector of one row, from the gradient of h (of m, where it is projected).
+template <class R, bool RICH>
+GW_INLINE void lstm_cell_backward(const gw_cell<R> *c, const gw_row<R> &row, gw_int u, gw_int lanes, Vec<R> dh) {
+    const gw_int H = c->units;
+    const Blocks b = lstm_blocks<R, RICH>(c);
+    const R *peepholes = c->weights + (RICH ? peepholes_behind(c) : 0);
+    const Vec<R> one = splat(R(1));
+    R *z = row.gates + u;
+    const Vec<R> i = RICH && b.i < 0 ? one : load_first(z + b.i * H, lanes);
+    const Vec<R> f = RICH && b.f < 0 ? (c->coupled ? one - i : one) : load_first(z + b.f * H, lanes);
+    const Vec<R> g = load_first(z + b.g * H, lanes), o = RICH && b.o < 0 ? one : load_first(z + b.o * H, lanes);
+    const Vec<R> before = load_first(row.c0 + u, lanes);
+    Vec<R> made = load_first(row.c1 + u, lanes); // the c that h came from
+    if (RICH && c->zoneout_c > 0) {
+        made = fma(f, before, i * g);
+        if (c->cell_clip > 0) made = clipped<R>(made, c->cell_clip);
+    }
+    alignas(64) R cell[LANES<R>];
+    store(cell, made);
+    activate_slot(cell, 1, 1, 0, c->out);
+    const Vec<R> tc = load(cell);
+    Vec<R> after = load_first(row.dc + u, lanes), straight = {};
+    if (RICH && c->zoneout_c > 0) {
+        const Vec<R> k = kept_of_c(c, row, u);
+        straight = k * after, after = (one - k) * after;
+    }
+    Vec<R> dc = fma(dh * o, slope(tc, c->out), after);
+    auto add_to_peephole = [&](int k, Vec<R> dz, Vec<R> state) { // dp += dz * state, and p
+        R *sum = row.sums + k * H + u;
+        store_first(sum, fma(dz, state, load_first(sum, lanes)), lanes);
+        return load(peepholes + k * padded<R>(H) + u);
+    };
+    if (!RICH || b.o >= 0) {
+        const Vec<R> dz = dh * tc * slope_within<R, RICH>(c, o, c->gate, c->gate_ends);
+        store_first(z + b.o * H, dz, lanes);
+        if (RICH && c->peephole_o >= 0) dc = fma(dz, add_to_peephole(c->peephole_o, dz, made), dc);
+    }
+    if (RICH && c->cell_clip > 0) dc = absolute<R>(made) >= c->cell_clip ? Vec<R>{} : dc;
+    Vec<R> dc0 = dc * f;
+    if (RICH) dc0 += straight;
+    if (!RICH || b.i >= 0) {
+        const Vec<R> di = RICH && c->coupled ? g - before : g;
+        const Vec<R> dz = dc * di * slope_within<R, RICH>(c, i, c->gate, c->gate_ends);
+        store_first(z + b.i * H, dz, lanes);
+        if (RICH && c->peephole_i >= 0) dc0 = fma(dz, add_to_peephole(c->peephole_i, dz, before), dc0);
+    }
+    if (!RICH || b.f >= 0) {
+        const Vec<R> dz = dc * before * slope_within<R, RICH>(c, f, c->gate, c->gate_ends);
+        store_first(z + b.f * H, dz, lanes);
+        if (RICH && c->peephole_f >= 0) dc0 = fma(dz, add_to_peephole(c->peephole_f, dz, before), dc0);
+    }
+    store_first(z + b.g * H, dc * i * slope_within<R, RICH>(c, g, c->act, c->act_ends), lanes);
+    store_first(row.dc + u, dc0, lanes);
+}
+
+template <class R, bool RICH>
+static void lstm_units_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int u = first; u < last; u += LANES<R>) {
+            const gw_int lanes = lanes_left<R>(c->units, u);
+            lstm_cell_backward<R, RICH>(c, rows[r], u, lanes, take_gradient_of_h<R, RICH>(c, rows[r], u, lanes));
+        }
+}
+
+// The gradient of a projected h, kept for W_r's.
+template <class R>
+static void lstm_keep_gradient(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int u = first; u < last; u += LANES<R>) {
+            const gw_int lanes = lanes_left<R>(c->width, u);
+            store_first(rows[r].dm + u, take_gradient_of_h<R, true>(c, rows[r], u, lanes), lanes);
+        }
+}
+
+// Phases: the units, then dh'. With a projection: the gradient of h, dm and the units, then dh'.
+template <class R>
 static void lstm_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (phase == 1) return add_recurrent_gradient(c, 4, rows, n, first, last, c->weights, 0, 4 * c->units, 0, 0);
-    for (gw_int r = 0; r < n; r++) lstm_cell_backward(c, rows[r], first, last);
+    const int n_gates = c->gates;
+    const gw_int length = n_gates * c->units;
+    if (phase == (projects(c) ? 2 : 1))
+        return add_recurrent_gradient(c, n_gates, rows, n, first, last, c->weights, 0, length, 0, 0);
+    if (!projects(c))
+        return c->rich ? lstm_units_backward<R, true>(c, rows, n, first, last) : lstm_units_backward<R, false>(c, rows, n, first, last);
+    if (phase == 0) return lstm_keep_gradient(c, rows, n, first, last);
+    transposed_product(c->units, &gw_row<R>::dm, 0, c->units, rows, n, first, last, c->weights + projection_behind(c), 0, c->width, 0, 0,
+                       [=](const gw_row<R> &row, gw_int u, Vec<R> dm, gw_int lanes) {
+        lstm_cell_backward<R, true>(c, row, u, lanes, dm);
+    });
 }
 
 template <class R> static gw_family<R> lstm_family() {
     gw_family<R> f = {};
-    f.x_gates = 4, f.saved = 4, f.block = LANES<R>;
-    f.forward_phases = [](const gw_cell<R> *) { return 1; };
-    f.backward_phases = [](const gw_cell<R> *) { return 2; };
+    f.block = LANES<R>;
+    f.forward_phases = [](const gw_cell<R> *c) { return projects(c) ? 2 : 1; };
+    f.backward_phases = [](const gw_cell<R> *c) { return projects(c) ? 3 : 2; };
     f.forward_size = lstm_forward_size<R>, f.pack_forward = lstm_pack_forward<R>;
-    f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, 4 * c->units); };
-    f.pack_backward = [](const gw_cell<R> *c, const R *w_h, R *out) {
-        pack_transposed<R>(w_h, c->units, 4 * c->units, 0, 4 * c->units, out);
-    };
-    f.project = [](const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-        gated_project<R, 4, 4>(c, LSTM_GATES, rows, n, first, last);
-    };
-    f.forward = lstm_forward<R>, f.backward = lstm_backward<R>;
+    f.backward_size = lstm_backward_size<R>, f.pack_backward = lstm_pack_backward<R>;
+    f.project = lstm_project<R>, f.forward = lstm_forward<R>, f.backward = lstm_backward<R>;
     return f;
 }
 

@@ -4,11 +4,12 @@ from gatewise.kernels._table cimport gw_cell, gw_int
 cdef class RecurrentKernel:
     cdef readonly str family
     cdef readonly object dtype, zeros, arguments
-    cdef readonly Py_ssize_t inputs, units, x_gates, saved
+    cdef readonly Py_ssize_t inputs, units, width, x_gates, saved
+    cdef readonly bint zoned
     cdef gw_cell[float] cell32
     cdef gw_cell[double] cell64
 
 
 cdef class Workspace:
-    cdef readonly object gates, h_in, h0, c
+    cdef readonly object gates, h_in, h0, c, m, dm
     cdef readonly bint has_mask

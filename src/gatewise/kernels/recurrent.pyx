@@ -1,6 +1,6 @@
 """Recurrent cells over whole sequences: forward, and backward through time.
 
-The algorithm is here; the arithmetic of one step is in rnn.h, lstm.h and gru.h. Rows of the batch are
+The algorithm is here; the arithmetic of one step is in rnn.h, lstm.h and gru.h, its options in options.h. Rows of the batch are
 split into bands, each band runs all its time steps, and bands never wait for each other::
 
     forward   for each band: for t = 0 .. T-1:  tiles of [x_t, h'] W -> cell -> h
@@ -25,7 +25,7 @@ import numpy as np
 from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
 from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, bands, choose_plan
 from gatewise.kernels._products cimport make_piece, multiply
-from gatewise.kernels._table cimport gw_family, gw_piece, gw_row, table32, table64
+from gatewise.kernels._table cimport gw_activation, gw_family, gw_piece, gw_row, gw_weights, table32, table64
 from gatewise.kernels._memory import aligned_empty
 
 cnp.import_array()
@@ -37,7 +37,7 @@ cdef extern from "subnormal.h" nogil:
 
 cdef extern from "sequence.h" nogil:
     cdef cppclass gw_sequence[R]:
-        gw_int batch, steps, inputs, units, saved
+        gw_int batch, steps, inputs, units, width, saved, sums_width
         const gw_int *order
         const gw_int *lengths
         const unsigned char *resets
@@ -52,11 +52,14 @@ cdef extern from "sequence.h" nogil:
         R *final_c
         R *scratch_h
         R *scratch_gates
+        R *m
         R *gates
         R *h_in
         R *h0
         R *c
         const R *dy
+        R *dm
+        R *sums
         R *dh
         R *dc
 
@@ -93,35 +96,55 @@ cdef class RecurrentKernel:
         Activation of the candidate, of the gates, of the cell's output (LSTM); see activations.py.
     reset_after, chung : bool
         The GRU's forms.
+    gates : tuple of str
+        LSTM: the blocks of its weights, those of "i f g o" that there are.
+    coupled : bool
+        LSTM: f = 1 - i. Otherwise a gate that is not among `gates` is 1.
+    peepholes : tuple of str
+        LSTM: gates that see the cell, those of "i f o" that there are; or none.
+    clip, cell_clip : float
+        Sums, and the LSTM's c, within [-clip, clip]; 0: as they are.
+    projection : int, optional
+        LSTM: units of h, fewer than those of c.
+    zoneout : (float, float)
+        Rates of h and c.
     """
 
     def __cinit__(self, str family, dtype, Py_ssize_t inputs, Py_ssize_t units, act, gate, out,
-                  bint reset_after=False, bint chung=False):
+                  bint reset_after=False, bint chung=False, tuple gates=("i", "f", "g", "o"), bint coupled=False,
+                  tuple peepholes=(), double clip=0, double cell_clip=0, projection=None, tuple zoneout=(0.0, 0.0)):
         self.family, self.dtype, self.inputs, self.units = family, np.dtype(dtype), inputs, units
-        fill_cell(&self.cell32, inputs, units, act, gate, out, reset_after, chung)
-        fill_cell(&self.cell64, inputs, units, act, gate, out, reset_after, chung)
-        self.x_gates = family32(self).x_gates
-        self.saved = family32(self).saved
+        self.width = units if projection is None else projection
+        self.x_gates = {"rnn": 1, "gru": 3, "lstm": len(gates)}[family]
+        self.saved = 4 if family == "gru" else self.x_gates
+        self.zoned = zoneout != (0.0, 0.0)
+        self.arguments = (family, self.dtype, inputs, units, act, gate, out, reset_after, chung, gates, coupled, peepholes,
+                          clip, cell_clip, projection, zoneout)
         self.zeros = np.zeros(units, self.dtype)
-        self.arguments = (family, self.dtype, inputs, units, act, gate, out, reset_after, chung)
+        fill_cell(&self.cell32, self)
+        fill_cell(&self.cell64, self)
+
+    # Parameters that both passes pack.
+    inner = frozenset({"recurrent_kernel", "peephole", "projection_kernel"})
 
     def __reduce__(self):
         return RecurrentKernel, self.arguments
 
-    def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None):
+    def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None, peephole=None, projection_kernel=None):
         """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: no such bias."""
+        arrays = kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel
         if self.dtype == np.float32:
-            return pack_forward(self, family32(self), &self.cell32, kernel, recurrent_kernel, bias, recurrent_bias)
-        return pack_forward(self, family64(self), &self.cell64, kernel, recurrent_kernel, bias, recurrent_bias)
+            return pack_forward(self, family32(self), &self.cell32, arrays)
+        return pack_forward(self, family64(self), &self.cell64, arrays)
 
-    def pack_backward(self, recurrent_kernel):
+    def pack_backward(self, recurrent_kernel, peephole=None, projection_kernel=None):
         """The recurrent kernel as the backward pass reads it: transposed, in panels."""
         if self.dtype == np.float32:
-            return pack_backward(self, family32(self), &self.cell32, recurrent_kernel)
-        return pack_backward(self, family64(self), &self.cell64, recurrent_kernel)
+            return pack_backward(self, family32(self), &self.cell32, recurrent_kernel, peephole, projection_kernel)
+        return pack_backward(self, family64(self), &self.cell64, recurrent_kernel, peephole, projection_kernel)
 
     def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None, initial_h=None,
-                mask=None, y=None, Workspace workspace=None, int threads=1):
+                mask=None, zoneout_key=None, y=None, Workspace workspace=None, int threads=1):
         """Run every row's steps.
 
         Parameters
@@ -140,6 +163,8 @@ cdef class RecurrentKernel:
             None: zeros.
         mask : ndarray (B, H), optional
             Multipliers of h' in the recurrent product. Needs a workspace.
+        zoneout_key : int, optional
+            Below 2**32: of zoneout's draws. None: their expectation, for inference.
         y : ndarray (B, T, H), optional
             Written: every h, zeros past a row's end.
         workspace : Workspace, optional
@@ -148,37 +173,39 @@ cdef class RecurrentKernel:
         """
         if self.dtype == np.float32:
             forward(self, family32(self), &self.cell32, packed, x, final_h, final_c, order, lengths, resets,
-                    initial_h, mask, y, workspace, threads)
+                    initial_h, mask, zoneout_key, y, workspace, threads)
         else:
             forward(self, family64(self), &self.cell64, packed, x, final_h, final_c, order, lengths, resets,
-                    initial_h, mask, y, workspace, threads)
+                    initial_h, mask, zoneout_key, y, workspace, threads)
 
     def backward(self, packed, x, kernel, Workspace workspace, dh, dc=None, *, order=None, lengths=None, resets=None,
-                 mask=None, dy=None, d_kernel, d_recurrent_kernel, d_bias=None, d_recurrent_bias=None, dx=None,
-                 int threads=1):
+                 mask=None, zoneout_key=None, dy=None, d_kernel, d_recurrent_kernel, d_bias=None, d_recurrent_bias=None,
+                 d_peephole=None, d_projection_kernel=None, dx=None, int threads=1):
         """Go back over the sequences of the last forward call with this workspace, which is used up.
 
         Parameters
         ----------
         packed : from pack_backward
-        x, order, lengths, resets, mask
+        x, order, lengths, resets, mask, zoneout_key
             As given to forward.
         kernel : ndarray (I, gates*H)
         dh, dc : ndarray (B, H)
             Read: gradients of the final state. Written: of the initial state.
         dy : ndarray (B, T, H), optional
             Gradient of y.
-        d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias : ndarray
-            Gradients are ADDED to these; None: not wanted (biases).
+        d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole, d_projection_kernel : ndarray
+            Gradients are ADDED to these; None: not wanted (biases), or there is no such parameter.
         dx : ndarray (B, T, I), optional
             Written; None: not wanted.
         """
         if self.dtype == np.float32:
             backward(self, family32(self), &self.cell32, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
-                     mask, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, dx, threads)
+                     mask, zoneout_key, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole,
+                     d_projection_kernel, dx, threads)
         else:
             backward(self, family64(self), &self.cell64, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
-                     mask, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, dx, threads)
+                     mask, zoneout_key, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole,
+                     d_projection_kernel, dx, threads)
 
 
 cdef class Workspace:
@@ -190,24 +217,53 @@ cdef class Workspace:
     def prepare(self, RecurrentKernel kernel, Py_ssize_t batch, Py_ssize_t steps, bint masked):
         """Make room for (batch, steps); contents are undefined afterwards."""
         shape = (batch, steps, kernel.saved * kernel.units)
+        width = kernel.width
         fits = self.gates is not None and self.gates.shape == shape and self.gates.dtype == kernel.dtype
-        if not (fits and self.has_mask == masked):
+        if not (fits and self.has_mask == masked and self.h_in.shape[2] == width):
             self.gates = aligned_empty(shape, kernel.dtype)
-            self.h_in = aligned_empty((batch, steps, kernel.units), kernel.dtype)
-            self.h0 = aligned_empty((batch, steps, kernel.units), kernel.dtype) if masked else self.h_in
+            self.h_in = aligned_empty((batch, steps, width), kernel.dtype)
+            self.h0 = aligned_empty((batch, steps, width), kernel.dtype) if masked else self.h_in
             self.c = aligned_empty((batch, steps + 1, kernel.units), kernel.dtype) if kernel.family == "lstm" else None
+            projects = width != kernel.units
+            self.m = aligned_empty((batch, steps, kernel.units), kernel.dtype) if projects else None
+            self.dm = aligned_empty((batch, steps, width), kernel.dtype) if projects else None
             self.has_mask = masked
 
 
-cdef int fill_cell(gw_cell[floating] *cell, Py_ssize_t inputs, Py_ssize_t units, act, gate, out, bint reset_after,
-                   bint chung) except -1:
-    cell.inputs, cell.units, cell.x_done = inputs, units, 0
+cdef int fill_cell(gw_cell[floating] *cell, RecurrentKernel k) except -1:
+    """The cell's description from the kernel's arguments; the weights come with each call."""
+    (_, _, inputs, units, act, gate, out, reset_after, chung, gates, coupled, peepholes, clip, cell_clip, projection,
+     zoneout) = k.arguments
+    cell.inputs, cell.units, cell.width, cell.x_done = inputs, units, k.width, 0
     cell.weights = NULL
     cell.reset_after, cell.chung = reset_after, chung
     cell.act.kind, cell.act.alpha, cell.act.beta = act
     cell.gate.kind, cell.gate.alpha, cell.gate.beta = gate
     cell.out.kind, cell.out.alpha, cell.out.beta = out
+    cell.gates, cell.coupled, cell.peepholes = len(gates), coupled, len(peepholes)
+    cell.at_i, cell.at_f, cell.at_g, cell.at_o = places_in(gates, "ifgo")
+    cell.peephole_i, cell.peephole_f, cell.peephole_o = places_in(peepholes, "ifo")
+    cell.clip, cell.cell_clip = clip, cell_clip
+    ends_of(&cell.gate, cell.clip, cell.gate_ends)
+    ends_of(&cell.act, cell.clip, cell.act_ends)
+    cell.zoneout_h, cell.zoneout_c = zoneout
+    cell.zoneout_drawn = cell.zoneout_key = 0
+    cell.rich = k.zoned or clip > 0 or cell_clip > 0 or cell.gates != 4 or cell.peepholes > 0 or projection is not None
     return 0
+
+
+cdef list places_in(tuple blocks, names):
+    """Where each name stands among the blocks; -1 where it does not."""
+    return [blocks.index(name) if name in blocks else -1 for name in names]
+
+
+cdef void ends_of(const gw_activation[floating] *f, floating clip, floating *ends) noexcept:
+    cdef floating x[2]
+    x[0], x[1] = -clip, clip
+    if floating is float:
+        table32().activate(f, x, ends, 2)
+    else:
+        table64().activate(f, x, ends, 2)
 
 
 cdef const gw_family[float] *family32(RecurrentKernel k) noexcept:
@@ -223,54 +279,74 @@ cdef const gw_family[double] *family64(RecurrentKernel k) noexcept:
 
 
 cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell,
-                         w_x, w_h, b, b_h):
+                         tuple arrays):
     cdef int R = number_of(<floating *>NULL)
-    cdef Py_ssize_t I = k.inputs, H = k.units, G = k.x_gates
+    cdef Py_ssize_t columns = k.x_gates * k.units
+    cdef gw_weights[floating] w
+    kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel = arrays
     packed = aligned_empty((family.forward_size(cell),), k.dtype)
-    family.pack_forward(cell, <const floating *>needed_pointer(w_x, R, 2, I, G * H),
-                        <const floating *>needed_pointer(w_h, R, 2, H, G * H),
-                        <const floating *>pointer_to(b, R, 1, G * H),
-                        <const floating *>pointer_to(b_h, R, 1, G * H),
-                        <floating *>cnp.PyArray_DATA(packed))
+    w.w_x = <const floating *>needed_pointer(kernel, R, 2, k.inputs, columns)
+    w.b = <const floating *>pointer_to(bias, R, 1, columns)
+    w.b_h = <const floating *>pointer_to(recurrent_bias, R, 1, columns)
+    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel)
+    family.pack_forward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
 
-cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell, w_h):
-    cdef int R = number_of(<floating *>NULL)
+cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell,
+                          recurrent_kernel, peephole, projection_kernel):
+    cdef gw_weights[floating] w
     packed = aligned_empty((family.backward_size(cell),), k.dtype)
-    family.pack_backward(cell, <const floating *>needed_pointer(w_h, R, 2, k.units, k.x_gates * k.units),
-                         <floating *>cnp.PyArray_DATA(packed))
+    w.w_x = w.b = w.b_h = NULL
+    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel)
+    family.pack_backward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
+
+
+cdef int inner_weights(gw_weights[floating] *w, RecurrentKernel k, const gw_cell[floating] *cell, recurrent_kernel, peephole,
+                       projection_kernel) except -1:
+    """The weights that both passes read."""
+    cdef int R = number_of(<floating *>NULL)
+    w.w_h = <const floating *>needed_pointer(recurrent_kernel, R, 2, k.width, k.x_gates * k.units)
+    w.peephole = w.projection = NULL
+    if cell.peepholes:
+        w.peephole = <const floating *>needed_pointer(peephole, R, 2, cell.peepholes, k.units)
+    if k.width != k.units:
+        w.projection = <const floating *>needed_pointer(projection_kernel, R, 2, k.units, k.width)
+    return 0
 
 
 # ---- where a row's arrays are at step t
 
 cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
                        bint last) noexcept nogil:
-    cdef Py_ssize_t at = b * s.steps + t, H = s.units
+    cdef Py_ssize_t at = b * s.steps + t, H = s.units, P = s.width
     row.c0 = row.c1 = NULL
+    row.at = at
     row.x = s.x + at * s.inputs
     row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
-    row.y = s.y + at * H if s.y != NULL else NULL
-    row.mask = s.mask + b * H if s.mask != NULL else NULL
+    row.y = s.y + at * P if s.y != NULL else NULL
+    row.mask = s.mask + b * P if s.mask != NULL else NULL
+    if s.m != NULL:
+        row.m = s.m + (at if s.gates != NULL else b) * H
     if s.gates != NULL:
         row.gates = s.gates + at * s.saved * H
-        row.h_in, row.h0 = s.h_in + at * H, s.h0 + at * H
-        row.h1 = s.final_h + b * H if last else s.h0 + (at + 1) * H
-        row.h_next = s.h_in + (at + 1) * H if s.mask != NULL and not last else NULL
+        row.h_in, row.h0 = s.h_in + at * P, s.h0 + at * P
+        row.h1 = s.final_h + b * P if last else s.h0 + (at + 1) * P
+        row.h_next = s.h_in + (at + 1) * P if s.mask != NULL and not last else NULL
         if s.c != NULL:
             row.c0, row.c1 = s.c + (b * (s.steps + 1) + t) * H, s.c + (b * (s.steps + 1) + t + 1) * H
     else:
         row.gates = s.scratch_gates + b * s.saved * H if s.scratch_gates != NULL else NULL
         if t == 0:
-            row.h0 = s.initial_h + b * H if s.initial_h != NULL else s.zeros
+            row.h0 = s.initial_h + b * P if s.initial_h != NULL else s.zeros
         elif s.y != NULL:
-            row.h0 = s.y + (at - 1) * H
+            row.h0 = s.y + (at - 1) * P
         else:
-            row.h0 = s.scratch_h + (((t - 1) & 1) * s.batch + b) * H
+            row.h0 = s.scratch_h + (((t - 1) & 1) * s.batch + b) * P
         row.h_in = row.h0
         row.h_next = NULL
-        row.h1 = s.final_h + b * H if last or s.y != NULL else s.scratch_h + ((t & 1) * s.batch + b) * H
+        row.h1 = s.final_h + b * P if last or s.y != NULL else s.scratch_h + ((t & 1) * s.batch + b) * P
         if s.final_c != NULL:
             row.c0 = row.c1 = s.final_c + b * H
     if s.resets != NULL and s.resets[at]:
@@ -280,8 +356,10 @@ cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py
 cdef inline void place_backward(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
                                 Py_ssize_t t) noexcept nogil:
     place(s, row, b, t, False)
-    row.dy = s.dy + (b * s.steps + t) * s.units if s.dy != NULL else NULL
-    row.dh = s.dh + b * s.units
+    row.dy = s.dy + row.at * s.width if s.dy != NULL else NULL
+    row.dh = s.dh + b * s.width
+    row.dm = s.dm + row.at * s.width if s.dm != NULL else NULL
+    row.sums = s.sums + b * s.sums_width if s.sums != NULL else NULL
     row.dc = s.dc + b * s.units if s.dc != NULL else NULL
     row.soon = row.gates - s.saved * s.units if t > 0 else NULL
 
@@ -298,21 +376,24 @@ cdef inline Py_ssize_t length_of(const gw_sequence[floating] *s, Py_ssize_t i) n
 
 cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
     """Initial state into slot 0; zeros into all that lies past the row's end."""
-    cdef Py_ssize_t b = row_of(s, i), n = length_of(s, i), T = s.steps, H = s.units, j, at = b * T
-    cdef Py_ssize_t size = H * sizeof(floating)
-    cdef const floating *h = s.initial_h + b * H if s.initial_h != NULL else s.zeros
+    cdef Py_ssize_t b = row_of(s, i), n = length_of(s, i), T = s.steps, H = s.units, P = s.width, j, at = b * T
+    cdef Py_ssize_t size = H * sizeof(floating), size_h = P * sizeof(floating)
+    cdef const floating *h = s.initial_h + b * P if s.initial_h != NULL else s.zeros
     if s.y != NULL:
-        memset(s.y + (at + n) * H, 0, (T - n) * size)
+        memset(s.y + (at + n) * P, 0, (T - n) * size_h)
     if n == 0:
-        memcpy(s.final_h + b * H, h, size)
+        memcpy(s.final_h + b * P, h, size_h)
     if s.gates != NULL:
         memset(s.gates + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
-        memset(s.h_in + (at + n) * H, 0, (T - n) * size)
+        memset(s.h_in + (at + n) * P, 0, (T - n) * size_h)
+        if s.m != NULL:
+            memset(s.m + (at + n) * H, 0, (T - n) * size)
+            memset(s.dm + (at + n) * P, 0, (T - n) * size_h)
         if n > 0:
-            memcpy(s.h0 + at * H, h, size)
+            memcpy(s.h0 + at * P, h, size_h)
             if s.mask != NULL:
-                for j in range(H):
-                    s.h_in[at * H + j] = h[j] * s.mask[b * H + j]
+                for j in range(P):
+                    s.h_in[at * P + j] = h[j] * s.mask[b * P + j]
         if s.c != NULL:
             memcpy(s.c + b * (T + 1) * H, s.final_c + b * H, size)
 
@@ -330,19 +411,21 @@ cdef void clear_resets(const gw_band[floating] *band, Py_ssize_t t) noexcept nog
     for i in range(band.begin, band.begin + band.n):
         at = row_of(s, i) * s.steps + t
         if s.resets[at]:
-            memset(s.h_in + at * s.units, 0, s.units * sizeof(floating))
+            memset(s.h_in + at * s.width, 0, s.width * sizeof(floating))
 
 
-cdef void cut_at_resets(const gw_band[floating] *band, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef void cut_at_resets(const gw_band[floating] *band, Py_ssize_t t, int part) noexcept nogil:
     """Nothing flows back past a cleared state."""
     cdef const gw_sequence[floating] *s = band.s
-    cdef Py_ssize_t i, b, size = (last - first) * sizeof(floating)
+    cdef Py_ssize_t i, b, first, last, first_h, last_h
+    unit_range(s.units, band.family.block, part, band.parts, &first, &last)
+    unit_range(s.width, band.family.block, part, band.parts, &first_h, &last_h)
     for i in range(band.begin, band.begin + band.n):
         b = row_of(s, i)
         if s.resets[b * s.steps + t]:
-            memset(s.dh + b * s.units + first, 0, size)
+            memset(s.dh + b * s.width + first_h, 0, (last_h - first_h) * sizeof(floating))
             if s.dc != NULL:
-                memset(s.dc + b * s.units + first, 0, size)
+                memset(s.dc + b * s.units + first, 0, (last - first) * sizeof(floating))
 
 
 cdef void forward_band(gw_band[floating] *band) noexcept nogil:
@@ -394,7 +477,7 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
     """One part of the units in one phase. Any thread of the band may do it, one does."""
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, first, last
-    unit_range(s.units, band.family.block, part, band.parts, &first, &last)
+    unit_range(width_of(s, action, phase), band.family.block, part, band.parts, &first, &last)
     if action == FORWARD:
         if s.resets != NULL and s.gates != NULL and phase == 0 and part == 0:
             clear_resets(band, t)
@@ -402,7 +485,7 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
     elif action == BACKWARD:
         to_and_fro(band, action, t, phase, first, last)
         if s.resets != NULL and phase == band.family.backward_phases(band.cell) - 1:
-            cut_at_resets(band, t, first, last)
+            cut_at_resets(band, t, part)
     elif action == PROJECT:
         band.family.project(band.cell, band.rows, band.n, first, last)
     elif part == 0:
@@ -411,6 +494,15 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
                 start_row(s, i)
             elif s.c != NULL:
                 finish_row(s, i)
+
+
+cdef inline Py_ssize_t width_of(const gw_sequence[floating] *s, Action action, int phase) noexcept nogil:
+    """What a phase has: the units, or, where an LSTM projects and makes h or its gradient, their number in h."""
+    if s.width == s.units:
+        return s.units
+    if action == FORWARD:
+        return s.width if phase == 1 else s.units
+    return s.width if action == BACKWARD and phase != 1 else s.units
 
 
 cdef inline void to_and_fro(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, Py_ssize_t first,
@@ -524,39 +616,49 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
                   resets, mask, tuple kept) except -1:
     """The part of a call that forward and backward share; `kept` are the arrays of a workspace, or None."""
     cdef int R = number_of(<floating *>NULL)
-    cdef Py_ssize_t H = k.units
-    s.batch, s.steps, s.inputs, s.units, s.saved = batch, steps, k.inputs, H, k.saved
+    cdef Py_ssize_t H = k.units, P = k.width
+    s.batch, s.steps, s.inputs, s.units, s.width, s.saved = batch, steps, k.inputs, H, P, k.saved
     s.z_steps = s.z_width = 1
+    s.sums_width = 0
     s.x = <const floating *>needed_pointer(x, R, 3, batch, steps, k.inputs)
     s.order = <const gw_int *>pointer_to(order, cnp.NPY_INTP, 1, batch)
     s.lengths = <const gw_int *>pointer_to(lengths, cnp.NPY_INTP, 1, batch)
     s.resets = <const unsigned char *>pointer_to(resets, cnp.NPY_UINT8, 2, batch, steps)
-    s.mask = <const floating *>pointer_to(mask, R, 2, batch, H)
+    s.mask = <const floating *>pointer_to(mask, R, 2, batch, P)
     s.initial_h = NULL
     s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
+    s.m = s.dm = s.sums = NULL
     s.dy = NULL
     if kept is not None:
-        gates, h_in, h0, c = kept
+        gates, h_in, h0, c, m, dm = kept
         s.gates = <floating *>needed_pointer(gates, R, 3, batch, steps, k.saved * H)
-        s.h_in = <floating *>needed_pointer(h_in, R, 3, batch, steps, H)
-        s.h0 = <floating *>needed_pointer(h0, R, 3, batch, steps, H)
+        s.h_in = <floating *>needed_pointer(h_in, R, 3, batch, steps, P)
+        s.h0 = <floating *>needed_pointer(h0, R, 3, batch, steps, P)
         if k.family == "lstm" and c is None:
             raise AssertionError("kernel expects a workspace that was prepared for an LSTM")
         s.c = <floating *>pointer_to(c, R, 3, batch, steps + 1, H)
+        if P != H:
+            s.m = <floating *>needed_pointer(m, R, 3, batch, steps, H)
+            s.dm = <floating *>needed_pointer(dm, R, 3, batch, steps, P)
     return 0
 
 
 cdef tuple arrays_of(Workspace w):
     """Held for the length of a call: another thread that prepares the workspace cannot free them under it."""
-    return None if w is None else (w.gates, w.h_in, w.h0, w.c)
+    return None if w is None else (w.gates, w.h_in, w.h0, w.c, w.m, w.dm)
+
+
+cdef void set_draws(RecurrentKernel k, gw_cell[floating] *cell, key):
+    cell.zoneout_drawn = k.zoned and key is not None
+    cell.zoneout_key = key if cell.zoneout_drawn else 0
 
 
 cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                    final_h, final_c, order, lengths, resets, initial_h, mask, y, Workspace w, int threads):
+                    final_h, final_c, order, lengths, resets, initial_h, mask, zoneout_key, y, Workspace w, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
-    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], H = k.units
+    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], H = k.units, P = k.width
     cdef int n_bands, parts
     cdef tuple kept = arrays_of(w)
     if B == 0:
@@ -566,18 +668,22 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
     n_bands, parts, cell.x_done = choose_plan(k.x_gates, k.inputs, H, k.dtype.itemsize, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
     cell.weights = <const floating *>needed_pointer(packed, R, 1, family.forward_size(&cell))
-    s.initial_h = <const floating *>pointer_to(initial_h, R, 2, B, H)
-    s.final_h = <floating *>needed_pointer(final_h, R, 2, B, H)
+    set_draws(k, &cell, zoneout_key)
+    s.initial_h = <const floating *>pointer_to(initial_h, R, 2, B, P)
+    s.final_h = <floating *>needed_pointer(final_h, R, 2, B, P)
     s.final_c = <floating *>pointer_to(final_c, R, 2, B, H)
-    s.y = <floating *>pointer_to(y, R, 3, B, T, H)
+    s.y = <floating *>pointer_to(y, R, 3, B, T, P)
     s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
     # Scratch that a call holds while it runs. Training has a place for each of these in its workspace.
-    scratch_h = scratch_gates = scratch_z = None
+    scratch_h = scratch_gates = scratch_m = scratch_z = None
     if w is None:
         if y is None:
-            scratch_h = np.empty((2, B, H), k.dtype)
+            scratch_h = np.empty((2, B, P), k.dtype)
             s.scratch_h = <floating *>cnp.PyArray_DATA(scratch_h)
-        if family.forward_phases(&cell) > 1:
+        if P != H:
+            scratch_m = np.empty((B, H), k.dtype)
+            s.m = <floating *>cnp.PyArray_DATA(scratch_m)
+        elif family.forward_phases(&cell) > 1:
             scratch_gates = np.empty((B, k.saved * H), k.dtype)
             s.scratch_gates = <floating *>cnp.PyArray_DATA(scratch_gates)
     if cell.x_done:
@@ -592,13 +698,13 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
 
 
 cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                     kernel, Workspace w, dh, dc, order, lengths, resets, mask, dy, d_kernel, d_recurrent_kernel, d_bias,
-                     d_recurrent_bias, dx, int threads):
+                     kernel, Workspace w, dh, dc, order, lengths, resets, mask, zoneout_key, dy, d_kernel,
+                     d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole, d_projection_kernel, dx, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
     cdef gw_piece[floating] pieces[3]
-    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], I = k.inputs, H = k.units, G = k.x_gates
+    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], I = k.inputs, H = k.units, P = k.width, G = k.x_gates
     cdef int n_bands, parts
     cdef tuple kept = arrays_of(w)
     if B == 0:
@@ -608,30 +714,52 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     n_bands, parts, _ = choose_plan(k.x_gates, k.inputs, H, k.dtype.itemsize, B, T, threads, family.block)
     describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
     cell.weights = <const floating *>needed_pointer(packed, R, 1, family.backward_size(&cell))
-    s.dh = <floating *>needed_pointer(dh, R, 2, B, H)
+    set_draws(k, &cell, zoneout_key)
+    s.dh = <floating *>needed_pointer(dh, R, 2, B, P)
     s.dc = <floating *>pointer_to(dc, R, 2, B, H)
-    s.dy = <const floating *>pointer_to(dy, R, 3, B, T, H)
+    s.dy = <const floating *>pointer_to(dy, R, 3, B, T, P)
     s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
     cdef floating *d_w = <floating *>needed_pointer(d_kernel, R, 2, I, G * H)
-    cdef floating *d_u = <floating *>needed_pointer(d_recurrent_kernel, R, 2, H, G * H)
+    cdef floating *d_u = <floating *>needed_pointer(d_recurrent_kernel, R, 2, P, G * H)
     cdef floating *d_b = <floating *>pointer_to(d_bias, R, 1, G * H)
     cdef floating *d_b_h = <floating *>pointer_to(d_recurrent_bias, R, 1, G * H)
-    cdef int n_pieces = weight_gradients(&s, &cell, G, pieces, d_w, d_u, d_b, d_b_h)
+    cdef floating *d_p = NULL
+    cdef floating *d_r = NULL
+    if cell.peepholes:  # sums of each row, then of all
+        d_p = <floating *>needed_pointer(d_peephole, R, 2, cell.peepholes, H)
+        s.sums_width = cell.peepholes * H
+        sums = np.zeros((B, s.sums_width), k.dtype)
+        s.sums = <floating *>cnp.PyArray_DATA(sums)
+    if P != H:
+        d_r = <floating *>needed_pointer(d_projection_kernel, R, 2, H, P)
+    cdef bint gru = k.family == "gru"
+    cdef int n_pieces = weight_gradients(&s, &cell, gru, G, pieces, d_w, d_u, d_b, d_b_h, d_r)
     cdef const floating *w_x = <const floating *>needed_pointer(kernel, R, 2, I, G * H)
     cdef floating *d_x = <floating *>pointer_to(dx, R, 3, B, T, I)
     run[floating](family, &cell, &s, lengths, n_bands, parts, True)
+    if d_p != NULL:
+        add_column_sums(s.sums, B, s.sums_width, d_p)
     multiply(pieces, n_pieces, B * T, s.gates, k.saved * H, G * H, w_x, I, d_x, threads)
     return None
 
 
-cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, Py_ssize_t G,
-                          gw_piece[floating] *p, floating *d_w, floating *d_u, floating *d_b,
-                          floating *d_b_h) noexcept nogil:
+cdef void add_column_sums(const floating *x, Py_ssize_t rows, Py_ssize_t columns, floating *sums) noexcept:
+    if floating is float:
+        table32().add_column_sums(x, rows, columns, columns, sums)
+    else:
+        table64().add_column_sums(x, rows, columns, columns, sums)
+
+
+cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, bint gru, Py_ssize_t G,
+                          gw_piece[floating] *p, floating *d_w, floating *d_u, floating *d_b, floating *d_b_h,
+                          floating *d_r) noexcept nogil:
     """What to multiply with what. The GRU's candidate has a recurrent input, or a dz, of its own."""
-    cdef Py_ssize_t n = s.batch * s.steps, I = s.inputs, H = s.units, ldz = s.saved * H
-    cdef bint gru = G == 3
+    cdef Py_ssize_t n = s.batch * s.steps, I = s.inputs, H = s.units, P = s.width, ldz = s.saved * H
     p[0] = make_piece(n, s.x, I, I, s.gates, ldz, G * H, d_w, G * H, d_b)
-    p[1] = make_piece(n, s.h_in, H, H, s.gates, ldz, 2 * H if gru else G * H, d_u, G * H, d_b_h)
+    p[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else G * H, d_u, G * H, d_b_h)
+    if d_r != NULL:
+        p[2] = make_piece(n, s.m, H, H, s.dm, P, P, d_r, P, <floating *>NULL)
+        return 3
     if not gru:
         return 2
     if cell.reset_after:

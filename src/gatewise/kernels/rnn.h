@@ -8,6 +8,7 @@
 // Packed forward: for each panel of up to 4 vectors of units: b, then inputs rows of W, then units
 // rows of U. Packed backward: see transposed.h.
 #pragma once
+#include "options.h"
 #include "tile.h"
 #include "transposed.h"
 
@@ -17,14 +18,13 @@ template <class R> static gw_int rnn_forward_size(const gw_cell<R> *c) {
     return padded<R>(c->units) * (1 + c->inputs + c->units);
 }
 
-template <class R>
-static void rnn_pack_forward(const gw_cell<R> *c, const R *w_x, const R *w_h, const R *b, const R *, R *out) {
+template <class R> static void rnn_pack_forward(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
     const gw_int H = c->units;
     for (gw_int j = 0; j < H; j += panel_columns<R>()) {
         int n = panel_vectors<R>(H, j);
-        out = pack_row(b, H, j, n, out);
-        for (gw_int k = 0; k < c->inputs; k++) out = pack_row(w_x + k * H, H, j, n, out);
-        for (gw_int k = 0; k < H; k++) out = pack_row(w_h + k * H, H, j, n, out);
+        out = pack_row(w->b, H, j, n, out);
+        for (gw_int k = 0; k < c->inputs; k++) out = pack_row(w->w_x + k * H, H, j, n, out);
+        for (gw_int k = 0; k < H; k++) out = pack_row(w->w_h + k * H, H, j, n, out);
     }
 }
 
@@ -48,7 +48,8 @@ template <class R> static void rnn_project(const gw_cell<R> *c, const gw_row<R> 
     }
 }
 
-template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
+template <class R, bool RICH>
+static void rnn_units_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int I = c->inputs, H = c->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first, v; j < last; j += v * L) {
@@ -69,11 +70,11 @@ template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> 
                                   {h.p, H, w + I * part.stride, part.stride});
             for (int s = 0; s < v; s++) {
                 const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
-                activate_slot(buf, m, v, s, c->act);
+                finish_slot<R, RICH>(c, buf, m, v, s, c->act);
                 for (gw_int i = 0; i < m; i++) {
                     Vec<R> y = load(buf + (i * v + s) * L);
                     if (row[i].gates) store_first(row[i].gates + u, y, lanes);
-                    write_state(row[i], u, y, lanes);
+                    write_new_state<R, RICH>(c, row[i], u, y, lanes);
                 }
             }
         }
@@ -81,27 +82,39 @@ template <class R> static void rnn_forward(const gw_cell<R> *c, const gw_row<R> 
 }
 
 template <class R>
-static void rnn_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+static void rnn_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
+    if (c->rich) rnn_units_forward<R, true>(c, rows, n, first, last);
+    else rnn_units_forward<R, false>(c, rows, n, first, last);
+}
+
+template <class R, bool RICH>
+static void rnn_units_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int H = c->units;
-    if (phase == 1) return add_recurrent_gradient(c, 1, rows, n, first, last, c->weights, 0, H, 0, 0);
     for (gw_int r = 0; r < n; r++)
         for (gw_int u = first; u < last; u += LANES<R>) {
             const gw_int lanes = lanes_left<R>(H, u);
             Vec<R> h = load_first(rows[r].gates + u, lanes);
-            store_first(rows[r].gates + u, gradient_of_h(rows[r], u, lanes) * slope(h, c->act), lanes);
-            store_first(rows[r].dh + u, Vec<R>{}, lanes);
+            const Vec<R> dh = take_gradient_of_h<R, RICH>(c, rows[r], u, lanes);
+            store_first(rows[r].gates + u, dh * slope_within<R, RICH>(c, h, c->act, c->act_ends), lanes);
         }
+}
+
+template <class R>
+static void rnn_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    if (phase == 1) add_recurrent_gradient(c, 1, rows, n, first, last, c->weights, 0, c->units, 0, 0);
+    else if (c->rich) rnn_units_backward<R, true>(c, rows, n, first, last);
+    else rnn_units_backward<R, false>(c, rows, n, first, last);
 }
 
 template <class R> static gw_family<R> rnn_family() {
     gw_family<R> f = {};
-    f.x_gates = 1, f.saved = 1, f.block = LANES<R>;
+    f.block = LANES<R>;
     f.forward_phases = [](const gw_cell<R> *) { return 1; };
     f.backward_phases = [](const gw_cell<R> *) { return 2; };
     f.forward_size = rnn_forward_size<R>, f.pack_forward = rnn_pack_forward<R>;
     f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, c->units); };
-    f.pack_backward = [](const gw_cell<R> *c, const R *w_h, R *out) {
-        pack_transposed<R>(w_h, c->units, c->units, 0, c->units, out);
+    f.pack_backward = [](const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
+        pack_transposed<R>(w->w_h, c->units, c->units, 0, c->units, out);
     };
     f.project = rnn_project<R>, f.forward = rnn_forward<R>, f.backward = rnn_backward<R>;
     return f;

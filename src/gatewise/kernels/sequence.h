@@ -4,9 +4,10 @@
 #include "meeting.h"
 #include "table.h"
 
-// One batch, batch first. T steps, H units, I inputs. NULL where the call has no such array.
+// One batch, batch first. h has `width` numbers, all else of the cell `units`. NULL where the call has no such array.
 template <class R> struct gw_sequence {
-    gw_int batch, steps, inputs, units, saved;
+    gw_int batch, steps, inputs, units, width, saved;
+    gw_int sums_width;     // of a row's sums
     const gw_int *order;   // (batch,) rows by falling length
     const gw_int *lengths; // (batch,) steps of row order[i], falling
     const unsigned char *resets; // (batch, steps)
@@ -14,21 +15,24 @@ template <class R> struct gw_sequence {
     const R *x;            // (batch, steps, inputs)
     R *z;                  // (batch, z_steps, z_width) x W + b of the present block of steps
     gw_int z_steps, z_width;
-    const R *initial_h;    // (batch, units)
-    const R *mask;         // (batch, units) recurrent dropout
-    R *y;                  // (batch, steps, units)
-    R *final_h, *final_c;  // (batch, units); final_c starts as the initial c
-    R *scratch_h;          // (2, batch, units) h between steps where nothing else keeps it
+    const R *initial_h;    // (batch, width)
+    const R *mask;         // (batch, width) recurrent dropout
+    R *y;                  // (batch, steps, width)
+    R *final_h, *final_c;  // (batch, width), (batch, units); final_c starts as the initial c
+    R *scratch_h;          // (2, batch, width) h between steps where nothing else keeps it
     R *scratch_gates;      // (batch, saved*units) for steps that need their gates in memory
+    R *m;                  // (batch, steps, units) what is projected to h; (batch, units) at inference
 
     // Kept for backward; slot t of h_in and h0 is the state before step t.
     R *gates;              // (batch, steps, saved*units); becomes dz
-    R *h_in;               // (batch, steps, units) input of the recurrent product
-    R *h0;                 // (batch, steps, units) the state; h_in itself without recurrent dropout
+    R *h_in;               // (batch, steps, width) input of the recurrent product
+    R *h0;                 // (batch, steps, width) the state; h_in itself without recurrent dropout
     R *c;                  // (batch, steps + 1, units)
 
-    const R *dy;           // (batch, steps, units)
-    R *dh, *dc;            // (batch, units) in: gradients of the final state; out: of the initial
+    const R *dy;           // (batch, steps, width)
+    R *dm;                 // (batch, steps, width) gradient of a projected h
+    R *sums;               // (batch, sums_width) each row's part of the peepholes' gradient
+    R *dh, *dc;            // (batch, width), (batch, units) in: gradients of the final state; out: of the initial
 };
 
 // What one thread knows of the band that it works on.

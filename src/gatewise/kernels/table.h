@@ -5,8 +5,9 @@
 
 typedef ptrdiff_t gw_int; // every size and index
 
-// One activation and its constants: alpha and beta are slope and offset of hard_sigmoid, alpha of
-// elu and leaky_relu.
+#define GW_KEY_OF_C 0x9e3779b9u // zoneout: the draws of c are not those of h
+
+// One activation and its constants (vmath.h says what they are).
 template <class R> struct gw_activation {
     int kind;
     R alpha, beta;
@@ -30,30 +31,54 @@ template <class R> struct gw_row {
     R *dh;          // INOUT (units,) gradient of h; after the step that of h'
     R *dc;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
     const R *soon;  // gates of the step that backward visits next, or NULL: fetched ahead
+    gw_int at;      // number of the row's step in the batch: what zoneout draws from
+    R *m;           // OUT  (units,) what is projected to h (LSTM with projection); in backward IN
+    R *dm;          // OUT  (width,) gradient of the projected h (LSTM with projection)
+    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient
 };
 
-// What one step of a cell needs beside the rows.
+// What one step of a cell needs beside the rows. Lengths that are `units` above are `width` for all that
+// holds h: narrower than the cell where an LSTM projects.
 template <class R> struct gw_cell {
-    gw_int inputs, units;
+    gw_int inputs, units, width;
     const R *weights;    // packed for this pass: forward or backward
     int x_done;          // row.z holds x W + b: the input product was done ahead
     int reset_after;     // GRU: r multiplies h' U instead of h'
     int chung;           // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
     gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM)
+
+    // Options. A cell without any has rich = 0, and runs code that holds none of them.
+    int rich;
+    int gates;           // LSTM: blocks of units in the weights, 4 if none is left out
+    int at_i, at_f, at_g, at_o; // LSTM: which block is whose; -1: left out
+    int coupled;         // LSTM: f = 1 - i; else a gate that is left out is 1
+    int peepholes;       // LSTM: rows of peephole weights: those of i f o that there are
+    int peephole_i, peephole_f, peephole_o; // which row is whose; -1: none
+    R clip;              // sums go into activations within [-clip, clip]; 0: as they are
+    R gate_ends[2], act_ends[2]; // gate(+-clip), act(+-clip): outputs of this value pass no gradient
+    R cell_clip;         // LSTM: c within [-cell_clip, cell_clip]; 0: as it is
+    R zoneout_h, zoneout_c; // rates at which h and c keep their old value
+    int zoneout_drawn;   // 1: one draw a unit and step; 0: their expectation
+    unsigned zoneout_key;
+};
+
+// What a pack is made from. w_x (inputs, gates*units), w_h (width, gates*units), b (gates*units,) or NULL,
+// b_h (gates*units,) or NULL: recurrent bias of a reset-after GRU; peephole (peepholes, units) or NULL;
+// projection (units, width) or NULL.
+template <class R> struct gw_weights {
+    const R *w_x, *w_h, *b, *b_h, *peephole, *projection;
 };
 
 template <class R> struct gw_family {
-    int x_gates, saved;  // columns of kernel and of a row's saved gates, in units
     // Elements of the packed weights.
     gw_int (*forward_size)(const gw_cell<R> *);
     gw_int (*backward_size)(const gw_cell<R> *);
-    // w_x (inputs, gates*units), w_h (units, gates*units), b (gates*units,) or NULL,
-    // b_h (gates*units,) or NULL: recurrent bias of a reset-after GRU.
-    void (*pack_forward)(const gw_cell<R> *, const R *w_x, const R *w_h, const R *b, const R *b_h, R *packed);
-    void (*pack_backward)(const gw_cell<R> *, const R *w_h, R *packed);
+    void (*pack_forward)(const gw_cell<R> *, const gw_weights<R> *, R *packed);
+    void (*pack_backward)(const gw_cell<R> *, const gw_weights<R> *, R *packed);
 
     // All work below is on units [first, last) of n rows; first is a multiple of `block`. A step is made
-    // of phases: a phase may begin when the one before is done for ALL units of these rows.
+    // of phases: a phase may begin when the one before is done for ALL units of these rows. A phase that makes
+    // something of the width of h has units [0, width).
     gw_int block;
     int (*forward_phases)(const gw_cell<R> *);
     int (*backward_phases)(const gw_cell<R> *);
@@ -96,6 +121,7 @@ template <class R> struct gw_table {
     double (*sum_of_squares)(const R *x, gw_int n);
 
     void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep); // keep may be draws
+    void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept); // 1 where step `at` keeps the old value
 
     // Losses (losses.h): sum of weight * value over rows; gradient = scale * its gradient, or NULL.
     double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);

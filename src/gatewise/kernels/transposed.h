@@ -36,12 +36,12 @@ template <class R> GW_INLINE Vec<R> gradient_of_h(const gw_row<R> &row, gw_int u
     return row.dy ? d + load_first(row.dy + u, lanes) : d;
 }
 
-// sum[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes).
-// The weights of both terms are packed as one matrix of na + nb rows. `fetched` blocks of the next
-// step's gates are prefetched meanwhile.
-template <class R, class Finish>
-GW_INLINE void transposed_product(gw_int units, gw_int fetched, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, const R *w,
-                                  gw_int a, gw_int na, gw_int b, gw_int nb, Finish finish) {
+// sum[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes); dz is the rows'
+// member `dz`. The weights of both terms are packed as one matrix of na + nb rows. `fetched` blocks of the next
+// step's gates, `stride` apart, are prefetched meanwhile.
+template <class R, class Member, class Finish>
+GW_INLINE void transposed_product(gw_int units, Member dz, gw_int fetched, gw_int stride, const gw_row<R> *rows, gw_int n, gw_int first,
+                                  gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb, Finish finish) {
     const gw_int L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first, v; j < last; j += v * L) {
@@ -50,7 +50,7 @@ GW_INLINE void transposed_product(gw_int units, gw_int fetched, const gw_row<R> 
         const R *panel = w + part.panel * (na + nb) + part.offset;
         for (gw_int r = 0, m; r < n; r += m) {
             m = group_rows(n - r);
-            Pointers<R> pa(rows + r, m, &gw_row<R>::gates, a), pb(rows + r, m, &gw_row<R>::gates, b);
+            Pointers<R> pa(rows + r, m, dz, a), pb(rows + r, m, dz, b);
             fill_with_zero(buf, m, v);
             const gw_row<R> *group = rows + r;
             product_of_columns<R>(v, m, buf, {pa.p, na, panel, part.stride}, {pb.p, nb, panel + na * part.stride, part.stride},
@@ -58,7 +58,7 @@ GW_INLINE void transposed_product(gw_int units, gw_int fetched, const gw_row<R> 
                 for (gw_int i = begin; i < begin + count; i++) // the next step's gates of these units come from far away
                     if (group[i].soon)
                         for (gw_int g = 0; g < fetched; g++)
-                            for (int s = 0; s < v; s++) __builtin_prefetch(group[i].soon + g * units + j + s * L, 1);
+                            for (int s = 0; s < v; s++) __builtin_prefetch(group[i].soon + g * stride + j + s * L, 1);
             });
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++) {
@@ -73,7 +73,8 @@ GW_INLINE void transposed_product(gw_int units, gw_int fetched, const gw_row<R> 
 template <class R>
 static void add_recurrent_gradient(const gw_cell<R> *c, gw_int saved, const gw_row<R> *rows, gw_int n, gw_int first,
                                    gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb) {
-    transposed_product(c->units, saved, rows, n, first, last, w, a, na, b, nb, [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
+    transposed_product(c->width, &gw_row<R>::gates, saved, c->units, rows, n, first, last, w, a, na, b, nb,
+                       [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
     });

@@ -120,10 +120,12 @@ template <class R> GW_INLINE Vec<R> softplus(Vec<R> x) {
 // ---- the activations by name; the numbers are those of kernels/activations.py
 
 enum Activation {
-    LINEAR, TANH, SIGMOID, RELU, HARD_SIGMOID, SOFTSIGN, SOFTPLUS, ELU, LEAKY_RELU, EXPONENTIAL
+    LINEAR, TANH, SIGMOID, RELU, HARD_SIGMOID, SOFTSIGN, SOFTPLUS, ELU, LEAKY_RELU, EXPONENTIAL,
+    THRESHOLDED_RELU, SCALED_TANH, AFFINE
 };
 
-// alpha, beta: slope and offset of hard_sigmoid, alpha of elu and leaky_relu; else unused.
+// alpha, beta: slope and offset of hard_sigmoid and affine, alpha of elu and leaky_relu, threshold of
+// thresholded_relu, alpha * tanh(beta * x) of scaled_tanh; else unused.
 template <class R, int KIND> GW_INLINE Vec<R> activation(Vec<R> x, R alpha, R beta) {
     const R zero = 0, one = 1;
     if (KIND == TANH) return hyperbolic_tangent<R>(x);
@@ -143,6 +145,9 @@ template <class R, int KIND> GW_INLINE Vec<R> activation(Vec<R> x, R alpha, R be
     if (KIND == ELU) return x < zero ? splat(alpha) * expm1_of_negative<R>(x < zero ? x : Vec<R>{}) : x;
     if (KIND == LEAKY_RELU) return x < zero ? splat(alpha) * x : x;
     if (KIND == EXPONENTIAL) return exponential<R>(x);
+    if (KIND == THRESHOLDED_RELU) return x <= alpha ? Vec<R>{} : x;
+    if (KIND == SCALED_TANH) return alpha * hyperbolic_tangent<R>(beta * x);
+    if (KIND == AFFINE) return fma(x, splat(alpha), splat(beta));
     return x;
 }
 
@@ -159,6 +164,9 @@ template <class R, int KIND> GW_INLINE Vec<R> activation_slope(Vec<R> y, R alpha
     if (KIND == ELU) return y < zero ? y + alpha : splat(one);
     if (KIND == LEAKY_RELU) return y < zero ? splat(alpha) : splat(one);
     if (KIND == EXPONENTIAL) return y;
+    if (KIND == THRESHOLDED_RELU) return y == zero ? Vec<R>{} : splat(one);
+    if (KIND == SCALED_TANH) return fma(y * (-beta / alpha), y, splat(alpha * beta));
+    if (KIND == AFFINE) return splat(alpha);
     return splat(one);
 }
 
@@ -174,6 +182,9 @@ template <class R, int KIND> GW_INLINE Vec<R> activation_slope(Vec<R> y, R alpha
     case ELU: { constexpr int KIND = ELU; CALL; } break;                                                       \
     case LEAKY_RELU: { constexpr int KIND = LEAKY_RELU; CALL; } break;                                         \
     case EXPONENTIAL: { constexpr int KIND = EXPONENTIAL; CALL; } break;                                       \
+    case THRESHOLDED_RELU: { constexpr int KIND = THRESHOLDED_RELU; CALL; } break;                             \
+    case SCALED_TANH: { constexpr int KIND = SCALED_TANH; CALL; } break;                                       \
+    case AFFINE: { constexpr int KIND = AFFINE; CALL; } break;                                                 \
     default: { constexpr int KIND = LINEAR; CALL; } break;                                                     \
     }
 

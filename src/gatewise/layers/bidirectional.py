@@ -64,9 +64,9 @@ class Bidirectional(Wrapper):
                                   f"{option}={getattr(backward_layer, option)}; give both the same")
         if not backward_layer.go_backwards:
             raise ConfigError(f"backward_layer {backward_layer.name!r} has go_backwards=False; expected True")
-        if merge_mode not in ("concat", None) and layer.units != backward_layer.units:
-            raise ConfigError(f"merge_mode {merge_mode!r} needs as many units both ways; layer has {layer.units}, backward_layer "
-                              f"has {backward_layer.units}")
+        if merge_mode not in ("concat", None) and layer.cell.output_width != backward_layer.cell.output_width:
+            raise ConfigError(f"merge_mode {merge_mode!r} needs as many units both ways; layer has {layer.cell.output_width}, "
+                              f"backward_layer has {backward_layer.cell.output_width}")
         self.forward_layer, self.backward_layer = layer, backward_layer
         super().__init__({"forward": layer, "backward": backward_layer}, **kwargs)
         self.merge_mode = merge_mode
@@ -212,7 +212,7 @@ class Bidirectional(Wrapper):
         if dy[0] is None:
             return [None, None]
         if self.merge_mode == "concat":
-            return np.split(dy[0], [self.forward_layer.units], axis=-1)
+            return np.split(dy[0], [self.forward_layer.cell.output_width], axis=-1)
         if self.merge_mode == "mul":
             return [dy[0] * outputs[1], dy[0] * outputs[0]]
         return [dy[0] if self.merge_mode == "sum" else dy[0] / 2] * 2

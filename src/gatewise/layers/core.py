@@ -179,8 +179,8 @@ class Dense(_Activated, Layer):
         return self._backward(dy, True).copy()
 
     def get_config(self):
-        config = super().get_config() | {"units": self.units, "activation": self.activation, "use_bias": self.use_bias,
-                                         "seed": self.seed}
+        config = super().get_config() | {"units": self.units, "activation": activations.config(self.activation),
+                                         "use_bias": self.use_bias, "seed": self.seed}
         for name in ("kernel", "bias"):
             config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
             config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
@@ -224,7 +224,7 @@ class Activation(_Activated, Layer):
         return dz
 
     def get_config(self):
-        return super().get_config() | {"activation": self.activation}
+        return super().get_config() | {"activation": activations.config(self.activation)}
 
 
 class Dropout(Layer):

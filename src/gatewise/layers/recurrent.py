@@ -3,9 +3,9 @@
 import numpy as np
 
 from gatewise import checks, constraints, initializers, regularizers, threads
-from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell
+from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell, greff
 from gatewise.errors import ShapeError, StateError
-from gatewise.kernels import arrays
+from gatewise.kernels import activations, arrays
 from gatewise.kernels._products import uses_blas
 from gatewise.kernels.recurrent import Workspace
 
@@ -35,6 +35,9 @@ class Recurrent(Layer):
         Visit each row's true steps from last to first; outputs come in that order.
     stateful : bool
         A call starts from the state that the last one left.
+    learned_initial_state : bool
+        Rows that are given no state start from parameters ``initial_h`` (and ``initial_c``), zeros at first, instead of
+        zeros. A reset still clears the state to zeros.
     seed : int, optional
         Of the initial weights and dropout of a layer used alone.
     """
@@ -42,12 +45,13 @@ class Recurrent(Layer):
     _rank, _axes = 3, "(batch, steps, features)"
     reads_steps = has_state = True
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
+    learned_initial_state = Fixed()
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
                  bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
                  kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
-                 stateful=False, seed=None, **kwargs):
+                 stateful=False, learned_initial_state=False, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.cell = cell
         self.initializers = {
@@ -71,11 +75,13 @@ class Recurrent(Layer):
         self.return_state = checks.flag(return_state, "return_state")
         self.go_backwards = checks.flag(go_backwards, "go_backwards")
         self.stateful = checks.flag(stateful, "stateful")
+        self.learned_initial_state = checks.flag(learned_initial_state, "learned_initial_state")
         self.seed = seed
         self.initial_state_gradient = None  # list like the initial state, set by backward
         self._state = None
         self._kernel = None
         self._packed = None
+        self._named = self._named_inner = self._named_gradients = None
         self._workspace = None
         self._dx = None
         self._trains = threads.OneAtATime(f"two threads train layer {self.name!r} at once; give each thread a layer of its own")
@@ -125,20 +131,41 @@ class Recurrent(Layer):
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         shapes = self.cell.parameter_shapes(input_shape[-1])
+        if self.learned_initial_state:
+            shapes |= {f"initial_{state}": (size,) for state, size in zip(self.cell.states, self.cell.state_sizes)}
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
                 raise ShapeError(f"{self.name}/{name} has shape {shape}; an extent may be at most {checks.MAX_EXTENT}")
-        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
+        return [ParameterSpec(name, shape, self._initializer(name), self.regularizers.get(name), self.constraints.get(name))
                 for name, shape in shapes.items()]
+
+    def _initializer(self, name):
+        """A projection starts as a kernel does; peepholes and initial states as zeros."""
+        if name == "projection_kernel":
+            return self.initializers["kernel"]
+        return self.initializers.get(name) or initializers.Zeros()
 
     def _output_shape(self, input_shape):
         batch, steps = input_shape[:2]
-        return (batch, steps, self.units) if self.return_sequences else (batch, self.units)
+        return (batch, steps, self.cell.output_width) if self.return_sequences else (batch, self.cell.output_width)
 
     def adopt(self, parameters, gradients):
         super().adopt(parameters, gradients)
         self._kernel = self.cell.build_kernel(self.input_shape[-1], self.dtype)
         self._workspace = Workspace()
+        self._name_arrays()
+
+    def _name_arrays(self):
+        """Arrays by the kernel's names, so that a step need not look for them: of forward, of the way back, gradients."""
+        named = self._named = self.cell.kernel_arrays(self._parameters)
+        self._named_inner = {name: array for name, array in named.items() if name in self._kernel.inner}
+        self._named_gradients = {f"d_{name}": array for name, array in self.cell.kernel_arrays(self._gradients).items()}
+
+    def __setstate__(self, state):
+        """A copy, or a layer out of a pickle: part of an array is not part of its copy."""
+        vars(self).update(state)
+        if self.built:
+            self._name_arrays()
 
     def weights_changed(self):
         self._packed = None
@@ -147,8 +174,7 @@ class Recurrent(Layer):
         """The packed weights; kept until the weights change, or not at all where others may write to them."""
         packed = self._packed
         if packed is None:
-            p = self._parameters
-            packed = self._kernel.pack_forward(p["kernel"], p["recurrent_kernel"], *self.cell.split_bias(p.get("bias")))
+            packed = self._kernel.pack_forward(**self._named)
             if not self._views_given:
                 self._packed = packed
         return packed
@@ -232,10 +258,14 @@ class Recurrent(Layer):
             raise ShapeError(f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT} run in one "
                              f"call; use smaller batches")
         kernel, lengths, resets, units, dtype = self._kernel, call.lengths, call.resets, self.cell.units, self._dtype
+        width = kernel.width  # of h
         # A single step of a small layer takes as long as a few lines of Python: what has nothing to do is not called.
         if lengths is not None or resets is not None:
             self._check_steps(call, steps)
         start = None if call.initial_state is None and self._state is None else self._start(call, batch)
+        learned = start is None and self.learned_initial_state
+        if learned:
+            start = [np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0) for state in self.cell.states]
         order = None
         if lengths is not None:
             order = np.argsort(-lengths, kind="stable")
@@ -244,24 +274,26 @@ class Recurrent(Layer):
             source = _backward_order(steps, lengths)
             x = _take_steps(x, source)
             resets = None if resets is None else _take_steps(call.resets_of(True), source)
-        input_mask = recurrent_mask = None
+        input_mask = recurrent_mask = zoneout_key = None
         if call.training:
             checks.fits_memory(batch * steps * (kernel.saved + 3) * units, dtype, "a batch in training in layer", self.name)
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, inputs))
                 x = x * input_mask
             if self.recurrent_dropout:
-                recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, units))
+                recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, width))
+            if kernel.zoned:
+                zoneout_key = int(self._own_rng().integers(2**32))
         y = None
         if self.return_sequences:
-            checks.fits_memory(batch * steps * units, dtype, "the output of layer", self.name)
-            y = np.empty((batch, steps, units), _NUMPY[dtype])
-        final = [np.empty((batch, units), _NUMPY[dtype])]
+            checks.fits_memory(batch * steps * width, dtype, "the output of layer", self.name)
+            y = np.empty((batch, steps, width), _NUMPY[dtype])
+        final = [np.empty((batch, width), _NUMPY[dtype])]
         if len(self.cell.states) > 1:  # the kernel reads the initial c here
             final.append(np.zeros((batch, units), dtype) if start is None else start[1].copy())
         operations = batch * steps * self.cell.operations(inputs)
         arguments = {"order": order, "lengths": None if lengths is None else sorted_lengths, "resets": resets,
-                     "mask": recurrent_mask}
+                     "mask": recurrent_mask, "zoneout_key": zoneout_key}
         run = {"y": y, "initial_h": None if start is None else start[0], "threads": threads.threads_for_products(operations)}
         if call.training:
             with self._trains:
@@ -275,7 +307,7 @@ class Recurrent(Layer):
             call.final_state[:] = [array.copy() for array in final]
         output = y if self.return_sequences else final[0]
         if call.training:
-            self._saved = {"x": x, "arguments": arguments, "input_mask": input_mask, "operations": operations,
+            self._saved = {"x": x, "arguments": arguments, "input_mask": input_mask, "operations": operations, "learned": learned,
                            "source": source if self.go_backwards else None, "y_shape": output.shape}
         if not self.return_state:
             return output
@@ -322,14 +354,12 @@ class Recurrent(Layer):
         saved = self._take_saved()
         x = saved["x"]
         d_output, d_states = (dy[0], dy[1:]) if self.return_state else (dy, [])
-        d_final = [np.zeros((x.shape[0], self.units), self.dtype) for _ in self.cell.states]
+        d_final = [np.zeros((x.shape[0], size), self.dtype) for size in self.cell.state_sizes]
         for place, given in zip(d_final, d_states):
             if given is not None:
                 place += given
         if not self.return_sequences and d_output is not None:
             d_final[0] += d_output
-        p, g = self._parameters, self._gradients
-        d_bias, d_recurrent_bias = self.cell.split_bias(g.get("bias"))
         dx = None
         if want_dx and reuse:
             dx = self._dx = scratch_like(self._dx, x.shape, self.dtype)
@@ -337,12 +367,14 @@ class Recurrent(Layer):
             dx = np.empty(x.shape, self.dtype)
         with self._trains, threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
-                self._kernel.pack_backward(p["recurrent_kernel"]), x, p["kernel"], self._workspace, *d_final,
-                dy=d_output if self.return_sequences else None, d_kernel=g["kernel"],
-                d_recurrent_kernel=g["recurrent_kernel"], d_bias=d_bias, d_recurrent_bias=d_recurrent_bias,
-                dx=dx, threads=threads.threads_for_products(2 * saved["operations"]),
-                **saved["arguments"])
+                self._kernel.pack_backward(**self._named_inner), x, self._parameters["kernel"], self._workspace, *d_final,
+                dy=d_output if self.return_sequences else None, dx=dx,
+                threads=threads.threads_for_products(2 * saved["operations"]),
+                **self._named_gradients, **saved["arguments"])
         self.initial_state_gradient = d_final
+        if saved["learned"]:
+            for state, gradient in zip(self.cell.states, d_final):
+                self._gradients[f"initial_{state}"] += gradient.sum(axis=0)
         if not want_dx:
             return None
         if saved["input_mask"] is not None:
@@ -361,7 +393,10 @@ class Recurrent(Layer):
         for option in ("dropout", "recurrent_dropout", "return_sequences", "return_state", "go_backwards", "stateful",
                        "seed"):
             config[option] = getattr(self, option)
-        return config
+        config["activation"] = activations.config(self.cell.activation)
+        if self.learned_initial_state:
+            config["learned_initial_state"] = True
+        return config | self.cell.chosen_options()
 
 
 def _backward_order(steps, lengths):
@@ -389,45 +424,57 @@ class SimpleRNN(Recurrent):
     Parameters
     ----------
     units : int
-    activation : str
+    activation : str or tuple
+        A name, or a name with its constants: ``("leaky_relu", 0.01)``.
     use_bias : bool
+    clip, zoneout
+        See :class:`gatewise.cells.Cell`.
     """
 
-    def __init__(self, units, activation="tanh", use_bias=True, **kwargs):
-        super().__init__(SimpleRNNCell(units, activation, use_bias), **kwargs)
-
-    def get_config(self):
-        return super().get_config() | {"activation": self.cell.activation}
+    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, **kwargs):
+        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout), **kwargs)
 
 
 class LSTM(Recurrent):
-    """Long short-term memory. Gate order of the weights: i f g o.
+    """Long short-term memory. Gate order of the weights: i f g o, without those that are left out.
 
     Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
 
     Parameters
     ----------
     units : int
-    activation, recurrent_activation : str
-        Of the candidate and the cell's output; of the gates.
+    activation, recurrent_activation : str or tuple
+        Of the candidate and the cell's output; of the gates. A name, or a name with its constants:
+        ``("leaky_relu", 0.01)``.
     use_bias : bool
     unit_forget_bias : bool
         The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
+    output_activation, peepholes, coupled, input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout
+        See :class:`gatewise.cells.LSTMCell`.
     """
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, unit_forget_bias=True,
-                 **kwargs):
-        super().__init__(LSTMCell(units, activation, recurrent_activation, use_bias), **kwargs)
+                 output_activation=None, peepholes=False, coupled=False, input_gate=True, forget_gate=True,
+                 output_gate=True, clip=None, cell_clip=None, projection=None, zoneout=0.0, **kwargs):
+        cell = LSTMCell(units, activation, recurrent_activation, use_bias, output_activation, peepholes, coupled,
+                        input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout)
+        super().__init__(cell, **kwargs)
         self.unit_forget_bias = checks.flag(unit_forget_bias, "unit_forget_bias")
+
+    @classmethod
+    def variant(cls, name, units, **options):
+        """A variant of Greff et al. 2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`."""
+        return cls(units, **(greff(name) | options))
 
     def initialize(self, rng):
         super().initialize(rng)
-        if self.unit_forget_bias and self.cell.use_bias:
-            self._parameters["bias"][self.units:2 * self.units] = 1
+        if self.unit_forget_bias and self.cell.use_bias and "f" in self.cell.gates:
+            first = self.cell.gates.index("f") * self.units
+            self._parameters["bias"][first:first + self.units] = 1
 
     def get_config(self):
         return super().get_config() | {
-            "activation": self.cell.activation, "recurrent_activation": self.cell.recurrent_activation,
+            "recurrent_activation": activations.config(self.cell.recurrent_activation),
             "unit_forget_bias": self.unit_forget_bias}
 
 
@@ -439,22 +486,25 @@ class GRU(Recurrent):
     Parameters
     ----------
     units : int
-    activation, recurrent_activation : str
-        Of the candidate; of the gates.
+    activation, recurrent_activation : str or tuple
+        Of the candidate; of the gates. A name, or a name with its constants: ``("leaky_relu", 0.01)``.
     use_bias : bool
     reset_after : bool
         See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other.
     update : {"cho", "chung"}
         Which of h' and the candidate the update gate keeps.
+    clip, zoneout
+        See :class:`gatewise.cells.Cell`.
     """
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho", **kwargs):
-        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update), **kwargs)
+                 update="cho", clip=None, zoneout=0.0, **kwargs):
+        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout),
+                         **kwargs)
 
     def get_config(self):
         return super().get_config() | {
-            "activation": self.cell.activation, "recurrent_activation": self.cell.recurrent_activation,
+            "recurrent_activation": activations.config(self.cell.recurrent_activation),
             "reset_after": self.cell.reset_after, "update": self.cell.update}
 
 

@@ -20,6 +20,9 @@ class Stepwise(Recurrent):
     def adopt(self, parameters, gradients):
         Layer.adopt(self, parameters, gradients)
 
+    def _name_arrays(self):
+        """Nothing: a cell in NumPy finds its parameters itself."""
+
     def _new_cell(self):
         """The RNNCell of one walk."""
         return self.cell

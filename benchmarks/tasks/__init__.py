@@ -1,0 +1,1 @@
+"""Real tasks, each one program: see README.md."""
