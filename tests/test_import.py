@@ -45,6 +45,20 @@ def test_working_with_a_layer_loads_no_framework():
     assert not set(output.split()) & (NEVER | {"tqdm", "safetensors"})
 
 
+def test_estimators_say_that_they_need_scikit_learn():
+    output = run_python("""
+        import sys
+        sys.modules["sklearn"] = None
+        import gatewise
+        try:
+            gatewise.SequenceClassifier
+        except gatewise.GatewiseError as error:
+            print(type(error).__name__, error)
+    """)
+    assert output.startswith("MissingPackageError gatewise's estimators need scikit-learn")
+    assert "gatewise[sklearn]" in output
+
+
 def test_every_public_name_resolves():
     for name in gatewise.__all__:
         assert getattr(gatewise, name) is not None, name

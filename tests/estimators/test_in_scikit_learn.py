@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_pre
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, layers
+from gatewise import SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger, layers
 from gatewise.data import SequenceScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -104,7 +104,7 @@ def test_clones_and_html(estimator):
         assert clone(made.set_params(architecture=architecture)).architecture is architecture
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, SequenceForecaster])
 def test_parameters_are_documented(estimator):
     text = estimator.__doc__.split("Attributes\n")[0]
     assert "{" not in text.replace('{"', "")

@@ -230,6 +230,16 @@ def test_class_weight_multiplies_sample_weight(samples, rng):
     np.testing.assert_allclose(parameters_of(balanced), parameters_of(by_hand), rtol=1e-9)
 
 
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceTagger])
+def test_class_weights_that_leave_nothing(estimator, samples):
+    X, _ = samples
+    y = targets_of(estimator, X)
+    labels = np.unique(np.concatenate([np.atleast_1d(part) for part in y]))
+    for weight in (0.0, -1.0):
+        with pytest.raises(ConfigError, match="class_weight leaves weights"):
+            estimator(class_weight=dict.fromkeys(labels.tolist(), weight), **SMALL).fit(X, y)
+
+
 @pytest.mark.parametrize("weights", [np.zeros(40), -np.ones(40), np.ones(39), np.full(40, np.nan), np.ones((40, 2))])
 @pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceTagger])
 def test_weights_that_cannot_be(estimator, weights, samples):

@@ -153,6 +153,9 @@ class SequenceEstimator(BaseEstimator):
                 sequences, weights, y = sequences.take(kept), weights[kept], _rows_of(y, kept)
         targets = self._read_targets(y, sequences, not goes_on, incremental)
         weights = self._with_class_weight(weights, targets, sequences, incremental)
+        if weights is not None and not (weights.min() >= 0 and weights.sum() > 0):
+            raise ConfigError("class_weight leaves weights below zero, or none above zero; expected at least one sample that "
+                              "counts")
         with self._using_threads():
             self._train(sequences, targets, weights, goes_on, incremental)
         return self

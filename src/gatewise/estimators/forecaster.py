@@ -69,6 +69,8 @@ class SequenceForecaster(SequenceEstimator):
     stride : int
         Steps between the windows that the network is trained on.
     {PARAMETERS}
+    {POOLING}
+    {ARCHITECTURE}
 
     Attributes
     ----------
