@@ -23,12 +23,12 @@ def tagger(network, seed):
 
 
 def _settings(network, seed):
-    """The parameters that both have. All epochs are trained: the rate falls over them."""
+    """The parameters that both have."""
     return {
         "cell": network.cell, "units": network.units, "num_layers": network.num_layers, "bidirectional": network.bidirectional,
         "dropout": network.dropout, "embedding": network.embedding, "learning_rate": "cosine",
         "learning_rate_init": network.rate, "batch_size": network.batch_size, "max_iter": network.epochs,
-        "n_iter_no_change": network.epochs, "random_state": seed,
+        "random_state": seed,
     }
 
 

@@ -42,6 +42,6 @@ def pairs_of_words(words):
 
 
 TASK = Task("Movie reviews", 0.75, data,
-            Network(units=64, embedding=64, pooling="max", dropout=0.5, epochs=5, batch_size=32, rate=0.003),
+            Network(units=64, embedding=64, pooling="max", dropout=0.5, epochs=3, batch_size=32, rate=0.003),
             of_text(vocabulary, classifier, ("logistic regression, words and pairs", simple)),
             unit="accuracy on the held-out 10 %")

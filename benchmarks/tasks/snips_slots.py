@@ -74,6 +74,6 @@ def around(words):
 
 
 TASK = Task("SNIPS slots", 0.86, data,
-            Network(units=128, embedding=100, bidirectional=True, dropout=0.5, epochs=12, batch_size=32, rate=0.003),
+            Network(units=128, embedding=100, bidirectional=True, dropout=0.5, epochs=4, batch_size=32, rate=0.003),
             of_text(vocabulary, tagger, ("log-linear, five words", lambda network, seed: WordByWord(seed)), per_step=True),
             unit="F1 of chunks on the test part", score=chunk_f1)

@@ -32,5 +32,5 @@ def prepare():
     return make_pipeline(FunctionTransformer(energies), SequenceScaler())
 
 
-TASK = Task("Spoken digits", 0.93, data, Network(units=64, pooling="max", dropout=0.3, epochs=20, batch_size=32, rate=0.003),
+TASK = Task("Spoken digits", 0.93, data, Network(units=64, pooling="max", dropout=0.3, epochs=10, batch_size=32, rate=0.005),
             of_numbers(prepare))

@@ -31,5 +31,5 @@ def simple(network, seed):
 
 
 TASK = Task("Surnames", 0.83, data,
-            Network(units=128, embedding=32, bidirectional=True, dropout=0.3, epochs=8, batch_size=32, rate=0.003),
+            Network(units=128, embedding=32, bidirectional=True, dropout=0.3, epochs=6, batch_size=32, rate=0.01),
             of_text(Vocabulary, classifier, ("logistic regression, 1-4-grams", simple)), unit="accuracy on the held-out 20 %")

@@ -72,6 +72,13 @@ def test_cosine_goes_to_zero_over_max_iter(samples):
     assert estimator.model_.optimizer.learning_rate == pytest.approx(0, abs=1e-12)
 
 
+def test_cosine_runs_all_passes_and_that_is_no_warning(samples):
+    X, y = samples
+    options = {"units": 4, "max_iter": 8, "tol": 10.0, "n_iter_no_change": 2, "learning_rate": "cosine", "random_state": 0}
+    assert SequenceClassifier(**options).fit(X, y).n_iter_ == 8
+    assert SequenceClassifier(early_stopping=True, **options).fit(X, y).n_iter_ == 4
+
+
 def test_verbose_prints_a_line_a_pass(samples, capsys):
     fitted(SequenceClassifier(verbose=True, early_stopping=True, **SMALL), *samples)
     lines = capsys.readouterr().out.splitlines()

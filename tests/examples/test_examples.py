@@ -67,3 +67,38 @@ def test_forecast_says_how_it_is_used(tmp_path):
         pytest.skip("the examples are not beside these tests")
     done = run([EXAMPLES / "forecast.py", "--help"], tmp_path)
     assert done.returncode == 0 and "--seed" in done.stdout and "--output" in done.stdout
+
+
+# ---- the short ones
+
+@pytest.fixture
+def printed(tmp_path):
+    """What an example prints: callable(name, *arguments) -> str."""
+    def of(name, *arguments):
+        if not (EXAMPLES / name).is_file():
+            pytest.skip("the examples are not beside these tests")
+        done = run([EXAMPLES / name, *arguments], tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert not done.stderr and not list(tmp_path.iterdir())
+        return done.stdout
+    return of
+
+
+def test_classify_sequences(printed):
+    text = printed("classify_sequences.py")
+    scores = [float(score) for score in re.search(r"three folds: (.*)", text)[1].split(", ")]
+    assert len(scores) == 3 and sum(scores) / 3 > 0.9  # 0.94; one in nine by chance
+    assert len(re.findall(r"^speaker (\d): the model says \1, ", text, re.MULTILINE)) >= 4
+
+
+def test_tag_words(printed):
+    text = printed("tag_words.py")
+    right, commonest = map(float, re.findall(r"([\d.]+)%", text)[:2])
+    assert right > 88 and commonest < 60  # 93
+    assert re.search(r"^zorkville +B-", text, re.MULTILINE)  # a word that the model has never seen
+
+
+def test_classify_names(printed):
+    text = printed("classify_names.py", "Papadopoulos", "Nakamura")
+    assert float(re.search(r"accuracy +([\d.]+)", text)[1]) > 0.75  # 0.82
+    assert "Papadopoulos: Greek" in text and "Nakamura: Japanese" in text

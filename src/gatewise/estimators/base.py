@@ -197,7 +197,7 @@ class SequenceEstimator(BaseEstimator):
                         batch_size=batch_size, epochs=epochs, shuffle=checks.flag(self.shuffle, "shuffle"), verbose=0,
                         callbacks=[progress])
         self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
-        if not incremental and not progress.converged and self.n_iter_ == epochs:
+        if not incremental and self.learning_rate != "cosine" and not progress.converged and self.n_iter_ == epochs:
             warnings.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
                           f"learning_rate_init", ConvergenceWarning, stacklevel=4)
 

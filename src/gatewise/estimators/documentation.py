@@ -17,7 +17,8 @@ PARAMETERS = """cell : {"lstm", "gru", "rnn"}
     optimizer : str or Optimizer
         A name, or an optimizer, of which a copy is used; ``learning_rate_init`` and ``clipnorm`` mean nothing to the latter.
     learning_rate : {"constant", "cosine", "adaptive"}
-        Goes down along half a cosine over ``max_iter`` passes; or is divided by 5 each time that training would end.
+        "cosine" goes down along half a cosine over ``max_iter`` passes; all of them are run, unless ``early_stopping`` ends
+        them. "adaptive" is divided by 5 each time that training would end.
     learning_rate_init : float
     clipnorm : float, optional
         Largest norm of the whole gradient; a larger one is scaled down.

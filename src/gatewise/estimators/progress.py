@@ -22,7 +22,10 @@ class Progress(Callback):
 
     def __init__(self, estimator, validation, count, incremental):
         self._estimator, self._validation, self._count = estimator, validation, count
-        self._patience = math.inf if incremental else checks.number(estimator.n_iter_no_change, "n_iter_no_change", 0.0)
+        # The rate of "cosine" falls over all passes: the loss alone ends none of them.
+        endless = incremental or (validation is None and estimator.learning_rate == "cosine")
+        patience = checks.number(estimator.n_iter_no_change, "n_iter_no_change", 0.0)
+        self._patience = math.inf if endless else patience
         self._tol = checks.number(estimator.tol, "tol", 0.0)
         self._waited = 0
         self._best_weights = None
