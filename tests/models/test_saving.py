@@ -16,7 +16,7 @@ import pytest
 import gatewise
 from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from gatewise.errors import CheckpointError, StateError
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
+from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, MinGRU, MinLSTM, RepeatVector, SimpleRNN
 from gatewise.models import Sequential, load_model
 
 REGULARIZED = {"kernel_regularizer": regularizers.L1L2(0.01, 0.02), "recurrent_regularizer": "l1",
@@ -37,6 +37,8 @@ STACKS = {
     "rnn": lambda: [Input((6, 2)), SimpleRNN(4, "relu", recurrent_initializer="identity", return_sequences=True),
                     Activation("tanh"), Dropout(0.5, noise_shape=(None, 1, 4), seed=1), Flatten(), Dense(3)],
     "encoder and decoder": lambda: [LSTM(5, input_shape=(6, 2)), RepeatVector(3), GRU(4, return_sequences=True), Dense(2)],
+    "minimal": lambda: [MinGRU(4, return_sequences=True, dropout=0.1, input_shape=(6, 2)),
+                        MinLSTM(3, "tanh", kernel_regularizer="l2", stateful=True, bias_initializer="ones"), Dense(1)],
     "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
                               Dense(1)],
 }

@@ -3,6 +3,7 @@
 from .base import Cell
 from .gru import GRUCell
 from .lstm import LSTMCell, greff
+from .minimal import MinGRUCell, MinLSTMCell
 from .simple_rnn import SimpleRNNCell
 
-__all__ = ["Cell", "GRUCell", "LSTMCell", "SimpleRNNCell", "greff"]
+__all__ = ["Cell", "GRUCell", "LSTMCell", "MinGRUCell", "MinLSTMCell", "SimpleRNNCell", "greff"]

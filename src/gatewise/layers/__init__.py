@@ -2,7 +2,8 @@
 
 from .base import Layer
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector
+from .minimal import MinGRU, MinLSTM
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
 
-__all__ = ["GRU", "LSTM", "Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer", "Recurrent",
-           "RepeatVector", "SimpleRNN"]
+__all__ = ["GRU", "LSTM", "Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer", "MinGRU",
+           "MinLSTM", "Recurrent", "RepeatVector", "SimpleRNN"]

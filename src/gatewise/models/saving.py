@@ -12,7 +12,7 @@ from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import checked_state
 
 _LAYERS = {name: getattr(layers, name) for name in
-           ("SimpleRNN", "LSTM", "GRU", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
+           ("SimpleRNN", "LSTM", "GRU", "MinGRU", "MinLSTM", "Dense", "Dropout", "Activation", "Flatten", "RepeatVector")}
 
 
 def save_model(model, path):
