@@ -70,11 +70,18 @@ def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None)
     """
     weights = {name: array.copy() for name, array in layer._parameters.items()}
     cell = layer.cell
+    if cell.family.startswith("min"):
+        y, last = reference.minimal(x, weights["kernel"], weights.get("bias"), *(initial_state or [None]), len(cell.gates),
+                                    lengths=lengths, resets=resets, activation=cell.activation, go_backwards=layer.go_backwards)
+        output = y if layer.return_sequences else last[0]
+        return [output, *last] if layer.return_state else output
     options = {"lengths": lengths, "resets": resets, "go_backwards": layer.go_backwards, "activation": cell.activation,
                "clip": cell.clip, "kept": kept}
     if cell.family == "lstm":
         options |= {name: getattr(cell, name) for name in ("gates", "coupled", "cell_clip", "output_activation")}
         options |= {name: weights.get(name) for name in ("peephole", "projection_kernel")}
+        if cell.layer_normalization:
+            options["gains"] = [weights[name] for name in ("input_gain", "recurrent_gain", "cell_gain", "cell_bias")]
     if cell.family != "rnn":
         options["recurrent_activation"] = cell.recurrent_activation
     if cell.family == "gru":

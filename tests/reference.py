@@ -73,6 +73,10 @@ def activation_of(given):
     return lambda x: WITH_CONSTANTS[name](x, *constants)
 
 
+def normalized(x):
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+
+
 def clipped(x, limit):
     return x if limit is None else np.clip(x, -limit, limit)
 
@@ -112,6 +116,7 @@ def lstm(
     clip=None,
     cell_clip=None,
     projection_kernel=None,
+    gains=None,
     kept=None,
 ):
     """LSTM: i, f, o = sigm(a), g = act(a), c = f*c' + i*g, h = o*out(c), with a = x W + h' U + b.
@@ -120,6 +125,8 @@ def lstm(
     peephole: (rows, H), a row for each of i f o that is among gates: a_i += p c', a_f += p c', a_o += p c
     clip: a within [-clip, clip], peepholes included; cell_clip: c
     projection_kernel: (H, P); h = (o*out(c)) W_r
+    gains: (input (4H), recurrent (4H), cell (H), cell's bias (H)); a = gain norm(x W) + gain norm(h' U) + b, and
+        h = o*out(gain norm(c) + bias)
     """
     W, U = _float64(kernel), _float64(recurrent_kernel)
     n = len(gates)
@@ -130,7 +137,10 @@ def lstm(
     p = {} if peephole is None else dict(zip([gate for gate in gates if gate != "g"], _float64(peephole), strict=True))
 
     def step(x_t, h, c):
-        a = dict(zip(gates, np.split(x_t @ W + h @ U + b, n), strict=True))
+        of_x, of_h = x_t @ W, h @ U
+        if gains is not None:
+            of_x, of_h = gains[0] * normalized(of_x), gains[1] * normalized(of_h)
+        a = dict(zip(gates, np.split(of_x + of_h + b, n), strict=True))
 
         def gate(name, cell):
             return sigm(clipped(a[name] + p.get(name, 0) * cell, clip)) if name in gates else np.ones(H)
@@ -138,7 +148,7 @@ def lstm(
         i = gate("i", c)
         f = 1 - i if coupled else gate("f", c)
         c = clipped(f * c + i * act(clipped(a["g"], clip)), cell_clip)
-        h = gate("o", c) * out(c)
+        h = gate("o", c) * out(c if gains is None else gains[2] * normalized(c) + gains[3])
         return [h if projection_kernel is None else h @ _float64(projection_kernel), c]
 
     return _run(step, x, [h0, c0], [U.shape[0], H], lengths, resets, go_backwards, kept)
@@ -189,6 +199,27 @@ def gru(
         return [z * h + (1 - z) * n if update == "cho" else (1 - z) * h + z * n]
 
     return _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)
+
+
+def minimal(x, kernel, bias, h0, blocks, lengths=None, resets=None, activation="linear", go_backwards=False):
+    """minGRU, whose weights have 2 blocks, z n; or minLSTM, 3 blocks, f i n.
+
+    minGRU   h = (1 - z)*h' + z*n,           z = sigm(x W_z + b_z),       n = act(x W_n + b_n)
+    minLSTM  h = (f*h' + i*n) / (f + i),     f, i = sigm(x W + b)
+    """
+    W = _float64(kernel)
+    b = 0 if bias is None else _float64(bias)
+    act = activation_of(activation)
+
+    def step(x_t, h):
+        *gates, n = np.split(x_t @ W + b, blocks)
+        if blocks == 2:
+            z = sigmoid(gates[0])
+            return [(1 - z) * h + z * act(n)]
+        f, i = sigmoid(gates[0]), sigmoid(gates[1])
+        return [(f * h + i * act(n)) / (f + i)]
+
+    return _run(step, x, [h0], [W.shape[1] // blocks], lengths, resets, go_backwards)
 
 
 def _run(step, x, states, sizes, lengths, resets, go_backwards, kept=None):

@@ -170,3 +170,15 @@ def test_training_table(tmp_path):
     row = done.stdout.splitlines()[-1].split()
     assert row[:2] == ["gru", "4,8,5,2"] and len(row) == 8
     assert float(row[4]) == pytest.approx(float(row[7]), rel=0.2)
+
+
+# ---- what options cost
+
+def test_options_are_measured(capsys, monkeypatch):
+    from benchmarks import options
+
+    monkeypatch.setattr(sys, "argv", ["options", "--shapes", "2,3,2,4", "--rounds", "1", "--threads", "1"])
+    options.main()
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line[:20].strip() for line in lines] == list(options.OPTIONS)
+    assert all(float(figure) > 0 for line in lines for figure in line[20:].split())

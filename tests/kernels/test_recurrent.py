@@ -270,6 +270,28 @@ def test_wrong_arrays_are_refused(cell, dtype, rng):
         call(arguments)  # and the right ones are taken
 
 
+def test_wrong_arrays_of_options_are_refused(dtype):
+    tanh, zeros = activations.code("tanh"), lambda *shape: np.zeros(shape, dtype)
+    rich = RecurrentKernel("lstm", dtype, 2, 10, tanh, tanh, tanh, gates=("i", "g", "o"), peepholes=("i", "o"), projection=3)
+    plain = {"kernel": zeros(2, 30), "recurrent_kernel": zeros(3, 30), "peephole": zeros(2, 10), "projection_kernel": zeros(10, 3)}
+    normal = RecurrentKernel("lstm", dtype, 0, 10, tanh, tanh, tanh, normalized=True)
+    gains = {"recurrent_gain": zeros(40), "cell_gain": zeros(10), "cell_bias": zeros(10)}
+    state, packed = zeros(2, 10), normal.pack_forward(zeros(0, 40), zeros(10, 40), gains=tuple(gains.values()))
+    calls = [
+        (plain, lambda a: rich.pack_forward(**a)),
+        ({n: a for n, a in plain.items() if n != "kernel"}, lambda a: rich.pack_backward(**a)),
+        (gains, lambda a: normal.pack_forward(zeros(0, 40), zeros(10, 40), gains=tuple(a.values()))),
+        ({"z": zeros(2, 4, 40)}, lambda a: normal.forward(packed, zeros(2, 4, 0), state, state.copy(), **a)),
+    ]
+    for arguments, call in calls:
+        for name, right in arguments.items():
+            for wrong in [*wrong_versions(right), None]:
+                with pytest.raises(AssertionError, match="kernel expects"):
+                    call({**arguments, name: wrong})
+                    pytest.fail(f"{name} is taken as {wrong}")
+        call(arguments)
+
+
 @pytest.mark.parametrize("name", ["x", "h", "w", "u", "b"])
 def test_arrays_of_the_other_byte_order_are_refused(name, dtype, rng):
     p = Problem(rng, "lstm", dtype)

@@ -47,6 +47,9 @@ OPTIONS = {
     "cell clip": ("lstm", {"cell_clip": 0.3}),
     "projection": ("lstm", {"projection": 3}),
     "projection of everything": ("lstm", {"projection": 4, "peepholes": True, "coupled": True, "clip": 0.8, "cell_clip": 0.6}),
+    "normalised": ("lstm", {"layer_normalization": True}),
+    "normalised, other functions": ("lstm", {"layer_normalization": True, "activation": "softsign", "output_activation": "elu",
+                                             "recurrent_activation": ("hard_sigmoid", 0.3, 0.5)}),
     "rnn clip": ("rnn", {"clip": 0.5, "activation": ("affine", 0.7, 0.1)}),
     "gru clip": ("gru", {"clip": 0.4}),
     "gru_before clip": ("gru_before", {"clip": 0.4, "activation": "relu"}),
@@ -95,7 +98,8 @@ def test_forward(name, units, go_backwards, dtype, tolerance, rng):
 
 # One row and few of many units: threads share bands, and x W is computed ahead.
 @pytest.mark.parametrize(("batch", "steps", "inputs", "units"), [(1, 19, 3, 210), (2, 18, 2, 140), (13, 2, 4, 100)])
-@pytest.mark.parametrize("name", ["coupled with peepholes", "projection of everything", "only f", "NOG of Greff", "gru clip"])
+@pytest.mark.parametrize("name", ["coupled with peepholes", "projection of everything", "only f", "NOG of Greff", "gru clip",
+                                  "normalised"])
 def test_large(name, batch, steps, inputs, units, dtype, tolerance, rng, forced_threads):
     layer = build(name, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     x = sequences(rng, batch, steps, inputs, dtype)
@@ -151,7 +155,7 @@ def test_gradients(name, units, rng):
 
 
 @pytest.mark.parametrize("name", ["peepholes", "projection of everything", "zoneout lstm projected", "zoneout gru",
-                                  "gru_before clip"])
+                                  "gru_before clip", "normalised"])
 def test_gradients_of_other_calls(name, rng):
     layer = build(name, 6, 3, rng, recurrent_dropout=0.4, dropout=0.2, use_bias=False, go_backwards=True, seed=5)
     check(layer, sequences(rng, 5, 4, 3), **everything(layer, rng, 5, 4))
@@ -364,6 +368,7 @@ def test_what_is_refused():
     refused(lambda: SimpleRNN(4, clip=0), ConfigError, "clip is 0", "None for no limit")
     refused(lambda: LSTM(4, cell_clip="1"), DTypeError, "cell_clip")
     refused(lambda: LSTM(4, peepholes=1), DTypeError, "peepholes")
+    refused(lambda: LSTM(4, layer_normalization=True, peepholes=True, zoneout=0.1), ConfigError, "leave out zoneout, peepholes")
     refused(lambda: LSTM.variant("NXG", 4), ConfigError, "'NXG' is not known", "NIG")
     refused(lambda: LSTM.variant("FGR", 4), ConfigError, "RNN(cell)")
     refused(lambda: LSTM(4, activation=("tanh", 1.0)), ConfigError, "1 constants", "it has 0")

@@ -32,6 +32,8 @@ from gatewise.layers import (
     GlobalMaxPooling1D,
     Input,
     Masking,
+    MinGRU,
+    MinLSTM,
     RepeatVector,
     SimpleRNN,
     SpatialDropout1D,
@@ -82,6 +84,8 @@ STACKS = {
     "attention": lambda: [
         Input((6, 2)), GRU(4, return_sequences=True), layers.Attention(True, "concat", dropout=0.1, seed=1),
         layers.Attention(), layers.AdditiveAttention(), layers.AdditiveAttention(use_scale=False), LSTM(2), Dense(1)],
+    "minimal": lambda: [MinGRU(4, return_sequences=True, dropout=0.1, input_shape=(6, 2)),
+                        MinLSTM(3, "tanh", kernel_regularizer="l2", stateful=True, bias_initializer="ones"), Dense(1)],
     "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
                               Dense(1)],
 }

@@ -5,7 +5,9 @@ from .custom import RNNCell
 from .gru import GRUCell
 from .grud import GRUDCell
 from .lstm import LSTMCell, greff
+from .minimal import MinGRUCell, MinLSTMCell
 from .published import FullGateLSTMCell
 from .simple_rnn import SimpleRNNCell
 
-__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "GRUDCell", "LSTMCell", "RNNCell", "SimpleRNNCell", "greff"]
+__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "GRUDCell", "LSTMCell", "MinGRUCell", "MinLSTMCell", "RNNCell", "SimpleRNNCell",
+           "greff"]

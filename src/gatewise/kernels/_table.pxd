@@ -26,6 +26,8 @@ cdef extern from "table.h" nogil:
         R *m
         R *dm
         R *sums
+        R *u
+        R *scale
 
     cdef cppclass gw_cell[R]:
         gw_int inputs, units, width
@@ -47,9 +49,13 @@ cdef extern from "table.h" nogil:
         const R *b_h
         const R *peephole
         const R *projection
+        const R *gain_h
+        const R *gain_c
+        const R *bias_c
 
     cdef cppclass gw_family[R]:
         gw_int block
+        int rows_forward, rows_backward
         int (*forward_phases)(const gw_cell[R] *) noexcept
         int (*backward_phases)(const gw_cell[R] *) noexcept
         gw_int (*forward_size)(const gw_cell[R] *) noexcept
@@ -70,8 +76,25 @@ cdef extern from "table.h" nogil:
         R *b
         gw_int ldw
 
+    cdef cppclass gw_scan[R]:
+        gw_int steps, length, units, width
+        const unsigned char *resets
+        const R *h0
+        R *n
+        R *a
+        R *h
+        R *y
+        R *final_h
+        const R *dy
+        R *dh
+        gw_activation[R] act
+
     cdef cppclass gw_table[R]:
-        gw_family[R] rnn, lstm, gru
+        gw_family[R] rnn, lstm, gru, normalized_lstm
+        void (*scan_gates)(const gw_activation[R] *, int lstm, R *g, R *a, gw_int n, gw_int units) noexcept
+        void (*scan_gates_backward)(int lstm, R *g, const R *a, gw_int n, gw_int units) noexcept
+        void (*scan_forward)(const gw_scan[R] *, gw_int first, gw_int last) noexcept
+        void (*scan_backward)(const gw_scan[R] *, gw_int first, gw_int last) noexcept
         gw_int (*dense_size)(gw_int inputs, gw_int columns) noexcept
         void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed) noexcept
         void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
@@ -90,6 +113,9 @@ cdef extern from "table.h" nogil:
         gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept
         double (*sum_of_squares)(const R *x, gw_int n) noexcept
         void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep) noexcept
+        void (*normalize_rows)(R *x, const R *gain, const R *bias, R *y, R *scales, gw_int n, gw_int columns) noexcept
+        void (*normalize_rows_backward)(const R *dy, const R *gain, const R *scales, R *x, R *d_gain, gw_int n,
+                                        gw_int columns) noexcept
         void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept) noexcept
         double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
                                 R *gradient) noexcept

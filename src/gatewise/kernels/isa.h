@@ -5,16 +5,21 @@
 #include "gru.h"
 #include "losses.h"
 #include "lstm.h"
+#include "normalized.h"
 #include "optimizers.h"
 #include "options.h"
 #include "products.h"
 #include "rnn.h"
+#include "scan.h"
 
 namespace GW_ISA {
 
 template <class R> static gw_table<R> make_table() {
     gw_table<R> t = {};
-    t.rnn = rnn_family<R>(), t.lstm = lstm_family<R>(), t.gru = gru_family<R>();
+    t.rnn = rnn_family<R>(), t.lstm = lstm_family<R>(), t.gru = gru_family<R>(), t.normalized_lstm = normalized_lstm_family<R>();
+    t.normalize_rows = normalize_rows<R>, t.normalize_rows_backward = normalize_rows_backward<R>;
+    t.scan_gates = scan_gates<R>, t.scan_gates_backward = scan_gates_backward<R>;
+    t.scan_forward = scan_forward<R>, t.scan_backward = scan_backward<R>;
     t.dense_size = dense_size<R>, t.pack_dense = pack_dense<R>, t.dense = dense<R>;
     t.weight_tiles = weight_tiles<R>, t.weight_gradient = weight_gradient<R>;
     t.transposed_size = transposed_size<R>, t.input_gradient = input_gradient<R>;

@@ -5,11 +5,11 @@ cdef class RecurrentKernel:
     cdef readonly str family
     cdef readonly object dtype, zeros, arguments
     cdef readonly Py_ssize_t inputs, units, width, x_gates, saved
-    cdef readonly bint zoned
+    cdef readonly bint zoned, normalized
     cdef gw_cell[float] cell32
     cdef gw_cell[double] cell64
 
 
 cdef class Workspace:
-    cdef readonly object gates, h_in, h0, c, m, dm
+    cdef readonly object gates, h_in, h0, c, m, dm, u, scales
     cdef readonly bint has_mask

@@ -53,6 +53,8 @@ cdef extern from "sequence.h" nogil:
         R *scratch_h
         R *scratch_gates
         R *m
+        R *u
+        R *scales
         R *gates
         R *h_in
         R *h0
@@ -108,18 +110,20 @@ cdef class RecurrentKernel:
         LSTM: units of h, fewer than those of c.
     zoneout : (float, float)
         Rates of h and c.
+    normalized : bool
+        LSTM: with layer normalisation (normalized.h), and no other option. It has no inputs: forward is given z.
     """
 
     def __cinit__(self, str family, dtype, Py_ssize_t inputs, Py_ssize_t units, act, gate, out,
                   bint reset_after=False, bint chung=False, tuple gates=("i", "f", "g", "o"), bint coupled=False,
-                  tuple peepholes=(), double clip=0, double cell_clip=0, projection=None, tuple zoneout=(0.0, 0.0)):
+                  tuple peepholes=(), double clip=0, double cell_clip=0, projection=None, tuple zoneout=(0.0, 0.0), bint normalized=False):
         self.family, self.dtype, self.inputs, self.units = family, np.dtype(dtype), inputs, units
         self.width = units if projection is None else projection
         self.x_gates = {"rnn": 1, "gru": 3, "lstm": len(gates)}[family]
         self.saved = 4 if family == "gru" else self.x_gates
-        self.zoned = zoneout != (0.0, 0.0)
+        self.zoned, self.normalized = zoneout != (0.0, 0.0), normalized
         self.arguments = (family, self.dtype, inputs, units, act, gate, out, reset_after, chung, gates, coupled, peepholes,
-                          clip, cell_clip, projection, zoneout)
+                          clip, cell_clip, projection, zoneout, normalized)
         self.zeros = np.zeros(units, self.dtype)
         fill_cell(&self.cell32, self)
         fill_cell(&self.cell64, self)
@@ -130,21 +134,29 @@ cdef class RecurrentKernel:
     def __reduce__(self):
         return RecurrentKernel, self.arguments
 
-    def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None, peephole=None, projection_kernel=None):
-        """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: no such bias."""
-        arrays = kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel
+    def workspace(self):
+        """What a training pass keeps."""
+        return Workspace()
+
+    def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None, peephole=None, projection_kernel=None,
+                     gains=None):
+        """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: no such bias.
+
+        gains: of the recurrent product (4*H,), of the cell (H,), and the cell's bias (H,), for a normalized LSTM.
+        """
+        arrays = kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel, gains
         if self.dtype == np.float32:
             return pack_forward(self, family32(self), &self.cell32, arrays)
         return pack_forward(self, family64(self), &self.cell64, arrays)
 
-    def pack_backward(self, recurrent_kernel, peephole=None, projection_kernel=None):
+    def pack_backward(self, recurrent_kernel, peephole=None, projection_kernel=None, gains=None):
         """The recurrent kernel as the backward pass reads it: transposed, in panels."""
         if self.dtype == np.float32:
-            return pack_backward(self, family32(self), &self.cell32, recurrent_kernel, peephole, projection_kernel)
-        return pack_backward(self, family64(self), &self.cell64, recurrent_kernel, peephole, projection_kernel)
+            return pack_backward(self, family32(self), &self.cell32, recurrent_kernel, peephole, projection_kernel, gains)
+        return pack_backward(self, family64(self), &self.cell64, recurrent_kernel, peephole, projection_kernel, gains)
 
     def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None, initial_h=None,
-                mask=None, zoneout_key=None, y=None, Workspace workspace=None, int threads=1):
+                mask=None, zoneout_key=None, y=None, z=None, Workspace workspace=None, int threads=1):
         """Run every row's steps.
 
         Parameters
@@ -167,20 +179,22 @@ cdef class RecurrentKernel:
             Below 2**32: of zoneout's draws. None: their expectation, for inference.
         y : ndarray (B, T, H), optional
             Written: every h, zeros past a row's end.
+        z : ndarray (B, T, 4*H), optional
+            What is added to the recurrent sums of a normalized LSTM; in training the workspace's gates themselves.
         workspace : Workspace, optional
             Written: what backward needs. None: inference.
         threads : int
         """
         if self.dtype == np.float32:
             forward(self, family32(self), &self.cell32, packed, x, final_h, final_c, order, lengths, resets,
-                    initial_h, mask, zoneout_key, y, workspace, threads)
+                    initial_h, mask, zoneout_key, y, z, workspace, threads)
         else:
             forward(self, family64(self), &self.cell64, packed, x, final_h, final_c, order, lengths, resets,
-                    initial_h, mask, zoneout_key, y, workspace, threads)
+                    initial_h, mask, zoneout_key, y, z, workspace, threads)
 
     def backward(self, packed, x, kernel, Workspace workspace, dh, dc=None, *, order=None, lengths=None, resets=None,
                  mask=None, zoneout_key=None, dy=None, d_kernel, d_recurrent_kernel, d_bias=None, d_recurrent_bias=None,
-                 d_peephole=None, d_projection_kernel=None, dx=None, int threads=1):
+                 d_peephole=None, d_projection_kernel=None, d_gains=None, dx=None, int threads=1):
         """Go back over the sequences of the last forward call with this workspace, which is used up.
 
         Parameters
@@ -195,17 +209,19 @@ cdef class RecurrentKernel:
             Gradient of y.
         d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole, d_projection_kernel : ndarray
             Gradients are ADDED to these; None: not wanted (biases), or there is no such parameter.
+        d_gains : tuple of ndarray
+            The same for what pack_forward takes as gains.
         dx : ndarray (B, T, I), optional
             Written; None: not wanted.
         """
         if self.dtype == np.float32:
             backward(self, family32(self), &self.cell32, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
                      mask, zoneout_key, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole,
-                     d_projection_kernel, dx, threads)
+                     d_projection_kernel, d_gains, dx, threads)
         else:
             backward(self, family64(self), &self.cell64, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
                      mask, zoneout_key, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole,
-                     d_projection_kernel, dx, threads)
+                     d_projection_kernel, d_gains, dx, threads)
 
 
 cdef class Workspace:
@@ -227,13 +243,15 @@ cdef class Workspace:
             projects = width != kernel.units
             self.m = aligned_empty((batch, steps, kernel.units), kernel.dtype) if projects else None
             self.dm = aligned_empty((batch, steps, width), kernel.dtype) if projects else None
+            self.u = aligned_empty(shape, kernel.dtype) if kernel.normalized else None
+            self.scales = aligned_empty((batch, steps), kernel.dtype) if kernel.normalized else None
             self.has_mask = masked
 
 
 cdef int fill_cell(gw_cell[floating] *cell, RecurrentKernel k) except -1:
     """The cell's description from the kernel's arguments; the weights come with each call."""
     (_, _, inputs, units, act, gate, out, reset_after, chung, gates, coupled, peepholes, clip, cell_clip, projection,
-     zoneout) = k.arguments
+     zoneout, _) = k.arguments
     cell.inputs, cell.units, cell.width, cell.x_done = inputs, units, k.width, 0
     cell.weights = NULL
     cell.reset_after, cell.chung = reset_after, chung
@@ -267,12 +285,16 @@ cdef void ends_of(const gw_activation[floating] *f, floating clip, floating *end
 
 
 cdef const gw_family[float] *family32(RecurrentKernel k) noexcept:
+    if k.normalized:
+        return &table32().normalized_lstm
     if k.family == "lstm":
         return &table32().lstm
     return &table32().gru if k.family == "gru" else &table32().rnn
 
 
 cdef const gw_family[double] *family64(RecurrentKernel k) noexcept:
+    if k.normalized:
+        return &table64().normalized_lstm
     if k.family == "lstm":
         return &table64().lstm
     return &table64().gru if k.family == "gru" else &table64().rnn
@@ -283,28 +305,28 @@ cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, c
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t columns = k.x_gates * k.units
     cdef gw_weights[floating] w
-    kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel = arrays
+    kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel, gains = arrays
     packed = aligned_empty((family.forward_size(cell),), k.dtype)
     w.w_x = <const floating *>needed_pointer(kernel, R, 2, k.inputs, columns)
     w.b = <const floating *>pointer_to(bias, R, 1, columns)
     w.b_h = <const floating *>pointer_to(recurrent_bias, R, 1, columns)
-    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel)
+    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel, gains)
     family.pack_forward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
 
 cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell,
-                          recurrent_kernel, peephole, projection_kernel):
+                          recurrent_kernel, peephole, projection_kernel, gains):
     cdef gw_weights[floating] w
     packed = aligned_empty((family.backward_size(cell),), k.dtype)
     w.w_x = w.b = w.b_h = NULL
-    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel)
+    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel, gains)
     family.pack_backward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
 
 cdef int inner_weights(gw_weights[floating] *w, RecurrentKernel k, const gw_cell[floating] *cell, recurrent_kernel, peephole,
-                       projection_kernel) except -1:
+                       projection_kernel, gains) except -1:
     """The weights that both passes read."""
     cdef int R = number_of(<floating *>NULL)
     w.w_h = <const floating *>needed_pointer(recurrent_kernel, R, 2, k.width, k.x_gates * k.units)
@@ -313,6 +335,12 @@ cdef int inner_weights(gw_weights[floating] *w, RecurrentKernel k, const gw_cell
         w.peephole = <const floating *>needed_pointer(peephole, R, 2, cell.peepholes, k.units)
     if k.width != k.units:
         w.projection = <const floating *>needed_pointer(projection_kernel, R, 2, k.units, k.width)
+    w.gain_h = w.gain_c = w.bias_c = NULL
+    if k.normalized:
+        recurrent_gain, cell_gain, cell_bias = gains
+        w.gain_h = <const floating *>needed_pointer(recurrent_gain, R, 1, 4 * k.units)
+        w.gain_c = <const floating *>needed_pointer(cell_gain, R, 1, k.units)
+        w.bias_c = <const floating *>needed_pointer(cell_bias, R, 1, k.units)
     return 0
 
 
@@ -327,7 +355,11 @@ cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py
     row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
     row.y = s.y + at * P if s.y != NULL else NULL
     row.mask = s.mask + b * P if s.mask != NULL else NULL
-    if s.m != NULL:
+    if s.u != NULL:  # a normalized LSTM, whose m is scratch of a row
+        row.m = s.m + b * 2 * H
+        row.u = s.u + (at if s.gates != NULL else b) * s.saved * H
+        row.scale = s.scales + at if s.scales != NULL else NULL
+    elif s.m != NULL:
         row.m = s.m + (at if s.gates != NULL else b) * H
     if s.gates != NULL:
         row.gates = s.gates + at * s.saved * H
@@ -386,7 +418,9 @@ cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil
     if s.gates != NULL:
         memset(s.gates + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
         memset(s.h_in + (at + n) * P, 0, (T - n) * size_h)
-        if s.m != NULL:
+        if s.u != NULL:
+            memset(s.u + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
+        elif s.m != NULL:
             memset(s.m + (at + n) * H, 0, (T - n) * size)
             memset(s.dm + (at + n) * P, 0, (T - n) * size_h)
         if n > 0:
@@ -477,6 +511,10 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
     """One part of the units in one phase. Any thread of the band may do it, one does."""
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, first, last
+    if ((action == FORWARD and phase == band.family.rows_forward)
+            or (action == BACKWARD and phase == band.family.rows_backward)):
+        rows_of_phase(band, action, t, phase, part)
+        return
     unit_range(width_of(s, action, phase), band.family.block, part, band.parts, &first, &last)
     if action == FORWARD:
         if s.resets != NULL and s.gates != NULL and phase == 0 and part == 0:
@@ -494,6 +532,15 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
                 start_row(s, i)
             elif s.c != NULL:
                 finish_row(s, i)
+
+
+cdef void rows_of_phase(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, int part) noexcept nogil:
+    """A phase whose parts are rows, each with all of its units."""
+    cdef Py_ssize_t first = part * band.n // band.parts, last = (part + 1) * band.n // band.parts
+    if action == FORWARD:
+        band.family.forward(band.cell, band.rows + first, last - first, 0, band.s.units, phase)
+    else:
+        band.family.backward(band.cell, band.rows + first, last - first, 0, band.s.units, phase)
 
 
 cdef inline Py_ssize_t width_of(const gw_sequence[floating] *s, Action action, int phase) noexcept nogil:
@@ -627,10 +674,10 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
     s.mask = <const floating *>pointer_to(mask, R, 2, batch, P)
     s.initial_h = NULL
     s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
-    s.m = s.dm = s.sums = NULL
+    s.m = s.dm = s.sums = s.u = s.scales = NULL
     s.dy = NULL
     if kept is not None:
-        gates, h_in, h0, c, m, dm = kept
+        gates, h_in, h0, c, m, dm, u, scales = kept
         s.gates = <floating *>needed_pointer(gates, R, 3, batch, steps, k.saved * H)
         s.h_in = <floating *>needed_pointer(h_in, R, 3, batch, steps, P)
         s.h0 = <floating *>needed_pointer(h0, R, 3, batch, steps, P)
@@ -640,12 +687,15 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
         if P != H:
             s.m = <floating *>needed_pointer(m, R, 3, batch, steps, H)
             s.dm = <floating *>needed_pointer(dm, R, 3, batch, steps, P)
+        if k.normalized:
+            s.u = <floating *>needed_pointer(u, R, 3, batch, steps, k.saved * H)
+            s.scales = <floating *>needed_pointer(scales, R, 2, batch, steps)
     return 0
 
 
 cdef tuple arrays_of(Workspace w):
     """Held for the length of a call: another thread that prepares the workspace cannot free them under it."""
-    return None if w is None else (w.gates, w.h_in, w.h0, w.c, w.m, w.dm)
+    return None if w is None else (w.gates, w.h_in, w.h0, w.c, w.m, w.dm, w.u, w.scales)
 
 
 cdef void set_draws(RecurrentKernel k, gw_cell[floating] *cell, key):
@@ -654,7 +704,7 @@ cdef void set_draws(RecurrentKernel k, gw_cell[floating] *cell, key):
 
 
 cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                    final_h, final_c, order, lengths, resets, initial_h, mask, zoneout_key, y, Workspace w, int threads):
+                    final_h, final_c, order, lengths, resets, initial_h, mask, zoneout_key, y, z, Workspace w, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
@@ -675,7 +725,15 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
     s.y = <floating *>pointer_to(y, R, 3, B, T, P)
     s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
     # Scratch that a call holds while it runs. Training has a place for each of these in its workspace.
-    scratch_h = scratch_gates = scratch_m = scratch_z = None
+    scratch_h = scratch_gates = scratch_m = scratch_z = scratch_u = None
+    if k.normalized:
+        cell.x_done = 0
+        s.z, s.z_steps, s.z_width = <floating *>needed_pointer(z, R, 3, B, T, 4 * H), T, 4 * H
+        scratch_m = np.empty((B, 2 * H), k.dtype)
+        s.m = <floating *>cnp.PyArray_DATA(scratch_m)
+        if w is None:
+            scratch_u = np.empty((B, 4 * H), k.dtype)
+            s.u = <floating *>cnp.PyArray_DATA(scratch_u)
     if w is None:
         if y is None:
             scratch_h = np.empty((2, B, P), k.dtype)
@@ -699,7 +757,8 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
 
 cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
                      kernel, Workspace w, dh, dc, order, lengths, resets, mask, zoneout_key, dy, d_kernel,
-                     d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole, d_projection_kernel, dx, int threads):
+                     d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole, d_projection_kernel, tuple d_gains, dx,
+                     int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
@@ -730,6 +789,12 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
         s.sums_width = cell.peepholes * H
         sums = np.zeros((B, s.sums_width), k.dtype)
         s.sums = <floating *>cnp.PyArray_DATA(sums)
+    if k.normalized:
+        s.sums_width = 6 * H
+        sums = np.zeros((B, s.sums_width), k.dtype)
+        s.sums = <floating *>cnp.PyArray_DATA(sums)
+        scratch_m = np.empty((B, 2 * H), k.dtype)
+        s.m = <floating *>cnp.PyArray_DATA(scratch_m)
     if P != H:
         d_r = <floating *>needed_pointer(d_projection_kernel, R, 2, H, P)
     cdef bint gru = k.family == "gru"
@@ -737,6 +802,16 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     cdef const floating *w_x = <const floating *>needed_pointer(kernel, R, 2, I, G * H)
     cdef floating *d_x = <floating *>pointer_to(dx, R, 3, B, T, I)
     run[floating](family, &cell, &s, lengths, n_bands, parts, True)
+    if k.normalized:
+        total = np.zeros(6 * H, k.dtype)
+        add_column_sums(s.sums, B, s.sums_width, <floating *>cnp.PyArray_DATA(total))
+        for d_gain, part in zip(d_gains, np.split(total, (4 * H, 5 * H))):
+            d_gain += part
+        if d_b != NULL:
+            add_column_sums(s.gates, B * T, 4 * H, d_b)
+        pieces[0] = make_piece(B * T, s.h_in, H, H, s.u, 4 * H, 4 * H, d_u, 4 * H, <floating *>NULL)
+        multiply(pieces, 1, B * T, s.u, 4 * H, 4 * H, w_x, 0, <floating *>NULL, threads)
+        return None
     if d_p != NULL:
         add_column_sums(s.sums, B, s.sums_width, d_p)
     multiply(pieces, n_pieces, B * T, s.gates, k.saved * H, G * H, w_x, I, d_x, threads)

@@ -23,6 +23,9 @@ template <class R> struct gw_sequence {
     R *scratch_gates;      // (batch, saved*units) for steps that need their gates in memory
     R *m;                  // (batch, steps, units) what is projected to h; (batch, units) at inference
 
+    R *u;                  // with layer normalisation: (batch, steps, 4*units), at inference (batch, 4*units)
+    R *scales;             // and (batch, steps); m is (batch, 2*units) scratch then
+
     // Kept for backward; slot t of h_in and h0 is the state before step t.
     R *gates;              // (batch, steps, saved*units); becomes dz
     R *h_in;               // (batch, steps, width) input of the recurrent product

@@ -32,9 +32,12 @@ template <class R> struct gw_row {
     R *dc;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
     const R *soon;  // gates of the step that backward visits next, or NULL: fetched ahead
     gw_int at;      // number of the row's step in the batch: what zoneout draws from
-    R *m;           // OUT  (units,) what is projected to h (LSTM with projection); in backward IN
+    R *m;           // OUT  (units,) what is projected to h (LSTM with projection); in backward IN. Scratch of a row,
+                    //      (2 * units,), with layer normalisation
     R *dm;          // OUT  (width,) gradient of the projected h (LSTM with projection)
-    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient
+    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient; (6 * units,) of the gains'
+    R *u;           // (gates * units,) h' U, normalised; becomes its gradient (LSTM with layer normalisation)
+    R *scale;       // OUT  what normalised u was multiplied by, or NULL
 };
 
 // What one step of a cell needs beside the rows. Lengths that are `units` above are `width` for all that
@@ -67,6 +70,7 @@ template <class R> struct gw_cell {
 // projection (units, width) or NULL.
 template <class R> struct gw_weights {
     const R *w_x, *w_h, *b, *b_h, *peephole, *projection;
+    const R *gain_h, *gain_c, *bias_c; // (gates*units,), (units,), (units,), with layer normalisation
 };
 
 template <class R> struct gw_family {
@@ -80,6 +84,7 @@ template <class R> struct gw_family {
     // of phases: a phase may begin when the one before is done for ALL units of these rows. A phase that makes
     // something of the width of h has units [0, width).
     gw_int block;
+    int rows_forward = -1, rows_backward = -1; // a phase whose parts are rows, each with all its units; -1: none
     int (*forward_phases)(const gw_cell<R> *);
     int (*backward_phases)(const gw_cell<R> *);
     void (*project)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last);
@@ -96,8 +101,27 @@ template <class R> struct gw_piece {
     gw_int ldw;
 };
 
+// One row of a cell whose gates see x alone (scan.h). NULL where the call has no such array.
+template <class R> struct gw_scan {
+    gw_int steps, length, units, width; // length: true steps; width: of a row of sums, in numbers
+    const unsigned char *resets; // (steps,)
+    const R *h0;           // (units,)
+    R *n;                  // (steps, units), width apart: the candidate; becomes its gradient
+    R *a;                  // (steps, units) how much of h' stays; becomes its gradient
+    R *h, *y;              // (steps, units) kept for backward; for the caller
+    R *final_h;            // (units,)
+    const R *dy;           // (steps, units)
+    R *dh;                 // (units,)
+    gw_activation<R> act;  // of the candidate
+};
+
 template <class R> struct gw_table {
-    gw_family<R> rnn, lstm, gru;
+    gw_family<R> rnn, lstm, gru, normalized_lstm;
+
+    void (*scan_gates)(const gw_activation<R> *, int lstm, R *g, R *a, gw_int n, gw_int units);
+    void (*scan_gates_backward)(int lstm, R *g, const R *a, gw_int n, gw_int units);
+    void (*scan_forward)(const gw_scan<R> *, gw_int first, gw_int last);
+    void (*scan_backward)(const gw_scan<R> *, gw_int first, gw_int last);
 
     // y (n, columns) = act(x (n, inputs) w + b), w packed by pack_dense; b may be NULL.
     gw_int (*dense_size)(gw_int inputs, gw_int columns);
@@ -121,6 +145,9 @@ template <class R> struct gw_table {
     double (*sum_of_squares)(const R *x, gw_int n);
 
     void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep); // keep may be draws
+    // Layer normalisation of rows (normalized.h).
+    void (*normalize_rows)(R *x, const R *gain, const R *bias, R *y, R *scales, gw_int n, gw_int columns);
+    void (*normalize_rows_backward)(const R *dy, const R *gain, const R *scales, R *x, R *d_gain, gw_int n, gw_int columns);
     void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept); // 1 where step `at` keeps the old value
 
     // Losses (losses.h): sum of weight * value over rows; gradient = scale * its gradient, or NULL.

@@ -72,8 +72,9 @@ GW_INLINE void transposed_product(gw_int units, Member dz, gw_int fetched, gw_in
 // dh += (dz U^T) * mask: what h' received through the recurrent product.
 template <class R>
 static void add_recurrent_gradient(const gw_cell<R> *c, gw_int saved, const gw_row<R> *rows, gw_int n, gw_int first,
-                                   gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb) {
-    transposed_product(c->width, &gw_row<R>::gates, saved, c->units, rows, n, first, last, w, a, na, b, nb,
+                                   gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb,
+                                   R *gw_row<R>::*dz = &gw_row<R>::gates) {
+    transposed_product(c->width, dz, saved, c->units, rows, n, first, last, w, a, na, b, nb,
                        [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);

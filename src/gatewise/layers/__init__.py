@@ -9,6 +9,7 @@ from .custom import RNN
 from .embedding import Embedding
 from .grud import GRUD
 from .masking import Masking
+from .minimal import MinGRU, MinLSTM
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
@@ -39,6 +40,8 @@ __all__ = [
     "LayerNormalization",
     "Masking",
     "MaxPooling1D",
+    "MinGRU",
+    "MinLSTM",
     "Recurrent",
     "RepeatVector",
     "SimpleRNN",

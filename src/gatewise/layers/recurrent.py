@@ -7,7 +7,6 @@ from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell, greff
 from gatewise.errors import ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._products import uses_blas
-from gatewise.kernels.recurrent import Workspace
 
 from .base import Fixed, Layer, ParameterSpec, scratch_like
 
@@ -140,7 +139,9 @@ class Recurrent(Layer):
                 for name, shape in shapes.items()]
 
     def _initializer(self, name):
-        """A projection starts as a kernel does; peepholes and initial states as zeros."""
+        """A projection starts as a kernel does, gains as ones, peepholes and initial states as zeros."""
+        if name.endswith("_gain"):
+            return initializers.Ones()
         if name == "projection_kernel":
             return self.initializers["kernel"]
         return self.initializers.get(name) or initializers.Zeros()
@@ -152,7 +153,7 @@ class Recurrent(Layer):
     def adopt(self, parameters, gradients):
         super().adopt(parameters, gradients)
         self._kernel = self.cell.build_kernel(self.input_shape[-1], self.dtype)
-        self._workspace = Workspace()
+        self._workspace = self._kernel.workspace()
         self._name_arrays()
 
     def _name_arrays(self):
@@ -449,15 +450,17 @@ class LSTM(Recurrent):
     use_bias : bool
     unit_forget_bias : bool
         The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
-    output_activation, peepholes, coupled, input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout
+    output_activation, peepholes, coupled, input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout, \
+    layer_normalization
         See :class:`gatewise.cells.LSTMCell`.
     """
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, unit_forget_bias=True,
                  output_activation=None, peepholes=False, coupled=False, input_gate=True, forget_gate=True,
-                 output_gate=True, clip=None, cell_clip=None, projection=None, zoneout=0.0, **kwargs):
+                 output_gate=True, clip=None, cell_clip=None, projection=None, zoneout=0.0, layer_normalization=False,
+                 **kwargs):
         cell = LSTMCell(units, activation, recurrent_activation, use_bias, output_activation, peepholes, coupled,
-                        input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout)
+                        input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout, layer_normalization)
         super().__init__(cell, **kwargs)
         self.unit_forget_bias = checks.flag(unit_forget_bias, "unit_forget_bias")
 

@@ -1,0 +1,99 @@
+"""What each option of a recurrent cell costs: its time as a ratio of the plain cell's.
+
+    python -m benchmarks.options                       # all options, two shapes, inference and training, float32
+    python -m benchmarks.options --shapes 32,100,64,128 --only peepholes projection --rounds 20
+
+Rich and plain cell take turns in one process; each turn is one call, and the ratio is that of the fastest turns, so that a
+busy machine disturbs it little.
+"""
+
+import argparse
+import os
+import time
+
+import numpy as np
+
+import gatewise
+from gatewise.layers import GRU, LSTM, MinGRU, MinLSTM, SimpleRNN
+
+SHAPES = [(32, 100, 64, 128), (64, 35, 256, 256)]  # batch, steps, inputs, units
+OPTIONS = {
+    "peepholes": (LSTM, {"peepholes": True}),
+    "coupled": (LSTM, {"coupled": True}),
+    "no input gate": (LSTM, {"input_gate": False}),
+    "no output gate": (LSTM, {"output_gate": False}),
+    "hard gates": (LSTM, {"recurrent_activation": "hard_sigmoid"}),
+    "linear output": (LSTM, {"output_activation": "linear"}),
+    "clip": (LSTM, {"clip": 3.0}),
+    "cell clip": (LSTM, {"cell_clip": 3.0}),
+    "projection to half": (LSTM, {"projection": 0.5}),
+    "zoneout": (LSTM, {"zoneout": 0.1}),
+    "recurrent dropout": (LSTM, {"recurrent_dropout": 0.1}),
+    "layer normalisation": (LSTM, {"layer_normalization": True}),
+    "learned start": (LSTM, {"learned_initial_state": True}),
+    "GRU clip": (GRU, {"clip": 3.0}),
+    "GRU zoneout": (GRU, {"zoneout": 0.1}),
+    "SimpleRNN zoneout": (SimpleRNN, {"zoneout": 0.1}),
+    "MinGRU for GRU": (MinGRU, {}),
+    "MinLSTM for LSTM": (MinLSTM, {}),
+}
+PLAIN = {MinGRU: GRU, MinLSTM: LSTM}
+
+
+def main():
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shapes", nargs="+", type=lambda text: tuple(int(part) for part in text.split(",")), default=SHAPES,
+                        help="batch,steps,inputs,units")
+    parser.add_argument("--only", nargs="+", choices=OPTIONS, default=list(OPTIONS))
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each cell")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    gatewise.set_num_threads(arguments.threads)
+    print(f"gatewise {gatewise.__version__} ({gatewise.build_info()['isa']}), {arguments.threads} threads, float32; "
+          "time over the plain cell's, inference and training")
+    print(f"{'':<20}" + "".join(f"{','.join(map(str, shape)):>24}" for shape in arguments.shapes))
+    for name in arguments.only:
+        cells = (f"{ratio(name, shape, False, arguments.rounds):>16.2f}{ratio(name, shape, True, arguments.rounds):>8.2f}"
+                 for shape in arguments.shapes)
+        print(f"{name:<20}" + "".join(cells), flush=True)
+
+
+def ratio(name, shape, training, rounds):
+    """Seconds of the rich cell over those of the plain one, the fastest turns of each."""
+    cls, options = OPTIONS[name]
+    if "projection" in options:
+        options = {"projection": int(options["projection"] * shape[3])}
+    calls = [call_of(cls, options, shape, training), call_of(PLAIN.get(cls, cls), {}, shape, training)]
+    best = [float("inf")] * 2
+    for _ in range(rounds):
+        for which, call in enumerate(calls):
+            begin = time.perf_counter()
+            call()
+            best[which] = min(best[which], time.perf_counter() - begin)
+    return best[0] / best[1]
+
+
+def call_of(cls, options, shape, training):
+    """A function that runs the layer once, called twice already."""
+    batch, steps, inputs, units = shape
+    layer = cls(units, return_sequences=True, seed=0, **options)
+    layer.build((None, steps, inputs))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, steps, inputs)).astype("float32")
+    dy = rng.standard_normal((batch, *layer.output_shape[1:])).astype("float32")
+
+    def call():
+        if not training:
+            return layer.forward(x)
+        layer.zero_gradients()
+        layer.forward(x, training=True)
+        return layer.backward(dy)
+
+    call()
+    call()
+    return call
+
+
+if __name__ == "__main__":
+    main()

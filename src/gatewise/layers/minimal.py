@@ -1,0 +1,54 @@
+"""MinGRU and MinLSTM: recurrent layers whose gates see the input alone."""
+
+from gatewise.cells import MinGRUCell, MinLSTMCell
+from gatewise.errors import ConfigError
+
+from .recurrent import Recurrent
+
+_OF_RECURRENCE = ("recurrent_initializer", "recurrent_regularizer", "recurrent_constraint", "recurrent_dropout")
+
+
+class _Minimal(Recurrent):
+    _cell = None
+
+    def __init__(self, units, activation="linear", use_bias=True, **kwargs):
+        for name in _OF_RECURRENCE:
+            if name in kwargs:
+                raise ConfigError(f"{type(self).__name__} has no recurrent kernel: leave out {name}")
+        super().__init__(self._cell(units, activation, use_bias), **kwargs)
+
+    def get_config(self):
+        return {name: value for name, value in super().get_config().items() if name not in _OF_RECURRENCE}
+
+
+class MinGRU(_Minimal):
+    """``z = sigm(x W_z + b_z); n = act(x W_n + b_n); h = (1 - z) h' + z n`` (Feng et al. 2024).
+
+    No gate sees h', so the gates of all steps are one large product. Order of the weights' blocks: z h. See
+    :class:`Recurrent` for what all recurrent layers take; there is no recurrent kernel.
+
+    Parameters
+    ----------
+    units : int
+    activation : str or tuple
+        Of the candidate; the paper has none.
+    use_bias : bool
+    """
+
+    _cell = MinGRUCell
+
+
+class MinLSTM(_Minimal):
+    """``f, i = sigm(x W + b); n = act(x W_n + b_n); h = (f h' + i n) / (f + i)`` (Feng et al. 2024).
+
+    One state: h is what an LSTM calls c. Order of the weights' blocks: f i h. See :class:`MinGRU`.
+
+    Parameters
+    ----------
+    units : int
+    activation : str or tuple
+        Of the candidate; the paper has none.
+    use_bias : bool
+    """
+
+    _cell = MinLSTMCell
