@@ -47,7 +47,7 @@ class NormalizedKernel:
         if w is None:
             w = NormalizedWorkspace()
             w.prepare_input(self, batch, steps)
-            z = np.empty((batch, steps, 4 * self.units), self.dtype)
+            z = w.x  # nobody asks for norm(x W) again
         else:
             z = w.steps.gates
         dense.forward(x.reshape(-1, inputs), kernel, w.x.reshape(batch * steps, -1), _LINEAR, threads)
