@@ -32,11 +32,12 @@ def test_python_example_runs(page, line, code, tmp_path, monkeypatch):
     exec(compile("\n" * (line - 1) + code, page_name(page), "exec"), {"__name__": "__main__"})
 
 
-def test_readme_shows_a_model_and_a_layer():
+def test_readme_shows_an_estimator_a_model_and_a_layer():
     codes = [code for _, code in blocks(ROOT / "README.md", "python")]
-    assert len(codes) >= 2
-    assert ".fit(" in codes[0]
-    assert ".backward(" in codes[1]
+    assert len(codes) >= 3
+    assert "SequenceClassifier(" in codes[0]
+    assert ".fit(" in codes[1]
+    assert ".backward(" in codes[2]
 
 
 def test_first_commands_install_and_run_the_main_job():
