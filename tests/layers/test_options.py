@@ -193,7 +193,7 @@ def test_zoneout_is_what_was_drawn(name, dtype, tolerance, rng):
     generator = np.random.default_rng()
     generator.bit_generator.state = layer._own_rng().bit_generator.state
     key = int(generator.integers(2**32))
-    kept = [arrays.zoneout_mask((batch, steps, layer.cell.output_size), of_h, key, dtype)]
+    kept = [arrays.zoneout_mask((batch, steps, layer.cell.output_width), of_h, key, dtype)]
     rates = [of_h]
     if of_c is not None:
         kept.append(arrays.zoneout_mask((batch, steps, 17), of_c, key, dtype, of_c=True))
