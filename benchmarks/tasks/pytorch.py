@@ -28,7 +28,7 @@ class Module(nn.Module):
 
     def forward(self, x, lengths):
         if self.network.embedding:
-            x = self.dropout(self.embedding(x))
+            x = self.embedding(x)
         h = self.dropout(self._steps(x, lengths))
         if self.per_step:
             return self.output(h).transpose(1, 2)  # classes second, as cross-entropy wants them

@@ -24,7 +24,7 @@ class Network:
     rate : float
         Adam's; it falls to zero along half a cosine over all epochs.
     dropout : float
-        After the embedding and after the recurrent layers.
+        After each recurrent layer.
     pooling : {"last", "mean", "max"}
         What of a sequence's steps goes to the output layer.
     embedding : int, optional
