@@ -201,7 +201,8 @@ def test_what_is_no_cell(cell, error, words):
 
 
 def test_arguments_that_a_cell_decides_about():
-    for name, value in [("dropout", 0.1), ("recurrent_dropout", 0.1), ("kernel_initializer", "zeros")]:
+    for name, value in [("dropout", 0.1), ("recurrent_dropout", 0.1), ("learned_initial_state", True),
+                        ("kernel_initializer", "zeros")]:
         with pytest.raises(ArgumentError, match=f"RNN takes no argument '{name}'"):
             RNN(ElmanCell(3), **{name: value})
     with pytest.raises(ArgumentError, match="'unit'"):

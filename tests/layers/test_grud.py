@@ -210,6 +210,7 @@ def test_it_learns_what_only_the_pattern_of_missing_values_tells(rng, tmp_path):
     (lambda: GRUD(4, means=[float("nan")]), ConfigError, "a mean is nan"),
     (lambda: GRUD(4, means=3.0), DTypeError, "means is float; expected a list of numbers"),
     (lambda: GRUD(4, dropout=0.1), ArgumentError, "GRUD takes no argument 'dropout'"),
+    (lambda: GRUD(4, learned_initial_state=True), ArgumentError, "GRUD takes no argument 'learned_initial_state'"),
     (lambda: setattr(GRUD(4, stateful=True), "state", [np.zeros((2, 4)), np.zeros((2, 3))]), StateError, "is not built"),
 ])
 def test_errors(call, error, words):

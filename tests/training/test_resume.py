@@ -41,8 +41,9 @@ class SaveAt(Callback):
             self.model.save(self.path)
 
 
-def model_of(optimizer="adam", metrics=("mae",), stateful=False, seed=0, sequences=False):
-    stack = [Input((None, 2)), LSTM(5, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, stateful=stateful), Dropout(0.3),
+def model_of(optimizer="adam", metrics=("mae",), stateful=False, seed=0, sequences=False, **options):
+    stack = [Input((None, 2)),
+             LSTM(5, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, stateful=stateful, **options), Dropout(0.3),
              GRU(4, return_sequences=sequences, stateful=stateful), Dense(1)]
     model = Sequential(stack, seed=seed)
     model.compile(optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer(), "mse", metrics=list(metrics))
@@ -309,6 +310,7 @@ def test_another_run(change, words, saved):
     (lambda: model_of(lambda: optimizers.Adam(beta_1=0.8)), "beta_1"), (lambda: model_of("sgd"), "Adam"),
     (lambda: model_of(metrics=()), "metrics"),
     (lambda: Sequential([Input((None, 2)), SimpleRNN(5), Dense(1)]), "layers"),
+    (lambda: model_of(clip=3.0), "clip was not given, here it is 3.0"), (lambda: model_of(zoneout=0.1), "zoneout"),
 ])
 def test_another_model(make, words, saved):
     path, x, y = saved

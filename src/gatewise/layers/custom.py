@@ -83,7 +83,7 @@ class RNN(Stepwise):
         return cls(**config | {"cell": _cell_of(config["cell"])})
 
 
-_OF_KERNEL_LAYERS = {"dropout", "recurrent_dropout",
+_OF_KERNEL_LAYERS = {"dropout", "recurrent_dropout", "learned_initial_state",
                      *(f"{place}_{kind}" for place in ("kernel", "recurrent", "bias")
                        for kind in ("initializer", "regularizer", "constraint"))}
 

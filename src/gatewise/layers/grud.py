@@ -42,15 +42,15 @@ class GRUD(Stepwise):
     means : array_like (features,), float, optional
         What a value decays to: the features' means in the training data. None: zeros, right for standardised data.
     **kwargs
-        Options of :class:`Recurrent` but the dropouts. Those of the kernel hold for V too. W_d starts Glorot uniform,
-        w uniform between 0 and 0.1, biases at zero.
+        Options of :class:`Recurrent` but the dropouts and learned_initial_state. Those of the kernel hold for V too. W_d starts
+        Glorot uniform, w uniform between 0 and 0.1, biases at zero.
 
     Weights in order: kernel W, recurrent_kernel U, bias b (gates z r h), mask_kernel V, input_decay_kernel w and
     input_decay_bias (features,), hidden_decay_kernel W_d (features, units) and hidden_decay_bias.
     """
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, means=None, **kwargs):
-        for name in kwargs.keys() & {"dropout", "recurrent_dropout"}:
+        for name in kwargs.keys() & {"dropout", "recurrent_dropout", "learned_initial_state"}:
             raise ArgumentError(f"GRUD takes no argument {name!r}")
         super().__init__(GRUDCell(units, activation, recurrent_activation, use_bias), **kwargs)
         self.means = None if means is None else [checks.number(mean, "a mean") for mean in checks.listed(means, "means", "numbers")]

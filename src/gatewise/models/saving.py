@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from gatewise import checkpoint, checks, layers
+from gatewise.cells import Cell, LSTMCell
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
 from gatewise.layers.registry import layer_classes
 from gatewise.training import losses, metrics, optimizers
@@ -239,14 +240,19 @@ def _undone(model):
 
 # What may differ between a saved run and the one that goes on with it, besides what the file restores.
 _FREE = {"name", "seed", "iterations", "learning_rate"}
+# What a configuration holds only where somebody chose it.
+_CHOSEN = {"learned_initial_state", *Cell.OPTIONS, *LSTMCell.OPTIONS}
 
 
 def _difference(there, here, place=""):
     """Where two descriptions of a model differ, as text; None where they do not.
 
-    An option that `there` lacks is no difference: the version that wrote it did not know it.
+    An option that `there` lacks is no difference, since the version that wrote it did not know it; but one that is written
+    only where it was chosen was not chosen there.
     """
     if isinstance(there, dict) and isinstance(here, dict):
+        if chosen := sorted((here.keys() - there.keys()) & _CHOSEN):
+            return f"its {place} {chosen[0]} was not given, here it is {here[chosen[0]]!r:.80}"
         for key in sorted(there):
             plain = isinstance(there.get(key), int | float | str | None) and isinstance(here.get(key), int | float | str | None)
             if not (key in _FREE and plain) and (found := _difference(there.get(key), here.get(key), f"{place} {key}".strip())):
