@@ -1,8 +1,9 @@
 """minGRU and minLSTM over whole sequences (scan.h): one large product, then a scan through time.
 
-The scan is a small part of the work: two operations a unit and step beside two for each input and gate. So it runs from the
-first step to the last, a thread having some rows, or some units of a row; the product and the gates, which are most of the
-work, have threads for blocks of steps. Blocks do not depend on the number of threads, and no sum does.
+The product and the gates, which are most of the work, have threads for blocks of steps. The scan has them for rows, and for
+vectors of units where rows are few: one multiply-add a step waits for the one before, 20 us in 16,384 steps, so memory is its
+limit and more than two vectors side by side do not wait. To cut time itself in blocks would read everything twice, and a
+stream of single steps would not give the bits of the whole sequence. No sum depends on the number of threads.
 """
 from cython cimport floating
 from cython.parallel cimport prange
@@ -22,7 +23,8 @@ cdef extern from "subnormal.h" nogil:
     gw_float_mode gw_flush_subnormals()
     void gw_restore_float_mode(gw_float_mode)
 
-cdef Py_ssize_t UNITS = 64       # of one scan; SCAN_UNITS of scan.h
+cdef Py_ssize_t UNITS = 64       # of one scan at most; SCAN_UNITS of scan.h
+cdef Py_ssize_t FEWEST = 16      # of one scan: a cache line of float32
 cdef Py_ssize_t STEP_BLOCK = 64  # steps whose gates are made together
 LINEAR = (0, 0.0, 0.0)
 
@@ -136,7 +138,7 @@ cdef object _scan(gw_table[floating] *table, kernel, w, order, lengths, resets, 
     """All rows through time. `state`: the final h, written; or its gradient, which becomes that of the initial one."""
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t B = w.g.shape[0], T = w.g.shape[1], H = kernel.units, G = kernel.saved * H, k
-    cdef Py_ssize_t pieces = (H + UNITS - 1) // UNITS
+    cdef Py_ssize_t size = UNITS, pieces
     cdef const Py_ssize_t *rows = <const Py_ssize_t *>pointer_to(order, cnp.NPY_INTP, 1, B)
     cdef const Py_ssize_t *steps = <const Py_ssize_t *>pointer_to(lengths, cnp.NPY_INTP, 1, B)
     cdef gw_scan[floating] s
@@ -152,17 +154,20 @@ cdef object _scan(gw_table[floating] *table, kernel, w, order, lengths, resets, 
     s.act.kind, s.act.alpha, s.act.beta = kernel.act
     if not forward and s.h == NULL:
         raise AssertionError("kernel expects the workspace of a forward call")
+    while size > FEWEST and B * ((H + size - 1) // size) < threads:
+        size //= 2
+    pieces = (H + size - 1) // size
     for k in prange(B * pieces, num_threads=threads, use_threads_if=threads > 1 and B * pieces > 1, schedule="dynamic",
                     chunksize=1, nogil=True):
-        one_scan(table, &s, rows, steps, k // pieces, k % pieces * UNITS, forward)
+        one_scan(table, &s, rows, steps, k // pieces, k % pieces * size, size, forward)
     return None
 
 
 cdef void one_scan(gw_table[floating] *table, const gw_scan[floating] *batch, const Py_ssize_t *rows, const Py_ssize_t *steps,
-                   Py_ssize_t i, Py_ssize_t first, bint forward) noexcept nogil:
+                   Py_ssize_t i, Py_ssize_t first, Py_ssize_t size, bint forward) noexcept nogil:
     """Some units of the row that is visited i-th."""
     cdef gw_scan[floating] s = batch[0]
-    cdef Py_ssize_t b = rows[i] if rows != NULL else i, last = min(s.units, first + UNITS)
+    cdef Py_ssize_t b = rows[i] if rows != NULL else i, last = min(s.units, first + size)
     cdef gw_float_mode mode
     s.length = steps[i] if steps != NULL else s.steps
     s.n += b * s.steps * s.width
