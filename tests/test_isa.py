@@ -121,13 +121,29 @@ def test_what_is_built_and_what_runs():
     assert set(info) >= {"version", "python", "numpy", "scipy", "openmp", "threads", "blas"}
 
 
-@pytest.mark.parametrize("isa", [isa for isa in SUPPORTED if isa != build_info()["isa"]])
-def test_the_kernels_tests_pass_with_each(isa):
-    """Error bounds, tails, guards: all tests of the kernels and of what layers compute once more, with the other sets."""
-    here = os.path.dirname(__file__)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"{here}/kernels",
-         f"{here}/layers/test_gradients.py", f"{here}/layers/test_forward.py", f"{here}/layers/test_identities.py",
-         f"{here}/layers/test_options.py"],
-        env={**os.environ, "GATEWISE_ISA": isa}, capture_output=True, text=True, timeout=1200)
-    assert done.returncode == 0, done.stdout[-4000:]
+OTHERS = [isa for isa in SUPPORTED if isa != build_info()["isa"]]
+
+
+@pytest.fixture(scope="module")
+def children(tmp_path_factory):
+    """{isa: (process, its output)}: all tests of the kernels and of what layers compute, with the other sets side by side."""
+    here, folder = os.path.dirname(__file__), tmp_path_factory.mktemp("isa")
+    files = [f"{here}/kernels", *(f"{here}/layers/test_{name}.py"
+                                  for name in ("gradients", "forward", "identities", "options", "minimal"))]
+    running = {}
+    for isa in OTHERS:
+        output = folder / isa
+        with open(output, "w") as stream:
+            running[isa] = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files],
+                                            env={**os.environ, "GATEWISE_ISA": isa}, stdout=stream, stderr=stream), output
+    yield running
+    for process, _ in running.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("isa", OTHERS)
+def test_the_kernels_tests_pass_with_each(isa, children):
+    """Error bounds, tails, guards."""
+    process, output = children[isa]
+    assert process.wait(timeout=1200) == 0, output.read_text()[-4000:]
