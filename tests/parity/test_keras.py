@@ -74,6 +74,29 @@ def all_cases():
     for activation in [None, *ACTIVATIONS, "softmax"]:
         yield "Dense", {"units": 7, "activation": activation}, ()
     yield "Dense", {"units": 7, "use_bias": False}, ()
+    yield from random_cases(60)
+
+
+def random_cases(count):
+    """Any combination of what Keras's recurrent layers take."""
+    rng = np.random.default_rng(SEED)
+    activations = ["tanh", *(name for name in ACTIVATIONS if name != "exponential")]
+
+    def any_of(values):
+        return values[rng.integers(len(values))]
+
+    for _ in range(count):
+        layer = any_of(list(LAYERS)[:3])
+        options = {"units": int(rng.integers(1, 24)), "activation": any_of(activations)}
+        options |= {name: any_of([True, False]) for name in ("use_bias", "return_sequences", "return_state", "go_backwards")}
+        if layer != "SimpleRNN":
+            options["recurrent_activation"] = any_of(["sigmoid", "sigmoid", "hard_sigmoid", "tanh", "softsign"])
+        if layer == "GRU":
+            options["reset_after"] = any_of([True, False])
+        given = [name for name in ("mask", "initial_state") if any_of([True, False])]
+        if options["return_sequences"] and "mask" in given:
+            given.remove("mask")  # padded outputs differ: test_keras_masks.py
+        yield layer, options, tuple(given)
 
 
 CASES = {

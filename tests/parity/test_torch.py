@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from cases import assert_close, make, sequences, states_for
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tolerances import TOLERANCES
 
 torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch")
 
@@ -100,6 +103,18 @@ def test_outputs_and_gradients(cell, shape, dtype, tolerance, rng):
     layer = make(cell, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     check(layer, cell, rng, batch, steps, inputs, tolerance)
     check(layer, cell, rng, batch, steps, inputs, tolerance, with_state=False)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cell=st.sampled_from(list(CELLS)), relu=st.booleans(), use_bias=st.booleans(), ragged=st.booleans(),
+       with_state=st.booleans(), batch=st.integers(1, 20), steps=st.integers(1, 9), inputs=st.integers(1, 9),
+       units=st.integers(1, 40), dtype=st.sampled_from(list(TOLERANCES)), seed=st.integers(0, 2**32 - 1))
+def test_any_combination(cell, relu, use_bias, ragged, with_state, batch, steps, inputs, units, dtype, seed):
+    rng, nonlinearity = np.random.default_rng(seed), "relu" if relu and cell == "rnn" else "tanh"
+    layer = make(cell, units, inputs, rng, dtype, activation=nonlinearity, use_bias=use_bias, return_sequences=True,
+                 return_state=True)
+    lengths = rng.integers(1, steps + 1, batch) if ragged else None
+    check(layer, cell, rng, batch, steps, inputs, TOLERANCES[dtype], lengths, nonlinearity, with_state)
 
 
 @pytest.mark.parametrize("cell", CELLS)

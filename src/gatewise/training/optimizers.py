@@ -226,7 +226,7 @@ class Optimizer:
             The arrays are not this optimizer's.
         """
         try:
-            iterations = checks.whole_number(iterations, "iterations", 0, 2**62)
+            iterations = checks.whole_number(iterations, "iterations", 0, 2**53)  # what a float64 counts
         except GatewiseError as error:
             raise CheckpointError(f"optimizer state: {error}") from error
         full, numbers = self._array_slots(), self._number_slots()
