@@ -267,7 +267,7 @@ class Recurrent(Layer):
         learned = start is None and self.learned_initial_state
         if learned:
             start = [np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0) for state in self.cell.states]
-        order = None
+        order = sorted_lengths = None
         if lengths is not None:
             order = np.argsort(-lengths, kind="stable")
             sorted_lengths = lengths[order]
@@ -293,15 +293,17 @@ class Recurrent(Layer):
         if len(self.cell.states) > 1:  # the kernel reads the initial c here
             final.append(np.zeros((batch, units), dtype) if start is None else start[1].copy())
         operations = batch * steps * self.cell.operations(inputs)
-        arguments = {"order": order, "lengths": None if lengths is None else sorted_lengths, "resets": resets,
-                     "mask": recurrent_mask, "zoneout_key": zoneout_key}
-        run = {"y": y, "initial_h": None if start is None else start[0], "threads": threads.threads_for_products(operations)}
+        count, initial_h = threads.threads_for_products(operations), None if start is None else start[0]
         if call.training:
+            arguments = {"order": order, "lengths": sorted_lengths, "resets": resets, "mask": recurrent_mask,
+                         "zoneout_key": zoneout_key}
             with self._trains:
                 self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
-                kernel.forward(self._pack(), x, *final, workspace=self._workspace, **run, **arguments)
+                kernel.forward(self._pack(), x, *final, y=y, initial_h=initial_h, workspace=self._workspace, threads=count,
+                               **arguments)
         else:
-            kernel.forward(self._pack(), x, *final, **run, **arguments)
+            kernel.forward(self._pack(), x, *final, order=order, lengths=sorted_lengths, resets=resets, initial_h=initial_h, y=y,
+                           threads=count)
         if self.stateful:
             self._state = [array.copy() for array in final]
         if call.final_state is not None:
