@@ -455,6 +455,10 @@ class Layer:
 
     # ---- saving
 
+    def __getstate__(self):
+        """What copies and pickles hold: the layer without its model, which takes its own layers back itself."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
     def get_config(self):
         """The constructor's arguments as JSON values."""
         config = {"name": self.name, "dtype": self._dtype_given}
