@@ -63,6 +63,8 @@ class RNNCell:
     def step_backward(self, d_output, d_states, saved, parameters, gradients):
         """Go back over one step.
 
+        Nothing that is given may be changed, but for the gradients.
+
         Parameters
         ----------
         d_output : ndarray (rows, output size)

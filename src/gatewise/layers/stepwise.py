@@ -140,8 +140,8 @@ class _Walk:
             else:
                 d_y = np.zeros((count, self.width), dtype)
                 d_y[running:] = d_output[running:count]
-            found, d_states = self._parts(cell.step_backward(d_y, d_states, self.saved[t], parameters, gradients), 2,
-                                          "step_backward")
+            found, d_states = self._parts(cell.step_backward(_read_only(d_y), [_read_only(d_state) for d_state in d_states],
+                                                             self.saved[t], parameters, gradients), 2, "step_backward")
             self._check(found, (count, width), dtype, t, "step_backward: d_x")
             self._check_states(d_states, count, dtype, t, "step_backward: d_states")
             d_x[t, :count] = found
