@@ -1,8 +1,10 @@
 """MinGRU and MinLSTM: recurrent layers whose gates see the input alone."""
 
+from gatewise import checks
 from gatewise.cells import MinGRUCell, MinLSTMCell
 from gatewise.errors import ConfigError
 
+from .base import Checked
 from .recurrent import Recurrent
 
 _OF_RECURRENCE = ("recurrent_initializer", "recurrent_regularizer", "recurrent_constraint", "recurrent_dropout")
@@ -10,6 +12,7 @@ _OF_RECURRENCE = ("recurrent_initializer", "recurrent_regularizer", "recurrent_c
 
 class _Minimal(Recurrent):
     _cell = None
+    recurrent_dropout = Checked(checks.number, low=0.0, high=0.0)   # there is none
 
     def __init__(self, units, activation="linear", use_bias=True, **kwargs):
         for name in _OF_RECURRENCE:

@@ -7,7 +7,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
 
-from .base import Layer
+from .base import Checked, Layer
 from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
 
 
@@ -16,6 +16,9 @@ class Stepwise(Recurrent):
 
     What can be done for all steps at once is done before the walk (:meth:`_before`) and after it (:meth:`_after`).
     """
+
+    # There are none.
+    dropout, recurrent_dropout = Checked(checks.number, low=0.0, high=0.0), Checked(checks.number, low=0.0, high=0.0)
 
     def adopt(self, parameters, gradients):
         Layer.adopt(self, parameters, gradients)
