@@ -227,7 +227,7 @@ def _product_backward(x, w, dz, d_w, d_b, want_dx=True):
     """dx, or None; d_w and d_b are added to."""
     rows = x.reshape(-1, x.shape[-1])
     dx = np.empty_like(rows) if want_dx else None
-    dense.backward(rows, w, dz.reshape(len(rows), -1), d_w, d_b, dx, threads.threads_for_products(4 * rows.size * w.shape[1]))
+    dense.backward(rows, w, dz.reshape(-1, w.shape[1]), d_w, d_b, dx, threads.threads_for_products(4 * rows.size * w.shape[1]))
     return dx.reshape(x.shape) if want_dx else None
 
 
