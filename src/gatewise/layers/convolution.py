@@ -9,7 +9,8 @@ from gatewise.kernels._products import uses_blas
 
 from .base import Fixed, ParameterSpec
 from .core import LINEAR, _Activated
-from .windows import Windowed, counted_steps
+from .sequences import counted_steps
+from .windows import Windowed
 
 
 class Conv1D(_Activated, Windowed):
@@ -96,8 +97,8 @@ class Conv1D(_Activated, Windowed):
         checks.fits_memory(batch * count * (self.window * features + self.filters), self.dtype, "the windows of layer", self.name)
         kept = None
         if call.lengths is not None:
-            x = np.where(counted_steps(call.lengths, steps), x, x.dtype.type(0))
-            kept = counted_steps(self.output_lengths(call.lengths), count)
+            x = np.where(counted_steps(call.lengths, x.shape), x, x.dtype.type(0))
+            kept = counted_steps(self.output_lengths(call.lengths), (batch, count, 1))
         rows = np.ascontiguousarray(self._windows(x, 0)).reshape(batch * count, self.window * features)
         y = np.empty((len(rows), self.filters), x.dtype)
         dense.forward(rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1]))
@@ -124,7 +125,7 @@ class Conv1D(_Activated, Windowed):
             return None
         dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]), saved["steps"])
         if saved["lengths"] is not None:
-            dx *= counted_steps(saved["lengths"], saved["steps"])
+            dx *= counted_steps(saved["lengths"], dx.shape)
         return dx
 
     def get_config(self):

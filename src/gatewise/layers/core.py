@@ -10,6 +10,7 @@ from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
 from .base import Checked, Fixed, Layer, ParameterSpec, scratch_like
+from .sequences import counted_steps
 
 
 def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=None):
@@ -316,8 +317,8 @@ class Flatten(Layer):
     def _forward(self, x, call):
         counted = None
         if call.lengths is not None:
-            counted = np.arange(x.shape[1]) < call.lengths[:, None]
-            x = np.where(counted.reshape(counted.shape + (1,) * (x.ndim - 2)), x, x.dtype.type(0))
+            counted = counted_steps(call.lengths, x.shape)
+            x = np.where(counted, x, x.dtype.type(0))
         y = (x if call.places is None else call.places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
         if call.training:
             self._saved = {"x_shape": x.shape, "y_shape": y.shape, "counted": counted, "places": call.places}
@@ -328,7 +329,7 @@ class Flatten(Layer):
         dx, counted, places = dy.reshape(saved["x_shape"]), saved["counted"], saved["places"]
         if places is not None:
             return places.to_front(dx)
-        return dx if counted is None else np.where(counted.reshape(counted.shape + (1,) * (dx.ndim - 2)), dx, dx.dtype.type(0))
+        return dx if counted is None else np.where(counted, dx, dx.dtype.type(0))
 
 
 class RepeatVector(Layer):

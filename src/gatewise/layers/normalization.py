@@ -6,6 +6,7 @@ from gatewise import checks, constraints, initializers, regularizers
 from gatewise.errors import ConfigError, ShapeError
 
 from .base import Checked, Fixed, Layer, ParameterSpec
+from .sequences import counted_steps
 
 
 class _Normalization(Layer):
@@ -109,7 +110,7 @@ class BatchNormalization(_Normalization):
         super().set_weights(weights)
 
     def _forward(self, x, call):
-        counted = _counted(x, call)
+        counted = None if call.lengths is None or x.ndim < 3 else counted_steps(call.lengths, x.shape[:2])
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
         if call.training:
             y, saved = self._of_batch(rows)
@@ -188,15 +189,8 @@ class LayerNormalization(_Normalization):
         return (d * saved["inverse"]).reshape(dy.shape)
 
 
-def _counted(x, call):
-    """(batch, steps) of bool: the steps that lie within their rows; None: all."""
-    if call.lengths is None or x.ndim < 3:
-        return None
-    return np.arange(x.shape[1]) < call.lengths[:, None]
-
-
 def _put_rows(rows, counted, shape):
-    """Rows at the positions that count, zeros elsewhere, in the shape of x."""
+    """Rows at the positions that count (batch, steps), None for all, zeros elsewhere, in the shape of x."""
     if counted is None:
         return rows.reshape(shape)
     y = np.zeros(shape, rows.dtype)

@@ -8,12 +8,13 @@ from gatewise.errors import ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._products import uses_blas
 
-from .base import Checked, Fixed, Layer, ParameterSpec, scratch_like
+from .base import Checked, Fixed, ParameterSpec, scratch_like
+from .sequences import SequenceLayer
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
 
-class Recurrent(Layer):
+class Recurrent(SequenceLayer):
     """What the recurrent layers share.
 
     Parameters
@@ -41,8 +42,7 @@ class Recurrent(Layer):
         Of the initial weights and dropout of a layer used alone.
     """
 
-    _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = has_state = True
+    has_state = True
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
     learned_initial_state = Fixed()
     dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
@@ -92,10 +92,6 @@ class Recurrent(Layer):
             raise StateError(f"layer {self.name!r}: {name} is an option of its cell and cannot change any more; make a new layer")
         super().__setattr__(name, value)
 
-    @staticmethod
-    def _shape_of_features(features):
-        return (None, features)
-
     @property
     def units(self):
         """Number of units."""
@@ -127,12 +123,6 @@ class Recurrent(Layer):
         return self.cell.state_sizes
 
     # ---- building
-
-    def _check_input_shape(self, input_shape):
-        if len(input_shape) != 3 or input_shape[-1] is None:
-            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features) "
-                             f"with a known number of features{hint}")
 
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
@@ -235,8 +225,6 @@ class Recurrent(Layer):
         if len(shape) == 3 and shape[1] and shape[2] == self.input_shape[2]:
             return
         super()._check_shape(x)
-        if shape[1] == 0:
-            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
 
     def _check_steps(self, call, steps):
         """In a model, lengths and resets are those of its input; what a RepeatVector made has other steps."""
