@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers, threads
+from gatewise import checks, threads
 from gatewise.errors import ConfigError
 from gatewise.kernels import activations, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, ParameterSpec
+from .base import Fixed
 from .core import LINEAR, _Activated
 from .sequences import counted_steps
+from .weights import WeightOptions
 from .windows import Windowed
 
 
@@ -57,20 +58,15 @@ class Conv1D(_Activated, Windowed):
         self.filters = checks.whole_number(filters, "filters")
         self.activation = activations.check_name(activation, also=("softmax",))
         self.use_bias = checks.flag(use_bias, "use_bias")
-        self.initializers = {"kernel": initializers.get(kernel_initializer, "kernel_initializer"),
-                             "bias": initializers.get(bias_initializer, "bias_initializer")}
-        self.regularizers = {"kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
-                             "bias": regularizers.get(bias_regularizer, "bias_regularizer")}
-        self.constraints = {"kernel": constraints.get(kernel_constraint, "kernel_constraint"),
-                            "bias": constraints.get(bias_constraint, "bias_constraint")}
+        self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
+                               "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
         self.seed = seed
         self._packed = None
 
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | ({"bias": (self.filters,)} if self.use_bias else {})
-        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
-                for name, shape in shapes.items()]
+        return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
@@ -132,8 +128,6 @@ class Conv1D(_Activated, Windowed):
         config = super().get_config() | {
             "filters": self.filters, "kernel_size": self.window, "strides": self.strides, "padding": self.padding,
             "dilation_rate": self.dilation, "activation": self.activation, "use_bias": self.use_bias, "seed": self.seed}
-        for name in ("kernel", "bias"):
-            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
-            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
-            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
+        for options in self.weight_options.values():
+            config |= options.get_config()
         return config

@@ -1,12 +1,13 @@
 """RNN: a recurrent layer around a user's own cell."""
 
-from gatewise import checks, constraints, initializers, regularizers
+from gatewise import checks
 from gatewise.cells import RNNCell, published
 from gatewise.configuration import class_of
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 
-from .base import Layer, ParameterSpec
+from .base import Layer
 from .stepwise import Stepwise
+from .weights import WeightOptions
 
 _PUBLISHED = {name: getattr(published, name) for name in published.__all__}
 
@@ -63,9 +64,9 @@ class RNN(Stepwise):
         if None in shape:
             raise ShapeError(f"{self.name}/{name} has shape {shape}; expected known extents")
         usual = "zeros" if len(shape) < 2 else "orthogonal" if name.startswith("recurrent") else "glorot_uniform"
-        return ParameterSpec(name, shape, initializers.get(self.cell.initializers.get(name, usual), f"initializer of {name}"),
-                             regularizers.get(self.cell.regularizers.get(name), f"regularizer of {name}"),
-                             constraints.get(self.cell.constraints.get(name), f"constraint of {name}"))
+        cell = self.cell
+        return WeightOptions(name, cell.initializers.get(name, usual), cell.regularizers.get(name),
+                             cell.constraints.get(name)).spec(name, shape)
 
     def get_config(self):
         options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")

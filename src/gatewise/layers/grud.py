@@ -83,8 +83,8 @@ class GRUD(Stepwise):
 
     def _spec(self, name, shape):
         option = "kernel" if name == "mask_kernel" else name
-        if option in self.initializers:
-            return ParameterSpec(name, shape, self.initializers[option], self.regularizers[option], self.constraints[option])
+        if option in self.weight_options:
+            return self.weight_options[option].spec(name, shape)
         usual = {"input_decay_kernel": initializers.RandomUniform(0.0, 0.1), "hidden_decay_kernel": initializers.GlorotUniform()}
         return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers
+from gatewise import checks, initializers
 from gatewise.errors import ConfigError, ShapeError
 
 from .base import Checked, Fixed, Layer, ParameterSpec
 from .sequences import counted_steps
+from .weights import WeightOptions
 
 
 class _Normalization(Layer):
@@ -25,20 +26,15 @@ class _Normalization(Layer):
         self.epsilon = epsilon
         self.center = checks.flag(center, "center")
         self.scale = checks.flag(scale, "scale")
-        self.initializers = {"gamma": initializers.get(gamma_initializer, "gamma_initializer"),
-                             "beta": initializers.get(beta_initializer, "beta_initializer")}
-        self.regularizers = {"gamma": regularizers.get(gamma_regularizer, "gamma_regularizer"),
-                             "beta": regularizers.get(beta_regularizer, "beta_regularizer")}
-        self.constraints = {"gamma": constraints.get(gamma_constraint, "gamma_constraint"),
-                            "beta": constraints.get(beta_constraint, "beta_constraint")}
+        self.weight_options = {"gamma": WeightOptions("gamma", gamma_initializer, gamma_regularizer, gamma_constraint),
+                               "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint)}
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
                              f"with a known number of features")
         names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
-        return [ParameterSpec(name, (input_shape[-1],), self.initializers[name], self.regularizers[name], self.constraints[name])
-                for name in names]
+        return [self.weight_options[name].spec(name, (input_shape[-1],)) for name in names]
 
     def _scaled(self, normalized):
         """gamma x + beta, a new array."""
@@ -57,10 +53,8 @@ class _Normalization(Layer):
 
     def get_config(self):
         config = super().get_config() | {"epsilon": self.epsilon, "center": self.center, "scale": self.scale}
-        for name in ("gamma", "beta"):
-            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
-            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
-            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
+        for options in self.weight_options.values():
+            config |= options.get_config()
         return config
 
 
@@ -94,13 +88,14 @@ class BatchNormalization(_Normalization):
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones", **kwargs):
         super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
         self.momentum = momentum
-        self.initializers["moving_mean"] = initializers.get(moving_mean_initializer, "moving_mean_initializer")
-        self.initializers["moving_variance"] = initializers.get(moving_variance_initializer, "moving_variance_initializer")
+        self.moving_initializers = {
+            "moving_mean": initializers.get(moving_mean_initializer, "moving_mean_initializer"),
+            "moving_variance": initializers.get(moving_variance_initializer, "moving_variance_initializer")}
 
     def _parameter_specs(self, input_shape):
         return [*super()._parameter_specs(input_shape),
-                *(ParameterSpec(name, (input_shape[-1],), self.initializers[name], trained=False)
-                  for name in ("moving_mean", "moving_variance"))]
+                *(ParameterSpec(name, (input_shape[-1],), initializer, trained=False)
+                  for name, initializer in self.moving_initializers.items())]
 
     def set_weights(self, weights):
         weights = checks.listed(weights, "weights", "arrays")
@@ -148,8 +143,8 @@ class BatchNormalization(_Normalization):
 
     def get_config(self):
         config = super().get_config() | {"momentum": self.momentum}
-        for name in ("moving_mean", "moving_variance"):
-            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
+        for name, initializer in self.moving_initializers.items():
+            config[f"{name}_initializer"] = initializers.serialize(initializer)
         return config
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers, threads
+from gatewise import checks, initializers, threads
 from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell, greff
 from gatewise.errors import ShapeError, StateError
 from gatewise.kernels import activations, arrays
@@ -10,6 +10,7 @@ from gatewise.kernels._products import uses_blas
 
 from .base import Checked, Fixed, ParameterSpec, scratch_like
 from .sequences import SequenceLayer
+from .weights import WeightOptions
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
@@ -53,20 +54,10 @@ class Recurrent(SequenceLayer):
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
                  stateful=False, learned_initial_state=False, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.initializers = {
-            "kernel": initializers.get(kernel_initializer, "kernel_initializer"),
-            "recurrent_kernel": initializers.get(recurrent_initializer, "recurrent_initializer"),
-            "bias": initializers.get(bias_initializer, "bias_initializer"),
-        }
-        self.regularizers = {
-            "kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
-            "recurrent_kernel": regularizers.get(recurrent_regularizer, "recurrent_regularizer"),
-            "bias": regularizers.get(bias_regularizer, "bias_regularizer"),
-        }
-        self.constraints = {
-            "kernel": constraints.get(kernel_constraint, "kernel_constraint"),
-            "recurrent_kernel": constraints.get(recurrent_constraint, "recurrent_constraint"),
-            "bias": constraints.get(bias_constraint, "bias_constraint"),
+        self.weight_options = {
+            "kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
+            "recurrent_kernel": WeightOptions("recurrent", recurrent_initializer, recurrent_regularizer, recurrent_constraint),
+            "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
         }
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
         self.return_sequences = checks.flag(return_sequences, "return_sequences")
@@ -132,16 +123,15 @@ class Recurrent(SequenceLayer):
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
                 raise ShapeError(f"{self.name}/{name} has shape {shape}; an extent may be at most {checks.MAX_EXTENT}")
-        return [ParameterSpec(name, shape, self._initializer(name), self.regularizers.get(name), self.constraints.get(name))
-                for name, shape in shapes.items()]
+        return [self._spec(name, shape) for name, shape in shapes.items()]
 
-    def _initializer(self, name):
+    def _spec(self, name, shape):
         """A projection starts as a kernel does, gains as ones, peepholes and initial states as zeros."""
-        if name.endswith("_gain"):
-            return initializers.Ones()
+        if name in self.weight_options:
+            return self.weight_options[name].spec(name, shape)
         if name == "projection_kernel":
-            return self.initializers["kernel"]
-        return self.initializers.get(name) or initializers.Zeros()
+            return ParameterSpec(name, shape, self.weight_options["kernel"].initializer)
+        return ParameterSpec(name, shape, initializers.Ones() if name.endswith("_gain") else initializers.Zeros())
 
     def _output_shape(self, input_shape):
         batch, steps = input_shape[:2]
@@ -382,12 +372,9 @@ class Recurrent(SequenceLayer):
     # ---- saving
 
     def get_config(self):
-        names = {"kernel": "kernel", "recurrent_kernel": "recurrent", "bias": "bias"}
         config = super().get_config() | {"units": self.units, "use_bias": self.cell.use_bias}
-        for parameter, prefix in names.items():
-            config[f"{prefix}_initializer"] = initializers.serialize(self.initializers[parameter])
-            config[f"{prefix}_regularizer"] = regularizers.serialize(self.regularizers[parameter])
-            config[f"{prefix}_constraint"] = constraints.serialize(self.constraints[parameter])
+        for options in self.weight_options.values():
+            config |= options.get_config()
         for option in ("dropout", "recurrent_dropout", "return_sequences", "return_state", "go_backwards", "stateful",
                        "seed"):
             config[option] = getattr(self, option)
