@@ -379,6 +379,8 @@ def test_what_is_refused():
     refused(lambda: GRU(4, zoneout=(0.1, 0.2)), DTypeError, "zoneout")
     refused(lambda: SimpleRNN(4, clip=0), ConfigError, "clip is 0", "None for no limit")
     refused(lambda: LSTM(4, cell_clip="1"), DTypeError, "cell_clip")
+    for name in ("clip", "cell_clip"):
+        refused(lambda name=name: LSTM(4, **{name: np.array([1.0, 2.0])}), ConfigError, f"{name} is array", "expected a number")
     refused(lambda: LSTM(4, peepholes=1), DTypeError, "peepholes")
     refused(lambda: LSTM(4, layer_normalization=True, peepholes=True, zoneout=0.1), ConfigError, "leave out zoneout, peepholes")
     refused(lambda: LSTM.variant("NXG", 4), ConfigError, "'NXG' is not known", "NIG")

@@ -7,7 +7,7 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, Layer, ParameterSpec
+from .base import Checked, Fixed, Layer, ParameterSpec
 from .core import LINEAR
 
 
@@ -20,10 +20,11 @@ class _Attention(Layer):
     _rank, _axes = 3, "(batch, steps, features)"
     reads_steps = True
     causal = False
+    dropout = Checked(checks.fraction)
 
     def __init__(self, dropout=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.dropout = checks.fraction(dropout, "dropout")
+        self.dropout = dropout
         self.seed = seed
 
     @staticmethod

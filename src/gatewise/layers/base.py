@@ -54,6 +54,19 @@ class Fixed:
         vars(layer)[self._name] = value
 
 
+class Checked:
+    """An option that may be set at any time, to what a check lets through: ``check(value, name, **limits)`` gives what is kept."""
+
+    def __init__(self, check, **limits):
+        self._check, self._limits = check, limits
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __set__(self, layer, value):
+        vars(layer)[self._name] = self._check(value, self._name, **self._limits)
+
+
 class Layer:
     """Base of all layers.
 
@@ -464,6 +477,10 @@ class Layer:
         return dy
 
     # ---- saving
+
+    def __getstate__(self):
+        """What copies and pickles hold: the layer without its model, which takes its own layers back itself."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
 
     def get_config(self):
         """The constructor's arguments as JSON values."""

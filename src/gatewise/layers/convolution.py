@@ -122,7 +122,7 @@ class Conv1D(_Activated, Windowed):
                            threads.threads_for_products(4 * rows.size * self.filters))
         if not want_dx:
             return None
-        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, -1), saved["steps"])
+        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]), saved["steps"])
         if saved["lengths"] is not None:
             dx *= counted_steps(saved["lengths"], saved["steps"])
         return dx

@@ -9,7 +9,7 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, Layer, ParameterSpec, scratch_like
+from .base import Checked, Fixed, Layer, ParameterSpec, scratch_like
 
 
 def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=None):
@@ -239,9 +239,11 @@ class Dropout(Layer):
         Of a layer used alone; in a model the model's generator draws.
     """
 
+    rate = Checked(checks.fraction)
+
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = checks.fraction(rate, "rate")
+        self.rate = rate
         self.noise_shape = None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
         self.seed = seed
 

@@ -2,8 +2,8 @@
 
 from gatewise import checks, constraints, initializers, regularizers
 from gatewise.cells import RNNCell, published
+from gatewise.configuration import class_of
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
-from gatewise.utils import custom_object
 
 from .base import Layer, ParameterSpec
 from .stepwise import Stepwise
@@ -80,19 +80,11 @@ class RNN(Stepwise):
         A cell of one's own is found by the name of its class among the objects of
         :func:`gatewise.utils.custom_object_scope`.
         """
-        return cls(**config | {"cell": _cell_of(config["cell"])})
+        cell = config["cell"]
+        cls_of_cell = class_of(cell["class_name"], RNNCell, _PUBLISHED, "cell")
+        return cls(**config | {"cell": cls_of_cell.from_config(cell["config"])})
 
 
 _OF_KERNEL_LAYERS = {"dropout", "recurrent_dropout", "learned_initial_state",
                      *(f"{place}_{kind}" for place in ("kernel", "recurrent", "bias")
                        for kind in ("initializer", "regularizer", "constraint"))}
-
-
-def _cell_of(config):
-    name = config["class_name"]
-    cls = custom_object(name) or _PUBLISHED.get(name)
-    if cls is None:
-        raise ConfigError(f"cell class {name!r} is not known: give it, as load_model(path, custom_objects={{{name!r}: {name}}})")
-    if not (isinstance(cls, type) and issubclass(cls, RNNCell)):
-        raise DTypeError(f"custom_objects has {cls!r} for {name!r}; expected a class that derives from gatewise.cells.RNNCell")
-    return cls.from_config(config["config"])

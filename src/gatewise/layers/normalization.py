@@ -5,13 +5,14 @@ import numpy as np
 from gatewise import checks, constraints, initializers, regularizers
 from gatewise.errors import ConfigError, ShapeError
 
-from .base import Fixed, Layer, ParameterSpec
+from .base import Checked, Fixed, Layer, ParameterSpec
 
 
 class _Normalization(Layer):
     """What the normalisations share: gamma and beta over the last axis."""
 
     center, scale = Fixed(), Fixed()
+    epsilon = Checked(checks.number, low=0.0, open_low=True)
 
     def __init__(self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
                  beta_regularizer=None, gamma_regularizer=None, beta_constraint=None, gamma_constraint=None, **kwargs):
@@ -20,7 +21,7 @@ class _Normalization(Layer):
             axis = axis[0]
         if axis != -1:
             raise ConfigError(f"{type(self).__name__}: axis is {axis!r}; expected -1: the last axis holds the features")
-        self.epsilon = checks.number(epsilon, "epsilon", 0.0, open_low=True)
+        self.epsilon = epsilon
         self.center = checks.flag(center, "center")
         self.scale = checks.flag(scale, "scale")
         self.initializers = {"gamma": initializers.get(gamma_initializer, "gamma_initializer"),
@@ -86,10 +87,12 @@ class BatchNormalization(_Normalization):
     optimizer moves them.
     """
 
+    momentum = Checked(checks.number, low=0.0, high=1.0)
+
     def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones", **kwargs):
         super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
-        self.momentum = checks.number(momentum, "momentum", 0.0, 1.0)
+        self.momentum = momentum
         self.initializers["moving_mean"] = initializers.get(moving_mean_initializer, "moving_mean_initializer")
         self.initializers["moving_variance"] = initializers.get(moving_variance_initializer, "moving_variance_initializer")
 

@@ -10,7 +10,7 @@ from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, Layer, ParameterSpec, scratch_like
+from .base import Checked, Fixed, Layer, ParameterSpec, scratch_like
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
@@ -57,6 +57,7 @@ class Recurrent(Layer):
     _never = MappingProxyType({})  # options that are refused, and why
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
     learned_initial_state = Fixed()
+    dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
                  bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
@@ -66,7 +67,6 @@ class Recurrent(Layer):
         for option in kwargs.keys() & self._never:
             raise ConfigError(f"{type(self).__name__} has no option {option!r}: {self._never[option]}")
         super().__init__(**kwargs)
-        self.cell = cell
         self.initializers = {
             "kernel": initializers.get(kernel_initializer, "kernel_initializer"),
             "recurrent_kernel": initializers.get(recurrent_initializer, "recurrent_initializer"),
@@ -82,8 +82,7 @@ class Recurrent(Layer):
             "recurrent_kernel": constraints.get(recurrent_constraint, "recurrent_constraint"),
             "bias": constraints.get(bias_constraint, "bias_constraint"),
         }
-        self.dropout = checks.fraction(dropout, "dropout")
-        self.recurrent_dropout = checks.fraction(recurrent_dropout, "recurrent_dropout")
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
         self.return_sequences = checks.flag(return_sequences, "return_sequences")
         self.return_state = checks.flag(return_state, "return_state")
         self.go_backwards = checks.flag(go_backwards, "go_backwards")
@@ -98,6 +97,14 @@ class Recurrent(Layer):
         self._workspace = None
         self._dx = None
         self._trains = threads.OneAtATime(f"two threads train layer {self.name!r} at once; give each thread a layer of its own")
+        self.cell = cell  # last: what the layer has not by now, and the cell has, is the cell's alone
+
+    def __setattr__(self, name, value):
+        """Options of the cell cannot be set here, where nobody would read them."""
+        own = vars(self)
+        if name[0] != "_" and name not in own and "cell" in own and not hasattr(type(self), name) and hasattr(self.cell, name):
+            raise StateError(f"layer {self.name!r}: {name} is an option of its cell and cannot change any more; make a new layer")
+        super().__setattr__(name, value)
 
     @staticmethod
     def _shape_of_features(features):
@@ -472,6 +479,8 @@ class LSTM(Recurrent):
     layer_normalization
         See :class:`gatewise.cells.LSTMCell`.
     """
+
+    unit_forget_bias = Fixed()
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, unit_forget_bias=True,
                  output_activation=None, peepholes=False, coupled=False, input_gate=True, forget_gate=True,

@@ -80,11 +80,18 @@ class Wrapper(Layer):
             piece = slice(at, at + part.flat_size())
             part.adopt(parameters[piece], gradients[piece])
             at = piece.stop
-        super().adopt(parameters, gradients)
+        self._take_arrays()
 
-    def _kept_array(self, spec, before):
-        path, name = spec.name.split("/", 1)
-        return self._parts[path]._parameters[name]
+    def _take_arrays(self):
+        """The parts' arrays, and no views beside them: what is written to one's own is written to theirs."""
+        for arrays in ("_parameters", "_gradients"):
+            setattr(self, arrays, {f"{path}/{name}": array for path, part in self._parts.items()
+                                   for name, array in getattr(part, arrays).items()})
+
+    def __setstate__(self, state):
+        """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""
+        vars(self).update(state)
+        self._take_arrays()
 
     def initialize(self, rng):
         self.rng = rng

@@ -259,6 +259,8 @@ class Stack:
     def __setstate__(self, state):
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
+        for layer in self._layers:
+            layer.model = self
         if self.built:
             for name in ("_flat_parameters", "flat_gradients"):
                 copied = getattr(self, name)
