@@ -241,7 +241,7 @@ class _Probe:
 
 def _holds_sequences(x):
     """Whether x is a list of inputs, (batch, steps, features) each, to one layer."""
-    return isinstance(x, list | tuple) and all(isinstance(part, np.ndarray) and part.ndim == 3 for part in x)
+    return isinstance(x, list | tuple) and len(x) > 0 and all(isinstance(part, np.ndarray) and part.ndim == 3 for part in x)
 
 
 def _copies(name, given, several, allow_integers=False):

@@ -9,7 +9,7 @@ from gatewise.kernels._products import uses_blas
 
 from .base import Fixed
 from .core import LINEAR, _Activated
-from .sequences import counted_steps
+from .masks import counted_steps
 from .weights import WeightOptions
 from .windows import Windowed
 

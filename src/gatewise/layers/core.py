@@ -10,7 +10,7 @@ from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
 from .base import Checked, Fixed, Layer, scratch_like
-from .sequences import counted_steps
+from .masks import counted_steps
 from .weights import WeightOptions
 
 

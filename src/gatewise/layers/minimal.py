@@ -5,13 +5,16 @@ from gatewise.cells import MinGRUCell, MinLSTMCell
 from gatewise.errors import ConfigError
 
 from .base import Checked
-from .recurrent import Recurrent
+from .recurrent import _OF_THE_CELL_STATE, Recurrent
 
 _OF_RECURRENCE = ("recurrent_initializer", "recurrent_regularizer", "recurrent_constraint", "recurrent_dropout")
 
 
 class _Minimal(Recurrent):
     _cell = None
+    _never = _OF_THE_CELL_STATE | dict.fromkeys(
+        ("recurrent_activation", "reset_after", "update", "clip", "zoneout", "layer_normalization"),
+        "its gates see x alone and are sigmoids, so that all steps are made at once; a GRU has it")
     recurrent_dropout = Checked(checks.number, low=0.0, high=0.0)   # there is none
 
     def __init__(self, units, activation="linear", use_bias=True, **kwargs):

@@ -6,7 +6,7 @@ from gatewise import checks, initializers
 from gatewise.errors import ConfigError, ShapeError
 
 from .base import Checked, Fixed, Layer, ParameterSpec
-from .sequences import counted_steps
+from .masks import counted_steps
 from .weights import WeightOptions
 
 

@@ -5,7 +5,8 @@ import numpy as np
 from gatewise import threads
 from gatewise.kernels import rows
 
-from .sequences import SequenceLayer, counted_steps
+from .masks import counted_steps
+from .sequences import SequenceLayer
 
 
 class _GlobalPooling(SequenceLayer):

@@ -1,10 +1,12 @@
 """Recurrent layers: SimpleRNN, LSTM, GRU. They own parameters and state; a kernel does the work."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from gatewise import checks, initializers, threads
-from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell, greff
-from gatewise.errors import ShapeError, StateError
+from gatewise.cells import FullGateLSTMCell, GRUCell, LSTMCell, SimpleRNNCell, greff
+from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._products import uses_blas
 
@@ -13,6 +15,15 @@ from .sequences import SequenceLayer
 from .weights import WeightOptions
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
+
+# Options of one kind of cell that another cannot have, and why.
+_OF_THE_CELL_STATE = {
+    **dict.fromkeys(("peepholes", "cell_clip", "output_activation"), "there is no cell state beside h; an LSTM has one"),
+    **dict.fromkeys(("coupled", "input_gate", "forget_gate", "output_gate", "unit_forget_bias"),
+                    "it has no input, forget and output gates; an LSTM has them"),
+    "projection": "h is its only state; an LSTM projects h beside its c. A Dense behind the layer makes its output narrower",
+}
+_OF_GATES = dict.fromkeys(("recurrent_activation", "reset_after", "update"), "it has no gates")
 
 
 class Recurrent(SequenceLayer):
@@ -44,6 +55,7 @@ class Recurrent(SequenceLayer):
     """
 
     has_state = True
+    _never = MappingProxyType({})  # options that are refused, and why
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
     learned_initial_state = Fixed()
     dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
@@ -53,6 +65,8 @@ class Recurrent(SequenceLayer):
                  kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
                  stateful=False, learned_initial_state=False, seed=None, **kwargs):
+        for option in kwargs.keys() & self._never:
+            raise ConfigError(f"{type(self).__name__} has no option {option!r}: {self._never[option]}")
         super().__init__(**kwargs)
         self.weight_options = {
             "kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
@@ -290,7 +304,7 @@ class Recurrent(SequenceLayer):
             kernel.forward(self._pack(), x, *final, order=order, lengths=sorted_lengths, resets=resets, initial_h=initial_h, y=y,
                            threads=count)
         if self.stateful:
-            self._state = [array.copy() for array in final]
+            self._state = call.kept(final)
         if call.final_state is not None:
             call.final_state[:] = [array.copy() for array in final]
         output = y if self.return_sequences else final[0]
@@ -416,6 +430,8 @@ class SimpleRNN(Recurrent):
         See :class:`gatewise.cells.Cell`.
     """
 
+    _never = _OF_THE_CELL_STATE | _OF_GATES
+
     def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, **kwargs):
         super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout), **kwargs)
 
@@ -452,7 +468,14 @@ class LSTM(Recurrent):
 
     @classmethod
     def variant(cls, name, units, **options):
-        """A variant of Greff et al. 2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`."""
+        """A variant of Greff et al. 2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`.
+
+        "FGR" is a cell in NumPy, so that it gives an :class:`~gatewise.layers.RNN`, which takes fewer options.
+        """
+        if name == "FGR":
+            from .custom import RNN  # which is a recurrent layer itself
+
+            return RNN(FullGateLSTMCell(units), **options)
         return cls(units, **(greff(name) | options))
 
     def initialize(self, rng):
@@ -486,10 +509,22 @@ class GRU(Recurrent):
         See :class:`gatewise.cells.Cell`.
     """
 
+    _never = _OF_THE_CELL_STATE
+
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
                  update="cho", clip=None, zoneout=0.0, **kwargs):
         super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout),
                          **kwargs)
+
+    def set_weights(self, weights):
+        weights = checks.listed(weights, "weights", "arrays")
+        if self.built and self.cell.use_bias and len(weights) == len(self._parameters):
+            there, given = self._parameters["bias"].shape, np.shape(weights[2])
+            if given != there and given in ((2, there[-1]), there[-1:]):
+                raise ShapeError(f"{self.name}/bias has shape {given}: these are weights of a GRU with "
+                                 f"reset_after={not self.cell.reset_after}, layer {self.name!r} has "
+                                 f"reset_after={self.cell.reset_after}, which is another cell; build it as theirs is")
+        super().set_weights(weights)
 
     def get_config(self):
         return super().get_config() | {

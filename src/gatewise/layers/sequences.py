@@ -1,7 +1,5 @@
 """What layers share that read the steps of sequences."""
 
-import numpy as np
-
 from gatewise.errors import ShapeError
 
 from .base import Layer
@@ -28,9 +26,3 @@ class SequenceLayer(Layer):
         super()._check_shape(x)
         if x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
-
-
-def counted_steps(lengths, shape):
-    """Which steps lie within their rows: bool ndarray (batch, steps, 1, ...), of as many axes as x of this shape has."""
-    counted = np.arange(shape[1]) < lengths[:, None]
-    return counted.reshape(counted.shape + (1,) * (len(shape) - 2))

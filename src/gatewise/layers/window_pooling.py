@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .sequences import counted_steps
+from .masks import counted_steps
 from .windows import Windowed
 
 
