@@ -53,6 +53,7 @@ cdef extern from "sequence.h" nogil:
         R *scratch_h
         R *scratch_gates
         R *m
+        R *v
         R *u
         R *scales
         R *gates
@@ -111,7 +112,12 @@ cdef class RecurrentKernel:
     zoneout : (float, float)
         Rates of h and c.
     normalized : bool
-        LSTM: with layer normalisation (normalized.h), and no other option. It has no inputs: forward is given z.
+        With layer normalisation (normalized.h), and no other option; a GRU with reset_after.
+
+    Attributes
+    ----------
+    inner : frozenset of str
+        Parameters that both passes pack.
     """
 
     def __cinit__(self, str family, dtype, Py_ssize_t inputs, Py_ssize_t units, act, gate, out,
@@ -120,16 +126,16 @@ cdef class RecurrentKernel:
         self.family, self.dtype, self.inputs, self.units = family, np.dtype(dtype), inputs, units
         self.width = units if projection is None else projection
         self.x_gates = {"rnn": 1, "gru": 3, "lstm": len(gates)}[family]
-        self.saved = 4 if family == "gru" else self.x_gates
+        self.saved = 4 if family == "gru" and not normalized else self.x_gates
         self.zoned, self.normalized = zoneout != (0.0, 0.0), normalized
         self.arguments = (family, self.dtype, inputs, units, act, gate, out, reset_after, chung, gates, coupled, peepholes,
                           clip, cell_clip, projection, zoneout, normalized)
+        self.inner = frozenset(("recurrent_kernel", "peephole", "projection_kernel"))
+        if normalized:
+            self.inner = frozenset(("recurrent_kernel", *VECTORS[family])) - {"bias"}
         self.zeros = np.zeros(units, self.dtype)
         fill_cell(&self.cell32, self)
         fill_cell(&self.cell64, self)
-
-    # Parameters that both passes pack.
-    inner = frozenset({"recurrent_kernel", "peephole", "projection_kernel"})
 
     def __reduce__(self):
         return RecurrentKernel, self.arguments
@@ -139,24 +145,25 @@ cdef class RecurrentKernel:
         return Workspace()
 
     def pack_forward(self, kernel, recurrent_kernel, bias=None, recurrent_bias=None, peephole=None, projection_kernel=None,
-                     gains=None):
-        """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: no such bias.
-
-        gains: of the recurrent product (4*H,), of the cell (H,), and the cell's bias (H,), for a normalized LSTM.
-        """
-        arrays = kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel, gains
+                     input_gain=None, recurrent_gain=None, cell_gain=None, cell_bias=None):
+        """Weights as the forward pass reads them: 64-byte-aligned ndarray. None: there is no such parameter."""
+        others = {"bias": bias, "recurrent_bias": recurrent_bias, "peephole": peephole, "projection_kernel": projection_kernel,
+                  "input_gain": input_gain, "recurrent_gain": recurrent_gain, "cell_gain": cell_gain, "cell_bias": cell_bias}
         if self.dtype == np.float32:
-            return pack_forward(self, family32(self), &self.cell32, arrays)
-        return pack_forward(self, family64(self), &self.cell64, arrays)
+            return pack_forward(self, family32(self), &self.cell32, kernel, recurrent_kernel, others)
+        return pack_forward(self, family64(self), &self.cell64, kernel, recurrent_kernel, others)
 
-    def pack_backward(self, recurrent_kernel, peephole=None, projection_kernel=None, gains=None):
-        """The recurrent kernel as the backward pass reads it: transposed, in panels."""
+    def pack_backward(self, recurrent_kernel, peephole=None, projection_kernel=None, recurrent_bias=None, input_gain=None,
+                      recurrent_gain=None, cell_gain=None, cell_bias=None):
+        """Weights as the backward pass reads them: those of `inner`, the recurrent kernel transposed, in panels."""
+        others = {"peephole": peephole, "projection_kernel": projection_kernel, "recurrent_bias": recurrent_bias,
+                  "input_gain": input_gain, "recurrent_gain": recurrent_gain, "cell_gain": cell_gain, "cell_bias": cell_bias}
         if self.dtype == np.float32:
-            return pack_backward(self, family32(self), &self.cell32, recurrent_kernel, peephole, projection_kernel, gains)
-        return pack_backward(self, family64(self), &self.cell64, recurrent_kernel, peephole, projection_kernel, gains)
+            return pack_backward(self, family32(self), &self.cell32, recurrent_kernel, others)
+        return pack_backward(self, family64(self), &self.cell64, recurrent_kernel, others)
 
     def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None, initial_h=None,
-                mask=None, zoneout_key=None, y=None, z=None, Workspace workspace=None, int threads=1):
+                mask=None, zoneout_key=None, y=None, Workspace workspace=None, int threads=1):
         """Run every row's steps.
 
         Parameters
@@ -179,22 +186,21 @@ cdef class RecurrentKernel:
             Below 2**32: of zoneout's draws. None: their expectation, for inference.
         y : ndarray (B, T, H), optional
             Written: every h, zeros past a row's end.
-        z : ndarray (B, T, 4*H), optional
-            What is added to the recurrent sums of a normalized LSTM; in training the workspace's gates themselves.
         workspace : Workspace, optional
             Written: what backward needs. None: inference.
         threads : int
         """
         if self.dtype == np.float32:
             forward(self, family32(self), &self.cell32, packed, x, final_h, final_c, order, lengths, resets,
-                    initial_h, mask, zoneout_key, y, z, workspace, threads)
+                    initial_h, mask, zoneout_key, y, workspace, threads)
         else:
             forward(self, family64(self), &self.cell64, packed, x, final_h, final_c, order, lengths, resets,
-                    initial_h, mask, zoneout_key, y, z, workspace, threads)
+                    initial_h, mask, zoneout_key, y, workspace, threads)
 
     def backward(self, packed, x, kernel, Workspace workspace, dh, dc=None, *, order=None, lengths=None, resets=None,
                  mask=None, zoneout_key=None, dy=None, d_kernel, d_recurrent_kernel, d_bias=None, d_recurrent_bias=None,
-                 d_peephole=None, d_projection_kernel=None, d_gains=None, dx=None, int threads=1):
+                 d_peephole=None, d_projection_kernel=None, d_input_gain=None, d_recurrent_gain=None, d_cell_gain=None,
+                 d_cell_bias=None, dx=None, int threads=1):
         """Go back over the sequences of the last forward call with this workspace, which is used up.
 
         Parameters
@@ -207,21 +213,21 @@ cdef class RecurrentKernel:
             Read: gradients of the final state. Written: of the initial state.
         dy : ndarray (B, T, H), optional
             Gradient of y.
-        d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole, d_projection_kernel : ndarray
+        d_kernel, d_recurrent_kernel, d_bias and the like : ndarray
             Gradients are ADDED to these; None: not wanted (biases), or there is no such parameter.
-        d_gains : tuple of ndarray
-            The same for what pack_forward takes as gains.
         dx : ndarray (B, T, I), optional
             Written; None: not wanted.
         """
+        gradients = {"kernel": d_kernel, "recurrent_kernel": d_recurrent_kernel, "bias": d_bias,
+                     "recurrent_bias": d_recurrent_bias, "peephole": d_peephole, "projection_kernel": d_projection_kernel,
+                     "input_gain": d_input_gain, "recurrent_gain": d_recurrent_gain, "cell_gain": d_cell_gain,
+                     "cell_bias": d_cell_bias}
         if self.dtype == np.float32:
             backward(self, family32(self), &self.cell32, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
-                     mask, zoneout_key, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole,
-                     d_projection_kernel, d_gains, dx, threads)
+                     mask, zoneout_key, dy, dx, gradients, threads)
         else:
             backward(self, family64(self), &self.cell64, packed, x, kernel, workspace, dh, dc, order, lengths, resets,
-                     mask, zoneout_key, dy, d_kernel, d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole,
-                     d_projection_kernel, d_gains, dx, threads)
+                     mask, zoneout_key, dy, dx, gradients, threads)
 
 
 cdef class Workspace:
@@ -243,8 +249,9 @@ cdef class Workspace:
             projects = width != kernel.units
             self.m = aligned_empty((batch, steps, kernel.units), kernel.dtype) if projects else None
             self.dm = aligned_empty((batch, steps, width), kernel.dtype) if projects else None
+            self.v = aligned_empty(shape, kernel.dtype) if kernel.normalized else None
             self.u = aligned_empty(shape, kernel.dtype) if kernel.normalized else None
-            self.scales = aligned_empty((batch, steps), kernel.dtype) if kernel.normalized else None
+            self.scales = aligned_empty((batch, steps, 4), kernel.dtype) if kernel.normalized else None
             self.has_mask = masked
 
 
@@ -285,62 +292,96 @@ cdef void ends_of(const gw_activation[floating] *f, floating clip, floating *end
 
 
 cdef const gw_family[float] *family32(RecurrentKernel k) noexcept:
-    if k.normalized:
-        return &table32().normalized_lstm
     if k.family == "lstm":
-        return &table32().lstm
-    return &table32().gru if k.family == "gru" else &table32().rnn
+        return &table32().normalized_lstm if k.normalized else &table32().lstm
+    if k.family == "gru":
+        return &table32().normalized_gru if k.normalized else &table32().gru
+    return &table32().normalized_rnn if k.normalized else &table32().rnn
 
 
 cdef const gw_family[double] *family64(RecurrentKernel k) noexcept:
-    if k.normalized:
-        return &table64().normalized_lstm
     if k.family == "lstm":
-        return &table64().lstm
-    return &table64().gru if k.family == "gru" else &table64().rnn
+        return &table64().normalized_lstm if k.normalized else &table64().lstm
+    if k.family == "gru":
+        return &table64().normalized_gru if k.normalized else &table64().gru
+    return &table64().normalized_rnn if k.normalized else &table64().rnn
 
 
-cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell,
-                         tuple arrays):
+# Biases and gains of a normalized cell in the order of normalized.h, and how many times `units` numbers each has.
+VECTORS = {
+    "rnn": {"bias": 1, "input_gain": 1, "recurrent_gain": 1},
+    "lstm": {"bias": 4, "input_gain": 4, "recurrent_gain": 4, "cell_gain": 1, "cell_bias": 1},
+    "gru": {"bias": 3, "input_gain": 3, "recurrent_gain": 3, "recurrent_bias": 3},
+}
+
+
+cdef object pack_forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell, kernel,
+                         recurrent_kernel, dict others):
     cdef int R = number_of(<floating *>NULL)
     cdef Py_ssize_t columns = k.x_gates * k.units
     cdef gw_weights[floating] w
-    kernel, recurrent_kernel, bias, recurrent_bias, peephole, projection_kernel, gains = arrays
     packed = aligned_empty((family.forward_size(cell),), k.dtype)
     w.w_x = <const floating *>needed_pointer(kernel, R, 2, k.inputs, columns)
-    w.b = <const floating *>pointer_to(bias, R, 1, columns)
-    w.b_h = <const floating *>pointer_to(recurrent_bias, R, 1, columns)
-    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel, gains)
+    w.b = <const floating *>pointer_to(others.get("bias"), R, 1, columns)
+    w.b_h = <const floating *>pointer_to(others.get("recurrent_bias"), R, 1, columns)
+    held = inner_weights(&w, k, cell, recurrent_kernel, others)
     family.pack_forward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
 
 cdef object pack_backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *cell,
-                          recurrent_kernel, peephole, projection_kernel, gains):
+                          recurrent_kernel, dict others):
     cdef gw_weights[floating] w
     packed = aligned_empty((family.backward_size(cell),), k.dtype)
     w.w_x = w.b = w.b_h = NULL
-    inner_weights(&w, k, cell, recurrent_kernel, peephole, projection_kernel, gains)
+    held = inner_weights(&w, k, cell, recurrent_kernel, others)
     family.pack_backward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
 
-cdef int inner_weights(gw_weights[floating] *w, RecurrentKernel k, const gw_cell[floating] *cell, recurrent_kernel, peephole,
-                       projection_kernel, gains) except -1:
-    """The weights that both passes read."""
+cdef object inner_weights(gw_weights[floating] *w, RecurrentKernel k, const gw_cell[floating] *cell, recurrent_kernel,
+                          dict others):
+    """The weights that both passes read. What is returned must live as long as they are read."""
     cdef int R = number_of(<floating *>NULL)
     w.w_h = <const floating *>needed_pointer(recurrent_kernel, R, 2, k.width, k.x_gates * k.units)
-    w.peephole = w.projection = NULL
+    w.peephole = w.projection = w.vectors = NULL
     if cell.peepholes:
-        w.peephole = <const floating *>needed_pointer(peephole, R, 2, cell.peepholes, k.units)
+        w.peephole = <const floating *>needed_pointer(others.get("peephole"), R, 2, cell.peepholes, k.units)
     if k.width != k.units:
-        w.projection = <const floating *>needed_pointer(projection_kernel, R, 2, k.units, k.width)
-    w.gain_h = w.gain_c = w.bias_c = NULL
-    if k.normalized:
-        recurrent_gain, cell_gain, cell_bias = gains
-        w.gain_h = <const floating *>needed_pointer(recurrent_gain, R, 1, 4 * k.units)
-        w.gain_c = <const floating *>needed_pointer(cell_gain, R, 1, k.units)
-        w.bias_c = <const floating *>needed_pointer(cell_bias, R, 1, k.units)
+        w.projection = <const floating *>needed_pointer(others.get("projection_kernel"), R, 2, k.units, k.width)
+    if not k.normalized:
+        return None
+    joined = np.concatenate([np.zeros(blocks * k.units, k.dtype) if vector is None else vector
+                             for blocks, vector in zip(VECTORS[k.family].values(), vectors_of(k, others))])
+    if k.family == "gru":
+        joined[:2 * k.units] += joined[9 * k.units:11 * k.units]
+    w.vectors = <const floating *>needed_pointer(joined, R, 1, blocks_of(k) * k.units)
+    return joined
+
+
+cdef list vectors_of(RecurrentKernel k, dict named):
+    """The arrays of VECTORS, each checked; None for a bias that there is not."""
+    cdef int R = cnp.NPY_FLOAT32 if k.dtype == np.float32 else cnp.NPY_FLOAT64
+    vectors = [named.get(name) for name in VECTORS[k.family]]
+    for (name, blocks), vector in zip(VECTORS[k.family].items(), vectors):
+        if vector is not None or name not in ("bias", "recurrent_bias"):
+            needed_pointer(vector, R, 1, blocks * k.units)
+    return vectors
+
+
+cdef Py_ssize_t blocks_of(RecurrentKernel k):
+    return sum(VECTORS[k.family].values())
+
+
+cdef int add_to_vectors(RecurrentKernel k, list vectors, total) except -1:
+    """Gradients as normalized.h has them, to those of the parameters."""
+    cdef Py_ssize_t at = 0, H = k.units
+    if k.family == "gru":  # both biases are added to the sums of z and r
+        total[9 * H:11 * H] = total[:2 * H]
+    for blocks, vector in zip(VECTORS[k.family].values(), vectors):
+        if vector is not None:
+            vector += total[at:at + blocks * H]
+        at += blocks * H
     return 0
 
 
@@ -355,10 +396,12 @@ cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py
     row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
     row.y = s.y + at * P if s.y != NULL else NULL
     row.mask = s.mask + b * P if s.mask != NULL else NULL
-    if s.u != NULL:  # a normalized LSTM, whose m is scratch of a row
+    row.soon = NULL
+    if s.u != NULL:  # layer normalisation: m is scratch of a row
         row.m = s.m + b * 2 * H
+        row.v = s.v + at * s.saved * H if s.v != NULL else row.z
         row.u = s.u + (at if s.gates != NULL else b) * s.saved * H
-        row.scale = s.scales + at if s.scales != NULL else NULL
+        row.scale = s.scales + at * 4 if s.scales != NULL else NULL
     elif s.m != NULL:
         row.m = s.m + (at if s.gates != NULL else b) * H
     if s.gates != NULL:
@@ -419,6 +462,7 @@ cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil
         memset(s.gates + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
         memset(s.h_in + (at + n) * P, 0, (T - n) * size_h)
         if s.u != NULL:
+            memset(s.v + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
             memset(s.u + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
         elif s.m != NULL:
             memset(s.m + (at + n) * H, 0, (T - n) * size)
@@ -512,7 +556,8 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, first, last
     if ((action == FORWARD and phase == band.family.rows_forward)
-            or (action == BACKWARD and phase == band.family.rows_backward)):
+            or (action == BACKWARD and phase == band.family.rows_backward)
+            or (action == PROJECT and band.family.project_rows)):
         rows_of_phase(band, action, t, phase, part)
         return
     unit_range(width_of(s, action, phase), band.family.block, part, band.parts, &first, &last)
@@ -537,7 +582,9 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
 cdef void rows_of_phase(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, int part) noexcept nogil:
     """A phase whose parts are rows, each with all of its units."""
     cdef Py_ssize_t first = part * band.n // band.parts, last = (part + 1) * band.n // band.parts
-    if action == FORWARD:
+    if action == PROJECT:
+        band.family.project(band.cell, band.rows + first, last - first, 0, band.s.units)
+    elif action == FORWARD:
         band.family.forward(band.cell, band.rows + first, last - first, 0, band.s.units, phase)
     else:
         band.family.backward(band.cell, band.rows + first, last - first, 0, band.s.units, phase)
@@ -674,10 +721,10 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
     s.mask = <const floating *>pointer_to(mask, R, 2, batch, P)
     s.initial_h = NULL
     s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
-    s.m = s.dm = s.sums = s.u = s.scales = NULL
+    s.m = s.dm = s.sums = s.v = s.u = s.scales = NULL
     s.dy = NULL
     if kept is not None:
-        gates, h_in, h0, c, m, dm, u, scales = kept
+        gates, h_in, h0, c, m, dm, v, u, scales = kept
         s.gates = <floating *>needed_pointer(gates, R, 3, batch, steps, k.saved * H)
         s.h_in = <floating *>needed_pointer(h_in, R, 3, batch, steps, P)
         s.h0 = <floating *>needed_pointer(h0, R, 3, batch, steps, P)
@@ -688,14 +735,15 @@ cdef int describe(gw_sequence[floating] *s, RecurrentKernel k, Py_ssize_t batch,
             s.m = <floating *>needed_pointer(m, R, 3, batch, steps, H)
             s.dm = <floating *>needed_pointer(dm, R, 3, batch, steps, P)
         if k.normalized:
+            s.v = <floating *>needed_pointer(v, R, 3, batch, steps, k.saved * H)
             s.u = <floating *>needed_pointer(u, R, 3, batch, steps, k.saved * H)
-            s.scales = <floating *>needed_pointer(scales, R, 2, batch, steps)
+            s.scales = <floating *>needed_pointer(scales, R, 3, batch, steps, 4)
     return 0
 
 
 cdef tuple arrays_of(Workspace w):
     """Held for the length of a call: another thread that prepares the workspace cannot free them under it."""
-    return None if w is None else (w.gates, w.h_in, w.h0, w.c, w.m, w.dm, w.u, w.scales)
+    return None if w is None else (w.gates, w.h_in, w.h0, w.c, w.m, w.dm, w.v, w.u, w.scales)
 
 
 cdef void set_draws(RecurrentKernel k, gw_cell[floating] *cell, key):
@@ -704,7 +752,7 @@ cdef void set_draws(RecurrentKernel k, gw_cell[floating] *cell, key):
 
 
 cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                    final_h, final_c, order, lengths, resets, initial_h, mask, zoneout_key, y, z, Workspace w, int threads):
+                    final_h, final_c, order, lengths, resets, initial_h, mask, zoneout_key, y, Workspace w, int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
@@ -727,12 +775,11 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
     # Scratch that a call holds while it runs. Training has a place for each of these in its workspace.
     scratch_h = scratch_gates = scratch_m = scratch_z = scratch_u = None
     if k.normalized:
-        cell.x_done = 0
-        s.z, s.z_steps, s.z_width = <floating *>needed_pointer(z, R, 3, B, T, 4 * H), T, 4 * H
+        cell.x_done = 1
         scratch_m = np.empty((B, 2 * H), k.dtype)
         s.m = <floating *>cnp.PyArray_DATA(scratch_m)
         if w is None:
-            scratch_u = np.empty((B, 4 * H), k.dtype)
+            scratch_u = np.empty((B, k.saved * H), k.dtype)
             s.u = <floating *>cnp.PyArray_DATA(scratch_u)
     if w is None:
         if y is None:
@@ -756,8 +803,7 @@ cdef object forward(RecurrentKernel k, const gw_family[floating] *family, const 
 
 
 cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                     kernel, Workspace w, dh, dc, order, lengths, resets, mask, zoneout_key, dy, d_kernel,
-                     d_recurrent_kernel, d_bias, d_recurrent_bias, d_peephole, d_projection_kernel, tuple d_gains, dx,
+                     kernel, Workspace w, dh, dc, order, lengths, resets, mask, zoneout_key, dy, dx, dict gradients,
                      int threads):
     cdef int R = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
@@ -778,43 +824,39 @@ cdef object backward(RecurrentKernel k, const gw_family[floating] *family, const
     s.dc = <floating *>pointer_to(dc, R, 2, B, H)
     s.dy = <const floating *>pointer_to(dy, R, 3, B, T, P)
     s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
-    cdef floating *d_w = <floating *>needed_pointer(d_kernel, R, 2, I, G * H)
-    cdef floating *d_u = <floating *>needed_pointer(d_recurrent_kernel, R, 2, P, G * H)
-    cdef floating *d_b = <floating *>pointer_to(d_bias, R, 1, G * H)
-    cdef floating *d_b_h = <floating *>pointer_to(d_recurrent_bias, R, 1, G * H)
+    cdef floating *d_w = <floating *>needed_pointer(gradients.get("kernel"), R, 2, I, G * H)
+    cdef floating *d_u = <floating *>needed_pointer(gradients.get("recurrent_kernel"), R, 2, P, G * H)
+    cdef floating *d_b = <floating *>pointer_to(gradients.get("bias"), R, 1, G * H)
+    cdef floating *d_b_h = <floating *>pointer_to(gradients.get("recurrent_bias"), R, 1, G * H)
     cdef floating *d_p = NULL
     cdef floating *d_r = NULL
     if cell.peepholes:  # sums of each row, then of all
-        d_p = <floating *>needed_pointer(d_peephole, R, 2, cell.peepholes, H)
+        d_p = <floating *>needed_pointer(gradients.get("peephole"), R, 2, cell.peepholes, H)
         s.sums_width = cell.peepholes * H
         sums = np.zeros((B, s.sums_width), k.dtype)
         s.sums = <floating *>cnp.PyArray_DATA(sums)
-    if k.normalized:
-        s.sums_width = 6 * H
+    if k.normalized:  # all vectors' gradients likewise
+        d_b = d_b_h = NULL
+        d_vectors = vectors_of(k, gradients)
+        s.sums_width = blocks_of(k) * H
         sums = np.zeros((B, s.sums_width), k.dtype)
         s.sums = <floating *>cnp.PyArray_DATA(sums)
         scratch_m = np.empty((B, 2 * H), k.dtype)
         s.m = <floating *>cnp.PyArray_DATA(scratch_m)
     if P != H:
-        d_r = <floating *>needed_pointer(d_projection_kernel, R, 2, H, P)
+        d_r = <floating *>needed_pointer(gradients.get("projection_kernel"), R, 2, H, P)
     cdef bint gru = k.family == "gru"
     cdef int n_pieces = weight_gradients(&s, &cell, gru, G, pieces, d_w, d_u, d_b, d_b_h, d_r)
     cdef const floating *w_x = <const floating *>needed_pointer(kernel, R, 2, I, G * H)
     cdef floating *d_x = <floating *>pointer_to(dx, R, 3, B, T, I)
     run[floating](family, &cell, &s, lengths, n_bands, parts, True)
-    if k.normalized:
-        total = np.zeros(6 * H, k.dtype)
-        add_column_sums(s.sums, B, s.sums_width, <floating *>cnp.PyArray_DATA(total))
-        for d_gain, part in zip(d_gains, np.split(total, (4 * H, 5 * H))):
-            d_gain += part
-        if d_b != NULL:
-            add_column_sums(s.gates, B * T, 4 * H, d_b)
-        pieces[0] = make_piece(B * T, s.h_in, H, H, s.u, 4 * H, 4 * H, d_u, 4 * H, <floating *>NULL)
-        multiply(pieces, 1, B * T, s.u, 4 * H, 4 * H, w_x, 0, <floating *>NULL, threads)
-        return None
     if d_p != NULL:
         add_column_sums(s.sums, B, s.sums_width, d_p)
-    multiply(pieces, n_pieces, B * T, s.gates, k.saved * H, G * H, w_x, I, d_x, threads)
+    if k.normalized:
+        total = np.zeros(s.sums_width, k.dtype)
+        add_column_sums(s.sums, B, s.sums_width, <floating *>cnp.PyArray_DATA(total))
+        add_to_vectors(k, d_vectors, total)
+    multiply(pieces, n_pieces, B * T, pieces[0].z, k.saved * H, G * H, w_x, I, d_x, threads)
     return None
 
 
@@ -828,8 +870,12 @@ cdef void add_column_sums(const floating *x, Py_ssize_t rows, Py_ssize_t columns
 cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, bint gru, Py_ssize_t G,
                           gw_piece[floating] *p, floating *d_w, floating *d_u, floating *d_b, floating *d_b_h,
                           floating *d_r) noexcept nogil:
-    """What to multiply with what. The GRU's candidate has a recurrent input, or a dz, of its own."""
+    """What to multiply with what; the first is that of x. A GRU's candidate has a recurrent input, or a dz, of its own."""
     cdef Py_ssize_t n = s.batch * s.steps, I = s.inputs, H = s.units, P = s.width, ldz = s.saved * H
+    if s.u != NULL:  # layer normalisation
+        p[0] = make_piece(n, s.x, I, I, s.v, ldz, G * H, d_w, G * H, d_b)
+        p[1] = make_piece(n, s.h_in, H, H, s.u, ldz, G * H, d_u, G * H, d_b_h)
+        return 2
     p[0] = make_piece(n, s.x, I, I, s.gates, ldz, G * H, d_w, G * H, d_b)
     p[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else G * H, d_u, G * H, d_b_h)
     if d_r != NULL:

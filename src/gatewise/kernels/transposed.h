@@ -37,10 +37,10 @@ template <class R> GW_INLINE Vec<R> gradient_of_h(const gw_row<R> &row, gw_int u
 }
 
 // sum[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes); dz is the rows'
-// member `dz`. The weights of both terms are packed as one matrix of na + nb rows. `fetched` blocks of the next
-// step's gates, `stride` apart, are prefetched meanwhile.
+// member `dz`. U^T stands for any matrix in column panels: the weights of both terms are packed as one of na + nb rows.
+// `fetched` blocks of the next step's gates, `stride` apart, are prefetched meanwhile.
 template <class R, class Member, class Finish>
-GW_INLINE void transposed_product(gw_int units, Member dz, gw_int fetched, gw_int stride, const gw_row<R> *rows, gw_int n, gw_int first,
+GW_INLINE void column_product(gw_int units, Member dz, gw_int fetched, gw_int stride, const gw_row<R> *rows, gw_int n, gw_int first,
                                   gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb, Finish finish) {
     const gw_int L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
@@ -74,8 +74,8 @@ template <class R>
 static void add_recurrent_gradient(const gw_cell<R> *c, gw_int saved, const gw_row<R> *rows, gw_int n, gw_int first,
                                    gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb,
                                    R *gw_row<R>::*dz = &gw_row<R>::gates) {
-    transposed_product(c->width, dz, saved, c->units, rows, n, first, last, w, a, na, b, nb,
-                       [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
+    column_product(c->width, dz, saved, c->units, rows, n, first, last, w, a, na, b, nb,
+                   [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
     });

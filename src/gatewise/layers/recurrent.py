@@ -428,12 +428,12 @@ class SimpleRNN(Recurrent):
     activation : str or tuple
         A name, or a name with its constants: ``("leaky_relu", 0.01)``.
     use_bias : bool
-    clip, zoneout
+    clip, zoneout, layer_normalization
         See :class:`gatewise.cells.Cell`.
     """
 
-    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, **kwargs):
-        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout), **kwargs)
+    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
+        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout, layer_normalization), **kwargs)
 
 
 class LSTM(Recurrent):
@@ -496,14 +496,14 @@ class GRU(Recurrent):
         See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other.
     update : {"cho", "chung"}
         Which of h' and the candidate the update gate keeps.
-    clip, zoneout
+    clip, zoneout, layer_normalization
         See :class:`gatewise.cells.Cell`.
     """
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho", clip=None, zoneout=0.0, **kwargs):
-        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout),
-                         **kwargs)
+                 update="cho", clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
+        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout,
+                                 layer_normalization), **kwargs)
 
     def get_config(self):
         return super().get_config() | {
