@@ -10,13 +10,21 @@ namespace GW_ISA {
 template <class R> GW_INLINE gw_int transposed_size(gw_int units, gw_int count) { return padded<R>(units) * count; }
 
 template <class R> static R *pack_transposed(const R *w, gw_int units, gw_int stride, gw_int first, gw_int count, R *out) {
-    const gw_int run = 64 / (gw_int)sizeof(R); // a cache line of w at a time
+    constexpr gw_int RUN = LINE<R>; // a cache line of w at a time
     for (gw_int j = 0; j < units; j += panel_columns<R>()) {
-        const gw_int width = panel_vectors<R>(units, j) * LANES<R>;
-        for (gw_int k = 0; k < count; k += run) {
-            const gw_int end = k + run < count ? k + run : count;
-            for (gw_int l = 0; l < width; l++)
-                for (gw_int i = k; i < end; i++) out[i * width + l] = j + l < units ? w[(j + l) * stride + first + i] : R(0);
+        const gw_int width = panel_vectors<R>(units, j) * LANES<R>, true_width = width < units - j ? width : units - j;
+        for (gw_int k = 0; k < count; k += RUN) {
+            const gw_int run = RUN < count - k ? RUN : count - k;
+            R *to = out + k * width;
+            for (gw_int l = 0; l < true_width; l++) {
+                const R *from = w + (j + l) * stride + first + k;
+                if (run == RUN)
+                    for (gw_int i = 0; i < RUN; i++) to[i * width + l] = from[i];
+                else
+                    for (gw_int i = 0; i < run; i++) to[i * width + l] = from[i];
+            }
+            for (gw_int l = true_width; l < width; l++)
+                for (gw_int i = 0; i < run; i++) to[i * width + l] = R(0);
         }
         out += count * width;
     }
