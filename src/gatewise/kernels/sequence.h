@@ -1,4 +1,4 @@
-// What the orchestration keeps for one call over whole sequences (recurrent.pyx).
+// What the orchestration keeps for one call over whole sequences (_passes.pyx, _walk.pyx).
 #pragma once
 #include "apart.h"
 #include "meeting.h"
