@@ -111,7 +111,9 @@ template <class R> struct NormalizedGru {
     static constexpr gw_int GATES = 3, TOGETHER = 2, COUNT = 12;
 
     // q = gain_h * norm(u) + b_h of n
-    static void recurrent_part(const gw_row<R> &row, const R *p, gw_int H) { affine(row.u + 2 * H, p + 8 * H, p + 11 * H, row.m, H); }
+    static void recurrent_part(const gw_row<R> &row, const R *p, gw_int H) {
+        affine(row.u + 2 * H, p + 8 * H, p + 11 * H, row.m, H);
+    }
 
     static void forward(const gw_cell<R> *c, const gw_row<R> &row, const R *p) {
         const gw_int H = c->units;
@@ -122,7 +124,8 @@ template <class R> struct NormalizedGru {
         affine(q, z + H, row.z + 2 * H, n, H);
         activate(&c->act, n, n, H);
         for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-            write_state(row, i, gru_mix(c, load_first(z + i, lanes), load_first(row.h0 + i, lanes), load_first(n + i, lanes)), lanes);
+            const Vec<R> before = load_first(row.h0 + i, lanes);
+            write_state(row, i, gru_mix(c, load_first(z + i, lanes), before, load_first(n + i, lanes)), lanes);
         });
     }
 

@@ -35,7 +35,8 @@ template <class R> struct gw_row {
     R *m;           // OUT  (units,) what is projected to h (LSTM with projection); in backward IN. With layer
                     //      normalisation (2 * units,): scratch of a row
     R *dm;          // OUT  (width,) gradient of the projected h (LSTM with projection)
-    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient; with layer normalisation of its vectors'
+    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient; with layer normalisation of
+                    //      its vectors'
     // With layer normalisation:
     R *v, *u;       // (gates * units,) x W and h' U, normalised; become their gradients. At inference v is z
     R *scale;       // (4,) what v and then u were multiplied by, in one span or two each, or NULL
