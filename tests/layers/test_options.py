@@ -50,6 +50,9 @@ OPTIONS = {
     "normalised": ("lstm", {"layer_normalization": True}),
     "normalised, other functions": ("lstm", {"layer_normalization": True, "activation": "softsign", "output_activation": "elu",
                                              "recurrent_activation": ("hard_sigmoid", 0.3, 0.5)}),
+    "rnn normalised": ("rnn", {"layer_normalization": True, "activation": "softplus"}),
+    "gru normalised": ("gru", {"layer_normalization": True, "activation": "elu", "recurrent_activation": ("affine", 0.6, 0.2)}),
+    "gru_chung normalised": ("gru_chung", {"layer_normalization": True}),
     "rnn clip": ("rnn", {"clip": 0.5, "activation": ("affine", 0.7, 0.1)}),
     "gru clip": ("gru", {"clip": 0.4}),
     "gru_before clip": ("gru_before", {"clip": 0.4, "activation": "relu"}),
@@ -99,7 +102,7 @@ def test_forward(name, units, go_backwards, dtype, tolerance, rng):
 # One row and few of many units: threads share bands, and x W is computed ahead.
 @pytest.mark.parametrize(("batch", "steps", "inputs", "units"), [(1, 19, 3, 210), (2, 18, 2, 140), (13, 2, 4, 100)])
 @pytest.mark.parametrize("name", ["coupled with peepholes", "projection of everything", "only f", "NOG of Greff", "gru clip",
-                                  "normalised"])
+                                  "normalised", "rnn normalised", "gru normalised"])
 def test_large(name, batch, steps, inputs, units, dtype, tolerance, rng, forced_threads):
     layer = build(name, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     x = sequences(rng, batch, steps, inputs, dtype)
@@ -155,7 +158,7 @@ def test_gradients(name, units, rng):
 
 
 @pytest.mark.parametrize("name", ["peepholes", "projection of everything", "zoneout lstm projected", "zoneout gru",
-                                  "gru_before clip", "normalised"])
+                                  "gru_before clip", "normalised", "rnn normalised", "gru normalised"])
 def test_gradients_of_other_calls(name, rng):
     layer = build(name, 6, 3, rng, recurrent_dropout=0.4, dropout=0.2, use_bias=False, go_backwards=True, seed=5)
     check(layer, sequences(rng, 5, 4, 3), **everything(layer, rng, 5, 4))
@@ -316,6 +319,7 @@ def test_parameters_are_those_that_there_are():
     assert shapes(coupled=True, peepholes=True) == {"kernel": (3, 15), "recurrent_kernel": (5, 15), "bias": (15,),
                                                     "peephole": (2, 5)}
     assert shapes(input_gate=False, output_gate=False) == {"kernel": (3, 10), "recurrent_kernel": (5, 10), "bias": (10,)}
+    assert list(shapes(layer_normalization=True))[3:] == ["input_gain", "recurrent_gain", "cell_gain", "cell_bias"]
     assert shapes(projection=2, use_bias=False) == {"kernel": (3, 20), "recurrent_kernel": (2, 20), "projection_kernel": (5, 2)}
 
 
@@ -383,6 +387,10 @@ def test_what_is_refused():
         refused(lambda name=name: LSTM(4, **{name: np.array([1.0, 2.0])}), ConfigError, f"{name} is array", "expected a number")
     refused(lambda: LSTM(4, peepholes=1), DTypeError, "peepholes")
     refused(lambda: LSTM(4, layer_normalization=True, peepholes=True, zoneout=0.1), ConfigError, "leave out zoneout, peepholes")
+    refused(lambda: GRU(4, layer_normalization=True, clip=1.0), ConfigError, "leave out clip")
+    refused(lambda: SimpleRNN(4, layer_normalization=True, zoneout=0.1), ConfigError, "leave out zoneout")
+    refused(lambda: GRU(4, layer_normalization=True, reset_after=False), ConfigError, "needs reset_after=True")
+    refused(lambda: SimpleRNN(4, layer_normalization=1), DTypeError, "layer_normalization")
     refused(lambda: LSTM.variant("NXG", 4), ConfigError, "'NXG' is not known", "NIG")
     refused(lambda: greff("FGR"), ConfigError, "RNN(FullGateLSTMCell(units))")
     refused(lambda: GRU(4, projection=2), ConfigError, "GRU has no option 'projection'", "an LSTM projects")

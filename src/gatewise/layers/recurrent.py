@@ -426,14 +426,14 @@ class SimpleRNN(Recurrent):
     activation : str or tuple
         A name, or a name with its constants: ``("leaky_relu", 0.01)``.
     use_bias : bool
-    clip, zoneout
+    clip, zoneout, layer_normalization
         See :class:`gatewise.cells.Cell`.
     """
 
     _never = _OF_THE_CELL_STATE | _OF_GATES
 
-    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, **kwargs):
-        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout), **kwargs)
+    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
+        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout, layer_normalization), **kwargs)
 
 
 class LSTM(Recurrent):
@@ -505,16 +505,16 @@ class GRU(Recurrent):
         See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other.
     update : {"cho", "chung"}
         Which of h' and the candidate the update gate keeps.
-    clip, zoneout
+    clip, zoneout, layer_normalization
         See :class:`gatewise.cells.Cell`.
     """
 
     _never = _OF_THE_CELL_STATE
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho", clip=None, zoneout=0.0, **kwargs):
-        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout),
-                         **kwargs)
+                 update="cho", clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
+        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout,
+                                 layer_normalization), **kwargs)
 
     def set_weights(self, weights):
         weights = checks.listed(weights, "weights", "arrays")
