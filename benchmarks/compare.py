@@ -25,8 +25,8 @@ def main():
     arguments = parse()
     keys = ["gatewise", "torch", "onnxruntime"] + (["keras"] if arguments.keras else [])
     engines, missing = start_engines(keys, arguments.threads)
-    if "gatewise" in missing:
-        raise SystemExit("gatewise itself did not start: install it first")
+    if not engines or engines[0].key != "gatewise":
+        raise SystemExit("gatewise is not installed: install it first")
     print(f"{machine()}; {arguments.threads} threads; {arguments.dtype}")
     print("; ".join(f"{engine.name} {engine.version}" for engine in engines)
           + (f"; not installed: {', '.join(missing)}" if missing else ""))

@@ -12,6 +12,10 @@ ENGINES = {"gatewise": "gatewise_engine", "torch": "torch_engine", "onnxruntime"
 ROUNDS = 7
 
 
+class NotInstalled(Exception):
+    """An engine lacks the module that it is named for, or one that this needs."""
+
+
 class Engine:
     """A worker process that answers one request at a time."""
 
@@ -22,6 +26,9 @@ class Engine:
             stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent,
             env=os.environ | {"OMP_NUM_THREADS": str(threads)} | (environment or {}))
         hello = self._read()
+        if "lacks" in hello:
+            self.close()
+            raise NotInstalled(f"{key} (no module {hello['lacks']})")
         self.name, self.version = hello["name"], hello["version"]
 
     def ask(self, **request):
@@ -48,8 +55,8 @@ def start_engines(keys, threads):
     for key in keys:
         try:
             engines.append(Engine(key, threads))
-        except RuntimeError:
-            missing.append(key)
+        except NotInstalled as error:
+            missing.append(str(error))
     return engines, missing
 
 

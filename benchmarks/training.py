@@ -24,8 +24,8 @@ def main(arguments=None):
     """Parse, measure, print; the rows."""
     arguments = parse(arguments)
     engines, missing = start_engines(["gatewise", *(key for key in arguments.engines if key != "gatewise")], arguments.threads)
-    if "gatewise" in missing:
-        raise SystemExit("gatewise itself did not start: install it first")
+    if not engines or engines[0].key != "gatewise":
+        raise SystemExit("gatewise is not installed: install it first")
     print(f"{machine()}; {arguments.threads} threads; float32; median of {arguments.rounds} runs")
     print("; ".join(f"{engine.name} {engine.version}" for engine in engines)
           + (f"; not installed: {', '.join(missing)}" if missing else ""))

@@ -17,7 +17,11 @@ SETTLE = 0.06
 
 def main(module, threads):
     """Serve requests until the input ends."""
-    engine = importlib.import_module(f"benchmarks.engines.{module}")
+    try:
+        engine = importlib.import_module(f"benchmarks.engines.{module}")
+    except ModuleNotFoundError as error:
+        answer({"lacks": error.name})
+        return
     engine.set_threads(threads)
     answer({"name": engine.NAME, "version": engine.version()})
     run = None

@@ -149,6 +149,8 @@ def fits_memory(elements, dtype, what, name=None):
     SizeError
         More bytes than the machine has memory, or than an index can count.
     """
+    if elements < 1_000_000:  # of a step in microseconds
+        return
     needed = int(elements) * (_BYTES.get(dtype) or np.dtype(dtype).itemsize)
     if needed > _PHYSICAL_MEMORY:
         what = what if name is None else f"{what} {name!r}"

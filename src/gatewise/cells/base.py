@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from gatewise import checks
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError
 from gatewise.kernels import activations
 from gatewise.kernels.recurrent import RecurrentKernel
 
@@ -122,8 +122,7 @@ def _limit(value, name):
     """A positive number, or None."""
     if value is None:
         return None
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise DTypeError(f"{name} is {value!r}; expected a positive number or None")
-    if not 0 < float(value) < 1e30:
-        raise ConfigError(f"{name} is {value}; expected a positive number, or None for no limit")
-    return float(value)
+    limit = checks.number(value, name)
+    if not 0 < limit < 1e30:
+        raise ConfigError(f"{name} is {limit}; expected a positive number, or None for no limit")
+    return limit

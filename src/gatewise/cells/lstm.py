@@ -35,10 +35,11 @@ def greff(name):
     Raises
     ------
     ConfigError
-        Not one of them. "FGR", full gate recurrence, is no setting: its gates see the gates of the step before.
+        Not one of them. "FGR", full gate recurrence, is no setting: its gates see the gates of the step before, which is
+        :class:`~gatewise.cells.FullGateLSTMCell`.
     """
     if name not in GREFF:
-        hint = "; FGR is a cell of its own, for RNN(cell)" if name == "FGR" else ""
+        hint = "; FGR is a cell of its own: RNN(FullGateLSTMCell(units)), or LSTM.variant" if name == "FGR" else ""
         raise ConfigError(f"LSTM variant {name!r} is not known; choose one of {', '.join(GREFF)}{hint}")
     return dict(GREFF[name])
 
