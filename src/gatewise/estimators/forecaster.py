@@ -1,5 +1,6 @@
 """SequenceForecaster: what comes next in one series or several."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +16,11 @@ from .base import SequenceEstimator, store
 from .calendar import calendar_names
 from .documentation import documented
 from .forecaster_state import state_of, take_state
-from .forecasting import Forecasting, Past
-from .heads import head_of
+from .forecasting import Forecasting, Past, check_carried
+from .heads import GaussianHead, head_of
 from .history import History
 from .preparation import Preparation, checked_scaling
-from .series import column_names, column_numbers, per_series, read_features, read_target, table
+from .series import check_labels, column_names, column_numbers, per_series, read_features, read_target, table
 from .timeline import moments
 
 STRATEGIES = ("direct", "recursive")
@@ -82,7 +83,8 @@ class SequenceForecaster(SequenceEstimator):
     -----
     A sample is a window. With `early_stopping` the last part of each series is held out, `validation_fraction` of its steps and at
     least `horizon`; what is learnt, scales included, comes from the steps before it, and the score is minus the loss.
-    ``strategy="recursive"`` takes neither `bidirectional` nor `pooling`. `n_features_in_` are the variables of a series.
+    ``strategy="recursive"`` takes only networks whose state goes on from step to step: not `bidirectional`, `pooling`,
+    ``architecture="attention"`` or ``"convolution"``. `n_features_in_` are the variables of a series.
 
     Examples
     --------
@@ -105,7 +107,8 @@ class SequenceForecaster(SequenceEstimator):
     # ---- files
 
     _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_")
-    _own_state = ("_head", "_preparation", "calendar_", "_recursive", "_several", "_most_steps", "_x_names", "_histories")
+    _own_state = ("_head", "_preparation", "calendar_", "_automatic_calendar", "_recursive", "_several", "_most_steps", "_x_names",
+                  "_histories")
 
     def _get_state(self):
         return state_of(self)
@@ -136,39 +139,41 @@ class SequenceForecaster(SequenceEstimator):
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        recursive = self._is_recursive()
-        head = head_of(self.loss, self.quantiles, self.distribution, recursive)
+        fitting = copy.copy(self)  # a fit that fails leaves what is fitted as it is
+        fitting._read_and_train(y, X, times)
+        vars(self).clear()
+        vars(self).update(vars(fitting))
+        return self
+
+    def _read_and_train(self, y, X, times):
         goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
-        series, several = read_target(y, times)
-        features = read_features(X, series, several)
+        recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
+        head = head_of(self.loss, self.quantiles, self.distribution, recursive)
+        series, self._several = read_target(y, times)
         if goes_on:
-            histories = self._histories_of(series, features)
-            self._check_options(recursive)
+            self._check_options(head, recursive)
+            histories = self._histories_of(series, read_features(X, series, self._several, self._x_names))
         else:
-            calendar = [] if self.calendar is None else calendar_names(moments(self._longest_index(series)), self.calendar)
-            histories = [History.of(one, None if features is None else features[number], calendar)
-                         for number, one in enumerate(series)]
-            preparation = self._prepared(histories, X, recursive)
-        if goes_on:
-            calendar, preparation = self.calendar_, self._preparation
-        windows, targets, held_out = self._samples(histories, preparation)
-        self._head, self._preparation, self.calendar_ = head, preparation, calendar
-        self._recursive, self._several = recursive, several
+            self._recursive = recursive
+            histories = self._prepare(series, X)
+        self._head = head
         self._most_steps = checks.whole_number(self.horizon, "horizon")
-        self._remember_columns(series[0], X, goes_on)
-        self._held_out = held_out
+        windows, targets, self._held_out = self._samples(histories)
         with self._using_threads():
             self._train(windows, targets, None, goes_on, False)
         del self._held_out
-        self._histories = [history.tail(preparation.context) for history in histories]
-        return self
+        self._histories = [history.tail(self._preparation.context) for history in histories]
 
-    def _is_recursive(self):
-        recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
-        if recursive and (self.bidirectional or self.pooling != "last"):
-            raise ConfigError("strategy='recursive' carries the network's state on from step to step, which bidirectional and "
-                              "pooling do not allow; leave them out, or use strategy='direct'")
-        return recursive
+    def _prepare(self, series, X):
+        """Learn everything that is not the network; the histories of the series."""
+        features = read_features(X, series, self._several)
+        self._automatic_calendar = isinstance(self.calendar, str)
+        self.calendar_ = [] if self.calendar is None else calendar_names(moments(self._longest_index(series)), self.calendar)
+        histories = [History.of(one, None if features is None else features[number], self.calendar_)
+                     for number, one in enumerate(series)]
+        self._remember_columns(series[0], X)
+        self._preparation = self._prepared(histories)
+        return histories
 
     @staticmethod
     def _longest_index(series):
@@ -177,10 +182,10 @@ class SequenceForecaster(SequenceEstimator):
             raise ConfigError("calendar features need dates: give y with a DatetimeIndex, or times= (an array of datetime64)")
         return longest.index
 
-    def _prepared(self, histories, X, recursive):
+    def _prepared(self, histories):
         """Scales and the like, of the training part of the series."""
         window = checks.whole_number(self.window, "window")
-        horizon = 1 if recursive else checks.whole_number(self.horizon, "horizon")
+        horizon = 1 if self._recursive else checks.whole_number(self.horizon, "horizon")
         lag = checks.whole_number(self.differencing, "differencing", 0)
         least = window + lag + horizon
         kept = [len(history) - self._validation_steps(len(history)) for history in histories]
@@ -191,7 +196,7 @@ class SequenceForecaster(SequenceEstimator):
                              f"shorter window")
         features = None if histories[0].x is None else [history.x[:count] for history, count in zip(histories, kept)]
         columns = 0 if features is None else features[0].shape[1]
-        ahead = column_numbers(self.future_features, column_names(X), columns, "future_features")
+        ahead = column_numbers(self.future_features, self._x_names, columns, "future_features")
         if self.future_features is not None and features is None:
             raise ConfigError("future_features names columns of X, and X was not given")
         return Preparation.fit(window, horizon, lag, checked_scaling(self.scaling),
@@ -204,8 +209,9 @@ class SequenceForecaster(SequenceEstimator):
         fraction = checks.number(self.validation_fraction, "validation_fraction", 0.0, 1.0, open_low=True, open_high=True)
         return max(round(fraction * steps), self.horizon)
 
-    def _samples(self, histories, preparation):
+    def _samples(self, histories):
         """(windows, targets, how many of them are held out): those held out come last."""
+        preparation = self._preparation
         origins = [self._origins(len(history), preparation) for history in histories]
         count = sum(len(train) for train, _ in origins)
         dtype = parameters.dtype_of(self.dtype, parameters.batch_size_of(self.batch_size, count) == count)
@@ -235,28 +241,28 @@ class SequenceForecaster(SequenceEstimator):
     def _score_of(self, targets, scores, sample_weight):
         return -self._head.loss(targets, scores)
 
-    def _check_options(self, recursive):
-        """Refuse to go on with another network than the one fitted."""
-        preparation = self._preparation
-        fitted = (preparation.window, preparation.lag, preparation.horizon, self._recursive)
-        if fitted != (self.window, self.differencing, 1 if recursive else self.horizon, recursive):
-            raise ConfigError("warm_start=True goes on with the network of the last fit, and window, horizon, strategy or "
-                              "differencing are others now; set warm_start=False")
+    def _build(self, sequences, targets, weights, batch_size):
+        super()._build(sequences, targets, weights, batch_size)
+        if self._recursive:
+            check_carried(self.model_)
 
-    def _check_same(self, series, features):
-        preparation = self._preparation
-        if len(series) != len(preparation.center):
-            raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on {len(preparation.center)}")
-        width = len(preparation.x_center)
-        if (0 if features is None else features[0].shape[1]) != width:
-            raise ShapeError(f"X has {0 if features is None else features[0].shape[1]} columns; expected {width}, as in fit")
-        if series[0].values.shape[1] != self.n_features_in_:
-            raise ShapeError(f"y has {series[0].values.shape[1]} features, but SequenceForecaster is expecting "
-                             f"{self.n_features_in_} features as input")
+    def _check_options(self, head, recursive):
+        """Refuse to go on with another network than the one fitted, or with other data for it."""
+        fitted = self._preparation
+        ahead = column_numbers(self.future_features, self._x_names, len(fitted.x_center), "future_features")
+        calendar = [] if self.calendar is None else list(self.calendar)
+        same = {"window": self.window == fitted.window, "horizon": recursive or self.horizon == fitted.horizon,
+                "strategy": recursive == self._recursive, "differencing": self.differencing == fitted.lag,
+                "scaling": self.scaling == fitted.scaling, "future_features": ahead == fitted.ahead,
+                "calendar": self._automatic_calendar if self.calendar == "auto" else calendar == self.calendar_,
+                "quantiles": np.array_equal(head.quantiles, self._head.quantiles),
+                "distribution": isinstance(head, GaussianHead) == isinstance(self._head, GaussianHead)}
+        changed = [name for name, is_same in same.items() if not is_same]
+        if changed:
+            raise ConfigError(f"warm_start=True goes on with the network of the last fit, and {', '.join(changed)} changed since; "
+                              f"set warm_start=False, or {'them' if len(changed) > 1 else 'it'} back")
 
-    def _remember_columns(self, series, X, goes_on):
-        if goes_on:
-            return
+    def _remember_columns(self, series, X):
         self.n_features_in_ = series.values.shape[1]
         vars(self).pop("feature_names_in_", None)
         if series.form.kind == "frame" and all(isinstance(name, str) for name in series.form.names):
@@ -426,8 +432,11 @@ class SequenceForecaster(SequenceEstimator):
         if X_future is None:
             raise ConfigError(f"predict needs X_future, {needed} steps of the {len(ahead)} columns of X that are known ahead "
                               f"(future_features={self.future_features!r})")
-        return [self._future(part, needed, width) for part in
-                per_series(X_future, len(self._histories), self._several, "X_future")]
+        parts = per_series(X_future, len(self._histories), self._several, "X_future")
+        for part, history in zip(parts, self._histories):
+            if history.timeline is not None and history.timeline.freq is not None:
+                check_labels(part, history.timeline.after(needed), "X_future")
+        return [self._future(part, needed, width) for part in parts]
 
     def _future(self, given, needed, width):
         ahead = self._preparation.ahead
@@ -461,7 +470,10 @@ class SequenceForecaster(SequenceEstimator):
 
     def _histories_of(self, series, features):
         """Histories of series that need not go on from those seen."""
-        self._check_same(series, features)
+        if len(series) != len(self._histories):
+            raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on {len(self._histories)}")
+        for number, (one, history) in enumerate(zip(series, self._histories)):
+            history.check_columns(one, None if features is None else features[number], "y")
         if self.calendar_:
             self._longest_index(series)
         return [History.of(one, None if features is None else features[number], self.calendar_)
@@ -473,7 +485,7 @@ class SequenceForecaster(SequenceEstimator):
         if several != self._several or len(series) != len(self._histories):
             raise ShapeError(f"{len(series)} series were given{' in a list' if several else ''}; expected "
                              f"{f'a list of {len(self._histories)}' if self._several else 'one, not in a list'}, as in fit")
-        return series, read_features(X, series, several)
+        return series, read_features(X, series, several, self._x_names)
 
     def _followed(self, series, features, what):
         return [history.extended(one, None if features is None else features[number], self.calendar_, what)

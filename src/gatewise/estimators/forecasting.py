@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gatewise.errors import ConfigError
+
 AT_ONCE = 4096  # rows that a network steps side by side; it changes the memory that is used, not a bit of the result
 
 
@@ -32,6 +34,20 @@ class Past:
     def take(self, part):
         """The same with some of the origins."""
         return Past(self.number, self.y, self.x, self.known, self.origins[part])
+
+
+def check_carried(model):
+    """Refuse a network that needs more of the past at each step than the state it carries on.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for layer in model.layers:
+        if not (layer.causal and layer.takes_any_length and (layer.keeps_steps or layer.has_state)):
+            raise ConfigError(f"strategy='recursive' carries the network's state on from step to step, which layer {layer.name!r} "
+                              f"does not allow: leave bidirectional and pooling out, and architecture='attention' or "
+                              f"'convolution', or use strategy='direct'")
 
 
 class Forecasting:

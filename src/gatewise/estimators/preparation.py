@@ -76,6 +76,7 @@ class Preparation:
     x_center, x_spread : ndarray (f,)
     past, ahead : list of int
         Columns of X.
+    scaling : one of SCALINGS
     """
 
     window: int
@@ -87,6 +88,7 @@ class Preparation:
     x_spread: np.ndarray
     past: list
     ahead: list
+    scaling: str | None
 
     @classmethod
     def fit(cls, window, horizon, lag, scaling, targets, features, ahead):
@@ -106,7 +108,7 @@ class Preparation:
             x_center, x_spread = scale_of(np.concatenate(features), scaling)
         past = [column for column in range(len(x_center)) if column not in ahead]
         return cls(window, horizon, lag, np.stack([center for center, _ in scales]), np.stack([spread for _, spread in scales]),
-                   x_center, x_spread, past, list(ahead))
+                   x_center, x_spread, past, list(ahead), scaling)
 
     @property
     def context(self):
