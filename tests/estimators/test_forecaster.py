@@ -266,6 +266,15 @@ def test_backtest_with_refit(y, x):
         np.testing.assert_array_equal(forecast, fitted.predict(2, x[origin:origin + 3]))
 
 
+def test_backtest_cuts_features_as_it_cuts_the_series(y, x):
+    """Rows as lists of arrays beside one series are steps, not several series."""
+    rows, table = [np.array(row) for row in x], [list(row) for row in y]
+    found = small().backtest(table, rows, initial=50, horizon=2, step=3)
+    np.testing.assert_array_equal(found.forecasts, small().backtest(y, x, initial=50, horizon=2, step=3).forecasts)
+    again = small().backtest(table, rows, initial=50, horizon=2, step=3, refit=True)
+    np.testing.assert_array_equal(again.forecasts[0], found.forecasts[0])
+
+
 def test_backtest_tables(y):
     frame = hourly(y, ["a", "b"])
     found = small().backtest(frame, initial=54, step=3)

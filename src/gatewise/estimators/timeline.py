@@ -202,13 +202,9 @@ def _moments_of(values):
 
 def _check_rising(index):
     """Refuse dates and numbers that stand in another order than time."""
-    if isinstance(index, np.ndarray):
-        rising = index[1:] > index[:-1]
-    elif index.dtype.kind in "iufmM" or hasattr(index, "to_timestamp"):
-        values = index.asi8 if hasattr(index, "asi8") else index.to_numpy()
-        rising = values[1:] > values[:-1]
-    else:  # names have no order
+    if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):  # names have no order
         return
+    rising = np.asarray(index[1:] > index[:-1])
     if not rising.all():
         at = int(np.argmin(rising))
         raise ShapeError(f"the index of y does not rise: {index[at + 1]!r} comes after {index[at]!r}; expected steps in the order "
