@@ -125,11 +125,12 @@ class SequenceForecaster(SequenceEstimator):
         ----------
         y : array_like (T,) or (T, k), pandas Series or DataFrame, or list of these
             Steps in order of time. The k variables of a table are forecast together. A list of arrays, Series or frames is
-            several series that one network learns from, each with its own scale.
+            several series that one network learns from, each with its own scale. An index of dates or numbers rises.
         X : array_like (T, f) or frame, or list of these, optional
-            Features that stand beside the steps of y.
-        times : array_like (T,), datetime64 or pandas index, or list of these, optional
-            Dates of the steps, for `calendar`, where y has no index.
+            Features that stand beside the steps of y. Frames are held to their columns' names in later calls, and an index of
+            their own to that of y.
+        times : array_like (T,), datetime64, dates or ISO 8601 text, or pandas index, or list of these, optional
+            Of the steps, for `calendar`, where y has no index.
 
         Returns
         -------
@@ -320,6 +321,9 @@ class SequenceForecaster(SequenceEstimator):
 
     def update(self, y_new, X_new=None, times=None):
         """Go on from later steps, without training.
+
+        What is carried on is the end of the series and its labels. The network's state is not: each forecast reads the last window
+        from a state of zeros, as in training.
 
         Parameters
         ----------
