@@ -141,12 +141,12 @@ class SequenceForecaster(SequenceEstimator):
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
         fitting = copy.copy(self)  # a fit that fails leaves what is fitted as it is
-        fitting._read_and_train(y, X, times)
+        fitting._fit_series(y, X, times)
         vars(self).clear()
         vars(self).update(vars(fitting))
         return self
 
-    def _read_and_train(self, y, X, times):
+    def _fit_series(self, y, X, times):
         goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
         recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
         head = head_of(self.loss, self.quantiles, self.distribution, recursive)
