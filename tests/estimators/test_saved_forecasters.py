@@ -96,10 +96,11 @@ def test_files_that_lie(case, rng, tmp_path):
 
 def test_columns_of_several_levels(rng, tmp_path):
     columns = pd.MultiIndex.from_product([["a"], ["x", "y"]])
-    forecaster = fitted(SequenceForecaster(**SMALL), pd.DataFrame(waves(rng, 60, 2), dates(), columns=columns))
+    frame = pd.DataFrame(waves(rng, 60, 2), dates(), columns=columns)
+    forecaster = fitted(SequenceForecaster(**SMALL, future_features=[("a", "y")]), frame, frame)
     forecaster.save(tmp_path / "file")
-    forecast = load_estimator(tmp_path / "file").predict()
-    pd.testing.assert_frame_equal(forecast, forecaster.predict())
+    forecast = load_estimator(tmp_path / "file").predict(X_future=frame[:3].to_numpy())
+    pd.testing.assert_frame_equal(forecast, forecaster.predict(X_future=frame[:3].to_numpy()))
     assert forecast.columns.equals(columns)
     series = fitted(SequenceForecaster(**SMALL), pd.Series(waves(rng)[:, 0], dates(), name=("a", 1)))
     series.save(tmp_path / "file")
