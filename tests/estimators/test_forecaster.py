@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_sco
 import gatewise
 from gatewise import SequenceForecaster
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, NotFittedError, ShapeError
+from gatewise.estimators.history import History
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -238,7 +239,8 @@ def test_scales_come_from_the_training_part_alone(y):
 
 def test_validation_windows_are_those_whose_targets_are_held_out(y):
     forecaster = small(early_stopping=True, validation_fraction=0.25, stride=1)
-    train, held_out = forecaster._origins(60, forecaster.fit(y)._preparation)
+    preparation = forecaster.fit(y)._preparation
+    train, held_out = forecaster._origins(0, History(y, None, None, None, None), preparation)
     assert (train[0], train[-1]) == (5, 41)         # targets up to step 44
     assert (held_out[0], held_out[-1]) == (44, 56)  # targets from step 45 up
 
