@@ -8,7 +8,6 @@ from sklearn.metrics import r2_score
 from gatewise import checks
 from gatewise.data.missing import feature_means
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.training.data import prepare_samples
 
 from . import inputs, parameters
 from .backtest import run_backtest
@@ -48,9 +47,8 @@ class SequenceForecaster(SequenceEstimator):
     horizon : int
         Steps that are forecast at once (``strategy="direct"``), and that :meth:`predict` gives if not told otherwise.
     strategy : {"direct", "recursive"}
-        "direct": one network says all steps up to `horizon`. "recursive": a network says one step, which it then reads, its
-        state carried on: any number of steps. It was trained on `window` steps from a state of zeros, and goes on well where the
-        window is so long that its beginning no longer matters.
+        "direct": one network says all steps up to `horizon`. "recursive": a network says one step, which it then reads as
+        the last of its window, and so on: any number of steps.
     loss : str or Loss
         Of scaled numbers: "mse", "mae", "huber", ...; not with `quantiles` or `distribution`, which have their own.
     differencing : int
@@ -87,7 +85,7 @@ class SequenceForecaster(SequenceEstimator):
     -----
     A sample is a window. With `early_stopping` the last part of each series is held out, `validation_fraction` of its steps and at
     least `horizon`; what is learnt, scales included, comes from the steps before it, and the score is minus the loss.
-    ``strategy="recursive"`` takes neither `bidirectional` nor `pooling`. `n_features_in_` are the variables of a series.
+    `n_features_in_` are the variables of a series.
 
     Examples
     --------
@@ -170,11 +168,7 @@ class SequenceForecaster(SequenceEstimator):
         return self
 
     def _is_recursive(self):
-        recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
-        if recursive and (self.bidirectional or self.pooling != "last"):
-            raise ConfigError("strategy='recursive' carries the network's state on from step to step, which bidirectional and "
-                              "pooling do not allow; leave them out, or use strategy='direct'")
-        return recursive
+        return parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
 
     def _read_steps(self, y, X, times):
         """(series, features, whether y is a list of series)."""
@@ -525,13 +519,9 @@ class SequenceForecaster(SequenceEstimator):
         return Forecasting(self._outputs_of, self._preparation, self._head, self._recursive, self.model_.dtype,
                            None if self.missing == "error" else self._completed)
 
-    def _outputs_of(self, windows, carried):
-        """The network's outputs (n, outputs), float64; with `carried` it goes on from a state, and leaves its own."""
-        if carried is None:
-            return self._run(inputs.Sequences(windows), -1).astype(np.float64)
-        with self._using_threads():
-            samples = prepare_samples(self.model_, windows, need_y=False)
-            return self.model_._run_layers(samples, False, -1, carried).astype(np.float64)
+    def _outputs_of(self, windows):
+        """The network's outputs (n, outputs), float64."""
+        return self._run(inputs.Sequences(windows), -1).astype(np.float64)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,4 +1,4 @@
-"""From a fitted network to forecasts: all steps at once, or step after step with the state carried."""
+"""From a fitted network to forecasts: all steps at once, or step after step."""
 
 from dataclasses import dataclass
 
@@ -43,8 +43,8 @@ class Forecasting:
 
     Parameters
     ----------
-    run : callable(windows, carried) -> ndarray (n, outputs)
-        The network; `carried`, a dict, keeps its state from call to call.
+    run : callable(windows) -> ndarray (n, outputs)
+        The network.
     preparation : Preparation
     head : PointHead, GaussianHead or QuantileHead
     recursive : bool
@@ -86,10 +86,10 @@ class Forecasting:
         if self.recursive:
             said = self._step_by_step(past, steps, self.head.point)
             return (self.preparation.accumulate(past.number, said, self._levels(past, steps), past.origins),)
-        return (self._restored(past, self.head.point(self.run(self.complete(self._windows(past)), None)), steps),)
+        return (self._restored(past, self.head.point(self.run(self.complete(self._windows(past)))), steps),)
 
     def _said_bounds(self, past, steps, coverage):
-        said = self.run(self.complete(self._windows(past)), None)
+        said = self.run(self.complete(self._windows(past)))
         return tuple(self._restored(past, bound, steps) for bound in self.head.bounds(said, coverage))
 
     def _restored(self, past, said, steps):
@@ -121,12 +121,13 @@ class Forecasting:
         return tuple(np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2], axis=1))
 
     def _step_by_step(self, past, steps, answer, copies=1):
-        """What `answer` makes of the outputs of each step, and the network then reads: (n * copies, steps, k)."""
-        carried = {}
+        """What `answer` makes of the outputs of each step, and the network then reads: (n * copies, steps, k).
+
+        The window moves on with each step, so that the network sees as many steps as in training.
+        """
         windows = self._windows(past)
-        outputs = self.run(self.complete(windows), carried).repeat(copies, axis=0)
-        windows = windows.repeat(copies, axis=0) if self.gaps else None
-        carried = {layer: [part.repeat(copies, axis=0) for part in state] for layer, state in carried.items()}
+        outputs = self.run(self.complete(windows)).repeat(copies, axis=0)
+        windows = windows.repeat(copies, axis=0)
         said = np.empty((len(outputs), steps, outputs.shape[1] // self.head.outputs))
         for step in range(steps):
             said[:, step] = answer(outputs)
@@ -134,9 +135,7 @@ class Forecasting:
                 parts = [said[:, step]]
                 if past.known is not None:
                     parts.append(past.known[past.origins + step + 1].repeat(copies, axis=0))
-                row = np.concatenate(parts, axis=1)[:, None].astype(self.dtype)
-                if self.gaps:  # what stands for a missing value follows from the steps before it
-                    windows = np.concatenate([windows, row], axis=1)
-                    row = np.ascontiguousarray(self.complete(windows)[:, -1:])
-                outputs = self.run(row, carried)
+                windows[:, :-1] = windows[:, 1:].copy()
+                windows[:, -1] = np.concatenate(parts, axis=1)
+                outputs = self.run(self.complete(windows))
         return said
