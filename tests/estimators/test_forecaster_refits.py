@@ -42,8 +42,8 @@ def test_a_first_fit_that_fails_leaves_nothing(y):
 def test_a_new_fit_forgets_the_last(y):
     """The same as of a forecaster that was never fitted before."""
     x = np.stack([y, y**2], axis=1)
-    again = SequenceForecaster(**SMALL, future_features="all", distribution="gaussian").fit(x, x)
-    again.set_params(future_features=None, distribution=None).fit(y)
+    again = SequenceForecaster(**SMALL, future_features="all", distribution="gaussian", missing="mean").fit(x, x)
+    again.set_params(future_features=None, distribution=None, missing="error").fit(y)
     fresh = SequenceForecaster(**SMALL).fit(y)
     assert set(vars(again)) == set(vars(fresh))
     np.testing.assert_array_equal(again.predict(), fresh.predict())
@@ -52,7 +52,7 @@ def test_a_new_fit_forgets_the_last(y):
 @pytest.mark.parametrize("change", [
     {"window": 6}, {"horizon": 3}, {"strategy": "recursive"}, {"differencing": 1}, {"scaling": "robust"}, {"scaling": None},
     {"quantiles": [0.1, 0.5, 0.9]}, {"distribution": "gaussian"}, {"calendar": None}, {"calendar": ["month"]}, {"calendar": "auto"},
-    {"future_features": [1]}], ids=str)
+    {"future_features": [1]}, {"missing": "mean"}], ids=str)
 def test_warm_start_with_another_network_is_refused(y, change):
     x, times = np.stack([y, y], axis=1), np.datetime64("2024-01-01") + np.arange(60)
     forecaster = SequenceForecaster(**SMALL, warm_start=True, calendar=["weekday"], future_features=[0]).fit(y, x, times)
@@ -83,3 +83,13 @@ def test_warm_start_goes_on(y, options):
         forecaster.set_params(horizon=5)
     forecaster.set_params(loss="mse", learning_rate_init=0.001).fit(y, x, times)
     assert forecaster.t_ > 2 * seen
+
+
+@pytest.mark.parametrize("missing", ["forward_fill", "indicator"])
+def test_what_is_done_about_gaps_is_what_was_done_in_fit(y, missing):
+    y[-3] = np.nan
+    forecaster = SequenceForecaster(**SMALL, missing=missing).fit(y)
+    expected = forecaster.predict()
+    np.testing.assert_array_equal(forecaster.set_params(missing="error").predict(), expected)
+    forecaster.update([np.nan, 1.0])
+    assert np.isfinite(SequenceForecaster(**SMALL).fit(y[:50]).set_params(missing="mean").predict()).all()

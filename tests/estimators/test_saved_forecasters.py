@@ -19,6 +19,10 @@ def waves(rng, steps=60, variables=1):
     return np.sin(t / 3) + 0.1 * rng.normal(size=(steps, variables))
 
 
+def gaps(rng, series):
+    return np.where(rng.random(series.shape) < 0.1, np.nan, series)
+
+
 def dates(steps=60):
     return pd.date_range("2024-03-01", periods=steps, freq="h", tz="Europe/Vienna")
 
@@ -34,6 +38,8 @@ CASES = {
         SequenceForecaster(distribution="gaussian", future_features=["known"], **SMALL),
         pd.Series(waves(rng)[:, 0], dates(), name="load"),
         pd.DataFrame(waves(rng, 60, 2), dates(), columns=["known", "not"]), np.ones((3, 1))),
+    "with gaps": lambda rng: (SequenceForecaster(missing="indicator", differencing=1, **SMALL), gaps(rng, waves(rng, 60, 2)), None,
+                              None),
     "several": lambda rng: (SequenceForecaster(differencing=4, scaling="robust", **SMALL),
                             [waves(rng)[:, 0], waves(rng, 40)[:, 0]], None, None),
 }
@@ -116,14 +122,6 @@ def test_what_could_not_be_read_is_not_written(index, rng, tmp_path):
         forecaster.save(tmp_path / "file")
     assert not (tmp_path / "file").exists()
     assert "2024-03-26" not in forecaster.predict().index
-
-
-def test_a_file_of_a_recursion_that_its_network_does_not_allow(rng, tmp_path):
-    forecaster = fitted(SequenceForecaster(**(SMALL | {"horizon": 1}), architecture="attention"), waves(rng)[:, 0])
-    forecaster._recursive = True
-    forecaster.save(tmp_path / "file")
-    with pytest.raises(CheckpointError, match="carries the network's state on"):
-        load_estimator(tmp_path / "file")
 
 
 def test_warm_start_goes_on_from_a_file(rng, tmp_path):
