@@ -1,6 +1,7 @@
 """What README.md and docs/ say: examples run, commands and links are right, names exist."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ EXAMPLES = [pytest.param(page, line, code, id=f"{page_name(page)}:{line}")
 @pytest.mark.parametrize(("page", "line", "code"), EXAMPLES)
 def test_python_example_runs(page, line, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples" / "data", tmp_path / "examples" / "data")
     exec(compile("\n" * (line - 1) + code, page_name(page), "exec"), {"__name__": "__main__"})
 
 

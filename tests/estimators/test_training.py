@@ -281,7 +281,7 @@ NAMED = {
 @pytest.mark.parametrize("name", NAMED)
 def test_named_architectures(name, samples):
     X, y = samples
-    estimator = fitted(SequenceClassifier("gru", architecture=name, num_layers=2, **SMALL), X, y)
+    estimator = fitted(SequenceClassifier("gru", architecture=name, num_layers=2, pooling="last", **SMALL), X, y)
     assert [type(layer).__name__ for layer in estimator.model_.layers] == NAMED[name]
     one_by_one = np.concatenate([estimator.decision_function([row]) for row in X])
     np.testing.assert_array_equal(estimator.decision_function(X), one_by_one)
@@ -289,6 +289,13 @@ def test_named_architectures(name, samples):
     assert [len(labels) for labels in tagger.predict(X)] == [len(row) for row in X]
     with pytest.raises(ConfigError, match="leave one out" if name == "convolution" else "choose one of 'recurrent'"):
         SequenceClassifier("gru", missing="decay", architecture="convolution" if name == "convolution" else name + "s").fit(X, y)
+
+
+@pytest.mark.parametrize("cls", [SequenceClassifier, SequenceRegressor, SequenceEncoder])
+def test_only_the_classifier_takes_the_largest_of_all_steps_unless_told(cls, samples):
+    X, _ = samples
+    names = [type(layer).__name__ for layer in fitted(cls(**SMALL), X, targets_of(cls, X)).model_.layers]
+    assert ("GlobalMaxPooling1D" in names) == (cls is SequenceClassifier)
 
 
 def test_an_architecture_of_ones_own(samples):

@@ -170,6 +170,6 @@ class SequenceRegressor(RegressorMixin, StepTargets):
 def _stands_beside_steps(y):
     """Whether y can be nothing else than numbers of steps."""
     try:
-        return np.ndim(y) > 2 or container_of(y) == "objects"
+        return inputs.axes_of(y) > 2 or container_of(y) == "objects"
     except ValueError:  # rows of different lengths
         return True
