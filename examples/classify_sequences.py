@@ -37,8 +37,8 @@ def main():
 
     # A list of arrays of different lengths goes through scikit-learn's tools as it is.
     model = make_pipeline(SequenceScaler(), SequenceClassifier(
-        units=32, bidirectional=True, pooling="max", dropout=0.5, learning_rate="cosine", learning_rate_init=0.01,
-        batch_size=16, max_iter=20, random_state=0))
+        units=32, bidirectional=True, dropout=0.5, learning_rate="cosine", learning_rate_init=0.01, batch_size=16,
+        max_iter=20, random_state=0))
     scores = cross_val_score(model, sequences, speakers, cv=3)
     print(f"accuracy in three folds: {', '.join(f'{score:.3f}' for score in scores)}")
 

@@ -15,8 +15,14 @@ def test_estimators_as_they_are(estimator, check):
     check(estimator)
 
 
+# A simple RNN that tags 30 random steps trains chaotically: a weight of k and k copies differ by rounding, 3e-16 in the weights of
+# the network after 30 passes, and 3e-5 after 100.
+OTHERS = [*(estimator("gru") for estimator in ESTIMATORS), SequenceClassifier("rnn"), SequenceRegressor("rnn"),
+          SequenceTagger("rnn", max_iter=30), SequenceEncoder("rnn")]
+
+
 @pytest.mark.slow
-@parametrize_with_checks([estimator(cell) for estimator in ESTIMATORS for cell in ("gru", "rnn")])
+@parametrize_with_checks(OTHERS)
 def test_other_cells(estimator, check):
     check(estimator)
 

@@ -49,7 +49,7 @@ def test_learns_to_give_back(rng):
 def test_with_labels_it_is_the_body_of_a_classifier(rng):
     X = ragged(rng, 40)
     y = signs(X)
-    encoder = fitted(SequenceEncoder(**SMALL), X, y)
+    encoder = fitted(SequenceEncoder(pooling="max", **SMALL), X, y)
     classifier = fitted(SequenceClassifier(**SMALL), X, y)
     np.testing.assert_array_equal(parameters_of(encoder), parameters_of(classifier))
     head = classifier.model_.layers[-2]

@@ -138,13 +138,13 @@ def test_tokens(rng):
 @pytest.mark.parametrize(("X", "error", "message"), [
     (np.zeros((4, 2, 2, 2)), ShapeError, r"expected \(n, time\), \(n, time, features\)"),
     (np.zeros((4, 0, 2)), ShapeError, "at least one time step"),
-    ([np.zeros(3), np.zeros((3, 2)), np.zeros(2), np.zeros(2)], ShapeError, r"X\[1\] has shape"),
+    ([np.zeros(3), np.zeros((3, 2)), np.zeros(2), np.zeros(2)], ShapeError, r"X\[1\] has 2 features a step, X\[0\] has 1"),
     ([np.zeros(0)] * 4, ShapeError, "every sequence is empty"),
-    ([np.zeros(2), 3, np.zeros(2), np.zeros(2)], DTypeError, r"X\[1\] is 3"),
+    ([np.zeros(2), 3, np.zeros(2), np.zeros(2)], ShapeError, r"X\[1\] has shape \(\)"),
     ([np.zeros((2, 2, 2)), np.zeros(3)] * 2, ShapeError, r"X\[0\] has shape"),
-    ([[1, 2], [3, [4, 5]], [6], [7]], ShapeError, r"X\[1\] has steps of different lengths"),
+    ([[1, 2], [3, [4, 5]], [6], [7]], ShapeError, r"X\[1\] has steps of different sizes"),
     ([np.array([1.0, np.nan]), np.zeros(3)] * 2, NonFiniteError, "contains NaN"),
-    (np.full((4, 2, 1), np.inf), NonFiniteError, "infinity"),
+    (np.full((4, 2, 1), np.inf), NonFiniteError, "X holds inf at index"),
     (np.array([1.0, 2.0, 3.0, 4.0]), GatewiseError, "Reshape your data"),
 ])
 def test_what_X_may_not_be(X, error, message):

@@ -7,7 +7,7 @@ import numpy as np
 from gatewise.checks import float_array
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
-__all__ = ["Sequences", "contained", "read_sequences", "real_array", "split"]
+__all__ = ["Sequences", "contained", "container_of", "no_infinity", "read_sequences", "real_array", "split"]
 
 
 def real_array(given, name):
@@ -150,17 +150,36 @@ def read_sequences(X, name="X", *, one_series=False):
     return _read_rows(values, name, form)
 
 
+def container_of(X):
+    """ "list", "tuple" or "objects" (an object array, a Series) of what holds sequences one by one; None of one array.
+
+    Nested lists of plain numbers whose rows are all equally long are one array.
+    """
+    if isinstance(X, list | tuple):
+        kind = "tuple" if isinstance(X, tuple) else "list"
+        if any(hasattr(item, "__array__") and np.ndim(item) for item in X):
+            return kind
+        try:
+            X = np.asanyarray(X)
+        except ValueError:  # rows of different lengths
+            return kind
+    if len(getattr(X, "shape", (0,))) != 1:
+        return None
+    values = np.asanyarray(X)
+    one_by_one = values.dtype == object and values.ndim == 1 and (not len(values) or any(map(_is_sequence, values)))
+    return "objects" if one_by_one else None
+
+
+def _is_sequence(item):
+    return hasattr(item, "__len__") and not isinstance(item, str | bytes) and getattr(item, "ndim", 1) > 0
+
+
 def _form(X, name, one_series):
     """("array", ndarray of rank 2 or 3), or the kind of container and the list of what it holds."""
-    container = "tuple" if isinstance(X, tuple) else "list"
-    if isinstance(X, list | tuple) and any(hasattr(item, "__array__") and np.ndim(item) for item in X):
+    container = container_of(X)
+    if container is not None:
         return container, list(X)
-    try:
-        values = np.asanyarray(X)
-    except ValueError:  # rows of different lengths
-        return container, list(X)
-    if values.dtype == object and values.ndim == 1 and all(hasattr(item, "__len__") for item in values):
-        return "objects", list(values)
+    values = np.asanyarray(X)
     if values.ndim not in (2, 3):
         expected, advice = (("(steps, features)", f"{name}[:, np.newaxis] if it is a series of one feature") if one_series else
                             ("(n, time)", f"{name}[np.newaxis] if it is one sequence"))

@@ -8,10 +8,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from gatewise import checks, errors, layers, threads
 from gatewise.data.missing import feature_means
+from gatewise.data.sequences import container_of
 from gatewise.errors import CheckpointError, ConfigError, ShapeError
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
@@ -68,19 +69,18 @@ class SequenceEstimator(BaseEstimator):
         parameters.chosen(self.missing, "missing", MISSING)
         if self.embedding is not None and self.missing != "error":
             raise ConfigError(f"missing is {self.missing!r}; with embedding X holds whole numbers, of which none can be missing")
-        finite = True if self.missing == "error" else "allow-nan"
+        finite = self.missing == "error"
         dtype = inputs.FLOATS if self.embedding is None else None
+        options = {"dtype": dtype, "ensure_all_finite": finite or "allow-nan"}
         if groups is not None:
             with inputs.checked_by_sklearn():
-                rows = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=finite)
+                rows = validate_data(self, X, reset=reset, **options)
             sequences = inputs.padded(rows[groups.order], groups.lengths)
             sequences.groups = groups
-        elif inputs.is_list_of_sequences(X):
-            sequences = inputs.read_list(X, finite, dtype)
-        elif inputs.axes_of(X) > 2:
-            sequences = inputs.read_block(X, finite, dtype)
+        elif container_of(X) is not None or np.ndim(X) > 2:
+            sequences = inputs.read_each(X, finite)
         else:
-            sequences = self._read_table(X, finite, dtype, reset)
+            sequences = self._read_table(X, options, reset)
         if self.embedding is not None:
             return self._checked_tokens(sequences, reset)
         self._check_features(sequences, reset)
@@ -90,14 +90,14 @@ class SequenceEstimator(BaseEstimator):
             self.feature_means_ = feature_means(sequences.values, sequences.lengths)
         return completed(sequences, self.missing, self.feature_means_)
 
-    def _read_table(self, X, finite, dtype, reset):
+    def _read_table(self, X, options, reset):
         """Sequences of a table, a row each. One that is not fitted on a table takes any number of columns."""
         known = reset or self._fitted_on_table
         with inputs.checked_by_sklearn():
             if known:
-                X = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=finite, order="C")
+                X = validate_data(self, X, reset=reset, order="C", **options)
             else:
-                X = inputs.check_array(X, dtype=dtype, ensure_all_finite=finite, order="C", input_name="X")
+                X = check_array(X, order="C", input_name="X", **options)
         return inputs.Sequences(X if self.embedding is not None else X[..., None], table=True)
 
     def _remember_input(self, sequences, features):

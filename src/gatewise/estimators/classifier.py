@@ -45,7 +45,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     (1,)
     """
 
-    def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, pooling="last", dropout=0.0,
+    def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, pooling="max", dropout=0.0,
                  recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None, alpha=0.0,
                  optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
                  max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,

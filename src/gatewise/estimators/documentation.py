@@ -57,11 +57,13 @@ READING = """embedding : int, optional
         age."""
 
 POOLING = """pooling : {"last", "mean", "max"}
-        What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps."""
+        What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps.
+        docs/estimators.md says which for what."""
 
 ARCHITECTURE = """architecture : str or callable, optional
         "recurrent", or None: the layers that the parameters describe. "convolution": before them, one over 5 steps.
-        "attention": after them, each step looks at all others (Luong et al. 2015), and the mean, or maximum, sums them up.
+        "attention": after them, each step looks at all others (Luong et al. 2015), and their mean (their maximum with
+        ``pooling="max"``) is taken.
         "normalization": after each of them, its outputs are normalised (Ba et al. 2016).
         A function makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
         :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.

@@ -18,8 +18,9 @@ import numbers
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import assert_all_finite
 
+from gatewise.data.sequences import read_sequences
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
 
 FLOATS = (np.float64, np.float32)
@@ -140,91 +141,34 @@ def is_frame(X):
     return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
 
 
-def is_list_of_sequences(X):
-    """Whether X holds sequences one by one, rather than being one array."""
-    if hasattr(X, "iloc") and getattr(X, "ndim", 2) == 1:  # a Series
-        X = np.asarray(X)
-    if isinstance(X, np.ndarray):
-        return X.dtype == object and X.ndim == 1 and any(map(_is_sequence, X))
-    if not isinstance(X, list | tuple) or not any(map(_is_sequence, X)):
-        return False
-    if any(hasattr(row, "ndim") or hasattr(row, "iloc") for row in X):
-        return True
-    try:
-        np.asarray(X)
-    except ValueError:  # of different lengths
-        return True
-    return False
-
-
-def _is_sequence(row):
-    return hasattr(row, "__len__") and not isinstance(row, str | bytes) and getattr(row, "ndim", 1) > 0
-
-
-def axes_of(X):
-    """Number of axes of an array, or of what can be made one."""
-    return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-
-
-def read_list(X, finite, dtype=FLOATS):
-    """Sequences of a list.
+def read_each(X, finite):
+    """Sequences of a list or an array (n, time, features).
 
     Parameters
     ----------
-    X : list, tuple, Series or 1-D array of objects
-    finite : bool or "allow-nan"
-        See :func:`sklearn.utils.check_array`.
-    dtype : as in check_array
+    X : what :func:`gatewise.data.sequences.read_sequences` takes
+    finite : bool
+        NaN is refused.
 
     Raises
     ------
-    ShapeError, DTypeError, NonFiniteError
+    ConfigError, ShapeError, DTypeError, NonFiniteError
     """
-    rows = []
-    for number, row in enumerate(X):
-        if not _is_sequence(row):
-            raise DTypeError(f"X[{number}] is {row!r:.80}; expected a sequence, (time,) or (time, features)")
-        try:
-            row = np.asarray(row)
-        except ValueError as error:
-            raise ShapeError(f"X[{number}] has steps of different lengths; expected (time,) or (time, features)") from error
-        if row.ndim not in (1, 2):
-            raise ShapeError(f"X[{number}] has shape {row.shape}; expected (time,) or (time, features)")
-        rows.append(row)
-    tokens = dtype is None
-    rows = [row.reshape(-1) if tokens and row.ndim == 2 and row.shape[1] == 1 else
-            row[:, None] if row.ndim == 1 and not tokens else row for row in rows]
-    shape = rows[0].shape[1:]
-    for number, row in enumerate(rows):
-        if row.shape[1:] != shape:
-            raise ShapeError(f"X[{number}] has shape {row.shape}, X[0] has {rows[0].shape}; expected the same features in all")
-    lengths = np.array([len(row) for row in rows])
-    if not lengths.max():
-        raise ShapeError("X holds no time steps: every sequence is empty")
+    read = read_sequences(X)
+    if not read.lengths.any():
+        raise ShapeError("X holds no steps: every sequence is empty; expected at least one time step")
     with checked_by_sklearn():
-        stacked = check_array(np.concatenate([row for row in rows if len(row)]), dtype=dtype, ensure_2d=False,
-                              ensure_all_finite=finite, input_name="X")
-    return padded(stacked, lengths)
+        assert_all_finite(read.steps, allow_nan=not finite, input_name="X")
+    return padded(read.steps, read.lengths)
 
 
 def padded(stacked, lengths):
     """Sequences of the steps of all of them, one behind the other."""
-    sequences = Sequences(np.zeros((len(lengths), max(1, lengths.max()), *stacked.shape[1:]), stacked.dtype), lengths)
+    if (lengths == lengths[0]).all():
+        return Sequences(stacked.reshape(len(lengths), lengths[0], *stacked.shape[1:]))
+    sequences = Sequences(np.zeros((len(lengths), lengths.max(), *stacked.shape[1:]), stacked.dtype), lengths)
     sequences.values[sequences.valid] = stacked
-    if (lengths == sequences.values.shape[1]).all():
-        sequences.lengths = None
     return sequences
-
-
-def read_block(X, finite, dtype=FLOATS):
-    """Sequences of an array (n, time, features)."""
-    with checked_by_sklearn():
-        X = check_array(X, dtype=dtype, allow_nd=True, ensure_2d=False, ensure_all_finite=finite, order="C", input_name="X")
-    if X.ndim != 3:
-        raise ShapeError(f"X has shape {X.shape}; expected (n, time), (n, time, features) or a list of sequences")
-    if 0 in X.shape[1:]:
-        raise ShapeError(f"X has shape {X.shape}; expected at least one time step and one feature")
-    return Sequences(X)
 
 
 def whole_numbers(values):

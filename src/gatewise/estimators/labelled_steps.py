@@ -3,9 +3,8 @@
 import numpy as np
 
 from gatewise.data import missing as tools
+from gatewise.data.sequences import container_of
 from gatewise.errors import ShapeError
-
-from .inputs import is_list_of_sequences
 
 
 def has_steps(entries, steps):
@@ -19,7 +18,7 @@ def has_steps(entries, steps):
     """
     if entries is None:
         return False
-    if is_list_of_sequences(entries):
+    if container_of(entries) is not None:
         return True
     shape = np.asarray(entries).shape
     return len(shape) > 1 and not (shape[1] == 1 and steps > 1)
@@ -63,7 +62,7 @@ def as_given(result, X, sequences):
     if sequences.counted is not None:
         before = np.maximum(np.cumsum(sequences.counted, axis=1) - 1, 0)
         result = np.take_along_axis(result, before.reshape(*before.shape, *(1,) * (result.ndim - 2)), axis=1)
-    if sequences.groups is None and not is_list_of_sequences(X):
+    if sequences.groups is None and container_of(X) is None:
         return result
     rows = [row[:length] for row, length in zip(result, sequences.all_lengths)]
     if sequences.groups is None:

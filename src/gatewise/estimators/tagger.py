@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import check_array
 
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
@@ -102,7 +103,7 @@ class SequenceTagger(SequenceEstimator):
         if not has_steps(sample_weight, sequences.all_lengths.max()):
             return super()._read_weights(sample_weight, sequences)
         with inputs.checked_by_sklearn():
-            flat = inputs.check_array(in_one(sample_weight, sequences, "sample_weight"), dtype=np.float64, ensure_2d=False,
+            flat = check_array(in_one(sample_weight, sequences, "sample_weight"), dtype=np.float64, ensure_2d=False,
                                       input_name="sample_weight")
         if flat.min() < 0 or not flat.any():
             raise ConfigError(f"sample_weight: the smallest weight is {flat.min()}, the largest {flat.max()}; expected no negative "
