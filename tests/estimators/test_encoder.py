@@ -70,6 +70,26 @@ def test_with_numbers_and_with_tokens(rng):
     assert all(-3 < score < 0 for score in encoder.validation_scores_)
 
 
+def test_early_stopping_knows_only_relations_of_weights(rng):
+    X = ragged(rng, 40)
+    runs = [fitted(SequenceEncoder(units=4, max_iter=30, early_stopping=True, learning_rate_init=0.01, n_iter_no_change=3,
+                                   random_state=0), X, sample_weight=np.full(40, weight)) for weight in (1.0, 1e-6)]
+    assert runs[0].n_iter_ == runs[1].n_iter_
+    np.testing.assert_allclose(runs[0].validation_scores_, runs[1].validation_scores_, rtol=1e-5)
+
+
+def test_padding_does_not_count_in_early_stopping(rng):
+    seen = []
+
+    class Watched(SequenceEncoder):
+        def _score_of(self, targets, scores, sample_weight):
+            seen.append(-np.square(targets - scores)[sample_weight > 0].mean())
+            return super()._score_of(targets, scores, sample_weight)
+
+    encoder = fitted(Watched(early_stopping=True, validation_fraction=0.5, **SMALL), ragged(rng, 20))
+    np.testing.assert_allclose(encoder.validation_scores_, seen, rtol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_in_a_pipeline(rng):
     X = ragged(rng, 40)

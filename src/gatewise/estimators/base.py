@@ -65,7 +65,7 @@ class SequenceEstimator(BaseEstimator):
         """Sequences of X; with `reset`, what the estimator expects from now on."""
         if not reset:
             self._need_fitted()
-        X, groups = inputs.split_groups(X, groups)
+        X, groups = inputs.split_groups(inputs.unmasked(X), groups)
         parameters.chosen(self.missing, "missing", MISSING)
         if self.embedding is not None and self.missing != "error":
             raise ConfigError(f"missing is {self.missing!r}; with embedding X holds whole numbers, of which none can be missing")
@@ -78,16 +78,20 @@ class SequenceEstimator(BaseEstimator):
             sequences = inputs.padded(rows[groups.order], groups.lengths)
             sequences.groups = groups
         elif container_of(X) is not None or np.ndim(X) > 2:
-            sequences = inputs.read_each(X, finite)
+            sequences = inputs.read_each(X, finite, may_be_empty=not reset)
         else:
             sequences = self._read_table(X, options, reset)
         if self.embedding is not None:
             return self._checked_tokens(sequences, reset)
         self._check_features(sequences, reset)
         if self.missing == "error":
+            if reset:
+                vars(self).pop("feature_means_", None)
             return sequences
         if reset:
             self.feature_means_ = feature_means(sequences.values, sequences.lengths)
+        elif not hasattr(self, "feature_means_"):
+            raise ConfigError(f"missing is {self.missing!r}, and was 'error' in fit: fit anew, with warm_start=False")
         return completed(sequences, self.missing, self.feature_means_)
 
     def _read_table(self, X, options, reset):
@@ -138,11 +142,32 @@ class SequenceEstimator(BaseEstimator):
 
     # ---- fitting
 
-    def _fit(self, X, y, sample_weight, groups, incremental=False):
+    def _fit(self, X, y, sample_weight, groups, incremental=False, classes=None):
         """Fit from the start, or go on: with `incremental` for one pass, else where warm_start says so."""
         if incremental and self.early_stopping:
             raise ConfigError("partial_fit does not support early_stopping=True")
         goes_on = hasattr(self, "model_") and (incremental or checks.flag(self.warm_start, "warm_start"))
+        with contextlib.nullcontext() if goes_on else self._as_before_where_it_fails():
+            if incremental:
+                self._take_classes(classes)
+            self._read_and_train(X, y, sample_weight, groups, goes_on, incremental)
+        return self
+
+    @contextlib.contextmanager
+    def _as_before_where_it_fails(self):
+        """A new fit that fails leaves the estimator with what it knew: never an old network with new labels."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _take_classes(self, classes):
+        """What partial_fit is told of the labels to come."""
+
+    def _read_and_train(self, X, y, sample_weight, groups, goes_on, incremental):
         sequences = self._read_X(X, groups, reset=not goes_on)
         if sequences.groups is not None:
             y, sample_weight = self._of_groups(y, sample_weight, sequences.groups)
@@ -158,9 +183,16 @@ class SequenceEstimator(BaseEstimator):
                               "counts")
         with self._using_threads():
             self._train(sequences, targets, weights, goes_on, incremental)
-        return self
 
     def _of_groups(self, y, sample_weight, groups):
+        return groups.one_each(y, "y"), groups.one_each(sample_weight, "sample_weight")
+
+    @staticmethod
+    def _of_sequences(X, groups, y, sample_weight):
+        """(y, sample_weight) with an entry a sequence, for a score."""
+        if groups is None:
+            return y, sample_weight
+        groups = inputs.split_groups(X, groups)[1]
         return groups.one_each(y, "y"), groups.one_each(sample_weight, "sample_weight")
 
     def _read_weights(self, sample_weight, sequences):
@@ -186,16 +218,19 @@ class SequenceEstimator(BaseEstimator):
             sequences, targets, weights, validation = self._split(sequences, targets, weights)
         count = len(sequences)
         batch_size = parameters.batch_size_of(self.batch_size, count)
-        epochs = 1 if incremental else checks.whole_number(self.max_iter, "max_iter")
+        most = checks.whole_number(self.max_iter, "max_iter")
+        epochs = 1 if incremental else most
+        shuffle = checks.flag(self.shuffle, "shuffle")
+        progress = Progress(self, validation, count, incremental, goes_on)
         if not goes_on:
             self._build(sequences, targets, weights, batch_size)
         if not (goes_on and incremental):
-            self._compile(targets, -(-count // batch_size) * checks.whole_number(self.max_iter, "max_iter"))
+            self._compile(targets, -(-count // batch_size) * most, incremental)
             self.n_iter_ = 0
-        progress = Progress(self, validation, count, incremental)
+        else:
+            self._end_schedule()
         self.model_.fit(sequences.values, targets, sample_weight=self._normalized(weights, sequences), lengths=sequences.lengths,
-                        batch_size=batch_size, epochs=epochs, shuffle=checks.flag(self.shuffle, "shuffle"), verbose=0,
-                        callbacks=[progress])
+                        batch_size=batch_size, epochs=epochs, shuffle=shuffle, verbose=0, callbacks=[progress])
         self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
         if not incremental and self.learning_rate != "cosine" and not progress.converged and self.n_iter_ == epochs:
             warnings.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
@@ -227,7 +262,8 @@ class SequenceEstimator(BaseEstimator):
         if self.architecture is None or isinstance(self.architecture, str):
             made = self._layers(shape[0], outputs, activation, parameters.penalty_of(self.alpha, per_batch))
         else:
-            made = networks.own_layers(self.architecture, (*shape, 1)[:2], outputs, activation)
+            read = (shape[0], shape[1] if self.embedding is None else self.embedding)
+            made = networks.own_layers(self.architecture, read, outputs, activation, networks.embedding_layers(self))
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
         self.model_ = Sequential([layers.Input(shape, dtype=dtype), *made], name=type(self).__name__,
                                  seed=parameters.seed_of(self.random_state))
@@ -235,17 +271,25 @@ class SequenceEstimator(BaseEstimator):
             raise ConfigError(f"architecture gave layers with {self.model_.output_shape[-1]} outputs; expected {outputs}")
         self.t_ = 0
         self.loss_curve_ = []
-        self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_ = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     def _layers(self, steps, outputs, activation, penalty):
         """list of Layer from sequences, the longest of which has so many steps, to the output."""
         return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
 
-    def _compile(self, targets, steps):
-        optimizer = parameters.optimizer_of(self.optimizer, self.learning_rate, self.learning_rate_init, self.clipnorm, steps)
+    def _compile(self, targets, steps, incremental):
+        """A new optimizer. Nobody knows how many calls of partial_fit there will be, over which a rate could fall."""
+        rate = "constant" if incremental and self.learning_rate == "cosine" else self.learning_rate
+        optimizer = parameters.optimizer_of(self.optimizer, rate, self.learning_rate_init, self.clipnorm, steps)
         self.model_.compile(optimizer, self._output(targets)[0])
+
+    def _end_schedule(self):
+        """The rate of partial_fit is constant, also after a fit along a cosine, at whose end it is 0."""
+        before = self.model_.optimizer
+        if isinstance(self.optimizer, str) and isinstance(before.get_config()["learning_rate"], dict):
+            rate = checks.number(self.learning_rate_init, "learning_rate_init", 0.0, open_low=True)
+            after = type(before).from_config(before.get_config() | {"learning_rate": rate})
+            after.go_back(before.snapshot())
+            self.model_.compile(after, self.model_.loss)
 
     # ---- files
 
@@ -316,6 +360,6 @@ def _rows_of(y, kept):
         return None
     if hasattr(y, "iloc"):
         return y.iloc[np.flatnonzero(kept)]
-    if isinstance(y, np.ndarray):
-        return y[kept]
+    if isinstance(y, np.ndarray) or inputs.is_frame(y):
+        return np.asarray(y)[kept]
     return [row for row, keep in zip(y, kept) if keep]

@@ -160,7 +160,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         if self._reader is not None:
             return self._reader._score_of(targets, scores, sample_weight)
         given_back = scores if self.embedding is None else probabilities(scores, 0)
-        return -self._output(targets)[0](targets, given_back, sample_weight)
+        return -self._output(targets)[0](targets, given_back, sample_weight * (sample_weight.size / sample_weight.sum()))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -86,14 +86,16 @@ class SequenceTagger(SequenceEstimator):
         -------
         self
         """
-        if classes is not None:
-            with inputs.checked_by_sklearn():
-                _check_partial_fit_first_call(self, classes)
-        return self._fit(X, y, sample_weight, groups, incremental=True)
+        return self._fit(X, y, sample_weight, groups, incremental=True, classes=classes)
 
     # ---- fitting
 
     _needed = (*SequenceEstimator._needed, "classes_", "_label_a_row")
+
+    def _take_classes(self, classes):
+        if classes is not None:
+            with inputs.checked_by_sklearn():
+                _check_partial_fit_first_call(self, classes)
 
     def _of_groups(self, y, sample_weight, groups):
         return _by_sequence(y, groups, "y"), _by_sequence(sample_weight, groups, "sample_weight")
@@ -204,9 +206,9 @@ class SequenceTagger(SequenceEstimator):
     def score(self, X, y, sample_weight=None, groups=None):
         """Accuracy: the share of steps, or of rows where a label stands for a row, that are right."""
         predicted = self.predict(X, groups)
-        if self._label_a_row:
-            return accuracy_score(y, predicted, sample_weight=sample_weight)
-        if groups is not None:
+        if self._label_a_row and groups is not None:
+            y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
+        if self._label_a_row or groups is not None:
             return accuracy_score(y, predicted, sample_weight=sample_weight)
         steps = [len(row) for row in predicted]
         given = inputs.Sequences(np.empty((len(steps), max(steps))), np.array(steps))
