@@ -100,7 +100,7 @@ def test_clones_and_html(estimator):
     made = estimator("gru", 7, early_stopping=True)
     assert clone(made).get_params() == made.get_params()
     assert "units=7" in repr(made) and estimator.__name__ in made._repr_html_()
-    if estimator is not SequenceEncoder:
+    if estimator is not SequenceEncoder:  # which takes names of architectures, and no functions
         assert clone(made.set_params(architecture=architecture)).architecture is architecture
 
 

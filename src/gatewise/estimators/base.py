@@ -259,11 +259,7 @@ class SequenceEstimator(BaseEstimator):
         shape = sequences.values.shape[1:]
         self.n_outputs_ = outputs
         self.out_activation_ = {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
-        if self.architecture is None or isinstance(self.architecture, str):
-            made = self._layers(shape[0], outputs, activation, parameters.penalty_of(self.alpha, per_batch))
-        else:
-            read = (shape[0], shape[1] if self.embedding is None else self.embedding)
-            made = networks.own_layers(self.architecture, read, outputs, activation, networks.embedding_layers(self))
+        made = self._layers(shape, outputs, activation, parameters.penalty_of(self.alpha, per_batch))
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
         self.model_ = Sequential([layers.Input(shape, dtype=dtype), *made], name=type(self).__name__,
                                  seed=parameters.seed_of(self.random_state))
@@ -272,9 +268,12 @@ class SequenceEstimator(BaseEstimator):
         self.t_ = 0
         self.loss_curve_ = []
 
-    def _layers(self, steps, outputs, activation, penalty):
-        """list of Layer from sequences, the longest of which has so many steps, to the output."""
-        return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+    def _layers(self, shape, outputs, activation, penalty):
+        """list of Layer from sequences of `shape`, the steps of the longest and the features of one, to the output."""
+        if self.architecture is None or isinstance(self.architecture, str):
+            return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+        read = (shape[0], shape[1] if self.embedding is None else self.embedding)
+        return networks.own_layers(self.architecture, read, outputs, activation, networks.embedding_layers(self))
 
     def _compile(self, targets, steps, incremental):
         """A new optimizer. Nobody knows how many calls of partial_fit there will be, over which a rate could fall."""
