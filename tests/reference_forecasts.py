@@ -40,12 +40,12 @@ def direct(model, y, window, horizon, lag, scaling, known=None):
 
 
 def recursive(model, y, window, horizon, lag, scaling, known=None):
-    """One step, which is appended to the series; the network reads the window and all that was appended, from the start."""
+    """One step, which is appended to the series; the network then reads the last window of it."""
     center, spread = scale(changes_of(y, lag), scaling)
     whole = y.copy()
     for _ in range(horizon):
-        read = (changes_of(whole, lag)[len(y) - lag - window:] - center) / spread
-        value = model.predict(_beside(read, len(y) - window, known)[None], verbose=0)[0] * spread + center
+        read = (changes_of(whole, lag)[-window:] - center) / spread
+        value = model.predict(_beside(read, len(whole) - window, known)[None], verbose=0)[0] * spread + center
         whole = np.vstack([whole, value + whole[len(whole) - lag] if lag else value])
     return whole[len(y):]
 

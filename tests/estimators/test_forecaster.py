@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_sco
 import gatewise
 from gatewise import SequenceForecaster
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, NotFittedError, ShapeError
+from gatewise.estimators.history import History
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -85,15 +86,21 @@ def test_targets_and_their_way_back_are_exact(rng, y, lag):
     np.testing.assert_allclose(made.accumulate(0, steps, y, origins), truth, rtol=1e-13)
 
 
-def test_recursion_carries_the_state_and_reads_its_own_forecasts(y, monkeypatch):
-    """After the window the network sees one row a step, whatever the window is."""
-    forecaster = small(strategy="recursive").fit(y)
-    seen = []
-    run = SequenceForecaster._outputs_of
-    monkeypatch.setattr(SequenceForecaster, "_outputs_of",
-                        lambda self, windows, carried: seen.append(windows.shape) or run(self, windows, carried))
-    assert forecaster.predict(9).shape == (9, 2)
-    assert seen == [(1, 6, 2)] + [(1, 1, 2)] * 8
+def test_recursion_over_two_periods():
+    """The forecast of a noisy season, from windows of one period, is better than the period before."""
+    window = 12
+    rng, t = np.random.default_rng(0), np.arange(180) * 2 * np.pi / 12
+    y = 10 + 3 * np.sin(t) + 1.5 * np.sin(2 * t + 1) + rng.normal(0, 0.5, 180)
+    forecaster = SequenceForecaster(window, strategy="recursive", cell="gru", units=16, learning_rate="cosine", max_iter=60,
+                                    learning_rate_init=0.02, random_state=0).fit(y[:144])
+    found = forecaster.backtest(y[132 - window:], horizon=24)
+    before = np.stack([np.tile(y[132 + at - window - 12:132 + at - window], 2) for at in found.origins])
+    assert found.rmse.mean() < 0.85 * np.sqrt(np.square(before - found.actuals[..., 0]).mean())
+
+
+def test_recursion_of_a_network_that_reads_its_window_as_a_whole(y):
+    forecaster = small(strategy="recursive", bidirectional=True, pooling="mean").fit(y)
+    np.testing.assert_allclose(forecaster.predict(7), reference.recursive(forecaster.model_, y, 6, 7, 0, "standard"), rtol=1e-5)
 
 
 def test_a_linear_network_finds_a_linear_rule(rng):
@@ -238,7 +245,8 @@ def test_scales_come_from_the_training_part_alone(y):
 
 def test_validation_windows_are_those_whose_targets_are_held_out(y):
     forecaster = small(early_stopping=True, validation_fraction=0.25, stride=1)
-    train, held_out = forecaster._origins(60, forecaster.fit(y)._preparation)
+    preparation = forecaster.fit(y)._preparation
+    train, held_out = forecaster._origins(0, History(y, None, None, None, None), preparation)
     assert (train[0], train[-1]) == (5, 41)         # targets up to step 44
     assert (held_out[0], held_out[-1]) == (44, 56)  # targets from step 45 up
 
@@ -428,8 +436,6 @@ def test_errors_say_what_to_do(y, x):
         small(quantiles=[0.1, 0.9]).fit(y)
     with pytest.raises(ConfigError, match="one or the other"):
         small(quantiles=[0.5], distribution="gaussian").fit(y)
-    with pytest.raises(ConfigError, match="bidirectional and pooling"):
-        small(strategy="recursive", bidirectional=True).fit(y)
     for name, value in (("strategy", "both"), ("scaling", "log"), ("distribution", "poisson"), ("calendar", "hour"),
                         ("calendar", ["fortnight"]), ("window", 0), ("differencing", -1), ("stride", 0)):
         with pytest.raises(ConfigError, match=name):

@@ -19,6 +19,10 @@ def waves(rng, steps=60, variables=1):
     return np.sin(t / 3) + 0.1 * rng.normal(size=(steps, variables))
 
 
+def gaps(rng, series):
+    return np.where(rng.random(series.shape) < 0.1, np.nan, series)
+
+
 def dates(steps=60):
     return pd.date_range("2024-03-01", periods=steps, freq="h", tz="Europe/Vienna")
 
@@ -34,6 +38,8 @@ CASES = {
         SequenceForecaster(distribution="gaussian", future_features=["known"], **SMALL),
         pd.Series(waves(rng)[:, 0], dates(), name="load"),
         pd.DataFrame(waves(rng, 60, 2), dates(), columns=["known", "not"]), np.ones((3, 1))),
+    "with gaps": lambda rng: (SequenceForecaster(missing="indicator", differencing=1, **SMALL), gaps(rng, waves(rng, 60, 2)), None,
+                              None),
     "several": lambda rng: (SequenceForecaster(differencing=4, scaling="robust", **SMALL),
                             [waves(rng)[:, 0], waves(rng, 40)[:, 0]], None, None),
 }

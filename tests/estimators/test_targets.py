@@ -121,7 +121,7 @@ def test_losses_of_other_things(rng):
     (SequenceClassifier, np.tile([0, 1, 2], (12, 1)), ConfigError, "(?i)multioutput|several columns"),
     (SequenceClassifier, ["a"] * 11, ShapeError, "y has 11 entries, X has 12"),
     (SequenceRegressor, np.full(12, np.nan), NonFiniteError, "y contains NaN"),
-    (SequenceRegressor, np.zeros((12, 2, 2)), ConfigError, "dim 3"),
+    (SequenceRegressor, np.zeros((12, 2, 2)), ShapeError, "y holds numbers of steps"),
     (SequenceRegressor, ["a"] * 12, ConfigError, "could not convert"),
 ])
 def test_what_y_may_not_be(estimator, y, error, message, rng):

@@ -45,18 +45,25 @@ class Backtest:
 
     @property
     def mae(self):
-        """Mean absolute error of each step ahead, (horizon,)."""
-        return np.abs(self.errors).mean(axis=(0, 2))
+        """Mean absolute error of each step ahead, (horizon,); actual values that are missing are left out."""
+        return self._mean(np.abs(self.errors))
 
     @property
     def mse(self):
         """Mean squared error of each step ahead, (horizon,)."""
-        return np.square(self.errors).mean(axis=(0, 2))
+        return self._mean(np.square(self.errors))
 
     @property
     def rmse(self):
         """Root of :attr:`mse`."""
         return np.sqrt(self.mse)
+
+    @staticmethod
+    def _mean(values):
+        """Of each step ahead, over what is known; NaN where nothing is."""
+        seen = ~np.isnan(values)
+        counts = seen.sum(axis=(0, 2))
+        return np.where(counts > 0, values.sum(axis=(0, 2), where=seen) / np.maximum(counts, 1), np.nan)
 
     def to_frame(self):
         """A pandas DataFrame with a row a forecast number: origin, step, label, variable, forecast, actual, error."""

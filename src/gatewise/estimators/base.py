@@ -187,13 +187,11 @@ class SequenceEstimator(BaseEstimator):
     def _of_groups(self, y, sample_weight, groups):
         return groups.one_each(y, "y"), groups.one_each(sample_weight, "sample_weight")
 
-    @staticmethod
-    def _of_sequences(X, groups, y, sample_weight):
+    def _of_sequences(self, X, groups, y, sample_weight):
         """(y, sample_weight) with an entry a sequence, for a score."""
         if groups is None:
             return y, sample_weight
-        groups = inputs.split_groups(X, groups)[1]
-        return groups.one_each(y, "y"), groups.one_each(sample_weight, "sample_weight")
+        return SequenceEstimator._of_groups(self, y, sample_weight, inputs.split_groups(X, groups)[1])
 
     def _read_weights(self, sample_weight, sequences):
         """ndarray (n,) of float64; None stays None."""

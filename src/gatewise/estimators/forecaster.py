@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from gatewise import checks
+from gatewise.data.missing import feature_means
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.training.data import prepare_samples
 
 from . import inputs, parameters
 from .backtest import run_backtest
@@ -18,6 +18,7 @@ from .forecaster_state import state_of, take_state
 from .forecasting import Forecasting, Past
 from .heads import head_of
 from .history import History
+from .missing import MISSING, completed
 from .preparation import Preparation, checked_scaling
 from .series import column_names, column_numbers, per_series, read_features, read_target, table
 from .timeline import moments
@@ -46,9 +47,8 @@ class SequenceForecaster(SequenceEstimator):
     horizon : int
         Steps that are forecast at once (``strategy="direct"``), and that :meth:`predict` gives if not told otherwise.
     strategy : {"direct", "recursive"}
-        "direct": one network says all steps up to `horizon`. "recursive": a network says one step, which it then reads, its
-        state carried on: any number of steps. It was trained on `window` steps from a state of zeros, and goes on well where the
-        window is so long that its beginning no longer matters.
+        "direct": one network says all steps up to `horizon`. "recursive": a network says one step, which it then reads as
+        the last of its window, and so on: any number of steps.
     loss : str or Loss
         Of scaled numbers: "mse", "mae", "huber", ...; not with `quantiles` or `distribution`, which have their own.
     differencing : int
@@ -68,6 +68,9 @@ class SequenceForecaster(SequenceEstimator):
         known up to now.
     stride : int
         Steps between the windows that the network is trained on.
+    missing : {"error", "forward_fill", "mean", "indicator", "decay"}
+        What is done about NaN in y and in X: as in :class:`SequenceClassifier`, in scaled numbers, for each window by itself.
+        Nothing takes the place of a value that is to be forecast: windows followed by a missing one are not trained on.
     {PARAMETERS}
     {POOLING}
     {ARCHITECTURE}
@@ -82,7 +85,7 @@ class SequenceForecaster(SequenceEstimator):
     -----
     A sample is a window. With `early_stopping` the last part of each series is held out, `validation_fraction` of its steps and at
     least `horizon`; what is learnt, scales included, comes from the steps before it, and the score is minus the loss.
-    ``strategy="recursive"`` takes neither `bidirectional` nor `pooling`. `n_features_in_` are the variables of a series.
+    `n_features_in_` are the variables of a series.
 
     Examples
     --------
@@ -96,10 +99,10 @@ class SequenceForecaster(SequenceEstimator):
 
     def __init__(self, window=10, horizon=1, strategy="direct", cell="lstm", units=64, *, num_layers=1, loss="mse",
                  differencing=0, scaling="standard", quantiles=None, distribution=None, calendar=None, future_features=None,
-                 stride=1, bidirectional=False, pooling="last", dropout=0.0, recurrent_dropout=0.0, architecture=None, alpha=0.0,
-                 optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
-                 max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
-                 warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
+                 stride=1, missing="error", bidirectional=False, pooling="last", dropout=0.0, recurrent_dropout=0.0,
+                 architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
+                 batch_size="auto", max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1,
+                 n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
     # ---- files
@@ -139,8 +142,7 @@ class SequenceForecaster(SequenceEstimator):
         recursive = self._is_recursive()
         head = head_of(self.loss, self.quantiles, self.distribution, recursive)
         goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
-        series, several = read_target(y, times)
-        features = read_features(X, series, several)
+        series, features, several = self._read_steps(y, X, times)
         if goes_on:
             histories = self._histories_of(series, features)
             self._check_options(recursive)
@@ -149,6 +151,8 @@ class SequenceForecaster(SequenceEstimator):
             histories = [History.of(one, None if features is None else features[number], calendar)
                          for number, one in enumerate(series)]
             preparation = self._prepared(histories, X, recursive)
+            if self.missing != "error":
+                self.feature_means_ = self._means_of_rows(histories, preparation)
         if goes_on:
             calendar, preparation = self.calendar_, self._preparation
         windows, targets, held_out = self._samples(histories, preparation)
@@ -164,11 +168,16 @@ class SequenceForecaster(SequenceEstimator):
         return self
 
     def _is_recursive(self):
-        recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
-        if recursive and (self.bidirectional or self.pooling != "last"):
-            raise ConfigError("strategy='recursive' carries the network's state on from step to step, which bidirectional and "
-                              "pooling do not allow; leave them out, or use strategy='direct'")
-        return recursive
+        return parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
+
+    def _read_steps(self, y, X, times):
+        """(series, features, whether y is a list of series)."""
+        if self.missing == "mask":
+            raise ConfigError("missing is 'mask'; the steps of a window are evenly spaced, and would not be with some left "
+                              "out: give 'forward_fill', 'mean', 'indicator' or 'decay'")
+        gaps = parameters.chosen(self.missing, "missing", MISSING) != "error"
+        series, several = read_target(y, times, missing=gaps)
+        return series, read_features(X, series, several, missing=gaps), several
 
     @staticmethod
     def _longest_index(series):
@@ -197,6 +206,20 @@ class SequenceForecaster(SequenceEstimator):
         return Preparation.fit(window, horizon, lag, checked_scaling(self.scaling),
                                [history.y[:count] for history, count in zip(histories, kept)], features, ahead)
 
+    def _means_of_rows(self, histories, preparation):
+        """Means of what the network reads in the training part, where it was seen."""
+        rows = []
+        for number, history in enumerate(histories):
+            part = history.head(len(history) - self._validation_steps(len(history)))
+            rows.append(preparation.rows(number, part.y, part.x, preparation.known(part.calendar, part.x)))
+        return feature_means(np.concatenate(rows)[None])
+
+    def _completed(self, windows):
+        """Windows as the network reads them, without NaN."""
+        if self.missing == "error":
+            return windows
+        return completed(inputs.Sequences(windows), self.missing, self.feature_means_).values
+
     def _validation_steps(self, steps):
         """Steps at the end of a series that are held out."""
         if not checks.flag(self.early_stopping, "early_stopping"):
@@ -206,8 +229,11 @@ class SequenceForecaster(SequenceEstimator):
 
     def _samples(self, histories, preparation):
         """(windows, targets, how many of them are held out): those held out come last."""
-        origins = [self._origins(len(history), preparation) for history in histories]
-        count = sum(len(train) for train, _ in origins)
+        origins = [self._origins(number, history, preparation) for number, history in enumerate(histories)]
+        count, held_out = (sum(map(len, part)) for part in zip(*origins))
+        if not count or (self.early_stopping and not held_out):
+            raise ShapeError(f"after {count} windows to train on and {held_out} to validate on nothing is missing for "
+                             f"{preparation.horizon} steps; expected one such window at least: fill gaps in y, or shorten horizon")
         dtype = parameters.dtype_of(self.dtype, parameters.batch_size_of(self.batch_size, count) == count)
         windows, targets = [], []
         for part in (0, 1):
@@ -216,14 +242,18 @@ class SequenceForecaster(SequenceEstimator):
                     rows = preparation.rows(number, history.y, history.x, preparation.known(history.calendar, history.x))
                     windows.append(preparation.windows(rows, chosen[part], dtype))
                     targets.append(preparation.targets(number, history.y, chosen[part]))
-        return inputs.Sequences(np.concatenate(windows)), np.concatenate(targets), sum(len(held) for _, held in origins)
+        return (inputs.Sequences(self._completed(np.concatenate(windows))), np.concatenate(targets),
+                held_out)
 
-    def _origins(self, steps, preparation):
-        """Origins of a series to train on, and to validate on: those whose targets all lie in the one part or the other."""
+    def _origins(self, number, history, preparation):
+        """Origins of a series to train on, and to validate on: those whose targets all lie in the one part or the other, and are
+        known."""
         stride = checks.whole_number(self.stride, "stride")
+        steps = len(history)
         edge = steps - self._validation_steps(steps)
         train = np.arange(preparation.context - 1, edge - preparation.horizon, stride)
-        return train, np.arange(edge - 1, steps - preparation.horizon, stride)
+        return [origins[~np.isnan(preparation.targets(number, history.y, origins)).any(axis=1)]
+                for origins in (train, np.arange(edge - 1, steps - preparation.horizon, stride))]
 
     def _split(self, sequences, targets, weights):
         train, held_out = np.split(np.arange(len(sequences)), [len(sequences) - self._held_out])
@@ -346,7 +376,7 @@ class SequenceForecaster(SequenceEstimator):
         Returns
         -------
         float
-            The mean over variables; 1 is best, and 0 is as good as the mean of y.
+            The mean over variables; 1 is best, and 0 is as good as the mean of y. Steps with a missing value are left out.
         """
         self._need_fitted()
         steps = self._most_steps
@@ -359,8 +389,9 @@ class SequenceForecaster(SequenceEstimator):
             origins = np.arange(before - 1, len(history) - steps)
             forecast = self._forecasts_from(number, history, origins, steps)
             truth = history.y[origins[:, None] + np.arange(1, steps + 1)]
-            truths.append(truth.reshape(-1, truth.shape[-1]))
-            forecasts.append(forecast.reshape(truths[-1].shape))
+            seen = ~np.isnan(truth).any(axis=2)
+            truths.append(truth[seen])
+            forecasts.append(forecast[seen])
         return float(r2_score(np.concatenate(truths), np.concatenate(forecasts)))
 
     def backtest(self, y, X=None, times=None, *, initial=None, horizon=None, step=1, refit=False):
@@ -437,7 +468,7 @@ class SequenceForecaster(SequenceEstimator):
             if missing:
                 raise ShapeError(f"X_future lacks the columns {missing}; it has {list(given.columns)}")
             given = given[names]
-        values = table(given, "X_future")
+        values = table(given, "X_future", self.missing != "error")
         if values.shape == (needed, width):
             return values
         if values.shape != (needed, len(ahead)):
@@ -469,11 +500,11 @@ class SequenceForecaster(SequenceEstimator):
 
     def _read_more(self, y, X, times):
         """(series, features) of later steps."""
-        series, several = read_target(y, times)
+        series, features, several = self._read_steps(y, X, times)
         if several != self._several or len(series) != len(self._histories):
             raise ShapeError(f"{len(series)} series were given{' in a list' if several else ''}; expected "
                              f"{f'a list of {len(self._histories)}' if self._several else 'one, not in a list'}, as in fit")
-        return series, read_features(X, series, several)
+        return series, features
 
     def _followed(self, series, features, what):
         return [history.extended(one, None if features is None else features[number], self.calendar_, what)
@@ -485,15 +516,12 @@ class SequenceForecaster(SequenceEstimator):
         return written if self._several else written[0]
 
     def _forecasting(self):
-        return Forecasting(self._outputs_of, self._preparation, self._head, self._recursive, self.model_.dtype)
+        return Forecasting(self._outputs_of, self._preparation, self._head, self._recursive, self.model_.dtype,
+                           None if self.missing == "error" else self._completed)
 
-    def _outputs_of(self, windows, carried):
-        """The network's outputs (n, outputs), float64; with `carried` it goes on from a state, and leaves its own."""
-        if carried is None:
-            return self._run(inputs.Sequences(windows), -1).astype(np.float64)
-        with self._using_threads():
-            samples = prepare_samples(self.model_, windows, need_y=False)
-            return self.model_._run_layers(samples, False, -1, carried).astype(np.float64)
+    def _outputs_of(self, windows):
+        """The network's outputs (n, outputs), float64."""
+        return self._run(inputs.Sequences(windows), -1).astype(np.float64)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

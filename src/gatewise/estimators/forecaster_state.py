@@ -3,6 +3,7 @@
 import numpy as np
 
 from gatewise import checks
+from gatewise.data.sequences import no_infinity
 from gatewise.errors import CheckpointError
 
 from .calendar import calendar_features
@@ -47,7 +48,9 @@ def take_state(forecaster, state):
     preparation = _preparation(state["preparation"], variables)
     features = len(preparation.x_center)
     forecaster._x_names = _names(state["x_names"], features)
-    histories = [_history(part, variables, features, waves) for part in checks.listed(state["histories"], "histories", "dicts")]
+    gaps = forecaster.missing != "error"
+    histories = [_history(part, variables, features, waves, gaps)
+                 for part in checks.listed(state["histories"], "histories", "dicts")]
     if len(histories) != len(preparation.center) or (len(histories) > 1 and not forecaster._several):
         raise CheckpointError(f"there are {len(histories)} series, and scales of {len(preparation.center)}")
     if any(len(history) < preparation.context for history in histories):
@@ -86,9 +89,9 @@ def _preparation(given, variables):
     return Preparation(window, horizon, lag, center, spread, x_center, x_spread, past, ahead)
 
 
-def _history(given, variables, features, waves):
-    y = _numbers(given["y"], "y", (None, variables))
-    x = None if given["x"] is None else _numbers(given["x"], "x", (len(y), features))
+def _history(given, variables, features, waves, gaps):
+    y = _numbers(given["y"], "y", (None, variables), gaps)
+    x = None if given["x"] is None else _numbers(given["x"], "x", (len(y), features), gaps)
     calendar = None if given["calendar"] is None else _numbers(given["calendar"], "calendar", (len(y), waves))
     if (x is None) != (features == 0) or (calendar is None) != (waves == 0):
         raise CheckpointError(f"a series has {'no ' if x is None else ''}features and {'no ' if calendar is None else ''}"
@@ -114,12 +117,13 @@ def _names(names, count):
     return tuple(names)
 
 
-def _numbers(array, name, shape):
-    """A finite float64 ndarray of `shape`, None for any extent."""
+def _numbers(array, name, shape, gaps=False):
+    """A finite float64 ndarray of `shape`, None for any extent; with `gaps` NaN may stand in it."""
     if not isinstance(array, np.ndarray) or array.dtype != np.float64 or array.ndim != len(shape) or any(
             expected not in (None, extent) for expected, extent in zip(shape, array.shape)):
         raise CheckpointError(f"{name} is {array!r:.80}; expected float64 numbers of shape {shape}")
-    return checks.finite(np.ascontiguousarray(array), name)
+    array = np.ascontiguousarray(array)
+    return no_infinity(array, name) if gaps else checks.finite(array, name)
 
 
 def _check_model(forecaster, waves):
@@ -127,6 +131,10 @@ def _check_model(forecaster, waves):
     model, preparation = forecaster.model_, forecaster._preparation
     read = forecaster.n_features_in_ + len(preparation.past) + waves + len(preparation.ahead) * preparation.horizon
     said = forecaster._head.outputs * preparation.horizon * forecaster.n_features_in_
+    if forecaster.missing != "error" and len(forecaster.feature_means_) != read:
+        raise CheckpointError(f"there are {len(forecaster.feature_means_)} means; expected {read}")
+    if forecaster.missing in ("indicator", "decay"):
+        read *= 3
     if model.input_shape[-1] != read or model.output_shape[-1] != said:
         raise CheckpointError(f"the model reads {model.input_shape[-1]} numbers and says {model.output_shape[-1]}; expected {read} "
                               f"and {said}")

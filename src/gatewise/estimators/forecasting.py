@@ -1,8 +1,12 @@
-"""From a fitted network to forecasts: all steps at once, or step after step with the state carried."""
+"""From a fitted network to forecasts: all steps at once, or step after step."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from gatewise.errors import NonFiniteError
+
+from .preparation import last_seen
 
 AT_ONCE = 4096  # rows that a network steps side by side; it changes the memory that is used, not a bit of the result
 
@@ -39,18 +43,21 @@ class Forecasting:
 
     Parameters
     ----------
-    run : callable(windows, carried) -> ndarray (n, outputs)
-        The network; `carried`, a dict, keeps its state from call to call.
+    run : callable(windows) -> ndarray (n, outputs)
+        The network.
     preparation : Preparation
     head : PointHead, GaussianHead or QuantileHead
     recursive : bool
         The network says one step, which it then reads.
     dtype : str
         What it computes in.
+    complete : callable(windows) -> windows, or None
+        What is done about missing values before the network reads them. None: nothing.
     """
 
-    def __init__(self, run, preparation, head, recursive, dtype):
+    def __init__(self, run, preparation, head, recursive, dtype, complete=None):
         self.run, self.preparation, self.head, self.recursive, self.dtype = run, preparation, head, recursive, dtype
+        self.gaps, self.complete = complete is not None, complete or (lambda windows: windows)
 
     def point(self, past, steps):
         """Forecasts of steps 1 ... `steps` after each origin: ndarray (n, steps, k)."""
@@ -78,31 +85,49 @@ class Forecasting:
     def _point(self, past, steps):
         if self.recursive:
             said = self._step_by_step(past, steps, self.head.point)
-            return (self.preparation.accumulate(past.number, said, past.y, past.origins),)
-        return (self._restored(past, self.head.point(self.run(self._windows(past), None)), steps),)
+            return (self.preparation.accumulate(past.number, said, self._levels(past, steps), past.origins),)
+        return (self._restored(past, self.head.point(self.run(self.complete(self._windows(past)))), steps),)
 
     def _said_bounds(self, past, steps, coverage):
-        said = self.run(self._windows(past), None)
+        said = self.run(self.complete(self._windows(past)))
         return tuple(self._restored(past, bound, steps) for bound in self.head.bounds(said, coverage))
 
     def _restored(self, past, said, steps):
         said = said.reshape(len(said), self.preparation.horizon, -1)[:, :steps]
-        return self.preparation.restore(past.number, said, self.preparation.base(past.y, past.origins, steps))
+        return self.preparation.restore(past.number, said, self.preparation.base(self._levels(past, steps), past.origins, steps))
+
+    def _levels(self, past, steps):
+        """y as the forecasts are added to it: the last value seen where one is missing.
+
+        Raises
+        ------
+        NonFiniteError
+            None was seen.
+        """
+        levels = last_seen(past.y) if self.gaps else past.y
+        if np.isnan(self.preparation.base(levels, past.origins, steps)).any():
+            raise NonFiniteError("a value of y is missing to which the forecast of its differences is added" +
+                                 (", and none was seen before it; go on from later steps, or fit without differencing" if self.gaps
+                                  else "; set missing, for example to 'forward_fill'"))
+        return levels
 
     # ---- step after step
 
     def _sampled(self, past, steps, coverage, paths, rng):
         """Bounds from quantiles of paths, each of which goes on from numbers drawn at every step."""
         said = self._step_by_step(past, steps, lambda outputs: self.head.sample(outputs, rng), paths)
-        values = self.preparation.accumulate(past.number, said, past.y, past.origins.repeat(paths))
+        values = self.preparation.accumulate(past.number, said, self._levels(past, steps), past.origins.repeat(paths))
         values = values.reshape(len(past.origins), paths, *values.shape[1:])
         return tuple(np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2], axis=1))
 
     def _step_by_step(self, past, steps, answer, copies=1):
-        """What `answer` makes of the outputs of each step, and the network then reads: (n * copies, steps, k)."""
-        carried = {}
-        outputs = self.run(self._windows(past), carried).repeat(copies, axis=0)
-        carried = {layer: [part.repeat(copies, axis=0) for part in state] for layer, state in carried.items()}
+        """What `answer` makes of the outputs of each step, and the network then reads: (n * copies, steps, k).
+
+        The window moves on with each step, so that the network sees as many steps as in training.
+        """
+        windows = self._windows(past)
+        outputs = self.run(self.complete(windows)).repeat(copies, axis=0)
+        windows = windows.repeat(copies, axis=0)
         said = np.empty((len(outputs), steps, outputs.shape[1] // self.head.outputs))
         for step in range(steps):
             said[:, step] = answer(outputs)
@@ -110,5 +135,7 @@ class Forecasting:
                 parts = [said[:, step]]
                 if past.known is not None:
                     parts.append(past.known[past.origins + step + 1].repeat(copies, axis=0))
-                outputs = self.run(np.concatenate(parts, axis=1)[:, None].astype(self.dtype), carried)
+                windows[:, :-1] = windows[:, 1:].copy()
+                windows[:, -1] = np.concatenate(parts, axis=1)
+                outputs = self.run(self.complete(windows))
         return said

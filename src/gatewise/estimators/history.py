@@ -39,6 +39,11 @@ class History:
         calendar = calendar_features(moments(series.index), names) if names else None
         return cls(series.values, x, calendar, series.timeline, series.form)
 
+    def head(self, steps):
+        """The first `steps`."""
+        return replace(self, y=self.y[:steps], x=None if self.x is None else self.x[:steps],
+                       calendar=None if self.calendar is None else self.calendar[:steps])
+
     def tail(self, steps):
         """The last `steps`, as copies: the arrays that a user gave are let go."""
         last = slice(max(0, len(self) - steps), None)

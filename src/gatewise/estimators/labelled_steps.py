@@ -26,8 +26,8 @@ def has_steps(entries, steps):
     return len(shape) > 1 and not (shape[1] == 1 and steps > 1)
 
 
-def in_one(entries, sequences, name):
-    """ndarray of all entries, those of one sequence behind those of another.
+def in_one(entries, sequences, name, *, columns=False):
+    """ndarray of all entries, those of one sequence behind those of another: (steps,), or with `columns` (steps, columns) as well.
 
     Raises
     ------
@@ -40,18 +40,21 @@ def in_one(entries, sequences, name):
     lengths = sequences.all_lengths
     if len(rows) != len(lengths):
         raise ShapeError(f"{name} has {len(rows)} rows, X has {len(lengths)} sequences; expected one row of entries each")
-    rows = [row[:, 0] if row.ndim == 2 and row.shape[1] == 1 else row for row in rows]
+    if not columns:
+        rows = [row[:, 0] if row.ndim == 2 and row.shape[1] == 1 else row for row in rows]
+    each = rows[0].shape[1:2] if columns else ()
     for number, (row, length) in enumerate(zip(rows, lengths)):
-        if row.shape != (length,):
-            raise ShapeError(f"{name}[{number}] has shape {row.shape}, X[{number}] has {length} steps; expected one entry a step")
+        if row.shape != (length, *each):
+            raise ShapeError(f"{name}[{number}] has shape {row.shape}, X[{number}] has {length} steps; expected one entry a step"
+                             + (f", with the {each[0]} columns of {name}[0]" if each else ""))
     return np.concatenate([row for row in rows if len(row)])
 
 
 def spread(flat, sequences):
-    """ndarray (n, steps) of what :func:`in_one` gave, laid out as the values of the sequences are, zeros at padding."""
+    """ndarray (n, steps, ...) of what :func:`in_one` gave, laid out as the values of the sequences are, zeros at padding."""
     lengths = sequences.all_lengths
     steps = sequences.values.shape[1] if sequences.counted is None else sequences.counted.shape[1]
-    result = np.zeros((len(lengths), steps), flat.dtype)
+    result = np.zeros((len(lengths), steps, *flat.shape[1:]), flat.dtype)
     result[np.arange(steps) < lengths[:, None]] = flat
     if sequences.counted is None:
         return result

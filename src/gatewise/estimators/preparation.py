@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from gatewise import checks
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, NonFiniteError
 
 SCALINGS = (None, "standard", "robust", "minmax")
 
@@ -19,10 +19,19 @@ def scale_of(values, scaling):
     values : ndarray (n, columns)
     scaling : {None, "standard", "robust", "minmax"}
         A column that never changes is only centred.
+
+    Raises
+    ------
+    NonFiniteError
+        A column in which everything is missing.
     """
     from sklearn import preprocessing
 
     columns = values.shape[1]
+    empty = np.isnan(values).all(axis=0)
+    if empty.any():
+        raise NonFiniteError(f"in the training part every value of column {int(empty.argmax())} is missing, or every difference; "
+                             f"leave the column out")
     if scaling is None:
         return np.zeros(columns), np.ones(columns)
     if scaling == "standard":
@@ -45,6 +54,15 @@ def checked_scaling(scaling):
 def differences(y, lag):
     """``y[t] - y[t - lag]`` for t from `lag` on: (T - lag, k). Without a lag y itself."""
     return y[lag:] - y[:-lag] if lag else y
+
+
+def last_seen(y):
+    """`y` with the last value that was seen where one is missing; NaN before the first."""
+    gaps = np.isnan(y)
+    if not gaps.any():
+        return y
+    at = np.maximum.accumulate(np.where(gaps, -1, np.arange(len(y))[:, None]), axis=0)
+    return np.where(at < 0, np.nan, np.take_along_axis(y, np.maximum(at, 0), axis=0))
 
 
 def anchors(steps, lag):
@@ -174,10 +192,11 @@ class Preparation:
         return y[origins[:, None] + anchors(steps, self.lag)]
 
     def targets(self, number, y, origins):
-        """What the network ought to say after each origin: (n, horizon * k), step by step."""
+        """What the network ought to say after each origin: (n, horizon * k), step by step; NaN where y is missing."""
         origins = np.asarray(origins)
         truth = y[origins[:, None] + np.arange(1, self.horizon + 1)]
-        return ((truth - self.base(y, origins, self.horizon) - self.center[number]) / self.spread[number]).reshape(len(origins), -1)
+        base = self.base(last_seen(y), origins, self.horizon)
+        return ((truth - base - self.center[number]) / self.spread[number]).reshape(len(origins), self.horizon * y.shape[1])
 
     def restore(self, number, said, base):
         """The series' own numbers: `said` (..., steps, k) on top of `base`."""

@@ -1,14 +1,18 @@
-"""SequenceRegressor: one number, or several, a sequence."""
+"""SequenceRegressor: one number, or several, a sequence or a step."""
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from gatewise import checks
+from gatewise.data.sequences import container_of
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
 
-from .base import SequenceEstimator, store
+from .base import store
 from .documentation import documented
+from .labelled_steps import as_given, in_one, spread
+from .step_targets import StepTargets
 from .targets import read_numbers
 
 # scikit-learn's names of losses, and ours.
@@ -22,8 +26,8 @@ OF_OTHER_THINGS = (losses.BinaryCrossentropy, losses.CategoricalCrossentropy, lo
 
 
 @documented
-class SequenceRegressor(RegressorMixin, SequenceEstimator):
-    """A recurrent network that gives sequences a number, or several.
+class SequenceRegressor(RegressorMixin, StepTargets):
+    """A recurrent network that gives sequences, or with ``per_step=True`` their steps, a number, or several.
 
     Targets are taken as they are: scale large ones (:class:`sklearn.compose.TransformedTargetRegressor`).
 
@@ -36,15 +40,17 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     loss : {"squared_error", "absolute_error", "poisson", "huber", "log_cosh"}, name or Loss
         What training makes small: a loss of numbers, also by its name in :mod:`gatewise.losses`, or one of your own. With "poisson"
         the output is exponential.
+    per_step : bool
+        Targets stand beside steps, and so do predictions. There is nothing for `pooling` to sum up then.
 
     Attributes
     ----------
     {ATTRIBUTES}
     """
 
-    def __init__(self, cell="lstm", units=64, *, loss="squared_error", num_layers=1, bidirectional=False, pooling="last",
-                 dropout=0.0, recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None,
-                 alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
+    def __init__(self, cell="lstm", units=64, *, loss="squared_error", per_step=False, num_layers=1, bidirectional=False,
+                 pooling="last", dropout=0.0, recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error",
+                 architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
                  batch_size="auto", max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1,
                  n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
@@ -57,8 +63,11 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
             See docs/estimators.md.
         y : array_like (n,) or (n, outputs)
+            With ``per_step=True``: (n, time) or (n, time, outputs), or list of (time_i,) or (time_i, outputs). With groups as
+            well: (rows,) or (rows, outputs).
         sample_weight : array_like (n,), optional
-            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
+            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples. With ``per_step=True``
+            weights of steps, in the form of y, will do as well; a step of weight 0 counts in nothing.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
 
@@ -78,10 +87,24 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     # ---- fitting
 
-    _needed = (*SequenceEstimator._needed, "_column", "_columns")
+    _needed = (*StepTargets._needed, "_column", "_columns")
+
+    @property
+    def _per_step(self):
+        per_step = checks.flag(self.per_step, "per_step")
+        if per_step and self.pooling != "last":
+            raise ConfigError(f"pooling is {self.pooling!r}; with per_step=True each step has an output, and nothing is summed up: "
+                              f"leave pooling out")
+        return per_step
 
     def _read_targets(self, y, sequences, reset, incremental=False):
-        numbers = read_numbers(y, len(sequences))
+        if self._per_step and y is not None:
+            numbers = read_numbers(in_one(y, sequences, "y", columns=True), sequences.all_lengths.sum(), column=True)
+        else:
+            if _stands_beside_steps(y):
+                raise ShapeError("y holds numbers of steps; expected those of sequences, (n,) or (n, outputs): set per_step=True "
+                                 "to learn those of steps")
+            numbers = read_numbers(y, len(sequences))
         columns = 1 if numbers.ndim == 1 else numbers.shape[1]
         if reset:
             self._column, self._columns = numbers.ndim == 1, columns
@@ -89,11 +112,12 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
             raise ShapeError(f"y has {columns} columns; expected {self._columns}, as in the first call")
         if isinstance(self._loss(), losses.Poisson) and numbers.min() < 0:
             raise ConfigError(f"y holds {numbers.min()}; loss 'poisson' expects numbers from 0 up")
-        return numbers.reshape(len(numbers), columns)
+        numbers = numbers.reshape(len(numbers), columns)
+        return spread(numbers, sequences) if self._per_step else numbers
 
     def _output(self, targets):
         loss = self._loss()
-        return loss, targets.shape[1], "exponential" if isinstance(loss, losses.Poisson) else "linear"
+        return loss, targets.shape[-1], "exponential" if isinstance(loss, losses.Poisson) else "linear"
 
     def _loss(self):
         loss = losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
@@ -103,7 +127,11 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         return loss
 
     def _score_of(self, targets, scores, sample_weight):
-        return r2_score(targets, self._activated(scores), sample_weight=sample_weight)
+        numbers = self._activated(scores)
+        if self._per_step:
+            targets, numbers = (part.reshape(-1, part.shape[-1]) for part in (targets, numbers))
+            sample_weight = sample_weight.ravel()
+        return r2_score(targets, numbers, sample_weight=sample_weight)
 
     def _activated(self, scores):
         return np.exp(scores) if isinstance(self._loss(), losses.Poisson) else scores
@@ -111,7 +139,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     # ---- predicting
 
     def predict(self, X, groups=None):
-        """Numbers of sequences.
+        """Numbers of sequences, or of steps.
 
         Parameters
         ----------
@@ -120,22 +148,38 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
         Returns
         -------
-        ndarray (n,) or (n, outputs)
+        ndarray (n,) or (n, outputs), as y was in fit
+            With ``per_step=True``: (n, time) or (n, time, outputs) for an array or table, list of (time_i,) or
+            (time_i, outputs) for a list, (rows,) or (rows, outputs) with groups.
 
         Raises
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        numbers = self._activated(self._scores(self._read_X(X, groups)))
-        return numbers[:, 0] if self._column else numbers
+        sequences = self._read_X(X, groups)
+        numbers = self._activated(self._scores(sequences))
+        if self._column:
+            numbers = numbers[..., 0]
+        return as_given(numbers, X, sequences) if self._per_step else numbers
 
     def score(self, X, y, sample_weight=None, groups=None):
-        """R squared of the predictions."""
+        """R squared of the predictions, over all steps where they stand beside steps."""
         predicted = self.predict(X, groups)
-        y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
+        if self._per_step:
+            y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups, columns=True)
+        else:
+            y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         return r2_score(y, predicted, sample_weight=sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _stands_beside_steps(y):
+    """Whether y can be nothing else than numbers of steps."""
+    try:
+        return np.ndim(y) > 2 or container_of(y) == "objects"
+    except ValueError:  # rows of different lengths
+        return True

@@ -5,21 +5,21 @@ from scipy.special import logsumexp
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import check_array
 
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
 
 from . import inputs
-from .base import SequenceEstimator, store
+from .base import store
 from .documentation import documented
 from .labelled_steps import as_given, has_steps, in_one, spread
 from .outputs import decided, probabilities
+from .step_targets import StepTargets
 from .targets import check_classes, class_numbers, read_labels
 
 
 @documented
-class SequenceTagger(SequenceEstimator):
+class SequenceTagger(StepTargets):
     """A recurrent network that gives each step of a sequence one of several labels.
 
     A label a row, y of shape (n,), stands for all steps of that row. The tagger then predicts one label a row, too: the one whose
@@ -91,31 +91,12 @@ class SequenceTagger(SequenceEstimator):
 
     # ---- fitting
 
-    _needed = (*SequenceEstimator._needed, "classes_", "_label_a_row")
+    _needed = (*StepTargets._needed, "classes_", "_label_a_row")
 
     def _take_classes(self, classes):
         if classes is not None:
             with inputs.checked_by_sklearn():
                 _check_partial_fit_first_call(self, classes)
-
-    def _of_groups(self, y, sample_weight, groups):
-        return _by_sequence(y, groups, "y"), _by_sequence(sample_weight, groups, "sample_weight")
-
-    def _read_weights(self, sample_weight, sequences):
-        """ndarray (n,), or (n, steps) with 0 at padding."""
-        if not has_steps(sample_weight, sequences.all_lengths.max()):
-            return super()._read_weights(sample_weight, sequences)
-        with inputs.checked_by_sklearn():
-            flat = check_array(in_one(sample_weight, sequences, "sample_weight"), dtype=np.float64, ensure_2d=False,
-                                      input_name="sample_weight")
-        if flat.min() < 0 or not flat.any():
-            raise ConfigError(f"sample_weight: the smallest weight is {flat.min()}, the largest {flat.max()}; expected no negative "
-                              f"one, and not every weight zero")
-        return spread(flat, sequences)
-
-    @staticmethod
-    def _kept_rows(weights):
-        return (weights > 0).any(axis=tuple(range(1, weights.ndim)))
 
     def _read_targets(self, y, sequences, reset, incremental=False):
         lengths = sequences.all_lengths
@@ -145,17 +126,6 @@ class SequenceTagger(SequenceEstimator):
         with inputs.checked_by_sklearn():
             by_class[sequences.valid] = compute_sample_weight(self.class_weight, self.classes_[targets[sequences.valid]])
         return by_class if weights is None else by_class * (weights if weights.ndim == 2 else weights[:, None])
-
-    def _normalized(self, weights, sequences):
-        """Weights whose mean over all steps is 1."""
-        if weights is None:
-            return None
-        weights = _of_steps(weights, sequences)
-        return weights * (sequences.valid.sum() / weights.sum())
-
-    def _split(self, sequences, targets, weights):
-        *training, (held_out, labels, weights) = super()._split(sequences, targets, weights)
-        return *training, (held_out, labels, _of_steps(weights, held_out))
 
     def _output(self, targets):
         if len(self.classes_) == 2:
@@ -232,27 +202,8 @@ class SequenceTagger(SequenceEstimator):
     def score(self, X, y, sample_weight=None, groups=None):
         """Accuracy: the share of steps, or of rows where a label stands for a row, that are right."""
         predicted = self.predict(X, groups)
-        if self._label_a_row and groups is not None:
+        if self._label_a_row:
             y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
-        if self._label_a_row or groups is not None:
-            return accuracy_score(y, predicted, sample_weight=sample_weight)
-        steps = [len(row) for row in predicted]
-        given = inputs.Sequences(np.empty((len(steps), max(steps))), np.array(steps))
-        if sample_weight is not None:
-            by_step = has_steps(sample_weight, max(steps))
-            sample_weight = in_one(sample_weight, given, "sample_weight") if by_step else np.repeat(sample_weight, steps)
-        return accuracy_score(in_one(y, given, "y"), np.concatenate(predicted), sample_weight=sample_weight)
-
-
-def _by_sequence(entries, groups, name):
-    """Entries a row of a long table as a list, one array a sequence; entries a sequence stay."""
-    if entries is None or len(entries) != len(groups.number):
-        return groups.one_each(entries, name)
-    return groups.sequences(np.asarray(entries))
-
-
-def _of_steps(weights, sequences):
-    """Weights (n, steps), 0 at padding, of those of sequences or steps, or of None."""
-    if weights is None:
-        return sequences.valid.astype(np.float64)
-    return np.where(sequences.valid, weights if weights.ndim == 2 else weights[:, None], 0.0)
+        else:
+            y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)

@@ -31,8 +31,8 @@ def read_labels(y, count):
         return column_or_1d(y, warn=True), False
 
 
-def read_numbers(y, count):
-    """ndarray (n,) or (n, outputs) of float64.
+def read_numbers(y, count, *, column=False):
+    """ndarray (n,) or (n, outputs) of float64; one of a single column becomes (n,), with a warning, unless `column` lets it be.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def read_numbers(y, count):
     _check_given(y, count)
     with checked_by_sklearn():
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
-        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 and not column else y
 
 
 def _check_given(y, count):
