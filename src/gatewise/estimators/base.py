@@ -77,7 +77,7 @@ class SequenceEstimator(BaseEstimator):
                 rows = validate_data(self, X, reset=reset, **options)
             sequences = inputs.padded(rows[groups.order], groups.lengths)
             sequences.groups = groups
-        elif container_of(X) is not None or np.ndim(X) > 2:
+        elif container_of(X) is not None or inputs.axes_of(X) > 2:
             sequences = inputs.read_each(X, finite, may_be_empty=not reset)
         else:
             sequences = self._read_table(X, options, reset)

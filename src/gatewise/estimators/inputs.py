@@ -184,6 +184,11 @@ def is_frame(X):
     return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
 
 
+def axes_of(X):
+    """Number of axes of an array, or of what can be made one."""
+    return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+
+
 def read_each(X, finite, *, may_be_empty=False):
     """Sequences of a list or an array (n, time, features).
 

@@ -9,6 +9,7 @@ from gatewise.data.sequences import container_of
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
 
+from . import inputs
 from .base import store
 from .documentation import documented
 from .labelled_steps import as_given, in_one, spread
@@ -180,6 +181,6 @@ class SequenceRegressor(RegressorMixin, StepTargets):
 def _stands_beside_steps(y):
     """Whether y can be nothing else than numbers of steps."""
     try:
-        return np.ndim(y) > 2 or container_of(y) == "objects"
+        return inputs.axes_of(y) > 2 or container_of(y) == "objects"
     except ValueError:  # rows of different lengths
         return True
