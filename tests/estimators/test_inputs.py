@@ -6,7 +6,7 @@ import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceClassifier, SequenceForecaster, SequenceRegressor, SequenceTagger
+from gatewise import SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger
 from gatewise.data import Vocabulary
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, NotFittedError, ShapeError, SizeError
 from gatewise.estimators.inputs import Groups, padded
@@ -265,12 +265,25 @@ def test_empty_sequences_alone(rng):
     np.testing.assert_array_equal(tokens.predict_proba([[]]), texts.predict_proba([""]))
 
 
-def test_what_fit_was_told_of_missing_values_holds(rng):
+def test_nothing_is_learned_from_empty_sequences(rng):
     X = ragged(rng)
-    estimator = fitted(SequenceClassifier(missing="mean", **SMALL), X, signs(X))
-    fitted(estimator.set_params(missing="error"), X, signs(X))
-    with pytest.raises(ConfigError, match="missing is 'mask', and was 'error' in fit"):
-        estimator.set_params(missing="mask").predict(X)
+    for option in ({}, {"missing": "mean"}, {"embedding": 3}):
+        estimator = SequenceClassifier(**option, **SMALL)
+        for empty in ([[], []], [np.zeros(0)] * 2, np.zeros((2, 0, 1))):
+            with pytest.raises(ShapeError, match="every sequence is empty"):
+                estimator.fit(empty, [0, 1])
+    fitted_before = fitted(SequenceEncoder(**SMALL), X)
+    with pytest.raises(ShapeError, match="every sequence is empty"):
+        fitted_before.partial_fit([np.zeros((0, 3))])
+
+
+@pytest.mark.parametrize(("parameter", "value"), [("missing", "mask"), ("embedding", 4)])
+def test_what_fit_was_told_of_X_holds(parameter, value, rng):
+    X = rng.integers(0, 5, (24, 4))
+    estimator = fitted(SequenceClassifier(**SMALL).set_params(**{parameter: value}), X, X[:, 0] > 2)
+    fitted(estimator.set_params(**{parameter: SequenceClassifier().get_params()[parameter]}), X, X[:, 0] > 2)
+    with pytest.raises(ConfigError, match=f"{parameter} is {value!r}, and was not in fit: fit anew"):
+        estimator.set_params(**{parameter: value}).predict(X)
 
 
 def test_sequences_that_do_not_fit_into_memory_once_padded():

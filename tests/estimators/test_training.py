@@ -255,20 +255,21 @@ def test_early_stopping_may_come_and_go_with_warm_start(samples):
     assert estimator.best_loss_ == estimator.loss_
 
 
-def test_the_held_out_part_is_stratified_and_not_trained_on(rng):
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceTagger])
+def test_the_held_out_part_is_stratified_and_not_trained_on(estimator, rng):
     """Two rare labels among 40: a draw of 4 that is not stratified would seldom hold one."""
     X = ragged(rng, 40)
     y = np.array(["rare"] * 10 + ["usual"] * 30)
     seen = []
 
-    class Watched(SequenceClassifier):
+    class Watched(estimator):
         def _score_of(self, targets, scores, sample_weight):
-            seen.append(targets)
+            seen.append(targets if targets.ndim == 1 else targets[:, 0])  # of a tagger each step has the label of the row
             return super()._score_of(targets, scores, sample_weight)
 
-    estimator = fitted(Watched(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
+    made = fitted(Watched(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
     assert all(sorted(targets) == [0, 0, 1, 1, 1, 1, 1, 1] for targets in seen)
-    assert estimator.t_ == 3 * 32
+    assert made.t_ == 3 * 32
     with pytest.raises(ConfigError, match="validation_fraction is 0.01: 1 of 40 samples"):
         SequenceRegressor(early_stopping=True, validation_fraction=0.01).fit(X, np.arange(40.0))
 

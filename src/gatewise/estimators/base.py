@@ -78,20 +78,17 @@ class SequenceEstimator(BaseEstimator):
             sequences = inputs.padded(rows[groups.order], groups.lengths)
             sequences.groups = groups
         elif container_of(X) is not None or inputs.axes_of(X) > 2:
-            sequences = inputs.read_each(X, finite, may_be_empty=not reset)
+            sequences = inputs.read_each(X, finite)
         else:
             sequences = self._read_table(X, options, reset)
         if self.embedding is not None:
             return self._checked_tokens(sequences, reset)
         self._check_features(sequences, reset)
         if self.missing == "error":
-            if reset:
-                vars(self).pop("feature_means_", None)
             return sequences
         if reset:
             self.feature_means_ = feature_means(sequences.values, sequences.lengths)
-        elif not hasattr(self, "feature_means_"):
-            raise ConfigError(f"missing is {self.missing!r}, and was 'error' in fit: fit anew, with warm_start=False")
+        self._need_learned("feature_means_", "missing")
         return completed(sequences, self.missing, self.feature_means_)
 
     def _read_table(self, X, options, reset):
@@ -103,6 +100,11 @@ class SequenceEstimator(BaseEstimator):
             else:
                 X = check_array(X, order="C", input_name="X", **options)
         return inputs.Sequences(X if self.embedding is not None else X[..., None], table=True)
+
+    def _need_learned(self, attribute, parameter):
+        """A parameter that was changed after fit says what the network was never made for."""
+        if not hasattr(self, attribute):
+            raise ConfigError(f"{parameter} is {getattr(self, parameter)!r}, and was not in fit: fit anew, with warm_start=False")
 
     def _remember_input(self, sequences, features):
         self._fitted_on_table, self._step_features = sequences.table, features
@@ -119,6 +121,7 @@ class SequenceEstimator(BaseEstimator):
             self._remember_input(sequences, 1)
             given = self.vocabulary_size
             self.vocabulary_size_ = largest + 1 if given is None else checks.whole_number(given, "vocabulary_size")
+        self._need_learned("vocabulary_size_", "embedding")
         if largest >= self.vocabulary_size_:
             raise ConfigError(f"X holds the number {largest}; the vocabulary has {self.vocabulary_size_}, 0 to "
                               f"{self.vocabulary_size_ - 1}: give vocabulary_size, or a number that stands for what is unknown")
@@ -168,7 +171,12 @@ class SequenceEstimator(BaseEstimator):
         """What partial_fit is told of the labels to come."""
 
     def _read_and_train(self, X, y, sample_weight, groups, goes_on, incremental):
+        if not goes_on:
+            for attribute in ("feature_means_", "vocabulary_size_"):  # of another X
+                vars(self).pop(attribute, None)
         sequences = self._read_X(X, groups, reset=not goes_on)
+        if not sequences.all_lengths.any():
+            raise ShapeError("X holds no steps: every sequence is empty; expected at least one time step")
         if sequences.groups is not None:
             y, sample_weight = self._of_groups(y, sample_weight, sequences.groups)
         weights = self._read_weights(sample_weight, sequences)

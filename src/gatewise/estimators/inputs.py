@@ -189,7 +189,7 @@ def axes_of(X):
     return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
 
 
-def read_each(X, finite, *, may_be_empty=False):
+def read_each(X, finite):
     """Sequences of a list or an array (n, time, features).
 
     Parameters
@@ -197,16 +197,12 @@ def read_each(X, finite, *, may_be_empty=False):
     X : what :func:`gatewise.data.sequences.read_sequences` takes
     finite : bool
         NaN is refused.
-    may_be_empty : bool
-        No sequence need have a step.
 
     Raises
     ------
     ConfigError, ShapeError, DTypeError, NonFiniteError
     """
     read = read_sequences(X)
-    if not may_be_empty and not read.lengths.any():
-        raise ShapeError("X holds no steps: every sequence is empty; expected at least one time step")
     with checked_by_sklearn():
         assert_all_finite(read.steps, allow_nan=not finite, input_name="X")
     return padded(read.steps, read.lengths)

@@ -47,7 +47,7 @@ def in_one(entries, sequences, name, *, columns=False):
         if row.shape != (length, *each):
             raise ShapeError(f"{name}[{number}] has shape {row.shape}, X[{number}] has {length} steps; expected one entry a step"
                              + (f", with the {each[0]} columns of {name}[0]" if each else ""))
-    return np.concatenate([row for row in rows if len(row)])
+    return np.concatenate([row for row in rows if len(row)] or rows)
 
 
 def spread(flat, sequences):

@@ -132,6 +132,9 @@ class SequenceTagger(StepTargets):
             return losses.BinaryCrossentropy(), 1, "sigmoid"
         return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
 
+    def _stratify_by(self, targets):
+        return targets[:, 0] if self._label_a_row else None
+
     def _score_of(self, targets, scores, sample_weight):
         return accuracy_score(targets.ravel(), decided(scores, len(self.classes_)).ravel(), sample_weight=sample_weight.ravel())
 
