@@ -33,6 +33,8 @@ OPTIONS = {
     "learned start": (LSTM, {"learned_initial_state": True}),
     "GRU clip": (GRU, {"clip": 3.0}),
     "GRU zoneout": (GRU, {"zoneout": 0.1}),
+    "GRU layer normalisation": (GRU, {"layer_normalization": True}),
+    "SimpleRNN layer normalisation": (SimpleRNN, {"layer_normalization": True}),
     "SimpleRNN zoneout": (SimpleRNN, {"zoneout": 0.1}),
     "MinGRU for GRU": (MinGRU, {}),
     "MinLSTM for LSTM": (MinLSTM, {}),
@@ -52,11 +54,11 @@ def main():
     gatewise.set_num_threads(arguments.threads)
     print(f"gatewise {gatewise.__version__} ({gatewise.build_info()['isa']}), {arguments.threads} threads, float32; "
           "time over the plain cell's, inference and training")
-    print(f"{'':<20}" + "".join(f"{','.join(map(str, shape)):>24}" for shape in arguments.shapes))
+    print(f"{'':<30}" + "".join(f"{','.join(map(str, shape)):>24}" for shape in arguments.shapes))
     for name in arguments.only:
         cells = (f"{ratio(name, shape, False, arguments.rounds):>16.2f}{ratio(name, shape, True, arguments.rounds):>8.2f}"
                  for shape in arguments.shapes)
-        print(f"{name:<20}" + "".join(cells), flush=True)
+        print(f"{name:<30}" + "".join(cells), flush=True)
 
 
 def ratio(name, shape, training, rounds):

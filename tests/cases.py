@@ -80,8 +80,8 @@ def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None)
     if cell.family == "lstm":
         options |= {name: getattr(cell, name) for name in ("gates", "coupled", "cell_clip", "output_activation")}
         options |= {name: weights.get(name) for name in ("peephole", "projection_kernel")}
-        if cell.layer_normalization:
-            options["gains"] = [weights[name] for name in ("input_gain", "recurrent_gain", "cell_gain", "cell_bias")]
+    if cell.layer_normalization:
+        options["gains"] = [array for name, array in weights.items() if name.endswith("_gain") or name == "cell_bias"]
     if cell.family != "rnn":
         options["recurrent_activation"] = cell.recurrent_activation
     if cell.family == "gru":

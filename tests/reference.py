@@ -83,16 +83,19 @@ def clipped(x, limit):
 
 def rnn(
     x, kernel, recurrent_kernel, bias, h0, lengths=None, resets=None, activation="tanh", go_backwards=False, clip=None,
-    kept=None,
+    gains=None, kept=None,
 ):
-    """SimpleRNN: h = act(x W + h' U + b)."""
+    """SimpleRNN: h = act(x W + h' U + b); with gains (input (H,), recurrent (H,)) of gain norm(x W) + gain norm(h' U) + b."""
     W, U = _float64(kernel), _float64(recurrent_kernel)
     H = U.shape[0]
     b = np.zeros(H) if bias is None else _float64(bias)
     act = activation_of(activation)
 
     def step(x_t, h):
-        return [act(clipped(x_t @ W + h @ U + b, clip))]
+        of_x, of_h = x_t @ W, h @ U
+        if gains is not None:
+            of_x, of_h = gains[0] * normalized(of_x), gains[1] * normalized(of_h)
+        return [act(clipped(of_x + of_h + b, clip))]
 
     return _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)
 
@@ -168,6 +171,7 @@ def gru(
     update="cho",
     go_backwards=False,
     clip=None,
+    gains=None,
     kept=None,
 ):
     """GRU: z, r = sigm(x W + h' U + b), a candidate n, then the update.
@@ -175,6 +179,8 @@ def gru(
     reset after   n = act(x W + b + r*(h' U + b_r)), bias (2, 3*H) or (3*H,) with b_r zero
     reset before  n = act(x W + b + (r*h') U), bias (3*H,)
     update "cho"  h = z*h' + (1-z)*n;  "chung"  h = (1-z)*h' + z*n
+    gains (input (3H), recurrent (3H)), reset after: gain norm(x W) and gain norm(h' U) stand for x W and h' U, where norm is
+        over z and r together, and over n
     """
     if update not in ("cho", "chung"):
         raise ValueError(update)
@@ -185,17 +191,22 @@ def gru(
         b = np.stack([b, np.zeros(3 * H)])
     elif not reset_after:
         raise ValueError("a GRU with the reset gate before has one row of bias")
-    (W_z, W_r, W_n), (U_z, U_r, U_n) = np.split(W, 3, axis=1), np.split(U, 3, axis=1)
+    U_n = U[:, 2 * H:]
     (b_z, b_r, b_n), (rb_z, rb_r, rb_n) = np.split(b[0], 3), np.split(b[1], 3)
     act, sigm = activation_of(activation), activation_of(recurrent_activation)
 
     def step(x_t, h):
-        z = sigm(clipped(x_t @ W_z + b_z + h @ U_z + rb_z, clip))
-        r = sigm(clipped(x_t @ W_r + b_r + h @ U_r + rb_r, clip))
+        of_x, of_h = x_t @ W, h @ U
+        if gains is not None:
+            of_x, of_h = (gain * np.concatenate([normalized(part[:2 * H]), normalized(part[2 * H:])])
+                          for gain, part in zip(gains, (of_x, of_h), strict=True))
+        (x_z, x_r, x_n), (h_z, h_r, h_n) = np.split(of_x, 3), np.split(of_h, 3)
+        z = sigm(clipped(x_z + b_z + h_z + rb_z, clip))
+        r = sigm(clipped(x_r + b_r + h_r + rb_r, clip))
         if reset_after:
-            n = act(clipped(x_t @ W_n + b_n + r * (h @ U_n + rb_n), clip))
+            n = act(clipped(x_n + b_n + r * (h_n + rb_n), clip))
         else:
-            n = act(clipped(x_t @ W_n + b_n + (r * h) @ U_n, clip))
+            n = act(clipped(x_n + b_n + (r * h) @ U_n, clip))
         return [z * h + (1 - z) * n if update == "cho" else (1 - z) * h + z * n]
 
     return _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)

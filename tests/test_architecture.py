@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "gatewise"
 # Rooms from the bottom up: each may import those before it.
 ROOMS = ["kernels", "cells", "layers", "training", "models", "estimators", "interop"]
 # Single modules beside the rooms: any room above kernels may import them, and they import none but kernels.
-LEAVES = {"errors", "checks", "seeds", "threads", "initializers", "regularizers", "constraints", "info",
+LEAVES = {"errors", "checks", "configuration", "seeds", "threads", "initializers", "regularizers", "constraints", "info",
           "utils", "testing", "checkpoint"}
 # Rooms that stand aside, and modules that repeat the public names of training.
 ASIDE = {"data"}

@@ -38,6 +38,14 @@ def test_norms(w, dtype):
     assert_same_bits(NonNeg()(w), np.where(w > 0, w, np.zeros((), dtype)))
 
 
+@pytest.mark.parametrize("made", [MaxNorm(2), UnitNorm(), MinMaxNorm(0.5, 2)], ids=lambda made: type(made).__name__)
+def test_weights_whose_squares_float32_cannot_hold(made):
+    w = np.full((4, 3), 1e25, "f")
+    after = made(w)
+    assert after.dtype == np.float32
+    np.testing.assert_allclose(norms(after), 1 if isinstance(made, UnitNorm) else 2, rtol=1e-5)
+
+
 def test_names_and_configurations():
     for name in ("max_norm", "unit_norm", "non_neg", "min_max_norm", "MaxNorm", "UnitNorm", "NonNeg", "MinMaxNorm"):
         assert type(constraints.get(name)).__name__.lower() == name.replace("_", "").lower()

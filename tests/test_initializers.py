@@ -5,7 +5,7 @@ import pytest
 
 from gatewise import initializers
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.initializers import Constant, HeNormal, Identity, Orthogonal, TruncatedNormal, VarianceScaling
+from gatewise.initializers import Constant, HeNormal, Identity, Orthogonal, RandomUniform, TruncatedNormal, VarianceScaling
 from gatewise.layers import SimpleRNN
 
 
@@ -57,6 +57,8 @@ def test_orthogonal_and_constant(rng):
     (lambda: VarianceScaling(0), ConfigError, "scale is 0"), (lambda: VarianceScaling(mode="fan"), ConfigError, "mode is 'fan'"),
     (lambda: VarianceScaling(distribution="normal"), ConfigError, "distribution is 'normal'"),
     (lambda: TruncatedNormal(stddev=-1), ConfigError, "stddev is -1"), (lambda: Identity()((3, 4)), ShapeError, "identity weights"),
+    (lambda: RandomUniform(1, -1), ConfigError, "maxval is -1"),
+    (lambda: RandomUniform(-1e308, 1e308), ConfigError, "maxval - minval is inf"),
     (lambda: initializers.get("glorot"), ConfigError, "'glorot' is not known; choose one of .*truncated_normal"),
 ])
 def test_errors(call, error, words):

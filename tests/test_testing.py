@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from gatewise.errors import ConfigError, DTypeError, GatewiseError
+from gatewise.layers import GRU, LSTM, AdditiveAttention, Attention, Bidirectional, Dense, Dropout, Embedding
+from gatewise.models import Sequential
 from gatewise.testing import GradientError, check_gradients, compare_gradients
 
 
@@ -262,6 +264,80 @@ def test_everything_is_left_as_it_was(x, h0):
         check_gradients(layer, x, initial_state=[h0])
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: LSTM(3, stateful=True, dropout=0.2, dtype="float64"), lambda: Bidirectional(GRU(2, stateful=True, dtype="float64")),
+])
+def test_a_layer_is_left_in_the_middle_of_what_it_was_doing(make, x):
+    layer, other = make(), make()
+    for one in (layer, other):
+        one.build((None, None, 2))
+        one.rng.bit_generator.state = np.random.PCG64(3).state
+    other.set_weights(layer.get_weights())
+    for one in (layer, other):
+        one(x)
+        one.forward(2 * x, training=True)
+        if one is layer:
+            assert check_gradients(layer, -x).passed
+        dx = one.backward(np.ones((3, one.output_shape[-1])))
+        one.last = [dx, *one.gradients.values(), *one.state, one(x), one.forward(x, training=True)]
+    assert not layer._views_given
+    for a, b in zip(layer.last, other.last, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_a_layer_that_is_not_built_stays_so(x):
+    layer = LSTM(3, dtype="float64")
+    assert check_gradients(layer, x).passed and not layer.built and layer.state is None
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_a_model_is_left_as_it_was(built, x):
+    model = Sequential([LSTM(2, dtype="float64", stateful=True), Dropout(0.2), Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    y = np.ones((3, 1))
+    if built:
+        model.build((None, None, 2))
+        model.compute_gradients(x, y)
+        before = [model.flat_gradients.copy(), model.flat_weights(), *model.layers[0].state]
+    random_state = model.rng.bit_generator.state
+    assert check_gradients(model, 2 * x, y=y).passed
+    assert check_gradients(model, 2 * x, y=y, loss="log_cosh").passed
+    assert model.built is built and model.rng.bit_generator.state == random_state
+    assert type(model.loss).__name__ == "MeanSquaredError"
+    if built:
+        assert not model.layers[0]._views_given
+        for a, b in zip([model.flat_gradients, model.flat_weights(), *model.layers[0].state], before, strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Attention(dropout=0.3, dtype="float64"), lambda: Attention(True, "concat", dtype="float64"),
+    lambda: AdditiveAttention(dtype="float64"),
+])
+def test_a_layer_of_several_inputs(make, x):
+    value, key = x[:, :4] + 1, 2 * x[:, 1:]
+    for inputs, lengths in [([x, value], None), ((x, value, key), [[5, 0, 2], [4, 3, 1]])]:
+        report = check_gradients(make(), inputs, lengths=lengths)
+        assert report.passed and {f"x[{k}]" for k in range(len(inputs))} <= report.errors.keys()
+
+    class Forgetful(Attention):
+        def backward(self, dy):
+            return super().backward(dy)[:1]
+
+    with pytest.raises(GradientError, match="backward returned 1 arrays for 2 inputs"):
+        check_gradients(Forgetful(dtype="float64"), [x, value])
+    with pytest.raises(DTypeError, match=r"x\[1\] is float32"):
+        check_gradients(make(), [x, value.astype("f")])
+
+
+def test_floats_that_a_layer_reads_as_whole_numbers():
+    for x in (np.array([[0.0, 2, 2], [1, 0, 3]]), np.array([[0, 2, 2], [1, 0, 3]])):
+        assert set(check_gradients(Embedding(4, 2, dtype="float64"), x).errors) == {"embeddings"}
+    with pytest.raises(DTypeError, match="whole numbers"):
+        check_gradients(Embedding(4, 2, dtype="float64"), np.array([[0.5]]))
+    assert "x" in check_gradients(Dense(2, dtype="float64"), np.array([[1.0, 2.0]])).errors
 
 
 def test_large_arrays_are_sampled_alike_for_one_seed(x):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gatewise import checks
+from gatewise.configuration import config_of, kept_arguments, object_of
 from gatewise.errors import ConfigError, DTypeError
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "serialize"]
@@ -11,15 +12,15 @@ _EPSILON = 1e-7  # Keras's, beside a norm that something is divided by
 
 
 class Constraint:
-    """Base: subclasses define :meth:`__call__` and keep their arguments as attributes."""
+    """Base: subclasses define :meth:`__call__` and keep their arguments as attributes of the same names."""
 
     def __call__(self, w):
-        """The weights that w (ndarray) becomes."""
-        raise TypeError(f"{type(self).__name__} defines no call")
+        """The weights that w (ndarray) becomes, of its shape."""
+        raise DTypeError(f"{type(self).__name__} defines no __call__(w)")
 
     def get_config(self):
         """The arguments, as JSON values."""
-        return dict(vars(self))
+        return kept_arguments(self)
 
 
 def _axes(axis):
@@ -29,11 +30,16 @@ def _axes(axis):
 
 
 def _norms(w, axis):
+    """Norms along `axis`, in float64: squares of large float32 weights overflow."""
     axis = tuple(axis) if isinstance(axis, list) else axis
     try:
-        return np.sqrt(np.square(w).sum(axis=axis, keepdims=True))
+        return np.sqrt(np.square(w, dtype=np.float64).sum(axis=axis, keepdims=True))
     except ValueError as error:  # AxisError, or an axis named twice
         raise ConfigError(f"axis is {axis}; the weights have shape {w.shape}: {error}") from error
+
+
+def _scaled(w, factor):
+    return (w * factor).astype(w.dtype, copy=False)
 
 
 class MaxNorm(Constraint):
@@ -47,7 +53,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w):
         norms = _norms(w, self.axis)
-        return w * (np.clip(norms, 0, self.max_value) / (_EPSILON + norms))
+        return _scaled(w, np.clip(norms, 0, self.max_value) / (_EPSILON + norms))
 
 
 class UnitNorm(Constraint):
@@ -57,7 +63,7 @@ class UnitNorm(Constraint):
         self.axis = _axes(axis)
 
     def __call__(self, w):
-        return w / (_EPSILON + _norms(w, self.axis))
+        return _scaled(w, 1 / (_EPSILON + _norms(w, self.axis)))
 
 
 class MinMaxNorm(Constraint):
@@ -71,7 +77,7 @@ class MinMaxNorm(Constraint):
     def __call__(self, w):
         norms = _norms(w, self.axis)
         wanted = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
-        return w * (wanted / (_EPSILON + norms))
+        return _scaled(w, wanted / (_EPSILON + norms))
 
 
 class NonNeg(Constraint):
@@ -96,10 +102,10 @@ def get(identifier, name="constraint"):
             raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
         return cls()
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_CLASS, identifier, name, "constraints")
+        return object_of(identifier, Constraint, _BY_CLASS, name)
     raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.constraints object")
 
 
 def serialize(constraint):
     """What :func:`get` reads back, as JSON values."""
-    return None if constraint is None else {"class_name": type(constraint).__name__, "config": constraint.get_config()}
+    return None if constraint is None else config_of(constraint, _BY_CLASS)

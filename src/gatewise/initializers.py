@@ -7,6 +7,7 @@ generator of the model or layer that it serves; with ``seed`` it draws from one 
 import numpy as np
 
 from gatewise import checks
+from gatewise.configuration import config_of, kept_arguments, object_of
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 __all__ = [
@@ -17,7 +18,7 @@ __all__ = [
 
 
 class Initializer:
-    """Base: subclasses define ``_draw(shape, rng)`` in float64 and keep their arguments as attributes."""
+    """Base: subclasses define ``_draw(shape, rng)`` in float64 and keep their arguments as attributes of the same names."""
 
     seed = None
 
@@ -34,13 +35,16 @@ class Initializer:
         with np.errstate(over="ignore"):
             values = np.asarray(self._draw(tuple(shape), rng), dtype)
         if not np.isfinite(values).all():
-            raise ConfigError(f"{type(self).__name__} with {self.get_config()} gives values that {dtype} cannot hold; choose "
+            raise ConfigError(f"{type(self).__name__} with {vars(self)} gives values that {dtype} cannot hold; choose "
                               f"smaller ones")
         return values
 
+    def _draw(self, shape, rng):
+        raise DTypeError(f"{type(self).__name__} defines no _draw(shape, rng)")
+
     def get_config(self):
         """The arguments, as JSON values."""
-        return dict(vars(self))
+        return kept_arguments(self)
 
 
 class Zeros(Initializer):
@@ -81,7 +85,9 @@ class RandomUniform(Initializer):
     """Uniform in [minval, maxval)."""
 
     def __init__(self, minval=-0.05, maxval=0.05, seed=None):
-        self.minval, self.maxval, self.seed = checks.number(minval, "minval"), checks.number(maxval, "maxval"), seed
+        self.minval = checks.number(minval, "minval")
+        self.maxval, self.seed = checks.number(maxval, "maxval", self.minval), seed
+        checks.number(self.maxval - self.minval, "maxval - minval")
 
     def _draw(self, shape, rng):
         return rng.uniform(self.minval, self.maxval, shape)
@@ -234,10 +240,10 @@ def get(identifier, name="initializer"):
             raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
         return cls()
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_CLASS, identifier, name, "initializers")
+        return object_of(identifier, Initializer, _BY_CLASS, name)
     raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.initializers object")
 
 
 def serialize(initializer):
     """What :func:`get` reads back, as JSON values."""
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    return config_of(initializer, _BY_CLASS)

@@ -3,18 +3,37 @@
 import numpy as np
 
 from gatewise import checks
+from gatewise.configuration import config_of, kept_arguments, object_of
 from gatewise.errors import ConfigError, DTypeError
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "serialize"]
 
 
 class Regularizer:
-    """Penalty ``l1 * sum |w| + l2 * sum w^2``."""
-
-    l1 = l2 = 0.0
+    """Base: subclasses define :meth:`__call__` and :meth:`add_gradient`; arguments are attributes of the same names."""
 
     def __call__(self, w):
         """The penalty of one array of weights, a float."""
+        raise DTypeError(f"{type(self).__name__} defines no __call__(w)")
+
+    def add_gradient(self, w, gradient):
+        """gradient += d penalty / d w, in place."""
+        raise DTypeError(f"{type(self).__name__} defines no add_gradient(w, gradient)")
+
+    def get_config(self):
+        """The arguments, as JSON values."""
+        return kept_arguments(self)
+
+
+class L1L2(Regularizer):
+    """Both penalties, ``l1 * sum |w| + l2 * sum w^2``."""
+
+    l1 = l2 = 0.0
+
+    def __init__(self, l1=0.0, l2=0.0):
+        self.l1, self.l2 = checks.number(l1, "l1", 0.0), checks.number(l2, "l2", 0.0)
+
+    def __call__(self, w):
         penalty = 0.0
         if self.l1:
             penalty += self.l1 * float(np.abs(w).sum(dtype=np.float64))
@@ -23,28 +42,20 @@ class Regularizer:
         return penalty
 
     def add_gradient(self, w, gradient):
-        """gradient += d penalty / d w, in place."""
         if self.l1:
             gradient += np.asarray(self.l1, w.dtype) * np.sign(w)
         if self.l2:
             gradient += np.asarray(2 * self.l2, w.dtype) * w
 
 
-class L1L2(Regularizer):
-    """Both penalties."""
-
-    def __init__(self, l1=0.0, l2=0.0):
-        self.l1, self.l2 = checks.number(l1, "l1", 0.0), checks.number(l2, "l2", 0.0)
-
-
-class L1(Regularizer):
+class L1(L1L2):
     """``l1 * sum |w|``."""
 
     def __init__(self, l1=0.01):
         self.l1 = checks.number(l1, "l1", 0.0)
 
 
-class L2(Regularizer):
+class L2(L1L2):
     """``l2 * sum w^2``."""
 
     def __init__(self, l2=0.01):
@@ -53,10 +64,11 @@ class L2(Regularizer):
 
 l1, l2, l1_l2 = L1, L2, L1L2  # Keras's names for the functions
 _BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
+_BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
 
 
 def get(identifier, name="regularizer"):
-    """A regularizer from a name, a saved configuration or a regularizer; None stays None."""
+    """A regularizer from a name, a saved configuration, ``{"l1", "l2"}`` or a regularizer; None stays None."""
     if identifier is None or isinstance(identifier, Regularizer):
         return identifier
     if isinstance(identifier, str):
@@ -65,10 +77,13 @@ def get(identifier, name="regularizer"):
         cls = _BY_NAME[identifier.lower()]
         return cls(0.01, 0.01) if cls is L1L2 else cls()
     if isinstance(identifier, dict):
-        return L1L2(identifier.get("l1", 0.0), identifier.get("l2", 0.0))
+        config = identifier if "class_name" in identifier else {"class_name": "L1L2", "config": identifier}
+        return object_of(config, Regularizer, _BY_CLASS, name)
     raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.regularizers object")
 
 
 def serialize(regularizer):
     """What :func:`get` reads back, as JSON values."""
-    return None if regularizer is None else {"l1": regularizer.l1, "l2": regularizer.l2}
+    if type(regularizer) in _BY_CLASS.values():
+        return {"l1": regularizer.l1, "l2": regularizer.l2}
+    return None if regularizer is None else config_of(regularizer, _BY_CLASS)

@@ -1,5 +1,6 @@
 """Is a backward pass right? Compare its gradients with differences of the forward pass."""
 
+import copy
 import math
 import numbers
 from dataclasses import dataclass
@@ -92,18 +93,17 @@ def check_gradients(
     The number differentiated is ``sum(output * p)`` with a fixed random ``p``, summed over all outputs
     of a layer that returns its state too. ``backward(p)`` must then give the gradients that central
     differences of ``forward(..., training=True)`` give, for each parameter, for ``x`` if it is
-    floating, and for each initial state that is passed.
+    floating and the layer does not read whole numbers of it, and for each initial state that is passed.
 
-    The arrays passed in are copied; parameters, gradients and random generators are put back as they
-    were. Dropout is drawn alike in every pass, and a stateful layer is reset before each one (and is
-    left reset).
+    A copy is checked: the layer or model is left as it is, and so are the arrays passed in. Dropout is
+    drawn alike in every pass, and a stateful layer starts each one from no state.
 
     Parameters
     ----------
     layer_or_model : Layer or Sequential
-        In float64. Built on the shape of ``x`` if it is not built yet.
-    x : ndarray of shape (B, ...), float64 or int
-        Inputs. Small ones do: the cost is four passes an entry.
+        In float64. One that is not built yet is checked with weights such as it would start with, for the shape of ``x``.
+    x : ndarray of shape (B, ...), float64 or int, or list of ndarray of shape (B, steps, features)
+        Inputs; a list for a layer that takes one, such as Attention. Small ones do: the cost is four passes an entry.
     lengths, resets, mask : ndarray, optional
         Handed to ``forward`` if given.
     initial_state : ndarray or list of ndarray, float64, optional
@@ -134,101 +134,24 @@ def check_gradients(
     >>> layer = LSTM(4, dtype="float64")
     >>> print(check_gradients(layer, rng.normal(size=(2, 5, 3)), lengths=[5, 2]))
     """
+    _check_options(eps, tolerance, max_entries)
+    options = {"eps": eps, "tolerance": tolerance, "max_entries": max_entries, "seed": seed}
     if hasattr(layer_or_model, "compute_gradients"):
         if initial_state is not None or resets is not None:
             raise ConfigError("initial_state and resets were given for a model; check its recurrent layers alone with them")
-        return _check_model(layer_or_model, x, y, loss, lengths, mask, eps=eps, tolerance=tolerance, max_entries=max_entries,
-                            seed=seed)
-    layer = layer_or_model
-    for name in ("forward", "backward"):
-        if not hasattr(layer, name):
-            raise DTypeError(f"{type(layer).__name__} has no method {name}; expected a layer or a model")
+        return _check_model(layer_or_model, x, y, loss, lengths, mask, options)
     if y is not None or loss is not None:
         raise ConfigError("y and loss were given for a layer; its outputs are weighed at random instead")
-    _check_options(eps, tolerance, max_entries)
-    _need_float64(f"the layer {type(layer).__name__}", layer.dtype, "build it with dtype='float64'")
-
-    x = _copy("x", x, allow_integers=True)
-    arguments = {"lengths": lengths, "resets": resets, "mask": mask}
-    arguments = {name: value for name, value in arguments.items() if value is not None}
-    states = []
-    if initial_state is not None:
-        single = not isinstance(initial_state, list | tuple)
-        given = [initial_state] if single else initial_state
-        states = [_copy(f"initial_state[{k}]", s) for k, s in enumerate(given)]
-        arguments["initial_state"] = states[0] if single else states
-    if not layer.built:
-        layer.build((None, *x.shape[1:]))
-
-    generators = [(g, g.bit_generator.state) for g in _generators(layer)]
-    parameters, gradients = layer.parameters, layer.gradients
-    before = [(array, array.copy()) for array in (*parameters.values(), *gradients.values())]
-
-    def outputs():
-        for generator, state in generators:
-            generator.bit_generator.state = state
-        if getattr(layer, "stateful", False):
-            layer.reset_state()
-        result = layer.forward(x, training=True, **arguments)
-        return list(result) if isinstance(result, list | tuple) else [result]
-
-    try:
-        start = [np.array(out) for out in outputs()]
-        for k, out in enumerate(start):
-            _need_float64(f"output {k}", out.dtype, "a float64 layer must compute in float64 throughout")
-        rng = np.random.default_rng(seed)
-        projections = [rng.standard_normal(out.shape) for out in start]
-
-        for gradient in gradients.values():
-            gradient[...] = 0  # backward adds to what is there
-        # Copies: the layer may hold what it was given or hand out its workspace.
-        dy = [p.copy() for p in projections]
-        dx = layer.backward(dy if len(dy) > 1 else dy[0])
-        pairs = {n: (parameters[n], np.array(gradients[n])) for n in parameters if n in gradients}
-        if x.dtype.kind == "f":
-            pairs["x"] = (x, _given(dx, "backward returned None, not the gradient of x"))
-        if states:
-            complaint = "layer.initial_state_gradient is not set after backward"
-            found = _given(getattr(layer, "initial_state_gradient", None), complaint, copy=False)
-            found = found if isinstance(found, list | tuple) else [found]
-            if len(found) != len(states):
-                raise GradientError(
-                    f"layer.initial_state_gradient holds {len(found)} arrays for {len(states)} initial states"
-                )
-            for k, (state, gradient) in enumerate(zip(states, found, strict=True)):
-                pairs[f"initial_state[{k}]"] = (state, _given(gradient, f"{complaint} for state {k}"))
-
-        def scalar():
-            # Less the outputs at the start, which moves the sum by a constant: what cancels in the
-            # differences then never rounds the sum.
-            return sum(
-                float(np.sum((out - out_0) * p))
-                for out, out_0, p in zip(outputs(), start, projections, strict=True)
-            )
-
-        return compare_gradients(
-            scalar,
-            pairs,
-            eps=eps,
-            tolerance=tolerance,
-            max_entries=max_entries,
-            seed=seed,
-            unchecked=tuple(name for name in parameters if name not in gradients),
-        )
-    finally:
-        for array, value in before:
-            array[...] = value
-        for generator, state in generators:
-            generator.bit_generator.state = state
+    given = {"lengths": lengths, "initial_state": initial_state, "resets": resets, "mask": mask}
+    return _check_layer(layer_or_model, x, {name: value for name, value in given.items() if value is not None}, options)
 
 
-def _check_model(model, x, y, loss, lengths, mask, **options):
+def _check_model(model, x, y, loss, lengths, mask, options):
     """Gradients of the loss of one batch, by compute_gradients and by differences."""
     if y is None:
         raise ConfigError("y is missing: a model's gradients are those of its loss, which needs targets")
-    _check_options(options["eps"], options["tolerance"], options["max_entries"])
     _need_float64("the model", model.dtype, "build its layers with dtype='float64'")
-    compiled = model.optimizer, model.loss, model._metric_choices
+    model = copy.deepcopy(model)
     if loss is not None:
         model.compile("sgd", loss)
     random_state = model.rng.bit_generator.state
@@ -238,22 +161,110 @@ def _check_model(model, x, y, loss, lengths, mask, **options):
         model.reset_state()
         return model.compute_gradients(x, y, lengths=lengths, mask=mask)
 
-    try:
-        before = [(array, array.copy()) for array in model.weights] if model.built else []
+    if not model.built:
         scalar()
-        named = [(f"{layer.name}/{name}", layer.parameters[name], gradient.copy())
-                 for layer in model.layers for name, gradient in layer.gradients.items()]
-        before = before or [(array, array.copy()) for array in model.weights]
-        try:
-            return compare_gradients(scalar, {name: (array, gradient) for name, array, gradient in named}, **options)
-        finally:
-            for array, value in before:
-                array[...] = value
-    finally:
-        model.rng.bit_generator.state = random_state
-        if loss is not None:
-            model.optimizer, model.loss, model._metric_choices = compiled
-            model._choose_loss_path()
+    scalar()
+    pairs = {f"{layer.name}/{name}": (layer.parameters[name], gradient.copy())
+             for layer in model.layers for name, gradient in layer.gradients.items()}
+    return compare_gradients(scalar, pairs, **options)
+
+
+def _check_layer(layer, x, arguments, options):
+    """Gradients of the outputs, weighed at random, by backward and by differences."""
+    for name in ("forward", "backward"):
+        if not hasattr(layer, name):
+            raise DTypeError(f"{type(layer).__name__} has no method {name}; expected a layer or a model")
+    _need_float64(f"the layer {type(layer).__name__}", layer.dtype, "build it with dtype='float64'")
+    probe = _Probe(layer, x, arguments)
+    start = probe.outputs()
+    for k, out in enumerate(start):
+        _need_float64(f"output {k}", out.dtype, "a float64 layer must compute in float64 throughout")
+    rng = np.random.default_rng(options["seed"])
+    weights = [rng.standard_normal(out.shape) for out in start]
+    pairs = probe.go_back(weights)
+
+    def scalar():
+        # Less the outputs at the start, which moves the sum by a constant: what cancels in the
+        # differences then never rounds the sum.
+        return sum(float(np.sum((out - out_0) * p)) for out, out_0, p in zip(probe.outputs(), start, weights, strict=True))
+
+    unchecked = tuple(name for name in probe.parameters if name not in probe.gradients)
+    return compare_gradients(scalar, pairs, unchecked=unchecked, **options)
+
+
+class _Probe:
+    """A copy of a layer and of what it is given: every pass is like the others, and the layer itself is left alone."""
+
+    def __init__(self, layer, x, arguments):
+        several = _holds_sequences(x)
+        self.inputs = _copies("x", x, several, allow_integers=True)
+        first = next(iter(self.inputs.values()))
+        self.layer = copy.deepcopy(layer)
+        if not self.layer.built:
+            self.layer.build((None, *first.shape[1:]))
+        self.x = list(self.inputs.values()) if several else _as_read(self.layer, first)
+        self.states, self.arguments = {}, dict(arguments)
+        if "initial_state" in arguments:
+            given = arguments["initial_state"]
+            alone = not isinstance(given, list | tuple)
+            self.states = _copies("initial_state", [given] if alone else given, True)
+            copies = list(self.states.values())
+            self.arguments["initial_state"] = copies[0] if alone else copies
+        self.parameters, self.gradients = self.layer.parameters, self.layer.gradients
+        self.generators = [(generator, generator.bit_generator.state) for generator in _generators(self.layer)]
+
+    def outputs(self):
+        """Copies of the outputs, a list. Draws are the same in every pass, and no state is left from the last."""
+        for generator, state in self.generators:
+            generator.bit_generator.state = state
+        if getattr(self.layer, "stateful", False):
+            self.layer.reset_state()
+        result = self.layer.forward(self.x, training=True, **self.arguments)
+        return [np.array(out) for out in (result if isinstance(result, list | tuple) else [result])]
+
+    def go_back(self, dy):
+        """dict of name to (array, gradient) of everything that has one, for these gradients of the last pass's outputs."""
+        for gradient in self.gradients.values():
+            gradient[...] = 0  # backward adds to what is there
+        dy = [part.copy() for part in dy]  # the layer may hold what it was given
+        dx = self.layer.backward(dy if len(dy) > 1 else dy[0])
+        pairs = {name: (array, np.array(self.gradients[name])) for name, array in self.parameters.items() if name in self.gradients}
+        if isinstance(self.x, list) or self.x.dtype.kind == "f":
+            pairs |= _paired(self.inputs, dx, "backward returned None, not the gradient of {}",
+                             "backward returned {} arrays for {} inputs")
+        if self.states:
+            pairs |= _paired(self.states, getattr(self.layer, "initial_state_gradient", None),
+                             "layer.initial_state_gradient is not set after backward, for {}",
+                             "layer.initial_state_gradient holds {} arrays for {} initial states")
+        return pairs
+
+
+def _holds_sequences(x):
+    """Whether x is a list of inputs, (batch, steps, features) each, to one layer."""
+    return isinstance(x, list | tuple) and len(x) > 0 and all(isinstance(part, np.ndarray) and part.ndim == 3 for part in x)
+
+
+def _copies(name, given, several, allow_integers=False):
+    """dict of name to a copy; of several arrays with their numbers."""
+    named = {f"{name}[{k}]": part for k, part in enumerate(given)} if several else {name: given}
+    return {name: _copy(name, part, allow_integers) for name, part in named.items()}
+
+
+def _as_read(layer, x):
+    """x, or the whole numbers that the layer reads of it, which have no gradient."""
+    read = layer.read_input(x, layer.dtype, False) if hasattr(layer, "read_input") else x
+    return read if read.dtype.kind in "iu" else x
+
+
+def _paired(arrays, found, missing, other_count):
+    """dict of name to (array, its gradient): `found` is one, or a list of as many as there are arrays."""
+    found = found if isinstance(found, list | tuple) else [found]
+    for name, gradient in zip(arrays, found):
+        if gradient is None:
+            raise GradientError(missing.format(name))
+    if len(found) != len(arrays):
+        raise GradientError(other_count.format(len(found), len(arrays)))
+    return {name: (array, np.array(gradient)) for (name, array), gradient in zip(arrays.items(), found)}
 
 
 def compare_gradients(scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=200, seed=0, unchecked=()):
@@ -416,17 +427,11 @@ def _generators(layer):
     return found
 
 
-def _copy(name, array, allow_integers=False):
+def _copy(name, array, allow_integers):
     array = np.array(array, order="C")
     if not (allow_integers and array.dtype.kind in "iu"):
         _need_float64(name, array.dtype, f"pass {name}.astype('float64')")
     return array
-
-
-def _given(gradient, complaint, copy=True):
-    if gradient is None:
-        raise GradientError(complaint)
-    return np.array(gradient) if copy else gradient
 
 
 def _need_float64(what, dtype, advice):

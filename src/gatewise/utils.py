@@ -1,14 +1,12 @@
 """Small helpers for labels, ragged lists and seeds, with the names and meaning of Keras's; reading what CTC trained."""
 
-import contextlib
-import contextvars
 import operator
 import random
-import types
 
 import numpy as np
 
 from . import checks, seeds
+from .configuration import custom_object_scope
 from .errors import ConfigError, DTypeError, ShapeError, SizeError
 
 __all__ = ["ctc_decode", "custom_object_scope", "pad_sequences", "set_random_seed", "to_categorical"]
@@ -29,32 +27,6 @@ def set_random_seed(seed):
     random.seed(seed)
     np.random.seed(seed)
     seeds.set_root(seed)
-
-
-_custom_objects = contextvars.ContextVar("custom_objects", default=types.MappingProxyType({}))
-
-
-@contextlib.contextmanager
-def custom_object_scope(objects):
-    """Context manager: what is made from a configuration inside finds these classes by these names.
-
-    Parameters
-    ----------
-    objects : dict of str to class
-        Cells (:class:`gatewise.cells.RNNCell`) of one's own.
-    """
-    if not isinstance(objects, dict) or not all(isinstance(name, str) for name in objects):
-        raise DTypeError(f"custom_objects is {objects!r}; expected a dict of name to class")
-    token = _custom_objects.set({**_custom_objects.get(), **objects})
-    try:
-        yield
-    finally:
-        _custom_objects.reset(token)
-
-
-def custom_object(name):
-    """The object of this name in the scopes that are open, or None."""
-    return _custom_objects.get().get(name)
 
 
 def to_categorical(x, num_classes=None):

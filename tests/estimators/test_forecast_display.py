@@ -45,6 +45,29 @@ def test_forecast_interval_and_what_came(frame, pyplot):
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["seen", "forecast", "80% interval", "came"]
 
 
+def test_what_came_is_found_by_its_name(frame, pyplot):
+    forecaster = fitted(frame[:36])
+    turned = frame[36:][["b", "a"]]
+    for actual in (turned, frame[36:].to_numpy(), frame["a"][36:], turned.assign(c=0.0)):
+        display = ForecastDisplay.from_estimator(forecaster, actual=actual, variable="a")
+        np.testing.assert_array_equal(display.actual, frame["a"][36:])
+    for wrong, kind, words in ((turned[["b"]], ConfigError, r"columns \['b'\]; expected 'a'"),
+                               (frame[:4], ShapeError, "row 0 of actual is labelled"),
+                               (np.zeros((4, 3)), ShapeError, r"\(4, 3\).*4 steps of 2 variables")):
+        with pytest.raises(kind, match=words):
+            ForecastDisplay.from_estimator(forecaster, actual=wrong, variable="a")
+
+
+@pytest.mark.parametrize("index", [pandas.date_range("2024-03-30", periods=40, freq="h", tz="Europe/Berlin"),
+                                   pandas.period_range("2024-01", periods=40, freq="M")], ids=["zone", "periods"])
+def test_dates_are_drawn_in_local_time(index, frame, pyplot):
+    display = ForecastDisplay.from_estimator(fitted(frame.set_axis(index)))
+    assert display.ax_.get_xlabel() == "time"
+    assert display.seen_labels.dtype.kind == display.labels.dtype.kind == "M"
+    local = index.to_timestamp() if hasattr(index, "to_timestamp") else index.tz_localize(None)
+    np.testing.assert_array_equal(display.seen_labels, local[-5:].to_numpy())
+
+
 def test_axes_of_ones_own_and_drawing_again(frame, pyplot):
     _, ax = pyplot.subplots()
     forecaster = fitted([frame["a"].to_numpy(), frame["b"].to_numpy()])
@@ -64,3 +87,6 @@ def test_what_cannot_be_drawn(frame, pyplot):
         ForecastDisplay.from_estimator(forecaster, actual=frame[:2])
     with pytest.raises(ConfigError, match="predict_interval needs"):
         ForecastDisplay.from_estimator(forecaster, coverage=0.9)
+    for series in (1, -1, True, "a"):
+        with pytest.raises(ConfigError, match=f"series is {series!r}; the forecaster knows 1"):
+            ForecastDisplay.from_estimator(forecaster, series=series)

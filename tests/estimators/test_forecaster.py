@@ -77,7 +77,7 @@ def test_targets_and_their_way_back_are_exact(rng, y, lag):
     """What a perfect network would say leads back to the series, differences and scales undone."""
     from gatewise.estimators.preparation import Preparation
 
-    made = Preparation.fit(6, 5, lag, "standard", [y], None, [])
+    made = Preparation.fit(6, 5, lag, "standard", "error", [y], None, [])
     origins = np.array([8, 20, 41])
     said = made.targets(0, y, origins).reshape(3, 5, 2)
     truth = y[origins[:, None] + np.arange(1, 6)]
@@ -272,6 +272,15 @@ def test_backtest_with_refit(y, x):
     for origin, forecast in zip(found.origins, found.forecasts):
         fitted = small(future_features=[0]).fit(y[:origin], x[:origin])
         np.testing.assert_array_equal(forecast, fitted.predict(2, x[origin:origin + 3]))
+
+
+def test_backtest_cuts_features_as_it_cuts_the_series(y, x):
+    """Rows as lists of arrays beside one series are steps, not several series."""
+    rows, table = [np.array(row) for row in x], [list(row) for row in y]
+    found = small().backtest(table, rows, initial=50, horizon=2, step=3)
+    np.testing.assert_array_equal(found.forecasts, small().backtest(y, x, initial=50, horizon=2, step=3).forecasts)
+    again = small().backtest(table, rows, initial=50, horizon=2, step=3, refit=True)
+    np.testing.assert_array_equal(again.forecasts[0], found.forecasts[0])
 
 
 def test_backtest_tables(y):

@@ -1,5 +1,6 @@
 """Calendar features, labels that go on, and the forms in which series are read."""
 
+import datetime
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.estimators.calendar import calendar_features, calendar_names
 from gatewise.estimators.series import column_numbers, read_target, table
-from gatewise.estimators.timeline import Timeline, moments
+from gatewise.estimators.timeline import Timeline, index_of, moments
 
 # ---- calendar
 
@@ -69,6 +70,10 @@ INDEXES = {
     "zone": pandas.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin"),
     "seconds": pandas.date_range("2024-01-01", periods=30, freq="s", unit="s"),
     "periods": pandas.period_range("2020-01", periods=30, freq="M"),
+    "periods of two hours": pandas.period_range("2020-01-01", periods=30, freq="2h"),
+    "durations": pandas.timedelta_range("1h", periods=30, freq="2h", name="after"),
+    "hours of nobody's": pandas.DatetimeIndex(np.arange("2024-01-01", "2024-01-03", dtype="datetime64[h]")),
+    "durations of nobody's": pandas.TimedeltaIndex(np.arange(30, dtype="timedelta64[s]")),
     "numbers": pandas.RangeIndex(3, 63, 2, name="n"),
     "integers": pandas.Index(np.arange(30)),
     "moments": np.arange("2024-01-01", "2024-01-31", dtype="datetime64[D]"),
@@ -101,6 +106,31 @@ def test_labels_without_a_frequency_end_here():
         assert timeline.followed_by(last[:2]).last[0] == last[1]    # taken as they come
         again = Timeline.from_config(json.loads(json.dumps(timeline.get_config())))
         assert again.last[0] == timeline.last[0] and again.freq is None
+
+
+@pytest.mark.parametrize("index", INDEXES.values(), ids=INDEXES)
+def test_labels_that_fall_or_come_twice_are_refused(index):
+    for wrong in ([4, 3, 2, 1, 0], [0, 2, 1, 3], [0, 1, 1, 2]):
+        with pytest.raises(ShapeError, match=r"does not rise: .* comes after .*order of time"):
+            Timeline.of(index[wrong])
+    if not isinstance(index, np.ndarray) and not index.dtype.kind == "i":
+        with pytest.raises(ShapeError, match="does not rise: .*NaT"):
+            Timeline.of(index[:3].insert(0, pandas.NaT))
+    timeline = Timeline.of(index[:5])
+    timeline.freq = None    # nobody knows what comes next, and dates still rise
+    with pytest.raises(ShapeError, match="does not rise"):
+        timeline.followed_by(index[[6, 5]])
+
+
+@pytest.mark.parametrize("index", [
+    pandas.date_range("2024-01-01", periods=5, freq=pandas.offsets.CustomBusinessDay(holidays=["2024-01-09"])),
+    pandas.date_range("2024-01-01", periods=5, freq=pandas.DateOffset(months=1, days=2)),
+    pandas.date_range("2024-01-01", periods=5, tz="dateutil/Europe/Berlin")], ids=["holidays", "offset", "zone"])
+def test_labels_that_files_cannot_hold(index):
+    timeline = Timeline.of(index[:3])
+    assert timeline.after(2).equals(index[3:])
+    with pytest.raises(DTypeError, match="files cannot hold the index.*common frequency and time zone"):
+        timeline.get_config()
 
 
 def test_labels_that_do_not_come_next():
@@ -144,7 +174,8 @@ def test_series_that_cannot_be_read():
             (np.array(["a", "b"]), DTypeError, "expected numbers"), ([1.0, np.nan], NonFiniteError, "NaN"),
             (np.array([1j, 2]), ConfigError, "Complex"), (np.zeros((0, 2)), ConfigError, "0 sample"),
             (np.zeros((3, 0)), ConfigError, "0 feature"), (3.0, ShapeError, "array of steps"),
-            (np.array(["2020"], "datetime64[D]"), DTypeError, "datetime64")):
+            (np.array(["2020"], "datetime64[D]"), DTypeError, "datetime64"),
+            ([[1, 2, 3], [4, 5]], ShapeError, "different lengths.*list of arrays")):
         with pytest.raises(kind, match=words):
             read_target(given)
     with pytest.raises(DTypeError, match="datetime64"):
@@ -154,6 +185,23 @@ def test_series_that_cannot_be_read():
     with pytest.raises(ConfigError, match="has an index"):
         read_target(pandas.Series([1.0, 2.0]), times=np.array(["2020", "2021"], "datetime64[D]"))
     assert np.isnan(table([1.0, np.nan], "y", missing=True)[1, 0])
+
+
+@pytest.mark.parametrize("times", [
+    ["2024-01-01", "2024-01-02"], np.array(["2024-01-01T00", "2024-01-02T00"]),
+    [datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)], [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 2)],
+    pandas.date_range("2024-01-01", periods=2).to_list(), pandas.Series(pandas.date_range("2024-01-01", periods=2))], ids=repr)
+def test_times_as_they_may_come(times):
+    labels = index_of(times, 2)
+    assert labels.dtype.kind == "M"
+    np.testing.assert_array_equal(labels, np.array(["2024-01-01", "2024-01-02"], "datetime64[D]"))
+
+
+@pytest.mark.parametrize("times", [["yesterday", "today"], [1, 2], [object(), 1],
+                                   pandas.date_range("2024", periods=2, tz="UTC").to_list()], ids=repr)
+def test_times_that_are_none(times):
+    with pytest.raises(DTypeError, match="times"):
+        index_of(times, 2)
 
 
 def test_columns_by_name_and_number():

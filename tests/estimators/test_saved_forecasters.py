@@ -9,7 +9,7 @@ import pytest
 from data import fitted
 
 from gatewise import SequenceForecaster, load_estimator
-from gatewise.errors import CheckpointError, GatewiseError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError
 
 SMALL = {"window": 6, "horizon": 3, "units": 3, "max_iter": 2, "random_state": 0}
 
@@ -98,3 +98,37 @@ def test_files_that_lie(case, rng, tmp_path):
             wrong[seed] = error
     assert not wrong
     assert 0 < taken < 50
+
+
+def test_columns_of_several_levels(rng, tmp_path):
+    columns = pd.MultiIndex.from_product([["a"], ["x", "y"]])
+    frame = pd.DataFrame(waves(rng, 60, 2), dates(), columns=columns)
+    forecaster = fitted(SequenceForecaster(**SMALL, future_features=[("a", "y")]), frame, frame)
+    forecaster.save(tmp_path / "file")
+    forecast = load_estimator(tmp_path / "file").predict(X_future=frame[:3].to_numpy())
+    pd.testing.assert_frame_equal(forecast, forecaster.predict(X_future=frame[:3].to_numpy()))
+    assert forecast.columns.equals(columns)
+    series = fitted(SequenceForecaster(**SMALL), pd.Series(waves(rng)[:, 0], dates(), name=("a", 1)))
+    series.save(tmp_path / "file")
+    assert load_estimator(tmp_path / "file").predict().name == ("a", 1)
+
+
+@pytest.mark.parametrize("index", [pd.date_range("2024-01-01", periods=60,
+                                                 freq=pd.offsets.CustomBusinessDay(holidays=["2024-03-26"])),
+                                   pd.date_range("2024-01-01", periods=60, tz="dateutil/Europe/Berlin")], ids=["holidays", "zone"])
+def test_what_could_not_be_read_is_not_written(index, rng, tmp_path):
+    forecaster = fitted(SequenceForecaster(**SMALL), pd.Series(waves(rng)[:, 0], index))
+    with pytest.raises(DTypeError, match="files cannot hold the index"):
+        forecaster.save(tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+    assert "2024-03-26" not in forecaster.predict().index
+
+
+def test_warm_start_goes_on_from_a_file(rng, tmp_path):
+    y = pd.Series(waves(rng)[:, 0], dates())
+    fitted(SequenceForecaster(**SMALL, calendar="auto", scaling="robust", warm_start=True), y).save(tmp_path / "file")
+    seen = load_estimator(tmp_path / "file").t_
+    assert fitted(load_estimator(tmp_path / "file"), y).t_ == 2 * seen
+    for change in ({"scaling": "standard"}, {"calendar": ["weekday"]}):
+        with pytest.raises(ConfigError, match=next(iter(change))):
+            load_estimator(tmp_path / "file").set_params(**change).fit(y)

@@ -84,6 +84,14 @@ def printed(tmp_path):
     return of
 
 
+def test_forecast_range(printed):
+    text = printed("forecast_range.py")
+    ours, naive = map(float, re.search(r"error ([\d.]+), of the last value ([\d.]+)", text).groups())
+    assert ours < 0.75 * naive  # 20 and 37
+    assert 60 < int(re.search(r"inside the range: (\d+)%", text)[1]) < 90  # 75
+    assert len(re.findall(r"^\d{4} to \d{4} .* of 24 months$", text, re.MULTILINE)) == 15
+
+
 def test_classify_sequences(printed):
     text = printed("classify_sequences.py")
     scores = [float(score) for score in re.search(r"three folds: (.*)", text)[1].split(", ")]

@@ -274,14 +274,19 @@ def test_wrong_arrays_of_options_are_refused(dtype):
     tanh, zeros = activations.code("tanh"), lambda *shape: np.zeros(shape, dtype)
     rich = RecurrentKernel("lstm", dtype, 2, 10, tanh, tanh, tanh, gates=("i", "g", "o"), peepholes=("i", "o"), projection=3)
     plain = {"kernel": zeros(2, 30), "recurrent_kernel": zeros(3, 30), "peephole": zeros(2, 10), "projection_kernel": zeros(10, 3)}
-    normal = RecurrentKernel("lstm", dtype, 0, 10, tanh, tanh, tanh, normalized=True)
-    gains = {"recurrent_gain": zeros(40), "cell_gain": zeros(10), "cell_bias": zeros(10)}
-    state, packed = zeros(2, 10), normal.pack_forward(zeros(0, 40), zeros(10, 40), gains=tuple(gains.values()))
+    normal = RecurrentKernel("lstm", dtype, 2, 10, tanh, tanh, tanh, normalized=True)
+    gains = {"input_gain": zeros(40), "recurrent_gain": zeros(40), "cell_gain": zeros(10), "cell_bias": zeros(10)}
+    workspace, x, state = Workspace(), zeros(2, 4, 2), zeros(2, 10)
+    workspace.prepare(normal, 2, 4, False)
+    packs = normal.pack_forward(zeros(2, 40), zeros(10, 40), **gains), normal.pack_backward(zeros(10, 40), **gains)
+    d = {"d_kernel": zeros(2, 40), "d_recurrent_kernel": zeros(10, 40), **{f"d_{name}": array for name, array in gains.items()}}
+    normal.forward(packs[0], x, state, state.copy(), workspace=workspace)
     calls = [
         (plain, lambda a: rich.pack_forward(**a)),
         ({n: a for n, a in plain.items() if n != "kernel"}, lambda a: rich.pack_backward(**a)),
-        (gains, lambda a: normal.pack_forward(zeros(0, 40), zeros(10, 40), gains=tuple(a.values()))),
-        ({"z": zeros(2, 4, 40)}, lambda a: normal.forward(packed, zeros(2, 4, 0), state, state.copy(), **a)),
+        (gains, lambda a: normal.pack_forward(zeros(2, 40), zeros(10, 40), **a)),
+        (gains, lambda a: normal.pack_backward(zeros(10, 40), **a)),
+        (d, lambda a: normal.backward(packs[1], x, zeros(2, 40), workspace, state, state.copy(), **a)),
     ]
     for arguments, call in calls:
         for name, right in arguments.items():

@@ -190,6 +190,21 @@ def test_a_wrong_step_backward(result, error, words, rng):
     breaks(rng, error, words, step_backward=lambda self, *given: result(np.zeros((2, 3)), np.zeros((2, 4))))
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("changed", ["d_output", "d_states"])
+def test_a_cell_cannot_change_the_gradients_that_it_is_given(changed, batch, rng):
+    def step_backward(self, d_output, d_states, saved, parameters, gradients):
+        a, b = (d_output, d_states[0]) if changed == "d_output" else (d_states[0], d_output)
+        a += b
+
+    layer = RNN(type("OddCell", (ElmanCell,), {"step_backward": step_backward})(4), return_sequences=True, return_state=True,
+                dtype="float64")
+    dy = [np.ones_like(part) for part in layer.forward(rng.normal(size=(batch, 3, 2)), training=True)]
+    with pytest.raises(ValueError, match="read-only"):
+        layer.backward(dy)
+    assert all((part == 1).all() for part in dy)
+
+
 @pytest.mark.parametrize(("cell", "error", "words"), [
     (LSTMCell(4), DTypeError, "derives from gatewise.cells.RNNCell"), (4, DTypeError, "cell is 4"),
     (ElmanCell, DTypeError, "cell is <class"), (ElmanCell(0), ConfigError, "ElmanCell.state_size is 0"),

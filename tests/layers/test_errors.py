@@ -11,7 +11,23 @@ from cases import CELLS, make
 
 from gatewise import GatewiseError, initializers, regularizers
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError, SizeError, StateError
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, Layer, RepeatVector, SimpleRNN
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    Attention,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalMaxPooling1D,
+    Input,
+    Layer,
+    RepeatVector,
+    SimpleRNN,
+)
+from gatewise.models import Sequential
 
 BUILT_IN = {ConfigError: ValueError, ShapeError: ValueError, NonFiniteError: ValueError, DTypeError: TypeError,
             SizeError: MemoryError, StateError: RuntimeError}
@@ -109,7 +125,19 @@ def test_features(layer, dense):
 
 
 def test_no_steps(layer):
-    fails(lambda: layer.forward(x_of(2, 0, 3)), ShapeError, r"\(2, 0, 3\)", "no time steps")
+    others = [Bidirectional(SimpleRNN(2)), Attention(), Conv1D(2, 1)]
+    for other in others:
+        other.build((None, None, 3))
+    for one in (layer, *others):
+        fails(lambda one=one: one.forward(x_of(2, 0, 3)), ShapeError, r"\(2, 0, 3\)", "no time steps")
+
+
+def test_what_reads_steps_says_which_option_gives_them():
+    for layer in (lambda: GRU(2), lambda: Conv1D(2, 1), lambda: GlobalMaxPooling1D(), lambda: Attention(),
+                  lambda: Bidirectional(GRU(2))):
+        fails(lambda layer=layer: Sequential([Input((4, 3)), LSTM(2), layer()]), ShapeError, r"expected \(batch, steps, features\)",
+              "the recurrent layer before it needs return_sequences=True")
+        fails(lambda layer=layer: layer().build((None, 3)), ShapeError, r"input shape \(None, 3\); expected [^;]*$")
 
 
 def test_no_features():

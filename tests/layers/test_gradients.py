@@ -8,6 +8,7 @@ from cases import ACTIVATIONS, CELLS, UNITS, make, ragged, randomize, sequences,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gatewise import layers
 from gatewise.layers import Activation, Dense, Dropout, Flatten, Input, RepeatVector
 from gatewise.testing import check_gradients, compare_gradients
 
@@ -209,3 +210,17 @@ def test_penalties(penalty, rng):
         layer.add_penalty_gradients()  # added to what is there
         pairs = {name: (array, layer.gradients[name] / 2) for name, array in parameters.items()}
         compare_gradients(layer.penalty, pairs, tolerance=TOLERANCE)
+
+
+@pytest.mark.parametrize("make_one", [
+    lambda: layers.LSTM(2), lambda: layers.GRUD(2), lambda: layers.MinGRU(2), lambda: layers.Bidirectional(layers.GRU(2)),
+    lambda: Dense(2, "softmax"), lambda: layers.Conv1D(2, 2), lambda: layers.MaxPooling1D(2), lambda: layers.AveragePooling1D(2),
+    lambda: layers.GlobalMaxPooling1D(), lambda: layers.Attention(), lambda: layers.AdditiveAttention(), Flatten,
+    lambda: layers.BatchNormalization(), lambda: layers.LayerNormalization(), lambda: layers.TimeDistributed(Dense(2)),
+])
+@pytest.mark.parametrize("lengths", [None, np.zeros(0, int)], ids=["full", "lengths"])
+def test_no_rows(make_one, lengths):
+    layer = make_one()
+    y = layer.forward(np.zeros((0, 4, 3), "f"), lengths, training=True)
+    assert y.shape[0] == 0 and layer.backward(np.zeros_like(y)).shape == (0, 4, 3)
+    assert not any(gradient.any() for gradient in layer.gradients.values())

@@ -5,7 +5,22 @@ import pytest
 from cases import assert_all_close, assert_close, make, run, sequences, states_for
 
 from gatewise.errors import ConfigError
-from gatewise.layers import GRUD, RNN, AdditiveAttention, Attention, BatchNormalization, Conv1D, Dense, Input, Masking
+from gatewise.layers import (
+    GRU,
+    GRUD,
+    LSTM,
+    RNN,
+    Activation,
+    AdditiveAttention,
+    Attention,
+    BatchNormalization,
+    Conv1D,
+    Dense,
+    Input,
+    LayerNormalization,
+    Masking,
+    TimeDistributed,
+)
 from gatewise.models import Sequential
 from gatewise.testing import check_gradients
 
@@ -69,3 +84,56 @@ def test_a_mask_beside_several_inputs_is_refused(rng):
     x = sequences(rng, 2, 4, FEATURES)
     with pytest.raises(ConfigError, match="takes a mask beside one input, not beside 2"):
         Attention(dtype="float64").forward([x, x], mask=np.ones((2, 4), bool))
+
+
+PREFIX = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]], bool)
+
+
+@pytest.mark.parametrize("make_layer", [
+    lambda: Dense(2, bias_initializer="ones", dtype="float64"), lambda: LayerNormalization(dtype="float64"),
+    lambda: TimeDistributed(Dense(2, bias_initializer="ones"), dtype="float64"), lambda: Activation("sigmoid", dtype="float64"),
+], ids=["dense", "normalization", "each step", "activation"])
+def test_a_mask_means_the_same_with_holes_and_without(make_layer, rng):
+    """Outputs are zero where nothing counts, and gradients there are nothing; lengths say what a mask of a prefix says."""
+    x, layer = sequences(rng, 4, 4, FEATURES), make_layer()
+    layer.build(x.shape)
+    turned = run(layer, x[:, ::-1], mask=PREFIX[:, ::-1])  # the same steps, with holes in front
+    for arguments in ({"mask": PREFIX}, {"lengths": PREFIX.sum(axis=1)}):
+        results = run(layer, x, **arguments)
+        assert not results["output 0"][~PREFIX].any()
+        assert not results["x"][~PREFIX].any()
+        assert results["output 0"][PREFIX].any()
+    for name in layer.gradients:  # run draws dy by place: a sum of ones does not know places
+        counts = []
+        for mask, given in ((PREFIX, x), (PREFIX[:, ::-1], x[:, ::-1])):
+            y = layer.forward(given, mask=mask, training=True)
+            layer.zero_gradients()
+            layer.backward(np.ones_like(y))
+            counts.append(layer.gradients[name].copy())
+        assert_close(*counts, 1e-12)
+    assert not turned["output 0"][~PREFIX[:, ::-1]].any()
+
+
+@pytest.mark.parametrize("cls", [LSTM, GRU], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("holes_before", [False, True])
+def test_a_reset_behind_the_last_counted_step_clears_the_next_call(cls, holes_before, rng):
+    x, mask, resets = rng.normal(size=(3, 6, FEATURES)), np.ones((3, 6), bool), np.zeros((3, 6), bool)
+    mask[:2, 2], resets[0, 2] = False, True
+    mask[1, 0] = not holes_before
+    options = {"return_sequences": True, "dtype": "float64", "seed": 1}
+    whole, kept = cls(3, **options), cls(3, stateful=True, **options)
+    parts = [kept.forward(x[:, a:b], mask=mask[:, a:b], resets=resets[:, a:b]) for a, b in ((0, 3), (3, 6))]
+    assert_close(np.concatenate(parts, axis=1), whole.forward(x, mask=mask, resets=resets), 1e-12)
+
+
+def test_each_step_alone_sees_no_padding(rng):
+    """Statistics of a BatchNormalization inside, and the loss, are those of the rows without it."""
+    x, losses = sequences(rng, 3, 4, FEATURES), []
+    for pad in (0, 6):
+        model = Sequential([Masking(), TimeDistributed(BatchNormalization()), LSTM(2)], seed=0)
+        model.compile("sgd", "mse")
+        losses.append([model.train_on_batch(np.concatenate([x, np.zeros((3, pad, FEATURES))], axis=1), np.ones((3, 2)))
+                       for _ in range(3)])
+    assert losses[0] == losses[1]
+    layer = TimeDistributed(BatchNormalization(), dtype="float64")
+    check_gradients(layer, x, lengths=[4, 0, 2], tolerance=1e-7)

@@ -34,7 +34,6 @@ def wanted(layer, x, lengths=None, training=False):
     averages = [p.get("moving_mean"), p.get("moving_variance")]
     if isinstance(layer, LayerNormalization):
         mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
-        counted = np.ones(x.shape[:-1], bool)
     elif training:
         mean, variance = x[counted].mean(axis=0), x[counted].var(axis=0)
         averages = [layer.momentum * old + (1 - layer.momentum) * new for old, new in zip(averages, (mean, variance))]

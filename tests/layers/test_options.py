@@ -24,10 +24,10 @@ from cases import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewise.cells import greff
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.cells import FullGateLSTMCell, greff
+from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.kernels import activations, arrays
-from gatewise.layers import GRU, LSTM, Dense, SimpleRNN
+from gatewise.layers import GRU, LSTM, RNN, Dense, MinGRU, SimpleRNN
 from gatewise.models import Sequential, load_model
 from gatewise.testing import check_gradients
 
@@ -50,6 +50,9 @@ OPTIONS = {
     "normalised": ("lstm", {"layer_normalization": True}),
     "normalised, other functions": ("lstm", {"layer_normalization": True, "activation": "softsign", "output_activation": "elu",
                                              "recurrent_activation": ("hard_sigmoid", 0.3, 0.5)}),
+    "rnn normalised": ("rnn", {"layer_normalization": True, "activation": "softplus"}),
+    "gru normalised": ("gru", {"layer_normalization": True, "activation": "elu", "recurrent_activation": ("affine", 0.6, 0.2)}),
+    "gru_chung normalised": ("gru_chung", {"layer_normalization": True}),
     "rnn clip": ("rnn", {"clip": 0.5, "activation": ("affine", 0.7, 0.1)}),
     "gru clip": ("gru", {"clip": 0.4}),
     "gru_before clip": ("gru_before", {"clip": 0.4, "activation": "relu"}),
@@ -99,7 +102,7 @@ def test_forward(name, units, go_backwards, dtype, tolerance, rng):
 # One row and few of many units: threads share bands, and x W is computed ahead.
 @pytest.mark.parametrize(("batch", "steps", "inputs", "units"), [(1, 19, 3, 210), (2, 18, 2, 140), (13, 2, 4, 100)])
 @pytest.mark.parametrize("name", ["coupled with peepholes", "projection of everything", "only f", "NOG of Greff", "gru clip",
-                                  "normalised"])
+                                  "normalised", "rnn normalised", "gru normalised"])
 def test_large(name, batch, steps, inputs, units, dtype, tolerance, rng, forced_threads):
     layer = build(name, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     x = sequences(rng, batch, steps, inputs, dtype)
@@ -155,7 +158,7 @@ def test_gradients(name, units, rng):
 
 
 @pytest.mark.parametrize("name", ["peepholes", "projection of everything", "zoneout lstm projected", "zoneout gru",
-                                  "gru_before clip", "normalised"])
+                                  "gru_before clip", "normalised", "rnn normalised", "gru normalised"])
 def test_gradients_of_other_calls(name, rng):
     layer = build(name, 6, 3, rng, recurrent_dropout=0.4, dropout=0.2, use_bias=False, go_backwards=True, seed=5)
     check(layer, sequences(rng, 5, 4, 3), **everything(layer, rng, 5, 4))
@@ -316,6 +319,7 @@ def test_parameters_are_those_that_there_are():
     assert shapes(coupled=True, peepholes=True) == {"kernel": (3, 15), "recurrent_kernel": (5, 15), "bias": (15,),
                                                     "peephole": (2, 5)}
     assert shapes(input_gate=False, output_gate=False) == {"kernel": (3, 10), "recurrent_kernel": (5, 10), "bias": (10,)}
+    assert list(shapes(layer_normalization=True))[3:] == ["input_gain", "recurrent_gain", "cell_gain", "cell_bias"]
     assert shapes(projection=2, use_bias=False) == {"kernel": (3, 20), "recurrent_kernel": (2, 20), "projection_kernel": (5, 2)}
 
 
@@ -349,6 +353,18 @@ def test_variants_by_name(name, rng):
     assert (cell.output_activation == "linear") == (name == "NOAF")
 
 
+def test_full_gate_recurrence_by_name(rng):
+    layer = LSTM.variant("FGR", 4, dtype="float64", return_sequences=True)
+    own = RNN(FullGateLSTMCell(4), dtype="float64", return_sequences=True)
+    for each in (layer, own):
+        each.build((None, None, 3))
+    own.set_weights([rng.normal(size=array.shape) for array in own.get_weights()])
+    layer.set_weights(own.get_weights())
+    x = sequences(rng, 3, 4, 3)
+    assert_same_bits(layer.forward(x), own.forward(x))
+    assert list(layer.parameters) == ["kernel", "recurrent_kernel", "bias", "peephole", "gate_kernel"]
+
+
 def refused(call, error, *words):
     with pytest.raises(error) as caught:
         call()
@@ -367,16 +383,35 @@ def test_what_is_refused():
     refused(lambda: GRU(4, zoneout=(0.1, 0.2)), DTypeError, "zoneout")
     refused(lambda: SimpleRNN(4, clip=0), ConfigError, "clip is 0", "None for no limit")
     refused(lambda: LSTM(4, cell_clip="1"), DTypeError, "cell_clip")
+    for name in ("clip", "cell_clip"):
+        refused(lambda name=name: LSTM(4, **{name: np.array([1.0, 2.0])}), ConfigError, f"{name} is array", "expected a number")
     refused(lambda: LSTM(4, peepholes=1), DTypeError, "peepholes")
     refused(lambda: LSTM(4, layer_normalization=True, peepholes=True, zoneout=0.1), ConfigError, "leave out zoneout, peepholes")
+    refused(lambda: GRU(4, layer_normalization=True, clip=1.0), ConfigError, "leave out clip")
+    refused(lambda: SimpleRNN(4, layer_normalization=True, zoneout=0.1), ConfigError, "leave out zoneout")
+    refused(lambda: GRU(4, layer_normalization=True, reset_after=False), ConfigError, "needs reset_after=True")
+    refused(lambda: SimpleRNN(4, layer_normalization=1), DTypeError, "layer_normalization")
     refused(lambda: LSTM.variant("NXG", 4), ConfigError, "'NXG' is not known", "NIG")
-    refused(lambda: LSTM.variant("FGR", 4), ConfigError, "RNN(cell)")
+    refused(lambda: greff("FGR"), ConfigError, "RNN(FullGateLSTMCell(units))")
+    refused(lambda: GRU(4, projection=2), ConfigError, "GRU has no option 'projection'", "an LSTM projects")
+    refused(lambda: GRU(4, peepholes=True), ConfigError, "'peepholes'", "cell state")
+    refused(lambda: SimpleRNN(4, recurrent_activation="sigmoid"), ConfigError, "no gates")
+    refused(lambda: MinGRU(4, zoneout=0.1), ConfigError, "'zoneout'", "gates see x alone")
     refused(lambda: LSTM(4, activation=("tanh", 1.0)), ConfigError, "1 constants", "it has 0")
     refused(lambda: LSTM(4, activation=("elu", -1)), ConfigError, "alpha -1", "0 or more")
     refused(lambda: LSTM(4, activation=("scaled_tanh", 0)), ConfigError, "alpha 0")
     refused(lambda: LSTM(4, activation=("elu", "1")), DTypeError, "expected a number")
     refused(lambda: LSTM(4, activation=("elu", float("inf"))), ConfigError, "finite")
     refused(lambda: Dense(4, activation=("sinh", 1)), ConfigError, "'sinh' is not known")
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_weights_of_the_other_gru_are_refused(reset_after):
+    ours, other = GRU(4, reset_after=reset_after), GRU(4, reset_after=not reset_after)
+    for layer in (ours, other):
+        layer.build((None, None, 3))
+    refused(lambda: ours.set_weights(other.get_weights()), ShapeError, f"layer {ours.name!r} has reset_after={reset_after}",
+            "another cell")
 
 
 @pytest.mark.parametrize("name", [*OPTIONS, *(f"zoneout {key}" for key in ZONED)])

@@ -1,4 +1,4 @@
-"""Published cells that no option of SimpleRNN, LSTM and GRU gives, each a short cell of one's own.
+"""Published ways of writing recurrent cells: those that options give, and others as short cells of one's own.
 
 Forward against the equations, row by row and step by step; backward against central differences.
 """
@@ -9,7 +9,7 @@ from cases import assert_close, ragged, randomize, sequences
 from reference import sigmoid
 
 from gatewise.cells import FullGateLSTMCell, RNNCell
-from gatewise.layers import RNN
+from gatewise.layers import GRU, LSTM, RNN
 from gatewise.testing import check_gradients
 
 UNITS, INPUTS = 4, 3
@@ -289,3 +289,69 @@ def test_backward(form, options, rng):
     for arguments in ({}, everything(layer, rng, 4, 5)):
         report = check_gradients(layer, x, max_entries=8, **arguments)
         assert set(report.errors) >= {"x", *layer.parameters}
+
+
+# ---- those that options give: one row and step of each, as it is published
+
+def built(layer, rng):
+    layer.build((None, None, INPUTS))
+    randomize(layer, rng)
+    return layer, dict(zip(layer.parameters, layer.get_weights()))
+
+
+def walk(step, x, *states):
+    """Outputs of step(x, *states) -> states, of which the first is the output."""
+    outputs = []
+    for row in x:
+        states = step(row, *states)
+        outputs.append(states[0])
+    return np.array(outputs)
+
+
+def test_lstm_on_the_concatenation_of_h_and_x(rng):
+    """Gates are W [h', x] + b, and h = o * tanh(c): rows of h' stand over those of x in one matrix."""
+    layer, p = built(LSTM(UNITS, dtype="float64", return_sequences=True), rng)
+    W = dict(zip("ifgo", np.split(np.concatenate([p["recurrent_kernel"], p["kernel"]]), 4, axis=1)))
+    b = dict(zip("ifgo", np.split(p["bias"], 4)))
+
+    def step(x, h, c):
+        hx = np.concatenate([h, x])
+        i, f, o = (sigmoid(hx @ W[gate] + b[gate]) for gate in "ifo")
+        c = f * c + i * np.tanh(hx @ W["g"] + b["g"])
+        return o * np.tanh(c), c
+
+    x = sequences(rng, 1, 6, INPUTS)
+    assert_close(layer.forward(x)[0], walk(step, x[0], np.zeros(UNITS), np.zeros(UNITS)), 1e-12)
+
+
+def test_lstm_with_peepholes(rng):
+    """i and f see W_ci c' and W_cf c', o sees W_co c."""
+    layer, p = built(LSTM(UNITS, peepholes=True, dtype="float64", return_sequences=True), rng)
+    (W_xi, W_xf, W_xc, W_xo), (W_hi, W_hf, W_hc, W_ho) = (np.split(p[name], 4, axis=1) for name in ("kernel", "recurrent_kernel"))
+    (b_i, b_f, b_c, b_o), (W_ci, W_cf, W_co) = np.split(p["bias"], 4), p["peephole"]
+
+    def step(x, h, c):
+        i = sigmoid(x @ W_xi + h @ W_hi + W_ci * c + b_i)
+        f = sigmoid(x @ W_xf + h @ W_hf + W_cf * c + b_f)
+        c = f * c + i * np.tanh(x @ W_xc + h @ W_hc + b_c)
+        o = sigmoid(x @ W_xo + h @ W_ho + W_co * c + b_o)
+        return o * np.tanh(c), c
+
+    x = sequences(rng, 1, 6, INPUTS)
+    assert_close(layer.forward(x)[0], walk(step, x[0], np.zeros(UNITS), np.zeros(UNITS)), 1e-12)
+
+
+def test_gru_whose_update_gate_takes_the_candidate(rng):
+    """h = (1 - z) * h' + z * n with n = tanh(W x + r * (U h'))."""
+    layer, p = built(GRU(UNITS, update="chung", reset_after=True, dtype="float64", return_sequences=True), rng)
+    (W_z, W_r, W), (U_z, U_r, U) = (np.split(p[name], 3, axis=1) for name in ("kernel", "recurrent_kernel"))
+    p["bias"][1] = 0
+    layer.set_weights(list(p.values()))
+    b_z, b_r, b = np.split(p["bias"][0], 3)
+
+    def step(x, h):
+        z, r = sigmoid(x @ W_z + h @ U_z + b_z), sigmoid(x @ W_r + h @ U_r + b_r)
+        return ((1 - z) * h + z * np.tanh(x @ W + b + r * (h @ U)),)
+
+    x = sequences(rng, 1, 6, INPUTS)
+    assert_close(layer.forward(x)[0], walk(step, x[0], np.zeros(UNITS)), 1e-12)

@@ -276,3 +276,35 @@ def test_where_no_mask_can_be():
         Sequential([LSTM(3, return_sequences=True, input_shape=(4, 2)), Masking(name="m")])
     with pytest.raises(ConfigError, match="TimeDistributed takes no Masking"):
         TimeDistributed(Masking())
+
+
+@pytest.mark.parametrize("first", [[Masking(), LSTM(3, return_sequences=True)], [Embedding(5, 3, mask_zero=True)]],
+                         ids=["values", "words"])
+def test_outputs_are_zero_where_nothing_counts(first, rng):
+    """At the ends of rows as in holes, whatever the layers make of a zero."""
+    ends = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]], bool)
+    model = Sequential([*first, Dense(2, bias_initializer="ones")], seed=0)
+    x = rng.normal(size=(3, 4, 2))
+    for mask in (ends, ends[:, [1, 3, 2, 0]]):
+        y = model.predict(np.where(mask, 1, 0) if len(first) == 1 else np.where(mask[..., None], x, 0))
+        assert not y[~mask].any()
+        assert y[mask].all()
+
+
+def test_outputs_past_a_length_are_zero(rng):
+    model = Sequential([Dense(2, bias_initializer="ones", input_shape=(4, 2)), Dense(3, "sigmoid")], seed=0)
+    y = model.predict(rng.normal(size=(3, 4, 2)), lengths=[4, 0, 2])
+    assert [(row.any(axis=1)).tolist() for row in y] == [[True] * 4, [False] * 4, [True, True, False, False]]
+
+
+@pytest.mark.parametrize("hole", [False, True])
+def test_a_kept_state_is_cleared_by_a_reset_that_a_mask_hides(hole, rng):
+    x, mask, resets = rng.normal(size=(2, 6, 3)), np.ones((2, 6), bool), np.zeros((2, 6), bool)
+    mask[:, 2], resets[0, 2], mask[1, 0] = False, True, not hole
+
+    def model_of(stateful):
+        return Sequential([GRU(3, return_sequences=True, stateful=stateful, input_shape=(None, 3), dtype="float64")], seed=0)
+
+    model = model_of(True)
+    parts = [model.predict(x[:, a:b], mask=mask[:, a:b], resets=resets[:, a:b], batch_size=2) for a, b in ((0, 3), (3, 6))]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), model_of(False).predict(x, mask=mask, resets=resets), atol=1e-12)

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from gatewise import checks
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError
 from gatewise.kernels import activations
 from gatewise.kernels.recurrent import RecurrentKernel
 
@@ -22,6 +22,9 @@ class Cell:
     zoneout : float in [0, 1)
         Part of h that keeps its old value, by a draw for each unit and step in training, by its expectation
         at inference (Krueger et al. 2017).
+    layer_normalization : bool
+        Sums of the input and sums of h' are normalised over their units, with gains (Ba et al. 2016); docs/equations.md
+        has the formulas. Parameters ``input_gain``, ``recurrent_gain``, each (gates * units,). With no other option.
 
     Attributes
     ----------
@@ -36,15 +39,23 @@ class Cell:
     family = None
     gates = ()
     states = ("h",)
-    OPTIONS = MappingProxyType({"clip": None, "zoneout": 0.0})  # and what they are where nobody chose
+    # And what they are where nobody chose.
+    OPTIONS = MappingProxyType({"clip": None, "zoneout": 0.0, "layer_normalization": False})
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, clip=None, zoneout=0.0):
+    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, clip=None, zoneout=0.0,
+                 layer_normalization=False):
         self.units = checks.whole_number(units, "units")
         self.activation = activations.check_name(activation)
         self.recurrent_activation = activations.check_name(recurrent_activation)
         self.use_bias = checks.flag(use_bias, "use_bias")
         self.clip = _limit(clip, "clip")
         self.zoneout = self._checked_zoneout(zoneout)
+        self.layer_normalization = checks.flag(layer_normalization, "layer_normalization")
+
+    def _refuse_beside_normalization(self):
+        others = [name for name in self.chosen_options() if name not in ("layer_normalization", "output_activation")]
+        if self.layer_normalization and others:
+            raise ConfigError(f"layer_normalization=True is there for the plain cell only; leave out {', '.join(others)}")
 
     def _checked_zoneout(self, zoneout):
         return checks.fraction(zoneout, "zoneout")
@@ -71,6 +82,8 @@ class Cell:
         shapes = {"kernel": (inputs, width), "recurrent_kernel": (self.output_width, width)}
         if self.use_bias:
             shapes["bias"] = self.bias_shape()
+        if self.layer_normalization:
+            shapes |= {"input_gain": (width,), "recurrent_gain": (width,)}
         return shapes
 
     def bias_shape(self):
@@ -85,7 +98,8 @@ class Cell:
         """Parameters, or their gradients, by the kernel's names for them; None where there is none."""
         bias, recurrent_bias = self.split_bias(arrays.get("bias"))
         return {"kernel": arrays["kernel"], "recurrent_kernel": arrays["recurrent_kernel"], "bias": bias,
-                "recurrent_bias": recurrent_bias}
+                "recurrent_bias": recurrent_bias, "input_gain": arrays.get("input_gain"),
+                "recurrent_gain": arrays.get("recurrent_gain")}
 
     def operations(self, inputs):
         """Floating-point operations of one row's step."""
@@ -101,15 +115,14 @@ class Cell:
         return self.activation
 
     def _kernel_options(self):
-        return {"clip": self.clip or 0.0, "zoneout": (self.zoneout, 0.0)}
+        return {"clip": self.clip or 0.0, "zoneout": (self.zoneout, 0.0), "normalized": self.layer_normalization}
 
 
 def _limit(value, name):
     """A positive number, or None."""
     if value is None:
         return None
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise DTypeError(f"{name} is {value!r}; expected a positive number or None")
-    if not 0 < float(value) < 1e30:
-        raise ConfigError(f"{name} is {value}; expected a positive number, or None for no limit")
-    return float(value)
+    limit = checks.number(value, name)
+    if not 0 < limit < 1e30:
+        raise ConfigError(f"{name} is {limit}; expected a positive number, or None for no limit")
+    return limit

@@ -1,8 +1,7 @@
 """A user's own cell, written in NumPy: what :class:`gatewise.layers.RNN` walks through time."""
 
-import inspect
-
 from gatewise import checks
+from gatewise.configuration import kept_arguments
 from gatewise.errors import ConfigError
 
 
@@ -64,6 +63,8 @@ class RNNCell:
     def step_backward(self, d_output, d_states, saved, parameters, gradients):
         """Go back over one step.
 
+        Nothing that is given may be changed, but for the gradients.
+
         Parameters
         ----------
         d_output : ndarray (rows, output size)
@@ -112,13 +113,7 @@ class RNNCell:
 
     def get_config(self):
         """The constructor's arguments, as JSON values: the attributes of the same names."""
-        names = [name for name, kind in inspect.signature(type(self)).parameters.items()
-                 if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)]
-        missing = [name for name in names if not hasattr(self, name)]
-        if missing:
-            raise ConfigError(f"{type(self).__name__} keeps no attribute {missing[0]!r} for the argument of its constructor; keep "
-                              f"it, or define get_config")
-        return {name: getattr(self, name) for name in names}
+        return kept_arguments(self)
 
     @classmethod
     def from_config(cls, config):

@@ -16,18 +16,29 @@ class GRUCell(Cell):
         and recurrent. False: ``n = act(x W + (r h') U + b)`` (Cho et al. 2014).
     update : {"cho", "chung"}
         ``h = z h' + (1 - z) n`` (Keras, PyTorch, ONNX), or ``h = (1 - z) h' + z n`` (Chung et al. 2014).
+    layer_normalization : bool
+        See :class:`Cell`. Sums of z and r are normalised together, those of n apart. With ``reset_after=True``.
+
+    Raises
+    ------
+    ConfigError
+        Options that contradict each other.
     """
 
     family = "gru"
     gates = ("z", "r", "h")
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho", clip=None, zoneout=0.0):
-        super().__init__(units, activation, recurrent_activation, use_bias, clip, zoneout)
+                 update="cho", clip=None, zoneout=0.0, layer_normalization=False):
+        super().__init__(units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization)
         self.reset_after = checks.flag(reset_after, "reset_after")
         if update not in ("cho", "chung"):
             raise ConfigError(f"update is {update!r}; expected 'cho' or 'chung'")
         self.update = update
+        self._refuse_beside_normalization()
+        if self.layer_normalization and not self.reset_after:
+            raise ConfigError("layer_normalization=True needs reset_after=True: Ba et al. 2016 normalise h' U, and r multiplies "
+                              "what comes of it; with reset_after=False r multiplies h' before there is a product")
 
     def bias_shape(self):
         """(2, 3 * units) where the recurrent product has a bias of its own, else (3 * units,)."""

@@ -5,7 +5,6 @@ from types import MappingProxyType
 from gatewise import checks
 from gatewise.errors import ConfigError
 from gatewise.kernels import activations
-from gatewise.kernels.normalized import NormalizedKernel
 
 from .base import Cell, _limit
 
@@ -36,10 +35,11 @@ def greff(name):
     Raises
     ------
     ConfigError
-        Not one of them. "FGR", full gate recurrence, is no setting: its gates see the gates of the step before.
+        Not one of them. "FGR", full gate recurrence, is no setting: its gates see the gates of the step before, which is
+        :class:`~gatewise.cells.FullGateLSTMCell`.
     """
     if name not in GREFF:
-        hint = "; FGR is a cell of its own, for RNN(cell)" if name == "FGR" else ""
+        hint = "; FGR is a cell of its own: RNN(FullGateLSTMCell(units)), or LSTM.variant" if name == "FGR" else ""
         raise ConfigError(f"LSTM variant {name!r} is not known; choose one of {', '.join(GREFF)}{hint}")
     return dict(GREFF[name])
 
@@ -65,11 +65,8 @@ class LSTMCell(Cell):
         Parameter ``projection_kernel`` (units, projection).
     zoneout : float, or (float, float)
         Rate of c and h, or of c, and of h. h comes from the c before zoneout.
-
     layer_normalization : bool
-        Sums of the input, sums of h', and c before `out` are normalised over their units, with gains (Ba et al. 2016).
-        Parameters ``input_gain``, ``recurrent_gain`` (4 * units,), ``cell_gain``, ``cell_bias`` (units,). With the plain
-        gates only.
+        See :class:`Cell`. Here c is normalised before `out` too: parameters ``cell_gain``, ``cell_bias`` (units,).
 
     Raises
     ------
@@ -81,13 +78,12 @@ class LSTMCell(Cell):
     states = ("h", "c")
     OPTIONS = MappingProxyType({
         **Cell.OPTIONS, "zoneout": [0.0, 0.0], "output_activation": None, "peepholes": False, "coupled": False,
-        "input_gate": True, "forget_gate": True, "output_gate": True, "cell_clip": None, "projection": None,
-        "layer_normalization": False})
+        "input_gate": True, "forget_gate": True, "output_gate": True, "cell_clip": None, "projection": None})
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, output_activation=None,
                  peepholes=False, coupled=False, input_gate=True, forget_gate=True, output_gate=True, clip=None,
                  cell_clip=None, projection=None, zoneout=0.0, layer_normalization=False):
-        super().__init__(units, activation, recurrent_activation, use_bias, clip, zoneout)
+        super().__init__(units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization)
         self.output_activation = None if output_activation is None else activations.check_name(output_activation)
         self.peepholes, self.coupled = checks.flag(peepholes, "peepholes"), checks.flag(coupled, "coupled")
         self.input_gate = checks.flag(input_gate, "input_gate")
@@ -95,7 +91,6 @@ class LSTMCell(Cell):
         self.output_gate = checks.flag(output_gate, "output_gate")
         self.cell_clip = _limit(cell_clip, "cell_clip")
         self.projection = None if projection is None else checks.whole_number(projection, "projection")
-        self.layer_normalization = checks.flag(layer_normalization, "layer_normalization")
         self._refuse_contradictions()
         there = {"i": self.input_gate, "f": self.forget_gate and not self.coupled, "g": True, "o": self.output_gate}
         self.gates = tuple(gate for gate, is_there in there.items() if is_there)
@@ -110,10 +105,7 @@ class LSTMCell(Cell):
             raise ConfigError("peepholes=True needs a gate that sees the cell; all three are switched off")
         if self.projection is not None and self.projection >= self.units:
             raise ConfigError(f"projection is {self.projection}; expected fewer than the cell's {self.units} units")
-        if self.layer_normalization:
-            others = [name for name in self.chosen_options() if name not in ("layer_normalization", "output_activation")]
-            if others:
-                raise ConfigError(f"layer_normalization=True is there for the plain gates only; leave out {', '.join(others)}")
+        self._refuse_beside_normalization()
 
     def _checked_zoneout(self, zoneout):
         """(rate of c, rate of h)."""
@@ -140,17 +132,13 @@ class LSTMCell(Cell):
         if self.projection is not None:
             shapes["projection_kernel"] = (self.units, self.projection)
         if self.layer_normalization:
-            width = 4 * self.units
-            shapes |= {"input_gain": (width,), "recurrent_gain": (width,), "cell_gain": (self.units,), "cell_bias": (self.units,)}
+            shapes |= {"cell_gain": (self.units,), "cell_bias": (self.units,)}
         return shapes
 
     def kernel_arrays(self, arrays):
         """Parameters, or their gradients, by the kernel's names for them; None where there is none."""
-        if self.layer_normalization:
-            names = ("kernel", "recurrent_kernel", "bias", "input_gain", "recurrent_gain", "cell_gain", "cell_bias")
-            return {name: arrays.get(name) for name in names}
-        return super().kernel_arrays(arrays) | {"peephole": arrays.get("peephole"),
-                                                "projection_kernel": arrays.get("projection_kernel")}
+        own = ("peephole", "projection_kernel", "cell_gain", "cell_bias")
+        return super().kernel_arrays(arrays) | {name: arrays.get(name) for name in own}
 
     def operations(self, inputs):
         """Floating-point operations of one row's step."""
@@ -158,17 +146,11 @@ class LSTMCell(Cell):
         projected = 0 if self.projection is None else 2 * self.units * width
         return 2 * len(self.gates) * self.units * (inputs + width) + projected
 
-    def build_kernel(self, inputs, dtype):
-        """The compiled kernel of this cell for one input size and dtype."""
-        if not self.layer_normalization:
-            return super().build_kernel(inputs, dtype)
-        given = (self.activation, self.recurrent_activation, self._output_activation())
-        return NormalizedKernel(dtype, inputs, self.units, *map(activations.code, given))
-
     def _output_activation(self):
         return self.activation if self.output_activation is None else self.output_activation
 
     def _kernel_options(self):
         of_c, of_h = self.zoneout
-        return {"gates": self.gates, "coupled": self.coupled, "peepholes": self.peephole_gates, "clip": self.clip or 0.0,
-                "cell_clip": self.cell_clip or 0.0, "projection": self.projection, "zoneout": (of_h, of_c)}
+        return super()._kernel_options() | {
+            "gates": self.gates, "coupled": self.coupled, "peepholes": self.peephole_gates, "cell_clip": self.cell_clip or 0.0,
+            "projection": self.projection, "zoneout": (of_h, of_c)}

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
-from .series import is_several, read_features, read_target
+from .series import read_features, read_target
 
 
 @dataclass(repr=False)
@@ -91,7 +91,6 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
     """See :meth:`SequenceForecaster.backtest`: a Backtest, or a list of them where y is a list of series."""
     step = checks.whole_number(step, "step")
     series, several = read_target(y, times, missing=True)
-    features = read_features(x, series, several, missing=True)
     if initial is None:
         if checks.flag(refit, "refit"):
             raise ConfigError("refit=True needs initial=, the number of steps that the first fit sees")
@@ -99,7 +98,8 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
         fitted, first = forecaster, forecaster._preparation.context
     else:
         first = checks.whole_number(initial, "initial")
-        fitted = clone(forecaster).fit(*_known(y, x, times, first))
+        fitted = clone(forecaster).fit(*_known(y, x, times, several, first))
+    features = read_features(x, series, several, fitted._x_names, missing=True)
     steps = fitted._steps(horizon)
     after = max(steps, fitted._steps_known_ahead(steps))
     origins = [np.arange(first, len(one) - after + 1, step) for one in series]
@@ -107,7 +107,7 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
         raise ShapeError(f"y has {min(map(len, series))} steps; a backtest needs {first + after}: {first} before the first "
                          f"forecast and {after} after it")
     if checks.flag(refit, "refit"):
-        forecasts = _refitted(forecaster, y, x, times, origins, steps)
+        forecasts = _refitted(forecaster, y, x, times, several, origins, steps)
     else:
         histories = fitted._histories_of(series, features)
         forecasts = [fitted._forecasts_from(number, history, origin - 1, steps)
@@ -119,27 +119,26 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
     return found if several else found[0]
 
 
-def _refitted(forecaster, y, x, times, origins, steps):
+def _refitted(forecaster, y, x, times, several, origins, steps):
     """Forecasts of a new fit for each origin."""
     if any(len(one) != len(origins[0]) for one in origins):
         raise ShapeError("refit=True fits all series at each origin, and they have different numbers of steps; backtest them apart")
     forecasts = []
     for count in origins[0]:
-        fitted = clone(forecaster).fit(*_known(y, x, times, count))
+        fitted = clone(forecaster).fit(*_known(y, x, times, several, count))
         ahead = count + fitted._steps_known_ahead(steps)
-        future = _each(x, lambda part: part[count:ahead]) if fitted._preparation.ahead else None
+        future = _each(x, several, lambda part: part[count:ahead]) if fitted._preparation.ahead else None
         forecast = fitted.predict(steps, future)
-        parts = forecast if is_several(y) else [forecast]
+        parts = forecast if several else [forecast]
         forecasts.append([np.asarray(part, np.float64).reshape(steps, -1) for part in parts])
     return [np.stack(forecast) for forecast in zip(*forecasts)]
 
 
-def _known(y, x, times, count):
+def _known(y, x, times, several, count):
     """(y, x, times) of the first `count` steps."""
-    return tuple(None if given is None else _each(given, lambda part: part[:count]) for given in (y, x, times))
+    return tuple(None if given is None else _each(given, several, lambda part: part[:count]) for given in (y, x, times))
 
 
-def _each(given, cut):
-    """`cut` applied to one array or frame, or to each of a list of them."""
-    return [cut(part) for part in given] if is_several(given) else cut(given)
-
+def _each(given, several, cut):
+    """`cut` applied to the part of each series."""
+    return [cut(part) for part in given] if several else cut(given)

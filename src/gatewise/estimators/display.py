@@ -61,7 +61,7 @@ class LearningCurve:
     def plot(self, *, ax=None, **kwargs):
         """Draw it; see :meth:`from_estimator`."""
         if ax is None:
-            ax = _pyplot().subplots()[1]
+            ax = import_pyplot().subplots()[1]
         passes = range(1, len(self.loss_curve) + 1)
         self.ax_, self.figure_ = ax, ax.figure
         (self.line_,) = ax.plot(passes, self.loss_curve, **({"label": "loss"} | kwargs))
@@ -78,9 +78,15 @@ class LearningCurve:
         return self
 
 
-def _pyplot():
+def import_pyplot():
+    """matplotlib.pyplot.
+
+    Raises
+    ------
+    MissingPackageError
+    """
     try:
         import matplotlib.pyplot
     except ImportError as error:
-        raise MissingPackageError("plots need matplotlib: python -m pip install 'gatewise[plot]'") from error
+        raise MissingPackageError("drawing needs matplotlib: python -m pip install 'gatewise[plot]'") from error
     return matplotlib.pyplot

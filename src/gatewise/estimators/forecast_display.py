@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from gatewise.errors import ConfigError, MissingPackageError, ShapeError
+from gatewise.errors import ConfigError, ShapeError
+
+from .display import import_pyplot
+from .series import check_labels
+from .timeline import moments
 
 
 class ForecastDisplay:
@@ -66,9 +70,12 @@ class ForecastDisplay:
         -------
         ForecastDisplay
         """
-        _pyplot()  # says what is missing before any work is done
-        forecast = _one_of(forecaster.predict(horizon, X_future), forecaster, series)
-        history = forecaster._histories[series]
+        import_pyplot()  # says what is missing before any work is done
+        forecasts = forecaster.predict(horizon, X_future)
+        count = len(forecaster._histories)
+        if isinstance(series, bool) or not isinstance(series, int) or not 0 <= series < count:
+            raise ConfigError(f"series is {series!r}; the forecaster knows {count}, numbered from 0")
+        forecast, history = _one_of(forecasts, forecaster, series), forecaster._histories[series]
         names = list(history.form.names or range(history.y.shape[1]))
         if variable not in names and not (isinstance(variable, int) and 0 <= variable < len(names)):
             raise ConfigError(f"variable is {variable!r}; the forecaster knows {', '.join(map(repr, names))}")
@@ -79,9 +86,7 @@ class ForecastDisplay:
             interval = forecaster.predict_interval(horizon, coverage, X_future)
             lower, upper = (_column(_one_of(bound, forecaster, series), column) for bound in interval)
         if actual is not None:
-            actual = _column(actual, column)
-            if len(actual) != steps:
-                raise ShapeError(f"actual has {len(actual)} steps, the forecast has {steps}; give what came in the same steps")
+            actual = _came(actual, forecast, names, column)
         seen_labels, labels = _labels(history, steps)
         display = cls(_column(forecast, column), labels, history.y[:, column], seen_labels, lower=lower, upper=upper,
                       coverage=coverage, actual=actual, name=str(names[column]) if history.form.names else None)
@@ -90,7 +95,7 @@ class ForecastDisplay:
     def plot(self, ax=None, **line_kw):
         """Draw; see :meth:`from_estimator`. Returns the display itself."""
         if ax is None:
-            _, ax = _pyplot().subplots()
+            _, ax = import_pyplot().subplots()
         self.ax_, self.figure_ = ax, ax.figure
         self.seen_line_, = ax.plot(self.seen_labels, self.seen, color="black", linewidth=1, label="seen")
         self.line_, = ax.plot(self.labels, self.forecast, **{"color": "C0", "label": "forecast"} | line_kw)
@@ -110,8 +115,28 @@ def _labels(history, ahead):
     timeline = history.timeline
     if timeline is None or timeline.freq is None:
         return np.arange(1 - len(history), 1), np.arange(1, ahead + 1)
-    return tuple(np.asarray(labels.to_timestamp() if hasattr(labels, "to_timestamp") else labels)
-                 for labels in (timeline.until(len(history)), timeline.after(ahead)))
+    return tuple(_drawn(labels) for labels in (timeline.until(len(history)), timeline.after(ahead)))
+
+
+def _drawn(labels):
+    """Labels as an array that matplotlib draws over; dates in local time."""
+    is_dates = hasattr(labels, "to_timestamp") or hasattr(labels, "tz_localize")
+    return moments(labels) if is_dates else np.asarray(labels)
+
+
+def _came(actual, forecast, names, column):
+    """What came of one variable: a column of a frame by its name, of an array by its number."""
+    check_labels(actual, getattr(forecast, "index", None), "actual")
+    if hasattr(actual, "columns"):
+        if names[column] not in list(actual.columns):
+            raise ConfigError(f"actual has the columns {list(actual.columns)}; expected {names[column]!r} among them")
+        values = np.asarray(actual[names[column]])
+    else:
+        values = np.asarray(actual)
+    if values.shape not in ((len(forecast),), (len(forecast), len(names))):
+        raise ShapeError(f"actual has {len(values)} steps, in shape {values.shape}; the forecast has {len(forecast)} steps of "
+                         f"{len(names)} variables: give what came in the same steps")
+    return _column(values, column)
 
 
 def _one_of(forecasts, forecaster, series):
@@ -121,11 +146,3 @@ def _one_of(forecasts, forecaster, series):
 def _column(values, column):
     values = np.asarray(values)
     return values if values.ndim == 1 else values[:, column]
-
-
-def _pyplot():
-    try:
-        import matplotlib.pyplot as pyplot
-    except ImportError as error:
-        raise MissingPackageError("drawing needs matplotlib: python -m pip install 'gatewise[plot]'") from error
-    return pyplot

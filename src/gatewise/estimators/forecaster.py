@@ -1,5 +1,6 @@
 """SequenceForecaster: what comes next in one series or several."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +17,11 @@ from .calendar import calendar_names
 from .documentation import documented
 from .forecaster_state import state_of, take_state
 from .forecasting import Forecasting, Past
-from .heads import head_of
+from .heads import GaussianHead, head_of
 from .history import History
 from .missing import MISSING, completed
 from .preparation import Preparation, checked_scaling
-from .series import column_names, column_numbers, per_series, read_features, read_target, table
+from .series import check_labels, column_names, column_numbers, per_series, read_features, read_target, table
 from .timeline import moments
 
 STRATEGIES = ("direct", "recursive")
@@ -108,7 +109,8 @@ class SequenceForecaster(SequenceEstimator):
     # ---- files
 
     _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_")
-    _own_state = ("_head", "_preparation", "calendar_", "_recursive", "_several", "_most_steps", "_x_names", "_histories")
+    _own_state = ("_head", "_preparation", "calendar_", "_automatic_calendar", "_recursive", "_several", "_most_steps", "_x_names",
+                  "_histories")
 
     def _get_state(self):
         return state_of(self)
@@ -125,11 +127,12 @@ class SequenceForecaster(SequenceEstimator):
         ----------
         y : array_like (T,) or (T, k), pandas Series or DataFrame, or list of these
             Steps in order of time. The k variables of a table are forecast together. A list of arrays, Series or frames is
-            several series that one network learns from, each with its own scale.
+            several series that one network learns from, each with its own scale. An index of dates or numbers rises.
         X : array_like (T, f) or frame, or list of these, optional
-            Features that stand beside the steps of y.
-        times : array_like (T,), datetime64 or pandas index, or list of these, optional
-            Dates of the steps, for `calendar`, where y has no index.
+            Features that stand beside the steps of y. Frames are held to their columns' names in later calls, and an index of
+            their own to that of y.
+        times : array_like (T,), datetime64, dates or ISO 8601 text, or pandas index, or list of these, optional
+            Of the steps, for `calendar`, where y has no index.
 
         Returns
         -------
@@ -139,45 +142,54 @@ class SequenceForecaster(SequenceEstimator):
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        recursive = self._is_recursive()
-        head = head_of(self.loss, self.quantiles, self.distribution, recursive)
+        fitting = copy.copy(self)  # a fit that fails leaves what is fitted as it is
+        fitting._fit_series(y, X, times)
+        vars(self).clear()
+        vars(self).update(vars(fitting))
+        return self
+
+    def _fit_series(self, y, X, times):
         goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
-        series, features, several = self._read_steps(y, X, times)
+        recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
+        head = head_of(self.loss, self.quantiles, self.distribution, recursive)
+        if goes_on:
+            self._check_options(head, recursive)
+        series, features, self._several = self._read_steps(y, X, times, goes_on)
         if goes_on:
             histories = self._histories_of(series, features)
-            self._check_options(recursive)
         else:
-            calendar = [] if self.calendar is None else calendar_names(moments(self._longest_index(series)), self.calendar)
-            histories = [History.of(one, None if features is None else features[number], calendar)
-                         for number, one in enumerate(series)]
-            preparation = self._prepared(histories, X, recursive)
-            if self.missing != "error":
-                self.feature_means_ = self._means_of_rows(histories, preparation)
-        if goes_on:
-            calendar, preparation = self.calendar_, self._preparation
-        windows, targets, held_out = self._samples(histories, preparation)
-        self._head, self._preparation, self.calendar_ = head, preparation, calendar
-        self._recursive, self._several = recursive, several
+            self._recursive = recursive
+            histories = self._prepare(series, features, X)
+        self._head = head
         self._most_steps = checks.whole_number(self.horizon, "horizon")
-        self._remember_columns(series[0], X, goes_on)
-        self._held_out = held_out
+        windows, targets, self._held_out = self._samples(histories)
         with self._using_threads():
             self._train(windows, targets, None, goes_on, False)
         del self._held_out
-        self._histories = [history.tail(preparation.context) for history in histories]
-        return self
+        self._histories = [history.tail(self._preparation.context) for history in histories]
 
-    def _is_recursive(self):
-        return parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
-
-    def _read_steps(self, y, X, times):
-        """(series, features, whether y is a list of series)."""
-        if self.missing == "mask":
+    def _read_steps(self, y, X, times, goes_on=True):
+        """(series, features, whether y is a list of series); with `goes_on` they are to be like those of fit."""
+        if not goes_on and self.missing == "mask":
             raise ConfigError("missing is 'mask'; the steps of a window are evenly spaced, and would not be with some left "
                               "out: give 'forward_fill', 'mean', 'indicator' or 'decay'")
-        gaps = parameters.chosen(self.missing, "missing", MISSING) != "error"
-        series, several = read_target(y, times, missing=gaps)
-        return series, read_features(X, series, several, missing=gaps), several
+        missing = self._preparation.missing if goes_on else parameters.chosen(self.missing, "missing", MISSING)
+        series, several = read_target(y, times, missing=missing != "error")
+        names = self._x_names if goes_on else None
+        return series, read_features(X, series, several, names, missing=missing != "error"), several
+
+    def _prepare(self, series, features, X):
+        """Learn everything that is not the network; the histories of the series."""
+        self._automatic_calendar = isinstance(self.calendar, str)
+        self.calendar_ = [] if self.calendar is None else calendar_names(moments(self._longest_index(series)), self.calendar)
+        histories = [History.of(one, None if features is None else features[number], self.calendar_)
+                     for number, one in enumerate(series)]
+        self._remember_columns(series[0], X)
+        self._preparation = self._prepared(histories)
+        vars(self).pop("feature_means_", None)
+        if self.missing != "error":
+            self.feature_means_ = self._means_of_rows(histories, self._preparation)
+        return histories
 
     @staticmethod
     def _longest_index(series):
@@ -186,10 +198,10 @@ class SequenceForecaster(SequenceEstimator):
             raise ConfigError("calendar features need dates: give y with a DatetimeIndex, or times= (an array of datetime64)")
         return longest.index
 
-    def _prepared(self, histories, X, recursive):
+    def _prepared(self, histories):
         """Scales and the like, of the training part of the series."""
         window = checks.whole_number(self.window, "window")
-        horizon = 1 if recursive else checks.whole_number(self.horizon, "horizon")
+        horizon = 1 if self._recursive else checks.whole_number(self.horizon, "horizon")
         lag = checks.whole_number(self.differencing, "differencing", 0)
         least = window + lag + horizon
         kept = [len(history) - self._validation_steps(len(history)) for history in histories]
@@ -200,10 +212,10 @@ class SequenceForecaster(SequenceEstimator):
                              f"shorter window")
         features = None if histories[0].x is None else [history.x[:count] for history, count in zip(histories, kept)]
         columns = 0 if features is None else features[0].shape[1]
-        ahead = column_numbers(self.future_features, column_names(X), columns, "future_features")
+        ahead = column_numbers(self.future_features, self._x_names, columns, "future_features")
         if self.future_features is not None and features is None:
             raise ConfigError("future_features names columns of X, and X was not given")
-        return Preparation.fit(window, horizon, lag, checked_scaling(self.scaling),
+        return Preparation.fit(window, horizon, lag, checked_scaling(self.scaling), self.missing,
                                [history.y[:count] for history, count in zip(histories, kept)], features, ahead)
 
     def _means_of_rows(self, histories, preparation):
@@ -216,9 +228,9 @@ class SequenceForecaster(SequenceEstimator):
 
     def _completed(self, windows):
         """Windows as the network reads them, without NaN."""
-        if self.missing == "error":
+        if self._preparation.missing == "error":
             return windows
-        return completed(inputs.Sequences(windows), self.missing, self.feature_means_).values
+        return completed(inputs.Sequences(windows), self._preparation.missing, self.feature_means_).values
 
     def _validation_steps(self, steps):
         """Steps at the end of a series that are held out."""
@@ -227,8 +239,9 @@ class SequenceForecaster(SequenceEstimator):
         fraction = checks.number(self.validation_fraction, "validation_fraction", 0.0, 1.0, open_low=True, open_high=True)
         return max(round(fraction * steps), self.horizon)
 
-    def _samples(self, histories, preparation):
+    def _samples(self, histories):
         """(windows, targets, how many of them are held out): those held out come last."""
+        preparation = self._preparation
         origins = [self._origins(number, history, preparation) for number, history in enumerate(histories)]
         count, held_out = (sum(map(len, part)) for part in zip(*origins))
         if not count or (self.early_stopping and not held_out):
@@ -265,28 +278,24 @@ class SequenceForecaster(SequenceEstimator):
     def _score_of(self, targets, scores, sample_weight):
         return -self._head.loss(targets, scores)
 
-    def _check_options(self, recursive):
-        """Refuse to go on with another network than the one fitted."""
-        preparation = self._preparation
-        fitted = (preparation.window, preparation.lag, preparation.horizon, self._recursive)
-        if fitted != (self.window, self.differencing, 1 if recursive else self.horizon, recursive):
-            raise ConfigError("warm_start=True goes on with the network of the last fit, and window, horizon, strategy or "
-                              "differencing are others now; set warm_start=False")
+    def _check_options(self, head, recursive):
+        """Refuse to go on with another network than the one fitted, or with other data for it."""
+        fitted = self._preparation
+        ahead = column_numbers(self.future_features, self._x_names, len(fitted.x_center), "future_features")
+        calendar = [] if self.calendar is None else list(self.calendar)
+        same = {"window": self.window == fitted.window, "horizon": recursive or self.horizon == fitted.horizon,
+                "strategy": recursive == self._recursive, "differencing": self.differencing == fitted.lag,
+                "scaling": self.scaling == fitted.scaling, "future_features": ahead == fitted.ahead,
+                "missing": self.missing == fitted.missing,
+                "calendar": self._automatic_calendar if self.calendar == "auto" else calendar == self.calendar_,
+                "quantiles": np.array_equal(head.quantiles, self._head.quantiles),
+                "distribution": isinstance(head, GaussianHead) == isinstance(self._head, GaussianHead)}
+        changed = [name for name, is_same in same.items() if not is_same]
+        if changed:
+            raise ConfigError(f"warm_start=True goes on with the network of the last fit, and {', '.join(changed)} changed since; "
+                              f"set warm_start=False, or {'them' if len(changed) > 1 else 'it'} back")
 
-    def _check_same(self, series, features):
-        preparation = self._preparation
-        if len(series) != len(preparation.center):
-            raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on {len(preparation.center)}")
-        width = len(preparation.x_center)
-        if (0 if features is None else features[0].shape[1]) != width:
-            raise ShapeError(f"X has {0 if features is None else features[0].shape[1]} columns; expected {width}, as in fit")
-        if series[0].values.shape[1] != self.n_features_in_:
-            raise ShapeError(f"y has {series[0].values.shape[1]} features, but SequenceForecaster is expecting "
-                             f"{self.n_features_in_} features as input")
-
-    def _remember_columns(self, series, X, goes_on):
-        if goes_on:
-            return
+    def _remember_columns(self, series, X):
         self.n_features_in_ = series.values.shape[1]
         vars(self).pop("feature_names_in_", None)
         if series.form.kind == "frame" and all(isinstance(name, str) for name in series.form.names):
@@ -344,6 +353,9 @@ class SequenceForecaster(SequenceEstimator):
 
     def update(self, y_new, X_new=None, times=None):
         """Go on from later steps, without training.
+
+        What is carried on is the end of the series and its labels. The network's state is not: each forecast reads the last window
+        from a state of zeros, as in training.
 
         Parameters
         ----------
@@ -457,8 +469,11 @@ class SequenceForecaster(SequenceEstimator):
         if X_future is None:
             raise ConfigError(f"predict needs X_future, {needed} steps of the {len(ahead)} columns of X that are known ahead "
                               f"(future_features={self.future_features!r})")
-        return [self._future(part, needed, width) for part in
-                per_series(X_future, len(self._histories), self._several, "X_future")]
+        parts = per_series(X_future, len(self._histories), self._several, "X_future")
+        for part, history in zip(parts, self._histories):
+            if history.timeline is not None and history.timeline.freq is not None:
+                check_labels(part, history.timeline.after(needed), "X_future")
+        return [self._future(part, needed, width) for part in parts]
 
     def _future(self, given, needed, width):
         ahead = self._preparation.ahead
@@ -468,7 +483,7 @@ class SequenceForecaster(SequenceEstimator):
             if missing:
                 raise ShapeError(f"X_future lacks the columns {missing}; it has {list(given.columns)}")
             given = given[names]
-        values = table(given, "X_future", self.missing != "error")
+        values = table(given, "X_future", self._preparation.missing != "error")
         if values.shape == (needed, width):
             return values
         if values.shape != (needed, len(ahead)):
@@ -492,7 +507,10 @@ class SequenceForecaster(SequenceEstimator):
 
     def _histories_of(self, series, features):
         """Histories of series that need not go on from those seen."""
-        self._check_same(series, features)
+        if len(series) != len(self._histories):
+            raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on {len(self._histories)}")
+        for number, (one, history) in enumerate(zip(series, self._histories)):
+            history.check_columns(one, None if features is None else features[number], "y")
         if self.calendar_:
             self._longest_index(series)
         return [History.of(one, None if features is None else features[number], self.calendar_)
@@ -517,7 +535,7 @@ class SequenceForecaster(SequenceEstimator):
 
     def _forecasting(self):
         return Forecasting(self._outputs_of, self._preparation, self._head, self._recursive, self.model_.dtype,
-                           None if self.missing == "error" else self._completed)
+                           None if self._preparation.missing == "error" else self._completed)
 
     def _outputs_of(self, windows):
         """The network's outputs (n, outputs), float64."""

@@ -9,7 +9,9 @@ from gatewise.errors import CheckpointError
 from .calendar import calendar_features
 from .heads import head_of
 from .history import History
-from .preparation import Preparation
+from .missing import MISSING
+from .parameters import chosen
+from .preparation import Preparation, checked_scaling
 from .series import Form
 from .timeline import Timeline
 
@@ -24,7 +26,8 @@ def state_of(forecaster):
     head = forecaster._head
     return {"recursive": forecaster._recursive, "head": type(head).__name__, "loss": head.loss, "several": forecaster._several,
             "most_steps": forecaster._most_steps, "calendar": list(forecaster.calendar_),
-            "x_names": _listed(forecaster._x_names), "preparation": dict(vars(forecaster._preparation)), "histories": histories}
+            "automatic_calendar": forecaster._automatic_calendar, "x_names": _listed(forecaster._x_names),
+            "preparation": dict(vars(forecaster._preparation)), "histories": histories}
 
 
 def _listed(names):
@@ -43,12 +46,13 @@ def take_state(forecaster, state):
     forecaster._several = checks.flag(state["several"], "several")
     forecaster._most_steps = checks.whole_number(state["most_steps"], "most_steps")
     forecaster.calendar_ = checks.listed(state["calendar"], "calendar", "names")
+    forecaster._automatic_calendar = checks.flag(state["automatic_calendar"], "automatic_calendar")
     waves = calendar_features(np.zeros(1, "datetime64[s]"), forecaster.calendar_).shape[1]
     variables = forecaster.n_features_in_
     preparation = _preparation(state["preparation"], variables)
     features = len(preparation.x_center)
     forecaster._x_names = _names(state["x_names"], features)
-    gaps = forecaster.missing != "error"
+    gaps = preparation.missing != "error"
     histories = [_history(part, variables, features, waves, gaps)
                  for part in checks.listed(state["histories"], "histories", "dicts")]
     if len(histories) != len(preparation.center) or (len(histories) > 1 and not forecaster._several):
@@ -86,7 +90,8 @@ def _preparation(given, variables):
                     for column in checks.listed(given[name], name, "columns")] for name in ("past", "ahead"))
     if sorted(past + ahead) != list(range(len(x_center))):
         raise CheckpointError(f"columns {past} and {ahead} are not all {len(x_center)} columns, each once")
-    return Preparation(window, horizon, lag, center, spread, x_center, x_spread, past, ahead)
+    return Preparation(window, horizon, lag, center, spread, x_center, x_spread, past, ahead, checked_scaling(given["scaling"]),
+                       chosen(given["missing"], "missing", sorted({*MISSING} - {"mask"})))
 
 
 def _history(given, variables, features, waves, gaps):
@@ -112,7 +117,8 @@ def _names(names, count):
     if names is None:
         return None
     names = checks.listed(names, "names", "names")
-    if len(names) != count or not all(name is None or isinstance(name, str | int | float) for name in names):
+    parts = [part for name in names for part in (name if isinstance(name, tuple) else (name,))]  # of columns of several levels
+    if len(names) != count or not all(part is None or isinstance(part, str | int | float) for part in parts):
         raise CheckpointError(f"names are {names!r:.80}; expected {count}")
     return tuple(names)
 
@@ -131,9 +137,10 @@ def _check_model(forecaster, waves):
     model, preparation = forecaster.model_, forecaster._preparation
     read = forecaster.n_features_in_ + len(preparation.past) + waves + len(preparation.ahead) * preparation.horizon
     said = forecaster._head.outputs * preparation.horizon * forecaster.n_features_in_
-    if forecaster.missing != "error" and len(forecaster.feature_means_) != read:
-        raise CheckpointError(f"there are {len(forecaster.feature_means_)} means; expected {read}")
-    if forecaster.missing in ("indicator", "decay"):
+    means = getattr(forecaster, "feature_means_", ())
+    if preparation.missing != "error" and len(means) != read:
+        raise CheckpointError(f"there are {len(means)} means; expected {read}")
+    if preparation.missing in ("indicator", "decay"):
         read *= 3
     if model.input_shape[-1] != read or model.output_shape[-1] != said:
         raise CheckpointError(f"the model reads {model.input_shape[-1]} numbers and says {model.output_shape[-1]}; expected {read} "

@@ -18,6 +18,7 @@ class PointHead:
     """
 
     outputs = 1     # for each number
+    quantiles = ()  # that it says
 
     def __init__(self, loss):
         self.loss = losses.get(loss)
@@ -36,6 +37,7 @@ class GaussianHead:
     """A mean and the logarithm of a variance for each number (:class:`gatewise.losses.GaussianNLL`)."""
 
     outputs = 2
+    quantiles = ()
 
     def __init__(self):
         self.loss = losses.GaussianNLL()

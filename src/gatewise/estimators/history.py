@@ -50,6 +50,22 @@ class History:
         return replace(self, y=self.y[last].copy(), x=None if self.x is None else self.x[last].copy(),
                        calendar=None if self.calendar is None else self.calendar[last].copy())
 
+    def check_columns(self, series, x, what):
+        """Refuse a series that has other variables or features, or has them in another order.
+
+        Raises
+        ------
+        ShapeError
+        """
+        if series.values.shape[1] != self.y.shape[1]:
+            raise ShapeError(f"{what} has {series.values.shape[1]} features, but SequenceForecaster is expecting "
+                             f"{self.y.shape[1]} features as input")
+        if self.form.names is not None and series.form.names is not None and series.form.names != self.form.names:
+            raise ShapeError(f"{what} has the columns {list(series.form.names)}; expected {list(self.form.names)}, as in fit")
+        width, given = (0 if columns is None else columns.shape[1] for columns in (self.x, x))
+        if given != width:
+            raise ShapeError(f"{given} columns of X stand beside {what}; expected {width}, as in fit")
+
     def extended(self, series, x, names, what):
         """This history and the steps of `series`, which come next.
 
@@ -58,15 +74,7 @@ class History:
         ShapeError
             They do not, or have other variables or features.
         """
-        if series.values.shape[1] != self.y.shape[1]:
-            raise ShapeError(f"{what} has {series.values.shape[1]} features, but SequenceForecaster is expecting "
-                             f"{self.y.shape[1]} features as input")
-        if self.form.names is not None and series.form.names is not None and series.form.names != self.form.names:
-            raise ShapeError(f"{what} has the columns {list(series.form.names)}; expected {list(self.form.names)}, as in fit")
-        width = 0 if self.x is None else self.x.shape[1]
-        given = 0 if x is None else x.shape[1]
-        if given != width:
-            raise ShapeError(f"{given} columns of X stand beside {what}; expected {width}, as in fit")
+        self.check_columns(series, x, what)
         timeline, calendar = self._goes_on(series, names)
         return History(np.concatenate([self.y, series.values]), None if x is None else np.concatenate([self.x, x]), calendar,
                        timeline, self.form)

@@ -94,6 +94,9 @@ class Preparation:
     x_center, x_spread : ndarray (f,)
     past, ahead : list of int
         Columns of X.
+    scaling : one of SCALINGS
+    missing : str
+        What is done about missing values.
     """
 
     window: int
@@ -105,9 +108,11 @@ class Preparation:
     x_spread: np.ndarray
     past: list
     ahead: list
+    scaling: str | None
+    missing: str
 
     @classmethod
-    def fit(cls, window, horizon, lag, scaling, targets, features, ahead):
+    def fit(cls, window, horizon, lag, scaling, missing, targets, features, ahead):
         """Learn the scales.
 
         Parameters
@@ -124,7 +129,7 @@ class Preparation:
             x_center, x_spread = scale_of(np.concatenate(features), scaling)
         past = [column for column in range(len(x_center)) if column not in ahead]
         return cls(window, horizon, lag, np.stack([center for center, _ in scales]), np.stack([spread for _, spread in scales]),
-                   x_center, x_spread, past, list(ahead))
+                   x_center, x_spread, past, list(ahead), scaling, missing)
 
     @property
     def context(self):

@@ -37,7 +37,8 @@ def load_estimator(path, custom_objects=None):
     ----------
     path : str or path-like
     custom_objects : dict of str to class, optional
-        Cells of one's own (:class:`gatewise.cells.RNNCell`), by the names of their classes.
+        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers and constraints of one's own, by the names of
+        their classes.
 
     Returns
     -------

@@ -63,7 +63,7 @@ class Form:
         index = timeline.after(len(values))
         if self.kind == "series":
             return pandas.Series(values[:, 0], index, name=None if self.names is None else self.names[0])
-        return pandas.DataFrame(values, index, columns=list(self.names))
+        return pandas.DataFrame(values, index, columns=pandas.Index(list(self.names)))
 
 
 def read_target(y, times=None, *, missing=False):
@@ -98,13 +98,23 @@ def read_target(y, times=None, *, missing=False):
     widths = {one.values.shape[1] for one in series}
     if len(widths) > 1:
         raise ShapeError(f"the series of y have {sorted(widths)} variables; expected the same number in each")
+    for number, part in enumerate(parts):
+        check_names(part, column_names(y), f"y[{number}]")
     return series, several
 
 
-def read_features(x, series, several, name="X", *, missing=False):
+def read_features(x, series, several, names=None, *, missing=False):
     """Features that stand beside the steps of each series: list of ndarray (T, f), float64; None where x is None.
 
-    With `missing` NaN may stay.
+    Parameters
+    ----------
+    x : array_like of shape (T, f) or frame, or list of these; or None
+    series : list of Series
+    several : bool
+    names : list, optional
+        Of the columns that frames must have. None: those of the first frame.
+    missing : bool
+        NaN may stay.
 
     Raises
     ------
@@ -112,15 +122,59 @@ def read_features(x, series, several, name="X", *, missing=False):
     """
     if x is None:
         return None
-    tables = [table(part, name, missing) for part in per_series(x, len(series), several, name)]
-    for number, (one, features) in enumerate(zip(series, tables)):
+    names = column_names(x) if names is None else names
+    tables = []
+    for number, (one, part) in enumerate(zip(series, per_series(x, len(series), several, "X"))):
+        name, of_y = (f"X[{number}]", f"y[{number}]") if several else ("X", "y")
+        check_names(part, names, name)
+        features = table(part, name, missing)
         if len(features) != len(one):
-            place = f" of series {number}" if several else ""
-            raise ShapeError(f"{name} has {len(features)} steps, y{place} has {len(one)}; expected a row of {name} for each step "
-                             f"of y")
+            raise ShapeError(f"{name} has {len(features)} steps, {of_y} has {len(one)}; expected a row of X for each step of y")
+        check_labels(part, one.index, name)
+        tables.append(features)
     if len({features.shape[1] for features in tables}) > 1:
-        raise ShapeError(f"{name} has {[features.shape[1] for features in tables]} columns; expected the same in each series")
+        raise ShapeError(f"X has {[features.shape[1] for features in tables]} columns; expected the same in each series")
     return tables
+
+
+def check_names(given, names, what):
+    """Refuse a frame whose columns are not those named, in this order; arrays have no names.
+
+    Raises
+    ------
+    ShapeError
+    """
+    if names is not None and hasattr(given, "columns") and list(given.columns) != list(names):
+        raise ShapeError(f"{what} has the columns {list(given.columns)}; expected {list(names)}, in this order")
+
+
+def check_labels(given, labels, what):
+    """Refuse a pandas object whose index says that its rows are other steps than those labelled.
+
+    An index that pandas counted by itself says nothing, nor do numbers beside dates. Whether there are as many rows as labels is
+    another matter.
+
+    Parameters
+    ----------
+    given : array_like, Series or frame
+    labels : pandas.Index, ndarray of datetime64, or None
+
+    Raises
+    ------
+    ShapeError
+    """
+    if labels is None or not hasattr(given, "iloc") or len(given) != len(labels):
+        return
+    import pandas
+
+    index = given.index
+    counted = isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1
+    if counted or (index.dtype.kind in "iu") != (labels.dtype.kind in "iu"):
+        return
+    if not index.equals(pandas.Index(labels)):
+        other = int(np.argmin([one == two for one, two in zip(index, pandas.Index(labels))]))
+        raise ShapeError(f"row {other} of {what} is labelled {index[other]!r}; the step that it stands beside is labelled "
+                         f"{labels[other]!r}: give both the same index, or {what} as an array")
 
 
 def is_several(y):
@@ -150,7 +204,12 @@ def table(given, name, missing=False):
     kind = getattr(getattr(given, "dtype", None), "kind", "f")
     if kind in "mMSU":
         raise DTypeError(f"{name} holds {given.dtype} values; expected numbers")
-    if np.ndim(given) == 0:
+    try:
+        axes = np.ndim(given)
+    except ValueError as error:  # lists of different lengths
+        raise ShapeError(f"{name} has rows of different lengths; expected the same variables in each step: several series go into "
+                         f"a list of arrays") from error
+    if axes == 0:
         raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps")
     with inputs.checked_by_sklearn():
         values = check_array(inputs.unmasked(given, name), dtype=np.float64, order="C", ensure_2d=False, allow_nd=True,

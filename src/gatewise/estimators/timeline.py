@@ -25,7 +25,13 @@ class Timeline:
         Parameters
         ----------
         index : pandas.Index, or ndarray of datetime64, of shape (T,)
+
+        Raises
+        ------
+        ShapeError
+            Dates or numbers do not rise.
         """
+        _check_rising(index)
         return cls(index[-1:], _freq_of(index))
 
     def after(self, steps):
@@ -46,6 +52,8 @@ class Timeline:
 
         if isinstance(last, pandas.PeriodIndex):
             return pandas.period_range(last[0] + freq, periods=steps, freq=freq, name=last.name)
+        if isinstance(last, pandas.TimedeltaIndex):
+            return pandas.timedelta_range(last[0] + freq, periods=steps, freq=freq, name=last.name, unit=last.unit)
         if isinstance(last, pandas.DatetimeIndex):
             labels = pandas.date_range(last[0], periods=steps + 1, freq=freq, name=last.name, unit=last.unit)
             return labels[labels > last[0]][:steps]
@@ -60,6 +68,8 @@ class Timeline:
 
         if isinstance(last, pandas.PeriodIndex):
             return pandas.period_range(end=last[0], periods=steps, freq=freq)
+        if isinstance(last, pandas.TimedeltaIndex):
+            return pandas.timedelta_range(end=last[0], periods=steps, freq=freq, unit=last.unit)
         if isinstance(last, pandas.DatetimeIndex):
             return pandas.date_range(end=last[0], periods=steps, freq=freq, unit=last.unit)
         return pandas.RangeIndex(last[0] - freq * (steps - 1), last[0] + freq, freq)
@@ -78,6 +88,8 @@ class Timeline:
                 at = int(np.argmin(np.asarray(expected) == np.asarray(index)))
                 raise ShapeError(f"the new steps are labelled {index[at]!r} at position {at}; the series goes on with "
                                  f"{expected[at]!r}: give every step that comes next, once and in order")
+        elif len(index):
+            _check_rising(index)
         return Timeline(index[-1:] if len(index) else self.last, self.freq)
 
     def advanced(self, steps):
@@ -87,7 +99,24 @@ class Timeline:
     # ---- saving
 
     def get_config(self):
-        """JSON values."""
+        """JSON values.
+
+        Raises
+        ------
+        DTypeError
+            They would not say all: a time zone without a name, holidays of one's own.
+        """
+        config = self._config()
+        try:
+            same = Timeline.from_config(config).freq == self.freq
+        except CheckpointError:
+            same = False
+        if not same:
+            raise DTypeError(f"files cannot hold the index of a series, which ends in {self.last[0]!r} and has the frequency "
+                             f"{self.freq!r}: give y with an index of a common frequency and time zone")
+        return config
+
+    def _config(self):
         last, freq = self.last, self.freq
         if isinstance(last, np.ndarray):
             unit = np.datetime_data(last.dtype)
@@ -98,9 +127,12 @@ class Timeline:
         name = last.name if last.name is None else str(last.name)
         if isinstance(last, pandas.PeriodIndex):
             return {"kind": "period", "last": str(last[0]), "freq": last.freqstr, "name": name}
+        named = None if freq is None else getattr(freq, "freqstr", None)
+        if isinstance(last, pandas.TimedeltaIndex):
+            return {"kind": "timedelta", "last": int(last.asi8[0]), "unit": last.unit, "name": name, "freq": named}
         if isinstance(last, pandas.DatetimeIndex):
             return {"kind": "datetime", "last": int(last.asi8[0]), "unit": last.unit, "name": name,
-                    "tz": None if last.tz is None else str(last.tz), "freq": None if freq is None else freq.freqstr}
+                    "tz": None if last.tz is None else str(last.tz), "freq": named}
         if freq is not None:
             return {"kind": "number", "last": int(last[0]), "freq": int(freq), "name": name}
         return {"kind": "label", "last": str(last[0]), "name": name}
@@ -144,15 +176,39 @@ def index_of(times, steps):
     ------
     DTypeError, ShapeError
     """
-    if not hasattr(times, "dtype"):
-        times = np.asarray(times)
-    if hasattr(times, "index") and hasattr(times, "to_numpy"):  # a Series of dates
-        times = times.to_numpy()
-    if isinstance(times, np.ndarray) and times.dtype.kind != "M":
-        raise DTypeError(f"times holds {times.dtype} values; expected datetime64, or a pandas index")
-    if times.shape != (steps,):
-        raise ShapeError(f"times has shape {times.shape}; expected ({steps},), a moment for each step")
-    return times
+    if hasattr(times, "get_loc"):  # a pandas index
+        labels = times
+    else:
+        labels = np.asarray(times.to_numpy() if hasattr(times, "iloc") else times)  # a Series of dates
+        if labels.dtype.kind in "OU":
+            labels = _moments_of(labels)
+        if labels.dtype.kind != "M":
+            raise DTypeError(f"times holds {labels.dtype} values; expected datetime64, dates, or a pandas index")
+    if labels.shape != (steps,):
+        raise ShapeError(f"times has shape {labels.shape}; expected ({steps},), a moment for each step")
+    return labels
+
+
+def _moments_of(values):
+    """Dates and texts as datetime64."""
+    if any(getattr(value, "tzinfo", None) is not None for value in values.ravel()):
+        raise DTypeError("times holds dates with a time zone, which arrays cannot hold; give a pandas DatetimeIndex")
+    try:
+        return values.astype("datetime64")
+    except ValueError as error:
+        raise DTypeError(f"times holds {values.flat[0]!r:.80}, for example; expected datetime64, dates, or ISO 8601 "
+                         f"text") from error
+
+
+def _check_rising(index):
+    """Refuse dates and numbers that stand in another order than time."""
+    if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):  # names have no order
+        return
+    rising = np.asarray(index[1:] > index[:-1])
+    if not rising.all():
+        at = int(np.argmin(rising))
+        raise ShapeError(f"the index of y does not rise: {index[at + 1]!r} comes after {index[at]!r}; expected steps in the order "
+                         f"of time, each once (y.sort_index() puts them in order)")
 
 
 def _freq_of(index):
@@ -162,12 +218,9 @@ def _freq_of(index):
 
     if isinstance(index, pandas.PeriodIndex):
         ordinals = index.asi8
-        return index.freq if (np.diff(ordinals) == 1).all() else None
-    if isinstance(index, pandas.DatetimeIndex):
-        if index.freq is not None:
-            return index.freq
-        name = pandas.infer_freq(index) if len(index) > 2 and index.is_monotonic_increasing and index.is_unique else None
-        return None if name is None else pandas.tseries.frequencies.to_offset(name)
+        return index.freq if (np.diff(ordinals) == index.freq.n).all() else None
+    if isinstance(index, pandas.DatetimeIndex | pandas.TimedeltaIndex):
+        return index.freq if index.freq is not None or len(index) < 3 else type(index)(index, freq="infer").freq
     if index.dtype.kind in "ui":
         distance = _even_distance(index.to_numpy().astype(np.int64))
         return None if distance is None else int(distance)
@@ -204,6 +257,13 @@ def _read_datetime(config):
     return last, None if config["freq"] is None else pandas.tseries.frequencies.to_offset(config["freq"])
 
 
+def _read_timedelta(config):
+    import pandas
+
+    last = pandas.TimedeltaIndex([np.timedelta64(int(config["last"]), config["unit"])], name=config["name"])
+    return last, None if config["freq"] is None else pandas.tseries.frequencies.to_offset(config["freq"])
+
+
 def _read_number(config):
     import pandas
 
@@ -216,5 +276,6 @@ def _read_label(config):
     return pandas.Index([config["last"]], name=config["name"]), None
 
 
-_READERS = {"datetime64": _read_datetime64, "period": _read_period, "datetime": _read_datetime, "number": _read_number,
+_READERS = {"datetime64": _read_datetime64, "period": _read_period, "datetime": _read_datetime, "timedelta": _read_timedelta,
+            "number": _read_number,
             "label": _read_label}

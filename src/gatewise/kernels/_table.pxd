@@ -26,6 +26,7 @@ cdef extern from "table.h" nogil:
         R *m
         R *dm
         R *sums
+        R *v
         R *u
         R *scale
 
@@ -49,13 +50,12 @@ cdef extern from "table.h" nogil:
         const R *b_h
         const R *peephole
         const R *projection
-        const R *gain_h
-        const R *gain_c
-        const R *bias_c
+        const R *vectors
 
     cdef cppclass gw_family[R]:
         gw_int block
         int rows_forward, rows_backward
+        bint project_rows
         int (*forward_phases)(const gw_cell[R] *) noexcept
         int (*backward_phases)(const gw_cell[R] *) noexcept
         gw_int (*forward_size)(const gw_cell[R] *) noexcept
@@ -90,7 +90,7 @@ cdef extern from "table.h" nogil:
         gw_activation[R] act
 
     cdef cppclass gw_table[R]:
-        gw_family[R] rnn, lstm, gru, normalized_lstm
+        gw_family[R] rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru
         void (*scan_gates)(const gw_activation[R] *, int lstm, R *g, R *a, gw_int n, gw_int units) noexcept
         void (*scan_gates_backward)(int lstm, R *g, const R *a, gw_int n, gw_int units) noexcept
         void (*scan_forward)(const gw_scan[R] *, gw_int first, gw_int last) noexcept
@@ -113,9 +113,6 @@ cdef extern from "table.h" nogil:
         gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept
         double (*sum_of_squares)(const R *x, gw_int n) noexcept
         void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep) noexcept
-        void (*normalize_rows)(R *x, const R *gain, const R *bias, R *y, R *scales, gw_int n, gw_int columns) noexcept
-        void (*normalize_rows_backward)(const R *dy, const R *gain, const R *scales, R *x, R *d_gain, gw_int n,
-                                        gw_int columns) noexcept
         void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept) noexcept
         double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
                                 R *gradient) noexcept

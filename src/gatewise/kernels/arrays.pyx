@@ -58,25 +58,6 @@ def dropout_mask(draws, double rate, dtype, int threads=1):
     return keep
 
 
-def normalize_rows(x, gain, bias, y, scales, int threads=1):
-    """y = gain norm(x) + bias over the last axis; x becomes norm(x), and scales (rows,) what it was multiplied by.
-
-    norm(x) = (x - mean) / sqrt(variance + 1e-5); y may be x. bias may be None.
-    """
-    if x.dtype == np.float32:
-        _normalize_rows[float](table32(), x, gain, bias, y, scales, threads)
-    else:
-        _normalize_rows[double](table64(), x, gain, bias, y, scales, threads)
-
-
-def normalize_rows_backward(dy, gain, scales, x, d_gain, int threads=1):
-    """The way back of normalize_rows: x, which holds norm(x), becomes dx; d_gain += the sum of dy norm(x)."""
-    if x.dtype == np.float32:
-        _normalize_rows_backward[float](table32(), dy, gain, scales, x, d_gain, threads)
-    else:
-        _normalize_rows_backward[double](table64(), dy, gain, scales, x, d_gain, threads)
-
-
 def zoneout_mask(shape, double rate, unsigned int key, dtype, bint of_c=False):
     """What zoneout draws for a batch (batch, steps, units): ndarray, 1 where the old value stays, else 0.
 
@@ -132,41 +113,6 @@ cdef inline void activate_chunk(gw_table[floating] *table, const gw_activation[f
         table.activate(f, a, out, n)
     else:
         table.activate_backward(f, a, dy, out, n)
-
-
-cdef Py_ssize_t NORM_ROWS = 64  # rows of a block, each with sums of its own
-
-
-cdef object _normalize_rows(gw_table[floating] *table, x, gain, bias, y, scales, int threads):
-    cdef int R = number_of(<floating *>NULL)
-    cdef Py_ssize_t columns = gain.shape[0], n = x.size // columns, k, first, blocks = (n + NORM_ROWS - 1) // NORM_ROWS
-    cdef floating *px = <floating *>needed_elements(x, R, n * columns)
-    cdef floating *py = <floating *>needed_elements(y, R, n * columns)
-    cdef floating *ps = <floating *>needed_pointer(scales, R, 1, n)
-    cdef const floating *pg = <const floating *>needed_pointer(gain, R, 1, columns)
-    cdef const floating *pb = <const floating *>pointer_to(bias, R, 1, columns)
-    for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1, schedule="static", nogil=True):
-        first = k * NORM_ROWS
-        table.normalize_rows(px + first * columns, pg, pb, py + first * columns, ps + first, min(NORM_ROWS, n - first), columns)
-    return None
-
-
-cdef object _normalize_rows_backward(gw_table[floating] *table, dy, gain, scales, x, d_gain, int threads):
-    cdef int R = number_of(<floating *>NULL)
-    cdef Py_ssize_t columns = gain.shape[0], n = x.size // columns, k, first, blocks = (n + NORM_ROWS - 1) // NORM_ROWS
-    cdef floating *px = <floating *>needed_elements(x, R, n * columns)
-    cdef const floating *pd = <const floating *>needed_elements(dy, R, n * columns)
-    cdef const floating *ps = <const floating *>needed_pointer(scales, R, 1, n)
-    cdef const floating *pg = <const floating *>needed_pointer(gain, R, 1, columns)
-    sums = np.zeros((blocks, columns), x.dtype)
-    cdef floating *parts = <floating *>needed_pointer(sums, R, 2, blocks, columns)
-    cdef floating *total = <floating *>needed_pointer(d_gain, R, 1, columns)
-    for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1, schedule="static", nogil=True):
-        first = k * NORM_ROWS
-        table.normalize_rows_backward(pd + first * columns, pg, ps + first, px + first * columns, parts + k * columns,
-                                      min(NORM_ROWS, n - first), columns)
-    table.add_column_sums(parts, blocks, columns, columns, total)
-    return None
 
 
 cdef object _dropout_mask(gw_table[floating] *table, draws, double rate, keep, int threads):

@@ -47,9 +47,7 @@ template <class R> static void gru_pack_forward(const gw_cell<R> *c, const gw_we
         return end;
     }, out);
     if (after) return;
-    out += gru_candidate_at(c);
-    for (gw_int j = 0; j < H; j += panel_columns<R>())
-        for (gw_int k = 0; k < H; k++) out = pack_row(w_h + k * 3 * H + 2 * H, H, j, panel_vectors<R>(H, j), out);
+    pack_columns(w_h + 2 * H, 3 * H, H, H, out + gru_candidate_at(c));
 }
 
 // F3 for one vector.
@@ -167,8 +165,8 @@ template <class R, bool RICH>
 static void gru_before_reset(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
     const gw_int H = c->units;
     const R *u_n = c->weights + transposed_size<R>(H, 2 * H);
-    transposed_product(H, &gw_row<R>::gates, 0, H, rows, n, first, last, u_n, 2 * H, H, 0, 0,
-                       [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
+    column_product(H, &gw_row<R>::gates, 0, H, rows, n, first, last, u_n, 2 * H, H, 0, 0,
+                   [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
         R *s = row.gates + u;
         Vec<R> r = load_first(s + H, lanes), d = dq * r;
         if (row.mask) d *= load_first(row.mask + u, lanes);

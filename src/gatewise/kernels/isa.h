@@ -16,8 +16,10 @@ namespace GW_ISA {
 
 template <class R> static gw_table<R> make_table() {
     gw_table<R> t = {};
-    t.rnn = rnn_family<R>(), t.lstm = lstm_family<R>(), t.gru = gru_family<R>(), t.normalized_lstm = normalized_lstm_family<R>();
-    t.normalize_rows = normalize_rows<R>, t.normalize_rows_backward = normalize_rows_backward<R>;
+    t.rnn = rnn_family<R>(), t.lstm = lstm_family<R>(), t.gru = gru_family<R>();
+    t.normalized_rnn = Normalized<R, NormalizedRnn<R>>::family();
+    t.normalized_lstm = Normalized<R, NormalizedLstm<R>>::family();
+    t.normalized_gru = Normalized<R, NormalizedGru<R>>::family();
     t.scan_gates = scan_gates<R>, t.scan_gates_backward = scan_gates_backward<R>;
     t.scan_forward = scan_forward<R>, t.scan_backward = scan_backward<R>;
     t.dense_size = dense_size<R>, t.pack_dense = pack_dense<R>, t.dense = dense<R>;

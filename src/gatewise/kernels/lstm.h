@@ -67,9 +67,7 @@ template <class R> static void lstm_pack_forward(const gw_cell<R> *c, const gw_w
         return pack_gates(b, H, j, n, p, fold_of<R>(LSTM_GATES[n], H, j));
     }, out);
     out = pack_peepholes(c, w->peephole, out + peepholes_at(c));
-    if (!projects(c)) return;
-    for (gw_int j = 0; j < P; j += panel_columns<R>())
-        for (gw_int k = 0; k < H; k++) out = pack_row(w->projection + k * P, P, j, panel_vectors<R>(P, j), out);
+    if (projects(c)) pack_columns(w->projection, P, P, H, out);
 }
 
 template <class R> static void lstm_pack_backward(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
@@ -139,22 +137,8 @@ GW_INLINE void lstm_cell(const gw_cell<R> *c, const gw_row<R> *row, gw_int m, gw
 // h = m W_r.
 template <class R>
 static void lstm_project_state(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-    const gw_int L = LANES<R>, H = c->units, P = c->width;
-    alignas(64) R buf[BUFFER<R>];
-    const R *w = c->weights + projection_at(c);
-    for (gw_int j = first, v; j < last; j += v * L) {
-        const PanelPart<R> part(P, j, last);
-        v = part.n;
-        for (gw_int r = 0, m; r < n; r += m) {
-            m = group_rows(n - r);
-            Pointers<R> from(rows + r, m, &gw_row<R>::m);
-            fill_with_zero(buf, m, v);
-            product_of_columns<R>(v, m, buf, {}, {from.p, H, w + part.panel * H + part.offset, part.stride});
-            for (gw_int i = 0; i < m; i++)
-                for (int s = 0; s < v; s++)
-                    write_new_state<R, true>(c, rows[r + i], j + s * L, load(buf + (i * v + s) * L), lanes_left<R>(P, j + s * L));
-        }
-    }
+    column_product(c->width, &gw_row<R>::m, 0, 0, rows, n, first, last, c->weights + projection_at(c), 0, c->units, 0, 0,
+                   [=](const gw_row<R> &row, gw_int u, Vec<R> h, gw_int lanes) { write_new_state<R, true>(c, row, u, h, lanes); });
 }
 
 // Fewer gates than four: their tile is a narrower one.
@@ -290,8 +274,8 @@ static void lstm_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, 
     if (!projects(c))
         return c->rich ? lstm_units_backward<R, true>(c, rows, n, first, last) : lstm_units_backward<R, false>(c, rows, n, first, last);
     if (phase == 0) return lstm_keep_gradient(c, rows, n, first, last);
-    transposed_product(c->units, &gw_row<R>::dm, 0, c->units, rows, n, first, last, c->weights + projection_behind(c), 0, c->width, 0, 0,
-                       [=](const gw_row<R> &row, gw_int u, Vec<R> dm, gw_int lanes) {
+    column_product(c->units, &gw_row<R>::dm, 0, c->units, rows, n, first, last, c->weights + projection_behind(c), 0, c->width, 0, 0,
+                   [=](const gw_row<R> &row, gw_int u, Vec<R> dm, gw_int lanes) {
         lstm_cell_backward<R, true>(c, row, u, lanes, dm);
     });
 }

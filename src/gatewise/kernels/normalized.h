@@ -1,212 +1,225 @@
-// LSTM with layer normalisation (Ba, Kiros and Hinton 2016). Gate order i f g o.
+// Layer normalisation (Ba, Kiros and Hinton 2016) of the sums of SimpleRNN, LSTM, and GRU with reset after.
 //
-//     F1  u = h' U
-//     F2  i, f, o = gate(s), g = act(s);  s = z + gain_h * norm(u),  z = gain_x * norm(x W) + b
-//     F3  c = f * c' + i * g
-//     F4  h = o * out(gain_c * norm(c) + b_c)
-//     norm(v) = (v - mean(v)) / sqrt(variance(v) + epsilon), over all gates of a row, or all of its c
-//     B1  through F4 to do and dc, through F3 to the other gates and dc'
-//     B2  du = norm's way back of gain_h * dz
-//     B3  dh' = du U^T
+//     F1  v = x W,  u = h' U
+//     F2  s = gain_x * norm(v) + b + gain_h * norm(u)
+//         GRU: of z and r together; of n apart, r * (gain_h * norm(u) + b_h) instead of gain_h * norm(u)
+//     F3  the cell's gates, and its state; an LSTM's h = o * out(gain_c * norm(c) + b_c)
+//     B1  through F3 to ds, and to dh', dc'
+//     B2  dv and du: norm's way back of gain_x * ds and gain_h * ds
+//     B3  dh' += du U^T
 //
-// z comes from normalize_rows, for all steps at once. norm needs a whole row, so a step has a phase for tiles, F1 or B3, whose
-// parts are units, and one for rows, whose parts are rows.
+// norm needs a whole row. So v is made a block of steps ahead, and a step has a phase for tiles, F1's u or B3, whose parts are
+// units, and one for rows, whose parts are rows.
 //
-// Saved for backward: gates (they become dz), norm(u) (becomes du) and its scale; c at every step.
-// Packed: U as an LSTM's without inputs, or U^T; then gain_h, gain_c, b_c.
+// Saved for backward: gates (they become ds), norm(v) (becomes dv), norm(u) (becomes du), what both were multiplied by, two
+// numbers each; c at every step.
+// Packed forward: W and U in column panels, then the cell's vectors (see the cells below). Packed backward: U^T, the vectors.
 #pragma once
-#include "arrays.h"
-#include "lstm.h"
+#include "gru.h"
+#include "norm.h"
+#include "transposed.h"
 
 namespace GW_ISA {
 
-constexpr double NORM_EPSILON = 1e-5;
-
-template <class R> GW_INLINE Vec<R> only_first(Vec<R> v, gw_int lanes) {
-    if (lanes == LANES<R>) return v;
-    alignas(64) R part[LANES<R>];
-    store(part, v);
-    return load_part(part, lanes);
+// dh' is what comes through u alone.
+template <class R> GW_INLINE void clear_gradient_of_h(const gw_row<R> &row, gw_int n) {
+    for_each_vector<R>(n, [=](gw_int i, gw_int lanes) { store_first(row.dh + i, Vec<R>{}, lanes); });
 }
 
-// The sum of f(i, lanes) over n elements; lanes past the end do not count.
-template <class R, class F> GW_INLINE R sum_of(gw_int n, F f) {
-    Vec<R> sum = {};
-    for_each_vector<R>(n, [&](gw_int i, gw_int lanes) { sum += only_first<R>(f(i, lanes), lanes); });
-    return sum_of_lanes<R>(sum);
-}
+// ---- cells: what a row does between the normalised sums and its state. p: vectors of units, all gates of each in turn:
+//      b, gain_x, gain_h, then the cell's own. row.sums has their gradients in the same order. row.m is scratch (2 * units,).
 
-// out = norm(x), which may be x; returns 1 / sqrt(variance + epsilon).
-template <class R> static R normalize(const R *x, R *out, gw_int n) {
-    const R mean = sum_of<R>(n, [=](gw_int i, gw_int lanes) { return load_first(x + i, lanes); }) / R(n);
-    const R variance = sum_of<R>(n, [=](gw_int i, gw_int lanes) {
-        const Vec<R> d = load_first(x + i, lanes) - mean;
-        return d * d;
-    }) / R(n);
-    const R scale = R(1) / (R)__builtin_sqrt((double)(variance + R(NORM_EPSILON)));
-    for_each_vector<R>(n, [=](gw_int i, gw_int lanes) { store_first(out + i, (load_first(x + i, lanes) - mean) * scale, lanes); });
-    return scale;
-}
+// COUNT vectors in all. GATES blocks of sums, of which the first TOGETHER have one norm, and the others one more.
+template <class R> struct NormalizedRnn {
+    static constexpr gw_int GATES = 1, TOGETHER = 1, COUNT = 3;
 
-// The way back: dx = scale * (d - mean(d) - y * mean(d * y)) for y = norm(x), d = gain * dy. sums += dy * y.
-template <class R>
-static void normalize_backward(const R *dy, const R *gain, const R *y, R scale, R *dx, gw_int n, R *sums) {
-    const R mean = sum_of<R>(n, [=](gw_int i, gw_int lanes) {
-        return load_first(dy + i, lanes) * load_first(gain + i, lanes);
-    }) / R(n);
-    const R along = sum_of<R>(n, [=](gw_int i, gw_int lanes) {
-        return load_first(dy + i, lanes) * load_first(gain + i, lanes) * load_first(y + i, lanes);
-    }) / R(n);
-    for_each_vector<R>(n, [=](gw_int i, gw_int lanes) {
-        const Vec<R> d = load_first(dy + i, lanes), v = load_first(y + i, lanes);
-        store_first(sums + i, fma(d, v, load_first(sums + i, lanes)), lanes);
-        store_first(dx + i, scale * (d * load_first(gain + i, lanes) - mean - v * along), lanes);
-    });
-}
+    static void forward(const gw_cell<R> *c, const gw_row<R> &row, const R *p) {
+        const gw_int H = c->units;
+        R *h = row.gates;
+        affine(row.u, p + 2 * H, row.z, h, H);
+        activate(&c->act, h, h, H);
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) { write_state(row, i, load_first(h + i, lanes), lanes); });
+    }
 
-// ---- rows of x W
+    static void backward(const gw_cell<R> *c, const gw_row<R> &row, const R *p) {
+        const gw_int H = c->units;
+        R *h = row.gates;
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
+            store_first(h + i, gradient_of_h(row, i, lanes) * slope(load_first(h + i, lanes), c->act), lanes);
+        });
+        clear_gradient_of_h(row, H);
+        normalize_backward(h, p + 2 * H, row.u, row.scale[2], row.u, H, row.sums + 2 * H, (R *)nullptr);
+    }
+};
 
-// y = gain * norm(x) + bias; x becomes norm(x). bias may be NULL; scales (n,).
-template <class R>
-static void normalize_rows(R *x, const R *gain, const R *bias, R *y, R *scales, gw_int n, gw_int columns) {
-    for (gw_int r = 0; r < n; r++, x += columns, y += columns) {
-        scales[r] = normalize(x, x, columns);
-        for_each_vector<R>(columns, [=](gw_int i, gw_int lanes) {
-            const Vec<R> b = bias ? load_first(bias + i, lanes) : Vec<R>{};
-            store_first(y + i, fma(load_first(x + i, lanes), load_first(gain + i, lanes), b), lanes);
+// i f g o; then gain_c, b_c.
+template <class R> struct NormalizedLstm {
+    static constexpr gw_int GATES = 4, TOGETHER = 4, COUNT = 14;
+
+    // norm(c), and out(gain_c * norm(c) + b_c) into y.
+    static R output(const gw_cell<R> *c, const R *state, const R *p, R *normal, R *y) {
+        const gw_int H = c->units;
+        const R scale = normalize(state, normal, H);
+        affine(normal, p + 12 * H, p + 13 * H, y, H);
+        activate(&c->out, y, y, H);
+        return scale;
+    }
+
+    static void forward(const gw_cell<R> *c, const gw_row<R> &row, const R *p) {
+        const gw_int H = c->units;
+        R *z = row.gates, *y = row.m + H;
+        affine(row.u, p + 8 * H, row.z, z, 4 * H);
+        activate(&c->gate, z, z, 2 * H);
+        activate(&c->act, z + 2 * H, z + 2 * H, H);
+        activate(&c->gate, z + 3 * H, z + 3 * H, H);
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
+            const Vec<R> made = load_first(z + i, lanes) * load_first(z + 2 * H + i, lanes);
+            store_first(row.c1 + i, fma(load_first(z + H + i, lanes), load_first(row.c0 + i, lanes), made), lanes);
+        });
+        output(c, row.c1, p, row.m, y);
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
+            write_state(row, i, load_first(z + 3 * H + i, lanes) * load_first(y + i, lanes), lanes);
         });
     }
-}
 
-// x holds norm(x) and becomes dx; d_gain += dy * norm(x).
-template <class R>
-static void normalize_rows_backward(const R *dy, const R *gain, const R *scales, R *x, R *d_gain, gw_int n, gw_int columns) {
-    for (gw_int r = 0; r < n; r++, x += columns, dy += columns)
-        normalize_backward(dy, gain, x, scales[r], x, columns, d_gain);
-}
+    static void backward(const gw_cell<R> *c, const gw_row<R> &row, const R *p) {
+        const gw_int H = c->units;
+        R *z = row.gates, *normal = row.m, *y = row.m + H;
+        const R scale = output(c, row.c1, p, normal, y);
+        // do over o, and the gradient before out over y
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
+            const Vec<R> dh = gradient_of_h(row, i, lanes), o = load_first(z + 3 * H + i, lanes), h = load_first(y + i, lanes);
+            store_first(z + 3 * H + i, dh * h * slope(o, c->gate), lanes);
+            store_first(y + i, dh * o * slope(h, c->out), lanes);
+        });
+        clear_gradient_of_h(row, H);
+        normalize_backward(y, p + 12 * H, normal, scale, y, H, row.sums + 12 * H, row.sums + 13 * H);
+        for_each_vector<R>(H, [=](gw_int k, gw_int lanes) {
+            const Vec<R> i = load_first(z + k, lanes), f = load_first(z + H + k, lanes), g = load_first(z + 2 * H + k, lanes);
+            const Vec<R> dc = load_first(row.dc + k, lanes) + load_first(y + k, lanes);
+            store_first(z + k, dc * g * slope(i, c->gate), lanes);
+            store_first(z + H + k, dc * load_first(row.c0 + k, lanes) * slope(f, c->gate), lanes);
+            store_first(z + 2 * H + k, dc * i * slope(g, c->act), lanes);
+            store_first(row.dc + k, dc * f, lanes);
+        });
+        normalize_backward(z, p + 8 * H, row.u, row.scale[2], row.u, 4 * H, row.sums + 8 * H, (R *)nullptr);
+    }
+};
+
+// z r n; then b_h, of which the blocks of z and r are in b too, and count there.
+template <class R> struct NormalizedGru {
+    static constexpr gw_int GATES = 3, TOGETHER = 2, COUNT = 12;
+
+    // q = gain_h * norm(u) + b_h of n
+    static void recurrent_part(const gw_row<R> &row, const R *p, gw_int H) {
+        affine(row.u + 2 * H, p + 8 * H, p + 11 * H, row.m, H);
+    }
+
+    static void forward(const gw_cell<R> *c, const gw_row<R> &row, const R *p) {
+        const gw_int H = c->units;
+        R *z = row.gates, *n = z + 2 * H, *q = row.m;
+        affine(row.u, p + 6 * H, row.z, z, 2 * H);
+        activate(&c->gate, z, z, 2 * H);
+        recurrent_part(row, p, H);
+        affine(q, z + H, row.z + 2 * H, n, H);
+        activate(&c->act, n, n, H);
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
+            const Vec<R> before = load_first(row.h0 + i, lanes);
+            write_state(row, i, gru_mix(c, load_first(z + i, lanes), before, load_first(n + i, lanes)), lanes);
+        });
+    }
+
+    static void backward(const gw_cell<R> *c, const gw_row<R> &row, const R *p) {
+        const gw_int H = c->units;
+        R *s = row.gates, *q = row.m;
+        recurrent_part(row, p, H);
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
+            const Vec<R> z = load_first(s + i, lanes), r = load_first(s + H + i, lanes), n = load_first(s + 2 * H + i, lanes),
+                         h0 = load_first(row.h0 + i, lanes), dh = gradient_of_h(row, i, lanes), one = splat(R(1));
+            const Vec<R> keep = c->chung ? one - z : z, difference = c->chung ? n - h0 : h0 - n;
+            const Vec<R> dn = dh * (one - keep) * slope(n, c->act);
+            store_first(row.dh + i, dh * keep, lanes);
+            store_first(s + i, dh * difference * slope(z, c->gate), lanes);
+            store_first(s + H + i, dn * load_first(q + i, lanes) * slope(r, c->gate), lanes);
+            store_first(s + 2 * H + i, dn, lanes);
+            store_first(q + i, dn * r, lanes);
+        });
+        normalize_backward(s, p + 6 * H, row.u, row.scale[2], row.u, 2 * H, row.sums + 6 * H, (R *)nullptr);
+        normalize_backward(q, p + 8 * H, row.u + 2 * H, row.scale[3], row.u + 2 * H, H, row.sums + 8 * H, row.sums + 11 * H);
+    }
+};
 
 // ---- the step
 
-template <class R> GW_INLINE const R *gains_forward(const gw_cell<R> *c) { return c->weights + lstm_forward_size(c); }
-template <class R> GW_INLINE const R *gains_backward(const gw_cell<R> *c) { return c->weights + lstm_backward_size(c); }
+template <class R, class Cell> struct Normalized {
+    static gw_int columns(const gw_cell<R> *c) { return Cell::GATES * c->units; }
 
-template <class R> static void pack_gains(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
-    const gw_int H = c->units;
-    for (gw_int i = 0; i < 4 * H; i++) *out++ = w->gain_h[i];
-    for (gw_int i = 0; i < H; i++) *out++ = w->gain_c[i];
-    for (gw_int i = 0; i < H; i++) *out++ = w->bias_c[i];
-}
+    // Where the parts of a pack begin.
+    static gw_int recurrent_at(const gw_cell<R> *c) { return padded<R>(columns(c)) * c->inputs; }
+    static gw_int vectors_at(const gw_cell<R> *c) { return padded<R>(columns(c)) * (c->inputs + c->units); }
+    static gw_int vectors_behind(const gw_cell<R> *c) { return transposed_size<R>(c->units, columns(c)); }
 
-template <class R>
-static void normalized_product(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-    const gw_int L = LANES<R>, H = c->units, panel = gated_panel(c, LSTM_GATES[4]);
-    alignas(64) R buf[BUFFER<R>];
-    for (gw_int j = first; j < last; j += L) {
-        const R *w = c->weights + j / L * panel;
-        const int fold = fold_of<R>(LSTM_GATES[4], H, j);
-        const gw_int lanes = lanes_left<R>(H, j);
-        for (gw_int r = 0, m; r < n; r += m) {
-            m = group_rows(n - r);
-            if (fold == 1) gated_product<R, 4, 4, 4, 3>(c, w, rows + r, m, j, buf);
-            else if (fold == 2) folded_product<R, 2>(c, w, rows + r, m, j, false, buf);
-            else folded_product<R, 1>(c, w, rows + r, m, j, false, buf);
-            for (gw_int i = 0; i < m; i++)
-                for (int g = 0; g < 4; g++) store_first(rows[r + i].u + g * H + j, load(buf + (i * 4 + g) * L), lanes);
+    static void pack_vectors(const gw_cell<R> *c, const R *vectors, R *out) {
+        for (gw_int i = 0; i < Cell::COUNT * c->units; i++) out[i] = vectors[i];
+    }
+    static void pack_forward(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
+        pack_columns(w->w_x, columns(c), columns(c), c->inputs, out);
+        pack_columns(w->w_h, columns(c), columns(c), c->units, out + recurrent_at(c));
+        pack_vectors(c, w->vectors, out + vectors_at(c));
+    }
+    static void pack_backward(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
+        pack_transposed<R>(w->w_h, c->units, columns(c), 0, columns(c), out);
+        pack_vectors(c, w->vectors, out + vectors_behind(c));
+    }
+
+    // z = gain_x * norm(x W) + b of rows, all their units
+    static void project(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int, gw_int) {
+        const gw_int all = columns(c);
+        const R *p = c->weights + vectors_at(c);
+        column_product(all, &gw_row<R>::x, 0, 0, rows, n, 0, all, c->weights, 0, c->inputs, 0, 0,
+                       [](const gw_row<R> &row, gw_int j, Vec<R> v, gw_int lanes) { store_first(row.v + j, v, lanes); });
+        for (gw_int r = 0; r < n; r++) {
+            R scales[2];
+            normalize_spans(rows[r].v, Cell::TOGETHER * c->units, all, rows[r].scale ? rows[r].scale : scales);
+            affine(rows[r].v, p + all, p, rows[r].z, all);
         }
     }
-}
 
-// out(gain * norm(c) + bias) into y, norm(c) into normal.
-template <class R> GW_INLINE R normalized_output(const gw_cell<R> *c, const R *state, const R *gains, R *normal, R *y) {
-    const gw_int H = c->units;
-    const R scale = normalize(state, normal, H);
-    for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-        store_first(y + i, fma(load_first(normal + i, lanes), load_first(gains + 4 * H + i, lanes), load_first(gains + 5 * H + i, lanes)),
-                    lanes);
-    });
-    activate(&c->out, y, y, H);
-    return scale;
-}
+    static void forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+        const gw_int H = c->units, all = columns(c);
+        if (phase == 0)
+            return column_product(all, &gw_row<R>::h_in, 0, 0, rows, n, Cell::GATES * first, Cell::GATES * last,
+                                  c->weights + recurrent_at(c), 0, H, 0, 0,
+                                  [](const gw_row<R> &row, gw_int j, Vec<R> u, gw_int lanes) { store_first(row.u + j, u, lanes); });
+        for (gw_int r = 0; r < n; r++) {
+            R scales[2];
+            normalize_spans(rows[r].u, Cell::TOGETHER * H, all, rows[r].scale ? rows[r].scale + 2 : scales);
+            Cell::forward(c, rows[r], c->weights + vectors_at(c));
+        }
+    }
 
-template <class R> static void normalized_row(const gw_cell<R> *c, const gw_row<R> &row) {
-    const gw_int H = c->units;
-    const R *gains = gains_forward(c);
-    R *z = row.gates, *u = row.u, *y = row.m + H;
-    const R scale = normalize(u, u, 4 * H);
-    if (row.scale) *row.scale = scale;
-    for_each_vector<R>(4 * H, [=](gw_int i, gw_int lanes) {
-        store_first(z + i, fma(load_first(u + i, lanes), load_first(gains + i, lanes), load_first(row.z + i, lanes)), lanes);
-    });
-    activate(&c->gate, z, z, 2 * H);
-    activate(&c->act, z + 2 * H, z + 2 * H, H);
-    activate(&c->gate, z + 3 * H, z + 3 * H, H);
-    for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-        const Vec<R> made = load_first(z + i, lanes) * load_first(z + 2 * H + i, lanes);
-        store_first(row.c1 + i, fma(load_first(z + H + i, lanes), load_first(row.c0 + i, lanes), made), lanes);
-    });
-    normalized_output(c, row.c1, gains, row.m, y);
-    for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-        write_state(row, i, load_first(z + 3 * H + i, lanes) * load_first(y + i, lanes), lanes);
-    });
-}
+    static void backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+        const gw_int H = c->units, all = columns(c);
+        if (phase == 1)
+            return add_recurrent_gradient(c, Cell::GATES, rows, n, first, last, c->weights, 0, all, 0, 0, &gw_row<R>::u);
+        const R *p = c->weights + vectors_behind(c);
+        for (gw_int r = 0; r < n; r++) {
+            const gw_row<R> &row = rows[r];
+            Cell::backward(c, row, p);
+            normalize_spans_backward(row.gates, p + all, row.v, Cell::TOGETHER * H, all, row.scale, row.sums + all, row.sums);
+        }
+    }
 
-template <class R> static void normalized_row_backward(const gw_cell<R> *c, const gw_row<R> &row) {
-    const gw_int H = c->units;
-    const R *gains = gains_backward(c);
-    R *z = row.gates, *normal = row.m, *y = row.m + H;
-    const R scale = normalized_output(c, row.c1, gains, normal, y);
-    // do over o, and the gradient before out over y
-    for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-        const Vec<R> dh = gradient_of_h(row, i, lanes), o = load_first(z + 3 * H + i, lanes), h = load_first(y + i, lanes);
-        store_first(row.dh + i, Vec<R>{}, lanes);
-        store_first(z + 3 * H + i, dh * h * slope(o, c->gate), lanes);
-        const Vec<R> d = dh * o * slope(h, c->out);
-        R *bias = row.sums + 5 * H + i;
-        store_first(bias, load_first(bias, lanes) + d, lanes);
-        store_first(y + i, d, lanes);
-    });
-    normalize_backward(y, gains + 4 * H, normal, scale, y, H, row.sums + 4 * H);
-    for_each_vector<R>(H, [=](gw_int k, gw_int lanes) {
-        const Vec<R> i = load_first(z + k, lanes), f = load_first(z + H + k, lanes), g = load_first(z + 2 * H + k, lanes);
-        const Vec<R> dc = load_first(row.dc + k, lanes) + load_first(y + k, lanes);
-        store_first(z + k, dc * g * slope(i, c->gate), lanes);
-        store_first(z + H + k, dc * load_first(row.c0 + k, lanes) * slope(f, c->gate), lanes);
-        store_first(z + 2 * H + k, dc * i * slope(g, c->act), lanes);
-        store_first(row.dc + k, dc * f, lanes);
-    });
-    normalize_backward(z, gains, row.u, *row.scale, row.u, 4 * H, row.sums);
-}
-
-template <class R>
-static void normalized_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (phase == 0) return normalized_product(c, rows, n, first, last);
-    for (gw_int r = 0; r < n; r++) normalized_row(c, rows[r]);
-}
-
-template <class R>
-static void normalized_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (phase == 1)
-        return add_recurrent_gradient(c, 4, rows, n, first, last, c->weights, 0, 4 * c->units, 0, 0, &gw_row<R>::u);
-    for (gw_int r = 0; r < n; r++) normalized_row_backward(c, rows[r]);
-}
-
-template <class R> static gw_family<R> normalized_lstm_family() {
-    gw_family<R> f = {};
-    f.block = LANES<R>, f.rows_forward = 1, f.rows_backward = 0;
-    f.forward_phases = f.backward_phases = [](const gw_cell<R> *) { return 2; };
-    f.forward_size = [](const gw_cell<R> *c) { return lstm_forward_size(c) + 6 * c->units; };
-    f.backward_size = [](const gw_cell<R> *c) { return lstm_backward_size(c) + 6 * c->units; };
-    f.pack_forward = [](const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
-        lstm_pack_forward(c, w, out);
-        pack_gains(c, w, out + lstm_forward_size(c));
-    };
-    f.pack_backward = [](const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
-        lstm_pack_backward(c, w, out);
-        pack_gains(c, w, out + lstm_backward_size(c));
-    };
-    f.project = nullptr; // its input product is made ahead
-    f.forward = normalized_forward<R>, f.backward = normalized_backward<R>;
-    return f;
-}
+    static gw_family<R> family() {
+        gw_family<R> f = {};
+        f.block = LANES<R>, f.project_rows = true, f.rows_forward = 1, f.rows_backward = 0;
+        f.forward_phases = f.backward_phases = [](const gw_cell<R> *) { return 2; };
+        f.forward_size = [](const gw_cell<R> *c) { return vectors_at(c) + Cell::COUNT * c->units; };
+        f.backward_size = [](const gw_cell<R> *c) { return vectors_behind(c) + Cell::COUNT * c->units; };
+        f.pack_forward = pack_forward, f.pack_backward = pack_backward;
+        f.project = project, f.forward = forward, f.backward = backward;
+        return f;
+    }
+};
 
 } // namespace GW_ISA

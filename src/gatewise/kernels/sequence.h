@@ -1,4 +1,4 @@
-// What the orchestration keeps for one call over whole sequences (recurrent.pyx).
+// What the orchestration keeps for one call over whole sequences (_passes.pyx, _walk.pyx).
 #pragma once
 #include "apart.h"
 #include "meeting.h"
@@ -23,8 +23,9 @@ template <class R> struct gw_sequence {
     R *scratch_gates;      // (batch, saved*units) for steps that need their gates in memory
     R *m;                  // (batch, steps, units) what is projected to h; (batch, units) at inference
 
-    R *u;                  // with layer normalisation: (batch, steps, 4*units), at inference (batch, 4*units)
-    R *scales;             // and (batch, steps); m is (batch, 2*units) scratch then
+    // With layer normalisation; m is (batch, 2*units) scratch then.
+    R *v, *u;              // (batch, steps, saved*units); at inference NULL, (batch, saved*units)
+    R *scales;             // (batch, steps, 4)
 
     // Kept for backward; slot t of h_in and h0 is the state before step t.
     R *gates;              // (batch, steps, saved*units); becomes dz
@@ -34,7 +35,7 @@ template <class R> struct gw_sequence {
 
     const R *dy;           // (batch, steps, width)
     R *dm;                 // (batch, steps, width) gradient of a projected h
-    R *sums;               // (batch, sums_width) each row's part of the peepholes' gradient
+    R *sums;               // (batch, sums_width) each row's part of the peepholes' gradient, or of the normalisation's vectors'
     R *dh, *dc;            // (batch, width), (batch, units) in: gradients of the final state; out: of the initial
 };
 

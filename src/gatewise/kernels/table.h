@@ -32,12 +32,14 @@ template <class R> struct gw_row {
     R *dc;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
     const R *soon;  // gates of the step that backward visits next, or NULL: fetched ahead
     gw_int at;      // number of the row's step in the batch: what zoneout draws from
-    R *m;           // OUT  (units,) what is projected to h (LSTM with projection); in backward IN. Scratch of a row,
-                    //      (2 * units,), with layer normalisation
+    R *m;           // OUT  (units,) what is projected to h (LSTM with projection); in backward IN. With layer
+                    //      normalisation (2 * units,): scratch of a row
     R *dm;          // OUT  (width,) gradient of the projected h (LSTM with projection)
-    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient; (6 * units,) of the gains'
-    R *u;           // (gates * units,) h' U, normalised; becomes its gradient (LSTM with layer normalisation)
-    R *scale;       // OUT  what normalised u was multiplied by, or NULL
+    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient; with layer normalisation of
+                    //      its vectors'
+    // With layer normalisation:
+    R *v, *u;       // (gates * units,) x W and h' U, normalised; become their gradients. At inference v is z
+    R *scale;       // (4,) what v and then u were multiplied by, in one span or two each, or NULL
 };
 
 // What one step of a cell needs beside the rows. Lengths that are `units` above are `width` for all that
@@ -70,7 +72,7 @@ template <class R> struct gw_cell {
 // projection (units, width) or NULL.
 template <class R> struct gw_weights {
     const R *w_x, *w_h, *b, *b_h, *peephole, *projection;
-    const R *gain_h, *gain_c, *bias_c; // (gates*units,), (units,), (units,), with layer normalisation
+    const R *vectors; // with layer normalisation: biases and gains side by side (normalized.h)
 };
 
 template <class R> struct gw_family {
@@ -85,6 +87,7 @@ template <class R> struct gw_family {
     // something of the width of h has units [0, width).
     gw_int block;
     int rows_forward = -1, rows_backward = -1; // a phase whose parts are rows, each with all its units; -1: none
+    bool project_rows = false;                 // so are those of project
     int (*forward_phases)(const gw_cell<R> *);
     int (*backward_phases)(const gw_cell<R> *);
     void (*project)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last);
@@ -116,7 +119,7 @@ template <class R> struct gw_scan {
 };
 
 template <class R> struct gw_table {
-    gw_family<R> rnn, lstm, gru, normalized_lstm;
+    gw_family<R> rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru;
 
     void (*scan_gates)(const gw_activation<R> *, int lstm, R *g, R *a, gw_int n, gw_int units);
     void (*scan_gates_backward)(int lstm, R *g, const R *a, gw_int n, gw_int units);
@@ -145,9 +148,6 @@ template <class R> struct gw_table {
     double (*sum_of_squares)(const R *x, gw_int n);
 
     void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep); // keep may be draws
-    // Layer normalisation of rows (normalized.h).
-    void (*normalize_rows)(R *x, const R *gain, const R *bias, R *y, R *scales, gw_int n, gw_int columns);
-    void (*normalize_rows_backward)(const R *dy, const R *gain, const R *scales, R *x, R *d_gain, gw_int n, gw_int columns);
     void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept); // 1 where step `at` keeps the old value
 
     // Losses (losses.h): sum of weight * value over rows; gradient = scale * its gradient, or NULL.

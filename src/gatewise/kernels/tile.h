@@ -202,6 +202,13 @@ template <class R> GW_INLINE R *pack_row(const R *w, gw_int columns, gw_int firs
     return out;
 }
 
+// w (rows, columns), `stride` numbers a row, as column panels; where they end.
+template <class R> static R *pack_columns(const R *w, gw_int stride, gw_int columns, gw_int rows, R *out) {
+    for (gw_int j = 0; j < columns; j += panel_columns<R>())
+        for (gw_int k = 0; k < rows; k++) out = pack_row(w + k * stride, columns, j, panel_vectors<R>(columns, j), out);
+    return out;
+}
+
 // dst(r, v) = bias(v) for a tile of n vectors.
 template <class R> GW_INLINE void fill_with_bias(R *buf, gw_int m, int n, const R *bias) {
     for (gw_int r = 0; r < m; r++)

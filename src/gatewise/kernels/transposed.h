@@ -10,13 +10,21 @@ namespace GW_ISA {
 template <class R> GW_INLINE gw_int transposed_size(gw_int units, gw_int count) { return padded<R>(units) * count; }
 
 template <class R> static R *pack_transposed(const R *w, gw_int units, gw_int stride, gw_int first, gw_int count, R *out) {
-    const gw_int run = 64 / (gw_int)sizeof(R); // a cache line of w at a time
+    constexpr gw_int RUN = LINE<R>; // a cache line of w at a time
     for (gw_int j = 0; j < units; j += panel_columns<R>()) {
-        const gw_int width = panel_vectors<R>(units, j) * LANES<R>;
-        for (gw_int k = 0; k < count; k += run) {
-            const gw_int end = k + run < count ? k + run : count;
-            for (gw_int l = 0; l < width; l++)
-                for (gw_int i = k; i < end; i++) out[i * width + l] = j + l < units ? w[(j + l) * stride + first + i] : R(0);
+        const gw_int width = panel_vectors<R>(units, j) * LANES<R>, true_width = width < units - j ? width : units - j;
+        for (gw_int k = 0; k < count; k += RUN) {
+            const gw_int run = RUN < count - k ? RUN : count - k;
+            R *to = out + k * width;
+            for (gw_int l = 0; l < true_width; l++) {
+                const R *from = w + (j + l) * stride + first + k;
+                if (run == RUN)
+                    for (gw_int i = 0; i < RUN; i++) to[i * width + l] = from[i];
+                else
+                    for (gw_int i = 0; i < run; i++) to[i * width + l] = from[i];
+            }
+            for (gw_int l = true_width; l < width; l++)
+                for (gw_int i = 0; i < run; i++) to[i * width + l] = R(0);
         }
         out += count * width;
     }
@@ -37,10 +45,10 @@ template <class R> GW_INLINE Vec<R> gradient_of_h(const gw_row<R> &row, gw_int u
 }
 
 // sum[r] (units,) = dz[r][a .. a+na) U_a^T + dz[r][b .. b+nb) U_b^T, then finish(row, u, sum, lanes); dz is the rows'
-// member `dz`. The weights of both terms are packed as one matrix of na + nb rows. `fetched` blocks of the next
-// step's gates, `stride` apart, are prefetched meanwhile.
+// member `dz`. U^T stands for any matrix in column panels: the weights of both terms are packed as one of na + nb rows.
+// `fetched` blocks of the next step's gates, `stride` apart, are prefetched meanwhile.
 template <class R, class Member, class Finish>
-GW_INLINE void transposed_product(gw_int units, Member dz, gw_int fetched, gw_int stride, const gw_row<R> *rows, gw_int n, gw_int first,
+GW_INLINE void column_product(gw_int units, Member dz, gw_int fetched, gw_int stride, const gw_row<R> *rows, gw_int n, gw_int first,
                                   gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb, Finish finish) {
     const gw_int L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
@@ -74,8 +82,8 @@ template <class R>
 static void add_recurrent_gradient(const gw_cell<R> *c, gw_int saved, const gw_row<R> *rows, gw_int n, gw_int first,
                                    gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb,
                                    R *gw_row<R>::*dz = &gw_row<R>::gates) {
-    transposed_product(c->width, dz, saved, c->units, rows, n, first, last, w, a, na, b, nb,
-                       [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
+    column_product(c->width, dz, saved, c->units, rows, n, first, last, w, a, na, b, nb,
+                   [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
     });

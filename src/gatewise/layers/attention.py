@@ -7,33 +7,27 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, Layer, ParameterSpec
+from .base import Checked, Fixed, ParameterSpec
 from .core import LINEAR
+from .sequences import SequenceLayer
 
 
-class _Attention(Layer):
+class _Attention(SequenceLayer):
     """What the two share: ``softmax(scores of query and key) value``, a row of the batch at a time.
 
     A row's products run over its true steps alone, so that its result is the same bits however it is padded.
     """
 
-    _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = True
     causal = False
+    dropout = Checked(checks.fraction)
 
     def __init__(self, dropout=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.dropout = checks.fraction(dropout, "dropout")
+        self.dropout = dropout
         self.seed = seed
 
-    @staticmethod
-    def _shape_of_features(features):
-        return (None, features)
-
     def _output_shape(self, input_shape):
-        if len(input_shape) != 3:
-            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features){hint}")
+        self._check_input_shape(input_shape, known_features=False)
         return input_shape
 
     def forward(self, x, lengths=None, initial_state=None, resets=None, training=False, mask=None):

@@ -54,6 +54,19 @@ class Fixed:
         vars(layer)[self._name] = value
 
 
+class Checked:
+    """An option that may be set at any time, to what a check lets through: ``check(value, name, **limits)`` gives what is kept."""
+
+    def __init__(self, check, **limits):
+        self._check, self._limits = check, limits
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __set__(self, layer, value):
+        vars(layer)[self._name] = self._check(value, self._name, **self._limits)
+
+
 class Layer:
     """Base of all layers.
 
@@ -328,7 +341,7 @@ class Layer:
             Must have the layer's dtype or convert to it without loss. Not changed; in training, not to be
             changed by the caller before :meth:`backward`, which reads it again.
         lengths : array_like (batch,), int, optional
-            Steps in each row, 0 to steps: outputs of a recurrent layer past the end are zero and its final state
+            Steps in each row, 0 to steps: outputs past the end are zero, and the final state of a recurrent layer
             is that of the row's last true step. None: every row has all steps.
         initial_state : list of array_like (batch, units), optional
             Of a recurrent layer: ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer, else zeros.
@@ -338,7 +351,8 @@ class Layer:
             Keep what :meth:`backward` needs, and apply dropout.
         mask : array_like (batch, steps), bool, optional
             False where a step is as if it were not there: the state stays as it is, and the output of that step is
-            zero. A reset there clears the state before the next step that counts. None: all steps count.
+            zero. A reset there clears the state before the next step that counts, which for a stateful layer may be
+            one of the next call. None: all steps count.
 
         Returns
         -------
@@ -358,7 +372,7 @@ class Layer:
                 resets = checks.reset_flags(resets, *x.shape[:2])
             if initial_state is not None:
                 initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
-        if mask is not None:
+        if mask is not None or (lengths is not None and not self.has_state):
             return self._forward_masked(x, mask, Call(training, lengths, initial_state, resets))
         if training:
             self._places = None
@@ -367,17 +381,26 @@ class Layer:
 
     def _forward_masked(self, x, mask, call):
         """See :mod:`gatewise.layers.masks`."""
-        if x.ndim < 3 and not self.reads_steps:
-            raise ShapeError(f"mask was given beside an x of shape {x.shape}, which has no steps; leave it out")
-        call.lengths, places = masks.lengths_and_places(masks.step_mask(mask, x.shape), call.lengths)
+        places = None
+        if mask is not None:
+            if x.ndim < 3 and not self.reads_steps:
+                raise ShapeError(f"mask was given beside an x of shape {x.shape}, which has no steps; leave it out")
+            mask = masks.step_mask(mask, x.shape)
+            if call.resets is not None:
+                call.cleared = masks.late_resets(mask, call.resets, call.lengths)
+            call.lengths, places = masks.lengths_and_places(mask, call.lengths)
         if places is not None:
             x, call.places = places.to_front(x), places
             if call.resets is not None:
                 call.resets, call.resets_back = places.resets(call.resets)
+        elif call.lengths is not None:
+            places = masks.ends(call.lengths, x.shape[1])
         y = self._forward(x, call)
         if call.training:
             self._places = places
-        return self._each_step_of(y, places.back) if places is not None else y if isinstance(y, list) else y.copy()
+        if places is not None:
+            y = self._each_step_of(y, places.back)
+        return y if isinstance(y, list) or not np.may_share_memory(y, x) else y.copy()
 
     def _each_step_of(self, y, moved):
         """Outputs, or their gradients, with those that have steps moved."""
@@ -455,6 +478,10 @@ class Layer:
 
     # ---- saving
 
+    def __getstate__(self):
+        """What copies and pickles hold: the layer without its model, which takes its own layers back itself."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
     def get_config(self):
         """The constructor's arguments as JSON values."""
         config = {"name": self.name, "dtype": self._dtype_given}
@@ -482,6 +509,13 @@ class Call:
     final_state: list | None = None     # where given, a recurrent layer puts copies of the state it ends in here
     resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
     places: masks.Places | None = None  # where the steps of x came from, which a mask moved to the front of their rows
+    cleared: np.ndarray | None = None   # (batch,) of bool: rows whose state is not kept, for a reset behind their last step
+
+    def kept(self, states):
+        """Copies of final states, as a stateful layer keeps them for the next call."""
+        if self.cleared is None:
+            return [state.copy() for state in states]
+        return [np.where(self.cleared[:, None], state.dtype.type(0), state) for state in states]
 
     def resets_of(self, backwards):
         """The resets of a layer that goes backwards, or of one that does not."""

@@ -11,12 +11,13 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError
 from .base import Fixed
 from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
 from .registry import layer_config, layer_from_config
+from .sequences import SequenceLayer
 from .wrappers import Wrapper
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
 
-class Bidirectional(Wrapper):
+class Bidirectional(Wrapper, SequenceLayer):
     """Two recurrent layers that read a sequence from both ends (Schuster and Paliwal 1997).
 
     The backward layer reads each row's true steps from the last to the first; with ``return_sequences`` its outputs
@@ -39,11 +40,9 @@ class Bidirectional(Wrapper):
     ``[h, h]``, or ``[h, c, h, c]``; they are read, kept and, with ``return_state``, returned after the output.
     """
 
-    _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = has_state = True
+    has_state = True
     causal = False
     merge_mode = Fixed()
-    _shape_of_features = staticmethod(Recurrent._shape_of_features)
 
     def __init__(self, layer, merge_mode="concat", backward_layer=None, **kwargs):
         if merge_mode not in MERGE_MODES:

@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers, threads
+from gatewise import checks, threads
 from gatewise.errors import ConfigError
 from gatewise.kernels import activations, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, ParameterSpec
+from .base import Fixed
 from .core import LINEAR, _Activated
-from .windows import Windowed, counted_steps
+from .masks import counted_steps
+from .weights import WeightOptions
+from .windows import Windowed
 
 
 class Conv1D(_Activated, Windowed):
@@ -56,20 +58,15 @@ class Conv1D(_Activated, Windowed):
         self.filters = checks.whole_number(filters, "filters")
         self.activation = activations.check_name(activation, also=("softmax",))
         self.use_bias = checks.flag(use_bias, "use_bias")
-        self.initializers = {"kernel": initializers.get(kernel_initializer, "kernel_initializer"),
-                             "bias": initializers.get(bias_initializer, "bias_initializer")}
-        self.regularizers = {"kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
-                             "bias": regularizers.get(bias_regularizer, "bias_regularizer")}
-        self.constraints = {"kernel": constraints.get(kernel_constraint, "kernel_constraint"),
-                            "bias": constraints.get(bias_constraint, "bias_constraint")}
+        self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
+                               "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
         self.seed = seed
         self._packed = None
 
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | ({"bias": (self.filters,)} if self.use_bias else {})
-        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
-                for name, shape in shapes.items()]
+        return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
@@ -96,8 +93,8 @@ class Conv1D(_Activated, Windowed):
         checks.fits_memory(batch * count * (self.window * features + self.filters), self.dtype, "the windows of layer", self.name)
         kept = None
         if call.lengths is not None:
-            x = np.where(counted_steps(call.lengths, steps), x, x.dtype.type(0))
-            kept = counted_steps(self.output_lengths(call.lengths), count)
+            x = np.where(counted_steps(call.lengths, x.shape), x, x.dtype.type(0))
+            kept = counted_steps(self.output_lengths(call.lengths), (batch, count, 1))
         rows = np.ascontiguousarray(self._windows(x, 0)).reshape(batch * count, self.window * features)
         y = np.empty((len(rows), self.filters), x.dtype)
         dense.forward(rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1]))
@@ -122,17 +119,15 @@ class Conv1D(_Activated, Windowed):
                            threads.threads_for_products(4 * rows.size * self.filters))
         if not want_dx:
             return None
-        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, -1), saved["steps"])
+        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]), saved["steps"])
         if saved["lengths"] is not None:
-            dx *= counted_steps(saved["lengths"], saved["steps"])
+            dx *= counted_steps(saved["lengths"], dx.shape)
         return dx
 
     def get_config(self):
         config = super().get_config() | {
             "filters": self.filters, "kernel_size": self.window, "strides": self.strides, "padding": self.padding,
             "dilation_rate": self.dilation, "activation": self.activation, "use_bias": self.use_bias, "seed": self.seed}
-        for name in ("kernel", "bias"):
-            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
-            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
-            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
+        for options in self.weight_options.values():
+            config |= options.get_config()
         return config

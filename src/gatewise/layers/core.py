@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers, threads
+from gatewise import checks, threads
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, Layer, ParameterSpec, scratch_like
+from .base import Checked, Fixed, Layer, scratch_like
+from .masks import counted_steps
+from .weights import WeightOptions
 
 
 def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=None):
@@ -104,12 +106,8 @@ class Dense(_Activated, Layer):
         self.units = checks.whole_number(units, "units")
         self.activation = activations.check_name(activation, also=("softmax",))
         self.use_bias = checks.flag(use_bias, "use_bias")
-        self.initializers = {"kernel": initializers.get(kernel_initializer, "kernel_initializer"),
-                             "bias": initializers.get(bias_initializer, "bias_initializer")}
-        self.regularizers = {"kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
-                             "bias": regularizers.get(bias_regularizer, "bias_regularizer")}
-        self.constraints = {"kernel": constraints.get(kernel_constraint, "kernel_constraint"),
-                            "bias": constraints.get(bias_constraint, "bias_constraint")}
+        self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
+                               "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
         self.seed = seed
         self._packed = None
         self._dx = None
@@ -119,8 +117,7 @@ class Dense(_Activated, Layer):
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
                              f"with a known number of features")
         shapes = {"kernel": (input_shape[-1], self.units)} | ({"bias": (self.units,)} if self.use_bias else {})
-        return [ParameterSpec(name, shape, self.initializers[name], self.regularizers[name], self.constraints[name])
-                for name, shape in shapes.items()]
+        return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
@@ -181,10 +178,8 @@ class Dense(_Activated, Layer):
     def get_config(self):
         config = super().get_config() | {"units": self.units, "activation": activations.config(self.activation),
                                          "use_bias": self.use_bias, "seed": self.seed}
-        for name in ("kernel", "bias"):
-            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
-            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
-            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
+        for options in self.weight_options.values():
+            config |= options.get_config()
         return config
 
 
@@ -239,9 +234,11 @@ class Dropout(Layer):
         Of a layer used alone; in a model the model's generator draws.
     """
 
+    rate = Checked(checks.fraction)
+
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = checks.fraction(rate, "rate")
+        self.rate = rate
         self.noise_shape = None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
         self.seed = seed
 
@@ -314,8 +311,8 @@ class Flatten(Layer):
     def _forward(self, x, call):
         counted = None
         if call.lengths is not None:
-            counted = np.arange(x.shape[1]) < call.lengths[:, None]
-            x = np.where(counted.reshape(counted.shape + (1,) * (x.ndim - 2)), x, x.dtype.type(0))
+            counted = counted_steps(call.lengths, x.shape)
+            x = np.where(counted, x, x.dtype.type(0))
         y = (x if call.places is None else call.places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
         if call.training:
             self._saved = {"x_shape": x.shape, "y_shape": y.shape, "counted": counted, "places": call.places}
@@ -326,7 +323,7 @@ class Flatten(Layer):
         dx, counted, places = dy.reshape(saved["x_shape"]), saved["counted"], saved["places"]
         if places is not None:
             return places.to_front(dx)
-        return dx if counted is None else np.where(counted.reshape(counted.shape + (1,) * (dx.ndim - 2)), dx, dx.dtype.type(0))
+        return dx if counted is None else np.where(counted, dx, dx.dtype.type(0))
 
 
 class RepeatVector(Layer):

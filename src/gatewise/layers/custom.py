@@ -1,12 +1,13 @@
 """RNN: a recurrent layer around a user's own cell."""
 
-from gatewise import checks, constraints, initializers, regularizers
+from gatewise import checks
 from gatewise.cells import RNNCell, published
+from gatewise.configuration import class_of
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
-from gatewise.utils import custom_object
 
-from .base import Layer, ParameterSpec
+from .base import Layer
 from .stepwise import Stepwise
+from .weights import WeightOptions
 
 _PUBLISHED = {name: getattr(published, name) for name in published.__all__}
 
@@ -63,9 +64,9 @@ class RNN(Stepwise):
         if None in shape:
             raise ShapeError(f"{self.name}/{name} has shape {shape}; expected known extents")
         usual = "zeros" if len(shape) < 2 else "orthogonal" if name.startswith("recurrent") else "glorot_uniform"
-        return ParameterSpec(name, shape, initializers.get(self.cell.initializers.get(name, usual), f"initializer of {name}"),
-                             regularizers.get(self.cell.regularizers.get(name), f"regularizer of {name}"),
-                             constraints.get(self.cell.constraints.get(name), f"constraint of {name}"))
+        cell = self.cell
+        return WeightOptions(name, cell.initializers.get(name, usual), cell.regularizers.get(name),
+                             cell.constraints.get(name)).spec(name, shape)
 
     def get_config(self):
         options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")
@@ -80,19 +81,11 @@ class RNN(Stepwise):
         A cell of one's own is found by the name of its class among the objects of
         :func:`gatewise.utils.custom_object_scope`.
         """
-        return cls(**config | {"cell": _cell_of(config["cell"])})
+        cell = config["cell"]
+        cls_of_cell = class_of(cell["class_name"], RNNCell, _PUBLISHED, "cell")
+        return cls(**config | {"cell": cls_of_cell.from_config(cell["config"])})
 
 
 _OF_KERNEL_LAYERS = {"dropout", "recurrent_dropout", "learned_initial_state",
                      *(f"{place}_{kind}" for place in ("kernel", "recurrent", "bias")
                        for kind in ("initializer", "regularizer", "constraint"))}
-
-
-def _cell_of(config):
-    name = config["class_name"]
-    cls = custom_object(name) or _PUBLISHED.get(name)
-    if cls is None:
-        raise ConfigError(f"cell class {name!r} is not known: give it, as load_model(path, custom_objects={{{name!r}: {name}}})")
-    if not (isinstance(cls, type) and issubclass(cls, RNNCell)):
-        raise DTypeError(f"custom_objects has {cls!r} for {name!r}; expected a class that derives from gatewise.cells.RNNCell")
-    return cls.from_config(config["config"])

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers, threads
+from gatewise import checks, threads
 from gatewise.errors import ShapeError
 from gatewise.kernels import rows
 
-from .base import Fixed, Layer, ParameterSpec
+from .base import Fixed, Layer
+from .weights import WeightOptions
 
 
 class Embedding(Layer):
@@ -48,15 +49,13 @@ class Embedding(Layer):
         self.input_dim = checks.whole_number(input_dim, "input_dim")
         self.output_dim = checks.whole_number(output_dim, "output_dim")
         self.mask_zero = checks.flag(mask_zero, "mask_zero")
-        self.initializer = initializers.get(embeddings_initializer, "embeddings_initializer")
-        self.regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
-        self.constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
+        self.weight_options = WeightOptions("embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint)
         self.seed = seed
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) != 2:
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)")
-        return [ParameterSpec("embeddings", (self.input_dim, self.output_dim), self.initializer, self.regularizer, self.constraint)]
+        return [self.weight_options.spec("embeddings", (self.input_dim, self.output_dim))]
 
     def _output_shape(self, input_shape):
         return (*input_shape, self.output_dim)
@@ -98,8 +97,5 @@ class Embedding(Layer):
         return self._backward(dy, False)
 
     def get_config(self):
-        return super().get_config() | {
-            "input_dim": self.input_dim, "output_dim": self.output_dim, "mask_zero": self.mask_zero, "seed": self.seed,
-            "embeddings_initializer": initializers.serialize(self.initializer),
-            "embeddings_regularizer": regularizers.serialize(self.regularizer),
-            "embeddings_constraint": constraints.serialize(self.constraint)}
+        return super().get_config() | self.weight_options.get_config() | {
+            "input_dim": self.input_dim, "output_dim": self.output_dim, "mask_zero": self.mask_zero, "seed": self.seed}

@@ -8,7 +8,7 @@ from gatewise.errors import ArgumentError, ShapeError, StateError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import ParameterSpec
+from .base import Fixed, ParameterSpec
 from .core import LINEAR
 from .stepwise import Stepwise
 
@@ -49,6 +49,8 @@ class GRUD(Stepwise):
     input_decay_bias (features,), hidden_decay_kernel W_d (features, units) and hidden_decay_bias.
     """
 
+    means = Fixed()
+
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, means=None, **kwargs):
         for name in kwargs.keys() & {"dropout", "recurrent_dropout", "learned_initial_state"}:
             raise ArgumentError(f"GRUD takes no argument {name!r}")
@@ -81,8 +83,8 @@ class GRUD(Stepwise):
 
     def _spec(self, name, shape):
         option = "kernel" if name == "mask_kernel" else name
-        if option in self.initializers:
-            return ParameterSpec(name, shape, self.initializers[option], self.regularizers[option], self.constraints[option])
+        if option in self.weight_options:
+            return self.weight_options[option].spec(name, shape)
         usual = {"input_decay_kernel": initializers.RandomUniform(0.0, 0.1), "hidden_decay_kernel": initializers.GlorotUniform()}
         return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
 
@@ -225,7 +227,7 @@ def _product_backward(x, w, dz, d_w, d_b, want_dx=True):
     """dx, or None; d_w and d_b are added to."""
     rows = x.reshape(-1, x.shape[-1])
     dx = np.empty_like(rows) if want_dx else None
-    dense.backward(rows, w, dz.reshape(len(rows), -1), d_w, d_b, dx, threads.threads_for_products(4 * rows.size * w.shape[1]))
+    dense.backward(rows, w, dz.reshape(-1, w.shape[1]), d_w, d_b, dx, threads.threads_for_products(4 * rows.size * w.shape[1]))
     return dx.reshape(x.shape) if want_dx else None
 
 

@@ -52,6 +52,52 @@ class Places:
         return forward.view(np.uint8), backward.view(np.uint8)
 
 
+@dataclass(frozen=True)
+class Ends:
+    """What :class:`Places` is where the steps that count stand at the front already.
+
+    Parameters
+    ----------
+    mask : ndarray (batch, steps), bool
+        True where a step counts.
+    """
+
+    mask: np.ndarray
+
+    def to_front(self, array):
+        """The counted steps of (batch, steps, ...), zeros behind them."""
+        return _moved(array, self.mask, self.mask)
+
+    back = to_front
+
+
+def counted_steps(lengths, shape):
+    """Which steps lie within their rows: bool ndarray (batch, steps, 1, ...), of as many axes as x of this shape has."""
+    counted = np.arange(shape[1]) < lengths[:, None]
+    return counted.reshape(counted.shape + (1,) * (len(shape) - 2))
+
+
+def ends(lengths, steps):
+    """Rows of these lengths as :class:`Ends`."""
+    return Ends(counted_steps(lengths, (len(lengths), steps)))
+
+
+def late_resets(mask, resets, lengths=None):
+    """Rows with a flag behind their last counted step, bool ndarray (batch,): a state that is kept for the next call is cleared.
+
+    Parameters
+    ----------
+    mask, resets : ndarray (batch, steps)
+    lengths : ndarray (batch,), int, optional
+        What stands past them is nothing, flags neither.
+    """
+    steps = np.arange(mask.shape[1])
+    if lengths is not None:
+        mask, resets = mask & (steps < lengths[:, None]), (resets != 0) & (steps < lengths[:, None])
+    counted_later = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] > 0
+    return ((resets != 0) & ~counted_later).any(axis=1)
+
+
 def _moved(array, source, target):
     moved = np.zeros_like(array)
     moved[target] = array[source]

@@ -1,15 +1,21 @@
 """MinGRU and MinLSTM: recurrent layers whose gates see the input alone."""
 
+from gatewise import checks
 from gatewise.cells import MinGRUCell, MinLSTMCell
 from gatewise.errors import ConfigError
 
-from .recurrent import Recurrent
+from .base import Checked
+from .recurrent import _OF_THE_CELL_STATE, Recurrent
 
 _OF_RECURRENCE = ("recurrent_initializer", "recurrent_regularizer", "recurrent_constraint", "recurrent_dropout")
 
 
 class _Minimal(Recurrent):
     _cell = None
+    _never = _OF_THE_CELL_STATE | dict.fromkeys(
+        ("recurrent_activation", "reset_after", "update", "clip", "zoneout", "layer_normalization"),
+        "its gates see x alone and are sigmoids, so that all steps are made at once; a GRU has it")
+    recurrent_dropout = Checked(checks.number, low=0.0, high=0.0)   # there is none
 
     def __init__(self, units, activation="linear", use_bias=True, **kwargs):
         for name in _OF_RECURRENCE:

@@ -2,16 +2,19 @@
 
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers
+from gatewise import checks, initializers
 from gatewise.errors import ConfigError, ShapeError
 
-from .base import Fixed, Layer, ParameterSpec
+from .base import Checked, Fixed, Layer, ParameterSpec
+from .masks import counted_steps
+from .weights import WeightOptions
 
 
 class _Normalization(Layer):
     """What the normalisations share: gamma and beta over the last axis."""
 
     center, scale = Fixed(), Fixed()
+    epsilon = Checked(checks.number, low=0.0, open_low=True)
 
     def __init__(self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
                  beta_regularizer=None, gamma_regularizer=None, beta_constraint=None, gamma_constraint=None, **kwargs):
@@ -20,23 +23,18 @@ class _Normalization(Layer):
             axis = axis[0]
         if axis != -1:
             raise ConfigError(f"{type(self).__name__}: axis is {axis!r}; expected -1: the last axis holds the features")
-        self.epsilon = checks.number(epsilon, "epsilon", 0.0, open_low=True)
+        self.epsilon = epsilon
         self.center = checks.flag(center, "center")
         self.scale = checks.flag(scale, "scale")
-        self.initializers = {"gamma": initializers.get(gamma_initializer, "gamma_initializer"),
-                             "beta": initializers.get(beta_initializer, "beta_initializer")}
-        self.regularizers = {"gamma": regularizers.get(gamma_regularizer, "gamma_regularizer"),
-                             "beta": regularizers.get(beta_regularizer, "beta_regularizer")}
-        self.constraints = {"gamma": constraints.get(gamma_constraint, "gamma_constraint"),
-                            "beta": constraints.get(beta_constraint, "beta_constraint")}
+        self.weight_options = {"gamma": WeightOptions("gamma", gamma_initializer, gamma_regularizer, gamma_constraint),
+                               "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint)}
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
                              f"with a known number of features")
         names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
-        return [ParameterSpec(name, (input_shape[-1],), self.initializers[name], self.regularizers[name], self.constraints[name])
-                for name in names]
+        return [self.weight_options[name].spec(name, (input_shape[-1],)) for name in names]
 
     def _scaled(self, normalized):
         """gamma x + beta, a new array."""
@@ -55,10 +53,8 @@ class _Normalization(Layer):
 
     def get_config(self):
         config = super().get_config() | {"epsilon": self.epsilon, "center": self.center, "scale": self.scale}
-        for name in ("gamma", "beta"):
-            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
-            config[f"{name}_regularizer"] = regularizers.serialize(self.regularizers[name])
-            config[f"{name}_constraint"] = constraints.serialize(self.constraints[name])
+        for options in self.weight_options.values():
+            config |= options.get_config()
         return config
 
 
@@ -86,17 +82,20 @@ class BatchNormalization(_Normalization):
     optimizer moves them.
     """
 
+    momentum = Checked(checks.number, low=0.0, high=1.0)
+
     def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones", **kwargs):
         super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
-        self.momentum = checks.number(momentum, "momentum", 0.0, 1.0)
-        self.initializers["moving_mean"] = initializers.get(moving_mean_initializer, "moving_mean_initializer")
-        self.initializers["moving_variance"] = initializers.get(moving_variance_initializer, "moving_variance_initializer")
+        self.momentum = momentum
+        self.moving_initializers = {
+            "moving_mean": initializers.get(moving_mean_initializer, "moving_mean_initializer"),
+            "moving_variance": initializers.get(moving_variance_initializer, "moving_variance_initializer")}
 
     def _parameter_specs(self, input_shape):
         return [*super()._parameter_specs(input_shape),
-                *(ParameterSpec(name, (input_shape[-1],), self.initializers[name], trained=False)
-                  for name in ("moving_mean", "moving_variance"))]
+                *(ParameterSpec(name, (input_shape[-1],), initializer, trained=False)
+                  for name, initializer in self.moving_initializers.items())]
 
     def set_weights(self, weights):
         weights = checks.listed(weights, "weights", "arrays")
@@ -106,7 +105,7 @@ class BatchNormalization(_Normalization):
         super().set_weights(weights)
 
     def _forward(self, x, call):
-        counted = _counted(x, call)
+        counted = None if call.lengths is None or x.ndim < 3 else counted_steps(call.lengths, x.shape[:2])
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
         if call.training:
             y, saved = self._of_batch(rows)
@@ -144,8 +143,8 @@ class BatchNormalization(_Normalization):
 
     def get_config(self):
         config = super().get_config() | {"momentum": self.momentum}
-        for name in ("moving_mean", "moving_variance"):
-            config[f"{name}_initializer"] = initializers.serialize(self.initializers[name])
+        for name, initializer in self.moving_initializers.items():
+            config[f"{name}_initializer"] = initializers.serialize(initializer)
         return config
 
 
@@ -185,15 +184,8 @@ class LayerNormalization(_Normalization):
         return (d * saved["inverse"]).reshape(dy.shape)
 
 
-def _counted(x, call):
-    """(batch, steps) of bool: the steps that lie within their rows; None: all."""
-    if call.lengths is None or x.ndim < 3:
-        return None
-    return np.arange(x.shape[1]) < call.lengths[:, None]
-
-
 def _put_rows(rows, counted, shape):
-    """Rows at the positions that count, zeros elsewhere, in the shape of x."""
+    """Rows at the positions that count (batch, steps), None for all, zeros elsewhere, in the shape of x."""
     if counted is None:
         return rows.reshape(shape)
     y = np.zeros(shape, rows.dtype)

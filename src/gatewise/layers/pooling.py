@@ -3,38 +3,20 @@
 import numpy as np
 
 from gatewise import threads
-from gatewise.errors import ShapeError
 from gatewise.kernels import rows
 
-from .base import Layer
+from .masks import counted_steps
+from .sequences import SequenceLayer
 
 
-class _GlobalPooling(Layer):
+class _GlobalPooling(SequenceLayer):
     """What layers share that make (batch, features) of (batch, steps, features)."""
 
-    _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = True
     keeps_steps = False
 
-    @staticmethod
-    def _shape_of_features(features):
-        return (None, features)
-
     def _output_shape(self, input_shape):
-        if len(input_shape) != 3:
-            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features){hint}")
+        self._check_input_shape(input_shape, known_features=False)
         return (input_shape[0], input_shape[2])
-
-    def _check_shape(self, x):
-        super()._check_shape(x)
-        if x.shape[1] == 0:
-            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
-
-
-def _counted(lengths, steps):
-    """Which steps of each row count: bool ndarray (batch, steps, 1)."""
-    return (np.arange(steps) < lengths[:, None])[..., None]
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
@@ -55,7 +37,7 @@ class GlobalAveragePooling1D(_GlobalPooling):
         if lengths is None:
             return np.repeat((dy / shape[1])[:, None], shape[1], axis=1)
         share = dy / np.maximum(lengths, 1)[:, None].astype(dy.dtype)
-        return np.where(_counted(lengths, shape[1]), share[:, None], dy.dtype.type(0))
+        return np.where(counted_steps(lengths, shape), share[:, None], dy.dtype.type(0))
 
 
 class GlobalMaxPooling1D(_GlobalPooling):
@@ -68,7 +50,7 @@ class GlobalMaxPooling1D(_GlobalPooling):
         if call.lengths is None:
             candidates = x
         else:
-            candidates = np.where(_counted(call.lengths, x.shape[1]), x, x.dtype.type(-np.inf))
+            candidates = np.where(counted_steps(call.lengths, x.shape), x, x.dtype.type(-np.inf))
         at = candidates.argmax(axis=1)[:, None]
         y = np.take_along_axis(x, at, axis=1)[:, 0]
         if call.lengths is not None:

@@ -1,19 +1,32 @@
 """Recurrent layers: SimpleRNN, LSTM, GRU. They own parameters and state; a kernel does the work."""
 
+from types import MappingProxyType
+
 import numpy as np
 
-from gatewise import checks, constraints, initializers, regularizers, threads
-from gatewise.cells import GRUCell, LSTMCell, SimpleRNNCell, greff
-from gatewise.errors import ShapeError, StateError
+from gatewise import checks, initializers, threads
+from gatewise.cells import FullGateLSTMCell, GRUCell, LSTMCell, SimpleRNNCell, greff
+from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed, Layer, ParameterSpec, scratch_like
+from .base import Checked, Fixed, ParameterSpec, scratch_like
+from .sequences import SequenceLayer
+from .weights import WeightOptions
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
+# Options of one kind of cell that another cannot have, and why.
+_OF_THE_CELL_STATE = {
+    **dict.fromkeys(("peepholes", "cell_clip", "output_activation"), "there is no cell state beside h; an LSTM has one"),
+    **dict.fromkeys(("coupled", "input_gate", "forget_gate", "output_gate", "unit_forget_bias"),
+                    "it has no input, forget and output gates; an LSTM has them"),
+    "projection": "h is its only state; an LSTM projects h beside its c. A Dense behind the layer makes its output narrower",
+}
+_OF_GATES = dict.fromkeys(("recurrent_activation", "reset_after", "update"), "it has no gates")
 
-class Recurrent(Layer):
+
+class Recurrent(SequenceLayer):
     """What the recurrent layers share.
 
     Parameters
@@ -41,35 +54,26 @@ class Recurrent(Layer):
         Of the initial weights and dropout of a layer used alone.
     """
 
-    _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = has_state = True
+    has_state = True
+    _never = MappingProxyType({})  # options that are refused, and why
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
     learned_initial_state = Fixed()
+    dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
                  bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
                  kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
                  stateful=False, learned_initial_state=False, seed=None, **kwargs):
+        for option in kwargs.keys() & self._never:
+            raise ConfigError(f"{type(self).__name__} has no option {option!r}: {self._never[option]}")
         super().__init__(**kwargs)
-        self.cell = cell
-        self.initializers = {
-            "kernel": initializers.get(kernel_initializer, "kernel_initializer"),
-            "recurrent_kernel": initializers.get(recurrent_initializer, "recurrent_initializer"),
-            "bias": initializers.get(bias_initializer, "bias_initializer"),
+        self.weight_options = {
+            "kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
+            "recurrent_kernel": WeightOptions("recurrent", recurrent_initializer, recurrent_regularizer, recurrent_constraint),
+            "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
         }
-        self.regularizers = {
-            "kernel": regularizers.get(kernel_regularizer, "kernel_regularizer"),
-            "recurrent_kernel": regularizers.get(recurrent_regularizer, "recurrent_regularizer"),
-            "bias": regularizers.get(bias_regularizer, "bias_regularizer"),
-        }
-        self.constraints = {
-            "kernel": constraints.get(kernel_constraint, "kernel_constraint"),
-            "recurrent_kernel": constraints.get(recurrent_constraint, "recurrent_constraint"),
-            "bias": constraints.get(bias_constraint, "bias_constraint"),
-        }
-        self.dropout = checks.fraction(dropout, "dropout")
-        self.recurrent_dropout = checks.fraction(recurrent_dropout, "recurrent_dropout")
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
         self.return_sequences = checks.flag(return_sequences, "return_sequences")
         self.return_state = checks.flag(return_state, "return_state")
         self.go_backwards = checks.flag(go_backwards, "go_backwards")
@@ -84,10 +88,14 @@ class Recurrent(Layer):
         self._workspace = None
         self._dx = None
         self._trains = threads.OneAtATime(f"two threads train layer {self.name!r} at once; give each thread a layer of its own")
+        self.cell = cell  # last: what the layer has not by now, and the cell has, is the cell's alone
 
-    @staticmethod
-    def _shape_of_features(features):
-        return (None, features)
+    def __setattr__(self, name, value):
+        """Options of the cell cannot be set here, where nobody would read them."""
+        own = vars(self)
+        if name[0] != "_" and name not in own and "cell" in own and not hasattr(type(self), name) and hasattr(self.cell, name):
+            raise StateError(f"layer {self.name!r}: {name} is an option of its cell and cannot change any more; make a new layer")
+        super().__setattr__(name, value)
 
     @property
     def units(self):
@@ -121,12 +129,6 @@ class Recurrent(Layer):
 
     # ---- building
 
-    def _check_input_shape(self, input_shape):
-        if len(input_shape) != 3 or input_shape[-1] is None:
-            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features) "
-                             f"with a known number of features{hint}")
-
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         shapes = self.cell.parameter_shapes(input_shape[-1])
@@ -135,16 +137,15 @@ class Recurrent(Layer):
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
                 raise ShapeError(f"{self.name}/{name} has shape {shape}; an extent may be at most {checks.MAX_EXTENT}")
-        return [ParameterSpec(name, shape, self._initializer(name), self.regularizers.get(name), self.constraints.get(name))
-                for name, shape in shapes.items()]
+        return [self._spec(name, shape) for name, shape in shapes.items()]
 
-    def _initializer(self, name):
+    def _spec(self, name, shape):
         """A projection starts as a kernel does, gains as ones, peepholes and initial states as zeros."""
-        if name.endswith("_gain"):
-            return initializers.Ones()
+        if name in self.weight_options:
+            return self.weight_options[name].spec(name, shape)
         if name == "projection_kernel":
-            return self.initializers["kernel"]
-        return self.initializers.get(name) or initializers.Zeros()
+            return ParameterSpec(name, shape, self.weight_options["kernel"].initializer)
+        return ParameterSpec(name, shape, initializers.Ones() if name.endswith("_gain") else initializers.Zeros())
 
     def _output_shape(self, input_shape):
         batch, steps = input_shape[:2]
@@ -228,8 +229,6 @@ class Recurrent(Layer):
         if len(shape) == 3 and shape[1] and shape[2] == self.input_shape[2]:
             return
         super()._check_shape(x)
-        if shape[1] == 0:
-            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
 
     def _check_steps(self, call, steps):
         """In a model, lengths and resets are those of its input; what a RepeatVector made has other steps."""
@@ -305,7 +304,7 @@ class Recurrent(Layer):
             kernel.forward(self._pack(), x, *final, order=order, lengths=sorted_lengths, resets=resets, initial_h=initial_h, y=y,
                            threads=count)
         if self.stateful:
-            self._state = [array.copy() for array in final]
+            self._state = call.kept(final)
         if call.final_state is not None:
             call.final_state[:] = [array.copy() for array in final]
         output = y if self.return_sequences else final[0]
@@ -387,12 +386,9 @@ class Recurrent(Layer):
     # ---- saving
 
     def get_config(self):
-        names = {"kernel": "kernel", "recurrent_kernel": "recurrent", "bias": "bias"}
         config = super().get_config() | {"units": self.units, "use_bias": self.cell.use_bias}
-        for parameter, prefix in names.items():
-            config[f"{prefix}_initializer"] = initializers.serialize(self.initializers[parameter])
-            config[f"{prefix}_regularizer"] = regularizers.serialize(self.regularizers[parameter])
-            config[f"{prefix}_constraint"] = constraints.serialize(self.constraints[parameter])
+        for options in self.weight_options.values():
+            config |= options.get_config()
         for option in ("dropout", "recurrent_dropout", "return_sequences", "return_state", "go_backwards", "stateful",
                        "seed"):
             config[option] = getattr(self, option)
@@ -430,12 +426,14 @@ class SimpleRNN(Recurrent):
     activation : str or tuple
         A name, or a name with its constants: ``("leaky_relu", 0.01)``.
     use_bias : bool
-    clip, zoneout
+    clip, zoneout, layer_normalization
         See :class:`gatewise.cells.Cell`.
     """
 
-    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, **kwargs):
-        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout), **kwargs)
+    _never = _OF_THE_CELL_STATE | _OF_GATES
+
+    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
+        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout, layer_normalization), **kwargs)
 
 
 class LSTM(Recurrent):
@@ -457,6 +455,8 @@ class LSTM(Recurrent):
         See :class:`gatewise.cells.LSTMCell`.
     """
 
+    unit_forget_bias = Fixed()
+
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, unit_forget_bias=True,
                  output_activation=None, peepholes=False, coupled=False, input_gate=True, forget_gate=True,
                  output_gate=True, clip=None, cell_clip=None, projection=None, zoneout=0.0, layer_normalization=False,
@@ -468,7 +468,14 @@ class LSTM(Recurrent):
 
     @classmethod
     def variant(cls, name, units, **options):
-        """A variant of Greff et al. 2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`."""
+        """A variant of Greff et al. 2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`.
+
+        "FGR" is a cell in NumPy, so that it gives an :class:`~gatewise.layers.RNN`, which takes fewer options.
+        """
+        if name == "FGR":
+            from .custom import RNN  # which is a recurrent layer itself
+
+            return RNN(FullGateLSTMCell(units), **options)
         return cls(units, **(greff(name) | options))
 
     def initialize(self, rng):
@@ -498,14 +505,26 @@ class GRU(Recurrent):
         See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other.
     update : {"cho", "chung"}
         Which of h' and the candidate the update gate keeps.
-    clip, zoneout
+    clip, zoneout, layer_normalization
         See :class:`gatewise.cells.Cell`.
     """
 
+    _never = _OF_THE_CELL_STATE
+
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho", clip=None, zoneout=0.0, **kwargs):
-        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout),
-                         **kwargs)
+                 update="cho", clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
+        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout,
+                                 layer_normalization), **kwargs)
+
+    def set_weights(self, weights):
+        weights = checks.listed(weights, "weights", "arrays")
+        if self.built and self.cell.use_bias and len(weights) == len(self._parameters):
+            there, given = self._parameters["bias"].shape, np.shape(weights[2])
+            if given != there and given in ((2, there[-1]), there[-1:]):
+                raise ShapeError(f"{self.name}/bias has shape {given}: these are weights of a GRU with "
+                                 f"reset_after={not self.cell.reset_after}, layer {self.name!r} has "
+                                 f"reset_after={self.cell.reset_after}, which is another cell; build it as theirs is")
+        super().set_weights(weights)
 
     def get_config(self):
         return super().get_config() | {

@@ -7,7 +7,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
 
-from .base import Layer
+from .base import Checked, Layer
 from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
 
 
@@ -16,6 +16,9 @@ class Stepwise(Recurrent):
 
     What can be done for all steps at once is done before the walk (:meth:`_before`) and after it (:meth:`_after`).
     """
+
+    # There are none.
+    dropout, recurrent_dropout = Checked(checks.number, low=0.0, high=0.0), Checked(checks.number, low=0.0, high=0.0)
 
     def adopt(self, parameters, gradients):
         Layer.adopt(self, parameters, gradients)
@@ -63,7 +66,7 @@ class Stepwise(Recurrent):
             if call.training:
                 self._saved = {"walk": walk, "extra": extra, "source": source, "x": x, "y_shape": y.shape}
         if self.stateful:
-            self._state = [array.copy() for array in final]
+            self._state = call.kept(final)
         if call.final_state is not None:
             call.final_state[:] = [array.copy() for array in final]
         return [y, *(array.copy() for array in final)] if self.return_state else y
@@ -140,8 +143,8 @@ class _Walk:
             else:
                 d_y = np.zeros((count, self.width), dtype)
                 d_y[running:] = d_output[running:count]
-            found, d_states = self._parts(cell.step_backward(d_y, d_states, self.saved[t], parameters, gradients), 2,
-                                          "step_backward")
+            found, d_states = self._parts(cell.step_backward(_read_only(d_y), [_read_only(d_state) for d_state in d_states],
+                                                             self.saved[t], parameters, gradients), 2, "step_backward")
             self._check(found, (count, width), dtype, t, "step_backward: d_x")
             self._check_states(d_states, count, dtype, t, "step_backward: d_states")
             d_x[t, :count] = found

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .windows import Windowed, counted_steps
+from .masks import counted_steps
+from .windows import Windowed
 
 
 class _Pooling1D(Windowed):
@@ -17,8 +18,8 @@ class _Pooling1D(Windowed):
 
     def _forward(self, x, call):
         lengths = np.full(x.shape[0], x.shape[1]) if call.lengths is None else call.lengths
-        inside = self._windows(counted_steps(lengths, x.shape[1]), False)
-        kept = counted_steps(self.output_lengths(lengths), inside.shape[1])
+        inside = self._windows(counted_steps(lengths, x.shape), False)
+        kept = counted_steps(self.output_lengths(lengths), inside.shape[:3])
         y, saved = self._pool(x, inside)
         y *= kept
         if call.training:

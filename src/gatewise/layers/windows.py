@@ -5,18 +5,17 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
-from .base import Fixed, Layer
+from .base import Fixed
+from .sequences import SequenceLayer
 
 
-class Windowed(Layer):
+class Windowed(SequenceLayer):
     """Base of layers whose output steps each see `window` steps of the input, `dilation` apart.
 
     Steps past a row's length are no part of any window. Output steps that see no true step of their row, or with
     "valid" padding a step past its end, are zero.
     """
 
-    _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = True
     paddings = ("valid", "same")
     window, strides, padding, dilation = Fixed(), Fixed(), Fixed(), Fixed()
 
@@ -28,10 +27,6 @@ class Windowed(Layer):
         if padding not in self.paddings:
             raise ConfigError(f"padding is {padding!r}; expected one of {', '.join(map(repr, self.paddings))}")
         self.padding = padding
-
-    @staticmethod
-    def _shape_of_features(features):
-        return (None, features)
 
     @property
     def keeps_steps(self):
@@ -63,17 +58,6 @@ class Windowed(Layer):
             raise ShapeError(f"layer {self.name!r} is given {steps} steps, its window reaches over {self._reach + 1}; give at "
                              f"least as many, or padding='same'")
         return count
-
-    def _check_input_shape(self, input_shape):
-        if len(input_shape) != 3 or input_shape[-1] is None:
-            hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, features) "
-                             f"with a known number of features{hint}")
-
-    def _check_shape(self, x):
-        super()._check_shape(x)
-        if x.shape[1] == 0:
-            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
 
     # ---- windows of an array, and back
 
@@ -108,11 +92,6 @@ class Windowed(Layer):
             at = place * self.dilation
             d_padded[:, at:at + (count - 1) * self.strides + 1:self.strides] += d_windows[:, :, place]
         return np.ascontiguousarray(d_padded[:, front:front + steps])
-
-
-def counted_steps(lengths, steps):
-    """Which steps lie within their rows: bool ndarray (batch, steps, 1)."""
-    return (np.arange(steps) < lengths[:, None])[..., None]
 
 
 def one_number(value, name):

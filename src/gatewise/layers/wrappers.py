@@ -8,6 +8,7 @@ from gatewise import seeds
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from .base import Call, Layer
+from .masks import counted_steps
 from .registry import layer_config, layer_from_config
 
 
@@ -80,11 +81,18 @@ class Wrapper(Layer):
             piece = slice(at, at + part.flat_size())
             part.adopt(parameters[piece], gradients[piece])
             at = piece.stop
-        super().adopt(parameters, gradients)
+        self._take_arrays()
 
-    def _kept_array(self, spec, before):
-        path, name = spec.name.split("/", 1)
-        return self._parts[path]._parameters[name]
+    def _take_arrays(self):
+        """The parts' arrays, and no views beside them: what is written to one's own is written to theirs."""
+        for arrays in ("_parameters", "_gradients"):
+            setattr(self, arrays, {f"{path}/{name}": array for path, part in self._parts.items()
+                                   for name, array in getattr(part, arrays).items()})
+
+    def __setstate__(self, state):
+        """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""
+        vars(self).update(state)
+        self._take_arrays()
 
     def initialize(self, rng):
         self.rng = rng
@@ -104,8 +112,9 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """A layer applied to every step by itself: (batch, steps, ...) to (batch, steps, ...).
 
-    A Dense, Dropout or Activation gives the same without it. A Flatten makes a row of each step, and a recurrent
-    layer inside reads each step of (batch, outer steps, steps, features) as a sequence of its own, all of one length.
+    Steps past the end of their row are not given to it; there the output is zero. A Dense, Dropout or Activation gives
+    the same without TimeDistributed. A Flatten makes a row of each step, and a recurrent layer inside reads each step of
+    (batch, outer steps, steps, features) as a sequence of its own, all of one length.
 
     Parameters
     ----------
@@ -139,24 +148,37 @@ class TimeDistributed(Wrapper):
         self.layer._check_shape(self._apart(x))
 
     @staticmethod
-    def _apart(x):
-        """Every step as a row."""
-        return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+    def _apart(x, counted=None):
+        """Every step that counts as a row."""
+        return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) if counted is None else x[counted]
 
-    def _together(self, y, x, call):
-        """Rows as steps again."""
-        y = y.reshape(*x.shape[:2], *y.shape[1:])
+    @staticmethod
+    def _as_steps(rows, shape, counted=None):
+        """Rows as steps again, zeros where none counts."""
+        if counted is None:
+            return rows.reshape(*shape[:2], *rows.shape[1:])
+        steps = np.zeros((*shape[:2], *rows.shape[1:]), rows.dtype)
+        steps[counted] = rows
+        return steps
+
+    def _run(self, run, x, call):
+        """Output of one of the inner layer's functions."""
+        counted = None if call.lengths is None else counted_steps(call.lengths, x.shape[:2])
+        y = self._as_steps(run(self._apart(x, counted), Call(call.training)), x.shape, counted)
         if call.training:
-            self._saved = {"x_shape": x.shape, "y_shape": y.shape}
+            self._saved = {"x_shape": x.shape, "y_shape": y.shape, "counted": counted}
         return y
 
+    def _run_back(self, run, dy, want_dx):
+        saved = self._take_saved()
+        dx = run(self._apart(np.ascontiguousarray(dy), saved["counted"]), want_dx)
+        return self._as_steps(dx, saved["x_shape"], saved["counted"]) if want_dx else None
+
     def _forward(self, x, call):
-        return self._together(self.layer._forward(self._apart(x), Call(call.training)), x, call)
+        return self._run(self.layer._forward, x, call)
 
     def _backward(self, dy, want_dx):
-        shape = self._take_saved()["x_shape"]
-        dx = self.layer._backward(self._apart(np.ascontiguousarray(dy)), want_dx)
-        return dx.reshape(shape) if want_dx else None
+        return self._run_back(self.layer._backward, dy, want_dx)
 
     def _backward_alone(self, dy):
         return self._backward(dy, True).copy()
@@ -170,13 +192,11 @@ class TimeDistributed(Wrapper):
 
     def scores(self, x, call):
         """See :meth:`Dense.scores`."""
-        return self._together(self.layer.scores(self._apart(x), Call(call.training)), x, call)
+        return self._run(self.layer.scores, x, call)
 
     def backward_from_scores(self, dz, want_dx):
         """See :meth:`Dense.backward_from_scores`."""
-        shape = self._take_saved()["x_shape"]
-        dx = self.layer.backward_from_scores(self._apart(np.ascontiguousarray(dz)), want_dx)
-        return dx.reshape(shape) if want_dx else None
+        return self._run_back(self.layer.backward_from_scores, dz, want_dx)
 
     def _activate_rows(self, z, y):
         return self.layer._activate_rows(z, y)

@@ -287,7 +287,8 @@ def load_model(path, custom_objects=None, **others):
     ----------
     path : str or os.PathLike
     custom_objects : dict of str to class, optional
-        Cells of one's own (:class:`gatewise.cells.RNNCell`), by the names of their classes.
+        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers and constraints of one's own, by the names of
+        their classes.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name
+from gatewise.layers.masks import ends
 
 
 class Stack:
@@ -258,6 +259,8 @@ class Stack:
     def __setstate__(self, state):
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
+        for layer in self._layers:
+            layer.model = self
         if self.built:
             for name in ("_flat_parameters", "flat_gradients"):
                 copied = getattr(self, name)
@@ -349,8 +352,9 @@ class Stack:
         With `carried`, a dict of recurrent layers to states, those begin from theirs and leave the ones they end in.
         """
         x, lengths, resets, back, places = samples.x, samples.lengths, samples.resets, samples.resets_back, samples.places
+        cleared = samples.cleared
         for layer in self._layers[:stop]:
-            call = Call(training, lengths, None, resets, None, back, places)
+            call = Call(training, lengths, None, resets, None, back, places, cleared)
             carries = carried is not None and layer.has_state
             if carries:
                 call.initial_state, call.final_state = carried.get(layer), []
@@ -360,14 +364,21 @@ class Stack:
             if lengths is not None:
                 lengths = layer.output_lengths(lengths)
             if not layer.keeps_steps:  # what comes next has other steps, or none
-                resets = back = places = None
+                resets = back = places = cleared = None
         return x
 
     def run(self, samples, stop=None, training=False):
-        """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one."""
-        y = self._run_layers(samples, training, stop)
+        """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one.
+
+        They are zero at steps that do not count.
+        """
+        y, lengths = self._run_layers(samples, training, stop), samples.lengths
         if samples.places is not None and all(layer.keeps_steps for layer in self._layers[:stop]):
             return samples.places.back(y)
+        for layer in self._layers[:stop]:
+            lengths = None if lengths is None else layer.output_lengths(lengths)
+        if lengths is not None and y.shape[1] > lengths.min(initial=y.shape[1]):
+            return ends(lengths, y.shape[1]).back(y)
         return y.copy() if np.may_share_memory(y, samples.x) else y
 
     def _need_layers(self, what):

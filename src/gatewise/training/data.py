@@ -6,7 +6,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
-from gatewise.layers.masks import Places, lengths_and_places, step_mask
+from gatewise.layers.masks import Places, late_resets, lengths_and_places, step_mask
 from gatewise.utils import pad_sequences
 
 from .losses import position_weights
@@ -25,6 +25,7 @@ class Samples:
     per_step: bool = False              # y, weights and valid have the time axis of x
     resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
     places: Places | None = None        # where the steps of all arrays came from, which a mask moved to the front of their rows
+    cleared: np.ndarray | None = None   # rows that leave no state to the next batch: a mask hid their last reset
 
     def __len__(self):
         return len(self.x)
@@ -43,13 +44,15 @@ class Samples:
     def take(self, rows, steps=None):
         """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
         if steps is None:
-            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places")
+            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places", "cleared")
             return replace(self, **{name: array[rows] for name in names if (array := getattr(self, name)) is not None})
         along_time = dict.fromkeys(("y", "weights", "valid"), self.per_step) | dict.fromkeys(("x", "resets", "resets_back"), True)
         parts = {name: np.ascontiguousarray(array[rows, steps] if timed else array[rows])
                  for name, timed in along_time.items() if (array := getattr(self, name)) is not None}
         # Nobody asks where the steps of such a part came from: it is trained on, by layers that take any length.
-        return replace(self, **parts, lengths=part_of_lengths(self.lengths, rows, steps), places=None)
+        last = steps.stop is None or steps.stop >= self.steps
+        return replace(self, **parts, lengths=part_of_lengths(self.lengths, rows, steps), places=None,
+                       cleared=self.cleared[rows] if last and self.cleared is not None else None)
 
 
 class MappedSamples:
@@ -176,14 +179,15 @@ def _masked(samples, mask):
     """Samples in which the steps that count stand at the front of their rows."""
     if mask is None:
         return samples
+    cleared = None if samples.resets is None else late_resets(mask, samples.resets, samples.lengths)
     lengths, places = lengths_and_places(mask, samples.lengths)
     if places is None:
-        return replace(samples, lengths=lengths)
+        return replace(samples, lengths=lengths, cleared=cleared)
     names = ["x", *(("y", "weights") if samples.per_step else ())]
     moved = {name: places.to_front(array) for name in names if (array := getattr(samples, name)) is not None}
     if samples.resets is not None:
         moved["resets"], moved["resets_back"] = places.resets(samples.resets)
-    return replace(samples, **moved, lengths=lengths, places=places)
+    return replace(samples, **moved, lengths=lengths, places=places, cleared=cleared)
 
 
 def _count_positions(model, samples, positions):

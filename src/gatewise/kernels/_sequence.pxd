@@ -1,0 +1,46 @@
+# The C++ structures of sequence.h: a call over whole sequences, and a band of its rows.
+from gatewise.kernels._table cimport gw_cell, gw_family, gw_int, gw_row
+
+cdef extern from "sequence.h" nogil:
+    cdef cppclass gw_sequence[R]:
+        gw_int batch, steps, inputs, units, width, saved, sums_width
+        const gw_int *order
+        const gw_int *lengths
+        const unsigned char *resets
+        const R *zeros
+        const R *x
+        R *z
+        gw_int z_steps, z_width
+        const R *initial_h
+        const R *mask
+        R *y
+        R *final_h
+        R *final_c
+        R *scratch_h
+        R *scratch_gates
+        R *m
+        R *v
+        R *u
+        R *scales
+        R *gates
+        R *h_in
+        R *h0
+        R *c
+        const R *dy
+        R *dm
+        R *sums
+        R *dh
+        R *dc
+
+    cdef cppclass gw_counter:
+        pass
+
+    cdef cppclass gw_band[R]:
+        const gw_family[R] *family
+        const gw_cell[R] *cell
+        const gw_sequence[R] *s
+        gw_row[R] *rows
+        gw_int begin, end, n
+        int part, parts
+        gw_counter *counters
+        gw_int phase

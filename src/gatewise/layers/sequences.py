@@ -1,0 +1,28 @@
+"""What layers share that read the steps of sequences."""
+
+from gatewise.errors import ShapeError
+
+from .base import Layer
+
+
+class SequenceLayer(Layer):
+    """Base of layers that read (batch, steps, features), at least one step."""
+
+    _rank, _axes = 3, "(batch, steps, features)"
+    reads_steps = True
+
+    @staticmethod
+    def _shape_of_features(features):
+        return (None, features)
+
+    def _check_input_shape(self, input_shape, known_features=True):
+        if len(input_shape) == 3 and not (known_features and input_shape[-1] is None):
+            return
+        number = " with a known number of features" if known_features else ""
+        hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
+        raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected {self._axes}{number}{hint}")
+
+    def _check_shape(self, x):
+        super()._check_shape(x)
+        if x.shape[1] == 0:
+            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
