@@ -56,6 +56,18 @@ class TestAgainstOneTable:
         np.testing.assert_allclose(scaled[~np.isnan(padded)].reshape(-1, 3),
                                    np.concatenate(SequenceScaler(method).fit_transform(ragged)), rtol=1e-4, atol=1e-5)
 
+    def test_series_of_sequences(self, method, ragged):
+        scaled = SequenceScaler(method).fit_transform(pd.Series(ragged))
+        assert isinstance(scaled, np.ndarray) and scaled.shape == (5,)
+        for row, expected in zip(scaled, SequenceScaler(method).fit_transform(ragged)):
+            np.testing.assert_array_equal(row, expected)
+
+    def test_sequences_without_a_step(self, method, rng):
+        scaler = SequenceScaler(method).fit([rng.normal(size=4)])
+        assert [row.tolist() for row in scaler.transform([[], []])] == [[], []]
+        with pytest.raises(ShapeError, match="X holds no step"):
+            SequenceScaler(method).fit([[]])
+
     def test_the_input_is_not_changed(self, method, ragged):
         for row in ragged:
             row.flags.writeable = False

@@ -4,8 +4,10 @@ import matplotlib
 import numpy as np
 import pytest
 from data import SMALL, fitted, ragged, signs
+from sklearn.pipeline import make_pipeline
 
 from gatewise import LearningCurve, NotFittedError, SequenceClassifier
+from gatewise.data import SequenceScaler
 
 
 @pytest.fixture(autouse=True)
@@ -33,5 +35,13 @@ def test_into_given_axes(rng):
     ax = matplotlib.pyplot.figure().add_subplot()
     display = LearningCurve.from_estimator(fitted(SequenceClassifier(**SMALL), X, signs(X)), ax=ax)
     assert display.ax_ is ax and display.score_ax_ is None and display.score_line_ is None
-    with pytest.raises(NotFittedError, match="fit it first"):
-        LearningCurve.from_estimator(SequenceClassifier())
+    with pytest.raises(NotFittedError, match="this SequenceClassifier has no loss_curve_: fit it first"):
+        LearningCurve.from_estimator(make_pipeline(SequenceScaler(), SequenceClassifier()))
+
+
+def test_of_a_pipeline(rng):
+    X = ragged(rng)
+    pipeline = fitted(make_pipeline(SequenceScaler(), SequenceClassifier(**SMALL)), X, signs(X))
+    display = LearningCurve.from_estimator(pipeline)
+    np.testing.assert_array_equal(display.line_.get_ydata(), pipeline[-1].loss_curve_)
+    assert display.ax_.get_title() == "SequenceClassifier"

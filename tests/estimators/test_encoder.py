@@ -70,6 +70,67 @@ def test_with_numbers_and_with_tokens(rng):
     assert all(-3 < score < 0 for score in encoder.validation_scores_)
 
 
+@pytest.mark.parametrize("kind", ["none", "labels", "several labels", "numbers"])
+def test_partial_fit_is_fit_a_pass_at_a_time(kind, rng):
+    X = ragged(rng)
+    y = {"none": None, "labels": signs(X), "several labels": rng.integers(0, 2, (24, 3)), "numbers": rng.normal(size=24)}[kind]
+    whole = fitted(SequenceEncoder(**SMALL), X, y)
+    parts = SequenceEncoder(**SMALL)
+    for _ in range(3):
+        assert parts.partial_fit(X, y) is parts
+    np.testing.assert_array_equal(parameters_of(parts), parameters_of(whole))
+    assert parts.loss_curve_ == whole.loss_curve_
+
+
+def test_partial_fit_may_be_told_the_labels_to_come(rng):
+    X = ragged(rng)
+    y = signs(X)
+    encoder = SequenceEncoder(**SMALL).partial_fit(X[:3], ["above"] * 3, classes=["above", "below", "between"])
+    assert encoder.partial_fit(X, y).n_outputs_ == 3
+    with pytest.raises(ConfigError, match="y holds the label 'beside'"):
+        encoder.partial_fit(X[:1], ["beside"])
+    with pytest.raises(ConfigError, match="y holds the label 'below'; known are"):
+        SequenceEncoder(**SMALL).partial_fit(X[:3], ["above"] * 3).partial_fit(X, y)
+    with pytest.raises(ConfigError, match="leave classes out"):
+        SequenceEncoder(**SMALL).partial_fit(X, classes=["a", "b"])
+    with pytest.raises(ConfigError, match="learns from no labels"):
+        SequenceEncoder(**SMALL).partial_fit(X).partial_fit(X, classes=["a", "b"])
+
+
+def test_architectures_that_have_a_name(rng):
+    X = ragged(rng)
+    made = {"recurrent": ["GRU"], "convolution": ["Conv1D", "GRU"], "attention": ["GRU", "Attention", "GlobalAveragePooling1D"],
+            "normalization": ["GRU", "LayerNormalization"]}
+    for name, expected in made.items():
+        encoder = fitted(SequenceEncoder("gru", architecture=name, **SMALL), X)
+        kinds = [type(layer).__name__ for layer in encoder.model_.layers]
+        assert kinds == [*expected, "RepeatVector", "GRU", "Dense", "Activation"]
+        assert encoder.transform(X).shape == (24, 4)
+        np.testing.assert_array_equal(encoder.transform(X[:1]), encoder.transform(X)[:1])
+    with pytest.raises(ConfigError, match="architecture is .*choose one of 'recurrent'"):
+        SequenceEncoder(architecture=lambda *_: []).fit(X)
+
+
+def test_early_stopping_knows_only_relations_of_weights(rng):
+    X = ragged(rng, 40)
+    runs = [fitted(SequenceEncoder(units=4, max_iter=30, early_stopping=True, learning_rate_init=0.01, n_iter_no_change=3,
+                                   random_state=0), X, sample_weight=np.full(40, weight)) for weight in (1.0, 1e-6)]
+    assert runs[0].n_iter_ == runs[1].n_iter_
+    np.testing.assert_allclose(runs[0].validation_scores_, runs[1].validation_scores_, rtol=1e-5)
+
+
+def test_padding_does_not_count_in_early_stopping(rng):
+    seen = []
+
+    class Watched(SequenceEncoder):
+        def _score_of(self, targets, scores, sample_weight):
+            seen.append(-np.square(targets - scores)[sample_weight > 0].mean())
+            return super()._score_of(targets, scores, sample_weight)
+
+    encoder = fitted(Watched(early_stopping=True, validation_fraction=0.5, **SMALL), ragged(rng, 20))
+    np.testing.assert_allclose(encoder.validation_scores_, seen, rtol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_in_a_pipeline(rng):
     X = ragged(rng, 40)

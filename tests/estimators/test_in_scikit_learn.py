@@ -6,10 +6,18 @@ import pickle
 import numpy as np
 import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_predict, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    TimeSeriesSplit,
+    cross_val_predict,
+    cross_val_score,
+    train_test_split,
+)
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
@@ -48,6 +56,23 @@ def test_cross_validation(samples):
     assert cross_val_score(SequenceClassifier(**SMALL), X, y, cv=3).shape == (3,)
     assert cross_val_score(SequenceRegressor(**SMALL), X, numbers, cv=TimeSeriesSplit(3)).shape == (3,)
     assert cross_val_predict(SequenceClassifier(**SMALL), X, y, cv=3, method="decision_function").shape == (36,)
+
+
+def test_cross_validation_of_a_long_table(rng):
+    """Labels go to the splitter and to the estimator; a sequence is never cut, and scores are those of sequences one by one."""
+    X = ragged(rng, 12)
+    lengths, y = [len(row) for row in X], np.arange(12) % 2
+    who = np.repeat(np.arange(12), lengths)
+    folds = [np.unique(who[held]) for _, held in GroupKFold(3).split(who, groups=who)]
+    expected = []
+    for held in folds:
+        train = np.setdiff1d(np.arange(12), held)
+        estimator = SequenceClassifier(**SMALL).fit([X[n] for n in train], y[train])
+        expected.append(estimator.score([X[n] for n in held], y[held]))
+    with config_context(enable_metadata_routing=True):
+        estimator = SequenceClassifier(**SMALL).set_fit_request(groups=True).set_score_request(groups=True)
+        scores = cross_val_score(estimator, np.concatenate(X), np.repeat(y, lengths), cv=GroupKFold(3), params={"groups": who})
+    np.testing.assert_array_equal(scores, expected)
 
 
 def test_grid_search_in_two_processes(samples):
@@ -100,7 +125,7 @@ def test_clones_and_html(estimator):
     made = estimator("gru", 7, early_stopping=True)
     assert clone(made).get_params() == made.get_params()
     assert "units=7" in repr(made) and estimator.__name__ in made._repr_html_()
-    if estimator is not SequenceEncoder:
+    if estimator is not SequenceEncoder:  # which takes names of architectures, and no functions
         assert clone(made.set_params(architecture=architecture)).architecture is architecture
 
 

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
+from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceClassifier, SequenceRegressor
-from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, NotFittedError, ShapeError
+from gatewise import SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger
+from gatewise.data import Vocabulary
+from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, NotFittedError, ShapeError, SizeError
+from gatewise.estimators.inputs import Groups, padded
 
 FORMS = {
     "block": lambda X: X[..., None],
@@ -65,6 +68,35 @@ def test_polars(rng):
     assert list(estimator.feature_names_in_) == list("abcd")
 
 
+def test_series_of_polars(rng):
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    X = ragged(rng)
+    y = signs(X)
+    expected = fitted(SequenceClassifier(**SMALL), X, y)
+    steps = polars.Series([row.tolist() for row in X])
+    given = fitted(SequenceClassifier(**SMALL), steps, polars.Series(y))
+    np.testing.assert_array_equal(parameters_of(given), parameters_of(expected))
+    numbers = [row[:, 0] for row in X]
+    np.testing.assert_array_equal(parameters_of(fitted(SequenceClassifier(**SMALL), polars.Series(numbers), y)),
+                                  parameters_of(fitted(SequenceClassifier(**SMALL), numbers, y)))
+    who = polars.DataFrame({"v": np.concatenate(numbers), "who": np.repeat(np.arange(24), [len(row) for row in X])})
+    grouped = fitted(SequenceClassifier(**SMALL), who, polars.Series(y), groups="who")
+    np.testing.assert_array_equal(parameters_of(grouped), parameters_of(fitted(SequenceClassifier(**SMALL), numbers, y)))
+
+
+def test_labels_in_frames_of_polars(rng):
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    X = rng.normal(size=(6, 6))  # as many steps as sequences: a frame read by its columns would fit as well
+    y = (X > 0).astype(int)
+    columns = list("abcdef")
+    expected = parameters_of(fitted(SequenceTagger(**SMALL), X, y))
+    np.testing.assert_array_equal(parameters_of(fitted(SequenceTagger(**SMALL), X, polars.DataFrame(y, columns))), expected)
+    weights = np.array([0, 1, 1, 2, 1, 1])
+    np.testing.assert_array_equal(
+        parameters_of(fitted(SequenceClassifier(**SMALL), X, polars.DataFrame(y, columns), sample_weight=weights)),
+        parameters_of(fitted(SequenceClassifier(**SMALL), X, y, sample_weight=weights)))
+
+
 class Columns:
     """A table of named columns that is no pandas frame."""
 
@@ -106,6 +138,32 @@ def test_groups_of_a_long_table(make, rng):
     np.testing.assert_array_equal(parameters_of(beside), parameters_of(expected))
 
 
+@pytest.mark.parametrize("make", [pd.Series, pd.DataFrame])
+def test_targets_of_groups_follow_their_labels(make):
+    """What groupby gives is sorted by label; sequences stand in the order in which labels first appear."""
+    for labels in ([3, 1, 2], ["zoe", "amy", "mia"], pd.to_datetime(["2024-03-01", "2024-01-01", "2024-02-01"])):
+        groups = Groups(np.repeat(labels, 2))
+        by_label = make([3.0, 1.0, 2.0], labels).sort_index()
+        assert np.asarray(groups.one_each(by_label, "y")).ravel().tolist() == [3.0, 1.0, 2.0]
+    others = make([1.0, 2.0, 3.0], ["amy", "mia", "tom"])  # not the labels: they say nothing
+    assert np.asarray(groups.one_each(others, "y")).ravel().tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("estimator", [SequenceRegressor, SequenceTagger])
+def test_targets_and_weights_by_label_in_fit_and_score(estimator, rng):
+    X = ragged(rng)
+    frame = long_table(X)
+    who = frame["who"].unique()
+    y, weights = pd.Series(np.arange(24) % 3, who), pd.Series(rng.uniform(1, 2, 24), who)
+    expected = fitted(estimator(**SMALL), X, y.to_numpy(), sample_weight=weights.to_numpy())
+    given = fitted(estimator(**SMALL), frame, y.sort_index(), sample_weight=weights.sort_index(), groups="who")
+    np.testing.assert_array_equal(parameters_of(given), parameters_of(expected))
+    assert (given.score(frame, y.sort_index(), sample_weight=weights.sort_index(), groups="who")
+            == expected.score(X, y.to_numpy(), sample_weight=weights.to_numpy()))
+    each_row = np.repeat(y.to_numpy(), [len(row) for row in X])
+    assert given.score(frame, each_row, groups="who") == expected.score(X, y.to_numpy())
+
+
 def test_rows_of_groups_may_be_mixed(rng):
     X = ragged(rng)
     estimator = fitted(SequenceRegressor(**SMALL), X, rng.normal(size=len(X)))
@@ -128,6 +186,8 @@ def test_tokens(rng):
     np.testing.assert_array_equal(wide.predict(table), wide.predict(table[..., None]))
     with pytest.raises(ConfigError, match="X holds the number 50; the vocabulary has 50"):
         wide.predict(np.full((1, 4), 50))
+    with pytest.raises(ConfigError, match=r"below 2\*\*63"):
+        wide.predict(np.full((1, 4), 2**63 + 1, np.uint64))
     for bad, error in ((table + 0.5, DTypeError), (table - 9, ConfigError), (np.zeros((3, 4, 2)), ShapeError)):
         with pytest.raises(error, match="with embedding"):
             SequenceClassifier(embedding=3).fit(bad, y[:len(bad)])
@@ -166,6 +226,70 @@ def test_groups_that_do_not_fit(rng):
         estimator.fit(frame, np.arange(len(frame)), groups="who")
     with pytest.raises(ShapeError, match="y has 5 entries"):
         estimator.fit(frame, np.arange(5), groups="who")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_groups_without_a_label(missing):
+    frame = pd.DataFrame({"v": np.arange(4.0), "id": np.array(["b", "b", missing, "c"], object)})
+    for table, groups in ((frame, "id"), (frame[["v"]], frame["id"].tolist())):
+        with pytest.raises(ConfigError, match=r"groups\[2\] is .*expected a label for each row"):
+            SequenceRegressor(**SMALL).fit(table, [1, 2], groups=groups)
+    with pytest.raises(ConfigError, match=r"groups\[1\] is .*NaT"):
+        Groups(np.array(["2024-01-01", "NaT"], "datetime64[D]"))
+    with pytest.raises(DTypeError, match="labels of several kinds"):
+        Groups(np.array(["a", 1], object))
+
+
+def test_masked_elements_are_refused(rng):
+    block, y = rng.normal(size=(6, 4, 2)), np.arange(6.0)
+    masked = np.ma.masked_array(block, block > 1)
+    for X, groups in ((masked, None), (masked[..., 0], None), (list(masked), None), (masked[:, 0], np.arange(6))):
+        with pytest.raises(NonFiniteError, match="has masked elements"):
+            SequenceRegressor(**SMALL).fit(X, y, groups=groups)
+    with pytest.raises(NonFiniteError, match="y has masked elements"):
+        SequenceForecaster(window=2, **SMALL).fit(np.ma.masked_array(np.arange(9.0), np.arange(9) == 4))
+    nothing_hidden = np.ma.masked_array(block, np.zeros(block.shape, bool))
+    np.testing.assert_array_equal(parameters_of(fitted(SequenceRegressor(**SMALL), nothing_hidden, y)),
+                                  parameters_of(fitted(SequenceRegressor(**SMALL), block, y)))
+
+
+def test_empty_sequences_alone(rng):
+    X = ragged(rng)
+    estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
+    empty = np.empty((0, 3))
+    np.testing.assert_array_equal(estimator.decision_function([empty, empty]), estimator.decision_function([empty, X[0]])[[0, 0]])
+    texts = make_pipeline(Vocabulary("words"), SequenceClassifier(embedding=3, **SMALL))
+    fitted(texts, ["a b", "c"] * 6, [0, 1] * 6)
+    np.testing.assert_array_equal(texts.predict_proba([""]), texts.predict_proba(["", "a"])[:1])
+    tokens = texts[-1]
+    np.testing.assert_array_equal(tokens.predict_proba([[]]), texts.predict_proba([""]))
+
+
+def test_nothing_is_learned_from_empty_sequences(rng):
+    X = ragged(rng)
+    for option in ({}, {"missing": "mean"}, {"embedding": 3}):
+        estimator = SequenceClassifier(**option, **SMALL)
+        for empty in ([[], []], [np.zeros(0)] * 2, np.zeros((2, 0, 1))):
+            with pytest.raises(ShapeError, match="every sequence is empty"):
+                estimator.fit(empty, [0, 1])
+    fitted_before = fitted(SequenceEncoder(**SMALL), X)
+    with pytest.raises(ShapeError, match="every sequence is empty"):
+        fitted_before.partial_fit([np.zeros((0, 3))])
+
+
+@pytest.mark.parametrize(("parameter", "value"), [("missing", "mask"), ("embedding", 4)])
+def test_what_fit_was_told_of_X_holds(parameter, value, rng):
+    X = rng.integers(0, 5, (24, 4))
+    estimator = fitted(SequenceClassifier(**SMALL).set_params(**{parameter: value}), X, X[:, 0] > 2)
+    fitted(estimator.set_params(**{parameter: SequenceClassifier().get_params()[parameter]}), X, X[:, 0] > 2)
+    with pytest.raises(ConfigError, match=f"{parameter} is {value!r}, and was not in fit: fit anew"):
+        estimator.set_params(**{parameter: value}).predict(X)
+
+
+def test_sequences_that_do_not_fit_into_memory_once_padded():
+    lengths = np.array([1] * 100_000 + [10**9])
+    with pytest.raises(SizeError, match="100001 sequences padded to the 1000000000 steps of the longest"):
+        padded(np.zeros((0, 1)), lengths)
 
 
 def test_other_features_and_columns_are_refused(rng):

@@ -93,8 +93,35 @@ def test_a_label_a_row_stands_for_all_its_steps(rng):
     np.testing.assert_allclose(a_row.predict_proba(X), means)
     np.testing.assert_array_equal(a_row.predict(X), means.argmax(axis=1))
     assert a_row.score(X, y) == accuracy_score(y, means.argmax(axis=1))
+    np.testing.assert_array_equal(a_row.predict_proba(X), np.concatenate([a_row.predict_proba([row]) for row in X]))
     with pytest.raises(ConfigError, match="y has a label a step; the first call gave one a row"):
         a_row.partial_fit(X, [np.full(len(row), 0) for row in X])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_scores_and_logarithms(classes, rng):
+    X = ragged(rng, 30)
+    y = [np.arange(len(row)) % classes for row in X]
+    tagger = fitted(SequenceTagger(**SMALL), X, y)
+    p, scores = (np.concatenate(part) for part in (tagger.predict_proba(X), tagger.decision_function(X)))
+    np.testing.assert_allclose(np.exp(np.concatenate(tagger.predict_log_proba(X))), p)
+    if classes == 2:
+        assert scores.shape == p.shape[:1]
+        np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-scores.astype(float))))
+    else:
+        np.testing.assert_allclose(np.diff(scores.astype(float)), np.diff(np.log(p)), atol=1e-6)
+    table = rng.normal(size=(5, 4))
+    assert fitted(SequenceTagger(**SMALL), table, table > 0).decision_function(table).shape == (5, 4)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_scores_and_logarithms_of_rows(classes, rng):
+    X = ragged(rng, 30)
+    tagger = fitted(SequenceTagger(**SMALL), X, np.arange(30) % classes)
+    p, scores = tagger.predict_proba(X), tagger.decision_function(X)
+    np.testing.assert_allclose(tagger.predict_log_proba(X), np.log(p))
+    np.testing.assert_allclose(scores, np.log(p[:, 1] / p[:, 0]) if classes == 2 else np.log(p))
+    np.testing.assert_allclose(tagger.predict_proba([np.zeros((0, 3)), X[0]]), [np.full(classes, 1 / classes), p[0]])
 
 
 def test_weights_of_steps(sequences, rng):

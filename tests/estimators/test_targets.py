@@ -5,8 +5,9 @@ import pytest
 from data import SMALL, fitted, ragged, signs
 from sklearn.metrics import r2_score
 
-from gatewise import SequenceClassifier, SequenceRegressor
+from gatewise import SequenceClassifier, SequenceRegressor, losses
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
+from gatewise.estimators.regressor import OF_NUMBERS
 
 TRAINED = {"units": 12, "max_iter": 150, "learning_rate_init": 0.02, "random_state": 0}
 
@@ -85,10 +86,33 @@ def test_losses_of_numbers(rng):
     assert estimator.out_activation_ == "exponential"
     assert (estimator.predict(X) > 0).all()
     np.testing.assert_allclose(estimator.predict(X), estimator.model_.predict(X)[:, 0], rtol=1e-5)
-    with pytest.raises(ConfigError, match="loss 'poisson' expects numbers from 0 up"):
-        SequenceRegressor(loss="poisson").fit(X, y - 10)
-    for loss in ("absolute_error", "huber"):
-        assert fitted(SequenceRegressor(loss=loss, **SMALL), X, y).out_activation_ == "identity"
+    for loss in ("poisson", "Poisson", losses.Poisson()):
+        with pytest.raises(ConfigError, match="loss 'poisson' expects numbers from 0 up"):
+            SequenceRegressor(loss=loss).fit(X, y - 10)
+    for loss in (*OF_NUMBERS, losses.Huber(2.0), Cubes()):
+        wanted = "exponential" if loss == "poisson" else "identity"
+        assert fitted(SequenceRegressor(loss=loss, **SMALL), X, y).out_activation_ == wanted
+
+
+class Cubes(losses.Loss):
+    """A loss of one's own."""
+
+    name = "cubes"
+
+    def _positions(self, y_true, y_pred, want_gradient):
+        off = y_pred - y_true
+        return np.abs(off**3).mean(axis=-1), 3 * off * np.abs(off) / off.shape[-1] if want_gradient else None
+
+
+def test_losses_of_other_things(rng):
+    """Each loss of gatewise is one of numbers, or refused."""
+    X, y = ragged(rng, 12), np.arange(12) % 2
+    others = [name for name in losses.__all__ if name not in ("Loss", "get", "serialize")
+              and losses.get(name).name not in ("mean_squared_error", "mean_absolute_error", *OF_NUMBERS)]
+    assert len(others) == 10
+    for name in others:
+        with pytest.raises(ConfigError, match="which is none of numbers; expected one of 'squared_error'"):
+            SequenceRegressor(loss=name, **SMALL).fit(X, y)
 
 
 @pytest.mark.parametrize(("estimator", "y", "error", "message"), [

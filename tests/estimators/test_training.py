@@ -164,6 +164,56 @@ def test_warm_start_goes_on_from_the_weights(samples):
     assert len(estimator.loss_curve_) == 1
 
 
+@pytest.mark.parametrize("change", [{"optimizer": "nonsense"}, {"batch_size": -1}, {"cell": "nonsense"}, {"tol": -1.0},
+                                    {"shuffle": 3}, {"units": 0}, {"missing": "mean", "cell": "nonsense"}])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_fit_that_fails_changes_nothing(estimator, change, samples):
+    X, _ = samples
+    y = targets_of(estimator, X)
+    made = fitted(estimator(**SMALL), X, y)
+    known, before = {name: value for name, value in vars(made).items() if name.endswith("_")}, parameters_of(made)
+    other = [row[:, :2] for row in X]
+    with pytest.raises(GatewiseError):
+        made.set_params(**change).fit(other, {SequenceClassifier: np.resize(["c", "d", "e"], 40)}.get(estimator, y))
+    assert {name: value for name, value in vars(made).items() if name.endswith("_")} == known
+    np.testing.assert_array_equal(parameters_of(made), before)
+    if {"cell", "units"} & set(change):  # a warm start does not look at them
+        return
+    with pytest.raises(GatewiseError):
+        made.set_params(warm_start=True).fit(X, y)
+    assert {name: value for name, value in vars(made).items() if name.endswith("_")} == known
+    np.testing.assert_array_equal(parameters_of(made), before)
+
+
+def test_a_first_partial_fit_that_fails_leaves_no_classes(samples):
+    X, y = samples
+    estimator = SequenceClassifier(**SMALL)
+    with pytest.raises(ConfigError, match="y holds the label"):
+        estimator.partial_fit(X, y, classes=["above", "beneath"])
+    assert estimator.partial_fit(X, y, classes=["above", "below"]).predict(X).shape == (40,)
+
+
+def test_the_rate_of_partial_fit_is_constant(samples):
+    """Also after a fit along a cosine, at whose end it is 0; what Adam keeps of its gradients stays."""
+    X, y = samples
+    options = {"learning_rate": "cosine", "learning_rate_init": 0.02}
+    estimator = fitted(SequenceClassifier(**options, **SMALL), X, y)
+    before, steps = parameters_of(estimator), estimator.model_.optimizer.iterations
+    slots = estimator.model_.optimizer.slots()
+    estimator.partial_fit(X[:8], y[:8])
+    assert not np.array_equal(parameters_of(estimator), before)
+    optimizer = estimator.model_.optimizer
+    assert (optimizer.learning_rate, optimizer.iterations) == (0.02, steps + 1)
+    assert set(optimizer.slots()) == set(slots) and estimator.partial_fit(X, y).model_.optimizer is optimizer
+    anew = SequenceClassifier(**options, **SMALL)
+    for _ in range(4):  # more passes than max_iter
+        anew.partial_fit(X, y, classes=["above", "below"])
+    constant = SequenceClassifier(**options | {"learning_rate": "constant"}, **SMALL)
+    for _ in range(4):
+        constant.partial_fit(X, y, classes=["above", "below"])
+    np.testing.assert_array_equal(parameters_of(anew), parameters_of(constant))
+
+
 # ---- early stopping
 
 
@@ -181,20 +231,45 @@ def test_early_stopping_keeps_the_best_weights(samples):
     np.testing.assert_array_equal(parameters_of(fitted(estimator.set_params(max_iter=30), X, y)), again)
 
 
-def test_the_held_out_part_is_stratified_and_not_trained_on(rng):
+def test_warm_start_with_early_stopping_keeps_the_best_weights(samples):
+    X, y = samples
+    estimator = SequenceClassifier(units=4, early_stopping=True, warm_start=True, validation_fraction=0.3, max_iter=20,
+                                   n_iter_no_change=20, learning_rate_init=0.05, random_state=0)
+    fitted(estimator, X, y)
+    before, best, scores = parameters_of(estimator), estimator.best_validation_score_, list(estimator.validation_scores_)
+    fitted(estimator.set_params(learning_rate_init=5.0, max_iter=3), X, y)
+    assert max(estimator.validation_scores_[20:]) < best  # or this test says nothing
+    assert estimator.best_validation_score_ == best and estimator.validation_scores_[:20] == scores
+    np.testing.assert_array_equal(parameters_of(estimator), before)
+
+
+def test_early_stopping_may_come_and_go_with_warm_start(samples):
+    X, y = samples
+    estimator = fitted(SequenceClassifier(early_stopping=True, warm_start=True, **SMALL), X, y)
+    fitted(estimator.set_params(early_stopping=False), X, y)
+    assert estimator.validation_scores_ is None and estimator.best_validation_score_ is None
+    assert estimator.best_loss_ == min(estimator.loss_curve_[3:])
+    fitted(estimator.set_params(early_stopping=True), X, y)
+    assert estimator.best_loss_ is None and len(estimator.validation_scores_) == 3
+    estimator.set_params(early_stopping=False).partial_fit(X, y)
+    assert estimator.best_loss_ == estimator.loss_
+
+
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceTagger])
+def test_the_held_out_part_is_stratified_and_not_trained_on(estimator, rng):
     """Two rare labels among 40: a draw of 4 that is not stratified would seldom hold one."""
     X = ragged(rng, 40)
     y = np.array(["rare"] * 10 + ["usual"] * 30)
     seen = []
 
-    class Watched(SequenceClassifier):
+    class Watched(estimator):
         def _score_of(self, targets, scores, sample_weight):
-            seen.append(targets)
+            seen.append(targets if targets.ndim == 1 else targets[:, 0])  # of a tagger each step has the label of the row
             return super()._score_of(targets, scores, sample_weight)
 
-    estimator = fitted(Watched(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
+    made = fitted(Watched(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
     assert all(sorted(targets) == [0, 0, 1, 1, 1, 1, 1, 1] for targets in seen)
-    assert estimator.t_ == 3 * 32
+    assert made.t_ == 3 * 32
     with pytest.raises(ConfigError, match="validation_fraction is 0.01: 1 of 40 samples"):
         SequenceRegressor(early_stopping=True, validation_fraction=0.01).fit(X, np.arange(40.0))
 
@@ -313,6 +388,50 @@ def test_an_architecture_of_ones_own(samples):
     for bad in (lambda *_: [], lambda *_: [layers.LSTM(2), "dense"], lambda *_: [layers.LSTM(7)], "transformer"):
         with pytest.raises(ConfigError, match="architecture"):
             SequenceClassifier(architecture=bad).fit(X, y)
+
+
+@pytest.mark.parametrize(("last", "labels"), [
+    (lambda n: [layers.Dense(n, "sigmoid")], 2), (lambda n: [layers.Dense(n, "softmax")], 3),
+    (lambda n: [layers.Dense(n), layers.Activation("tanh")], 2)])
+def test_an_architecture_ends_in_scores(last, labels, samples):
+    """Or its activation would come twice: probabilities above a half, all of them."""
+    X, _ = samples
+    y = np.resize(np.arange(labels), 40)
+    with pytest.raises(ConfigError, match="end in scores: leave that activation out"):
+        SequenceClassifier(architecture=lambda steps, features, n: [layers.GRU(3), *last(n)], **SMALL).fit(X, y)
+    with pytest.raises(ConfigError, match="would follow it"):
+        SequenceRegressor(loss="poisson", architecture=lambda *_: [layers.GRU(3), layers.Dense(1, "relu")], **SMALL).fit(X, y)
+    held = SequenceRegressor(architecture=lambda *_: [layers.GRU(3), layers.Dense(1, "softplus")], **SMALL)
+    assert (fitted(held, X, y).predict(X) > 0).all()  # of numbers it may end in what it likes
+
+
+def test_an_architecture_that_has_the_activation_already(samples):
+    X, y = samples
+    ended, added = (fitted(SequenceClassifier(architecture=lambda *_: [layers.GRU(3), layers.Dense(1), *more], **SMALL), X, y)
+                    for more in ([layers.Activation("sigmoid")], []))
+    np.testing.assert_array_equal(ended.predict_proba(X), added.predict_proba(X))
+
+
+@pytest.mark.parametrize("layer", [lambda: layers.GRU(2, stateful=True),
+                                   lambda: layers.Bidirectional(layers.GRU(2, stateful=True))])
+def test_an_architecture_keeps_no_state(layer, samples):
+    with pytest.raises(ConfigError, match="stateful=True; a sequence would change the result of the next one"):
+        SequenceClassifier(architecture=lambda *_: [layer(), layers.Dense(1)], **SMALL).fit(*samples)
+
+
+def test_an_architecture_for_tokens(rng):
+    """Tokens are vectors before its layers see them."""
+    asked = []
+
+    def small(n_steps, n_features, n_outputs):
+        asked.append((n_steps, n_features, n_outputs))
+        return [layers.GRU(3), layers.Dense(n_outputs)]
+
+    X = rng.integers(0, 9, (20, 5))
+    estimator = fitted(SequenceClassifier(embedding=4, architecture=small, **SMALL), X, X.sum(axis=1) > 20)
+    assert asked == [(5, 4, 1)]
+    assert [type(layer).__name__ for layer in estimator.model_.layers] == ["Embedding", "GRU", "Dense", "Activation"]
+    assert estimator.model_.layers[0].get_weights()[0].shape == (9, 4)
 
 
 def test_an_optimizer_that_is_given_stays_as_it_is(samples):

@@ -52,8 +52,12 @@ class SequenceScaler(SequenceTransformer):
     Notes
     -----
     X is ``(n, time)`` (one feature: all columns are scaled alike; `fit` and `transform` take the same number of
-    columns), ``(n, time, features)``, or a list, tuple or object array of ``(time_i, features)`` or ``(time_i,)``.
-    The result is the same kind of container; a frame gives an array. float32 and float64 stay what they are.
+    columns), ``(n, time, features)``, or a list, tuple, Series or object array of ``(time_i, features)`` or ``(time_i,)``.
+    The result is the same kind of container; a frame gives an array, a Series an object array. float32 and float64 stay
+    what they are.
+
+    A long table, with a row a step and a column a feature, is what scikit-learn's scalers take themselves: here its
+    rows would be sequences of one feature.
 
     Examples
     --------

@@ -163,6 +163,8 @@ def container_of(X):
             X = np.asanyarray(X)
         except ValueError:  # rows of different lengths
             return kind
+        if X.ndim > 1 and X.size == 0:  # sequences without a step
+            return kind
     if len(getattr(X, "shape", (0,))) != 1:
         return None
     values = np.asanyarray(X)
@@ -222,12 +224,14 @@ def _read_rows(items, name, form):
 
 def _numbers(given, name):
     """real_array without infinity; objects that are numbers are read as float64."""
+    if hasattr(given, "to_list"):  # steps in a Series of polars: numbers, or lists of them
+        given = np.asarray(given)
     kind = getattr(getattr(given, "dtype", None), "kind", None)
     if kind == "c":
         raise ConfigError(f"Complex data not supported: {name} holds {given.dtype} values; expected real numbers")
     if kind == "O":
         try:
-            given = np.asarray(given, np.float64)
+            given = np.asarray(given.tolist(), np.float64)
         except (TypeError, ValueError) as error:
             raise DTypeError(f"{name} holds objects that are no numbers: {error}") from error
     return no_infinity(real_array(given, name), name)

@@ -77,8 +77,9 @@ class FrameStacker(SequenceTransformer):
         Returns
         -------
         ndarray, list or tuple
-            The same kind of container and dtype as X, of ``(ceil(time_i / stride), frames * features)``. Sequences
-            without an axis of features get one, unless ``frames`` is 1.
+            The same kind of container and dtype as X (of a Series an object array), of
+            ``(ceil(time_i / stride), frames * features)``. Sequences without an axis of features get one, unless
+            ``frames`` is 1.
 
         Raises
         ------

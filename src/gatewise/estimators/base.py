@@ -65,7 +65,7 @@ class SequenceEstimator(BaseEstimator):
         """Sequences of X; with `reset`, what the estimator expects from now on."""
         if not reset:
             self._need_fitted()
-        X, groups = inputs.split_groups(X, groups)
+        X, groups = inputs.split_groups(inputs.unmasked(X), groups)
         parameters.chosen(self.missing, "missing", MISSING)
         if self.embedding is not None and self.missing != "error":
             raise ConfigError(f"missing is {self.missing!r}; with embedding X holds whole numbers, of which none can be missing")
@@ -88,6 +88,7 @@ class SequenceEstimator(BaseEstimator):
             return sequences
         if reset:
             self.feature_means_ = feature_means(sequences.values, sequences.lengths)
+        self._need_learned("feature_means_", "missing")
         return completed(sequences, self.missing, self.feature_means_)
 
     def _read_table(self, X, options, reset):
@@ -99,6 +100,11 @@ class SequenceEstimator(BaseEstimator):
             else:
                 X = check_array(X, order="C", input_name="X", **options)
         return inputs.Sequences(X if self.embedding is not None else X[..., None], table=True)
+
+    def _need_learned(self, attribute, parameter):
+        """A parameter that was changed after fit says what the network was never made for."""
+        if not hasattr(self, attribute):
+            raise ConfigError(f"{parameter} is {getattr(self, parameter)!r}, and was not in fit: fit anew, with warm_start=False")
 
     def _remember_input(self, sequences, features):
         self._fitted_on_table, self._step_features = sequences.table, features
@@ -115,6 +121,7 @@ class SequenceEstimator(BaseEstimator):
             self._remember_input(sequences, 1)
             given = self.vocabulary_size
             self.vocabulary_size_ = largest + 1 if given is None else checks.whole_number(given, "vocabulary_size")
+        self._need_learned("vocabulary_size_", "embedding")
         if largest >= self.vocabulary_size_:
             raise ConfigError(f"X holds the number {largest}; the vocabulary has {self.vocabulary_size_}, 0 to "
                               f"{self.vocabulary_size_ - 1}: give vocabulary_size, or a number that stands for what is unknown")
@@ -138,12 +145,38 @@ class SequenceEstimator(BaseEstimator):
 
     # ---- fitting
 
-    def _fit(self, X, y, sample_weight, groups, incremental=False):
+    def _fit(self, X, y, sample_weight, groups, incremental=False, classes=None):
         """Fit from the start, or go on: with `incremental` for one pass, else where warm_start says so."""
         if incremental and self.early_stopping:
             raise ConfigError("partial_fit does not support early_stopping=True")
         goes_on = hasattr(self, "model_") and (incremental or checks.flag(self.warm_start, "warm_start"))
+        with contextlib.nullcontext() if goes_on else self._as_before_where_it_fails():
+            if incremental:
+                self._take_classes(classes)
+            self._read_and_train(X, y, sample_weight, groups, goes_on, incremental)
+        return self
+
+    @contextlib.contextmanager
+    def _as_before_where_it_fails(self):
+        """A new fit that fails leaves the estimator with what it knew: never an old network with new labels."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _take_classes(self, classes):
+        """What partial_fit is told of the labels to come."""
+
+    def _read_and_train(self, X, y, sample_weight, groups, goes_on, incremental):
+        if not goes_on:
+            for attribute in ("feature_means_", "vocabulary_size_"):  # of another X
+                vars(self).pop(attribute, None)
         sequences = self._read_X(X, groups, reset=not goes_on)
+        if not sequences.all_lengths.any():
+            raise ShapeError("X holds no steps: every sequence is empty; expected at least one time step")
         if sequences.groups is not None:
             y, sample_weight = self._of_groups(y, sample_weight, sequences.groups)
         weights = self._read_weights(sample_weight, sequences)
@@ -158,10 +191,15 @@ class SequenceEstimator(BaseEstimator):
                               "counts")
         with self._using_threads():
             self._train(sequences, targets, weights, goes_on, incremental)
-        return self
 
     def _of_groups(self, y, sample_weight, groups):
         return groups.one_each(y, "y"), groups.one_each(sample_weight, "sample_weight")
+
+    def _of_sequences(self, X, groups, y, sample_weight):
+        """(y, sample_weight) with an entry a sequence, for a score."""
+        if groups is None:
+            return y, sample_weight
+        return SequenceEstimator._of_groups(self, y, sample_weight, inputs.split_groups(X, groups)[1])
 
     def _read_weights(self, sample_weight, sequences):
         """ndarray (n,) of float64; None stays None."""
@@ -186,16 +224,19 @@ class SequenceEstimator(BaseEstimator):
             sequences, targets, weights, validation = self._split(sequences, targets, weights)
         count = len(sequences)
         batch_size = parameters.batch_size_of(self.batch_size, count)
-        epochs = 1 if incremental else checks.whole_number(self.max_iter, "max_iter")
+        most = checks.whole_number(self.max_iter, "max_iter")
+        epochs = 1 if incremental else most
+        shuffle = checks.flag(self.shuffle, "shuffle")
+        progress = Progress(self, validation, count, incremental, goes_on)
         if not goes_on:
             self._build(sequences, targets, weights, batch_size)
         if not (goes_on and incremental):
-            self._compile(targets, -(-count // batch_size) * checks.whole_number(self.max_iter, "max_iter"))
+            self._compile(targets, -(-count // batch_size) * most, incremental)
             self.n_iter_ = 0
-        progress = Progress(self, validation, count, incremental)
+        else:
+            self._end_schedule()
         self.model_.fit(sequences.values, targets, sample_weight=self._normalized(weights, sequences), lengths=sequences.lengths,
-                        batch_size=batch_size, epochs=epochs, shuffle=checks.flag(self.shuffle, "shuffle"), verbose=0,
-                        callbacks=[progress])
+                        batch_size=batch_size, epochs=epochs, shuffle=shuffle, verbose=0, callbacks=[progress])
         self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
         if not incremental and self.learning_rate != "cosine" and not progress.converged and self.n_iter_ == epochs:
             warnings.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
@@ -224,10 +265,7 @@ class SequenceEstimator(BaseEstimator):
         shape = sequences.values.shape[1:]
         self.n_outputs_ = outputs
         self.out_activation_ = {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
-        if self.architecture is None or isinstance(self.architecture, str):
-            made = self._layers(shape[0], outputs, activation, parameters.penalty_of(self.alpha, per_batch))
-        else:
-            made = networks.own_layers(self.architecture, (*shape, 1)[:2], outputs, activation)
+        made = self._layers(shape, outputs, activation, parameters.penalty_of(self.alpha, per_batch))
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
         self.model_ = Sequential([layers.Input(shape, dtype=dtype), *made], name=type(self).__name__,
                                  seed=parameters.seed_of(self.random_state))
@@ -235,17 +273,28 @@ class SequenceEstimator(BaseEstimator):
             raise ConfigError(f"architecture gave layers with {self.model_.output_shape[-1]} outputs; expected {outputs}")
         self.t_ = 0
         self.loss_curve_ = []
-        self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_ = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _layers(self, steps, outputs, activation, penalty):
-        """list of Layer from sequences, the longest of which has so many steps, to the output."""
-        return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+    def _layers(self, shape, outputs, activation, penalty):
+        """list of Layer from sequences of `shape`, the steps of the longest and the features of one, to the output."""
+        if self.architecture is None or isinstance(self.architecture, str):
+            return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+        read = (shape[0], shape[1] if self.embedding is None else self.embedding)
+        return networks.own_layers(self.architecture, read, outputs, activation, networks.embedding_layers(self))
 
-    def _compile(self, targets, steps):
-        optimizer = parameters.optimizer_of(self.optimizer, self.learning_rate, self.learning_rate_init, self.clipnorm, steps)
+    def _compile(self, targets, steps, incremental):
+        """A new optimizer. Nobody knows how many calls of partial_fit there will be, over which a rate could fall."""
+        rate = "constant" if incremental and self.learning_rate == "cosine" else self.learning_rate
+        optimizer = parameters.optimizer_of(self.optimizer, rate, self.learning_rate_init, self.clipnorm, steps)
         self.model_.compile(optimizer, self._output(targets)[0])
+
+    def _end_schedule(self):
+        """The rate of partial_fit is constant, also after a fit along a cosine, at whose end it is 0."""
+        before = self.model_.optimizer
+        if isinstance(self.optimizer, str) and isinstance(before.get_config()["learning_rate"], dict):
+            rate = checks.number(self.learning_rate_init, "learning_rate_init", 0.0, open_low=True)
+            after = type(before).from_config(before.get_config() | {"learning_rate": rate})
+            after.go_back(before.snapshot())
+            self.model_.compile(after, self.model_.loss)
 
     # ---- files
 
@@ -316,6 +365,6 @@ def _rows_of(y, kept):
         return None
     if hasattr(y, "iloc"):
         return y.iloc[np.flatnonzero(kept)]
-    if isinstance(y, np.ndarray):
-        return y[kept]
+    if isinstance(y, np.ndarray) or inputs.is_frame(y):
+        return np.asarray(y)[kept]
     return [row for row, keep in zip(y, kept) if keep]

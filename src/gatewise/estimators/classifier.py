@@ -90,13 +90,15 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         -------
         self
         """
-        with inputs.checked_by_sklearn():
-            _check_partial_fit_first_call(self, classes)
-        return self._fit(X, y, sample_weight, groups, incremental=True)
+        return self._fit(X, y, sample_weight, groups, incremental=True, classes=classes)
 
     # ---- fitting
 
     _needed = (*SequenceEstimator._needed, "classes_", "_several")
+
+    def _take_classes(self, classes):
+        with inputs.checked_by_sklearn():
+            _check_partial_fit_first_call(self, classes)
 
     def _read_targets(self, y, sequences, reset, incremental=False):
         labels, several = read_labels(y, len(sequences))
@@ -173,8 +175,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     def score(self, X, y, sample_weight=None, groups=None):
         """Accuracy: the share of sequences whose labels are right."""
         predicted = self.predict(X, groups)
-        if groups is not None:
-            y, sample_weight = self._of_groups(y, sample_weight, inputs.split_groups(X, groups)[1])
+        y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         return accuracy_score(y, predicted, sample_weight=sample_weight)
 
     def __sklearn_tags__(self):

@@ -1,5 +1,7 @@
 """LearningCurve: how training went, as a plot."""
 
+from sklearn.pipeline import Pipeline
+
 from gatewise.errors import MissingPackageError, NotFittedError
 
 
@@ -35,7 +37,7 @@ class LearningCurve:
         ----------
         estimator
             With ``loss_curve_``, and ``validation_scores_`` where there are any: those of gatewise, and scikit-learn's
-            multi-layer perceptrons.
+            multi-layer perceptrons; or a Pipeline that ends in one.
         ax : matplotlib Axes, optional
             None: of a new figure.
         **kwargs
@@ -49,6 +51,8 @@ class LearningCurve:
         ------
         NotFittedError, MissingPackageError
         """
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
         if not hasattr(estimator, "loss_curve_"):
             raise NotFittedError(f"this {type(estimator).__name__} has no loss_curve_: fit it first")
         display = cls(estimator.loss_curve_, getattr(estimator, "validation_scores_", None), type(estimator).__name__)

@@ -18,7 +18,7 @@ PARAMETERS = """cell : {"lstm", "gru", "rnn"}
         A name, or an optimizer, of which a copy is used; ``learning_rate_init`` and ``clipnorm`` mean nothing to the latter.
     learning_rate : {"constant", "cosine", "adaptive"}
         "cosine" goes down along half a cosine over ``max_iter`` passes; all of them are run, unless ``early_stopping`` ends
-        them. "adaptive" is divided by 5 each time that training would end.
+        them. "adaptive" is divided by 5 each time that training would end. ``partial_fit`` has a constant rate.
     learning_rate_init : float
     clipnorm : float, optional
         Largest norm of the whole gradient; a larger one is scaled down.
@@ -60,14 +60,18 @@ POOLING = """pooling : {"last", "mean", "max"}
         What sums up the steps of the last layer: its output at the last step, or the mean or maximum over all steps.
         docs/estimators.md says which for what."""
 
-ARCHITECTURE = """architecture : str or callable, optional
+_NAMES = """
         "recurrent", or None: the layers that the parameters describe. "convolution": before them, one over 5 steps.
-        "attention": after them, each step looks at all others (Luong et al. 2015), and their mean (their maximum with
-        ``pooling="max"``) is taken.
-        "normalization": after each of them, its outputs are normalised (Ba et al. 2016).
+        "attention": after them, each step looks at all others (Luong et al. 2015), and the mean, or maximum, sums them up.
+        "normalization": after each of them, its outputs are normalised (Ba et al. 2016)."""
+
+NAMED_ARCHITECTURE = f"architecture : str, optional{_NAMES}"
+
+ARCHITECTURE = f"""architecture : str or callable, optional{_NAMES}
         A function makes the layers instead: called with n_steps, n_features and n_outputs, it gives a list of
-        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added where it is missing.
-        The parameters that describe layers, and ``alpha``, mean nothing then."""
+        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output is added. With ``embedding`` an
+        Embedding is put before them, and n_features is the size of its vectors. The other parameters that describe layers, and
+        ``alpha``, mean nothing then."""
 
 ATTRIBUTES = """model_ : Sequential
         The network.
@@ -95,7 +99,7 @@ ATTRIBUTES = """model_ : Sequential
 def documented(cls):
     """Class decorator: puts the shared parameters and attributes into the docstring."""
     if cls.__doc__:  # None under python -OO
-        for name, text in (("PARAMETERS", PARAMETERS), ("READING", READING), ("POOLING", POOLING),
-                           ("ARCHITECTURE", ARCHITECTURE), ("ATTRIBUTES", ATTRIBUTES)):
+        for name, text in (("PARAMETERS", PARAMETERS), ("READING", READING), ("POOLING", POOLING), ("ARCHITECTURE", ARCHITECTURE),
+                           ("NAMED_ARCHITECTURE", NAMED_ARCHITECTURE), ("ATTRIBUTES", ATTRIBUTES)):
             cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", text)
     return cls

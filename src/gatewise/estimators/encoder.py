@@ -5,7 +5,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.multiclass import type_of_target
 
 from gatewise import checks
-from gatewise.errors import ShapeError
+from gatewise.errors import ConfigError, ShapeError
 from gatewise.layers import Dense, RepeatVector
 from gatewise.training import losses
 
@@ -34,6 +34,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         "auto": y where it is given; "reconstruction": the sequences, whatever y is, as in a pipeline that ends in a classifier.
     {POOLING}
     {READING}
+    {NAMED_ARCHITECTURE}
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
 
     def __init__(self, cell="lstm", units=64, *, n_components=None, objective="auto", num_layers=1, bidirectional=False,
                  pooling="last", dropout=0.0, recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error",
-                 alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
+                 architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
                  batch_size="auto", max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1,
                  n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
@@ -74,6 +75,23 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
         return self._fit(X, y, sample_weight, groups)
+
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None, groups=None):
+        """One pass over these samples, from where training stands.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            See :meth:`fit`. The first call says whether there is a y, of which kind, and how long a sequence is that the network
+            gives back.
+        classes : array_like (n_classes,), optional
+            All labels there will be. None: those of the first call.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, groups, incremental=True, classes=classes)
 
     def fit_transform(self, X, y=None, sample_weight=None, groups=None):
         """:meth:`fit`, then :meth:`transform`."""
@@ -105,13 +123,25 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
 
     _needed = (*SequenceEstimator._needed, "_reader", "_encoding_layers", "_decoded_steps")
 
+    def _take_classes(self, classes):
+        if classes is None:
+            return
+        if not hasattr(self, "_reader"):
+            self._reader = SequenceClassifier()
+        if not isinstance(self._reader, SequenceClassifier):
+            raise ConfigError("classes says which labels y may hold, and this encoder learns from no labels; leave classes out")
+        self._reader._take_classes(classes)
+
     def _read_targets(self, y, sequences, reset, incremental=False):
+        told = incremental and getattr(self, "_reader", None) is not None  # by classes, or by an earlier call
         if reset:
             by_y = parameters.chosen(self.objective, "objective", ("auto", "reconstruction")) == "auto" and y is not None
-            self._reader = _reader_of(y) if by_y else None
+            if told and not by_y:
+                raise ConfigError("classes says which labels y may hold, and y is not given or left aside; leave classes out")
+            self._reader = None if not by_y else self._reader if told else _reader_of(y)
             self._decoded_steps = sequences.values.shape[1]
         if self._reader is not None:
-            return self._reader._read_targets(y, sequences, reset, incremental)
+            return self._reader._read_targets(y, sequences, reset, told)
         steps = sequences.values.shape[1]
         if steps > self._decoded_steps:
             raise ShapeError(f"X has {steps} steps; the network gives back up to {self._decoded_steps}, as many as X had in the "
@@ -141,14 +171,14 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
             return losses.SparseCategoricalCrossentropy(), self.vocabulary_size_, "softmax"
         return losses.MeanSquaredError(), targets.shape[-1], "linear"
 
-    def _layers(self, steps, outputs, activation, penalty):
+    def _layers(self, shape, outputs, activation, penalty):
         made = networks.encoder_layers(self, penalty)
         if self.n_components is not None:
             made.append(Dense(checks.whole_number(self.n_components, "n_components"), kernel_regularizer=penalty))
         self._encoding_layers = len(made)
         if self._reader is None:
             cell = parameters.CELLS[self.cell]
-            made += [RepeatVector(steps), cell(self.units, return_sequences=True, kernel_regularizer=penalty,
+            made += [RepeatVector(shape[0]), cell(self.units, return_sequences=True, kernel_regularizer=penalty,
                                                recurrent_regularizer=penalty)]
         return [*made, *networks.head_layers(outputs, activation, penalty)]
 
@@ -160,7 +190,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         if self._reader is not None:
             return self._reader._score_of(targets, scores, sample_weight)
         given_back = scores if self.embedding is None else probabilities(scores, 0)
-        return -self._output(targets)[0](targets, given_back, sample_weight)
+        return -self._output(targets)[0](targets, given_back, sample_weight * (sample_weight.size / sample_weight.sum()))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,12 +14,14 @@ A table of the first kind has a fixed number of columns, as everywhere in scikit
 """
 
 import contextlib
+import math
 import numbers
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils.validation import assert_all_finite
 
+from gatewise.checks import fits_memory
 from gatewise.data.sequences import read_sequences
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
 
@@ -88,10 +90,19 @@ class Groups:
     """
 
     def __init__(self, labels):
-        labels = np.asarray(labels)
+        # A list as objects: an array of texts and NaN would hold the text "nan".
+        labels = np.asarray(labels) if hasattr(labels, "__array__") else np.asarray(labels, object)
         if labels.ndim != 1:
             raise ShapeError(f"groups has shape {labels.shape}; expected one label a row")
-        self.labels, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+        missing = [row for row, label in enumerate(labels) if _is_missing(label)] if labels.dtype.kind in "OfmM" else []
+        if missing:
+            raise ConfigError(f"groups[{missing[0]}] is {labels[missing[0]]!r}; expected a label for each row: give such rows one, "
+                              f"or leave them out")
+        try:
+            self.labels, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+        except TypeError as error:
+            raise DTypeError(f"groups holds labels of several kinds, which have no order ({error}); make all of them text, or all "
+                             f"numbers") from error
         rank = np.argsort(np.argsort(first))
         self.labels = self.labels[np.argsort(first)]
         self.number = rank[inverse.reshape(-1)]           # of the sequence that each row belongs to
@@ -105,12 +116,18 @@ class Groups:
     def one_each(self, values, name):
         """An entry a sequence, of one a sequence or one a row; those of a sequence's rows must be the same.
 
+        Entries a sequence stand in the order in which the groups first appear. A pandas Series or frame whose index holds the
+        labels of the groups, each once, may stand in any order: as what ``groupby`` gives, which is sorted by label.
+
         Raises
         ------
         ShapeError
         """
-        if values is None or len(values) == len(self.lengths):
-            return values
+        if values is None:
+            return None
+        if len(values) == len(self.lengths):
+            at = self._places_in(getattr(values, "index", None))
+            return values if at is None else values.iloc[at]
         values = np.asarray(values)
         if len(values) != len(self.number):
             raise ShapeError(f"{name} has {len(values)} entries; expected {len(self.lengths)}, one a group, or {len(self.number)}, "
@@ -120,6 +137,19 @@ class Groups:
             if (part != part[0]).any():
                 raise ShapeError(f"{name} changes within group {label!r}; expected one value a group")
         return np.stack([part[0] for part in parts])
+
+    def _places_in(self, index):
+        """Where the label of each group stands in a pandas index that holds these labels and no others, else None."""
+        if not hasattr(index, "get_indexer") or index.nlevels > 1 or not index.is_unique:
+            return None
+        at = index.get_indexer(self.labels)
+        return None if (at < 0).any() else at
+
+
+def _is_missing(label):
+    """Whether a label is None, NaN, NaT or pandas.NA."""
+    same = label == label
+    return label is None or not isinstance(same, bool | np.bool_) or not same
 
 
 @contextlib.contextmanager
@@ -134,6 +164,19 @@ def checked_by_sklearn():
     except ValueError as error:
         kind = NonFiniteError if "contains NaN" in str(error) or "contains infinity" in str(error) else ConfigError
         raise kind(str(error)) from error
+
+
+def unmasked(values, name="X"):
+    """`values`, unless it is a masked array with masked elements: what lies under a mask is no data.
+
+    Raises
+    ------
+    NonFiniteError
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(numpy.nan) and missing= "
+                             f"for example")
+    return values
 
 
 def is_frame(X):
@@ -160,18 +203,24 @@ def read_each(X, finite):
     ConfigError, ShapeError, DTypeError, NonFiniteError
     """
     read = read_sequences(X)
-    if not read.lengths.any():
-        raise ShapeError("X holds no steps: every sequence is empty; expected at least one time step")
     with checked_by_sklearn():
         assert_all_finite(read.steps, allow_nan=not finite, input_name="X")
     return padded(read.steps, read.lengths)
 
 
 def padded(stacked, lengths):
-    """Sequences of the steps of all of them, one behind the other."""
-    if (lengths == lengths[0]).all():
+    """Sequences of the steps of all of them, one behind the other.
+
+    Raises
+    ------
+    SizeError
+        A few long ones beside many short ones: padded to the longest they do not fit into memory.
+    """
+    if lengths[0] and (lengths == lengths[0]).all():
         return Sequences(stacked.reshape(len(lengths), lengths[0], *stacked.shape[1:]))
-    sequences = Sequences(np.zeros((len(lengths), lengths.max(), *stacked.shape[1:]), stacked.dtype), lengths)
+    shape = (len(lengths), max(1, int(lengths.max())), *stacked.shape[1:])
+    fits_memory(math.prod(shape), stacked.dtype, f"X, {shape[0]} sequences padded to the {shape[1]} steps of the longest,")
+    sequences = Sequences(np.zeros(shape, stacked.dtype), lengths)
     sequences.values[sequences.valid] = stacked
     return sequences
 
@@ -187,6 +236,8 @@ def whole_numbers(values):
         values = values[..., 0]
     if values.ndim != 2:
         raise ShapeError(f"X has shape {values.shape}; with embedding it holds whole numbers, (n, time)")
+    if values.dtype.kind in "uf" and values.max(initial=0) >= 2**63:
+        raise ConfigError(f"X holds {values.max()}; with embedding it holds whole numbers below 2**63")
     if values.dtype.kind == "f" and np.array_equal(values, np.floor(values)):
         values = values.astype(np.int64)
     if values.dtype.kind not in "ui":

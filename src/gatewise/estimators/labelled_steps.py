@@ -6,6 +6,8 @@ from gatewise.data import missing as tools
 from gatewise.data.sequences import container_of
 from gatewise.errors import ShapeError
 
+from .inputs import is_frame
+
 
 def has_steps(entries, steps):
     """Whether there is an entry for each step, rather than for each sequence.
@@ -32,7 +34,9 @@ def in_one(entries, sequences, name, *, columns=False):
     ShapeError
         Not one for each step.
     """
-    rows = [np.asarray(row) for row in (np.asarray(entries) if hasattr(entries, "iloc") else entries)]
+    if is_frame(entries) or hasattr(entries, "iloc"):  # iteration goes over columns, or misses rows of other labels
+        entries = np.asarray(entries)
+    rows = [np.asarray(row) for row in entries]
     lengths = sequences.all_lengths
     if len(rows) != len(lengths):
         raise ShapeError(f"{name} has {len(rows)} rows, X has {len(lengths)} sequences; expected one row of entries each")
@@ -43,7 +47,7 @@ def in_one(entries, sequences, name, *, columns=False):
         if row.shape != (length, *each):
             raise ShapeError(f"{name}[{number}] has shape {row.shape}, X[{number}] has {length} steps; expected one entry a step"
                              + (f", with the {each[0]} columns of {name}[0]" if each else ""))
-    return np.concatenate([row for row in rows if len(row)])
+    return np.concatenate([row for row in rows if len(row)] or rows)
 
 
 def spread(flat, sequences):

@@ -30,9 +30,7 @@ def encoder_layers(estimator, penalty, per_step=False):
     bidirectional = checks.flag(estimator.bidirectional, "bidirectional")
     architecture = chosen("recurrent" if estimator.architecture is None else estimator.architecture, "architecture", NAMED)
     pooling = "mean" if architecture == "attention" and pooling == "last" else pooling
-    made = []
-    if estimator.embedding is not None:
-        made.append(layers.Embedding(estimator.vocabulary_size_, checks.whole_number(estimator.embedding, "embedding")))
+    made = embedding_layers(estimator)
     if estimator.missing == "decay" and estimator.cell != "gru":
         raise ConfigError(f"missing='decay' is what the cell GRU-D does, cell is {estimator.cell!r}; give cell='gru'")
     if architecture == "convolution":
@@ -58,6 +56,13 @@ def encoder_layers(estimator, penalty, per_step=False):
     return made
 
 
+def embedding_layers(estimator):
+    """list of the Embedding that tokens go through, empty where X holds no tokens."""
+    if estimator.embedding is None:
+        return []
+    return [layers.Embedding(estimator.vocabulary_size_, checks.whole_number(estimator.embedding, "embedding"))]
+
+
 def _decaying(units, estimator, options):
     """The first layer where values that are missing decay to the mean."""
     if options.pop("recurrent_dropout"):
@@ -70,8 +75,19 @@ def head_layers(outputs, activation, penalty):
     return [Dense(outputs, kernel_regularizer=penalty), Activation(activation)]
 
 
-def own_layers(architecture, shape, outputs, activation):
+def own_layers(architecture, shape, outputs, activation, embedding=()):
     """Layers that the user's function makes, ended by the activation where they lack it.
+
+    Parameters
+    ----------
+    architecture : callable
+    shape : (int, int)
+        Steps, and features of one.
+    outputs : int
+    activation : str
+        Of the output.
+    embedding : list of Embedding
+        What stands before them.
 
     Raises
     ------
@@ -84,5 +100,14 @@ def own_layers(architecture, shape, outputs, activation):
     if not made or not all(isinstance(layer, layers.Layer) for layer in made):
         raise ConfigError(f"architecture gave {made!r:.200}; expected a list of gatewise.layers objects, which ends in "
                           f"{outputs} outputs")
+    stateful = [layer.name for layer in made if layer.stateful]
+    if stateful:
+        raise ConfigError(f"architecture gave the layer {stateful[0]!r} with stateful=True; a sequence would change the result of "
+                          f"the next one: leave it out")
     last = getattr(made[-1], "activation", None)
-    return made if isinstance(made[-1], Activation) and last == activation else [*made, Activation(activation)]
+    if isinstance(made[-1], Activation) and last == activation:
+        return [*embedding, *made]
+    if activation != "linear" and last not in (None, "linear"):
+        raise ConfigError(f"architecture gave layers that end in a {type(made[-1]).__name__} with the activation {last!r}, and the "
+                          f"{activation} of the output would follow it; end in scores: leave that activation out")
+    return [*embedding, *made, Activation(activation)]

@@ -18,10 +18,12 @@ class Progress(Callback):
         Samples that an epoch sees.
     incremental : bool
         A pass of ``partial_fit``: nothing ends it.
+    goes_on : bool
+        From weights that were trained before.
     """
 
-    def __init__(self, estimator, validation, count, incremental):
-        self._estimator, self._validation, self._count = estimator, validation, count
+    def __init__(self, estimator, validation, count, incremental, goes_on):
+        self._estimator, self._validation, self._count, self._goes_on = estimator, validation, count, goes_on
         # The rate of "cosine" falls over all passes: the loss alone ends none of them.
         endless = incremental or (validation is None and estimator.learning_rate == "cosine")
         patience = checks.number(estimator.n_iter_no_change, "n_iter_no_change", 0.0)
@@ -30,6 +32,19 @@ class Progress(Callback):
         self._waited = 0
         self._best_weights = None
         self.converged = False
+
+    def on_train_begin(self, logs=None):
+        estimator = self._estimator
+        if self._validation is None:
+            if not self._goes_on or estimator.best_loss_ is None:
+                estimator.best_loss_ = math.inf
+            estimator.validation_scores_ = estimator.best_validation_score_ = None
+            return
+        if not self._goes_on or estimator.validation_scores_ is None:
+            estimator.validation_scores_ = []
+        estimator.best_loss_, estimator.best_validation_score_ = None, -math.inf
+        if self._goes_on:  # the weights that are there are to be beaten, on the part that is held out now
+            estimator.best_validation_score_, self._best_weights = self._score(), self.model.get_weights()
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["loss"]):  # fit goes back to the weights before, and warns
@@ -55,9 +70,7 @@ class Progress(Callback):
 
     def _by_score(self):
         """Whether the validation score rose by tol; the best weights so far are kept."""
-        estimator = self._estimator
-        sequences, targets, weights = self._validation
-        score = float(estimator._score_of(targets, estimator._scores(sequences), weights))
+        estimator, score = self._estimator, self._score()
         estimator.validation_scores_.append(score)
         if estimator.verbose:
             print(f"Validation score: {score:.6f}")
@@ -66,6 +79,11 @@ class Progress(Callback):
             estimator.best_validation_score_ = score
             self._best_weights = self.model.get_weights()
         return improved
+
+    def _score(self):
+        """Of the weights as they are, on the validation part."""
+        sequences, targets, weights = self._validation
+        return float(self._estimator._score_of(targets, self._estimator._scores(sequences), weights))
 
     def _end_or_slow_down(self):
         rate = self.model.optimizer.learning_rate

@@ -18,6 +18,12 @@ from .targets import read_numbers
 
 # scikit-learn's names of losses, and ours.
 LOSSES = {"squared_error": "mse", "absolute_error": "mae", "poisson": "poisson"}
+OF_NUMBERS = ("squared_error", "absolute_error", "poisson", "huber", "log_cosh", "mean_absolute_percentage_error",
+              "mean_squared_logarithmic_error")
+# Of classes, of distributions, of several outputs for a number: they would train on something else, or not at all.
+OF_OTHER_THINGS = (losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy,
+                   losses.Hinge, losses.SquaredHinge, losses.CategoricalHinge, losses.KLDivergence, losses.GaussianNLL,
+                   losses.Quantile, losses.CTC)
 
 
 @documented
@@ -32,8 +38,9 @@ class SequenceRegressor(RegressorMixin, StepTargets):
     {POOLING}
     {READING}
     {ARCHITECTURE}
-    loss : {"squared_error", "absolute_error", "poisson"}, name or Loss
-        What training makes small, also by its name in :mod:`gatewise.losses`. With "poisson" the output is exponential.
+    loss : {"squared_error", "absolute_error", "poisson", "huber", "log_cosh"}, name or Loss
+        What training makes small: a loss of numbers, also by its name in :mod:`gatewise.losses`, or one of your own. With "poisson"
+        the output is exponential.
     per_step : bool
         Targets stand beside steps, and so do predictions. There is nothing for `pooling` to sum up then.
 
@@ -104,7 +111,7 @@ class SequenceRegressor(RegressorMixin, StepTargets):
             self._column, self._columns = numbers.ndim == 1, columns
         elif columns != self._columns:
             raise ShapeError(f"y has {columns} columns; expected {self._columns}, as in the first call")
-        if self.loss == "poisson" and numbers.min() < 0:
+        if isinstance(self._loss(), losses.Poisson) and numbers.min() < 0:
             raise ConfigError(f"y holds {numbers.min()}; loss 'poisson' expects numbers from 0 up")
         numbers = numbers.reshape(len(numbers), columns)
         return spread(numbers, sequences) if self._per_step else numbers
@@ -114,7 +121,11 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         return loss, targets.shape[-1], "exponential" if isinstance(loss, losses.Poisson) else "linear"
 
     def _loss(self):
-        return losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
+        loss = losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
+        if isinstance(loss, OF_OTHER_THINGS):
+            raise ConfigError(f"loss is {loss.name!r}, which is none of numbers; expected one of "
+                              f"{', '.join(map(repr, OF_NUMBERS))}, or a gatewise.losses.Loss of your own")
+        return loss
 
     def _score_of(self, targets, scores, sample_weight):
         numbers = self._activated(scores)
@@ -157,8 +168,8 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         predicted = self.predict(X, groups)
         if self._per_step:
             y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups, columns=True)
-        elif groups is not None:
-            y, sample_weight = self._of_groups(y, sample_weight, inputs.split_groups(X, groups)[1])
+        else:
+            y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         return r2_score(y, predicted, sample_weight=sample_weight)
 
     def __sklearn_tags__(self):

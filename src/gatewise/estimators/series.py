@@ -212,8 +212,8 @@ def table(given, name, missing=False):
     if axes == 0:
         raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps")
     with inputs.checked_by_sklearn():
-        values = check_array(given, dtype=np.float64, order="C", ensure_2d=False, allow_nd=True, input_name=name,
-                             ensure_all_finite="allow-nan" if missing else True)
+        values = check_array(inputs.unmasked(given, name), dtype=np.float64, order="C", ensure_2d=False, allow_nd=True,
+                             input_name=name, ensure_all_finite="allow-nan" if missing else True)
     if values.ndim not in (1, 2):
         raise ShapeError(f"{name} has shape {values.shape}; expected (steps,) or (steps, variables): several series go into a "
                          f"list of arrays")

@@ -1,6 +1,7 @@
 """SequenceTagger: a label for each step."""
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -86,14 +87,16 @@ class SequenceTagger(StepTargets):
         -------
         self
         """
-        if classes is not None:
-            with inputs.checked_by_sklearn():
-                _check_partial_fit_first_call(self, classes)
-        return self._fit(X, y, sample_weight, groups, incremental=True)
+        return self._fit(X, y, sample_weight, groups, incremental=True, classes=classes)
 
     # ---- fitting
 
     _needed = (*StepTargets._needed, "classes_", "_label_a_row")
+
+    def _take_classes(self, classes):
+        if classes is not None:
+            with inputs.checked_by_sklearn():
+                _check_partial_fit_first_call(self, classes)
 
     def _read_targets(self, y, sequences, reset, incremental=False):
         lengths = sequences.all_lengths
@@ -129,6 +132,9 @@ class SequenceTagger(StepTargets):
             return losses.BinaryCrossentropy(), 1, "sigmoid"
         return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
 
+    def _stratify_by(self, targets):
+        return targets[:, 0] if self._label_a_row else None
+
     def _score_of(self, targets, scores, sample_weight):
         return accuracy_score(targets.ravel(), decided(scores, len(self.classes_)).ravel(), sample_weight=sample_weight.ravel())
 
@@ -159,22 +165,48 @@ class SequenceTagger(StepTargets):
 
     def predict_proba(self, X, groups=None):
         """Probability of each class at each step: as :meth:`predict`, with a last axis of classes."""
+        return self._probabilities(X, groups, log=False)
+
+    def predict_log_proba(self, X, groups=None):
+        """Logarithm of :meth:`predict_proba`, which does not underflow."""
+        return self._probabilities(X, groups, log=True)
+
+    def decision_function(self, X, groups=None):
+        """Output before its activation: as :meth:`predict` of two classes, else with a last axis of classes.
+
+        Where the tagger was fitted with a label a row, that of the mean probability: its log-odds, or logarithms.
+        """
         sequences = self._read_X(X, groups)
         scores = self._scores(sequences)
         if self._label_a_row:
-            return self._row_means(scores, sequences)
-        return as_given(probabilities(scores, len(self.classes_)), X, sequences)
+            scores = self._row_means(scores, sequences, log=True)
+            return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+        return as_given(scores[..., 0] if len(self.classes_) == 2 else scores, X, sequences)
 
-    def _row_means(self, scores, sequences):
-        """Mean of the probabilities over the steps of each row, (n, n_classes)."""
-        each = probabilities(scores, len(self.classes_))
-        steps = np.maximum(sequences.each_length, 1)
-        return np.where(sequences.valid[..., None], each, 0.0).sum(axis=1) / steps[:, None]
+    def _probabilities(self, X, groups, log):
+        sequences = self._read_X(X, groups)
+        scores = self._scores(sequences)
+        if self._label_a_row:
+            return self._row_means(scores, sequences, log)
+        return as_given(probabilities(scores, len(self.classes_), log=log), X, sequences)
+
+    def _row_means(self, scores, sequences, log=False):
+        """Mean of the probabilities over the steps of each row, (n, n_classes), or its logarithm.
+
+        Of a row without steps all are equal.
+        """
+        each = probabilities(scores, len(self.classes_), log=True)
+        steps, valid = sequences.each_length, sequences.valid
+        each[steps == 0] = -np.log(len(self.classes_))
+        valid[steps == 0, 0] = True
+        means = logsumexp(np.where(valid[..., None], each, -np.inf), axis=1) - np.log(np.maximum(steps, 1))[:, None]
+        return means if log else np.exp(means)
 
     def score(self, X, y, sample_weight=None, groups=None):
         """Accuracy: the share of steps, or of rows where a label stands for a row, that are right."""
         predicted = self.predict(X, groups)
         if self._label_a_row:
-            return accuracy_score(y, predicted, sample_weight=sample_weight)
-        y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups)
+            y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
+        else:
+            y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups)
         return accuracy_score(y, predicted, sample_weight=sample_weight)
