@@ -246,6 +246,13 @@ def test_masked_elements_are_refused(rng):
     for X, groups in ((masked, None), (masked[..., 0], None), (list(masked), None), (masked[:, 0], np.arange(6))):
         with pytest.raises(NonFiniteError, match="has masked elements"):
             SequenceRegressor(**SMALL).fit(X, y, groups=groups)
+    hidden = np.ma.masked_array(np.arange(6), np.arange(6) == 2)
+    for estimator, given in ((SequenceRegressor, hidden), (SequenceClassifier, hidden), (SequenceTagger, hidden),
+                             (SequenceTagger, np.ma.masked_array(np.zeros((6, 4), int), masked[..., 0].mask))):
+        with pytest.raises(NonFiniteError, match=r"y.* has masked elements"):
+            estimator(**SMALL).fit(block, given)
+    with pytest.raises(NonFiniteError, match="sample_weight has masked elements"):
+        SequenceRegressor(**SMALL).fit(block, y, sample_weight=hidden)
     with pytest.raises(NonFiniteError, match="y has masked elements"):
         SequenceForecaster(window=2, **SMALL).fit(np.ma.masked_array(np.arange(9.0), np.arange(9) == 4))
     nothing_hidden = np.ma.masked_array(block, np.zeros(block.shape, bool))

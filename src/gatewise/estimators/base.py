@@ -205,6 +205,7 @@ class SequenceEstimator(BaseEstimator):
         """ndarray (n,) of float64; None stays None."""
         if sample_weight is None:
             return None
+        inputs.unmasked(sample_weight, "sample_weight")
         with inputs.checked_by_sklearn():
             weights = _check_sample_weight(sample_weight, sequences.values, dtype=np.float64, ensure_non_negative=True)
         if not weights.any():

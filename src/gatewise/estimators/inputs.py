@@ -174,8 +174,7 @@ def unmasked(values, name="X"):
     NonFiniteError
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(numpy.nan) and missing= "
-                             f"for example")
+        raise NonFiniteError(f"{name} has masked elements; expected values: fill them, with {name}.filled(value) for example")
     return values
 
 

@@ -6,7 +6,7 @@ from gatewise.data import missing as tools
 from gatewise.data.sequences import container_of
 from gatewise.errors import ShapeError
 
-from .inputs import is_frame
+from .inputs import is_frame, unmasked
 
 
 def has_steps(entries, steps):
@@ -36,7 +36,7 @@ def in_one(entries, sequences, name, *, columns=False):
     """
     if is_frame(entries) or hasattr(entries, "iloc"):  # iteration goes over columns, or misses rows of other labels
         entries = np.asarray(entries)
-    rows = [np.asarray(row) for row in entries]
+    rows = [np.asarray(unmasked(row, f"{name}[{number}]")) for number, row in enumerate(entries)]
     lengths = sequences.all_lengths
     if len(rows) != len(lengths):
         raise ShapeError(f"{name} has {len(rows)} rows, X has {len(lengths)} sequences; expected one row of entries each")

@@ -7,7 +7,7 @@ from sklearn.utils.validation import _num_samples, check_array, column_or_1d
 
 from gatewise.errors import ConfigError, ShapeError
 
-from .inputs import checked_by_sklearn
+from .inputs import checked_by_sklearn, unmasked
 
 
 def read_labels(y, count):
@@ -48,7 +48,7 @@ def _check_given(y, count):
     if y is None:
         raise ConfigError("this estimator requires y to be passed, but the target y is None")
     with checked_by_sklearn():
-        rows = _num_samples(y)
+        rows = _num_samples(unmasked(y, "y"))
     if rows != count:
         raise ShapeError(f"y has {rows} entries, X has {count} samples: found input variables with inconsistent numbers of samples")
 
