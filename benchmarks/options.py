@@ -1,6 +1,7 @@
 """What each option of a recurrent cell costs: its time as a ratio of the plain cell's.
 
     python -m benchmarks.options                       # all options, two shapes, inference and training, float32
+    python -m benchmarks.options --long                # MinGRU and MinLSTM over 16,384 steps, beside GRU and LSTM
     python -m benchmarks.options --shapes 32,100,64,128 --only peepholes projection --rounds 20
 
 Rich and plain cell take turns in one process; each turn is one call, and the ratio is that of the fastest turns, so that a
@@ -10,6 +11,7 @@ busy machine disturbs it little.
 import argparse
 import os
 import time
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +19,7 @@ import gatewise
 from gatewise.layers import GRU, LSTM, MinGRU, MinLSTM, SimpleRNN
 
 SHAPES = [(32, 100, 64, 128), (64, 35, 256, 256)]  # batch, steps, inputs, units
+LONG = [(1, 16384, 64, 64), (1, 16384, 64, 256), (4, 16384, 64, 128)]
 OPTIONS = {
     "peepholes": (LSTM, {"peepholes": True}),
     "coupled": (LSTM, {"coupled": True}),
@@ -31,6 +34,8 @@ OPTIONS = {
     "recurrent dropout": (LSTM, {"recurrent_dropout": 0.1}),
     "layer normalisation": (LSTM, {"layer_normalization": True}),
     "learned start": (LSTM, {"learned_initial_state": True}),
+    "resets, one step in eight": (LSTM, {"resets": 8}),
+    "GRU resets, one step in eight": (GRU, {"resets": 8}),
     "GRU clip": (GRU, {"clip": 3.0}),
     "GRU zoneout": (GRU, {"zoneout": 0.1}),
     "GRU layer normalisation": (GRU, {"layer_normalization": True}),
@@ -38,26 +43,30 @@ OPTIONS = {
     "SimpleRNN zoneout": (SimpleRNN, {"zoneout": 0.1}),
     "MinGRU for GRU": (MinGRU, {}),
     "MinLSTM for LSTM": (MinLSTM, {}),
+    "full gates in NumPy for LSTM": (partial(LSTM.variant, "FGR"), {}),
 }
-PLAIN = {MinGRU: GRU, MinLSTM: LSTM}
+PLAIN = {MinGRU: GRU, MinLSTM: LSTM}  # a cell that is not made by a class of layers stands beside an LSTM
+IN_TIME = ["MinGRU for GRU", "MinLSTM for LSTM"]  # made for all steps at once
 
 
 def main():
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", type=lambda text: tuple(int(part) for part in text.split(",")), default=SHAPES,
+    parser.add_argument("--shapes", nargs="+", type=lambda text: tuple(int(part) for part in text.split(",")),
                         help="batch,steps,inputs,units")
-    parser.add_argument("--only", nargs="+", choices=OPTIONS, default=list(OPTIONS))
+    parser.add_argument("--only", nargs="+", choices=OPTIONS)
+    parser.add_argument("--long", action="store_true", help="long sequences, for cells that are made for all steps at once")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each cell")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
+    shapes = arguments.shapes or (LONG if arguments.long else SHAPES)
     gatewise.set_num_threads(arguments.threads)
     print(f"gatewise {gatewise.__version__} ({gatewise.build_info()['isa']}), {arguments.threads} threads, float32; "
           "time over the plain cell's, inference and training")
-    print(f"{'':<30}" + "".join(f"{','.join(map(str, shape)):>24}" for shape in arguments.shapes))
-    for name in arguments.only:
+    print(f"{'':<30}" + "".join(f"{','.join(map(str, shape)):>24}" for shape in shapes))
+    for name in arguments.only or (IN_TIME if arguments.long else OPTIONS):
         cells = (f"{ratio(name, shape, False, arguments.rounds):>16.2f}{ratio(name, shape, True, arguments.rounds):>8.2f}"
-                 for shape in arguments.shapes)
+                 for shape in shapes)
         print(f"{name:<30}" + "".join(cells), flush=True)
 
 
@@ -66,7 +75,8 @@ def ratio(name, shape, training, rounds):
     cls, options = OPTIONS[name]
     if "projection" in options:
         options = {"projection": int(options["projection"] * shape[3])}
-    calls = [call_of(cls, options, shape, training), call_of(PLAIN.get(cls, cls), {}, shape, training)]
+    plain = PLAIN.get(cls, cls if isinstance(cls, type) else LSTM)
+    calls = [call_of(cls, options, shape, training), call_of(plain, {}, shape, training)]
     best = [float("inf")] * 2
     for _ in range(rounds):
         for which, call in enumerate(calls):
@@ -77,19 +87,22 @@ def ratio(name, shape, training, rounds):
 
 
 def call_of(cls, options, shape, training):
-    """A function that runs the layer once, called twice already."""
+    """A function that runs the layer once, called twice already. The option "resets" is how many steps have one on average."""
     batch, steps, inputs, units = shape
+    options = dict(options)
+    every = options.pop("resets", None)
     layer = cls(units, return_sequences=True, seed=0, **options)
     layer.build((None, steps, inputs))
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, steps, inputs)).astype("float32")
     dy = rng.standard_normal((batch, *layer.output_shape[1:])).astype("float32")
+    resets = None if every is None else rng.random((batch, steps)) < 1 / every
 
     def call():
         if not training:
-            return layer.forward(x)
+            return layer.forward(x, resets=resets)
         layer.zero_gradients()
-        layer.forward(x, training=True)
+        layer.forward(x, resets=resets, training=True)
         return layer.backward(dy)
 
     call()

@@ -180,5 +180,5 @@ def test_options_are_measured(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["options", "--shapes", "2,3,2,4", "--rounds", "1", "--threads", "1"])
     options.main()
     lines = capsys.readouterr().out.splitlines()[2:]
-    assert [line[:20].strip() for line in lines] == list(options.OPTIONS)
+    assert [line[:30].strip() for line in lines] == list(options.OPTIONS)
     assert all(float(figure) > 0 for line in lines for figure in line[20:].split())
