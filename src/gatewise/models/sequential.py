@@ -293,6 +293,8 @@ class Sequential(Stack):
                 **others):
         """Outputs for all samples, ndarray. A sample's output does not depend on the others or on batch_size.
 
+        Outputs of steps that do not count, past a row's length or masked, are zero.
+
         x may make batches, of which `steps` are taken: of x, or as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with
         the time left, in a terminal, on work of more than a second.
         """
