@@ -34,6 +34,7 @@ class Training:
     output_dropout: float
     piece: int              # frames that a row has at most in training
     patience: int           # epochs without a better validation figure
+    norm: float = 1.0       # of a gradient, at most; that of the loss, which is a mean over keys
 
 
 def cut(pieces, most):
@@ -68,7 +69,7 @@ def network(cell, units, depth, how, seed):
 def train(model, training, validation, how):
     """Fit; the weights are those of the epoch that predicts the validation pieces best."""
     x, y, lengths = padded(cut(training, how.piece))
-    model.compile(adam(how.learning_rate, len(x), how.batch_size, how.epochs), "binary_crossentropy")
+    model.compile(adam(how.learning_rate, len(x), how.batch_size, how.epochs, norm=how.norm), "binary_crossentropy")
     vx, vy, vlengths = padded(sorted(validation, key=len))
     model.fit(x, y, batch_size=how.batch_size, epochs=how.epochs, lengths=lengths, verbose=VERBOSE,
               validation_data=(vx, vy, None, vlengths),

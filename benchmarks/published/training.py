@@ -9,6 +9,6 @@ from gatewise.schedules import CosineDecay
 VERBOSE = 1 if sys.stderr.isatty() else 0
 
 
-def adam(rate, rows, batch_size, epochs, weight_decay=None):
-    """Adam, gradients scaled to a norm of at most 1, the rate falling to zero along half a cosine over all epochs."""
-    return Adam(CosineDecay(rate, epochs * -(-rows // batch_size)), global_clipnorm=1.0, weight_decay=weight_decay)
+def adam(rate, rows, batch_size, epochs, weight_decay=None, norm=1.0):
+    """Adam, gradients scaled to at most this norm, the rate falling to zero along half a cosine over all epochs."""
+    return Adam(CosineDecay(rate, epochs * -(-rows // batch_size)), global_clipnorm=norm, weight_decay=weight_decay)
