@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from cases import assert_same_bits
 
-from gatewise import constraints, initializers, regularizers
+from gatewise import constraints, initializers, layers, regularizers
 from gatewise.constraints import Constraint
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, ShapeError
 from gatewise.initializers import Initializer
 from gatewise.layers import LSTM, Dense, Input
 from gatewise.models import Sequential, load_model
@@ -167,3 +167,31 @@ def test_what_is_kept_is_what_the_constructor_takes():
     for module in (constraints, initializers, regularizers):
         for cls in module._BY_CLASS.values():
             assert cls().get_config().keys() == inspect.signature(cls).parameters.keys()
+
+
+def test_a_layer_of_ones_own_is_refused_when_it_is_saved(tmp_path):
+    class MyDense(layers.Dense):
+        pass
+
+    with pytest.raises(ConfigError, match="MyDense of one's own"):
+        Sequential([layers.Input((3,)), MyDense(2)], seed=0).save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_ones_own_constraint_gives_has_the_shape_of_the_weights():
+    class Row(constraints.Constraint):
+        def __call__(self, w):
+            return w[:1]
+
+    model = Sequential([layers.Input((3,)), layers.Dense(2, kernel_constraint=Row())], seed=0)
+    model.compile("sgd", "mse")
+    with pytest.raises(ShapeError, match=r"constraint Row gave shape \(1, 2\); expected \(3, 2\)"):
+        model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+
+
+def test_weights_of_the_other_gru_inside_a_wrapper():
+    ours, other = (layers.Bidirectional(layers.GRU(3, reset_after=after)) for after in (True, False))
+    for layer in (ours, other):
+        layer.build((None, None, 2))
+    with pytest.raises(ShapeError, match="reset_after=False"):
+        ours.set_weights(other.get_weights())

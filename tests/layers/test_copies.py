@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from cases import assert_same_bits
 
-from gatewise.layers import GRU, LSTM, BatchNormalization, Bidirectional, Dense, Input, TimeDistributed
+from gatewise.errors import StateError
+from gatewise.layers import GRU, LSTM, BatchNormalization, Bidirectional, Dense, Input, MinGRU, TimeDistributed
 from gatewise.models import Sequential
 
 COPIED = [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))]
@@ -67,3 +68,28 @@ def test_the_layers_of_a_copied_model_are_its_own(built, copied):
     model = Sequential([*([Input((None, 2))] if built else []), LSTM(3)])
     other = copied(model)
     assert other.built is built and other.layers[0].model is other and model.layers[0].model is model
+
+
+def test_a_shallow_copy_is_a_whole_one(rng):
+    """Two that share a buffer or packed weights would not know of each other's changes."""
+    model = Sequential([Input((None, 3)), LSTM(3), Dense(1)], seed=0)
+    x = rng.normal(size=(5, 6, 3))
+    model.compile("sgd", "mse")
+    copied, before = copy.copy(model), model.predict(x)
+    model.fit(x, np.ones((5, 1)), epochs=2, verbose=0)
+    assert (model.predict(x) != before).any()
+    assert np.array_equal(copied.predict(x), before)
+    layer = LSTM(3)
+    y = layer(x.astype("float32"))
+    other = copy.copy(layer)
+    layer.set_weights([0 * w for w in layer.get_weights()])
+    assert np.array_equal(other(x.astype("float32")), y)
+
+
+@pytest.mark.parametrize("make", [lambda: GRU(3), lambda: Bidirectional(LSTM(3)), lambda: MinGRU(3), lambda: Dense(3)])
+def test_a_copy_has_no_pass_to_go_back_over(make, rng):
+    layer = make()
+    y = layer.forward(rng.normal(size=(2, 4, 3)).astype("float32"), training=True)
+    with pytest.raises(StateError, match="nothing to go back over"):
+        copy.deepcopy(layer).backward(np.ones_like(y))
+    layer.backward(np.ones_like(y))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cases import assert_all_close, assert_close, make, run, sequences, states_for
 
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, ShapeError
 from gatewise.layers import (
     GRU,
     GRUD,
@@ -137,3 +137,19 @@ def test_each_step_alone_sees_no_padding(rng):
     assert losses[0] == losses[1]
     layer = TimeDistributed(BatchNormalization(), dtype="float64")
     check_gradients(layer, x, lengths=[4, 0, 2], tolerance=1e-7)
+
+
+def test_a_reset_that_a_layer_going_backwards_visits_last_clears_what_it_keeps():
+    x, layer = np.ones((2, 3, 1)), GRU(2, go_backwards=True, stateful=True, dtype="float64", seed=0)
+    layer(x, mask=np.array([[False, True, True]] * 2), resets=np.array([[True, False, False], [False] * 3]))
+    assert not layer.state[0][0].any()
+    assert layer.state[0][1].all()
+    layer.reset_state()
+    layer(x, mask=np.array([[True, True, False]] * 2), resets=np.array([[False, False, True], [False] * 3]))
+    np.testing.assert_array_equal(*layer.state[0])  # it begins at the last step that counts: behind that there is nothing
+
+
+@pytest.mark.parametrize("make_layer", [lambda: Dense(3), lambda: Activation("tanh")], ids=["dense", "activation"])
+def test_lengths_without_steps_are_refused(make_layer):
+    with pytest.raises(ShapeError, match="lengths were given beside an x of shape \\(2, 4\\)"):
+        make_layer().forward(np.ones((2, 4), "float32"), lengths=[1, 4])

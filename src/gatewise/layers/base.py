@@ -1,5 +1,6 @@
 """What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and backward."""
 
+import copy
 import itertools
 import math
 import re
@@ -193,7 +194,7 @@ class Layer:
     def initialize(self, rng):
         """Draw the initial values."""
         for spec in self._specs:
-            self._parameters[spec.name][...] = spec.initializer(spec.shape, rng, self.dtype)
+            self._parameters[spec.name][...] = self._of_shape(spec, "initializer", spec.initializer(spec.shape, rng, self.dtype))
         self.weights_changed()
 
     def set_dtype(self, dtype):
@@ -299,6 +300,7 @@ class Layer:
         if len(weights) != len(self._parameters):
             raise ShapeError(f"layer {self.name!r} has {len(self._parameters)} weight arrays "
                              f"({', '.join(self._parameters) or 'none'}), got {len(weights)}")
+        self._check_weights(weights)
         values = []
         for (name, place), given in zip(self._parameters.items(), weights):
             value = checks.float_array(given, f"{self.name}/{name}", self.dtype, convert=True)
@@ -308,6 +310,9 @@ class Layer:
         for place, value in zip(self._parameters.values(), values):
             place[...] = value
         self.weights_changed()
+
+    def _check_weights(self, weights):
+        """Refuse weights, as many as there are parameters, of which the layer knows better than by shapes what is wrong."""
 
     def weights_changed(self):
         """Forget what was derived from the weights."""
@@ -325,7 +330,14 @@ class Layer:
         """Bring parameters with a constraint back to what it allows: after every step of an optimizer."""
         for spec in self._constrained:
             array = self._parameters[spec.name]
-            array[...] = spec.constraint(array)
+            array[...] = self._of_shape(spec, "constraint", spec.constraint(array))
+
+    def _of_shape(self, spec, what, values):
+        """What an initializer or constraint gave, perhaps one of a user's own."""
+        if np.shape(values) != spec.shape:
+            raise ShapeError(f"{self.name}/{spec.name}: {what} {type(getattr(spec, what)).__name__} gave shape {np.shape(values)}; "
+                             f"expected {spec.shape}")
+        return values
 
     # ---- running
 
@@ -382,17 +394,16 @@ class Layer:
     def _forward_masked(self, x, mask, call):
         """See :mod:`gatewise.layers.masks`."""
         places = None
+        if x.ndim < 3 and not self.reads_steps:
+            raise ShapeError(f"{'lengths were' if mask is None else 'mask was'} given beside an x of shape {x.shape}, which has no "
+                             f"steps; leave {'them' if mask is None else 'it'} out")
         if mask is not None:
-            if x.ndim < 3 and not self.reads_steps:
-                raise ShapeError(f"mask was given beside an x of shape {x.shape}, which has no steps; leave it out")
             mask = masks.step_mask(mask, x.shape)
             if call.resets is not None:
-                call.cleared = masks.late_resets(mask, call.resets, call.lengths)
+                call.resets, call.resets_back, call.cleared = masks.moved_resets(mask, call.resets, call.lengths)
             call.lengths, places = masks.lengths_and_places(mask, call.lengths)
         if places is not None:
             x, call.places = places.to_front(x), places
-            if call.resets is not None:
-                call.resets, call.resets_back = places.resets(call.resets)
         elif call.lengths is not None:
             places = masks.ends(call.lengths, x.shape[1])
         y = self._forward(x, call)
@@ -479,8 +490,16 @@ class Layer:
     # ---- saving
 
     def __getstate__(self):
-        """What copies and pickles hold: the layer without its model, which takes its own layers back itself."""
-        return {name: value for name, value in vars(self).items() if name != "model"}
+        """What copies and pickles hold.
+
+        Not the layer's model, which takes its own layers back itself, nor what a pass kept for the way back.
+        """
+        state = {name: value for name, value in vars(self).items() if name != "model"}
+        return state | {name: None for name in ("_saved", "_places") if name in state}
+
+    def __copy__(self):
+        """A layer of its own: two that share their weights would not know of each other's changes."""
+        return copy.deepcopy(self)
 
     def get_config(self):
         """The constructor's arguments as JSON values."""
@@ -509,13 +528,13 @@ class Call:
     final_state: list | None = None     # where given, a recurrent layer puts copies of the state it ends in here
     resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
     places: masks.Places | None = None  # where the steps of x came from, which a mask moved to the front of their rows
-    cleared: np.ndarray | None = None   # (batch,) of bool: rows whose state is not kept, for a reset behind their last step
+    cleared: np.ndarray | None = None   # (batch, 2) of bool: rows whose state is not kept, by layers forward, and backwards
 
-    def kept(self, states):
+    def kept(self, states, backwards):
         """Copies of final states, as a stateful layer keeps them for the next call."""
         if self.cleared is None:
             return [state.copy() for state in states]
-        return [np.where(self.cleared[:, None], state.dtype.type(0), state) for state in states]
+        return [np.where(self.cleared[:, int(backwards), None], state.dtype.type(0), state) for state in states]
 
     def resets_of(self, backwards):
         """The resets of a layer that goes backwards, or of one that does not."""

@@ -2,7 +2,7 @@
 
 from gatewise import checks
 from gatewise.cells import RNNCell, published
-from gatewise.configuration import class_of
+from gatewise.configuration import class_of, config_of
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 
 from .base import Layer
@@ -71,7 +71,7 @@ class RNN(Stepwise):
     def get_config(self):
         options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")
         return Layer.get_config(self) | {
-            "cell": {"class_name": type(self.cell).__name__, "config": self.cell.get_config()},
+            "cell": config_of(self.cell, _PUBLISHED),
             **{option: getattr(self, option) for option in options}}
 
     @classmethod

@@ -37,20 +37,6 @@ class Places:
         """Steps that were moved to the front in their places again, zeros in the others."""
         return _moved(array, self.front_mask, self.mask)
 
-    def resets(self, resets):
-        """(forward, backward): where the state is cleared before a step that counts, of flags at all steps.
-
-        A flag at a masked step clears the state before the next step that counts: the later one for a layer that
-        goes forward, the earlier one for one that goes backwards. Past a row's last counted step there is nothing.
-        """
-        counted_later = np.cumsum(self.mask[:, ::-1], axis=1)[:, ::-1] > 0
-        flags = (resets != 0) & counted_later
-        before = self.to_front(np.cumsum(flags, axis=1))                    # flags up to each counted step
-        after = self.to_front(np.cumsum(flags[:, ::-1], axis=1)[:, ::-1])   # and from each on
-        forward = np.diff(before, axis=1, prepend=0) > 0
-        backward = np.diff(after, axis=1, append=0) < 0
-        return forward.view(np.uint8), backward.view(np.uint8)
-
 
 @dataclass(frozen=True)
 class Ends:
@@ -82,20 +68,40 @@ def ends(lengths, steps):
     return Ends(counted_steps(lengths, (len(lengths), steps)))
 
 
-def late_resets(mask, resets, lengths=None):
-    """Rows with a flag behind their last counted step, bool ndarray (batch,): a state that is kept for the next call is cleared.
+def moved_resets(mask, resets, lengths=None):
+    """(forward, backward, cleared): what becomes of resets where a mask moves the steps that count to the front.
+
+    A flag at a masked step clears the state before the step that counts and is visited next: the later one for a layer that goes
+    forward, the earlier one for one that goes backwards. Where none is left, it clears the state that is kept for the next call.
+    To a layer that goes backwards a row begins at its last counted step, so that what stands behind it is nothing.
 
     Parameters
     ----------
     mask, resets : ndarray (batch, steps)
     lengths : ndarray (batch,), int, optional
         What stands past them is nothing, flags neither.
+
+    Returns
+    -------
+    forward, backward : ndarray (batch, steps), uint8
+        Where the state is cleared before a counted step, at the front of the rows.
+    cleared : ndarray (batch, 2), bool
+        Rows whose state is not kept, by layers that go forward, and backwards.
     """
-    steps = np.arange(mask.shape[1])
+    flags = resets != 0
     if lengths is not None:
-        mask, resets = mask & (steps < lengths[:, None]), (resets != 0) & (steps < lengths[:, None])
+        inside = np.arange(mask.shape[1]) < lengths[:, None]
+        mask, flags = mask & inside, flags & inside
+    places = Places(mask, np.arange(mask.shape[1]) < mask.sum(axis=1)[:, None])
+    counted_before = np.cumsum(mask, axis=1) > 0   # at this step or an earlier one
     counted_later = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] > 0
-    return ((resets != 0) & ~counted_later).any(axis=1)
+    inner = flags & counted_later
+    before = places.to_front(np.cumsum(inner, axis=1))                    # flags up to each counted step
+    after = places.to_front(np.cumsum(inner[:, ::-1], axis=1)[:, ::-1])   # and from each on
+    forward = np.diff(before, axis=1, prepend=0) > 0
+    backward = np.diff(after, axis=1, append=0) < 0
+    cleared = np.stack([(flags & ~counted_later).any(axis=1), (inner & ~counted_before).any(axis=1)], axis=1)
+    return forward.view(np.uint8), backward.view(np.uint8), cleared
 
 
 def _moved(array, source, target):

@@ -304,7 +304,7 @@ class Recurrent(SequenceLayer):
             kernel.forward(self._pack(), x, *final, order=order, lengths=sorted_lengths, resets=resets, initial_h=initial_h, y=y,
                            threads=count)
         if self.stateful:
-            self._state = call.kept(final)
+            self._state = call.kept(final, self.go_backwards)
         if call.final_state is not None:
             call.final_state[:] = [array.copy() for array in final]
         output = y if self.return_sequences else final[0]
@@ -516,15 +516,13 @@ class GRU(Recurrent):
         super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout,
                                  layer_normalization), **kwargs)
 
-    def set_weights(self, weights):
-        weights = checks.listed(weights, "weights", "arrays")
-        if self.built and self.cell.use_bias and len(weights) == len(self._parameters):
+    def _check_weights(self, weights):
+        if self.cell.use_bias:
             there, given = self._parameters["bias"].shape, np.shape(weights[2])
             if given != there and given in ((2, there[-1]), there[-1:]):
                 raise ShapeError(f"{self.name}/bias has shape {given}: these are weights of a GRU with "
                                  f"reset_after={not self.cell.reset_after}, layer {self.name!r} has "
                                  f"reset_after={self.cell.reset_after}, which is another cell; build it as theirs is")
-        super().set_weights(weights)
 
     def get_config(self):
         return super().get_config() | {

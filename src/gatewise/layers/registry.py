@@ -1,6 +1,6 @@
 """Layers as JSON values: which classes a file may name, and a layer inside another one's configuration."""
 
-from gatewise.errors import DTypeError
+from gatewise.errors import ConfigError, DTypeError
 
 
 def layer_classes():
@@ -23,5 +23,14 @@ def layer_from_config(config, what):
 
 
 def layer_config(layer):
-    """What :func:`layer_from_config` reads back, as JSON values."""
+    """What :func:`layer_from_config` reads back, as JSON values.
+
+    Raises
+    ------
+    ConfigError
+        The layer is of a class of one's own, which no file can be read back with.
+    """
+    if layer_classes().get(type(layer).__name__) is not type(layer):
+        raise ConfigError(f"layer {layer.name!r} is a {type(layer).__name__} of one's own: files hold gatewise's layers, and cells "
+                          f"of one's own in an RNN; keep its weights with get_weights")
     return {"class_name": type(layer).__name__, "config": layer.get_config()}

@@ -66,7 +66,7 @@ class Stepwise(Recurrent):
             if call.training:
                 self._saved = {"walk": walk, "extra": extra, "source": source, "x": x, "y_shape": y.shape}
         if self.stateful:
-            self._state = call.kept(final)
+            self._state = call.kept(final, self.go_backwards)
         if call.final_state is not None:
             call.final_state[:] = [array.copy() for array in final]
         return [y, *(array.copy() for array in final)] if self.return_state else y

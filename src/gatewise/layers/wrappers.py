@@ -94,6 +94,12 @@ class Wrapper(Layer):
         vars(self).update(state)
         self._take_arrays()
 
+    def _check_weights(self, weights):
+        at = 0
+        for part in self._parts.values():
+            part._check_weights(weights[at:at + len(part._parameters)])
+            at += len(part._parameters)
+
     def initialize(self, rng):
         self.rng = rng
         for part in self._parts.values():

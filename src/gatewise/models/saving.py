@@ -9,7 +9,7 @@ import numpy as np
 from gatewise import checkpoint, checks, layers
 from gatewise.cells import Cell, LSTMCell
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
-from gatewise.layers.registry import layer_classes
+from gatewise.layers.registry import layer_classes, layer_config
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import checked_state
 from gatewise.utils import custom_object_scope
@@ -41,7 +41,7 @@ def contents_of(model):
 def _architecture(model):
     return {"class_name": "Sequential", "name": model.name, "seed": model.seed, "dtype": model.dtype,
             "input_shape": list(model.input_shape[1:]),
-            "layers": [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in model.layers]}
+            "layers": [layer_config(layer) for layer in model.layers]}
 
 
 def _training(model):

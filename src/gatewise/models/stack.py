@@ -1,5 +1,6 @@
 """Layers in order over one flat buffer of parameters: building, weights, and the way through."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -255,6 +256,10 @@ class Stack:
         """Tell every layer that the flat buffer was written to."""
         for layer in self._layers:
             layer.weights_changed()
+
+    def __copy__(self):
+        """A model of its own: two cannot share one buffer."""
+        return copy.deepcopy(self)
 
     def __setstate__(self, state):
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""

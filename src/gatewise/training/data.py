@@ -6,7 +6,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
-from gatewise.layers.masks import Places, late_resets, lengths_and_places, step_mask
+from gatewise.layers.masks import Places, lengths_and_places, moved_resets, step_mask
 from gatewise.utils import pad_sequences
 
 from .losses import position_weights
@@ -179,15 +179,15 @@ def _masked(samples, mask):
     """Samples in which the steps that count stand at the front of their rows."""
     if mask is None:
         return samples
-    cleared = None if samples.resets is None else late_resets(mask, samples.resets, samples.lengths)
+    if samples.resets is not None:
+        resets, back, cleared = moved_resets(mask, samples.resets, samples.lengths)
+        samples = replace(samples, resets=resets, resets_back=back, cleared=cleared)
     lengths, places = lengths_and_places(mask, samples.lengths)
     if places is None:
-        return replace(samples, lengths=lengths, cleared=cleared)
+        return replace(samples, lengths=lengths)
     names = ["x", *(("y", "weights") if samples.per_step else ())]
     moved = {name: places.to_front(array) for name in names if (array := getattr(samples, name)) is not None}
-    if samples.resets is not None:
-        moved["resets"], moved["resets_back"] = places.resets(samples.resets)
-    return replace(samples, **moved, lengths=lengths, places=places, cleared=cleared)
+    return replace(samples, **moved, lengths=lengths, places=places)
 
 
 def _count_positions(model, samples, positions):
