@@ -29,7 +29,8 @@ def direct(model, y, window, horizon, lag, scaling, known=None):
     said = model.predict(read[None], verbose=0)[0]
     forecast = []
     for step in range(1, horizon + 1):
-        value = said[(step - 1) * y.shape[1]:step * y.shape[1]] * spread + center
+        drift = center * (-(-step // lag) if lag else 1)  # a mean difference for each lag back to the anchor
+        value = said[(step - 1) * y.shape[1]:step * y.shape[1]] * spread + drift
         if lag:
             at = len(y) - 1 + step
             while at >= len(y):

@@ -514,3 +514,19 @@ def test_it_learns_what_no_line_can_say():
     forecaster.fit(y[:403])
     assert line.score(windows[400:, :, 0], targets[400:, 0]) < 0.2
     assert forecaster.score(y[403:]) > 0.9
+
+
+def test_a_line_goes_on_as_a_line_beyond_the_first_lag():
+    """Each step ahead is one more mean difference above its anchor: nothing is left for the network to learn."""
+    y = 1000 + 50 * np.arange(200.0)
+    for lag, wanted in ((1, 10), (4, 10)):
+        forecaster = SequenceForecaster(8, wanted, differencing=lag, units=4, max_iter=5, random_state=0).fit(y)
+        np.testing.assert_allclose(forecaster.predict(), 1000 + 50 * np.arange(200.0, 200 + wanted), rtol=1e-4)
+
+
+def test_tables_of_columns_of_several_levels(y):
+    columns = pandas.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
+    frame = hourly(y, columns)
+    table = small().fit(frame[:40]).backtest(frame, initial=40).to_frame()
+    assert set(table["variable"]) == {("a", "x"), ("a", "y")}
+    assert len(table) == len(table["label"])

@@ -183,3 +183,15 @@ def test_labels_that_do_not_fit(change, message, sequences):
     X, y = sequences
     with pytest.raises(ShapeError, match=message):
         SequenceTagger(**SMALL).fit(X, change(y))
+
+
+def test_balanced_classes_are_counted_where_steps_count(sequences):
+    """A step of weight 0 counts in nothing, the balance of the classes included."""
+    X, y = sequences
+    cut = [row[:3] for row in X]
+    weights = [np.where(np.arange(len(row)) < 3, 1.0, 0.0) for row in X]
+    options = {"units": 4, "max_iter": 5, "batch_size": len(X), "class_weight": "balanced", "random_state": 0}
+    whole = fitted(SequenceTagger(**options), X, y, sample_weight=weights)
+    short = fitted(SequenceTagger(**options), cut, [row[:3] for row in y])
+    for a, b in zip(whole.predict_proba(cut), short.predict_proba(cut)):
+        np.testing.assert_allclose(a, b, rtol=1e-6)

@@ -70,12 +70,13 @@ class Backtest:
         import pandas
 
         count, horizon, variables = self.forecasts.shape
-        shape = (count, horizon, variables)
+        names, shape = np.empty(variables, object), (count, horizon, variables)
+        names[:] = self.names  # which may be tuples
         steps = np.broadcast_to(np.arange(1, horizon + 1)[:, None], shape)
         at = (self.origins[:, None, None] + steps - 1).reshape(-1)
         columns = {"origin": np.broadcast_to(self.origins[:, None, None], shape).reshape(-1), "step": steps.reshape(-1),
                    "label": at if self.index is None else self.index[at],
-                   "variable": np.broadcast_to(np.array(self.names, object), shape).reshape(-1),
+                   "variable": np.broadcast_to(names, shape).reshape(-1),
                    "forecast": self.forecasts.reshape(-1), "actual": self.actuals.reshape(-1), "error": self.errors.reshape(-1)}
         return pandas.DataFrame(columns)
 

@@ -201,11 +201,17 @@ class Preparation:
         origins = np.asarray(origins)
         truth = y[origins[:, None] + np.arange(1, self.horizon + 1)]
         base = self.base(last_seen(y), origins, self.horizon)
-        return ((truth - base - self.center[number]) / self.spread[number]).reshape(len(origins), self.horizon * y.shape[1])
+        drift = self._drift(number, self.horizon)
+        return ((truth - base - drift) / self.spread[number]).reshape(len(origins), self.horizon * y.shape[1])
 
     def restore(self, number, said, base):
-        """The series' own numbers: `said` (..., steps, k) on top of `base`."""
-        return said * self.spread[number] + self.center[number] + base
+        """The series' own numbers: `said` (n, steps, k) on top of `base`, which is anchored at each origin."""
+        return said * self.spread[number] + self._drift(number, said.shape[1]) + base
+
+    def _drift(self, number, steps):
+        """What steps 1 ... `steps` are above their anchors in the mean, (steps, k): one mean difference for each lag between."""
+        lags = -(-np.arange(1, steps + 1) // self.lag) if self.lag else np.ones(steps, int)
+        return lags[:, None] * np.reshape(self.center[number], (1, -1))
 
     def accumulate(self, number, said, y, origins):
         """The same for answers that are differences one after the other, each on top of the one a lag before it.
@@ -216,7 +222,7 @@ class Preparation:
         y : ndarray (T, k)
         origins : array of int (n,)
         """
-        steps = self.restore(number, said, 0)
+        steps = said * self.spread[number] + self.center[number]
         if not self.lag:
             return steps
         count = steps.shape[1]

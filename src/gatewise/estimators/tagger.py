@@ -122,10 +122,13 @@ class SequenceTagger(StepTargets):
             return weights
         if incremental and isinstance(self.class_weight, str):
             raise ConfigError("class_weight='balanced' needs all samples at once; give partial_fit a dict of weights")
-        by_class = np.zeros(targets.shape)
+        by_class, counted = np.zeros(targets.shape), sequences.valid
+        if weights is not None:
+            weights = weights if weights.ndim == 2 else weights[:, None]
+            counted = counted & (weights > 0)
         with inputs.checked_by_sklearn():
-            by_class[sequences.valid] = compute_sample_weight(self.class_weight, self.classes_[targets[sequences.valid]])
-        return by_class if weights is None else by_class * (weights if weights.ndim == 2 else weights[:, None])
+            by_class[counted] = compute_sample_weight(self.class_weight, self.classes_[targets[counted]])
+        return by_class if weights is None else by_class * weights
 
     def _output(self, targets):
         if len(self.classes_) == 2:
