@@ -135,7 +135,7 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         return r2_score(targets, numbers, sample_weight=sample_weight)
 
     def _activated(self, scores):
-        return np.exp(scores) if isinstance(self.model_.loss, losses.Poisson) else scores
+        return np.exp(scores) if isinstance(self._loss(), losses.Poisson) else scores
 
     # ---- predicting
 
