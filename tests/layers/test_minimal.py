@@ -140,5 +140,5 @@ def test_files(cls, tmp_path, rng):
 
 @pytest.mark.parametrize("name", ["recurrent_initializer", "recurrent_regularizer", "recurrent_dropout"])
 def test_there_is_no_recurrent_kernel(cls, name):
-    with pytest.raises(ConfigError, match=f"no recurrent kernel: leave out {name}"):
+    with pytest.raises(ConfigError, match=f"no option '{name}': there is no recurrent kernel"):
         cls(4, **{name: 0.1})

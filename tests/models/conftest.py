@@ -16,6 +16,12 @@ def rng():
 
 
 @pytest.fixture
+def xy(rng):
+    """What the small forecaster reads and says."""
+    return rng.normal(size=(20, 6, 2)), rng.normal(size=(20, 1))
+
+
+@pytest.fixture
 def keras_rival():
     """A process with Keras on torch."""
     import rivals

@@ -11,26 +11,7 @@ from gatewise.errors import GatewiseError, ShapeError, StateError
 from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, SimpleRNN
 from gatewise.models import Sequential
 
-
-def compiled(*stack, optimizer="sgd", loss="mse", metrics=None, seed=0):
-    model = Sequential(list(stack), seed=seed)
-    model.compile(optimizer, loss, metrics)
-    return model
-
-
-def forecaster(**options):
-    return compiled(LSTM(4, input_shape=(6, 2)), Dense(1), **options)
-
-
-@pytest.fixture
-def xy(rng):
-    return rng.normal(size=(20, 6, 2)), rng.normal(size=(20, 1))
-
-
-def bits(arrays):
-    return b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-
-
+from .small import compiled, forecaster
 
 # ---- training --------------------------------------------------------------------------------------
 

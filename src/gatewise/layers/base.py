@@ -404,7 +404,7 @@ class Layer:
             call.lengths, places = masks.lengths_and_places(mask, call.lengths)
         if places is not None:
             x, call.places = places.to_front(x), places
-        elif call.lengths is not None:
+        elif call.lengths is not None and not self.has_state:  # whose outputs are zero there, and gradients not read
             places = masks.ends(call.lengths, x.shape[1])
         y = self._forward(x, call)
         if call.training:

@@ -90,9 +90,9 @@ def moved_resets(mask, resets, lengths=None):
     """
     flags = resets != 0
     if lengths is not None:
-        inside = np.arange(mask.shape[1]) < lengths[:, None]
+        inside = counted_steps(lengths, mask.shape)
         mask, flags = mask & inside, flags & inside
-    places = Places(mask, np.arange(mask.shape[1]) < mask.sum(axis=1)[:, None])
+    places = Places(mask, counted_steps(mask.sum(axis=1), mask.shape))
     counted_before = np.cumsum(mask, axis=1) > 0   # at this step or an earlier one
     counted_later = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] > 0
     inner = flags & counted_later
@@ -145,11 +145,10 @@ def lengths_and_places(mask, lengths=None):
     places : Places or None
         None where the steps that count stand at the front already.
     """
-    steps = np.arange(mask.shape[1])
     if lengths is not None:
-        mask = mask & (steps < lengths[:, None])
+        mask = mask & counted_steps(lengths, mask.shape)
     counts = mask.sum(axis=1, dtype=np.intp)
     if lengths is None and (counts == mask.shape[1]).all():
         return None, None
-    front_mask = steps < counts[:, None]
+    front_mask = counted_steps(counts, mask.shape)
     return counts, None if np.array_equal(front_mask, mask) else Places(mask, front_mask)

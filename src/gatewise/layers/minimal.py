@@ -2,7 +2,6 @@
 
 from gatewise import checks
 from gatewise.cells import MinGRUCell, MinLSTMCell
-from gatewise.errors import ConfigError
 
 from .base import Checked
 from .recurrent import _OF_THE_CELL_STATE, Recurrent
@@ -14,13 +13,12 @@ class _Minimal(Recurrent):
     _cell = None
     _never = _OF_THE_CELL_STATE | dict.fromkeys(
         ("recurrent_activation", "reset_after", "update", "clip", "zoneout", "layer_normalization"),
-        "its gates see x alone and are sigmoids, so that all steps are made at once; a GRU has it")
+        "its gates see x alone and are sigmoids, so that all steps are made at once; a GRU has it",
+    ) | dict.fromkeys(_OF_RECURRENCE, "there is no recurrent kernel")
     recurrent_dropout = Checked(checks.number, low=0.0, high=0.0)   # there is none
 
     def __init__(self, units, activation="linear", use_bias=True, **kwargs):
-        for name in _OF_RECURRENCE:
-            if name in kwargs:
-                raise ConfigError(f"{type(self).__name__} has no recurrent kernel: leave out {name}")
+        self._refuse(kwargs)
         super().__init__(self._cell(units, activation, use_bias), **kwargs)
 
     def get_config(self):

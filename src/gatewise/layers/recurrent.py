@@ -65,8 +65,7 @@ class Recurrent(SequenceLayer):
                  kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
                  stateful=False, learned_initial_state=False, seed=None, **kwargs):
-        for option in kwargs.keys() & self._never:
-            raise ConfigError(f"{type(self).__name__} has no option {option!r}: {self._never[option]}")
+        self._refuse(kwargs)
         super().__init__(**kwargs)
         self.weight_options = {
             "kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
@@ -168,6 +167,11 @@ class Recurrent(SequenceLayer):
         vars(self).update(state)
         if self.built:
             self._name_arrays()
+
+    def _refuse(self, options):
+        """Say why one of these options cannot be."""
+        for option in options.keys() & self._never:
+            raise ConfigError(f"{type(self).__name__} has no option {option!r}: {self._never[option]}")
 
     def weights_changed(self):
         self._packed = None

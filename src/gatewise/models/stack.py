@@ -380,9 +380,10 @@ class Stack:
         y, lengths = self._run_layers(samples, training, stop), samples.lengths
         if samples.places is not None and all(layer.keeps_steps for layer in self._layers[:stop]):
             return samples.places.back(y)
+        zeros_there = False  # as recurrent layers leave them
         for layer in self._layers[:stop]:
-            lengths = None if lengths is None else layer.output_lengths(lengths)
-        if lengths is not None and y.shape[1] > lengths.min(initial=y.shape[1]):
+            lengths, zeros_there = None if lengths is None else layer.output_lengths(lengths), layer.has_state
+        if lengths is not None and not zeros_there and y.shape[1] > lengths.min(initial=y.shape[1]):
             return ends(lengths, y.shape[1]).back(y)
         return y.copy() if np.may_share_memory(y, samples.x) else y
 
