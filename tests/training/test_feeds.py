@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gatewise.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from gatewise.errors import ConfigError, DTypeError, ShapeError, TrainingWarning
 from gatewise.layers import GRU, LSTM, Dense, Dropout, Flatten, Input
 from gatewise.models import Sequential
@@ -357,6 +358,19 @@ def test_validation_now_and_then(data):
     history, _ = fitted(model, *data, epochs=5, validation_data=data, validation_freq=2)
     assert len(history.history["loss"]) == 5
     assert len(history.history["val_loss"]) == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_callbacks_wait_for_validation_that_comes_now_and_then(data, tmp_path):
+    """Epochs without validation are no news: nothing is warned of, and the file of the best weights stays as it is."""
+    model = forecaster()
+    best = ModelCheckpoint(tmp_path / "{epoch}.gatewise", save_best_only=True)
+    stop = EarlyStopping(patience=5)
+    fitted(model, *data, epochs=5, validation_data=data, validation_freq=2, callbacks=[best, stop, ReduceLROnPlateau()])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2.gatewise", "4.gatewise"]
+    assert stop.best == best.best == min(model.history.history["val_loss"])
+    with pytest.raises(TrainingWarning, match="watches 'val_f1' and the logs hold .*'val_loss'"):
+        fitted(model, *data, epochs=2, validation_data=data, validation_freq=2, callbacks=[EarlyStopping("val_f1", mode="max")])
 
 
 # ---- truncated back-propagation

@@ -38,7 +38,8 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
     watchers.set_model(model)
-    watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose})
+    watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose,
+                         "validation_freq": 1 if validation is None else validation_freq})
     run = Run(model, feed, watchers, initial_epoch, history)
     try:
         if resume_from is None:

@@ -85,7 +85,9 @@ class ModelCheckpoint(Monitor):
             self._save(self._path(self._epoch, {"batch": batch + 1} | (logs or {})), self._epoch)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.save_freq == "epoch" and math.isfinite((logs or {}).get("loss", 0.0)):  # else the run ends: its last file is good
+        if self.save_freq != "epoch" or (self.save_best_only and self._not_validated(logs)):
+            return
+        if math.isfinite((logs or {}).get("loss", 0.0)):  # else the run ends: its last file is good
             self._consider(epoch, logs or {}, logs)
 
     def _consider(self, epoch, names, logs):

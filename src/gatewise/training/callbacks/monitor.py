@@ -53,7 +53,7 @@ class Monitor(Callback):
         value = (logs or {}).get(self.monitor)
         if isinstance(value, int | float | np.number) or (isinstance(value, np.ndarray) and value.shape == ()):
             return float(value)
-        if not self._warned:
+        if not self._warned and not self._not_validated(logs):
             self._warned = True
             if value is None:
                 found, remedy = f"the logs hold {sorted(map(str, logs or {}))}", "give validation data, or monitor one of these"
@@ -64,6 +64,11 @@ class Monitor(Callback):
         return None
 
     _without = "does nothing"
+
+    def _not_validated(self, logs):
+        """Whether the number is one of validation and the epoch had none, as validation_freq said."""
+        return (self.monitor.startswith("val_") and not any(str(name).startswith("val_") for name in logs or {})
+                and (self.params or {}).get("validation_freq", 1) > 1)
 
     def _improves(self, value, reference):
         if reference is None:
