@@ -9,7 +9,16 @@ import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
 
 import gatewise
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, layers, load_estimator, optimizers
+from gatewise import (
+    SequenceClassifier,
+    SequenceEncoder,
+    SequenceRegressor,
+    SequenceTagger,
+    checkpoint,
+    layers,
+    load_estimator,
+    optimizers,
+)
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, NotFittedError
 from gatewise.losses import Huber
 
@@ -111,6 +120,24 @@ def test_models_and_estimators_are_told_apart(rng, tmp_path):
     with pytest.raises(CheckpointError, match="a model is read with gatewise.load_model"):
         load_estimator(tmp_path / "model")
     np.testing.assert_array_equal(gatewise.load_model(tmp_path / "model").get_weights()[0], estimator.model_.get_weights()[0])
+
+
+def test_files_of_an_older_release(rng, tmp_path):
+    """A parameter that is younger than the file has its default; one that nobody knows is refused."""
+    X = ragged(rng)
+    estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
+    estimator.save(tmp_path / "file")
+    tensors, header = checkpoint.read(tmp_path / "file")
+    parameters = header["estimator"]["parameters"]
+    parameters.pop("pooling")
+    checkpoint.write(tmp_path / "older", tensors, header)
+    again = load_estimator(tmp_path / "older")
+    assert again.get_params() == SequenceClassifier(**SMALL).get_params()
+    np.testing.assert_array_equal(again.predict_proba(X), estimator.predict_proba(X))
+    parameters["pull"] = parameters["units"]
+    checkpoint.write(tmp_path / "unknown", tensors, header)
+    with pytest.raises(CheckpointError, match="'pull' is none of a SequenceClassifier"):
+        load_estimator(tmp_path / "unknown")
 
 
 @pytest.mark.parametrize("case", ["classifier", "objects", "tagger", "encoder of labels"])

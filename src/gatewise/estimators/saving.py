@@ -31,7 +31,8 @@ def save_estimator(estimator, path):
 def load_estimator(path, custom_objects=None):
     """The estimator of a file that its ``save`` wrote.
 
-    Nothing in the file is executed, and names, shapes and types are checked.
+    Nothing in the file is executed, and names, shapes and types are checked. A parameter that the file does not hold, since it is
+    younger than the release that wrote the file, has its default.
 
     Parameters
     ----------
@@ -64,9 +65,9 @@ def load_estimator(path, custom_objects=None):
         state = unpack(packed["state"], arrays, _classes())
         if arrays:
             raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator")
-        if set(parameters) != set(cls._get_param_names()):
-            wrong = sorted(set(parameters) ^ set(cls._get_param_names()))
-            raise CheckpointError(f"the parameters are not those of a {cls.__name__}: {wrong[0]!r:.80} is missing or too many")
+        unknown = sorted(set(parameters) - set(cls._get_param_names()))
+        if unknown:
+            raise CheckpointError(f"the parameter {unknown[0]!r:.80} is none of a {cls.__name__}")
         _check_attributes(cls, attributes)
         estimator = cls(**parameters)
         vars(estimator).update(attributes)
