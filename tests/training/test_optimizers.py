@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from gatewise import optimizers, schedules, threads
+from gatewise import Sequential, layers, load_model, optimizers, schedules, threads
 from gatewise.errors import ArgumentError, CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
 
 from .optimizer_cases import EMA, IDS, OPTIONS, PIECES, STEPS, formulas, make, make_problem, ours
@@ -222,6 +222,51 @@ def test_an_optimizer_used_with_another_size_says_so():
         for other in (np.zeros(6), np.zeros(5, np.float32)):
             with pytest.raises(StateError, match=f"cannot go on with {other.size} parameters of {other.dtype}"):
                 optimizer.step(other, np.ones_like(other), [slice(0, other.size)])
+
+
+# ---- arrays that do not decay ------------------------------------------------------------------------
+
+
+def test_excluded_arrays_keep_what_they_are(tmp_path):
+    """Names are those within a layer; a saved model trains on with the same arrays left out."""
+    def made():
+        optimizer = optimizers.AdamW(0.1, weight_decay=0.5)
+        optimizer.exclude_from_weight_decay(["bias", "gamma"])
+        model = Sequential([layers.Bidirectional(layers.GRU(2), input_shape=(3, 2)), layers.LayerNormalization(),
+                            layers.Dense(1, bias_initializer="ones")], seed=0)
+        model.compile(optimizer, "mse")
+        return model
+
+    x, y = np.ones((4, 3, 2), np.float32), np.zeros((4, 1))
+    model = made()
+    model.optimizer.step(model.flat_parameters, np.zeros_like(model.flat_gradients), model._array_pieces, model._array_names)
+    assert model.layers[-1].get_weights()[1] == 1
+    np.testing.assert_array_equal(model.layers[1].get_weights()[0], 1.0)  # gamma
+    np.testing.assert_allclose(model.layers[0].get_weights()[0], 0.95 * made().layers[0].get_weights()[0], rtol=1e-6)
+
+    whole, half = made(), made()
+    whole.fit(x, y, epochs=4, verbose=0)
+    half.fit(x, y, epochs=2, verbose=0)
+    half.save(tmp_path / "half")
+    rest = load_model(tmp_path / "half")
+    rest.fit(x, y, epochs=4, verbose=0, resume_from=tmp_path / "half")
+    np.testing.assert_array_equal(rest.flat_parameters, whole.flat_parameters)
+    assert rest.optimizer.get_config() == whole.optimizer.get_config()
+
+
+def test_what_cannot_be_excluded():
+    optimizer = optimizers.AdamW()
+    for names, error, words in [("bias", DTypeError, "var_names"), ([3], DTypeError, "var_names is 3"),
+                                (["("], ConfigError, "no regular expression")]:
+        with pytest.raises(error, match=words):
+            optimizer.exclude_from_weight_decay(names)
+    optimizer.exclude_from_weight_decay(["a"])
+    assert optimizer.get_config()["exclude_from_weight_decay"] == ["a"]
+    with pytest.raises(ConfigError, match="no regular expression"):
+        optimizers.get(optimizers.serialize(optimizer) | {"config": {"exclude_from_weight_decay": ["["]}})
+    optimizer.step(np.zeros(1), np.ones(1), [slice(0, 1)], ["b"])
+    with pytest.raises(StateError, match="weight decay has begun"):
+        optimizer.exclude_from_weight_decay(["b"])
 
 
 # ---- the running mean, accumulation, schedules -----------------------------------------------------

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from .optimizer_cases import OPTIONS, SHAPES, STEPS, TOTAL, make, make_problem, ours
+from .optimizer_cases import OPTIONS, PIECES, SHAPES, STEPS, TOTAL, make, make_problem, ours
 
 
 @pytest.fixture
@@ -65,6 +65,38 @@ def test_a_learning_rate_that_changes_beside_keras(problem, keras_rival):
     cases = [("SGD", {"momentum": 0.9}), ("SGD", {"momentum": 0.9, "nesterov": True}), ("RMSprop", {"momentum": 0.9}),
              ("Adam", {}), ("AdamW", {}), ("Adagrad", {}), ("Nadam", {}), ("Lion", {})]
     agree(cases, keras_rival.run(keras_paths, *problem, SHAPES, cases, rates), *problem, rates)
+
+
+def keras_excluding(start, gradients, shapes, names, optimizer, excluded):
+    import keras
+    import numpy as np
+
+    keras.backend.set_floatx("float64")
+    try:
+        optimizer = getattr(keras.optimizers, optimizer)(0.05, weight_decay=0.3)
+        optimizer.exclude_from_weight_decay(var_names=excluded)
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+        cut = lambda flat: [flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes)]  # noqa: E731
+        variables = [keras.Variable(piece, dtype="float64", name=name) for piece, name in zip(cut(start), names)]
+        for g in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(piece) for piece in cut(g)], variables)
+        return np.concatenate([keras.ops.convert_to_numpy(v.value).ravel() for v in variables])
+    finally:
+        keras.backend.set_floatx("float32")
+
+
+@pytest.mark.parametrize("excluded", [["bias"], ["^kernel", "gamma"], ["recurrent", "b.*s$"], ["kernel|gamma"], ["nothing"]])
+def test_arrays_without_weight_decay_beside_keras(excluded, problem, keras_rival):
+    start, gradients = problem
+    names = ["kernel", "recurrent_kernel", "bias", "gamma"]
+    for name in ("SGD", "AdamW"):
+        theirs = keras_rival.run(keras_excluding, start, gradients, SHAPES, names, name, excluded)
+        optimizer = make(name, {"learning_rate": 0.05, "weight_decay": 0.3})
+        optimizer.exclude_from_weight_decay(var_names=excluded)
+        p = start.copy()
+        for g in gradients:
+            optimizer.step(p, g.copy(), PIECES, names)
+        np.testing.assert_allclose(p, theirs, rtol=1e-9, atol=1e-12)
 
 
 def keras_defaults(names):

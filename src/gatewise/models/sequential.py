@@ -173,7 +173,7 @@ class Sequential(Stack):
         up to date: truncated back-propagation through time.
         """
         loss, outputs = self.gradients_of(samples, carried)
-        self.optimizer.step(self._flat_parameters, self.flat_gradients, self._array_pieces)
+        self.optimizer.step(self._flat_parameters, self.flat_gradients, self._array_pieces, self._array_names)
         for layer in self._layers:
             layer.constrain()
         self.weights_changed()

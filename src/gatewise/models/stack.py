@@ -29,6 +29,7 @@ class Stack:
         self._dtype = "float32"
         self._input = None      # shape of one sample, once given
         self._array_pieces = [] # where each parameter lies in the flat buffers
+        self._array_names = []  # what its layer calls it
         given = checks.listed(layers or [], "layers", "gatewise.layers objects")
         try:
             for layer in given:
@@ -124,7 +125,8 @@ class Stack:
         self.flat_gradients = aligned_empty((count,), self._dtype)
         self._flat_parameters.fill(0)
         self.flat_gradients.fill(0)
-        self._array_pieces = self._pieces_of(spec.size for layer in self._layers for spec in layer._specs if spec.trained)
+        trained = [spec for layer in self._layers for spec in layer._specs if spec.trained]
+        self._array_pieces, self._array_names = self._pieces_of(spec.size for spec in trained), [spec.name for spec in trained]
         for layer, piece in zip(self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)):
             layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
             layer.rng = self.rng

@@ -1,10 +1,11 @@
 """Optimizers over one flat vector of parameters. Names, formulas and defaults are Keras's.
 
-An optimizer never sees layers: a step takes the flat parameters and gradients of a model, and the
-places of its arrays where an option works array by array (``clipnorm``).
+An optimizer never sees layers: a step takes the flat parameters and gradients of a model, and the places and
+names of its arrays where an option works array by array (``clipnorm``, ``exclude_from_weight_decay``).
 """
 
 import math
+import re
 import weakref
 
 import numpy as np
@@ -67,6 +68,7 @@ class Optimizer:
                               f"give use_ema=True too")
         self.gradient_accumulation_steps = _count(gradient_accumulation_steps, "gradient_accumulation_steps", 2)
         self.iterations = 0
+        self._not_decayed = []  # expressions that find the names of arrays
         self._slots = {}
         self._model = None  # weak reference to the one it trains
 
@@ -108,9 +110,36 @@ class Optimizer:
                               f"give the optimizer a number as learning_rate, or set another schedule")
         self._learning_rate = rate
 
+    def exclude_from_weight_decay(self, var_names):
+        """Leave arrays out of `weight_decay`, as is usual for biases: ``["bias"]``. Before the first step.
+
+        Parameters
+        ----------
+        var_names : list of str
+            Regular expressions; an array whose name one of them finds (``re.search``) does not decay. Names are those of
+            weights within their layer, such as kernel, recurrent_kernel, bias, gamma. As in Keras.
+
+        Raises
+        ------
+        StateError
+            A step was made already.
+        ConfigError
+            One is no regular expression.
+        """
+        if self._slots:
+            raise StateError("weight decay has begun: exclude_from_weight_decay comes before the first step, or with a new "
+                             "optimizer")
+        names = [checks.text(name, "var_names") for name in checks.listed(var_names, "var_names", "regular expressions")]
+        for name in names:
+            try:
+                re.compile(name)
+            except re.error as error:
+                raise ConfigError(f"var_names holds {name!r}, which is no regular expression: {error}") from error
+        self._not_decayed = names
+
     # ---- a step
 
-    def step(self, parameters, gradients, pieces):
+    def step(self, parameters, gradients, pieces, names=()):
         """One update, in place.
 
         Parameters
@@ -120,14 +149,19 @@ class Optimizer:
             that a step is made with.
         pieces : list of slice
             Where each array lies in them.
+        names : list of str
+            What each array is called; for :meth:`exclude_from_weight_decay`.
         """
         self._prepare(parameters)
         rate, steps_before = self.learning_rate, self.iterations
         if self.gradient_accumulation_steps is None or self._accumulate(gradients):
             self._clip(gradients, pieces)
+            decay = rate * (self.weight_decay or 0.0)
+            if self._not_decayed and decay:
+                self._decay(parameters, pieces, names, decay)
+                decay = 0.0
             self.iterations += 1
-            self._update(parameters, gradients, rate, rate * (self.weight_decay or 0.0),
-                         threads.threads_for(40 * parameters.size))
+            self._update(parameters, gradients, rate, decay, threads.threads_for(40 * parameters.size))
         if self.use_ema:
             self._average(parameters, steps_before)
 
@@ -177,6 +211,12 @@ class Optimizer:
             _scale_to_norm(gradients[piece], self.clipnorm)
         if self.global_clipnorm is not None:
             _scale_to_norm(gradients, self.global_clipnorm)
+
+    def _decay(self, parameters, pieces, names, decay):
+        """Take `decay` of themselves from the arrays that decay."""
+        for piece, name in zip(pieces, names, strict=True):
+            if not any(re.search(expression, name) for expression in self._not_decayed):
+                parameters[piece] -= parameters.dtype.type(decay) * parameters[piece]
 
     def _update(self, p, g, rate, decay, work):
         """Take `decay` of p from p, then make step number `iterations`, on `work` threads."""
@@ -259,12 +299,18 @@ class Optimizer:
         names = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
                  "ema_overwrite_frequency", "gradient_accumulation_steps")
         return {"learning_rate": rate if isinstance(rate, float) else schedules.serialize(rate),
-                **{name: getattr(self, name) for name in names}}
+                **{name: getattr(self, name) for name in names},
+                **({"exclude_from_weight_decay": list(self._not_decayed)} if self._not_decayed else {})}
 
     @classmethod
     def from_config(cls, config):
         """An optimizer from what :meth:`get_config` gave."""
-        return cls(**config)
+        arguments = dict(config)
+        not_decayed = arguments.pop("exclude_from_weight_decay", None)
+        optimizer = cls(**arguments)
+        if not_decayed is not None:
+            optimizer.exclude_from_weight_decay(not_decayed)
+        return optimizer
 
 
 def _count(value, name, low):
@@ -462,9 +508,13 @@ def get(identifier):
             raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}")
         return _BY_NAME[identifier.lower()]()
     if isinstance(identifier, dict):
-        classes = _BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}
+        classes = {name: _maker(cls) for name, cls in (_BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}).items()}
         return checks.from_config(classes, identifier, "optimizer", "optimizers")
     raise DTypeError(f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object")
+
+
+def _maker(cls):
+    return lambda **config: cls.from_config(config)
 
 
 def serialize(optimizer):
