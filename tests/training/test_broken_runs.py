@@ -48,7 +48,7 @@ def same(a, b):
 def test_weights_that_the_last_step_breaks_do_not_stay(data):
     model = model_of(optimizers.SGD(1e38))
     before = model.get_weights()
-    with pytest.warns(TrainingWarning, match="the weights became NaN or infinite in epoch 1: training stopped at batch 1"):
+    with pytest.warns(TrainingWarning, match="the weights became NaN or infinite in epoch 1: training stopped at its end"):
         model.fit(data[0], 1e6 * data[1], batch_size=40, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
 
@@ -132,10 +132,10 @@ def test_interrupted_in_the_middle_of_a_step(data, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(model.optimizer, "step", interrupted_step)
-    with pytest.warns(TrainingWarning, match="epoch 2 after 1 of its batches, in the middle of another"):
+    with pytest.warns(TrainingWarning, match="epoch 2 after 1 of its batches, in the middle of the next"):
         model.fit(*data, batch_size=8, epochs=4, verbose=0)
     model.save(tmp_path / "m")
-    with pytest.raises(CheckpointError, match="interrupted in the middle of a batch"):
+    with pytest.raises(CheckpointError, match="no run to go on with: .*in the middle of a batch"):
         model_of().fit(*data, batch_size=8, epochs=4, verbose=0, resume_from=tmp_path / "m")
 
 

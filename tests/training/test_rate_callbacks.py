@@ -238,19 +238,20 @@ def test_resumed_between_epochs(averaging):
     assert second.get_state() == {"training": None, "for_epoch": False}
 
 
-def test_an_interrupted_evaluation_gives_the_weights_back(averaging):
-    swap = SwapEMAWeights()
-    swap.set_model(averaging)
-    averaging.train_on_batch(*XY)
-    trained = averaging._flat_parameters.copy()
-    swap.on_train_begin()
-    swap.on_test_begin()
-    swap.on_train_end()
-    np.testing.assert_array_equal(averaging._flat_parameters, trained)
-    swap.on_predict_begin()
-    assert (averaging._flat_parameters == 7).all()
-    swap.on_predict_end()
-    np.testing.assert_array_equal(averaging._flat_parameters, trained)
+@pytest.mark.parametrize("moment", ["on_train_batch_begin", "on_test_batch_begin", "on_test_end", "on_epoch_end"])
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+def test_wherever_training_is_interrupted_the_averaged_weights_stay(model, moment, swap_on_epoch):
+    model.compile(optimizers.SGD(0.1, use_ema=True), "mse")
+
+    def interrupt(*arguments):
+        if model.optimizer.iterations == 3:
+            raise KeyboardInterrupt
+
+    swap = SwapEMAWeights(swap_on_epoch)
+    with pytest.warns(match="interrupted"):
+        model.fit(*XY, epochs=9, verbose=0, validation_data=XY, callbacks=[swap, LambdaCallback(**{moment: interrupt})])
+    assert model.optimizer.iterations == 3
+    assert (model._flat_parameters == model.optimizer.average).all()
 
 
 def test_before_the_first_step_there_is_nothing_to_swap(averaging):

@@ -8,7 +8,7 @@ from readers import SUBJECTS, X, Y, fingerprint
 
 from gatewise import checkpoint
 from gatewise.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
-from gatewise.errors import CheckpointError, ConfigError, ShapeError
+from gatewise.errors import CheckpointError, ConfigError, ShapeError, TrainingWarning
 from gatewise.layers import LSTM, Dense, Input
 from gatewise.models import Sequential, load_model
 
@@ -270,5 +270,6 @@ def test_early_stopping_with_more_patience_goes_on(tmp_path, rng):
 
     stopped = fit(2).epoch
     assert stopped == [0, 1, 2]
-    assert fit(2, resume_from=tmp_path / "m").epoch == stopped
+    with pytest.warns(TrainingWarning, match="stopped after epoch 3: nothing is trained; give EarlyStopping more patience"):
+        assert fit(2, resume_from=tmp_path / "m").epoch == stopped
     assert fit(4, resume_from=tmp_path / "m").epoch == [0, 1, 2, 3, 4]

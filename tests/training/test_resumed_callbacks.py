@@ -101,9 +101,8 @@ def test_a_run_that_was_stopped_stays_stopped(tmp_path):
     for patience, stops in ((2, True), (3, False)):
         again = stopping(patience)
         seen = []
-        resumer = Resumer(saver, again)
-        train(again, [resumer, LambdaCallback(on_train_begin=lambda logs: seen.append(resumer.model.stop_training))],
-              initial_epoch=4)
+        ask = LambdaCallback(on_train_begin=lambda logs, again=again, seen=seen: seen.append(CallbackList(again).stop(True)))
+        train(again, [Resumer(saver, again), ask], initial_epoch=4)
         assert seen == [stops]
 
 

@@ -180,8 +180,8 @@ def resume_model(model, path, run):
     tensors, header = checkpoint.read(path)
     with blaming(path):
         if "run" not in header or "training" not in header:
-            raise CheckpointError("it holds no run to go on with: the model that was saved had not been trained by fit, was a copy "
-                                  "of one, or fit was interrupted in the middle of a batch")
+            raise CheckpointError("it holds no run to go on with: the model that was saved had not been trained by fit or had been "
+                                  "changed since, was a copy of one, or fit was at its very end or in the middle of a batch")
         saved = _take_run(header, tensors)
         here = json.loads(json.dumps((_architecture(model), _training(model))))
         different = _difference((header["architecture"], header["training"]), here)

@@ -4,6 +4,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, StateError
+from gatewise.kernels import arrays
 from gatewise.layers.base import Call
 from gatewise.training import feeds, loop, losses, metrics, optimizers
 from gatewise.training.callbacks import Callback, CallbackList, check_verbose
@@ -84,6 +85,7 @@ class Sequential(Stack):
         if len(set(names)) < len(names):
             raise ConfigError(f"metrics have the names {names[1:]}; give each its own, and none 'loss'")
         chosen_optimizer.bind(self)
+        self._forget_run()
         self.optimizer, self.loss = chosen_optimizer, chosen_loss
         self._metric_choices = list(metrics or [])
         self.metrics = []
@@ -117,6 +119,23 @@ class Sequential(Stack):
         self.optimizer.go_back(snapshot[1])
         for layer, state in snapshot[2].items():
             layer._state = state
+
+    def first_nonfinite(self):
+        """What holds NaN or infinity, as text: the weights or what the optimizer keeps; None: neither."""
+        weights = [self._flat_parameters, *(array for layer in self._layers for array in layer.kept_arrays())]
+        for what, held in (("the weights", weights), ("what the optimizer keeps", self.optimizer.slots().values())):
+            if any(arrays.first_nonfinite(array.reshape(-1)) >= 0 for array in held):
+                return what
+        return None
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self._forget_run()
+
+    def _forget_run(self):
+        """The model is no longer where its last fit left it, and no file goes on from there."""
+        if isinstance(self.training_run, dict):
+            self.training_run = None
 
     def end_training(self):
         """What an optimizer does to the weights once, after the last step."""
@@ -315,6 +334,7 @@ class Sequential(Stack):
         self._need_compiled("train_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
+        self._forget_run()
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 

@@ -4,12 +4,13 @@ A feed makes a plan for an epoch, all of whose random draws come from the genera
 batches of the plan, from any one on. Training that goes on in the middle of an epoch draws the same plan again.
 """
 
+import warnings
 from itertools import chain, islice
 
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.errors import ConfigError, DTypeError, ShapeError, TrainingWarning
 
 from .data import MappedSamples, add_class_weight, batch_bounds, prepare_samples
 
@@ -38,7 +39,7 @@ def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mas
     """The feed of what an evaluation was given, in order."""
     if makes_batches(x):
         refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask)
-        return BatchFeed(model, x, steps, need_y=need_y)
+        return BatchFeed(model, x, steps, need_y=need_y, steps_name=steps_name)
     if steps is not None:
         raise ConfigError(f"{steps_name} counts batches that x makes itself; x is an array, which batch_size divides: leave "
                           f"it out")
@@ -124,6 +125,9 @@ class RowFeed:
         for rows, steps, begins in plan[first:]:
             yield self.samples.take(rows, steps), begins
 
+    def end_epoch(self):
+        """Nothing: arrays stay as they are."""
+
     def all(self):
         """Iterator over the Samples of every batch, in order."""
         for first, last in batch_bounds(len(self.samples), self.batch_size):
@@ -148,13 +152,17 @@ class BatchFeed:
     class_weight : dict, optional
     """
 
-    def __init__(self, model, source, steps=None, shuffle=False, tbptt_steps=None, class_weight=None, need_y=True):
+    def __init__(self, model, source, steps=None, shuffle=False, tbptt_steps=None, class_weight=None, need_y=True,
+                 steps_name="steps_per_epoch"):
         self.model, self.source, self.need_y = model, source, need_y
-        self.items = None if steps is None else checks.whole_number(steps, "the number of batches in an epoch")
+        self.items = None if steps is None else checks.whole_number(steps, steps_name)
         self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
+        self.steps_name = steps_name
         self.indexed = _is_indexed(source)
         if self.indexed:
-            self.items = min(len(source), self.items or len(source))
+            if steps is not None and self.items > len(source):
+                raise ConfigError(f"{steps_name} is {self.items}, and x makes {len(source)} batches: leave it out")
+            self.items = self.items or len(source)
         self.once = hasattr(source, "__next__")     # goes on from epoch to epoch
         self.drawn = 0                              # items taken from it so far
         self.ended = False
@@ -185,6 +193,11 @@ class BatchFeed:
         if not self.indexed:
             return None
         return (rng.permutation(len(self.source)) if self.shuffle else np.arange(len(self.source)))[:self.items].tolist()
+
+    def end_epoch(self):
+        """Tell a source that wants to know (Keras's PyDataset) that an epoch has ended."""
+        if not self.once and hasattr(self.source, "on_epoch_end"):
+            self.source.on_epoch_end()
 
     def skip(self, items):
         """Go past what an earlier run has taken from an iterator."""
@@ -222,13 +235,17 @@ class BatchFeed:
             yield item
         # Past the loop only where the items came to an end, not where the reader stopped.
         self.ended = self.once and (self.items is None or taken < self.items)
+        if not self.once and self.items is not None and taken < self.items:
+            warnings.warn(f"x gave {taken} batches, and {self.steps_name} asks for {self.items}: there are no more; leave it out",
+                          TrainingWarning, stacklevel=2)
+            self.items = taken
 
     def all(self):
         """Iterator over the Samples of every batch, in order."""
         return (samples for samples, _ in self.batches(range(self.items) if self.indexed else None))
 
     def _samples(self, item):
-        if not isinstance(item, tuple | list):
+        if not isinstance(item, tuple | list if self.need_y else tuple):  # a list is x itself where nothing else is needed
             item = (item,)
         if not (2 if self.need_y else 1) <= len(item) <= 5:
             raise DTypeError(f"x gave a batch of {len(item)} parts; expected (x, y), (x, y, sample_weight), "

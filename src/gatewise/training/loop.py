@@ -11,7 +11,6 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError, StateError, TrainingWarning
-from gatewise.kernels import arrays
 
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
 from .data import add_class_weight, split_off_validation
@@ -41,23 +40,31 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose,
                          "validation_freq": 1 if validation is None else validation_freq})
     run = Run(model, feed, watchers, initial_epoch, history)
+    before = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
     try:
         if resume_from is None:
             run.begin()
         else:
             model.resume(resume_from, run)
+            if model.stop_training and run.epoch < epochs:
+                warnings.warn(f"the run of {resume_from} was stopped after epoch {run.epoch}: nothing is trained; give "
+                              f"EarlyStopping more patience or, to train on from these weights, read the file with "
+                              f"gatewise.load_model and call fit without resume_from", TrainingWarning, stacklevel=3)
+            for _ in range(min(run.epoch, epochs)):  # where the data change from epoch to epoch
+                feed.end_epoch()
     except BaseException:
-        if model.training_run is run:
-            model.training_run = None
+        vars(model).update(before)
         raise
     try:
         with _one_interrupt_waits() as interrupted:
             _run_epochs(model, run, validation, epochs, validation_freq, interrupted)
     except KeyboardInterrupt:
         model.weights_changed()
-        where = "" if run.between_batches else ", in the middle of another, so that a file saved now cannot go on to the bit"
-        warnings.warn(f"interrupted in epoch {run.epoch + 1} after {run.batch} of its batches{where}: weights and history are "
-                      f"kept", TrainingWarning, stacklevel=3)
+        when = f"in epoch {run.epoch + 1} after {run.batch} of its batches"
+        if run.epoch and not run.batch:
+            when = f"after epoch {run.epoch}"
+        where = "" if run.between_batches else ", in the middle of the next, so that a file saved now cannot go on to the bit"
+        warnings.warn(f"interrupted {when}{where}: weights and history are kept", TrainingWarning, stacklevel=3)
     finally:
         _end(model, run)
     return history
@@ -123,17 +130,17 @@ def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
             _warn_of_end(epoch)
             break
         broken = f"the loss became {logs['loss']}"
-        if failed_at is None and arrays.first_nonfinite(model._flat_parameters) >= 0:
-            broken, failed_at = "the weights became NaN or infinite", run.batch - 1
+        where = None if failed_at is None else f"at batch {failed_at + 1}"
+        if failed_at is None and (what := model.first_nonfinite()):
+            broken, failed_at, where = f"{what} became NaN or infinite", run.batch - 1, "at its end"
             logs["loss"] = math.nan  # so that no callback takes the epoch for a good one
         if failed_at is not None:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
             model.stop_training = True
-            warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped at batch "
-                          f"{failed_at + 1}, and weights and optimizer are those from before that epoch or, at its first "
-                          f"batch, the one before (of a resumed run, at the earliest those that it resumed with); "
-                          f"{_advice(model, logs['loss'])}", TrainingWarning, stacklevel=4)
+            warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
+                          f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "
+                          f"that it resumed with); {_advice(model, logs['loss'])}", TrainingWarning, stacklevel=4)
         if validation is not None and (epoch + 1) % validation_freq == 0:
             logs |= {f"val_{name}": value for name, value in
                      evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted).items()}

@@ -6,10 +6,12 @@ import numpy as np
 
 from gatewise.errors import CheckpointError, GatewiseError
 
+from .callbacks.history import storable
 from .means import RunningMeans
 
 _PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
           "rng_before_plan": dict | None, "means": dict | None, "carried": list | None, "weights": np.ndarray | None}
+_AT_AN_EPOCHS_END = "epoch_end"  # there only where some callbacks had yet to hear of it
 _IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
 
 
@@ -21,7 +23,7 @@ def checked_state(saved):
     CheckpointError
         It has another form.
     """
-    if not isinstance(saved, dict) or saved.keys() != _PARTS.keys():
+    if not isinstance(saved, dict) or saved.keys() - {_AT_AN_EPOCHS_END} != _PARTS.keys():
         raise CheckpointError(f"the saved run is {saved!r:.80}; expected a dict of {', '.join(_PARTS)}")
     for name, kinds in _PARTS.items():
         value = saved[name]
@@ -30,7 +32,17 @@ def checked_state(saved):
     for name in _IN_AN_EPOCH:
         if (saved[name] is None) != (saved["batch"] == 0):
             raise CheckpointError(f"the saved run is at batch {saved['batch']} of an epoch and has {name} {saved[name]!r:.80}")
+    if _AT_AN_EPOCHS_END in saved:
+        _check_epoch_end(saved[_AT_AN_EPOCHS_END], saved)
     return saved
+
+
+def _check_epoch_end(told, saved):
+    fits = isinstance(told, dict) and told.keys() == {"logs", "waiting"} and saved["batch"] == 0 < saved["epoch"]
+    fits = fits and all(isinstance(part, list) for part in told.values())
+    if not fits or not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
+                           for part in told.values() for pair in part):
+        raise CheckpointError(f"the saved run has epoch_end {told!r:.80}, which no run can have")
 
 
 class Run:
@@ -64,6 +76,7 @@ class Run:
         self.carried = {}
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
+        self._logs = None       # of the epoch whose end is being told
         self._rng_before_plan = None
         self._drawn_before = 0  # items that the epochs before took from an iterator
         self._to_skip = 0       # of those, how many are still to be taken
@@ -83,17 +96,21 @@ class Run:
             The state holds something that no run can have. Training has ended again for the callbacks.
         """
         self.model.history, self.model.training_run, self.model.stop_training = self.history, self, False
-        self.watchers.on_train_begin()
         if saved is None:
+            self.watchers.on_train_begin()
             return
+        self._tell_again(self.watchers.on_train_begin)
         try:
             with reading():
                 self._restore(saved)
             if self.batch:
-                self._begin_epoch_again()
-            self.model.stop_training = saved["stopped"]
+                self._tell_again(lambda: self.watchers.on_epoch_begin(self.epoch))
             with reading():
                 self.watchers.set_state(saved["callbacks"])
+            self.model.stop_training = self.watchers.stop(saved["stopped"])
+            if _AT_AN_EPOCHS_END in saved:
+                told = saved[_AT_AN_EPOCHS_END]
+                self._tell_epoch_end(dict(told["logs"]), told["waiting"])
         except BaseException:
             self.watchers.on_train_end()  # bars are closed
             raise
@@ -127,17 +144,26 @@ class Run:
 
     def end_epoch(self, logs):
         """Count the epoch, then tell the callbacks: what they save goes on with the next one."""
-        ended = self.epoch
-        self.epoch, self.batch, self.carried = ended + 1, 0, {}
+        self.epoch, self.batch, self.carried = self.epoch + 1, 0, {}
         self._drawn_before = self._drawn()
-        self.watchers.on_epoch_end(ended, logs)
+        self.feed.end_epoch()
+        self._tell_epoch_end(logs)
+
+    def _tell_epoch_end(self, logs, waiting=None):
+        """A file that a callback saves meanwhile says who has yet to hear; the history hears also where one raises."""
+        self._logs = logs
+        try:
+            self.watchers.on_epoch_end(self.epoch - 1, logs, waiting)
+        except BaseException:
+            self.watchers.tell_at_once(self.history, self.epoch - 1, logs)
+            raise
 
     # ---- saving
 
     def get_state(self):
         """What :meth:`begin` goes on from: JSON values and arrays."""
-        underway = self.batch > 0
-        return {
+        underway, waiting = self.batch > 0, self.watchers.waiting()
+        state = {
             "epoch": self.epoch, "batch": self.batch, "stopped": bool(self.model.stop_training),
             "feed": self.feed.describe(), "drawn": self._drawn_before,
             "rng_before_plan": self._rng_before_plan if underway else None,
@@ -145,6 +171,10 @@ class Run:
             "carried": [self.carried.get(layer) for layer in self.model.layers] if underway else None,
             "callbacks": self.watchers.get_state(), "weights": None,
         }
+        if waiting and not underway:
+            state[_AT_AN_EPOCHS_END] = {"logs": [[str(name), storable(value)] for name, value in self._logs.items()],
+                                        "waiting": waiting}  # pairs, since a header sorts the names of an object
+        return state
 
     def difference(self, saved):
         """Where the data or the batches are not those of a saved run, as text; None where they are."""
@@ -185,10 +215,10 @@ class Run:
         return {layer: layer.checked_state(state, rows, "a carried state")
                 for layer, state in zip(self.model.layers, carried) if state is not None}
 
-    def _begin_epoch_again(self):
-        """Tell the callbacks which epoch it is; what they do to the model then, they had done already."""
+    def _tell_again(self, tell):
+        """Tell the callbacks what the saved run had told them; what they do to the model then, they had done already."""
         before, rate, rng = self.model.snapshot(), self.model.optimizer.learning_rate, self.model.rng.bit_generator.state
-        self.watchers.on_epoch_begin(self.epoch)
+        tell()
         self.model.go_back(before)
         self.model.rng.bit_generator.state = rng
         if self.model.optimizer.learning_rate != rate:

@@ -83,9 +83,7 @@ class SwapEMAWeights(Callback):
     on_predict_end = on_test_end
 
     def on_train_end(self, logs=None):
-        if self._for_epoch:
-            self._training, self._for_epoch = None, False
-        self._swap_back()
+        self._training, self._for_epoch = None, False  # the optimizer has made the averaged weights the model's
 
     def _swap_in(self):
         average = self.model.optimizer.average

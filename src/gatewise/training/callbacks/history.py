@@ -96,12 +96,17 @@ class History(Callback):
 
         Floats go into one array, so that a file of many epochs stays small; what no file can hold is kept as text.
         """
-        return {"epoch": np.array(self.epoch, np.int64),
-                "history": {name: {"values": _storable(values), "rows": np.array(self._rows_of(name), np.int64)}
+        return {"epoch": np.array(self.epoch, np.int64), "names": list(self.history),
+                "history": {name: {"values": _column(values), "rows": np.array(self._rows_of(name), np.int64)}
                             for name, values in self.history.items()}}
 
     def set_state(self, state):
-        state = read_state(state, "History", epoch=_whole_numbers, history=_curves)
+        if isinstance(state, dict) and "names" not in state and isinstance(state.get("history"), dict):
+            state = state | {"names": list(state["history"])}  # of a file from before the order was kept
+        state = read_state(state, "History", epoch=_whole_numbers, history=_curves, names=_names)
+        if sorted(state["names"]) != sorted(state["history"]):
+            raise CheckpointError("state of History: its names are not those of its curves, each once")
+        state["history"] = {name: state["history"][name] for name in state["names"]}
         if any(row >= len(state["epoch"]) for _, rows in state["history"].values() for row in rows):
             raise CheckpointError("state of History: a value belongs to an epoch that is not there")
         self.epoch = state["epoch"]
@@ -120,11 +125,19 @@ def _load(module, extra):
                                   f"python -m pip install 'gatewise[{extra}]'") from error
 
 
-def _storable(values):
+def storable(value):
+    """What a file can hold of a number, text or array, as it is; of anything else, its text."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if _is_numeric(value):
+        return value.copy()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _column(values):
     if values and all(type(value) is float for value in values):
         return np.array(values)
-    return [value.item() if isinstance(value, np.generic) else value.copy() if _is_numeric(value)
-            else value if value is None or isinstance(value, bool | int | float | str) else str(value) for value in values]
+    return [storable(value) for value in values]
 
 
 def _is_numeric(value):
@@ -135,6 +148,10 @@ def _whole_numbers(value, name):
     if not isinstance(value, np.ndarray) or value.dtype != np.int64 or value.ndim != 1 or (value < 0).any():
         raise CheckpointError(f"{name}: expected a one-dimensional array of whole numbers from 0 up")
     return value.tolist()
+
+
+def _names(value, name):
+    return [checks.text(part, name) for part in checks.listed(value, name, "names")]
 
 
 def _curves(value, name):

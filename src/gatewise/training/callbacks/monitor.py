@@ -95,7 +95,7 @@ class EarlyStopping(Monitor):
     monitor : str
         A name in the logs.
     min_delta : float
-        What counts as an improvement.
+        The least change that counts as an improvement.
     patience : int
         Epochs without improvement that are allowed.
     verbose : int
@@ -103,7 +103,7 @@ class EarlyStopping(Monitor):
     mode : {"auto", "min", "max"}
         auto: min for the loss; for a metric, what is better there.
     baseline : float, optional
-        The first improvement must be on this.
+        Epochs count as without improvement until the quantity is better than this, too.
     restore_best_weights : bool
         Go back to the weights of the best epoch at the end.
     start_from_epoch : int
@@ -111,9 +111,13 @@ class EarlyStopping(Monitor):
 
     Attributes
     ----------
-    stopped_epoch, best_epoch : int
+    stopped_epoch : int
         0 where it did not stop.
+    best_epoch : int
+        The epoch of `best`.
     best : float or None
+    lifts_stop : bool
+        It had stopped the run that is resumed, and has more patience now.
     """
 
     def __init__(self, monitor="val_loss", min_delta=0.0, patience=0, verbose=0, mode="auto", baseline=None,
@@ -128,6 +132,7 @@ class EarlyStopping(Monitor):
     def _reset(self):
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
+        self.lifts_stop = False
         self._warned = False
 
     def on_train_begin(self, logs=None):
@@ -171,7 +176,6 @@ class EarlyStopping(Monitor):
         vars(self).update(state)
         if not self.restore_best_weights:
             self.best_weights = None
-        if self.stopped_epoch:
-            self.model.stop_training = self.wait >= self.patience
-            if not self.model.stop_training:
-                self.stopped_epoch = 0
+        self.lifts_stop = bool(self.stopped_epoch) and self.wait < self.patience
+        if self.lifts_stop:
+            self.stopped_epoch = 0

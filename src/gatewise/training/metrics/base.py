@@ -12,7 +12,8 @@ class Metric:
     """Base of all metrics: sums over as many batches as are given, and a result of them.
 
     Subclasses name their sums in ``_parts``, add to them in ``_add`` and define ``result``; or, as in Keras,
-    define ``update_state``, ``result`` and ``reset_state`` for themselves.
+    define ``update_state``, ``result`` and ``reset_state`` for themselves. What those keep in attributes as numbers and
+    arrays goes into checkpoints; a metric that keeps anything else defines ``get_state`` and ``set_state``, too.
 
     Parameters
     ----------
@@ -102,7 +103,15 @@ class Metric:
         return y_true, y_pred
 
     def get_state(self):
-        """The sums so far, dict of str to float or ndarray of float64: what :meth:`set_state` continues from."""
+        """The sums so far, dict of str to float or ndarray of float64: what :meth:`set_state` continues from.
+
+        Raises
+        ------
+        ConfigError
+            A metric of one's own keeps what no file can hold.
+        """
+        if self._keeps_attributes():
+            return {name: self._storable(name, value) for name, value in self._attributes().items()}
         return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._sums.items()}
 
     def set_state(self, state):
@@ -113,6 +122,9 @@ class Metric:
         CheckpointError
             These are not the sums of such a metric; nothing has changed.
         """
+        if self._keeps_attributes():
+            self._set_attributes(state)
+            return
         if not isinstance(state, dict) or set(state) != set(self._parts):
             held = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
             raise CheckpointError(f"state of metric {self.name} holds {held}; expected {sorted(self._parts)}")
@@ -121,6 +133,39 @@ class Metric:
             raise CheckpointError(f"state of metric {self.name} has arrays of shapes "
                                   f"{({name: np.shape(value) for name, value in sums.items()})}, which do not fit its arguments")
         self._sums = sums
+
+    # ---- metrics of one's own, as in Keras
+
+    def _keeps_attributes(self):
+        return not self._parts and type(self).update_state is not Metric.update_state
+
+    def _attributes(self):
+        return {name: value for name, value in vars(self).items() if name not in ("name", "_sums")}
+
+    def _storable(self, name, value):
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            return value.copy()
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        raise ConfigError(f"metric {self.name} keeps {name}, a {type(value).__name__}, which no checkpoint can hold in the middle "
+                          f"of an epoch; keep numbers and arrays, or define get_state and set_state")
+
+    def _set_attributes(self, state):
+        here = self._attributes()
+        if not isinstance(state, dict) or set(state) != set(here):
+            raise CheckpointError(f"state of metric {self.name} is {state!r:.80}; expected values of {sorted(here)}")
+        for name, value in here.items():
+            if isinstance(value, np.ndarray):
+                fits = isinstance(state[name], np.ndarray) and (state[name].shape, state[name].dtype) == (value.shape, value.dtype)
+            else:
+                kinds = int | float if isinstance(value, int | float | np.generic) else type(value)
+                fits = isinstance(state[name], kinds)
+            if not fits:
+                raise CheckpointError(f"state of metric {self.name}: {name} is {state[name]!r:.80}, which stands where reset_state "
+                                      f"puts {value!r:.80}; define get_state and set_state")
+        vars(self).update(state)
 
     def _read_sum(self, value, name):
         if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim:

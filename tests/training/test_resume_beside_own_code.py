@@ -1,0 +1,232 @@
+"""Resumed runs in which users' own callbacks, metrics and data take part: to the bit, as all others."""
+
+import numpy as np
+import pytest
+
+from gatewise import Sequential, callbacks, layers, metrics, optimizers
+from gatewise.errors import CheckpointError, ConfigError, TrainingWarning
+
+
+@pytest.fixture
+def data(rng):
+    return rng.normal(size=(20, 6, 2)), rng.normal(size=(20, 1))
+
+
+def model_of(optimizer="adam", stateful=False, **options):
+    model = Sequential([layers.Input((None, 2)), layers.GRU(4, stateful=stateful), layers.Dense(1)], seed=1)
+    model.compile(optimizer, "mse", **options)
+    return model
+
+
+def same(one, other):
+    return (one.history.history == other.history.history and list(one.history.history) == list(other.history.history)
+            and one.history.epoch == other.history.epoch and np.array_equal(one.flat_weights(), other.flat_weights()))
+
+
+# ---- the end of an epoch
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
+@pytest.mark.parametrize("epoch", range(4))
+def test_saved_by_a_callback_at_the_end_of_an_epoch(data, tmp_path, first, epoch):
+    """The file is from before the others heard of it: on resuming they do."""
+
+    def run(folder, resume=None):
+        model = model_of(optimizers.SGD(0.1))
+        folder.mkdir()
+        saver = callbacks.LambdaCallback(on_epoch_end=lambda number, logs: model.save(folder / str(number)))
+        others = [callbacks.EarlyStopping("loss", patience=2, min_delta=0.05, restore_best_weights=True),
+                  callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.05), callbacks.ModelCheckpoint(folder / "m")]
+        model.fit(*data, epochs=4, batch_size=8, verbose=0, resume_from=resume,
+                  callbacks=[saver, *others] if first else [*others, saver])
+        return model
+
+    whole = run(tmp_path / "whole")
+    assert len(whole.history.epoch) == 4
+    assert same(run(tmp_path / "rest", tmp_path / "whole" / str(epoch)), whole)
+    assert (tmp_path / "rest" / "m").exists()
+
+
+def test_a_callback_that_fails_at_the_end_of_an_epoch_loses_nobody_the_epoch(data, tmp_path):
+    def fail(number, logs):
+        if number == 1:
+            raise KeyboardInterrupt
+
+    model = model_of()
+    with pytest.warns(TrainingWarning, match="interrupted after epoch 2: weights and history are kept"):
+        model.fit(*data, epochs=4, verbose=0,
+                  callbacks=[callbacks.LambdaCallback(on_epoch_end=fail), callbacks.EarlyStopping("loss")])
+    assert model.history.epoch == [0, 1]
+    model.save(tmp_path / "m")
+    rest, whole = model_of(), model_of()
+    rest.fit(*data, epochs=4, verbose=0, callbacks=[callbacks.EarlyStopping("loss", patience=9)], resume_from=tmp_path / "m")
+    whole.fit(*data, epochs=4, verbose=0)
+    assert same(rest, whole)
+
+
+@pytest.mark.parametrize("lie", [3, {}, {"logs": {}}, {"logs": {}, "waiting": []}, {"logs": [3], "waiting": []},
+                                 {"logs": [], "waiting": [["History"]]}, {"logs": [], "waiting": [], "more": 1}])
+def test_an_epochs_end_that_lies(data, tmp_path, lie):
+    model = model_of()
+    model.fit(*data, verbose=0)
+    model.training_run["epoch_end"] = lie
+    model.save(tmp_path / "m")
+    with pytest.raises(CheckpointError, match="epoch_end"):
+        model_of().fit(*data, epochs=2, verbose=0, resume_from=tmp_path / "m")
+
+
+# ---- the beginning
+
+def test_what_callbacks_do_at_the_beginning_is_done_once(data, tmp_path):
+    def run(name, resume=None):
+        model = model_of(optimizers.SGD(0.5), stateful=True)
+
+        def begin(logs):
+            model.optimizer.learning_rate = 0.1
+            model.reset_state()
+
+        def halve(epoch, logs):
+            model.optimizer.learning_rate /= 2
+
+        model.fit(*data, epochs=4, batch_size=5, shuffle=False, verbose=0, resume_from=resume, callbacks=[
+            callbacks.LambdaCallback(on_train_begin=begin, on_epoch_end=halve),
+            callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}")])
+        return model
+
+    whole, rest = run("a"), run("b", tmp_path / "a2")
+    assert whole.optimizer.learning_rate == rest.optimizer.learning_rate == 0.1 / 16
+    assert same(whole, rest)
+
+
+def test_a_fit_that_fails_at_once_leaves_the_run_before(data, tmp_path):
+    model = model_of()
+    model.fit(*data, verbose=0)
+    history = model.history
+    with pytest.raises(ConfigError, match="use_ema"):
+        model.fit(*data, verbose=0, callbacks=[callbacks.SwapEMAWeights()])
+    assert model.history is history
+    model.save(tmp_path / "m")
+    rest, whole = model_of(), model_of()
+    rest.fit(*data, epochs=2, verbose=0, resume_from=tmp_path / "m")
+    whole.fit(*data, epochs=2, verbose=0)
+    assert same(rest, whole)
+
+
+# ---- after the end
+
+@pytest.mark.parametrize("change", [
+    lambda model, data: model.set_weights(model.get_weights()),
+    lambda model, data: model.train_on_batch(*data),
+    lambda model, data: model.compile("sgd", "mae"),
+], ids=["weights", "a batch", "compile"])
+def test_a_model_that_was_changed_after_fit_holds_no_run(data, tmp_path, change):
+    model = model_of()
+    model.fit(*data, verbose=0)
+    change(model, data)
+    model.save(tmp_path / "m")
+    with pytest.raises(CheckpointError, match="no run to go on with: .* or had been changed since"):
+        model.fit(*data, epochs=2, verbose=0, resume_from=tmp_path / "m")
+
+
+def test_a_run_that_a_callback_stopped_says_so(data, tmp_path):
+    class Limit(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    model_of().fit(*data, epochs=6, verbose=0, callbacks=[Limit(), callbacks.ModelCheckpoint(tmp_path / "m")])
+    with pytest.warns(TrainingWarning, match="stopped after epoch 2: nothing is trained"):
+        again = model_of().fit(*data, epochs=6, verbose=0, resume_from=tmp_path / "m",
+                               callbacks=[callbacks.ModelCheckpoint(tmp_path / "m")])
+    assert again.epoch == [0, 1]
+
+
+def test_of_two_that_stopped_a_run_both_need_more_patience(data, tmp_path):
+    def run(patience, other, resume=None):
+        stops = [callbacks.EarlyStopping("loss", min_delta=1e9, patience=value) for value in (patience, other)]
+        return len(model_of().fit(*data, epochs=12, verbose=0, resume_from=resume,
+                                  callbacks=[*stops, callbacks.ModelCheckpoint(tmp_path / "m")]).epoch)
+
+    assert run(2, 2) == 3
+    for patience, other in ((2, 4), (4, 2)):
+        with pytest.warns(TrainingWarning, match="nothing is trained"):
+            assert run(patience, other, tmp_path / "m") == 3
+    assert run(4, 5, tmp_path / "m") == 5
+
+
+# ---- metrics of one's own, as in Keras
+
+class Largest(metrics.Metric):
+    """The largest error; counts what it has seen."""
+
+    def __init__(self, name="largest"):
+        super().__init__(name)
+
+    def reset_state(self):
+        self.worst, self.by_output, self.batches = 0.0, np.zeros(1), 0
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.by_output = np.maximum(self.by_output, abs(y_true - y_pred).max(axis=0).astype(float))
+        self.worst = max(self.worst, self.by_output.max())
+        self.batches += 1
+
+    def result(self):
+        return float(self.worst + self.batches)
+
+
+class Remembers(Largest):
+    def reset_state(self):
+        super().reset_state()
+        self.seen = []
+
+
+@pytest.mark.parametrize("batch", [1, 3, 5])
+def test_a_metric_of_ones_own_goes_on_in_the_middle_of_an_epoch(data, tmp_path, batch):
+    def run(name, resume=None, metric=Largest):
+        model = model_of(metrics=[metric()])
+        model.fit(*data, epochs=2, batch_size=4, verbose=0, resume_from=resume,
+                  callbacks=[callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}.{batch}", save_freq=1)])
+        return model
+
+    whole = run("a")
+    assert same(run("b", tmp_path / f"a1.{batch}"), whole)
+    with pytest.raises(ConfigError, match="metric largest keeps seen, a list, which no checkpoint can hold"):
+        run("c", metric=Remembers)
+
+
+@pytest.mark.parametrize("lie", [3, {}, {"worst": 0.0, "by_output": np.zeros(2), "batches": 0},
+                                 {"worst": "much", "by_output": np.zeros(1), "batches": 0}])
+def test_the_state_of_a_metric_of_ones_own_is_checked(lie):
+    with pytest.raises(CheckpointError, match="state of metric largest"):
+        Largest().set_state(lie)
+
+
+# ---- data
+
+def test_data_that_change_after_each_epoch(data, tmp_path):
+    """Keras's PyDataset is told; on resuming as often as epochs have ended."""
+    x, y = data
+
+    class Rolled:
+        def __init__(self):
+            self.epochs = 0
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, number):
+            rows = slice(5 * number, 5 * number + 5)
+            return np.roll(x, self.epochs, axis=0)[rows], np.roll(y, self.epochs, axis=0)[rows]
+
+        def on_epoch_end(self):
+            self.epochs += 1
+
+    def run(name, epochs, resume=None):
+        model = model_of()
+        model.fit(Rolled(), epochs=epochs, verbose=0, resume_from=resume, callbacks=[callbacks.ModelCheckpoint(tmp_path / name)])
+        return model
+
+    whole = run("a", 3)
+    run("b", 2)
+    assert same(run("c", 3, tmp_path / "b"), whole)
+    plain = model_of()
+    plain.fit([(x[5 * n:5 * n + 5], y[5 * n:5 * n + 5]) for n in range(4)].__iter__(), epochs=1, verbose=0)
+    assert not np.array_equal(plain.flat_weights(), whole.flat_weights())
