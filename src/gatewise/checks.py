@@ -43,17 +43,22 @@ def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_hi
     try:
         result = float(value)
     except (OverflowError, ValueError, TypeError) as error:
-        raise ConfigError(f"{name} is {value!r}; expected a number in [{low}, {high}{')' if open_high else ']'}") from error
+        raise ConfigError(f"{name} is {value!r:.80}; expected {_numbers(low, high, open_low, open_high)}") from error
     inside = (low < result if open_low else low <= result) and (result < high if open_high else result <= high)
     if not (math.isfinite(result) and inside):
-        raise ConfigError(f"{name} is {result}; expected a number in {'(' if open_low else '['}{low}, {high}"
-                          f"{')' if open_high else ']'}")
+        raise ConfigError(f"{name} is {result}; expected {_numbers(low, high, open_low, open_high)}")
     return result
+
+
+def _numbers(low, high, open_low, open_high):
+    """What is expected, as text. No end that is infinite belongs to it."""
+    return (f"a number in {'(' if open_low or low == -math.inf else '['}{low}, {high}"
+            f"{')' if open_high or high == math.inf else ']'}")
 
 
 def listed(value, name, holds):
     """`value` as a list; what cannot be one is refused."""
-    if isinstance(value, str | bytes | dict) or not hasattr(value, "__iter__"):
+    if isinstance(value, str | bytes | dict) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
         raise DTypeError(f"{name} is {type(value).__name__}; expected a list of {holds}")
     return list(value)
 
@@ -70,18 +75,6 @@ def seed(value):
     return None if value is None else whole_number(value, "seed", 0, math.inf)
 
 
-def from_config(classes, config, what, module):
-    """An object of a saved ``{"class_name", "config"}``, which may hold anything."""
-    name, arguments = config.get("class_name"), config.get("config", {})
-    if not isinstance(name, str) or name not in classes:
-        raise DTypeError(f"{what} is {config!r}; expected a name or a gatewise.{module} object, of class "
-                         f"{', '.join(sorted(classes))}")
-    try:
-        return classes[name](**arguments)
-    except TypeError as error:
-        raise ConfigError(f"{what} {name} has a configuration that does not fit: {error}") from error
-
-
 # Arguments of Keras that gatewise has no use for, and the values of them that ask for nothing.
 _ANY = object()
 NEUTRAL = {
@@ -94,7 +87,7 @@ NEUTRAL = {
     "fit": {},
     "evaluate and predict": {},
     "save": {"overwrite": True},
-    "load_model": {"compile": True, "safe_mode": True},
+    "load_model": {"safe_mode": True},
 }
 
 

@@ -17,7 +17,8 @@ def custom_object_scope(objects):
     Parameters
     ----------
     objects : dict of str to class
-        Classes of one's own: cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers and constraints.
+        Classes of one's own: cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses,
+        metrics and optimizers.
     """
     if not isinstance(objects, dict) or not all(isinstance(name, str) for name in objects):
         raise DTypeError(f"custom_objects is {objects!r}; expected a dict of name to class")
@@ -51,8 +52,9 @@ def object_of(config, base, known, what):
     """An object of a saved ``{"class_name", "config"}``, which may hold anything; see :func:`class_of`."""
     name = config.get("class_name")
     cls = class_of(name, base, known, what)
+    arguments = config.get("config", {})
     try:
-        return cls(**config.get("config", {}))
+        return cls.from_config(arguments) if hasattr(cls, "from_config") and isinstance(arguments, dict) else cls(**arguments)
     except TypeError as error:
         raise ConfigError(f"{what} {name} has a configuration that does not fit: {error}") from error
 
@@ -63,12 +65,22 @@ def config_of(thing, known):
     Raises
     ------
     ConfigError
-        The class has the name of another one of `known`, which would be made of it.
+        The class has the name of another one of `known`, which would be made of it; or its ``get_config`` forgets an argument.
     """
-    cls = type(thing)
+    cls, config = type(thing), thing.get_config()
     if known.get(cls.__name__, cls) is not cls:
         raise ConfigError(f"{cls.__name__} has the name of a class of gatewise, for which a file would take it; give it another")
-    return {"class_name": cls.__name__, "config": thing.get_config()}
+    forgotten = [name for name in _arguments(cls) if name not in config]
+    if forgotten:
+        raise ConfigError(f"{cls.__name__}.get_config says nothing of the argument {forgotten[0]!r} of its constructor; define it "
+                          f"so that {cls.__name__}(**config) makes the same thing")
+    return {"class_name": cls.__name__, "config": config}
+
+
+def _arguments(cls):
+    """Names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
+    return [name for name, kind in inspect.signature(cls).parameters.items()
+            if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)]
 
 
 def kept_arguments(thing):
@@ -79,8 +91,7 @@ def kept_arguments(thing):
     ConfigError
         One of them is not kept.
     """
-    names = [name for name, kind in inspect.signature(type(thing)).parameters.items()
-             if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)]
+    names = _arguments(type(thing))
     for name in names:
         if not hasattr(thing, name):
             raise ConfigError(f"{type(thing).__name__} keeps no attribute {name!r} for the argument of its constructor; keep it, "

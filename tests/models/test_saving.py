@@ -16,7 +16,7 @@ import pytest
 import gatewise
 from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from gatewise.cells import FullGateLSTMCell
-from gatewise.errors import CheckpointError, StateError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError
 from gatewise.layers import (
     GRU,
     GRUD,
@@ -560,3 +560,61 @@ def test_layers_is_what_the_tests_know():
     kinds = {name for name in layers.__all__ if isinstance(getattr(layers, name), type)}
     used = {type(layer).__name__ for stack in STACKS.values() for layer in stack()}
     assert kinds - {"InputLayer", "Layer", "Recurrent"} <= used
+
+
+# ---- losses, metrics and optimizers of one's own
+
+class Scaled(losses.Loss):
+    name = "scaled"
+
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.scale = scale
+
+    def _positions(self, y, p, want_gradient):
+        return self.scale * np.square(p - y).mean(axis=-1), 2 * self.scale * (p - y) / p.shape[-1] if want_gradient else None
+
+
+class Bias(metrics.MeanAbsoluteError):
+    pass
+
+
+class Halved(optimizers.SGD):
+    def _update(self, p, g, rate, decay, work):
+        super()._update(p, g, rate / 2, decay, work)
+
+
+class Forgetful(optimizers.SGD):
+    def __init__(self, learning_rate=0.1, pull=1.0):
+        super().__init__(learning_rate)
+        self.pull = pull
+
+
+def test_what_is_ones_own_comes_back_with_its_class(tmp_path):
+    model = Sequential([layers.Dense(2, input_shape=(3,))], seed=0)
+    model.compile(Halved(0.1), Scaled(3.0), metrics=[Bias()])
+    x, y = np.ones((4, 3)), np.zeros((4, 2))
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "m")
+    with pytest.raises(CheckpointError, match="class 'Halved' is not known: give it, as load_model.path, custom_objects="):
+        load_model(tmp_path / "m")
+    with pytest.raises(CheckpointError, match="expected a class that derives from Optimizer"):
+        load_model(tmp_path / "m", custom_objects={"Halved": Scaled})
+    again = load_model(tmp_path / "m", custom_objects={"Halved": Halved, "Scaled": Scaled, "Bias": Bias})
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    assert again.train_on_batch(x, y) == model.train_on_batch(x, y)
+    np.testing.assert_array_equal(again.flat_parameters, model.flat_parameters)
+    plain = load_model(tmp_path / "m", compile=False)
+    assert plain.optimizer is None
+    assert plain.loss is None
+    assert plain.training_run is None
+    with pytest.raises(DTypeError, match="compile is 3"):
+        load_model(tmp_path / "m", compile=3)
+
+
+def test_a_configuration_that_forgets_is_refused(tmp_path):
+    model = Sequential([layers.Dense(2, input_shape=(3,))], seed=0)
+    model.compile(Forgetful(), "mse")
+    with pytest.raises(ConfigError, match="Forgetful.get_config says nothing of the argument 'pull'"):
+        model.save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()

@@ -9,8 +9,17 @@ import pytest
 
 import gatewise
 from gatewise import layers
-from gatewise.callbacks import Callback, CallbackList, EarlyStopping, History, LambdaCallback
-from gatewise.errors import ConfigError, DTypeError, TrainingWarning
+from gatewise.callbacks import (
+    Callback,
+    CallbackList,
+    CSVLogger,
+    EarlyStopping,
+    History,
+    LambdaCallback,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, TrainingWarning
 from gatewise.models import Sequential
 
 
@@ -412,3 +421,17 @@ def test_early_stopping_needs_what_it_watches(model, xy):
 def test_bad_early_stopping(options, error, words):
     with pytest.raises(error, match=words):
         EarlyStopping(**options)
+
+
+@pytest.mark.parametrize(("make", "error", "words"), [
+    (lambda folder: CSVLogger(folder / "none" / "a.csv"), CheckpointError, "cannot write"),
+    (lambda folder: CSVLogger(folder), CheckpointError, "cannot write"),
+    (lambda folder: ModelCheckpoint(""), CheckpointError, "expected the name of a file"),
+    (lambda folder: ModelCheckpoint(folder), CheckpointError, "expected the name of a file"),
+    (lambda folder: EarlyStopping("speed"), ConfigError, "give mode='max' or mode='min'"),
+    (lambda folder: ReduceLROnPlateau("speed"), ConfigError, "give mode='max' or mode='min'"),
+])
+def test_what_cannot_work_says_so_before_an_epoch_is_spent(make, error, words, model, xy, tmp_path):
+    with pytest.raises(error, match=words):
+        model.fit(*xy, verbose=0, callbacks=[make(tmp_path)])
+    assert model.optimizer.iterations == 0

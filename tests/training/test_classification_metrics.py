@@ -259,3 +259,15 @@ def test_exact_area_is_the_chance_to_rank_a_pair_right(rows, size):
     difference = scores[:, None] - scores
     right = (pairs * ((difference > 0) + 0.5 * (difference == 0))).sum()
     assert metric.result() == pytest.approx(right / pairs.sum() if pairs.sum() else 0, rel=1e-12, abs=1e-12)
+
+
+def test_auc_of_nan_is_that_of_the_lowest_score():
+    """NaN is above no threshold: it is no find."""
+    truth = [[1.0], [0.0], [1.0]]
+    for options in ({}, {"num_thresholds": None}, {"curve": "PR"}):
+        with_nan, lowest = (metrics.AUC(**options)(truth, [[value], [0.9], [0.95]]) for value in (np.nan, 0.0))
+        assert with_nan == lowest < 1
+    with pytest.raises(ConfigError, match="label_weights is empty"):
+        metrics.AUC(multi_label=True, label_weights=[])
+    with pytest.raises(DTypeError, match="thresholds is ndarray; expected a list"):
+        metrics.AUC(thresholds=np.array(0.5))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gatewise.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
-from gatewise.errors import ConfigError, DTypeError, ShapeError, TrainingWarning
+from gatewise.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ReduceLROnPlateau
+from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError, TrainingWarning
 from gatewise.layers import GRU, LSTM, Dense, Dropout, Flatten, Input
 from gatewise.models import Sequential
 from gatewise.training.data import Samples
@@ -447,10 +447,10 @@ def test_long_series_in_a_file(rng, tmp_path):
 
 
 @pytest.mark.parametrize(("model", "words"), [
-    (lambda: forecaster(), "return_sequences=True"), (lambda: tagger(go_backwards=True), "goes backwards in time"),
+    (lambda: forecaster(), "return_sequences=True"), (lambda: tagger(go_backwards=True), "looks at steps of other parts"),
 ])
 def test_truncation_that_cannot_be(model, words, rng):
-    y = rng.normal(size=(2, 6, 1)) if "backwards" in words else np.zeros((2, 1))
+    y = rng.normal(size=(2, 6, 1)) if "other parts" in words else np.zeros((2, 1))
     with pytest.raises(ConfigError, match=words):
         model().fit(rng.normal(size=(2, 6, 2)), y, tbptt_steps=3)
 
@@ -464,3 +464,68 @@ def test_a_feed_of_batches_can_be_cut_too(rng):
     feed = BatchFeed(one, Again([(x, y)]), tbptt_steps=4)
     assert [begins for _, begins in feed.batches(None)] == [True, False, False]
     assert [batch.x.shape[1] for batch, _ in feed.batches(None, 1)] == [4, 1]
+
+
+# ---- what cannot be, before an epoch is spent
+
+def test_a_list_is_x_where_nothing_else_is_needed(rng):
+    """A batch of sequences of different lengths, not x, y, weights, ...; a tuple is those."""
+    model = forecaster(features=1)
+    rows = [rng.normal(size=(steps, 1)) for steps in (5, 3, 4)]
+    expected = model.predict(rows)
+    np.testing.assert_array_equal(model.predict(iter([rows])), expected)
+    np.testing.assert_array_equal(model.predict(Again([rows, (rows[:2], None, None)])), np.concatenate([expected, expected[:2]]))
+
+
+@pytest.mark.parametrize(("options", "error", "words"), [
+    ({"steps_per_epoch": 9}, ConfigError, "steps_per_epoch is 9, and x makes 4 batches"),
+    ({"steps_per_epoch": 0}, ConfigError, "steps_per_epoch is 0"),
+    ({"bucketing": "abc"}, ConfigError, "bucketing is 'abc'"),
+    ({"bucketing": True}, ConfigError, "bucketing sorts shuffled rows"),
+    ({"validation_data": "same", "validation_steps": 7}, ConfigError, "validation_steps is 7, and x makes 4 batches"),
+    ({"validation_split": 2}, ConfigError, "validation_split is 2"),
+])
+def test_options_that_do_not_fit_batches(options, error, words, data):
+    batches = Indexed(batches_of(*data))
+    if "validation_data" in options:
+        options = options | {"validation_data": batches}
+    with pytest.raises(error, match=words):
+        forecaster().fit(batches, verbose=0, **options)
+
+
+def test_options_that_are_junk_beside_others_are_looked_at(data):
+    with pytest.raises(DTypeError, match="validation_split is 'junk'"):
+        forecaster().fit(*data, validation_data=data, validation_split="junk")
+    with pytest.raises(DTypeError, match="an epoch of validation_freq is 0.5"):
+        forecaster().fit(*data, validation_data=data, validation_freq=[0.5])
+
+
+def test_fewer_batches_than_steps_say_so(data):
+    with pytest.warns(TrainingWarning, match="x gave 4 batches, and steps_per_epoch asks for 6"):
+        history, _ = fitted(forecaster(), Again(batches_of(*data)), epochs=2, steps_per_epoch=6)
+    assert history.epoch == [0, 1]
+
+
+def test_validation_after_chosen_epochs(data):
+    seen = []
+    model = forecaster()
+    fitted(model, *data, epochs=5, validation_data=data, validation_freq=[1, 4],
+           callbacks=[LambdaCallback(on_test_begin=lambda logs: seen.append(len(model.history.epoch)))])
+    assert seen == [0, 3]
+
+
+def test_a_stateful_layer_wants_as_many_rows_in_validation(data):
+    x, y = data
+    model = forecaster(stateful=True)
+    with pytest.raises(ShapeError, match="batches have 11 rows in training and 4 in validation; choose a validation_batch_size"):
+        model.fit(x, y, batch_size=11, shuffle=False, validation_data=(x[:4], y[:4]), verbose=0)
+    fitted(model, x[:20], y[:20], batch_size=4, shuffle=False, validation_data=(x[:4], y[:4]))
+
+
+def test_the_rows_of_a_file_are_named(data, tmp_path):
+    x, y = data
+    x = x.copy()
+    x[17, 3, 1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(NonFiniteError, match=r"whose rows are \[.*\b17\b.*\] of the memory-mapped array"):
+        fitted(forecaster(), np.load(tmp_path / "x.npy", mmap_mode="r"), y, batch_size=8)

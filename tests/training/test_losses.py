@@ -397,7 +397,9 @@ def test_keras_capital_names(short, name):
 def test_unknown_losses_are_refused():
     with pytest.raises(ConfigError, match=r"loss 'msee' is not known; choose one of .*mse"):
         losses.get("msee")
-    for wrong in (3, None, [], {"class_name": "Nothing"}, lambda y, p: 0):
+    with pytest.raises(ConfigError, match=r"loss class 'Nothing' is not known: give it, .*custom_objects"):
+        losses.get({"class_name": "Nothing"})
+    for wrong in (3, None, [], lambda y, p: 0):
         with pytest.raises(DTypeError, match=r"expected a name or a gatewise.losses object"):
             losses.get(wrong)
     with pytest.raises(DTypeError, match="from_logits is 1; expected True or False"):

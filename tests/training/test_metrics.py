@@ -137,7 +137,9 @@ def test_accuracy_fits_the_loss(word, loss, outputs, cls):
 def test_unknown_metrics_are_refused():
     with pytest.raises(ConfigError, match=r"metric 'f1' is not known; choose one of acc, .*mse"):
         metrics.get("f1")
-    for wrong in (3, None, [], {"class_name": "Nothing"}, len):
+    with pytest.raises(ConfigError, match=r"metric class 'Nothing' is not known: give it, .*custom_objects"):
+        metrics.get({"class_name": "Nothing"})
+    for wrong in (3, None, [], len):
         with pytest.raises(DTypeError, match=r"expected a name or a gatewise.metrics object"):
             metrics.get(wrong)
 

@@ -401,7 +401,9 @@ def test_names_and_classes():
         assert make(name, {}).from_config(make(name, {}).get_config()).get_config() == make(name, {}).get_config()
     with pytest.raises(ConfigError, match="optimizer 'adamax' is not known; choose one of sgd, rmsprop, adam, adamw, adagrad, "):
         optimizers.get("adamax")
-    for wrong in (3, None, {"class_name": "x"}):
+    with pytest.raises(ConfigError, match=r"optimizer class 'x' is not known: give it, .*custom_objects"):
+        optimizers.get({"class_name": "x"})
+    for wrong in (3, None):
         with pytest.raises(DTypeError, match=r"expected a name or a gatewise.optimizers object"):
             optimizers.get(wrong)
 
@@ -444,7 +446,7 @@ def test_names_and_classes():
     ("SGD", {"learning_rate": None}, DTypeError, "learning_rate is None; expected a number"),
     ("SGD", {"learning_rate": lambda: 0.1}, DTypeError, "expected a number or a gatewise.schedules object"),
     ("SGD", {"learning_rate": schedules.StepDecay}, DTypeError, "expected a number or a gatewise.schedules object"),
-    ("SGD", {"learning_rate": {"class_name": "Cosine", "config": {}}}, DTypeError, "learning rate schedule is {'class_name'"),
+    ("SGD", {"learning_rate": {"class_name": "Cosine", "config": {}}}, ConfigError, "learning rate schedule class 'Cosine' is not"),
     ("SGD", {"learning_rate": {"class_name": "StepDecay", "config": {"step": 1}}}, ConfigError, "StepDecay has a config"),
     ("SGD", {"clipnorm": 0}, ConfigError, "clipnorm is 0.0"),
     ("SGD", {"clipvalue": -1}, ConfigError, "clipvalue is -1.0"),

@@ -38,8 +38,8 @@ def load_estimator(path, custom_objects=None):
     ----------
     path : str or path-like
     custom_objects : dict of str to class, optional
-        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers and constraints of one's own, by the names of
-        their classes.
+        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses, metrics and optimizers of
+        one's own, by the names of their classes.
 
     Returns
     -------

@@ -278,7 +278,7 @@ def blaming(path):
         raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error!s:.500}") from error
 
 
-def load_model(path, custom_objects=None, **others):
+def load_model(path, custom_objects=None, compile=True, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 
     Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken.
@@ -287,8 +287,10 @@ def load_model(path, custom_objects=None, **others):
     ----------
     path : str or os.PathLike
     custom_objects : dict of str to class, optional
-        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers and constraints of one's own, by the names of
-        their classes.
+        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses, metrics and optimizers of
+        one's own, by the names of their classes.
+    compile : bool
+        False: leave the loss, the metrics, the optimizer and the run out.
 
     Returns
     -------
@@ -300,12 +302,16 @@ def load_model(path, custom_objects=None, **others):
         The file is damaged or holds something else.
     """
     checks.neutral(others, "load_model", "load_model")
+    compiled = checks.flag(compile, "compile")
     tensors, header = checkpoint.read(path)
     with custom_object_scope({} if custom_objects is None else custom_objects), blaming(path):
         if "architecture" not in header and "weights" in header:
             raise CheckpointError("it holds weights alone: make the model and call its load_weights")
         if "architecture" not in header and "estimator" in header:
             raise CheckpointError("it holds an estimator: read it with gatewise.load_estimator, whose model_ is the model")
+        if not compiled:
+            header = {name: value for name, value in header.items() if name not in ("training", "run")}
+            tensors = {name: array for name, array in tensors.items() if not name.startswith(("optimizer/", "run/"))}
         return model_of(tensors, header)
 
 

@@ -254,8 +254,8 @@ class Sequential(Stack):
             Batches to take of an x, or validation_data, that makes them. None: all.
         validation_batch_size : int, optional
             None: batch_size.
-        validation_freq : int
-            Validate after every so many epochs.
+        validation_freq : int or list of int
+            Validate after every so many epochs; or after those of a list, which count from 1.
         bucketing : {"auto", True, False}
             Put rows of about the same length into one batch, as long as its longest row. "auto": where rows have lengths and
             are shuffled, and no layer is stateful.

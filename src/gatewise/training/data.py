@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.layers.masks import Places, lengths_and_places, moved_resets, step_mask
 from gatewise.utils import pad_sequences
 
@@ -100,7 +100,11 @@ class MappedSamples:
             if self.per_step:
                 y, weights = y[:, steps], weights[:, steps] if weights is not None and weights.ndim > 1 else weights
             lengths = part_of_lengths(self.lengths, rows, steps)
-        samples = prepare_samples(self.model, x, y, weights, lengths, resets, mask, self.need_y)
+        try:
+            samples = prepare_samples(self.model, x, y, weights, lengths, resets, mask, self.need_y)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"{error} (of a batch, whose rows are {np.arange(len(self))[rows].tolist()!s:.400} of the "
+                                 f"memory-mapped array)") from error
         if self.class_weight is not None:
             add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])
         return samples

@@ -29,7 +29,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
     if initial_epoch and resume_from is not None:
         raise ConfigError("initial_epoch and resume_from are both given: the saved run knows its epoch, leave initial_epoch out")
-    validation_freq = checks.whole_number(validation_freq, "validation_freq")
+    validated = _validated_epochs(validation_freq)
     feed, validation = _feeds(
         model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
         tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps)
@@ -38,7 +38,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
     watchers.set_model(model)
     watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose,
-                         "validation_freq": 1 if validation is None else validation_freq})
+                         "validates": None if validation is None else validated})
     run = Run(model, feed, watchers, initial_epoch, history)
     before = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
     try:
@@ -57,7 +57,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         raise
     try:
         with _one_interrupt_waits() as interrupted:
-            _run_epochs(model, run, validation, epochs, validation_freq, interrupted)
+            _run_epochs(model, run, validation, epochs, validated, interrupted)
     except KeyboardInterrupt:
         model.weights_changed()
         when = f"in epoch {run.epoch + 1} after {run.batch} of its batches"
@@ -89,12 +89,14 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
     batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
     validation_batch_size = checks.whole_number(batch_size if validation_batch_size is None else validation_batch_size,
                                                "validation_batch_size")
+    validation_split = checks.fraction(0.0 if validation_split is None else validation_split, "validation_split")
     options = {"shuffle": checks.flag(shuffle, "shuffle"),
                "tbptt_steps": None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")}
     validation = None
     if makes_batches(x):
         refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask,
                               validation_split=validation_split or None)
+        _bucketing(model, bucketing, None, False)
         feed = BatchFeed(model, x, steps_per_epoch, class_weight=class_weight, **options)
     else:
         if steps_per_epoch is not None:
@@ -113,11 +115,22 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
         validation = _validation_feed(model, validation_data, validation_batch_size, validation_steps)
     elif validation_steps is not None:
         raise ConfigError("validation_steps counts batches that validation_data makes; there is none: leave it out")
+    if model.is_stateful() and isinstance(feed, RowFeed) and isinstance(validation, RowFeed):
+        _check_same_rows(feed, validation)
     _check_truncated(model, options["tbptt_steps"])
     return feed, validation
 
 
-def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
+def _validated_epochs(validation_freq):
+    """Function of the number of epochs done: whether to validate now."""
+    if isinstance(validation_freq, list | tuple | set | range):
+        chosen = {checks.whole_number(epoch, "an epoch of validation_freq") for epoch in validation_freq}
+        return lambda done: done in chosen
+    frequency = checks.whole_number(validation_freq, "validation_freq")
+    return lambda done: done % frequency == 0
+
+
+def _run_epochs(model, run, validation, epochs, validated, interrupted):
     snapshots = []
     while run.epoch < epochs and not model.stop_training:
         epoch = run.epoch
@@ -141,7 +154,7 @@ def _run_epochs(model, run, validation, epochs, validation_freq, interrupted):
             warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
                           f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "
                           f"that it resumed with); {_advice(model, logs['loss'])}", TrainingWarning, stacklevel=4)
-        if validation is not None and (epoch + 1) % validation_freq == 0:
+        if validation is not None and validated(epoch + 1):
             logs |= {f"val_{name}": value for name, value in
                      evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted).items()}
         run.end_epoch(logs)
@@ -216,9 +229,10 @@ def _check_truncated(model, tbptt_steps):
     """Truncated back-propagation goes forward in time, and has a target at each step."""
     if tbptt_steps is None:
         return
-    backwards = next((layer for layer in model.layers if not layer.causal), None)
-    if backwards is not None:
-        raise ConfigError(f"tbptt_steps: layer {backwards.name!r} goes backwards in time and cannot carry its state forward")
+    whole = next((layer for layer in model.layers if not layer.causal), None)
+    if whole is not None:
+        raise ConfigError(f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its own, which no "
+                          f"state carries from part to part; leave tbptt_steps out")
     if not model.keeps_steps() or model.loss.per_sequence or not model.takes_any_length():
         raise ConfigError("tbptt_steps needs an output and a target at each step: give every recurrent layer "
                           "return_sequences=True, and a loss of single steps")
@@ -228,7 +242,8 @@ def _bucketing(model, bucketing, samples, shuffle):
     """Whether to sort rows into batches by length; "auto": where shuffled rows have lengths."""
     if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
         raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
-    possible = shuffle and samples.lengths is not None and model.takes_any_length() and not model.is_stateful()
+    ragged = samples is not None and samples.lengths is not None
+    possible = shuffle and ragged and model.takes_any_length() and not model.is_stateful()
     if bucketing is True and not possible:
         raise ConfigError("bucketing sorts shuffled rows by their lengths: it needs lengths, shuffle=True, no stateful layer and "
                           "no Flatten")
@@ -243,13 +258,21 @@ def _check_stateful(model, samples, batch_size, name):
                          f"layer {layer.name!r} is stateful; choose a batch_size that divides the number of samples")
 
 
+def _check_same_rows(feed, validation):
+    """A stateful layer's state has a row for each of a batch, in validation too."""
+    rows, others = (min(each.batch_size, len(each.samples)) for each in (feed, validation))
+    if rows != others:
+        raise ShapeError(f"a layer is stateful, and batches have {rows} rows in training and {others} in validation; choose a "
+                         f"validation_batch_size, or validation samples, so that they have as many")
+
+
 def _validation_feed(model, data, batch_size, steps):
     if makes_batches(data):
         if hasattr(data, "__next__"):
             if steps is None:
                 raise ConfigError("validation_data is an iterator: say with validation_steps how many batches to take each time, "
                                   "or give something that can be gone over again")
-        return BatchFeed(model, data, steps)
+        return BatchFeed(model, data, steps, steps_name="validation_steps")
     if not (isinstance(data, tuple | list) and 2 <= len(data) <= 5):
         raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight), (x, y, sample_weight, lengths) or (x, y, "
                           "sample_weight, lengths, mask)")

@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 
 from gatewise import checks, threads
+from gatewise.configuration import config_of, object_of
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
@@ -495,6 +496,7 @@ class Lion(Optimizer):
 
 _BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW, "adagrad": Adagrad, "nadam": Nadam,
             "lion": Lion}
+_BY_CLASS = _BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}
 
 
 def get(identifier):
@@ -508,15 +510,10 @@ def get(identifier):
             raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}")
         return _BY_NAME[identifier.lower()]()
     if isinstance(identifier, dict):
-        classes = {name: _maker(cls) for name, cls in (_BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}).items()}
-        return checks.from_config(classes, identifier, "optimizer", "optimizers")
+        return object_of(identifier, Optimizer, _BY_CLASS, "optimizer")
     raise DTypeError(f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object")
-
-
-def _maker(cls):
-    return lambda **config: cls.from_config(config)
 
 
 def serialize(optimizer):
     """What :func:`get` reads back, as JSON values."""
-    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+    return config_of(optimizer, _BY_CLASS)

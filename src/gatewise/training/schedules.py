@@ -10,6 +10,7 @@ import itertools
 import math
 
 from gatewise import checks
+from gatewise.configuration import object_of
 from gatewise.errors import ConfigError, DTypeError
 
 __all__ = ["CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule", "OneCycle",
@@ -337,7 +338,7 @@ def get(identifier):
     if isinstance(identifier, LearningRateSchedule):
         return identifier
     if isinstance(identifier, dict):
-        return checks.from_config(_CLASSES, identifier, "learning rate schedule", "schedules")
+        return object_of(identifier, LearningRateSchedule, _CLASSES, "learning rate schedule")
     raise DTypeError(f"learning rate schedule is {identifier!r}; expected a gatewise.schedules object")
 
 

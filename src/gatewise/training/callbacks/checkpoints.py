@@ -66,6 +66,10 @@ class ModelCheckpoint(Monitor):
         self._saved_at = time.monotonic()
 
     def on_train_begin(self, logs=None):
+        if "{" not in self.filepath:  # what cannot be written says so before an epoch is spent
+            _make_folder(self.filepath)
+            if not self.filepath or os.path.isdir(self.filepath):
+                raise CheckpointError(f"filepath is {self.filepath!r}; expected the name of a file")
         self._warned = False
         self._batches = 0
         self._saved_at = time.monotonic()

@@ -48,6 +48,7 @@ class CSVLogger(Callback):
         self.keys = self._keep = None
         self._begun = False
         self._lines = len(self._guarded(self._lines_that_stay))
+        self._guarded(self._touch)
 
     def on_epoch_end(self, epoch, logs=None):
         self._guarded(self._log, epoch, logs or {})
@@ -57,6 +58,11 @@ class CSVLogger(Callback):
             return action(*arguments)
         except (OSError, UnicodeError, csv.Error) as error:
             raise CheckpointError(f"cannot write {self.filename!r}: {getattr(error, 'strerror', None) or error}") from error
+
+    def _touch(self):
+        """What cannot be written says so before an epoch is spent."""
+        with open(self.filename, "a", encoding="utf-8"):
+            pass
 
     def _log(self, epoch, logs):
         if not self._begun:

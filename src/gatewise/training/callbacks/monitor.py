@@ -66,9 +66,9 @@ class Monitor(Callback):
     _without = "does nothing"
 
     def _not_validated(self, logs):
-        """Whether the number is one of validation and the epoch had none, as validation_freq said."""
+        """Whether the number is one of validation, which comes in other epochs than this one (validation_freq)."""
         return (self.monitor.startswith("val_") and not any(str(name).startswith("val_") for name in logs or {})
-                and (self.params or {}).get("validation_freq", 1) > 1)
+                and bool((self.params or {}).get("validates")))
 
     def _improves(self, value, reference):
         if reference is None:
@@ -137,6 +137,7 @@ class EarlyStopping(Monitor):
 
     def on_train_begin(self, logs=None):
         self._reset()
+        self._wants_more()  # where nobody can say, before an epoch is spent
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch < self.start_from_epoch:

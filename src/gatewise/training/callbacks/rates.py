@@ -112,6 +112,7 @@ class ReduceLROnPlateau(Monitor):
 
     def on_train_begin(self, logs=None):
         self._reset()
+        self._wants_more()  # where nobody can say, before an epoch is spent
         _rate_can_be_set(self.model.optimizer)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -8,7 +8,7 @@ A loss that ``fuses`` with an activation can start from the scores in front of i
 the probabilities themselves have already rounded to 0 or 1.
 """
 
-from gatewise import checks
+from gatewise.configuration import config_of, object_of
 from gatewise.errors import ConfigError, DTypeError
 
 from .base import Loss, position_weights  # noqa: F401  what training.data takes from here
@@ -50,10 +50,10 @@ def get(identifier):
             raise ConfigError(f"loss {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
         return _BY_NAME[identifier]()
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_NAME, identifier, "loss", "losses")
+        return object_of(identifier, Loss, _BY_NAME, "loss")
     raise DTypeError(f"loss is {identifier!r}; expected a name or a gatewise.losses object")
 
 
 def serialize(loss):
     """What :func:`get` reads back, as JSON values."""
-    return {"class_name": type(loss).__name__, "config": loss.get_config()}
+    return config_of(loss, _BY_NAME)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gatewise import checks, threads
+from gatewise.configuration import kept_arguments
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.kernels import losses
 
@@ -134,8 +135,8 @@ class Loss:
         raise TypeError(f"{type(self).__name__} defines no formula")
 
     def get_config(self):
-        """The arguments, as JSON values."""
-        return {}
+        """The arguments, as JSON values: of a class of one's own, the attributes that are called like them."""
+        return kept_arguments(self)
 
 
 def position_weights(sample_weight, shape, lengths):

@@ -1,6 +1,6 @@
 """Metrics: what a person can read of how good predictions are. Names, arguments and formulas are Keras's."""
 
-from gatewise import checks
+from gatewise.configuration import config_of, object_of
 from gatewise.errors import ConfigError, DTypeError
 
 from .accuracy import (
@@ -55,7 +55,7 @@ def get(identifier, loss=None, outputs=None):
             raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}")
         return _BY_NAME[identifier](name=None if identifier == _BY_NAME[identifier].__name__ else identifier)
     if isinstance(identifier, dict):
-        return checks.from_config(_BY_NAME, identifier, "metric", "metrics")
+        return object_of(identifier, Metric, _BY_NAME, "metric")
     raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object")
 
 
@@ -72,4 +72,4 @@ def direction_of(name):
 
 def serialize(metric):
     """What :func:`get` reads back, as JSON values."""
-    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    return config_of(metric, _BY_NAME)

@@ -65,6 +65,8 @@ class AUC(Metric):
             self._limits = np.array([-EPSILON, *inner, 1 + EPSILON])
 
     def _check_labels(self):
+        if self.label_weights == []:
+            raise ConfigError("label_weights is empty; expected a number for each output, or None")
         if self.num_labels is not None and not self.multi_label:
             raise ConfigError("num_labels is given without multi_label=True; leave it out")
         if self.exact and self.multi_label:
@@ -80,6 +82,7 @@ class AUC(Metric):
         expected = self.num_labels or (None if self.label_weights is None else len(self.label_weights))
         if expected not in (None, outputs):
             raise ShapeError(f"metric {self.name} is made for {expected} outputs, y_pred has {outputs}")
+        y_pred = np.where(np.isnan(y_pred), -np.inf, y_pred).astype(y_pred.dtype)  # NaN is above no threshold
         truth = (one_hot(y_true, outputs, self.name) if y_true.ndim == 1 else y_true) != 0
         weights = np.broadcast_to(1.0 if weights is None else weights[:, None], truth.shape)
         if self.label_weights is not None and not self.multi_label:

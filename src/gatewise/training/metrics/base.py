@@ -3,6 +3,7 @@
 import numpy as np
 
 from gatewise import checks
+from gatewise.configuration import kept_arguments
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 
 from ..losses import position_weights
@@ -183,8 +184,8 @@ class Metric:
         return all(np.ndim(value) == 0 for value in sums.values())
 
     def get_config(self):
-        """The arguments, as JSON values."""
-        return {"name": self.name}
+        """The arguments, as JSON values: of a class of one's own, the attributes that are called like them."""
+        return kept_arguments(self) if type(self).get_config is Metric.get_config else {"name": self.name}
 
 
 class MeanMetric(Metric):
