@@ -67,7 +67,7 @@ def test_verdicts():
 # ---- what they count
 
 def test_small_networks_have_twenty_thousand_weights():
-    how = piano_rolls.Training(1, 1, 0.01, 0, 0, 0, 10, 1)
+    how = piano_rolls.Training(epochs=1, batch_size=1, learning_rate=0.01, patience=1, piece=10)
     for cell, units in piano_rolls.SMALL_UNITS.items():
         counts = [piano_rolls.network(cell, units + more, 1, how, 0).count_params() for more in (0, 1)]
         assert counts[0] <= 20_000 < counts[1]
@@ -84,7 +84,7 @@ def test_cut_loses_no_frame_and_predicts_none_twice():
 def test_nats_a_frame_against_a_sum():
     """Over pieces of different lengths: padding counts in nothing."""
     pieces = data.made_up_rolls(3)[0]
-    how = piano_rolls.Training(1, 4, 0.01, 0, 0, 0, 100, 1)
+    how = piano_rolls.Training(epochs=1, batch_size=4, learning_rate=0.01, patience=1, piece=100)
     model = piano_rolls.network("GRU", 7, 1, how, 3)
     model.compile("adam", "binary_crossentropy")
     total = frames = 0

@@ -9,21 +9,17 @@ pieces are looked at once, at the end.
 
 from .data import made_up_rolls, piano_rolls
 from .experiment import Experiment, Published
-from .piano_rolls import SMALL_UNITS, Training, figures, floors
+from .piano_rolls import SMALL_UNITS, Training, figures, floors, quickly
 
-SIZES = {f"{cell}, 1 x {units}": (cell, units, 1) for cell, units in SMALL_UNITS.items()}
-SIZES |= {f"{cell}, 2 x 200": (cell, 200, 2) for cell in ("GRU", "LSTM")}
+SMALL = Training(epochs=300, batch_size=4, learning_rate=0.01, input_dropout=0.2, recurrent_dropout=0.2, output_dropout=0.2,
+                 piece=200, patience=60)
+LARGE = Training(epochs=120, batch_size=2, learning_rate=0.004, input_dropout=0.2, recurrent_dropout=0.2, output_dropout=0.4,
+                 piece=200, patience=40)
+NETWORKS = {f"{cell}, 1 x {units}": (cell, units, 1, SMALL) for cell, units in SMALL_UNITS.items()}
+NETWORKS |= {f"{cell}, 2 x 200": (cell, 200, 2, LARGE) for cell in ("GRU", "LSTM")}
 CHUNG, BAI = "Chung et al. 2014", "Bai et al. 2018"
-PUBLISHED = dict(zip(SIZES, [Published(9.10, CHUNG), Published(8.54, CHUNG), Published(8.67, CHUNG), Published(8.43, BAI),
-                             Published(8.45, BAI)]))
-HOW = {
-    1: Training(epochs=300, batch_size=4, learning_rate=0.01, input_dropout=0.2, recurrent_dropout=0.2, output_dropout=0.2,
-                piece=200, patience=60),
-    2: Training(epochs=120, batch_size=2, learning_rate=0.004, input_dropout=0.2, recurrent_dropout=0.2, output_dropout=0.4,
-                piece=200, patience=40),
-}
-QUICK = {depth: Training(epochs=1, batch_size=4, learning_rate=0.01, input_dropout=0.2, recurrent_dropout=0.2,
-                         output_dropout=0.2, piece=5, patience=1) for depth in (1, 2)}
+PUBLISHED = dict(zip(NETWORKS, [Published(9.10, CHUNG), Published(8.54, CHUNG), Published(8.67, CHUNG), Published(8.43, BAI),
+                                Published(8.45, BAI)]))
 
 
 def rolls(quick):
@@ -33,7 +29,7 @@ def rolls(quick):
 
 def run(seed, quick):
     """(network, test figure) of each network."""
-    return figures(rolls(quick), SIZES, QUICK if quick else HOW, seed)
+    return figures(rolls(quick), quickly(NETWORKS) if quick else NETWORKS, seed)
 
 
 EXPERIMENT = Experiment("JSB chorales", "test negative log-likelihood, nats a frame", PUBLISHED,

@@ -6,7 +6,7 @@ of Bai et al. 2018, frames 2 to the last of a piece are predicted from those bef
 precedes, is not. Padding is no frame: rows have lengths.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,17 +24,19 @@ SMALL_UNITS = {"tanh": 78, "GRU": 41, "LSTM": 34}
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained, the same for all cells."""
+    """How a network is trained."""
 
     epochs: int
     batch_size: int
     learning_rate: float
-    input_dropout: float
-    recurrent_dropout: float
-    output_dropout: float
-    piece: int              # frames that a row has at most in training
     patience: int           # epochs without a better validation figure
+    piece: int              # frames that a row has at most in training
+    input_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    output_dropout: float = 0.0
+    weight_decay: float | None = None
     norm: float = 1.0       # of a gradient, at most; that of the loss, which is a mean over keys
+    validation_freq: int = 1
 
 
 def cut(pieces, most):
@@ -69,11 +71,18 @@ def network(cell, units, depth, how, seed):
 def train(model, training, validation, how):
     """Fit; the weights are those of the epoch that predicts the validation pieces best."""
     x, y, lengths = padded(cut(training, how.piece))
-    model.compile(adam(how.learning_rate, len(x), how.batch_size, how.epochs, norm=how.norm), "binary_crossentropy")
+    optimizer = adam(how.learning_rate, len(x), how.batch_size, how.epochs, how.weight_decay, how.norm)
+    model.compile(optimizer, "binary_crossentropy")
     vx, vy, vlengths = padded(sorted(validation, key=len))
     model.fit(x, y, batch_size=how.batch_size, epochs=how.epochs, lengths=lengths, verbose=VERBOSE,
-              validation_data=(vx, vy, None, vlengths),
+              validation_data=(vx, vy, None, vlengths), validation_freq=how.validation_freq,
               callbacks=[EarlyStopping(patience=how.patience, restore_best_weights=True)])
+
+
+def quickly(networks):
+    """The same networks, trained for one epoch on parts of five frames."""
+    return {name: (cell, units, depth, replace(how, epochs=1, piece=5, validation_freq=1))
+            for name, (cell, units, depth, how) in networks.items()}
 
 
 def nats_per_frame(model, pieces):
@@ -82,12 +91,12 @@ def nats_per_frame(model, pieces):
     return KEYS * model.evaluate(x, y, lengths=lengths, verbose=VERBOSE)
 
 
-def figures(rolls, sizes, how, seed):
-    """(name, test figure) of each network in `sizes`: name -> (cell, units, depth)."""
+def figures(rolls, networks, seed):
+    """(name, test figure) of each network in `networks`: name -> (cell, units, depth, how it is trained)."""
     training, validation, test = rolls
-    for name, (cell, units, depth) in sizes.items():
-        model = network(cell, units, depth, how[depth], seed)
-        train(model, training, validation, how[depth])
+    for name, (cell, units, depth, how) in networks.items():
+        model = network(cell, units, depth, how, seed)
+        train(model, training, validation, how)
         yield name, nats_per_frame(model, test)
 
 
