@@ -315,7 +315,7 @@ class Sequential(Stack):
         Outputs of steps that do not count, past a row's length or masked, are zero.
 
         x may make batches, of which `steps` are taken: of x, or as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with
-        the time left, in a terminal, on work of more than a second.
+        the time left, in a terminal or notebook, on work of more than a second.
         """
         checks.neutral(others, "evaluate and predict", "predict")
         self._need_layers("predict")
