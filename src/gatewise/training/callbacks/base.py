@@ -107,7 +107,7 @@ class CallbackList(Callback):
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
                 raise ConfigError(f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects")
         self.callbacks = sorted(given, key=lambda callback: bool(getattr(callback, "runs_last", False)))
-        self._waiting = []  # those that have not heard of the end of the epoch that is being told
+        self._waiting = []  # numbers of those that have not heard of the end of the epoch that is being told
 
     def set_model(self, model):
         for callback in self.callbacks:
@@ -120,29 +120,25 @@ class CallbackList(Callback):
     def on_epoch_end(self, epoch, logs=None, waiting=None):
         """To all of them, or to those whose places (:meth:`waiting`) are given."""
         logs = {} if logs is None else logs
-        places = self._places()
-        self._waiting = [callback for callback in self.callbacks if waiting is None or places[callback] in waiting]
+        self._waiting = [number for number, place in enumerate(self._places()) if waiting is None or place in waiting]
         while self._waiting:
-            self._waiting.pop(0).on_epoch_end(epoch, logs)
+            self.callbacks[self._waiting.pop(0)].on_epoch_end(epoch, logs)
 
     def tell_at_once(self, callback, epoch, logs):
         """Let one hear of the epoch's end before its turn, if that is still to come."""
-        if callback in self._waiting:
-            self._waiting.remove(callback)
+        number = next(number for number, each in enumerate(self.callbacks) if each is callback)
+        if number in self._waiting:
+            self._waiting.remove(number)
             callback.on_epoch_end(epoch, logs)
 
     def waiting(self):
         """Places, [class name, number among those of its class], of the callbacks that have yet to hear of an epoch's end."""
         places = self._places()
-        return [places[callback] for callback in self._waiting]
+        return [places[number] for number in self._waiting]
 
     def _places(self):
-        seen, places = {}, {}
-        for callback in self.callbacks:
-            name = type(callback).__name__
-            places[callback] = [name, seen.get(name, 0)]
-            seen[name] = seen.get(name, 0) + 1
-        return places
+        names = [type(callback).__name__ for callback in self.callbacks]
+        return [[name, names[:number].count(name)] for number, name in enumerate(names)]
 
     def stop(self, stopped):
         """Whether a resumed run is at its end: one that was stopped is, unless what stopped it has more patience now."""
