@@ -43,7 +43,9 @@ def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_hi
     try:
         result = float(value)
     except (OverflowError, ValueError, TypeError) as error:
-        raise ConfigError(f"{name} is {value!r:.80}; expected {_numbers(low, high, open_low, open_high)}") from error
+        huge = isinstance(value, int) and value.bit_length() > 10_000  # Python writes out no more than 4,300 digits
+        raise ConfigError(f"{name} is {'a huge whole number' if huge else f'{value!r:.80}'}; expected "
+                          f"{_numbers(low, high, open_low, open_high)}") from error
     inside = (low < result if open_low else low <= result) and (result < high if open_high else result <= high)
     if not (math.isfinite(result) and inside):
         raise ConfigError(f"{name} is {result}; expected {_numbers(low, high, open_low, open_high)}")

@@ -140,6 +140,20 @@ def test_files_of_an_older_release(rng, tmp_path):
         load_estimator(tmp_path / "unknown")
 
 
+def test_an_encoder_of_an_older_release(rng, tmp_path):
+    """So it is with the classifier within that reads the labels."""
+    X = ragged(rng)
+    encoder = fitted(SequenceEncoder(**SMALL), X, signs(X))
+    encoder.save(tmp_path / "file")
+    tensors, header = checkpoint.read(tmp_path / "file")
+    held = header["estimator"]["attributes"]["_reader"]["$object"][1]["$dict"]
+    held[:] = [pair for pair in held if pair[0] != "pooling"]
+    checkpoint.write(tmp_path / "older", tensors, header)
+    again = load_estimator(tmp_path / "older")
+    np.testing.assert_array_equal(again.transform(X), encoder.transform(X))
+    assert again._reader.get_params() == encoder._reader.get_params()
+
+
 @pytest.mark.parametrize("case", ["classifier", "objects", "tagger", "encoder of labels"])
 def test_files_that_lie(case, rng, tmp_path):
     """Whatever a file says, reading it gives an estimator or a CheckpointError, and what was read refuses or predicts."""

@@ -506,12 +506,21 @@ def test_fewer_batches_than_steps_say_so(data):
     assert history.epoch == [0, 1]
 
 
-def test_validation_after_chosen_epochs(data):
+@pytest.mark.parametrize("chosen", [[1, 4], np.array([4, 1]), frozenset({1, 4}), range(1, 5, 3)])
+def test_validation_after_chosen_epochs(data, chosen, tmp_path):
     seen = []
     model = forecaster()
-    fitted(model, *data, epochs=5, validation_data=data, validation_freq=[1, 4],
-           callbacks=[LambdaCallback(on_test_begin=lambda logs: seen.append(len(model.history.epoch)))])
+    fitted(model, *data, epochs=5, validation_data=data, validation_freq=chosen, callbacks=[
+        LambdaCallback(on_test_begin=lambda logs: seen.append(len(model.history.epoch))),
+        ModelCheckpoint(str(tmp_path / "{epoch}-{val_loss:.1e}"))])
     assert seen == [0, 3]
+    assert sorted(path.name[:2] for path in tmp_path.iterdir()) == ["1-", "4-"]
+
+
+def test_validation_that_never_comes_says_so(data):
+    with pytest.warns(TrainingWarning, match="validation_freq is 9, and none of the epochs up to 4 is validated"):
+        history, _ = fitted(forecaster(), *data, epochs=4, validation_data=data, validation_freq=9, callbacks=EarlyStopping())
+    assert list(history.history) == ["loss"]
 
 
 def test_a_stateful_layer_wants_as_many_rows_in_validation(data):

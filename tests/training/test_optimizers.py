@@ -231,7 +231,7 @@ def test_excluded_arrays_keep_what_they_are(tmp_path):
     """Names are those within a layer; a saved model trains on with the same arrays left out."""
     def made():
         optimizer = optimizers.AdamW(0.1, weight_decay=0.5)
-        optimizer.exclude_from_weight_decay(["bias", "gamma"])
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma"])
         model = Sequential([layers.Bidirectional(layers.GRU(2), input_shape=(3, 2)), layers.LayerNormalization(),
                             layers.Dense(1, bias_initializer="ones")], seed=0)
         model.compile(optimizer, "mse")
@@ -257,16 +257,17 @@ def test_excluded_arrays_keep_what_they_are(tmp_path):
 def test_what_cannot_be_excluded():
     optimizer = optimizers.AdamW()
     for names, error, words in [("bias", DTypeError, "var_names"), ([3], DTypeError, "var_names is 3"),
-                                (["("], ConfigError, "no regular expression")]:
+                                (["*"], ConfigError, "no regular expression"), (["(a+)+"], ConfigError, "letters, digits"),
+                                (["a*" * 9], ConfigError, "at most three"), (None, ConfigError, "give names of arrays")]:
         with pytest.raises(error, match=words):
-            optimizer.exclude_from_weight_decay(names)
-    optimizer.exclude_from_weight_decay(["a"])
+            optimizer.exclude_from_weight_decay(var_names=names)
+    optimizer.exclude_from_weight_decay(var_names=["a"])
     assert optimizer.get_config()["exclude_from_weight_decay"] == ["a"]
     with pytest.raises(ConfigError, match="no regular expression"):
-        optimizers.get(optimizers.serialize(optimizer) | {"config": {"exclude_from_weight_decay": ["["]}})
+        optimizers.get(optimizers.serialize(optimizer) | {"config": {"exclude_from_weight_decay": ["["] }})
     optimizer.step(np.zeros(1), np.ones(1), [slice(0, 1)], ["b"])
     with pytest.raises(StateError, match="weight decay has begun"):
-        optimizer.exclude_from_weight_decay(["b"])
+        optimizer.exclude_from_weight_decay(var_names=["b"])
 
 
 # ---- the running mean, accumulation, schedules -----------------------------------------------------

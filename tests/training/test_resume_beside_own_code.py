@@ -1,5 +1,8 @@
 """Resumed runs in which users' own callbacks, metrics and data take part: to the bit, as all others."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 
@@ -64,7 +67,11 @@ def test_a_callback_that_fails_at_the_end_of_an_epoch_loses_nobody_the_epoch(dat
 
 
 @pytest.mark.parametrize("lie", [3, {}, {"logs": {}}, {"logs": {}, "waiting": []}, {"logs": [3], "waiting": []},
-                                 {"logs": [], "waiting": [["History"]]}, {"logs": [], "waiting": [], "more": 1}])
+                                 {"logs": [], "waiting": [["History"]]}, {"logs": [], "waiting": [], "more": 1},
+                                 {"logs": [["loss", "x"]], "waiting": []}, {"logs": [["loss", 10**400]], "waiting": []},
+                                 {"logs": [["a", 1], ["a", 2]], "waiting": []}, {"logs": [["a", {}]], "waiting": []},
+                                 {"logs": [], "waiting": [["History", 0.0]]},
+                                 {"logs": [], "waiting": [["History", np.zeros(2)]]}])
 def test_an_epochs_end_that_lies(data, tmp_path, lie):
     model = model_of()
     model.fit(*data, verbose=0)
@@ -188,15 +195,151 @@ def test_a_metric_of_ones_own_goes_on_in_the_middle_of_an_epoch(data, tmp_path, 
 
     whole = run("a")
     assert same(run("b", tmp_path / f"a1.{batch}"), whole)
-    with pytest.raises(ConfigError, match="metric largest keeps seen, a list, which no checkpoint can hold"):
+    with (pytest.raises(ConfigError, match="metric largest keeps seen, a list, which no checkpoint can hold"),
+          pytest.warns(TrainingWarning, match="cannot go on to the bit")):
         run("c", metric=Remembers)
 
 
-@pytest.mark.parametrize("lie", [3, {}, {"worst": 0.0, "by_output": np.zeros(2), "batches": 0},
-                                 {"worst": "much", "by_output": np.zeros(1), "batches": 0}])
+@pytest.mark.parametrize("lie", [
+    3, {}, {"sums": {}}, {"sums": {}, "attributes": 3}, {"sums": {}, "attributes": {"worst": "much"}},
+    {"sums": {}, "attributes": {"by_output": 3.0}}, {"sums": {}, "attributes": {"name": "x"}},
+    {"sums": {}, "attributes": {"update_state": 3}}, {"sums": {"total": 1.0}, "attributes": {}}])
 def test_the_state_of_a_metric_of_ones_own_is_checked(lie):
+    metric = Largest()
+    before = repr(vars(metric))
     with pytest.raises(CheckpointError, match="state of metric largest"):
-        Largest().set_state(lie)
+        metric.set_state(lie)
+    assert repr(vars(metric)) == before
+
+
+class Worst(metrics.MeanSquaredError):
+    """Sums of the class it derives from, and its own attributes: None, a list of arguments, an array that grows."""
+
+    def __init__(self, name="worst", words=("a", "b")):
+        self.words = list(words)
+        super().__init__(name)
+
+    def reset_state(self):
+        super().reset_state()
+        self.worst, self.all = None, np.zeros(0)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_true, y_pred, sample_weight)
+        self.all = np.append(self.all, super().result())
+        self.worst = max(self.worst or 0.0, self.all.max())
+
+    def result(self):
+        return super().result() + (self.worst or 0.0) + self.all.sum()
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_metric_that_builds_on_another_goes_on_too(data, tmp_path, batch):
+    def run(name, resume=None):
+        model = model_of(metrics=[Worst()])
+        model.fit(*data, epochs=2, batch_size=4, verbose=0, resume_from=resume,
+                  callbacks=[callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}.{batch}", save_freq=1)])
+        return model
+
+    whole = run("a")
+    assert same(run("b", tmp_path / f"a1.{batch}"), whole)
+
+
+def test_a_metric_that_no_file_can_hold_hides_nothing(data, tmp_path):
+    """What ended the training is what one hears of."""
+    def end(error):
+        def raise_it(batch, logs):
+            if batch == 2:
+                raise error
+        return callbacks.LambdaCallback(on_train_batch_end=raise_it)
+
+    model = model_of(metrics=[Remembers()])
+    with pytest.warns(TrainingWarning) as caught:
+        history = model.fit(*data, epochs=2, batch_size=4, verbose=0, callbacks=[end(KeyboardInterrupt())])
+    assert [str(one.message)[:16] for one in caught] == ["interrupted in e", "a file saved now"]
+    assert history.epoch == []
+    with pytest.raises(LookupError), pytest.warns(TrainingWarning, match="cannot go on to the bit: metric largest keeps seen"):
+        model.fit(*data, epochs=2, batch_size=4, verbose=0, callbacks=[end(LookupError())])
+
+
+# ---- the rest
+
+def test_a_fitted_model_and_what_watched_it_are_pickled(data):
+    model, stop = model_of(), callbacks.EarlyStopping(patience=3)
+    model.fit(*data, verbose=0, validation_split=0.2, callbacks=[stop])
+    again = pickle.loads(pickle.dumps([model, stop, model.history]))
+    np.testing.assert_array_equal(again[0].flat_weights(), model.flat_weights())
+    assert again[2].history == model.history.history
+
+
+@pytest.mark.parametrize("moment", ["on_train_batch_begin", "on_epoch_begin", "interrupt"])
+def test_saved_before_the_first_batch_of_an_epoch(data, tmp_path, moment):
+    """The order that was drawn for the epoch is drawn again."""
+    def save(number, logs):
+        if len(model.history.epoch) == 1 and number == (moment == "on_epoch_begin"):
+            if moment == "interrupt":
+                raise KeyboardInterrupt
+            model.save(tmp_path / "m")
+
+    model, whole, rest = model_of(), model_of(), model_of()
+    whole.fit(*data, epochs=3, batch_size=4, verbose=0)
+    watch = [callbacks.LambdaCallback(**{"on_train_batch_begin" if moment == "interrupt" else moment: save})]
+    if moment == "interrupt":
+        with pytest.warns(TrainingWarning, match="interrupted after epoch 1"):
+            model.fit(*data, epochs=3, batch_size=4, verbose=0, callbacks=watch)
+        model.save(tmp_path / "m")
+    else:
+        model.fit(*data, epochs=3, batch_size=4, verbose=0, callbacks=watch)
+    rest.fit(*data, epochs=3, batch_size=4, verbose=0, resume_from=tmp_path / "m")
+    assert same(rest, whole)
+
+
+def test_one_callback_may_stand_twice_and_have_no_hash(data, tmp_path):
+    @dataclasses.dataclass
+    class Halve(callbacks.Callback):
+        factor: float = 0.5
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.optimizer.learning_rate *= self.factor
+
+    def run(name, resume=None):
+        model, halve = model_of(optimizers.SGD(0.1)), Halve()
+        saver = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.save(tmp_path / f"{name}{epoch}"))
+        nested = callbacks.CallbackList([halve, saver])
+        model.fit(*data, epochs=3, verbose=0, resume_from=resume, callbacks=[nested, halve])
+        return model
+
+    whole = run("a")
+    assert whole.optimizer.learning_rate == pytest.approx(0.1 * 0.5**6)
+    assert same(run("b", tmp_path / "a1"), whole)
+
+
+def test_batches_that_are_fewer_than_asked_for_go_on(data, tmp_path):
+    class Again:
+        def __iter__(self):
+            return iter([(data[0][:10], data[1][:10]), (data[0][10:], data[1][10:])])
+
+    def run(epochs, resume=None):
+        model = model_of()
+        with pytest.warns(TrainingWarning, match="steps_per_epoch asks for 5"):
+            model.fit(Again(), steps_per_epoch=5, epochs=epochs, verbose=0, resume_from=resume)
+        return model
+
+    run(1).save(tmp_path / "m")
+    assert same(run(2, tmp_path / "m"), run(2))
+
+
+def test_an_epoch_of_one_batch_goes_back_to_where_it_began(data):
+    """The end of the epoch before was looked at: its weights were good."""
+    def spoil(epoch, logs):
+        if epoch == 2:
+            model.flat_parameters[:] = np.nan
+
+    model, expected = model_of(), model_of()
+    expected.fit(*data, epochs=3, verbose=0)
+    with pytest.warns(TrainingWarning, match="in epoch 4"):
+        model.fit(*data, epochs=6, verbose=0, callbacks=[callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: spoil(len(model.history.epoch) - 1, logs))])
+    np.testing.assert_array_equal(model.flat_weights(), expected.flat_weights())
 
 
 # ---- data

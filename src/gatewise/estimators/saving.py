@@ -128,8 +128,7 @@ def _reader(value, name):
     if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor") or "model_" in vars(value):
         raise CheckpointError(f"{name} is a {type(value).__name__}; expected a classifier or regressor")
     names = value._get_param_names()
-    if not set(names) <= set(vars(value)):
-        raise CheckpointError(f"{name} lacks parameters")
+    vars(value).update({name: default for name, default in type(value)().get_params(deep=False).items() if name not in vars(value)})
     for attribute, held in vars(value).items():
         if attribute not in names:
             _check(attribute, held)

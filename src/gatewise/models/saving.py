@@ -11,7 +11,7 @@ from gatewise.cells import Cell, LSTMCell
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
 from gatewise.layers.registry import layer_classes, layer_config
 from gatewise.training import losses, metrics, optimizers
-from gatewise.training.run import checked_state
+from gatewise.training.run import Run, checked_state
 from gatewise.utils import custom_object_scope
 
 _LAYERS = layer_classes()
@@ -24,7 +24,9 @@ def save_model(model, path):
 
 def contents_of(model):
     """(tensors, header) of a file that holds the model: what :func:`model_of` makes one of."""
-    header = {"architecture": _architecture(model), "rng": model.rng.bit_generator.state}
+    run = model.training_run
+    rng = run.rng_state() if isinstance(run, Run) else model.rng.bit_generator.state
+    header = {"architecture": _architecture(model), "rng": rng}
     tensors = _weights(model)
     tensors |= {f"state/{layer.name}/{part}": array for layer in model.layers if layer.has_state and layer._state
                 for part, array in zip(layer.state_names, layer._state)}
@@ -32,9 +34,8 @@ def contents_of(model):
         header["training"] = _training(model)
         tensors |= {f"optimizer/{name}": array for name, array in model.optimizer.slots().items()}
     _refuse_nonfinite(tensors)
-    if model.training_run is not None:
-        state = model.training_run
-        header["run"] = _without_arrays(state if isinstance(state, dict) else state.get_state(), tensors, "run")
+    if run is not None:
+        header["run"] = _without_arrays(run.get_state() if isinstance(run, Run) else run, tensors, "run")
     return tensors, header
 
 

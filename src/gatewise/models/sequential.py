@@ -124,7 +124,7 @@ class Sequential(Stack):
         """What holds NaN or infinity, as text: the weights or what the optimizer keeps; None: neither."""
         weights = [self._flat_parameters, *(array for layer in self._layers for array in layer.kept_arrays())]
         for what, held in (("the weights", weights), ("what the optimizer keeps", self.optimizer.slots().values())):
-            if any(arrays.first_nonfinite(array.reshape(-1)) >= 0 for array in held):
+            if any(arrays.first_nonfinite(array.reshape(-1)) >= 0 for array in held if array.dtype.kind == "f"):
                 return what
         return None
 

@@ -163,6 +163,7 @@ class BatchFeed:
             if steps is not None and self.items > len(source):
                 raise ConfigError(f"{steps_name} is {self.items}, and x makes {len(source)} batches: leave it out")
             self.items = self.items or len(source)
+        self._asked_for = self.items
         self.once = hasattr(source, "__next__")     # goes on from epoch to epoch
         self.drawn = 0                              # items taken from it so far
         self.ended = False
@@ -185,7 +186,7 @@ class BatchFeed:
 
     def describe(self):
         """See :meth:`RowFeed.describe`."""
-        return {"steps_per_epoch": self.items, "iterator": self.once, "shuffle": self.indexed and self.shuffle,
+        return {"steps_per_epoch": self._asked_for, "iterator": self.once, "shuffle": self.indexed and self.shuffle,
                 "tbptt_steps": self.tbptt_steps}
 
     def plan(self, rng):

@@ -33,13 +33,16 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     feed, validation = _feeds(
         model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
         tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps)
+    if validation is not None and not any(map(validated, range(initial_epoch + 1, epochs + 1))):
+        warnings.warn(f"validation_freq is {validation_freq!r}, and none of the epochs up to {epochs} is validated",
+                      TrainingWarning, stacklevel=3)
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
     watchers.set_model(model)
     watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose,
-                         "validates": None if validation is None else validated})
-    run = Run(model, feed, watchers, initial_epoch, history)
+                         "validates": validation is not None})
+    run = Run(model, feed, watchers, initial_epoch, history, epochs)
     before = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
     try:
         if resume_from is None:
@@ -50,8 +53,6 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
                 warnings.warn(f"the run of {resume_from} was stopped after epoch {run.epoch}: nothing is trained; give "
                               f"EarlyStopping more patience or, to train on from these weights, read the file with "
                               f"gatewise.load_model and call fit without resume_from", TrainingWarning, stacklevel=3)
-            for _ in range(min(run.epoch, epochs)):  # where the data change from epoch to epoch
-                feed.end_epoch()
     except BaseException:
         vars(model).update(before)
         raise
@@ -76,11 +77,23 @@ def _end(model, run):
     with contextlib.ExitStack() as ends:
         ends.callback(run.watchers.on_train_end)
         ends.callback(model.end_training)
-        kept = run.get_state() if run.between_batches else None
+        kept = _state_to_keep(run)
         weights = model.flat_weights()
     if kept is not None and not np.array_equal(weights, model.flat_weights()):
         kept["weights"] = weights
     model.training_run = kept
+
+
+def _state_to_keep(run):
+    """Where training has got to, for a file; None where no file can say it."""
+    if not run.between_batches:
+        return None
+    run.take_plan_back()
+    try:
+        return run.get_state()
+    except ConfigError as error:  # what ended the training is not hidden behind it
+        warnings.warn(f"a file saved now cannot go on to the bit: {error}", TrainingWarning, stacklevel=4)
+        return None
 
 
 def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
@@ -123,8 +136,9 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
 
 def _validated_epochs(validation_freq):
     """Function of the number of epochs done: whether to validate now."""
-    if isinstance(validation_freq, list | tuple | set | range):
-        chosen = {checks.whole_number(epoch, "an epoch of validation_freq") for epoch in validation_freq}
+    if getattr(validation_freq, "ndim", 1) and hasattr(validation_freq, "__iter__"):
+        chosen = {checks.whole_number(epoch, "an epoch of validation_freq")
+                  for epoch in checks.listed(validation_freq, "validation_freq", "epochs, or one number")}
         return lambda done: done in chosen
     frequency = checks.whole_number(validation_freq, "validation_freq")
     return lambda done: done % frequency == 0
@@ -149,7 +163,7 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
             logs["loss"] = math.nan  # so that no callback takes the epoch for a good one
         if failed_at is not None:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
-            model.go_back(snapshots[0 if failed_at == 0 else -1])
+            model.go_back(snapshots[0 if where == "at batch 1" else -1])
             model.stop_training = True
             warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
                           f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "

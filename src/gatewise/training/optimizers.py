@@ -111,27 +111,34 @@ class Optimizer:
                               f"give the optimizer a number as learning_rate, or set another schedule")
         self._learning_rate = rate
 
-    def exclude_from_weight_decay(self, var_names):
-        """Leave arrays out of `weight_decay`, as is usual for biases: ``["bias"]``. Before the first step.
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Leave arrays out of `weight_decay`, as is usual for biases: ``var_names=["bias"]``. Before the first step.
 
         Parameters
         ----------
+        var_list : None
+            Keras's argument for variables, which gatewise has none of.
         var_names : list of str
-            Regular expressions; an array whose name one of them finds (``re.search``) does not decay. Names are those of
-            weights within their layer, such as kernel, recurrent_kernel, bias, gamma. As in Keras.
+            An array whose name holds one of these (``re.search``) does not decay. Names are kernel, recurrent_kernel, bias,
+            gamma and the like, as in Keras; ``. * ^ $ |`` and ``[]`` mean what they mean in regular expressions.
 
         Raises
         ------
         StateError
             A step was made already.
         ConfigError
-            One is no regular expression.
+            One is no such expression.
         """
+        if var_list is not None or var_names is None:
+            raise ConfigError("exclude_from_weight_decay: give names of arrays, var_names=['bias']; there are no variables to list")
         if self._slots:
             raise StateError("weight decay has begun: exclude_from_weight_decay comes before the first step, or with a new "
                              "optimizer")
         names = [checks.text(name, "var_names") for name in checks.listed(var_names, "var_names", "regular expressions")]
         for name in names:
+            # A file may hold these: no expression takes long, whatever it is matched with.
+            if not re.fullmatch(r"[\w/.*^$|\[\]-]{1,100}", name) or name.count("*") > 3:
+                raise ConfigError(f"var_names holds {name!r:.80}; expected letters, digits, _ and at most three *, or . ^ $ | []")
             try:
                 re.compile(name)
             except re.error as error:
@@ -216,7 +223,8 @@ class Optimizer:
     def _decay(self, parameters, pieces, names, decay):
         """Take `decay` of themselves from the arrays that decay."""
         for piece, name in zip(pieces, names, strict=True):
-            if not any(re.search(expression, name) for expression in self._not_decayed):
+            within = name.rpartition("/")[2]  # Bidirectional's are called forward/kernel
+            if not any(re.search(expression, within) for expression in self._not_decayed):
                 parameters[piece] -= parameters.dtype.type(decay) * parameters[piece]
 
     def _update(self, p, g, rate, decay, work):
@@ -310,7 +318,7 @@ class Optimizer:
         not_decayed = arguments.pop("exclude_from_weight_decay", None)
         optimizer = cls(**arguments)
         if not_decayed is not None:
-            optimizer.exclude_from_weight_decay(not_decayed)
+            optimizer.exclude_from_weight_decay(var_names=not_decayed)
         return optimizer
 
 

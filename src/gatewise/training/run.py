@@ -40,9 +40,20 @@ def checked_state(saved):
 def _check_epoch_end(told, saved):
     fits = isinstance(told, dict) and told.keys() == {"logs", "waiting"} and saved["batch"] == 0 < saved["epoch"]
     fits = fits and all(isinstance(part, list) for part in told.values())
-    if not fits or not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
-                           for part in told.values() for pair in part):
+    fits = fits and all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
+                        for part in told.values() for pair in part)
+    fits = fits and all(type(number) is int for _, number in told["waiting"]) and all(_is_log(*pair) for pair in told["logs"])
+    if not fits or len({name for name, _ in told["logs"]}) < len(told["logs"]):
         raise CheckpointError(f"the saved run has epoch_end {told!r:.80}, which no run can have")
+
+
+def _is_log(name, value):
+    """Whether an epoch can have had this in its logs; the loss is a number."""
+    number = isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
+    if name == "loss" or name.startswith("val_loss"):
+        return number
+    return number or value is None or isinstance(value, bool | str) or (
+        isinstance(value, np.ndarray) and value.dtype.kind in "buif" and value.ndim > 0)
 
 
 class Run:
@@ -57,6 +68,8 @@ class Run:
         The first, from 0.
     history : History
         Becomes the model's where the run begins.
+    epochs : int
+        How many there are to be.
 
     Attributes
     ----------
@@ -70,14 +83,15 @@ class Run:
         Whether the model stands where `batch` says; not while a step is computed.
     """
 
-    def __init__(self, model, feed, watchers, epoch, history):
+    def __init__(self, model, feed, watchers, epoch, history, epochs):
         self.model, self.feed, self.watchers = model, feed, watchers
-        self.epoch, self.batch, self.history = epoch, 0, history
+        self.epoch, self.batch, self.history, self.epochs = epoch, 0, history, epochs
         self.carried = {}
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
         self._logs = None       # of the epoch whose end is being told
         self._rng_before_plan = None
+        self._planned = False   # the order of an epoch is drawn, and none of its batches was trained on
         self._drawn_before = 0  # items that the epochs before took from an iterator
         self._to_skip = 0       # of those, how many are still to be taken
 
@@ -99,10 +113,12 @@ class Run:
         if saved is None:
             self.watchers.on_train_begin()
             return
-        self._tell_again(self.watchers.on_train_begin)
         try:
+            self._tell_again(self.watchers.on_train_begin)
             with reading():
                 self._restore(saved)
+            for _ in range(min(self.epoch, self.epochs)):  # data that change from epoch to epoch
+                self.feed.end_epoch()
             if self.batch:
                 self._tell_again(lambda: self.watchers.on_epoch_begin(self.epoch))
             with reading():
@@ -125,7 +141,18 @@ class Run:
         self.watchers.on_epoch_begin(self.epoch)
         self.means = RunningMeans(self.model.metrics)
         self._rng_before_plan, self._drawn_before = self.model.rng.bit_generator.state, self._drawn()
+        self._planned = True
         return self.feed.plan(self.model.rng)
+
+    def rng_state(self):
+        """The generator's state for a file: before a plan was drawn that is drawn again on resuming."""
+        planned = self._planned and self.batch == 0
+        return self._rng_before_plan if planned else self.model.rng.bit_generator.state
+
+    def take_plan_back(self):
+        """Training ends: what was drawn for an epoch that has not begun is drawn again."""
+        self.model.rng.bit_generator.state = self.rng_state()
+        self._planned = False
 
     @property
     def _once(self):
@@ -144,7 +171,7 @@ class Run:
 
     def end_epoch(self, logs):
         """Count the epoch, then tell the callbacks: what they save goes on with the next one."""
-        self.epoch, self.batch, self.carried = self.epoch + 1, 0, {}
+        self.epoch, self.batch, self.carried, self._planned = self.epoch + 1, 0, {}, False
         self._drawn_before = self._drawn()
         self.feed.end_epoch()
         self._tell_epoch_end(logs)

@@ -102,7 +102,9 @@ class CallbackList(Callback):
     """Several callbacks as one; those that run last are called after the others."""
 
     def __init__(self, callbacks):
-        given = checks.listed(callbacks, "callbacks", "gatewise.callbacks.Callback objects")
+        given = []
+        for callback in checks.listed(callbacks, "callbacks", "gatewise.callbacks.Callback objects"):
+            given += callback.callbacks if isinstance(callback, CallbackList) else [callback]
         for callback in given:
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
                 raise ConfigError(f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects")
@@ -143,7 +145,7 @@ class CallbackList(Callback):
     def stop(self, stopped):
         """Whether a resumed run is at its end: one that was stopped is, unless what stopped it has more patience now."""
         lifted = any(getattr(callback, "lifts_stop", False) for callback in self.callbacks)
-        return any(getattr(callback, "stopped_epoch", 0) for callback in self.callbacks) or (stopped and not lifted)
+        return stopped and (not lifted or any(getattr(callback, "stopped_epoch", 0) for callback in self.callbacks))
 
     def on_train_end(self, logs=None):
         """To all of them, also where one raises: bars are closed and best weights come back."""

@@ -91,6 +91,8 @@ class ModelCheckpoint(Monitor):
     def on_epoch_end(self, epoch, logs=None):
         if self.save_freq != "epoch" or (self.save_best_only and self._not_validated(logs)):
             return
+        if "{val_" in self.filepath and self._without_validation(logs):
+            return
         if math.isfinite((logs or {}).get("loss", 0.0)):  # else the run ends: its last file is good
             self._consider(epoch, logs or {}, logs)
 

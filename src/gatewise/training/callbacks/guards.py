@@ -43,7 +43,7 @@ class TerminateOnNaN(Callback):
 class SwapEMAWeights(Callback):
     """Evaluate, and with `swap_on_epoch` save, with the averaged weights of an optimizer that has ``use_ema=True``.
 
-    The training weights come back afterwards. At the end of a run with `swap_on_epoch` the averaged ones stay.
+    The training weights come back afterwards. At the end of a run the averaged ones stay.
 
     Parameters
     ----------

@@ -67,8 +67,11 @@ class Monitor(Callback):
 
     def _not_validated(self, logs):
         """Whether the number is one of validation, which comes in other epochs than this one (validation_freq)."""
-        return (self.monitor.startswith("val_") and not any(str(name).startswith("val_") for name in logs or {})
-                and bool((self.params or {}).get("validates")))
+        return self.monitor.startswith("val_") and self._without_validation(logs)
+
+    def _without_validation(self, logs):
+        """Whether the run is validated, and this epoch was not."""
+        return bool((self.params or {}).get("validates")) and not any(str(name).startswith("val_") for name in logs or {})
 
     def _improves(self, value, reference):
         if reference is None:

@@ -1,5 +1,7 @@
 """What all metrics share: targets and predictions that belong together, positions that count, sums over batches."""
 
+import copy
+
 import numpy as np
 
 from gatewise import checks
@@ -13,8 +15,8 @@ class Metric:
     """Base of all metrics: sums over as many batches as are given, and a result of them.
 
     Subclasses name their sums in ``_parts``, add to them in ``_add`` and define ``result``; or, as in Keras,
-    define ``update_state``, ``result`` and ``reset_state`` for themselves. What those keep in attributes as numbers and
-    arrays goes into checkpoints; a metric that keeps anything else defines ``get_state`` and ``set_state``, too.
+    define ``update_state``, ``result`` and ``reset_state`` for themselves. What a class of one's own keeps in attributes as
+    numbers and arrays goes into checkpoints; one that keeps anything else defines ``get_state`` and ``set_state``, too.
 
     Parameters
     ----------
@@ -111,9 +113,8 @@ class Metric:
         ConfigError
             A metric of one's own keeps what no file can hold.
         """
-        if self._keeps_attributes():
-            return {name: self._storable(name, value) for name, value in self._attributes().items()}
-        return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._sums.items()}
+        sums = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._sums.items()}
+        return {"sums": sums, "attributes": self._attributes()} if self._is_ones_own() else sums
 
     def set_state(self, state):
         """Continue from what :meth:`get_state` gave, perhaps in another process.
@@ -123,9 +124,12 @@ class Metric:
         CheckpointError
             These are not the sums of such a metric; nothing has changed.
         """
-        if self._keeps_attributes():
-            self._set_attributes(state)
-            return
+        attributes = {}
+        if self._is_ones_own():
+            if not (isinstance(state, dict) and state.keys() == {"sums", "attributes"} and isinstance(state["attributes"], dict)):
+                raise CheckpointError(f"state of metric {self.name} is {state!r:.80}; expected sums and attributes")
+            state, attributes = state["sums"], state["attributes"]
+            self._check_attributes(attributes)
         if not isinstance(state, dict) or set(state) != set(self._parts):
             held = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
             raise CheckpointError(f"state of metric {self.name} holds {held}; expected {sorted(self._parts)}")
@@ -134,39 +138,47 @@ class Metric:
             raise CheckpointError(f"state of metric {self.name} has arrays of shapes "
                                   f"{({name: np.shape(value) for name, value in sums.items()})}, which do not fit its arguments")
         self._sums = sums
+        vars(self).update(attributes)
 
-    # ---- metrics of one's own, as in Keras
+    # ---- metrics of one's own, which may keep anything in attributes
 
-    def _keeps_attributes(self):
-        return not self._parts and type(self).update_state is not Metric.update_state
+    def _is_ones_own(self):
+        return not type(self).__module__.startswith("gatewise.")
 
     def _attributes(self):
-        return {name: value for name, value in vars(self).items() if name not in ("name", "_sums")}
+        """dict of name to value of what a file can hold: numbers, text, arrays."""
+        kept, changed = {}, None
+        for name, value in vars(self).items():
+            if name in ("name", "_sums"):
+                continue
+            if isinstance(value, np.generic):
+                value = value.item()
+            if value is None or isinstance(value, bool | int | float | str) or _is_numeric(value):
+                kept[name] = copy.copy(value)
+                continue
+            changed = self._changed_by_reset() if changed is None else changed
+            if name in changed:
+                raise ConfigError(f"metric {self.name} keeps {name}, a {type(value).__name__}, which no checkpoint can hold in the "
+                                  f"middle of an epoch; keep numbers and arrays, or define get_state and set_state")
+        return kept
 
-    def _storable(self, name, value):
-        if isinstance(value, np.generic):
-            return value.item()
-        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-            return value.copy()
-        if value is None or isinstance(value, bool | int | float | str):
-            return value
-        raise ConfigError(f"metric {self.name} keeps {name}, a {type(value).__name__}, which no checkpoint can hold in the middle "
-                          f"of an epoch; keep numbers and arrays, or define get_state and set_state")
+    def _changed_by_reset(self):
+        """Names of the attributes that are what has been seen, rather than arguments."""
+        fresh = copy.deepcopy(self)
+        before = dict(vars(fresh))
+        fresh.reset_state()
+        return {name for name, value in vars(fresh).items() if value is not before.get(name)}
 
-    def _set_attributes(self, state):
-        here = self._attributes()
-        if not isinstance(state, dict) or set(state) != set(here):
-            raise CheckpointError(f"state of metric {self.name} is {state!r:.80}; expected values of {sorted(here)}")
-        for name, value in here.items():
-            if isinstance(value, np.ndarray):
-                fits = isinstance(state[name], np.ndarray) and (state[name].shape, state[name].dtype) == (value.shape, value.dtype)
-            else:
-                kinds = int | float if isinstance(value, int | float | np.generic) else type(value)
-                fits = isinstance(state[name], kinds)
-            if not fits:
-                raise CheckpointError(f"state of metric {self.name}: {name} is {state[name]!r:.80}, which stands where reset_state "
-                                      f"puts {value!r:.80}; define get_state and set_state")
-        vars(self).update(state)
+    def _check_attributes(self, saved):
+        here = vars(self)
+        for name, value in saved.items():
+            now = here.get(name)
+            alike = (_is_numeric(value) and value.dtype.kind == now.dtype.kind if isinstance(now, np.ndarray)
+                     else isinstance(value, str) if isinstance(now, str)
+                     else now is None or (isinstance(now, bool | int | float | np.generic) and isinstance(value, int | float)))
+            if name not in here or name in ("name", "_sums") or not (alike or value is None):
+                raise CheckpointError(f"state of metric {self.name}: {name} is {value!r:.80}, which stands where reset_state puts "
+                                      f"{now!r:.80}")
 
     def _read_sum(self, value, name):
         if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim:
@@ -262,6 +274,10 @@ def chosen(value, name, choices):
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         raise ConfigError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}")
     return value
+
+
+def _is_numeric(value):
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
 
 
 def _array(values, name):
