@@ -40,17 +40,24 @@ def read_all(subject, contents, folder):
     with little_memory():
         for number, content in contents:
             path.write_bytes(content)
-            start = time.process_time()
             try:
-                took = tuple(everyone.read(path))
+                took, seconds = timed(everyone.read, path)
                 tally[took] = tally.get(took, 0) + 1
+                # Once may be the machine's doing.
+                if seconds > 1 and timed(everyone.read, path)[1] > 1:
+                    wrong.setdefault("time", []).append(number)
             except Exception as error:
                 everyone.begun.clear()
                 wrong.setdefault(f"{type(error).__name__}: {error!s:.100}", []).append(number)
-            if time.process_time() - start > 1:
-                wrong.setdefault("time", []).append(number)
     assert not wrong
     return tally
+
+
+def timed(read, path):
+    """(who took the file, seconds of the processor)."""
+    start = time.process_time()
+    took = tuple(read(path))
+    return took, time.process_time() - start
 
 
 def forged(subject, folder, seeds, at):
