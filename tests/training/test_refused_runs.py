@@ -13,7 +13,7 @@ from gatewise.layers import LSTM, Dense, Input
 from gatewise.models import Sequential, load_model
 
 
-@pytest.fixture(params=SUBJECTS)
+@pytest.fixture(params=[name for name in SUBJECTS if name != "Told"])  # whose files are from between epochs
 def saved(request, tmp_path):
     """(how it is trained, file from the middle of its second epoch)."""
     subject = SUBJECTS[request.param]
