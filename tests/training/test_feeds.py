@@ -521,6 +521,8 @@ def test_validation_that_never_comes_says_so(data):
     with pytest.warns(TrainingWarning, match="validation_freq is 9, and none of the epochs up to 4 is validated"):
         history, _ = fitted(forecaster(), *data, epochs=4, validation_data=data, validation_freq=9, callbacks=EarlyStopping())
     assert list(history.history) == ["loss", "mae"]
+    history, _ = fitted(forecaster(), *data, epochs=2, initial_epoch=2, validation_data=data)
+    assert history.epoch == []
 
 
 def test_a_stateful_layer_wants_as_many_rows_in_validation(data):
