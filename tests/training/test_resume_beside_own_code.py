@@ -185,19 +185,21 @@ class Remembers(Largest):
         self.seen = []
 
 
+def measured(metric, data, path, resume=None):
+    """A model trained with a file after each batch, named by epoch and batch."""
+    model = model_of(metrics=[metric])
+    model.fit(*data, epochs=2, batch_size=4, verbose=0, resume_from=resume,
+              callbacks=[callbacks.ModelCheckpoint(str(path) + "{epoch}.{batch}", save_freq=1)])
+    return model
+
+
 @pytest.mark.parametrize("batch", [1, 3, 5])
 def test_a_metric_of_ones_own_goes_on_in_the_middle_of_an_epoch(data, tmp_path, batch):
-    def run(name, resume=None, metric=Largest):
-        model = model_of(metrics=[metric()])
-        model.fit(*data, epochs=2, batch_size=4, verbose=0, resume_from=resume,
-                  callbacks=[callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}.{batch}", save_freq=1)])
-        return model
-
-    whole = run("a")
-    assert same(run("b", tmp_path / f"a1.{batch}"), whole)
+    whole = measured(Largest(), data, tmp_path / "a")
+    assert same(measured(Largest(), data, tmp_path / "b", tmp_path / f"a1.{batch}"), whole)
     with (pytest.raises(ConfigError, match="metric largest keeps seen, a list, which no checkpoint can hold"),
           pytest.warns(TrainingWarning, match="cannot go on to the bit")):
-        run("c", metric=Remembers)
+        measured(Remembers(), data, tmp_path / "c")
 
 
 @pytest.mark.parametrize("lie", [
@@ -234,14 +236,8 @@ class Worst(metrics.MeanSquaredError):
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_metric_that_builds_on_another_goes_on_too(data, tmp_path, batch):
-    def run(name, resume=None):
-        model = model_of(metrics=[Worst()])
-        model.fit(*data, epochs=2, batch_size=4, verbose=0, resume_from=resume,
-                  callbacks=[callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}.{batch}", save_freq=1)])
-        return model
-
-    whole = run("a")
-    assert same(run("b", tmp_path / f"a1.{batch}"), whole)
+    whole = measured(Worst(), data, tmp_path / "a")
+    assert same(measured(Worst(), data, tmp_path / "b", tmp_path / f"a1.{batch}"), whole)
 
 
 def test_a_metric_that_no_file_can_hold_hides_nothing(data, tmp_path):

@@ -157,14 +157,15 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
                 raise ShapeError("x gave no batch: nothing to train on")
             _warn_of_end(epoch)
             break
-        broken = f"the loss became {logs['loss']}"
-        where = None if failed_at is None else f"at batch {failed_at + 1}"
-        if failed_at is None and (what := model.first_nonfinite()):
-            broken, failed_at, where = f"{what} became NaN or infinite", run.batch - 1, "at its end"
-            logs["loss"] = math.nan  # so that no callback takes the epoch for a good one
+        broken = None
         if failed_at is not None:
+            broken, where = f"the loss became {logs['loss']}", f"at batch {failed_at + 1}"
+        elif what := model.first_nonfinite():
+            broken, where = f"{what} became NaN or infinite", "at its end"
+            logs["loss"] = math.nan  # so that no callback takes the epoch for a good one
+        if broken:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
-            model.go_back(snapshots[0 if where == "at batch 1" else -1])
+            model.go_back(snapshots[0 if failed_at == 0 else -1])
             model.stop_training = True
             warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
                           f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "

@@ -70,6 +70,7 @@ class Optimizer:
         self.gradient_accumulation_steps = _count(gradient_accumulation_steps, "gradient_accumulation_steps", 2)
         self.iterations = 0
         self._not_decayed = []  # expressions that find the names of arrays
+        self._decayed = None    # where the others lie, once a step has looked
         self._slots = {}
         self._model = None  # weak reference to the one it trains
 
@@ -222,10 +223,12 @@ class Optimizer:
 
     def _decay(self, parameters, pieces, names, decay):
         """Take `decay` of themselves from the arrays that decay."""
-        for piece, name in zip(pieces, names, strict=True):
-            within = name.rpartition("/")[2]  # Bidirectional's are called forward/kernel
-            if not any(re.search(expression, within) for expression in self._not_decayed):
-                parameters[piece] -= parameters.dtype.type(decay) * parameters[piece]
+        if self._decayed is None:
+            within = [name.rpartition("/")[2] for name in names]  # Bidirectional's are called forward/kernel
+            self._decayed = [piece for piece, name in zip(pieces, within, strict=True)
+                             if not any(re.search(expression, name) for expression in self._not_decayed)]
+        for piece in self._decayed:
+            parameters[piece] -= parameters.dtype.type(decay) * parameters[piece]
 
     def _update(self, p, g, rate, decay, work):
         """Take `decay` of p from p, then make step number `iterations`, on `work` threads."""

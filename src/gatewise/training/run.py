@@ -6,8 +6,8 @@ import numpy as np
 
 from gatewise.errors import CheckpointError, GatewiseError
 
-from .callbacks.history import storable
 from .means import RunningMeans
+from .storable import is_numeric, storable
 
 _PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
           "rng_before_plan": dict | None, "means": dict | None, "carried": list | None, "weights": np.ndarray | None}
@@ -53,7 +53,7 @@ def _is_log(name, value):
     if name == "loss" or name.startswith("val_loss"):
         return number
     return number or value is None or isinstance(value, bool | str) or (
-        isinstance(value, np.ndarray) and value.dtype.kind in "buif" and value.ndim > 0)
+        is_numeric(value) and value.ndim > 0)
 
 
 class Run:

@@ -5,6 +5,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import CheckpointError, ConfigError, MissingPackageError
 
+from ..storable import is_numeric, storable
 from .base import Callback
 from .state import read_state
 
@@ -84,7 +85,7 @@ class History(Callback):
         known = list(dict.fromkeys(name.removeprefix("val_") for name in self.history))
         if metrics is None:
             return [name for name in known if name != "learning_rate" and
-                    all(isinstance(value, int | float) or _is_numeric(value) for value in self.history.get(name, []))]
+                    all(isinstance(value, int | float) or is_numeric(value) for value in self.history.get(name, []))]
         metrics = [metrics] if isinstance(metrics, str) else checks.listed(metrics, "metrics", "names")
         for name in metrics:
             if name not in known:
@@ -125,23 +126,10 @@ def _load(module, extra):
                                   f"python -m pip install 'gatewise[{extra}]'") from error
 
 
-def storable(value):
-    """What a file can hold of a number, text or array, as it is; of anything else, its text."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if _is_numeric(value):
-        return value.copy()
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
 def _column(values):
     if values and all(type(value) is float for value in values):
         return np.array(values)
     return [storable(value) for value in values]
-
-
-def _is_numeric(value):
-    return isinstance(value, np.ndarray) and value.dtype.kind in "buif"
 
 
 def _whole_numbers(value, name):
@@ -172,6 +160,6 @@ def _curve_values(values, name):
     if isinstance(values, np.ndarray) and values.dtype == np.float64 and values.ndim == 1:
         return values.tolist()
     if not isinstance(values, list) or not all(
-            value is None or isinstance(value, bool | int | float | str) or _is_numeric(value) for value in values):
+            value is None or isinstance(value, bool | int | float | str) or is_numeric(value) for value in values):
         raise CheckpointError(f"{name}: expected numbers")
     return list(values)

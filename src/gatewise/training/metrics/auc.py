@@ -82,7 +82,9 @@ class AUC(Metric):
         expected = self.num_labels or (None if self.label_weights is None else len(self.label_weights))
         if expected not in (None, outputs):
             raise ShapeError(f"metric {self.name} is made for {expected} outputs, y_pred has {outputs}")
-        y_pred = np.where(np.isnan(y_pred), -np.inf, y_pred).astype(y_pred.dtype)  # NaN is above no threshold
+        broken = np.isnan(y_pred)
+        if broken.any():
+            y_pred = np.where(broken, y_pred.dtype.type(-np.inf), y_pred)  # NaN is above no threshold
         truth = (one_hot(y_true, outputs, self.name) if y_true.ndim == 1 else y_true) != 0
         weights = np.broadcast_to(1.0 if weights is None else weights[:, None], truth.shape)
         if self.label_weights is not None and not self.multi_label:

@@ -9,6 +9,7 @@ from gatewise.configuration import kept_arguments
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 
 from ..losses import position_weights
+from ..storable import is_numeric, is_storable, storable
 
 
 class Metric:
@@ -151,10 +152,8 @@ class Metric:
         for name, value in vars(self).items():
             if name in ("name", "_sums"):
                 continue
-            if isinstance(value, np.generic):
-                value = value.item()
-            if value is None or isinstance(value, bool | int | float | str) or _is_numeric(value):
-                kept[name] = copy.copy(value)
+            if is_storable(value):
+                kept[name] = storable(value)
                 continue
             changed = self._changed_by_reset() if changed is None else changed
             if name in changed:
@@ -173,7 +172,7 @@ class Metric:
         here = vars(self)
         for name, value in saved.items():
             now = here.get(name)
-            alike = (_is_numeric(value) and value.dtype.kind == now.dtype.kind if isinstance(now, np.ndarray)
+            alike = (is_numeric(value) and value.dtype.kind == now.dtype.kind if isinstance(now, np.ndarray)
                      else isinstance(value, str) if isinstance(now, str)
                      else now is None or (isinstance(now, bool | int | float | np.generic) and isinstance(value, int | float)))
             if name not in here or name in ("name", "_sums") or not (alike or value is None):
@@ -274,10 +273,6 @@ def chosen(value, name, choices):
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         raise ConfigError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}")
     return value
-
-
-def _is_numeric(value):
-    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
 
 
 def _array(values, name):
