@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from data import SMALL, fitted, parameters_of, ragged
+from scipy import sparse
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
@@ -195,3 +196,18 @@ def test_balanced_classes_are_counted_where_steps_count(sequences):
     short = fitted(SequenceTagger(**options), cut, [row[:3] for row in y])
     for a, b in zip(whole.predict_proba(cut), short.predict_proba(cut)):
         np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("labels", "classes"), [
+    ([0, 2], [0, 2]), ([-1, 1], [-1, 1]), ([1.0, 2.0], [1, 2]), ([False, True], [False, True]), (["a", "b"], ["a", "b"])])
+def test_two_labels_of_steps_of_any_kind_are_two_classes(labels, classes, rng):
+    X, y = rng.normal(size=(12, 3, 2)), np.array(labels)[rng.integers(0, 2, (12, 3))]
+    tagger = fitted(SequenceTagger(**SMALL), X, y)
+    assert tagger.classes_.tolist() == classes and tagger.n_outputs_ == 1
+    assert tagger.predict(X).dtype == y.dtype
+
+
+def test_a_sparse_matrix_is_not_labels_of_steps(rng):
+    X, y = rng.normal(size=(12, 3, 2)), sparse.csr_array(rng.integers(0, 2, (12, 3)))
+    with pytest.raises(ConfigError, match="y is a sparse matrix, .* expected one label a step"):
+        SequenceTagger(**SMALL).fit(X, y)

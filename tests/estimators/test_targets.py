@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from data import SMALL, fitted, ragged, signs
+from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import r2_score
 
-from gatewise import SequenceClassifier, SequenceRegressor, losses
+from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, losses
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
 from gatewise.estimators.regressor import OF_NUMBERS
 
@@ -49,6 +51,43 @@ def test_several_labels_at_once(rng):
     assert estimator.score(X, y) > 0.8
     with pytest.raises(ConfigError, match="expected what the first call gave"):
         estimator.set_params(warm_start=True).fit(X, y[:, :2])
+
+
+MATRIX = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1]] * 4)
+
+
+@pytest.mark.parametrize("cls", [SequenceClassifier, SequenceEncoder])
+@pytest.mark.parametrize("y", [2 * MATRIX, 2 * MATRIX - 1, MATRIX + 1, MATRIX + 1.0, (255 * MATRIX).astype(np.uint8),
+                               np.full((12, 3), 2), (2 * MATRIX).tolist(), sparse.csr_array(2 * MATRIX)])
+def test_several_labels_are_zeros_and_ones(cls, y, rng):
+    """type_of_target calls any integer matrix of two values several labels; the network would learn their numbers."""
+    X = ragged(rng, 12)
+    with pytest.raises(ConfigError, match=r"y of shape \(12, 3\) holds .*; a matrix with a column .* holds 1 if"):
+        cls(**SMALL).fit(X, y)
+    fit_once = cls(**SMALL)
+    with pytest.raises(ConfigError, match="a matrix with a column"):
+        fit_once.partial_fit(X, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("y", [MATRIX, MATRIX.astype(float), MATRIX.astype(bool), MATRIX.tolist(), sparse.csr_array(MATRIX)])
+def test_what_holds_zeros_and_ones_is_several_labels(y, rng):
+    X = ragged(rng, 12)
+    first, same = (fitted(SequenceClassifier(**SMALL), X, labels) for labels in (MATRIX, y))
+    np.testing.assert_array_equal(same.predict_proba(X), first.predict_proba(X))
+    assert same.predict(X).dtype == np.int64 and same.score(X, y) == first.score(X, MATRIX)
+    with pytest.raises(ConfigError, match="y of shape .* holds 0 and 2"):  # a score against them would be wrong as well
+        same.score(X, 2 * MATRIX)
+
+
+@pytest.mark.parametrize("cls", [SequenceClassifier, SequenceEncoder])
+@pytest.mark.parametrize(("labels", "classes"), [
+    ([0, 2], [0, 2]), ([-1, 1], [-1, 1]), ([1.0, 2.0], [1, 2]), ([False, True], [False, True]), (["a", "b"], ["a", "b"])])
+def test_one_column_is_one_label_a_sample_of_any_kind(cls, labels, classes, rng):
+    X, y = ragged(rng, 12), np.array(labels * 6)
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        estimator = fitted(cls(**SMALL), X, y[:, None])
+    reader = estimator if cls is SequenceClassifier else estimator._reader
+    assert list(reader.classes_) == classes and estimator.n_outputs_ == 1
 
 
 def test_one_label(rng):

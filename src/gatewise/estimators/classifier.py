@@ -176,6 +176,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         """Accuracy: the share of sequences whose labels are right."""
         predicted = self.predict(X, groups)
         y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
+        if self._several:
+            y = read_labels(y, len(predicted))[0]
         return accuracy_score(y, predicted, sample_weight=sample_weight)
 
     def __sklearn_tags__(self):

@@ -102,6 +102,9 @@ class SequenceTagger(StepTargets):
         lengths = sequences.all_lengths
         a_row = not has_steps(y, lengths.max())
         labels, several = read_labels(y, len(lengths)) if a_row else read_labels(in_one(y, sequences, "y"), lengths.sum())
+        if several:
+            raise ConfigError("y is a sparse matrix, which says which of several labels a row has; expected one label a step, "
+                              "as an array or a list of arrays (y.toarray()), or one label a row")
         if a_row:
             labels = np.repeat(labels, lengths)
         if reset:

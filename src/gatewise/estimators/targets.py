@@ -13,6 +13,10 @@ from .inputs import checked_by_sklearn, unmasked
 def read_labels(y, count):
     """(labels (n,), False), or (0 and 1 (n, labels), True) of several labels a sample.
 
+    scikit-learn's ``type_of_target`` calls every integer matrix of at most two values several labels, so that one of 1 and 2,
+    or of -1 and 1, would be learned as if its numbers were 0 and 1. Such a matrix is refused: which of the two numbers means
+    that a sample has the label is not known.
+
     Raises
     ------
     ConfigError, ShapeError, NonFiniteError
@@ -25,10 +29,27 @@ def read_labels(y, count):
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
-            return np.asarray(y).astype(np.int64), True
+            return _zeros_and_ones(y), True
         if kind.endswith("multioutput"):
             raise ConfigError("y has several columns of several classes each; expected one label a sample, or columns of 0 and 1")
         return column_or_1d(y, warn=True), False
+
+
+def _zeros_and_ones(y):
+    """A matrix that says which of several labels each sample has, int64.
+
+    Raises
+    ------
+    ConfigError
+        It holds other numbers than 0 and 1.
+    """
+    y = np.asarray(y).astype(np.int64)
+    found = np.unique(y)
+    if not np.isin(found, (0, 1)).all():
+        raise ConfigError(f"y of shape {y.shape} holds {' and '.join(map(str, found.tolist()))}; a matrix with a column for "
+                          f"each of several labels holds 1 if a sample has the label and 0 if not: give "
+                          f"(y == {found[-1]}).astype(int), or one label a sample, of shape ({len(y)},)")
+    return y
 
 
 def read_numbers(y, count, *, column=False):
