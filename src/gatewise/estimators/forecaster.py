@@ -58,7 +58,8 @@ class SequenceForecaster(SequenceEstimator):
     scaling : {"standard", "robust", "minmax"} or None
         Of each series' differences, and of each column of X.
     quantiles : list of float, optional
-        Forecast these quantiles, 0.5 among them (Koenker and Bassett 1978); needs ``strategy="direct"``.
+        Forecast these quantiles, 0.5 among them (Koenker and Bassett 1978); needs ``strategy="direct"``. See
+        :meth:`predict_quantiles` and :meth:`predict_interval`.
     distribution : {"gaussian"}, optional
         Forecast a normal distribution (Nix and Weigend 1994).
     calendar : None, "auto", or list of str
@@ -350,6 +351,54 @@ class SequenceForecaster(SequenceEstimator):
         rng = np.random.default_rng(parameters.seed_of(self.random_state))
         bounds = [self._forecasting().bounds(past, steps, coverage, n_paths, rng) for past in pasts]
         return Interval(*(self._written([pair[side][0] for pair in bounds]) for side in (0, 1)))
+
+    def predict_quantiles(self, horizon=None, quantiles=None, X_future=None, n_paths=1000):
+        """Quantiles of each of the steps to come.
+
+        Parameters
+        ----------
+        horizon, X_future
+            See :meth:`predict`.
+        quantiles : float in (0, 1), list of float, or None
+            Which ones. None: all that the forecaster was built with. A forecaster with `quantiles` gives these only, and
+            one with a normal distribution any, which must be named.
+        n_paths : int
+            With ``strategy="recursive"``: paths to draw, from `random_state`.
+
+        Returns
+        -------
+        dict of float to forecast, or one forecast
+            For each quantile, in the order asked for, a forecast in the form that :meth:`predict` gives. If `quantiles` is
+            one number: that forecast alone. A higher quantile is nowhere below a lower one, and 0.5 is what :meth:`predict`
+            gives, if it does not come from paths.
+
+        Raises
+        ------
+        NotFittedError, ConfigError, ShapeError, DTypeError, NonFiniteError
+        """
+        self._need_fitted()
+        levels = self._levels(quantiles)
+        n_paths = checks.whole_number(n_paths, "n_paths", 2)
+        steps, pasts = self._pasts(horizon, X_future)
+        rng = np.random.default_rng(parameters.seed_of(self.random_state))
+        found = [self._forecasting().quantiles(past, steps, levels, n_paths, rng) for past in pasts]
+        written = [self._written([one[number][0] for one in found]) for number in range(len(levels))]
+        return dict(zip(levels, written)) if quantiles is None or np.ndim(quantiles) else written[0]
+
+    def _levels(self, quantiles):
+        """The quantiles that a caller asks for, checked: list of float."""
+        if quantiles is None:
+            if not len(self._head.quantiles):
+                self._head.check_levels([])     # a network that gives single numbers refuses
+                raise ConfigError("quantiles is None, and the forecaster was built with distribution='gaussian', which gives any: "
+                                  "name them, for example quantiles=[0.1, 0.5, 0.9]")
+            return [float(level) for level in self._head.quantiles]
+        given = checks.listed(quantiles, "quantiles", "numbers between 0 and 1") if np.ndim(quantiles) else [quantiles]
+        levels = [checks.number(level, "quantiles", 0.0, 1.0, open_low=True, open_high=True) for level in given]
+        if not levels or len(set(levels)) < len(levels):
+            raise ConfigError(f"quantiles is {quantiles!r}; expected one quantile or more, each once")
+        self._head.check_levels(levels)
+        return levels
 
     def update(self, y_new, X_new=None, times=None):
         """Go on from later steps, without training.

@@ -67,8 +67,15 @@ class Forecasting:
         """(lower, upper), each (n, steps, k): what lies between comes true with probability `coverage`."""
         if self.recursive:
             self.head.bounds(np.zeros((1, self.head.outputs)), coverage)  # a head without intervals says so
-            return self._in_parts(past, paths, lambda part: self._sampled(part, steps, coverage, paths, rng))
-        return self._in_parts(past, 1, lambda part: self._said_bounds(part, steps, coverage))
+            levels = [(1 - coverage) / 2, (1 + coverage) / 2]
+            return self._in_parts(past, paths, lambda part: self._sampled(part, steps, levels, paths, rng))
+        return self._in_parts(past, 1, lambda part: self._said(part, steps, lambda said: self.head.bounds(said, coverage)))
+
+    def quantiles(self, past, steps, levels, paths, rng):
+        """The quantiles `levels`, a tuple with an ndarray (n, steps, k) for each level."""
+        if self.recursive:
+            return self._in_parts(past, paths, lambda part: self._sampled(part, steps, levels, paths, rng))
+        return self._in_parts(past, 1, lambda part: self._said(part, steps, lambda said: self.head.at(said, levels)))
 
     def _in_parts(self, past, copies, work):
         """The results of `work` on a few origins at a time, put together."""
@@ -88,9 +95,10 @@ class Forecasting:
             return (self.preparation.accumulate(past.number, said, self._levels(past, steps), past.origins),)
         return (self._restored(past, self.head.point(self.run(self.complete(self._windows(past)))), steps),)
 
-    def _said_bounds(self, past, steps, coverage):
+    def _said(self, past, steps, answers):
+        """`answers` makes several arrays (n, numbers) of the network's outputs: each of them in the units of y."""
         said = self.run(self.complete(self._windows(past)))
-        return tuple(self._restored(past, bound, steps) for bound in self.head.bounds(said, coverage))
+        return tuple(self._restored(past, answer, steps) for answer in answers(said))
 
     def _restored(self, past, said, steps):
         said = said.reshape(len(said), self.preparation.horizon, -1)[:, :steps]
@@ -113,12 +121,12 @@ class Forecasting:
 
     # ---- step after step
 
-    def _sampled(self, past, steps, coverage, paths, rng):
-        """Bounds from quantiles of paths, each of which goes on from numbers drawn at every step."""
+    def _sampled(self, past, steps, levels, paths, rng):
+        """Quantiles of paths, each of which goes on from numbers that are drawn at every step."""
         said = self._step_by_step(past, steps, lambda outputs: self.head.sample(outputs, rng), paths)
         values = self.preparation.accumulate(past.number, said, self._levels(past, steps), past.origins.repeat(paths))
         values = values.reshape(len(past.origins), paths, *values.shape[1:])
-        return tuple(np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2], axis=1))
+        return tuple(np.quantile(values, levels, axis=1))
 
     def _step_by_step(self, past, steps, answer, copies=1):
         """What `answer` makes of the outputs of each step, and the network then reads: (n * copies, steps, k).

@@ -32,6 +32,15 @@ class PointHead:
         raise ConfigError("predict_interval needs a forecaster that was built with distribution='gaussian', or with quantiles, for "
                           "example quantiles=[0.05, 0.5, 0.95] for a coverage of 0.9")
 
+    def at(self, said, levels):
+        """The quantiles `levels`, a list of (n, numbers)."""
+        raise ConfigError("predict_quantiles needs a forecaster that was built with quantiles, for example "
+                          "quantiles=[0.1, 0.5, 0.9], or with distribution='gaussian'")
+
+    def check_levels(self, levels):
+        """Refuse quantiles that this head cannot give."""
+        self.at(None, levels)
+
 
 class GaussianHead:
     """A mean and the logarithm of a variance for each number (:class:`gatewise.losses.GaussianNLL`)."""
@@ -57,6 +66,16 @@ class GaussianHead:
 
         half = ndtri((1 + coverage) / 2) * self.deviation(said)
         return self.point(said) - half, self.point(said) + half
+
+    def at(self, said, levels):
+        """See :meth:`PointHead.at`."""
+        from scipy.special import ndtri
+
+        point, deviation = self.point(said), self.deviation(said)
+        return [point + ndtri(level) * deviation for level in levels]
+
+    def check_levels(self, levels):
+        """Any level between 0 and 1 is possible."""
 
     def sample(self, said, rng):
         """One draw of each number."""
@@ -85,6 +104,17 @@ class QuantileHead:
     def _quantile(self, said, level):
         number = int(np.flatnonzero(np.isclose(self.quantiles, level, rtol=0, atol=1e-9))[0])
         return np.sort(said.reshape(len(said), self.outputs, -1), axis=1)[:, number]
+
+    def at(self, said, levels):
+        """See :meth:`PointHead.at`."""
+        return [self._quantile(said, level) for level in levels]
+
+    def check_levels(self, levels):
+        """Refuse quantiles that the network was not trained for."""
+        for level in levels:
+            if not np.isclose(self.quantiles, level, rtol=0, atol=1e-9).any():
+                raise ConfigError(f"quantile {level:g} was asked for; the forecaster was built with {self.loss.quantiles}: ask "
+                                  f"for one of these, or fit with quantiles that include {level:g}")
 
     def point(self, said):
         """The medians."""
