@@ -405,7 +405,7 @@ class Layer:
         if places is not None:
             x, call.places = places.to_front(x), places
         elif call.lengths is not None and not self.has_state:  # whose outputs are zero there, and gradients not read
-            places = masks.ends(call.lengths, x.shape[1])
+            x, places = masks.cleared_ends(x, call.lengths), masks.ends(call.lengths, x.shape[1])
         y = self._forward(x, call)
         if call.training:
             self._places = places

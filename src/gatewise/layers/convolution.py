@@ -29,8 +29,8 @@ class Conv1D(_Activated, Windowed):
     strides : int
         Steps from one window to the next.
     padding : {"valid", "same", "causal"}
-        Whole windows only; as many steps as the input has, for strides of 1, windows in the middle; the same, with
-        each window ending in its own step.
+        Whole windows only; as many steps as the input has, for strides of 1, windows in the middle of the row, by its
+        own length; the same, with each window ending in its own step.
     dilation_rate : int
         Steps from one entry of a window to the next.
     groups : 1
@@ -95,7 +95,7 @@ class Conv1D(_Activated, Windowed):
         if call.lengths is not None:
             x = np.where(counted_steps(call.lengths, x.shape), x, x.dtype.type(0))
             kept = counted_steps(self.output_lengths(call.lengths), (batch, count, 1))
-        rows = np.ascontiguousarray(self._windows(x, 0)).reshape(batch * count, self.window * features)
+        rows = np.ascontiguousarray(self._windows(x, 0, call.lengths)).reshape(batch * count, self.window * features)
         y = np.empty((len(rows), self.filters), x.dtype)
         dense.forward(rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1]))
         y = self._activate_rows(y, y).reshape(batch, count, self.filters)
@@ -103,15 +103,13 @@ class Conv1D(_Activated, Windowed):
             # The output may be handed out and changed; a linear layer's backward does not need it.
             self._saved = {"rows": rows, "y": None if self.activation == "linear" else y.copy(), "y_shape": y.shape, "kept": kept,
                            "lengths": call.lengths, "steps": steps}
-        if kept is not None:
-            y *= kept
-        return y
+        return y if kept is None else np.where(kept, y, y.dtype.type(0))
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()
         rows, matrix = saved["rows"], self._matrix()
         if saved["kept"] is not None:
-            dy = dy * saved["kept"]
+            dy = np.where(saved["kept"], dy, dy.dtype.type(0))
         dz = np.ascontiguousarray(self._slope_times(saved["y"], np.ascontiguousarray(dy))).reshape(-1, self.filters)
         d_rows = np.empty_like(rows) if want_dx else None
         with threads.single_threaded_blas(uses_blas(rows.shape[1])):
@@ -119,10 +117,10 @@ class Conv1D(_Activated, Windowed):
                            threads.threads_for_products(4 * rows.size * self.filters))
         if not want_dx:
             return None
-        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]), saved["steps"])
-        if saved["lengths"] is not None:
-            dx *= counted_steps(saved["lengths"], dx.shape)
-        return dx
+        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]), saved["steps"], saved["lengths"])
+        if saved["lengths"] is None:
+            return dx
+        return np.where(counted_steps(saved["lengths"], dx.shape), dx, dx.dtype.type(0))
 
     def get_config(self):
         config = super().get_config() | {

@@ -63,6 +63,16 @@ def counted_steps(lengths, shape):
     return counted.reshape(counted.shape + (1,) * (len(shape) - 2))
 
 
+def cleared_ends(x, lengths):
+    """x (batch, steps, ...) with zeros past these lengths; x itself if no row ends early.
+
+    What padding holds is any number. Products and exponentials of it can overflow, and 0 times infinity is NaN.
+    """
+    if lengths is None or x.shape[1] <= lengths.min(initial=x.shape[1]):
+        return x
+    return np.where(counted_steps(lengths, x.shape), x, x.dtype.type(0))
+
+
 def ends(lengths, steps):
     """Rows of these lengths as :class:`Ends`."""
     return Ends(counted_steps(lengths, (len(lengths), steps)))

@@ -18,17 +18,20 @@ class _Pooling1D(Windowed):
 
     def _forward(self, x, call):
         lengths = np.full(x.shape[0], x.shape[1]) if call.lengths is None else call.lengths
-        inside = self._windows(counted_steps(lengths, x.shape), False)
+        inside = self._windows(counted_steps(lengths, x.shape), False, call.lengths)
         kept = counted_steps(self.output_lengths(lengths), inside.shape[:3])
-        y, saved = self._pool(x, inside)
+        y, saved = self._pool(self._windows(x, 0, call.lengths), inside)
         y *= kept
         if call.training:
-            self._saved = saved | {"inside": inside, "kept": kept, "steps": x.shape[1], "y_shape": y.shape}
+            self._saved = saved | {"inside": inside, "kept": kept, "lengths": call.lengths, "steps": x.shape[1], "y_shape": y.shape}
         return y
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()
-        return self._add_windows(self._pool_backward(dy * saved["kept"], saved), saved["steps"]) if want_dx else None
+        if not want_dx:
+            return None
+        d_windows = self._pool_backward(np.where(saved["kept"], dy, dy.dtype.type(0)), saved)
+        return self._add_windows(d_windows, saved["steps"], saved["lengths"])
 
     def get_config(self):
         return super().get_config() | {"pool_size": self.window, "strides": self.strides, "padding": self.padding}
@@ -47,11 +50,11 @@ class MaxPooling1D(_Pooling1D):
     strides : int, optional
         Steps from one window to the next. None: pool_size.
     padding : {"valid", "same"}
-        Whole windows only; or windows that may reach over the ends.
+        Whole windows only; or windows that may reach over the ends of the row, by its own length.
     """
 
     def _pool(self, x, inside):
-        windows = np.where(inside, self._windows(x, 0), x.dtype.type(-np.inf))
+        windows = np.where(inside, x, x.dtype.type(-np.inf))
         at = windows.argmax(axis=2)[:, :, None]
         y = np.take_along_axis(windows, at, axis=2)[:, :, 0]
         return np.where(inside.any(axis=2), y, x.dtype.type(0)), {"at": at}
@@ -74,12 +77,13 @@ class AveragePooling1D(_Pooling1D):
     strides : int, optional
         Steps from one window to the next. None: pool_size.
     padding : {"valid", "same"}
-        Whole windows only; or windows that may reach over the ends.
+        Whole windows only; or windows that may reach over the ends of the row, by its own length.
     """
 
     def _pool(self, x, inside):
         share = (inside / np.maximum(inside.sum(axis=2, keepdims=True), 1)).astype(x.dtype)
-        return (self._windows(x, 0) * share).sum(axis=2), {"share": share}
+        # What lies past a row's end may be infinite, and 0 times infinity is NaN.
+        return (np.where(inside, x, x.dtype.type(0)) * share).sum(axis=2), {"share": share}
 
     def _pool_backward(self, dy, saved):
         return dy[:, :, None] * saved["share"]

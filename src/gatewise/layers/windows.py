@@ -12,8 +12,8 @@ from .sequences import SequenceLayer
 class Windowed(SequenceLayer):
     """Base of layers whose output steps each see `window` steps of the input, `dilation` apart.
 
-    Steps past a row's length are no part of any window. Output steps that see no true step of their row, or with
-    "valid" padding a step past its end, are zero.
+    Steps past a row's length are no part of any window, and windows are placed by the row's own length. Output steps
+    that see no true step of their row, or with "valid" padding a step past its end, are zero.
     """
 
     paddings = ("valid", "same")
@@ -61,37 +61,70 @@ class Windowed(SequenceLayer):
 
     # ---- windows of an array, and back
 
-    def _ends(self, steps):
-        """(steps that padding puts in front, behind)."""
+    def _in_front(self, steps):
+        """How many steps padding puts in front of rows of this many steps, an int or ndarray of them."""
         if self.padding == "valid":
-            return 0, 0
+            return np.zeros_like(steps)
         if self.padding == "causal":
-            return self._reach, 0
-        total = max((self._output_steps(steps) - 1) * self.strides + self._reach + 1 - steps, 0)
-        return total // 2, total - total // 2
+            return np.full_like(steps, self._reach)
+        covered = (self.output_lengths(steps) - 1) * self.strides + self._reach + 1
+        return np.maximum(covered - steps, 0) // 2
 
-    def _windows(self, x, fill):
-        """(batch, output steps, window, ...) of x (batch, steps, ...), a view of a padded copy."""
-        front, behind = self._ends(x.shape[1])
-        if front or behind:
-            padded = np.full((x.shape[0], front + x.shape[1] + behind, *x.shape[2:]), fill, x.dtype)
-            padded[:, front:front + x.shape[1]] = x
+    def _placement(self, batch, steps, lengths):
+        """[(rows, where their first step lies in the padded array)], and how many steps the padded array has.
+
+        With "same" padding and strides of more than 1, this depends on the number of steps of a row: each row is placed
+        by its own length, so that it gives the same whatever rows it is padded beside.
+        """
+        width = max((self._output_steps(steps) - 1) * self.strides + self._reach + 1, steps)
+        if lengths is None:
+            front = int(self._in_front(np.intp(steps)))
+            return [(slice(None), front)], max(width, front + steps)
+        fronts = self._in_front(lengths)
+        found = np.unique(fronts).tolist()
+        if len(found) <= 1:
+            return [(slice(None), front) for front in found], max(width, max(found, default=0) + steps)
+        return [(np.flatnonzero(fronts == front), front) for front in found], max(width, max(found) + steps)
+
+    def _windows(self, x, fill, lengths):
+        """(batch, output steps, window, ...) of x (batch, steps, ...), a view of it or of a padded copy.
+
+        Parameters
+        ----------
+        x : ndarray (batch, steps, ...)
+            What lies past a row's length is seen by the windows: it holds what they should see there.
+        fill : scalar
+            What padding holds.
+        lengths : ndarray (batch,), intp, or None
+            Steps in each row; None: all of them.
+        """
+        count = self._output_steps(x.shape[1])
+        places, width = self._placement(*x.shape[:2], lengths)
+        if width > x.shape[1]:
+            padded = np.full((x.shape[0], width, *x.shape[2:]), fill, x.dtype)
+            for rows, front in places:
+                padded[rows, front:front + x.shape[1]] = x[rows]
             x = padded
-        count = (x.shape[1] - self._reach - 1) // self.strides + 1
         row, step, *rest = x.strides
         return np.lib.stride_tricks.as_strided(
             x, (x.shape[0], count, self.window, *x.shape[2:]), (row, step * self.strides, step * self.dilation, *rest),
             writeable=False)
 
-    def _add_windows(self, d_windows, steps):
+    def _add_windows(self, d_windows, steps, lengths):
         """The gradient of x, from that of its windows."""
-        front, behind = self._ends(steps)
         batch, count, _, features = d_windows.shape
-        d_padded = np.zeros((batch, front + steps + behind, features), d_windows.dtype)
+        places, width = self._placement(batch, steps, lengths)
+        d_padded = np.zeros((batch, width, features), d_windows.dtype)
         for place in range(self.window):
             at = place * self.dilation
             d_padded[:, at:at + (count - 1) * self.strides + 1:self.strides] += d_windows[:, :, place]
-        return np.ascontiguousarray(d_padded[:, front:front + steps])
+        if len(places) == 1:
+            (_, front), = places
+            return np.ascontiguousarray(d_padded[:, front:front + steps])
+        dx = np.empty((batch, steps, features), d_windows.dtype)
+        for rows, front in places:
+            dx[rows] = d_padded[rows, front:front + steps]
+        return dx
 
 
 def one_number(value, name):

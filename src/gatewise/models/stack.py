@@ -10,7 +10,7 @@ from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name
-from gatewise.layers.masks import ends
+from gatewise.layers.masks import cleared_ends, ends
 
 
 class Stack:
@@ -360,6 +360,8 @@ class Stack:
         """
         x, lengths, resets, back, places = samples.x, samples.lengths, samples.resets, samples.resets_back, samples.places
         cleared = samples.cleared
+        if x.ndim > 1 and not self._layers[0].has_state:  # recurrent layers read nothing past a row's end
+            x = cleared_ends(x, lengths)
         for layer in self._layers[:stop]:
             call = Call(training, lengths, None, resets, None, back, places, cleared)
             carries = carried is not None and layer.has_state
