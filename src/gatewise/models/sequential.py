@@ -243,7 +243,9 @@ class Sequential(Stack):
         shuffle : bool
             Draw the order of the samples, or of a sequence of batches, anew each epoch.
         class_weight : dict of class number to float, optional
-        sample_weight : array_like (samples,) or (samples, steps), optional
+        sample_weight : array_like (samples,) or (samples, steps), or either with a last axis of outputs, optional
+            A weight for each output needs a loss that is a mean over outputs: those of numbers, and binary cross-entropy. y may
+            be NaN where the weight is 0: the loss and the metrics leave it out.
         lengths : array_like (samples,), int, optional
             Steps in each row; padded steps count in nothing.
         resets : array_like (samples, steps), bool, optional

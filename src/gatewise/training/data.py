@@ -26,6 +26,8 @@ class Samples:
     resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
     places: Places | None = None        # where the steps of all arrays came from, which a mask moved to the front of their rows
     cleared: np.ndarray | None = None   # rows that leave no state to the next batch: a mask hid their last reset
+    # 0 where a target is NaN, which its weight of 0 allows, of the shape of positions or of y; None: nowhere
+    known: np.ndarray | None = None
 
     def __len__(self):
         return len(self.x)
@@ -37,6 +39,13 @@ class Samples:
         return whole if self.valid is None else whole * float(self.valid.mean())
 
     @property
+    def metric_weights(self):
+        """What metrics weigh by: 1 at positions, or targets, that count and are known, else 0; None: 1 everywhere."""
+        if self.known is None or self.valid is None:
+            return self.valid if self.known is None else self.known
+        return self.known * (self.valid if self.known.ndim == self.valid.ndim else self.valid[..., None])
+
+    @property
     def steps(self):
         """Extent of the time axis; 1 without one."""
         return self.x.shape[1] if self.x.ndim > 1 else 1
@@ -44,9 +53,10 @@ class Samples:
     def take(self, rows, steps=None):
         """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
         if steps is None:
-            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places", "cleared")
+            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places", "cleared", "known")
             return replace(self, **{name: array[rows] for name in names if (array := getattr(self, name)) is not None})
-        along_time = dict.fromkeys(("y", "weights", "valid"), self.per_step) | dict.fromkeys(("x", "resets", "resets_back"), True)
+        along_time = (dict.fromkeys(("y", "weights", "valid", "known"), self.per_step)
+                      | dict.fromkeys(("x", "resets", "resets_back"), True))
         parts = {name: np.ascontiguousarray(array[rows, steps] if timed else array[rows])
                  for name, timed in along_time.items() if (array := getattr(self, name)) is not None}
         # Nobody asks where the steps of such a part came from: it is trained on, by layers that take any length.
@@ -163,9 +173,11 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         y = _pad_beside(y, "y", lengths, x.shape[1])
         sample_weight = _pad_beside(sample_weight, "sample_weight", lengths, x.shape[1])
     _check_rows(y, x)
-    y = model.loss.prepare(y, shape, model.dtype)
     positions = shape[:1] if model.loss.per_sequence else shape[:-1]
-    samples = Samples(x, y, position_weights(sample_weight, positions, None), lengths, resets, per_step=per_step)
+    weights = None if sample_weight is None else position_weights(sample_weight, positions, None, model.loss, shape[-1])
+    y, known = _without_unknown(y, weights, positions)
+    y = model.loss.prepare(y, shape, model.dtype)
+    samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
     samples = _masked(samples, _all_masks(model, x, mask))
     if not model.loss.per_sequence:
         _count_positions(model, samples, positions)
@@ -189,7 +201,7 @@ def _masked(samples, mask):
     lengths, places = lengths_and_places(mask, samples.lengths)
     if places is None:
         return replace(samples, lengths=lengths)
-    names = ["x", *(("y", "weights") if samples.per_step else ())]
+    names = ["x", *(("y", "weights", "known") if samples.per_step else ())]
     moved = {name: places.to_front(array) for name in names if (array := getattr(samples, name)) is not None}
     return replace(samples, **moved, lengths=lengths, places=places)
 
@@ -198,11 +210,40 @@ def _count_positions(model, samples, positions):
     """Set what counts: where there are steps, and where the loss counts its targets."""
     samples.valid = position_weights(None, positions, model.output_lengths(samples.lengths))
     if samples.valid is not None:
-        samples.weights = samples.valid if samples.weights is None else samples.weights * samples.valid
+        samples.weights = samples.valid if samples.weights is None else _weighted(samples.weights, samples.valid)
     looked_at = model.loss.counted(samples.y)
     if looked_at is not None:
         samples.weights, samples.valid = (looked_at * (1.0 if array is None else array) for array in
                                           (samples.weights, samples.valid))
+
+
+def _weighted(weights, factors):
+    """Weights of positions, or of targets, times factors of positions."""
+    return weights * (factors if weights.ndim == factors.ndim else factors[..., None])
+
+
+def _without_unknown(y, weights, positions):
+    """(targets with 0 in place of NaN where the weight is 0, where they are known or None).
+
+    Anything else, NaN at other places above all, stays for the loss to refuse. 0 is a target that every loss takes.
+    """
+    if weights is None or not (weights == 0).any():
+        return y, None
+    try:
+        given = np.asarray(y)
+    except ValueError:  # rows of different lengths, of which the loss says what they are
+        return y, None
+    if given.dtype.kind != "f" or given.shape[:len(positions)] != tuple(positions) or not np.isnan(given).any():
+        return y, None
+    unknown = np.isnan(given)
+    columns = unknown.reshape(*positions, -1)  # one column where y lacks the last axis
+    left_out = np.broadcast_to((weights == 0).reshape(*positions, -1), columns.shape) if weights.ndim > len(positions) else (
+        np.broadcast_to((weights == 0)[..., None], columns.shape))
+    columns = columns & left_out
+    known = ~columns
+    if (known == known[..., :1]).all():
+        known = known[..., 0]
+    return np.where(columns.reshape(given.shape), given.dtype.type(0), given), known.astype(np.float64)
 
 
 def is_ragged(x):
@@ -234,7 +275,7 @@ def add_class_weight(samples, class_weight, loss, outputs):
         samples.class_weight = class_weight
         return
     by_class = _class_weights(class_weight, samples.y, loss, outputs)
-    samples.weights = by_class if samples.weights is None else samples.weights * by_class
+    samples.weights = by_class if samples.weights is None else _weighted(samples.weights, by_class)
 
 
 def _check_rows(y, x):

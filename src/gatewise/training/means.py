@@ -1,6 +1,7 @@
 """The loss and metrics of several batches."""
 
 from gatewise import checks
+from gatewise.errors import ConfigError
 
 
 class RunningMeans:
@@ -17,8 +18,20 @@ class RunningMeans:
         count = batch.count
         self.total += loss * count
         self.count += count
+        weights = batch.metric_weights
+        y = batch.y
+        if self.metrics and weights is not None and weights.ndim == outputs.ndim:  # single targets are unknown
+            self._need_means_over_outputs()
+            weights = weights / y.shape[-1]  # so that a position weighs as much as one of a batch without such targets
+            y, outputs = y[..., None], outputs[..., None]
         for metric in self.metrics:
-            metric.update_state(batch.y, outputs, batch.valid)
+            metric.update_state(y, outputs, weights)
+
+    def _need_means_over_outputs(self):
+        for metric in self.metrics:
+            if not getattr(metric, "is_mean_over_outputs", False):
+                raise ConfigError(f"metric {metric.name} needs all targets of a position, and y holds NaN in some of "
+                                  f"them; give NaN in all targets of such positions, or leave the metric out")
 
     def logs(self):
         """dict name -> float of the means so far."""

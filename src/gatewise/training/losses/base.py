@@ -23,15 +23,19 @@ class Loss:
     per_sequence = False  # targets, values and weights are one a row of the batch, whatever its steps are
     _kernel = None  # in kernels/losses.pyx: for scores where the loss fuses, else for predictions
     _option = 0.0   # the kernel's number beside the arrays
+    # The value of a position is the mean of a value of each target, so that each target can have a weight of its own. Outputs
+    # are the targets, or n times as many of them: all targets' first output, then their second, ...
+    by_target = False
 
     def __init_subclass__(cls, **kwargs):
         """A formula of its own puts out of force what it inherits: kernels that compute another one."""
         super().__init_subclass__(**kwargs)
         line = [vars(base) for base in cls.__mro__]
-        first = {name: next(i for i, names in enumerate(line) if name in names) for name in ("_positions", "_kernel", "fuses")}
-        for name in ("_kernel", "fuses"):
+        inherited = {"_kernel": None, "fuses": None, "by_target": False}
+        first = {name: next(i for i, names in enumerate(line) if name in names) for name in ("_positions", *inherited)}
+        for name, without in inherited.items():
             if first["_positions"] < first[name]:
-                setattr(cls, name, None)
+                setattr(cls, name, without)
 
     def __init__(self, **others):
         checks.neutral(others, "loss", type(self).__name__)
@@ -43,7 +47,7 @@ class Loss:
         ----------
         y_true, y_pred : array_like
         sample_weight : array_like, optional
-            A weight for each sample or position.
+            A weight for each sample or position, or, of a loss that is a mean over targets, for each target.
         """
         return self._value_of(y_true, y_pred, sample_weight)
 
@@ -58,7 +62,7 @@ class Loss:
             y_pred = y_pred.astype(np.float64)
         y_true = self.prepare(y_true, y_pred.shape, y_pred.dtype)
         shape = y_pred.shape[:1] if self.per_sequence else y_pred.shape[:-1]
-        weights = None if sample_weight is None else position_weights(sample_weight, shape, None)
+        weights = None if sample_weight is None else position_weights(sample_weight, shape, None, self, y_pred.shape[-1])
         return self.value_and_gradient(y_true, y_pred, weights, want_gradient=False, **call)[0]
 
     def prepare(self, y_true, shape, dtype):
@@ -94,7 +98,8 @@ class Loss:
         y_pred : ndarray (..., outputs)
             Predictions, or with ``scores=True`` what stands before the activation that the loss fuses.
         weights : ndarray of y_pred.shape[:-1], optional
-            Where it is 0, predictions may be anything: they are not counted, and have a gradient of 0.
+            Where it is 0, predictions may be anything: they are not counted, and have a gradient of 0. Of a loss that is
+            `by_target` also of y_true.shape, a weight for each target.
         normalizer : float, optional
             None: the number of positions.
 
@@ -105,6 +110,8 @@ class Loss:
         """
         if scores and self.fuses is None:
             raise ConfigError(f"loss {self.name} starts from predictions; it fuses with no activation")
+        if weights is not None and weights.ndim == y_pred.ndim:
+            return self._of_each_target(y_true, y_pred, weights, normalizer, scores, want_gradient)
         positions = y_pred.size // y_pred.shape[-1] if y_pred.shape[-1] else 0
         if normalizer is None:
             normalizer = positions
@@ -130,6 +137,16 @@ class Loss:
                 gradient *= y_pred.dtype.type(1 / normalizer)
         return float(values.sum(dtype=np.float64) / normalizer), gradient
 
+    def _of_each_target(self, y_true, y_pred, weights, normalizer, scores, want_gradient):
+        """The same with a weight for each target: each target becomes a position of its own."""
+        targets = y_true.shape[-1]
+        each = y_pred.shape[-1] // targets
+        apart = np.ascontiguousarray(y_pred.reshape(*y_pred.shape[:-1], each, targets).swapaxes(-1, -2))
+        value, gradient = Loss.value_and_gradient(self, y_true[..., None], apart, weights,
+                                                  None if normalizer is None else normalizer * targets, scores=scores,
+                                                  want_gradient=want_gradient)
+        return value, None if gradient is None else gradient.swapaxes(-1, -2).reshape(y_pred.shape)
+
     def _positions(self, y_true, y_pred, want_gradient):
         """(value at each position, gradient of their sum or None)."""
         raise TypeError(f"{type(self).__name__} defines no formula")
@@ -139,24 +156,44 @@ class Loss:
         return kept_arguments(self)
 
 
-def position_weights(sample_weight, shape, lengths):
+def position_weights(sample_weight, shape, lengths, loss=None, outputs=0):
     """Weights of `shape` (batch, ...) from weights of samples or of positions, zero past each row's length.
+
+    With a loss that is `by_target`, and the number of outputs of the model, a weight for each target is accepted as well.
 
     Returns
     -------
-    ndarray of float64, or None where every position counts once
+    ndarray of float64 of `shape`, or with a last axis of targets; None where every position counts once
     """
     weights = None
     if sample_weight is not None:
         weights = checks.finite(checks.float_array(sample_weight, "sample_weight", "float64", convert=True), "sample_weight")
         if weights.ndim == len(shape) + 1 and weights.shape[-1] == 1:
             weights = weights[..., 0]
-        if weights.shape != tuple(shape[:weights.ndim]) or weights.ndim == 0:
-            raise ShapeError(f"sample_weight has shape {weights.shape}; expected ({shape[0]},), a weight a sample"
-                             + (f", or {tuple(shape)}, a weight a step" if len(shape) > 1 else ""))
-        weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
+        each_output = loss is not None and not loss.per_sequence and weights.shape[:-1] == tuple(shape)
+        weights = _target_weights(weights, loss, outputs) if each_output else _spread(weights, shape)
     if lengths is not None and len(shape) > 1:
         valid = (np.arange(shape[1]) < lengths[:, None]).astype(np.float64)
         valid = np.broadcast_to(valid.reshape(valid.shape + (1,) * (len(shape) - 2)), shape)
         weights = valid if weights is None else weights * valid
+    return weights
+
+
+def _spread(weights, shape):
+    """Weights of samples or positions as weights of all positions."""
+    if weights.shape != tuple(shape[:weights.ndim]) or weights.ndim == 0:
+        raise ShapeError(f"sample_weight has shape {weights.shape}; expected ({shape[0]},), a weight a sample"
+                         + (f", or {tuple(shape)}, a weight a step" if len(shape) > 1 else ""))
+    return np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
+
+
+def _target_weights(weights, loss, outputs):
+    """A weight for each target."""
+    if not loss.by_target:
+        raise ShapeError(f"sample_weight has shape {weights.shape}, a weight for each output; loss {loss.name} is no mean over "
+                         f"outputs: give a weight a position, of shape {weights.shape[:-1]}")
+    targets = loss._targets(outputs)
+    if weights.shape[-1] != targets:
+        raise ShapeError(f"sample_weight has shape {weights.shape}; expected {(*weights.shape[:-1], targets)}, a weight for each "
+                         f"target, or {weights.shape[:-1]}")
     return weights

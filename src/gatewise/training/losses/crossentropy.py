@@ -45,6 +45,7 @@ class BinaryCrossentropy(_Crossentropy):
     """
 
     name = "binary_crossentropy"
+    by_target = True
     fuses = "sigmoid"
     _kernel = "binary_crossentropy"
 

@@ -17,6 +17,7 @@ class Hinge(_Hinge):
     """Mean over the last axis of ``max(1 - y_true y_pred, 0)``. Labels are -1 or 1; 0 stands for -1."""
 
     name = "hinge"
+    by_target = True
     _kernel = "hinge"
 
 
@@ -24,6 +25,7 @@ class SquaredHinge(_Hinge):
     """Mean over the last axis of ``max(1 - y_true y_pred, 0)^2``. Labels are -1 or 1; 0 stands for -1."""
 
     name = "squared_hinge"
+    by_target = True
     _kernel = "squared_hinge"
 
 

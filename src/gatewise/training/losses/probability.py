@@ -14,6 +14,7 @@ class Poisson(Loss):
     """Mean over the last axis of ``y_pred - y_true log(y_pred + 1e-7)``. Predictions are rates: NaN below 0."""
 
     name = "poisson"
+    by_target = True
 
     def _positions(self, y_true, y_pred, want_gradient):
         p = y_pred + y_pred.dtype.type(EPSILON)
@@ -49,6 +50,7 @@ class GaussianNLL(Loss):
     """
 
     name = "gaussian_nll"
+    by_target = True
 
     def __init__(self, full=False, eps=1e-6, **others):
         super().__init__(**others)
@@ -93,6 +95,7 @@ class Quantile(Loss):
     """
 
     name = "quantile"
+    by_target = True
 
     def __init__(self, quantiles=(0.1, 0.5, 0.9), **others):
         super().__init__(**others)

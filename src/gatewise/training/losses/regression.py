@@ -11,6 +11,7 @@ class MeanSquaredError(Loss):
     """Mean over the last axis of ``(y_pred - y_true)^2``."""
 
     name = "mean_squared_error"
+    by_target = True
     _kernel = "squared_error"
 
 
@@ -18,6 +19,7 @@ class MeanAbsoluteError(Loss):
     """Mean over the last axis of ``|y_pred - y_true|``; its slope at 0 is 0."""
 
     name = "mean_absolute_error"
+    by_target = True
     _kernel = "absolute_error"
 
 
@@ -25,6 +27,7 @@ class MeanAbsolutePercentageError(Loss):
     """Mean over the last axis of ``100 |y_pred - y_true| / max(|y_true|, 1e-7)``."""
 
     name = "mean_absolute_percentage_error"
+    by_target = True
     _kernel = "percentage_error"
 
 
@@ -32,6 +35,7 @@ class MeanSquaredLogarithmicError(Loss):
     """Mean over the last axis of ``(log(1 + y_pred) - log(1 + y_true))^2``; below 1e-7 both count as 1e-7."""
 
     name = "mean_squared_logarithmic_error"
+    by_target = True
 
     def _positions(self, y_true, y_pred, want_gradient):
         p = np.maximum(y_pred, EPSILON)
@@ -52,6 +56,7 @@ class Huber(Loss):
     """
 
     name = "huber"
+    by_target = True
     _kernel = "huber"
 
     def __init__(self, delta=1.0, **others):
@@ -70,4 +75,5 @@ class LogCosh(Loss):
     """Mean over the last axis of ``log(cosh(y_pred - y_true))``: e^2 / 2 near 0, |e| - log 2 far out."""
 
     name = "log_cosh"
+    by_target = True
     _kernel = "log_cosh"

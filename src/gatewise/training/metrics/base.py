@@ -204,6 +204,11 @@ class MeanMetric(Metric):
 
     _parts = ("total", "weight")
 
+    @property
+    def is_mean_over_outputs(self):
+        """Whether the value of a position is the mean of those of its outputs, so that single ones can be left out."""
+        return self.elementwise
+
     def _add(self, y_true, y_pred, weights):
         values = self._positions(y_true, y_pred)
         if weights is None:
