@@ -77,3 +77,34 @@ def test_not_fitted_error_is_scikit_learns_too():
     assert issubclass(gatewise.NotFittedError, exceptions.NotFittedError)
     assert issubclass(gatewise.NotFittedError, gatewise.GatewiseError)
     assert gatewise.NotFittedError is gatewise.errors.NotFittedError
+
+
+@pytest.mark.parametrize("option", ["-O", "-OO"])
+def test_every_module_imports_and_works_without_asserts_and_docstrings(option):
+    output = run_python("""
+        import importlib
+        import pkgutil
+        import subprocess
+        import sys
+
+        program = '''if True:
+            import importlib
+            import pkgutil
+            import numpy as np
+            import gatewise
+
+            for module in pkgutil.walk_packages(gatewise.__path__, "gatewise."):
+                importlib.import_module(module.name)
+            metrics = ["accuracy", *(getattr(gatewise.metrics, name)() for name in ("Precision", "Recall"))]
+            model = gatewise.Sequential([gatewise.layers.LSTM(2), gatewise.layers.Dense(1, "sigmoid")], seed=1)
+            model.compile("adam", "binary_crossentropy", metrics=metrics)
+            model.fit(np.zeros((4, 3, 2)), [0, 1, 0, 1], verbose=0)
+            classifier = gatewise.SequenceClassifier(max_iter=1).fit(np.zeros((4, 3, 2)), [0, 1, 0, 1])
+            classifier._repr_html_()
+            print("works", gatewise.metrics.Precision.__doc__ is None, gatewise.SequenceClassifier.__doc__ is None)
+        '''
+        done = subprocess.run([sys.executable, sys.argv[1], "-W", "ignore", "-c", program], capture_output=True, text=True)
+        print(done.stdout, done.stderr)
+    """, option)
+    stripped = option == "-OO"
+    assert f"works {stripped} {stripped}" in output

@@ -70,7 +70,8 @@ def test_small_work_stays_on_one_thread(threads):
 @pytest.mark.parametrize(("environment", "expected"), [
     ({"GATEWISE_NUM_THREADS": "3"}, "3"), ({"OMP_NUM_THREADS": "4"}, "4"), ({"OMP_NUM_THREADS": "5,2"}, "5"),
     ({"GATEWISE_NUM_THREADS": "3", "OMP_NUM_THREADS": "4"}, "3"),
-    ({"GATEWISE_NUM_THREADS": "nonsense", "OMP_NUM_THREADS": "0"}, None), ({}, None),
+    ({"GATEWISE_NUM_THREADS": " 07 "}, "7"), ({"OMP_NUM_THREADS": "9999999999"}, "1024"), ({"OMP_NUM_THREADS": "0"}, None),
+    ({"OMP_NUM_THREADS": "x"}, None), ({}, None),
 ], ids=str)
 def test_the_number_from_the_environment(environment, expected):
     program = "import gatewise; print(gatewise.get_num_threads())"
@@ -78,6 +79,19 @@ def test_the_number_from_the_environment(environment, expected):
     if expected is None:
         expected = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     assert run_python(program, **environment).strip() == expected
+
+
+@pytest.mark.parametrize("text", ["9999999999", "1025", "0", "-1", "x", "2.0", "4,2", " ", "\u0663", "1" * 5000],
+                         ids=lambda text: repr(text[:10]))
+def test_a_wrong_number_in_the_environment_is_refused_by_the_name_of_the_variable(text, threads, monkeypatch):
+    monkeypatch.setenv("GATEWISE_NUM_THREADS", text)
+    monkeypatch.setattr(threads, "_count", None)
+    monkeypatch.setattr(_table, "HAS_OPENMP", True)
+    for ask in (threads.get_num_threads, lambda: LSTM(400, seed=1)(np.zeros((8, 50, 300), np.float32))):
+        with pytest.raises(ConfigError, match="environment variable GATEWISE_NUM_THREADS is .*expected a whole number from 1 to 1024"):
+            ask()
+    threads.set_num_threads(1)  # who says it in the program need not mend the environment
+    assert threads.get_num_threads() == 1
 
 
 # ---- forks: in a fresh process, so that a child that hangs takes nothing with it
@@ -170,6 +184,56 @@ def test_a_fork_while_another_thread_computes():
         leave.set()
         thread.join()
         assert status == 0, (hold.__name__, status)
+    """)
+
+
+@needs_fork
+def test_a_fork_while_another_thread_holds_any_lock():
+    """Every lock in the package: of layers and models that train, of weights, of the generators of random numbers."""
+    run_python(FORK + """
+    import copy, pickle
+    from gatewise import Sequential, seeds
+
+    def network():
+        model = Sequential([gatewise.layers.Input((20, 32)), LSTM(8, dropout=0.5), Dense(1)], seed=1)
+        model.compile("sgd", "mse")
+        return model
+
+    y = np.zeros((64, 1), np.float32)
+    model, lone = network(), LSTM(8, dropout=0.5, seed=3)
+    lone(x)
+    models = [model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    layers = [lone, copy.deepcopy(lone), pickle.loads(pickle.dumps(lone))]
+
+    def works():
+        for layer in layers:
+            layer.backward(layer(x, training=True))
+        for model in models:
+            model.fit(x, y, verbose=0)
+            model.set_weights(model.get_weights())
+            model.predict(x)
+        return True
+
+    held = [holder._trains for holder in (*models, *layers, *(layer for m in models for layer in m.layers[:1]))]
+    held += [holder.rng.bit_generator.lock for holder in (*models, *layers)]
+    held += [getattr(holder, "_guard")._writing for holder in (*models, *layers) if hasattr(holder, "_guard")]
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold():
+        for lock in held:
+            lock.__enter__()
+        inside.set()
+        leave.wait()
+        for lock in held:
+            lock.__exit__(None, None, None)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait()
+    status = child_agrees(expected, works)
+    leave.set()
+    thread.join()
+    assert status == 0, status
     """)
 
 

@@ -23,7 +23,7 @@ def main(arguments=None):
     arguments = parse(arguments)
     if arguments.list:
         for name in NAMES:
-            print(f"{name:<12} {load(name).__doc__.splitlines()[0]}")
+            print(f"{name:<12} {(load(name).__doc__ or ' ').splitlines()[0]}")
         return
     if not arguments.names and not arguments.quick:
         raise SystemExit(f"say which: {', '.join(NAMES)}; or --list, or --quick for all of them on made-up data")

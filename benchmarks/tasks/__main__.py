@@ -26,7 +26,7 @@ def main(arguments=None):
     options = parse(arguments)
     if options.list:
         for name in NAMES:
-            print(f"{name:<16} {load(name).__doc__.splitlines()[0]}")
+            print(f"{name:<16} {(load(name).__doc__ or ' ').splitlines()[0]}")
         return
     if not (options.names or options.all or options.quick):
         raise SystemExit(f"say which: {', '.join(NAMES)}; or --all, --list, or --quick for all of them on made-up data")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checks
+from gatewise import checks, threads
 
 _root = None  # generator of seeds, once set_random_seed was called
 
@@ -12,7 +12,13 @@ def generator(seed=None):
     seed = checks.seed(seed)
     if seed is None and _root is not None:
         seed = int(_root.integers(2**63))
-    return np.random.default_rng(seed)
+    return forkable(np.random.default_rng(seed))
+
+
+def forkable(rng):
+    """The generator itself: in a forked child no thread that does not exist there holds its lock."""
+    threads.renew_after_fork(rng.bit_generator.lock)
+    return rng
 
 
 def set_root(seed):

@@ -13,6 +13,7 @@ import contextlib
 import os
 import sys
 import threading
+import weakref
 
 from gatewise.errors import ConfigError, DTypeError, StateError
 from gatewise.kernels import _table
@@ -22,6 +23,8 @@ from gatewise.kernels import _table
 SMALL_WORK = 600_000
 PRODUCT_SPEED = 3
 
+MAX_THREADS = 1024
+
 
 def is_worker():
     """Whether a program with multiprocessing, or a library on top of it, started this process: as one of many."""
@@ -30,11 +33,28 @@ def is_worker():
 
 
 def _available():
-    """Threads to start with: GATEWISE_NUM_THREADS, else OMP_NUM_THREADS, else one in a worker, else the CPUs we may use."""
-    for variable in ("GATEWISE_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(variable, "").split(",")[0].strip()
-        if text.isdigit() and int(text) > 0:
-            return int(text)
+    """Threads to start with: GATEWISE_NUM_THREADS, else OMP_NUM_THREADS, else one in a worker, else the CPUs we may use.
+
+    A variable that is empty counts as not set. OMP_NUM_THREADS belongs to OpenMP and is read as OpenMP reads it: the first
+    number of a list, and what is no number is ignored (OpenMP itself says so on stderr).
+
+    Raises
+    ------
+    ConfigError
+        GATEWISE_NUM_THREADS is not a whole number from 1 to 1024.
+    """
+    own = os.environ.get("GATEWISE_NUM_THREADS", "")
+    if own:
+        text = own.strip()
+        # At most four digits: Python refuses to read a number of thousands of them.
+        count = int(text) if text.isascii() and text.isdigit() and len(text.lstrip("0")) <= 4 else 0
+        if not 1 <= count <= MAX_THREADS:
+            raise ConfigError(f"the environment variable GATEWISE_NUM_THREADS is {own!r:.100}; expected a whole number from 1 to "
+                              f"{MAX_THREADS}, or no such variable, for as many threads as there are processors")
+        return count
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip().removeprefix("+")
+    if text.isascii() and text.isdigit() and text.strip("0"):
+        return min(int(text[-5:]) if len(text.lstrip("0")) <= 4 else MAX_THREADS, MAX_THREADS)
     if is_worker():
         return 1
     try:
@@ -49,7 +69,13 @@ _own = threading.local()  # the number of one Python thread, inside num_threads
 
 
 def get_num_threads():
-    """Number of threads that gatewise uses for large work."""
+    """Number of threads that gatewise uses for large work.
+
+    Raises
+    ------
+    ConfigError
+        The number was not set, and the environment variable GATEWISE_NUM_THREADS is no number of threads.
+    """
     global _count
     if _count is None:
         _count = _available() if _table.HAS_OPENMP else 1
@@ -75,8 +101,8 @@ def _allowed(count):
     if isinstance(count, bool) or not hasattr(count, "__index__"):
         raise DTypeError(f"count is {count!r}; expected a whole number of threads, at least 1")
     count = count.__index__()
-    if not 1 <= count <= 1024:
-        raise ConfigError(f"count is {count}; expected 1 to 1024 threads")
+    if not 1 <= count <= MAX_THREADS:
+        raise ConfigError(f"count is {count}; expected 1 to {MAX_THREADS} threads")
     return count if _table.HAS_OPENMP and not _forked else 1
 
 
@@ -90,10 +116,25 @@ def threads_for_products(operations):
     return threads_for(operations // PRODUCT_SPEED)
 
 
+_locks = weakref.WeakSet()  # every lock of this process that a forked child must get anew
+
+
+def renew_after_fork(lock):
+    """In a forked child this lock is free: the thread that held it at the fork does not exist there.
+
+    Parameters
+    ----------
+    lock : threading.Lock or threading.RLock
+    """
+    _locks.add(lock)
+
+
 def _after_fork():
     global _count, _forked, _own, _blas_guard
     _count, _forked, _own = 1, True, threading.local()
-    _blas_guard = _BlasGuard()  # the old lock may be held by a thread that the child does not have
+    _blas_guard = _BlasGuard()  # a new one: the count of the old one's users is wrong here, too
+    for lock in list(_locks):
+        lock._at_fork_reinit()  # what threading does with its own locks
 
 
 if hasattr(os, "register_at_fork"):
@@ -174,6 +215,7 @@ class OneAtATime:
     def __init__(self, message):
         self._message = message
         self._lock = threading.Lock()
+        renew_after_fork(self._lock)
 
     def __reduce__(self):  # a copy starts free
         return OneAtATime, (self._message,)

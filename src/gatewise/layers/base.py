@@ -497,6 +497,12 @@ class Layer:
         state = {name: value for name, value in vars(self).items() if name != "model"}
         return state | {name: None for name in ("_saved", "_places") if name in state}
 
+    def __setstate__(self, state):
+        """A copy, or a layer out of a pickle."""
+        vars(self).update(state)
+        if self.rng is not None:
+            seeds.forkable(self.rng)
+
     def __copy__(self):
         """A layer of its own: two that share their weights would not know of each other's changes."""
         return copy.deepcopy(self)

@@ -164,7 +164,7 @@ class Recurrent(SequenceLayer):
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle: part of an array is not part of its copy."""
-        vars(self).update(state)
+        super().__setstate__(state)
         if self.built:
             self._name_arrays()
 

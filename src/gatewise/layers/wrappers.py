@@ -91,7 +91,7 @@ class Wrapper(Layer):
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""
-        vars(self).update(state)
+        super().__setstate__(state)
         self._take_arrays()
 
     def _check_weights(self, weights):

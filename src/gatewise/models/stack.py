@@ -266,6 +266,7 @@ class Stack:
     def __setstate__(self, state):
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
+        seeds.forkable(self.rng)
         for layer in self._layers:
             layer.model = self
         if self.built:

@@ -96,15 +96,23 @@ def _total(hits, weights):
     return float(weights @ hits.sum(axis=-1))
 
 
+def _docstring(summary, base, without=""):
+    """The docstring of a class whose parameters are those of `base`; None under ``python -OO``, which strips them."""
+    if base.__doc__ is None:
+        return None
+    shared = base.__doc__.partition("\n\n")[2]
+    return f"{summary}\n\n{shared.replace(without, '') if without else shared}"
+
+
 class Precision(_Decisions):
-    __doc__ = "Part of the positive decisions that are right: TP / (TP + FP).\n\n" + _Decisions.__doc__.split("\n\n", 1)[1]
+    __doc__ = _docstring("Part of the positive decisions that are right: TP / (TP + FP).", _Decisions)
 
     default_name = "precision"
     _wrong = "false_positives"
 
 
 class Recall(_Decisions):
-    __doc__ = "Part of the true targets that are found: TP / (TP + FN).\n\n" + _Decisions.__doc__.split("\n\n", 1)[1]
+    __doc__ = _docstring("Part of the true targets that are found: TP / (TP + FN).", _Decisions)
 
     default_name = "recall"
     _wrong = "false_negatives"
@@ -173,9 +181,8 @@ class FBetaScore(Metric):
 
 
 class F1Score(FBetaScore):
-    __doc__ = ("Harmonic mean of precision and recall, ``2 TP / (2 TP + FN + FP)``.\n\n"
-               + FBetaScore.__doc__.split("\n\n", 1)[1].replace(
-                   "    beta : float\n        How much more recall counts than precision.\n", ""))
+    __doc__ = _docstring("Harmonic mean of precision and recall, ``2 TP / (2 TP + FN + FP)``.", FBetaScore,
+                         without="    beta : float\n        How much more recall counts than precision.\n")
 
     default_name = "f1_score"
 
