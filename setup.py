@@ -17,8 +17,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("src/gatewise/kernels")
-MODULES = ["_table", "_memory", "_blas", "_plan", "_products", "_cell", "_packing", "_walk", "_passes", "recurrent", "scan",
-           "dense", "arrays", "losses", "ctc", "optimizers", "rows"]
+MODULES = ["_table", "_lateness", "_memory", "_blas", "_plan", "_products", "_cell", "_packing", "_walk", "_passes", "recurrent",
+           "scan", "dense", "arrays", "losses", "ctc", "optimizers", "rows"]
 DEBUG = os.environ.get("GATEWISE_DEBUG") == "1"
 SANITIZE = os.environ.get("GATEWISE_SANITIZE")
 

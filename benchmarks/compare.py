@@ -4,11 +4,11 @@
     python -m benchmarks.compare --kinds lstm --modes training --shapes 32,100,64,128
     python -m benchmarks.compare --dtype float64 --keras --json result.json
     python -m benchmarks.compare --odd                # shapes that no tile fits
+    python -m benchmarks.compare --busy 2             # beside two busy processes; gatewise on one thread, too
 """
 
 import argparse
 import json
-import math
 import os
 import platform
 import statistics
@@ -16,18 +16,28 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.cases import GRID, KINDS, MODES, ODD, Case, cases
+from benchmarks.load import busy_processes
 from benchmarks.peak import peak_gflops
-from benchmarks.runner import start_engines, take_turns
+from benchmarks.runner import Engine, start_engines, take_turns
 
 
 def main():
     """Parse, measure, print."""
     arguments = parse()
+    with busy_processes(arguments.busy):
+        compare(arguments)
+
+
+def compare(arguments):
+    """The table that the arguments ask for."""
     keys = ["gatewise", "torch", "onnxruntime"] + (["keras"] if arguments.keras else [])
     engines, missing = start_engines(keys, arguments.threads)
     if not engines or engines[0].key != "gatewise":
         raise SystemExit("gatewise is not installed: install it first")
-    print(f"{machine()}; {arguments.threads} threads; {arguments.dtype}")
+    if arguments.busy:
+        engines.append(alone())
+    print(f"{machine()}; {arguments.threads} threads; {arguments.dtype}"
+          + (f"; beside {arguments.busy} busy processes" if arguments.busy else ""))
     print("; ".join(f"{engine.name} {engine.version}" for engine in engines)
           + (f"; not installed: {', '.join(missing)}" if missing else ""))
     shapes = arguments.shapes or (ODD if arguments.odd else GRID)
@@ -36,8 +46,8 @@ def main():
     for case in cases(arguments.kinds, shapes, arguments.modes, arguments.dtype):
         rows.append(measure(case, engines, arguments.threads))
         print(row_text(rows[-1], engines), flush=True)
-    for line in means(rows):
-        print(line)
+    lines = [*means(rows), *(beside_one_thread(rows) if arguments.busy else [])]
+    print("\n".join(lines))
     if arguments.tiny:
         times = take_turns(engines, tiny_step=True)
         print("tiny training step: " + ", ".join(f"{engine.name} {times[engine.key] * 1e6:.0f} us" for engine in engines
@@ -45,10 +55,17 @@ def main():
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(
             {"machine": machine(), "threads": arguments.threads, "dtype": arguments.dtype,
-             "engines": {engine.name: engine.version for engine in engines}, "rows": rows, "means": list(means(rows)),
+             "engines": {engine.name: engine.version for engine in engines}, "rows": rows, "busy": arguments.busy, "means": lines,
              "tiny_step_seconds": times if arguments.tiny else None}, indent=1))
     for engine in engines:
         engine.close()
+
+
+def alone():
+    """gatewise once more, on one thread: on a busy machine two must not be slower."""
+    engine = Engine("gatewise", 1)
+    engine.key, engine.name = "alone", "one thread"
+    return engine
 
 
 def parse():
@@ -63,6 +80,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--keras", action="store_true", help="Keras too")
     parser.add_argument("--tiny", action="store_true", help="a full training step of a tiny net too")
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="beside N processes that keep a processor busy")
     parser.add_argument("--json", help="write the rows to this file")
     return parser.parse_args()
 
@@ -108,16 +126,34 @@ def row_text(row, engines):
             f"{row['percent_of_peak']:7.1f}")
 
 
+def beside_one_thread(rows):
+    """Of each mode and kind: the times of gatewise over those that it takes on one thread."""
+    for (mode, kind), members in by_mode_and_kind(rows).items():
+        ratios = {row["label"]: row["seconds"]["gatewise"] / row["seconds"]["alone"] for row in members}
+        worst = max(ratios, key=ratios.get)
+        yield (f"{mode:<10} {kind:<5} beside one thread {geometric_mean(ratios.values()):.2f} of its time, "
+               f"at most {ratios[worst]:.2f} at {worst}")
+
+
 def means(rows):
     """Geometric mean and worst ratio of each mode and kind."""
-    groups = {}
-    for row in rows:
-        if row["ratio"]:
-            groups.setdefault((row["case"]["mode"], row["case"]["kind"]), []).append(row)
-    for (mode, kind), members in groups.items():
-        mean = math.exp(sum(math.log(row["ratio"]) for row in members) / len(members))
+    for (mode, kind), members in by_mode_and_kind(row for row in rows if row["ratio"]).items():
+        mean = geometric_mean(row["ratio"] for row in members)
         worst = min(members, key=lambda row: row["ratio"])
         yield f"{mode:<10} {kind:<5} geometric mean {mean:.2f}x, worst {worst['ratio']:.2f}x at {worst['label']}"
+
+
+def by_mode_and_kind(rows):
+    """Rows in groups."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["case"]["mode"], row["case"]["kind"]), []).append(row)
+    return groups
+
+
+def geometric_mean(values):
+    """Of positive numbers."""
+    return statistics.geometric_mean(list(values))
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ def threads():
 
 @pytest.fixture
 def forced_threads(threads, monkeypatch):
-    """The same, and no work is too small for threads."""
+    """The same, and no work is too small for threads, nor the machine too busy."""
     monkeypatch.setattr(gatewise_threads, "SMALL_WORK", 0)
+    monkeypatch.setattr(gatewise_threads, "NOTICE_LATENESS", False)
     return threads
 
 

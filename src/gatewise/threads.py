@@ -16,12 +16,13 @@ import threading
 import weakref
 
 from gatewise.errors import ConfigError, DTypeError, StateError
-from gatewise.kernels import _table
+from gatewise.kernels import _lateness, _table
 
 # Elementwise operations below which a second thread costs more than it does (about 30 us of work), and
 # how many operations of a matrix product are done in the time of one.
 SMALL_WORK = 600_000
 PRODUCT_SPEED = 3
+NOTICE_LATENESS = True  # False in tests that count on threads
 
 MAX_THREADS = 1024
 
@@ -107,8 +108,13 @@ def _allowed(count):
 
 
 def threads_for(operations):
-    """Threads worth using for that many elementwise floating-point operations."""
-    return get_num_threads() if operations >= SMALL_WORK else 1
+    """Threads worth using for that many elementwise floating-point operations.
+
+    One, while threads come late because other programs keep the processor busy (kernels/lateness.h).
+    """
+    if operations < SMALL_WORK or (NOTICE_LATENESS and _lateness.alone()):
+        return 1
+    return get_num_threads()
 
 
 def threads_for_products(operations):

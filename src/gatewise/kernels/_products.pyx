@@ -14,6 +14,7 @@ cimport numpy as cnp
 import numpy as np
 
 from gatewise.kernels._blas cimport gemm_nt, gemm_tn
+from gatewise.kernels._lateness cimport gw_note_part, gw_open, gw_remember, gw_watch, lateness
 from gatewise.kernels._table cimport gw_table, table32, table64
 
 cdef extern from "subnormal.h" nogil:
@@ -64,6 +65,7 @@ cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const 
         memory = np.empty(t.transposed_size(columns, length), np.float32 if floating is float else np.float64)
         packed = <floating *>cnp.PyArray_DATA(memory)
         t.pack_transposed(w, columns, length, packed)
+    cdef gw_watch watch = gw_open(shares + blas_calls + row_blocks)
     for k in prange(shares + blas_calls + row_blocks, num_threads=threads, use_threads_if=threads > 1,
                     schedule="dynamic", chunksize=1, nogil=True):
         mode = gw_flush_subnormals()
@@ -74,6 +76,9 @@ cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const 
         else:
             input_rows(t, k - shares - blas_calls, n, z, ldz, length, w, packed, columns, dx)
         gw_restore_float_mode(mode)
+        gw_note_part(&watch)
+    if threads > 1:
+        gw_remember(lateness(), &watch)
     return None
 
 

@@ -44,3 +44,5 @@ cdef extern from "sequence.h" nogil:
         int part, parts
         gw_counter *counters
         gw_int phase
+        bint alone, left
+        gw_int began, waited, own

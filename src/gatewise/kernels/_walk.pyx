@@ -21,6 +21,7 @@ cimport numpy as cnp
 
 import numpy as np
 
+from gatewise.kernels._lateness cimport gw_count_closing, gw_nanoseconds, gw_open, gw_remember, gw_watch, lateness
 from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, bands
 from gatewise.kernels._sequence cimport gw_band, gw_counter, gw_sequence
 from gatewise.kernels._table cimport gw_cell, gw_family, gw_int, gw_row
@@ -37,7 +38,11 @@ cdef extern from "sequence.h" nogil:
     bint gw_claim(gw_counter *, int part, gw_int phase)
     void gw_part_done(gw_counter *)
     bint gw_phase_done(gw_counter *, int parts, gw_int phase)
+    bint gw_close(gw_counter *, int parts)
+    bint gw_is_closed(gw_counter *, int parts)
+    const int GW_SHORT_WAIT
     bint gw_waited_long(int *spins)
+    bint gw_too_long(gw_int wait, gw_int since_begin, gw_int phases)
     int omp_get_num_threads()
     int omp_get_thread_num()
     gw_int gw_processor()
@@ -166,7 +171,7 @@ cdef void cut_at_resets(const gw_band[floating] *band, Py_ssize_t t, int part) n
 
 
 cdef void forward_band(gw_band[floating] *band) noexcept nogil:
-    """All steps of a band's rows; with other threads, if it is shared."""
+    """All steps of a band's rows; with other threads, if it is shared, until one of them goes on alone."""
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, k, t, still = band.end
     cdef int phase, phases = band.family.forward_phases(band.cell)
@@ -183,11 +188,15 @@ cdef void forward_band(gw_band[floating] *band) noexcept nogil:
                     place(s, &band.rows[band.n], row_of(s, i), k, False)
                     band.n += 1
             together(band, PROJECT, t, 0)
+            if band.left:
+                return
         band.n = still - band.begin
         for i in range(band.n):
             place(s, &band.rows[i], row_of(s, band.begin + i), t, length_of(s, band.begin + i) == t + 1)
         for phase in range(phases):
             together(band, FORWARD, t, phase)
+            if band.left:
+                return
     together(band, FINISH, 0, 0)
 
 
@@ -204,6 +213,8 @@ cdef void backward_band(gw_band[floating] *band) noexcept nogil:
             place_backward(s, &band.rows[i], row_of(s, band.begin + i), t)
         for phase in range(phases):
             together(band, BACKWARD, t, phase)
+            if band.left:
+                return
 
 
 cdef enum Action:
@@ -277,21 +288,50 @@ cdef inline void to_and_fro(const gw_band[floating] *band, Action action, Py_ssi
 
 
 cdef inline void together(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
-    """One phase: my own part first, then, if the others are late, theirs; returns when all are done."""
-    cdef int spins = 0, other
+    """One phase: my own part first, then, if the others are late, theirs; returns when all are done, or has left."""
+    cdef int spins = 0
+    cdef gw_int began = 0, now
     if band.parts == 1:
         do_part(band, action, t, phase, 0)
         return
-    if gw_claim(band.counters, band.part, band.phase):
-        do_part(band, action, t, phase, band.part)
-        gw_part_done(band.counters)
+    if gw_is_closed(band.counters, band.parts) and not band.alone:
+        band.left = True
+        return
+    claim_and_do(band, action, t, phase, band.part)
+    if band.alone:
+        other_parts(band, action, t, phase)
     while not gw_phase_done(band.counters, band.parts, band.phase):
-        if gw_waited_long(&spins):
-            for other in range(band.parts):
-                if gw_claim(band.counters, other, band.phase):
-                    do_part(band, action, t, phase, other)
-                    gw_part_done(band.counters)
+        if not gw_waited_long(&spins):
+            continue
+        other_parts(band, action, t, phase)
+        if spins == GW_SHORT_WAIT:
+            began = gw_nanoseconds()
+        elif spins % GW_SHORT_WAIT == 0 and not band.alone:
+            if gw_is_closed(band.counters, band.parts):
+                band.left = True
+                return
+            now = gw_nanoseconds()
+            if gw_too_long(now - began, now - band.began, band.phase):
+                band.alone = gw_close(band.counters, band.parts)
+                if band.alone:
+                    gw_count_closing(lateness())
+    if began != 0:
+        band.waited += gw_nanoseconds() - began
     band.phase += 1
+
+
+cdef inline void other_parts(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
+    """The parts of a phase that nobody has begun."""
+    cdef int other
+    for other in range(band.parts):
+        claim_and_do(band, action, t, phase, other)
+
+
+cdef inline void claim_and_do(gw_band[floating] *band, Action action, Py_ssize_t t, int phase, int part) noexcept nogil:
+    if gw_claim(band.counters, part, band.phase):
+        do_part(band, action, t, phase, part)
+        gw_part_done(band.counters)
+        band.own += 1
 
 
 cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int parts, Py_ssize_t *first,
@@ -302,8 +342,11 @@ cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int pa
 
 
 cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n_bands, Py_ssize_t rows_each,
-               bint backwards, int team, int member) noexcept nogil:
-    """What one of `team` threads does. With fewer threads than asked for, bands are whole again."""
+               bint backwards, int team, int member, gw_watch *watch) noexcept nogil:
+    """What one of `team` threads does. With fewer threads than asked for, bands are whole again.
+
+    The first one notes in `watch` how it went.
+    """
     cdef gw_band[floating] band = template[0]
     cdef int k = member // band.parts, step = n_bands
     cdef gw_float_mode mode
@@ -314,8 +357,10 @@ cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n
     band.rows = template.rows + member * rows_each
     while k < n_bands:
         band.begin, band.end, band.phase = bound[k], bound[k + 1], 0
+        band.alone = band.left = False
         if band.parts > 1:
-            band.counters = template.counters + k * (1 + band.parts)
+            band.counters = template.counters + k * (2 + band.parts)
+            band.began, band.waited, band.own = gw_nanoseconds(), 0, 0
         if backwards:
             mode = gw_flush_subnormals()
             backward_band(&band)
@@ -323,6 +368,10 @@ cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n
         else:
             forward_band(&band)
         k += step
+    if member == 0 and team > 1:
+        watch.worked, watch.waited, watch.own, watch.all = gw_nanoseconds(), 0, 1, team
+        if band.parts > 1:
+            watch.waited, watch.own, watch.all = band.waited, band.own, band.phase * team
 
 
 cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s, lengths,
@@ -334,6 +383,7 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
     cdef Py_ssize_t k, rows_each = s.batch
     cdef int count = n_bands * parts
     cdef gw_int first
+    cdef gw_watch watch
     cdef cnp.ndarray places, counters
     whole[0], whole[1] = 0, s.batch
     if n_bands > 1:
@@ -348,16 +398,18 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
     band.counters = NULL
     band.rows = <gw_row[floating] *>cnp.PyArray_DATA(rows)
     if parts > 1:
-        counters = aligned_empty((n_bands * (1 + parts) * sizeof(gw_counter),), np.uint8)
+        counters = aligned_empty((n_bands * (2 + parts) * sizeof(gw_counter),), np.uint8)
         counters.fill(0)
         band.counters = <gw_counter *>cnp.PyArray_DATA(counters)
     if count == 1:
         with nogil:
-            work(&band, bound, 1, rows_each, backwards, 1, 0)
+            work(&band, bound, 1, rows_each, backwards, 1, 0, NULL)
     else:
         first = gw_processor()
+        watch = gw_open(count)
         with nogil, parallel(num_threads=count):
             if omp_get_thread_num() > 0:
                 gw_move_from(first)
-            work(&band, bound, n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num())
+            work(&band, bound, n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num(), &watch)
+        gw_remember(lateness(), &watch)
     return 0

@@ -9,6 +9,7 @@ cimport numpy as cnp
 
 import numpy as np
 
+from gatewise.kernels._lateness cimport gw_note_part, gw_open, gw_remember, gw_watch, lateness
 from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._table cimport gw_activation, gw_piece, gw_table, table32, table64
@@ -60,10 +61,14 @@ cdef object _forward(gw_table[floating] *table, x, packed, y, activation, int th
     cdef const floating *pw = <const floating *>needed_pointer(packed, R, 1, table.dense_size(I, N))
     cdef floating *py = <floating *>needed_pointer(y, R, 2, n, N)
     cdef gw_activation[floating] f
+    cdef gw_watch watch = gw_open(blocks)
     f.kind, f.alpha, f.beta = activation
     for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1, schedule="dynamic",
                     chunksize=1, nogil=True):
         table.dense(px + k * ROW_BLOCK * I, pw, min(ROW_BLOCK, n - k * ROW_BLOCK), I, N, &f, py + k * ROW_BLOCK * N)
+        gw_note_part(&watch)
+    if threads > 1 and blocks > 1:
+        gw_remember(lateness(), &watch)
     return None
 
 

@@ -1,6 +1,7 @@
 // What the orchestration keeps for one call over whole sequences (_passes.pyx, _walk.pyx).
 #pragma once
 #include "apart.h"
+#include "lateness.h"
 #include "meeting.h"
 #include "table.h"
 
@@ -50,4 +51,9 @@ template <class R> struct gw_band {
     int part, parts;       // this thread's part of the units
     gw_counter *counters;  // of the meeting; see meeting.h
     gw_int phase;          // phases done
+    bool alone;            // this thread does all parts: another one was late, and all others have left
+    bool left;             // another thread does all parts
+    gw_int began;          // when the band was begun, in nanoseconds
+    gw_int waited;         // how long this thread has waited for others
+    gw_int own;            // parts that it has done
 };

@@ -1,0 +1,61 @@
+"""What the process remembers of threads that came late; see lateness.h."""
+
+cdef extern from "lateness.h" nogil:
+    const gw_int GW_LONGEST_PAUSE
+    bint gw_alone(const gw_lateness *)
+    bint gw_was_late(const gw_watch *, gw_int ended)
+
+cdef extern from *:
+    """
+    static gw_lateness gw_memory;
+    static void gw_set_memory(gw_int until, gw_int pause) { gw_memory.alone_until = until; gw_memory.pause = pause; }
+    static gw_int gw_get_pause() { return gw_memory.pause; }
+    static gw_int gw_get_closings() { return gw_memory.closings; }
+    """
+    gw_lateness gw_memory
+    void gw_set_memory(gw_int until, gw_int pause)
+    gw_int gw_get_pause()
+    gw_int gw_get_closings()
+
+
+cdef gw_lateness *lateness() noexcept nogil:
+    return &gw_memory
+
+
+def alone():
+    """Whether calls use one thread now, since threads came late a short time ago."""
+    return gw_alone(&gw_memory)
+
+
+def forget():
+    """As if no thread had ever been late."""
+    gw_set_memory(0, 0)
+
+
+def pause():
+    """Nanoseconds for which calls used one thread after the last late call; shrinks with calls in time."""
+    return gw_get_pause()
+
+
+def closings():
+    """How many times a thread of this process has gone on alone in the middle of a call."""
+    return gw_get_closings()
+
+
+def remember(gw_int opened, gw_int worked, gw_int waited, gw_int own, gw_int all):
+    """For tests: judge a call that ends now, as the kernels do; whether it was late.
+
+    Parameters
+    ----------
+    opened, worked : int
+        Nanoseconds before now when the call's parallel region began, and when its first thread had nothing left to do.
+    waited : int
+        Nanoseconds that this thread had waited until then.
+    own, all : int
+        Parts of the work that it did, and all parts.
+    """
+    cdef gw_watch watch
+    cdef gw_int now = gw_nanoseconds()
+    watch.opened, watch.worked, watch.waited, watch.own, watch.all = now - opened, now - worked, waited, own, all
+    gw_remember(&gw_memory, &watch)
+    return gw_was_late(&watch, now)
