@@ -18,7 +18,7 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("src/gatewise/kernels")
 MODULES = ["_table", "_lateness", "_memory", "_blas", "_plan", "_products", "_cell", "_packing", "_walk", "_passes", "recurrent",
-           "scan", "dense", "arrays", "losses", "ctc", "optimizers", "rows"]
+           "scan", "dense", "arrays", "losses", "ctc", "optimizers", "rows", "_guard", "_system_threads"]
 DEBUG = os.environ.get("GATEWISE_DEBUG") == "1"
 SANITIZE = os.environ.get("GATEWISE_SANITIZE")
 
