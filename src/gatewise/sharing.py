@@ -8,8 +8,8 @@ layers have one guard.
 from gatewise import threads
 from gatewise.kernels._guard import Guard
 
-_MESSAGE = ("weights are changed by code that runs inside a pass through the same layer or model, such as a layer, cell, loss or metric; "
-            "change them before or after the pass")
+_MESSAGE = ("weights are changed by code that runs inside a pass through the same layer or model, such as a layer, cell, "
+            "loss or metric; change them before or after the pass")
 
 
 def weights_guard():
