@@ -100,6 +100,9 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
     else:
         first = checks.whole_number(initial, "initial")
         fitted = clone(forecaster).fit(*_known(y, x, times, several, first))
+    series = fitted._in_same_zone(series)
+    for one, history in zip(series, fitted._histories):
+        history.check_spacing(one)
     features = read_features(x, series, several, fitted._x_names, missing=True)
     steps = fitted._steps(horizon)
     after = max(steps, fitted._steps_known_ahead(steps))

@@ -128,7 +128,8 @@ class SequenceForecaster(SequenceEstimator):
         ----------
         y : array_like (T,) or (T, k), pandas Series or DataFrame, or list of these
             Steps in order of time. The k variables of a table are forecast together. A list of arrays, Series or frames is
-            several series that one network learns from, each with its own scale. An index of dates or numbers rises.
+            several series that one network learns from, each with its own scale. An index holds dates or whole numbers that
+            rise and are evenly spaced. Dates with a time zone are converted to the zone of the first `fit` in later calls.
         X : array_like (T, f) or frame, or list of these, optional
             Features that stand beside the steps of y. Frames are held to their columns' names in later calls, and an index of
             their own to that of y.
@@ -176,8 +177,19 @@ class SequenceForecaster(SequenceEstimator):
                               "out: give 'forward_fill', 'mean', 'indicator' or 'decay'")
         missing = self._preparation.missing if goes_on else parameters.chosen(self.missing, "missing", MISSING)
         series, several = read_target(y, times, missing=missing != "error")
+        if goes_on:
+            series = self._in_same_zone(series)
+        else:
+            for one in series:
+                one.check_even()
         names = self._x_names if goes_on else None
         return series, read_features(X, series, several, names, missing=missing != "error"), several
+
+    def _in_same_zone(self, series):
+        """Series with their dates in the time zones of those fitted."""
+        if len(series) != len(self._histories):
+            return series   # which is refused later
+        return [one.beside(history.timeline) for one, history in zip(series, self._histories)]
 
     def _prepare(self, series, features, X):
         """Learn everything that is not the network; the histories of the series."""
@@ -560,6 +572,7 @@ class SequenceForecaster(SequenceEstimator):
             raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on {len(self._histories)}")
         for number, (one, history) in enumerate(zip(series, self._histories)):
             history.check_columns(one, None if features is None else features[number], "y")
+            history.check_spacing(one)
         if self.calendar_:
             self._longest_index(series)
         return [History.of(one, None if features is None else features[number], self.calendar_)

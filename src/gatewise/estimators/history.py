@@ -66,6 +66,20 @@ class History:
         if given != width:
             raise ShapeError(f"{given} columns of X stand beside {what}; expected {width}, as in fit")
 
+    def check_spacing(self, series):
+        """Refuse labels that are not spaced as those of this history.
+
+        Raises
+        ------
+        ShapeError
+        """
+        if series.index is None:
+            return
+        if self.timeline is None:
+            series.check_even()
+        else:
+            self.timeline.check_spacing(series.index, series.name, series.fix, series.form.kind == "flat")
+
     def extended(self, series, x, names, what):
         """This history and the steps of `series`, which come next.
 

@@ -1,6 +1,6 @@
 """Series as users give them: arrays, pandas Series and frames, one or several; and answers in the same form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils import check_array
@@ -9,7 +9,8 @@ from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from . import inputs
-from .timeline import Timeline, index_of
+from .frequency import check_even
+from .timeline import Timeline, check_zones, index_of
 
 
 @dataclass
@@ -22,19 +23,48 @@ class Series:
     index : pandas.Index, ndarray of datetime64, or None
         A label for each step.
     form : Form
+    name : str
+        What messages call it: "y", "y[2]".
+    fix : callable(callable(str) -> str) -> str, or None
+        For advice in messages: a statement that sets the series to what the callable makes of it. None: an assignment to
+        `name`.
     """
 
     values: np.ndarray
     index: object
     form: "Form"
+    name: str = "y"
+    fix: object = None
 
     def __len__(self):
         return len(self.values)
 
     @property
     def timeline(self):
-        """How the labels go on; None where there are none."""
-        return None if self.index is None else Timeline.of(self.index)
+        """How the labels go on; None if there are none."""
+        return None if self.index is None else Timeline.of(self.index, self.name, self.fix)
+
+    def check_even(self):
+        """Refuse an index that does not show what comes next, or does not rise.
+
+        Raises
+        ------
+        ShapeError
+        """
+        if self.index is not None and self.timeline.freq is None:
+            check_even(self.index, self.name, self.fix, self.form.kind == "flat")
+
+    def beside(self, timeline):
+        """This series with its dates in the time zone of a timeline.
+
+        Raises
+        ------
+        ShapeError
+            One of the two has a time zone, and the other has none.
+        """
+        if timeline is None or self.index is None:
+            return self
+        return replace(self, index=timeline.in_same_zone(self.index, self.name, self.fix))
 
 
 @dataclass(frozen=True)
@@ -171,8 +201,13 @@ def check_labels(given, labels, what):
     counted = isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1
     if counted or (index.dtype.kind in "iu") != (labels.dtype.kind in "iu"):
         return
-    if not index.equals(pandas.Index(labels)):
-        other = int(np.argmin([one == two for one, two in zip(index, pandas.Index(labels))]))
+    labels = pandas.Index(labels)
+    if index.dtype.kind == labels.dtype.kind == "M":
+        mine = getattr(labels, "tz", None)
+        check_zones(mine, getattr(index, "tz", None), what, "the steps that it stands beside belong")
+        index = index if mine is None else index.tz_convert(mine)
+    if not index.equals(labels):
+        other = int(np.argmin([one == two for one, two in zip(index, labels)]))
         raise ShapeError(f"row {other} of {what} is labelled {index[other]!r}; the step that it stands beside is labelled "
                          f"{labels[other]!r}: give both the same index, or {what} as an array")
 
@@ -260,7 +295,7 @@ def _read_one(y, times, name, missing):
     if pandas_like:
         frame = hasattr(y, "columns")
         names = tuple(y.columns) if frame else None if y.name is None else (y.name,)
-        return Series(values, y.index, Form("frame" if frame else "series", names))
+        return Series(values, y.index, Form("frame" if frame else "series", names), name)
     form = Form("flat" if np.ndim(y) == 1 else "table")
-    return Series(values, None if times is None else index_of(times, len(values)), form)
+    return Series(values, None if times is None else index_of(times, len(values)), form, name)
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 
+from .frequency import assigned, check_even, check_rising, even_distance, frequency_of
+
 
 class Timeline:
     """The last label of a series and the distance to the next.
@@ -19,20 +21,24 @@ class Timeline:
         self.last, self.freq = last, freq
 
     @classmethod
-    def of(cls, index):
+    def of(cls, index, name="y", fix=None):
         """The timeline of a whole index.
 
         Parameters
         ----------
         index : pandas.Index, or ndarray of datetime64, of shape (T,)
+        name, fix
+            For messages, see :func:`gatewise.estimators.frequency.check_rising`.
 
         Raises
         ------
         ShapeError
             Dates or numbers do not rise.
         """
-        _check_rising(index)
-        return cls(index[-1:], _freq_of(index))
+        check_rising(index, name, fix)
+        if isinstance(index, np.ndarray) and len(index) > 2 and even_distance(index) is None:
+            index = _with_frequency(index)
+        return cls(index[-1:], frequency_of(index))
 
     def after(self, steps):
         """The labels of the next steps.
@@ -44,7 +50,8 @@ class Timeline:
         """
         last, freq = self.last, self.freq
         if freq is None:
-            raise ConfigError(f"the index, which ends in {last[0]!r}, has no frequency that shows what comes next: set one "
+            raise ConfigError(f"the index, which ends in {last[0]!r}, has no frequency that shows "
+                              "what comes next: set one "
                               f"(for example y.asfreq('D')), or give y as an array")
         if isinstance(last, np.ndarray):
             return last + freq * np.arange(1, steps + 1)
@@ -74,6 +81,59 @@ class Timeline:
             return pandas.date_range(end=last[0], periods=steps, freq=freq, unit=last.unit)
         return pandas.RangeIndex(last[0] - freq * (steps - 1), last[0] + freq, freq)
 
+    def in_same_zone(self, index, name="y", fix=None):
+        """The labels of a later call in the time zone of these, so that hours of the day mean the same.
+
+        Parameters
+        ----------
+        index : pandas.Index or ndarray of datetime64, or None
+        name, fix
+            For messages, see :func:`gatewise.estimators.frequency.check_rising`.
+
+        Raises
+        ------
+        ShapeError
+            One of the two has a time zone, and the other has none.
+        """
+        if not (_is_dates(self.last) and _is_dates(index)):
+            return index
+        mine, given = getattr(self.last, "tz", None), getattr(index, "tz", None)
+        check_zones(mine, given, name, "the forecaster was "
+                                       "fitted", fix, isinstance(index, np.ndarray))
+        return index if mine is None or str(mine) == str(given) else index.tz_convert(mine)
+
+    def check_spacing(self, index, name="y", fix=None, flat=True):
+        """Refuse labels that are not spaced as those of this timeline, wherever they begin.
+
+        Labels of another kind, numbers instead of dates for example, are only refused if they are not evenly spaced.
+
+        Raises
+        ------
+        ShapeError
+        """
+        first = self._as_own_kind(index[:1])
+        if self.freq is not None and first is not None and len(index) > 1:
+            expected = Timeline(first, self.freq).after(len(index) - 1)
+            if np.array_equal(np.asarray(expected), np.asarray(index[1:])):
+                return
+        check_even(index, name, fix, flat)
+        if self.freq is not None and first is not None and len(index) > 1:
+            raise ShapeError(f"the steps of {name} are {_spoken(frequency_of(index))} apart, from "
+                             f"{index[0]!r} to {index[1]!r} for "
+                             "example; the forecaster was fitted to steps that are "
+                             f"{_spoken(self.freq)} apart: give such steps")
+
+    def _as_own_kind(self, labels):
+        """Labels as dates, durations, periods or numbers of the kind of `last`; None if they are of another kind."""
+        if isinstance(self.last, np.ndarray):
+            return np.asarray(labels).astype(self.last.dtype) if _is_dates(labels) else None
+        import pandas
+
+        if isinstance(self.last, pandas.DatetimeIndex):
+            return pandas.DatetimeIndex(labels) if _is_dates(labels) else None
+        same = type(self.last) is type(labels) or self.last.dtype.kind == labels.dtype.kind == "i"
+        return labels if same and self.last.dtype == labels.dtype else None
+
     def followed_by(self, index):
         """The timeline after a series that goes on with `index`.
 
@@ -86,11 +146,25 @@ class Timeline:
             expected = self.after(len(index))
             if len(index) and not np.array_equal(np.asarray(expected), np.asarray(index)):
                 at = int(np.argmin(np.asarray(expected) == np.asarray(index)))
-                raise ShapeError(f"the new steps are labelled {index[at]!r} at position {at}; the series goes on with "
-                                 f"{expected[at]!r}: give every step that comes next, once and in order")
+                raise ShapeError(f"the new steps are labelled {index[at]!r} at position {at}; the "
+                                 "series goes on with "
+                                 f"{expected[at]!r}: give every step that comes next, once and in "
+                                 "order")
         elif len(index):
-            _check_rising(index)
-        return Timeline(index[-1:] if len(index) else self.last, self.freq)
+            self._check_later(index)
+        if not len(index):
+            return self
+        last = self._as_own_kind(index[-1:])
+        return Timeline(index[-1:] if last is None else last, self.freq)
+
+    def _check_later(self, index):
+        """Refuse dates and numbers that do not come after the last one; only files of older versions have no frequency."""
+        check_rising(index, "the new steps")
+        ordered = index.dtype.kind in "iufmM" or hasattr(index, "to_timestamp")
+        if ordered and index.dtype.kind == self.last.dtype.kind and not index[0] > self.last[0]:
+            raise ShapeError(f"the new steps begin with {index[0]!r}; the series ends with "
+                             f"{self.last[0]!r}: give the steps that come "
+                             f"after it")
 
     def advanced(self, steps):
         """The timeline so many steps later."""
@@ -112,8 +186,10 @@ class Timeline:
         except CheckpointError:
             same = False
         if not same:
-            raise DTypeError(f"files cannot hold the index of a series, which ends in {self.last[0]!r} and has the frequency "
-                             f"{self.freq!r}: give y with an index of a common frequency and time zone")
+            raise DTypeError("files cannot hold the index of a series, which ends in "
+                             f"{self.last[0]!r} and has the frequency "
+                             f"{self.freq!r}: give y with an index of a common frequency and time "
+                             "zone")
         return config
 
     def _config(self):
@@ -148,7 +224,64 @@ class Timeline:
         try:
             return cls(*_READERS[config["kind"]](config))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise CheckpointError(f"the index of a series is {config!r:.120}, which says nothing: {error}") from error
+            raise CheckpointError(f"the index of a series is {config!r:.120}, which says nothing: "
+                                  f"{error}") from error
+
+
+def check_zones(mine, given, name, owner, fix=None, times=False):
+    """Refuse dates with a time zone beside dates without one.
+
+    Parameters
+    ----------
+    mine, given : tzinfo or None
+        The time zone that is expected, and the one found.
+    name : str
+        What was given.
+    owner : str
+        Who has the expected zone, "the forecaster was fitted" for example.
+    fix : callable, optional
+        See :class:`gatewise.estimators.series.Series`.
+    times : bool
+        The dates are an array beside `name`.
+
+    Raises
+    ------
+    ShapeError
+    """
+    if (mine is None) == (given is None):
+        return
+    fix = fix or assigned(name)
+    if given is not None:
+        raise ShapeError(f"{name} has dates with the time zone {str(given)!r}, and {owner} to "
+                         "dates without one: "
+                         f"{fix(lambda part: f'{part}.tz_localize(None)')} leaves it out "
+                         "(tz_convert comes before it if the dates "
+                         f"without a zone are those of another place)")
+    cure = (f"times = pandas.DatetimeIndex(times).tz_localize({str(mine)!r})" if times else
+            fix(lambda part: f"{part}.tz_localize({str(mine)!r})"))
+    raise ShapeError(f"{name} has dates without a time zone, and {owner} to dates with the zone "
+                     f"{str(mine)!r}: {cure} says that "
+                     f"they are local time")
+
+
+def _is_dates(labels):
+    """Whether labels are moments: datetime64 in an array or a pandas index."""
+    return labels is not None and labels.dtype.kind == "M"
+
+
+def _spoken(freq):
+    """A frequency for a message."""
+    return repr(getattr(freq, "freqstr", None) or str(freq))
+
+
+def _with_frequency(times):
+    """An array of dates as a pandas index, if pandas knows how they go on: month ends, business days."""
+    try:
+        import pandas
+    except ImportError:
+        return times
+    index = pandas.DatetimeIndex(times)
+    return index if frequency_of(index) is not None else times
 
 
 def moments(labels):
@@ -165,8 +298,10 @@ def moments(labels):
         labels = labels.to_timestamp()
     if hasattr(labels, "tz_localize"):
         return labels.tz_localize(None).to_numpy()
-    raise ConfigError(f"calendar features need dates, and the steps are labelled {type(labels).__name__}, for example "
-                      f"{labels[0]!r}: give y with a DatetimeIndex, or times= (an array of datetime64)")
+    raise ConfigError("calendar features need dates, and the steps are labelled "
+                      f"{type(labels).__name__}, for example "
+                      f"{labels[0]!r}: give y with a DatetimeIndex, or times= (an array of "
+                      "datetime64)")
 
 
 def index_of(times, steps):
@@ -179,59 +314,34 @@ def index_of(times, steps):
     if hasattr(times, "get_loc"):  # a pandas index
         labels = times
     else:
-        labels = np.asarray(times.to_numpy() if hasattr(times, "iloc") else times)  # a Series of dates
+        if hasattr(times, "iloc") and getattr(times.dtype, "kind", "") == "M":   # a pandas Series of dates, which has a time zone
+            import pandas
+
+            times = pandas.DatetimeIndex(times)
+            return index_of(times.rename(None), steps)
+        labels = np.asarray(times.to_numpy() if hasattr(times, "to_numpy") else times)
         if labels.dtype.kind in "OU":
             labels = _moments_of(labels)
         if labels.dtype.kind != "M":
-            raise DTypeError(f"times holds {labels.dtype} values; expected datetime64, dates, or a pandas index")
+            raise DTypeError(f"times holds {labels.dtype} values; expected datetime64, dates, or a "
+                             "pandas index")
     if labels.shape != (steps,):
-        raise ShapeError(f"times has shape {labels.shape}; expected ({steps},), a moment for each step")
+        raise ShapeError(f"times has shape {labels.shape}; expected ({steps},), a moment for each "
+                         "step")
     return labels
 
 
 def _moments_of(values):
     """Dates and texts as datetime64."""
     if any(getattr(value, "tzinfo", None) is not None for value in values.ravel()):
-        raise DTypeError("times holds dates with a time zone, which arrays cannot hold; give a pandas DatetimeIndex")
+        raise DTypeError("times holds dates with a time zone, which arrays cannot hold; give a "
+                         "pandas DatetimeIndex")
     try:
         return values.astype("datetime64")
     except ValueError as error:
-        raise DTypeError(f"times holds {values.flat[0]!r:.80}, for example; expected datetime64, dates, or ISO 8601 "
+        raise DTypeError(f"times holds {values.flat[0]!r:.80}, for example; expected datetime64, "
+                         "dates, or ISO 8601 "
                          f"text") from error
-
-
-def _check_rising(index):
-    """Refuse dates and numbers that stand in another order than time."""
-    if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):  # names have no order
-        return
-    rising = np.asarray(index[1:] > index[:-1])
-    if not rising.all():
-        at = int(np.argmin(rising))
-        raise ShapeError(f"the index of y does not rise: {index[at + 1]!r} comes after {index[at]!r}; expected steps in the order "
-                         f"of time, each once (y.sort_index() puts them in order)")
-
-
-def _freq_of(index):
-    if isinstance(index, np.ndarray):
-        return _even_distance(index)
-    import pandas
-
-    if isinstance(index, pandas.PeriodIndex):
-        ordinals = index.asi8
-        return index.freq if (np.diff(ordinals) == index.freq.n).all() else None
-    if isinstance(index, pandas.DatetimeIndex | pandas.TimedeltaIndex):
-        return index.freq if index.freq is not None or len(index) < 3 else type(index)(index, freq="infer").freq
-    if index.dtype.kind in "ui":
-        distance = _even_distance(index.to_numpy().astype(np.int64))
-        return None if distance is None else int(distance)
-    return None
-
-
-def _even_distance(values):
-    """The distance between neighbours where it is always the same and not 0, else None."""
-    distances = np.diff(values)
-    even = len(distances) and (distances == distances[0]).all() and distances[0] != distances[0] * 0
-    return distances[0] if even else None
 
 
 def _read_datetime64(config):
