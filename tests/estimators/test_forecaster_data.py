@@ -10,7 +10,7 @@ import pytest
 
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.estimators.calendar import calendar_features, calendar_names
-from gatewise.estimators.series import column_numbers, read_target, table
+from gatewise.estimators.series import column_numbers, read_features, read_target, table
 from gatewise.estimators.timeline import Timeline, index_of, moments
 
 # ---- calendar
@@ -214,3 +214,29 @@ def test_columns_by_name_and_number():
     for wrong in ("b", ["c"], [2], [True], ["a", 0], 1):
         with pytest.raises(ConfigError, match="future"):
             column_numbers(wrong, ["a", "b"], 2, "future")
+
+
+class Counted(list):
+    """A list that counts how often somebody goes through it."""
+
+    passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("kind", ["array", "series", "frame"])
+def test_many_series_are_read_in_a_fixed_number_of_passes(kind, rng):
+    """Each pass looks at every series: a pass for each of them makes the time quadratic."""
+    def passes(count):
+        parts = Counted(rng.normal(size=6) for _ in range(count))
+        if kind != "array":
+            parts = Counted(pandas.Series(part) if kind == "series" else pandas.DataFrame({"v": part}) for part in parts)
+        columns = Counted(rng.normal(size=(6, 2)) for _ in range(count))
+        parts.passes = columns.passes = 0
+        series, several = read_target(parts)
+        read_features(columns, series, several)
+        return parts.passes, columns.passes
+
+    assert passes(40) == passes(10)

@@ -128,8 +128,9 @@ def read_target(y, times=None, *, missing=False):
     widths = {one.values.shape[1] for one in series}
     if len(widths) > 1:
         raise ShapeError(f"the series of y have {sorted(widths)} variables; expected the same number in each")
+    names = column_names(y)  # once: it looks at every part
     for number, part in enumerate(parts):
-        check_names(part, column_names(y), f"y[{number}]")
+        check_names(part, names, f"y[{number}]")
     return series, several
 
 
