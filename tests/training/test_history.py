@@ -64,9 +64,13 @@ def pyplot():
 
 
 def test_picture(history, pyplot):
-    ax = history.plot()
+    panels = history.plot()
+    assert [{line.get_label() for line in ax.get_lines()} for ax in panels] == [{"loss", "val_loss"}, {"f1"}]
+    assert panels[1].get_xlabel() == "epoch" and panels[0].get_ylabel() == "loss"
+    ax = pyplot.subplots()[1]
+    assert history.plot(ax=ax) is ax
     lines = {line.get_label(): line for line in ax.get_lines()}
-    assert set(lines) == {"loss", "val_loss", "f1"}
+    assert set(lines) == {"loss", "val_loss", "f1"}  # in one panel, as asked
     assert lines["loss"].get_color() == lines["val_loss"].get_color()
     assert (lines["loss"].get_linestyle(), lines["val_loss"].get_linestyle()) == ("-", "--")
     np.testing.assert_array_equal(lines["loss"].get_xdata(), [1, 2, 3, 4])

@@ -14,6 +14,7 @@ from gatewise import layers
 from gatewise.callbacks import LambdaCallback, ProgressBar
 from gatewise.errors import ConfigError
 from gatewise.models import Sequential
+from gatewise.training.callbacks.progress import epoch_line
 
 PROGRAM = textwrap.dedent("""
     import sys, time
@@ -56,7 +57,7 @@ def test_a_file_gets_one_plain_line_an_epoch(verbose):
     assert [re.fullmatch(LINE, line)[1] for line in lines] == ([] if verbose == "0" else ["1", "2", "3"])
 
 
-def in_a_terminal(*arguments, stdout=None, environment=None):
+def in_a_terminal(*arguments, stdout=None, environment=None, columns=160):
     """(what the program wrote to its terminal, its return code)."""
     import fcntl
     import pty
@@ -65,7 +66,7 @@ def in_a_terminal(*arguments, stdout=None, environment=None):
 
     ours, theirs = pty.openpty()
     try:
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen([sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)], stdin=theirs,
                                    stdout=stdout or theirs, stderr=theirs,
                                    env=os.environ | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"} | (environment or {}))
@@ -110,6 +111,39 @@ def test_a_bar_in_a_terminal_ends_as_one_line_an_epoch():
     assert [re.fullmatch(LINE, line)[1] for line in lines[:-1]] == ["1", "2", "3"]
     assert lines[-1] == ""
     assert text.count("\r") < 100  # about ten updates a second
+
+
+@posix
+@pytest.mark.parametrize("columns", [100, 60, 40])
+def test_a_narrow_terminal_shows_the_loss_and_no_line_is_longer_than_it_is_wide(columns):
+    text, code = in_a_terminal("auto", 0.03, columns=columns)
+    assert code == 0
+    frames = [frame.rstrip() for frame in re.split(r"[\r\n]", text) if frame.strip()]
+    assert max(len(frame) for frame in frames) <= columns
+    assert all("loss" in frame for frame in frames if "%" in frame) and any("%" in frame for frame in frames)
+    lines = [line for line in screen(text) if line]
+    assert [line[:9] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert all("val_loss" in line for line in lines)
+
+
+LOGS = {"loss": 0.125, "mae": 0.5, "val_loss": 0.25, "val_mae": 0.75}
+
+
+@pytest.mark.parametrize(("room", "line"), [
+    (None, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (80 batches, 41.2/s, 2.3 s)"),
+    (84, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (80 batches, 2.3 s)"),
+    (70, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (2.3 s)"),
+    (60, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75"),
+    (58, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25"),
+    (40, "epoch 2/9: loss 0.125, val_loss 0.25"),
+    (9, "epoch 2/9: loss 0.125, val_loss 0.25"),  # these two always
+])
+def test_what_a_narrow_line_does_without(room, line):
+    assert epoch_line("epoch 2/9", LOGS, ["80 batches", "41.2/s", "2.3 s"], room) == line
+
+
+def test_a_line_without_logs():
+    assert epoch_line("epoch 2/9", {}, ["80 batches", "41.2/s", "2.3 s"], 25) == "epoch 2/9: 2.3 s"
 
 
 @posix

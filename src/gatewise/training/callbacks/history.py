@@ -51,35 +51,52 @@ class History(Callback):
     def plot(self, metrics=None, ax=None):
         """Draw curves over the epochs, which count from 1: training as a line, validation dashed in its colour.
 
+        The loss and the metrics have different units, so each has its own panel unless `ax` is given.
+
         Parameters
         ----------
         metrics : str or list of str, optional
             Names without ``val_``. None: all but the learning rate.
         ax : matplotlib.axes.Axes, optional
-            None: of a new figure.
+            None: of a new figure, with the loss above the metrics.
 
         Returns
         -------
-        matplotlib.axes.Axes
+        matplotlib.axes.Axes, or ndarray of two of them
+            Two if there are the loss and metrics to draw and `ax` is None.
 
         Raises
         ------
         ConfigError, MissingPackageError
         """
         names = self._names_to_plot(metrics)
-        if ax is None:
-            ax = _load("matplotlib.pyplot", "plot").subplots()[1]
+        parts = [part for part in (["loss"] if "loss" in names else [], [name for name in names if name != "loss"]) if part]
+        if ax is not None or len(parts) < 2:
+            axes = [_load("matplotlib.pyplot", "plot").subplots()[1] if ax is None else ax]
+            parts = [names]
+        else:
+            figure, axes = _load("matplotlib.pyplot", "plot").subplots(2, sharex=True, layout="constrained")
+        for panel, part in zip(axes, parts, strict=True):
+            self._draw(panel, part)
+        axes[-1].set_xlabel("epoch")
+        return axes if len(parts) > 1 else axes[0]
+
+    def _draw(self, ax, names):
+        """Curves of `names` and of their ``val_`` in one panel."""
         for name in names:
             colour = None
             for key, style in ((name, "-"), (f"val_{name}", "--")):
                 if key in self.history:
                     epochs = [self.epoch[row] + 1 for row in self._rows_of(key)]
-                    lines = ax.plot(epochs, self.history[key], style, color=colour, label=key)
+                    # A single point draws no line.
+                    marker = "o" if len(epochs) == 1 else None
+                    lines = ax.plot(epochs, self.history[key], style, color=colour, label=key, marker=marker)
                     colour = lines[0].get_color() if len(lines) == 1 else None
-        ax.set_xlabel("epoch")
+        if len(names) == 1:
+            ax.set_ylabel(names[0])
         if names:
+            ax.xaxis.get_major_locator().set_params(integer=True)
             ax.legend()
-        return ax
 
     def _names_to_plot(self, metrics):
         known = list(dict.fromkeys(name.removeprefix("val_") for name in self.history))

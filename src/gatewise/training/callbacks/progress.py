@@ -12,8 +12,12 @@ from gatewise.errors import ConfigError
 from .base import Callback
 
 INTERVAL = 0.1  # seconds between updates: what is short shows no bar at all
-BAR = "{desc} {bar:10} {percentage:3.0f}% {n_fmt}/{total_fmt} {rate_fmt} {remaining} left{postfix}"
-BAR_WITHOUT_END = "{desc} {n_fmt} batches {rate_fmt}{postfix}"
+# Parts of a bar in order, in tqdm's words; the texts of loss and metrics follow.
+BAR = {"heading": "{desc}", "bar": "{bar:10}", "percent": "{percentage:3.0f}%", "count": "{n_fmt}/{total_fmt}",
+       "rate": "{rate_fmt}", "left": "{remaining} left"}
+BAR_WITHOUT_END = {"heading": "{desc}", "batches": "{n_fmt} batches", "rate": "{rate_fmt}"}
+# What a narrow terminal does without, in this order; between "count" and "bar" come the metrics, the last one first.
+LEFT_OUT_FIRST, LEFT_OUT_LAST = ("in all", "rate", "count"), ("bar", "left", "batches")
 
 
 def check_verbose(verbose):
@@ -81,13 +85,13 @@ class ProgressBar(Callback):
 
     def on_test_begin(self, logs=None):
         if self.bar is not None:
-            self._try(lambda: self.bar.set_description_str(f"{self._heading()} validating"))
+            self._try(lambda: self._show(f"{self._heading()} validating"))
 
     def on_epoch_end(self, epoch, logs=None):
         self._close()
         self._last_seen = self._seen
         if self.verbose:
-            say(f"{self._heading()}: {summary(logs)} ({self._pace()})" if logs else f"{self._heading()}: {self._pace()}")
+            say(epoch_line(self._heading(), logs, self._pace(), _terminal_width(sys.stdout)))
 
     def on_train_end(self, logs=None):
         self._close()
@@ -96,24 +100,40 @@ class ProgressBar(Callback):
         return f"epoch {self._epoch + 1}/{self.params['epochs']}"
 
     def _pace(self):
-        """"80 batches, 41.2/s, 2.3 s": the rate is that of training, the time that of the whole epoch."""
+        """["80 batches", "41.2/s", "2.3 s"]: the rate is that of training, the time that of the whole epoch."""
         count = self._seen - (self._first or 0)
         rate = count / max(self._batch_ended - self._epoch_began, 1e-9)
         seconds = time.monotonic() - self._epoch_began
-        return f"{count} batch{'' if count == 1 else 'es'}, {rate:,.{_decimals(rate)}f}/s, {seconds:.{_decimals(seconds)}f} s"
+        return [f"{count} batch{'' if count == 1 else 'es'}", f"{rate:,.{_decimals(rate)}f}/s",
+                f"{seconds:.{_decimals(seconds)}f} s"]
 
     def _draw(self, logs):
         def draw():
             if self.bar is None:
-                total = self._last_seen  # of the epoch before, where nobody knows how many will come
-                self.bar = open_bar(total=total, initial=self._first, desc=self._heading(),
-                                    bar_format=BAR if total else BAR_WITHOUT_END)
+                # The total is that of the epoch before if nobody knows how many batches will come.
+                self.bar = open_bar(total=self._last_seen, initial=self._first)
                 self.bar.start_t -= time.monotonic() - self._epoch_began
             self.bar.n = self._seen
-            self.bar.set_postfix_str(", ".join([*self._time_left_in_all(), summary(logs)]), refresh=False)
-            self.bar.refresh()
+            texts = {name: f"{name} {_short(value)}" for name, value in logs.items()}
+            self._texts = {"in all": text for text in self._time_left_in_all()} | texts
+            self._show(self._heading())
 
         self._try(draw)
+
+    def _show(self, heading):
+        """Draw the bar with as much of it as its line has room for."""
+        bar = self.bar
+        bar.set_description_str(heading, refresh=False)
+        metrics = [name for name in self._texts if name not in ("in all", "loss")]
+        shown = dict(BAR if bar.total else BAR_WITHOUT_END) | self._texts
+        room = bar.format_dict["ncols"]
+        for name in (None, *LEFT_OUT_FIRST, *reversed(metrics), *LEFT_OUT_LAST):
+            shown.pop(name, None)
+            bar.bar_format = " ".join(part for key, part in shown.items() if key not in self._texts) + "{postfix}"
+            bar.set_postfix_str(", ".join(text for key, text in self._texts.items() if key in shown), refresh=False)
+            if not isinstance(room, int) or len(bar.format_meter(**bar.format_dict | {"ncols": None})) <= room:
+                break
+        bar.refresh()
 
     def _time_left_in_all(self):
         """The time that all epochs will take, as a list of one text, or of none in the last epoch."""
@@ -136,9 +156,38 @@ class ProgressBar(Callback):
             self._draws, self.bar = False, None
 
 
-def summary(logs):
-    """"loss 0.1234, mae 0.5" of what the logs hold."""
-    return ", ".join(f"{name} {_short(value)}" for name, value in (logs or {}).items())
+def epoch_line(heading, logs, pace, room=None):
+    """"epoch 1/9: loss 0.1234, mae 0.5 (80 batches, 41.2/s, 2.3 s)", without what a line has no room for.
+
+    Parameters
+    ----------
+    heading : str
+    logs : dict or None
+    pace : list of str
+        Batches, rate and seconds, which a narrow line does without first: rate, batches, seconds.
+    room : int, optional
+        Characters of a line. None: any number.
+    """
+    values = {name: f"{name} {_short(value)}" for name, value in (logs or {}).items()}
+    batches, rate, seconds = pace
+    metrics = [name for name in values if name not in ("loss", "val_loss")]
+    for left_out in [None, rate, batches, seconds, *reversed(metrics)]:
+        values.pop(left_out, None)
+        pace = [part for part in pace if part != left_out]
+        ending = ", ".join(pace)
+        text = ", ".join(values.values())
+        line = f"{heading}: {text} ({ending})" if text and ending else f"{heading}: {text or ending}"
+        if room is None or len(line) <= room:
+            break
+    return line
+
+
+def _terminal_width(stream):
+    """Characters of a line of a terminal; None: the stream is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None if _is_terminal(stream) else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _decimals(value):
