@@ -114,8 +114,7 @@ class ProgressBar(Callback):
                 self.bar = open_bar(total=self._last_seen, initial=self._first)
                 self.bar.start_t -= time.monotonic() - self._epoch_began
             self.bar.n = self._seen
-            texts = {name: f"{name} {_short(value)}" for name, value in logs.items()}
-            self._texts = {"in all": text for text in self._time_left_in_all()} | texts
+            self._texts = self._time_left_in_all() | {name: f"{name} {_short(value)}" for name, value in logs.items()}
             self._show(self._heading())
 
         self._try(draw)
@@ -136,13 +135,13 @@ class ProgressBar(Callback):
         bar.refresh()
 
     def _time_left_in_all(self):
-        """The time that all epochs will take, as a list of one text, or of none in the last epoch."""
+        """{"in all": the time that all epochs will take}; empty in the last epoch."""
         to_come = self.params["epochs"] - self._epoch - 1
         if not (to_come and self._last_seen):
-            return []
+            return {}
         done = self._epoch - self.params.get("initial_epoch", 0) + min(self._seen / self._last_seen, 1)
         left = (time.monotonic() - self._run_began) / done * (to_come + max(1 - self._seen / self._last_seen, 0))
-        return [f"{self.bar.format_interval(left)} in all"]
+        return {"in all": f"{self.bar.format_interval(left)} in all"}
 
     def _close(self):
         if self.bar is not None:
