@@ -80,7 +80,7 @@ def seed(value):
 # Arguments of Keras that gatewise has no use for, and the values of them that ask for nothing.
 _ANY = object()
 NEUTRAL = {
-    "layer": {"activity_regularizer": None, "trainable": True, "unroll": _ANY, "implementation": _ANY,
+    "layer": {"activity_regularizer": None, "unroll": _ANY, "implementation": _ANY,
               "use_cudnn": _ANY, "autocast": _ANY, "zero_output_for_mask": _ANY, "time_major": False},
     "optimizer": {"name": _ANY, "loss_scale_factor": None},
     "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "axis": -1},

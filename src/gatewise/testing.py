@@ -42,7 +42,7 @@ class GradientReport:
     tolerance : float
         The largest error that passes.
     unchecked : tuple of str
-        Parameters without a gradient (moving averages, for instance).
+        Parameters without a gradient (moving averages, for instance, and those of a frozen layer).
     """
 
     errors: dict
@@ -165,7 +165,7 @@ def _check_model(model, x, y, loss, lengths, mask, options):
         scalar()
     scalar()
     pairs = {f"{layer.name}/{name}": (layer.parameters[name], gradient.copy())
-             for layer in model.layers for name, gradient in layer.gradients.items()}
+             for layer in model.layers for name, gradient in layer.gradients.items() if layer.trains(name)}
     return compare_gradients(scalar, pairs, **options)
 
 
@@ -210,7 +210,9 @@ class _Probe:
             self.states = _copies("initial_state", [given] if alone else given, True)
             copies = list(self.states.values())
             self.arguments["initial_state"] = copies[0] if alone else copies
-        self.parameters, self.gradients = self.layer.parameters, self.layer.gradients
+        self.parameters = self.layer.parameters
+        trains = getattr(self.layer, "trains", lambda name: True)  # those of frozen layers are zero
+        self.gradients = {name: gradient for name, gradient in self.layer.gradients.items() if trains(name)}
         self.generators = [(generator, generator.bit_generator.state) for generator in _generators(self.layer)]
 
     def outputs(self):

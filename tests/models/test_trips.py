@@ -156,8 +156,6 @@ def test_arguments_that_ask_for_nothing_are_taken(call, xy):
 @pytest.mark.parametrize(("call", "error", "words"), [
     (lambda m, x, y: LSTM(3, unit=4), ArgumentError, "LSTM takes no argument 'unit'"),
     (lambda m, x, y: GRU(3, activity_regularizer="l2"), ConfigError, "activity_regularizer='l2' is not there"),
-    (lambda m, x, y: Dense(3, trainable=False), ConfigError, "trainable=False"),
-    (lambda m, x, y: setattr(m.layers[0], "trainable", False), ConfigError, "trainable=False"),
     (lambda m, x, y: m.compile("adam", "mse", loss_weights=[1]), ConfigError, "loss_weights"),
     (lambda m, x, y: m.fit(x, y, steps_per_epoch=3), ConfigError, "steps_per_epoch counts batches"),
     (lambda m, x, y: m.fit(x, y, epoch=3), ArgumentError, "fit takes no argument 'epoch'"),

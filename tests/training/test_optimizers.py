@@ -9,7 +9,7 @@ import pytest
 from gatewise import Sequential, layers, load_model, optimizers, schedules, threads
 from gatewise.errors import ArgumentError, CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
 
-from .optimizer_cases import EMA, IDS, OPTIONS, PIECES, STEPS, formulas, make, make_problem, ours
+from .optimizer_cases import EMA, IDS, OPTIONS, PIECES, STEPS, TOTAL, formulas, make, make_problem, ours
 
 
 @pytest.fixture
@@ -469,3 +469,29 @@ def test_learning_rate_can_be_set_between_steps():
     assert optimizer.get_config()["learning_rate"] == 0.25
     with pytest.raises(ConfigError, match="learning_rate is -1"):
         optimizer.learning_rate = -1
+
+
+# ---- frozen parts
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
+def test_frozen_parts_are_left_out_of_every_step(name, options):
+    """What is trained moves as if the rest were not there; the rest does not move, nor what is kept for it."""
+    rng = np.random.default_rng(3)
+    pieces = [PIECES[0], PIECES[2], PIECES[3]]
+    parts, at = [PIECES[0], slice(PIECES[2].start, PIECES[3].stop)], np.r_[PIECES[0], PIECES[2], PIECES[3]]
+    ends = np.cumsum([0, *(piece.stop - piece.start for piece in pieces)])
+    p = rng.normal(size=TOTAL)
+    before, small = p.copy(), p[at]
+    whole, alone = make(name, options), make(name, options)
+    for _ in range(9):
+        g = rng.normal(size=TOTAL)
+        alone.step(small, g[at], [slice(a, b) for a, b in zip(ends[:-1], ends[1:])])
+        whole.step(p, g, pieces, (), parts)
+    alone.finalize(small)
+    whole.finalize(p, parts)
+    np.testing.assert_allclose(p[at], small, rtol=1e-13, atol=1e-15)
+    assert np.array_equal(p[PIECES[1]], before[PIECES[1]]) and whole.iterations == alone.iterations
+    starts = whole._array_slots() | {"average": before[PIECES[1]]}
+    for slot, array in whole.slots().items():
+        np.testing.assert_allclose(array[at] if array.ndim else array, alone.slots()[slot], rtol=1e-13, atol=1e-15)
+        assert not array.ndim or (array[PIECES[1]] == starts[slot]).all()

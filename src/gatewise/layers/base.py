@@ -81,6 +81,8 @@ class Layer:
         What the layer computes in. None: its model's dtype; float32 for a layer alone.
     input_shape : tuple, optional
         Shape of one sample, None for free axes; builds a model without seeing data.
+    trainable : bool
+        False: the layer is frozen, see :attr:`trainable`.
     """
 
     model = None   # the Sequential that the layer belongs to
@@ -99,12 +101,16 @@ class Layer:
     outputs = 1             # how many there are before the states
     padded_dtype = None     # what rows of different lengths are padded in; None: the layer's own
 
-    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, **others):
+    _trainable = True       # of copies and pickles that were made before there was this choice
+
+    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, trainable=True,
+                 **others):
         checks.neutral(others, "layer", type(self).__name__)
         if name is not None and not isinstance(name, str):
             raise ConfigError(f"name is {name!r}; expected a string")
         self.name = name or _automatic_name(type(self))
         self.named = bool(name)     # by the user
+        self._trainable = checks.flag(trainable, "trainable")
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
         self._dtype = self._dtype_given or "float32"
         if input_dim is not None:  # Keras 2's way to say how many features there are
@@ -128,14 +134,49 @@ class Layer:
     def _shape_of_features(features):
         return (features,)
 
+    # ---- freezing
+
     @property
     def trainable(self):
-        """True. Layers cannot be frozen yet, so that nothing else is accepted."""
-        return True
+        """Whether training changes the parameters, bool. May be set at any time but while ``fit`` runs.
+
+        A frozen layer (False) computes what it computed before; its parameters stay as they are, and its gradients are zero.
+        The optimizer leaves it out of its step, of weight decay, of the norm that ``global_clipnorm`` looks at and of the
+        running mean; what the optimizer has accumulated for it is kept. Its regularizers and constraints rest. A frozen
+        :class:`BatchNormalization` uses its moving averages in training too, and these stay as they are. Dropout still drops.
+
+        In a model, a change holds from the next call of ``fit``, ``train_on_batch`` or ``compute_gradients`` on. It need not be
+        compiled again.
+
+        Raises
+        ------
+        StateError
+            Set while the model's ``fit`` runs.
+        """
+        return self._trainable
 
     @trainable.setter
     def trainable(self, value):
-        checks.neutral({"trainable": value}, "layer", type(self).__name__)
+        value = checks.flag(value, "trainable")
+        if value == self._trainable:
+            return
+        if self.model is not None:
+            self.model.trainable_changes()
+        self._trainable = value
+
+    def trains(self, name):
+        """Whether training changes the parameter of this name, one that optimizers move where they may."""
+        return self._trainable
+
+    def trained_names(self):
+        """Names of the parameters that training changes, list of str."""
+        return [spec.name for spec in self._specs if spec.trained and self.trains(spec.name)]
+
+    def clear_frozen_gradients(self):
+        """Set the gradients of parameters that are frozen to zero."""
+        for name, gradient in self._gradients.items():
+            if not self.trains(name):
+                gradient.fill(0)
 
     # ---- building
 
@@ -280,6 +321,26 @@ class Layer:
         """The parameters that no optimizer moves, list of ndarray: the arrays themselves."""
         return [self._parameters[spec.name] for spec in self._specs if not spec.trained]
 
+    @property
+    def weights(self):
+        """Views of the parameters, list of ndarray; they may be written to. :meth:`set_weights` takes others."""
+        return list(self.parameters.values())
+
+    @property
+    def trainable_weights(self):
+        """Views of the parameters that training changes, list of ndarray."""
+        chosen = set(self.trained_names())
+        return [array for name, array in self.parameters.items() if name in chosen]
+
+    @property
+    def non_trainable_weights(self):
+        """Views of the parameters that training leaves as they are: of a frozen layer, and moving averages."""
+        chosen = set(self.trained_names())
+        return [array for name, array in self.parameters.items() if name not in chosen]
+
+    # Keras's other names
+    variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
+
     def get_weights(self):
         """Copies of the parameters, in Keras's order."""
         return [array.copy() for array in self._parameters.values()]
@@ -318,17 +379,21 @@ class Layer:
         """Forget what was derived from the weights."""
 
     def penalty(self):
-        """Sum of the regularizers' penalties."""
-        return sum([spec.regularizer(self._parameters[spec.name]) for spec in self._penalized])
+        """Sum of the regularizers' penalties, of what is trained."""
+        return sum([spec.regularizer(self._parameters[spec.name]) for spec in self._penalized if self.trains(spec.name)])
 
     def add_penalty_gradients(self):
         """Add the regularizers' gradients."""
         for spec in self._penalized:
+            if not self.trains(spec.name):
+                continue
             spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
 
     def constrain(self):
         """Bring parameters with a constraint back to what it allows: after every step of an optimizer."""
         for spec in self._constrained:
+            if not self.trains(spec.name):
+                continue
             array = self._parameters[spec.name]
             array[...] = self._of_shape(spec, "constraint", spec.constraint(array))
 
@@ -441,10 +506,9 @@ class Layer:
         """
         self._need_saved()
         dy, places = self._checked_dy(dy), self._places
-        if places is None:
-            return self._backward_alone(dy)
-        dx = self._backward_alone(self._each_step_of(dy, places.to_front))
-        return None if dx is None else places.back(dx)
+        dx = self._backward_alone(dy if places is None else self._each_step_of(dy, places.to_front))
+        self.clear_frozen_gradients()
+        return dx if dx is None or places is None else places.back(dx)
 
     def _checked_dy(self, dy):
         return self._checked_gradient(dy, "dy", self._saved["y_shape"])
@@ -512,6 +576,8 @@ class Layer:
         config = {"name": self.name, "dtype": self._dtype_given}
         if self.given_input_shape is not None:
             config["input_shape"] = list(self.given_input_shape)
+        if not self.trainable:
+            config["trainable"] = False
         return config
 
     @classmethod

@@ -248,11 +248,18 @@ class Bidirectional(Wrapper, SequenceLayer):
         config = {"layer": layer_config(self.forward_layer), "merge_mode": self.merge_mode,
                   "backward_layer": layer_config(self.backward_layer) if self._backward_given else None}
         config["layer"]["config"]["name"] = self.forward_layer.name.removeprefix("forward_")
+        if self.forward_layer.trainable != self.backward_layer.trainable and not self._backward_given:
+            config["backward_trainable"] = self.backward_layer.trainable  # made like the forward layer, and set since
         return super().get_config() | config
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
+        backward_trainable = config.pop("backward_trainable", None)
         made = {"layer": layer_from_config(config.get("layer"), "layer")}
         if config.get("backward_layer") is not None:
             made["backward_layer"] = layer_from_config(config["backward_layer"], "backward_layer")
-        return cls(**config | made)
+        layer = cls(**config | made)
+        if backward_trainable is not None:
+            layer.backward_layer.trainable = backward_trainable
+        return layer

@@ -90,6 +90,8 @@ class Embedding(Layer):
 
     def _backward(self, dy, want_dx):
         x = self._take_saved()["x"]
+        if not self._trainable:
+            return
         rows.add_rows(x.reshape(-1), np.ascontiguousarray(dy).reshape(-1, self.output_dim), self._gradients["embeddings"],
                       threads.threads_for(dy.size))
 

@@ -45,9 +45,9 @@ class _Normalization(Layer):
 
     def _scaled_backward(self, normalized, dy):
         """Gradient of what was scaled; those of gamma and beta are added. Rows (n, features); sums in float64."""
-        if self.scale:
+        if self.scale and self._trainable:
             self._gradients["gamma"] += (dy * normalized).sum(axis=0, dtype=np.float64)
-        if self.center:
+        if self.center and self._trainable:
             self._gradients["beta"] += dy.sum(axis=0, dtype=np.float64)
         return dy * self._parameters["gamma"] if self.scale else dy
 
@@ -63,7 +63,8 @@ class BatchNormalization(_Normalization):
 
     In training mean and variance are those of the batch, over all axes but the last, and moving averages follow them;
     at inference the averages are used. Names and defaults are Keras's. A step past its row's length counts in neither,
-    and its output is zero. Sums are in float64, in one order whatever the number of threads.
+    and its output is zero. Sums are in float64, in one order whatever the number of threads. A frozen layer
+    (``trainable=False``) uses the averages in training too, and leaves them as they are.
 
     Parameters
     ----------
@@ -107,12 +108,15 @@ class BatchNormalization(_Normalization):
     def _forward(self, x, call):
         counted = None if call.lengths is None or x.ndim < 3 else counted_steps(call.lengths, x.shape[:2])
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
-        if call.training:
+        if call.training and self._trainable:
             y, saved = self._of_batch(rows)
             self._saved = {"counted": counted, "y_shape": x.shape} | saved
         else:
             p = self._parameters
-            y = self._scaled((rows - p["moving_mean"]) * (1 / np.sqrt(p["moving_variance"] + x.dtype.type(self.epsilon))))
+            inverse = 1 / np.sqrt(p["moving_variance"] + x.dtype.type(self.epsilon))
+            y = self._scaled((rows - p["moving_mean"]) * inverse)
+            if call.training:
+                self._saved = {"counted": counted, "y_shape": x.shape, "normalized": None, "inverse": inverse}
         return _put_rows(y, counted, x.shape)
 
     def _of_batch(self, rows):
@@ -133,6 +137,9 @@ class BatchNormalization(_Normalization):
         saved = self._take_saved()
         counted, normalized = saved["counted"], saved["normalized"]
         rows = dy.reshape(-1, dy.shape[-1]) if counted is None else dy[counted]
+        if normalized is None:  # by the averages, of a frozen layer
+            d = rows * (self._parameters["gamma"] * saved["inverse"] if self.scale else saved["inverse"])
+            return _put_rows(d, counted, dy.shape) if want_dx else None
         d = self._scaled_backward(normalized, rows)
         if not want_dx:
             return None

@@ -20,6 +20,8 @@ class Wrapper(Layer):
     parts : dict of str to Layer
     """
 
+    _model = None
+
     def __init__(self, parts, *, dtype=None, input_shape=None, **kwargs):
         self._parts = parts
         for name, part in parts.items():
@@ -29,6 +31,8 @@ class Wrapper(Layer):
             input_shape = first.given_input_shape
         super().__init__(dtype=first._dtype_given if dtype is None else dtype, input_shape=input_shape, **kwargs)
         self.set_dtype(self._dtype)
+        if not self._trainable:  # True leaves the layers inside as they are
+            self.trainable = False
 
     @staticmethod
     def _check_part(part, name):
@@ -36,6 +40,33 @@ class Wrapper(Layer):
             raise DTypeError(f"{name} is {part!r}; expected a gatewise.layers object")
         if part.built or part.model is not None:
             raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
+
+    # ---- freezing
+
+    @property
+    def trainable(self):
+        """Whether training changes parameters of a layer inside; setting it sets all of them. See :attr:`Layer.trainable`."""
+        return any(part.trainable for part in self._parts.values())
+
+    @trainable.setter
+    def trainable(self, value):
+        for part in self._parts.values():
+            part.trainable = value
+
+    def trains(self, name):
+        path, _, inner = name.partition("/")
+        return self._parts[path].trains(inner)
+
+    @property
+    def model(self):
+        """The Sequential that the layer belongs to, and the layers inside with it."""
+        return self._model
+
+    @model.setter
+    def model(self, model):
+        self._model = model
+        for part in self._parts.values():
+            part.model = model
 
     # ---- building
 
@@ -70,7 +101,6 @@ class Wrapper(Layer):
     def _parameter_specs(self, input_shape):
         specs = []
         for path, part in self._parts.items():
-            part.model = self.model  # for its messages
             part.describe(self._part_input_shape(input_shape))
             specs += [replace(spec, name=f"{path}/{spec.name}") for spec in part._specs]
         return specs
@@ -88,6 +118,9 @@ class Wrapper(Layer):
         for arrays in ("_parameters", "_gradients"):
             setattr(self, arrays, {f"{path}/{name}": array for path, part in self._parts.items()
                                    for name, array in getattr(part, arrays).items()})
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_model": None}
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""

@@ -10,6 +10,7 @@ from gatewise.training import feeds, loop, losses, metrics, optimizers
 from gatewise.training.callbacks import Callback, CallbackList, check_verbose
 from gatewise.training.data import add_class_weight, prepare_samples
 from gatewise.training.means import RunningMeans
+from gatewise.training.run import Run
 
 from . import saving
 from .stack import Stack
@@ -132,6 +133,19 @@ class Sequential(Stack):
         super().set_weights(weights)
         self._forget_run()
 
+    def trainable_changes(self):
+        if isinstance(self.training_run, Run):
+            raise StateError("trainable cannot change while fit runs: set it between two calls of fit, the second one with "
+                             "initial_epoch if epochs are to be counted on")
+        super().trainable_changes()
+        self._forget_run()
+
+    def need_trainable(self, what):
+        """Refuse to train where every parameter is frozen."""
+        if self.trained().parts == []:
+            raise StateError(f"{what}: all {self._flat_parameters.size:,} parameters are frozen, so that nothing is trained; set "
+                             f"trainable = True of the model or of a layer")
+
     def _forget_run(self):
         """The model is no longer where its last fit left it, and no file goes on from there."""
         if isinstance(self.training_run, dict):
@@ -139,7 +153,8 @@ class Sequential(Stack):
 
     def end_training(self):
         """What an optimizer does to the weights once, after the last step."""
-        self.optimizer.finalize(self._flat_parameters)
+        parts = self.trained().parts
+        self.optimizer.finalize(self._flat_parameters, *([] if parts is None else [parts]))
         self.weights_changed()
 
     def _scores_or_outputs(self, samples, training, carried=None):
@@ -173,16 +188,21 @@ class Sequential(Stack):
             return self._gradients_of(samples, carried)
 
     def _gradients_of(self, samples, carried):
-        self.flat_gradients.fill(0)
+        trained = self.trained()
+        for part in [slice(None)] if trained.parts is None else trained.parts:
+            self.flat_gradients[part].fill(0)
         start, outputs = self._scores_or_outputs(samples, True, carried)
         value, gradient = self._loss_of(samples, start, True)
-        for position in range(len(self._layers) - 1, -1, -1):
+        lowest = trained.lowest
+        for position in range(len(self._layers) - 1, lowest - 1, -1):
             layer = self._layers[position]
             if self._fused and position == len(self._layers) - 1:
-                gradient = layer.backward_from_scores(gradient, position > 0)
+                gradient = layer.backward_from_scores(gradient, position > lowest)
             else:
-                gradient = layer._backward(gradient, position > 0)
+                gradient = layer._backward(gradient, position > lowest)
             layer.add_penalty_gradients()
+            if trained.parts is not None:
+                layer.clear_frozen_gradients()
         return value + self._penalty(), outputs
 
     def train_step(self, samples, carried=None):
@@ -192,7 +212,9 @@ class Sequential(Stack):
         up to date: truncated back-propagation through time.
         """
         loss, outputs = self.gradients_of(samples, carried)
-        self.optimizer.step(self._flat_parameters, self.flat_gradients, self._array_pieces, self._array_names)
+        trained = self.trained()
+        self.optimizer.step(self._flat_parameters, self.flat_gradients, trained.pieces, trained.names,
+                            *([] if trained.parts is None else [trained.parts]))
         for layer in self._layers:
             layer.constrain()
         self.weights_changed()
@@ -336,6 +358,7 @@ class Sequential(Stack):
         self._need_compiled("train_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
+        self.need_trainable("train_on_batch")
         self._forget_run()
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)

@@ -12,6 +12,8 @@ from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name
 from gatewise.layers.masks import cleared_ends, ends
 
+from .trained import Trained
+
 
 class Stack:
     """What :class:`gatewise.models.Sequential` is before it is compiled."""
@@ -30,6 +32,7 @@ class Stack:
         self._input = None      # shape of one sample, once given
         self._array_pieces = [] # where each parameter lies in the flat buffers
         self._array_names = []  # what its layer calls it
+        self._trained = None    # a Trained, once a step has asked which parameters are frozen
         given = checks.listed(layers or [], "layers", "gatewise.layers objects")
         try:
             for layer in given:
@@ -126,6 +129,7 @@ class Stack:
         self._flat_parameters.fill(0)
         self.flat_gradients.fill(0)
         trained = [spec for layer in self._layers for spec in layer._specs if spec.trained]
+        self._trained = None
         self._array_pieces, self._array_names = self._pieces_of(spec.size for spec in trained), [spec.name for spec in trained]
         for layer, piece in zip(self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)):
             layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
@@ -142,6 +146,51 @@ class Stack:
         """Slices of these sizes, one behind the other."""
         ends = list(itertools.accumulate(sizes, initial=0))
         return [slice(first, last) for first, last in itertools.pairwise(ends)]
+
+    # ---- freezing
+
+    @property
+    def trainable(self):
+        """Whether training changes any layer. Setting it sets :attr:`Layer.trainable` of every layer, once: a layer that is set
+        afterwards has the last word.
+
+        Raises
+        ------
+        StateError
+            Set while ``fit`` runs, or before there is a layer.
+        """
+        return any(layer.trainable for layer in self._layers)
+
+    @trainable.setter
+    def trainable(self, value):
+        checks.flag(value, "trainable")
+        if not self._layers:
+            raise StateError("trainable: the model has no layers to freeze yet: add them first, or make them with trainable=False")
+        self.trainable_changes()
+        for layer in self._layers:
+            layer.trainable = value
+
+    def trainable_changes(self):
+        """A layer is about to be frozen, or no longer to be."""
+        self._trained = None
+
+    def trained(self):
+        """What of the flat buffer training changes, a :class:`Trained`."""
+        if self._trained is None:
+            self._trained = Trained.of(self._layers, self._array_pieces, self._array_names)
+            if self._trained.parts is not None:
+                self.flat_gradients.fill(0)  # where a layer is frozen they stay so
+        return self._trained
+
+    @property
+    def trainable_weights(self):
+        """Views of the parameters that training changes, in order, list of ndarray; they may be written to."""
+        return [array for layer in self._layers for array in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self):
+        """Views of the parameters that training leaves as they are: of frozen layers, and moving averages."""
+        return [array for layer in self._layers for array in layer.non_trainable_weights]
 
     @property
     def flat_parameters(self):
@@ -216,6 +265,9 @@ class Stack:
         """Views of all parameters, in order; they may be written to."""
         return [array for layer in self._layers for array in layer.parameters.values()]
 
+    # Keras's other names
+    variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
+
     def count_params(self):
         """Number of parameters, those included that no optimizer moves."""
         return sum(layer.count_params() for layer in self._layers)
@@ -267,6 +319,7 @@ class Stack:
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
         seeds.forkable(self.rng)
+        self._trained = None
         for layer in self._layers:
             layer.model = self
         if self.built:

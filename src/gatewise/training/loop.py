@@ -33,6 +33,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     feed, validation = _feeds(
         model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
         tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps)
+    model.need_trainable("fit")
     to_come = range(initial_epoch + 1, epochs + 1)
     if validation is not None and to_come and not any(map(validated, to_come)):
         warnings.warn(f"validation_freq is {validation_freq!r}, and none of the epochs up to {epochs} is validated",

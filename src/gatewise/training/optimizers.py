@@ -50,6 +50,8 @@ class Optimizer:
         Steps taken.
     """
 
+    _decayed_of = None  # of pickles that were made before there was this
+
     def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False,
                  ema_momentum=0.99, ema_overwrite_frequency=None, gradient_accumulation_steps=None, **others):
         checks.neutral(others, "optimizer", type(self).__name__)
@@ -70,7 +72,7 @@ class Optimizer:
         self.gradient_accumulation_steps = _count(gradient_accumulation_steps, "gradient_accumulation_steps", 2)
         self.iterations = 0
         self._not_decayed = []  # expressions that find the names of arrays
-        self._decayed = None    # where the others lie, once a step has looked
+        self._decayed = self._decayed_of = None  # where the others lie, once a step has looked; in which list
         self._slots = {}
         self._model = None  # weak reference to the one it trains
 
@@ -148,7 +150,7 @@ class Optimizer:
 
     # ---- a step
 
-    def step(self, parameters, gradients, pieces, names=()):
+    def step(self, parameters, gradients, pieces, names=(), parts=None):
         """One update, in place.
 
         Parameters
@@ -157,22 +159,28 @@ class Optimizer:
             The flat buffers. Gradients are clipped in place, and with `gradient_accumulation_steps` become the mean
             that a step is made with.
         pieces : list of slice
-            Where each array lies in them.
+            Where each array lies in them, without those that are frozen.
         names : list of str
             What each array is called; for :meth:`exclude_from_weight_decay`.
+        parts : list of slice, optional
+            Where `pieces` lie, those together that touch. All else is frozen: neither it nor what has been accumulated for
+            it changes, nor does its gradient count. None: nothing is frozen.
         """
         self._prepare(parameters)
         rate, steps_before = self.learning_rate, self.iterations
-        if self.gradient_accumulation_steps is None or self._accumulate(gradients):
-            self._clip(gradients, pieces)
+        if self.gradient_accumulation_steps is None or self._accumulate(gradients, parts):
+            self._clip(gradients, pieces, parts)
             decay = rate * (self.weight_decay or 0.0)
             if self._not_decayed and decay:
                 self._decay(parameters, pieces, names, decay)
                 decay = 0.0
             self.iterations += 1
-            self._update(parameters, gradients, rate, decay, threads.threads_for(40 * parameters.size))
+            if parts is None:
+                self._update(parameters, gradients, rate, decay, threads.threads_for(40 * parameters.size))
+            else:
+                self._update_parts(parameters, gradients, rate, decay, parts)
         if self.use_ema:
-            self._average(parameters, steps_before)
+            self._average(parameters, steps_before, parts)
 
     def _prepare(self, parameters):
         if not self._slots:
@@ -205,25 +213,30 @@ class Optimizer:
             return self.iterations
         return self.iterations * self.gradient_accumulation_steps + int(self._slots.get("accumulated", 0))
 
-    def _accumulate(self, gradients):
+    def _accumulate(self, gradients, parts):
         """Take these in; True: they were the last of a step, and now hold the mean of all."""
         held, count = self._slots["accumulated"], self.gradient_accumulation_steps
         last = held == count - 1
-        kernels.accumulate(self._slots["gradients"], gradients, count if last else 0, threads.threads_for(8 * gradients.size))
+        for part in _whole_or(parts):
+            total, new = self._slots["gradients"][part], gradients[part]
+            kernels.accumulate(total, new, count if last else 0, threads.threads_for(8 * new.size))
+        if last and parts is not None:
+            self._slots["gradients"].fill(0)  # of what was frozen since the first of them
         held[()] = 0 if last else held + 1
         return last
 
-    def _clip(self, gradients, pieces):
-        if self.clipvalue is not None:
-            np.clip(gradients, -self.clipvalue, self.clipvalue, out=gradients)
+    def _clip(self, gradients, pieces, parts):
+        for part in _whole_or(parts) if self.clipvalue is not None else ():
+            np.clip(gradients[part], -self.clipvalue, self.clipvalue, out=gradients[part])
         for piece in pieces if self.clipnorm is not None else ():
-            _scale_to_norm(gradients[piece], self.clipnorm)
+            _scale_to_norm([gradients[piece]], self.clipnorm)
         if self.global_clipnorm is not None:
-            _scale_to_norm(gradients, self.global_clipnorm)
+            _scale_to_norm([gradients[part] for part in _whole_or(parts)], self.global_clipnorm)
 
     def _decay(self, parameters, pieces, names, decay):
         """Take `decay` of themselves from the arrays that decay."""
-        if self._decayed is None:
+        if self._decayed is None or self._decayed_of is not pieces:  # others are frozen than before
+            self._decayed_of = pieces
             within = [name.rpartition("/")[2] for name in names]  # Bidirectional's are called forward/kernel
             self._decayed = [piece for piece, name in zip(pieces, within, strict=True)
                              if not any(re.search(expression, name) for expression in self._not_decayed)]
@@ -234,23 +247,52 @@ class Optimizer:
         """Take `decay` of p from p, then make step number `iterations`, on `work` threads."""
         raise TypeError(f"{type(self).__name__} defines no update")
 
+    def _update_parts(self, p, g, rate, decay, parts):
+        """:meth:`_update` of some parts of the buffers, for which the slots are theirs."""
+        whole = self._slots
+        numbers = {name: array.copy() for name, array in whole.items() if not array.ndim}
+        try:
+            if getattr(type(self)._update, "elementwise", False):
+                for part in parts:
+                    self._slots = {name: array[part] if array.ndim else numbers[name].copy() for name, array in whole.items()}
+                    self._update(p[part], g[part], rate, decay, threads.threads_for(40 * p[part].size))
+            elif parts:  # a user's own formula may look at all parameters at once
+                at = np.r_[tuple(parts)]
+                self._slots = {name: array[at] if array.ndim else array.copy() for name, array in whole.items()}
+                moved = p[at]
+                self._update(moved, g[at], rate, decay, threads.threads_for(40 * moved.size))
+                p[at] = moved
+                for name, array in whole.items():
+                    if array.ndim:
+                        array[at] = self._slots[name]
+            for name in numbers if parts else ():
+                whole[name][()] = self._slots[name]
+        finally:
+            self._slots = whole
+
     # ---- the mean of the parameters
 
-    def _average(self, parameters, steps_before):
-        """The first step's parameters are the first mean."""
+    def _average(self, parameters, steps_before, parts):
+        """The first step's parameters are the first mean, of frozen ones too: it is there when they are trained."""
         overwrite = self.ema_overwrite_frequency is not None and (steps_before + 1) % self.ema_overwrite_frequency == 0
-        kernels.average(parameters, self._slots["average"], self.ema_momentum if steps_before else 0.0, overwrite,
-                        threads.threads_for(8 * parameters.size))
+        for part in _whole_or(parts if steps_before else None):
+            p = parameters[part]
+            kernels.average(p, self._slots["average"][part], self.ema_momentum if steps_before else 0.0, overwrite,
+                            threads.threads_for(8 * p.size))
 
     @property
     def average(self):
         """ndarray (n,): the running mean of the parameters itself, not a copy; None without one."""
         return self._slots.get("average")
 
-    def finalize(self, parameters):
-        """Training is over: the running mean, where there is one, becomes the parameters (ndarray (n,), in place)."""
+    def finalize(self, parameters, parts=None):
+        """Training is over: the running mean, where there is one, becomes the parameters (ndarray (n,), in place).
+
+        `parts` are those that are trained, list of slice; None: all.
+        """
         if self.average is not None:
-            parameters[...] = self.average
+            for part in _whole_or(parts):
+                parameters[part] = self.average[part]
 
     # ---- state
 
@@ -342,10 +384,18 @@ def _check_slot(name, array, shape, dtype):
         raise CheckpointError(f"optimizer state {name} holds {array.min()}; a sum of squares is never negative")
 
 
-def _scale_to_norm(gradient, limit):
-    norm = float(np.sqrt(arrays.sum_of_squares(gradient, threads.threads_for(4 * gradient.size))))
+def _whole_or(parts):
+    """Slices to go through: the parts, or one that is all where there are none."""
+    return (slice(None),) if parts is None else parts
+
+
+def _scale_to_norm(gradients, limit):
+    """Scale arrays, in place, to at most this norm of all of them together."""
+    squares = sum(arrays.sum_of_squares(gradient, threads.threads_for(4 * gradient.size)) for gradient in gradients)
+    norm = float(np.sqrt(squares))
     if norm > limit:
-        gradient *= gradient.dtype.type(limit / norm)
+        for gradient in gradients:
+            gradient *= gradient.dtype.type(limit / norm)
 
 
 class SGD(Optimizer):
@@ -504,6 +554,9 @@ class Lion(Optimizer):
     def get_config(self):
         return super().get_config() | {"beta_1": self.beta_1, "beta_2": self.beta_2}
 
+
+for _each in (SGD, RMSprop, Adam, Nadam, Adagrad, Lion):
+    _each._update.elementwise = True  # no element looks at another: parts of the parameters may be updated one by one
 
 _BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW, "adagrad": Adagrad, "nadam": Nadam,
             "lion": Lion}

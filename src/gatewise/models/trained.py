@@ -1,0 +1,48 @@
+"""What of a model's flat buffer training changes, while some of its layers are frozen."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The arrays that an optimizer moves, and where they lie.
+
+    Attributes
+    ----------
+    pieces : list of slice
+        Where each array lies in the flat buffer.
+    names : list of str
+        What its layer calls each.
+    parts : list of slice, or None
+        Neighbouring pieces put together, in order; None: the whole buffer, since nothing is frozen.
+    lowest : int
+        Number of the first layer that the backward pass must reach.
+    """
+
+    pieces: list
+    names: list
+    parts: list | None
+    lowest: int
+
+    @classmethod
+    def of(cls, layers, pieces, names):
+        """What these layers train, whose arrays lie at these pieces."""
+        owners = [(number, layer, spec) for number, layer in enumerate(layers) for spec in layer._specs if spec.trained]
+        moved = [layer.trains(spec.name) for _, layer, spec in owners]
+        if all(moved):
+            return cls(pieces, names, None, 0)
+        lowest = next((number for (number, _, _), moves in zip(owners, moved) if moves), len(layers))
+        pieces = [piece for piece, moves in zip(pieces, moved, strict=True) if moves]
+        names = [name for name, moves in zip(names, moved, strict=True) if moves]
+        return cls(pieces, names, _joined(pieces), lowest)
+
+
+def _joined(pieces):
+    """Slices that touch become one."""
+    parts = []
+    for piece in pieces:
+        if parts and parts[-1].stop == piece.start:
+            parts[-1] = slice(parts[-1].start, piece.stop)
+        else:
+            parts.append(piece)
+    return parts
