@@ -1,6 +1,7 @@
 """Optimizers: 50 steps beside plain formulas; clipping; state; threads; arguments."""
 
 import copy
+import itertools
 import json
 
 import numpy as np
@@ -485,7 +486,7 @@ def test_frozen_parts_are_left_out_of_every_step(name, options):
     whole, alone = make(name, options), make(name, options)
     for _ in range(9):
         g = rng.normal(size=TOTAL)
-        alone.step(small, g[at], [slice(a, b) for a, b in zip(ends[:-1], ends[1:])])
+        alone.step(small, g[at], [slice(a, b) for a, b in itertools.pairwise(ends)])
         whole.step(p, g, pieces, (), parts)
     alone.finalize(small)
     whole.finalize(p, parts)
