@@ -2,14 +2,33 @@
 
 import math
 import os
+import sys
+import warnings
 
 import numpy as np
 
-from gatewise.errors import ArgumentError, ConfigError, DTypeError, NonFiniteError, ShapeError, SizeError
+from gatewise.errors import (
+    ArgumentError,
+    ConfigError,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+    SizeError,
+    TrainingWarning,
+)
 from gatewise.kernels import arrays
 
 DTYPES = ("float32", "float64")
 MAX_EXTENT = 2**31 - 1  # BLAS takes extents as C int
+
+
+def warn(message, category=TrainingWarning):
+    """Warn at the line of the user's program that called gatewise, however deep the caller is."""
+    inside = os.path.dirname(__file__) + os.sep
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def dtype_name(dtype):

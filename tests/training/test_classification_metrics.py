@@ -81,6 +81,7 @@ def test_batches_and_ragged_steps(name, arguments, kind, rng):
 
 
 @pytest.mark.parametrize(("name", "arguments", "kind"), CASES, ids=IDS)
+@pytest.mark.filterwarnings("ignore:.*no single largest value")
 def test_empty_batches_and_one_class(name, arguments, kind, rng):
     metric = getattr(metrics, name)(**arguments)
     assert np.all(metric.result() == 0)

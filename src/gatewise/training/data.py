@@ -181,6 +181,7 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     samples = _masked(samples, _all_masks(model, x, mask))
     if not model.loss.per_sequence:
         _count_positions(model, samples, positions)
+        _check_targets(model, samples, shape)
     return samples
 
 
@@ -246,6 +247,15 @@ def _without_unknown(y, weights, positions):
     return np.where(columns.reshape(given.shape), given.dtype.type(0), given), known.astype(np.float64)
 
 
+def _check_targets(model, samples, shape):
+    """Refuse targets that the loss or a metric cannot have, before anything is trained on them."""
+    places = samples.places if samples.per_step else None
+    model.loss.check_targets(samples.y, samples.weights, places)
+    for metric in model.metrics:
+        if metric.takes is not None and samples.y.shape == tuple(shape):
+            metric.takes.refuse(samples.y, samples.metric_weights, "y", f"metric {metric.name}", places)
+
+
 def is_ragged(x):
     """Whether x is a list, or an array of objects, that holds sequences of different lengths."""
     if not (isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1)):
@@ -274,7 +284,7 @@ def add_class_weight(samples, class_weight, loss, outputs):
     if isinstance(samples, MappedSamples):
         samples.class_weight = class_weight
         return
-    by_class = _class_weights(class_weight, samples.y, loss, outputs)
+    by_class = _class_weights(class_weight, samples.y, loss, outputs, samples.weights)
     samples.weights = by_class if samples.weights is None else _weighted(samples.weights, by_class)
 
 
@@ -284,7 +294,7 @@ def _check_rows(y, x):
         raise ShapeError(f"y has {rows} rows, x has {len(x)}; expected one target a sample")
 
 
-def _class_weights(class_weight, y, loss, outputs):
+def _class_weights(class_weight, y, loss, outputs, weights=None):
     if not isinstance(class_weight, dict):
         raise DTypeError(f"class_weight is {class_weight!r}; expected a dict of class number to weight")
     if loss.per_sequence:
@@ -294,7 +304,13 @@ def _class_weights(class_weight, y, loss, outputs):
     elif loss.one_hot:
         classes = y.argmax(axis=-1)
     elif y.shape[-1] == 1:
-        classes = y[..., 0].astype(np.intp)
+        classes = np.round(y[..., 0])
+        wrong = (y[..., 0] != classes) | (classes < 0)
+        if weights is not None:
+            wrong &= weights.reshape(classes.shape) != 0
+        if wrong.any():
+            raise ConfigError(f"class_weight needs the classes 0 and 1, y holds {y[..., 0][wrong][0]:g}; make y whole numbers "
+                              f"from 0 up, or give sample_weight, a weight for each target")
     else:
         raise ConfigError(f"class_weight needs class targets; loss {loss.name} has {y.shape[-1]} outputs")
     weights = np.ones(classes.shape)

@@ -20,6 +20,7 @@ class Loss:
     fuses = None    # the activation whose scores `from_scores` takes
     sparse = False  # targets are class numbers, without the class axis
     one_hot = False # targets are a column a class, 1 at the class of the row
+    takes = None    # a rule of training/targets.py: which targets there can be; None: any number
     per_sequence = False  # targets, values and weights are one a row of the batch, whatever its steps are
     _kernel = None  # in kernels/losses.pyx: for scores where the loss fuses, else for predictions
     _option = 0.0   # the kernel's number beside the arrays
@@ -31,7 +32,7 @@ class Loss:
         """A formula of its own puts out of force what it inherits: kernels that compute another one."""
         super().__init_subclass__(**kwargs)
         line = [vars(base) for base in cls.__mro__]
-        inherited = {"_kernel": None, "fuses": None, "by_target": False}
+        inherited = {"_kernel": None, "fuses": None, "by_target": False, "takes": None}
         first = {name: next(i for i, names in enumerate(line) if name in names) for name in ("_positions", *inherited)}
         for name, without in inherited.items():
             if first["_positions"] < first[name]:
@@ -63,6 +64,7 @@ class Loss:
         y_true = self.prepare(y_true, y_pred.shape, y_pred.dtype)
         shape = y_pred.shape[:1] if self.per_sequence else y_pred.shape[:-1]
         weights = None if sample_weight is None else position_weights(sample_weight, shape, None, self, y_pred.shape[-1])
+        self.check_targets(y_true, weights)
         return self.value_and_gradient(y_true, y_pred, weights, want_gradient=False, **call)[0]
 
     def prepare(self, y_true, shape, dtype):
@@ -80,6 +82,16 @@ class Loss:
             raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects "
                              f"{'the same shape' if expected == tuple(shape) else f'targets of shape {expected}'}")
         return y
+
+    def check_targets(self, y_true, weights=None, places=None):
+        """Refuse prepared targets that this loss cannot have, at positions that count; see :mod:`gatewise.training.targets`.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.takes is not None:
+            self.takes.check(y_true, weights, "y", f"loss {self.name}", places)
 
     def _targets(self, outputs):
         """Columns of the targets for so many outputs."""

@@ -5,6 +5,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
 
+from ..targets import Distribution, YesOrNo
 from .base import EPSILON, Loss
 
 
@@ -47,6 +48,7 @@ class BinaryCrossentropy(_Crossentropy):
     name = "binary_crossentropy"
     by_target = True
     fuses = "sigmoid"
+    takes = YesOrNo()
     _kernel = "binary_crossentropy"
 
     def _smooth(self, y_true, classes):
@@ -74,6 +76,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
     name = "categorical_crossentropy"
     fuses = "softmax"
+    takes = Distribution()
     _kernel = "categorical_crossentropy"
     one_hot = True
 

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from ..targets import Distribution, Signs
 from .base import Loss
 
 
 class _Hinge(Loss):
     """A label 0 stands for -1. (Keras reads it so only where all labels of a batch are 0 or 1.)"""
+
+    takes = Signs()
 
     def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
         signs = np.where(y_true == 0, y_true.dtype.type(-1), y_true)
@@ -36,6 +39,7 @@ class CategoricalHinge(Loss):
     """
 
     name = "categorical_hinge"
+    takes = Distribution(limited=True)
     one_hot = True
 
     def _positions(self, y_true, y_pred, want_gradient):

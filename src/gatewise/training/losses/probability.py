@@ -7,6 +7,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
+from ..targets import AtLeast, Distribution
 from .base import EPSILON, Loss
 
 
@@ -15,6 +16,7 @@ class Poisson(Loss):
 
     name = "poisson"
     by_target = True
+    takes = AtLeast(0, "targets are counts; for other numbers take 'mse'")
 
     def _positions(self, y_true, y_pred, want_gradient):
         p = y_pred + y_pred.dtype.type(EPSILON)
@@ -26,6 +28,7 @@ class KLDivergence(Loss):
     """``sum y_true log(y_true / y_pred)`` over the last axis, both kept in [1e-7, 1]."""
 
     name = "kl_divergence"
+    takes = Distribution(limited=True)
 
     def _positions(self, y_true, y_pred, want_gradient):
         y, p = np.clip(y_true, EPSILON, 1), np.clip(y_pred, EPSILON, 1)

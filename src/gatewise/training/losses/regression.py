@@ -4,6 +4,7 @@ import numpy as np
 
 from gatewise import checks
 
+from ..targets import AtLeast, NotZero
 from .base import EPSILON, Loss
 
 
@@ -28,6 +29,7 @@ class MeanAbsolutePercentageError(Loss):
 
     name = "mean_absolute_percentage_error"
     by_target = True
+    takes = NotZero()
     _kernel = "percentage_error"
 
 
@@ -36,6 +38,7 @@ class MeanSquaredLogarithmicError(Loss):
 
     name = "mean_squared_logarithmic_error"
     by_target = True
+    takes = AtLeast(0, "all below 0 would count as 0; shift them, or take 'mse'")
 
     def _positions(self, y_true, y_pred, want_gradient):
         p = np.maximum(y_pred, EPSILON)

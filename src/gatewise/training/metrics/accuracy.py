@@ -4,6 +4,7 @@ import numpy as np
 
 from gatewise import checks
 
+from ..targets import MissedUnlessYesOrNo, OneLargest
 from .base import MeanMetric, class_numbers
 
 
@@ -21,12 +22,15 @@ class Accuracy(MeanMetric):
 class BinaryAccuracy(MeanMetric):
     """Part of outputs on the target's side of the threshold.
 
+    Targets are 0 or 1. Any other number counts as missed, as in Keras, with a warning.
+
     Parameters
     ----------
     threshold : float
     """
 
     default_name = "binary_accuracy"
+    takes = MissedUnlessYesOrNo()
     direction = "up"
     elementwise = True
 
@@ -45,6 +49,7 @@ class CategoricalAccuracy(MeanMetric):
     """Part of positions whose largest output is the class of the one-hot target."""
 
     default_name = "categorical_accuracy"
+    takes = OneLargest()
     direction = "up"
 
     def _positions(self, y_true, y_pred):
@@ -59,7 +64,8 @@ class SparseCategoricalAccuracy(MeanMetric):
     sparse = True
 
     def _positions(self, y_true, y_pred):
-        return (y_true == y_pred.argmax(axis=-1)).astype(np.float64)
+        classes = class_numbers(y_true, y_pred.shape[-1], self.name)
+        return (classes == y_pred.argmax(axis=-1)).astype(np.float64)
 
 
 class _TopK(MeanMetric):
@@ -90,6 +96,7 @@ class TopKCategoricalAccuracy(_TopK):
     """
 
     default_name = "top_k_categorical_accuracy"
+    takes = OneLargest()
 
     def _positions(self, y_true, y_pred):
         return self._hits(y_true.argmax(axis=-1), y_pred)

@@ -5,6 +5,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
+from ..targets import ROUNDING, YesOrNo
 from .base import Metric, chosen, one_hot, ratio
 
 EPSILON = 1e-7  # how far the outermost thresholds lie beyond 0 and 1, as in Keras
@@ -41,6 +42,7 @@ class AUC(Metric):
     default_name = "auc"
     direction = "up"
     sparse = None
+    takes = YesOrNo(soft=False)
     elementwise = True
 
     def __init__(self, num_thresholds=200, curve="ROC", summation_method="interpolation", name=None, thresholds=None,
@@ -97,7 +99,12 @@ class AUC(Metric):
 
     def _probabilities(self, y_pred):
         if not self.from_logits:
-            return np.clip(y_pred, 0, 1)
+            inside = np.clip(y_pred, 0, 1)
+            off = np.abs(inside - y_pred) > ROUNDING
+            if off.any() and np.isfinite(y_pred[off]).any():
+                checks.warn(f"y_pred holds numbers below 0 or above 1, which metric {self.name} takes for 0 and 1: for scores use "
+                            f"AUC(from_logits=True), or AUC(num_thresholds=None), which takes any numbers")
+            return inside
         return 0.5 * (1 + np.tanh(0.5 * y_pred.astype(np.float64)))  # the sigmoid, without overflow
 
     def _histograms(self, truth, y_pred, weights):

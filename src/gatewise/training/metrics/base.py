@@ -32,6 +32,7 @@ class Metric:
     default_name = None
     direction = None
     sparse = False       # True: targets are class numbers, without the class axis; None: those, or one-hot
+    takes = None         # a rule of training/targets.py for targets that are no class numbers; None: any number
     elementwise = False  # each output is a value of its own: n predictions in one row are n positions of one output
     _parts = ()
 
@@ -59,6 +60,9 @@ class Metric:
         DTypeError, ShapeError, NonFiniteError
         """
         y_true, y_pred = self._matched(_array(y_true, "y_true"), _array(y_pred, "y_pred"))
+        if self.takes is not None and y_true.shape == y_pred.shape and not self.takes.settled(y_true):
+            weights = None if sample_weight is None else position_weights(sample_weight, y_pred.shape[:-1], None)
+            self.takes.check(y_true, weights, "y_true", f"metric {self.name}")
         self._add(*counted_rows(y_true, y_pred, sample_weight))
 
     def _add(self, y_true, y_pred, weights):

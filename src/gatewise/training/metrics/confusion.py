@@ -5,13 +5,14 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ShapeError
 
+from ..targets import YesOrNo
 from .base import Metric, chosen, one_hot, ratio
 
 
 class _Decisions(Metric):
     """Counts of decisions that ``y_pred > threshold``, at each of some thresholds.
 
-    Targets are true where they are not 0; class numbers stand for one-hot rows.
+    Targets are 0 or 1; class numbers stand for one-hot rows.
 
     Parameters
     ----------
@@ -26,6 +27,7 @@ class _Decisions(Metric):
 
     direction = "up"
     sparse = None
+    takes = YesOrNo(soft=False)
     elementwise = True
     _wrong = None  # which wrong decisions are counted beside the true positives
 
@@ -137,6 +139,7 @@ class FBetaScore(Metric):
     default_name = "fbeta_score"
     direction = "up"
     sparse = None
+    takes = YesOrNo(soft=False)
     elementwise = True
     _parts = ("true_positives", "false_positives", "false_negatives")
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from gatewise import checks
 
+from ..targets import Distribution
 from .base import MeanMetric, class_numbers
 
 EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
@@ -25,6 +26,7 @@ class Perplexity(MeanMetric):
     default_name = "perplexity"
     direction = "down"
     sparse = None
+    takes = Distribution()
 
     def __init__(self, from_logits=False, name=None):
         super().__init__(name)

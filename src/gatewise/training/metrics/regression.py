@@ -6,6 +6,7 @@ import numpy as np
 
 from gatewise import checks
 
+from ..targets import AtLeast
 from .base import MeanMetric, Metric, chosen, ratio
 
 EPSILON = 1e-7  # the least divisor, as in Keras
@@ -79,6 +80,7 @@ class MeanSquaredLogarithmicError(MeanMetric):
     """Mean over the last axis of ``(log(1 + y_pred) - log(1 + y_true))^2``; values below 1e-7 count as 1e-7."""
 
     default_name = "mean_squared_logarithmic_error"
+    takes = AtLeast(0, "all below 0 would count as 0; shift them, or take 'mse'")
     direction = "down"
     elementwise = True
 

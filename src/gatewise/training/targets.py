@@ -1,0 +1,246 @@
+"""Which targets a loss or a metric can have.
+
+A loss names its rule in ``takes``. A rule first looks at all values at once, which is cheap; only if some do not fit
+does it ask which of them count: padded steps and steps of weight 0 may hold anything.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError
+
+SHOWN = 3       # different values that a message gives
+ROUNDING = 1e-6  # what float32 may add to a probability of 1
+FAR = 1e-2      # how far from 1 the sum of a row of probabilities may be before a warning
+
+
+class Rule:
+    """Base of the rules. ``expects`` is what the message says, ``cure`` what to do about other values."""
+
+    expects = ""
+    cure = ""
+
+    def fits(self, y):
+        """Whether all values are allowed. NaN is not, where something is not."""
+        return True
+
+    def settled(self, y):
+        """Whether there is nothing to say of y, whatever its weights are."""
+        return not y.size or self.fits(y)
+
+    def wrong(self, y):
+        """bool ndarray like y: values that are not allowed."""
+        return np.zeros(y.shape, bool)
+
+    def cure_of(self, values):
+        """What to do about these values that are not allowed, float ndarray, beside all others of `y`."""
+        return self.cure
+
+    def check(self, y, weights, name, owner, places=None):
+        """:meth:`refuse`, then :meth:`warn`."""
+        if not self.settled(y):
+            self.refuse(y, weights, name, owner, places)
+            self.warn(y, weights, name, owner)
+
+    def warn(self, y, weights, name, owner):
+        """Warn of targets that are allowed and yet not what they should be, where they count.
+
+        The text is the same for every batch, so that Python shows it once.
+        """
+
+    def refuse(self, y, weights, name, owner, places=None):
+        """Refuse targets that are not allowed where they count.
+
+        Parameters
+        ----------
+        y : ndarray (..., columns)
+        weights : ndarray of y.shape[:-1] or y.shape, optional
+            What has a weight of 0 does not count.
+        name : str
+            What the user calls the targets.
+        owner : str
+            The loss or metric, for the message.
+        places : Places, optional
+            Where steps were before a mask moved them to the front of their rows: the message gives those positions.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if not y.size or self.fits(y):
+            return
+        counted = _counted(y, weights)
+        wrong = self.wrong(y) & counted
+        if wrong.any():
+            shown = _shown(y, wrong) if places is None else _shown(places.back(y), places.back(wrong))
+            raise ConfigError(f"{name} holds {shown} ({wrong.sum()} of {counted.sum()} targets); {owner} expects "
+                              f"{self.expects}: {self.cure_of(np.unique(y[counted]))}")
+
+
+def _counted(y, weights):
+    """bool ndarray like y: targets whose weight is not 0."""
+    if weights is None:
+        return np.ones(y.shape, bool)
+    return np.broadcast_to(weights != 0 if weights.ndim == y.ndim else (weights != 0)[..., None], y.shape)
+
+
+def _shown(y, wrong):
+    """The first of each of a few different values, with their positions, as text."""
+    values, first = np.unique(y[wrong], return_index=True)
+    at = np.argwhere(wrong)[np.sort(first)[:SHOWN]]
+    text = ", ".join(f"{y[tuple(index)]:g} at index {tuple(int(i) for i in index)}" for index in at)
+    return text + (", ..." if len(values) > SHOWN else "")
+
+
+@dataclass(frozen=True)
+class AtLeast(Rule):
+    """Numbers from `low` up."""
+
+    low: float
+    cure: str
+
+    @property
+    def expects(self):
+        return f"numbers from {self.low:g} up"
+
+    def fits(self, y):
+        return bool(y.min() >= self.low)
+
+    def wrong(self, y):
+        return ~(y >= self.low)
+
+
+@dataclass(frozen=True)
+class YesOrNo(Rule):
+    """Numbers from 0 to 1; with `soft` False only the two."""
+
+    soft: bool = True
+
+    @property
+    def expects(self):
+        return "0, 1 or numbers between" if self.soft else "0 or 1"
+
+    def fits(self, y):
+        if y.dtype.kind == "b":
+            return True
+        return bool(y.min() >= 0 and y.max() <= 1 + ROUNDING) if self.soft else not self.wrong(y).any()
+
+    def wrong(self, y):
+        return ~((y >= 0) & (y <= 1 + ROUNDING)) if self.soft else (y != 0) & (y != 1)
+
+    def cure_of(self, values):
+        values = values[np.isfinite(values)]
+        if len(values) == 2:
+            return f"make them 0 and 1, y = (y == {values[1]:g})"
+        if len(values) and values.min() >= 0 and (values <= 1).all():
+            return "make them 0 and 1, y = (y > 0.5)"
+        if (values == np.round(values)).all():
+            if len(values) > 20 and values.min() >= 0:
+                return f"scale them, y = y / {values.max():g}, or take a loss of numbers, 'mse'"
+            return ("class numbers go with loss 'sparse_categorical_crossentropy' and softmax over as many columns; of yes and "
+                    "no make 1 and 0")
+        return "scale them to 0 to 1, or take a loss and metrics of numbers, 'mse'"
+
+
+@dataclass(frozen=True)
+class MissedUnlessYesOrNo(Rule):
+    """Any number; a warning of those that are neither 0 nor 1, which are never met."""
+
+    def settled(self, y):
+        return not y.size or not ((y != 0) & (y != 1)).any()
+
+    def warn(self, y, weights, name, owner):
+        if ((y != 0) & (y != 1) & _counted(y, weights)).any():
+            checks.warn(f"{name} holds numbers other than 0 and 1, and {owner} counts each of them as missed: make labels 0 and 1; "
+                        f"smooth them in the loss, BinaryCrossentropy(label_smoothing=...); for numbers use the metric 'mae'")
+
+
+@dataclass(frozen=True)
+class Signs(Rule):
+    """Labels -1 and 1, or 0 and 1."""
+
+    expects = "labels -1 and 1, or 0 and 1"
+
+    def fits(self, y):
+        return not self.wrong(y).any()
+
+    def wrong(self, y):
+        return (y != 1) & (y != 0) & (y != -1)
+
+    def cure_of(self, values):
+        if len(values) == 2:
+            return f"make them -1 and 1, y = where(y == {values[1]:g}, 1, -1)"
+        return "make one -1 and the other 1; of more than two classes take 'categorical_hinge' and one-hot rows"
+
+
+@dataclass(frozen=True)
+class Distribution(Rule):
+    """Rows of probabilities: never negative, and with a warning where they do not sum to 1.
+
+    `limited` refuses values above 1, too.
+    """
+
+    limited: bool = False
+
+    @property
+    def expects(self):
+        return f"a probability{' from 0 to 1' if self.limited else ', 0 or more,'} for each class"
+
+    def fits(self, y):
+        return bool(y.min() >= 0 and (not self.limited or y.max() <= 1 + ROUNDING))
+
+    def wrong(self, y):
+        return ~((y >= 0) & (y <= 1 + ROUNDING)) if self.limited else ~(y >= 0)
+
+    def cure_of(self, values):
+        return ("give one-hot rows (gatewise.utils.to_categorical) or rows of probabilities; numbers that are no probabilities "
+                "go with a loss of numbers, 'mse'")
+
+    def settled(self, y):
+        return not y.size or (self.fits(y) and bool((np.abs(_sums(y) - 1) <= FAR).all()))
+
+    def warn(self, y, weights, name, owner):
+        sums = _sums(y)
+        off = ~(np.abs(sums - 1) <= FAR) & _counted(y, weights).any(axis=-1)
+        if (sums[off] == 0).any():
+            checks.warn(f"{name} has rows that are all zero, at positions that count: they add nothing to {owner}; give every "
+                        f"row its class, or a weight of 0")
+        if (sums[off] != 0).any():
+            checks.warn(f"{name} has rows that do not sum to 1, at positions that count: {owner} expects one-hot rows or "
+                        f"probabilities; of several labels a row make sigmoid outputs and loss 'binary_crossentropy'")
+
+
+def _sums(y):
+    """Sums of rows, float64."""
+    return np.einsum("...i->...", y, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class OneLargest(Rule):
+    """Rows of which one value is the largest: a warning of others, whose class would be that of the first."""
+
+    def settled(self, y):
+        return not y.size or not self._ties(y).any()
+
+    def warn(self, y, weights, name, owner):
+        if (self._ties(y) & _counted(y, weights).any(axis=-1)).any():
+            checks.warn(f"{name} has rows with no single largest value, all zero or with several labels: {owner} takes the first "
+                        f"for the class; of several labels a row take 'binary_accuracy', or give such rows a weight of 0")
+
+    def _ties(self, y):
+        return np.count_nonzero(y == y.max(axis=-1, keepdims=True), axis=-1) > 1
+
+
+@dataclass(frozen=True)
+class NotZero(Rule):
+    """Any number; a warning of zeros, by which an error is divided."""
+
+    def settled(self, y):
+        return not y.size or bool((np.abs(y) >= 1e-7).all())
+
+    def warn(self, y, weights, name, owner):
+        if ((np.abs(y) < 1e-7) & _counted(y, weights)).any():
+            checks.warn(f"{name} holds 0, which counts as 1e-7 in the divisor of {owner}: a small error there outweighs all "
+                        f"others; take 'mae' or the metric 'smape', or give such positions a weight of 0")

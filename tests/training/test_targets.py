@@ -1,0 +1,245 @@
+"""Targets that a loss cannot have are refused where they count, with values, positions and a cure; others only warned of."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from gatewise import losses, metrics
+from gatewise.errors import ConfigError, TrainingWarning
+from gatewise.layers import LSTM, Dense, Input, TimeDistributed
+from gatewise.models import Sequential
+
+EVERY = [name for name in losses.__all__ if name not in ("Loss", "get", "serialize", "CTC", "SparseCategoricalCrossentropy")]
+# Of each loss targets of two columns that it takes without a word, and targets that it refuses with part of its message.
+ONE_HOT = [[0.0, 1], [1, 0]]
+TAKES = {
+    "BinaryCrossentropy": [ONE_HOT, [[0.1, 0.9], [0.5, 0.0]]],
+    "CategoricalCrossentropy": [ONE_HOT, [[0.3, 0.7], [0.995, 0.0]]],
+    "CategoricalHinge": [ONE_HOT, [[0.3, 0.7], [1, 0]]],
+    "Hinge": [ONE_HOT, [[-1.0, 1], [1, -1]]],
+    "SquaredHinge": [ONE_HOT, [[-1.0, 1], [1, -1]]],
+    "KLDivergence": [ONE_HOT, [[0.3, 0.7], [1, 0]]],
+    "Poisson": [[[0.0, 3], [2.5, 1000]]],
+    "MeanSquaredLogarithmicError": [[[0.0, 3], [2.5, 1000]]],
+    "MeanAbsolutePercentageError": [[[-1.0, 3], [2.5, 1000]]],
+}
+ANY = [[0.0, -300], [2.5, 1000]]
+REFUSES = {
+    "BinaryCrossentropy": [
+        ([[0.0, 2], [2, 0]], "y holds 2 at index (0, 1) (2 of 4 targets); loss binary_crossentropy expects 0, 1 or numbers "
+                             "between: make them 0 and 1, y = (y == 2)"),
+        ([[-1.0, 1], [1, -1]], "y = (y == 1)"),
+        ([[1.0, 2], [2, 1]], "y = (y == 2)"),
+        ([[0.0, 255], [255, 0]], "y = (y == 255)"),
+        ([[1.0, 2], [3, 4]], "sparse_categorical_crossentropy"),
+        ([[0.5, 1.7], [0, 1]], "scale them to 0 to 1"),
+        ([[0.0, -0.1], [0, 1]], "-0.1 at index (0, 1) (1 of 4"),
+    ],
+    "CategoricalCrossentropy": [([[0.0, -1], [2, 0]], "-1 at index (0, 1) (1 of 4 targets); loss categorical_crossentropy expects "
+                                                      "a probability, 0 or more, for each class: give one-hot rows")],
+    "CategoricalHinge": [([[0.0, 2], [1, 0]], "to_categorical"), ([[0.0, -1], [1, 0]], "from 0 to 1")],
+    "Hinge": [([[3.0, 7], [3, 7]], "y = where(y == 7, 1, -1)"), ([[0.5, 1], [1, 0]], "0.5 at index (0, 0)"),
+              ([[1.0, 2], [3, 3]], "categorical_hinge")],
+    "SquaredHinge": [([[3.0, 7], [3, 7]], "3 at index (0, 0), 7 at index (0, 1) (4 of 4 targets)")],
+    "KLDivergence": [([[0.3, 1.7], [1, 0]], "1.7 at index (0, 1)"), ([[0.3, -0.7], [1, 0]], "-0.7")],
+    "Poisson": [([[0.0, -1], [2, 0]], "-1 at index (0, 1) (1 of 4 targets); loss poisson expects numbers from 0 up: targets are "
+                                      "counts")],
+    "MeanSquaredLogarithmicError": [([[0.0, -1], [2, 0]], "numbers from 0 up"), ([[0.0, -0.5], [2, 0]], "shift them")],
+}
+WARNS = {
+    "CategoricalCrossentropy": [([[0.0, 0], [1, 0]], "all zero"), ([[1.0, 1], [1, 0]], "do not sum to 1")],
+    "CategoricalHinge": [([[0.0, 0], [1, 0]], "all zero")],
+    "KLDivergence": [([[0.3, 0.3], [1, 0]], "do not sum to 1")],
+    "MeanAbsolutePercentageError": [([[0.0, 5], [1, 2]], "y holds 0, which counts as 1e-7")],
+}
+P = np.array([[0.4, 0.6], [0.7, 0.3]])
+
+
+def loss_of(name):
+    return losses.Quantile([0.5]) if name == "Quantile" else getattr(losses, name)()
+
+
+def predictions(name):
+    return np.tile(P, 2) if name == "GaussianNLL" else P
+
+
+def cases(table):
+    return [pytest.param(name, y, message, id=f"{name}-{number}") for name, rows in table.items()
+            for number, (y, message) in enumerate(rows)]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_takes(name):
+    for y in TAKES.get(name, [ANY]):
+        assert np.isfinite(loss_of(name)(y, predictions(name)))
+
+
+def test_every_rule_is_tried():
+    assert {name for name in EVERY if loss_of(name).takes is not None} == set(REFUSES) | set(WARNS)
+
+
+@pytest.mark.parametrize(("name", "y", "message"), cases(REFUSES))
+def test_refuses(name, y, message):
+    with pytest.raises(ConfigError) as caught:
+        loss_of(name)(y, P)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "y", "message"), cases(WARNS))
+def test_warns_at_the_line_of_the_caller(name, y, message):
+    with pytest.warns(TrainingWarning, match=message) as caught:
+        loss_of(name)(y, P)
+    assert [each.filename for each in caught] == [__file__]
+
+
+@pytest.mark.parametrize(("name", "y", "message"), cases(REFUSES) + cases(WARNS))
+def test_what_has_no_weight_may_be_anything(name, y, message):
+    y = [TAKES[name][0][0], *y]
+    assert np.isfinite(loss_of(name)(y, [P[0], *P], [1, 0, 0]))
+
+
+def test_only_some_values_are_shown():
+    with pytest.raises(ConfigError, match=r"-5 at index .*, -4 at index .*, -3 at index \(2, 0\), ... \(6 of 6 targets\)"):
+        losses.Poisson()([-5, -4, -3, -2, -1, -5], np.ones((6, 1)))
+
+
+def test_a_formula_of_ones_own_takes_what_it_likes():
+    class Own(losses.BinaryCrossentropy):
+        def _positions(self, y_true, y_pred, want_gradient):
+            return (y_true - y_pred).sum(axis=-1), -np.ones_like(y_pred)
+
+    assert Own().takes is None
+    assert Own()([[2.0]], [[1.0]]) == 1.0
+
+
+# ---- in a model
+
+
+def binary(steps=False):
+    layers = [LSTM(2, return_sequences=True), TimeDistributed(Dense(1, "sigmoid"))] if steps else [LSTM(2), Dense(1, "sigmoid")]
+    model = Sequential([Input((None, 2)), *layers], seed=0)
+    model.compile("adam", "binary_crossentropy")
+    return model
+
+
+WRONG = np.array([0.0, 2, 0, 2])[:, None]
+
+
+@pytest.mark.parametrize("call", [
+    lambda model, x, y: model.fit(x, y, verbose=0), lambda model, x, y: model.fit(iter([(x, y)]), verbose=0),
+    lambda model, x, y: model.fit(x, y * 0, validation_data=(x, y), verbose=0), lambda model, x, y: model.evaluate(x, y, verbose=0),
+    lambda model, x, y: model.train_on_batch(x, y), lambda model, x, y: model.test_on_batch(x, y)])
+def test_a_model_refuses_before_it_trains(call, rng):
+    model = binary()
+    before = model.get_weights()
+    with pytest.raises(ConfigError, match=r"y holds 2 at index \(1, 0\)"):
+        call(model, rng.normal(size=(4, 3, 2)), WRONG)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+
+
+def test_a_memory_mapped_array_is_looked_at_batch_by_batch(rng, tmp_path):
+    np.save(tmp_path / "x.npy", rng.normal(size=(6, 3, 2)).astype(np.float32))
+    x, y = np.load(tmp_path / "x.npy", mmap_mode="r"), np.array([0, 1, 0, 1, 0, 2.0])
+    with pytest.raises(ConfigError, match=r"y holds 2 at index \(1, 0\) \(1 of 2 targets\)"):
+        binary().fit(x, y, batch_size=2, shuffle=False, verbose=0)
+
+
+def test_steps_that_do_not_count_may_be_anything(rng):
+    x, y = rng.normal(size=(2, 4, 2)), np.zeros((2, 4, 1))
+    y[0, 1:], y[1, 3] = 9, -1
+    weights = np.ones((2, 4))
+    weights[0, 1:], weights[1, 3] = 0, 0
+    for given in ({"lengths": [1, 3]}, {"sample_weight": weights}, {"mask": weights > 0}):
+        binary(True).fit(x, y, verbose=0, **given)
+
+
+def test_positions_are_those_of_the_given_array(rng):
+    """A mask moves steps to the front of their rows."""
+    x, y = rng.normal(size=(2, 4, 2)), np.zeros((2, 4, 1))
+    y[1, 3], y[1, 0] = 7, 5
+    mask = np.ones((2, 4), bool)
+    mask[1, :2] = False
+    with pytest.raises(ConfigError, match=r"y holds 7 at index \(1, 3, 0\) \(1 of 6 targets\)"):
+        binary(True).fit(x, y, mask=mask, verbose=0)
+
+
+def test_one_warning_for_many_batches(rng):
+    model = Sequential([Input((3, 2)), LSTM(2), Dense(2, "softmax")], seed=0)
+    model.compile("adam", "categorical_crossentropy")
+    x = rng.normal(size=(6, 3, 2))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        model.fit(((x[[n]], [[0.5 * n, 2.0]]) for n in range(6)), verbose=0)
+    assert len(caught) == 1
+
+
+# ---- metrics
+
+
+@pytest.mark.parametrize("name", ["Precision", "Recall", "AUC", "F1Score", "FBetaScore"])
+@pytest.mark.parametrize(("y", "cure"), [([[0], [2]], "y = (y == 2)"), ([[-1], [1]], "y = (y == 1)"),
+                                         ([[0.05], [0.95]], "y = (y == 0.95)"),
+                                         ([[0], [255]], "y = (y == 255)"), ([[0.1], [0.5], [0.9]], "y = (y > 0.5)")])
+def test_decisions_are_of_zeros_and_ones(name, y, cure):
+    p = np.linspace(0.2, 0.8, len(y))[:, None]
+    metric = getattr(metrics, name)()
+    with pytest.raises(ConfigError) as caught:
+        metric(y, p)
+    assert "expects 0 or 1: make them 0 and 1, " + cure in str(caught.value)
+    assert f"y_true holds {y[0][0] or y[1][0]:g} at index" in str(caught.value)
+    metric([*y, [1]], [*p, [0.7]], [0] * len(y) + [1])
+
+
+@pytest.mark.parametrize(("name", "y", "message"), [
+    ("BinaryAccuracy", [[-1], [1]], "counts each of them as missed"), ("BinaryAccuracy", [[0.1], [0.9]], "label_smoothing"),
+    ("CategoricalAccuracy", [[0, 0], [0, 1]], "no single largest value"),
+    ("CategoricalAccuracy", [[1, 1], [0, 1]], "binary_accuracy"),
+    ("TopKCategoricalAccuracy", [[1, 1], [0, 1]], "no single largest value"),
+    ("Perplexity", [[0, 0], [0, 1]], "all zero"), ("Perplexity", [[1, 1], [0, 1]], "do not sum to 1")])
+def test_metrics_that_warn(name, y, message):
+    p = np.array([[0.3, 0.7], [0.6, 0.4]])[:, :len(y[0])]
+    metric = getattr(metrics, name)()
+    with pytest.warns(TrainingWarning, match=message):
+        value = metric(y, p)
+    assert np.isfinite(value)
+    metric([*y, [1, 0][:len(y[0])]], [*p, p[0]], [0, 0, 1])
+
+
+@pytest.mark.parametrize(("name", "y", "message"), [
+    ("Perplexity", [[-1.0, 2], [0, 1]], r"-1 at index \(0, 0\)"), ("MeanSquaredLogarithmicError", [[-1.0, 2], [0, 1]], "from 0 up"),
+    ("SparseCategoricalAccuracy", [0, 2], "y_true holds 2; .* class numbers from 0 to 1"),
+    ("SparseCategoricalAccuracy", [0.5, 1], "y_true holds 0.5"), ("SparseCategoricalAccuracy", [0, -1], "y_true holds -1")])
+def test_metrics_that_refuse(name, y, message):
+    metric = getattr(metrics, name)()
+    with pytest.raises(ValueError, match=message):
+        metric(y, P)
+    metric([*y, TAKES["BinaryCrossentropy"][0][0] if np.ndim(y) > 1 else 1], [*P, P[0]], [0, 0, 1])
+
+
+def test_auc_of_scores_is_warned_of():
+    y, scores = [0, 1, 0, 1], [-3.0, 0.3, 0.2, 5.0]
+    with pytest.warns(TrainingWarning, match="from_logits=True"):
+        metrics.AUC()(y, scores)
+    metrics.AUC(from_logits=True)(y, scores)
+    assert metrics.AUC(num_thresholds=None)(y, scores) == 1.0
+
+
+def test_a_model_refuses_what_its_metrics_cannot_have_before_it_trains(rng):
+    model = Sequential([Input((3, 2)), LSTM(2), Dense(1, "sigmoid")], seed=0)
+    model.compile("adam", "binary_crossentropy", metrics=["precision"])
+    before = model.get_weights()
+    with pytest.raises(ConfigError, match=r"y holds 0.1 at index \(0, 0\).*metric precision expects 0 or 1"):
+        model.fit(rng.normal(size=(2, 3, 2)), [0.1, 0.9], verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+
+
+@pytest.mark.parametrize(("loss", "y"), [("hinge", [-1, 1]), ("binary_crossentropy", [0.1, 0.9]), ("mse", [0.5, 1])])
+def test_class_weights_need_classes(loss, y, rng):
+    """-1 had the weight 1, and 0.9 that of class 0."""
+    model = Sequential([Input((3, 2)), LSTM(2), Dense(1)], seed=0)
+    model.compile("adam", losses.BinaryCrossentropy(from_logits=True) if loss.startswith("binary") else loss)
+    x = rng.normal(size=(3, 3, 2))
+    with pytest.raises(ConfigError, match=rf"class_weight needs the classes 0 and 1, y holds {y[0]}; make y whole numbers"):
+        model.fit(x, [*y, 1], class_weight={0: 2.0, 1: 1.0}, verbose=0)
+    model.fit(x, [*y, 1], sample_weight=[0, y[1] == 1, 1], class_weight={0: 2.0}, verbose=0)
