@@ -3,18 +3,21 @@
     python examples/classify_names.py
     python examples/classify_names.py Kowalski Moreau      # names of your own
 
-A few seconds.
+Takes a few seconds. Needs scikit-learn.
 """
 
 import sys
 from pathlib import Path
 
-from sklearn.metrics import classification_report
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
+try:
+    from sklearn.metrics import classification_report
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceClassifier
-from gatewise.data import Vocabulary
+    from gatewise import SequenceClassifier
+    from gatewise.data import Vocabulary
+except ImportError as error:
+    raise SystemExit(f"this example needs scikit-learn ({error}); install it: python -m pip install '.[sklearn]'") from error
 
 HERE = Path(__file__).resolve().parent
 

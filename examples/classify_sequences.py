@@ -2,18 +2,22 @@
 
     python examples/classify_sequences.py
 
-A few seconds.
+Takes a few seconds. Needs scikit-learn.
 """
 
 import gzip
 from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import cross_val_score, train_test_split
-from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceClassifier
-from gatewise.data import SequenceScaler
+try:
+    from sklearn.model_selection import cross_val_score, train_test_split
+    from sklearn.pipeline import make_pipeline
+
+    from gatewise import SequenceClassifier
+    from gatewise.data import SequenceScaler
+except ImportError as error:
+    raise SystemExit(f"this example needs scikit-learn ({error}); install it: python -m pip install '.[sklearn]'") from error
 
 HERE = Path(__file__).resolve().parent
 

@@ -4,6 +4,7 @@
 
 Trains on the counts of 1749 to 1933, stops training by those of 1934 to 1953, and forecasts 1954 to
 1983 from every month of it: about ten seconds. Writes both models and a picture to examples/output.
+Needs scikit-learn and matplotlib.
 """
 
 import argparse
@@ -12,14 +13,20 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LinearRegression
-from sklearn.preprocessing import StandardScaler
 
 from gatewise.callbacks import EarlyStopping
 from gatewise.data import windows
 from gatewise.layers import GRU, LSTM, Dense, Input
 from gatewise.models import Sequential, load_model
 from gatewise.optimizers import Adam
+
+try:
+    import matplotlib
+    from sklearn.linear_model import LinearRegression
+    from sklearn.preprocessing import StandardScaler
+except ImportError as error:
+    raise SystemExit(f"this example needs scikit-learn and matplotlib ({error}); install them: "
+                     "python -m pip install '.[plot]'") from error
 
 HERE = Path(__file__).resolve().parent
 SEASON = 132            # months: a solar cycle lasts eleven years
@@ -107,8 +114,6 @@ def rmse(error):
 
 def draw(path, months, truth, forecasts):
     """The held-out stretch with the forecasts of every second January, and the error by months ahead."""
-    import matplotlib
-
     matplotlib.use("agg")  # a file, no window
     import matplotlib.pyplot as plt
 

@@ -3,7 +3,7 @@
     python examples/forecast_range.py
 
 Trains a GRU on the counts of 1749 to 1953, the last 20 years of which end training, then walks through 1954 to 1983: a
-forecast, what came, the next forecast. A few seconds.
+forecast, what came, the next forecast. Takes a few seconds. Needs scikit-learn.
 """
 
 import argparse
@@ -11,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewise import SequenceForecaster
+try:
+    from gatewise import SequenceForecaster
+except ImportError as error:
+    raise SystemExit(f"this example needs scikit-learn ({error}); install it: python -m pip install '.[sklearn]'") from error
 
 SEASON = 132            # months: a solar cycle lasts eleven years, and a forecast sees one
 HORIZON = 24            # months ahead

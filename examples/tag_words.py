@@ -2,15 +2,18 @@
 
     python examples/tag_words.py
 
-A few seconds.
+Takes a few seconds. Needs scikit-learn.
 """
 
 from pathlib import Path
 
-from sklearn.pipeline import make_pipeline
+try:
+    from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceTagger
-from gatewise.data import Vocabulary
+    from gatewise import SequenceTagger
+    from gatewise.data import Vocabulary
+except ImportError as error:
+    raise SystemExit(f"this example needs scikit-learn ({error}); install it: python -m pip install '.[sklearn]'") from error
 
 HERE = Path(__file__).resolve().parent
 

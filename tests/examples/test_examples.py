@@ -110,3 +110,14 @@ def test_classify_names(printed):
     text = printed("classify_names.py", "Papadopoulos", "Nakamura")
     assert float(re.search(r"accuracy +([\d.]+)", text)[1]) > 0.75  # 0.82
     assert "Papadopoulos: Greek" in text and "Nakamura: Japanese" in text
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_what_an_example_needs_is_said_before_its_work(name, tmp_path):
+    """Without scikit-learn and matplotlib: one line, and no traceback."""
+    for package in ("sklearn", "matplotlib"):
+        (tmp_path / f"{package}.py").write_text(f"raise ImportError('no {package} here')\n")
+    done = run(["-c", "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')",
+                tmp_path, EXAMPLES / name], tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert re.fullmatch(r"this example needs scikit-learn.*python -m pip install '\.\[\w+\]'\n", done.stderr)
