@@ -86,6 +86,7 @@ class Layer:
     """
 
     model = None   # the Sequential that the layer belongs to
+    holder = None  # the layer that it is inside of
     _rank, _axes = None, "(batch, ..., features)"   # of the input
 
     # What a layer says of itself, so that models need not know its class.
@@ -106,9 +107,7 @@ class Layer:
     def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, trainable=True,
                  **others):
         checks.neutral(others, "layer", type(self).__name__)
-        if name is not None and not isinstance(name, str):
-            raise ConfigError(f"name is {name!r}; expected a string")
-        self.name = name or _automatic_name(type(self))
+        self.name = _automatic_name(type(self)) if name in (None, "") else name
         self.named = bool(name)     # by the user
         self._trainable = checks.flag(trainable, "trainable")
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
@@ -129,6 +128,21 @@ class Layer:
         self._views_given = False   # someone outside may write into our parameters at any time
         self._saved = None          # what backward needs
         self._places = None         # of a layer used alone with a mask, for backward
+
+    @property
+    def name(self):
+        """What summaries show and files know the layer by; each layer of a model has its own."""
+        return self._name
+
+    @name.setter
+    def name(self, value):
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"name is {value!r}; expected a string of at least one character")
+        if self.model is not None and self.holder is None:
+            paths = [value + path.removeprefix(self._name) for path in self.paths()]
+            if not {path for other in self.model.layers if other is not self for path in other.paths()}.isdisjoint(paths):
+                raise ConfigError(f"two layers of model {self.model.name!r} would be named {value!r}; give each its own name")
+        self._name = value
 
     @staticmethod
     def _shape_of_features(features):
@@ -556,9 +570,9 @@ class Layer:
     def __getstate__(self):
         """What copies and pickles hold.
 
-        Not the layer's model, which takes its own layers back itself, nor what a pass kept for the way back.
+        Not the layer's model or holder, which take their own layers back themselves, nor what a pass kept for the way back.
         """
-        state = {name: value for name, value in vars(self).items() if name != "model"}
+        state = {name: value for name, value in vars(self).items() if name not in ("model", "holder")}
         return state | {name: None for name in ("_saved", "_places") if name in state}
 
     def __setstate__(self, state):

@@ -55,7 +55,6 @@ class Bidirectional(Wrapper, SequenceLayer):
         if backward_layer is None:
             backward_layer = copy.deepcopy(layer)
             backward_layer.go_backwards = True
-            layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
         self._check_part(backward_layer, "backward_layer")
         for option in ("return_sequences", "return_state", "stateful"):
             if getattr(layer, option) != getattr(backward_layer, option):
@@ -68,6 +67,8 @@ class Bidirectional(Wrapper, SequenceLayer):
                               f"backward_layer has {backward_layer.cell.output_width}")
         self.forward_layer, self.backward_layer = layer, backward_layer
         super().__init__({"forward": layer, "backward": backward_layer}, **kwargs)
+        if not self._backward_given:  # last: a layer that is refused keeps its name
+            layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
         self.merge_mode = merge_mode
 
     @staticmethod

@@ -33,12 +33,14 @@ class Wrapper(Layer):
         self.set_dtype(self._dtype)
         if not self._trainable:  # True leaves the layers inside as they are
             self.trainable = False
+        for part in parts.values():
+            part.holder = self
 
     @staticmethod
     def _check_part(part, name):
         if not isinstance(part, Layer):
             raise DTypeError(f"{name} is {part!r}; expected a gatewise.layers object")
-        if part.built or part.model is not None:
+        if part.built or part.model is not None or part.holder is not None:
             raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
 
     # ---- freezing
@@ -125,6 +127,8 @@ class Wrapper(Layer):
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""
         super().__setstate__(state)
+        for part in self._parts.values():
+            part.holder = self
         self._take_arrays()
 
     def _check_weights(self, weights):

@@ -68,8 +68,7 @@ class Stack:
     def _append(self, layer):
         if not isinstance(layer, Layer):
             raise ConfigError(f"add: got {layer!r}; expected a gatewise.layers object")
-        if layer.model not in (None, self):
-            raise ConfigError(f"layer {layer.name!r} belongs to another model; make a new layer")
+        self._refuse_in_use(layer)
         if self._layers and isinstance(layer, InputLayer):
             raise ConfigError("an Input can only be the first entry of a Sequential")
         if self._layers and layer.first_only:
@@ -90,6 +89,19 @@ class Stack:
         if layer._dtype_given:
             self._set_dtype(layer._dtype_given)
         self.built = False
+
+    def _refuse_in_use(self, layer):
+        """Layers cannot be shared: weights, gradients and what backward needs belong to one place in one model."""
+        if layer.holder is not None:
+            raise ConfigError(f"layer {layer.name!r} is inside {layer.holder.name!r} already; make a new layer: layers cannot "
+                              f"be shared")
+        if layer.model is self:
+            raise ConfigError(f"layer {layer.name!r} is in this model already; make a new layer: a layer cannot be in a model "
+                              f"twice")
+        if layer.model is not None:
+            raise ConfigError(f"layer {layer.name!r} belongs to another model; make a new layer: layers cannot be shared. To "
+                              f"begin with its weights, build the new one and give it their copy: "
+                              f"set_weights(layer.get_weights())")
 
     def pop(self):
         """Remove the last layer."""
