@@ -5,11 +5,20 @@ import pickle
 
 import numpy as np
 import pytest
-from cases import assert_all_same_bits, assert_close, assert_same_bits, run, sequences
+from cases import assert_all_close, assert_all_same_bits, assert_close, assert_same_bits, randomize, run, sequences
 
 from gatewise.callbacks import EarlyStopping, LambdaCallback
-from gatewise.errors import ConfigError, ShapeError
-from gatewise.layers import LSTM, BatchNormalization, Dense, Input, LayerNormalization, TimeDistributed
+from gatewise.errors import ConfigError, NonFiniteError, ShapeError
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    BatchNormalization,
+    Dense,
+    Input,
+    LayerNormalization,
+    SimpleRNN,
+    TimeDistributed,
+)
 from gatewise.models import Sequential, load_model
 from gatewise.optimizers import Adam, AdamW, Lion
 from gatewise.testing import check_gradients
@@ -103,6 +112,77 @@ def test_large_means_lose_no_digits(rng):
         y = layer.forward(x, training=True)
         assert_close(y, wanted(layer, x, training=True)[0], 2e-4)  # x itself has no more digits
     assert layer.get_weights()[2] == pytest.approx(0.01 * x.mean(axis=0, dtype=np.float64), rel=1e-6)
+
+
+SCALES = {"float32": [1e15, 1e30, 3e38], "float64": [1e150, 1e300, 1.7e308]}
+
+
+@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("features", [1, 2, 5, 64])
+def test_layer_normalization_of_huge_numbers(part, features, dtype, tolerance, rng):
+    """Scaled before the variance, which would overflow; other rows beside them keep their bits."""
+    scale = SCALES[dtype][part]
+    rows = rng.uniform(-1, 1, (3, features)).astype(dtype)
+    rows[0, 0] = 1
+    huge = rows.copy()
+    huge[0] *= np.dtype(dtype).type(scale)
+    layer = layer_of(LayerNormalization, (3, features), rng, dtype)
+    got, usual = run(layer, huge), run(layer, rows)
+    exact = huge[0].astype(np.longdouble) - huge[0].astype(np.longdouble).mean()
+    exact = exact / np.sqrt((exact * exact).mean() + 1e-3)
+    gamma, beta = layer.get_weights()
+    assert_close(got["output 0"][0], (exact * gamma + beta).astype(np.float64), 20 * tolerance.forward)
+    assert_same_bits(got["output 0"][1:], usual["output 0"][1:])
+    assert_same_bits(got["x"][1:], usual["x"][1:])
+    assert all(np.isfinite(array).all() for array in got.values())
+    # dx is that of a thousandth of the row, a thousandth of it: epsilon is nothing to either
+    small = huge.copy()
+    small[0] /= 1000
+    unit = np.dtype(dtype).type(scale / 1000)
+    if part < 2:  # the gradient for the largest is no normal number
+        assert_close(got["x"][0] * (1000 * unit), run(layer, small)["x"][0] * unit, 100 * tolerance.forward)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU], ids=lambda cls: cls.__name__)
+def test_recurrent_layer_normalization_of_huge_numbers(cls, dtype, rng):
+    """What it makes of huge sums is what it makes of large ones; before, it was that of no input at all."""
+    large, factor, tolerance = {"float32": (2.0 ** 40, 2.0 ** 55, 1e-5), "float64": (2.0 ** 300, 2.0 ** 600, 1e-13)}[dtype]
+    layer = cls(19, layer_normalization=True, return_sequences=True, return_state=True, dtype=dtype, seed=3)
+    layer.build((None, None, 3))
+    randomize(layer, rng)
+    x, starts = rng.normal(size=(2, 3, 3)).astype(dtype), [rng.normal(size=(2, 19)) for _ in layer.cell.states]
+    dy, results = None, []
+    for scale in (large, large * factor):
+        state = [array.astype(dtype) for array in starts]
+        if cls is LSTM:
+            state[1] *= np.dtype(dtype).type(scale)
+        given = x * np.dtype(dtype).type(scale)
+        dy = dy or [rng.normal(size=shape).astype(dtype) for shape in [(2, 3, 19), *[(2, 19)] * len(starts)]]
+        if cls is LSTM:  # that of the final c would drown all others, as c is so large
+            dy[2][...] = 0
+        results.append(run(layer, given, dy, initial_state=state))
+        results[-1] = {name: array.astype(np.float64) for name, array in results[-1].items()}
+    usual, huge = results
+    for name in ("x", "state 1"):
+        if name in huge:
+            huge[name] *= factor
+            usual[name], huge[name] = usual[name] * large, huge[name] * large
+    if cls is LSTM:
+        huge["output 2"] /= factor
+        usual["output 2"], huge["output 2"] = usual["output 2"] / large, huge["output 2"] / large
+    assert_all_close(huge, usual, tolerance)
+    assert np.abs(usual["x"]).max() > 0.01
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_batch_normalization_refuses_a_variance_that_overflows(dtype):
+    layer = BatchNormalization(dtype=dtype)
+    x = np.array([[1, SCALES[dtype][1]], [2, -SCALES[dtype][1]]], dtype)
+    with pytest.raises(NonFiniteError, match=f"feature 1 goes from .*, whose variance overflows {dtype}"):
+        layer.forward(x, training=True)
+    assert all(np.isfinite(array).all() for array in layer.get_weights())
+    assert (layer.get_weights()[2] == 0).all()
 
 
 @pytest.mark.parametrize(("call", "error", "words"), [

@@ -33,6 +33,26 @@ template <class R, class F> GW_INLINE R sum_of(gw_int n, F f) {
     return tree_of_lanes<R>((a + b) + (c + d));
 }
 
+// normalize, for numbers whose sum or variance overflows: they are divided by a power of two first. This is rare, so that it
+// is written for one number at a time.
+template <class R> __attribute__((noinline)) static R normalize_large(const R *x, R *out, gw_int n) {
+    R largest = 0;
+    for (gw_int i = 0; i < n; i++) {
+        const R size = x[i] < 0 ? -x[i] : x[i];
+        largest = size > largest ? size : largest;
+    }
+    int exponent = 0;
+    __builtin_frexp((double)largest, &exponent);
+    const R shrink = (R)__builtin_ldexp(1.0, 2 - exponent); // a normal number, whatever x holds; |x| shrink < 4
+    R sum = 0, squares = 0;
+    for (gw_int i = 0; i < n; i++) sum += x[i] * shrink;
+    const R mean = sum / R(n);
+    for (gw_int i = 0; i < n; i++) squares += (x[i] * shrink - mean) * (x[i] * shrink - mean);
+    const R scale = R(1) / (R)__builtin_sqrt((double)(squares / R(n) + R(NORM_EPSILON) * shrink * shrink));
+    for (gw_int i = 0; i < n; i++) out[i] = (x[i] * shrink - mean) * scale;
+    return scale * shrink;
+}
+
 // out = norm(x), which may be x; returns 1 / sqrt(variance + epsilon).
 template <class R> static R normalize(const R *x, R *out, gw_int n) {
     const R mean = sum_of<R>(n, [=](gw_int i, gw_int lanes) { return load_first(x + i, lanes); }) / R(n);
@@ -40,6 +60,7 @@ template <class R> static R normalize(const R *x, R *out, gw_int n) {
         const Vec<R> d = load_first(x + i, lanes) - mean;
         return only_first<R>(d * d, lanes);
     }) / R(n);
+    if (__builtin_expect(!__builtin_isfinite(variance), 0)) return normalize_large(x, out, n);
     const R scale = R(1) / (R)__builtin_sqrt((double)(variance + R(NORM_EPSILON)));
     for_each_vector<R>(n, [=](gw_int i, gw_int lanes) { store_first(out + i, (load_first(x + i, lanes) - mean) * scale, lanes); });
     return scale;

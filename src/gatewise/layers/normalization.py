@@ -3,7 +3,7 @@
 import numpy as np
 
 from gatewise import checks, initializers
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import ConfigError, NonFiniteError, ShapeError
 
 from .base import Checked, Fixed, Layer, ParameterSpec
 from .masks import counted_steps
@@ -123,15 +123,25 @@ class BatchNormalization(_Normalization):
         """Output, and what backward needs; the averages move on."""
         if len(rows) == 0:
             return rows.copy(), {"normalized": rows, "inverse": None}
-        mean = rows.mean(axis=0, dtype=np.float64)
-        normalized = rows - mean.astype(rows.dtype)
-        variance = np.square(normalized).mean(axis=0, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = rows.mean(axis=0, dtype=np.float64)
+            normalized = rows - mean.astype(rows.dtype)
+            variance = np.square(normalized).mean(axis=0, dtype=np.float64)
+        self._refuse_overflow(rows, variance)
         inverse = (1 / np.sqrt(variance + self.epsilon)).astype(rows.dtype)
         normalized *= inverse
         for name, value in (("moving_mean", mean), ("moving_variance", variance)):
             average = self._parameters[name]
             average[...] = average * self.momentum + value * (1 - self.momentum)
         return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
+
+    def _refuse_overflow(self, rows, variance):
+        """Refuse finite numbers whose variance the moving average cannot hold: inference would not be what training was."""
+        for feature in np.flatnonzero(~np.isfinite(variance)):
+            if np.isfinite(rows[:, feature]).all():
+                raise NonFiniteError(f"layer {self.name!r}: feature {feature} goes from {rows[:, feature].min()} to "
+                                     f"{rows[:, feature].max()}, whose variance overflows {self.dtype}; scale what the layer "
+                                     f"reads{', or compute in float64' if self.dtype == 'float32' else ''}")
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()
@@ -173,10 +183,7 @@ class LayerNormalization(_Normalization):
     """
 
     def _forward(self, x, call):
-        rows = x.reshape(-1, x.shape[-1])
-        normalized = rows - rows.mean(axis=1, keepdims=True)
-        inverse = 1 / np.sqrt(np.square(normalized).mean(axis=1, keepdims=True) + x.dtype.type(self.epsilon))
-        normalized *= inverse
+        normalized, inverse = _normalized_rows(x.reshape(-1, x.shape[-1]), x.dtype.type(self.epsilon))
         if call.training:
             self._saved = {"normalized": normalized, "inverse": inverse, "y_shape": x.shape}
         return self._scaled(normalized).reshape(x.shape)
@@ -189,6 +196,29 @@ class LayerNormalization(_Normalization):
             return None
         d = d - d.mean(axis=1, keepdims=True) - normalized * (d * normalized).mean(axis=1, keepdims=True)
         return (d * saved["inverse"]).reshape(dy.shape)
+
+
+def _normalized_rows(rows, epsilon):
+    """((x - mean) / sqrt(variance + epsilon), 1 / sqrt(variance + epsilon)) of each row (n, features).
+
+    Rows whose sum or variance overflows are divided by a power of two first.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        normalized = rows - rows.mean(axis=1, keepdims=True)
+        variance = np.square(normalized).mean(axis=1, keepdims=True)
+    inverse = 1 / np.sqrt(variance + epsilon)
+    large = np.flatnonzero(~np.isfinite(variance))
+    if not large.size:
+        normalized *= inverse
+        return normalized, inverse
+    shrink = np.ones_like(variance)
+    _, exponents = np.frexp(np.abs(rows[large]).max(axis=1, keepdims=True))
+    shrink[large] = np.ldexp(rows.dtype.type(1), 2 - exponents)  # a normal number, whatever x holds
+    with np.errstate(invalid="ignore"):  # of infinity, which stays no number
+        small = rows * shrink
+        normalized = small - small.mean(axis=1, keepdims=True)
+        inverse = 1 / np.sqrt(np.square(normalized).mean(axis=1, keepdims=True) + epsilon * shrink * shrink)
+        return normalized * inverse, inverse * shrink
 
 
 def _put_rows(rows, counted, shape):
