@@ -61,7 +61,7 @@ class Truncated(Subject):
         return optimizers.Adam(0.01, clipnorm=1.0)
 
     def data(self):
-        return super().data() | {"tbptt_steps": 2}
+        return super().data() | {"batch_size": 8, "tbptt_steps": 2}
 
 
 class Averaged(Subject):

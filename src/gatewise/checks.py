@@ -55,6 +55,11 @@ def whole_number(value, name, low=1, high=MAX_EXTENT):
     return value
 
 
+def optional_number(value, name, low=1):
+    """An int from `low` up, or None."""
+    return None if value is None else whole_number(value, name, low)
+
+
 def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_high=False):
     """A finite float in [low, high], ends excluded where said."""
     if isinstance(value, bool | np.bool_ | str) or not hasattr(value, "__float__"):

@@ -159,7 +159,7 @@ def test_round_trip(stack, optimizer, dtype, tmp_path):
     model = model_of(stack, optimizer, dtype)
     x, y = data_for(model)
     if optimizer != "none":
-        model.fit(x, y, epochs=2, batch_size=8, verbose=0)
+        model.fit(x, y, epochs=2, batch_size=24 if model.is_stateful() else 8, verbose=0)
     else:
         model.set_weights([w + np.random.default_rng(1).random(w.shape) for w in model.get_weights()])
     model.reset_state()

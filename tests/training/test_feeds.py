@@ -98,9 +98,9 @@ def test_bucketing_changes_no_gradient(rng):
 def test_bucketing_that_cannot_be(options, data):
     model = forecaster(stateful=options.pop("stateful", False))
     with pytest.raises(ConfigError, match="bucketing sorts shuffled rows by their lengths"):
-        model.fit(*data, batch_size=11, bucketing=True, **options)
+        model.fit(*data, bucketing=True, **options)
     with pytest.raises(ConfigError, match="expected True, False or 'auto'"):
-        model.fit(*data, batch_size=11, bucketing="yes")
+        model.fit(*data, bucketing="yes")
 
 
 def test_a_flatten_needs_its_steps(rng):
@@ -523,14 +523,6 @@ def test_validation_that_never_comes_says_so(data):
     assert list(history.history) == ["loss", "mae"]
     history, _ = fitted(forecaster(), *data, epochs=2, initial_epoch=2, validation_data=data)
     assert history.epoch == []
-
-
-def test_a_stateful_layer_wants_as_many_rows_in_validation(data):
-    x, y = data
-    model = forecaster(stateful=True)
-    with pytest.raises(ShapeError, match="batches have 11 rows in training and 4 in validation; choose a validation_batch_size"):
-        model.fit(x, y, batch_size=11, shuffle=False, validation_data=(x[:4], y[:4]), verbose=0)
-    fitted(model, x[:20], y[:20], batch_size=4, shuffle=False, validation_data=(x[:4], y[:4]))
 
 
 def test_the_rows_of_a_file_are_named(data, tmp_path):

@@ -96,7 +96,7 @@ def test_truncated_back_propagation_and_stateful_layers(stateful, at, tmp_path, 
     x, y = data_for(rng, sequences=True, rows=8)
 
     def fit(model, callbacks, **more):
-        return model.fit(x, y, batch_size=4, tbptt_steps=4, verbose=0, callbacks=callbacks, **more)
+        return model.fit(x, y, batch_size=8 if stateful else 4, tbptt_steps=2, verbose=0, callbacks=callbacks, **more)
 
     whole, again = compare(tmp_path, lambda seed: model_of(stateful=stateful, sequences=True, seed=seed), fit, at)
     if stateful:

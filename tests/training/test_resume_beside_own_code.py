@@ -94,7 +94,7 @@ def test_what_callbacks_do_at_the_beginning_is_done_once(data, tmp_path):
         def halve(epoch, logs):
             model.optimizer.learning_rate /= 2
 
-        model.fit(*data, epochs=4, batch_size=5, shuffle=False, verbose=0, resume_from=resume, callbacks=[
+        model.fit(*data, epochs=4, verbose=0, resume_from=resume, callbacks=[
             callbacks.LambdaCallback(on_train_begin=begin, on_epoch_end=halve),
             callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}")])
         return model

@@ -46,7 +46,7 @@ class Recurrent(SequenceLayer):
     go_backwards : bool
         Visit each row's true steps from last to first; outputs come in that order.
     stateful : bool
-        A call starts from the state that the last one left.
+        A call starts from the state that the last one left, row by row; docs/training.md says what a model does with it.
     learned_initial_state : bool
         Rows that are given no state start from parameters ``initial_h`` (and ``initial_c``), zeros at first, instead of
         zeros. A reset still clears the state to zeros.

@@ -28,8 +28,8 @@ def contents_of(model):
     rng = run.rng_state() if isinstance(run, Run) else model.rng.bit_generator.state
     header = {"architecture": _architecture(model), "rng": rng}
     tensors = _weights(model)
-    tensors |= {f"state/{layer.name}/{part}": array for layer in model.layers if layer.has_state and layer._state
-                for part, array in zip(layer.state_names, layer._state)}
+    tensors |= {f"state/{layer.name}/{part}": array for layer, state in model.kept_states().items() if state
+                for part, array in zip(layer.state_names, state)}
     if model.loss is not None:
         header["training"] = _training(model)
         tensors |= {f"optimizer/{name}": array for name, array in model.optimizer.slots().items()}
@@ -282,7 +282,9 @@ def blaming(path):
 def load_model(path, custom_objects=None, compile=True, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 
-    Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken.
+    Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken. A stateful layer
+    has the state that it had when the model was saved, and goes on from it; if the first call has another number of rows,
+    that state is dropped with a warning. ``reset_state()`` drops it without one.
 
     Parameters
     ----------
@@ -326,6 +328,7 @@ def model_of(tensors, header):
     _restore_training(model, header.get("training"), tensors)
     model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
     _restore_state(model, tensors, names)
+    model.states_loaded()
     model.training_run = run
     return model
 

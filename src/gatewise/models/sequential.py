@@ -1,5 +1,7 @@
 """Sequential: layers in order that compile, fit, evaluate, predict and save."""
 
+import contextlib
+
 import numpy as np
 
 from gatewise import checks
@@ -44,6 +46,7 @@ class Sequential(Stack):
         self.history = None
         self.training_run = None  # a Run while training goes on, then what a file keeps of it
         self.stop_training = False
+        self._training_states = None  # of stateful layers, while a running fit evaluates or predicts
         super().__init__(layers, name, seed)
 
     def _append(self, layer):
@@ -56,7 +59,7 @@ class Sequential(Stack):
         self._choose_loss_path()
 
     def __getstate__(self):
-        return vars(self) | {"training_run": None}
+        return vars(self) | {"training_run": None, "_training_states": None}
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -111,15 +114,41 @@ class Sequential(Stack):
 
     def snapshot(self):
         """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to."""
-        states = {layer: layer._state for layer in self._layers if layer.has_state}
-        return self.flat_weights(), self.optimizer.snapshot(), states
+        return self.flat_weights(), self.optimizer.snapshot(), self._states()
 
     def go_back(self, snapshot):
         """Weights, optimizer and states as they were."""
         self.set_flat_weights(snapshot[0])
         self.optimizer.go_back(snapshot[1])
-        for layer, state in snapshot[2].items():
-            layer._state = state
+        self._set_states(snapshot[2])
+
+    @contextlib.contextmanager
+    def apart_from_training(self):
+        """While fit runs, what stateful layers do inside starts from no state and leaves that of training as it was.
+
+        Outside fit nothing is changed: calls go on from the kept state and leave the one they end in.
+
+        Raises
+        ------
+        StateError
+            fit runs in another thread.
+        """
+        if not (isinstance(self.training_run, Run) and self.is_stateful()):
+            yield
+            return
+        self.training_run.check_thread(f"use the stateful model {self.name!r}")
+        before, outer = self._states(), self._training_states
+        self._training_states = before if outer is None else outer
+        self.reset_state()
+        try:
+            yield
+        finally:
+            self._set_states(before)
+            self._training_states = outer
+
+    def kept_states(self):
+        """dict of layer to the state that training, or the next call, goes on from: what files hold."""
+        return self._states() if self._training_states is None else self._training_states
 
     def first_nonfinite(self):
         """What holds NaN or infinity, as text: the weights or what the optimizer keeps; None: neither."""
@@ -180,7 +209,9 @@ class Sequential(Stack):
     def compute_gradients(self, x, y, sample_weight=None, lengths=None, mask=None):
         """The loss of one batch; its gradient is left in the layers' gradients and in flat_gradients."""
         self._need_compiled("compute_gradients")
-        return self.gradients_of(prepare_samples(self, x, y, sample_weight, lengths, mask=mask))[0]
+        samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
+        with self.apart_from_training():
+            return self.gradients_of(samples)[0]
 
     def gradients_of(self, samples, carried=None):
         """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs)."""
@@ -234,9 +265,10 @@ class Sequential(Stack):
     def __call__(self, x, lengths=None, training=False, mask=None):
         """Outputs for one batch; ``training=True`` applies dropout."""
         samples = prepare_samples(self, x, lengths=lengths, mask=mask, need_y=False)
-        return self.run(samples, training=checks.flag(training, "training"))
+        with self.apart_from_training():
+            return self.run(samples, training=checks.flag(training, "training"))
 
-    def fit(self, x, y=None, batch_size=32, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
+    def fit(self, x, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, lengths=None, resets=None,
             initial_epoch=0, steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1,
             bucketing="auto", tbptt_steps=None, resume_from=None, mask=None, **others):
@@ -255,7 +287,11 @@ class Sequential(Stack):
             lengths) or (x, y, sample_weight, lengths, mask), with None for what there is not.
         y : array_like
             Targets, as the loss expects them. None where x makes batches.
-        batch_size, epochs : int
+        batch_size : int, optional
+            Number of rows in a batch. None: 32; if a layer is stateful, all rows, and a number that cuts them is refused:
+            the second batch would go on from the state of other rows. Batches that are meant to go on from one another
+            are given as batches.
+        epochs : int
         verbose : {"auto", 0, 1, 2}
             See :class:`gatewise.callbacks.ProgressBar`.
         callbacks : list of Callback, optional
@@ -263,7 +299,8 @@ class Sequential(Stack):
             Part of the samples, from the end, to validate on instead of training.
         validation_data : tuple of (x, y), sample_weight, lengths and mask as far as they are needed; or batches, optional
         shuffle : bool
-            Draw the order of the samples, or of a sequence of batches, anew each epoch.
+            Draw the order of the samples, or of a sequence of batches, anew each epoch. If a layer is stateful the order is
+            kept, since each row goes on from its own state.
         class_weight : dict of class number to float, optional
         sample_weight : array_like (samples,) or (samples, steps), or either with a last axis of outputs, optional
             A weight for each output needs a loss that is a mean over outputs: those of numbers, and binary cross-entropy. y may
@@ -277,7 +314,7 @@ class Sequential(Stack):
         steps_per_epoch, validation_steps : int, optional
             Batches to take of an x, or validation_data, that makes them. None: all.
         validation_batch_size : int, optional
-            None: batch_size.
+            None: batch_size; if a layer is stateful, all rows.
         validation_freq : int or list of int
             Validate after every so many epochs; or after those of a list, which count from 1.
         bucketing : {"auto", True, False}
@@ -319,9 +356,11 @@ class Sequential(Stack):
         """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
         saving.resume_model(self, path, run)
 
-    def evaluate(self, x, y=None, batch_size=32, verbose="auto", sample_weight=None, lengths=None, resets=None,
+    def evaluate(self, x, y=None, batch_size=None, verbose="auto", sample_weight=None, lengths=None, resets=None,
                  return_dict=False, steps=None, callbacks=None, mask=None, **others):
         """The loss, or ``[loss, *metrics]`` where there are metrics, or all by name with ``return_dict``.
+
+        ``batch_size=None`` is 32, and all rows if a layer is stateful: see :meth:`predict`, also for the state.
 
         x may make batches, of which `steps` are taken, as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with the
         time left, in a terminal or notebook, on work of more than a second.
@@ -329,12 +368,18 @@ class Sequential(Stack):
         checks.neutral(others, "evaluate and predict", "evaluate")
         self._need_compiled("evaluate")
         check_verbose(verbose)
-        feed = feeds.feed_of(self, x, y, sample_weight, lengths, resets, mask, batch_size=_batch_size(batch_size), steps=steps)
+        feed = feeds.feed_of(self, x, y, sample_weight, lengths, resets, mask, steps=steps,
+                             batch_size=checks.optional_number(batch_size, "batch_size"))
         return _as_asked(loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks)), return_dict)
 
-    def predict(self, x, batch_size=32, verbose="auto", lengths=None, resets=None, steps=None, callbacks=None, mask=None,
+    def predict(self, x, batch_size=None, verbose="auto", lengths=None, resets=None, steps=None, callbacks=None, mask=None,
                 **others):
         """Outputs for all samples, ndarray. A sample's output does not depend on the others or on batch_size.
+
+        ``batch_size=None`` is 32, and all rows if a layer is stateful. Such a model goes on from the state that the last
+        call of fit, evaluate or predict left, row by row, and leaves the one in which it ends; :meth:`reset_state` clears
+        it. A batch size that cuts the rows is refused. While fit runs, calls by callbacks start from no state instead and
+        leave that of training as it was.
 
         Outputs of steps that do not count, past a row's length or masked, are zero.
 
@@ -344,8 +389,8 @@ class Sequential(Stack):
         checks.neutral(others, "evaluate and predict", "predict")
         self._need_layers("predict")
         check_verbose(verbose)
-        feed = feeds.feed_of(self, x, None, None, lengths, resets, mask, batch_size=_batch_size(batch_size), steps=steps,
-                             need_y=False)
+        feed = feeds.feed_of(self, x, None, None, lengths, resets, mask, steps=steps, need_y=False,
+                             batch_size=checks.optional_number(batch_size, "batch_size"))
         return loop.predict_feed(self, feed, verbose, self._watchers(callbacks))
 
     def _watchers(self, callbacks):
@@ -367,7 +412,8 @@ class Sequential(Stack):
         """Loss and metrics of one batch, as evaluate returns them."""
         self._need_compiled("test_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
-        loss, outputs = self.test_step(samples)
+        with self.apart_from_training():
+            loss, outputs = self.test_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
     def predict_on_batch(self, x, lengths=None, mask=None):
@@ -405,7 +451,8 @@ class Sequential(Stack):
     def save(self, path, **others):
         """Write architecture, weights, optimizer and, while :meth:`fit` runs, where it is to one file, atomically.
 
-        The format is gatewise's own whatever the name's ending is: docs/checkpoint-format.md.
+        The format is gatewise's own whatever the name's ending is: docs/checkpoint-format.md. The state of stateful layers
+        is in the file: a loaded model goes on from it, unless its first call has another number of rows.
 
         Raises
         ------
@@ -430,10 +477,6 @@ def _metric_of(choice, loss, outputs):
         raise ConfigError(f"metric {metric.name} needs a target for each output; targets of loss {loss.name} are labels of a "
                           f"whole row: leave the metric out")
     return metric
-
-
-def _batch_size(given):
-    return 32 if given is None else checks.whole_number(given, "batch_size")
 
 
 def _as_asked(logs, return_dict):

@@ -2,11 +2,12 @@
 
 import copy
 import itertools
+import warnings
 
 import numpy as np
 
 from gatewise import checks, seeds, threads
-from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
+from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError, TrainingWarning
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name
@@ -30,6 +31,7 @@ class Stack:
         self._flat_parameters = self.flat_gradients = None
         self._dtype = "float32"
         self._input = None      # shape of one sample, once given
+        self._loaded_states = {}    # layer to the first array of a state that came from a file, until the first call
         self._array_pieces = [] # where each parameter lies in the flat buffers
         self._array_names = []  # what its layer calls it
         self._trained = None    # a Trained, once a step has asked which parameters are frozen
@@ -366,6 +368,30 @@ class Stack:
             if layer.has_state:
                 layer.reset_state()
 
+    def _states(self):
+        """dict of layer to its kept state, None where there is none."""
+        return {layer: layer._state for layer in self._layers if layer.has_state}
+
+    def _set_states(self, states):
+        """Take what :meth:`_states` gave."""
+        for layer, state in states.items():
+            layer._state = state
+
+    def states_loaded(self):
+        """Note that the states of the layers come from a file: a first call with another number of rows drops them."""
+        self._loaded_states = {layer: state[0] for layer, state in self._states().items() if state}
+
+    def _drop_loaded_states(self, rows):
+        """The first call after loading: the states of the file hold if they are those of as many rows."""
+        loaded, self._loaded_states = self._loaded_states, {}
+        unfit = [layer for layer, first in loaded.items()
+                 if layer._state and layer._state[0] is first and len(first) != rows]
+        if unfit:
+            self._set_states(dict.fromkeys(unfit))
+            warnings.warn(f"model {self.name!r} was saved with the states of {len(loaded[unfit[0]])} rows, x has {rows}: its "
+                          f"stateful layers start without a state; call reset_state() after loading to start so on purpose",
+                          TrainingWarning, stacklevel=2)
+
     reset_states = reset_state  # Keras 2's name
 
     # ---- running
@@ -428,6 +454,8 @@ class Stack:
         cleared = samples.cleared
         if x.ndim > 1 and not self._layers[0].has_state:  # recurrent layers read nothing past a row's end
             x = cleared_ends(x, lengths)
+        if self._loaded_states:
+            self._drop_loaded_states(len(x))
         for layer in self._layers[:stop]:
             call = Call(training, lengths, None, resets, None, back, places, cleared)
             carries = carried is not None and layer.has_state

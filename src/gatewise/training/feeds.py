@@ -14,6 +14,7 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError, TrainingWarning
 
 from .data import MappedSamples, add_class_weight, batch_bounds, prepare_samples
 
+DEFAULT_BATCH = 32  # rows
 POOL = 16  # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
 
 
@@ -34,8 +35,40 @@ def samples_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, 
     return kind(model, x, y, sample_weight, lengths, resets, mask, need_y)
 
 
-def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, *, batch_size=32, steps=None,
-            need_y=True, steps_name="steps"):
+def rows_in_batch(model, batch_size, count, name):
+    """Number of rows in a batch, of which all but the last one have that many.
+
+    Parameters
+    ----------
+    model : Sequential
+    batch_size : int or None
+        None: 32, and all rows if a layer of the model is stateful.
+    count : int
+        Number of rows.
+    name : str
+        What the rows are, for the message.
+
+    Raises
+    ------
+    ShapeError
+        A layer is stateful and there are more rows than `batch_size`: the second batch would go on from the state of
+        the first one, whose rows are others.
+    """
+    if not model.is_stateful():
+        return DEFAULT_BATCH if batch_size is None else batch_size
+    if batch_size is None:
+        return max(count, 1)
+    if count > batch_size:
+        layer = next(layer for layer in model.layers if layer.stateful)
+        raise ShapeError(f"{name} has {count} rows and the batch size is {batch_size}: layer {layer.name!r} is stateful, so "
+                         f"that row {batch_size} would go on from the state of row 0; leave the batch size out, and all "
+                         f"{count} rows are one batch; if batches are meant to go on from one another, pass a generator "
+                         f"or a sequence of batches as x")
+    return batch_size
+
+
+def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, *, batch_size=None, steps=None,
+            need_y=True, steps_name="steps", name="x"):
     """The feed of what an evaluation was given, in order."""
     if makes_batches(x):
         refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask)
@@ -43,7 +76,8 @@ def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mas
     if steps is not None:
         raise ConfigError(f"{steps_name} counts batches that x makes itself; x is an array, which batch_size divides: leave "
                           f"it out")
-    return RowFeed(samples_of(model, x, y, sample_weight, lengths, resets, mask, need_y), batch_size)
+    samples = samples_of(model, x, y, sample_weight, lengths, resets, mask, need_y)
+    return RowFeed(samples, rows_in_batch(model, batch_size, len(samples), name))
 
 
 def refuse_beside_batches(**given):

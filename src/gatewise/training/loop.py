@@ -14,7 +14,7 @@ from gatewise.errors import ConfigError, ShapeError, StateError, TrainingWarning
 
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
 from .data import add_class_weight, split_off_validation
-from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_batches, samples_of
+from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_batches, rows_in_batch, samples_of
 from .means import RunningMeans
 from .run import Run
 
@@ -24,6 +24,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         validation_freq, bucketing, tbptt_steps, resume_from, mask):
     """See :meth:`gatewise.models.Sequential.fit`."""
     if isinstance(model.training_run, Run):
+        model.training_run.check_thread(f"fit model {model.name!r}")
         raise StateError(f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch it can")
     epochs = checks.whole_number(epochs, "epochs")
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
@@ -101,11 +102,13 @@ def _state_to_keep(run):
 def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
            tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps):
     """(feed of training, feed of validation or None) of what fit was given."""
-    batch_size = checks.whole_number(32 if batch_size is None else batch_size, "batch_size")
-    validation_batch_size = checks.whole_number(batch_size if validation_batch_size is None else validation_batch_size,
-                                               "validation_batch_size")
+    batch_size = checks.optional_number(batch_size, "batch_size")
+    validation_batch_size = checks.optional_number(validation_batch_size, "validation_batch_size")
+    if validation_batch_size is None and not model.is_stateful():  # whose validation has rows of its own
+        validation_batch_size = batch_size
     validation_split = checks.fraction(0.0 if validation_split is None else validation_split, "validation_split")
-    options = {"shuffle": checks.flag(shuffle, "shuffle"),
+    shuffle = checks.flag(shuffle, "shuffle") and not model.is_stateful()  # whose rows and batches go on in their places
+    options = {"shuffle": shuffle,
                "tbptt_steps": None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")}
     validation = None
     if makes_batches(x):
@@ -119,19 +122,16 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
         samples = samples_of(model, x, y, sample_weight, lengths, resets, mask)
         if validation_data is None and validation_split:
             samples, held_out = split_off_validation(samples, validation_split)
-            _check_stateful(model, held_out, validation_batch_size, "the validation samples")
-            validation = RowFeed(held_out, validation_batch_size)
+            validation = RowFeed(held_out, rows_in_batch(model, validation_batch_size, len(held_out), "the validation part"))
         if len(samples) == 0:
             raise ShapeError("x has 0 samples: nothing to train on")
         add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
-        _check_stateful(model, samples, batch_size, "x")
-        feed = RowFeed(samples, batch_size, bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
+        feed = RowFeed(samples, rows_in_batch(model, batch_size, len(samples), "x"),
+                       bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
     if validation_data is not None:
         validation = _validation_feed(model, validation_data, validation_batch_size, validation_steps)
     elif validation_steps is not None:
         raise ConfigError("validation_steps counts batches that validation_data makes; there is none: leave it out")
-    if model.is_stateful() and isinstance(feed, RowFeed) and isinstance(validation, RowFeed):
-        _check_same_rows(feed, validation)
     _check_truncated(model, options["tbptt_steps"])
     return feed, validation
 
@@ -267,22 +267,6 @@ def _bucketing(model, bucketing, samples, shuffle):
     return bool(bucketing) and possible
 
 
-def _check_stateful(model, samples, batch_size, name):
-    """A stateful layer keeps a row of state for each row of a batch, so that batches are of one size."""
-    layer = next((layer for layer in model.layers if layer.stateful), None)
-    if layer is not None and len(samples) > batch_size and len(samples) % batch_size:
-        raise ShapeError(f"{name}: {len(samples)} samples make a last batch of {len(samples) % batch_size} rows, and "
-                         f"layer {layer.name!r} is stateful; choose a batch_size that divides the number of samples")
-
-
-def _check_same_rows(feed, validation):
-    """A stateful layer's state has a row for each of a batch, in validation too."""
-    rows, others = (min(each.batch_size, len(each.samples)) for each in (feed, validation))
-    if rows != others:
-        raise ShapeError(f"a layer is stateful, and batches have {rows} rows in training and {others} in validation; choose a "
-                         f"validation_batch_size, or validation samples, so that they have as many")
-
-
 def _validation_feed(model, data, batch_size, steps):
     if makes_batches(data):
         if hasattr(data, "__next__"):
@@ -294,9 +278,8 @@ def _validation_feed(model, data, batch_size, steps):
         raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight), (x, y, sample_weight, lengths) or (x, y, "
                           "sample_weight, lengths, mask)")
     x, y, weights, lengths, mask = (*data, *(None,) * (5 - len(data)))
-    feed = feed_of(model, x, y, weights, lengths, None, mask, batch_size=batch_size, steps=steps, steps_name="validation_steps")
-    _check_stateful(model, feed.samples, batch_size, "the validation samples")
-    return feed
+    return feed_of(model, x, y, weights, lengths, None, mask, batch_size=batch_size, steps=steps,
+                   steps_name="validation_steps", name="validation_data")
 
 
 def metrics_of(model):
@@ -308,15 +291,16 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
     """dict of the loss and metrics over the batches of a feed, in order. Ends where `interrupted` is no longer empty."""
     watchers = watchers or CallbackList([])
     means = RunningMeans(metrics_of(model))
-    watchers.on_test_begin()
     number = -1
-    for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
-        watchers.on_test_batch_begin(number)
-        loss, outputs = model.test_step(samples)
-        means.add(samples, loss, outputs)
-        watchers.on_test_batch_end(number, means.logs())
-        if interrupted:
-            raise KeyboardInterrupt
+    with model.apart_from_training():
+        watchers.on_test_begin()
+        for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
+            watchers.on_test_batch_begin(number)
+            loss, outputs = model.test_step(samples)
+            means.add(samples, loss, outputs)
+            watchers.on_test_batch_end(number, means.logs())
+            if interrupted:
+                raise KeyboardInterrupt
     if number < 0:
         raise ShapeError("x has 0 samples: nothing to evaluate")
     logs = means.logs()
@@ -328,12 +312,13 @@ def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
     """Outputs for all batches, of the layers before number `stop` or all; the batch size changes the memory that is used, not
     a bit of the result."""
     watchers = watchers or CallbackList([])
-    watchers.on_predict_begin()
     outputs = []
-    for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
-        watchers.on_predict_batch_begin(number)
-        outputs.append(model.run(samples, stop))
-        watchers.on_predict_batch_end(number)
+    with model.apart_from_training():
+        watchers.on_predict_begin()
+        for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
+            watchers.on_predict_batch_begin(number)
+            outputs.append(model.run(samples, stop))
+            watchers.on_predict_batch_end(number)
     watchers.on_predict_end()
     if not outputs:
         return np.empty(model.compute_output_shape(feed.samples.x.shape), model.dtype)

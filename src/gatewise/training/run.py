@@ -1,10 +1,11 @@
 """Where a run of training is: all that a checkpoint needs for training to go on from there to the bit."""
 
 import contextlib
+import threading
 
 import numpy as np
 
-from gatewise.errors import CheckpointError, GatewiseError
+from gatewise.errors import CheckpointError, GatewiseError, StateError
 
 from .means import RunningMeans
 from .storable import is_numeric, storable
@@ -89,11 +90,23 @@ class Run:
         self.carried = {}
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
+        self._thread = threading.get_ident()
         self._logs = None       # of the epoch whose end is being told
         self._rng_before_plan = None
         self._planned = False   # the order of an epoch is drawn, and none of its batches was trained on
         self._drawn_before = 0  # items that the epochs before took from an iterator
         self._to_skip = 0       # of those, how many are still to be taken
+
+    def check_thread(self, doing):
+        """Refuse what a second thread asks of a model that is in fit.
+
+        Raises
+        ------
+        StateError
+        """
+        if threading.get_ident() != self._thread:
+            raise StateError(f"cannot {doing}: another thread is in its fit; wait for it, or give each thread a model of its "
+                             f"own: copy.deepcopy(model)")
 
     def begin(self, saved=None, reading=contextlib.nullcontext):
         """Tell the callbacks that training begins, and go on from a saved state that shows no :meth:`difference`.

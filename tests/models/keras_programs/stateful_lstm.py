@@ -18,9 +18,16 @@ model.add(LSTM(12, return_sequences=False, stateful=True))
 model.add(Dense(1))
 model.compile(loss='mse', optimizer='rmsprop')
 losses = []
+
+
+def batches():
+    for i in range(0, 100, batch_size):
+        yield cos[i:i + batch_size], expected_output[i:i + batch_size]
+
+
 for i in range(epochs):
-    history = model.fit(cos, expected_output, batch_size=batch_size, verbose=0, epochs=1, shuffle=False)
+    history = model.fit(batches(), steps_per_epoch=20, verbose=0, epochs=1, shuffle=False)
     losses.append(history.history['loss'][0])
     model.reset_states()
-predicted_output = model.predict(cos, batch_size=batch_size)
+predicted_output = model.predict(batches(), steps=20)
 assert predicted_output.shape == (100, 1)
