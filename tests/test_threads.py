@@ -217,7 +217,8 @@ def test_a_fork_while_another_thread_holds_any_lock():
 
     held = [holder._trains for holder in (*models, *layers, *(layer for m in models for layer in m.layers[:1]))]
     held += [holder.rng.bit_generator.lock for holder in (*models, *layers)]
-    held += [getattr(holder, "_guard")._writing for holder in (*models, *layers) if hasattr(holder, "_guard")]
+    held += [holder._one_stream for holder in (*models, *layers)]
+    held += [guard for holder in (*models, *layers) for guard in (holder._guard.writing, holder._guard)]
     inside, leave = threading.Event(), threading.Event()
 
     def hold():

@@ -216,15 +216,17 @@ class OneAtATime:
     ----------
     message : str
         Of the StateError for who comes second.
+    nested : bool
+        The thread that is inside may enter again.
     """
 
-    def __init__(self, message):
-        self._message = message
-        self._lock = threading.Lock()
+    def __init__(self, message, nested=False):
+        self._message, self._nested = message, nested
+        self._lock = threading.RLock() if nested else threading.Lock()
         renew_after_fork(self._lock)
 
     def __reduce__(self):  # a copy starts free
-        return OneAtATime, (self._message,)
+        return OneAtATime, (self._message, self._nested)
 
     def __enter__(self):
         if not self._lock.acquire(blocking=False):
@@ -232,6 +234,12 @@ class OneAtATime:
 
     def __exit__(self, *_):
         self._lock.release()
+
+
+def one_stream(what):
+    """OneAtATime of what keeps a state from call to call: the calls of two threads would go through each other's state."""
+    return OneAtATime(f"{what} is stateful, and two threads use it at once, so that their sequences would go through one state; "
+                      f"give each thread a copy of its own (copy.deepcopy), or let one wait for the other with a lock", nested=True)
 
 
 @contextlib.contextmanager

@@ -344,7 +344,7 @@ class SequenceEstimator(BaseEstimator):
     def _run(self, sequences, stop):
         """Output of the layers before number `stop`, ndarray."""
         feed = feeds.feed_of(self.model_, sequences.values, lengths=sequences.lengths, batch_size=PREDICTED_AT_ONCE, need_y=False)
-        with self._using_threads():
+        with self._using_threads(), self.model_.unchanged():
             return loop.predict_feed(self.model_, feed, stop=stop)
 
     @contextlib.contextmanager

@@ -597,7 +597,7 @@ class SequenceForecaster(SequenceEstimator):
 
     def _forecasting(self):
         return Forecasting(self._outputs_of, self._preparation, self._head, self._recursive, self.model_.dtype,
-                           None if self._preparation.missing == "error" else self._completed)
+                           None if self._preparation.missing == "error" else self._completed, self.model_.unchanged)
 
     def _outputs_of(self, windows):
         """The network's outputs (n, outputs), float64."""

@@ -1,5 +1,6 @@
 """From a fitted network to forecasts: all steps at once, or step after step."""
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,9 +54,12 @@ class Forecasting:
         What it computes in.
     complete : callable(windows) -> windows, or None
         What is done about missing values before the network reads them. None: nothing.
+    unchanged : callable() -> context manager
+        Inside it no other thread changes the network: a forecast step after step is of one network.
     """
 
-    def __init__(self, run, preparation, head, recursive, dtype, complete=None):
+    def __init__(self, run, preparation, head, recursive, dtype, complete=None, unchanged=contextlib.nullcontext):
+        self.unchanged = unchanged
         self.run, self.preparation, self.head, self.recursive, self.dtype = run, preparation, head, recursive, dtype
         self.gaps, self.complete = complete is not None, complete or (lambda windows: windows)
 
@@ -80,7 +84,8 @@ class Forecasting:
     def _in_parts(self, past, copies, work):
         """The results of `work` on a few origins at a time, put together."""
         size = max(1, AT_ONCE // copies)
-        parts = [work(past.take(slice(first, first + size))) for first in range(0, len(past.origins), size)]
+        with self.unchanged():
+            parts = [work(past.take(slice(first, first + size))) for first in range(0, len(past.origins), size)]
         return tuple(np.concatenate(results) for results in zip(*parts))
 
     def _windows(self, past):

@@ -68,7 +68,8 @@ class _Attention(SequenceLayer):
         if len(lengths) != 2:
             raise ShapeError(f"lengths has {len(lengths)} entries; expected two arrays, of query and value")
         ends = [checks.sequence_lengths(given, *part.shape[:2]) for given, part in zip(lengths, (query, value))]
-        y = self._attend(query, value, key, *ends, training)
+        with self._guard:
+            y = self._attend(query, value, key, *ends, training)
         if training:
             self._saved["given"], self._places = len(x), None
         return y

@@ -10,7 +10,9 @@ import numpy as np
 
 from gatewise import checks, constraints, initializers, regularizers, seeds
 from gatewise.errors import ConfigError, ShapeError, StateError
+from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
+from gatewise.sharing import weights_guard
 
 from . import masks
 
@@ -126,6 +128,7 @@ class Layer:
         self._parameters = {}
         self._gradients = {}
         self._views_given = False   # someone outside may write into our parameters at any time
+        self._guard = weights_guard()   # of a layer in a model: the model's
         self._saved = None          # what backward needs
         self._places = None         # of a layer used alone with a mask, for backward
 
@@ -206,18 +209,19 @@ class Layer:
 
     def build(self, input_shape):
         """Make the parameters for inputs of this shape, (batch, ..., features) with None for free axes."""
-        if self.built:
-            raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
-        try:
-            self.describe(input_shape)
-            count = self.flat_size()
-            checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
-            self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
-            self.initialize(self._own_rng())
-        except BaseException:  # as if nothing had been tried
-            self.input_shape = self.output_shape = None
-            self._specs, self._parameters, self._gradients = [], {}, {}
-            raise
+        with self._guard.writing:
+            if self.built:
+                raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
+            try:
+                self.describe(input_shape)
+                count = self.flat_size()
+                checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
+                self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
+                self.initialize(self._own_rng())
+            except BaseException:  # as if nothing had been tried
+                self.input_shape = self.output_shape = None
+                self._specs, self._parameters, self._gradients = [], {}, {}
+                raise
 
     def describe(self, input_shape):
         """First half of building: check the shape, list the parameters, set the output shape."""
@@ -251,6 +255,10 @@ class Layer:
         for spec in self._specs:
             self._parameters[spec.name][...] = self._of_shape(spec, "initializer", spec.initializer(spec.shape, rng, self.dtype))
         self.weights_changed()
+
+    def share_guard(self, guard):
+        """Be read and changed together with whatever else has this guard (:mod:`gatewise.sharing`)."""
+        self._guard = guard
 
     def set_dtype(self, dtype):
         """Take the model's dtype; an explicit other one is refused."""
@@ -357,7 +365,8 @@ class Layer:
 
     def get_weights(self):
         """Copies of the parameters, in Keras's order."""
-        return [array.copy() for array in self._parameters.values()]
+        with self._guard:
+            return [array.copy() for array in self._parameters.values()]
 
     def set_weights(self, weights):
         """Copy values into the parameters.
@@ -382,15 +391,19 @@ class Layer:
             if value.shape != place.shape:
                 raise ShapeError(f"{self.name}/{name} has shape {value.shape}; expected {place.shape}")
             values.append(checks.finite(value, f"{self.name}/{name}"))
-        for place, value in zip(self._parameters.values(), values):
-            place[...] = value
-        self.weights_changed()
+        with self._guard.writing:
+            for place, value in zip(self._parameters.values(), values):
+                place[...] = value
+            self.weights_changed()
 
     def _check_weights(self, weights):
         """Refuse weights, as many as there are parameters, of which the layer knows better than by shapes what is wrong."""
 
     def weights_changed(self):
         """Forget what was derived from the weights."""
+
+    def settle(self):
+        """Take over what a training pass found for the weights that no optimizer moves: after the pass."""
 
     def penalty(self):
         """Sum of the regularizers' penalties, of what is trained."""
@@ -463,12 +476,28 @@ class Layer:
                 resets = checks.reset_flags(resets, *x.shape[:2])
             if initial_state is not None:
                 initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
-        if mask is not None or (lengths is not None and not self.has_state):
-            return self._forward_masked(x, mask, Call(training, lengths, initial_state, resets))
+        call = Call(training, lengths, initial_state, resets)
+        with self.alone(), self._guard:
+            if mask is not None or (lengths is not None and not self.has_state):
+                y = self._forward_masked(x, mask, call)
+            else:
+                if training:
+                    self._places = None
+                y = self._forward(x, call)
         if training:
-            self._places = None
-        y = self._forward(x, Call(training, lengths, initial_state, resets))
-        return y if isinstance(y, list) or not np.may_share_memory(y, x) else y.copy()
+            with self._guard.writing:
+                self.settle()
+        return y if isinstance(y, list) else apart(y, x)
+
+    def alone(self):
+        """Context manager of what uses the kept state: one thread at a time, of a layer that keeps one.
+
+        Raises
+        ------
+        StateError
+            On entering it while another thread is inside.
+        """
+        return self._one_stream if self.stateful else NOTHING
 
     def _forward_masked(self, x, mask, call):
         """See :mod:`gatewise.layers.masks`."""
@@ -490,7 +519,7 @@ class Layer:
             self._places = places
         if places is not None:
             y = self._each_step_of(y, places.back)
-        return y if isinstance(y, list) or not np.may_share_memory(y, x) else y.copy()
+        return y
 
     def _each_step_of(self, y, moved):
         """Outputs, or their gradients, with those that have steps moved."""
@@ -520,8 +549,9 @@ class Layer:
         """
         self._need_saved()
         dy, places = self._checked_dy(dy), self._places
-        dx = self._backward_alone(dy if places is None else self._each_step_of(dy, places.to_front))
-        self.clear_frozen_gradients()
+        with self._guard:
+            dx = self._backward_alone(dy if places is None else self._each_step_of(dy, places.to_front))
+            self.clear_frozen_gradients()
         return dx if dx is None or places is None else places.back(dx)
 
     def _checked_dy(self, dy):
@@ -530,7 +560,7 @@ class Layer:
     def _backward_alone(self, dy):
         """dx that no later pass writes to."""
         dx = self._backward(dy, True)
-        return dx.copy() if np.may_share_memory(dx, dy) else dx
+        return apart(dx, dy)
 
     def _need_saved(self):
         if self._saved is None:
@@ -542,7 +572,9 @@ class Layer:
             if x.ndim < 2 or (self._rank and x.ndim != self._rank) or 0 in x.shape[1:]:
                 raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, each axis but the first "
                                  f"at least 1 long")
-            self.build((None, *x.shape[1:]))
+            with self._guard.writing:
+                if self.input_shape is None:  # another thread may have built it meanwhile
+                    self.build((None, *x.shape[1:]))
         self._check_shape(x)
         return self.check_values(x)
 
@@ -629,6 +661,13 @@ class Call:
 
 def _shape_text(shape):
     return "(" + ", ".join("any" if extent is None else str(extent) for extent in shape) + ")"
+
+
+def apart(y, x):
+    """y (ndarray), or a copy of it if it may share memory with x."""
+    if y.base is None and y is not x and x.base is not y:  # the usual case, in a tenth of the time
+        return y
+    return y.copy() if np.may_share_memory(y, x) else y
 
 
 def scratch_like(array, shape, dtype):

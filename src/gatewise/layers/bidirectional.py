@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatewise import checks
+from gatewise import checks, threads
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from .base import Fixed
@@ -69,6 +69,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         super().__init__({"forward": layer, "backward": backward_layer}, **kwargs)
         if not self._backward_given:  # last: a layer that is refused keeps its name
             layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
+        self._one_stream = threads.one_stream(f"layer {self.name!r}")
         self.merge_mode = merge_mode
 
     @staticmethod
@@ -132,7 +133,8 @@ class Bidirectional(Wrapper, SequenceLayer):
     @state.setter
     def state(self, value):
         values = (None, None) if value is None else self._halves(self.checked_state(value, None, "state"))
-        self.forward_layer.state, self.backward_layer.state = values
+        with self.alone():
+            self.forward_layer.state, self.backward_layer.state = values
 
     @property
     def _state(self):
@@ -146,7 +148,8 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     def reset_state(self):
         """Forget the states: the next call starts from zeros, for any batch size."""
-        self._state = None
+        with self.alone():
+            self._state = None
 
     reset_states = reset_state  # Keras 2's name
 

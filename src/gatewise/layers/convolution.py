@@ -5,6 +5,7 @@ import numpy as np
 from gatewise import checks, threads
 from gatewise.errors import ConfigError
 from gatewise.kernels import activations, dense
+from gatewise.kernels._guard import PackedWeights
 from gatewise.kernels._products import uses_blas
 
 from .base import Fixed
@@ -61,7 +62,7 @@ class Conv1D(_Activated, Windowed):
         self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
                                "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
         self.seed = seed
-        self._packed = None
+        self._packed = PackedWeights()
 
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
@@ -72,7 +73,7 @@ class Conv1D(_Activated, Windowed):
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
 
     def weights_changed(self):
-        self._packed = None
+        self._packed.forget()
 
     def _matrix(self):
         """The kernel as the matrix of one product."""
@@ -80,12 +81,10 @@ class Conv1D(_Activated, Windowed):
         return kernel.reshape(-1, kernel.shape[-1])
 
     def _pack(self):
-        packed = self._packed
-        if packed is None:
-            packed = dense.pack(self._matrix(), self._parameters.get("bias"))
-            if not self._views_given:
-                self._packed = packed
-        return packed
+        return self._packed.of(self)
+
+    def _pack_now(self):
+        return dense.pack(self._matrix(), self._parameters.get("bias"))
 
     def _forward(self, x, call):
         batch, steps, features = x.shape

@@ -7,6 +7,7 @@ import numpy as np
 from gatewise import checks, threads
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
+from gatewise.kernels._guard import PackedWeights
 from gatewise.kernels._products import uses_blas
 
 from .base import Checked, Fixed, Layer, scratch_like
@@ -109,7 +110,7 @@ class Dense(_Activated, Layer):
         self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
                                "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
         self.seed = seed
-        self._packed = None
+        self._packed = PackedWeights()
         self._dx = None
 
     def _parameter_specs(self, input_shape):
@@ -123,15 +124,13 @@ class Dense(_Activated, Layer):
         return (*input_shape[:-1], self.units)
 
     def weights_changed(self):
-        self._packed = None
+        self._packed.forget()
 
     def _pack(self):
-        packed = self._packed
-        if packed is None:
-            packed = dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
-            if not self._views_given:
-                self._packed = packed
-        return packed
+        return self._packed.of(self)
+
+    def _pack_now(self):
+        return dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
 
     def _forward(self, x, call):
         return self._activate(self.scores(x, call), call)

@@ -89,6 +89,7 @@ class BatchNormalization(_Normalization):
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones", **kwargs):
         super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
         self.momentum = momentum
+        self._moved = {}  # the averages that the last training pass found
         self.moving_initializers = {
             "moving_mean": initializers.get(moving_mean_initializer, "moving_mean_initializer"),
             "moving_variance": initializers.get(moving_variance_initializer, "moving_variance_initializer")}
@@ -120,7 +121,7 @@ class BatchNormalization(_Normalization):
         return _put_rows(y, counted, x.shape)
 
     def _of_batch(self, rows):
-        """Output, and what backward needs; the averages move on."""
+        """Output, and what backward needs; the averages move on when the pass is over."""
         if len(rows) == 0:
             return rows.copy(), {"normalized": rows, "inverse": None}
         with np.errstate(over="ignore", invalid="ignore"):
@@ -130,9 +131,8 @@ class BatchNormalization(_Normalization):
         self._refuse_overflow(rows, variance)
         inverse = (1 / np.sqrt(variance + self.epsilon)).astype(rows.dtype)
         normalized *= inverse
-        for name, value in (("moving_mean", mean), ("moving_variance", variance)):
-            average = self._parameters[name]
-            average[...] = average * self.momentum + value * (1 - self.momentum)
+        self._moved = {name: self._parameters[name] * self.momentum + value * (1 - self.momentum)
+                       for name, value in (("moving_mean", mean), ("moving_variance", variance))}
         return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
 
     def _refuse_overflow(self, rows, variance):
@@ -142,6 +142,12 @@ class BatchNormalization(_Normalization):
                 raise NonFiniteError(f"layer {self.name!r}: feature {feature} goes from {rows[:, feature].min()} to "
                                      f"{rows[:, feature].max()}, whose variance overflows {self.dtype}; scale what the layer "
                                      f"reads{', or compute in float64' if self.dtype == 'float32' else ''}")
+
+    def settle(self):
+        """The averages move on: after the pass, so that another thread's pass never reads one of before and one of after."""
+        moved, self._moved = self._moved, {}
+        for name, value in moved.items():
+            self._parameters[name][...] = value
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()

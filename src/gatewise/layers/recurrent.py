@@ -8,6 +8,7 @@ from gatewise import checks, initializers, threads
 from gatewise.cells import FullGateLSTMCell, GRUCell, LSTMCell, SimpleRNNCell, greff
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
+from gatewise.kernels._guard import PackedWeights
 from gatewise.kernels._products import uses_blas
 
 from .base import Checked, Fixed, ParameterSpec, scratch_like
@@ -82,11 +83,12 @@ class Recurrent(SequenceLayer):
         self.initial_state_gradient = None  # list like the initial state, set by backward
         self._state = None
         self._kernel = None
-        self._packed = None
+        self._packed = PackedWeights()
         self._named = self._named_inner = self._named_gradients = None
         self._workspace = None
         self._dx = None
         self._trains = threads.OneAtATime(f"two threads train layer {self.name!r} at once; give each thread a layer of its own")
+        self._one_stream = threads.one_stream(f"layer {self.name!r}")
         self.cell = cell  # last: what the layer has not by now, and the cell has, is the cell's alone
 
     def __setattr__(self, name, value):
@@ -174,16 +176,14 @@ class Recurrent(SequenceLayer):
             raise ConfigError(f"{type(self).__name__} has no option {option!r}: {self._never[option]}")
 
     def weights_changed(self):
-        self._packed = None
+        self._packed.forget()
 
     def _pack(self):
-        """The packed weights; kept until the weights change, or not at all where others may write to them."""
-        packed = self._packed
-        if packed is None:
-            packed = self._kernel.pack_forward(**self._named)
-            if not self._views_given:
-                self._packed = packed
-        return packed
+        """The packed weights; kept until the weights change, or not at all if others may write to them."""
+        return self._packed.of(self)
+
+    def _pack_now(self):
+        return self._kernel.pack_forward(**self._named)
 
     # ---- state
 
@@ -200,11 +200,14 @@ class Recurrent(SequenceLayer):
     def state(self, value):
         if not self.stateful:
             raise StateError(f"layer {self.name!r} keeps no state: build it with stateful=True, or pass initial_state")
-        self._state = None if value is None else self.checked_state(value, None, "state")
+        state = None if value is None else self.checked_state(value, None, "state")
+        with self.alone():
+            self._state = state
 
     def reset_state(self):
         """Forget the state: the next call starts from zeros, for any batch size."""
-        self._state = None
+        with self.alone():
+            self._state = None
 
     reset_states = reset_state  # Keras 2's name
 

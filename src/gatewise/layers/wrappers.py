@@ -31,6 +31,7 @@ class Wrapper(Layer):
             input_shape = first.given_input_shape
         super().__init__(dtype=first._dtype_given if dtype is None else dtype, input_shape=input_shape, **kwargs)
         self.set_dtype(self._dtype)
+        self.share_guard(self._guard)
         if not self._trainable:  # True leaves the layers inside as they are
             self.trainable = False
         for part in parts.values():
@@ -87,6 +88,15 @@ class Wrapper(Layer):
         if self.rng is None:
             self.rng = seeds.generator(getattr(next(iter(self._parts.values())), "seed", None))
         return self.rng
+
+    def share_guard(self, guard):
+        super().share_guard(guard)
+        for part in self._parts.values():
+            part.share_guard(guard)
+
+    def settle(self):
+        for part in self._parts.values():
+            part.settle()
 
     def paths(self):
         return [self.name, *(f"{self.name}/{path}" for path in self._parts)]

@@ -7,6 +7,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, StateError
 from gatewise.kernels import arrays
+from gatewise.kernels._guard import NOTHING
 from gatewise.layers.base import Call
 from gatewise.training import feeds, loop, losses, metrics, optimizers
 from gatewise.training.callbacks import Callback, CallbackList, check_verbose
@@ -55,8 +56,9 @@ class Sequential(Stack):
         super()._append(layer)
 
     def build(self, input_shape):
-        super().build(input_shape)
-        self._choose_loss_path()
+        with self._guard.writing:
+            super().build(input_shape)
+            self._choose_loss_path()
 
     def __getstate__(self):
         return vars(self) | {"training_run": None, "_training_states": None}
@@ -114,13 +116,15 @@ class Sequential(Stack):
 
     def snapshot(self):
         """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to."""
-        return self.flat_weights(), self.optimizer.snapshot(), self._states()
+        with self._guard:
+            return self.flat_weights(), self.optimizer.snapshot(), self._states()
 
     def go_back(self, snapshot):
         """Weights, optimizer and states as they were."""
-        self.set_flat_weights(snapshot[0])
-        self.optimizer.go_back(snapshot[1])
-        self._set_states(snapshot[2])
+        with self._guard.writing:
+            self.set_flat_weights(snapshot[0])
+            self.optimizer.go_back(snapshot[1])
+            self._set_states(snapshot[2])
 
     @contextlib.contextmanager
     def apart_from_training(self):
@@ -159,8 +163,9 @@ class Sequential(Stack):
         return None
 
     def set_weights(self, weights):
-        super().set_weights(weights)
-        self._forget_run()
+        with self._guard.writing:
+            super().set_weights(weights)
+            self._forget_run()
 
     def trainable_changes(self):
         if isinstance(self.training_run, Run):
@@ -183,8 +188,9 @@ class Sequential(Stack):
     def end_training(self):
         """What an optimizer does to the weights once, after the last step."""
         parts = self.trained().parts
-        self.optimizer.finalize(self._flat_parameters, *([] if parts is None else [parts]))
-        self.weights_changed()
+        with self._guard.writing:
+            self.optimizer.finalize(self._flat_parameters, *([] if parts is None else [parts]))
+            self.weights_changed()
 
     def _scores_or_outputs(self, samples, training, carried=None):
         """What the loss starts from, and the outputs that the metrics see (None where nobody looks)."""
@@ -215,8 +221,11 @@ class Sequential(Stack):
 
     def gradients_of(self, samples, carried=None):
         """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs)."""
-        with self._trains:
-            return self._gradients_of(samples, carried)
+        with self._trains, self.alone():
+            with self._guard:
+                found = self._gradients_of(samples, carried)
+            self.settle()
+        return found
 
     def _gradients_of(self, samples, carried):
         trained = self.trained()
@@ -244,18 +253,20 @@ class Sequential(Stack):
         """
         loss, outputs = self.gradients_of(samples, carried)
         trained = self.trained()
-        self.optimizer.step(self._flat_parameters, self.flat_gradients, trained.pieces, trained.names,
-                            *([] if trained.parts is None else [trained.parts]))
-        for layer in self._layers:
-            layer.constrain()
-        self.weights_changed()
+        with self._guard.writing:
+            self.optimizer.step(self._flat_parameters, self.flat_gradients, trained.pieces, trained.names,
+                                *([] if trained.parts is None else [trained.parts]))
+            for layer in self._layers:
+                layer.constrain()
+            self.weights_changed()
         return loss, outputs
 
     def test_step(self, samples):
         """(loss, outputs) of checked samples, without training."""
-        start, outputs = self._scores_or_outputs(samples, False)
-        value, _ = self._loss_of(samples, start, False)
-        return value + self._penalty(), outputs
+        with self.alone(), self._guard:
+            start, outputs = self._scores_or_outputs(samples, False)
+            value, _ = self._loss_of(samples, start, False)
+            return value + self._penalty(), outputs
 
     def _penalty(self):
         return float(sum([layer.penalty() for layer in self._layers]))
@@ -345,12 +356,13 @@ class Sequential(Stack):
         """
         checks.neutral(others, "fit", "fit")
         self._need_compiled("fit")
-        return loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
-                        validation_split=validation_split, validation_data=validation_data, shuffle=shuffle,
-                        class_weight=class_weight, sample_weight=sample_weight, lengths=lengths, resets=resets,
-                        initial_epoch=initial_epoch, steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
-                        validation_batch_size=validation_batch_size, validation_freq=validation_freq, bucketing=bucketing,
-                        tbptt_steps=tbptt_steps, resume_from=resume_from, mask=mask)
+        with self.alone():
+            return loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
+                            validation_split=validation_split, validation_data=validation_data, shuffle=shuffle,
+                            class_weight=class_weight, sample_weight=sample_weight, lengths=lengths, resets=resets,
+                            initial_epoch=initial_epoch, steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
+                            validation_batch_size=validation_batch_size, validation_freq=validation_freq, bucketing=bucketing,
+                            tbptt_steps=tbptt_steps, resume_from=resume_from,mask=mask)
 
     def resume(self, path, run):
         """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
@@ -370,7 +382,8 @@ class Sequential(Stack):
         check_verbose(verbose)
         feed = feeds.feed_of(self, x, y, sample_weight, lengths, resets, mask, steps=steps,
                              batch_size=checks.optional_number(batch_size, "batch_size"))
-        return _as_asked(loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks)), return_dict)
+        with self.alone(), self._unchanged_over(feed, callbacks):
+            return _as_asked(loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks)), return_dict)
 
     def predict(self, x, batch_size=None, verbose="auto", lengths=None, resets=None, steps=None, callbacks=None, mask=None,
                 **others):
@@ -383,6 +396,9 @@ class Sequential(Stack):
 
         Outputs of steps that do not count, past a row's length or masked, are zero.
 
+        Other threads may change the weights meanwhile: all batches are of the old ones, or all of the new ones. If x makes
+        batches or there are callbacks, that holds for each batch.
+
         x may make batches, of which `steps` are taken: of x, or as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with
         the time left, in a terminal or notebook, on work of more than a second.
         """
@@ -391,7 +407,12 @@ class Sequential(Stack):
         check_verbose(verbose)
         feed = feeds.feed_of(self, x, None, None, lengths, resets, mask, steps=steps, need_y=False,
                              batch_size=checks.optional_number(batch_size, "batch_size"))
-        return loop.predict_feed(self, feed, verbose, self._watchers(callbacks))
+        with self.alone(), self._unchanged_over(feed, callbacks):
+            return loop.predict_feed(self, feed, verbose, self._watchers(callbacks))
+
+    def _unchanged_over(self, feed, callbacks):
+        """Context manager: all batches see the same weights, unless the user's code runs between them and may wait for a change."""
+        return self.unchanged() if isinstance(feed, feeds.RowFeed) and not callbacks else NOTHING
 
     def _watchers(self, callbacks):
         watchers = CallbackList([callbacks] if isinstance(callbacks, Callback) else callbacks or [])

@@ -8,10 +8,12 @@ import numpy as np
 
 from gatewise import checks, seeds, threads
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError, TrainingWarning
+from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
-from gatewise.layers.base import Call, _automatic_name
+from gatewise.layers.base import Call, _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, ends
+from gatewise.sharing import weights_guard
 
 from .trained import Trained
 
@@ -22,6 +24,8 @@ class Stack:
     def __init__(self, layers=None, name=None, seed=None):
         self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
         self._trains = threads.OneAtATime(f"two threads train model {self.name!r} at once; give each thread a model of its own")
+        self._guard = weights_guard()
+        self._one_stream = threads.one_stream(f"model {self.name!r}")
         if seed is not None:
             seed = checks.whole_number(seed, "seed", 0, 2**64 - 1)
         self.seed = seed
@@ -83,6 +87,7 @@ class Stack:
         if layer.given_input_shape is not None and not self._layers and self._input is None:
             self._input = layer.given_input_shape
         layer.model = self
+        layer.share_guard(self._guard)
         if isinstance(layer, InputLayer):
             if layer._dtype_given:
                 self._set_dtype(layer._dtype_given)
@@ -153,6 +158,7 @@ class Stack:
                 layer.set_weights(weights)
             else:
                 layer.initialize(self.rng)
+        self._keeps_state = any(layer.stateful for layer in self._layers)
         self.built = True
 
     @staticmethod
@@ -258,7 +264,7 @@ class Stack:
 
     def is_stateful(self):
         """Whether a layer keeps its state from call to call."""
-        return any(layer.stateful for layer in self._layers)
+        return self._keeps_state if self.built else any(layer.stateful for layer in self._layers)
 
     def get_layer(self, name=None, index=None):
         """A layer by its name or number."""
@@ -289,7 +295,8 @@ class Stack:
     def get_weights(self):
         """Copies of all parameters, in Keras's order."""
         self._need_built("get_weights")
-        return [array for layer in self._layers for array in layer.get_weights()]
+        with self._guard:
+            return [array for layer in self._layers for array in layer.get_weights()]
 
     def set_weights(self, weights):
         """Copy values into all parameters, in Keras's order. Nothing changes if one of them does not fit."""
@@ -298,36 +305,71 @@ class Stack:
         counts = [len(layer._specs) for layer in self._layers]
         if len(weights) != sum(counts):
             raise ShapeError(f"the model has {sum(counts)} weight arrays, got {len(weights)}")
-        before, at = self.flat_weights(), 0
-        try:
-            for layer, count in zip(self._layers, counts):
-                layer.set_weights(weights[at:at + count])
-                at += count
-        except BaseException:
-            self.set_flat_weights(before)
-            raise
+        with self._guard.writing:
+            before, at = self.flat_weights(), 0
+            try:
+                for layer, count in zip(self._layers, counts):
+                    layer.set_weights(weights[at:at + count])
+                    at += count
+            except BaseException:
+                self.set_flat_weights(before)
+                raise
 
     def flat_weights(self):
         """A copy of all weights as one vector: the flat parameters, then what no optimizer moves."""
-        kept = [array.ravel() for layer in self._layers for array in layer.kept_arrays()]
-        return np.concatenate([self._flat_parameters, *kept])
+        with self._guard:
+            kept = [array.ravel() for layer in self._layers for array in layer.kept_arrays()]
+            return np.concatenate([self._flat_parameters, *kept])
 
     def set_flat_weights(self, weights):
         """Take what :meth:`flat_weights` gave."""
         kept = [array for layer in self._layers for array in layer.kept_arrays()]
         sizes = [self._flat_parameters.size, *(array.size for array in kept)]
-        for array, piece in zip([self._flat_parameters, *kept], self._pieces_of(sizes)):
-            array[...] = weights[piece].reshape(array.shape)
-        self.weights_changed()
+        with self._guard.writing:
+            for array, piece in zip([self._flat_parameters, *kept], self._pieces_of(sizes)):
+                array[...] = weights[piece].reshape(array.shape)
+            self.weights_changed()
 
     def weights_changed(self):
         """Tell every layer that the flat buffer was written to."""
         for layer in self._layers:
             layer.weights_changed()
 
+    def unchanged(self):
+        """Context manager: no other thread changes the weights inside it. Passes of other threads go on.
+
+        A program that makes several passes and wants one state of the weights for all of them enters it around them. The thread
+        itself cannot change weights inside (StateError).
+        """
+        return self._guard
+
+    def alone(self):
+        """Context manager of what uses the kept state of a stateful model: one thread at a time; of others it does nothing.
+
+        Raises
+        ------
+        StateError
+            On entering it while another thread is inside.
+        """
+        return self._one_stream if self.is_stateful() else NOTHING
+
+    def settle(self):
+        """Take over what a training pass found for the weights that no optimizer moves: after the pass."""
+        with self._guard.writing:
+            for layer in self._layers:
+                layer.settle()
+
     def __copy__(self):
         """A model of its own: two cannot share one buffer."""
         return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo):
+        """Of the weights at one moment, whatever other threads do."""
+        made = memo[id(self)] = type(self).__new__(type(self))
+        with self.alone(), self._guard:
+            state = copy.deepcopy(self.__getstate__(), memo)
+        made.__setstate__(state)
+        return made
 
     def __setstate__(self, state):
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
@@ -364,9 +406,10 @@ class Stack:
 
     def reset_state(self):
         """Clear the state of every stateful layer."""
-        for layer in self._layers:
-            if layer.has_state:
-                layer.reset_state()
+        with self.alone():
+            for layer in self._layers:
+                if layer.has_state:
+                    layer.reset_state()
 
     def _states(self):
         """dict of layer to its kept state, None where there is none."""
@@ -433,7 +476,9 @@ class Stack:
         elif x.ndim == 3 and x.shape[-1] == 1 and self._input is not None and axes == 2:
             x = x[..., 0]
         if not self.built:
-            self.build((None, *x.shape[1:]))
+            with self._guard.writing:
+                if not self.built:  # another thread may have built it meanwhile
+                    self.build((None, *x.shape[1:]))
         expected = self.input_shape
         fits = x.ndim == len(expected) and all(want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
         if fits and expected[1] not in (None, x.shape[1]):
@@ -475,15 +520,18 @@ class Stack:
 
         They are zero at steps that do not count.
         """
-        y, lengths = self._run_layers(samples, training, stop), samples.lengths
+        with self.alone(), self._guard:
+            y, lengths = self._run_layers(samples, training, stop), samples.lengths
+        if training:
+            self.settle()
         if samples.places is not None and all(layer.keeps_steps for layer in self._layers[:stop]):
             return samples.places.back(y)
         zeros_there = False  # as recurrent layers leave them
-        for layer in self._layers[:stop]:
+        for layer in self._layers[:stop] if lengths is not None else ():
             lengths, zeros_there = None if lengths is None else layer.output_lengths(lengths), layer.has_state
         if lengths is not None and not zeros_there and y.shape[1] > lengths.min(initial=y.shape[1]):
             return ends(lengths, y.shape[1]).back(y)
-        return y.copy() if np.may_share_memory(y, samples.x) else y
+        return apart(y, samples.x)
 
     def _need_layers(self, what):
         if not self._layers:

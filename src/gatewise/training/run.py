@@ -80,6 +80,8 @@ class Run:
         States that truncated back-propagation takes to the next part of a batch.
     means : RunningMeans
         Of the epoch under way.
+    thread : int
+        The Python thread that trains: only there is the run known to be between two batches.
     between_batches : bool
         Whether the model stands where `batch` says; not while a step is computed.
     """
@@ -88,9 +90,9 @@ class Run:
         self.model, self.feed, self.watchers = model, feed, watchers
         self.epoch, self.batch, self.history, self.epochs = epoch, 0, history, epochs
         self.carried = {}
+        self.thread = threading.get_ident()
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
-        self._thread = threading.get_ident()
         self._logs = None       # of the epoch whose end is being told
         self._rng_before_plan = None
         self._planned = False   # the order of an epoch is drawn, and none of its batches was trained on
@@ -104,7 +106,7 @@ class Run:
         ------
         StateError
         """
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self.thread:
             raise StateError(f"cannot {doing}: another thread is in its fit; wait for it, or give each thread a model of its "
                              f"own: copy.deepcopy(model)")
 

@@ -97,8 +97,9 @@ class SwapEMAWeights(Callback):
         self._training, self._for_epoch = None, False
 
     def _put(self, weights):
-        self.model._flat_parameters[...] = weights
-        self.model.weights_changed()
+        with self.model._guard.writing:
+            self.model._flat_parameters[...] = weights
+            self.model.weights_changed()
 
     def get_state(self):
         """The training weights, while the model holds the averaged ones."""

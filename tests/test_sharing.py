@@ -1,0 +1,424 @@
+"""Python threads that share a layer or model: old weights or new ones, never a mixture, and nothing kept that is out of date."""
+
+import copy
+import pickle
+import threading
+import time
+
+import numpy as np
+import pytest
+from gatewise.kernels._guard import PackedWeights
+
+from gatewise import Sequential
+from gatewise.errors import StateError
+from gatewise.layers import GRU, LSTM, BatchNormalization, Bidirectional, Conv1D, Dense, Input, TimeDistributed
+from gatewise.layers.base import Layer
+from gatewise.sharing import weights_guard
+
+SECONDS = 30  # after which a test that hangs fails
+
+
+class Caller:
+    """A function in a thread of its own, with what it returned or raised."""
+
+    def __init__(self, function):
+        self.result = self.error = None
+        self._function = function
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            self.result = self._function()
+        except BaseException as error:
+            self.error = error
+
+    def get(self):
+        self._thread.join(SECONDS)
+        assert not self._thread.is_alive(), "the thread hangs"
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Stop:
+    """A place where one thread stops until the test lets it go on."""
+
+    def __init__(self):
+        self.reached, self.leave, self.wanted = threading.Event(), threading.Event(), True
+
+    def __call__(self):
+        if self.wanted:
+            self.wanted = False
+            self.reached.set()
+            assert self.leave.wait(SECONDS)
+
+
+def stopped_in(monkeypatch, owner, name, stop, after=False):
+    """`owner.name` stops in its first call, before its work or after it."""
+    method = getattr(owner, name)
+
+    def stopping(*args, **kwargs):
+        if not after:
+            stop()
+        result = method(*args, **kwargs)
+        if after:
+            stop()
+        return result
+
+    monkeypatch.setattr(owner, name, stopping)
+
+
+def waits_for_a_writer(guard):
+    """Until a thread asks to change the weights of this guard."""
+    for _ in range(SECONDS * 1000):
+        if guard_is_wanted(guard):
+            return
+        time.sleep(0.001)
+    raise AssertionError("no thread asks to change the weights")
+
+
+def guard_is_wanted(guard):
+    """A reader that enters while a writer waits is held back: seen from a thread that gives up."""
+    entered = threading.Event()
+
+    def enter():
+        with guard:
+            entered.set()
+
+    threading.Thread(target=enter, daemon=True).start()
+    return not entered.wait(0.02)
+
+
+# ---- the guard
+
+def test_readers_share_and_a_writer_is_alone():
+    guard, inside, leave = weights_guard(), threading.Barrier(3), threading.Event()
+
+    def read():
+        with guard:
+            inside.wait(SECONDS)  # the other one and the test: both read at once
+            assert leave.wait(SECONDS)
+
+    readers = [Caller(read), Caller(read)]
+    inside.wait(SECONDS)
+    written = []
+
+    def write():
+        with guard.writing:
+            written.append(True)
+
+    writer = Caller(write)
+    waits_for_a_writer(guard)
+    assert not written
+    leave.set()
+    for caller in (*readers, writer):
+        caller.get()
+    assert written
+
+
+def test_blocks_of_one_thread_may_be_nested():
+    guard = weights_guard()
+    with guard.writing, guard, guard.writing, guard:
+        pass
+    with guard, guard:
+        pass
+    assert Caller(lambda: guard.writing.__enter__()).get() is None  # free again
+
+
+def test_a_reader_may_enter_again_while_a_writer_waits():
+    guard, asked = weights_guard(), []
+
+    def write():
+        with guard.writing:
+            asked.append(True)
+
+    with guard:
+        writer = Caller(write)
+        waits_for_a_writer(guard)
+        with guard:
+            assert not asked
+    writer.get()
+    assert asked
+
+
+def test_a_reader_that_changes_weights_is_refused_and_the_guard_stays_usable():
+    layer = Dense(2, seed=1)
+    layer.build((None, 3))
+    for _ in range(2):
+        with layer._guard, pytest.raises(StateError, match="before or after the pass"):
+            layer.set_weights(layer.get_weights())
+    layer.set_weights(layer.get_weights())
+
+
+def test_exceptions_leave_the_guard_free():
+    guard = weights_guard()
+    for enter in (guard, guard.writing):
+        with pytest.raises(KeyError), enter:
+            raise KeyError
+
+    def both():
+        with guard.writing, guard:
+            return True
+
+    assert Caller(both).get()
+
+
+def test_copies_have_guards_of_their_own():
+    model = network(LSTM(3), Dense(1))
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other._guard is not model._guard
+        assert {id(layer._guard) for layer in other.layers} == {id(other._guard)}
+    layer = Bidirectional(GRU(2))
+    assert layer.forward_layer._guard is layer._guard is not copy.copy(layer)._guard
+    model = Sequential([Input((3, 2)), layer])
+    assert layer.forward_layer._guard is layer._guard is model._guard
+
+
+# ---- packed weights
+
+def test_what_is_packed_during_a_change_is_not_kept():
+    class Packing:
+        made, _views_given = 0, False
+
+        def _pack_now(self):
+            self.made += 1
+            if self.made == 1:
+                packed.forget()  # as another thread's change does
+            return self.made
+
+    packed, layer = PackedWeights(), Packing()
+    assert [packed.of(layer) for _ in range(3)] == [1, 2, 2]
+    packed.forget()
+    layer._views_given = True
+    assert [packed.of(layer) for _ in range(3)] == [3, 4, 5]
+    assert copy.copy(packed).of(layer) == 6
+
+
+def network(*layers, seed=1):
+    model = Sequential([Input((4, 3)), *layers], seed=seed)
+    model.compile("sgd", "mse")
+    return model
+
+
+STACKS = {
+    "LSTM": lambda: [LSTM(5), Dense(2)], "Dense": lambda: [Dense(4), LSTM(2)], "Conv1D": lambda: [Conv1D(4, 2), LSTM(2)],
+    "Bidirectional": lambda: [Bidirectional(GRU(3)), Dense(2)], "TimeDistributed": lambda: [TimeDistributed(Dense(3)), LSTM(2)],
+}
+
+
+def first_packing(layer):
+    return next(part for part in (layer, *getattr(layer, "_parts", {}).values()) if hasattr(part, "_pack_now"))
+
+
+@pytest.fixture
+def x(rng):
+    return rng.normal(size=(6, 4, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it packs", "after it packed"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_predict_that_packs_beside_set_weights(stack, after, x, monkeypatch):
+    """The predict that has begun is of the old weights throughout, every later one of the new ones."""
+    model = network(*STACKS[stack]())
+    old, new = model.get_weights(), [array + 0.1 for array in model.get_weights()]
+    before = model.predict(x, verbose=0)
+    model.set_weights(new)
+    expected = model.predict(x, verbose=0)
+    model.set_weights(old)
+    stop = Stop()
+    stopped_in(monkeypatch, first_packing(model.layers[0]), "_pack_now", stop, after)
+    predicting = Caller(lambda: model.predict(x, verbose=0))
+    assert stop.reached.wait(SECONDS)
+    setting = Caller(lambda: model.set_weights(new))
+    waits_for_a_writer(model._guard)
+    stop.leave.set()
+    setting.get()
+    np.testing.assert_array_equal(predicting.get(), before)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
+
+
+@pytest.mark.parametrize("change", ["set_weights", "layer", "fit", "train_on_batch", "load_weights", "set_flat_weights"])
+def test_a_predict_between_two_layers_beside_each_change(change, x, monkeypatch, tmp_path):
+    """The first layer has run with the old weights: so does the second."""
+    model, y = network(LSTM(5), Dense(2)), np.ones((6, 2), np.float32)
+    other = network(LSTM(5), Dense(2), seed=2)
+    other.save_weights(tmp_path / "weights.safetensors")
+    changes = {
+        "set_weights": lambda: model.set_weights(other.get_weights()),
+        "layer": lambda: model.layers[1].set_weights(other.layers[1].get_weights()),
+        "fit": lambda: model.fit(x, y, verbose=0), "train_on_batch": lambda: model.train_on_batch(x, y),
+        "load_weights": lambda: model.load_weights(tmp_path / "weights.safetensors"),
+        "set_flat_weights": lambda: model.set_flat_weights(other.flat_weights()),
+    }
+    before, stop = model.predict(x, verbose=0), Stop()
+    stopped_in(monkeypatch, model.layers[0], "_forward", stop, after=True)
+    predicting = Caller(lambda: model.predict(x, verbose=0))
+    assert stop.reached.wait(SECONDS)
+    changing = Caller(changes[change])
+    waits_for_a_writer(model._guard)
+    stop.leave.set()
+    changing.get()
+    np.testing.assert_array_equal(predicting.get(), before)
+    assert not np.array_equal(model.predict(x, verbose=0), before)
+
+
+def test_all_batches_of_a_predict_see_the_same_weights(x, monkeypatch):
+    model = network(LSTM(5), Dense(2))
+    before, stop = model.predict(x, verbose=0), Stop()
+    stopped_in(monkeypatch, model, "run", stop, after=True)  # after the first of three batches
+    predicting = Caller(lambda: model.predict(x, batch_size=2, verbose=0))
+    assert stop.reached.wait(SECONDS)
+    changing = Caller(lambda: model.set_weights([array + 1 for array in model.get_weights()]))
+    waits_for_a_writer(model._guard)
+    stop.leave.set()
+    changing.get()
+    np.testing.assert_array_equal(predicting.get(), before)
+
+
+def test_a_generator_may_wait_for_another_thread_that_changes_the_weights(x):
+    model = network(LSTM(5), Dense(2))
+
+    def batches():
+        yield x[:3]
+        Caller(lambda: model.set_weights(model.get_weights())).get()
+        yield x[3:]
+
+    assert Caller(lambda: model.predict(batches(), verbose=0)).get().shape == (6, 2)
+
+
+def test_moving_averages_change_after_the_pass(x, monkeypatch):
+    """Two normalisations: a predict beside a training pass reads both from before it, or both from after it."""
+    model = network(BatchNormalization(), Dense(3), BatchNormalization(), LSTM(2))
+    y, stop, averages = np.zeros((6, 2), np.float32), Stop(), lambda: [layer.get_weights()[2:] for layer in model.layers[:3:2]]
+    before = averages()
+    stopped_in(monkeypatch, model.layers[2], "_forward", stop, after=True)
+    training = Caller(lambda: model.train_on_batch(x, y))
+    assert stop.reached.wait(SECONDS)
+    for here, there in zip(before, averages(), strict=True):
+        np.testing.assert_array_equal(here, there)
+    stop.leave.set()
+    training.get()
+    assert all(not np.array_equal(here, there) for here, there in zip(before, averages(), strict=True))
+    layer = TimeDistributed(BatchNormalization())  # and that of a layer inside another, used alone
+    layer(x, training=True)
+    assert np.any(layer.get_weights()[2])
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_predict_beside_fit_does_not_change_what_fit_learns(stack, x):
+    """Stress: many predicts, each of which packs what a step has just changed."""
+    y = np.ones((6, *network(*STACKS[stack]()).output_shape[1:]), np.float32)
+    alone = network(*STACKS[stack]())
+    alone.fit(x, y, epochs=8, batch_size=2, verbose=0)
+    model, ended = network(*STACKS[stack]()), threading.Event()
+
+    def predict():
+        count = 0
+        while not ended.is_set():
+            model.predict(x, verbose=0)
+            count += 1
+        return count
+
+    others = [Caller(predict), Caller(predict)]
+    model.fit(x, y, epochs=8, batch_size=2, verbose=0)
+    ended.set()
+    assert all(other.get() for other in others)
+    for here, there in zip(alone.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(here, there)
+    np.testing.assert_array_equal(alone.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_every_predict_beside_changes_is_of_one_state(x):
+    """Stress: predicts and get_weights in two threads, while a third goes to and fro between two sets of weights."""
+    model = network(LSTM(33), Dense(2))
+    states = [model.get_weights(), [array + 0.1 for array in model.get_weights()]]
+    wanted = []
+    for state in states:
+        model.set_weights(state)
+        wanted.append(model.predict(x, verbose=0).tobytes())
+    ended = threading.Event()
+
+    def change():
+        while not ended.is_set():
+            for state in states:
+                model.set_weights(state)
+
+    changing = Caller(change)
+    with_weights = Caller(lambda: {b"".join(array.tobytes() for array in model.get_weights()) for _ in range(200)})
+    assert {model(x).tobytes() for _ in range(300)} <= set(wanted)
+    assert with_weights.get() <= {b"".join(array.tobytes() for array in state) for state in states}
+    copies = {copy.deepcopy(model).predict(x, verbose=0).tobytes() for _ in range(20)}
+    ended.set()
+    changing.get()
+    assert copies <= set(wanted)
+
+
+def test_two_threads_that_build_one_layer_or_model(x, monkeypatch):
+    for make in (lambda: LSTM(3, seed=1), lambda: Sequential([LSTM(3), Dense(2)], seed=1)):
+        wanted, shared, stop = make()(x), make(), Stop()
+        with monkeypatch.context() as patch:
+            stopped_in(patch, Layer, "adopt", stop)
+            callers = [Caller(lambda: shared(x))]
+            assert stop.reached.wait(SECONDS)
+            callers.append(Caller(lambda: shared(x)))
+            stop.leave.set()
+            for caller in callers:
+                np.testing.assert_array_equal(caller.get(), wanted)
+
+
+# ---- what one thread at a time may do
+
+@pytest.mark.parametrize("use", ["predict", "evaluate", "call", "fit", "train_on_batch", "reset_state", "deepcopy"])
+def test_a_stateful_model_in_two_threads_is_refused(use, x, monkeypatch):
+    model, y = network(LSTM(5, stateful=True), Dense(2)), np.zeros((6, 2), np.float32)
+    uses = {"predict": lambda: model.predict(x, verbose=0), "evaluate": lambda: model.evaluate(x, y, verbose=0),
+            "call": lambda: model(x), "fit": lambda: model.fit(x, y, verbose=0),
+            "train_on_batch": lambda: model.train_on_batch(x, y),
+            "reset_state": model.reset_state, "deepcopy": lambda: copy.deepcopy(model)}
+    stop = Stop()
+    stopped_in(monkeypatch, model.layers[0], "_forward", stop)
+    predicting = Caller(lambda: model.predict(x, verbose=0))
+    assert stop.reached.wait(SECONDS)
+    with pytest.raises(StateError, match="is stateful, and two threads use it at once.*copy of its own"):
+        uses[use]()
+    stop.leave.set()
+    predicting.get()
+    uses[use]()
+
+
+@pytest.mark.parametrize("layer", [lambda: LSTM(5, stateful=True, seed=1), lambda: Bidirectional(GRU(5, stateful=True))],
+                         ids=["LSTM", "Bidirectional"])
+def test_a_stateful_layer_in_two_threads_is_refused(layer, x, monkeypatch):
+    layer, stop = layer(), Stop()
+    stopped_in(monkeypatch, layer, "_forward", stop)
+    running = Caller(lambda: layer(x))
+    assert stop.reached.wait(SECONDS)
+    for use in (lambda: layer(x), layer.reset_state, lambda: setattr(layer, "state", None)):
+        with pytest.raises(StateError, match="is stateful, and two threads use it at once"):
+            use()
+    stop.leave.set()
+    running.get()
+    layer(x)
+    layer.reset_state()
+
+
+def test_one_thread_after_the_other_may_use_a_stateful_model(x):
+    model = network(LSTM(5, stateful=True), Dense(2))
+    first = [model.predict(x, verbose=0), Caller(lambda: model.predict(x, verbose=0)).get()]
+    model.reset_state()
+    for wanted in first:
+        np.testing.assert_array_equal(model.predict(x, verbose=0), wanted)
+
+
+def test_two_threads_that_train_one_model_are_told_of_threads(x, monkeypatch):
+    model, y, stop = network(LSTM(5), Dense(2)), np.zeros((6, 2), np.float32), Stop()
+    stopped_in(monkeypatch, model.layers[0], "_forward", stop)
+    training = Caller(lambda: model.fit(x, y, verbose=0))
+    assert stop.reached.wait(SECONDS)
+    for use in (lambda: model.fit(x, y, verbose=0), lambda: model.train_on_batch(x, y)):
+        with pytest.raises(StateError, match="thread.* give each thread a model of its own") as caught:
+            use()
+        assert "callback" not in str(caught.value)
+    stop.leave.set()
+    training.get()
