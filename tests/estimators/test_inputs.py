@@ -284,15 +284,6 @@ def test_nothing_is_learned_from_empty_sequences(rng):
         fitted_before.partial_fit([np.zeros((0, 3))])
 
 
-@pytest.mark.parametrize(("parameter", "value"), [("missing", "mask"), ("embedding", 4)])
-def test_what_fit_was_told_of_X_holds(parameter, value, rng):
-    X = rng.integers(0, 5, (24, 4))
-    estimator = fitted(SequenceClassifier(**SMALL).set_params(**{parameter: value}), X, X[:, 0] > 2)
-    fitted(estimator.set_params(**{parameter: SequenceClassifier().get_params()[parameter]}), X, X[:, 0] > 2)
-    with pytest.raises(ConfigError, match=f"{parameter} is {value!r}, and was not in fit: fit anew"):
-        estimator.set_params(**{parameter: value}).predict(X)
-
-
 def test_sequences_that_do_not_fit_into_memory_once_padded():
     lengths = np.array([1] * 100_000 + [10**9])
     with pytest.raises(SizeError, match="100001 sequences padded to the 1000000000 steps of the longest"):

@@ -1,11 +1,25 @@
 """Training: the conventions of scikit-learn's multi-layer perceptrons, and what is promised of bits and weights."""
 
+import io
+import itertools
+import sys
+
 import numpy as np
 import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, layers, optimizers, threads
+from gatewise import (
+    SequenceClassifier,
+    SequenceEncoder,
+    SequenceForecaster,
+    SequenceRegressor,
+    SequenceTagger,
+    layers,
+    optimizers,
+    threads,
+)
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, TrainingWarning
 from gatewise.models import Sequential
 
@@ -82,8 +96,23 @@ def test_cosine_runs_all_passes_and_that_is_no_warning(samples):
 def test_verbose_prints_a_line_a_pass(samples, capsys):
     fitted(SequenceClassifier(verbose=True, early_stopping=True, **SMALL), *samples)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines[::2]] == ["Iteration 1", "Iteration 2", "Iteration 3"]
-    assert all(line.startswith("Validation score: ") for line in lines[1::2])
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert all("loss " in line and "validation_score " in line and "/s, " in line for line in lines)
+    with pytest.raises(ConfigError, match="verbose is 3; expected"):
+        SequenceClassifier(verbose=3).fit(*samples)
+
+
+@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceForecaster])
+def test_verbose_shows_the_bar_of_models_with_the_time_left(estimator, samples, monkeypatch):
+    """In a terminal; the bar is drawn after each batch here, however fast it is."""
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys.modules["gatewise.training.callbacks.progress"], "INTERVAL", -1.0)
+    arguments = samples if estimator is SequenceClassifier else [np.sin(np.arange(60.0))]
+    fitted(estimator(verbose=True, batch_size=8, **SMALL), *arguments)
+    shown = terminal.getvalue()
+    assert "epoch 2/3" in shown and " left, " in shown and " in all" in shown and "batch/s" in shown
 
 
 # ---- bits
@@ -177,8 +206,6 @@ def test_a_fit_that_fails_changes_nothing(estimator, change, samples):
         made.set_params(**change).fit(other, {SequenceClassifier: np.resize(["c", "d", "e"], 40)}.get(estimator, y))
     assert {name: value for name, value in vars(made).items() if name.endswith("_")} == known
     np.testing.assert_array_equal(parameters_of(made), before)
-    if {"cell", "units"} & set(change):  # a warm start does not look at them
-        return
     with pytest.raises(GatewiseError):
         made.set_params(warm_start=True).fit(X, y)
     assert {name: value for name, value in vars(made).items() if name.endswith("_")} == known
@@ -475,8 +502,33 @@ def test_an_interrupt_ends_training_with_a_warning(samples):
 
     with pytest.warns(TrainingWarning, match="interrupted"):
         estimator = Interrupted(units=4, max_iter=100, early_stopping=True, random_state=0).fit(X, y)
-    assert estimator.n_iter_ == 3 and len(estimator.validation_scores_) == 2
+    assert estimator.n_iter_ == len(estimator.validation_scores_) == len(estimator.loss_curve_) == 2
     assert estimator.predict(X).shape == (40,)
+
+
+@pytest.mark.parametrize("options", [{}, {"optimizer": optimizers.Adam(0.01, use_ema=True)}, {"learning_rate": "cosine"}])
+def test_a_pass_cut_short_by_an_interrupt_leaves_the_estimator_as_the_last_whole_pass_did(options, samples, monkeypatch):
+    X, y = samples
+    estimator = SequenceClassifier(units=4, max_iter=5, random_state=0, tol=0, dropout=0.2, **options)
+
+    steps = itertools.count()
+
+    def interrupt(model, samples):
+        if next(steps) == 2 * 5 + 3:  # in the third pass of 5 batches
+            raise KeyboardInterrupt
+        return whole_step(model, samples)
+
+    whole_step = Sequential.train_step
+    monkeypatch.setattr(Sequential, "train_step", interrupt)
+    with pytest.warns(TrainingWarning, match="interrupted"):
+        estimator.fit(X, y)
+    monkeypatch.setattr(Sequential, "train_step", whole_step)
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 2 and estimator.t_ == 2 * 40
+    if "learning_rate" not in options:  # cosine would fall faster
+        shorter = fitted(clone(estimator).set_params(max_iter=2), X, y)
+        np.testing.assert_array_equal(parameters_of(estimator), parameters_of(shorter))
+        assert estimator.loss_curve_ == shorter.loss_curve_ and estimator.best_loss_ == shorter.best_loss_
+        np.testing.assert_array_equal(parameters_of(estimator.partial_fit(X, y)), parameters_of(shorter.partial_fit(X, y)))
 
 
 def test_a_loss_that_breaks_leaves_the_weights_before(samples):

@@ -6,7 +6,7 @@ from gatewise.checks import fits_memory, sequence_lengths, whole_number
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from .sequences import real_array
-from .transformer import SequenceTransformer
+from .transformer import SequenceTransformer, unchanged_if_it_fails
 
 __all__ = ["SequencePadder"]
 
@@ -80,8 +80,9 @@ class SequencePadder(SequenceTransformer):
             X is not made of sequences of real numbers, or holds infinity.
         """
         self._check_options()
-        sequences = self._read(X, first=True)
-        self.length_ = int(sequences.lengths.max()) if self.length is None else whole_number(self.length, "length")
+        with unchanged_if_it_fails(self):
+            sequences = self._read(X, first=True)
+            self.length_ = int(sequences.lengths.max()) if self.length is None else whole_number(self.length, "length")
         return self
 
     def transform(self, X):

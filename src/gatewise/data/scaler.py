@@ -1,12 +1,14 @@
 """Scaling of sequences: scikit-learn's scalers, over all steps of all sequences."""
 
+import copy
+
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils.metaestimators import available_if
 
 from gatewise.checks import flag
 from gatewise.errors import ConfigError, ShapeError
 
-from .transformer import SequenceTransformer
+from .transformer import SequenceTransformer, unchanged_if_it_fails
 
 __all__ = ["SequenceScaler"]
 
@@ -96,8 +98,8 @@ class SequenceScaler(SequenceTransformer):
             X is not made of sequences of real numbers, holds no step, or holds infinity.
         """
         scaler = self._new_scaler()
-        steps = self._steps(X, first=True)
-        self.scaler_ = self._call(scaler.fit, steps)
+        with unchanged_if_it_fails(self):
+            self.scaler_ = self._call(scaler.fit, self._steps(X, first=True))
         return self
 
     @available_if(_counts_on)
@@ -119,9 +121,9 @@ class SequenceScaler(SequenceTransformer):
             As in :meth:`fit`.
         """
         first = not hasattr(self, "scaler_")
-        scaler = self._new_scaler() if first else self.scaler_
-        steps = self._steps(X, first=first)
-        self.scaler_ = self._call(scaler.partial_fit, steps)
+        scaler = self._new_scaler() if first else copy.deepcopy(self.scaler_)
+        with unchanged_if_it_fails(self):
+            self.scaler_ = self._call(scaler.partial_fit, self._steps(X, first=first))
         return self
 
     def transform(self, X):

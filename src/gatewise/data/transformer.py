@@ -1,5 +1,7 @@
 """What the transformers of sequences share: one reading of X, and scikit-learn's rules about features."""
 
+import contextlib
+
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import validate_data
 
@@ -8,6 +10,18 @@ from gatewise.errors import DTypeError, NotFittedError, ShapeError
 from .sequences import read_sequences
 
 __all__ = ["SequenceTransformer"]
+
+
+@contextlib.contextmanager
+def unchanged_if_it_fails(transformer):
+    """What fit learned of X stays as it was if a later fit fails, whatever the reason."""
+    before = dict(vars(transformer))
+    try:
+        yield
+    except BaseException:
+        vars(transformer).clear()
+        vars(transformer).update(before)
+        raise
 
 
 class SequenceTransformer(TransformerMixin, BaseEstimator):

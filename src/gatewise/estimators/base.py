@@ -16,8 +16,10 @@ from gatewise.data.sequences import container_of
 from gatewise.errors import CheckpointError, ConfigError, ShapeError
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
+from gatewise.training.callbacks import ProgressBar, check_verbose
 
 from . import inputs, networks, parameters, saving
+from .fitted import OF_TRAINING, all_or_nothing, parameters_in_use, refuse_changes
 from .missing import MISSING, completed
 from .progress import Progress
 
@@ -38,13 +40,17 @@ class SequenceEstimator(BaseEstimator):
     """
 
     _per_step = False   # an output for each step rather than each sequence
+    _fitted_parameters = None  # those that the network was made with, a dict: see fitted.py
     # What an estimator without these parameters has.
     pooling, embedding, vocabulary_size, missing, architecture = "last", None, None, "error", None
 
     # ---- what a subclass defines
 
-    def _read_targets(self, y, sequences, reset, incremental=False):
-        """Targets as the loss expects them, ndarray; with `reset`, what they may be from now on."""
+    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
+        """Targets as the loss expects them, ndarray; with `reset`, what they may be from now on.
+
+        `weights` are those of samples, steps or outputs: a target of weight 0 may be anything.
+        """
         raise TypeError(f"{type(self).__name__} defines no targets")
 
     def _output(self, targets):
@@ -66,11 +72,12 @@ class SequenceEstimator(BaseEstimator):
         if not reset:
             self._need_fitted()
         X, groups = inputs.split_groups(inputs.unmasked(X), groups)
-        parameters.chosen(self.missing, "missing", MISSING)
-        if self.embedding is not None and self.missing != "error":
-            raise ConfigError(f"missing is {self.missing!r}; with embedding X holds whole numbers, of which none can be missing")
-        finite = self.missing == "error"
-        dtype = inputs.FLOATS if self.embedding is None else None
+        missing, embedding = self._in_use("missing"), self._in_use("embedding")
+        parameters.chosen(missing, "missing", MISSING)
+        if embedding is not None and missing != "error":
+            raise ConfigError(f"missing is {missing!r}; with embedding X holds whole numbers, of which none can be missing")
+        finite = missing == "error"
+        dtype = inputs.FLOATS if embedding is None else None
         options = {"dtype": dtype, "ensure_all_finite": finite or "allow-nan"}
         if groups is not None:
             with inputs.checked_by_sklearn():
@@ -81,15 +88,19 @@ class SequenceEstimator(BaseEstimator):
             sequences = inputs.read_each(X, finite)
         else:
             sequences = self._read_table(X, options, reset)
-        if self.embedding is not None:
+        if embedding is not None:
             return self._checked_tokens(sequences, reset)
         self._check_features(sequences, reset)
-        if self.missing == "error":
+        if missing == "error":
             return sequences
         if reset:
             self.feature_means_ = feature_means(sequences.values, sequences.lengths)
-        self._need_learned("feature_means_", "missing")
-        return completed(sequences, self.missing, self.feature_means_)
+        return completed(sequences, missing, self.feature_means_)
+
+    def _in_use(self, parameter):
+        """A parameter as the last fit, or the one under way, used it: one that was set since means nothing before the next."""
+        fitted = self._fitted_parameters
+        return fitted[parameter] if fitted is not None and parameter in fitted else getattr(self, parameter)
 
     def _read_table(self, X, options, reset):
         """Sequences of a table, a row each. One that is not fitted on a table takes any number of columns."""
@@ -99,12 +110,7 @@ class SequenceEstimator(BaseEstimator):
                 X = validate_data(self, X, reset=reset, order="C", **options)
             else:
                 X = check_array(X, order="C", input_name="X", **options)
-        return inputs.Sequences(X if self.embedding is not None else X[..., None], table=True)
-
-    def _need_learned(self, attribute, parameter):
-        """A parameter that was changed after fit says what the network was never made for."""
-        if not hasattr(self, attribute):
-            raise ConfigError(f"{parameter} is {getattr(self, parameter)!r}, and was not in fit: fit anew, with warm_start=False")
+        return inputs.Sequences(X if self._in_use("embedding") is not None else X[..., None], table=True)
 
     def _remember_input(self, sequences, features):
         self._fitted_on_table, self._step_features = sequences.table, features
@@ -121,7 +127,6 @@ class SequenceEstimator(BaseEstimator):
             self._remember_input(sequences, 1)
             given = self.vocabulary_size
             self.vocabulary_size_ = largest + 1 if given is None else checks.whole_number(given, "vocabulary_size")
-        self._need_learned("vocabulary_size_", "embedding")
         if largest >= self.vocabulary_size_:
             raise ConfigError(f"X holds the number {largest}; the vocabulary has {self.vocabulary_size_}, 0 to "
                               f"{self.vocabulary_size_ - 1}: give vocabulary_size, or a number that stands for what is unknown")
@@ -150,22 +155,19 @@ class SequenceEstimator(BaseEstimator):
         if incremental and self.early_stopping:
             raise ConfigError("partial_fit does not support early_stopping=True")
         goes_on = hasattr(self, "model_") and (incremental or checks.flag(self.warm_start, "warm_start"))
-        with contextlib.nullcontext() if goes_on else self._as_before_where_it_fails():
+        with all_or_nothing(self, with_model=goes_on):
+            self._begin(goes_on, incremental)
             if incremental:
                 self._take_classes(classes)
             self._read_and_train(X, y, sample_weight, groups, goes_on, incremental)
         return self
 
-    @contextlib.contextmanager
-    def _as_before_where_it_fails(self):
-        """A new fit that fails leaves the estimator with what it knew: never an old network with new labels."""
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+    def _begin(self, goes_on, incremental):
+        """From here on a new fit has the parameters as they are now; one that goes on must have those of before."""
+        if goes_on:
+            refuse_changes(self, self._fitted_parameters, incremental)
+        else:
+            self._fitted_parameters = parameters_in_use(self)
 
     def _take_classes(self, classes):
         """What partial_fit is told of the labels to come."""
@@ -184,7 +186,7 @@ class SequenceEstimator(BaseEstimator):
             kept = self._kept_rows(weights)
             if not kept.all():
                 sequences, weights, y = sequences.take(kept), weights[kept], _rows_of(y, kept)
-        targets = self._read_targets(y, sequences, not goes_on, incremental)
+        targets = self._read_targets(y, sequences, not goes_on, incremental, weights)
         weights = self._with_class_weight(weights, targets, sequences, incremental)
         if weights is not None and not (weights.min() >= 0 and weights.sum() > 0):
             raise ConfigError("class_weight leaves weights below zero, or none above zero; expected at least one sample that "
@@ -208,13 +210,12 @@ class SequenceEstimator(BaseEstimator):
         inputs.unmasked(sample_weight, "sample_weight")
         with inputs.checked_by_sklearn():
             weights = _check_sample_weight(sample_weight, sequences.values, dtype=np.float64, ensure_non_negative=True)
-        if not weights.any():
-            raise ConfigError("sample_weight: every weight is zero; expected at least one sample that counts")
-        return weights
+        return check_weights(weights)
 
     @staticmethod
     def _kept_rows(weights):
-        return weights > 0
+        """Which samples count: bool ndarray (n,)."""
+        return (weights > 0).any(axis=tuple(range(1, weights.ndim)))
 
     def _with_class_weight(self, weights, targets, sequences, incremental):
         return weights
@@ -228,6 +229,7 @@ class SequenceEstimator(BaseEstimator):
         most = checks.whole_number(self.max_iter, "max_iter")
         epochs = 1 if incremental else most
         shuffle = checks.flag(self.shuffle, "shuffle")
+        check_verbose(self.verbose)
         progress = Progress(self, validation, count, incremental, goes_on)
         if not goes_on:
             self._build(sequences, targets, weights, batch_size)
@@ -237,7 +239,10 @@ class SequenceEstimator(BaseEstimator):
         else:
             self._end_schedule()
         self.model_.fit(sequences.values, targets, sample_weight=self._normalized(weights, sequences), lengths=sequences.lengths,
-                        batch_size=batch_size, epochs=epochs, shuffle=shuffle, verbose=0, callbacks=[progress])
+                        batch_size=batch_size, epochs=epochs, shuffle=shuffle, verbose=0,
+                        callbacks=[progress, ProgressBar(self.verbose)])
+        if progress.undone:
+            raise KeyboardInterrupt("interrupted before the first pass had ended: the estimator is as it was")
         self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
         if not incremental and self.learning_rate != "cosine" and not progress.converged and self.n_iter_ == epochs:
             warnings.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
@@ -245,7 +250,7 @@ class SequenceEstimator(BaseEstimator):
 
     def _normalized(self, weights, sequences):
         """Weights whose mean is 1, so that the loss is a mean weighted by them: weight k is k copies."""
-        return None if weights is None else weights * (len(weights) / weights.sum())
+        return None if weights is None else weights * (weights.size / weights.sum())
 
     def _split(self, sequences, targets, weights):
         """(sequences, targets, weights) to train on, and the same to validate on as a tuple."""
@@ -265,7 +270,7 @@ class SequenceEstimator(BaseEstimator):
         loss, outputs, activation = self._output(targets)
         shape = sequences.values.shape[1:]
         self.n_outputs_ = outputs
-        self.out_activation_ = {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
+        self.out_activation_ = self._name_of(activation)
         made = self._layers(shape, outputs, activation, parameters.penalty_of(self.alpha, per_batch))
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
         self.model_ = Sequential([layers.Input(shape, dtype=dtype), *made], name=type(self).__name__,
@@ -286,7 +291,18 @@ class SequenceEstimator(BaseEstimator):
         """A new optimizer. Nobody knows how many calls of partial_fit there will be, over which a rate could fall."""
         rate = "constant" if incremental and self.learning_rate == "cosine" else self.learning_rate
         optimizer = parameters.optimizer_of(self.optimizer, rate, self.learning_rate_init, self.clipnorm, steps)
-        self.model_.compile(optimizer, self._output(targets)[0])
+        loss, _, activation = self._output(targets)
+        if self._name_of(activation) != self.out_activation_:
+            raise ConfigError(f"loss {loss.name!r} needs an output that is {self._name_of(activation)}, and the network of the "
+                              f"last fit has one that is {self.out_activation_}; set warm_start=False to make a new one")
+        self.model_.compile(optimizer, loss)
+        now = parameters_in_use(self)
+        self._fitted_parameters = self._fitted_parameters | {name: now[name] for name in OF_TRAINING if name in now}
+
+    @staticmethod
+    def _name_of(activation):
+        """scikit-learn's name of the output's activation."""
+        return {"linear": "identity", "sigmoid": "logistic"}.get(activation, activation)
 
     def _end_schedule(self):
         """The rate of partial_fit is constant, also after a fit along a cosine, at whose end it is 0."""
@@ -358,6 +374,19 @@ class SequenceEstimator(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing != "error" and self.embedding is None
         return tags
+
+
+def check_weights(weights):
+    """Weights, none of them negative and not all of them 0.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not weights.size or weights.min() < 0 or not weights.any():
+        found = f"the smallest weight is {weights.min()}, the largest {weights.max()}" if weights.size else "there is none"
+        raise ConfigError(f"sample_weight: {found}; expected no negative one, and not every weight zero")
+    return weights
 
 
 def _rows_of(y, kept):

@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from gatewise.errors import ConfigError
@@ -11,6 +10,7 @@ from gatewise.training import losses
 
 from . import inputs
 from .base import SequenceEstimator, store
+from .class_weights import class_weights
 from .documentation import documented
 from .outputs import decided, probabilities
 from .targets import check_classes, class_numbers, read_labels
@@ -27,7 +27,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     {READING}
     {ARCHITECTURE}
     class_weight : dict, "balanced" or None
-        Weights of the classes, which those of samples are multiplied by.
+        Weights of the classes, which those of samples are multiplied by. "balanced": such that all classes weigh the same,
+        samples counted by their weights.
 
     Attributes
     ----------
@@ -100,7 +101,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         with inputs.checked_by_sklearn():
             _check_partial_fit_first_call(self, classes)
 
-    def _read_targets(self, y, sequences, reset, incremental=False):
+    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
         labels, several = read_labels(y, len(sequences))
         if reset:
             self._several = several
@@ -121,8 +122,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         if incremental and isinstance(self.class_weight, str):
             raise ConfigError("class_weight='balanced' needs all samples at once; give partial_fit a dict of weights")
         labels = targets if self._several else self.classes_[targets]
-        with inputs.checked_by_sklearn():
-            by_class = compute_sample_weight(self.class_weight, labels)
+        by_class = class_weights(self.class_weight, labels, weights)
         return by_class if weights is None else weights * by_class
 
     def _output(self, targets):

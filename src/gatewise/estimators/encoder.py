@@ -132,7 +132,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
             raise ConfigError("classes says which labels y may hold, and this encoder learns from no labels; leave classes out")
         self._reader._take_classes(classes)
 
-    def _read_targets(self, y, sequences, reset, incremental=False):
+    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
         told = incremental and getattr(self, "_reader", None) is not None  # by classes, or by an earlier call
         if reset:
             by_y = parameters.chosen(self.objective, "objective", ("auto", "reconstruction")) == "auto" and y is not None
@@ -141,12 +141,12 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
             self._reader = None if not by_y else self._reader if told else _reader_of(y)
             self._decoded_steps = sequences.values.shape[1]
         if self._reader is not None:
-            return self._reader._read_targets(y, sequences, reset, told)
+            return self._reader._read_targets(y, sequences, reset, told, weights)
         steps = sequences.values.shape[1]
         if steps > self._decoded_steps:
             raise ShapeError(f"X has {steps} steps; the network gives back up to {self._decoded_steps}, as many as X had in the "
                              f"first call: fit with warm_start=False")
-        targets = sequences.values if self.embedding is not None else sequences.values[..., :self._step_features]
+        targets = sequences.values if self._in_use("embedding") is not None else sequences.values[..., :self._step_features]
         return np.pad(targets, [(0, 0), (0, self._decoded_steps - steps)] + [(0, 0)] * (targets.ndim - 2))
 
     def _normalized(self, weights, sequences):
@@ -167,7 +167,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
     def _output(self, targets):
         if self._reader is not None:
             return self._reader._output(targets)
-        if self.embedding is not None:
+        if self._in_use("embedding") is not None:
             return losses.SparseCategoricalCrossentropy(), self.vocabulary_size_, "softmax"
         return losses.MeanSquaredError(), targets.shape[-1], "linear"
 
@@ -189,7 +189,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         """Of a reader's kind; of reconstructions the loss, turned round."""
         if self._reader is not None:
             return self._reader._score_of(targets, scores, sample_weight)
-        given_back = scores if self.embedding is None else probabilities(scores, 0)
+        given_back = scores if self._in_use("embedding") is None else probabilities(scores, 0)
         return -self._output(targets)[0](targets, given_back, sample_weight * (sample_weight.size / sample_weight.sum()))
 
     def __sklearn_tags__(self):

@@ -1,6 +1,5 @@
 """SequenceForecaster: what comes next in one series or several."""
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from .backtest import run_backtest
 from .base import SequenceEstimator, store
 from .calendar import calendar_names
 from .documentation import documented
+from .fitted import all_or_nothing
 from .forecaster_state import state_of, take_state
 from .forecasting import Forecasting, Past
 from .heads import GaussianHead, head_of
@@ -144,18 +144,17 @@ class SequenceForecaster(SequenceEstimator):
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        fitting = copy.copy(self)  # a fit that fails leaves what is fitted as it is
-        fitting._fit_series(y, X, times)
-        vars(self).clear()
-        vars(self).update(vars(fitting))
+        goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
+        with all_or_nothing(self, with_model=goes_on):
+            self._fit_series(y, X, times, goes_on)
         return self
 
-    def _fit_series(self, y, X, times):
-        goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
+    def _fit_series(self, y, X, times, goes_on):
         recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
         head = head_of(self.loss, self.quantiles, self.distribution, recursive)
         if goes_on:
             self._check_options(head, recursive)
+        self._begin(goes_on, incremental=False)
         series, features, self._several = self._read_steps(y, X, times, goes_on)
         if goes_on:
             histories = self._histories_of(series, features)
@@ -431,8 +430,9 @@ class SequenceForecaster(SequenceEstimator):
         self
         """
         self._need_fitted()
-        series, features = self._read_more(y_new, X_new, times)
-        self._histories = [history.tail(self._preparation.context) for history in self._followed(series, features, "y_new")]
+        with all_or_nothing(self, with_model=False):
+            series, features = self._read_more(y_new, X_new, times)
+            self._histories = [history.tail(self._preparation.context) for history in self._followed(series, features, "y_new")]
         return self
 
     def score(self, y, X=None, times=None):

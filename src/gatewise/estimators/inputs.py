@@ -134,7 +134,7 @@ class Groups:
                              f"one a row")
         parts = self.sequences(values)
         for label, part in zip(self.labels, parts):
-            if (part != part[0]).any():
+            if ((part != part[0]) & ((part == part) | (part[0] == part[0]))).any():  # NaN and NaN are one value
                 raise ShapeError(f"{name} changes within group {label!r}; expected one value a group")
         return np.stack([part[0] for part in parts])
 

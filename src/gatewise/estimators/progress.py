@@ -5,9 +5,14 @@ import math
 from gatewise import checks
 from gatewise.training.callbacks import Callback
 
+from .fitted import Snapshot
+
 
 class Progress(Callback):
-    """Fills an estimator's ``loss_curve_`` and the like, ends training where nothing improves, and keeps the best weights.
+    """Fills an estimator's ``loss_curve_`` and the like, ends training if nothing improves, and keeps the best weights.
+
+    If an interrupt cuts a pass short, the estimator becomes what it was when the last pass ended: weights and histories always
+    belong together.
 
     Parameters
     ----------
@@ -31,7 +36,13 @@ class Progress(Callback):
         self._tol = checks.number(estimator.tol, "tol", 0.0)
         self._waited = 0
         self._best_weights = None
+        self._in_pass, self._last_pass = False, None
         self.converged = False
+
+    @property
+    def undone(self):
+        """Whether training was interrupted before its first pass ended."""
+        return self._in_pass and self._last_pass is None
 
     def on_train_begin(self, logs=None):
         estimator = self._estimator
@@ -46,17 +57,23 @@ class Progress(Callback):
         if self._goes_on:  # the weights that are there are to be beaten, on the part that is held out now
             estimator.best_validation_score_, self._best_weights = self._score(), self.model.get_weights()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._in_pass = True
+
     def on_epoch_end(self, epoch, logs=None):
-        if not math.isfinite(logs["loss"]):  # fit goes back to the weights before, and warns
-            return
+        if math.isfinite(logs["loss"]):  # else fit restores the weights from before, and warns
+            self._take_in(logs)
+            if epoch + 1 < self.params["epochs"] and not self.model.stop_training:
+                self._last_pass = Snapshot(self._estimator, with_model=True), self._best_weights
+        self._in_pass = False
+
+    def _take_in(self, logs):
         estimator = self._estimator
         estimator.loss_ = float(logs["loss"])
         estimator.loss_curve_.append(estimator.loss_)
         estimator.n_iter_ += 1
         estimator.t_ += self._count
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
-        improved = self._by_loss() if self._validation is None else self._by_score()
+        improved = self._by_loss() if self._validation is None else self._by_score(logs)
         self._waited = 0 if improved else self._waited + 1
         if self._waited > self._patience:
             self._end_or_slow_down()
@@ -68,12 +85,11 @@ class Progress(Callback):
         estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
         return improved
 
-    def _by_score(self):
+    def _by_score(self, logs):
         """Whether the validation score rose by tol; the best weights so far are kept."""
         estimator, score = self._estimator, self._score()
         estimator.validation_scores_.append(score)
-        if estimator.verbose:
-            print(f"Validation score: {score:.6f}")
+        logs["validation_score"] = score  # for the line that is printed
         improved = score >= estimator.best_validation_score_ + self._tol
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
@@ -94,5 +110,9 @@ class Progress(Callback):
             self.converged = self.model.stop_training = True
 
     def on_train_end(self, logs=None):
+        if self._in_pass and self._last_pass is not None:
+            before, self._best_weights = self._last_pass
+            before.restore()
+            self.model.end_training()  # whatever the optimizer does at the end, it now does to these weights
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_array
 
 from gatewise import checks
 from gatewise.data.sequences import container_of
@@ -10,11 +10,12 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
 
 from . import inputs
-from .base import store
+from .base import check_weights, store
 from .documentation import documented
 from .labelled_steps import as_given, in_one, spread
+from .scores import weighted_r2
 from .step_targets import StepTargets
-from .targets import read_numbers
+from .targets import read_numbers, without_unknown
 
 # scikit-learn's names of losses, and ours.
 LOSSES = {"squared_error": "mse", "absolute_error": "mae", "poisson": "poisson"}
@@ -66,9 +67,10 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         y : array_like (n,) or (n, outputs)
             With ``per_step=True``: (n, time) or (n, time, outputs), or list of (time_i,) or (time_i, outputs). With groups as
             well: (rows,) or (rows, outputs).
-        sample_weight : array_like (n,), optional
+        sample_weight : array_like (n,) or (n, outputs), optional
             Not negative. Weight k is the same as k copies, exactly where a batch holds all samples. With ``per_step=True``
-            weights of steps, in the form of y, will do as well; a step of weight 0 counts in nothing.
+            weights of steps are accepted as well, (n, time) or in the form of y; a step of weight 0 counts in nothing. y may
+            be NaN where the weight is 0.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
 
@@ -89,32 +91,54 @@ class SequenceRegressor(RegressorMixin, StepTargets):
     # ---- fitting
 
     _needed = (*StepTargets._needed, "_column", "_columns")
+    _several_outputs = True
 
     @property
     def _per_step(self):
-        per_step = checks.flag(self.per_step, "per_step")
-        if per_step and self.pooling != "last":
+        return checks.flag(self._in_use("per_step"), "per_step")
+
+    def _begin(self, goes_on, incremental):
+        super()._begin(goes_on, incremental)
+        if self._per_step and self.pooling != "last":
             raise ConfigError(f"pooling is {self.pooling!r}; with per_step=True each step has an output, and nothing is summed up: "
                               f"leave pooling out")
-        return per_step
 
-    def _read_targets(self, y, sequences, reset, incremental=False):
+    def _read_weights(self, sample_weight, sequences):
+        """ndarray (n,) or (n, outputs), or with ``per_step`` (n, steps) or (n, steps, outputs)."""
+        if not self._per_step and sample_weight is not None and _columns_of(sample_weight) > 1:
+            inputs.unmasked(sample_weight, "sample_weight")
+            with inputs.checked_by_sklearn():
+                weights = check_array(sample_weight, dtype=np.float64, input_name="sample_weight")
+            if len(weights) != len(sequences):
+                raise ShapeError(f"sample_weight has {len(weights)} rows, X has {len(sequences)} samples; expected one row each")
+            return check_weights(weights)
+        return super()._read_weights(sample_weight, sequences)
+
+    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
+        unknown = weights is not None
         if self._per_step and y is not None:
-            numbers = read_numbers(in_one(y, sequences, "y", columns=True), sequences.all_lengths.sum(), column=True)
+            flat = in_one(y, sequences, "y", columns=True)
+            numbers = read_numbers(flat, sequences.all_lengths.sum(), column=True, unknown=unknown)
         else:
             if _stands_beside_steps(y):
                 raise ShapeError("y holds numbers of steps; expected those of sequences, (n,) or (n, outputs): set per_step=True "
                                  "to learn those of steps")
-            numbers = read_numbers(y, len(sequences))
+            numbers = read_numbers(y, len(sequences), unknown=unknown)
         columns = 1 if numbers.ndim == 1 else numbers.shape[1]
         if reset:
             self._column, self._columns = numbers.ndim == 1, columns
         elif columns != self._columns:
             raise ShapeError(f"y has {columns} columns; expected {self._columns}, as in the first call")
+        numbers = numbers.reshape(len(numbers), columns)
+        numbers = spread(numbers, sequences) if self._per_step else numbers
+        if unknown:
+            if weights.ndim == numbers.ndim and weights.shape[-1] != columns:
+                raise ShapeError(f"sample_weight has {weights.shape[-1]} columns, y has {columns}; expected a weight for each "
+                                 f"output, or one for all of them")
+            numbers = without_unknown(numbers, weights)
         if isinstance(self._loss(), losses.Poisson) and numbers.min() < 0:
             raise ConfigError(f"y holds {numbers.min()}; loss 'poisson' expects numbers from 0 up")
-        numbers = numbers.reshape(len(numbers), columns)
-        return spread(numbers, sequences) if self._per_step else numbers
+        return numbers
 
     def _output(self, targets):
         loss = self._loss()
@@ -131,11 +155,13 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         numbers = self._activated(scores)
         if self._per_step:
             targets, numbers = (part.reshape(-1, part.shape[-1]) for part in (targets, numbers))
-            sample_weight = sample_weight.ravel()
-        return r2_score(targets, numbers, sample_weight=sample_weight)
+            steps = targets.shape[0]
+            sample_weight = sample_weight.reshape(steps) if sample_weight.size == steps else sample_weight.reshape(steps, -1)
+        return weighted_r2(targets, numbers, sample_weight)
 
     def _activated(self, scores):
-        return np.exp(scores) if isinstance(self._loss(), losses.Poisson) else scores
+        # The one that reads the targets of an encoder has no output, and the loss of default.
+        return np.exp(scores) if getattr(self, "out_activation_", "identity") == "exponential" else scores
 
     # ---- predicting
 
@@ -164,18 +190,29 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         return as_given(numbers, X, sequences) if self._per_step else numbers
 
     def score(self, X, y, sample_weight=None, groups=None):
-        """R squared of the predictions, over all steps where they stand beside steps."""
+        """R squared of the predictions, the mean over outputs, over all steps with ``per_step=True``.
+
+        `sample_weight` is as in :meth:`fit`, and so is y, which may be NaN where the weight is 0.
+        """
         predicted = self.predict(X, groups)
         if self._per_step:
             y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups, columns=True)
         else:
             y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
-        return r2_score(y, predicted, sample_weight=sample_weight)
+        return weighted_r2(y, predicted, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _columns_of(weights):
+    """Columns of weights of sequences: 1 of what is no table of numbers, which is refused elsewhere."""
+    shape = getattr(weights, "shape", None)
+    if shape is None and container_of(weights) is None:
+        shape = np.asarray(weights).shape
+    return shape[1] if shape is not None and len(shape) == 2 else 1
 
 
 def _stands_beside_steps(y):

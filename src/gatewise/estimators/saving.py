@@ -7,6 +7,7 @@ from gatewise.errors import CheckpointError, DTypeError
 from gatewise.models import saving as models
 from gatewise.utils import custom_object_scope
 
+from .fitted import OF_THE_NETWORK, OF_TRAINING, parameters_in_use
 from .packing import pack, unpack
 
 
@@ -71,6 +72,8 @@ def load_estimator(path, custom_objects=None):
         _check_attributes(cls, attributes)
         estimator = cls(**parameters)
         vars(estimator).update(attributes)
+        if "_fitted_parameters" not in attributes:  # a file of an older release
+            estimator._fitted_parameters = parameters_in_use(estimator)
         estimator.model_ = models.model_of({name.removeprefix("model/"): array for name, array in tensors.items()}, header["model"])
         _check_model(estimator)
         estimator._set_state(state)
@@ -139,6 +142,12 @@ def _output_config(value, name):
         raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of text")
 
 
+def _fitted_parameters(value, name):
+    """Those of an estimator class; what they are is checked when its ``fit`` goes on, or X is read."""
+    if not isinstance(value, dict) or not set(value) <= {*OF_THE_NETWORK, *OF_TRAINING}:
+        raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of parameters")
+
+
 CHECKS = {
     **dict.fromkeys(("n_features_in_", "n_outputs_", "n_iter_", "t_", "vocabulary_size_", "_step_features", "_columns",
                      "_encoding_layers", "_decoded_steps"), _count),
@@ -146,7 +155,7 @@ CHECKS = {
     "out_activation_": checks.text, "loss_": _real, "loss_curve_": _reals, "validation_scores_": _or_none(_reals),
     **dict.fromkeys(("best_loss_", "best_validation_score_"), _or_none(_real)),
     "classes_": _classes_array, "feature_names_in_": _array("O"), "feature_means_": _means, "_reader": _or_none(_reader),
-    "_sklearn_output_config": _output_config,
+    "_sklearn_output_config": _output_config, "_fitted_parameters": _fitted_parameters,
 }
 
 
@@ -174,6 +183,7 @@ def _check_model(estimator):
         raise CheckpointError(f"the model has {estimator.n_outputs_} outputs, and there are {len(classes)} classes")
     if not 0 <= getattr(estimator, "_encoding_layers", 1) - 1 < len(model.layers):
         raise CheckpointError(f"the encoding comes from layer {estimator._encoding_layers}; the model has {len(model.layers)}")
-    for needed, why in (("vocabulary_size_", estimator.embedding is not None), ("feature_means_", estimator.missing != "error")):
+    for needed, why in (("vocabulary_size_", estimator._in_use("embedding") is not None),
+                        ("feature_means_", estimator._in_use("missing") != "error")):
         if why and not hasattr(estimator, needed):
             raise CheckpointError(f"attribute {needed!r} is missing")

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from gatewise.errors import ConfigError, ShapeError
@@ -11,6 +10,7 @@ from gatewise.training import losses
 
 from . import inputs
 from .base import store
+from .class_weights import class_weights
 from .documentation import documented
 from .labelled_steps import as_given, has_steps, in_one, spread
 from .outputs import decided, probabilities
@@ -31,7 +31,8 @@ class SequenceTagger(StepTargets):
     {READING}
     {ARCHITECTURE}
     class_weight : dict, "balanced" or None
-        Weights of the classes, which those of steps are multiplied by.
+        Weights of the classes, which those of steps are multiplied by. "balanced": such that all classes weigh the same,
+        steps counted by their weights.
 
     Attributes
     ----------
@@ -98,15 +99,23 @@ class SequenceTagger(StepTargets):
             with inputs.checked_by_sklearn():
                 _check_partial_fit_first_call(self, classes)
 
-    def _read_targets(self, y, sequences, reset, incremental=False):
+    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
         lengths = sequences.all_lengths
         a_row = not has_steps(y, lengths.max())
-        labels, several = read_labels(y, len(lengths)) if a_row else read_labels(in_one(y, sequences, "y"), lengths.sum())
-        if several:
-            raise ConfigError("y is a sparse matrix, which says which of several labels a row has; expected one label a step, "
-                              "as an array or a list of arrays (y.toarray()), or one label a row")
         if a_row:
-            labels = np.repeat(labels, lengths)
+            labels, several = read_labels(y, len(lengths))
+            if several:
+                raise ConfigError("y is a sparse matrix, which says which of several labels a row has; expected one label a step, "
+                                  "as an array or a list of arrays (y.toarray()), or one label a row")
+            flat = np.repeat(labels, lengths)
+        else:
+            flat = in_one(y, sequences, "y")
+        # A label at a step that counts in nothing may be anything, and makes no class.
+        counted = self._counted(sequences, weights)
+        if not counted.any():
+            raise ShapeError("X holds no step that counts: every one is left out or has a weight of 0")
+        labels = flat[spread(np.arange(len(flat)), sequences)[counted]]
+        labels, _ = read_labels(labels, len(labels))
         if reset:
             self._label_a_row = a_row
             if not (incremental and hasattr(self, "classes_")):
@@ -116,7 +125,16 @@ class SequenceTagger(StepTargets):
                               f"{'step' if a_row else 'row'}")
         if not reset:
             check_classes(labels, self.classes_, warm=not incremental)
-        return spread(class_numbers(labels, self.classes_), sequences)
+        numbers = np.zeros(counted.shape, np.intp)
+        numbers[counted] = class_numbers(labels, self.classes_)
+        return numbers
+
+    @staticmethod
+    def _counted(sequences, weights):
+        """Which steps count, bool ndarray (n, steps)."""
+        if weights is None:
+            return sequences.valid
+        return sequences.valid & ((weights if weights.ndim == 2 else weights[:, None]) > 0)
 
     def _with_class_weight(self, weights, targets, sequences, incremental):
         if self._label_a_row and weights is not None and weights.ndim > 1:
@@ -125,12 +143,11 @@ class SequenceTagger(StepTargets):
             return weights
         if incremental and isinstance(self.class_weight, str):
             raise ConfigError("class_weight='balanced' needs all samples at once; give partial_fit a dict of weights")
-        by_class, counted = np.zeros(targets.shape), sequences.valid
+        by_class, counted = np.zeros(targets.shape), self._counted(sequences, weights)
         if weights is not None:
-            weights = weights if weights.ndim == 2 else weights[:, None]
-            counted = counted & (weights > 0)
-        with inputs.checked_by_sklearn():
-            by_class[counted] = compute_sample_weight(self.class_weight, self.classes_[targets[counted]])
+            weights = np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], targets.shape)
+        by_class[counted] = class_weights(self.class_weight, self.classes_[targets[counted]],
+                                          None if weights is None else weights[counted])
         return by_class if weights is None else by_class * weights
 
     def _output(self, targets):

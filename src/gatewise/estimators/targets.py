@@ -5,7 +5,7 @@ from scipy.sparse import issparse
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _num_samples, check_array, column_or_1d
 
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import ConfigError, NonFiniteError, ShapeError
 
 from .inputs import checked_by_sklearn, unmasked
 
@@ -52,8 +52,10 @@ def _zeros_and_ones(y):
     return y
 
 
-def read_numbers(y, count, *, column=False):
+def read_numbers(y, count, *, column=False, unknown=False):
     """ndarray (n,) or (n, outputs) of float64; one of a single column becomes (n,), with a warning, unless `column` lets it be.
+
+    With `unknown` NaN may be among them.
 
     Raises
     ------
@@ -61,8 +63,33 @@ def read_numbers(y, count, *, column=False):
     """
     _check_given(y, count)
     with checked_by_sklearn():
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", ensure_all_finite="allow-nan" if unknown else True)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 and not column else y
+
+
+def without_unknown(numbers, weights):
+    """Numbers with 0 in place of NaN; a NaN counts in nothing.
+
+    Parameters
+    ----------
+    numbers : ndarray (..., outputs)
+    weights : ndarray of the first axes of `numbers`, or of all of them
+        0 where NaN may stand.
+
+    Raises
+    ------
+    NonFiniteError
+    """
+    unknown = np.isnan(numbers)
+    if not unknown.any():
+        return numbers
+    counted = np.reshape(weights > 0, weights.shape + (1,) * (numbers.ndim - weights.ndim))
+    bad = np.argwhere(unknown & counted)
+    if len(bad):
+        at = tuple(bad[0].tolist())
+        raise NonFiniteError(f"y contains NaN, at {at[:-1] if numbers.shape[-1] == 1 else at} for example; expected a number, or a "
+                             f"sample_weight of 0 for what is not known")
+    return np.where(unknown, 0.0, numbers)
 
 
 def _check_given(y, count):
