@@ -46,7 +46,7 @@ class Sequential(Stack):
         self._fused = False     # the loss starts from the scores of the last layer
         self.history = None
         self.training_run = None  # a Run while training goes on, then what a file keeps of it
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._training_states = None  # of stateful layers, while a running fit evaluates or predicts
         super().__init__(layers, name, seed)
 
@@ -374,8 +374,9 @@ class Sequential(Stack):
 
         ``batch_size=None`` is 32, and all rows if a layer is stateful: see :meth:`predict`, also for the state.
 
-        x may make batches, of which `steps` are taken, as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with the
-        time left, in a terminal or notebook, on work of more than a second.
+        x may make batches, of which `steps` are taken, as in :meth:`fit`; a callback that sets ``model.stop_evaluating`` to
+        True ends it after the batch. ``verbose`` "auto" or 1 shows a bar with the time left, in a terminal or notebook, on
+        work of more than a second.
         """
         checks.neutral(others, "evaluate and predict", "evaluate")
         self._need_compiled("evaluate")
@@ -383,7 +384,7 @@ class Sequential(Stack):
         feed = feeds.feed_of(self, x, y, sample_weight, lengths, resets, mask, steps=steps,
                              batch_size=checks.optional_number(batch_size, "batch_size"))
         with self.alone(), self._unchanged_over(feed, callbacks):
-            return _as_asked(loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks)), return_dict)
+            return _as_asked(loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose)), return_dict)
 
     def predict(self, x, batch_size=None, verbose="auto", lengths=None, resets=None, steps=None, callbacks=None, mask=None,
                 **others):
@@ -399,8 +400,9 @@ class Sequential(Stack):
         Other threads may change the weights meanwhile: all batches are of the old ones, or all of the new ones. If x makes
         batches or there are callbacks, that holds for each batch.
 
-        x may make batches, of which `steps` are taken: of x, or as in :meth:`fit`. ``verbose`` "auto" or 1 shows a bar with
-        the time left, in a terminal or notebook, on work of more than a second.
+        x may make batches, of which `steps` are taken: of x, or as in :meth:`fit`; a callback that sets
+        ``model.stop_predicting`` to True ends it after the batch. ``verbose`` "auto" or 1 shows a bar with the time left, in
+        a terminal or notebook, on work of more than a second.
         """
         checks.neutral(others, "evaluate and predict", "predict")
         self._need_layers("predict")
@@ -408,15 +410,17 @@ class Sequential(Stack):
         feed = feeds.feed_of(self, x, None, None, lengths, resets, mask, steps=steps, need_y=False,
                              batch_size=checks.optional_number(batch_size, "batch_size"))
         with self.alone(), self._unchanged_over(feed, callbacks):
-            return loop.predict_feed(self, feed, verbose, self._watchers(callbacks))
+            return loop.predict_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose))
 
     def _unchanged_over(self, feed, callbacks):
         """Context manager: all batches see the same weights, unless the user's code runs between them and may wait for a change."""
         return self.unchanged() if isinstance(feed, feeds.RowFeed) and not callbacks else NOTHING
 
-    def _watchers(self, callbacks):
+    def _watchers(self, callbacks, feed, verbose):
         watchers = CallbackList([callbacks] if isinstance(callbacks, Callback) else callbacks or [])
         watchers.set_model(self)
+        if not isinstance(self.training_run, Run):  # else they may be those of the fit, which has its own
+            watchers.set_params({"epochs": 1, "steps": feed.steps, "verbose": verbose})
         return watchers
 
     def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False, mask=None):

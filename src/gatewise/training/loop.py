@@ -78,7 +78,7 @@ def _end(model, run):
     """Best or averaged weights come back, bars are closed; a file that is saved then can go on from the weights before."""
     model.training_run = None
     with contextlib.ExitStack() as ends:
-        ends.callback(run.watchers.on_train_end)
+        ends.callback(run.watchers.on_train_end, run.last_logs)
         ends.callback(model.end_training)
         kept = _state_to_keep(run)
         weights = model.flat_weights()
@@ -288,10 +288,15 @@ def metrics_of(model):
 
 
 def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
-    """dict of the loss and metrics over the batches of a feed, in order. Ends where `interrupted` is no longer empty."""
+    """dict of the loss and metrics over the batches of a feed, in order.
+
+    Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when `interrupted` is no longer
+    empty.
+    """
     watchers = watchers or CallbackList([])
     means = RunningMeans(metrics_of(model))
     number = -1
+    model.stop_evaluating = False
     with model.apart_from_training():
         watchers.on_test_begin()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
@@ -301,6 +306,8 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
             watchers.on_test_batch_end(number, means.logs())
             if interrupted:
                 raise KeyboardInterrupt
+            if model.stop_evaluating:
+                break
     if number < 0:
         raise ShapeError("x has 0 samples: nothing to evaluate")
     logs = means.logs()
@@ -310,15 +317,18 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
 
 def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
     """Outputs for all batches, of the layers before number `stop` or all; the batch size changes the memory that is used, not
-    a bit of the result."""
+    a bit of the result. Ends early when a callback sets ``model.stop_predicting``."""
     watchers = watchers or CallbackList([])
     outputs = []
+    model.stop_predicting = False
     with model.apart_from_training():
         watchers.on_predict_begin()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
             watchers.on_predict_batch_begin(number)
             outputs.append(model.run(samples, stop))
-            watchers.on_predict_batch_end(number)
+            watchers.on_predict_batch_end(number, {"outputs": outputs[-1]})
+            if model.stop_predicting:
+                break
     watchers.on_predict_end()
     if not outputs:
         return np.empty(model.compute_output_shape(feed.samples.x.shape), model.dtype)

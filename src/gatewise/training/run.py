@@ -94,6 +94,7 @@ class Run:
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
         self._logs = None       # of the epoch whose end is being told
+        self.last_logs = {}     # of the last epoch that ended: what on_train_end receives
         self._rng_before_plan = None
         self._planned = False   # the order of an epoch is drawn, and none of its batches was trained on
         self._drawn_before = 0  # items that the epochs before took from an iterator
@@ -193,7 +194,7 @@ class Run:
 
     def _tell_epoch_end(self, logs, waiting=None):
         """A file that a callback saves meanwhile says who has yet to hear; the history hears also where one raises."""
-        self._logs = logs
+        self._logs = self.last_logs = logs
         try:
             self.watchers.on_epoch_end(self.epoch - 1, logs, waiting)
         except BaseException:

@@ -30,14 +30,17 @@ class Callback:
         self.model = model
 
     def set_params(self, params):
-        """Called before the run with ``{"epochs", "initial_epoch", "steps", "verbose"}``; steps may be None: not known."""
+        """Called before the run with ``{"epochs", "initial_epoch", "steps", "verbose"}``; steps may be None: not known.
+
+        evaluate and predict pass ``{"epochs", "steps", "verbose"}``, but not while fit runs.
+        """
         self.params = params
 
     def on_train_begin(self, logs=None):
         """Before the first epoch."""
 
     def on_train_end(self, logs=None):
-        """After the last epoch."""
+        """After the last epoch; logs holds what the last :meth:`on_epoch_end` received, nothing if no epoch ended."""
 
     def on_epoch_begin(self, epoch, logs=None):
         """Before an epoch; epochs count from 0."""
@@ -69,7 +72,7 @@ class Callback:
         """Before a batch of evaluation."""
 
     def on_test_batch_end(self, batch, logs=None):
-        """After a batch of evaluation."""
+        """After a batch of evaluation; logs holds the means so far. ``model.stop_evaluating = True`` ends it here."""
 
     def on_predict_begin(self, logs=None):
         """Before prediction."""
@@ -81,7 +84,7 @@ class Callback:
         """Before a batch of prediction."""
 
     def on_predict_batch_end(self, batch, logs=None):
-        """After a batch of prediction."""
+        """After a batch of prediction; ``logs["outputs"]`` is what it gave. ``model.stop_predicting = True`` ends it here."""
 
     def get_state(self):
         """What a resumed run needs: a dict of JSON values and ndarrays, also nested; empty by default."""
