@@ -139,7 +139,7 @@ def test_a_configuration_by_name_in_a_scope():
 @pytest.mark.parametrize("given", [
     L2(0.5), {"l1": 0.0, "l2": 0.5}, {"l2": 0.5}, {"class_name": "L2", "config": {"l2": 0.5}},
     {"class_name": "L1L2", "config": {"l2": 0.5}},
-], ids=str)
+], ids=["object", "two names", "one name", "configuration", "other class"])
 def test_a_regularizer_is_not_lost_in_a_dict(given):
     made = regularizers.get(given)
     assert isinstance(made, L1L2) and (made.l1, made.l2) == (0, 0.5)

@@ -201,7 +201,8 @@ def test_times_as_they_may_come(times):
 
 
 @pytest.mark.parametrize("times", [["yesterday", "today"], [1, 2], [object(), 1],
-                                   pandas.date_range("2024", periods=2, tz="UTC").to_list()], ids=repr)
+                                   pandas.date_range("2024", periods=2, tz="UTC").to_list()],
+                         ids=["words", "whole numbers", "an object", "time zones"])
 def test_times_that_are_none(times):
     with pytest.raises(DTypeError, match="times"):
         index_of(times, 2)
