@@ -44,7 +44,8 @@ def test_beside_keras(rng, keras_rival):
     cases = []
     for name, arguments in CASES:
         for weighted in (False, True):
-            batches = [data(rng, (8, 3), name) for _ in range(3)]
+            outputs = 1 if "num_regressors" in arguments else 3  # Keras counts each output of a sample
+            batches = [data(rng, (8, outputs), name) for _ in range(3)]
             cases.append((name, arguments, [(y, p, weights if weighted else None) for y, p, weights in batches]))
     for (name, arguments, batches), value in zip(cases, keras_rival.run(keras_results, cases), strict=True):
         metric = made(name, arguments)

@@ -111,7 +111,8 @@ class R2Score(Metric):
     class_aggregation : {"uniform_average", "variance_weighted_average", None}
         How the outputs become one number; None: an ndarray with one for each.
     num_regressors : int
-        p of the adjusted score ``1 - (1 - R2) (n - 1) / (n - p - 1)`` of n targets, which stays R2 while n <= p + 1.
+        p of the adjusted score ``1 - (1 - R2) (n - 1) / (n - p - 1)`` of n samples, which stays R2 while n <= p + 1.
+        Positions count, not outputs (Keras counts each output of a sample).
     name : str, optional
     """
 
@@ -138,7 +139,7 @@ class R2Score(Metric):
             y_pred, y_true = y_pred - y_true, y_true - origin
         self._accumulate(shifted=(weights * y_true).sum(axis=0), squared=(weights * np.square(y_true)).sum(axis=0),
                          residual=(weights * np.square(y_pred)).sum(axis=0),
-                         weight=np.full(y_true.shape[1], weights.sum()), count=np.full(y_true.shape[1], float(y_true.size)))
+                         weight=np.full(y_true.shape[1], weights.sum()), count=np.full(y_true.shape[1], float(len(y_true))))
         self._sums["origin"] = origin
 
     def result(self):
