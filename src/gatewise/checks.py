@@ -103,13 +103,20 @@ def seed(value):
 
 # Arguments of Keras that gatewise has no use for, and the values of them that ask for nothing.
 _ANY = object()
+
+
+class _OneOf(tuple):
+    """Several values that ask for nothing."""
+
+
 NEUTRAL = {
     "layer": {"activity_regularizer": None, "unroll": _ANY, "implementation": _ANY,
               "use_cudnn": _ANY, "autocast": _ANY, "zero_output_for_mask": _ANY, "time_major": False},
-    "optimizer": {"name": _ANY, "loss_scale_factor": None},
-    "loss": {"name": _ANY, "dtype": None, "reduction": "sum_over_batch_size", "axis": -1},
+    "optimizer": {"loss_scale_factor": None},
+    "loss": {"dtype": None, "reduction": "sum_over_batch_size", "axis": -1},
+    "metric": {"dtype": None},
     "compile": {"loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
-                "jit_compile": _ANY, "auto_scale_loss": _ANY},
+                "jit_compile": _OneOf(("auto", None, True, False)), "auto_scale_loss": _OneOf((True, False))},
     "fit": {},
     "evaluate and predict": {},
     "save": {"overwrite": True},
@@ -128,8 +135,10 @@ def neutral(arguments, kind, what):
         if name not in NEUTRAL[kind]:
             raise ArgumentError(f"{what} takes no argument {name!r}")
         expected = NEUTRAL[kind][name]
-        if expected is not _ANY and not (value is expected or (isinstance(value, type(expected)) and value == expected)):
-            raise ConfigError(f"{what}: {name}={value!r} is not there in gatewise; leave it out, or give {expected!r}")
+        allowed = expected if isinstance(expected, _OneOf) else (expected,)
+        if expected is not _ANY and not any(value is each or (type(value) is type(each) and value == each) for each in allowed):
+            raise ConfigError(f"{what}: {name}={value!r} is not there in gatewise; leave it out, or give "
+                              f"{' or '.join(map(repr, allowed))}")
 
 
 def fraction(value, name):

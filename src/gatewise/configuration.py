@@ -83,6 +83,12 @@ def _arguments(cls):
             if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)]
 
 
+def accepts(cls, name):
+    """Whether the constructor takes an argument of this name."""
+    parameters = inspect.signature(cls).parameters
+    return name in parameters or any(kind.kind is kind.VAR_KEYWORD for kind in parameters.values())
+
+
 def kept_arguments(thing):
     """The arguments of the constructor, from the attributes of the same names: dict of name to value.
 

@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.configuration import config_of, object_of
+from gatewise.configuration import accepts, config_of, object_of
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
@@ -40,6 +40,8 @@ class Optimizer:
         In [0, 1]: what the mean keeps of itself at each step. It starts as the parameters after the first step.
     ema_overwrite_frequency : int, optional
         Make the mean the parameters every so many steps.
+    name : str, optional
+        None: that of the class in small letters; "SGD" of :class:`SGD`, as in Keras.
     gradient_accumulation_steps : int, optional
         At least 2: so many calls of :meth:`step` make one step, with the mean of their gradients. As in Keras, a
         schedule and the running mean count calls, all else counts steps.
@@ -53,8 +55,9 @@ class Optimizer:
     _decayed_of = None  # of pickles that were made before there was this
 
     def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False,
-                 ema_momentum=0.99, ema_overwrite_frequency=None, gradient_accumulation_steps=None, **others):
+                 ema_momentum=0.99, ema_overwrite_frequency=None, gradient_accumulation_steps=None, name=None, **others):
         checks.neutral(others, "optimizer", type(self).__name__)
+        self.name = _default_name(type(self)) if name is None else checks.text(name, "name")
         self._learning_rate = None
         self.learning_rate = learning_rate
         self.weight_decay = None if weight_decay is None else checks.number(weight_decay, "weight_decay", 0.0)
@@ -354,6 +357,7 @@ class Optimizer:
                  "ema_overwrite_frequency", "gradient_accumulation_steps")
         return {"learning_rate": rate if isinstance(rate, float) else schedules.serialize(rate),
                 **{name: getattr(self, name) for name in names},
+                **({"name": self.name} if self.name != _default_name(type(self)) and accepts(type(self), "name") else {}),
                 **({"exclude_from_weight_decay": list(self._not_decayed)} if self._not_decayed else {})}
 
     @classmethod
@@ -365,6 +369,10 @@ class Optimizer:
         if not_decayed is not None:
             optimizer.exclude_from_weight_decay(var_names=not_decayed)
         return optimizer
+
+
+def _default_name(cls):
+    return "SGD" if cls.__name__ == "SGD" else cls.__name__.lower()
 
 
 def _count(value, name, low):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.configuration import kept_arguments
+from gatewise.configuration import accepts, kept_arguments
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.kernels import losses
 
@@ -31,6 +31,8 @@ class Loss:
     def __init_subclass__(cls, **kwargs):
         """A formula of its own puts out of force what it inherits: kernels that compute another one."""
         super().__init_subclass__(**kwargs)
+        if cls.name is None:
+            cls.name = cls.__name__
         line = [vars(base) for base in cls.__mro__]
         inherited = {"_kernel": None, "fuses": None, "by_target": False, "takes": None}
         first = {name: next(i for i, names in enumerate(line) if name in names) for name in ("_positions", *inherited)}
@@ -38,8 +40,10 @@ class Loss:
             if first["_positions"] < first[name]:
                 setattr(cls, name, without)
 
-    def __init__(self, **others):
+    def __init__(self, name=None, **others):
         checks.neutral(others, "loss", type(self).__name__)
+        if name is not None and name != type(self).name:
+            self.name = checks.text(name, "name")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, a float.
@@ -61,6 +65,11 @@ class Loss:
             raise ShapeError(f"y_pred is a single number; loss {self.name} expects (..., outputs)")
         if y_pred.dtype not in (np.float32, np.float64):
             y_pred = y_pred.astype(np.float64)
+        if y_pred.ndim == 1 and sample_weight is not None:
+            if not self.by_target or np.shape(y_true) not in (y_pred.shape, (*y_pred.shape, 1)):
+                raise ShapeError(f"y_pred has shape {y_pred.shape}, which is one row of outputs; with sample_weight loss "
+                                 f"{self.name} expects (samples, outputs)")
+            y_pred = y_pred[:, None]  # samples of one output, of which each can have a weight
         y_true = self.prepare(y_true, y_pred.shape, y_pred.dtype)
         shape = y_pred.shape[:1] if self.per_sequence else y_pred.shape[:-1]
         weights = None if sample_weight is None else position_weights(sample_weight, shape, None, self, y_pred.shape[-1])
@@ -161,11 +170,18 @@ class Loss:
 
     def _positions(self, y_true, y_pred, want_gradient):
         """(value at each position, gradient of their sum or None)."""
-        raise TypeError(f"{type(self).__name__} defines no formula")
+        has_call = "; its call(y_true, y_pred), Keras's, gives no gradient" if hasattr(self, "call") else ""
+        raise DTypeError(f"loss {type(self).__name__} defines no _positions(self, y_true, y_pred, want_gradient), which gives the "
+                         f"value at each position and its gradient: docs/losses-and-metrics.md shows a user-defined loss{has_call}")
 
     def get_config(self):
-        """The arguments, as JSON values: of a class of one's own, the attributes that are called like them."""
-        return kept_arguments(self)
+        """The arguments, as JSON values: of a user-defined class, the attributes that have their names."""
+        kept = kept_arguments(self)
+        return kept | self._name_given() if accepts(type(self), "name") else kept
+
+    def _name_given(self):
+        """{"name": name} if the loss was given one, for :meth:`get_config`."""
+        return {"name": self.name} if "name" in vars(self) else {}
 
 
 def position_weights(sample_weight, shape, lengths, loss=None, outputs=0):

@@ -31,7 +31,7 @@ class _Crossentropy(Loss):
         return y_true * y_true.dtype.type(1 - self.label_smoothing) + y_true.dtype.type(self.label_smoothing / classes)
 
     def get_config(self):
-        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing} | self._name_given()
 
 
 class BinaryCrossentropy(_Crossentropy):

@@ -137,7 +137,7 @@ class CTC(Loss):
         return float(values.sum() / normalizer), gradient
 
     def get_config(self):
-        return {"from_logits": self.from_logits, "blank": self.blank, "zero_infinity": self.zero_infinity}
+        return {"from_logits": self.from_logits, "blank": self.blank, "zero_infinity": self.zero_infinity} | self._name_given()
 
 
 def _batch_and_steps(shape):

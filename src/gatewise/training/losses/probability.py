@@ -82,7 +82,7 @@ class GaussianNLL(Loss):
         return values, gradient / k
 
     def get_config(self):
-        return {"full": self.full, "eps": self.eps}
+        return {"full": self.full, "eps": self.eps} | self._name_given()
 
 
 class Quantile(Loss):
@@ -123,4 +123,4 @@ class Quantile(Loss):
         return values, slope.reshape(y_pred.shape) * y_pred.dtype.type(-1 / y_pred.shape[-1]) if want_gradient else None
 
     def get_config(self):
-        return {"quantiles": list(self.quantiles)}
+        return {"quantiles": list(self.quantiles)} | self._name_given()

@@ -71,7 +71,7 @@ class Huber(Loss):
         return self.delta
 
     def get_config(self):
-        return {"delta": self.delta}
+        return {"delta": self.delta} | self._name_given()
 
 
 class LogCosh(Loss):

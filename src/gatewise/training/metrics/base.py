@@ -10,14 +10,15 @@ from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 
 from ..losses import position_weights
 from ..storable import is_numeric, is_storable, storable
+from .variables import Variable, new_variable
 
 
 class Metric:
     """Base of all metrics: sums over as many batches as are given, and a result of them.
 
-    Subclasses name their sums in ``_parts``, add to them in ``_add`` and define ``result``; or, as in Keras,
-    define ``update_state``, ``result`` and ``reset_state`` for themselves. What a class of one's own keeps in attributes as
-    numbers and arrays goes into checkpoints; one that keeps anything else defines ``get_state`` and ``set_state``, too.
+    A user-defined metric defines ``update_state``, ``result`` and, unless all that it has summed is in variables of
+    :meth:`add_variable`, ``reset_state``, as in Keras. Its variables, and attributes that are numbers and arrays, go into
+    checkpoints; one that has anything else defines ``get_state`` and ``set_state``, too: docs/losses-and-metrics.md.
 
     Parameters
     ----------
@@ -36,14 +37,63 @@ class Metric:
     elementwise = False  # each output is a value of its own: n predictions in one row are n positions of one output
     _parts = ()
 
-    def __init__(self, name=None):
-        self.name = self.default_name if name is None else checks.text(name, "name")
-        self._sums = {}
-        self.reset_state()
+    _variables = ()      # of add_variable: pairs of a Variable and the number that it begins with
+
+    def __init__(self, name=None, **others):
+        checks.neutral(others, "metric", type(self).__name__)
+        default = type(self).__name__.lower() if self.default_name is None else self.default_name
+        self.name = default if name is None else checks.text(name, "name")
+        self._variables = []
+        self._sums = dict.fromkeys(self._parts, 0.0)
+        try:
+            self.reset_state()
+        except AttributeError:
+            if not self._is_ones_own():
+                raise  # a user-defined one may reset what its constructor has yet to make
+
+    def add_variable(self, shape=(), initializer="zeros", dtype=None, name=None):
+        """A sum of a user-defined metric, as in Keras: it has ``assign``, ``assign_add`` and ``value``.
+
+        ``reset_state`` takes it back to where it began, and checkpoints hold it.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        initializer : {"zeros", "ones"} or float
+        dtype : None or str
+            Variables are float64 whatever it is.
+        name : str, optional
+            For the reader; nothing depends on it.
+
+        Returns
+        -------
+        Variable
+            An ndarray of `shape`.
+
+        Raises
+        ------
+        ConfigError, DTypeError
+        """
+        if name is not None:
+            checks.text(name, "name")
+        variable = new_variable(shape, initializer, dtype)
+        self._variables.append((variable, variable.flat[0] if variable.size else 0.0))
+        return variable
+
+    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None):
+        """:meth:`add_variable` by its other name."""
+        return self.add_variable(shape, initializer, dtype, name)
+
+    @property
+    def variables(self):
+        """list of Variable: those of :meth:`add_variable`."""
+        return [variable for variable, _ in self._variables]
 
     def reset_state(self):
         """Forget all batches."""
         self._sums = dict.fromkeys(self._parts, 0.0)
+        for variable, start in self._variables:
+            variable.assign(start)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add one batch.
@@ -67,7 +117,7 @@ class Metric:
 
     def _add(self, y_true, y_pred, weights):
         """Add positions that count: y_true (n, outputs) or class numbers (n,), y_pred (n, outputs), weights (n,) or None."""
-        raise TypeError(f"{type(self).__name__} defines no formula")
+        raise DTypeError(_undefined(self, "update_state(self, y_true, y_pred, sample_weight=None)"))
 
     def _accumulate(self, **parts):
         """Add to sums; arrays have one shape from the first batch on."""
@@ -80,7 +130,7 @@ class Metric:
 
     def result(self):
         """The metric of all batches so far: a float, or an ndarray where there is a value for each of several; 0.0 before any."""
-        raise TypeError(f"{type(self).__name__} defines no formula")
+        raise DTypeError(_undefined(self, "result(self)"))
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The result of one batch alone."""
@@ -119,7 +169,10 @@ class Metric:
             A metric of one's own keeps what no file can hold.
         """
         sums = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._sums.items()}
-        return {"sums": sums, "attributes": self._attributes()} if self._is_ones_own() else sums
+        if not self._is_ones_own():
+            return sums
+        variables = {"variables": [np.array(variable) for variable in self.variables]} if self._variables else {}
+        return {"sums": sums, "attributes": self._attributes(), **variables}
 
     def set_state(self, state):
         """Continue from what :meth:`get_state` gave, perhaps in another process.
@@ -129,10 +182,12 @@ class Metric:
         CheckpointError
             These are not the sums of such a metric; nothing has changed.
         """
-        attributes = {}
+        attributes, variables = {}, []
         if self._is_ones_own():
-            if not (isinstance(state, dict) and state.keys() == {"sums", "attributes"} and isinstance(state["attributes"], dict)):
-                raise CheckpointError(f"state of metric {self.name} is {state!r:.80}; expected sums and attributes")
+            parts = {"sums", "attributes", *(("variables",) if self._variables else ())}
+            if not (isinstance(state, dict) and state.keys() == parts and isinstance(state["attributes"], dict)):
+                raise CheckpointError(f"state of metric {self.name} is {state!r:.80}; expected {', '.join(sorted(parts))}")
+            variables = self._read_variables(state.get("variables", []))
             state, attributes = state["sums"], state["attributes"]
             self._check_attributes(attributes)
         if not isinstance(state, dict) or set(state) != set(self._parts):
@@ -144,6 +199,15 @@ class Metric:
                                   f"{({name: np.shape(value) for name, value in sums.items()})}, which do not fit its arguments")
         self._sums = sums
         vars(self).update(attributes)
+        for variable, value in zip(self.variables, variables):
+            variable.assign(value)
+
+    def _read_variables(self, saved):
+        shapes = [variable.shape for variable in self.variables]
+        good = isinstance(saved, list) and all(isinstance(value, np.ndarray) and value.dtype == np.float64 for value in saved)
+        if not good or [value.shape for value in saved] != shapes:
+            raise CheckpointError(f"state of metric {self.name} has variables {saved!r:.80}; expected float64 of shapes {shapes}")
+        return saved
 
     # ---- metrics of one's own, which may keep anything in attributes
 
@@ -154,7 +218,7 @@ class Metric:
         """dict of name to value of what a file can hold: numbers, text, arrays."""
         kept, changed = {}, None
         for name, value in vars(self).items():
-            if name in ("name", "_sums"):
+            if name in ("name", "_sums", "_variables") or isinstance(value, Variable):
                 continue
             if is_storable(value):
                 kept[name] = storable(value)
@@ -179,7 +243,8 @@ class Metric:
             alike = (is_numeric(value) and value.dtype.kind == now.dtype.kind if isinstance(now, np.ndarray)
                      else isinstance(value, str) if isinstance(now, str)
                      else now is None or (isinstance(now, bool | int | float | np.generic) and isinstance(value, int | float)))
-            if name not in here or name in ("name", "_sums") or not (alike or value is None):
+            kept_elsewhere = name in ("name", "_sums", "_variables") or isinstance(now, Variable)
+            if name not in here or kept_elsewhere or not (alike or value is None):
                 raise CheckpointError(f"state of metric {self.name}: {name} is {value!r:.80}, which stands where reset_state puts "
                                       f"{now!r:.80}")
 
@@ -222,11 +287,16 @@ class MeanMetric(Metric):
 
     def _positions(self, y_true, y_pred):
         """The value at each position, ndarray (n,)."""
-        raise TypeError(f"{type(self).__name__} defines no formula")
+        raise DTypeError(_undefined(self, "_positions(self, y_true, y_pred)"))
 
     def result(self):
         """The mean so far, a float; 0.0 before any batch."""
         return ratio(self._sums["total"], self._sums["weight"])
+
+
+def _undefined(metric, method):
+    return (f"metric {type(metric).__name__} defines no {method}, which every metric needs: docs/losses-and-metrics.md shows a "
+            f"user-defined one")
 
 
 def counted_rows(y_true, y_pred, sample_weight):

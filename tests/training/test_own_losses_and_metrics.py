@@ -1,0 +1,147 @@
+"""Losses and metrics that a user writes, as in Keras's guide, and what they are told when a method is missing."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from gatewise import losses, metrics
+from gatewise.callbacks import ModelCheckpoint
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
+from gatewise.layers import Dense, Input
+from gatewise.models import Sequential
+
+
+class TruePositives(metrics.Metric):
+    """Keras's guide, "Making new layers and models", word for word but for NumPy."""
+
+    def __init__(self, name="true_positives", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.found = self.add_variable(shape=(), initializer="zeros", name="tp")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        hits = np.logical_and(np.equal(y_true, 1), np.greater(y_pred, 0.5)).astype("float32")
+        if sample_weight is not None:
+            hits = hits * np.reshape(sample_weight, (-1, 1))
+        self.found.assign(self.found + np.sum(hits))
+
+    def result(self):
+        return self.found.value
+
+
+class WithReset(metrics.Metric):
+    """What it resets is made after the base class's constructor."""
+
+    def __init__(self, name="with_reset", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.count = self.add_weight(name="count", initializer="zeros")
+        self.sums = self.add_weight(shape=(2,), initializer=1.0)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.count.assign_add(len(y_true))
+        self.sums.assign_add([1, 2])
+        self.sums.assign_sub([0, 1])
+
+    def result(self):
+        return float(self.count + self.sums.sum())
+
+    def reset_state(self):
+        self.count.assign(0)
+        self.sums.assign(1.0)
+
+
+def test_a_metric_of_keras_s_guide():
+    metric = TruePositives()
+    metric.update_state([[1], [1], [0]], [[0.9], [0.1], [0.9]])
+    metric.update_state([[1]], [[0.7]], [0.5])
+    assert metric.result() == 1.5
+    assert type(metric.result()) is float
+    metric.reset_state()
+    assert metric.result() == 0.0
+    assert metric([[1]], [[0.9]]) == 1.0
+    assert TruePositives(name="tp", dtype=None).name == "tp"
+
+
+def test_a_metric_that_resets_its_own_variables():
+    metric = WithReset()
+    assert metric.result() == 2.0
+    assert metric([0, 0, 0], [0, 0, 0]) == 3 + 2 + 2
+    assert [variable.shape for variable in metric.variables] == [(), (2,)]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda metric: pickle.loads(pickle.dumps(metric))])
+def test_copies_have_variables_of_their_own(copied):
+    metric = TruePositives()
+    other = copied(metric)
+    other.update_state([[1]], [[0.9]])
+    assert (metric.result(), other.result()) == (0.0, 1.0)
+    other.reset_state()
+    assert other.result() == 0.0
+
+
+def test_state_goes_through_a_file():
+    metric, other = WithReset(), WithReset()
+    metric.update_state([0], [0])
+    state = metric.get_state()
+    metric.update_state([0], [0])
+    other.set_state(state)
+    other.update_state([0], [0])
+    assert other.result() == metric.result()
+    for wrong in (state | {"variables": state["variables"][:1]}, {"sums": {}, "attributes": {}}, state | {"variables": 3},
+                  state | {"variables": [np.zeros(()), np.zeros(3)]}, state | {"attributes": {"count": 3.0}}):
+        with pytest.raises(CheckpointError, match="state of metric with_reset"):
+            other.set_state(wrong)
+    assert other.result() == metric.result()
+
+
+def test_in_a_model_that_is_resumed_within_an_epoch(tmp_path, rng):
+    x, y = rng.normal(size=(12, 2)), rng.integers(0, 2, (12, 1))
+
+    def trained(resume=None):
+        model = Sequential([Input((2,)), Dense(1, "sigmoid")], seed=0)
+        model.compile("adam", "binary_crossentropy", metrics=[TruePositives(), WithReset()])
+        history = model.fit(x, y, epochs=2, batch_size=4, verbose=0, resume_from=resume, validation_data=(x, y),
+                            callbacks=[ModelCheckpoint(str(tmp_path / "{epoch}.{batch}"), save_freq=1)])
+        return history.history
+
+    whole = trained()
+    assert trained(tmp_path / "1.2") == whole
+    assert whole["with_reset"] == [12 + 2 + 6, 12 + 2 + 6]
+
+
+def test_variables_that_cannot_be():
+    metric = TruePositives()
+    with pytest.raises(ConfigError, match="initializer is 'uniform'; expected 'zeros', 'ones' or a number"):
+        metric.add_variable(initializer="uniform")
+    with pytest.raises(ShapeError, match=r"variable has shape \(\); assign was given \(2,\)"):
+        metric.found.assign([1, 2])
+    with pytest.raises(ConfigError, match="dtype='float16' is not there"):
+        TruePositives(dtype="float16")
+
+
+@pytest.mark.parametrize(("base", "methods", "message"), [
+    (losses.Loss, {}, r"loss Mine defines no _positions\(self, y_true, y_pred, want_gradient\)"),
+    (losses.Loss, {"call": None}, r"its call\(y_true, y_pred\), Keras's, gives no gradient"),
+    (metrics.Metric, {}, r"metric Mine defines no update_state\(self, y_true, y_pred, sample_weight=None\)"),
+    (metrics.Metric, {"_add": lambda *rows: None}, r"metric Mine defines no result\(self\)"),
+])
+def test_what_is_missing_is_named_with_the_page(base, methods, message):
+    with pytest.raises(DTypeError, match=message) as caught:
+        type("Mine", (base,), methods)()([1.0], [[1.0]])
+    assert "docs/losses-and-metrics.md" in str(caught.value)
+
+
+def test_weights_of_one_dimensional_arrays():
+    """They raised a bare IndexError."""
+    assert losses.MeanSquaredError()([1, 2, 3], [2, 4, 3], [1, 0.5, 2]) == pytest.approx((1 + 2) / 3)
+    assert losses.MeanSquaredError()([1, 2, 3], [2, 4, 3]) == pytest.approx(5 / 3)
+    assert losses.BinaryCrossentropy()([1, 0], [0.5, 0.9], [1, 0]) == pytest.approx(np.log(2) / 2)
+    for loss in (losses.CategoricalCrossentropy(), losses.KLDivergence()):
+        with pytest.raises(ShapeError, match=r"y_pred has shape \(2,\), which is one row of outputs; with sample_weight"):
+            loss([1, 0], [0.5, 0.5], [1, 2])
+    with pytest.raises(ShapeError, match="sample_weight has shape"):
+        losses.MeanSquaredError()([1, 2, 3], [2, 4, 3], [1, 2])
+    with pytest.raises(ShapeError, match="one row of outputs"):
+        losses.SparseCategoricalCrossentropy()(1, [0.5, 0.5], [1])
+    assert metrics.MeanSquaredError()([1, 2, 3], [2, 4, 3], [1, 0.5, 2]) == pytest.approx(3 / 3.5)
