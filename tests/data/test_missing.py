@@ -1,7 +1,18 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from gatewise.data import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
+from gatewise.data import (
+    compress,
+    counted_steps,
+    feature_means,
+    fill_forward,
+    fill_mean,
+    missing,
+    missing_indicators,
+    scatter,
+)
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
 NAN = np.nan
@@ -219,3 +230,34 @@ class TestTimes:
             missing_indicators(values, times=[0, 1, NAN])
         with pytest.raises(ShapeError, match=r"times has shape \(2,\)"):
             missing_indicators(values, times=[0, 1])
+
+
+@pytest.mark.parametrize("block", [1, 7, 50])
+def test_results_do_not_depend_on_the_size_of_blocks(block, rng, monkeypatch):
+    values = rng.normal(size=(5, 8, 3)).astype(np.float32)
+    values[rng.random(values.shape) < 0.4] = np.nan
+    lengths, means = np.array([8, 3, 0, 1, 7]), np.array([1.0, 2.0, 3.0])
+
+    def results():
+        return (fill_forward(values, lengths, means), fill_mean(values, means, lengths), missing_indicators(values, lengths),
+                counted_steps(values, lengths), feature_means(values, lengths))
+
+    expected = results()
+    monkeypatch.setattr(missing, "BLOCK", block)
+    for ours, theirs in zip(results(), expected):
+        np.testing.assert_array_equal(ours, theirs)
+    values[3, 0, 2] = np.inf
+    with pytest.raises(NonFiniteError, match=r"inf at index \(3, 0, 2\)"):
+        fill_forward(values, lengths)
+
+
+@pytest.mark.parametrize("shape", [(2000, 10, 10), (1, 20_000, 10)])
+def test_filling_needs_little_memory_beside_its_result(shape, rng):
+    values = rng.normal(size=shape)
+    values[0, 0, 0] = np.nan
+    for fill, outputs in ((fill_forward, 1), (lambda given: fill_mean(given, np.zeros(10)), 1), (missing_indicators, 3)):
+        tracemalloc.start()
+        fill(values)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < outputs * values.nbytes + 5 * missing.BLOCK * 8 + values.nbytes // 2

@@ -4,14 +4,21 @@ All functions take ``values`` of shape ``(n, time, features)`` beside ``lengths`
 at what stands past a row's length: results are zero there. float32 and float64 are kept.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from gatewise.checks import finite, sequence_lengths
+from gatewise.checks import finite, fits_memory, sequence_lengths
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
-from .sequences import no_infinity, real_array
+from .sequences import infinity_at, no_infinity, real_array
 
-__all__ = ["compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "missing_indicators", "scatter"]
+__all__ = ["compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "has_missing", "missing_indicators",
+           "scatter"]
+
+# How many values are read at once. Temporary arrays of this size stay in the cache, however large
+# the data is.
+BLOCK = 1 << 17
 
 
 def feature_means(values, lengths=None):
@@ -36,10 +43,36 @@ def feature_means(values, lengths=None):
     NonFiniteError
         ``values`` holds infinity.
     """
-    values, seen = _read(values, lengths)
+    values, lengths = _given(values, lengths)
+    seen = np.empty(values.shape, bool)
+    for block in _blocks(values, lengths):
+        seen[block.at] = block.seen
     counts = seen.sum(axis=(0, 1))
     sums = values.sum(axis=(0, 1), where=seen, dtype=np.float64)
     return (sums / np.maximum(counts, 1)).astype(values.dtype)
+
+
+def has_missing(values, lengths=None):
+    """Whether any value is missing.
+
+    Parameters
+    ----------
+    values : array_like of shape (n, time, features)
+        NaN where a value is missing.
+    lengths : array_like of shape (n,), int, optional
+        Steps in each row. ``None``: every row has all.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError
+        As in :func:`feature_means`.
+    """
+    values, lengths = _given(values, lengths)
+    return any([not block.complete for block in _blocks(values, lengths)])  # infinity is searched in all of them
 
 
 def fill_mean(values, means, lengths=None):
@@ -65,8 +98,11 @@ def fill_mean(values, means, lengths=None):
     NonFiniteError
         ``values`` holds infinity, or ``means`` NaN or infinity.
     """
-    values, seen = _read(values, lengths)
-    return _past_ends_zero(np.where(seen, values, _means(means, values)), lengths)
+    values, lengths = _given(values, lengths)
+    means, result = _means(means, values), np.empty(values.shape, values.dtype)
+    for block in _blocks(values, lengths):
+        block.write(result, block.values if block.complete else np.where(block.seen, block.values, means))
+    return result
 
 
 def fill_forward(values, lengths=None, means=None):
@@ -97,10 +133,13 @@ def fill_forward(values, lengths=None, means=None):
     >>> fill_forward([[[np.nan], [5.0], [np.nan], [np.nan], [2.0]]])[0, :, 0]
     array([0., 5., 5., 5., 2.])
     """
-    values, seen = _read(values, lengths)
-    last = _last_seen(seen)
-    filled = np.take_along_axis(values, np.maximum(last, 0), axis=1)
-    return _past_ends_zero(np.where(last >= 0, filled, _means(means, values)), lengths)
+    values, lengths = _given(values, lengths)
+    means, result = _means(means, values), np.empty(values.shape, values.dtype)
+    for block in _blocks(values, lengths):
+        before = means if block.first else filled[:, -1:]  # what the last block of these rows ended in
+        filled = block.values if block.complete else _carried_on(block, before)
+        block.write(result, filled)
+    return result
 
 
 def missing_indicators(values, lengths=None, times=None, means=None):
@@ -148,16 +187,22 @@ def missing_indicators(values, lengths=None, times=None, means=None):
            [0., 0., 2.],
            [8., 1., 3.]])
     """
-    values, seen = _read(values, lengths)
+    values, lengths = _given(values, lengths)
     n, steps, features = values.shape
-    times = _times(times, n, steps, lengths)
-
-    filled = np.where(seen, values, _means(means, values))
-    # Equation 2 summed up: the time since the last step before this one that was seen, or since the first step.
-    last = np.zeros((n, steps, features), np.intp)
-    last[:, 1:] = np.maximum(_last_seen(seen), 0)[:, :-1]
-    ago = times[:, :, np.newaxis] - np.take_along_axis(np.broadcast_to(times[:, :, np.newaxis], values.shape), last, axis=1)
-    return _past_ends_zero(np.concatenate([filled, seen, ago], axis=2, dtype=values.dtype), lengths)
+    times, means = _times(times, n, steps, lengths), _means(means, values)
+    fits_memory(3 * values.size, values.dtype, "an array of values, masks and times")
+    result = np.empty((n, steps, 3 * features), values.dtype)
+    for block in _blocks(values, lengths):
+        now = times[block.at][:, :, np.newaxis]
+        # Equation 2 summed up: the time since the last step before this one that was seen, or since the first step.
+        before = now[:, :1] if block.first else last[:, -1:]
+        last = np.maximum.accumulate(np.where(block.seen, now, before), axis=1)  # times never fall
+        filled = block.values if block.complete else np.where(block.seen, block.values, means)
+        block.write(result[..., :features], filled)
+        block.write(result[..., features:2 * features], block.seen)
+        block.write(result[..., 2 * features:], now - np.concatenate([np.broadcast_to(before, last[:, :1].shape), last[:, :-1]],
+                                                                     axis=1))
+    return result
 
 
 def counted_steps(values, lengths=None):
@@ -180,7 +225,11 @@ def counted_steps(values, lengths=None):
     ShapeError, DTypeError, NonFiniteError
         As in :func:`feature_means`.
     """
-    return _read(values, lengths)[1].all(axis=2) & _inside(lengths, *np.shape(values)[:2])
+    values, lengths = _given(values, lengths)
+    counted = np.empty(values.shape[:2], bool)
+    for block in _blocks(values, lengths):
+        counted[block.at] = block.seen.all(axis=2) & block.inside[:, :, 0]
+    return counted
 
 
 def compress(values, counted):
@@ -263,32 +312,82 @@ def _to_move(values, counted):
     return values, counted, np.arange(counted.shape[1]) < counted.sum(axis=1)[:, np.newaxis]
 
 
-def _read(values, lengths):
-    """(values, seen): floats with zeros past each row's end, and where there is a value (bool, same shape)."""
+def _given(values, lengths):
+    """(values, lengths) checked: a floating array of rank 3, and an integer array or None."""
     values = real_array(values, "values")
     if values.ndim != 3:
         raise ShapeError(f"values has shape {values.shape}; expected (n, time, features): for one feature pass "
                          f"values[:, :, np.newaxis]")
-    values = no_infinity(_past_ends_zero(values, lengths), "values")
-    seen = ~np.isnan(values) & _inside(lengths, *values.shape[:2])[:, :, np.newaxis]
-    return values, seen
+    return values, sequence_lengths(lengths, *values.shape[:2])
+
+
+@dataclass
+class _Block:
+    """Some steps of some rows.
+
+    Attributes
+    ----------
+    at : (slice, slice)
+        Which rows, and which steps of them.
+    values, seen : ndarray (rows, steps, features)
+        A view of what was given; and where there is a value before the end of its row (bool).
+    inside : ndarray (rows or 1, steps, 1) of bool
+        Which steps lie before the end of their row.
+    complete : bool
+        Nothing is missing before the ends.
+    """
+
+    at: tuple
+    values: np.ndarray
+    seen: np.ndarray
+    inside: np.ndarray
+    complete: bool
+
+    @property
+    def first(self):
+        """Whether the rows begin here."""
+        return self.at[1].start == 0
+
+    def write(self, result, part):
+        """Put `part` where the block belongs, with zeros past the ends."""
+        result[self.at] = part if self.inside.all() else np.where(self.inside, part, 0)
+
+
+def _blocks(values, lengths):
+    """Yield a :class:`_Block` after the other: those of one row follow each other in order of time.
+
+    Raises
+    ------
+    NonFiniteError
+        A value before the end of its row is infinite.
+    """
+    n, steps, features = values.shape
+    rows = max(1, BLOCK // max(1, steps * features))
+    length = max(1, BLOCK // max(1, features))
+    for row in range(0, n, rows):
+        for step in range(0, steps, length):
+            at = slice(row, min(row + rows, n)), slice(step, min(step + length, steps))
+            part = values[at]
+            inside = np.ones((1, part.shape[1], 1), bool)
+            if lengths is not None:
+                inside = (np.arange(at[1].start, at[1].stop) < lengths[at[0], np.newaxis])[:, :, np.newaxis]
+            seen = ~np.isnan(part) & inside
+            infinite = np.isinf(part) & inside
+            if infinite.any():
+                raise infinity_at(values, np.argwhere(infinite)[0] + [row, step, 0], "values")
+            yield _Block(at, part, seen, inside, bool((seen == inside).all()))
+
+
+def _carried_on(block, before):
+    """The last value seen up to each step, `before` (..., features) ahead of the first."""
+    steps = np.arange(block.seen.shape[1], dtype=np.intp)[:, np.newaxis]
+    last = np.maximum.accumulate(np.where(block.seen, steps, -1), axis=1)
+    return np.where(last >= 0, np.take_along_axis(block.values, np.maximum(last, 0), axis=1), before)
 
 
 def _inside(lengths, n, steps):
     """(n, time) bool: True up to each row's length."""
-    lengths = sequence_lengths(lengths, n, steps)
     return np.ones((n, steps), bool) if lengths is None else np.arange(steps) < lengths[:, np.newaxis]
-
-
-def _past_ends_zero(values, lengths):
-    """values, with zeros past each row's end."""
-    return values if lengths is None else np.where(_inside(lengths, *values.shape[:2])[:, :, np.newaxis], values, 0)
-
-
-def _last_seen(seen):
-    """intp array: the last step up to each one at which the feature was seen, -1 before the first."""
-    steps = np.arange(seen.shape[1], dtype=np.intp)[:, np.newaxis]
-    return np.maximum.accumulate(np.where(seen, steps, -1), axis=1)
 
 
 def _means(means, values):

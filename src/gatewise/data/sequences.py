@@ -42,9 +42,14 @@ def no_infinity(values, name):
     """Refuse infinity, with the position of the first; NaN passes: it stands for a missing value."""
     infinite = np.isinf(values)
     if infinite.any():
-        at = tuple(int(i) for i in np.argwhere(infinite)[0])
-        raise NonFiniteError(f"{name} holds {values[at]} at index {at}; expected finite numbers, or NaN where a value is missing")
+        raise infinity_at(values, np.argwhere(infinite)[0], name)
     return values
+
+
+def infinity_at(values, at, name):
+    """The error that says where infinity stands: at position `at` of `values`."""
+    at = tuple(int(i) for i in at)
+    return NonFiniteError(f"{name} holds {values[at]} at index {at}; expected finite numbers, or NaN where a value is missing")
 
 
 @dataclass(frozen=True)

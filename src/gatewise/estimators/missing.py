@@ -25,9 +25,11 @@ def completed(sequences, missing, means):
     Returns
     -------
     Sequences
-        Those of "mask" know in `counted`, bool (n, steps), which steps are left.
+        The same where there is nothing to fill or to leave out. Those of "mask" know in `counted`, bool (n, steps), which steps are left.
     """
     values, lengths = sequences.values, sequences.lengths
+    if missing in ("mask", "forward_fill", "mean") and not tools.has_missing(values, lengths):
+        return sequences
     if missing == "mask":
         counted = tools.counted_steps(values, lengths)
         values, left = tools.compress(values, counted)
