@@ -1,10 +1,12 @@
 """Missing values: each way of handling them against sequences made ready by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
 
-from gatewise import SequenceClassifier, SequenceTagger
+from gatewise import SequenceClassifier, SequenceForecaster, SequenceTagger
 from gatewise.data.missing import feature_means, fill_forward, fill_mean, missing_indicators
 from gatewise.errors import ConfigError, NonFiniteError
 
@@ -88,3 +90,27 @@ def test_refused_where_nothing_was_said(holes):
         SequenceClassifier(missing="drop").fit(X, y)
     with pytest.raises(NonFiniteError, match="X.* holds inf at index"):
         SequenceClassifier(missing="mean").fit([np.where(np.isnan(row), np.inf, row) for row in X], y)
+
+
+@pytest.mark.parametrize("missing", ["forward_fill", "mean"])
+def test_filling_takes_at_most_half_as_much_memory_again(missing, rng):
+    """Beside what "error" takes, for data without a gap: of blocks, and of windows that are larger than their series."""
+    block, labels = rng.normal(size=(300, 40, 20)), np.arange(300) % 2
+    series = rng.normal(size=6000)
+
+    def peak(work):
+        tracemalloc.start()
+        work()
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return taken
+
+    def of_blocks(option):
+        return peak(lambda: fitted(SequenceClassifier(units=2, max_iter=1, missing=option), block, labels))
+
+    def of_windows(option):
+        forecaster = SequenceForecaster(window=60, units=2, max_iter=1, batch_size=1000, missing=option)
+        return peak(lambda: fitted(forecaster, series))
+
+    assert of_blocks(missing) <= 1.5 * of_blocks("error")
+    assert of_windows(missing) <= 1.5 * of_windows("error")

@@ -11,7 +11,7 @@ import numpy as np
 from gatewise.checks import finite, fits_memory, sequence_lengths
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
-from .sequences import infinity_at, no_infinity, real_array
+from .sequences import infinity_at, real_array
 
 __all__ = ["compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "has_missing", "missing_indicators",
            "scatter"]
@@ -72,7 +72,10 @@ def has_missing(values, lengths=None):
         As in :func:`feature_means`.
     """
     values, lengths = _given(values, lengths)
-    return any([not block.complete for block in _blocks(values, lengths)])  # infinity is searched in all of them
+    found = False
+    for block in _blocks(values, lengths):  # all of them: each is searched for infinity
+        found = found or not block.complete
+    return found
 
 
 def fill_mean(values, means, lengths=None):
@@ -135,6 +138,7 @@ def fill_forward(values, lengths=None, means=None):
     """
     values, lengths = _given(values, lengths)
     means, result = _means(means, values), np.empty(values.shape, values.dtype)
+    filled = None
     for block in _blocks(values, lengths):
         before = means if block.first else filled[:, -1:]  # what the last block of these rows ended in
         filled = block.values if block.complete else _carried_on(block, before)
@@ -191,7 +195,7 @@ def missing_indicators(values, lengths=None, times=None, means=None):
     n, steps, features = values.shape
     times, means = _times(times, n, steps, lengths), _means(means, values)
     fits_memory(3 * values.size, values.dtype, "an array of values, masks and times")
-    result = np.empty((n, steps, 3 * features), values.dtype)
+    result, last = np.empty((n, steps, 3 * features), values.dtype), None
     for block in _blocks(values, lengths):
         now = times[block.at][:, :, np.newaxis]
         # Equation 2 summed up: the time since the last step before this one that was seen, or since the first step.

@@ -1,5 +1,6 @@
 """SequenceForecaster: what comes next in one series or several."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from .calendar import calendar_names
 from .documentation import documented
 from .fitted import all_or_nothing
 from .forecaster_state import state_of, take_state
-from .forecasting import Forecasting, Past
+from .forecasting import AT_ONCE, Forecasting, Past
 from .heads import GaussianHead, head_of
 from .history import History
 from .missing import MISSING, completed
@@ -260,15 +261,22 @@ class SequenceForecaster(SequenceEstimator):
             raise ShapeError(f"after {count} windows to train on and {held_out} to validate on nothing is missing for "
                              f"{preparation.horizon} steps; expected one such window at least: fill gaps in y, or shorten horizon")
         dtype = parameters.dtype_of(self.dtype, parameters.batch_size_of(self.batch_size, count) == count)
-        windows, targets = [], []
+        windows, at, targets = None, 0, []
         for part in (0, 1):
             for number, (history, chosen) in enumerate(zip(histories, origins)):
-                if len(chosen[part]):
-                    rows = preparation.rows(number, history.y, history.x, preparation.known(history.calendar, history.x))
-                    windows.append(preparation.windows(rows, chosen[part], dtype))
-                    targets.append(preparation.targets(number, history.y, chosen[part]))
-        return (inputs.Sequences(self._completed(np.concatenate(windows))), np.concatenate(targets),
-                held_out)
+                if not len(chosen[part]):
+                    continue
+                rows = preparation.rows(number, history.y, history.x, preparation.known(history.calendar, history.x)).astype(dtype)
+                for first in range(0, len(chosen[part]), AT_ONCE):  # a few at a time: all of them are in memory once
+                    made = self._completed(preparation.windows(rows, chosen[part][first:first + AT_ONCE], dtype))
+                    if windows is None:
+                        shape = (count + held_out, *made.shape[1:])
+                        checks.fits_memory(math.prod(shape), made.dtype, f"an array of {shape[0]} windows")
+                        windows = np.empty(shape, made.dtype)
+                    windows[at:at + len(made)] = made
+                    at += len(made)
+                targets.append(preparation.targets(number, history.y, chosen[part]))
+        return inputs.Sequences(windows), np.concatenate(targets), held_out
 
     def _origins(self, number, history, preparation):
         """Origins of a series to train on, and to validate on: those whose targets all lie in the one part or the other, and are

@@ -25,7 +25,8 @@ def completed(sequences, missing, means):
     Returns
     -------
     Sequences
-        The same where there is nothing to fill or to leave out. Those of "mask" know in `counted`, bool (n, steps), which steps are left.
+        The same where there is nothing to fill or to leave out. Those of "mask" otherwise know in
+        `counted`, bool (n, steps), which steps are left.
     """
     values, lengths = sequences.values, sequences.lengths
     if missing in ("mask", "forward_fill", "mean") and not tools.has_missing(values, lengths):

@@ -182,7 +182,7 @@ class Preparation:
         """The windows that end with each origin, a step of the series: (n, window, features)."""
         origins = np.asarray(origins)
         checks.fits_memory(len(origins) * self.window * rows.shape[1], dtype, f"an array of {len(origins)} windows")
-        rows = rows.astype(dtype)
+        rows = rows.astype(dtype, copy=False)
         first = origins - self.window + 1 - self.lag
         cut = sliding_window_view(rows, self.window, axis=0)[first]
         return np.ascontiguousarray(np.moveaxis(cut, -1, 1))
