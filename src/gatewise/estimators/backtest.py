@@ -88,14 +88,16 @@ class Backtest:
         return pandas.DataFrame({"mae": self.mae, "mse": self.mse, "rmse": self.rmse}, index)
 
 
-def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
-    """See :meth:`SequenceForecaster.backtest`: a Backtest, or a list of them where y is a list of series."""
+def run_backtest(forecaster, y, x, times, initial, horizon, step, refit, groups=None, time=None):
+    """See :meth:`SequenceForecaster.backtest`: a Backtest, a list of them if y is a list of series, or a dict."""
     step = checks.whole_number(step, "step")
+    if initial is None:
+        forecaster._need_fitted()
+    y, x, panel = forecaster._unfolded(y, x, times, initial is None, groups, time)
     series, several = read_target(y, times, missing=True)
     if initial is None:
         if checks.flag(refit, "refit"):
             raise ConfigError("refit=True needs initial=, the number of steps that the first fit sees")
-        forecaster._need_fitted()
         fitted, first = forecaster, forecaster._preparation.context
     else:
         first = checks.whole_number(initial, "initial")
@@ -120,7 +122,9 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit):
     for one, origin, forecast in zip(series, origins, forecasts):
         names = one.form.names or tuple(range(one.values.shape[1]))
         found.append(Backtest(origin, forecast, one.values[origin[:, None] + np.arange(steps)], one.index, names))
-    return found if several else found[0]
+    if panel is not None and panel.keys:
+        return dict(zip(panel.keys, found))
+    return found if several and panel is None else found[0]
 
 
 def _refitted(forecaster, y, x, times, several, origins, steps):

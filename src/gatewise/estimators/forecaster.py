@@ -21,6 +21,7 @@ from .forecasting import AT_ONCE, Forecasting, Past
 from .heads import GaussianHead, head_of
 from .history import History
 from .missing import MISSING, completed
+from .panel import unfold, unfold_future
 from .preparation import Preparation, checked_scaling
 from .series import check_labels, column_names, column_numbers, per_series, read_features, read_target, table
 from .timeline import moments
@@ -112,7 +113,8 @@ class SequenceForecaster(SequenceEstimator):
 
     _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_")
     _own_state = ("_head", "_preparation", "calendar_", "_automatic_calendar", "_recursive", "_several", "_most_steps", "_x_names",
-                  "_histories")
+                  "_histories", "_panel")
+    _panel = None   # of forecasters that were pickled before there were panels
 
     def _get_state(self):
         return state_of(self)
@@ -122,7 +124,7 @@ class SequenceForecaster(SequenceEstimator):
 
     # ---- fitting
 
-    def fit(self, y, X=None, times=None):
+    def fit(self, y, X=None, times=None, *, groups=None, time=None):
         """Fit to one series or several.
 
         Parameters
@@ -135,11 +137,20 @@ class SequenceForecaster(SequenceEstimator):
             Features that stand beside the steps of y. Frames are held to their columns' names in later calls, and an index of
             their own to that of y.
         times : array_like (T,), datetime64, dates or ISO 8601 text, or pandas index, or list of these, optional
-            Of the steps, for `calendar`, where y has no index.
+            Of the steps, for `calendar`, if y has no index.
+        groups, time : label, optional
+            y is a long table (pandas or polars): the names of the column that says which series a row belongs to, and of the
+            column of times. Rows may be in any order: each series is sorted by time, and a time may not come twice. `time`
+            alone: one series. The same columns are then expected in later calls, and in X if it has them.
 
         Returns
         -------
         self
+
+        Notes
+        -----
+        Several series may also come as a pandas object whose index has levels, one of them time, or as a dict. Forecasts have
+        the same form, and later calls the same series, in any order.
 
         Raises
         ------
@@ -147,16 +158,18 @@ class SequenceForecaster(SequenceEstimator):
         """
         goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
         with all_or_nothing(self, with_model=goes_on):
-            self._fit_series(y, X, times, goes_on)
+            self._fit_series(y, X, times, goes_on, groups, time)
         return self
 
-    def _fit_series(self, y, X, times, goes_on):
+    def _fit_series(self, y, X, times, goes_on, groups, time):
         recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
         head = head_of(self.loss, self.quantiles, self.distribution, recursive)
         if goes_on:
             self._check_options(head, recursive)
         self._begin(goes_on, incremental=False)
+        y, X, panel = self._unfolded(y, X, times, goes_on, groups, time)
         series, features, self._several = self._read_steps(y, X, times, goes_on)
+        self._panel = panel
         if goes_on:
             histories = self._histories_of(series, features)
         else:
@@ -169,6 +182,18 @@ class SequenceForecaster(SequenceEstimator):
             self._train(windows, targets, None, goes_on, False)
         del self._held_out
         self._histories = [history.tail(self._preparation.context) for history in histories]
+
+    def _unfolded(self, y, X, times, goes_on=True, groups=None, time=None, names=("y", "X")):
+        """(y, X, panel): series one by one, if they are given as a panel."""
+        fitted = self._panel if goes_on else None
+        y, X, panel = unfold(y, X, fitted, groups, time, names)
+        if panel is not None and times is not None:
+            raise ConfigError(f"times was given beside a panel; leave times out: {names[0]} has the times of its steps itself")
+        if goes_on and fitted is None and panel is not None:
+            raise ShapeError(f"{names[0]} is a panel of {len(panel.keys)} series; the forecaster was fitted to "
+                             f"{'a list of series' if self._several else 'one series'}: give {names[0]} in the form of the y that "
+                             f"it was fitted to")
+        return y, X, panel
 
     def _read_steps(self, y, X, times, goes_on=True):
         """(series, features, whether y is a list of series); with `goes_on` they are to be like those of fit."""
@@ -475,7 +500,7 @@ class SequenceForecaster(SequenceEstimator):
             forecasts.append(forecast[seen])
         return float(r2_score(np.concatenate(truths), np.concatenate(forecasts)))
 
-    def backtest(self, y, X=None, times=None, *, initial=None, horizon=None, step=1, refit=False):
+    def backtest(self, y, X=None, times=None, *, initial=None, horizon=None, step=1, refit=False, groups=None, time=None):
         """Forecasts from one origin after the other, each from what was known by then.
 
         Parameters
@@ -492,13 +517,15 @@ class SequenceForecaster(SequenceEstimator):
             Steps from one origin to the next.
         refit : bool
             Fit a clone to all steps before each origin, not only before the first.
+        groups, time : label, optional
+            As in :meth:`fit`; only needed with `initial`.
 
         Returns
         -------
-        Backtest, or list of Backtest where y is a list of series
+        Backtest, or list of Backtest if y is a list of series, or dict of Backtest by label if it is a panel
             ``origins``, ``forecasts``, ``actuals``, ``mae``, ``rmse``, ... of each step ahead; ``to_frame()``, ``by_step()``.
         """
-        return run_backtest(self, y, X, times, initial, horizon, step, refit)
+        return run_backtest(self, y, X, times, initial, horizon, step, refit, groups, time)
 
     # ---- what forecasts start from
 
@@ -538,7 +565,7 @@ class SequenceForecaster(SequenceEstimator):
         if X_future is None:
             raise ConfigError(f"predict needs X_future, {needed} steps of the {len(ahead)} columns of X that are known ahead "
                               f"(future_features={self.future_features!r})")
-        parts = per_series(X_future, len(self._histories), self._several, "X_future")
+        parts = per_series(unfold_future(X_future, self._panel), len(self._histories), self._several, "X_future")
         for part, history in zip(parts, self._histories):
             if history.timeline is not None and history.timeline.freq is not None:
                 check_labels(part, history.timeline.after(needed), "X_future")
@@ -588,6 +615,7 @@ class SequenceForecaster(SequenceEstimator):
 
     def _read_more(self, y, X, times):
         """(series, features) of later steps."""
+        y, X, _ = self._unfolded(y, X, times)
         series, features, several = self._read_steps(y, X, times)
         if several != self._several or len(series) != len(self._histories):
             raise ShapeError(f"{len(series)} series were given{' in a list' if several else ''}; expected "
@@ -601,6 +629,8 @@ class SequenceForecaster(SequenceEstimator):
     def _written(self, forecasts):
         """Forecasts (steps, k) in the form of the series."""
         written = [history.form.write(values, history.timeline) for history, values in zip(self._histories, forecasts)]
+        if self._panel is not None:
+            return self._panel.written(written)
         return written if self._several else written[0]
 
     def _forecasting(self):

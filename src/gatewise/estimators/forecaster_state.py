@@ -10,6 +10,7 @@ from .calendar import calendar_features
 from .heads import head_of
 from .history import History
 from .missing import MISSING
+from .panel import Panel
 from .parameters import chosen
 from .preparation import Preparation, checked_scaling
 from .series import Form
@@ -27,7 +28,8 @@ def state_of(forecaster):
     return {"recursive": forecaster._recursive, "head": type(head).__name__, "loss": head.loss, "several": forecaster._several,
             "most_steps": forecaster._most_steps, "calendar": list(forecaster.calendar_),
             "automatic_calendar": forecaster._automatic_calendar, "x_names": _listed(forecaster._x_names),
-            "preparation": dict(vars(forecaster._preparation)), "histories": histories}
+            "preparation": dict(vars(forecaster._preparation)), "histories": histories,
+            "panel": None if forecaster._panel is None else forecaster._panel.get_config()}
 
 
 def _listed(names):
@@ -62,6 +64,11 @@ def take_state(forecaster, state):
     if preparation.horizon != (1 if recursive else forecaster._most_steps):
         raise CheckpointError(f"the network says {preparation.horizon} steps, recursive is {recursive} and the horizon "
                               f"{forecaster._most_steps}")
+    panel = state.get("panel")      # files of older versions have none
+    forecaster._panel = None if panel is None else Panel.from_config(panel, len(histories))
+    if panel is not None and not (forecaster._several and all(
+            history.form.kind in ("series", "frame") or forecaster._panel.kind == "dict" for history in histories)):
+        raise CheckpointError(f"the panel is {panel!r:.80}, and its series are no parts of one")
     forecaster._preparation, forecaster._histories = preparation, histories
     _check_model(forecaster, waves)
 

@@ -123,14 +123,17 @@ def read_target(y, times=None, *, missing=False):
     if not parts:
         raise ShapeError("y is an empty list; expected at least one series")
     moments = per_series(times, len(parts), several, "times")
-    series = [_read_one(part, moment, f"y[{number}]" if several else "y", missing)
-              for number, (part, moment) in enumerate(zip(parts, moments))]
+    names = getattr(y, "names", None) or ([f"y[{number}]" for number in range(len(parts))] if several else ["y"])
+    series = [_read_one(part, moment, name, missing) for part, moment, name in zip(parts, moments, names)]
+    for one, fix in zip(series, getattr(y, "fixes", ())):    # of a panel
+        one.fix = fix
     widths = {one.values.shape[1] for one in series}
     if len(widths) > 1:
-        raise ShapeError(f"the series of y have {sorted(widths)} variables; expected the same number in each")
-    names = column_names(y)  # once: it looks at every part
-    for number, part in enumerate(parts):
-        check_names(part, names, f"y[{number}]")
+        raise ShapeError(f"the series of y have {sorted(widths)} variables; expected the same "
+                         "number in each")
+    columns = column_names(y)  # once: it looks at every part
+    for name, part in zip(names, parts):
+        check_names(part, columns, name)
     return series, several
 
 
@@ -160,11 +163,13 @@ def read_features(x, series, several, names=None, *, missing=False):
         check_names(part, names, name)
         features = table(part, name, missing)
         if len(features) != len(one):
-            raise ShapeError(f"{name} has {len(features)} steps, {of_y} has {len(one)}; expected a row of X for each step of y")
+            raise ShapeError(f"{name} has {len(features)} steps, {of_y} has {len(one)}; expected a "
+                             "row of X for each step of y")
         check_labels(part, one.index, name)
         tables.append(features)
     if len({features.shape[1] for features in tables}) > 1:
-        raise ShapeError(f"X has {[features.shape[1] for features in tables]} columns; expected the same in each series")
+        raise ShapeError(f"X has {[features.shape[1] for features in tables]} columns; expected "
+                         "the same in each series")
     return tables
 
 
@@ -176,7 +181,8 @@ def check_names(given, names, what):
     ShapeError
     """
     if names is not None and hasattr(given, "columns") and list(given.columns) != list(names):
-        raise ShapeError(f"{what} has the columns {list(given.columns)}; expected {list(names)}, in this order")
+        raise ShapeError(f"{what} has the columns {list(given.columns)}; expected {list(names)}, "
+                         "in this order")
 
 
 def check_labels(given, labels, what):
@@ -205,11 +211,13 @@ def check_labels(given, labels, what):
     labels = pandas.Index(labels)
     if index.dtype.kind == labels.dtype.kind == "M":
         mine = getattr(labels, "tz", None)
-        check_zones(mine, getattr(index, "tz", None), what, "the steps that it stands beside belong")
+        check_zones(mine, getattr(index, "tz", None), what, "the steps that it stands beside "
+                                                            "belong")
         index = index if mine is None else index.tz_convert(mine)
     if not index.equals(labels):
         other = int(np.argmin([one == two for one, two in zip(index, labels)]))
-        raise ShapeError(f"row {other} of {what} is labelled {index[other]!r}; the step that it stands beside is labelled "
+        raise ShapeError(f"row {other} of {what} is labelled {index[other]!r}; the step that it "
+                         "stands beside is labelled "
                          f"{labels[other]!r}: give both the same index, or {what} as an array")
 
 
@@ -240,10 +248,15 @@ def table(given, name, missing=False):
     kind = getattr(getattr(given, "dtype", None), "kind", "f")
     if kind in "mMSU":
         raise DTypeError(f"{name} holds {given.dtype} values; expected numbers")
+    if hasattr(given, "columns"):
+        check_numbers(given, name)
+    elif kind == "O" and len(getattr(given, "shape", ())) in (1, 2):
+        _check_objects(given, name)
     try:
         axes = np.ndim(given)
     except ValueError as error:  # lists of different lengths
-        raise ShapeError(f"{name} has rows of different lengths; expected the same variables in each step: several series go into "
+        raise ShapeError(f"{name} has rows of different lengths; expected the same variables in "
+                         "each step: several series go into "
                          f"a list of arrays") from error
     if axes == 0:
         raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps")
@@ -251,9 +264,82 @@ def table(given, name, missing=False):
         values = check_array(inputs.unmasked(given, name), dtype=np.float64, order="C", ensure_2d=False, allow_nd=True,
                              input_name=name, ensure_all_finite="allow-nan" if missing else True)
     if values.ndim not in (1, 2):
-        raise ShapeError(f"{name} has shape {values.shape}; expected (steps,) or (steps, variables): several series go into a "
+        raise ShapeError(f"{name} has shape {values.shape}; expected (steps,) or (steps, "
+                         "variables): several series go into a "
                          f"list of arrays")
     return values.reshape(len(values), -1)
+
+
+def check_numbers(frame, name):
+    """Refuse a frame with columns of dates, text or categories, by the names of the columns.
+
+    Parameters
+    ----------
+    frame : data frame of pandas or polars
+    name : str
+
+    Raises
+    ------
+    DTypeError
+    """
+    found = {}
+    for at, column in enumerate(frame.columns):
+        values = frame.iloc[:, at] if hasattr(frame, "iloc") else frame[column]
+        if (kind := _kind_of(values)) is not None:
+            found[column] = kind
+    if not found:
+        return
+    dates = [column for column, kind in found.items() if kind == "dates"]
+    texts = [column for column, kind in found.items() if kind == "text"]
+    said = " and ".join(f"the column {column!r} of {kind}" for column, kind in found.items())
+    pandas_like = hasattr(frame, "iloc")
+    is_y, cures = name.startswith("y"), []
+    if is_y and len(dates) == 1 and len(texts) <= 1 and len(found) == len(dates) + len(texts):
+        groups = f"groups={texts[0]!r}, " if texts else ""
+        cures.append(f"fit(y, {groups}time={dates[0]!r}) reads such a table")
+        if pandas_like:
+            index = [*texts, *dates] if texts else dates[0]
+            cures.append(f"{name} = {name}.set_index({index!r}) makes labels of it")
+    else:
+        drop = f"columns={list(found)!r}" if pandas_like else repr(list(found))
+        cures.append(f"{name} = {name}.drop({drop}) leaves out what is no number")
+        if dates:
+            cures.append("calendar= makes features of the dates that label the steps of y")
+    raise DTypeError(f"{name} has {said}; expected numbers: {'; '.join(cures)}")
+
+
+def _check_objects(given, name):
+    """Refuse an array or Series of objects that holds dates or text, with the place of the column."""
+    values = np.asarray(given)
+    for column in range(values.shape[1] if values.ndim == 2 else 1):
+        kind = _kind_of(values[:, column] if values.ndim == 2 else values)
+        if kind is not None:
+            of = f" in column {column}" if values.ndim == 2 else ""
+            raise DTypeError(f"{name} holds {kind}{of}, for example "
+                             f"{values[0, column] if of else values[0]!r}; expected numbers: "
+                             f"leave the column out, or give times= for the dates of the steps")
+
+
+def _kind_of(values):
+    """"dates", "durations", "text" or "categories" of a column that holds no numbers, else None."""
+    dtype = values.dtype
+    if getattr(dtype, "kind", "f") in "mM":
+        return "dates" if dtype.kind == "M" else "durations"
+    said = str(dtype).lower()
+    if said.startswith(("date", "period")):
+        return "dates"
+    if said.startswith(("time", "duration")):
+        return "durations"
+    if said.startswith(("categor", "enum")):
+        return "categories"
+    if said.startswith(("str", "utf8", "string", "large_string")):
+        return "text"
+    if said != "object":
+        return None
+    first = next((value for value in values if not inputs._is_missing(value)), None)
+    if isinstance(first, str | bytes):
+        return "text"
+    return "dates" if hasattr(first, "year") and hasattr(first, "month") else None
 
 
 def column_numbers(chosen, names, count, what):
@@ -268,7 +354,8 @@ def column_numbers(chosen, names, count, what):
     if isinstance(chosen, str) and chosen == "all":
         return list(range(count))
     if isinstance(chosen, str) or not hasattr(chosen, "__iter__"):
-        raise ConfigError(f"{what} is {chosen!r}; expected None, 'all', or a list of column names or numbers")
+        raise ConfigError(f"{what} is {chosen!r}; expected None, 'all', or a list of column names "
+                          "or numbers")
     numbers = []
     for column in chosen:
         if names is not None and column in names:
@@ -276,7 +363,8 @@ def column_numbers(chosen, names, count, what):
         elif not isinstance(column, str | bool) and hasattr(column, "__index__") and 0 <= column < count:
             numbers.append(int(column))
         else:
-            raise ConfigError(f"{what} names column {column!r}; X has {list(names) if names else f'columns 0 to {count - 1}'}")
+            raise ConfigError(f"{what} names column {column!r}; X has "
+                              f"{list(names) if names else f'columns 0 to {count - 1}'}")
     if len(set(numbers)) < len(numbers):
         raise ConfigError(f"{what} is {list(chosen)!r}; it names a column twice")
     return numbers
@@ -292,7 +380,8 @@ def _read_one(y, times, name, missing):
     values = table(y, name, missing)
     pandas_like = hasattr(y, "index") and hasattr(y, "to_numpy")
     if times is not None and pandas_like:
-        raise ConfigError("times was given beside a y that has an index; leave times out, or set it as the index")
+        raise ConfigError("times was given beside a y that has an index; leave times out, or set "
+                          "it as the index")
     if pandas_like:
         frame = hasattr(y, "columns")
         names = tuple(y.columns) if frame else None if y.name is None else (y.name,)

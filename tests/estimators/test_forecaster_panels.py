@@ -1,0 +1,311 @@
+"""Panels: indices of several levels, dicts, long tables; and frames with dates or text in their columns."""
+
+import copy
+import random
+
+import forgery
+import numpy as np
+import pandas
+import pytest
+from data import fitted
+from test_forecaster_time import cured, refusal
+
+from gatewise import SequenceForecaster, load_estimator
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, ShapeError
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+DATES = pandas.date_range("2024-01-01", periods=30)
+LATER = pandas.date_range("2024-01-31", periods=6)
+
+
+def small(**options):
+    return SequenceForecaster(**({"window": 4, "horizon": 2, "units": 2, "max_iter": 1,
+                                  "random_state": 0} | options))
+
+
+def panel(dates=DATES, keys=("b", "a"), columns=("sales", "visits")):
+    index = pandas.MultiIndex.from_product([keys, dates], names=["store", "date"])
+    rng = np.random.default_rng(len(dates))
+    values = {key: rng.normal(size=(len(dates), len(columns))) for key in sorted(keys)}
+    return pandas.DataFrame(np.concatenate([values[key] for key in keys]), index, columns=list(columns))
+
+
+def parts(frame):
+    return [frame.loc[key] for key in frame.index.unique("store")]
+
+
+FORMS = {   # of the same panel; and how a forecast of it is brought to an index (store, date)
+    "levels": (lambda frame: frame, lambda given: given),
+    "time first": (lambda frame: frame.swaplevel().sort_index(level=0, kind="stable", sort_remaining=False),
+                   lambda given: given.swaplevel()),
+    "mixed rows": (lambda frame: frame.iloc[np.argsort(np.tile(np.arange(len(frame) // 2), 2), kind="stable")],
+                   lambda given: given),
+    "dict": (lambda frame: {key: frame.loc[key] for key in ("b", "a")},
+             lambda given: pandas.concat(given, names=["store", "date"])),
+    "table": (lambda frame: frame.reset_index().sample(frac=1, random_state=0),
+              lambda given: given.set_index(["store", "date"])),
+}
+CALLS = {"table": {"groups": "store", "time": "date"}}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_panel_is_a_list_of_its_series(form):
+    """Windows, forecasts, updates, scores and backtests are those of the list, whatever the form."""
+    make, back = FORMS[form]
+    y, more, arguments = panel(), panel(LATER), CALLS.get(form, {})
+    ours, theirs = small(calendar=["weekday"]), small(calendar=["weekday"])
+    ours.fit(make(y), **arguments)
+    theirs.fit(parts(y))
+    for later in (more, None):
+        found = back(ours.predict())
+        for key, expected in zip("ba", theirs.predict()):
+            pandas.testing.assert_frame_equal(found.loc[key], expected, check_freq=False, check_names=False)
+        if later is not None:
+            # the series of a later call may be in another order
+            assert ours.score(make(later)) == theirs.score(parts(later))
+            ours.update(make(later.loc[["a", "b"]] if form != "dict" else later))
+            theirs.update(parts(later))
+    backtests = ours.backtest(make(y))
+    assert list(backtests) == list(FORMS[form][1](ours.predict()).index.unique("store")) or form == "time first"
+    for key, expected in zip("ba", theirs.backtest(parts(y))):
+        np.testing.assert_array_equal(backtests[key].forecasts, expected.forecasts)
+    again = small(calendar=["weekday"]).backtest(make(y), initial=20, **arguments)
+    for key, expected in zip("ba", small(calendar=["weekday"]).backtest(parts(y), initial=20)):
+        np.testing.assert_array_equal(again[key].forecasts, expected.forecasts)
+
+
+def test_answers_have_the_form_of_the_panel():
+    y = panel()
+    found = small().fit(y).predict()
+    assert found.index.names == ["store", "date"] and list(found.columns) == ["sales", "visits"]
+    assert list(found.index) == [(key, date) for key in "ba" for date in LATER[:2]]
+    one = small(distribution="gaussian").fit(y["sales"])
+    for given in (one.predict(), *one.predict_interval(coverage=0.5), one.predict_quantiles(quantiles=0.3)):
+        assert isinstance(given, pandas.Series) and given.name == "sales" and given.index.equals(found.index)
+    first = small().fit(FORMS["time first"][0](y)).predict()
+    assert list(first.index) == [(date, key) for date in LATER[:2] for key in "ba"]
+    table = y.reset_index()[["date", "sales", "store", "visits"]]
+    found = small().fit(table, groups="store", time="date").predict()
+    assert list(found.columns) == ["date", "sales", "store", "visits"] and list(found["store"]) == ["b", "b", "a", "a"]
+    found = small().fit({1: np.arange(20.0), 2: list(range(15))}).predict()
+    assert list(found) == [1, 2] and found[1].shape == (2,)
+
+
+def test_a_table_of_one_series():
+    y = panel().loc["a"].reset_index()
+    expected = small().fit(y.set_index("date"))
+    forecaster = small().fit(y.sample(frac=1, random_state=0), time="date")
+    later = panel(LATER).loc["a"].reset_index()
+    assert forecaster.score(later[::-1]) == expected.score(later.set_index("date"))
+    found = forecaster.update(later[::-1]).predict()
+    assert list(found.columns) == ["date", "sales", "visits"]
+    pandas.testing.assert_frame_equal(found.set_index("date"), expected.update(later.set_index("date")).predict(),
+                                      check_freq=False)
+    pandas.testing.assert_frame_equal(forecaster.backtest(y).to_frame(), expected.backtest(y.set_index("date")).to_frame())
+    text = y.assign(date=y["date"].dt.strftime("%Y-%m-%d"))
+    pandas.testing.assert_frame_equal(small().fit(text, time="date").predict(), small().fit(y, time="date").predict())
+
+
+def test_levels_of_several_labels_and_numbers_of_steps():
+    y = panel()["sales"]
+    deep = pandas.concat({"north": y, "south": y + 1}, names=["land"])
+    found = small().fit(deep).predict()
+    assert found.index.names == ["land", "store", "date"] and len(found) == 8
+    numbered = y.set_axis(pandas.MultiIndex.from_product([[7, 3], range(30)]))
+    found = small().fit(numbered).predict()
+    assert list(found.index) == [(7, 30), (7, 31), (3, 30), (3, 31)]
+    text = y.set_axis(pandas.MultiIndex.from_arrays([y.index.get_level_values(0), y.index.get_level_values(1).astype(str)],
+                                                    names=["store", "date"]))
+    message = refusal(lambda: small().fit(text))
+    assert "the index of the series 'b' of y holds text" in message
+    assert list(small().fit(cured(message, y=text)["y"]).predict()) == ["a", "b"]
+
+
+def test_a_zone_and_a_hole_in_one_series():
+    zone = pandas.date_range("2024-03-20", periods=480, freq="h", tz="Europe/Berlin")
+    y = panel(zone)["sales"]
+    forecaster = small(calendar=["hour"]).fit(y[y.index.get_level_values(1) < zone[400]])
+    there = y.tz_convert("UTC", level=1)
+    forecaster.update(there[there.index.get_level_values(1) >= zone[400]])
+    assert str(forecaster.predict().index.get_level_values(1).tz) == "Europe/Berlin"
+    holey = panel().drop(("a", DATES[11]))
+    message = refusal(lambda: small().fit(holey))
+    assert message.startswith("the index of the series 'a' of y has no step Timestamp('2024-01-12")
+    assert list(small(missing="mean").fit(cured(message, y=holey)["y"]).predict()) == ["a", "b"]
+    table = holey.reset_index()
+    message = refusal(lambda: small().fit(table, groups="store", time="date"))
+    assert list(small(missing="mean").fit(cured(message, y=table)["y"]).predict()) == ["a", "b"]
+    one = table[table["store"] == "a"].drop(columns="store")
+    message = refusal(lambda: small().fit(one, time="date"))
+    small(missing="mean").fit(cured(message, y=one)["y"])
+    unsorted = panel().sample(frac=1, random_state=0)
+    message = refusal(lambda: small().fit(unsorted))
+    assert "does not rise" in message
+    small().fit(cured(message, y=unsorted)["y"])
+    given = {"a": panel().loc["a"].drop(DATES[3])}
+    message = refusal(lambda: small().fit(given))
+    assert message.startswith("the index of y['a'] has no step")
+    small(missing="mean").fit(cured(message, y=given)["y"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_features_of_a_panel(form):
+    make, back = FORMS[form]
+    whole = panel(DATES.append(LATER), columns=("sales", "hot", "rain"))
+    when = whole.index.get_level_values("date")
+    seen, ahead = whole[when < LATER[0]], whole[when >= LATER[0]][["hot", "rain"]]
+    ahead = ahead[ahead.index.get_level_values("date") < LATER[2]]
+    options = {"future_features": ["rain"]}
+    expected = small(**options).fit([part[["sales"]] for part in parts(seen)], [part[["hot", "rain"]] for part in parts(seen)])
+    expected = expected.predict(X_future=parts(ahead))
+    given = small(**options).fit(make(seen[["sales"]]), make(seen[["hot", "rain"]]), **CALLS.get(form, {}))
+    futures = [make(ahead), make(ahead.loc[["a", "b"]]) if form != "dict" else make(ahead), parts(ahead)]
+    for future in futures:
+        found = back(given.predict(X_future=future))
+        for key, one in zip("ba", expected):
+            pandas.testing.assert_frame_equal(found.loc[key], one, check_freq=False, check_names=False)
+    if form != "dict":     # rows beside the rows of y
+        rows = make(seen)[["hot", "rain"]].to_numpy()
+        forecaster = small().fit(make(seen[["sales"]]), rows, **CALLS.get(form, {}))
+        other = small().fit([part[["sales"]] for part in parts(seen)], [part[["hot", "rain"]] for part in parts(seen)])
+        for key, one in zip("ba", other.predict()):
+            np.testing.assert_array_equal(back(forecaster.predict()).loc[key], one)
+        with pytest.raises(ShapeError, match="no panel of the series of y, and has 59 rows"):
+            small().fit(make(seen[["sales"]]), rows[1:], **CALLS.get(form, {}))
+        with pytest.raises((ShapeError, ConfigError), match="X_future is (no panel|a ndarray)"):
+            given.predict(X_future=np.zeros((4, 1)))
+
+
+def test_panels_that_do_not_fit():
+    y, later = panel(), panel(LATER)
+    forecaster = small().fit(y)
+    for call in (forecaster.update, forecaster.score, forecaster.backtest):
+        with pytest.raises(ShapeError, match="lacks 'b'; the forecaster was fitted to the 2 series 'b', 'a'"):
+            call(later.loc[["a"]])
+        with pytest.raises(ShapeError, match="has 'c'"):
+            call(panel(LATER, ("a", "b", "c")))
+        with pytest.raises(ShapeError, match="no panel; the forecaster was fitted to the series 'b', 'a'"):
+            call(parts(later))
+    with pytest.raises(ShapeError, match="y is a panel of 2 series; the forecaster was fitted to a list of series"):
+        small().fit(parts(y)).update(later)
+    with pytest.raises(ShapeError, match="fitted to one series"):
+        small().fit(y.loc["a"]).update(later)
+    with pytest.raises(ConfigError, match="times was given beside a panel"):
+        small().fit(y, times=DATES)
+    with pytest.raises(ShapeError, match="empty dict"):
+        small().fit({})
+    missing = y.set_axis(y.index.set_levels(["b", None], level=0))
+    with pytest.raises(ConfigError, match="row .* of y has no label"):
+        small().fit(missing)
+
+
+def test_tables_that_cannot_be_read():
+    table = panel().reset_index()
+    for arguments, kind, words in (
+            ({"groups": "shop", "time": "date"}, ConfigError, "groups is 'shop', which is no column of y; there are store, date"),
+            ({"groups": "store", "time": "when"}, ConfigError, "time is 'when', which is no column"),
+            ({"groups": "store"}, ConfigError, "time is None; name the column of y that holds the times"),
+            ({"time": "date"}, ShapeError, "time='date' has 2024-01-01 00:00:00 twice.*or groups=")):
+        with pytest.raises(kind, match=words):
+            small().fit(table, **arguments)
+    twice = pandas.concat([table, table[3:4]])
+    with pytest.raises(ShapeError, match="time='date' of the series 'b' has 2024-01-04 00:00:00 twice"):
+        small().fit(twice, groups="store", time="date")
+    with pytest.raises(DTypeError, match="column 'date' of y holds 'x'.*to_datetime"):
+        small().fit(table.assign(date="x"), groups="store", time="date")
+    with pytest.raises(DTypeError, match="column 'date' of y holds 1.5"):
+        small().fit(table.assign(date=1.5), groups="store", time="date")
+    with pytest.raises(ShapeError, match="has no time in row 5"):
+        small().fit(table.assign(date=table["date"].where(table.index != 5)), groups="store", time="date")
+    with pytest.raises(ConfigError, match="y is a ndarray, which has no named columns"):
+        small().fit(np.zeros((30, 2)), time=0)
+    forecaster = small(warm_start=True).fit(table, groups="store", time="date")
+    forecaster.fit(table)
+    with pytest.raises(ConfigError, match="fitted with .*leave both out"):
+        forecaster.fit(table, groups="date", time="store")
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # of a history too large for float32
+@pytest.mark.parametrize("form", FORMS)
+def test_panels_from_files(form, tmp_path):
+    make, _ = FORMS[form]
+    forecaster = fitted(small(), make(panel()), **CALLS.get(form, {}))
+    forecaster.save(tmp_path / "file")
+    again = load_estimator(tmp_path / "file")
+    ours, theirs = again.update(make(panel(LATER))).predict(), forecaster.update(make(panel(LATER))).predict()
+    assert str(ours) == str(theirs) and type(ours) is type(theirs)
+    content, read, wrong = (tmp_path / "file").read_bytes(), 0, {}
+    for seed in range(25):
+        (tmp_path / "file").write_bytes(forgery.forge(content, random.Random(seed)))
+        try:
+            again = load_estimator(tmp_path / "file")
+            read += 1
+            again.predict()
+        except GatewiseError:
+            continue
+        except Exception as error:
+            wrong[seed] = error
+    assert not wrong and read
+
+
+def test_forged_panels():
+    from gatewise.estimators.panel import Panel
+
+    config = Panel("index", ("b", "a"), ("store",), "date", 1).get_config()
+    assert Panel.from_config(copy.deepcopy(config), 2).keys == ("b", "a")
+    for change in ({"kind": "x"}, {"keys": ["b"]}, {"keys": ["b", "b"]}, {"keys": [("b", 1), "a"]}, {"keys": 3}, {"names": []},
+                   {"at": 7}, {"at": -1}, {"library": "os"}, {"time": []}, {"columns": ["a"]}, {"more": 1}):
+        with pytest.raises((CheckpointError, ConfigError, DTypeError)):
+            Panel.from_config(config | change, 2)
+
+
+# ---- frames with columns that are no numbers
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_that_are_no_numbers_are_named(library):
+    frames = pytest.importorskip(library)
+    make = (lambda table: table) if library == "pandas" else (
+        lambda table: frames.DataFrame({column: table[column].to_list() for column in table}))
+    y = panel().reset_index()
+    one = y[y["store"] == "a"].drop(columns="store")
+    for frame, words in ((y, r"the column 'store' of text and the column 'date' of dates; .*fit\(y, groups='store', time='date'\)"),
+                         (one, r"the column 'date' of dates; expected numbers: fit\(y, time='date'\)"),
+                         (one[["date"]], "the column 'date' of dates"),
+                         (one.drop(columns="date").assign(note="x"), "the column 'note' of text")):
+        with pytest.raises(DTypeError, match=words):
+            small().fit(make(frame))
+    X = one.set_index(one.index)
+    with pytest.raises(DTypeError, match="X has the column 'date' of dates"):
+        small().fit(one["sales"].to_numpy(), make(X))
+    found = small().fit(make(y), groups="store", time="date").predict()
+    assert type(found).__module__.startswith(library)
+    assert list(found.columns) == ["store", "date", "sales", "visits"]
+    expected = small().fit(parts(panel())).predict()
+    np.testing.assert_array_equal(found["sales"].to_numpy(), np.concatenate([part["sales"] for part in expected]))
+    assert [str(date)[:10] for date in found["date"].to_list()] == ["2024-01-31", "2024-02-01"] * 2
+
+
+def test_cures_of_columns_that_are_no_numbers():
+    y = panel().reset_index()
+    table = cured(refusal(lambda: small().fit(y)), y=y)["y"]
+    assert list(small().fit(table).predict().index.names) == ["store", "date"]
+    one = y[y["store"] == "a"].drop(columns="store")
+    small().fit(cured(refusal(lambda: small().fit(one)), y=one)["y"])
+    X = one.assign(kind=pandas.Categorical(["x"] * 30), wait=pandas.Timedelta("1h"))
+    message = refusal(lambda: small().fit(one["sales"], X))
+    assert "the column 'kind' of categories and the column 'wait' of durations" in message
+    assert list(cured(message, X=X)["X"].columns) == ["sales", "visits"]
+    forecaster = small(future_features=["hot"]).fit(np.arange(30.0), pandas.DataFrame({"hot": np.ones(30)}))
+    with pytest.raises(DTypeError, match="X_future has the column 'hot' of text"):
+        forecaster.predict(X_future=pandas.DataFrame({"hot": ["a", "b"]}))
+
+
+def test_arrays_of_objects():
+    one = panel().loc["a"].reset_index()
+    for given, words in ((one.to_numpy(), "y holds dates in column 0, for example"),
+                         (one["date"].astype(object), "y holds dates, for example"),
+                         (pandas.Series(["1", "2"] * 15), "y holds text, for example '1'")):
+        with pytest.raises(DTypeError, match=words):
+            small().fit(given)
+    small().fit(one["sales"].to_numpy().astype(object))
