@@ -22,6 +22,10 @@ class ArgumentError(ConfigError, TypeError):
     """An argument has a name that the call does not know."""
 
 
+class SettingError(ConfigError, AttributeError):
+    """An attribute was set that cannot be, or that nobody would read."""
+
+
 class DTypeError(GatewiseError, TypeError):
     """An array or argument has a type that cannot be used without losing something."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cases import assert_all_same_bits
 
-from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.kernels import rows
 from gatewise.layers import LSTM, Dense, Embedding, Flatten, Input, TimeDistributed
 from gatewise.models import Sequential, load_model
@@ -206,3 +206,50 @@ def test_vectors_are_kept_when_a_model_is_built_again(rng):
     before = model.get_weights()
     model.build((None, 7))
     assert_all_same_bits(model.get_weights(), before)
+
+
+# ---- pretrained vectors
+
+@pytest.mark.parametrize("given", [
+    lambda vectors: vectors, lambda vectors: [vectors], lambda vectors: vectors.tolist(),
+    np.asfortranarray, lambda vectors: vectors.astype("float32"), lambda vectors: vectors[::-1][::-1]], ids=range(6))
+def test_given_vectors_are_the_start(given, rng, tmp_path):
+    vectors = rng.normal(size=(9, 4))
+    before = vectors.copy()
+    model = Sequential([Embedding(9, 4, weights=given(vectors), trainable=False, mask_zero=True), LSTM(3), Dense(1)], seed=0)
+    model.compile("adam", "mse")
+    x, y = rng.integers(0, 9, (6, 5)), rng.normal(size=(6, 1))
+    model.fit(x, y, epochs=2, verbose=0)
+    np.testing.assert_array_equal(model.layers[0].get_weights()[0], vectors.astype("float32"))
+    np.testing.assert_array_equal(vectors, before)
+    model.save(tmp_path / "model")
+    twin = load_model(tmp_path / "model")
+    assert_all_same_bits(twin.get_weights(), model.get_weights())
+    assert not twin.layers[0].trainable
+    model.trainable = True
+    model.fit(x, y, verbose=0)
+    assert not np.array_equal(model.layers[0].get_weights()[0], vectors.astype("float32"))
+    np.testing.assert_array_equal(vectors, before)
+
+
+def test_given_vectors_in_the_layers_dtype(rng):
+    vectors = rng.normal(size=(3, 2))
+    layer = copy.deepcopy(Embedding(3, 2, weights=vectors, dtype="float64"))
+    assert_all_same_bits([layer.forward(np.arange(3)[None])[0]], [vectors])
+    assert "weights" not in layer.get_config()
+
+
+@pytest.mark.parametrize(("weights", "error", "words"), [
+    (np.zeros((4, 9)), ShapeError, r"expects \(9, 4\).*give its transpose"), (np.zeros((9, 5)), ShapeError, r"has shape \(9, 5\)"),
+    (np.zeros(36), ShapeError, r"has shape \(36,\)"), ([np.zeros((9, 4)), np.zeros(4)], ShapeError, "weights"),
+    ([], ShapeError, "has shape"), (np.full((9, 4), np.nan), NonFiniteError, r"weights holds nan at index \(0, 0\)"),
+    (np.full((9, 4), "a"), DTypeError, "weights holds"), (np.zeros((9, 4), complex), DTypeError, "complex"),
+    ("glove.txt", DTypeError, "weights holds"), (np.full((9, 4), 1e300), NonFiniteError, "in float32")])
+def test_given_vectors_that_cannot_be(weights, error, words):
+    with pytest.raises(error, match=words):
+        Embedding(9, 4, weights=weights).build((None, 3))
+
+
+def test_vectors_start_as_one_thing():
+    with pytest.raises(ConfigError, match="both given"):
+        Embedding(2, 2, embeddings_initializer="zeros", weights=np.ones((2, 2)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewise import checks, constraints, initializers, regularizers, seeds
+from gatewise.attributes import Checked, Guarded  # noqa: F401 (Checked: layers take it from here)
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
@@ -57,20 +58,21 @@ class Fixed:
         vars(layer)[self._name] = value
 
 
-class Checked:
-    """An option that may be set at any time, to what a check lets through: ``check(value, name, **limits)`` gives what is kept."""
-
-    def __init__(self, check, **limits):
-        self._check, self._limits = check, limits
-
-    def __set_name__(self, owner, name):
-        self._name = name
+class _Name:
+    """A layer's name: text, and another one than those of the other layers of its model."""
 
     def __set__(self, layer, value):
-        vars(layer)[self._name] = self._check(value, self._name, **self._limits)
+        value = checks.text(value, "name")
+        others = () if layer.model is None else (other for other in layer.model.layers if other is not layer)
+        if not value or any(value == path for other in others for path in other.paths()):
+            raise ConfigError(f"name is {value!r}; expected a name that no other layer of the model has")
+        vars(layer)["name"] = value
 
 
-class Layer:
+_PARAMETER_NAMES = ("kernel", "recurrent_kernel", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance")
+
+
+class Layer(Guarded):
     """Base of all layers.
 
     A layer alone owns its parameters; in a model it owns views into the model's flat buffer.
@@ -87,6 +89,7 @@ class Layer:
         False: the layer is frozen, see :attr:`trainable`.
     """
 
+    name = _Name()
     model = None   # the Sequential that the layer belongs to
     holder = None  # the layer that it is inside of
     _rank, _axes = None, "(batch, ..., features)"   # of the input
@@ -150,6 +153,19 @@ class Layer:
     @staticmethod
     def _shape_of_features(features):
         return (features,)
+
+    def _title(self):
+        return f"layer {self.name!r}"
+
+    def _setting_cure(self, name):
+        if name in ("weights", "variables", *(f"{kind}_{what}" for kind in ("trainable", "non_trainable")
+                                              for what in ("weights", "variables"))):
+            return "set_weights(arrays) takes values of all parameters"
+        if name in self._parameters or name in _PARAMETER_NAMES:
+            return f"write to the array, layer.parameters[{name!r}][...] = values, or call set_weights(arrays)"
+        if name in ("states", "initial_state"):
+            return "set state, of a layer that is stateful, or give initial_state to the call"
+        return None
 
     # ---- freezing
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.errors import ShapeError
+from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import rows
 
 from .base import Fixed, Layer
@@ -29,6 +29,10 @@ class Embedding(Layer):
         Steps of a sequence, where they are all of one length.
     seed : int, optional
         Of the initial vectors of a layer used alone.
+    weights : array_like (input_dim, output_dim), or a list of one such array, optional
+        Vectors to start from, pretrained ones for instance, instead of those of an initializer: row k for the number k.
+        Rounded to the layer's dtype; read once, when the layer is built. With ``trainable=False`` they stay as they are.
+        A configuration does not hold them; files hold the layer's weights.
 
     Notes
     -----
@@ -40,9 +44,10 @@ class Embedding(Layer):
     reads_steps = first_only = True
     padded_dtype = "float64"    # holds every int32, and what is not whole, for read_input to find
     input_dim, output_dim, mask_zero = Fixed(), Fixed(), Fixed()
+    _start = None   # given vectors, until they have been used
 
     def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None,
-                 embeddings_constraint=None, mask_zero=False, input_length=None, seed=None, **kwargs):
+                 embeddings_constraint=None, mask_zero=False, input_length=None, seed=None, weights=None, **kwargs):
         if input_length is not None:
             kwargs.setdefault("input_shape", (checks.whole_number(input_length, "input_length"),))
         super().__init__(**kwargs)
@@ -51,6 +56,38 @@ class Embedding(Layer):
         self.mask_zero = checks.flag(mask_zero, "mask_zero")
         self.weight_options = WeightOptions("embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint)
         self.seed = seed
+        self._start = None if weights is None else self._checked_start(weights, embeddings_initializer)
+
+    def _checked_start(self, weights, initializer):
+        """The array that a user gave to start from.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+        """
+        if initializer != "uniform":
+            raise ConfigError(f"layer {self.name!r}: weights and embeddings_initializer={initializer!r} "
+                              f"are both given; the vectors start as one of them: leave the other out")
+        if isinstance(weights, list | tuple) and len(weights) == 1 and np.ndim(weights[0]) == 2:  # as in Keras 2
+            weights = weights[0]
+        dtype = "float64" if getattr(weights, "dtype", None) == np.float64 else "float32"
+        array = checks.float_array(weights, "weights", dtype, convert=True)
+        expected = (self.input_dim, self.output_dim)
+        if array.shape != expected:
+            turned = array.shape == expected[::-1]
+            raise ShapeError(f"weights has shape {array.shape}; layer {self.name!r} expects {expected}, "
+                             f"(input_dim, output_dim): a row for each number"
+                             + ("; give its transpose, weights.T" if turned else ""))
+        return checks.finite(array, "weights")
+
+    def initialize(self, rng):
+        if self._start is None:
+            super().initialize(rng)
+            return
+        values = checks.float_array(self._start, "weights", self.dtype, convert=True)
+        self._parameters["embeddings"][...] = checks.finite(values, f"weights, in {self.dtype},")
+        self._start = None
+        self.weights_changed()
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) != 2:

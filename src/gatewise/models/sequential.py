@@ -39,6 +39,8 @@ class Sequential(Stack):
     rng : numpy.random.Generator
     """
 
+    _settable = frozenset({"stop_training", "stop_evaluating", "stop_predicting", "history"})
+
     def __init__(self, layers=None, name=None, seed=None):
         self.optimizer = self.loss = None
         self.metrics = []

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from gatewise import checks, seeds, threads
+from gatewise.attributes import Checked, Guarded
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError, TrainingWarning
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
@@ -17,9 +18,23 @@ from gatewise.sharing import weights_guard
 
 from .trained import Trained
 
+_CURES = {
+    **dict.fromkeys(("optimizer", "loss", "metrics"), "call compile(optimizer, loss, metrics)"),
+    **dict.fromkeys(("weights", "variables", "trainable_weights", "non_trainable_weights", "trainable_variables",
+                     "non_trainable_variables"), "set_weights(arrays) takes values of all parameters"),
+    **dict.fromkeys(("flat_parameters", "flat_gradients"), "the layers' arrays are views of this buffer: write into it, [...] ="),
+    **dict.fromkeys(("seed", "rng"), "the weights are drawn already; make a new model, Sequential(..., seed=...)"),
+    **dict.fromkeys(("lr", "learning_rate"), "it belongs to the optimizer, model.optimizer.learning_rate"),
+    "layers": "add(layer) and pop() change the layers",
+    "dtype": "give dtype= to a layer or to the Input",
+    "input_shape": "give it to the Input or to the first layer, or call build",
+}
 
-class Stack:
+
+class Stack(Guarded):
     """What :class:`gatewise.models.Sequential` is before it is compiled."""
+
+    name = Checked(checks.text)
 
     def __init__(self, layers=None, name=None, seed=None):
         self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
@@ -166,6 +181,12 @@ class Stack:
         """Slices of these sizes, one behind the other."""
         ends = list(itertools.accumulate(sizes, initial=0))
         return [slice(first, last) for first, last in itertools.pairwise(ends)]
+
+    def _title(self):
+        return f"model {self.name!r}"
+
+    def _setting_cure(self, name):
+        return _CURES.get(name)
 
     # ---- freezing
 

@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 
 from gatewise import checks, threads
+from gatewise.attributes import Guarded
 from gatewise.configuration import accepts, config_of, object_of
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
 from gatewise.kernels import arrays
@@ -21,7 +22,44 @@ from . import schedules
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "Optimizer", "RMSprop", "get", "serialize"]
 
 
-class Optimizer:
+class _Option:
+    """An option that may be set between steps, to what a check lets through.
+
+    What decides which arrays the optimizer accumulates, or how they are read, cannot change after the first step.
+    """
+
+    def __init__(self, check, *, optional=False, **limits):
+        self._check, self._optional, self._limits = check, optional, limits
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __set__(self, optimizer, value):
+        if not (value is None and self._optional):
+            value = self._check(value, self._name, **self._limits)
+        held = vars(optimizer)
+        if self._name not in held:  # under construction
+            held[self._name] = value
+            return
+        before, stepped = held[self._name], bool(vars(optimizer).get("_slots") or vars(optimizer).get("iterations"))
+        slots = self._accumulated(optimizer) if stepped else None
+        held[self._name] = value
+        try:
+            optimizer._check_together()
+            if stepped and self._accumulated(optimizer) != slots:
+                raise StateError(f"{type(optimizer).__name__}: {self._name} decides what is accumulated from step to step, and a "
+                                 f"step has been made; compile the model with a new one, "
+                                 f"{type(optimizer).__name__}(..., {self._name}={value!r})")
+        except BaseException:
+            held[self._name] = before
+            raise
+
+    @staticmethod
+    def _accumulated(optimizer):
+        return optimizer._array_slots(), optimizer._number_slots(), optimizer.gradient_accumulation_steps
+
+
+class Optimizer(Guarded):
     """Base of all optimizers.
 
     Parameters
@@ -52,6 +90,16 @@ class Optimizer:
         Steps taken.
     """
 
+    weight_decay = _Option(checks.number, optional=True, low=0.0)
+    clipnorm = _Option(checks.number, optional=True, low=0.0, open_low=True)
+    clipvalue = _Option(checks.number, optional=True, low=0.0, open_low=True)
+    global_clipnorm = _Option(checks.number, optional=True, low=0.0, open_low=True)
+    use_ema = _Option(checks.flag)
+    ema_momentum = _Option(checks.number, low=0.0, high=1.0)
+    ema_overwrite_frequency = _Option(checks.whole_number, optional=True, low=1)
+    gradient_accumulation_steps = _Option(checks.whole_number, optional=True, low=2)
+    _and_then = ", and compile the model with it"
+
     _decayed_of = None  # of pickles that were made before there was this
 
     def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False,
@@ -60,24 +108,32 @@ class Optimizer:
         self.name = _default_name(type(self)) if name is None else checks.text(name, "name")
         self._learning_rate = None
         self.learning_rate = learning_rate
-        self.weight_decay = None if weight_decay is None else checks.number(weight_decay, "weight_decay", 0.0)
-        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        if sum(value is not None for value in clips.values()) > 1:
-            raise ConfigError(f"give at most one of clipnorm, clipvalue and global_clipnorm; got {clips}")
-        for name, value in clips.items():
-            setattr(self, name, None if value is None else checks.number(value, name, 0.0, open_low=True))
-        self.use_ema = checks.flag(use_ema, "use_ema")
-        self.ema_momentum = checks.number(ema_momentum, "ema_momentum", 0.0, 1.0)
-        self.ema_overwrite_frequency = _count(ema_overwrite_frequency, "ema_overwrite_frequency", 1)
-        if ema_overwrite_frequency is not None and not use_ema:
-            raise ConfigError(f"ema_overwrite_frequency is {ema_overwrite_frequency}, and there is no mean to overwrite with: "
-                              f"give use_ema=True too")
-        self.gradient_accumulation_steps = _count(gradient_accumulation_steps, "gradient_accumulation_steps", 2)
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self._check_together()
         self.iterations = 0
         self._not_decayed = []  # expressions that find the names of arrays
         self._decayed = self._decayed_of = None  # where the others lie, once a step has looked; in which list
         self._slots = {}
         self._model = None  # weak reference to the one it trains
+
+    def _check_together(self):
+        """Refuse options that do not go together."""
+        clips = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
+        if sum(value is not None for value in clips.values()) > 1:
+            raise ConfigError(f"give at most one of clipnorm, clipvalue and global_clipnorm; got {clips}")
+        if self.ema_overwrite_frequency is not None and not self.use_ema:
+            raise ConfigError(f"ema_overwrite_frequency is {self.ema_overwrite_frequency}, and there is no mean to overwrite with: "
+                              f"give use_ema=True too")
+
+    def _setting_cure(self, name):
+        if name in ("lr", "rate"):
+            return "its name is learning_rate"
+        if name in ("iterations", "step"):
+            return "it counts the steps that were made; a new optimizer begins at 0"
+        return None
 
     def __getstate__(self):
         return vars(self) | {"_model": None}
@@ -375,10 +431,6 @@ def _default_name(cls):
     return "SGD" if cls.__name__ == "SGD" else cls.__name__.lower()
 
 
-def _count(value, name, low):
-    return None if value is None else checks.whole_number(value, name, low)
-
-
 def _check_slot(name, array, shape, dtype):
     """The array of a file is what the optimizer would have made. Means of squares are never negative."""
     if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
@@ -409,10 +461,13 @@ def _scale_to_norm(gradients, limit):
 class SGD(Optimizer):
     """``v = momentum v - lr g; p += v``, with Nesterov ``p += momentum v - lr g`` (Sutskever et al. 2013)."""
 
+    momentum = _Option(checks.fraction)
+    nesterov = _Option(checks.flag)
+
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.momentum = checks.fraction(momentum, "momentum")
-        self.nesterov = checks.flag(nesterov, "nesterov")
+        self.momentum = momentum
+        self.nesterov = nesterov
 
     def _own_slots(self):
         return ("momentum",) if self.momentum else ()
@@ -430,12 +485,17 @@ class RMSprop(Optimizer):
     Centered, ``v - mean(g)^2`` stands for v. Where rounding makes that negative it counts as 0 (Keras: NaN).
     """
 
+    rho = _Option(checks.fraction)
+    momentum = _Option(checks.fraction)
+    epsilon = _Option(checks.number, low=0.0)
+    centered = _Option(checks.flag)
+
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.rho = checks.fraction(rho, "rho")
-        self.momentum = checks.fraction(momentum, "momentum")
-        self.epsilon = checks.number(epsilon, "epsilon", 0.0)
-        self.centered = checks.flag(centered, "centered")
+        self.rho = rho
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.centered = centered
 
     def _own_slots(self):
         return "velocity", *(("mean",) if self.centered else ()), *(("momentum",) if self.momentum else ())
@@ -456,12 +516,17 @@ class Adam(Optimizer):
     With `amsgrad` the largest v so far stands for v (Reddi et al. 2018).
     """
 
+    beta_1 = _Option(checks.fraction)
+    beta_2 = _Option(checks.fraction)
+    epsilon = _Option(checks.number, low=0.0)
+    amsgrad = _Option(checks.flag)
+
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.beta_1 = checks.fraction(beta_1, "beta_1")
-        self.beta_2 = checks.fraction(beta_2, "beta_2")
-        self.epsilon = checks.number(epsilon, "epsilon", 0.0)
-        self.amsgrad = checks.flag(amsgrad, "amsgrad")
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.amsgrad = amsgrad
 
     def _own_slots(self):
         return "momentum", "velocity", *(("velocity_hat",) if self.amsgrad else ())
@@ -493,11 +558,15 @@ class Nadam(Optimizer):
     ``u = beta_1 (1 - 0.96^t / 2)``, u' is that of the next step, and U the product of all u so far.
     """
 
+    beta_1 = _Option(checks.fraction)
+    beta_2 = _Option(checks.fraction)
+    epsilon = _Option(checks.number, low=0.0)
+
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.beta_1 = checks.fraction(beta_1, "beta_1")
-        self.beta_2 = checks.fraction(beta_2, "beta_2")
-        self.epsilon = checks.number(epsilon, "epsilon", 0.0)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
 
     def _own_slots(self):
         return "momentum", "velocity"
@@ -530,10 +599,13 @@ class Nadam(Optimizer):
 class Adagrad(Optimizer):
     """``a += g^2; p -= lr g / sqrt(a + epsilon)``, a from `initial_accumulator_value` on (Duchi et al. 2011)."""
 
+    initial_accumulator_value = _Option(checks.number, low=0.0)
+    epsilon = _Option(checks.number, low=0.0)
+
     def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.initial_accumulator_value = checks.number(initial_accumulator_value, "initial_accumulator_value", 0.0)
-        self.epsilon = checks.number(epsilon, "epsilon", 0.0)
+        self.initial_accumulator_value = initial_accumulator_value
+        self.epsilon = epsilon
 
     def _array_slots(self):
         return {"accumulator": self.initial_accumulator_value} | super()._array_slots()
@@ -548,10 +620,13 @@ class Adagrad(Optimizer):
 class Lion(Optimizer):
     """``p -= lr sign(beta_1 m + (1 - beta_1) g); m = beta_2 m + (1 - beta_2) g`` (Chen et al. 2023)."""
 
+    beta_1 = _Option(checks.number, low=0.0, high=1.0, open_low=True)
+    beta_2 = _Option(checks.fraction)
+
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.beta_1 = checks.number(beta_1, "beta_1", 0.0, 1.0, open_low=True)  # at 0 only the sign of g would be left
-        self.beta_2 = checks.fraction(beta_2, "beta_2")
+        self.beta_1 = beta_1  # at 0 only the sign of g would be left
+        self.beta_2 = beta_2
 
     def _own_slots(self):
         return ("momentum",)

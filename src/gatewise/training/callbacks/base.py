@@ -4,12 +4,13 @@ import contextlib
 import warnings
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.errors import CheckpointError, ConfigError, TrainingWarning
 
 from .state import read_state
 
 
-class Callback:
+class Callback(Guarded):
     """Base: override the moments of interest. ``self.model`` and ``self.params`` are set before the run.
 
     A callback whose state a resumed run needs overrides :meth:`get_state` and :meth:`set_state` too.
@@ -24,6 +25,8 @@ class Callback:
     model = None
     params = None
     runs_last = False
+    _settable = frozenset({"model", "params", "runs_last"})
+    _keeps_public_state = True
 
     def set_model(self, model):
         """Called before the run."""

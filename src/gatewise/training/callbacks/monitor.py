@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import Checked
 from gatewise.errors import ConfigError, TrainingWarning
 
 from ..metrics import direction_of
@@ -123,13 +124,16 @@ class EarlyStopping(Monitor):
         It had stopped the run that is resumed, and has more patience now.
     """
 
+    patience, start_from_epoch = Checked(checks.whole_number, low=0), Checked(checks.whole_number, low=0)
+    restore_best_weights = Checked(checks.flag)
+
     def __init__(self, monitor="val_loss", min_delta=0.0, patience=0, verbose=0, mode="auto", baseline=None,
                  restore_best_weights=False, start_from_epoch=0):
         super().__init__(monitor, mode, min_delta, verbose)
-        self.patience = checks.whole_number(patience, "patience", 0)
+        self.patience = patience
         self.baseline = None if baseline is None else checks.number(baseline, "baseline")
-        self.restore_best_weights = checks.flag(restore_best_weights, "restore_best_weights")
-        self.start_from_epoch = checks.whole_number(start_from_epoch, "start_from_epoch", 0)
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
         self._reset()
 
     def _reset(self):

@@ -3,6 +3,7 @@
 import inspect
 
 from gatewise import checks
+from gatewise.attributes import Checked
 from gatewise.errors import ConfigError
 
 from .base import Callback
@@ -96,13 +97,14 @@ class ReduceLROnPlateau(Monitor):
         The rate does not fall below it.
     """
 
+    factor = Checked(checks.fraction)
+    patience, cooldown = Checked(checks.whole_number, low=0), Checked(checks.whole_number, low=0)
+    min_lr = Checked(checks.number, low=0.0)
+
     def __init__(self, monitor="val_loss", factor=0.1, patience=10, verbose=0, mode="auto", min_delta=1e-4, cooldown=0,
                  min_lr=0.0):
         super().__init__(monitor, mode, min_delta, verbose)
-        self.factor = checks.fraction(factor, "factor")
-        self.patience = checks.whole_number(patience, "patience", 0)
-        self.cooldown = checks.whole_number(cooldown, "cooldown", 0)
-        self.min_lr = checks.number(min_lr, "min_lr", 0.0)
+        self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
         self._reset()
 
     def _reset(self):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gatewise import checks, threads
+from gatewise.attributes import Guarded
 from gatewise.configuration import accepts, kept_arguments
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.kernels import losses
@@ -10,7 +11,7 @@ from gatewise.kernels import losses
 EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 
 
-class Loss:
+class Loss(Guarded):
     """Base of all losses: subclasses define ``_positions``, or name a compiled ``_kernel``, which goes first.
 
     A subclass of a finished loss that defines ``_positions`` starts from predictions, by that formula alone.
@@ -39,6 +40,8 @@ class Loss:
         for name, without in inherited.items():
             if first["_positions"] < first[name]:
                 setattr(cls, name, without)
+
+    _and_then = ", and compile the model with it"
 
     def __init__(self, name=None, **others):
         checks.neutral(others, "loss", type(self).__name__)

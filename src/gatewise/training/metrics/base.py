@@ -5,6 +5,7 @@ import copy
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.configuration import kept_arguments
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 
@@ -13,7 +14,7 @@ from ..storable import is_numeric, is_storable, storable
 from .variables import Variable, new_variable
 
 
-class Metric:
+class Metric(Guarded):
     """Base of all metrics: sums over as many batches as are given, and a result of them.
 
     A user-defined metric defines ``update_state``, ``result`` and, unless all that it has summed is in variables of
@@ -37,6 +38,7 @@ class Metric:
     elementwise = False  # each output is a value of its own: n predictions in one row are n positions of one output
     _parts = ()
 
+    _and_then = ", and compile the model with it"
     _variables = ()      # of add_variable: pairs of a Variable and the number that it begins with
 
     def __init__(self, name=None, **others):
