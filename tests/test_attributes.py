@@ -21,7 +21,9 @@ def model():
 REFUSED = [
     (lambda m: m.optimizer, "lr", 0.1, "its name is learning_rate"),
     (lambda m: m.optimizer, "learning_rat", 0.1, "did you mean 'learning_rate'"),
-    (lambda m: m.optimizer, "iterations", 5, "it counts the steps"),
+    (lambda m: m.optimizer, "iterations", 5, "iterations is 0 and cannot become 5"),
+    (lambda m: m.optimizer, "iterations", "5", "iterations is '5'"),
+    (lambda m: m.layers[0], "rng", 5, "rng is 5"),
     (lambda m: m.optimizer, "schedule", 0, "has no attribute"),
     (lambda m: m.layers[0], "kernel_regularizer", "l2", r"chosen when the object is made.*LSTM\(..., kernel_regularizer=...\)"),
     (lambda m: m.layers[0], "recurrent_initializer", "zeros", "chosen when"),
@@ -194,6 +196,15 @@ def test_what_decides_the_slots_is_fixed_with_the_first_step(optimizer, name, va
         setattr(optimizer, name, value)
     assert getattr(optimizer, name) == before
     optimizer.step(p, np.ones(3), [slice(0, 3)])
+
+
+def test_the_count_of_steps_can_be_set_between_them():
+    optimizer, p = optimizers.Adam(optimizers.schedules.ExponentialDecay(1.0, 1, 0.5)), np.zeros(1)
+    optimizer.step(p, np.ones(1), [slice(0, 1)])
+    optimizer.iterations = 3
+    assert optimizer.learning_rate == 0.125
+    with pytest.raises(StateError, match="cannot become 0"):
+        optimizer.iterations = 0
 
 
 def test_a_momentum_set_between_steps_is_used():

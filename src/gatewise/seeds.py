@@ -3,6 +3,7 @@
 import numpy as np
 
 from gatewise import checks, threads
+from gatewise.errors import DTypeError
 
 _root = None  # generator of seeds, once set_random_seed was called
 
@@ -25,3 +26,10 @@ def set_root(seed):
     """From now on generators without a seed follow from this one, in the order in which they are made."""
     global _root
     _root = np.random.default_rng(checks.seed(seed))
+
+
+def checked_generator(rng, name):
+    """A numpy.random.Generator, or None."""
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise DTypeError(f"{name} is {rng!r:.80}; expected a numpy.random.Generator")
+    return rng

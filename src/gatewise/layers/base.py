@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewise import checks, constraints, initializers, regularizers, seeds
-from gatewise.attributes import Checked, Guarded  # noqa: F401 (Checked: layers take it from here)
+from gatewise.attributes import Checked, Guarded
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
@@ -90,6 +90,7 @@ class Layer(Guarded):
     """
 
     name = _Name()
+    rng = Checked(seeds.checked_generator)  # the model's generator, for layers that draw
     model = None   # the Sequential that the layer belongs to
     holder = None  # the layer that it is inside of
     _rank, _axes = None, "(batch, ..., features)"   # of the input
@@ -124,7 +125,7 @@ class Layer(Guarded):
         self.given_input_shape = None if input_shape is None else checks.shape_tuple(input_shape, "input_shape")
         self.input_shape = None     # (batch, ...) once built
         self.output_shape = None
-        self.rng = None             # the model's generator, for layers that draw
+        self.rng = None
         self._specs = []
         self._penalized = []        # those with a regularizer
         self._constrained = []      # those with a constraint

@@ -59,6 +59,18 @@ class _Option:
         return optimizer._array_slots(), optimizer._number_slots(), optimizer.gradient_accumulation_steps
 
 
+class _Iterations:
+    """The number of steps. A user may set it between two steps: a schedule goes on from there, and so do formulas."""
+
+    def __set__(self, optimizer, value):
+        value = checks.whole_number(value, "iterations", 0, 2**53)
+        accumulates = optimizer._array_slots() or optimizer._number_slots()
+        if accumulates and (not optimizer._slots or value == 0) and value != optimizer.iterations:
+            raise StateError(f"{type(optimizer).__name__}: iterations is {optimizer.iterations} and cannot become {value}: "
+                             f"what is accumulated begins with the first step; a new optimizer begins at 0")
+        vars(optimizer)["iterations"] = value
+
+
 class Optimizer(Guarded):
     """Base of all optimizers.
 
@@ -98,6 +110,7 @@ class Optimizer(Guarded):
     ema_momentum = _Option(checks.number, low=0.0, high=1.0)
     ema_overwrite_frequency = _Option(checks.whole_number, optional=True, low=1)
     gradient_accumulation_steps = _Option(checks.whole_number, optional=True, low=2)
+    iterations = _Iterations()
     _and_then = ", and compile the model with it"
 
     _decayed_of = None  # of pickles that were made before there was this
@@ -113,7 +126,7 @@ class Optimizer(Guarded):
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self._check_together()
-        self.iterations = 0
+        vars(self)["iterations"] = 0
         self._not_decayed = []  # expressions that find the names of arrays
         self._decayed = self._decayed_of = None  # where the others lie, once a step has looked; in which list
         self._slots = {}
@@ -131,8 +144,6 @@ class Optimizer(Guarded):
     def _setting_cure(self, name):
         if name in ("lr", "rate"):
             return "its name is learning_rate"
-        if name in ("iterations", "step"):
-            return "it counts the steps that were made; a new optimizer begins at 0"
         return None
 
     def __getstate__(self):
@@ -233,7 +244,7 @@ class Optimizer(Guarded):
             if self._not_decayed and decay:
                 self._decay(parameters, pieces, names, decay)
                 decay = 0.0
-            self.iterations += 1
+            vars(self)["iterations"] += 1
             if parts is None:
                 self._update(parameters, gradients, rate, decay, threads.threads_for(40 * parameters.size))
             else:
@@ -390,7 +401,7 @@ class Optimizer(Guarded):
             shape, dtype = (like.shape, like.dtype) if name in full else ((), np.dtype(np.float64))
             _check_slot(name, slots[name], shape, dtype)
         self._check_numbers(slots)
-        self.iterations = iterations
+        vars(self)["iterations"] = iterations
         self._slots = {name: np.array(slots[name]) for name in (*full, *numbers) if name in expected}
 
     def _check_numbers(self, slots):
@@ -404,7 +415,8 @@ class Optimizer(Guarded):
 
     def go_back(self, snapshot):
         """Forget the steps since the snapshot."""
-        self.iterations, self._slots = snapshot[0], {name: array.copy() for name, array in snapshot[1].items()}
+        vars(self)["iterations"] = snapshot[0]
+        self._slots = {name: array.copy() for name, array in snapshot[1].items()}
 
     def get_config(self):
         """The arguments, as JSON values."""
