@@ -39,7 +39,7 @@ REFUSED = [
     (lambda m: m.layers[1], "trainable_weights", [], "set_weights"),
     (lambda m: m.layers[1], "parameters", {}, "cannot be set"),
     (lambda m: m.layers[0], "return_sequences", True, "cannot change any more"),
-    (lambda m: m.layers[1], "name", "", "no other layer"),
+    (lambda m: m.layers[1], "name", "", "name is ''"),
     (lambda m: m.layers[1], "name", 3, "name is 3"),
     (lambda m: m, "optimizer", "sgd", "compile"),
     (lambda m: m, "loss", "mae", "compile"),
@@ -77,7 +77,7 @@ def test_what_nobody_would_read_is_refused(model, of, name, value, words):
 
 
 def test_names_in_a_model_stay_different(model):
-    with pytest.raises(ConfigError, match="no other layer of the model has"):
+    with pytest.raises(ConfigError, match="give each its own name"):
         model.layers[1].name = model.layers[0].name
     model.layers[1].name = model.layers[1].name
     layers.Dense(1).name = model.layers[0].name  # of no model

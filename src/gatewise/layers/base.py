@@ -58,17 +58,6 @@ class Fixed:
         vars(layer)[self._name] = value
 
 
-class _Name:
-    """A layer's name: text, and another one than those of the other layers of its model."""
-
-    def __set__(self, layer, value):
-        value = checks.text(value, "name")
-        others = () if layer.model is None else (other for other in layer.model.layers if other is not layer)
-        if not value or any(value == path for other in others for path in other.paths()):
-            raise ConfigError(f"name is {value!r}; expected a name that no other layer of the model has")
-        vars(layer)["name"] = value
-
-
 _PARAMETER_NAMES = ("kernel", "recurrent_kernel", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance")
 
 
@@ -89,7 +78,6 @@ class Layer(Guarded):
         False: the layer is frozen, see :attr:`trainable`.
     """
 
-    name = _Name()
     rng = Checked(seeds.checked_generator)  # the model's generator, for layers that draw
     model = None   # the Sequential that the layer belongs to
     holder = None  # the layer that it is inside of
