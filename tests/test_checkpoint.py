@@ -661,3 +661,55 @@ def test_thousands_of_damaged_files(tmp_path):
 def test_importing_is_light():
     child = run_child("import sys, gatewise.checkpoint; print('safetensors' in sys.modules)")
     assert child.communicate(timeout=60)[0] == "False\n"
+
+
+# Arrays that change, and disks that lie --------------------------------------------------------------
+
+
+def test_arrays_that_change_while_they_are_written_make_a_file_that_can_be_read(tmp_path, monkeypatch):
+    """Between the checksum and the copy, as a training step of another thread does."""
+    path, array, checksum = tmp_path / "file.safetensors", np.zeros(1000), checkpoint._checksum
+    checkpoint.write(path, {"a": array}, {})
+
+    def changing(covered, tensors):
+        result = checksum(covered, tensors)
+        array[:] += 1
+        return result
+
+    monkeypatch.setattr(checkpoint, "_checksum", changing)
+    checkpoint.write(path, {"a": array}, {})
+    monkeypatch.setattr(checkpoint, "_checksum", checksum)
+    found = checkpoint.read(path)[0]["a"]
+    assert found[0] > 0 and (found == found[0]).all()
+
+
+def test_content_is_a_copy(tmp_path):
+    path, array = tmp_path / "file.safetensors", np.zeros(10)
+    content = checkpoint.content_of(path, {"a": array}, {"b": 1})
+    assert not path.exists()
+    array[:] = 5
+    checkpoint.replace(path, content)
+    tensors, header = checkpoint.read(path)
+    assert header == {"b": 1} and not tensors["a"].any()
+
+
+@pytest.mark.parametrize("damage", ["a byte", "cut short", "longer"])
+@pytest.mark.parametrize("size", [3, 300_000])  # one piece of a comparison, several of them
+def test_what_the_disk_does_not_give_back_does_not_replace_a_file(tmp_path, monkeypatch, damage, size):
+    path, sync = tmp_path / "file.safetensors", os.fsync
+    checkpoint.write(path, {"a": np.zeros(size)}, {})
+    before = path.read_bytes()
+
+    def damaging(descriptor):
+        length = os.fstat(descriptor).st_size
+        if damage == "a byte":
+            os.pwrite(descriptor, b"\xff", length - 1)
+        else:
+            os.ftruncate(descriptor, length + (1 if damage == "longer" else -1))
+        sync(descriptor)
+
+    monkeypatch.setattr(checkpoint.os, "fsync", damaging)
+    with pytest.raises(CheckpointError, match="unchanged: what was written is not what is read back") as caught:
+        checkpoint.write(path, {"a": np.ones(size)}, {})
+    assert caught.value.errno == errno.EIO
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from gatewise.kernels._guard import PackedWeights
 
-from gatewise import Sequential
-from gatewise.errors import StateError
+from gatewise import Sequential, checkpoint, load_model
+from gatewise.callbacks import Callback
+from gatewise.errors import CheckpointError, StateError
 from gatewise.layers import GRU, LSTM, BatchNormalization, Bidirectional, Conv1D, Dense, Input, TimeDistributed
 from gatewise.layers.base import Layer
 from gatewise.sharing import weights_guard
@@ -422,3 +423,78 @@ def test_two_threads_that_train_one_model_are_told_of_threads(x, monkeypatch):
         assert "callback" not in str(caught.value)
     stop.leave.set()
     training.get()
+
+
+# ---- saving beside training
+
+SAVES = {
+    "save": (lambda model, path: model.save(path), load_model),
+    "save_weights": (lambda model, path: model.save_weights(path), checkpoint.read),
+}
+
+
+@pytest.mark.parametrize("kind", SAVES)
+def test_a_file_saved_beside_a_step_holds_one_moment(kind, x, monkeypatch, tmp_path):
+    """The step waits for the copy: the file holds the weights and the optimizer of before it."""
+    save, load = SAVES[kind]
+    model, y, path = network(LSTM(5), Dense(2)), np.ones((6, 2), np.float32), tmp_path / "model.safetensors"
+    model.compile("adam", "mse")
+    model.train_on_batch(x, y)
+    save(model, path)
+    before, stop = path.read_bytes(), Stop()
+    stopped_in(monkeypatch, checkpoint, "_checksum", stop, after=True)
+    saving = Caller(lambda: save(model, path))
+    assert stop.reached.wait(SECONDS)
+    training = Caller(lambda: model.train_on_batch(x, y))
+    waits_for_a_writer(model._guard)
+    stop.leave.set()
+    saving.get(), training.get()
+    assert path.read_bytes() == before
+    load(path)
+
+
+def test_a_file_saved_by_another_thread_while_fit_runs_is_a_model_without_a_run(x, tmp_path):
+    model, y, path = network(LSTM(5, dropout=0.5), Dense(2)), np.ones((6, 2), np.float32), tmp_path / "model.safetensors"
+
+    class SaveElsewhere(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            Caller(lambda: self.model.save(path)).get()
+            found = load_model(path)
+            assert found.training_run is None
+            assert all(map(np.array_equal, found.get_weights(), self.model.get_weights()))
+
+    model.fit(x, y, batch_size=2, epochs=2, verbose=0, callbacks=SaveElsewhere())
+    with pytest.raises(CheckpointError, match="no run to go on with.*another thread"):
+        network(LSTM(5, dropout=0.5), Dense(2)).fit(x, y, batch_size=2, epochs=3, verbose=0, resume_from=path)
+
+
+def test_every_file_saved_beside_fit_can_be_read(x, tmp_path):
+    """Stress: two threads save what a third one trains."""
+    model, y, ended = network(LSTM(64), Dense(2)), np.ones((6, 2), np.float32), threading.Event()
+    model.compile("adam", "mse")
+
+    def save(kind):
+        count, path = 0, tmp_path / kind
+        while not ended.is_set() or not count:
+            SAVES[kind][0](model, path)
+            SAVES[kind][1](path)
+            count += 1
+        return count
+
+    savers = [Caller(lambda kind=kind: save(kind)) for kind in SAVES]
+    for _ in range(8):
+        model.fit(x, y, batch_size=1, epochs=2, verbose=0)
+    ended.set()
+    assert all(saver.get() for saver in savers)
+
+
+def test_a_stateful_model_is_not_saved_while_another_thread_runs_it(x, monkeypatch, tmp_path):
+    model, stop = network(LSTM(5, stateful=True), Dense(2)), Stop()
+    stopped_in(monkeypatch, model.layers[0], "_forward", stop)
+    running = Caller(lambda: model.predict(x, verbose=0))
+    assert stop.reached.wait(SECONDS)
+    with pytest.raises(StateError, match="is stateful, and two threads use it at once"):
+        model.save(tmp_path / "model.safetensors")
+    stop.leave.set()
+    running.get()
+    model.save(tmp_path / "model.safetensors")

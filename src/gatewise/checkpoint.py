@@ -33,6 +33,8 @@ MAX_NUMBER_LENGTH = 1000  # characters; reading an integer takes time quadratic 
 MAX_NAME_LENGTH = 1024  # characters
 MAX_RANK = 32  # the most that every NumPy can hold
 
+PIECE = 2**20  # bytes that are compared at once after writing
+
 # safetensors code -> NumPy kind and item size, without the byte order, which is little-endian.
 _DTYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "C64": "c8", "BOOL": "b1", "I64": "i8", "I32": "i4",
@@ -67,7 +69,7 @@ def write(path, tensors, header):
     path : str or path-like
     tensors : mapping of str to ndarray
         Arrays of any shape, strides and byte order; bool, integers, float16 to float64 or complex64. Never
-        changed; they must not change during the call.
+        changed. If another thread changes them meanwhile, the file can be read but may hold some old and some new numbers.
     header : dict
         Strings, booleans, ``None``, integers up to 1,000 digits, floats (NaN and infinities too), lists and dicts
         with string keys. Tuples come back as lists, NumPy scalars as Python numbers, dicts in order of their keys.
@@ -78,17 +80,44 @@ def write(path, tensors, header):
         A value has a type that the file cannot hold, a limit of docs/checkpoint-format.md is exceeded, or there
         is no memory to put the file together. No file was touched.
     CheckpointError
-        The file could not be written; ``errno`` and the cause tell why. The old file is unchanged and no
-        temporary is left.
+        The file could not be written, or what was written is not what the disk gives back; ``errno`` and the cause tell why.
+        The old file is unchanged and no temporary is left.
+    """
+    replace(path, content_of(path, tensors, header))
+
+
+def content_of(path, tensors, header):
+    """The bytes of the file that :func:`write` writes to `path`: what :func:`replace` takes. No file is touched.
+
+    Afterwards the arrays may change.
+
+    Raises
+    ------
+    DTypeError, ConfigError, SizeError
+        As :func:`write`.
     """
     path = _path_text(path)
     try:
-        content = _file_content(_storable(tensors), header)
+        arrays = _storable(tensors)
+        content = _file_content(arrays, header)
+        if content is None:  # the arrays changed between their checksum and their copy: of copies they cannot
+            content = _file_content({name: array.copy() for name, array in arrays.items()}, header)
     except _Refused as refusal:
         raise ConfigError(f"{path!r} could not be read again: it {refusal}") from None
     except MemoryError as error:
         raise SizeError(f"there is no memory to put {path!r} together: {error}") from error
-    _replace_file(path, content)
+    return content
+
+
+def replace(path, content):
+    """Write what :func:`content_of` gave to the file at `path`, all or nothing.
+
+    Raises
+    ------
+    CheckpointError
+        As :func:`write`.
+    """
+    _replace_file(_path_text(path), content)
 
 
 def read(path):
@@ -250,7 +279,7 @@ def _storable(tensors):
 
 
 def _file_content(arrays, header):
-    """The bytes of the file."""
+    """The bytes of the file, judged as a reader does; None if the arrays changed while they were copied."""
     from safetensors import SafetensorError
     from safetensors.numpy import save
 
@@ -274,9 +303,12 @@ def _file_content(arrays, header):
     if head_size > MAX_JSON_BYTES:
         taken = f"header and tensor table take {head_size} bytes of JSON, of at most {MAX_JSON_BYTES}"
         raise ConfigError(f"{taken}; keep long lists as tensors")
-    # Judged by the reader itself before any file is touched: no good file makes way for an unreadable one.
-    _parse_head(content[8 : 8 + head_size])
-    return content
+    # Judged by the reader itself before any file is touched: a valid file is never overwritten by one that cannot be read.
+    head = content[8 : 8 + head_size]
+    _, covered, checksum = _parse_head(head)
+    table, data = _parse_json(head, "table"), memoryview(content)[8 + head_size :]
+    copied = [(name, code, shape, data[slice(*table[name]["data_offsets"])]) for name, code, shape, _ in tensors]
+    return content if checksum == _checksum(covered, copied) else None
 
 
 def _replace_file(path, content):
@@ -298,6 +330,7 @@ def _replace_file(path, content):
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            _require_same(temporary, content)
             os.replace(temporary, target)
         except BaseException:  # an interrupt too: however the writing ends, nothing is left behind
             with contextlib.suppress(OSError):
@@ -311,6 +344,15 @@ def _replace_file(path, content):
         _sync_folder(folder)
     except OSError as error:
         raise _failure(f"{path!r} is written, but a power cut may still undo it", error) from error
+
+
+def _require_same(path, content):
+    """Refuse a file that does not hold these bytes: on a failing disk, or one that another program writes to."""
+    content = memoryview(content)
+    with open(path, "rb") as file:
+        for start in range(0, len(content) + 1, PIECE):  # one byte more: the file ends where the content does
+            if file.read(PIECE) != content[start : start + PIECE]:
+                raise OSError(errno.EIO, "what was written is not what is read back")
 
 
 def _replaceable(target):

@@ -24,9 +24,11 @@ def save_estimator(estimator, path):
               "parameters": {name: pack(getattr(estimator, name), arrays, _classes(), f"parameters/{name}") for name in names},
               "attributes": {name: pack(value, arrays, _classes(), f"attributes/{name}") for name, value in attributes.items()},
               "state": pack(estimator._get_state(), arrays, _classes(), "state")}
-    tensors, header = models.contents_of(estimator.model_)
-    checkpoint.write(path, {f"model/{name}": array for name, array in tensors.items()} | arrays,
-                     {"estimator": packed, "model": header})
+    with models.at_one_moment(estimator.model_):
+        tensors, header = models.contents_of(estimator.model_)
+        content = checkpoint.content_of(path, {f"model/{name}": array for name, array in tensors.items()} | arrays,
+                                        {"estimator": packed, "model": header})
+    checkpoint.replace(path, content)
 
 
 def load_estimator(path, custom_objects=None):

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import threading
 
 import numpy as np
 
@@ -19,13 +20,35 @@ _LAYERS = layer_classes()
 
 def save_model(model, path):
     """See :meth:`Sequential.save`."""
-    checkpoint.write(path, *contents_of(model))
+    with at_one_moment(model):
+        content = checkpoint.content_of(path, *contents_of(model))
+    checkpoint.replace(path, content)
+
+
+@contextlib.contextmanager
+def at_one_moment(model):
+    """Other threads change neither the model's weights nor its optimizer inside, so that a file holds one moment of them.
+
+    Raises
+    ------
+    StateError
+        The model is stateful, and another thread uses it.
+    """
+    with model.alone(), model.unchanged():
+        yield
 
 
 def contents_of(model):
-    """(tensors, header) of a file that holds the model: what :func:`model_of` makes one of."""
+    """(tensors, header) of a file that holds the model: what :func:`model_of` makes one of. The tensors are the arrays themselves:
+    call it, and make a file of them, :func:`at_one_moment`.
+
+    Where training has got to is known in the thread that trains; a file that another one saves holds no run.
+    """
     run = model.training_run
-    rng = run.rng_state() if isinstance(run, Run) else model.rng.bit_generator.state
+    if isinstance(run, Run) and run.thread != threading.get_ident():
+        run = None
+    with model.rng.bit_generator.lock:
+        rng = run.rng_state() if isinstance(run, Run) else model.rng.bit_generator.state
     header = {"architecture": _architecture(model), "rng": rng}
     tensors = _weights(model)
     tensors |= {f"state/{layer.name}/{part}": array for layer, state in model.kept_states().items() if state
@@ -55,7 +78,7 @@ def _weights(model):
 
 
 def _refuse_nonfinite(tensors):
-    """No good file makes way for one that no reader takes."""
+    """A valid file is never overwritten by one that no reader takes."""
     for name, array in tensors.items():
         if not np.isfinite(array).all():
             raise NonFiniteError(f"{name} holds NaN or infinity, which no reader takes: nothing was written; go back to weights "
@@ -64,9 +87,11 @@ def _refuse_nonfinite(tensors):
 
 def save_weights(model, path):
     """See :meth:`Sequential.save_weights`."""
-    weights = _weights(model)
-    _refuse_nonfinite(weights)
-    checkpoint.write(path, weights, {"weights": list(weights), "layers": [layer.name for layer in model.layers]})
+    with model.unchanged():
+        weights = _weights(model)
+        _refuse_nonfinite(weights)
+        content = checkpoint.content_of(path, weights, {"weights": list(weights), "layers": [layer.name for layer in model.layers]})
+    checkpoint.replace(path, content)
 
 
 def load_weights(model, path):
@@ -182,7 +207,8 @@ def resume_model(model, path, run):
     with blaming(path):
         if "run" not in header or "training" not in header:
             raise CheckpointError("it holds no run to go on with: the model that was saved had not been trained by fit or had been "
-                                  "changed since, was a copy of one, or fit was at its very end or in the middle of a batch")
+                                  "changed since, was a copy of one, or fit was at its very end, in the middle of a batch or in "
+                                  "another thread")
         saved = _take_run(header, tensors)
         here = json.loads(json.dumps((_architecture(model), _training(model))))
         different = _difference((header["architecture"], header["training"]), here)
