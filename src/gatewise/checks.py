@@ -110,8 +110,9 @@ class _OneOf(tuple):
 
 
 NEUTRAL = {
-    "layer": {"activity_regularizer": None, "unroll": _ANY, "implementation": _ANY,
-              "use_cudnn": _ANY, "autocast": _ANY, "zero_output_for_mask": _ANY, "time_major": False},
+    "layer": {"activity_regularizer": None, "autocast": True},
+    "recurrent layer": {"unroll": (False, True), "implementation": (2, 1, 0), "use_cudnn": ("auto", False, None),
+                        "time_major": (False,)},
     "optimizer": {"loss_scale_factor": None},
     "loss": {"dtype": None, "reduction": "sum_over_batch_size", "axis": -1},
     "metric": {"dtype": None},
@@ -141,6 +142,21 @@ def neutral(arguments, kind, what):
                               f"{' or '.join(map(repr, allowed))}")
 
 
+def without_neutral(arguments, kind, what):
+    """The other arguments, once those of Keras that change no result of ours are checked: each has a few values.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for name in arguments.keys() & NEUTRAL[kind].keys():
+        value, allowed = arguments[name], NEUTRAL[kind][name]
+        if not any(value is one or (type(value) is type(one) and value == one) for one in allowed):
+            raise ConfigError(f"{what}: {name} is {value!r}; leave it out, or give {' or '.join(map(repr, allowed))}, which "
+                              f"{'change' if len(allowed) > 1 else 'changes'} nothing in gatewise")
+    return {name: value for name, value in arguments.items() if name not in NEUTRAL[kind]}
+
+
 def fraction(value, name):
     """A rate in [0, 1)."""
     return number(value, name, 0.0, 1.0, open_high=True)
@@ -151,6 +167,13 @@ def flag(value, name):
     if not isinstance(value, bool | np.bool_):
         raise DTypeError(f"{name} is {value!r}; expected True or False")
     return bool(value)
+
+
+def optional_flag(value, name):
+    """A bool or None."""
+    if value is not None and not isinstance(value, bool | np.bool_):
+        raise DTypeError(f"{name} is {value!r}; expected True, False or None")
+    return None if value is None else bool(value)
 
 
 def shape_tuple(shape, name):

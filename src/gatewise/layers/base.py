@@ -92,6 +92,7 @@ class Layer(Guarded):
     has_state = False       # it takes initial_state and resets
     state_names = ()        # of the arrays of its state
     stateful = False        # it keeps its state from call to call
+    holds_outputs = False   # its output at a step that does not count is that of the last one that does, not zeros
     returns_list = False    # of outputs, and states after them
     outputs = 1             # how many there are before the states
     padded_dtype = None     # what rows of different lengths are padded in; None: the layer's own
@@ -123,6 +124,7 @@ class Layer(Guarded):
         self._guard = weights_guard()   # of a layer in a model: the model's
         self._saved = None          # what backward needs
         self._places = None         # of a layer used alone with a mask, for backward
+        self._held = None           # which steps count, of a layer used alone that holds its outputs, for backward
 
     @property
     def name(self):
@@ -460,8 +462,9 @@ class Layer(Guarded):
             Keep what :meth:`backward` needs, and apply dropout.
         mask : array_like (batch, steps), bool, optional
             False where a step is as if it were not there: the state stays as it is, and the output of that step is
-            zero. A reset there clears the state before the next step that counts, which for a stateful layer may be
-            one of the next call. None: all steps count.
+            zero (of a recurrent layer with ``zero_output_for_mask=False``, the last output again). A reset there clears
+            the state before the next step that counts, which for a stateful layer may be one of the next call.
+            None: all steps count.
 
         Returns
         -------
@@ -483,11 +486,11 @@ class Layer(Guarded):
                 initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
         call = Call(training, lengths, initial_state, resets)
         with self.alone(), self._guard:
-            if mask is not None or (lengths is not None and not self.has_state):
+            if training:
+                self._places = self._held = None
+            if mask is not None or (lengths is not None and (self.holds_outputs or not self.has_state)):
                 y = self._forward_masked(x, mask, call)
             else:
-                if training:
-                    self._places = None
                 y = self._forward(x, call)
         if training:
             with self._guard.writing:
@@ -512,6 +515,8 @@ class Layer(Guarded):
                              f"steps; leave {'them' if mask is None else 'it'} out")
         if mask is not None:
             mask = masks.step_mask(mask, x.shape)
+        counted = masks.counted_mask(mask, call.lengths, x.shape) if self.holds_outputs else None
+        if mask is not None:
             if call.resets is not None:
                 call.resets, call.resets_back, call.cleared = masks.moved_resets(mask, call.resets, call.lengths)
             call.lengths, places = masks.lengths_and_places(mask, call.lengths)
@@ -521,9 +526,11 @@ class Layer(Guarded):
             x, places = masks.cleared_ends(x, call.lengths), masks.ends(call.lengths, x.shape[1])
         y = self._forward(x, call)
         if call.training:
-            self._places = places
+            self._places, self._held = places, counted
         if places is not None:
             y = self._each_step_of(y, places.back)
+        if counted is not None:
+            y = self._each_step_of(y, lambda part: masks.held(part, counted))
         return y
 
     def _each_step_of(self, y, moved):
@@ -553,7 +560,9 @@ class Layer(Guarded):
             There was no training forward pass, or it was gone back over already.
         """
         self._need_saved()
-        dy, places = self._checked_dy(dy), self._places
+        dy, places, held = self._checked_dy(dy), self._places, self._held
+        if held is not None:
+            dy = self._each_step_of(dy, lambda part: masks.held_backward(part, held))
         with self._guard:
             dx = self._backward_alone(dy if places is None else self._each_step_of(dy, places.to_front))
             self.clear_frozen_gradients()
@@ -610,7 +619,7 @@ class Layer(Guarded):
         Not the layer's model or holder, which take their own layers back themselves, nor what a pass kept for the way back.
         """
         state = {name: value for name, value in vars(self).items() if name not in ("model", "holder")}
-        return state | {name: None for name in ("_saved", "_places") if name in state}
+        return state | {name: None for name in ("_saved", "_places", "_held") if name in state}
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle."""

@@ -21,7 +21,8 @@ class Bidirectional(Wrapper, SequenceLayer):
     """Two recurrent layers that read a sequence from both ends (Schuster and Paliwal 1997).
 
     The backward layer reads each row's true steps from the last to the first; with ``return_sequences`` its outputs
-    come back in the order of the input. Without, each layer gives its last output: the backward layer's is that of
+    come back in the order of the input, zeros at steps that do not count, also where the layers have
+    ``zero_output_for_mask=False``. Without, each layer gives its last output: the backward layer's is that of
     the row's first step.
 
     Parameters
@@ -66,6 +67,9 @@ class Bidirectional(Wrapper, SequenceLayer):
             raise ConfigError(f"merge_mode {merge_mode!r} needs as many units both ways; layer has {layer.cell.output_width}, "
                               f"backward_layer has {backward_layer.cell.output_width}")
         self.forward_layer, self.backward_layer = layer, backward_layer
+        for part in (layer, backward_layer):  # as in Keras: what one way repeats is nothing beside the other way's step
+            if part.zero_output_for_mask is False:
+                part.zero_output_for_mask = True
         super().__init__({"forward": layer, "backward": backward_layer}, **kwargs)
         if not self._backward_given:  # last: a layer that is refused keeps its name
             layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"

@@ -30,18 +30,21 @@ class RNN(Stepwise):
         Visit each row's true steps from last to first; outputs come in that order.
     stateful : bool
         A call starts from the state that the last one left.
+    zero_output_for_mask : bool, optional
+        See :class:`Recurrent`.
     seed : int, optional
         Of the initial weights of a layer used alone.
     """
 
-    def __init__(self, cell, return_sequences=False, return_state=False, go_backwards=False, stateful=False, seed=None, **kwargs):
+    def __init__(self, cell, return_sequences=False, return_state=False, go_backwards=False, stateful=False,
+                 zero_output_for_mask=None, seed=None, **kwargs):
         if not isinstance(cell, RNNCell):
             raise DTypeError(f"cell is {cell!r}; expected an object of a class that derives from gatewise.cells.RNNCell (for the "
                              f"cells of the library use the layers SimpleRNN, LSTM and GRU)")
         for name in kwargs.keys() & _OF_KERNEL_LAYERS:
             raise ArgumentError(f"RNN takes no argument {name!r}: its cell decides about its parameters, and about dropout")
         super().__init__(cell, return_sequences=return_sequences, return_state=return_state, go_backwards=go_backwards,
-                         stateful=stateful, seed=seed, **kwargs)
+                         stateful=stateful, zero_output_for_mask=zero_output_for_mask, seed=seed, **kwargs)
         self._width = cell.output_width  # raises where the cell's sizes are none
 
     @property
@@ -70,6 +73,8 @@ class RNN(Stepwise):
 
     def get_config(self):
         options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")
+        if self.zero_output_for_mask is not None:
+            options += ("zero_output_for_mask",)
         return Layer.get_config(self) | {
             "cell": config_of(self.cell, _PUBLISHED),
             **{option: getattr(self, option) for option in options}}

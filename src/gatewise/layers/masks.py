@@ -63,6 +63,42 @@ def counted_steps(lengths, shape):
     return counted.reshape(counted.shape + (1,) * (len(shape) - 2))
 
 
+def counted_mask(mask, lengths, shape):
+    """Which steps count, bool ndarray (batch, steps), by a mask and lengths, each perhaps None; None if both are."""
+    inside = None if lengths is None else counted_steps(lengths, shape[:2])
+    if mask is None or inside is None:
+        return inside if mask is None else mask
+    return mask & inside
+
+
+def held(y, mask, before=0):
+    """y (batch, steps, ...) with the last counted step's values at each step that does not count.
+
+    Parameters
+    ----------
+    y : ndarray (batch, steps, ...)
+    mask : ndarray (batch, steps), bool
+        True where a step counts.
+    before : scalar or ndarray
+        What steps hold in front of the first that counts.
+    """
+    last = np.maximum.accumulate(np.where(mask, np.arange(mask.shape[1]), -1), axis=1)
+    result = y[np.arange(len(y))[:, None], np.maximum(last, 0)]
+    result[last < 0] = before
+    return result
+
+
+def held_backward(dy, mask):
+    """The gradient of what :func:`held` was given: that of each counted step and of the steps that repeat it."""
+    result, later = np.zeros_like(dy), np.zeros_like(dy[:, :1])
+    for t in range(dy.shape[1] - 1, -1, -1):
+        counts = mask[:, t:t + 1].reshape(-1, *(1,) * (dy.ndim - 1))
+        later = later + dy[:, t:t + 1]
+        result[:, t:t + 1] = np.where(counts, later, 0)
+        later = np.where(counts, 0, later)
+    return result
+
+
 def cleared_ends(x, lengths):
     """x (batch, steps, ...) with zeros past these lengths; x itself if no row ends early.
 

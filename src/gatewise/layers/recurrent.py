@@ -51,6 +51,10 @@ class Recurrent(SequenceLayer):
     learned_initial_state : bool
         Rows that are given no state start from parameters ``initial_h`` (and ``initial_c``), zeros at first, instead of
         zeros. A reset still clears the state to zeros.
+    zero_output_for_mask : bool, optional
+        With ``return_sequences``, what the output is at steps that do not count, masked or past the row's end. None, the
+        default, and True: zeros. False, Keras's default: the output of the last step that counts, again; zeros in front of
+        the first one.
     seed : int, optional
         Of the initial weights and dropout of a layer used alone.
     """
@@ -60,13 +64,15 @@ class Recurrent(SequenceLayer):
     cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
     learned_initial_state = Fixed()
     dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
+    zero_output_for_mask = Checked(checks.optional_flag)
 
     def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
                  bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
                  kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
-                 stateful=False, learned_initial_state=False, seed=None, **kwargs):
+                 stateful=False, learned_initial_state=False, zero_output_for_mask=None, seed=None, **kwargs):
         self._refuse(kwargs)
+        kwargs = checks.without_neutral(kwargs, "recurrent layer", type(self).__name__)
         super().__init__(**kwargs)
         self.weight_options = {
             "kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
@@ -79,6 +85,7 @@ class Recurrent(SequenceLayer):
         self.go_backwards = checks.flag(go_backwards, "go_backwards")
         self.stateful = checks.flag(stateful, "stateful")
         self.learned_initial_state = checks.flag(learned_initial_state, "learned_initial_state")
+        self.zero_output_for_mask = zero_output_for_mask
         self.seed = seed
         self.initial_state_gradient = None  # list like the initial state, set by backward
         self._state = None
@@ -107,6 +114,11 @@ class Recurrent(SequenceLayer):
     def keeps_steps(self):
         """Whether the output has a vector for each step."""
         return self.return_sequences
+
+    @property
+    def holds_outputs(self):
+        """Whether the output at a step that does not count is that of the last one that does."""
+        return self.return_sequences and self.zero_output_for_mask is False
 
     @property
     def causal(self):
@@ -402,6 +414,8 @@ class Recurrent(SequenceLayer):
         config["activation"] = activations.config(self.cell.activation)
         if self.learned_initial_state:
             config["learned_initial_state"] = True
+        if self.zero_output_for_mask is not None:
+            config["zero_output_for_mask"] = self.zero_output_for_mask
         return config | self.cell.chosen_options()
 
 

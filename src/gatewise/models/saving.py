@@ -268,7 +268,7 @@ def _undone(model):
 # What may differ between a saved run and the one that goes on with it, besides what the file restores.
 _FREE = {"name", "seed", "iterations", "learning_rate"}
 # What a configuration holds only where somebody chose it.
-_CHOSEN = {"trainable", "learned_initial_state", *Cell.OPTIONS, *LSTMCell.OPTIONS}
+_CHOSEN = {"trainable", "learned_initial_state", "zero_output_for_mask", *Cell.OPTIONS, *LSTMCell.OPTIONS}
 
 
 def _difference(there, here, place=""):

@@ -13,7 +13,7 @@ from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name, apart
-from gatewise.layers.masks import cleared_ends, ends
+from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
 from gatewise.sharing import weights_guard
 
 from .trained import Trained
@@ -539,20 +539,43 @@ class Stack(Guarded):
     def run(self, samples, stop=None, training=False):
         """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one.
 
-        They are zero at steps that do not count.
+        They are zero at steps that do not count; if a recurrent layer has zero_output_for_mask=False and no layer behind it
+        looks at other steps than its own, what the last step that counts gave.
         """
+        layers = self._layers[:stop]
         with self.alone(), self._guard:
             y, lengths = self._run_layers(samples, training, stop), samples.lengths
         if training:
             self.settle()
-        if samples.places is not None and all(layer.keeps_steps for layer in self._layers[:stop]):
-            return samples.places.back(y)
+        if samples.places is not None and all(layer.keeps_steps for layer in layers):
+            y = samples.places.back(y)
+            return self._held(y, samples.places.mask, layers)
         zeros_there = False  # as recurrent layers leave them
-        for layer in self._layers[:stop] if lengths is not None else ():
+        for layer in layers if lengths is not None else ():
             lengths, zeros_there = None if lengths is None else layer.output_lengths(lengths), layer.has_state
+        if lengths is not None and any(layer.holds_outputs for layer in layers):
+            y = ends(lengths, y.shape[1]).back(y)
+            return self._held(y, counted_steps(lengths, y.shape[:2]), layers)
         if lengths is not None and not zeros_there and y.shape[1] > lengths.min(initial=y.shape[1]):
             return ends(lengths, y.shape[1]).back(y)
         return apart(y, samples.x)
+
+    def _held(self, y, mask, layers):
+        """y with the last counted output at the steps that do not count, if a layer asks for it and none behind undoes it."""
+        behind = []
+        for layer in reversed(layers):
+            if layer.holds_outputs:
+                break
+            if layer.reads_steps or not layer.keeps_steps:
+                return y
+            behind.insert(0, layer)
+        else:
+            return y
+        before = np.zeros((1, 1, layer.output_shape[-1]), y.dtype)  # what the layer gives before the first step that counts
+        with self._guard:
+            for other in behind:
+                before = other._forward(before, Call())
+        return held(y, mask, before[0, 0])
 
     def _need_layers(self, what):
         if not self._layers:
