@@ -157,8 +157,9 @@ def test_a_file_saved_while_validating_holds_the_training_state(moment, data, tm
     assert resumed.history["val_loss"][-1] == history.history["val_loss"][-1]
 
 
-def test_another_thread_is_refused(data):
-    model, errors = model_of(), []
+@pytest.mark.parametrize("stateful", [True, False])
+def test_another_thread_is_refused(stateful, data):
+    model, errors = model_of(stateful), []
 
     def use(batch, logs):
         for call in (lambda: model.predict(data[0]), lambda: model.fit(*data)):
@@ -173,8 +174,12 @@ def test_another_thread_is_refused(data):
         thread.join()
 
     model.fit(*data, verbose=0, callbacks=LambdaCallback(on_train_batch_end=from_a_thread))
-    assert len(errors) == 2
-    assert all("another thread is in its fit" in error for error in errors)
+    if stateful:
+        assert len(errors) == 2
+        assert all("is stateful, and two threads use it at once" in error for error in errors)
+    else:
+        assert len(errors) == 2  # of two batches
+        assert "another thread is in its fit; wait for it, or give each thread a model of its own" in errors[0]
 
 
 # ---- outside fit

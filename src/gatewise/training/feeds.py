@@ -5,7 +5,7 @@ batches of the plan, from any one on. Training that goes on in the middle of an 
 """
 
 import warnings
-from itertools import chain, islice
+from itertools import chain, count, islice
 
 import numpy as np
 
@@ -26,7 +26,17 @@ def makes_batches(x):
 
 
 def _is_indexed(x):
-    return hasattr(x, "__getitem__") and hasattr(x, "__len__")
+    return hasattr(x, "__getitem__") and (hasattr(x, "__len__") or hasattr(x, "num_batches"))
+
+
+def _length(source):
+    """Number of batches that a sequence makes now; None: it has no end.
+
+    What Keras's PyDataset says as ``num_batches`` is by default its length.
+    """
+    batches = source.num_batches if hasattr(source, "num_batches") else len(source)
+    batches = batches() if callable(batches) else batches
+    return None if batches is None else checks.whole_number(batches, "the length of x", 0)
 
 
 def samples_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
@@ -121,6 +131,10 @@ class RowFeed:
         return {"samples": len(self.samples), "batch_size": self.batch_size, "shuffle": self.shuffle,
                 "bucketing": self.bucketing, "tbptt_steps": self.tbptt_steps}
 
+    def takes_as_many(self, steps):
+        """Never: rows are not counted in batches."""
+        return False
+
     def plan(self, rng):
         """list of (rows, slice of steps or None, whether sequences begin there)."""
         count = len(self.samples)
@@ -159,8 +173,10 @@ class RowFeed:
         for rows, steps, begins in plan[first:]:
             yield self.samples.take(rows, steps), begins
 
-    def end_epoch(self):
+    def begin_epoch(self):
         """Nothing: arrays stay as they are."""
+
+    end_epoch = begin_epoch
 
     def all(self):
         """Iterator over the Samples of every batch, in order."""
@@ -176,7 +192,8 @@ class BatchFeed:
     model : Sequential
     source : iterator, iterable or sequence
         An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is (x, y), with
-        sample_weight, lengths and mask as far as they are needed; without need_y x alone is enough.
+        sample_weight, lengths and mask as far as they are needed; without need_y x alone is enough. The length of a
+        sequence is read at the beginning of each epoch, so that it may grow and shrink in between.
     steps : int, optional
         Items in an epoch. None: all there are.
     shuffle : bool
@@ -189,20 +206,33 @@ class BatchFeed:
     def __init__(self, model, source, steps=None, shuffle=False, tbptt_steps=None, class_weight=None, need_y=True,
                  steps_name="steps_per_epoch"):
         self.model, self.source, self.need_y = model, source, need_y
-        self.items = None if steps is None else checks.whole_number(steps, steps_name)
+        self.told = None if hasattr(source, "__next__") else source  # of the beginning and the end of epochs
+        self.items = self.asked_for = None if steps is None else checks.whole_number(steps, steps_name)
         self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
         self.steps_name = steps_name
         self.indexed = _is_indexed(source)
+        self.length = None  # batches of a sequence in the epoch under way
         if self.indexed:
-            if steps is not None and self.items > len(source):
-                raise ConfigError(f"{steps_name} is {self.items}, and x makes {len(source)} batches: leave it out")
-            self.items = self.items or len(source)
-        self._asked_for = self.items
-        self.once = hasattr(source, "__next__")     # goes on from epoch to epoch
+            self._take_length()
+            if steps is not None and self.indexed and self.asked_for > self.length:
+                raise ConfigError(f"{steps_name} is {self.asked_for}, and x makes {self.length} batches: leave it out")
+        self.once = hasattr(self.source, "__next__")     # goes on from epoch to epoch
         self.drawn = 0                              # items taken from it so far
         self.ended = False
         if not model.built:
             self._build_model()
+
+    def _take_length(self):
+        """Read how many batches a sequence makes in the epoch that begins."""
+        self.length = _length(self.source)
+        if self.length is None:  # no end: it goes on from epoch to epoch like an iterator
+            if self.asked_for is None:
+                raise ConfigError(f"x makes batches without end (its num_batches is None): say with {self.steps_name} how many to "
+                                  f"take")
+            self.indexed, source = False, self.source
+            self.source = (source[number] for number in count())
+            return
+        self.items = self.length if self.asked_for is None else min(self.asked_for, self.length)
 
     def _build_model(self):
         """The first batch shows what the model takes; it comes again when its turn is."""
@@ -220,19 +250,36 @@ class BatchFeed:
 
     def describe(self):
         """See :meth:`RowFeed.describe`."""
-        return {"steps_per_epoch": self._asked_for, "iterator": self.once, "shuffle": self.indexed and self.shuffle,
+        return {"steps_per_epoch": self.asked_for, "iterator": self.once, "shuffle": self.indexed and self.shuffle,
                 "tbptt_steps": self.tbptt_steps}
+
+    def takes_as_many(self, steps):
+        """Whether a saved run's number of batches is what is there without one: older files held the length of a sequence."""
+        return self.indexed and self.asked_for is None and steps == self.length
 
     def plan(self, rng):
         """Numbers of the items, or None: as they come."""
         if not self.indexed:
             return None
-        return (rng.permutation(len(self.source)) if self.shuffle else np.arange(len(self.source)))[:self.items].tolist()
+        return (rng.permutation(self.length) if self.shuffle else np.arange(self.length))[:self.items].tolist()
+
+    def begin_epoch(self):
+        """Notify a source that wants to know (Keras's PyDataset), then read how many batches it makes."""
+        self._notify("on_epoch_begin")
+        if not self.indexed:
+            return
+        self._take_length()
+        if self.asked_for is not None and self.items < self.asked_for:
+            warnings.warn(f"x makes {self.items} batches now, and {self.steps_name} asks for {self.asked_for}: the epoch has "
+                          f"{self.items}; leave it out", TrainingWarning, stacklevel=2)
 
     def end_epoch(self):
-        """Tell a source that wants to know (Keras's PyDataset) that an epoch has ended."""
-        if not self.once and hasattr(self.source, "on_epoch_end"):
-            self.source.on_epoch_end()
+        """Notify a source that wants to know that an epoch has ended."""
+        self._notify("on_epoch_end")
+
+    def _notify(self, moment):
+        if hasattr(self.told, moment):
+            getattr(self.told, moment)()
 
     def skip(self, items):
         """Go past what an earlier run has taken from an iterator."""

@@ -52,6 +52,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
             run.begin()
         else:
             model.resume(resume_from, run)
+            _replay_validation(validation, [epoch for epoch in range(1, min(run.epoch, epochs) + 1) if validated(epoch)])
             if model.stop_training and run.epoch < epochs:
                 warnings.warn(f"the run of {resume_from} was stopped after epoch {run.epoch}: nothing is trained; give "
                               f"EarlyStopping more patience or, to train on from these weights, read the file with "
@@ -134,6 +135,17 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
         raise ConfigError("validation_steps counts batches that validation_data makes; there is none: leave it out")
     _check_truncated(model, options["tbptt_steps"])
     return feed, validation
+
+
+def _replay_validation(validation, epochs):
+    """Bring data of validation to where they were when a run was saved, after it was validated in these epochs."""
+    if not isinstance(validation, BatchFeed):
+        return
+    for _ in epochs:
+        validation.begin_epoch()
+        validation.end_epoch()
+    if validation.once and validation.items is not None:
+        validation.skip(len(epochs) * validation.items)
 
 
 def _validated_epochs(validation_freq):
@@ -299,6 +311,7 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
     model.stop_evaluating = False
     with model.apart_from_training():
         watchers.on_test_begin()
+        feed.begin_epoch()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
             watchers.on_test_batch_begin(number)
             loss, outputs = model.test_step(samples)
@@ -308,6 +321,7 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
                 raise KeyboardInterrupt
             if model.stop_evaluating:
                 break
+        feed.end_epoch()
     if number < 0:
         raise ShapeError("x has 0 samples: nothing to evaluate")
     logs = means.logs()
@@ -323,12 +337,14 @@ def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
     model.stop_predicting = False
     with model.apart_from_training():
         watchers.on_predict_begin()
+        feed.begin_epoch()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
             watchers.on_predict_batch_begin(number)
             outputs.append(model.run(samples, stop))
             watchers.on_predict_batch_end(number, {"outputs": outputs[-1]})
             if model.stop_predicting:
                 break
+        feed.end_epoch()
     watchers.on_predict_end()
     if not outputs:
         return np.empty(model.compute_output_shape(feed.samples.x.shape), model.dtype)

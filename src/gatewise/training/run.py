@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from gatewise.errors import CheckpointError, GatewiseError, StateError
+from gatewise.errors import CheckpointError, ConfigError, GatewiseError, StateError
 
 from .means import RunningMeans
 from .storable import is_numeric, storable
@@ -13,6 +13,7 @@ from .storable import is_numeric, storable
 _PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
           "rng_before_plan": dict | None, "means": dict | None, "carried": list | None, "weights": np.ndarray | None}
 _AT_AN_EPOCHS_END = "epoch_end"  # there only where some callbacks had yet to hear of it
+_WRONG_ENTRY = (GatewiseError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 _IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
 
 
@@ -134,10 +135,15 @@ class Run:
             with reading():
                 self._restore(saved)
             for _ in range(min(self.epoch, self.epochs)):  # data that change from epoch to epoch
+                self.feed.begin_epoch()
                 self.feed.end_epoch()
             if self.batch:
                 self._tell_again(lambda: self.watchers.on_epoch_begin(self.epoch))
+                self.feed.begin_epoch()
+                self.watchers.set_steps(self.feed.steps)
+            self._check_length(saved["feed"].get("length"))
             with reading():
+                self._restore_carried(saved)
                 self.watchers.set_state(saved["callbacks"])
             self.model.stop_training = self.watchers.stop(saved["stopped"])
             if _AT_AN_EPOCHS_END in saved:
@@ -155,6 +161,8 @@ class Run:
         if self.batch:
             return self._plan_again()
         self.watchers.on_epoch_begin(self.epoch)
+        self.feed.begin_epoch()
+        self.watchers.set_steps(self.feed.steps)
         self.means = RunningMeans(self.model.metrics)
         self._rng_before_plan, self._drawn_before = self.model.rng.bit_generator.state, self._drawn()
         self._planned = True
@@ -208,7 +216,7 @@ class Run:
         underway, waiting = self.batch > 0, self.watchers.waiting()
         state = {
             "epoch": self.epoch, "batch": self.batch, "stopped": bool(self.model.stop_training),
-            "feed": self.feed.describe(), "drawn": self._drawn_before,
+            "feed": self._feed_state(), "drawn": self._drawn_before,
             "rng_before_plan": self._rng_before_plan if underway else None,
             "means": self.means.get_state() if underway else None,
             "carried": [self.carried.get(layer) for layer in self.model.layers] if underway else None,
@@ -219,10 +227,30 @@ class Run:
                                         "waiting": waiting}  # pairs, since a header sorts the names of an object
         return state
 
+    def _feed_state(self):
+        """What the feed says of itself, in the middle of an epoch with the number of batches that its order was drawn of."""
+        length = getattr(self.feed, "length", None)
+        return self.feed.describe() | ({"length": length} if self.batch and length is not None else {})
+
+    def _check_length(self, length):
+        """The order of an epoch that is under way was drawn of so many batches.
+
+        Raises
+        ------
+        ConfigError
+        """
+        here = getattr(self.feed, "length", None)
+        if self.batch and length is not None and here is not None and length != here:
+            raise ConfigError(f"x makes {here} batches, and made {length!r:.80} in the epoch in which the run was saved: to "
+                              f"go on in the middle of an epoch, x must grow and shrink as it did then, for example in its "
+                              f"on_epoch_end")
+
     def difference(self, saved):
         """Where the data or the batches are not those of a saved run, as text; None where they are."""
         here, there = self.feed.describe(), saved["feed"]
-        for name in sorted(here.keys() | there.keys()):
+        for name in sorted((here.keys() | there.keys()) - {"length"}):
+            if name == "steps_per_epoch" and self.feed.takes_as_many(there.get(name)):
+                continue
             if here.get(name) != there.get(name):
                 return f"the saved run had {name} {there.get(name)!r:.80}, this one has {here.get(name)!r}"
         return None
@@ -234,10 +262,20 @@ class Run:
             if self.batch:
                 self._rng_before_plan = self.model.checked_rng_state(saved["rng_before_plan"])
                 self.means.set_state(saved["means"])
-                self.carried = self._checked_carried(saved["carried"])
         except CheckpointError:
             raise
-        except (GatewiseError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        except _WRONG_ENTRY as error:
+            raise CheckpointError(f"the saved run has an entry that no run can have: {error!r:.300}") from error
+
+    def _restore_carried(self, saved):
+        """The states of the batch under way, once the data are those of its epoch."""
+        if not self.batch:
+            return
+        try:
+            self.carried = self._checked_carried(saved["carried"])
+        except CheckpointError:
+            raise
+        except _WRONG_ENTRY as error:
             raise CheckpointError(f"the saved run has an entry that no run can have: {error!r:.300}") from error
 
     def _checked_drawn(self, drawn):

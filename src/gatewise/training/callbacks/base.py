@@ -125,6 +125,12 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_params(params)
 
+    def set_steps(self, steps):
+        """Say how many batches the epoch that begins has, in the params that all callbacks were given."""
+        for callback in self.callbacks:
+            if isinstance(getattr(callback, "params", None), dict) and "steps" in callback.params:
+                callback.params["steps"] = steps
+
     def on_epoch_end(self, epoch, logs=None, waiting=None):
         """To all of them, or to those whose places (:meth:`waiting`) are given."""
         logs = {} if logs is None else logs

@@ -77,6 +77,7 @@ class ProgressBar(Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._seen = batch + 1
         if self._first is None:
+            self._last_seen = self.params["steps"] or self._last_seen  # a sequence may have grown
             self._first = batch  # not 0 where a run is resumed in the middle of an epoch
         self._batch_ended = now = time.monotonic()
         if self._draws and now >= self._next:
