@@ -67,11 +67,11 @@ class SequenceEstimator(BaseEstimator):
 
     # ---- reading X
 
-    def _read_X(self, X, groups=None, reset=False):
+    def _read_X(self, X, groups=None, time=None, reset=False):
         """Sequences of X; with `reset`, what the estimator expects from now on."""
         if not reset:
             self._need_fitted()
-        X, groups = inputs.split_groups(inputs.unmasked(X), groups)
+        X, groups = inputs.split_groups(inputs.unmasked(X), groups, time)
         missing, embedding = self._in_use("missing"), self._in_use("embedding")
         parameters.chosen(missing, "missing", MISSING)
         if embedding is not None and missing != "error":
@@ -150,7 +150,7 @@ class SequenceEstimator(BaseEstimator):
 
     # ---- fitting
 
-    def _fit(self, X, y, sample_weight, groups, incremental=False, classes=None):
+    def _fit(self, X, y, sample_weight, groups, time, incremental=False, classes=None):
         """Fit from the start, or go on: with `incremental` for one pass, else where warm_start says so."""
         if incremental and self.early_stopping:
             raise ConfigError("partial_fit does not support early_stopping=True")
@@ -159,7 +159,7 @@ class SequenceEstimator(BaseEstimator):
             self._begin(goes_on, incremental)
             if incremental:
                 self._take_classes(classes)
-            self._read_and_train(X, y, sample_weight, groups, goes_on, incremental)
+            self._read_and_train(X, y, sample_weight, groups, time, goes_on, incremental)
         return self
 
     def _begin(self, goes_on, incremental):
@@ -172,11 +172,11 @@ class SequenceEstimator(BaseEstimator):
     def _take_classes(self, classes):
         """What partial_fit is told of the labels to come."""
 
-    def _read_and_train(self, X, y, sample_weight, groups, goes_on, incremental):
+    def _read_and_train(self, X, y, sample_weight, groups, time, goes_on, incremental):
         if not goes_on:
             for attribute in ("feature_means_", "vocabulary_size_"):  # of another X
                 vars(self).pop(attribute, None)
-        sequences = self._read_X(X, groups, reset=not goes_on)
+        sequences = self._read_X(X, groups, time, reset=not goes_on)
         if not sequences.all_lengths.any():
             raise ShapeError("X holds no steps: every sequence is empty; expected at least one time step")
         if sequences.groups is not None:

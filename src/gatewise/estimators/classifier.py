@@ -53,7 +53,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
                  class_weight=None, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, sample_weight=None, groups=None, time=None):
         """Fit to sequences and their labels.
 
         Parameters
@@ -66,6 +66,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
+        time : array_like (rows,) or name of a column of X, optional
+            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
 
         Returns
         -------
@@ -75,14 +77,14 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        return self._fit(X, y, sample_weight, groups)
+        return self._fit(X, y, sample_weight, groups, time)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None, time=None):
         """One pass over these samples, from where training stands.
 
         Parameters
         ----------
-        X, y, sample_weight, groups
+        X, y, sample_weight, groups, time
             See :meth:`fit`.
         classes : array_like (n_classes,), optional
             All labels there will be. Needed in the first call.
@@ -91,7 +93,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         -------
         self
         """
-        return self._fit(X, y, sample_weight, groups, incremental=True, classes=classes)
+        return self._fit(X, y, sample_weight, groups, time, incremental=True, classes=classes)
 
     # ---- fitting
 
@@ -140,12 +142,12 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     # ---- predicting
 
-    def predict(self, X, groups=None):
+    def predict(self, X, groups=None, time=None):
         """Labels of sequences.
 
         Parameters
         ----------
-        X, groups
+        X, groups, time
             See :meth:`fit`.
 
         Returns
@@ -156,25 +158,25 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        chosen = decided(self._scores(self._read_X(X, groups)), len(self.classes_), self._several)
+        chosen = decided(self._scores(self._read_X(X, groups, time)), len(self.classes_), self._several)
         return chosen if self._several else self.classes_[chosen]
 
-    def decision_function(self, X, groups=None):
+    def decision_function(self, X, groups=None, time=None):
         """Output before its activation: (n,) of two classes, else (n, n_classes)."""
-        scores = self._scores(self._read_X(X, groups))
+        scores = self._scores(self._read_X(X, groups, time))
         return scores[:, 0] if len(self.classes_) == 2 and not self._several else scores
 
-    def predict_proba(self, X, groups=None):
+    def predict_proba(self, X, groups=None, time=None):
         """Probability of each class, or of each of several labels: ndarray (n, n_classes)."""
-        return probabilities(self._scores(self._read_X(X, groups)), len(self.classes_), self._several)
+        return probabilities(self._scores(self._read_X(X, groups, time)), len(self.classes_), self._several)
 
-    def predict_log_proba(self, X, groups=None):
+    def predict_log_proba(self, X, groups=None, time=None):
         """Logarithm of :meth:`predict_proba`, which does not underflow."""
-        return probabilities(self._scores(self._read_X(X, groups)), len(self.classes_), self._several, log=True)
+        return probabilities(self._scores(self._read_X(X, groups, time)), len(self.classes_), self._several, log=True)
 
-    def score(self, X, y, sample_weight=None, groups=None):
+    def score(self, X, y, sample_weight=None, groups=None, time=None):
         """Accuracy: the share of sequences whose labels are right."""
-        predicted = self.predict(X, groups)
+        predicted = self.predict(X, groups, time)
         y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         if self._several:
             y = read_labels(y, len(predicted))[0]

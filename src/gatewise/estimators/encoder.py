@@ -52,7 +52,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
                  n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
-    def fit(self, X, y=None, sample_weight=None, groups=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None, time=None):
         """Fit to sequences, or to sequences and their labels or numbers.
 
         Parameters
@@ -65,6 +65,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
             Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
+        time : array_like (rows,) or name of a column of X, optional
+            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
 
         Returns
         -------
@@ -74,14 +76,14 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        return self._fit(X, y, sample_weight, groups)
+        return self._fit(X, y, sample_weight, groups, time)
 
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None, groups=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None, groups=None, time=None):
         """One pass over these samples, from where training stands.
 
         Parameters
         ----------
-        X, y, sample_weight, groups
+        X, y, sample_weight, groups, time
             See :meth:`fit`. The first call says whether there is a y, of which kind, and how long a sequence is that the network
             gives back.
         classes : array_like (n_classes,), optional
@@ -91,18 +93,18 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         -------
         self
         """
-        return self._fit(X, y, sample_weight, groups, incremental=True, classes=classes)
+        return self._fit(X, y, sample_weight, groups, time, incremental=True, classes=classes)
 
-    def fit_transform(self, X, y=None, sample_weight=None, groups=None):
+    def fit_transform(self, X, y=None, sample_weight=None, groups=None, time=None):
         """:meth:`fit`, then :meth:`transform`."""
-        return self.fit(X, y, sample_weight, groups).transform(X, groups)
+        return self.fit(X, y, sample_weight, groups, time).transform(X, groups, time)
 
-    def transform(self, X, groups=None):
+    def transform(self, X, groups=None, time=None):
         """Features of sequences.
 
         Parameters
         ----------
-        X, groups
+        X, groups, time
             See :meth:`fit`.
 
         Returns
@@ -113,7 +115,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        return self._run(self._read_X(X, groups), self._encoding_layers)
+        return self._run(self._read_X(X, groups, time), self._encoding_layers)
 
     @property
     def _n_features_out(self):

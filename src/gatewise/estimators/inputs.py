@@ -22,7 +22,8 @@ import numpy as np
 from sklearn.utils.validation import assert_all_finite
 
 from gatewise.checks import fits_memory
-from gatewise.data.sequences import read_sequences
+from gatewise.data.ordering import is_missing, order_of_time
+from gatewise.data.sequences import container_of, read_sequences
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
 
 FLOATS = (np.float64, np.float32)
@@ -87,14 +88,16 @@ class Groups:
     ----------
     labels : array_like (rows,)
         Rows of equal labels are one sequence; sequences stand in the order in which their labels first appear.
+    time : array_like (rows,), optional
+        When each row was: :func:`gatewise.data.ordering.order_of_time`. None: rows are in order of time.
     """
 
-    def __init__(self, labels):
+    def __init__(self, labels, time=None):
         # A list as objects: an array of texts and NaN would hold the text "nan".
         labels = np.asarray(labels) if hasattr(labels, "__array__") else np.asarray(labels, object)
         if labels.ndim != 1:
             raise ShapeError(f"groups has shape {labels.shape}; expected one label a row")
-        missing = [row for row, label in enumerate(labels) if _is_missing(label)] if labels.dtype.kind in "OfmM" else []
+        missing = [row for row, label in enumerate(labels) if is_missing(label)] if labels.dtype.kind in "OfmM" else []
         if missing:
             raise ConfigError(f"groups[{missing[0]}] is {labels[missing[0]]!r}; expected a label for each row: give such rows one, "
                               f"or leave them out")
@@ -106,7 +109,7 @@ class Groups:
         rank = np.argsort(np.argsort(first))
         self.labels = self.labels[np.argsort(first)]
         self.number = rank[inverse.reshape(-1)]           # of the sequence that each row belongs to
-        self.order = np.argsort(self.number, kind="stable")
+        self.order = np.argsort(self.number, kind="stable") if time is None else order_of_time(time, self.number, self.labels)
         self.lengths = np.bincount(self.number, minlength=len(first))
 
     def sequences(self, rows):
@@ -144,12 +147,6 @@ class Groups:
             return None
         at = index.get_indexer(self.labels)
         return None if (at < 0).any() else at
-
-
-def _is_missing(label):
-    """Whether a label is None, NaN, NaT or pandas.NA."""
-    same = label == label
-    return label is None or not isinstance(same, bool | np.bool_) or not same
 
 
 @contextlib.contextmanager
@@ -246,18 +243,52 @@ def whole_numbers(values):
     return values.astype(np.int64)
 
 
-def split_groups(X, groups):
-    """(X without the column of groups, Groups); None stays None."""
+def split_groups(X, groups, time=None):
+    """X without the columns of groups and times, and how its rows make sequences.
+
+    Parameters
+    ----------
+    X : array_like
+    groups : array_like (rows,), name of a column of X, or None
+    time : array_like (rows,), name of a column of X, or None
+        Rows are put in this order within their group.
+
+    Returns
+    -------
+    X : array_like
+    groups : Groups or None
+
+    Raises
+    ------
+    ConfigError, ShapeError, DTypeError, NonFiniteError
+    """
     if groups is None:
+        if time is not None:
+            raise ConfigError("time puts the rows of a long table in order, and " + (
+                "groups was not given: give groups, which says which rows make a sequence" if container_of(X) is None else
+                "X holds sequences one by one: give each of them in order of time (frame.sort_values(...) of a data frame)"))
         return X, None
-    if isinstance(groups, str | numbers.Integral) and not is_frame(X):
-        raise ConfigError(f"groups is {groups!r} and X is a {type(X).__name__}, which has no named columns; give the labels, one a "
-                          f"row")
-    if is_frame(X) and isinstance(groups, str | numbers.Integral):
-        if groups not in list(X.columns):
-            raise ConfigError(f"groups is {groups!r}, which is no column of X; there are {', '.join(map(str, X.columns))}")
-        return X[[column for column in X.columns if column != groups]], Groups(X[groups])
-    groups = Groups(groups)
+    if is_frame(X):
+        named = [name for name in (groups, time) if isinstance(name, str | numbers.Integral)]
+        rest = X[[column for column in X.columns if column not in named]] if named else X
+    else:
+        rest = X
+    labels, moments = _column(X, groups, "groups", "labels"), _column(X, time, "time", "times")
+    if isinstance(groups, str) and isinstance(time, str) and groups == time:
+        raise ConfigError(f"groups and time are both {groups!r}; expected two columns")
+    groups = Groups(labels, moments)
     if len(groups.number) != len(X):
         raise ShapeError(f"groups has {len(groups.number)} labels, X has {len(X)} rows; expected one a row")
-    return X, groups
+    return rest, groups
+
+
+def _column(X, given, name, entries):
+    """The column of X that is named, or what was given."""
+    if not isinstance(given, str | numbers.Integral):
+        return given
+    if not is_frame(X):
+        raise ConfigError(f"{name} is {given!r} and X is a {type(X).__name__}, which has no named columns; give the {entries}, one "
+                          f"a row")
+    if given not in list(X.columns):
+        raise ConfigError(f"{name} is {given!r}, which is no column of X; there are {', '.join(map(str, X.columns))}")
+    return X[given]

@@ -57,7 +57,7 @@ class SequenceRegressor(RegressorMixin, StepTargets):
                  n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, sample_weight=None, groups=None, time=None):
         """Fit to sequences and their numbers.
 
         Parameters
@@ -73,6 +73,8 @@ class SequenceRegressor(RegressorMixin, StepTargets):
             be NaN where the weight is 0.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
+        time : array_like (rows,) or name of a column of X, optional
+            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
 
         Returns
         -------
@@ -82,11 +84,11 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        return self._fit(X, y, sample_weight, groups)
+        return self._fit(X, y, sample_weight, groups, time)
 
-    def partial_fit(self, X, y, sample_weight=None, groups=None):
+    def partial_fit(self, X, y, sample_weight=None, groups=None, time=None):
         """One pass over these samples, from where training stands; see :meth:`fit`."""
-        return self._fit(X, y, sample_weight, groups, incremental=True)
+        return self._fit(X, y, sample_weight, groups, time, incremental=True)
 
     # ---- fitting
 
@@ -165,12 +167,12 @@ class SequenceRegressor(RegressorMixin, StepTargets):
 
     # ---- predicting
 
-    def predict(self, X, groups=None):
+    def predict(self, X, groups=None, time=None):
         """Numbers of sequences, or of steps.
 
         Parameters
         ----------
-        X, groups
+        X, groups, time
             See :meth:`fit`.
 
         Returns
@@ -183,18 +185,18 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        sequences = self._read_X(X, groups)
+        sequences = self._read_X(X, groups, time)
         numbers = self._activated(self._scores(sequences))
         if self._column:
             numbers = numbers[..., 0]
         return as_given(numbers, X, sequences) if self._per_step else numbers
 
-    def score(self, X, y, sample_weight=None, groups=None):
+    def score(self, X, y, sample_weight=None, groups=None, time=None):
         """R squared of the predictions, the mean over outputs, over all steps with ``per_step=True``.
 
         `sample_weight` is as in :meth:`fit`, and so is y, which may be NaN where the weight is 0.
         """
-        predicted = self.predict(X, groups)
+        predicted = self.predict(X, groups, time)
         if self._per_step:
             y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups, columns=True)
         else:

@@ -50,7 +50,7 @@ class SequenceTagger(StepTargets):
                  class_weight=None, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
         store(self, locals())
 
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, sample_weight=None, groups=None, time=None):
         """Fit to sequences and the labels of their steps.
 
         Parameters
@@ -63,6 +63,8 @@ class SequenceTagger(StepTargets):
             Not negative. Weights of sequences or of steps; a step of weight 0 counts in nothing. With groups, a weight a row of X.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
+        time : array_like (rows,) or name of a column of X, optional
+            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
 
         Returns
         -------
@@ -72,14 +74,14 @@ class SequenceTagger(StepTargets):
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        return self._fit(X, y, sample_weight, groups)
+        return self._fit(X, y, sample_weight, groups, time)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None, time=None):
         """One pass over these samples, from where training stands.
 
         Parameters
         ----------
-        X, y, sample_weight, groups
+        X, y, sample_weight, groups, time
             See :meth:`fit`.
         classes : array_like (n_classes,), optional
             All labels there will be. None: those of the first call.
@@ -88,7 +90,7 @@ class SequenceTagger(StepTargets):
         -------
         self
         """
-        return self._fit(X, y, sample_weight, groups, incremental=True, classes=classes)
+        return self._fit(X, y, sample_weight, groups, time, incremental=True, classes=classes)
 
     # ---- fitting
 
@@ -163,12 +165,12 @@ class SequenceTagger(StepTargets):
 
     # ---- predicting
 
-    def predict(self, X, groups=None):
+    def predict(self, X, groups=None, time=None):
         """Labels of steps.
 
         Parameters
         ----------
-        X, groups
+        X, groups, time
             See :meth:`fit`.
 
         Returns
@@ -180,34 +182,34 @@ class SequenceTagger(StepTargets):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        sequences = self._read_X(X, groups)
+        sequences = self._read_X(X, groups, time)
         scores = self._scores(sequences)
         if self._label_a_row:
             return self.classes_[self._row_means(scores, sequences).argmax(axis=1)]
         return as_given(self.classes_[decided(scores, len(self.classes_))], X, sequences)
 
-    def predict_proba(self, X, groups=None):
+    def predict_proba(self, X, groups=None, time=None):
         """Probability of each class at each step: as :meth:`predict`, with a last axis of classes."""
-        return self._probabilities(X, groups, log=False)
+        return self._probabilities(X, groups, time, log=False)
 
-    def predict_log_proba(self, X, groups=None):
+    def predict_log_proba(self, X, groups=None, time=None):
         """Logarithm of :meth:`predict_proba`, which does not underflow."""
-        return self._probabilities(X, groups, log=True)
+        return self._probabilities(X, groups, time, log=True)
 
-    def decision_function(self, X, groups=None):
+    def decision_function(self, X, groups=None, time=None):
         """Output before its activation: as :meth:`predict` of two classes, else with a last axis of classes.
 
         Where the tagger was fitted with a label a row, that of the mean probability: its log-odds, or logarithms.
         """
-        sequences = self._read_X(X, groups)
+        sequences = self._read_X(X, groups, time)
         scores = self._scores(sequences)
         if self._label_a_row:
             scores = self._row_means(scores, sequences, log=True)
             return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
         return as_given(scores[..., 0] if len(self.classes_) == 2 else scores, X, sequences)
 
-    def _probabilities(self, X, groups, log):
-        sequences = self._read_X(X, groups)
+    def _probabilities(self, X, groups, time, log):
+        sequences = self._read_X(X, groups, time)
         scores = self._scores(sequences)
         if self._label_a_row:
             return self._row_means(scores, sequences, log)
@@ -225,9 +227,9 @@ class SequenceTagger(StepTargets):
         means = logsumexp(np.where(valid[..., None], each, -np.inf), axis=1) - np.log(np.maximum(steps, 1))[:, None]
         return means if log else np.exp(means)
 
-    def score(self, X, y, sample_weight=None, groups=None):
+    def score(self, X, y, sample_weight=None, groups=None, time=None):
         """Accuracy: the share of steps, or of rows where a label stands for a row, that are right."""
-        predicted = self.predict(X, groups)
+        predicted = self.predict(X, groups, time)
         if self._label_a_row:
             y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         else:

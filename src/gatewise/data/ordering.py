@@ -1,0 +1,118 @@
+"""The order of time of the rows of a long table."""
+
+import warnings
+
+import numpy as np
+
+from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
+
+__all__ = ["is_missing", "order_of_time"]
+
+
+def order_of_time(times, number, labels=None, name="time"):
+    """The order in which the rows of each group follow each other in time.
+
+    Parameters
+    ----------
+    times : array_like of shape (rows,)
+        When each row was: numbers, dates with or without a time zone, periods, or ISO 8601 text.
+    number : ndarray of shape (rows,), int
+        Which group each row belongs to, counted from 0.
+    labels : sequence, optional
+        The label of each group, for messages. ``None``: there is one group, and no message names it.
+    name : str
+        Of `times`, for messages.
+
+    Returns
+    -------
+    ndarray of shape (rows,), int
+        The rows of group 0 in order of time, then those of group 1, and so on.
+
+    Raises
+    ------
+    ShapeError
+        There is not one time for each row.
+    DTypeError
+        The times are not of one kind that has an order.
+    NonFiniteError
+        A time is missing or infinite.
+    ConfigError
+        A group has the same time twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> order_of_time([3, 1, 2, 1], np.array([0, 1, 0, 0]))
+    array([3, 2, 0, 1])
+    """
+    keys = _keys(times, name)
+    if keys.shape != (len(number),):
+        raise ShapeError(f"{name} has shape {keys.shape}; expected ({len(number)},), one time for each row")
+    order = np.lexsort((keys, number))  # stable
+    again = (np.diff(keys[order]) == 0) & (np.diff(number[order]) == 0)
+    if again.any():
+        first, second = sorted(int(row) for row in order[int(again.argmax()):][:2])
+        label = None if labels is None else labels[number[first]]
+        group = "" if labels is None else f" of group {label.item() if isinstance(label, np.generic) else label!r}"
+        raise ConfigError(f"{name} is {_at(times, first)!s} in row {first} and again in row {second}{group}; expected each "
+                          f"time once{'' if labels is None else ' in a group'}: leave out one of the rows, or give their "
+                          f"mean instead of both")
+    return order
+
+
+def is_missing(label):
+    """Whether a label is None, NaN, NaT or pandas.NA."""
+    same = label == label
+    return label is None or not isinstance(same, bool | np.bool_) or not same
+
+
+def _keys(times, name):
+    """Numbers that are in the same order as the times: ndarray of int64 or float64."""
+    if hasattr(times, "iloc") or hasattr(times, "get_loc"):
+        import pandas
+
+        index = pandas.Index(times)
+        _all_present(index.isna(), times, name)
+        if hasattr(index, "asi8"):
+            return index.asi8
+        values = index.to_numpy()
+    else:
+        values = np.asarray(times)
+    if values.dtype.kind in "OUT":
+        _all_present([is_missing(value) for value in values.ravel().tolist()], values, name)
+        values = _keys_of_objects(values, name)
+    if values.dtype.kind in "mM":
+        _all_present(np.isnat(values), values, name)
+        return values.astype(np.int64)
+    if values.dtype.kind not in "uif":
+        raise DTypeError(f"{name} holds {values.dtype} values; expected dates or numbers")
+    _all_present(~np.isfinite(values), values, name)
+    return values
+
+
+def _keys_of_objects(values, name):
+    if all(isinstance(value, str) for value in values.ravel().tolist()):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of time zones in texts
+                return values.astype("datetime64")
+        except (ValueError, Warning) as error:
+            raise DTypeError(f"{name} holds text that is no ISO 8601 date without a time zone ({str(values.ravel()[0])!r:.60} for "
+                             f"example); convert it: pandas.to_datetime(...)") from error
+    try:
+        return np.unique(values, return_inverse=True)[1].reshape(values.shape)
+    except TypeError as error:
+        raise DTypeError(f"{name} holds values that cannot be put in order ({error}); expected dates or numbers of one "
+                         f"kind") from error
+
+
+def _all_present(missing, times, name):
+    missing = np.asarray(missing)
+    if missing.any():
+        row = int(missing.argmax())
+        raise NonFiniteError(f"{name} is {_at(times, row)!s} in row {row}; expected a time for each row: leave out the rows "
+                             f"without one")
+
+
+def _at(times, row):
+    return times.iloc[row] if hasattr(times, "iloc") else times[row]
