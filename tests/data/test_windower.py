@@ -122,7 +122,7 @@ class TestTargets:
 
 class TestStates:
     @pytest.mark.parametrize("name", ["window", "horizon", "stride"])
-    @pytest.mark.parametrize("value, error", [(0, ConfigError), (1.5, DTypeError), (None, DTypeError)])
+    @pytest.mark.parametrize("value, error", [(-1, ConfigError), (1.5, DTypeError), (None, DTypeError)])
     def test_options_are_checked(self, name, value, error):
         for use in (Windower.fit, Windower.pairs, Windower.positions):
             with pytest.raises(error, match=name):
@@ -151,4 +151,4 @@ class TestStates:
         series = rng.normal(size=(9, 2))
         windower = Windower(3, stride=2).fit(series)
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(windower)).transform(series), windower.transform(series))
-        assert clone(windower).get_params() == {"window": 3, "horizon": 1, "stride": 2}
+        assert clone(windower).get_params() == {"window": 3, "horizon": 1, "stride": 2, "sampling_rate": 1, "skip": 0}

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from gatewise.checks import fits_memory, whole_number
-from gatewise.errors import ShapeError
+from gatewise.checks import fits_memory
+from gatewise.errors import ConfigError, ShapeError
 
 from .sequences import read_sequences
 from .transformer import SequenceTransformer
-from .windows import cut
+from .windows import Cutting
 
 __all__ = ["Windower"]
 
@@ -24,9 +24,14 @@ class Windower(SequenceTransformer):
     window : int, default 10
         Steps of each window.
     horizon : int, default 1
-        Steps after each window that are its target.
+        Steps after each window that are its target. 0: the target is the label of the window's own last step, as for a
+        network that labels a stream; :meth:`pairs` then needs y.
     stride : int, default 1
         Steps from the start of one window to the start of the next.
+    sampling_rate : int, default 1
+        A window takes every step (1), every second step (2), and so on. Targets are steps that follow each other.
+    skip : int, default 0
+        Steps after a window that are left out before its targets.
 
     Attributes
     ----------
@@ -59,20 +64,22 @@ class Windower(SequenceTransformer):
     8.0 is known at 8.0
     """
 
-    def __init__(self, window=10, horizon=1, stride=1):
+    def __init__(self, window=10, horizon=1, stride=1, sampling_rate=1, skip=0):
         self.window = window
         self.horizon = horizon
         self.stride = stride
+        self.sampling_rate = sampling_rate
+        self.skip = skip
 
     @property
     def gap(self):
         """Windows that ``TimeSeriesSplit(gap=...)`` must leave out between training and test.
 
-        ``ceil(horizon / stride) - 1``: of all windows of one series, in their order, the targets of training are then
-        past when the first test window ends. One fewer, and the last of them is not.
+        ``ceil((skip + horizon) / stride) - 1``, at least 0: of all windows of one series, in their order, the targets of
+        training are then past when the first test window ends. One fewer, and the last of them is not.
         """
-        horizon, stride = whole_number(self.horizon, "horizon"), whole_number(self.stride, "stride")
-        return -(-horizon // stride) - 1
+        cutting = self._cutting(targets=True)
+        return max(0, -(-(cutting.skip + cutting.horizon) // cutting.stride) - 1)
 
     def fit(self, X, y=None):
         """Learn the number of features.
@@ -93,7 +100,7 @@ class Windower(SequenceTransformer):
         ShapeError, DTypeError, NonFiniteError
             X is not made of series of real numbers, or holds infinity.
         """
-        self._sizes(targets=True)
+        self._cutting(targets=True)
         self._read(X, first=True)
         return self
 
@@ -120,8 +127,8 @@ class Windower(SequenceTransformer):
         """
         self._fitted()
         sequences = self._read(X, first=False)
-        window, _, stride = self._sizes(targets=False)
-        return _cut_each(sequences.rows(), window, stride, self._counts(sequences.lengths, targets=False))
+        cutting = self._cutting(targets=False)
+        return _cut_each(sequences.rows(), cutting.windows, cutting.window, self._counts(sequences.lengths, targets=False))
 
     def pairs(self, X, y=None):
         """Windows and their targets; needs no `fit`.
@@ -132,13 +139,14 @@ class Windower(SequenceTransformer):
             NaN passes.
         y : array_like or list, optional
             What is to be forecast, of any type: a value, or an array of them, for each step of each series of X.
-            ``None``: X itself.
+            ``None``: X itself, unless ``horizon=0``.
 
         Returns
         -------
         x : ndarray of shape (windows, window, features), float32 or float64
         y : ndarray of shape (windows, horizon, ...)
             Of the `horizon` steps after each window; ``y.reshape(len(y), -1)`` is what a regressor of many outputs takes.
+            With ``horizon=0``: (windows, ...), of each window's last step.
 
         Raises
         ------
@@ -148,11 +156,16 @@ class Windower(SequenceTransformer):
         SizeError
             The windows do not fit into memory.
         """
+        cutting = self._cutting(targets=True)
+        if y is None and not cutting.horizon:
+            raise ConfigError("horizon is 0, the label of a window's own last step, and y is None; "
+                              "give y, a label for each "
+                              "step, or a horizon of at least 1")
         sequences = self._sequences(X)
         rows, counts = sequences.rows(), self._counts(sequences.lengths, targets=True)
         targets = rows if y is None else _targets(y, sequences)
-        window, horizon, stride = self._sizes(targets=True)
-        return _cut_each(rows, window, stride, counts), _cut_each([row[window:] for row in targets], horizon, stride, counts)
+        return (_cut_each(rows, cutting.windows, cutting.window, counts),
+                _cut_each(targets, cutting.targets, max(1, cutting.horizon), counts))
 
     def positions(self, X, *, targets=False):
         """Where each window ends; needs no `fit`.
@@ -166,40 +179,42 @@ class Windower(SequenceTransformer):
         Returns
         -------
         ndarray of shape (windows, 2), int
-            Number of the series, and of the window's last step in it. Its targets are the steps after that one.
+            Number of the series, and of the window's last step in it. Its targets are the steps after that one and `skip`
+            more, or with ``horizon=0`` that step.
 
         Raises
         ------
         ConfigError, DTypeError, NonFiniteError, ShapeError
         """
         counts = self._counts(self._sequences(X).lengths, targets=targets)
-        window, _, stride = self._sizes(targets=targets)
-        return np.concatenate([np.stack([np.full(count, number), np.arange(count) * stride + window - 1], axis=1)
+        cutting = self._cutting(targets=targets)
+        return np.concatenate([np.stack([np.full(count, number), np.arange(count) * cutting.stride + cutting.span - 1], axis=1)
                                for number, count in enumerate(counts)])
 
     def _sequences(self, X):
         return read_sequences(X, one_series=True)
 
-    def _sizes(self, *, targets):
-        """(window, horizon, stride), checked; no horizon where windows go without targets."""
-        window, horizon = whole_number(self.window, "window"), whole_number(self.horizon, "horizon")
-        return window, horizon if targets else 0, whole_number(self.stride, "stride")
+    def _cutting(self, *, targets):
+        """The options, checked; without `targets` those of windows alone."""
+        cutting = Cutting.of(self.window, self.horizon, self.stride, self.sampling_rate, self.skip, "window")
+        return cutting if targets else cutting.without_targets()
 
     def _counts(self, lengths, *, targets):
         """How many windows each series has."""
-        window, horizon, stride = self._sizes(targets=targets)
-        short = np.flatnonzero(lengths < window + horizon)
+        cutting = self._cutting(targets=targets)
+        short = np.flatnonzero(lengths < cutting.needed)
         if short.size:
-            need = f"window={window} and horizon={horizon} need" if targets else f"window={window} needs"
-            raise ShapeError(f"series {short[0]} of X has {lengths[short[0]]} steps; {need} at least {window + horizon}: leave "
+            need = f"{cutting.said('window')} need" if targets else f"window={cutting.window} needs"
+            raise ShapeError(f"series {short[0]} of X has {lengths[short[0]]} steps; {need} at "
+                             f"least {cutting.needed}: leave "
                              f"that series out, or take shorter windows")
-        return ((lengths - window - horizon) // stride + 1).tolist()
+        return cutting.count(lengths).tolist()
 
 
-def _cut_each(rows, length, stride, counts):
-    """Copies of the stretches of all rows, those of one after those of the other."""
+def _cut_each(rows, cut, length, counts):
+    """What `cut` makes of all rows, that of one after that of the other: arrays of `length` steps."""
     fits_memory(sum(counts) * length * int(np.prod(rows[0].shape[1:])), rows[0].dtype, "an array of windows")
-    parts = [cut(row, length, stride, count) for row, count in zip(rows, counts)]
+    parts = [cut(row, count) for row, count in zip(rows, counts)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -208,10 +223,13 @@ def _targets(y, sequences):
     try:
         rows = [np.asarray(row) for row in ([y] if sequences.form == "series" else y)]
     except (TypeError, ValueError) as error:
-        raise ShapeError("y is no list of arrays, or holds values of different shapes; expected one value, or one array of a "
+        raise ShapeError("y is no list of arrays, or holds values of different shapes; expected "
+                         "one value, or one array of a "
                          "shape, for each step of each series") from error
     lengths = [row.shape[0] if row.ndim else 0 for row in rows]
     if lengths != sequences.lengths.tolist() or len({row.shape[1:] for row in rows}) != 1:
-        raise ShapeError(f"y has the shapes {[row.shape for row in rows]}, X series of {sequences.lengths.tolist()} steps; "
-                         f"expected one value, or one array of a shape, for each step of each series")
+        raise ShapeError(f"y has the shapes {[row.shape for row in rows]}, X series of "
+                         f"{sequences.lengths.tolist()} steps; "
+                         "expected one value, or one array of a shape, for each step of each "
+                         "series")
     return rows
