@@ -12,7 +12,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "gatewise"
 ROOMS = ["kernels", "cells", "layers", "training", "models", "estimators", "interop"]
 # Single modules beside the rooms: any room above kernels may import them, and they import none but kernels.
 LEAVES = {"errors", "checks", "configuration", "seeds", "threads", "initializers", "regularizers", "constraints", "info",
-          "utils", "testing", "checkpoint", "sharing", "attributes"}
+          "utils", "testing", "checkpoint", "sharing", "attributes",
+          "described"}
 # Rooms that stand aside, and modules that repeat the public names of training.
 ASIDE = {"data"}
 REPEATED = {"losses", "metrics", "optimizers", "callbacks", "schedules"}

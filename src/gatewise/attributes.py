@@ -4,6 +4,7 @@ import difflib
 import inspect
 import sys
 
+from gatewise.described import Described
 from gatewise.errors import SettingError
 
 _MISSING = object()
@@ -25,7 +26,7 @@ class Checked:
         vars(thing)[self._name] = self._check(value, self._name, **self._limits)
 
 
-class Guarded:
+class Guarded(Described):
     """Base of layers, models, optimizers, losses, metrics and callbacks.
 
     An attribute that does not begin with ``_`` can be set

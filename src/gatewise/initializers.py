@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.configuration import config_of, kept_arguments, object_of
+from gatewise.described import Described
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 __all__ = [
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 
-class Initializer:
+class Initializer(Described):
     """Base: subclasses define ``_draw(shape, rng)`` in float64 and keep their arguments as attributes of the same names."""
 
     seed = None

@@ -2,10 +2,11 @@
 
 from gatewise import checks
 from gatewise.configuration import kept_arguments
+from gatewise.described import Described
 from gatewise.errors import ConfigError
 
 
-class RNNCell:
+class RNNCell(Described):
     """Base of cells written in NumPy.
 
     A subclass sets :attr:`units` or :attr:`state_size`, keeps each argument of its constructor under the argument's own

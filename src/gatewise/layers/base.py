@@ -645,8 +645,13 @@ class Layer(Guarded):
         """A new layer from :meth:`get_config`."""
         return cls(**config)
 
-    def __repr__(self):
-        return f"<{type(self).__name__} {self.name!r}, output {self.output_shape}>"
+    def _description(self):
+        parts = [f"{type(self).__name__} {self.name!r}"]
+        if self.built:
+            parts += [f"output {self.output_shape}", f"{self.count_params():,} parameters"]
+        else:
+            parts.append("not built")
+        return f"<{', '.join(parts)}{'' if self.trainable else ', frozen'}>"
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Sequential: layers in order that compile, fit, evaluate, predict and save."""
 
 import contextlib
+import html
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from gatewise.training.run import Run
 
 from . import saving
 from .stack import Stack
-from .summary import summary_lines
+from .summary import model_html, model_text, summary_lines
 
 
 class Sequential(Stack):
@@ -452,8 +453,21 @@ class Sequential(Stack):
         running.add(samples, loss, outputs)
         return running.logs()
 
+    def _description(self):
+        return model_text(self)
+
+    def _repr_html_(self):
+        """The table of :meth:`summary`, as notebooks show it."""
+        try:
+            return model_html(self)
+        except Exception:  # whatever a layer of a user does
+            return f"<pre>{html.escape(repr(self))}</pre>"
+
     def summary(self, print_fn=print):
-        """Print the layers, their output shapes and their numbers of parameters."""
+        """Print the layers, their output shapes and their numbers of parameters, and how many of them are trained.
+
+        Before the model is built, the parameters of layers are counted as far as the shapes are known.
+        """
         for line in summary_lines(self):
             print_fn(line)
 

@@ -1,12 +1,14 @@
-"""The table that summary() prints."""
+"""What summary() prints, and what a model shows of itself in a terminal or notebook."""
+
+import copy
+import html
+
+_UNKNOWN = "?"
 
 
 def summary_lines(model):
     """Lines of text: name and class, output shape and parameters of each layer, and the sum."""
-    rows = [("Layer (type)", "Output shape", "Parameters")]
-    for layer in model.layers:
-        shape = str(layer.output_shape) if layer.built else "not built"
-        rows.append((f"{layer.name} ({type(layer).__name__})", shape, f"{layer.count_params():,}"))
+    rows = [("Layer (type)", "Output shape", "Parameters"), *summary_rows(model)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     rule = "-" * (sum(widths) + 4)
     lines = [f"Model: {model.name!r}", rule]
@@ -14,11 +16,110 @@ def summary_lines(model):
         lines.append(f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}")
         if position == 0:
             lines.append(rule)
-    lines.append(rule)
-    count = model.count_params()
-    size = count * (4 if model.dtype == "float32" else 8)
-    lines.append(f"{count:,} parameters, {_bytes_text(size)} in {model.dtype}")
-    return lines
+    return [*lines, rule, *total_lines(model)]
+
+
+def summary_rows(model):
+    """(name and class, output shape, parameters) of each layer, as text."""
+    rows = []
+    for layer, count in zip(model.layers, parameter_counts(model), strict=True):
+        frozen = frozen_text(layer)
+        name = f"{layer.name} ({type(layer).__name__}{', ' * bool(frozen)}{frozen})"
+        shape = str(layer.output_shape) if layer.built else "not built"
+        rows.append((name, shape, _UNKNOWN if count is None else f"{count:,}"))
+    return rows
+
+
+def total_lines(model):
+    """How many parameters there are, how much memory they take, and how many of them are trained."""
+    counts = parameter_counts(model)
+    count, unknown = sum(count for count in counts if count is not None), counts.count(None)
+    size = _bytes_text(count * (4 if model.dtype == "float32" else 8))
+    line = f"{count:,} parameters, {size} in {model.dtype}"
+    if unknown:
+        line += (f", and those of {unknown} {'layer' if unknown == 1 else 'layers'} that are known once the shape of the input is: "
+                 f"call build, or fit")
+    if not model.built:
+        return [line]
+    trained = trained_count(model)
+    return [line] if trained == count else [line, f"{trained:,} trainable, {count - trained:,} not trainable"]
+
+
+def trained_count(model):
+    """Number of parameters that training changes."""
+    return sum(spec.size for layer in model.layers for spec in layer._specs if spec.trained and layer.trains(spec.name))
+
+
+def frozen_text(layer):
+    """"frozen", "partly frozen", or nothing."""
+    if not layer.trainable:
+        return "frozen"
+    moved = [layer.trains(spec.name) for spec in layer._specs if spec.trained]
+    return "" if all(moved) else "partly frozen"
+
+
+def parameter_counts(model):
+    """Number of parameters of each layer, list of int; None where it depends on a shape that is not known yet."""
+    if model.built:
+        return [layer.count_params() for layer in model.layers]
+    counts, shape = [], model.input_shape
+    for layer in model.layers:
+        if layer.built:
+            counts.append(layer.count_params())
+            shape = layer.output_shape
+            continue
+        if shape is None and not counts:
+            shape = (None,) * (layer._rank or 2)
+        count, shape = _count_for(layer, shape)
+        counts.append(count)
+    return counts
+
+
+def _count_for(layer, shape):
+    """(number of parameters or None, output shape or None) of a layer that is not built, for an input of this shape."""
+    if shape is None:
+        return None, None
+    try:
+        try:
+            probe = type(layer).from_config(copy.deepcopy(layer.get_config()))
+        except Exception:  # a cell or layer of a user, which no file names
+            probe = copy.deepcopy(layer)
+    except Exception:
+        return None, None
+    count = output = None
+    try:
+        output = probe._output_shape(shape)
+        count = sum(spec.size for spec in probe._parameter_specs(shape))
+    except Exception:  # the shape does not say enough
+        pass
+    return count, output if isinstance(output, tuple) else None
+
+
+def model_text(model):
+    """One line: the layers, the shapes, how many parameters there are, and how the model is compiled."""
+    names = [type(layer).__name__ for layer in model.layers]
+    layers = ", ".join([*names[:6], "..."] if len(names) > 7 else names)
+    parts = [f"{type(model).__name__} {model.name!r}", f"layers {layers}" if names else "no layers"]
+    if model.built:
+        count, trained = model.count_params(), trained_count(model)
+        parts += [f"input {model.input_shape}", f"output {model.output_shape}", f"{count:,} parameters"]
+        if trained < count:
+            parts[-1] += f" ({trained:,} trainable)"
+    else:
+        parts.append("not built")
+    loss = getattr(model, "loss", None)
+    parts.append("not compiled" if loss is None else f"compiled with {model.optimizer!r} and {loss!r}")
+    return f"<{'; '.join(parts)}>"
+
+
+def model_html(model):
+    """The table of summary() as HTML."""
+    head = "".join(f"<th style='text-align:left'>{text}</th>" for text in ("Layer (type)", "Output shape", "Parameters"))
+    rows = "".join(f"<tr><td style='text-align:left'>{html.escape(name)}</td><td style='text-align:left'>{html.escape(shape)}</td>"
+                   f"<td style='text-align:right'>{html.escape(count)}</td></tr>" for name, shape, count in summary_rows(model))
+    totals = "<br>".join(html.escape(line) for line in total_lines(model))
+    return (f"<div><b>{html.escape(type(model).__name__)} {html.escape(model.name)}</b>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{totals}</div>")
 
 
 def _bytes_text(size):

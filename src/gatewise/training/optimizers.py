@@ -111,6 +111,7 @@ class Optimizer(Guarded):
     ema_overwrite_frequency = _Option(checks.whole_number, optional=True, low=1)
     gradient_accumulation_steps = _Option(checks.whole_number, optional=True, low=2)
     iterations = _Iterations()
+    _always_shown = ("learning_rate",)
     _and_then = ", and compile the model with it"
 
     _decayed_of = None  # of pickles that were made before there was this
@@ -140,6 +141,9 @@ class Optimizer(Guarded):
         if self.ema_overwrite_frequency is not None and not self.use_ema:
             raise ConfigError(f"ema_overwrite_frequency is {self.ema_overwrite_frequency}, and there is no mean to overwrite with: "
                               f"give use_ema=True too")
+
+    def _shown_value(self, name):
+        return self._learning_rate if name == "learning_rate" else super()._shown_value(name)
 
     def _setting_cure(self, name):
         if name in ("lr", "rate"):

@@ -31,6 +31,16 @@ class History(Callback):
             self._rows.setdefault(name, []).append(len(self.epoch))
         self.epoch.append(epoch)
 
+    def _description(self):
+        """The last value of each entry."""
+        if not self.epoch:
+            return "<History, no epoch yet>"
+        last = [f"{name} {value:.4g}" for name, values in self.history.items()
+                for value in values[-1:] if isinstance(value, int | float)]
+        shown = [*last[:8], "..."] if len(last) > 9 else last
+        count = len(self.epoch)
+        return f"<History, {count} {'epoch' if count == 1 else 'epochs'}{': ' * bool(shown)}{', '.join(shown)}>"
+
     def to_dataframe(self):
         """A pandas DataFrame with a row an epoch and a column for each entry of `history`; NaN where an epoch has none.
 

@@ -39,6 +39,8 @@ class Monitor(Callback):
         None before there was a value. A first value of NaN counts as the best, as in Keras, and nothing is better.
     """
 
+    _always_shown = ("monitor",)
+
     def __init__(self, monitor, mode, min_delta, verbose):
         if not (isinstance(mode, str) and mode in ("auto", "min", "max")):
             raise ConfigError(f"mode is {mode!r}; expected 'auto', 'min' or 'max'")
