@@ -11,7 +11,7 @@ from data import fitted
 from test_forecaster_time import cured, refusal
 
 from gatewise import SequenceForecaster, load_estimator
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, ShapeError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -206,17 +206,17 @@ def test_tables_that_cannot_be_read():
             ({"groups": "shop", "time": "date"}, ConfigError, "groups is 'shop', which is no column of y; there are store, date"),
             ({"groups": "store", "time": "when"}, ConfigError, "time is 'when', which is no column"),
             ({"groups": "store"}, ConfigError, "time is None; name the column of y that holds the times"),
-            ({"time": "date"}, ShapeError, "time='date' has 2024-01-01 00:00:00 twice.*or groups=")):
+            ({"time": "date"}, ConfigError, "the column 'date' of y is 2024-01-01 00:00:00 in row 0 and again in row 30.*groups=")):
         with pytest.raises(kind, match=words):
             small().fit(table, **arguments)
     twice = pandas.concat([table, table[3:4]])
-    with pytest.raises(ShapeError, match="time='date' of the series 'b' has 2024-01-04 00:00:00 twice"):
+    with pytest.raises(ConfigError, match="is 2024-01-04 00:00:00 in row 3 and again in row 60 of group 'b'"):
         small().fit(twice, groups="store", time="date")
     with pytest.raises(DTypeError, match="column 'date' of y holds 'x'.*to_datetime"):
         small().fit(table.assign(date="x"), groups="store", time="date")
     with pytest.raises(DTypeError, match="column 'date' of y holds 1.5"):
         small().fit(table.assign(date=1.5), groups="store", time="date")
-    with pytest.raises(ShapeError, match="has no time in row 5"):
+    with pytest.raises(NonFiniteError, match="is NaT in row 5"):
         small().fit(table.assign(date=table["date"].where(table.index != 5)), groups="store", time="date")
     with pytest.raises(ConfigError, match="y is a ndarray, which has no named columns"):
         small().fit(np.zeros((30, 2)), time=0)

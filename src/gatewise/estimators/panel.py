@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewise import checks
+from gatewise.data.ordering import order_of_time
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, MissingPackageError, ShapeError
 
 from .frequency import assigned
@@ -318,19 +319,18 @@ def _read_table(given, groups, time, name):
         import pandas
 
         keys, rows = _rows_of(pandas.Index(frame[groups]), name)
+    number = np.zeros(len(frame), np.intp)
+    for at, part in enumerate(rows):
+        number[part] = at
+    try:
+        order = order_of_time(moments, number, keys or None, f"the column {time!r} of {name}")
+    except ConfigError as error:
+        raise error if keys else ConfigError(f"{error}; if the rows belong to several series, give groups=, the column that "
+                                             "tells them apart") from None
+    rows = np.split(order, np.cumsum([len(part) for part in rows])[:-1])
     values = frame.drop(columns=[column for column in (groups, time) if column is not None])
-    parts, shown = [], []
-    for number, part in enumerate(rows):
-        order = np.argsort(moments[part], kind="stable")
-        rows[number] = part[order]
-        labels = moments[rows[number]]
-        of = f" of the series {keys[number]!r}" if keys else ""
-        if labels.has_duplicates:
-            raise ShapeError(f"time={time!r}{of} has {labels[labels.duplicated()][0]} twice; "
-                             "expected each step once"
-                             + ("" if keys else ", or groups=, the column that tells series apart"))
-        parts.append(values.iloc[rows[number]].set_axis(labels))
-        shown.append(f"{name}{of}")
+    parts = [values.iloc[part].set_axis(moments[part]) for part in rows]
+    shown = [f"{name} of the series {key!r}" for key in keys] or [name]
     dropped = ("part" if groups is None else f"part.drop(columns={groups!r})")
 
     def fix(make):
@@ -359,9 +359,6 @@ def _moments(column, name, time):
                              "example; expected dates, whole numbers, "
                              f"or ISO 8601 text: {name}[{time!r}] = "
                              f"pandas.to_datetime({name}[{time!r}], format=...)") from error
-    if labels.hasnans:
-        raise ShapeError(f"the column {time!r} of {name} has no time in row "
-                         f"{int(np.argmax(labels.isna()))}; leave the row out")
     return labels
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from gatewise import checks
+from gatewise.data.ordering import is_missing
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from . import inputs
@@ -336,7 +337,7 @@ def _kind_of(values):
         return "text"
     if said != "object":
         return None
-    first = next((value for value in values if not inputs._is_missing(value)), None)
+    first = next((value for value in values if not is_missing(value)), None)
     if isinstance(first, str | bytes):
         return "text"
     return "dates" if hasattr(first, "year") and hasattr(first, "month") else None
