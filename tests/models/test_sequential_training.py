@@ -283,6 +283,7 @@ def targets_for(model, shape, rng):
     return rng.normal(size=shape)
 
 
+@pytest.mark.filterwarnings("ignore:loss categorical_crossentropy behind 3 columns with activation .sigmoid.")
 @pytest.mark.parametrize("variant", ["plain", "weights", "lengths"])
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_of_whole_models(name, variant, rng):
@@ -311,6 +312,7 @@ def test_gradients_of_whole_models(name, variant, rng):
     assert max(abs(gradient).max() for _, gradient in pairs.values()) > 1e-3
 
 
+@pytest.mark.filterwarnings("ignore:loss categorical_crossentropy behind 3 columns with activation .sigmoid.")
 def test_the_loss_of_a_step_is_the_loss_of_a_test_step(xy):
     for stack, loss in MODELS.values():
         if "dropout" in str(stack):

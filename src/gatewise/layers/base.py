@@ -94,6 +94,8 @@ class Layer(Guarded):
     stateful = False        # it keeps its state from call to call
     holds_outputs = False   # its output at a step that does not count is that of the last one that does, not zeros
     returns_list = False    # of outputs, and states after them
+    keeps_limits = False    # its outputs lie within the limits of its inputs
+    limiting_activation = None  # name of the activation that its outputs come out of; None: of none, or not known
     outputs = 1             # how many there are before the states
     padded_dtype = None     # what rows of different lengths are padded in; None: the layer's own
 

@@ -54,6 +54,11 @@ LINEAR = activations.code("linear")
 class _Activated:
     """What layers that end in an activation share: act(z) forward, dz backward."""
 
+    @property
+    def limiting_activation(self):
+        """The activation's name, without its constants."""
+        return self.activation if isinstance(self.activation, str) else self.activation[0]
+
     def _activate_rows(self, z, y):
         """y = act(z), in place if z is y."""
         if z.shape[-1] == 0:
@@ -233,6 +238,7 @@ class Dropout(Layer):
         Of a layer used alone; in a model the model's generator draws.
     """
 
+    keeps_limits = True
     rate = Checked(checks.fraction)
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
@@ -336,6 +342,7 @@ class RepeatVector(Layer):
         Steps of the output.
     """
 
+    keeps_limits = True
     _rank, _axes = 2, "(batch, features)"
     n = Fixed()
 

@@ -18,6 +18,7 @@ class Masking(Layer):
     mask_value : float
     """
 
+    keeps_limits = True
     _rank, _axes = 3, "(batch, steps, features)"
     reads_steps = first_only = True
     mask_value = Fixed()

@@ -12,6 +12,7 @@ from .sequences import SequenceLayer
 class _GlobalPooling(SequenceLayer):
     """What layers share that make (batch, features) of (batch, steps, features)."""
 
+    keeps_limits = True
     keeps_steps = False
 
     def _output_shape(self, input_shape):

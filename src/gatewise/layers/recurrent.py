@@ -111,6 +111,12 @@ class Recurrent(SequenceLayer):
         return self.cell.units
 
     @property
+    def limiting_activation(self):
+        """"tanh" of a cell whose output it is; None: not known."""
+        activation = getattr(self.cell, "_output_activation", lambda: None)()
+        return "tanh" if activation == "tanh" and getattr(self.cell, "projection", None) is None else None
+
+    @property
     def keeps_steps(self):
         """Whether the output has a vector for each step."""
         return self.return_sequences

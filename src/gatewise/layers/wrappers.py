@@ -175,6 +175,16 @@ class TimeDistributed(Wrapper):
         Not to be used elsewhere. No Embedding, Masking or TimeDistributed, and nothing stateful.
     """
 
+    @property
+    def limiting_activation(self):
+        """That of the layer within."""
+        return self.layer.limiting_activation
+
+    @property
+    def keeps_limits(self):
+        """Whether the layer within does."""
+        return self.layer.keeps_limits
+
     def __init__(self, layer, **kwargs):
         self.layer = layer
         super().__init__({"layer": layer}, **kwargs)

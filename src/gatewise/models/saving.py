@@ -409,8 +409,8 @@ def _check_names(model, names, header, tensors):
 def _restore_training(model, training, tensors):
     if training is None:
         return
-    model.compile(optimizers.get(training["optimizer"]), losses.get(training["loss"]),
-                  metrics=[metrics.get(metric) for metric in training["metrics"]])
+    model.choose_training(optimizers.get(training["optimizer"]), losses.get(training["loss"]),
+                          [metrics.get(metric) for metric in training["metrics"]], fitting=True)
     _restore_optimizer(model, training, tensors)
 
 

@@ -17,6 +17,7 @@ from gatewise.training.means import RunningMeans
 from gatewise.training.run import Run
 
 from . import saving
+from .outputs import check_output
 from .stack import Stack
 from .summary import model_html, model_text, summary_lines
 
@@ -46,6 +47,8 @@ class Sequential(Stack):
         self.optimizer = self.loss = None
         self.metrics = []
         self._metric_choices = []
+        self._output_checked = False
+        self.misfit = None      # what is wrong between the loss and the output, as text
         self._fused = False     # the loss starts from the scores of the last layer
         self.history = None
         self.training_run = None  # a Run while training goes on, then what a file keeps of it
@@ -59,6 +62,7 @@ class Sequential(Stack):
         super()._append(layer)
 
     def build(self, input_shape):
+        self._output_checked = False
         with self._guard.writing:
             super().build(input_shape)
             self._choose_loss_path()
@@ -81,8 +85,18 @@ class Sequential(Stack):
         optimizer : str or Optimizer
         loss : str or Loss
         metrics : list of str or Metric, optional
+
+        Raises
+        ------
+        ConfigError
+            One of them is not known; or the loss can only be a constant or NaN behind the last layer. Of other losses that do
+            not fit the output there is a warning. Both come with the first data if the model is not built.
         """
         checks.neutral(others, "compile", "compile")
+        self.choose_training(optimizer, loss, metrics)
+
+    def choose_training(self, optimizer, loss, metrics, fitting=False):
+        """See :meth:`compile`. With `fitting` the loss fits the output: what a file holds has been trained before."""
         chosen_optimizer = optimizers.get(optimizer)
         if loss is None:
             raise ConfigError("compile needs a loss, for example loss='mse'")
@@ -93,13 +107,27 @@ class Sequential(Stack):
         names = ["loss", *(_metric_of(choice, chosen_loss, outputs).name for choice in metrics or [])]
         if len(set(names)) < len(names):
             raise ConfigError(f"metrics have the names {names[1:]}; give each its own, and none 'loss'")
+        if self.built and not fitting:
+            self.misfit = check_output(self, chosen_loss)
         chosen_optimizer.bind(self)
         self._forget_run()
         self.optimizer, self.loss = chosen_optimizer, chosen_loss
         self._metric_choices = list(metrics or [])
         self.metrics = []
+        self._output_checked = self.built or fitting
         if self.built:
             self._choose_loss_path()
+
+    def check_output(self):
+        """Refuse, or warn of, a loss that cannot learn from the output; once for each time that the model is compiled or built.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+        """
+        if not self._output_checked:
+            self.misfit = check_output(self, self.loss)
+            self._output_checked = True
 
     def _choose_loss_path(self):
         if self.loss is None:

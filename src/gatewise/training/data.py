@@ -168,6 +168,7 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         if need_y:
             raise ConfigError("y is missing: give the targets")
         return _masked(Samples(x, lengths=lengths, resets=resets), _all_masks(model, x, mask))
+    model.check_output()
     shape, per_step = model.compute_output_shape(x.shape), model.keeps_steps() and not model.loss.per_sequence
     if lengths is not None and per_step:
         y = _pad_beside(y, "y", lengths, x.shape[1])

@@ -224,7 +224,7 @@ def _train_epoch(model, run, plan, interrupted):
 def _advice(model, loss):
     if model.loss.per_sequence and loss == math.inf:
         return "a row has fewer steps than its labels need: leave such rows out, or use CTC(zero_infinity=True)"
-    return "try a smaller learning rate, or clipnorm"
+    return model.misfit or "try a smaller learning rate, or clipnorm"
 
 
 def _warn_of_end(epoch):

@@ -22,6 +22,7 @@ class Loss(Guarded):
     sparse = False  # targets are class numbers, without the class axis
     one_hot = False # targets are a column a class, 1 at the class of the row
     takes = None    # a rule of training/targets.py: which targets there can be; None: any number
+    needs = None    # a rule of training/outputs.py: which last activations and columns it can learn from; None: any
     per_sequence = False  # targets, values and weights are one a row of the batch, whatever its steps are
     _kernel = None  # in kernels/losses.pyx: for scores where the loss fuses, else for predictions
     _option = 0.0   # the kernel's number beside the arrays
@@ -35,7 +36,7 @@ class Loss(Guarded):
         if cls.name is None:
             cls.name = cls.__name__
         line = [vars(base) for base in cls.__mro__]
-        inherited = {"_kernel": None, "fuses": None, "by_target": False, "takes": None}
+        inherited = {"_kernel": None, "fuses": None, "by_target": False, "takes": None, "needs": None}
         first = {name: next(i for i, names in enumerate(line) if name in names) for name in ("_positions", *inherited)}
         for name, without in inherited.items():
             if first["_positions"] < first[name]:

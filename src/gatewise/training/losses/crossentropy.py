@@ -5,6 +5,9 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
 
+from .. import outputs
+from .. import outputs
+from .. import outputs
 from ..targets import Distribution, YesOrNo
 from .base import EPSILON, Loss
 
@@ -49,6 +52,7 @@ class BinaryCrossentropy(_Crossentropy):
     by_target = True
     fuses = "sigmoid"
     takes = YesOrNo()
+    needs = staticmethod(outputs.probabilities)
     _kernel = "binary_crossentropy"
 
     def _smooth(self, y_true, classes):
@@ -77,6 +81,7 @@ class CategoricalCrossentropy(_Crossentropy):
     name = "categorical_crossentropy"
     fuses = "softmax"
     takes = Distribution()
+    needs = staticmethod(outputs.classes)
     _kernel = "categorical_crossentropy"
     one_hot = True
 
@@ -108,6 +113,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     name = "sparse_categorical_crossentropy"
     fuses = "softmax"
     _kernel = "sparse_crossentropy"
+    needs = staticmethod(outputs.classes)
     sparse = True
 
     def __init__(self, from_logits=False, ignore_class=None, label_smoothing=0.0, **others):

@@ -7,6 +7,7 @@ from gatewise.errors import DTypeError, ShapeError
 from gatewise.kernels import ctc
 from gatewise.utils import pad_sequences
 
+from .. import outputs
 from .base import EPSILON, Loss
 
 
@@ -35,6 +36,7 @@ class CTC(Loss):
     """
 
     name = "ctc"
+    needs = staticmethod(outputs.readings)
     fuses = "softmax"
     per_sequence = True
 
@@ -77,15 +79,19 @@ class CTC(Loss):
             raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects class "
                              f"numbers of shape ({batch}, labels), rows filled up with the blank, {self.blank}, or -1")
         classes = shape[-1]
-        if self.blank >= classes:
-            raise ShapeError(f"the model's output has {classes} classes; the blank is class {self.blank}: give the last layer "
-                             f"a class more, or choose another blank")
+        self._targets(classes)
         outside = (y < -1) | (y >= classes)
         if outside.any():
             at = tuple(int(i) for i in np.argwhere(outside)[0])
             raise ShapeError(f"y holds class {y[at]} at index {at}; the model's output has {classes} classes, 0 to "
                              f"{classes - 1}, and -1 or {self.blank} (the blank) ends a row")
         return self._ended(np.where(y < 0, self.blank, y).astype(np.intp))
+
+    def _targets(self, outputs):
+        if self.blank >= outputs:
+            raise ShapeError(f"the model's output has {outputs} classes; the blank is class {self.blank}: give the last layer "
+                             f"a class more, or choose another blank")
+        return outputs
 
     def _ended(self, y):
         """y, in which nothing may follow a row's first blank."""

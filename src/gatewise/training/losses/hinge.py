@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import outputs
 from ..targets import Distribution, Signs
 from .base import Loss
 
@@ -10,6 +11,7 @@ class _Hinge(Loss):
     """A label 0 stands for -1. (Keras reads it so only where all labels of a batch are 0 or 1.)"""
 
     takes = Signs()
+    needs = staticmethod(outputs.margins)
 
     def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
         signs = np.where(y_true == 0, y_true.dtype.type(-1), y_true)
@@ -40,6 +42,7 @@ class CategoricalHinge(Loss):
 
     name = "categorical_hinge"
     takes = Distribution(limited=True)
+    needs = staticmethod(outputs.one_of_columns)
     one_hot = True
 
     def _positions(self, y_true, y_pred, want_gradient):

@@ -7,6 +7,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
+from .. import outputs
 from ..targets import AtLeast, Distribution
 from .base import EPSILON, Loss
 
@@ -17,6 +18,7 @@ class Poisson(Loss):
     name = "poisson"
     by_target = True
     takes = AtLeast(0, "targets are counts; for other numbers take 'mse'")
+    needs = staticmethod(outputs.rates)
 
     def _positions(self, y_true, y_pred, want_gradient):
         p = y_pred + y_pred.dtype.type(EPSILON)
@@ -29,6 +31,7 @@ class KLDivergence(Loss):
 
     name = "kl_divergence"
     takes = Distribution(limited=True)
+    needs = staticmethod(outputs.distribution)
 
     def _positions(self, y_true, y_pred, want_gradient):
         y, p = np.clip(y_true, EPSILON, 1), np.clip(y_pred, EPSILON, 1)
@@ -53,6 +56,7 @@ class GaussianNLL(Loss):
     """
 
     name = "gaussian_nll"
+    needs = staticmethod(outputs.any_sign)
     by_target = True
 
     def __init__(self, full=False, eps=1e-6, **others):

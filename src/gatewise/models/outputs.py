@@ -1,0 +1,49 @@
+"""Whether a model's loss can learn from its output."""
+
+from gatewise import checks
+from gatewise.errors import ConfigError
+from gatewise.training.outputs import misfit_of
+
+
+def check_output(model, loss):
+    """Refuse a loss that can only be a constant or NaN behind a model's last layers, and warn of other misfits.
+
+    Returns
+    -------
+    str or None
+        What the warning said, for a loss that becomes NaN.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+    """
+    columns = model.output_shape[-1]
+    activation = last_activation(model.layers)
+    misfit = misfit_of(loss, activation, columns)
+    if misfit is None or not misfit.hopeless:
+        _refuse_constant(model)
+    if columns:
+        loss._targets(columns)
+    if misfit is None:
+        return None
+    where = (f"loss {loss.name} behind {'one column' if columns == 1 else f'{columns} columns'}"
+             + (f" with activation {activation!r}" if activation else ""))
+    if misfit.hopeless:
+        raise ConfigError(f"{where}: {misfit.text}")
+    checks.warn(f"{where}: {misfit.text}")
+    return misfit.text
+
+
+def _refuse_constant(model):
+    for layer in model.layers:
+        if layer.limiting_activation == "softmax" and layer.output_shape[-1] == 1:
+            raise ConfigError(f"layer {layer.name!r} takes the softmax of one column, which is 1 whatever its input is: nothing "
+                              f"can be learned; take activation 'sigmoid', or give it a column for each class")
+
+
+def last_activation(layers):
+    """The activation that limits the values that come out of these layers; None: not known."""
+    for layer in reversed(layers):
+        if layer.limiting_activation is not None or not layer.keeps_limits:
+            return layer.limiting_activation
+    return None
