@@ -6,8 +6,6 @@ from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
 
 from .. import outputs
-from .. import outputs
-from .. import outputs
 from ..targets import Distribution, YesOrNo
 from .base import EPSILON, Loss
 
