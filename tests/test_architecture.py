@@ -1,10 +1,12 @@
 """Who imports whom: calls go down only (docs/architecture.md)."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+from cases import run_python
 
 SOURCE = Path(__file__).parents[1] / "src" / "gatewise"
 
@@ -74,8 +76,23 @@ def test_kernels_import_only_kernels(path):
     assert {part_of(name) for name in lines} <= ALLOWED["kernels"]
 
 
+@pytest.mark.parametrize("name", ["", "data"], ids=["gatewise", "gatewise.data"])
+def test_static_tools_see_what_loads_on_first_use(name):
+    """The imports under TYPE_CHECKING are those that __getattr__ does at run time, and no others."""
+    package = importlib.import_module(f"gatewise.{name}".rstrip("."))
+    block = next(node for node in ast.parse(Path(package.__file__).read_text(encoding="utf-8")).body
+                 if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING")
+    static = {alias.name: node.module for node in block.body for alias in node.names}
+    on_first_use = getattr(package, "_ON_FIRST_USE", None)
+    if on_first_use is None:
+        on_first_use = package._NAMES | dict.fromkeys(package._MODULES)
+    assert static == on_first_use
+    assert package.TYPE_CHECKING is False
+
+
 def test_the_package_itself_imports_nothing_of_its_own():
-    assert parts_imported(SOURCE / "__init__.py") == set()
+    program = "import sys, gatewise; print(*(name for name in sys.modules if name.startswith('gatewise.')))"
+    assert run_python(program).split() == []
 
 
 def test_this_test_sees_an_upward_import(tmp_path, monkeypatch):

@@ -142,7 +142,7 @@ def test_sdist_holds_all_that_a_build_and_a_test_run_need(sdist):
     data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "examples" / "data").rglob("*") if path.is_file()}
     assert data <= names
     assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", ".ci/run",
-            "docs/architecture.md", "docs/checkpoint-format.md"} <= names
+            "docs/architecture.md", "docs/checkpoint-format.md", "src/gatewise/py.typed"} <= names
 
 
 def test_sdist_holds_no_build_products(sdist):
@@ -163,7 +163,7 @@ def test_wheel_is_small_and_holds_only_the_package(wheel):
     compiled = {name for name in package if name.endswith((".so", ".pyd"))}
     assert {name.split(".")[0] for name in compiled} == {
         f"gatewise/kernels/{Path(name).stem}" for name in kernel_sources("*.pyx")}
-    assert package == modules | compiled
+    assert package == modules | compiled | {"gatewise/py.typed"}
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 

@@ -10,6 +10,45 @@ Modules load on first use.
 
 import importlib
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what static tools see; at run time these names load on first use, by __getattr__
+    from . import callbacks as callbacks
+    from . import cells as cells
+    from . import checkpoint as checkpoint
+    from . import constraints as constraints
+    from . import data as data
+    from . import errors as errors
+    from . import estimators as estimators
+    from . import initializers as initializers
+    from . import kernels as kernels
+    from . import layers as layers
+    from . import losses as losses
+    from . import metrics as metrics
+    from . import models as models
+    from . import optimizers as optimizers
+    from . import regularizers as regularizers
+    from . import schedules as schedules
+    from . import testing as testing
+    from . import threads as threads
+    from . import training as training
+    from . import utils as utils
+    from .errors import CheckpointError, GatewiseError, ShapeError, TrainingWarning
+    from .errors import NotFittedError as NotFittedError
+    from .estimators import (
+        ForecastDisplay,
+        LearningCurve,
+        SequenceClassifier,
+        SequenceEncoder,
+        SequenceForecaster,
+        SequenceRegressor,
+        SequenceTagger,
+        load_estimator,
+    )
+    from .info import build_info
+    from .layers import Input
+    from .models import Sequential, load_model
+    from .threads import get_num_threads, set_num_threads
+
 __version__ = "0.1.0"
 
 _MODULES = frozenset({

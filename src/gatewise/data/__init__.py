@@ -11,6 +11,15 @@ from .frames import stack_frames
 from .missing import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
 from .windows import windows
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what static tools see; at run time these names load on first use, by __getattr__
+    from .audio import deltas, log_mel, mel_filters, mfcc
+    from .padder import SequencePadder
+    from .scaler import SequenceScaler
+    from .stacker import FrameStacker
+    from .text import Vocabulary
+    from .windower import Windower
+
 _ON_FIRST_USE = {
     "FrameStacker": "stacker", "SequencePadder": "padder", "SequenceScaler": "scaler", "Vocabulary": "text", "Windower": "windower",
     "deltas": "audio", "log_mel": "audio", "mel_filters": "audio", "mfcc": "audio",
