@@ -6,10 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
-from gatewise import optimizers
+from gatewise import checkpoint, optimizers
 from gatewise.callbacks import Callback, ModelCheckpoint
 from gatewise.cells import FullGateLSTMCell
-from gatewise.errors import ConfigError, DTypeError, StateError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError
 from gatewise.layers import (
     GRU,
     LSTM,
@@ -246,7 +246,11 @@ def test_lists_and_counts():
 
 
 def partly_frozen():
-    model = stack()
+    return partly_frozen_with("adam")
+
+
+def partly_frozen_with(optimizer):
+    model = stack(optimizer)
     model.layers[0].trainable = model.layers[3].trainable = False
     model.layers[4].backward_layer.trainable = False
     return model
@@ -318,3 +322,44 @@ def test_an_embedding_may_be_frozen(rng):
     before = bits(model.layers[0].get_weights())
     model.fit(words, y, verbose=0)
     assert bits(model.layers[0].get_weights()) == before
+
+
+# ---- what the optimizer has accumulated, in files
+
+@pytest.mark.parametrize("options", [{}, {"use_ema": True}, {"amsgrad": True, "gradient_accumulation_steps": 2}])
+def test_files_leave_out_what_was_never_trained(options, xy, tmp_path):
+    model = partly_frozen_with(optimizers.Adam(0.01, **options))
+    model.fit(*xy, batch_size=5, epochs=2, verbose=0)
+    model.save(tmp_path / "model")
+    tensors, header = checkpoint.read(tmp_path / "model")
+    held = sum(stop - start for start, stop in header["optimizer_parts"])
+    assert held == sum(array.size for array in model.trainable_weights) < model.flat_parameters.size
+    assert {array.shape for name, array in tensors.items() if name.startswith("optimizer/") and array.ndim} == {(held,)}
+    again = load_model(tmp_path / "model")
+    for name, slot in model.optimizer.slots().items():
+        assert slot.tobytes() == again.optimizer.slots()[name].tobytes()
+    model.trainable = again.trainable = True
+    for each in (model, again):
+        each.fit(*xy, batch_size=5, verbose=0)
+    assert bits(model.get_weights()) == bits(again.get_weights())
+    model.layers[0].trainable = False  # its moments are kept, in the file too
+    model.save(tmp_path / "model")
+    assert "optimizer_parts" not in checkpoint.read(tmp_path / "model")[1]
+    for name, slot in load_model(tmp_path / "model").optimizer.slots().items():
+        assert slot.tobytes() == model.optimizer.slots()[name].tobytes()
+
+
+@pytest.mark.parametrize("parts", [[], [[0, 5]], [[5, 3]], [[0, 3], [2, 9]], [[0, 10**9]], [[-1, 4]], [[0]], [[0, 1.5]], "all", 3,
+                                   {"0": 3}, [[True, 4]], [None]])
+def test_forged_parts_are_refused(parts, xy, tmp_path):
+    model = partly_frozen()
+    model.train_on_batch(*xy)
+    model.save(tmp_path / "model")
+    tensors, header = checkpoint.read(tmp_path / "model")
+    checkpoint.write(tmp_path / "forged", tensors, header | {"optimizer_parts": parts})
+    with pytest.raises(CheckpointError, match="parts"):
+        load_model(tmp_path / "forged")
+    del header["optimizer_parts"]
+    checkpoint.write(tmp_path / "forged", tensors, header)
+    with pytest.raises(CheckpointError, match="optimizer state"):
+        load_model(tmp_path / "forged")

@@ -15,6 +15,8 @@ from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run, checked_state
 from gatewise.utils import custom_object_scope
 
+from .kept_slots import slots_read, slots_to_write
+
 _LAYERS = layer_classes()
 
 
@@ -55,7 +57,10 @@ def contents_of(model):
                 for part, array in zip(layer.state_names, state)}
     if model.loss is not None:
         header["training"] = _training(model)
-        tensors |= {f"optimizer/{name}": array for name, array in model.optimizer.slots().items()}
+        slots, parts = slots_to_write(model)
+        tensors |= {f"optimizer/{name}": array for name, array in slots.items()}
+        if parts is not None:
+            header["optimizer_parts"] = parts
     _refuse_nonfinite(tensors)
     if run is not None:
         header["run"] = _without_arrays(run.get_state() if isinstance(run, Run) else run, tensors, "run")
@@ -229,7 +234,7 @@ def resume_model(model, path, run):
 def _put_back(model, header, tensors, names):
     """Weights, optimizer, random draws and states of a file whose description fits the model."""
     _take_weights(model, tensors, header)
-    _restore_optimizer(model, header["training"], tensors)
+    _restore_optimizer(model, header, tensors)
     learning_rate = header["training"]["optimizer"]["config"]["learning_rate"]
     if not isinstance(learning_rate, dict):  # a callback may have set it; a schedule goes by the iterations
         model.optimizer.learning_rate = learning_rate
@@ -351,7 +356,7 @@ def model_of(tensors, header):
     names = [layer.name for layer in model.layers]
     _check_names(model, names, header, tensors)
     _restore_weights(model, tensors)
-    _restore_training(model, header.get("training"), tensors)
+    _restore_training(model, header, tensors)
     model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
     _restore_state(model, tensors, names)
     model.states_loaded()
@@ -406,17 +411,19 @@ def _check_names(model, names, header, tensors):
             raise CheckpointError(f"tensor {name!r:.200} belongs to nothing in the architecture")
 
 
-def _restore_training(model, training, tensors):
+def _restore_training(model, header, tensors):
+    training = header.get("training")
     if training is None:
         return
     model.choose_training(optimizers.get(training["optimizer"]), losses.get(training["loss"]),
                           [metrics.get(metric) for metric in training["metrics"]], fitting=True)
-    _restore_optimizer(model, training, tensors)
+    _restore_optimizer(model, header, tensors)
 
 
-def _restore_optimizer(model, training, tensors):
+def _restore_optimizer(model, header, tensors):
     slots = {name.removeprefix("optimizer/"): array for name, array in tensors.items() if name.startswith("optimizer/")}
-    model.optimizer.restore(training["iterations"], slots, model._flat_parameters)
+    slots = slots_read(model, slots, header.get("optimizer_parts"))
+    model.optimizer.restore(header["training"]["iterations"], slots, model._flat_parameters)
     for name, array in slots.items():
         checks.finite(array, f"optimizer/{name}")
 

@@ -258,7 +258,7 @@ class Optimizer(Guarded):
 
     def _prepare(self, parameters):
         if not self._slots:
-            self._slots = {name: np.full_like(parameters, start) for name, start in self._array_slots().items()}
+            self._slots = {name: _begun(parameters, start) for name, start in self._array_slots().items()}
             self._slots |= {name: np.array(start) for name, start in self._number_slots().items()}
             return
         like = next(iter(self._slots.values()))  # arrays come before numbers
@@ -458,6 +458,11 @@ def _check_slot(name, array, shape, dtype):
         raise CheckpointError(str(error)) from error
     if name in ("velocity", "velocity_hat", "accumulator") and (array < 0).any():
         raise CheckpointError(f"optimizer state {name} holds {array.min()}; a sum of squares is never negative")
+
+
+def _begun(parameters, start):
+    """An array like the parameters that holds `start`; zeros take no memory until they are written to."""
+    return np.full_like(parameters, start) if start else np.zeros(parameters.shape, parameters.dtype)
 
 
 def _whole_or(parts):

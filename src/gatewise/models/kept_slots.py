@@ -1,0 +1,77 @@
+"""What an optimizer accumulates, to and from a file: without the parts that have been frozen from the first step on."""
+
+import numpy as np
+
+from gatewise.errors import CheckpointError
+
+
+def slots_to_write(model):
+    """(dict of name to array, parts).
+
+    parts is a list of [start, stop], the parts of the flat buffer that the arrays hold, one after the other; None: they hold
+    all of it. Parts are left out only if nothing has been accumulated for them: a layer that was trained and then frozen
+    keeps its moments.
+    """
+    slots, parts = model.optimizer.slots(), model.trained().parts
+    starts = _starts(model)
+    arrays = [name for name in slots if name in starts]
+    gaps = [] if parts is None else _gaps(parts, model._flat_parameters.size)
+    if not gaps or not arrays:
+        return slots, None
+    if any((slots[name][gap] != _part(starts[name], gap)).any() for name in arrays for gap in gaps):
+        return slots, None
+    shorter = {name: np.concatenate([slots[name][part] for part in parts]) for name in arrays}
+    return slots | shorter, [[part.start, part.stop] for part in parts]
+
+
+def slots_read(model, slots, parts):
+    """The whole slots of those in a file, which holds `parts` of the flat buffer.
+
+    Raises
+    ------
+    CheckpointError
+        The parts are none of this model, or the arrays do not fit them.
+    """
+    if parts is None:
+        return slots
+    size = model._flat_parameters.size
+    slices = _checked_parts(parts, size)
+    held, starts, whole = sum(part.stop - part.start for part in slices), _starts(model), dict(slots)
+    for name in starts.keys() & slots.keys():
+        array = slots[name]
+        if array.shape != (held,):
+            raise CheckpointError(f"optimizer state {name} has shape {array.shape}; its parts have ({held},)")
+        whole[name] = np.empty(size, array.dtype)
+        whole[name][...] = starts[name]
+        at = 0
+        for part in slices:
+            length = part.stop - part.start
+            whole[name][part] = array[at:at + length]
+            at += length
+    return whole
+
+
+def _starts(model):
+    """What each array of the optimizer begins with: a number, or of the running mean the parameters."""
+    starts = model.optimizer._array_slots()
+    return starts | ({"average": model._flat_parameters} if "average" in starts else {})
+
+
+def _part(start, part):
+    return start[part] if isinstance(start, np.ndarray) else start
+
+
+def _gaps(parts, size):
+    """Slices between and beside the parts."""
+    ends = [0, *(end for part in parts for end in (part.start, part.stop)), size]
+    return [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
+
+
+def _checked_parts(parts, size):
+    pairs = isinstance(parts, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in parts)
+    ends = [end for pair in parts for end in pair] if pairs else []
+    fits = all(type(end) is int and 0 <= end <= size for end in ends) and ends == sorted(set(ends))
+    if not (pairs and fits):
+        raise CheckpointError(f"the optimizer's state is said to hold the parts {parts!r:.80}, which a model of {size} parameters "
+                              f"cannot have")
+    return [slice(*pair) for pair in parts]
