@@ -281,9 +281,9 @@ def test_a_layer_is_left_in_the_middle_of_what_it_was_doing(make, x):
         if one is layer:
             assert check_gradients(layer, -x).passed
         dx = one.backward(np.ones((3, one.output_shape[-1])))
-        one.last = [dx, *one.gradients.values(), *one.state, one(x), one.forward(x, training=True)]
+        one._last = [dx, *one.gradients.values(), *one.state, one(x), one.forward(x, training=True)]
     assert not layer._views_given
-    for a, b in zip(layer.last, other.last, strict=True):
+    for a, b in zip(layer._last, other._last, strict=True):
         assert a.tobytes() == b.tobytes()
 
 
