@@ -234,6 +234,8 @@ def float_array(x, name, dtype, *, convert):
     ------
     DTypeError
         Complex, text or object values; or a loss of precision that was not allowed.
+    NonFiniteError
+        A number that is larger than `dtype` holds.
     """
     given, x = x, _given_array(x, name)
     if x.dtype == dtype:
@@ -242,12 +244,40 @@ def float_array(x, name, dtype, *, convert):
         raise DTypeError(f"{name} holds {x.dtype} values; expected numbers that convert to {dtype}")
     if x.dtype.kind == "f" and not (convert or np.can_cast(x.dtype, dtype, "safe") or not isinstance(given, np.ndarray)):
         raise DTypeError(f"{name} is {x.dtype}, the layer computes in {dtype}, which would lose precision: "
-                         f"pass {name}.astype({str(dtype)!r}), or build the layer with dtype={x.dtype.name!r}")
-    with np.errstate(over="ignore"):
-        result = _contiguous(x, dtype, name)
+                         f"pass {name}.astype({str(dtype)!r})"
+                         + (f", or build the layer with dtype={x.dtype.name!r}" if x.dtype.name in DTYPES else ""))
+    try:
+        with np.errstate(over="raise"):
+            result = _contiguous(x, dtype, name)
+    except FloatingPointError:
+        raise _overflow(x, dtype, name) from None
     if x.dtype.kind in "ui" and not convert and not _exact(result, x):
         raise DTypeError(f"{name} holds integers that {dtype} cannot represent; build the layer with dtype='float64'")
     return result
+
+
+def _overflow(x, dtype, name):
+    """What to raise for an array of floats of which `dtype` does not hold all that are finite."""
+    with np.errstate(over="ignore"):
+        at = np.unravel_index(np.flatnonzero(np.isinf(x.astype(dtype)) & np.isfinite(x))[0], x.shape)
+    wider = "use dtype='float64', which holds it" if abs(x[at]) <= np.finfo("float64").max else "scale it"
+    return NonFiniteError(f"{name} holds {x[at]!s} at index {tuple(map(int, at))}, which overflows {dtype}: its largest number is "
+                          f"{np.finfo(dtype).max:.2g}; {wider}{', or scale what you give' if wider[0] == 'u' else ''}")
+
+
+def summable(weights, name, dtype="float64"):
+    """Weights, unless their sum is larger than `dtype` holds: products and means of such weights would be infinite, or 0.
+
+    Raises
+    ------
+    ConfigError
+    """
+    with np.errstate(over="ignore"):
+        total = np.abs(weights).sum(dtype=np.float64)
+    if total > np.finfo(dtype).max:
+        raise ConfigError(f"{name}: the sum of the weights overflows {dtype}, the largest is {np.abs(weights).max()}; give smaller "
+                          f"ones, divided by their largest for instance")
+    return weights
 
 
 def whole_array(x, name, expects):

@@ -187,7 +187,10 @@ class SequenceEstimator(BaseEstimator):
             if not kept.all():
                 sequences, weights, y = sequences.take(kept), weights[kept], _rows_of(y, kept)
         targets = self._read_targets(y, sequences, not goes_on, incremental, weights)
-        weights = self._with_class_weight(weights, targets, sequences, incremental)
+        with np.errstate(over="ignore"):
+            weights = self._with_class_weight(weights, targets, sequences, incremental)
+        if weights is not None:
+            checks.summable(weights, "class_weight" if sample_weight is None else "class_weight and sample_weight")
         if weights is not None and not (weights.min() >= 0 and weights.sum() > 0):
             raise ConfigError("class_weight leaves weights below zero, or none above zero; expected at least one sample that "
                               "counts")
@@ -386,7 +389,7 @@ def check_weights(weights):
     if not weights.size or weights.min() < 0 or not weights.any():
         found = f"the smallest weight is {weights.min()}, the largest {weights.max()}" if weights.size else "there is none"
         raise ConfigError(f"sample_weight: {found}; expected no negative one, and not every weight zero")
-    return weights
+    return checks.summable(weights, "sample_weight")
 
 
 def _rows_of(y, kept):

@@ -180,7 +180,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         if self._several:
             y = read_labels(y, len(predicted))[0]
-        return accuracy_score(y, predicted, sample_weight=sample_weight)
+        return accuracy_score(y, predicted, sample_weight=inputs.summable(sample_weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import assert_all_finite
 
-from gatewise.checks import fits_memory
+from gatewise import checks
 from gatewise.data.ordering import is_missing, order_of_time
 from gatewise.data.sequences import container_of, read_sequences
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
@@ -175,6 +175,17 @@ def unmasked(values, name="X"):
     return values
 
 
+def summable(sample_weight):
+    """The weights of a score, unless their sum overflows: the score would be 0 or NaN. What is no array of numbers is returned.
+
+    Raises
+    ------
+    ConfigError
+    """
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    return sample_weight if weights is None or weights.dtype.kind not in "iuf" else checks.summable(weights, "sample_weight")
+
+
 def is_frame(X):
     """Whether X is a table of named columns (pandas, polars)."""
     return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
@@ -215,7 +226,7 @@ def padded(stacked, lengths):
     if lengths[0] and (lengths == lengths[0]).all():
         return Sequences(stacked.reshape(len(lengths), lengths[0], *stacked.shape[1:]))
     shape = (len(lengths), max(1, int(lengths.max())), *stacked.shape[1:])
-    fits_memory(math.prod(shape), stacked.dtype, f"X, {shape[0]} sequences padded to the {shape[1]} steps of the longest,")
+    checks.fits_memory(math.prod(shape), stacked.dtype, f"X, {shape[0]} sequences padded to the {shape[1]} steps of the longest,")
     sequences = Sequences(np.zeros(shape, stacked.dtype), lengths)
     sequences.values[sequences.valid] = stacked
     return sequences

@@ -201,7 +201,7 @@ class SequenceRegressor(RegressorMixin, StepTargets):
             y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups, columns=True)
         else:
             y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
-        return weighted_r2(y, predicted, sample_weight)
+        return weighted_r2(y, predicted, inputs.summable(sample_weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -234,4 +234,4 @@ class SequenceTagger(StepTargets):
             y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         else:
             y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups)
-        return accuracy_score(y, predicted, sample_weight=sample_weight)
+        return accuracy_score(y, predicted, sample_weight=inputs.summable(sample_weight))

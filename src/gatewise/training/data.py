@@ -176,6 +176,8 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     _check_rows(y, x)
     positions = shape[:1] if model.loss.per_sequence else shape[:-1]
     weights = None if sample_weight is None else position_weights(sample_weight, positions, None, model.loss, shape[-1])
+    if weights is not None:
+        checks.summable(weights, "sample_weight", model.dtype)
     y, known = _without_unknown(y, weights, positions)
     y = model.loss.prepare(y, shape, model.dtype)
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
@@ -286,7 +288,11 @@ def add_class_weight(samples, class_weight, loss, outputs):
         samples.class_weight = class_weight
         return
     by_class = _class_weights(class_weight, samples.y, loss, outputs, samples.weights)
-    samples.weights = by_class if samples.weights is None else _weighted(samples.weights, by_class)
+    with np.errstate(over="ignore"):
+        weights = by_class if samples.weights is None else _weighted(samples.weights, by_class)
+    dtype = "float64" if np.float64 in (samples.x.dtype, samples.y.dtype) else "float32"
+    samples.weights = checks.summable(weights, "class_weight" if samples.weights is None else "class_weight and sample_weight",
+                                      dtype)
 
 
 def _check_rows(y, x):

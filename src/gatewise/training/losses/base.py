@@ -200,6 +200,7 @@ def position_weights(sample_weight, shape, lengths, loss=None, outputs=0):
     weights = None
     if sample_weight is not None:
         weights = checks.finite(checks.float_array(sample_weight, "sample_weight", "float64", convert=True), "sample_weight")
+        checks.summable(weights, "sample_weight")
         if weights.ndim == len(shape) + 1 and weights.shape[-1] == 1:
             weights = weights[..., 0]
         each_output = loss is not None and not loss.per_sequence and weights.shape[:-1] == tuple(shape)
