@@ -54,6 +54,10 @@ class TrainingWarning(UserWarning):
     """Training ended early, or in a way that the caller should know of."""
 
 
+class PredictionWarning(UserWarning):
+    """A prediction was made of a sequence in which no step counts: it says nothing of that sequence."""
+
+
 def __getattr__(name):
     if name == "NotFittedError":
         # scikit-learn's own class, so that its users' except clauses work; imported on first use.

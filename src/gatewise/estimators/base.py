@@ -1,6 +1,7 @@
 """What all estimators share: reading X, building the model, training it, and what is known afterwards."""
 
 import contextlib
+import sys
 import warnings
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_array, validate
 from gatewise import checks, errors, layers, threads
 from gatewise.data.missing import feature_means
 from gatewise.data.sequences import container_of
-from gatewise.errors import CheckpointError, ConfigError, ShapeError
+from gatewise.errors import CheckpointError, ConfigError, PredictionWarning, ShapeError
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
 from gatewise.training.callbacks import ProgressBar, check_verbose
@@ -356,6 +357,32 @@ class SequenceEstimator(BaseEstimator):
 
     # ---- using the model
 
+    def _read_to_predict(self, X, groups, time=None):
+        """Sequences of X, with a warning if there are some of which nothing can be said."""
+        sequences = self._read_X(X, groups, time)
+        empty = self._empty_rows(sequences)
+        if len(empty):
+            several = len(empty) > 1
+            named = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
+            warnings.warn(f"{'sequences' if several else 'sequence'} {named} of X {'have' if several else 'has'} no step that "
+                          f"counts ({len(empty)} of {len(sequences)}): what is predicted for {'them' if several else 'it'} comes "
+                          f"from the network's biases alone; leave such sequences out", PredictionWarning,
+                          stacklevel=_levels_to_the_caller())
+        return sequences
+
+    def _empty_rows(self, sequences):
+        """Numbers of the sequences that get a prediction though no step of them counts, ndarray."""
+        counted = sequences.each_length
+        mask = self.model_.compute_mask(sequences.values)  # of an architecture that masks steps itself
+        if mask is not None:
+            counted = (mask & sequences.valid).sum(axis=1)
+        # Where steps have predictions, a sequence without steps has none.
+        return np.flatnonzero((counted == 0) & ((sequences.all_lengths > 0) | (not self._predicts_steps)))
+
+    @property
+    def _predicts_steps(self):
+        return self._per_step
+
     def _scores(self, sequences):
         """Output of the model before its last activation, (n, outputs) or (n, steps, outputs)."""
         return self._run(sequences, -1)
@@ -377,6 +404,14 @@ class SequenceEstimator(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing != "error" and self.embedding is None
         return tags
+
+
+def _levels_to_the_caller():
+    """The stacklevel of a warning that points to whoever called gatewise, through scikit-learn as well."""
+    frame, levels = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("gatewise", "sklearn"):
+        frame, levels = frame.f_back, levels + 1
+    return levels
 
 
 def check_weights(weights):

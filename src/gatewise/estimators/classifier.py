@@ -137,6 +137,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     def _stratify_by(self, targets):
         return None if self._several else targets
 
+    _score_name = "accuracy"
+
     def _score_of(self, targets, scores, sample_weight):
         return accuracy_score(targets, decided(scores, len(self.classes_), self._several), sample_weight=sample_weight)
 
@@ -158,21 +160,21 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        chosen = decided(self._scores(self._read_X(X, groups, time)), len(self.classes_), self._several)
+        chosen = decided(self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several)
         return chosen if self._several else self.classes_[chosen]
 
     def decision_function(self, X, groups=None, time=None):
         """Output before its activation: (n,) of two classes, else (n, n_classes)."""
-        scores = self._scores(self._read_X(X, groups, time))
+        scores = self._scores(self._read_to_predict(X, groups, time))
         return scores[:, 0] if len(self.classes_) == 2 and not self._several else scores
 
     def predict_proba(self, X, groups=None, time=None):
         """Probability of each class, or of each of several labels: ndarray (n, n_classes)."""
-        return probabilities(self._scores(self._read_X(X, groups, time)), len(self.classes_), self._several)
+        return probabilities(self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several)
 
     def predict_log_proba(self, X, groups=None, time=None):
         """Logarithm of :meth:`predict_proba`, which does not underflow."""
-        return probabilities(self._scores(self._read_X(X, groups, time)), len(self.classes_), self._several, log=True)
+        return probabilities(self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several, log=True)
 
     def score(self, X, y, sample_weight=None, groups=None, time=None):
         """Accuracy: the share of sequences whose labels are right."""

@@ -1,5 +1,7 @@
 """LearningCurve: how training went, as a plot."""
 
+import numpy as np
+from sklearn.base import is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
 from gatewise.errors import MissingPackageError, NotFittedError
@@ -8,12 +10,18 @@ from gatewise.errors import MissingPackageError, NotFittedError
 class LearningCurve:
     """The loss of each pass, and with early stopping the validation score, in the manner of scikit-learn's displays.
 
+    The best pass is marked: the one with the highest validation score, whose weights early stopping keeps, or without scores the
+    one with the lowest loss.
+
     Parameters
     ----------
     loss_curve : list of float
     validation_scores : list of float, optional
+        Of the last passes, if there are fewer of them.
     estimator_name : str, optional
         Title of the plot.
+    score_name : str, optional
+        What the scores are, for example "accuracy". None: "score".
 
     Attributes
     ----------
@@ -22,12 +30,17 @@ class LearningCurve:
         Of the loss.
     score_ax_, score_line_ : Axes and Line2D, or None
         Of the validation scores, whose axis is on the right.
+    best_line_ : matplotlib Line2D
+        The mark of the best pass.
+    legend_ : matplotlib Legend
+        Above the plot, where no line crosses it.
     """
 
-    def __init__(self, loss_curve, validation_scores=None, estimator_name=None):
+    def __init__(self, loss_curve, validation_scores=None, estimator_name=None, score_name=None):
         self.loss_curve = loss_curve
         self.validation_scores = validation_scores
         self.estimator_name = estimator_name
+        self.score_name = score_name
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, **kwargs):
@@ -55,27 +68,57 @@ class LearningCurve:
             estimator = estimator[-1]
         if not hasattr(estimator, "loss_curve_"):
             raise NotFittedError(f"this {type(estimator).__name__} has no loss_curve_: fit it first")
-        display = cls(estimator.loss_curve_, getattr(estimator, "validation_scores_", None), type(estimator).__name__)
+        display = cls(estimator.loss_curve_, getattr(estimator, "validation_scores_", None), type(estimator).__name__,
+                      _score_name(estimator))
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, *, ax=None, **kwargs):
         """Draw it; see :meth:`from_estimator`."""
         if ax is None:
-            ax = import_pyplot().subplots()[1]
-        passes = range(1, len(self.loss_curve) + 1)
+            ax = import_pyplot().subplots(layout="constrained")[1]
+        count = len(self.loss_curve)
+        dots = {"marker": "o"} if count == 1 else {}  # a line of one point is not seen
         self.ax_, self.figure_ = ax, ax.figure
-        (self.line_,) = ax.plot(passes, self.loss_curve, **({"label": "loss"} | kwargs))
-        ax.set(xlabel="pass", ylabel="loss", title=self.estimator_name or "")
+        (self.line_,) = ax.plot(range(1, count + 1), self.loss_curve, **({"label": "loss"} | dots | kwargs))
+        ax.set(xlabel="pass", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        if count == 1:
+            ax.set_xlim(0.5, 1.5)
         self.score_ax_ = self.score_line_ = None
         lines = [self.line_]
-        if self.validation_scores:
+        if self.validation_scores is not None and len(self.validation_scores):
+            name = f"validation {self.score_name or 'score'}"
             self.score_ax_ = ax.twinx()
-            (self.score_line_,) = self.score_ax_.plot(range(1, len(self.validation_scores) + 1), self.validation_scores, color="C1",
-                                                      label="validation score")
-            self.score_ax_.set(ylabel="validation score")
+            first = count - len(self.validation_scores) + 1
+            (self.score_line_,) = self.score_ax_.plot(range(first, count + 1), self.validation_scores, color="C1",
+                                                      label=name, **dots)
+            self.score_ax_.set(ylabel=name)
             lines.append(self.score_line_)
-        ax.legend(handles=lines)
+        self.best_line_ = self._mark_best()
+        self._title_and_legend([*lines, self.best_line_])
         return self
+
+    def _mark_best(self):
+        """A mark on the best pass, Line2D."""
+        line, ax = (self.line_, self.ax_) if self.score_line_ is None else (self.score_line_, self.score_ax_)
+        passes, values = (np.asarray(part) for part in line.get_data())
+        at = int(np.argmin(values) if self.score_line_ is None else np.argmax(values))
+        (mark,) = ax.plot(passes[at], values[at], linestyle="none", marker="*", markersize=12, color="black", zorder=5,
+                          label=f"best: {values[at]:.4g} in pass {int(passes[at])}")
+        return mark
+
+    def _title_and_legend(self, lines):
+        """The legend stands between the title and the plot; no line crosses it there, whichever axis is drawn last."""
+        self.legend_ = self.ax_.legend(handles=lines, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(lines),
+                                       frameon=False, fontsize="small", columnspacing=1.2, handlelength=1.5)
+        self.ax_.set_title(self.estimator_name or "", pad=26)
+
+
+def _score_name(estimator):
+    """What an estimator's validation scores are."""
+    if hasattr(estimator, "_score_name"):
+        return estimator._score_name
+    return "accuracy" if is_classifier(estimator) else "R²" if is_regressor(estimator) else None
 
 
 def import_pyplot():

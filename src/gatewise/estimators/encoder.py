@@ -115,7 +115,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        return self._run(self._read_X(X, groups, time), self._encoding_layers)
+        return self._run(self._read_to_predict(X, groups, time), self._encoding_layers)
 
     @property
     def _n_features_out(self):
@@ -186,6 +186,10 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
 
     def _stratify_by(self, targets):
         return None if self._reader is None else self._reader._stratify_by(targets)
+
+    @property
+    def _score_name(self):
+        return "score (minus the loss)" if self._reader is None else self._reader._score_name
 
     def _score_of(self, targets, scores, sample_weight):
         """Of a reader's kind; of reconstructions the loss, turned round."""

@@ -320,6 +320,8 @@ class SequenceForecaster(SequenceEstimator):
     def _output(self, targets):
         return self._head.loss, self._head.outputs * targets.shape[1], "linear"
 
+    _score_name = "score (minus the loss)"
+
     def _score_of(self, targets, scores, sample_weight):
         return -self._head.loss(targets, scores)
 

@@ -153,6 +153,8 @@ class SequenceRegressor(RegressorMixin, StepTargets):
                               f"{', '.join(map(repr, OF_NUMBERS))}, or a gatewise.losses.Loss of your own")
         return loss
 
+    _score_name = "R²"
+
     def _score_of(self, targets, scores, sample_weight):
         numbers = self._activated(scores)
         if self._per_step:
@@ -185,7 +187,7 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        sequences = self._read_X(X, groups, time)
+        sequences = self._read_to_predict(X, groups, time)
         numbers = self._activated(self._scores(sequences))
         if self._column:
             numbers = numbers[..., 0]

@@ -160,10 +160,16 @@ class SequenceTagger(StepTargets):
     def _stratify_by(self, targets):
         return targets[:, 0] if self._label_a_row else None
 
+    _score_name = "accuracy"
+
     def _score_of(self, targets, scores, sample_weight):
         return accuracy_score(targets.ravel(), decided(scores, len(self.classes_)).ravel(), sample_weight=sample_weight.ravel())
 
     # ---- predicting
+
+    @property
+    def _predicts_steps(self):
+        return not self._label_a_row
 
     def predict(self, X, groups=None, time=None):
         """Labels of steps.
@@ -182,7 +188,7 @@ class SequenceTagger(StepTargets):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        sequences = self._read_X(X, groups, time)
+        sequences = self._read_to_predict(X, groups, time)
         scores = self._scores(sequences)
         if self._label_a_row:
             return self.classes_[self._row_means(scores, sequences).argmax(axis=1)]
@@ -201,7 +207,7 @@ class SequenceTagger(StepTargets):
 
         Where the tagger was fitted with a label a row, that of the mean probability: its log-odds, or logarithms.
         """
-        sequences = self._read_X(X, groups, time)
+        sequences = self._read_to_predict(X, groups, time)
         scores = self._scores(sequences)
         if self._label_a_row:
             scores = self._row_means(scores, sequences, log=True)
@@ -209,7 +215,7 @@ class SequenceTagger(StepTargets):
         return as_given(scores[..., 0] if len(self.classes_) == 2 else scores, X, sequences)
 
     def _probabilities(self, X, groups, time, log):
-        sequences = self._read_X(X, groups, time)
+        sequences = self._read_to_predict(X, groups, time)
         scores = self._scores(sequences)
         if self._label_a_row:
             return self._row_means(scores, sequences, log)
