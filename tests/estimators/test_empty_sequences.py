@@ -9,7 +9,7 @@ from data import SMALL, fitted, ragged, signs
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, layers
 from gatewise.errors import PredictionWarning
 
-ALONE = r"sequence 2 of X has no step that counts \(1 of 5\): what is predicted for it comes from the network's biases alone"
+ALONE = r"sequence 2 of X has no step that counts \(1 of 5\): what is predicted for it says nothing about it"
 
 
 def warned(call, *arguments):

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from gatewise import SequenceTagger
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import ConfigError, PredictionWarning, ShapeError
 
 TRAINED = {"units": 8, "max_iter": 40, "learning_rate_init": 0.03, "random_state": 0}
 
@@ -122,7 +122,8 @@ def test_scores_and_logarithms_of_rows(classes, rng):
     p, scores = tagger.predict_proba(X), tagger.decision_function(X)
     np.testing.assert_allclose(tagger.predict_log_proba(X), np.log(p))
     np.testing.assert_allclose(scores, np.log(p[:, 1] / p[:, 0]) if classes == 2 else np.log(p))
-    np.testing.assert_allclose(tagger.predict_proba([np.zeros((0, 3)), X[0]]), [np.full(classes, 1 / classes), p[0]])
+    with pytest.warns(PredictionWarning, match="sequence 0 of X has no step"):
+        np.testing.assert_allclose(tagger.predict_proba([np.zeros((0, 3)), X[0]]), [np.full(classes, 1 / classes), p[0]])
 
 
 def test_weights_of_steps(sequences, rng):

@@ -365,8 +365,8 @@ class SequenceEstimator(BaseEstimator):
             several = len(empty) > 1
             named = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
             warnings.warn(f"{'sequences' if several else 'sequence'} {named} of X {'have' if several else 'has'} no step that "
-                          f"counts ({len(empty)} of {len(sequences)}): what is predicted for {'them' if several else 'it'} comes "
-                          f"from the network's biases alone; leave such sequences out", PredictionWarning,
+                          f"counts ({len(empty)} of {len(sequences)}): what is predicted for {'them' if several else 'it'} says "
+                          f"nothing about {'them' if several else 'it'}; leave such sequences out", PredictionWarning,
                           stacklevel=_levels_to_the_caller())
         return sequences
 
