@@ -51,7 +51,7 @@ class MissingPackageError(GatewiseError, ImportError):
 
 
 class TrainingWarning(UserWarning):
-    """Training ended early, or in a way that the caller should know of."""
+    """Something in training, or in what a model is asked for, that the caller should know of."""
 
 
 class PredictionWarning(UserWarning):

@@ -8,7 +8,16 @@ from sklearn.pipeline import make_pipeline
 
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger
 from gatewise.data import Vocabulary
-from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, NotFittedError, ShapeError, SizeError
+from gatewise.errors import (
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    NonFiniteError,
+    NotFittedError,
+    ShapeError,
+    SizeError,
+    TrainingWarning,
+)
 from gatewise.estimators.inputs import Groups, padded
 
 FORMS = {
@@ -264,12 +273,17 @@ def test_empty_sequences_alone(rng):
     X = ragged(rng)
     estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
     empty = np.empty((0, 3))
-    np.testing.assert_array_equal(estimator.decision_function([empty, empty]), estimator.decision_function([empty, X[0]])[[0, 0]])
+    with pytest.warns(TrainingWarning, match=r"X holds 2 empty sequences \(the first is number 0\)"):
+        both = estimator.decision_function([empty, empty])
+    with pytest.warns(TrainingWarning, match=r"X holds 1 empty sequence \(the first is number 1\)"):
+        np.testing.assert_array_equal(both, estimator.decision_function([X[0], empty])[[1, 1]])
     texts = make_pipeline(Vocabulary("words"), SequenceClassifier(embedding=3, **SMALL))
     fitted(texts, ["a b", "c"] * 6, [0, 1] * 6)
-    np.testing.assert_array_equal(texts.predict_proba([""]), texts.predict_proba(["", "a"])[:1])
+    with pytest.warns(TrainingWarning, match="X holds 1 empty sequence"):
+        np.testing.assert_array_equal(texts.predict_proba([""]), texts.predict_proba(["", "a"])[:1])
     tokens = texts[-1]
-    np.testing.assert_array_equal(tokens.predict_proba([[]]), texts.predict_proba([""]))
+    with pytest.warns(TrainingWarning, match="X holds 1 empty sequence"):
+        np.testing.assert_array_equal(tokens.predict_proba([[]]), texts.predict_proba([""]))
 
 
 def test_nothing_is_learned_from_empty_sequences(rng):

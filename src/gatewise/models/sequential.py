@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import math
 
 import numpy as np
 
@@ -280,8 +281,13 @@ class Sequential(Stack):
         """One step of the optimizer on checked samples; (loss, outputs).
 
         `carried`, a dict of recurrent layers to states, says where sequences that go on have got to, and is brought
-        up to date: truncated back-propagation through time.
+        up to date: truncated back-propagation through time. If nothing in the samples counts there is no step, not even one
+        of accumulated gradients or of a running mean; states go on.
         """
+        if not samples.counts:
+            with self._trains, self.alone(), self._guard:
+                start, outputs = self._scores_or_outputs(samples, True, carried)
+                return self._loss_of(samples, start, False)[0] + self._penalty(), outputs
         loss, outputs = self.gradients_of(samples, carried)
         trained = self.trained()
         with self._guard.writing:
@@ -455,7 +461,10 @@ class Sequential(Stack):
         return watchers
 
     def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False, mask=None):
-        """One optimizer step on one batch; its loss and metrics, as evaluate returns them."""
+        """One optimizer step on one batch; its loss and metrics, as evaluate returns them.
+
+        If nothing in the batch counts (every step masked, every weight 0) there is no step, and they are NaN.
+        """
         self._need_compiled("train_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
@@ -465,7 +474,7 @@ class Sequential(Stack):
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
     def test_on_batch(self, x, y, sample_weight=None, lengths=None, return_dict=False, mask=None):
-        """Loss and metrics of one batch, as evaluate returns them."""
+        """Loss and metrics of one batch, as evaluate returns them; NaN if nothing in it counts."""
         self._need_compiled("test_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
         with self.apart_from_training():
@@ -479,7 +488,7 @@ class Sequential(Stack):
     def _one_batch(self, samples, loss, outputs):
         running = RunningMeans(loop.metrics_of(self))
         running.add(samples, loss, outputs)
-        return running.logs()
+        return running.logs() or dict.fromkeys(self.metrics_names, math.nan)
 
     def _description(self):
         return model_text(self)

@@ -39,6 +39,16 @@ class Samples:
         return whole if self.valid is None else whole * float(self.valid.mean())
 
     @property
+    def counts(self):
+        """Whether anything in it counts in the loss: at a step that is there, looked at, and of a weight other than 0."""
+        return self.weights is None or bool(self.weights.any())
+
+    @property
+    def empty(self):
+        """Whether no sequence has a step."""
+        return self.lengths is not None and not self.lengths.any()
+
+    @property
     def metric_weights(self):
         """What metrics weigh by: 1 at positions, or targets, that count and are known, else 0; None: 1 everywhere."""
         if self.known is None or self.valid is None:
@@ -257,6 +267,27 @@ def _check_targets(model, samples, shape):
     for metric in model.metrics:
         if metric.takes is not None and samples.y.shape == tuple(shape):
             metric.takes.refuse(samples.y, samples.metric_weights, "y", f"metric {metric.name}", places)
+
+
+def refuse_uncounted(samples, name):
+    """Refuse samples of which nothing counts, as far as that shows without reading a file.
+
+    Raises
+    ------
+    ConfigError
+    """
+    mapped = isinstance(samples, MappedSamples)
+    weights = samples.sample_weight if mapped else samples.weights
+    if (samples.lengths is not None and not samples.lengths.any()) or (
+            mapped and samples.mask is not None and not samples.mask.any()):
+        cause = "every row has 0 steps; check lengths and mask"
+    elif not mapped and samples.valid is not None and not samples.valid.any():
+        cause = "the loss ignores every target; check ignore_class and the mask"
+    elif weights is not None and not np.any(weights):
+        cause = "every weight is 0; check sample_weight and class_weight"
+    else:
+        return
+    raise ConfigError(f"nothing in {name} counts: {cause}")
 
 
 def is_ragged(x):

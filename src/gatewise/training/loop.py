@@ -13,10 +13,13 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError, StateError, TrainingWarning
 
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
-from .data import add_class_weight, split_off_validation
+from .data import add_class_weight, refuse_uncounted, split_off_validation
 from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_batches, rows_in_batch, samples_of
 from .means import RunningMeans
 from .run import Run
+
+_NOTHING_COUNTS = ("every step is masked or past the end of its row, every weight is 0, or the loss ignores every target; check "
+                   "mask, lengths, sample_weight and ignore_class")
 
 
 def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
@@ -123,10 +126,12 @@ def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, length
         samples = samples_of(model, x, y, sample_weight, lengths, resets, mask)
         if validation_data is None and validation_split:
             samples, held_out = split_off_validation(samples, validation_split)
+            refuse_uncounted(held_out, "the validation part")
             validation = RowFeed(held_out, rows_in_batch(model, validation_batch_size, len(held_out), "the validation part"))
         if len(samples) == 0:
             raise ShapeError("x has 0 samples: nothing to train on")
         add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
+        refuse_uncounted(samples, "x")
         feed = RowFeed(samples, rows_in_batch(model, batch_size, len(samples), "x"),
                        bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
     if validation_data is not None:
@@ -170,6 +175,8 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
                 raise ShapeError("x gave no batch: nothing to train on")
             _warn_of_end(epoch)
             break
+        if not (run.means.counted or model.stop_training):
+            raise ConfigError(f"nothing in epoch {epoch + 1} of x counts: {_NOTHING_COUNTS}")
         broken = None
         if failed_at is not None:
             broken, where = f"the loss became {logs['loss']}", f"at batch {failed_at + 1}"
@@ -185,7 +192,8 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
                           f"that it resumed with); {_advice(model, logs['loss'])}", TrainingWarning, stacklevel=4)
         if validation is not None and validated(epoch + 1):
             logs |= {f"val_{name}": value for name, value in
-                     evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted).items()}
+                     evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted,
+                                   name="validation_data").items()}
         run.end_epoch(logs)
         if run.feed.ended and run.epoch < epochs:
             _warn_of_end(epoch)
@@ -290,8 +298,11 @@ def _validation_feed(model, data, batch_size, steps):
         raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight), (x, y, sample_weight, lengths) or (x, y, "
                           "sample_weight, lengths, mask)")
     x, y, weights, lengths, mask = (*data, *(None,) * (5 - len(data)))
-    return feed_of(model, x, y, weights, lengths, None, mask, batch_size=batch_size, steps=steps,
+    feed = feed_of(model, x, y, weights, lengths, None, mask, batch_size=batch_size, steps=steps,
                    steps_name="validation_steps", name="validation_data")
+    if len(feed.samples):
+        refuse_uncounted(feed.samples, "validation_data")
+    return feed
 
 
 def metrics_of(model):
@@ -299,7 +310,7 @@ def metrics_of(model):
     return copy.deepcopy(model.metrics) if isinstance(model.training_run, Run) else model.metrics
 
 
-def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
+def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x"):
     """dict of the loss and metrics over the batches of a feed, in order.
 
     Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when `interrupted` is no longer
@@ -323,7 +334,9 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=()):
                 break
         feed.end_epoch()
     if number < 0:
-        raise ShapeError("x has 0 samples: nothing to evaluate")
+        raise ShapeError(f"{name} has 0 samples: nothing to evaluate")
+    if not means.counted:
+        raise ConfigError(f"nothing in {name} counts: {_NOTHING_COUNTS}")
     logs = means.logs()
     watchers.on_test_end(logs)
     return logs

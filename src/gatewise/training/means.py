@@ -10,12 +10,16 @@ class RunningMeans:
     def __init__(self, metrics):
         self.metrics = metrics
         self.total, self.count = 0.0, 0
+        self.counted = False  # whether anything counted so far
         for metric in metrics:
             metric.reset_state()
 
     def add(self, batch, loss, outputs):
-        """Add one batch."""
+        """Add one batch. One in which no position counts changes no mean."""
         count = batch.count
+        self.counted = self.counted or (batch.counts and not batch.empty)
+        if not count:
+            return
         self.total += loss * count
         self.count += count
         weights = batch.metric_weights
@@ -34,17 +38,21 @@ class RunningMeans:
                                   f"them; give NaN in all targets of such positions, or leave the metric out")
 
     def logs(self):
-        """dict name -> float of the means so far."""
-        mean = self.total / self.count if self.count else 0.0
+        """dict name -> float of the means so far; empty as long as nothing counted."""
+        if not self.count:
+            return {}
+        mean = self.total / self.count
         return {"loss": mean} | {metric.name: metric.result() for metric in self.metrics}
 
     def get_state(self):
         """What :meth:`set_state` goes on from."""
-        return {"total": self.total, "count": self.count, "metrics": [metric.get_state() for metric in self.metrics]}
+        return {"total": self.total, "count": self.count, "counted": self.counted,
+                "metrics": [metric.get_state() for metric in self.metrics]}
 
     def set_state(self, state):
         """Go on from a saved state."""
         self.total = checks.number(state["total"], "the sum of losses")
         self.count = checks.number(state["count"], "the number of positions", 0.0)
+        self.counted = checks.flag(state.get("counted", self.count > 0), "whether anything counted")
         for metric, part in zip(self.metrics, state["metrics"], strict=True):
             metric.set_state(part)
