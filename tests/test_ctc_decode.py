@@ -100,7 +100,7 @@ def test_impossible_steps_and_padding(width):
 @pytest.mark.parametrize(("arguments", "error", "words"), [
     (([[0.5, 0.5]],), ShapeError, r"probabilities has shape \(1, 2\); expected \(batch, steps, classes\)"),
     (([[[0.5, -0.5]]],), ConfigError, r"probabilities\[0\] holds -0.5 at index \(0, 1\); expected numbers from 0 to 1"),
-    (([[[0.5, 2.5]]],), ConfigError, "take the softmax of scores first"),
+    (([[[0.5, 2.5]]],), ConfigError, "of scores, give from_logits=True"),
     (([[[0.5, np.nan]]],), GatewiseError, r"probabilities\[0\] holds nan"),
     (([[["a", "b"]]],), DTypeError, "probabilities holds"),
     (([[[0.5, 0.5]]], [2]), ShapeError, r"lengths\[0\] is 2; expected 0 to 1"),

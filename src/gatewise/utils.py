@@ -261,13 +261,13 @@ def _place(where):
     return f"index {where[0] if len(where) == 1 else where}" if where else "the one element"
 
 
-def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0):
+def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0, from_logits=False):
     """The labels that a model trained with CTC reads.
 
     Parameters
     ----------
     probabilities : array_like (batch, steps, classes)
-        What a softmax gives: numbers in [0, 1].
+        What a softmax gives: numbers in [0, 1]. With `from_logits` the scores in front of one.
     lengths : array_like (batch,), int, optional
         Steps in each row; what is behind them is not looked at.
     beam_width : int
@@ -276,6 +276,8 @@ def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0):
         after each step.
     blank : int
         Number of the blank class.
+    from_logits : bool
+        True: of a model that ends without a softmax, whose outputs are scores; their softmax is taken here.
 
     Returns
     -------
@@ -297,9 +299,17 @@ def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0):
     if blank >= p.shape[-1]:
         raise ConfigError(f"blank is {blank}; there are {p.shape[-1]} classes, 0 to {p.shape[-1] - 1}")
     lengths = checks.sequence_lengths(lengths, *p.shape[:2])
-    rows = [_probabilities_of(row if lengths is None else row[: lengths[n]], n) for n, row in enumerate(p)]
+    read = _softmax_of if checks.flag(from_logits, "from_logits") else _probabilities_of
+    rows = [read(row if lengths is None else row[: lengths[n]], n) for n, row in enumerate(p)]
     found = [_best_path(row, blank) if beam_width == 1 else _best_reading(row, beam_width, blank) for row in rows]
     return [labels for labels, _ in found], np.array([score for _, score in found], np.float64)
+
+
+def _softmax_of(row, n):
+    """Probabilities of the scores of one row."""
+    checks.finite(row, f"scores[{n}]")
+    powers = np.exp(row - row.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _probabilities_of(row, n):
@@ -309,7 +319,7 @@ def _probabilities_of(row, n):
     if bad.any():
         where = _first(bad)
         raise ConfigError(f"probabilities[{n}] holds {row[where]} at index {where}; expected numbers from 0 to 1: "
-                          "take the softmax of scores first")
+                          "of scores, give from_logits=True")
     return row
 
 

@@ -553,7 +553,9 @@ def _metric_of(choice, loss, outputs):
     metric = metrics.get(choice, loss, outputs)
     if loss.per_sequence and not getattr(metric, "per_sequence", False):
         raise ConfigError(f"metric {metric.name} needs a target for each output; targets of loss {loss.name} are labels of a "
-                          f"whole row: leave the metric out")
+                          f"whole row: leave the metric out, or take 'label_error_rate'")
+    if not loss.per_sequence and getattr(metric, "per_sequence", False):
+        raise ConfigError(f"metric {metric.name} reads rows of labels, which loss {loss.name} has none of; it goes with loss 'ctc'")
     return metric
 
 

@@ -28,6 +28,7 @@ class Samples:
     cleared: np.ndarray | None = None   # rows that leave no state to the next batch: a mask hid their last reset
     # 0 where a target is NaN, which its weight of 0 allows, of the shape of positions or of y; None: nowhere
     known: np.ndarray | None = None
+    read_lengths: np.ndarray | None = None  # steps in each row of the output, where a loss has labels of whole rows
 
     def __len__(self):
         return len(self.x)
@@ -63,7 +64,7 @@ class Samples:
     def take(self, rows, steps=None):
         """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
         if steps is None:
-            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places", "cleared", "known")
+            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places", "cleared", "known", "read_lengths")
             return replace(self, **{name: array[rows] for name in names if (array := getattr(self, name)) is not None})
         along_time = (dict.fromkeys(("y", "weights", "valid", "known"), self.per_step)
                       | dict.fromkeys(("x", "resets", "resets_back"), True))
@@ -72,6 +73,7 @@ class Samples:
         # Nobody asks where the steps of such a part came from: it is trained on, by layers that take any length.
         last = steps.stop is None or steps.stop >= self.steps
         return replace(self, **parts, lengths=part_of_lengths(self.lengths, rows, steps), places=None,
+                       read_lengths=None if self.read_lengths is None else self.read_lengths[rows],
                        cleared=self.cleared[rows] if last and self.cleared is not None else None)
 
 
@@ -192,7 +194,9 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     y = model.loss.prepare(y, shape, model.dtype)
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
     samples = _masked(samples, _all_masks(model, x, mask))
-    if not model.loss.per_sequence:
+    if model.loss.per_sequence:
+        samples.read_lengths = model.output_lengths(samples.lengths)
+    else:
         _count_positions(model, samples, positions)
         _check_targets(model, samples, shape)
     return samples

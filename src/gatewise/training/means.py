@@ -29,7 +29,8 @@ class RunningMeans:
             weights = weights / y.shape[-1]  # so that a position weighs as much as one of a batch without such targets
             y, outputs = y[..., None], outputs[..., None]
         for metric in self.metrics:
-            metric.update_state(y, outputs, weights)
+            ends = {"lengths": batch.read_lengths} if getattr(metric, "per_sequence", False) else {}
+            metric.update_state(y, outputs, weights, **ends)
 
     def _need_means_over_outputs(self):
         for metric in self.metrics:

@@ -14,6 +14,7 @@ from .accuracy import (
 from .auc import AUC
 from .base import Metric
 from .confusion import F1Score, FBetaScore, Precision, Recall
+from .labels import LabelErrorRate
 from .probabilistic import Perplexity
 from .regression import (
     CosineSimilarity,
@@ -26,8 +27,9 @@ from .regression import (
     SymmetricMeanAbsolutePercentageError,
 )
 
-_CLASSES = (AUC, Accuracy, BinaryAccuracy, CategoricalAccuracy, CosineSimilarity, F1Score, FBetaScore, MeanAbsoluteError,
-            MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError, Perplexity, Precision, R2Score, Recall,
+_CLASSES = (AUC, Accuracy, BinaryAccuracy, CategoricalAccuracy, CosineSimilarity, F1Score,
+            FBetaScore, LabelErrorRate, MeanAbsoluteError, MeanAbsolutePercentageError,
+            MeanSquaredError, MeanSquaredLogarithmicError, Perplexity, Precision, R2Score, Recall,
             RootMeanSquaredError, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
             SymmetricMeanAbsolutePercentageError, TopKCategoricalAccuracy)
 
