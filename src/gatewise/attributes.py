@@ -8,6 +8,7 @@ from gatewise.described import Described
 from gatewise.errors import SettingError
 
 _MISSING = object()
+_set = object.__setattr__   # a step of a small model sets a dozen attributes: super() would be felt
 
 
 class Checked:
@@ -46,7 +47,7 @@ class Guarded(Described):
     def __setattr__(self, name, value):
         if name[0] != "_":
             _check(self, name, value)
-        super().__setattr__(name, value)
+        _set(self, name, value)
 
     def _setting_cure(self, name):
         """What to do instead of setting this attribute, as text; None: nothing is known but the constructor."""

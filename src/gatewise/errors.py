@@ -22,10 +22,6 @@ class ArgumentError(ConfigError, TypeError):
     """An argument has a name that the call does not know."""
 
 
-class SettingError(ConfigError, AttributeError):
-    """An attribute was set that cannot be, or that nobody would read."""
-
-
 class DTypeError(GatewiseError, TypeError):
     """An array or argument has a type that cannot be used without losing something."""
 
@@ -40,6 +36,10 @@ class SizeError(GatewiseError, MemoryError):
 
 class StateError(GatewiseError, RuntimeError):
     """A call came too early: not built, not compiled, or nothing to go back over."""
+
+
+class SettingError(ConfigError, StateError, AttributeError):
+    """An attribute was set that cannot be, or that nobody would read."""
 
 
 class CheckpointError(GatewiseError, OSError):

@@ -42,11 +42,12 @@ def test_options_set_later_are_checked(layer, option, good, bad):
 def test_options_of_the_cell_cannot_be_set_later(layer, option, value):
     layer = layer()
     for _ in range(2):
-        with pytest.raises(StateError, match=f"{option} is an option of its cell"):
+        with pytest.raises(StateError, match=f"{option} cannot be set: it is an option of its cell"):
             setattr(layer, option, value)
         if not layer.built:
             layer.build((None, None, 3))
-    layer.mark = value  # what neither has stays free
+    with pytest.raises(StateError, match="has no attribute .mark."):  # what neither has
+        layer.mark = value
 
 
 def test_options_of_a_built_layer_that_cannot_be_set():

@@ -98,12 +98,10 @@ class Recurrent(SequenceLayer):
         self._one_stream = threads.one_stream(f"layer {self.name!r}")
         self.cell = cell  # last: what the layer has not by now, and the cell has, is the cell's alone
 
-    def __setattr__(self, name, value):
-        """Options of the cell cannot be set here, where nobody would read them."""
-        own = vars(self)
-        if name[0] != "_" and name not in own and "cell" in own and not hasattr(type(self), name) and hasattr(self.cell, name):
-            raise StateError(f"layer {self.name!r}: {name} is an option of its cell and cannot change any more; make a new layer")
-        super().__setattr__(name, value)
+    def _setting_cure(self, name):
+        if not hasattr(type(self), name) and hasattr(self.cell, name):
+            return "it is an option of its cell and cannot change any more; make a new layer"
+        return super()._setting_cure(name)
 
     @property
     def units(self):
