@@ -1,4 +1,5 @@
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -145,3 +146,36 @@ class TestScikitLearn:
         assert numbers(again.transform(WORDS)) == numbers(vocabulary.transform(WORDS))
         assert clone(vocabulary).get_params() == vocabulary.get_params()
         assert not hasattr(clone(vocabulary), "tokens_")
+
+
+@pytest.mark.parametrize(("start", "end", "indices"), [
+    (None, None, (None, None)), ("<s>", None, (2, None)), (None, "</s>", (None, 2)), ("<s>", "</s>", (2, 3))])
+def test_size_and_numbers_of_the_tokens_that_are_kept(start, end, indices):
+    vocabulary = Vocabulary("words", start=start, end=end).fit(["the cat sat", "the dog"])
+    kept = [token for token in ("<pad>", "<unk>", start, end) if token is not None]
+    assert vocabulary.tokens_ == [*kept, "the", "cat", "dog", "sat"]
+    assert (vocabulary.padding_index_, vocabulary.unknown_index_) == (0, 1)
+    assert (vocabulary.start_index_, vocabulary.end_index_) == indices
+    assert vocabulary.vocabulary_size_ == len(vocabulary) == len(kept) + 4
+    before, behind = ([] if index is None else [index] for index in indices)
+    (row,) = vocabulary.transform(["the cow sat"])
+    assert row.tolist() == [*before, len(kept), 1, len(kept) + 3, *behind] and row.dtype == np.int32
+    assert vocabulary.inverse_transform([[*row, 0, 0]]) == ["the <unk> sat"]
+    assert vocabulary.transform([""])[0].tolist() == [*before, *behind]
+    vocabulary.set_params(start="other", end="another")  # nothing changes before the next fit
+    assert vocabulary.transform(["the cow sat"])[0].tolist() == row.tolist()
+
+
+def test_tokens_that_are_kept_differ_and_fit(rng):
+    for options, message in (({"start": "<pad>"}, "start is '<pad>', which is padding"),
+                             ({"end": "<unk>"}, "end is '<unk>', as another of unknown, start and end"),
+                             ({"start": "|", "end": "|"}, "end is '|', as another")):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            Vocabulary(**options).fit(["a"])
+    with pytest.raises(GatewiseError, match="start is 3"):
+        Vocabulary(start=3).fit(["a"])
+    with pytest.raises(GatewiseError, match="max_size"):
+        Vocabulary(start="<s>", end="</s>", max_size=3).fit(["a"])
+    assert len(Vocabulary(start="<s>", end="</s>", max_size=5).fit(["aab"])) == 5
+    with pytest.raises(NotFittedError):
+        Vocabulary().vocabulary_size_  # noqa: B018

@@ -19,7 +19,8 @@ class Vocabulary(TransformerMixin, BaseEstimator):
     """Number the characters or words of texts, the most frequent first.
 
     0 is kept for padding and 1 for whatever was not seen in `fit`, so that rows may be padded with zeros
-    (``gatewise.utils.pad_sequences``) and new texts may hold anything.
+    (``gatewise.utils.pad_sequences``) and new texts may hold anything. A start and an end token, if asked for, have the next
+    numbers: 2 and 3, or 2 if there is only one of them.
 
     Parameters
     ----------
@@ -34,14 +35,24 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         The largest ``len(vocabulary)``, padding and unknown included; the rarest tokens are left out. ``None``: all stay.
     unknown : str, default "<unk>"
         How an unknown token reads in `inverse_transform`. If texts hold it, it is number 1 there too; so is ``"<pad>"``
-        number 0.
+        number 0, and so are the start and the end token theirs.
+    start, end : str, optional
+        Tokens that `transform` puts before and behind each text, ``"<s>"`` and ``"</s>"`` for example, as a network needs them that
+        writes texts; `inverse_transform` leaves them out. ``None``: no such token.
 
     Attributes
     ----------
     tokens_ : list of str
-        The token of each number. ``len(vocabulary)`` is their number: an embedding's ``input_dim``.
+        The token of each number.
     numbers_ : dict of str to int
         The number of each token.
+    vocabulary_size_ : int
+        How many numbers there are, those of padding, unknown, start and end included: ``len(vocabulary)``, an embedding's
+        ``input_dim``, the outputs of a network that says the next token.
+    padding_index_, unknown_index_ : int
+        0 and 1.
+    start_index_, end_index_ : int or None
+        The numbers of the start and the end token; ``None`` without them.
 
     Notes
     -----
@@ -57,14 +68,21 @@ class Vocabulary(TransformerMixin, BaseEstimator):
     [[2, 1, 5]]
     >>> vocabulary.inverse_transform([[2, 4, 0, 0]])
     ['the dog']
+    >>> vocabulary.vocabulary_size_, vocabulary.unknown_index_, vocabulary.start_index_
+    (6, 1, None)
+    >>> spoken = Vocabulary("words", start="<s>", end="</s>").fit(["the cat sat", "the dog"])
+    >>> spoken.start_index_, spoken.end_index_, spoken.transform(["the cow sat"])[0].tolist()
+    (2, 3, [2, 4, 1, 7, 3])
     """
 
-    def __init__(self, level="characters", *, lowercase=False, min_count=1, max_size=None, unknown="<unk>"):
+    def __init__(self, level="characters", *, lowercase=False, min_count=1, max_size=None, unknown="<unk>", start=None, end=None):
         self.level = level
         self.lowercase = lowercase
         self.min_count = min_count
         self.max_size = max_size
         self.unknown = unknown
+        self.start = start
+        self.end = end
 
     def fit(self, X, y=None):
         """Count the tokens of texts.
@@ -86,7 +104,7 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         DTypeError, ShapeError
             X is not made of texts, or mixes strings and lists.
         """
-        self._check_options()
+        reserved = self._check_options()
         counts, kinds = Counter(), set()
         for is_text, tokens in self._tokenized(X):
             kinds.add(is_text)
@@ -94,14 +112,38 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         if len(kinds) != 1:
             raise ShapeError("X mixes strings and lists of tokens; expected one of them" if kinds else
                              "X holds no text; expected at least one")
-        reserved = ["<pad>", self.unknown]
         frequent = sorted((-count, token) for token, count in counts.items()
                           if count >= self.min_count and token not in reserved)
         kept = len(frequent) if self.max_size is None else self.max_size - len(reserved)
         self.tokens_ = reserved + [str(token) for _, token in frequent[:kept]]
         self.numbers_ = {token: number for number, token in enumerate(self.tokens_)}
-        self._strings = kinds.pop()
+        self._strings, self._ends = kinds.pop(), (self.start, self.end)
         return self
+
+    @property
+    def vocabulary_size_(self):
+        """How many numbers there are."""
+        return len(self)
+
+    padding_index_, unknown_index_ = PADDING, UNKNOWN
+
+    @property
+    def start_index_(self):
+        """The number of the start token, or None."""
+        return self._index_of(self._around()[0])
+
+    @property
+    def end_index_(self):
+        """The number of the end token, or None."""
+        return self._index_of(self._around()[1])
+
+    def _index_of(self, token):
+        return None if token is None else self.numbers_[token]
+
+    def _around(self):
+        """(start, end) as they were in fit: None, or tokens."""
+        self._fitted()
+        return getattr(self, "_ends", (None, None))  # a pickle of an older release has none
 
     def transform(self, X):
         """The number of each token.
@@ -113,6 +155,7 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         Returns
         -------
         list of n ndarrays of shape (tokens,), int32
+            With the numbers of the start and the end token around them, if there are such tokens.
 
         Raises
         ------
@@ -120,10 +163,12 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         """
         self._fitted()
         number = self.numbers_.get
-        return [np.array([number(token, UNKNOWN) for token in tokens], np.int32) for _, tokens in self._tokenized(X)]
+        before, behind = ([] if index is None else [index] for index in (self.start_index_, self.end_index_))
+        return [np.array([*before, *(number(token, UNKNOWN) for token in tokens), *behind], np.int32)
+                for _, tokens in self._tokenized(X)]
 
     def inverse_transform(self, X):
-        """Texts from numbers; padding is left out.
+        """Texts from numbers; padding, start and end are left out.
 
         Parameters
         ----------
@@ -166,7 +211,8 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         if bad.size:
             raise ShapeError(f"X[{place}] holds {row[bad[0]]} at index {bad[0]}; expected 0 to {len(self.tokens_) - 1}, the "
                              f"numbers of the tokens")
-        return [self.tokens_[number] for number in row.tolist() if number != PADDING]
+        left_out = {PADDING, self.start_index_, self.end_index_}
+        return [self.tokens_[number] for number in row.tolist() if number not in left_out]
 
     def _tokenized(self, X):
         """Of each text: whether it was a string, and its tokens."""
@@ -190,14 +236,23 @@ class Vocabulary(TransformerMixin, BaseEstimator):
         return [token.lower() for token in tokens] if self.lowercase else tokens
 
     def _check_options(self):
+        """The tokens with numbers of their own, in order."""
         if self.level not in ("characters", "words"):
             raise ConfigError(f"level is {self.level!r}; expected 'characters' or 'words'")
         flag(self.lowercase, "lowercase")
         whole_number(self.min_count, "min_count")
+        reserved = ["<pad>"]
+        for name in ("unknown", "start", "end"):
+            token = getattr(self, name)
+            if name != "unknown" and token is None:
+                continue
+            if text(token, name) in reserved:
+                other = "which is padding" if token == "<pad>" else "as another of unknown, start and end"
+                raise ConfigError(f"{name} is {token!r}, {other}; expected another token")
+            reserved.append(token)
         if self.max_size is not None:
-            whole_number(self.max_size, "max_size", low=2)
-        if text(self.unknown, "unknown") == "<pad>":
-            raise ConfigError("unknown is '<pad>', which is padding; expected another token")
+            whole_number(self.max_size, "max_size", low=len(reserved))
+        return reserved
 
     def _fitted(self):
         if not hasattr(self, "tokens_"):
