@@ -1,10 +1,13 @@
 """LearningCurve: how training went, as a plot."""
 
+import difflib
+import inspect
+
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
-from gatewise.errors import MissingPackageError, NotFittedError
+from gatewise.errors import ArgumentError, ConfigError, MissingPackageError, NotFittedError
 
 
 class LearningCurve:
@@ -64,6 +67,8 @@ class LearningCurve:
         ------
         NotFittedError, MissingPackageError
         """
+        import_pyplot()  # raises before any work is done
+        line_options(kwargs, cls.from_estimator)
         if isinstance(estimator, Pipeline):
             estimator = estimator[-1]
         if not hasattr(estimator, "loss_curve_"):
@@ -74,6 +79,7 @@ class LearningCurve:
 
     def plot(self, *, ax=None, **kwargs):
         """Draw it; see :meth:`from_estimator`."""
+        kwargs = line_options(kwargs, self.plot)
         if ax is None:
             ax = import_pyplot().subplots(layout="constrained")[1]
         count = len(self.loss_curve)
@@ -119,6 +125,46 @@ def _score_name(estimator):
     if hasattr(estimator, "_score_name"):
         return estimator._score_name
     return "accuracy" if is_classifier(estimator) else "R²" if is_regressor(estimator) else None
+
+
+def line_options(given, method):
+    """Keyword arguments that a display hands on to matplotlib for a line, with their long names.
+
+    Parameters
+    ----------
+    given : dict
+    method : callable
+        That was given them: its own arguments are suggested, too.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ArgumentError
+        A name is no property of a line. Without this check it would be refused only after the work, by matplotlib and without
+        a suggestion.
+    ConfigError
+        A property is given twice, as "color" and "c".
+    """
+    from matplotlib import cbook
+    from matplotlib.artist import ArtistInspector
+    from matplotlib.lines import Line2D
+
+    inspector = ArtistInspector(Line2D)
+    known = {*inspector.get_setters(), *(name for names in inspector.aliasd.values() for name in names), "scalex", "scaley"}
+    own = [name for name, one in inspect.signature(method).parameters.items() if one.kind is not one.VAR_KEYWORD]
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, sorted({*known, *own}), 1, 0.6)
+            raise ArgumentError(f"{method.__qualname__} takes no argument {name!r}"
+                                + (f"; did you mean {close[0]!r}?" if close else f"; expected {', '.join(own)}, or a property of a "
+                                   "matplotlib line: color, linestyle, label, ..."))
+    try:
+        return cbook.normalize_kwargs(given, Line2D)
+    except TypeError as error:
+        raise ConfigError(f"{method.__qualname__}: {error}") from error
 
 
 def import_pyplot():

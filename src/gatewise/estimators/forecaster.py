@@ -371,8 +371,12 @@ class SequenceForecaster(SequenceEstimator):
         ------
         NotFittedError, ConfigError, ShapeError, DTypeError, NonFiniteError
         """
+        return self._written(self._points(horizon, X_future))
+
+    def _points(self, horizon, X_future):
+        """The forecast of each series, ndarray (steps, k)."""
         steps, pasts = self._pasts(horizon, X_future)
-        return self._written([self._forecasting().point(past, steps)[0] for past in pasts])
+        return [self._forecasting().point(past, steps)[0] for past in pasts]
 
     def predict_interval(self, horizon=None, coverage=0.9, X_future=None, n_paths=1000):
         """Bounds between which each of the steps to come lies with a probability of `coverage`.
@@ -391,12 +395,17 @@ class SequenceForecaster(SequenceEstimator):
         Interval
             (lower, upper), each in the form of y.
         """
+        bounds = self._bounds(horizon, coverage, X_future, n_paths)
+        return Interval(*(self._written([pair[side] for pair in bounds]) for side in (0, 1)))
+
+    def _bounds(self, horizon, coverage, X_future, n_paths):
+        """(lower, upper) for each series, ndarray (steps, k)."""
         coverage = checks.number(coverage, "coverage", 0.0, 1.0, open_low=True, open_high=True)
         n_paths = checks.whole_number(n_paths, "n_paths", 2)
         steps, pasts = self._pasts(horizon, X_future)
         rng = np.random.default_rng(parameters.seed_of(self.random_state))
         bounds = [self._forecasting().bounds(past, steps, coverage, n_paths, rng) for past in pasts]
-        return Interval(*(self._written([pair[side][0] for pair in bounds]) for side in (0, 1)))
+        return [(lower[0], upper[0]) for lower, upper in bounds]
 
     def predict_quantiles(self, horizon=None, quantiles=None, X_future=None, n_paths=1000):
         """Quantiles of each of the steps to come.

@@ -205,6 +205,19 @@ def unfold_future(X_future, panel):
     return list(panel.ordered(read[0].keys, read[1], "X_future"))
 
 
+def part_of(given, panel, number, name):
+    """The part of one series of an object that may have the form of a panel."""
+    if panel is None or not panel.keys:
+        return given
+    groups, time = (panel.names[0], panel.time) if panel.kind == "table" and hasattr(given, "columns") else (None, None)
+    read = _read(given, groups, time, name) if groups is None or groups in list(given.columns) else None
+    if read is None:
+        return given
+    if panel.keys[number] not in read[0].keys:
+        raise ShapeError(f"{name} lacks the series {panel.keys[number]!r}")
+    return read[1][read[0].keys.index(panel.keys[number])]
+
+
 def _as_fitted(panel, given, parts, rows, name):
     """(parts, rows) in the order of the series of `panel`."""
     if not panel.keys:
