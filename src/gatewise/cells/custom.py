@@ -3,7 +3,7 @@
 from gatewise import checks
 from gatewise.configuration import kept_arguments
 from gatewise.described import Described
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, DTypeError
 
 
 class RNNCell(Described):
@@ -39,7 +39,7 @@ class RNNCell(Described):
 
     def parameter_shapes(self, inputs):
         """dict name -> shape of each parameter, for x with `inputs` features."""
-        raise TypeError(f"{type(self).__name__} defines no parameter_shapes")
+        raise DTypeError(f"cell {type(self).__name__} defines no parameter_shapes, which every cell needs: docs/custom-cells.md")
 
     def step(self, x, states, parameters):
         """One step of several rows.
@@ -59,7 +59,7 @@ class RNNCell(Described):
         saved
             Whatever :meth:`step_backward` needs.
         """
-        raise TypeError(f"{type(self).__name__} defines no step")
+        raise DTypeError(f"cell {type(self).__name__} defines no step, which every cell needs: docs/custom-cells.md")
 
     def step_backward(self, d_output, d_states, saved, parameters, gradients):
         """Go back over one step.
@@ -85,7 +85,7 @@ class RNNCell(Described):
         d_states : list of ndarray (rows, size)
             Gradients of the states that the step was given.
         """
-        raise TypeError(f"{type(self).__name__} defines no step_backward")
+        raise DTypeError(f"cell {type(self).__name__} defines no step_backward, which every cell needs: docs/custom-cells.md")
 
     # ---- what follows from it
 

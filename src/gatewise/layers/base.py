@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewise import checks, constraints, initializers, regularizers, seeds
 from gatewise.attributes import Checked, Guarded
-from gatewise.errors import ConfigError, ShapeError, StateError
+from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
 from gatewise.sharing import weights_guard
@@ -311,11 +311,11 @@ class Layer(Guarded):
 
     def _forward(self, x, call):
         """Output for a checked x; `call` is a :class:`Call`."""
-        raise TypeError(f"{type(self).__name__} defines no forward pass")
+        raise DTypeError(_undefined(self, "_forward(self, x, call)"))
 
     def _backward(self, dy, want_dx):
         """dx, or None where it is not wanted, for the last training forward; adds to the gradients."""
-        raise TypeError(f"{type(self).__name__} defines no backward pass")
+        raise DTypeError(_undefined(self, "_backward(self, dy, want_dx)"))
 
     # ---- parameters
 
@@ -678,6 +678,12 @@ class Call:
     def resets_of(self, backwards):
         """The resets of a layer that goes backwards, or of one that does not."""
         return self.resets if self.resets_back is None or not backwards else self.resets_back
+
+
+def _undefined(layer, method):
+    hint = "; Keras's call gives no gradient" if hasattr(layer, "call") else ""
+    return (f"layer {type(layer).__name__} defines no {method}, which every layer needs{hint}. A recurrent layer is more easily "
+            f"written as a cell for RNN: docs/custom-cells.md")
 
 
 def _shape_text(shape):
