@@ -319,8 +319,8 @@ class Optimizer(Guarded):
 
     def _update(self, p, g, rate, decay, work):
         """Take `decay` of p from p, then make step number `iterations`, on `work` threads."""
-        raise DTypeError(f"optimizer {type(self).__name__} defines no _update(self, p, g, rate, decay, work), which makes one step on "
-                         f"the flat parameters p")
+        raise DTypeError(f"optimizer {type(self).__name__} defines no _update(self, p, g, rate, decay, work), which makes one "
+                         f"step on the flat parameters p")
 
     def _update_parts(self, p, g, rate, decay, parts):
         """:meth:`_update` of some parts of the buffers, for which the slots are theirs."""
