@@ -257,9 +257,9 @@ def test_files_keep_the_layers_that_mask(tmp_path, rng):
     (lambda m: m.predict(np.zeros((2, 4, 2)), mask=np.ones((2, 5), bool)), ShapeError, r"expected \(2, 4\), one flag a step"),
     (lambda m: m.fit(np.zeros((2, 4, 2)), np.zeros(2), mask=np.ones(2, bool), verbose=0), ShapeError, r"mask has shape \(2,\)"),
     (lambda m: m.fit(iter([]), mask=np.ones((2, 4), bool), verbose=0), ConfigError, "mask was given beside an x that makes"),
-    (lambda m: m.fit(np.zeros((2, 4, 2)), np.zeros(2), validation_data=(1, 2, 3, 4, 5, 6), verbose=0), ConfigError,
+    (lambda m: m.fit(np.zeros((2, 4, 2)), np.zeros(2), validation_data=(1, 2, 3, 4, 5, 6, 7), verbose=0), ConfigError,
      "validation_data: expected .*mask"),
-    (lambda m: m.fit(iter([(1, 2, 3, 4, 5, 6)]), verbose=0), DTypeError, "x gave a batch of 6 parts; expected .*mask"),
+    (lambda m: m.fit(iter([(1, 2, 3, 4, 5, 6, 7)]), verbose=0), DTypeError, "a batch that x gave has 7 parts; expected .*mask"),
 ])
 def test_wrong_masks(call, error, words):
     model = Sequential([LSTM(3, input_shape=(None, 2)), Dense(1)])

@@ -318,9 +318,9 @@ def test_nothing_goes_beside_batches(option, data):
 
 
 @pytest.mark.parametrize(("items", "error", "words"), [
-    ([], ShapeError, "x gave no batch"), ([np.zeros((2, 3, 2))], DTypeError, "a batch of 1 parts"),
+    ([], ShapeError, "x gave no batch"), ([np.zeros((2, 3, 2))], DTypeError, "a batch that x gave has 1 part"),
     ([(np.zeros((0, 3, 2)), np.zeros((0, 1)))], ShapeError, "a batch of 0 samples"),
-    ([(np.zeros((2, 3, 4)), np.zeros((2, 1)))], ShapeError, "the model expects"), ([(1, 2, 3, 4, 5, 6)], DTypeError, "6 parts"),
+    ([(np.zeros((2, 3, 4)), np.zeros((2, 1)))], ShapeError, "the model expects"), ([(1, 2, 3, 4, 5, 6, 7)], DTypeError, "7 parts"),
 ])
 def test_batches_that_are_none(items, error, words):
     with pytest.raises(error, match=words):

@@ -244,10 +244,10 @@ class Sequential(Stack):
         return loss.value_and_gradient(samples.y, start, samples.weights, normalizer, scores=self._fused,
                                        want_gradient=want_gradient)
 
-    def compute_gradients(self, x, y, sample_weight=None, lengths=None, mask=None):
+    def compute_gradients(self, x, y, sample_weight=None, lengths=None, mask=None, resets=None):
         """The loss of one batch; its gradient is left in the layers' gradients and in flat_gradients."""
         self._need_compiled("compute_gradients")
-        samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
+        samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
         with self.apart_from_training():
             return self.gradients_of(samples)[0]
 
@@ -310,9 +310,9 @@ class Sequential(Stack):
 
     # ---- what people call
 
-    def __call__(self, x, lengths=None, training=False, mask=None):
+    def __call__(self, x, lengths=None, training=False, mask=None, resets=None):
         """Outputs for one batch; ``training=True`` applies dropout."""
-        samples = prepare_samples(self, x, lengths=lengths, mask=mask, need_y=False)
+        samples = prepare_samples(self, x, lengths=lengths, resets=resets, mask=mask, need_y=False)
         with self.apart_from_training():
             return self.run(samples, training=checks.flag(training, "training"))
 
@@ -331,8 +331,8 @@ class Sequential(Stack):
             different lengths are padded, and their lengths known. A memory-mapped array (``numpy.load(path,
             mmap_mode="r")``) stays in its file, however large: a batch is read when its turn comes.
             Batches: an iterator or generator, which goes on from epoch to epoch; anything that can be gone over again; or
-            a sequence with ``len()`` and ``[number]``. Each is (x, y), (x, y, sample_weight), (x, y, sample_weight,
-            lengths) or (x, y, sample_weight, lengths, mask), with None for what there is not.
+            a sequence with ``len()`` and ``[number]``. Each is (x, y), followed by sample_weight, lengths, mask and resets as
+            far as they are needed, with None for what there is not; or a dict with these names.
         y : array_like
             Targets, as the loss expects them. None where x makes batches.
         batch_size : int, optional
@@ -345,7 +345,9 @@ class Sequential(Stack):
         callbacks : list of Callback, optional
         validation_split : float in [0, 1)
             Part of the samples, from the end, to validate on instead of training.
-        validation_data : tuple of (x, y), sample_weight, lengths and mask as far as they are needed; or batches, optional
+        validation_data : tuple, dict or batches, optional
+            (x, y), followed by sample_weight, lengths, mask and resets as far as they are needed, or a dict with these
+            names; or what makes batches, as x may.
         shuffle : bool
             Draw the order of the samples, or of a sequence of batches, anew each epoch. If a layer is stateful the order is
             kept, since each row goes on from its own state.
@@ -460,30 +462,31 @@ class Sequential(Stack):
             watchers.set_params({"epochs": 1, "steps": feed.steps, "verbose": verbose})
         return watchers
 
-    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False, mask=None):
+    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False, mask=None,
+                       resets=None):
         """One optimizer step on one batch; its loss and metrics, as evaluate returns them.
 
         If nothing in the batch counts (every step masked, every weight 0) there is no step, and they are NaN.
         """
         self._need_compiled("train_on_batch")
-        samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
+        samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
         self.need_trainable("train_on_batch")
         self._forget_run()
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
-    def test_on_batch(self, x, y, sample_weight=None, lengths=None, return_dict=False, mask=None):
+    def test_on_batch(self, x, y, sample_weight=None, lengths=None, return_dict=False, mask=None, resets=None):
         """Loss and metrics of one batch, as evaluate returns them; NaN if nothing in it counts."""
         self._need_compiled("test_on_batch")
-        samples = prepare_samples(self, x, y, sample_weight, lengths, mask=mask)
+        samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
         with self.apart_from_training():
             loss, outputs = self.test_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
-    def predict_on_batch(self, x, lengths=None, mask=None):
+    def predict_on_batch(self, x, lengths=None, mask=None, resets=None):
         """Outputs for one batch."""
-        return self(x, lengths, mask=mask)
+        return self(x, lengths, mask=mask, resets=resets)
 
     def _one_batch(self, samples, loss, outputs):
         running = RunningMeans(loop.metrics_of(self))

@@ -10,16 +10,24 @@ from itertools import chain, count, islice
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, DTypeError, ShapeError, TrainingWarning
+from gatewise.errors import ConfigError, ShapeError, TrainingWarning
 
+from .batches import FORMS, parts_of, refuse_pairs, refuse_uncalled
 from .data import MappedSamples, add_class_weight, batch_bounds, prepare_samples
 
 DEFAULT_BATCH = 32  # rows
 POOL = 16  # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
 
 
-def makes_batches(x):
-    """Whether x is a generator or a sequence of batches rather than an array of samples."""
+def makes_batches(x, name="x"):
+    """Whether x is a generator or a sequence of batches rather than an array of samples.
+
+    Raises
+    ------
+    DTypeError
+        It is a function or a class that was not called.
+    """
+    refuse_uncalled(x, name)
     if isinstance(x, list | tuple | str | bytes | dict | set | frozenset) or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__iter__") or hasattr(x, "__next__") or _is_indexed(x)
@@ -41,6 +49,8 @@ def _length(source):
 
 def samples_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
     """Checked samples of arrays; those of a memory-mapped x stay in its file."""
+    if y is None:
+        refuse_pairs(x, "x", need_y)
     kind = MappedSamples if isinstance(x, np.memmap) else prepare_samples
     return kind(model, x, y, sample_weight, lengths, resets, mask, need_y)
 
@@ -80,7 +90,7 @@ def rows_in_batch(model, batch_size, count, name):
 def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, *, batch_size=None, steps=None,
             need_y=True, steps_name="steps", name="x"):
     """The feed of what an evaluation was given, in order."""
-    if makes_batches(x):
+    if makes_batches(x, name):
         refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask)
         return BatchFeed(model, x, steps, need_y=need_y, steps_name=steps_name)
     if steps is not None:
@@ -94,8 +104,7 @@ def refuse_beside_batches(**given):
     """x makes whole batches: nothing else belongs to a sample."""
     for name, value in given.items():
         if value is not None:
-            raise ConfigError(f"{name} was given beside an x that makes batches; let x give (x, y), (x, y, sample_weight), "
-                              f"(x, y, sample_weight, lengths) or (x, y, sample_weight, lengths, mask)")
+            raise ConfigError(f"{name} was given beside an x that makes batches; let x give {FORMS}")
 
 
 class RowFeed:
@@ -191,8 +200,8 @@ class BatchFeed:
     ----------
     model : Sequential
     source : iterator, iterable or sequence
-        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is (x, y), with
-        sample_weight, lengths and mask as far as they are needed; without need_y x alone is enough. The length of a
+        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is what
+        :func:`batches.parts_of` takes; without need_y x alone is enough. The length of a
         sequence is read at the beginning of each epoch, so that it may grow and shrink in between.
     steps : int, optional
         Items in an epoch. None: all there are.
@@ -327,15 +336,10 @@ class BatchFeed:
         return (samples for samples, _ in self.batches(range(self.items) if self.indexed else None))
 
     def _samples(self, item):
-        if not isinstance(item, tuple | list if self.need_y else tuple):  # a list is x itself where nothing else is needed
-            item = (item,)
-        if not (2 if self.need_y else 1) <= len(item) <= 5:
-            raise DTypeError(f"x gave a batch of {len(item)} parts; expected (x, y), (x, y, sample_weight), "
-                             f"(x, y, sample_weight, lengths) or (x, y, sample_weight, lengths, mask)")
-        x, y, weights, lengths, mask = (*item, *(None,) * (5 - len(item)))
+        parts = parts_of(item, "a batch that x gave", self.need_y)
         if not self.need_y:
-            y = weights = None
-        samples = prepare_samples(self.model, x, y, weights, lengths, mask=mask, need_y=self.need_y)
+            parts |= {"y": None, "sample_weight": None}
+        samples = prepare_samples(self.model, **parts, need_y=self.need_y)
         if len(samples) == 0:
             raise ShapeError("x gave a batch of 0 samples")
         add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])

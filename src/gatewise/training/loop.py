@@ -12,6 +12,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError, StateError, TrainingWarning
 
+from .batches import FORMS, PARTS, parts_of, refuse_pairs
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
 from .data import add_class_weight, refuse_uncounted, split_off_validation
 from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_batches, rows_in_batch, samples_of
@@ -288,17 +289,17 @@ def _bucketing(model, bucketing, samples, shuffle):
 
 
 def _validation_feed(model, data, batch_size, steps):
-    if makes_batches(data):
+    if makes_batches(data, "validation_data"):
         if hasattr(data, "__next__"):
             if steps is None:
                 raise ConfigError("validation_data is an iterator: say with validation_steps how many batches to take each time, "
                                   "or give something that can be gone over again")
         return BatchFeed(model, data, steps, steps_name="validation_steps")
-    if not (isinstance(data, tuple | list) and 2 <= len(data) <= 5):
-        raise ConfigError("validation_data: expected (x, y), (x, y, sample_weight), (x, y, sample_weight, lengths) or (x, y, "
-                          "sample_weight, lengths, mask)")
-    x, y, weights, lengths, mask = (*data, *(None,) * (5 - len(data)))
-    feed = feed_of(model, x, y, weights, lengths, None, mask, batch_size=batch_size, steps=steps,
+    if isinstance(data, list):
+        refuse_pairs(data, "validation_data", need_y=False)
+    if not (isinstance(data, dict) or (isinstance(data, tuple | list) and 2 <= len(data) <= len(PARTS))):
+        raise ConfigError(f"validation_data: expected {FORMS}; or batches")
+    feed = feed_of(model, **parts_of(data, "validation_data"), batch_size=batch_size, steps=steps,
                    steps_name="validation_steps", name="validation_data")
     if len(feed.samples):
         refuse_uncounted(feed.samples, "validation_data")

@@ -1,0 +1,79 @@
+"""What a user may give as one batch, and what looks like batches and is none."""
+
+import functools
+import inspect
+
+from gatewise import checks
+from gatewise.errors import ConfigError, DTypeError
+
+PARTS = ("x", "y", "sample_weight", "lengths", "mask", "resets")
+FORMS = ("(x, y), followed by sample_weight, lengths, mask and resets as far as they are needed, with None for what there is "
+         "not; or a dict with these names")
+
+
+def parts_of(item, name, need_y=True):
+    """dict of the parts of one batch, None for what it does not have.
+
+    Parameters
+    ----------
+    item : tuple, list, dict or array
+        Parts by position, in the order of `PARTS`, or by name. An array is x itself.
+    name : str
+        What it is, for messages.
+    need_y : bool
+        False: x alone is enough, and a list is x itself.
+
+    Raises
+    ------
+    ConfigError, DTypeError
+    """
+    if isinstance(item, dict):
+        unknown = [key for key in item if key not in PARTS]
+        missing = [key for key in PARTS[:2 if need_y else 1] if key not in item]
+        if unknown or missing:
+            wrong = f"has the key {unknown[0]!r:.80}" if unknown else f"lacks the key {missing[0]!r}"
+            raise ConfigError(f"{name} {wrong}; a dict has the keys {', '.join(PARTS)}, of which "
+                              f"{'x and y are' if need_y else 'x is'} needed")
+        return dict.fromkeys(PARTS) | item
+    if not isinstance(item, tuple | list if need_y else tuple):
+        item = (item,)
+    if not (2 if need_y else 1) <= len(item) <= len(PARTS):
+        raise DTypeError(f"{name} has {len(item)} part{'' if len(item) == 1 else 's'}; expected {FORMS}")
+    return dict.fromkeys(PARTS) | dict(zip(PARTS, item))
+
+
+def refuse_uncalled(x, name):
+    """Refuse a function or class that makes batches once it is called.
+
+    Raises
+    ------
+    DTypeError
+    """
+    if inspect.isclass(x):
+        raise DTypeError(f"{name} is the class {x.__name__}; pass an object of it: {x.__name__}(...)")
+    if inspect.isroutine(x) or isinstance(x, functools.partial):
+        called = getattr(x, "__name__", None)
+        called = "it" if called is None or not called.isidentifier() else f"{called}()"
+        raise DTypeError(f"{name} is a function that was not called; pass what it gives: call {called}")
+
+
+def refuse_pairs(x, name, need_y=True):
+    """Refuse a list of (x, y), which is neither an array of samples nor something that makes batches.
+
+    Raises
+    ------
+    DTypeError
+    """
+    kinds = tuple | list if need_y else tuple
+    if not (isinstance(x, list | tuple) and x and all(
+            isinstance(pair, kinds) and 2 <= len(pair) <= len(PARTS) and _is_array(pair[0], need_y) for pair in x)):
+        return
+    raise DTypeError(f"{name} is a {type(x).__name__} of {len(x)} tuples (x, y); for batches pass what makes them, for example "
+                     f"the iterator iter({name}), or itertools.cycle({name}) with steps_per_epoch; for single samples pass x and "
+                     f"y apart: x, y = zip(*{name})")
+
+
+def _is_array(value, of_samples):
+    """Whether this is x: of one sample at least, or, if a row may be a tuple, more than one step of it."""
+    axes = getattr(value, "ndim", None)
+    return axes is not None and checks.whole_number(axes, "ndim", 0) >= (1 if of_samples else 2)
