@@ -134,8 +134,10 @@ def draw(path, months, truth, forecasts):
     bottom.set(title="Error of the forecasts from every month", xlabel="months ahead",
                ylabel="mean absolute error (sunspots)", xlim=(1, HORIZON), ylim=(0, None), xticks=range(3, HORIZON + 1, 3))
     for axes in (top, bottom):
-        axes.legend(frameon=False, fontsize="small")
-        axes.grid(alpha=0.3)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.12 * (high - low))  # room for the legend above the lines
+        axes.legend(frameon=False, fontsize="small", loc="upper left", ncols=6)
+        axes.grid(axis="y", alpha=0.3)
     figure.savefig(path, dpi=120)
 
 
