@@ -298,6 +298,15 @@ class Sequential(Stack):
             self.weights_changed()
         return loss, outputs
 
+    def breaks_on(self, samples):
+        """What is not finite for checked samples with the weights as they are: "outputs", the "loss" of them, or None."""
+        with self.apart_from_training(), self.alone(), self._guard:
+            start, _ = self._scores_or_outputs(samples, False)
+            value, _ = self._loss_of(samples, start, False)
+        if math.isfinite(value):
+            return None
+        return "loss" if np.isfinite(start).all() else "outputs"
+
     def test_step(self, samples):
         """(loss, outputs) of checked samples, without training."""
         with self.alone(), self._guard:

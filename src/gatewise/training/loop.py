@@ -190,7 +190,7 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
             model.stop_training = True
             warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
                           f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "
-                          f"that it resumed with); {_advice(model, logs['loss'])}", TrainingWarning, stacklevel=4)
+                          f"that it resumed with); {_advice(model, logs['loss'], run.failed_on)}", TrainingWarning, stacklevel=4)
         if validation is not None and validated(epoch + 1):
             logs |= {f"val_{name}": value for name, value in
                      evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted,
@@ -222,6 +222,7 @@ def _train_epoch(model, run, plan, interrupted):
         run.batch, run.between_batches = number + 1, True
         watchers.on_train_batch_end(number, logs)
         if not math.isfinite(loss):
+            run.failed_on = samples
             return logs | {"loss": loss}, number
         if interrupted:
             raise KeyboardInterrupt
@@ -230,10 +231,24 @@ def _train_epoch(model, run, plan, interrupted):
     return logs, None
 
 
-def _advice(model, loss):
+def _advice(model, loss, samples):
+    """What to do about a loss that is not finite; the model has the weights from before, with which the cause shows.
+
+    `samples` are those of the batch, None if the weights broke at the epoch's end.
+    """
     if model.loss.per_sequence and loss == math.inf:
         return "a row has fewer steps than its labels need: leave such rows out, or use CTC(zero_infinity=True)"
-    return model.misfit or "try a smaller learning rate, or clipnorm"
+    if model.misfit:
+        return model.misfit
+    breaks = None if samples is None else model.breaks_on(samples)
+    if breaks == "outputs":
+        return (f"with those weights the outputs for this batch are not finite either, so that no learning rate helps: its x "
+                f"is too large to compute with in {model.dtype}; scale x")
+    if breaks == "loss":
+        return (f"with those weights the loss {model.loss.name} of this batch is not finite either, so that no learning rate "
+                f"helps: its targets or outputs are out of the range of the loss; check y (and scale it if it is large) and the "
+                f"activation of the last layer")
+    return "try a smaller learning rate, or clipnorm"
 
 
 def _warn_of_end(epoch):

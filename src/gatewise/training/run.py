@@ -95,6 +95,7 @@ class Run:
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
         self._logs = None       # of the epoch whose end is being told
+        self.failed_on = None   # the batch whose loss was not finite
         self.last_logs = {}     # of the last epoch that ended: what on_train_end receives
         self._rng_before_plan = None
         self._planned = False   # the order of an epoch is drawn, and none of its batches was trained on

@@ -36,7 +36,8 @@ class TerminateOnNaN(Callback):
         if loss is None or math.isfinite(loss):
             return
         if self.raise_error:
-            raise StateError(f"the loss became {loss} at batch {batch + 1}; try a smaller learning rate, or clipnorm")
+            raise StateError(f"the loss became {loss} at batch {batch + 1}; try a smaller learning rate, or clipnorm; "
+                             f"if it is so in the first batch already, check the range of x and y")
         self.model.stop_training = True
 
 
