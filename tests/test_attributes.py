@@ -6,7 +6,18 @@ import pickle
 import numpy as np
 import pytest
 
-from gatewise import callbacks, layers, losses, metrics, optimizers
+from gatewise import (
+    callbacks,
+    cells,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, SettingError, StateError
 from gatewise.models import Sequential
 
@@ -62,6 +73,12 @@ REFUSED = [
     (lambda m: callbacks.EarlyStopping(), "patience", -1, "patience is -1"),
     (lambda m: callbacks.ReduceLROnPlateau(), "factor", 2.0, "factor is 2.0"),
     (lambda m: callbacks.History(), "histroy", {}, "did you mean 'history'"),
+    (lambda m: m.layers[0].cell, "units", 4, r"LSTMCell\(..., units=...\)"),
+    (lambda m: cells.FullGateLSTMCell(2), "trainable", False, "trainable of the RNN layer"),
+    (lambda m: regularizers.L2(0.1), "l2", "a", r"L2\(..., l2=...\)"),
+    (lambda m: constraints.MaxNorm(2), "max_norm", 3, "did you mean 'max_value'|has no attribute"),
+    (lambda m: initializers.RandomNormal(), "stddev", -1, "stddev=..."),
+    (lambda m: schedules.StepDecay(0.1, 3), "step_size", 0, "step_size=..."),
     (lambda m: callbacks.ModelCheckpoint("x"), "filepath", "y", "chosen when"),
 ]
 

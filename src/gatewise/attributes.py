@@ -28,7 +28,7 @@ class Checked:
 
 
 class Guarded(Described):
-    """Base of layers, models, optimizers, losses, metrics and callbacks.
+    """Base of layers, models, optimizers, losses, metrics, callbacks and what these are made of.
 
     An attribute that does not begin with ``_`` can be set
 
@@ -106,7 +106,7 @@ def _message(thing, name, options, place):
     if cure is not None:
         return f"{title}: {name} cannot be set: {cure}"
     if name in options:
-        return (f"{title}: {name} is chosen when the object is made, and is not read again; make a new one, "
+        return (f"{title}: {name} is chosen when the object is made, and cannot be set later; make a new one, "
                 f"{cls.__name__}(..., {name}=...){cls._and_then}")
     if place is not _MISSING or name in vars(thing):
         return f"{title}: {name} cannot be set: it follows from how the object was made, and from what was done with it since"

@@ -3,8 +3,8 @@
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.described import Described
 from gatewise.errors import ConfigError, DTypeError
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "serialize"]
@@ -12,7 +12,7 @@ __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "
 _EPSILON = 1e-7  # Keras's, beside a norm that something is divided by
 
 
-class Constraint(Described):
+class Constraint(Guarded):
     """Base: subclasses define :meth:`__call__` and keep their arguments as attributes of the same names."""
 
     def __call__(self, w):

@@ -7,8 +7,8 @@ generator of the model or layer that it serves; with ``seed`` it draws from one 
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.described import Described
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 __all__ = [
@@ -18,10 +18,11 @@ __all__ = [
 ]
 
 
-class Initializer(Described):
+class Initializer(Guarded):
     """Base: subclasses define ``_draw(shape, rng)`` in float64 and keep their arguments as attributes of the same names."""
 
     seed = None
+    _settable = frozenset({"seed"})  # read, and checked, at every call
 
     def __call__(self, shape, rng=None, dtype="float32"):
         """ndarray of `shape` and `dtype`, drawn from `rng` (or from this initializer's own seed).

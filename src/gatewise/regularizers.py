@@ -3,14 +3,14 @@
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.described import Described
 from gatewise.errors import ConfigError, DTypeError
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "serialize"]
 
 
-class Regularizer(Described):
+class Regularizer(Guarded):
     """Base: subclasses define :meth:`__call__` and :meth:`add_gradient`; arguments are attributes of the same names."""
 
     def __call__(self, w):

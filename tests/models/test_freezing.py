@@ -363,3 +363,17 @@ def test_forged_parts_are_refused(parts, xy, tmp_path):
     checkpoint.write(tmp_path / "forged", tensors, header)
     with pytest.raises(CheckpointError, match="optimizer state"):
         load_model(tmp_path / "forged")
+
+
+def test_a_new_head_on_a_frozen_model(xy):
+    model = stack()
+    model.fit(*xy, verbose=0)
+    model.pop()
+    model.trainable = False
+    with pytest.raises(StateError, match="call compile with a new optimizer first"):
+        model.add(Dense(2, name="head"))
+    model.compile("adam", "mse")
+    model.add(Dense(2, name="head"))
+    before = bits(model.get_weights()[:-2])
+    model.fit(xy[0], np.ones((12, 2)), epochs=2, verbose=0)
+    assert bits(model.get_weights()[:-2]) == before and model.layers[-1].get_weights()[1].any()

@@ -3,13 +3,13 @@
 from types import MappingProxyType
 
 from gatewise import checks
-from gatewise.described import Described
+from gatewise.attributes import Guarded
 from gatewise.errors import ConfigError
 from gatewise.kernels import activations
 from gatewise.kernels.recurrent import RecurrentKernel
 
 
-class Cell(Described):
+class Cell(Guarded):
     """One recurrent cell, without weights.
 
     Parameters

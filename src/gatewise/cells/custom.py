@@ -1,12 +1,12 @@
 """A user's own cell, written in NumPy: what :class:`gatewise.layers.RNN` walks through time."""
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.configuration import kept_arguments
-from gatewise.described import Described
 from gatewise.errors import ConfigError, DTypeError
 
 
-class RNNCell(Described):
+class RNNCell(Guarded):
     """Base of cells written in NumPy.
 
     A subclass sets :attr:`units` or :attr:`state_size`, keeps each argument of its constructor under the argument's own
@@ -28,12 +28,23 @@ class RNNCell(Described):
         Of parameters by name.
     """
 
+    _settable = frozenset({"initializers", "regularizers", "constraints"})
     units = None
     state_size = None
     output_size = None
     initializers = {}    # noqa: RUF012  replaced, never written to
     regularizers = {}    # noqa: RUF012
     constraints = {}     # noqa: RUF012
+
+    @property
+    def trainable(self):
+        """True: a cell holds no weights. The layer around it is frozen, ``RNN(cell, trainable=False)``."""
+        return True
+
+    @trainable.setter
+    def trainable(self, value):
+        if not checks.flag(value, "trainable"):
+            raise ConfigError(f"{type(self).__name__}: a cell holds no weights; set trainable of the RNN layer around it")
 
     # ---- what a subclass defines
 

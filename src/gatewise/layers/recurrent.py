@@ -99,7 +99,7 @@ class Recurrent(SequenceLayer):
         self.cell = cell  # last: what the layer has not by now, and the cell has, is the cell's alone
 
     def _setting_cure(self, name):
-        if not hasattr(type(self), name) and hasattr(self.cell, name):
+        if not hasattr(type(self), name) and hasattr(vars(self).get("cell"), name):
             return "it is an option of its cell and cannot change any more; make a new layer"
         return super()._setting_cure(name)
 

@@ -59,7 +59,8 @@ class Sequential(Stack):
 
     def _append(self, layer):
         if self.built and self.optimizer is not None and self.optimizer.iterations:
-            raise StateError("layers cannot be added to a model that has been trained")
+            raise StateError(f"layers cannot be added to a model that has been trained: what its {type(self.optimizer).__name__} "
+                             f"has accumulated would not fit; call compile with a new optimizer first")
         super()._append(layer)
 
     def build(self, input_shape):

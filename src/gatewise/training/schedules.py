@@ -10,15 +10,15 @@ import itertools
 import math
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.configuration import object_of
-from gatewise.described import Described
 from gatewise.errors import ConfigError, DTypeError
 
 __all__ = ["CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule", "OneCycle",
            "PiecewiseConstantDecay", "PolynomialDecay", "StepDecay", "get", "serialize"]
 
 
-class LearningRateSchedule(Described):
+class LearningRateSchedule(Guarded):
     """Base of all schedules. One of your own overrides ``__call__(step)``; it can train, but not go into a file."""
 
     def __call__(self, step):
