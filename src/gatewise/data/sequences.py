@@ -1,11 +1,13 @@
 """How data is read: numbers as floating arrays, and every form in which sequences may be given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gatewise.checks import float_array
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
+
+from .columns import check_kind, common_names, names_of
 
 __all__ = ["Sequences", "contained", "container_of", "no_infinity", "read_sequences", "real_array", "split"]
 
@@ -66,12 +68,15 @@ class Sequences:
         What was given: ``(n, time)``, ``(n, time, features)``, which container of sequences, or one series.
     flat : tuple of bool
         Whether each sequence of a container was ``(time_i,)``, without an axis of features.
+    names : tuple of str, or None
+        Of the columns of a frame, or of all frames of a container.
     """
 
     steps: np.ndarray
     lengths: np.ndarray
     form: str
     flat: tuple = ()
+    names: tuple | None = None
 
     @property
     def features(self):
@@ -141,17 +146,17 @@ def read_sequences(X, name="X", *, one_series=False):
     Raises
     ------
     ShapeError
-        Another rank, no sequence, no features, or sequences of different numbers of features.
+        Another rank, no sequence, no features, or sequences of different numbers of features; frames of which the columns are
+        others than those of the first, or stand in another order.
     DTypeError, ConfigError
         Something other than real numbers.
     NonFiniteError
         Infinity.
     """
-    if hasattr(X, "tocsr"):
-        raise DTypeError(f"{name} is a sparse array; expected a dense one: {name}.toarray()")
+    check_kind(X, name)
     form, values = _form(X, name, one_series)
     if form == "array":
-        return _read_array(values, name, one_series)
+        return replace(_read_array(values, name, one_series), names=names_of(X))
     return _read_rows(values, name, form)
 
 
@@ -213,8 +218,9 @@ def _read_array(values, name, one_series):
 def _read_rows(items, name, form):
     if not items:
         raise ShapeError(f"{name} holds no sequence; expected at least one")
-    rows, flat = [], []
+    rows, flat, names = [], [], common_names(items, name)
     for number, item in enumerate(items):
+        check_kind(item, f"{name}[{number}]")
         row = _numbers(item, f"{name}[{number}]")
         if row.ndim not in (1, 2):
             raise ShapeError(f"{name}[{number}] has shape {row.shape}; expected (time,) or (time, features)")
@@ -224,7 +230,7 @@ def _read_rows(items, name, form):
             raise ShapeError(f"{name}[{number}] has {rows[-1].shape[1]} features a step, {name}[0] has {rows[0].shape[1]}; "
                              f"expected the same number, at least 1, in every sequence")
     lengths = np.array([len(row) for row in rows], np.intp)
-    return Sequences(np.concatenate(rows), lengths, form, tuple(flat))
+    return Sequences(np.concatenate(rows), lengths, form, tuple(flat), names)
 
 
 def _numbers(given, name):

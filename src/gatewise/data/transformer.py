@@ -3,10 +3,10 @@
 import contextlib
 
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import validate_data
 
-from gatewise.errors import DTypeError, NotFittedError, ShapeError
+from gatewise.errors import NotFittedError, ShapeError
 
+from .columns import check_feature_names
 from .sequences import read_sequences
 
 __all__ = ["SequenceTransformer"]
@@ -38,8 +38,9 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
     def _read(self, X, *, first):
         """Sequences of X; `first`: learn their number of features, else hold X to it."""
         sequences = self._sequences(X)
-        self._check_names(X, first)
         table = sequences.form == "table"
+        if first or table == self._table:  # the columns of a table are steps, those of other frames are features
+            check_feature_names(self, sequences.names, reset=first)
         given = int(sequences.lengths[0]) if table else sequences.features
         if first:
             self.n_features_in_, self._features, self._table = given, sequences.features, table
@@ -52,14 +53,6 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
 
     def _sequences(self, X):
         return read_sequences(X)
-
-    def _check_names(self, X, first):
-        try:
-            validate_data(self, X, reset=first, skip_check_array=True, ensure_2d=False)
-        except ValueError as error:
-            raise ShapeError(str(error)) from error
-        except TypeError as error:
-            raise DTypeError(str(error)) from error
 
     def _fitted(self, learned="n_features_in_"):
         if not hasattr(self, learned):

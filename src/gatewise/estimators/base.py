@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_array
 
 from gatewise import checks, errors, layers, threads
+from gatewise.data.columns import check_feature_names, check_kind, names_of
 from gatewise.data.missing import feature_means
 from gatewise.data.sequences import container_of
 from gatewise.errors import CheckpointError, ConfigError, PredictionWarning, ShapeError
@@ -77,18 +78,18 @@ class SequenceEstimator(BaseEstimator):
         parameters.chosen(missing, "missing", MISSING)
         if embedding is not None and missing != "error":
             raise ConfigError(f"missing is {missing!r}; with embedding X holds whole numbers, of which none can be missing")
-        finite = missing == "error"
         dtype = inputs.FLOATS if embedding is None else None
-        options = {"dtype": dtype, "ensure_all_finite": finite or "allow-nan"}
-        if groups is not None:
-            with inputs.checked_by_sklearn():
-                rows = validate_data(self, X, reset=reset, **options)
-            sequences = inputs.padded(rows[groups.order], groups.lengths)
-            sequences.groups = groups
-        elif container_of(X) is not None or inputs.axes_of(X) > 2:
-            sequences = inputs.read_each(X, finite)
+        one_by_one = groups is None and (container_of(X) is not None or inputs.axes_of(X) > 2)
+        if one_by_one:
+            sequences = inputs.read_each(X)
         else:
-            sequences = self._read_table(X, options, reset)
+            sequences = self._read_rows(X, groups, dtype, reset)
+        # The columns of a table are steps, those of other frames are features.
+        if reset or sequences.table == self._fitted_on_table:
+            check_feature_names(self, sequences.names, reset=reset)
+        if missing == "error":
+            inputs.refuse_missing(sequences, type(self).__name__, None if embedding is not None else
+                                  ", ".join(map(repr, MISSING[1:-1])) + f" or {MISSING[-1]!r}")
         if embedding is not None:
             return self._checked_tokens(sequences, reset)
         self._check_features(sequences, reset)
@@ -113,22 +114,27 @@ class SequenceEstimator(BaseEstimator):
         fitted = self._fitted_parameters
         return fitted[parameter] if fitted is not None and parameter in fitted else getattr(self, parameter)
 
-    def _read_table(self, X, options, reset):
-        """Sequences of a table, a row each. One that is not fitted on a table takes any number of columns."""
-        known = reset or self._fitted_on_table
+    def _read_rows(self, X, groups, dtype, reset):
+        """Sequences of a table, one a row; or of a long table with groups."""
+        check_kind(X, "X")
         with inputs.checked_by_sklearn():
-            if known:
-                X = validate_data(self, X, reset=reset, order="C", **options)
-            else:
-                X = check_array(X, order="C", input_name="X", **options)
-        return inputs.Sequences(X if self._in_use("embedding") is not None else X[..., None], table=True)
+            rows = check_array(X, order="C" if groups is None else None, dtype=dtype, ensure_all_finite="allow-nan",
+                               input_name="X", estimator=self)
+        if not reset and (self._fitted_on_table if groups is None else not self._fitted_on_table):
+            expected = self.n_features_in_
+            if rows.shape[1] != expected:
+                raise ShapeError(f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {expected} features as "
+                                 f"input")
+        if groups is None:
+            tokens = self._in_use("embedding") is not None
+            return inputs.Sequences(rows if tokens else rows[..., None], table=True, names=names_of(X))
+        sequences = inputs.padded(rows[groups.order], groups.lengths)
+        sequences.groups, sequences.names = groups, names_of(X)
+        return sequences
 
     def _remember_input(self, sequences, features):
         self._fitted_on_table, self._step_features = sequences.table, features
-        if not sequences.table:
-            self.n_features_in_ = features
-            if sequences.groups is None:
-                vars(self).pop("feature_names_in_", None)
+        self.n_features_in_ = sequences.values.shape[1] if sequences.table else features
 
     def _checked_tokens(self, sequences, reset):
         """Sequences of whole numbers below the size of the vocabulary."""

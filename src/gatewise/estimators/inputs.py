@@ -19,12 +19,13 @@ import numbers
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils.validation import assert_all_finite
 
 from gatewise import checks
+from gatewise.data.columns import is_frame
 from gatewise.data.ordering import is_missing, order_of_time
 from gatewise.data.sequences import container_of, read_sequences
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
+from gatewise.kernels.arrays import first_nonfinite
 
 FLOATS = (np.float64, np.float32)
 
@@ -47,6 +48,8 @@ class Sequences:
         Steps with a missing value were left out: which of all were not. `values` and `lengths` know the others only.
     given_lengths : ndarray (n,) of int, or None
         The lengths with them.
+    names : tuple of str, or None
+        Of the columns of frames.
     """
 
     values: np.ndarray
@@ -55,6 +58,7 @@ class Sequences:
     groups: "Groups | None" = None
     counted: np.ndarray | None = None
     given_lengths: np.ndarray | None = None
+    names: tuple | None = None
 
     def __len__(self):
         return len(self.values)
@@ -186,33 +190,61 @@ def summable(sample_weight):
     return sample_weight if weights is None or weights.dtype.kind not in "iuf" else checks.summable(weights, "sample_weight")
 
 
-def is_frame(X):
-    """Whether X is a table of named columns (pandas, polars)."""
-    return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
-
-
 def axes_of(X):
     """Number of axes of an array, or of what can be made one."""
     return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
 
 
-def read_each(X, finite):
-    """Sequences of a list or an array (n, time, features).
+def read_each(X):
+    """Sequences of a list or an array (n, time, features). NaN passes.
 
     Parameters
     ----------
     X : what :func:`gatewise.data.sequences.read_sequences` takes
-    finite : bool
-        NaN is refused.
 
     Raises
     ------
     ConfigError, ShapeError, DTypeError, NonFiniteError
     """
     read = read_sequences(X)
-    with checked_by_sklearn():
-        assert_all_finite(read.steps, allow_nan=not finite, input_name="X")
-    return padded(read.steps, read.lengths)
+    sequences = padded(read.steps, read.lengths)
+    sequences.names = read.names
+    return sequences
+
+
+def refuse_missing(sequences, name, missing):
+    """Refuse NaN where nothing is to be done about it.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    name : str
+        Of the estimator's class.
+    missing : str or None
+        The cure: values of the parameter `missing`. None: with tokens there is none.
+
+    Raises
+    ------
+    NonFiniteError
+    """
+    values = sequences.values
+    at = first_nonfinite(values) if values.dtype.kind == "f" else -1
+    if at < 0:
+        return
+    row, step, *feature = (int(i) for i in np.unravel_index(at, values.shape))
+    where = f"sequence {row}" if sequences.groups is None else f"group {_plain(sequences.groups.labels[row])!r}"
+    if feature and values.shape[2] > 1:
+        column = feature[0] if sequences.names is None or sequences.table else sequences.names[feature[0]]
+        where += f", feature {column!r}"
+    cure = ("give what is missing a number of its own" if missing is None else
+            f"set missing={missing}, which say what the network reads there; or leave such sequences out")
+    raise NonFiniteError(f"Input X contains NaN, first in {where}, at step {step}. {name} takes missing values if it is told what "
+                         f"to do about them: {cure}" if missing is not None else
+                         f"Input X contains NaN, first in {where}, at step {step}; tokens cannot be missing: {cure}")
+
+
+def _plain(label):
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def padded(stacked, lengths):

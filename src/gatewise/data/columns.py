@@ -1,0 +1,162 @@
+"""The columns of data frames: their names, which hold for all that is read later, and what they contain."""
+
+import warnings
+
+import numpy as np
+
+from gatewise.errors import DTypeError, ShapeError
+
+__all__ = ["check_feature_names", "check_kind", "common_names", "is_frame", "names_of", "refuse_columns"]
+
+
+def is_frame(X):
+    """Whether X is a table of named columns (pandas, polars)."""
+    return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
+
+
+def names_of(given):
+    """The names of a frame's columns, or None.
+
+    scikit-learn's rule: names are text. Columns that have no names, but numbers for example, go by their position.
+
+    Returns
+    -------
+    tuple of str, or None
+        None for arrays, and for a frame without text for names.
+
+    Raises
+    ------
+    DTypeError
+        Some names are text and some are not.
+    """
+    if not is_frame(given):
+        return None
+    names = tuple(given.columns)
+    text = [isinstance(name, str) for name in names]
+    if any(text) and not all(text):
+        other = names[text.index(False)]
+        raise DTypeError(f"Feature names are only supported if all input features have string names, and column {other!r} is a "
+                         f"{type(other).__name__}; convert them: X.columns = X.columns.astype(str)")
+    return names if names and all(text) else None
+
+
+def common_names(items, name):
+    """The names of the first frame of a list, which those of all frames must equal; None without frames.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+    """
+    names = first = None
+    for number, item in enumerate(items):
+        found = names_of(item)
+        if names is None:
+            names, first = found, number
+        elif found is not None and found != names:
+            raise ShapeError(f"{name}[{number}] has the columns {list(found)}, {name}[{first}] has {list(names)}; expected the "
+                             f"same columns in the same order in every frame: "
+                             f"[frame[list({name}[{first}].columns)] for frame in {name}]")
+    return names
+
+
+def check_feature_names(estimator, names, *, reset):
+    """Set ``feature_names_in_``, or compare names with it, with scikit-learn's warnings.
+
+    Parameters
+    ----------
+    estimator : object
+    names : tuple of str, or None
+    reset : bool
+        Whether they hold from now on.
+
+    Raises
+    ------
+    ShapeError
+        They are not those of `fit`, in this order.
+    """
+    if reset:
+        vars(estimator).pop("feature_names_in_", None)
+        if names is not None:
+            estimator.feature_names_in_ = np.array(names, object)
+        return
+    fitted, kind = getattr(estimator, "feature_names_in_", None), type(estimator).__name__
+    if fitted is None and names is None:
+        return
+    if fitted is None:
+        warnings.warn(f"X has feature names, but {kind} was fitted without feature names", stacklevel=2)
+    elif names is None:
+        warnings.warn(f"X does not have valid feature names, but {kind} was fitted with feature names", stacklevel=2)
+    elif list(names) != list(fitted):
+        raise ShapeError("The feature names should match those that were passed during fit.\n" + _difference(names, fitted)
+                         + f"X has the columns {list(names)}, {kind} was fitted with {fitted.tolist()}: select these, in this "
+                           f"order, with X[list(feature_names_in_)]")
+
+
+def _difference(names, fitted):
+    """scikit-learn's lines on two lists of names."""
+    text = ""
+    for title, some in (("Feature names unseen at fit time:\n", sorted(set(names) - set(fitted))),
+                        ("Feature names seen at fit time, yet now missing:\n", sorted(set(fitted) - set(names)))):
+        if some:
+            text += title + "".join(f"- {name}\n" for name in some[:5]) + ("- ...\n" if len(some) > 5 else "")
+    return text or "Feature names must be in the same order as they were in fit.\n"
+
+
+def check_kind(X, name):
+    """Refuse what holds no numbers that could be read: dicts, generators, sparse arrays, and frames with columns of something else.
+
+    Raises
+    ------
+    DTypeError
+    """
+    if hasattr(X, "tocsr"):
+        raise DTypeError(f"{name} is a sparse array; expected a dense one: {name}.toarray()")
+    if isinstance(X, dict):
+        raise DTypeError(f"{name} is a dict; expected an array, a frame, or a list of sequences: list({name}.values()) if each "
+                         f"value is a sequence, pandas.DataFrame({name}) if each is a column")
+    if not hasattr(X, "__len__") and (callable(X) or hasattr(X, "__next__")) and not hasattr(X, "__array__"):
+        what = "function, or a class" if callable(X) else "generator"
+        raise DTypeError(f"{name} is a {what}; expected an array or a list of sequences: list({name}{'()' if callable(X) else ''})")
+    if is_frame(X):
+        refuse_columns(X, name)
+
+
+def refuse_columns(frame, name):
+    """Refuse a frame of which a column holds dates, text or other things that are no numbers.
+
+    Raises
+    ------
+    DTypeError
+    """
+    if hasattr(frame, "iloc"):  # the kinds of all columns at once
+        suspects = [place for place, dtype in enumerate(frame.dtypes) if getattr(dtype, "kind", "O") not in "buif"]
+    else:
+        suspects = range(frame.shape[1])
+    for place in suspects:
+        label = list(frame.columns)[place]
+        values = frame.iloc[:, place] if hasattr(frame, "iloc") else frame[label]
+        kind = _kind_of(values)
+        if kind is not None:
+            what, cure = kind
+            raise DTypeError(f"column {label!r} of {name} holds {what}; expected numbers: {cure}")
+
+
+def _kind_of(values):
+    """(what a column holds, what to do about it), or None if it holds numbers."""
+    array = np.asarray(values)
+    kind = getattr(getattr(values, "dtype", None), "kind", array.dtype.kind)
+    if kind == "M" or array.dtype.kind == "M":
+        return "dates", ("leave it out; if it orders the rows of a long table, name it as time=, beside groups= ; or make "
+                         "features of it, the hour for example")
+    if kind == "m" or array.dtype.kind == "m":
+        return "durations", "convert it, with .dt.total_seconds() for example"
+    if array.dtype.kind in "buifc":  # complex numbers are refused further on
+        return None
+    held = [value for value in array.ravel().tolist() if value is not None and value == value]
+    if any(isinstance(value, str | bytes) for value in held):
+        return "text", ("leave it out, encode it (sklearn.preprocessing.OneHotEncoder), convert it if it is numbers "
+                        "(pandas.to_numeric), or, if it says whose row it is, name it as groups=")
+    if any(hasattr(value, "isoformat") for value in held):
+        return "dates", "leave it out, or name it as time=, beside groups=, if it orders the rows of a long table"
+    others = [value for value in held if hasattr(value, "__len__") or not hasattr(value, "__float__")]
+    return (f"{type(others[0]).__name__} objects", "leave it out, or convert it") if others else None
