@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import threading
+from collections import Counter
 
 import numpy as np
 
@@ -79,7 +80,13 @@ def _training(model):
 
 
 def _weights(model):
-    return {f"weights/{layer.name}/{name}": array for layer in model.layers for name, array in layer._parameters.items()}
+    weights = [(f"weights/{layer.name}/{name}", array) for layer in model.layers for name, array in layer._parameters.items()]
+    found = dict(weights)
+    if len(found) < len(weights):
+        twice = next(name for name, count in Counter(layer.name for layer in model.layers).items() if count > 1)
+        raise ConfigError(f"two layers are named {twice!r}, so that a file cannot tell their weights "
+                          f"apart; give each its own name")
+    return found
 
 
 def _refuse_nonfinite(tensors):
@@ -133,19 +140,22 @@ def _listed_weights(tensors, header):
 
 def _places(weights, layers_in_order):
     """Weights by (number of the layer, name of the parameter); a layer without any has no number."""
-    split = {name: _layer_and_parameter(name, layers_in_order) for name in weights}
+    names = set(layers_in_order)
+    split = {name: _layer_and_parameter(name, names) for name in weights}
     kept = {layer for layer, _ in split.values()}
     numbers = {layer: number for number, layer in enumerate(layer for layer in layers_in_order if layer in kept)}
     return {(numbers[layer], parameter): weights[name] for name, (layer, parameter) in split.items()}
 
 
-def _layer_and_parameter(name, layers_in_order):
+def _layer_and_parameter(name, layers):
     """The two parts of "weights/<layer>/<parameter>", both of which may hold slashes."""
     path = name.removeprefix("weights/")
-    layer = max((layer for layer in layers_in_order if path.startswith(f"{layer}/")), key=len, default=None)
-    if layer is None:
+    end = path.rfind("/")
+    while end > 0 and path[:end] not in layers:  # the longest name of a layer that the path begins with
+        end = path.rfind("/", 0, end)
+    if end <= 0:
         raise CheckpointError(f"tensor {name!r:.200} belongs to none of its layers")
-    return layer, path[len(layer) + 1:]
+    return path[:end], path[end + 1:]
 
 
 def _weight_text(place, array):

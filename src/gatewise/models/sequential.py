@@ -67,10 +67,13 @@ class Sequential(Stack):
         self._output_checked = False
         with self._guard.writing:
             super().build(input_shape)
-            self._choose_loss_path()
+
+    def _layers_changed(self):
+        super()._layers_changed()
+        self._choose_loss_path()
 
     def __getstate__(self):
-        return vars(self) | {"training_run": None, "_training_states": None}
+        return vars(self) | {"training_run": None, "_training_states": None, "_room": None}
 
     def __setstate__(self, state):
         super().__setstate__(state)

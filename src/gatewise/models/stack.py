@@ -3,6 +3,7 @@
 import copy
 import itertools
 import warnings
+from collections import Counter
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class Stack(Guarded):
         self._dtype = "float32"
         self._input = None      # shape of one sample, once given
         self._loaded_states = {}    # layer to the first array of a state that came from a file, until the first call
+        self._names = set()     # the paths of all layers, as they were when they were added
+        self._dtypes = Counter()    # how many layers gave each dtype
+        self._room = None       # the arrays that the flat buffers are the beginnings of: layers to come have their place there
+        self._keeps_state = False
         self._array_pieces = [] # where each parameter lies in the flat buffers
         self._array_names = []  # what its layer calls it
         self._trained = None    # a Trained, once a step has asked which parameters are frozen
@@ -74,17 +79,78 @@ class Stack(Guarded):
         return list(self._layers)
 
     def add(self, layer):
-        """Append a layer. The model is built as soon as the shape of its input is known."""
+        """Append a layer. The model is built as soon as the shape of its input is known.
+
+        Adding n layers one by one takes time linear in n.
+        """
+        was_built, dtype = self.built, self._dtype
         self._append(layer)
         if self._layers and self._input is not None and not self.built:
+            extends = was_built and dtype == self._dtype
             try:
-                self.build((None, *self._input))
+                if extends:
+                    self._extend(layer)
+                else:
+                    self.build((None, *self._input))
             except BaseException:
-                if self._layers.pop() is layer:
-                    layer.model = None
-                if self._layers:
+                self._remove_last()
+                if extends:
+                    self.built = True
+                elif self._layers:
                     self.build((None, *self._input))
                 raise
+
+    def _extend(self, layer):
+        """Build the last layer: the others are, and keep their places in the flat buffers."""
+        with self._guard.writing:
+            layer.set_dtype(self._dtype)
+            kept = layer.get_weights() if layer.built else None
+            layer.describe(self._layers[-2].output_shape)
+            self._refuse_lists(layer)
+            first, size = self._flat_parameters.size, layer.flat_size()
+            self._reserve(first + size)
+            try:
+                self._flat_parameters[first:], self.flat_gradients[first:] = 0, 0
+                layer.adopt(self._flat_parameters[first:], self.flat_gradients[first:])
+                self._fill(layer, kept)
+            except BaseException:
+                self._shorten(first)
+                raise
+            trained = [spec for spec in layer._specs if spec.trained]
+            self._array_pieces += [slice(first + piece.start, first + piece.stop)
+                                   for piece in self._pieces_of(spec.size for spec in trained)]
+            self._array_names += [spec.name for spec in trained]
+            self._keeps_state = self._keeps_state or layer.stateful
+            self.built = True
+            self._layers_changed()
+
+    def _reserve(self, count):
+        """Make the flat buffers so long; if they must move, with room for as much again, so that they seldom do."""
+        if self._room is None or len(self._room[0]) < count:
+            checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
+            before = self._flat_parameters, self.flat_gradients
+            self._room = tuple(aligned_empty((2 * count,), self._dtype) for _ in before)
+            for room, array in zip(self._room, before):
+                room[:array.size] = array
+            for layer, piece in zip(self._layers[:-1], self._pieces_of(layer.flat_size() for layer in self._layers[:-1])):
+                layer.adopt(self._room[0][piece], self._room[1][piece])
+        self._shorten(count)
+
+    def _shorten(self, count):
+        """The flat buffers are the first numbers of the room for them."""
+        self._flat_parameters, self.flat_gradients = (room[:count] for room in self._room)
+
+    def _layers_changed(self):
+        """What follows from which layers there are is made anew."""
+        self._trained = None
+
+    def _remove_last(self):
+        """The last layer belongs to no model any more."""
+        layer = self._layers.pop()
+        layer.model = None
+        self._names.difference_update(layer.paths())
+        self._dtypes.subtract([layer._dtype_given])
+        return layer
 
     def _append(self, layer):
         if not isinstance(layer, Layer):
@@ -94,11 +160,12 @@ class Stack(Guarded):
             raise ConfigError("an Input can only be the first entry of a Sequential")
         if self._layers and layer.first_only:
             raise ConfigError(f"layer {layer.name!r} reads the model's input: it can only be the first layer of a Sequential")
-        taken = {name for other in self._layers for name in other.paths()}
-        while layer.name in taken and not layer.named:
+        while layer.name in self._names and not layer.named:
             layer.name = _automatic_name(type(layer))
-        if not taken.isdisjoint(layer.paths()):
-            raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
+        if not self._names.isdisjoint(layer.paths()):
+            self._names = {name for other in self._layers for name in other.paths()}  # some may have another name by now
+            if not self._names.isdisjoint(layer.paths()):
+                raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
         if layer.given_input_shape is not None and not self._layers and self._input is None:
             self._input = layer.given_input_shape
         layer.model = self
@@ -108,6 +175,8 @@ class Stack(Guarded):
                 self._set_dtype(layer._dtype_given)
             return
         self._layers.append(layer)
+        self._names.update(layer.paths())
+        self._dtypes[layer._dtype_given] += 1
         if layer._dtype_given:
             self._set_dtype(layer._dtype_given)
         self.built = False
@@ -129,13 +198,28 @@ class Stack(Guarded):
         """Remove the last layer."""
         if not self._layers:
             raise StateError("there is no layer to remove")
-        self._layers.pop().model = None
+        was_built = self.built
+        layer = self._remove_last()
         self.built = False
-        if self._layers and self._input is not None:
+        if not (self._layers and self._input is not None):
+            return
+        if not was_built:
             self.build((None, *self._input))
+            return
+        with self._guard.writing:
+            size, arrays = layer.flat_size(), sum(spec.trained for spec in layer._specs)
+            first = self._flat_parameters.size - size
+            layer.adopt(self._flat_parameters[first:].copy(), self.flat_gradients[first:].copy())  # the place may be taken again
+            self._flat_parameters, self.flat_gradients = self._flat_parameters[:first], self.flat_gradients[:first]
+            if arrays:
+                del self._array_pieces[-arrays:], self._array_names[-arrays:]
+            if layer.stateful:
+                self._keeps_state = any(other.stateful for other in self._layers)
+            self.built = True
+            self._layers_changed()
 
     def _set_dtype(self, dtype):
-        given = {layer._dtype_given for layer in self._layers if layer._dtype_given} | {dtype}
+        given = {name for name, count in self._dtypes.items() if name and count > 0} | {dtype}
         if len(given) > 1:
             raise ConfigError(f"layers have dtypes {sorted(given)}; give all layers of a model one dtype")
         self._dtype = dtype
@@ -153,28 +237,35 @@ class Stack(Guarded):
                 kept[layer] = layer.get_weights()
             layer.describe(shape)
             shape = layer.output_shape
-            if layer.returns_list:
-                option = "return_state=True" if layer.return_state else "merge_mode=None"
-                raise ConfigError(f"layer {layer.name!r} has {option}; a Sequential passes on one output")
+            self._refuse_lists(layer)
         count = sum(layer.flat_size() for layer in self._layers)
         checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
-        self._flat_parameters = aligned_empty((count,), self._dtype)
-        self.flat_gradients = aligned_empty((count,), self._dtype)
+        self._room = tuple(aligned_empty((count,), self._dtype) for _ in range(2))
+        self._flat_parameters, self.flat_gradients = self._room
         self._flat_parameters.fill(0)
         self.flat_gradients.fill(0)
         trained = [spec for layer in self._layers for spec in layer._specs if spec.trained]
-        self._trained = None
         self._array_pieces, self._array_names = self._pieces_of(spec.size for spec in trained), [spec.name for spec in trained]
         for layer, piece in zip(self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)):
             layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
-            layer.rng = self.rng
-            weights = kept.get(layer)
-            if weights is not None and [array.shape for array in weights] == [spec.shape for spec in layer._specs]:
-                layer.set_weights(weights)
-            else:
-                layer.initialize(self.rng)
+            self._fill(layer, kept.get(layer))
         self._keeps_state = any(layer.stateful for layer in self._layers)
         self.built = True
+        self._layers_changed()
+
+    @staticmethod
+    def _refuse_lists(layer):
+        if layer.returns_list:
+            option = "return_state=True" if layer.return_state else "merge_mode=None"
+            raise ConfigError(f"layer {layer.name!r} has {option}; a Sequential passes on one output")
+
+    def _fill(self, layer, kept):
+        """The weights that a layer held, if they fit, or new ones."""
+        layer.rng = self.rng
+        if kept is not None and [array.shape for array in kept] == [spec.shape for spec in layer._specs]:
+            layer.set_weights(kept)
+        else:
+            layer.initialize(self.rng)
 
     @staticmethod
     def _pieces_of(sizes):
