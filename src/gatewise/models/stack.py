@@ -166,19 +166,17 @@ class Stack(Guarded):
             self._names = {name for other in self._layers for name in other.paths()}  # some may have another name by now
             if not self._names.isdisjoint(layer.paths()):
                 raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
+        if layer._dtype_given:
+            self._set_dtype(layer._dtype_given)
         if layer.given_input_shape is not None and not self._layers and self._input is None:
             self._input = layer.given_input_shape
         layer.model = self
         layer.share_guard(self._guard)
         if isinstance(layer, InputLayer):
-            if layer._dtype_given:
-                self._set_dtype(layer._dtype_given)
             return
         self._layers.append(layer)
         self._names.update(layer.paths())
         self._dtypes[layer._dtype_given] += 1
-        if layer._dtype_given:
-            self._set_dtype(layer._dtype_given)
         self.built = False
 
     def _refuse_in_use(self, layer):
