@@ -3,6 +3,7 @@
 import copy
 import pickle
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -68,19 +69,19 @@ def with_file(count, folder, work):
 
 X = np.zeros((2, 2), np.float32)
 WORK = {
-    "build": lambda n, folder: lambda layers=stack(n): Sequential([Input((2,)), *layers], seed=1),
+    "build": lambda n, folder: partial(Sequential, [Input((2,)), *stack(n)], seed=1),
     "add": lambda n, folder: added(n),
     "pop": lambda n, folder: popped(n),
     "save": lambda n, folder: with_file(n, folder, lambda model, path: model.save(path)),
     "load_model": lambda n, folder: with_file(n, folder, lambda model, path: load_model(path)),
     "save_weights": lambda n, folder: with_file(n, folder, lambda model, path: model.save_weights(path)),
     "load_weights": lambda n, folder: with_file(n, folder, lambda model, path: model.load_weights(path)),
-    "summary": lambda n, folder: lambda model=model_of(n): model.summary(print_fn=lambda line: None),
-    "weights": lambda n, folder: lambda model=model_of(n): model.set_weights(model.get_weights()),
-    "copy": lambda n, folder: lambda model=model_of(n): copy.deepcopy(model),
-    "train": lambda n, folder: lambda model=model_of(n): model.train_on_batch(X, X),
-    "predict": lambda n, folder: lambda model=model_of(n): model.predict(X, verbose=0),
-    "freeze": lambda n, folder: lambda model=model_of(n): setattr(model, "trainable", False),
+    "summary": lambda n, folder: partial(lambda model: model.summary(print_fn=lambda line: None), model_of(n)),
+    "weights": lambda n, folder: partial(lambda model: model.set_weights(model.get_weights()), model_of(n)),
+    "copy": lambda n, folder: partial(lambda model: copy.deepcopy(model), model_of(n)),
+    "train": lambda n, folder: partial(lambda model: model.train_on_batch(X, X), model_of(n)),
+    "predict": lambda n, folder: partial(lambda model: model.predict(X, verbose=0), model_of(n)),
+    "freeze": lambda n, folder: partial(lambda model: setattr(model, "trainable", False), model_of(n)),
 }
 
 
