@@ -181,13 +181,16 @@ def test_panels_that_do_not_fit():
     y, later = panel(), panel(LATER)
     forecaster = small().fit(y)
     for call in (forecaster.update, forecaster.score, forecaster.backtest):
-        with pytest.raises(ShapeError, match="lacks 'b'; the forecaster was fitted to the 2 series 'b', 'a'"):
+        with pytest.raises(ShapeError, match="lacks 'b'; the forecaster was fitted to the 2 series "
+                                             "'b', 'a'"):
             call(later.loc[["a"]])
         with pytest.raises(ShapeError, match="has 'c'"):
             call(panel(LATER, ("a", "b", "c")))
-        with pytest.raises(ShapeError, match="no panel; the forecaster was fitted to the series 'b', 'a'"):
+        with pytest.raises(ShapeError, match="no panel; the forecaster was fitted to the series "
+                                             "'b', 'a'"):
             call(parts(later))
-    with pytest.raises(ShapeError, match="y is a panel of 2 series; the forecaster was fitted to a list of series"):
+    with pytest.raises(ShapeError, match="y is a panel of 2 series; the forecaster was fitted to a "
+                                         "list of series"):
         small().fit(parts(y)).update(later)
     with pytest.raises(ShapeError, match="fitted to one series"):
         small().fit(y.loc["a"]).update(later)
@@ -203,14 +206,19 @@ def test_panels_that_do_not_fit():
 def test_tables_that_cannot_be_read():
     table = panel().reset_index()
     for arguments, kind, words in (
-            ({"groups": "shop", "time": "date"}, ConfigError, "groups is 'shop', which is no column of y; there are store, date"),
-            ({"groups": "store", "time": "when"}, ConfigError, "time is 'when', which is no column"),
-            ({"groups": "store"}, ConfigError, "time is None; name the column of y that holds the times"),
-            ({"time": "date"}, ConfigError, "the column 'date' of y is 2024-01-01 00:00:00 in row 0 and again in row 30.*groups=")):
+            ({"groups": "shop", "time": "date"}, ConfigError, "groups is 'shop', which is no "
+                                                              "column of y; there are store, date"),
+            ({"groups": "store", "time": "when"}, ConfigError, "time is 'when', which is no "
+                                                               "column"),
+            ({"groups": "store"}, ConfigError, "time is None; name the column of y that holds the "
+                                               "times"),
+            ({"time": "date"}, ConfigError, "the column 'date' of y is 2024-01-01 00:00:00 in row "
+                                            "0 and again in row 30.*groups=")):
         with pytest.raises(kind, match=words):
             small().fit(table, **arguments)
     twice = pandas.concat([table, table[3:4]])
-    with pytest.raises(ConfigError, match="is 2024-01-04 00:00:00 in row 3 and again in row 60 of group 'b'"):
+    with pytest.raises(ConfigError, match="is 2024-01-04 00:00:00 in row 3 and again in row 60 of "
+                                          "group 'b'"):
         small().fit(twice, groups="store", time="date")
     with pytest.raises(DTypeError, match="column 'date' of y holds 'x'.*to_datetime"):
         small().fit(table.assign(date="x"), groups="store", time="date")
@@ -269,8 +277,10 @@ def test_columns_that_are_no_numbers_are_named(library):
         lambda table: frames.DataFrame({column: table[column].to_list() for column in table}))
     y = panel().reset_index()
     one = y[y["store"] == "a"].drop(columns="store")
-    for frame, words in ((y, r"the column 'store' of text and the column 'date' of dates; .*fit\(y, groups='store', time='date'\)"),
-                         (one, r"the column 'date' of dates; expected numbers: fit\(y, time='date'\)"),
+    for frame, words in ((y, r"the column 'store' of text and the column 'date' of dates; "
+                              r".*fit\(y, groups='store', time='date'\)"),
+                         (one, r"the column 'date' of dates; expected numbers: fit\(y, "
+                                r"time='date'\)"),
                          (one[["date"]], "the column 'date' of dates"),
                          (one.drop(columns="date").assign(note="x"), "the column 'note' of text")):
         with pytest.raises(DTypeError, match=words):
@@ -309,3 +319,53 @@ def test_arrays_of_objects():
         with pytest.raises(DTypeError, match=words):
             small().fit(given)
     small().fit(one["sales"].to_numpy().astype(object))
+
+
+def test_dates_as_text_in_columns():
+    y = panel().reset_index()
+    y["date"] = y["date"].dt.strftime("%Y-%m-%d")
+    message = refusal(lambda: small().fit(y))
+    assert "fit(y, groups='store', time='date') reads such a table" in message
+    one = y[y["store"] == "a"]
+    assert "fit(y, time='date')" in refusal(lambda: small().fit(one.drop(columns="store")))
+    for real in (False, True):
+        table = one.assign(date=pandas.to_datetime(one["date"])) if real else one
+        message = refusal(lambda table=table: small().fit([table, table]))
+        found = cured(message, y=[table, table])["y"]
+        assert small().fit(found[:1]).predict()[0].index[0] == LATER[0]
+
+
+def test_what_is_neither_a_series_nor_a_panel():
+    y = panel()
+    with pytest.raises(DTypeError, match="y is a DataFrameGroupBy; expected the frame itself, with "
+                                         "groups="):
+        small().fit(y.groupby(level=0))
+    with pytest.raises(ShapeError, match=r"y\['a'\] is array\(1.\); expected an array of steps"):
+        small().fit({"a": 1.0})
+    table = y.reset_index()
+    for arguments in ({"groups": table["store"], "time": "date"}, {"groups": "store", "time": table["date"].to_numpy()}):
+        with pytest.raises(ConfigError, match="expected the name of a column of y"):
+            small().fit(table, **arguments)
+
+
+def test_labels_that_files_cannot_hold(tmp_path):
+    y = panel()["sales"]
+    y.index = y.index.set_levels(pandas.DatetimeIndex(["2020", "2021"]), level=0)
+    forecaster = fitted(small(), y)
+    assert len(forecaster.predict()) == 4
+    with pytest.raises(DTypeError, match="files cannot hold the label Timestamp.*make text of it"):
+        forecaster.save(tmp_path / "file")
+
+
+def test_polars():
+    polars = pytest.importorskip("polars")
+    table = polars.DataFrame({"date": DATES.to_numpy(), "sales": np.arange(30.0)})
+    days = table.with_columns(polars.col("date").cast(polars.Date))
+    zone = table.with_columns(polars.col("date").dt.replace_time_zone("Europe/Berlin"))
+    for given in (table, days, zone):
+        found = small().fit(given, time="date").predict()
+        assert found["date"].dtype == (given["date"].dtype if given is not table else polars.Datetime("us"))
+        assert [str(date)[:10] for date in found["date"]] == ["2024-01-31", "2024-02-01"]
+    for call in (lambda: small().fit(table.lazy()), lambda: small().fit(table.lazy(), time="date")):
+        with pytest.raises(DTypeError, match=r"y is a LazyFrame.*y = y.collect\(\)"):
+            call()

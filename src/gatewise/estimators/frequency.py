@@ -122,7 +122,19 @@ def check_even(index, name, fix=None, flat=True):
                      "rows of NaN of the "
                      f"{len(grid) - len(index)} missing steps (do the same with X), and "
                      "missing='forward_fill', for example, lets "
-                     f"the forecaster read them; or {count}")
+                     f"the forecaster read them; or {count}{_clocks(index, grid)}")
+
+
+def _clocks(index, grid):
+    """A word on the hour that clocks skip, if it may be what is missing."""
+    if getattr(index, "tz", 0) is not None or len(grid) - len(index) > 4 * (len(grid) // 1000 + 1):
+        return ""
+    missing = grid[~grid.isin(index)]
+    if not ((missing.hour >= 1) & (missing.hour <= 3) & missing.month.isin([3, 4, 9, 10])).all():
+        return ""
+    return (" (an hour that was skipped because clocks were set forward is not missing if the "
+            "dates have their time zone: "
+            "tz_localize(zone))")
 
 
 def assigned(name):

@@ -19,6 +19,7 @@ from gatewise.data.ordering import order_of_time
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, MissingPackageError, ShapeError
 
 from .frequency import assigned
+from .series import collected
 
 KINDS = ("index", "dict", "table")
 
@@ -57,6 +58,8 @@ class Panel:
     columns : tuple or None
         Of a table, all of them.
     library : {"pandas", "polars"}
+    days : bool
+        The times of a polars table are dates without hours.
     """
 
     kind: str
@@ -66,6 +69,7 @@ class Panel:
     at: int = 0
     columns: tuple | None = None
     library: str = "pandas"
+    days: bool = False
 
     def written(self, forecasts):
         """Forecasts, a list with one for each series, in the form of the panel."""
@@ -86,7 +90,7 @@ class Panel:
             return joined
         table = joined.reset_index()
         table = table[[column for column in self.columns if column in table.columns]]
-        return table if self.library == "pandas" else _as_polars(table)
+        return table if self.library == "pandas" else _as_polars(table, self.time if self.days else None)
 
     def ordered(self, keys, parts, name):
         """The parts of another panel in the order of this one.
@@ -111,9 +115,21 @@ class Panel:
     # ---- files
 
     def get_config(self):
-        """JSON values and tuples."""
+        """JSON values and tuples.
+
+        Raises
+        ------
+        DTypeError
+            A label is neither text nor a number.
+        """
+        for key in (*self.keys, *self.names, *(self.columns or ()), self.time):
+            for label in key if isinstance(key, tuple) else (key,):
+                if label is not None and not isinstance(label, str | int | float):
+                    raise DTypeError(f"files cannot hold the label {label!r} of a series; make "
+                                     "text of it before fit")
         return {"kind": self.kind, "keys": list(self.keys), "names": list(self.names), "time": self.time, "at": self.at,
-                "columns": None if self.columns is None else list(self.columns), "library": self.library}
+                "columns": None if self.columns is None else list(self.columns), "library": self.library,
+                "days": self.days}
 
     @classmethod
     def from_config(cls, config, series):
@@ -129,7 +145,7 @@ class Panel:
         keys, names = (tuple(checks.listed(config[part], part, "labels")) for part in ("keys", "names"))
         columns = None if config["columns"] is None else tuple(checks.listed(config["columns"], "columns", "names"))
         at = checks.whole_number(config["at"], "at", 0)
-        kind, library = config["kind"], config["library"]
+        kind, library, days = config["kind"], config["library"], checks.flag(config["days"], "days")
         labels = [part for key in (*keys, *names, *(columns or ()), config["time"])
                   for part in (key if isinstance(key, tuple) else (key,))]
         simple = all(part is None or isinstance(part, str | int | float) for part in labels)
@@ -139,7 +155,7 @@ class Panel:
                 (columns is None) != (kind != "table") or at > len(names) or len(set(keys)) < len(keys)):
             raise CheckpointError(f"the panel is {config!r:.200}, which says nothing of {series} "
                                   "series")
-        return cls(kind, keys, names, config["time"], at, columns, library)
+        return cls(kind, keys, names, config["time"], at, columns, library, days)
 
 
 def unfold(y, X, panel=None, groups=None, time=None, names=("y", "X")):
@@ -264,6 +280,9 @@ def _read_dict(given, name):
     keys = tuple(map(_plain, given))
     parts = [part if hasattr(part, "shape") else np.asarray(part) for part in given.values()]
     names = [f"{name}[{key!r}]" for key in keys]
+    for part, one in zip(parts, names):
+        if not part.shape:
+            raise ShapeError(f"{one} is {part!r:.80}; expected an array of steps")
     return Panel("dict", keys), Parts(parts, names, [assigned(one) for one in names]), None
 
 
@@ -311,6 +330,12 @@ def _plain(key):
 
 
 def _read_table(given, groups, time, name):
+    for value, word in ((groups, "groups"), (time, "time")):
+        if not isinstance(value, str | int | tuple | None):
+            raise ConfigError(f"{word} is {type(value).__name__}; expected the name of a column of "
+                              f"{name}: put it into the "
+                              "frame as one")
+    collected(given, name)
     columns = list(getattr(given, "columns", ()))
     if not columns:
         raise ConfigError(f"groups is {groups!r} and time {time!r}, and {name} is a "
@@ -338,7 +363,8 @@ def _read_table(given, groups, time, name):
     try:
         order = order_of_time(moments, number, keys or None, f"the column {time!r} of {name}")
     except ConfigError as error:
-        raise error if keys else ConfigError(f"{error}; if the rows belong to several series, give groups=, the column that "
+        raise error if keys else ConfigError(f"{error}; if the rows belong to several series, give "
+                                             "groups=, the column that "
                                              "tells them apart") from None
     rows = np.split(order, np.cumsum([len(part) for part in rows])[:-1])
     values = frame.drop(columns=[column for column in (groups, time) if column is not None])
@@ -352,7 +378,8 @@ def _read_table(given, groups, time, name):
         part = make(f"{dropped}.set_index({time!r}).sort_index()")
         return f"{name} = {{key: {part} for key, part in {name}.groupby({groups!r})}}"
 
-    panel = Panel("table", keys, () if groups is None else (groups,), time, 0 if groups is None else 1, tuple(columns), library)
+    panel = Panel("table", keys, () if groups is None else (groups,), time, 0 if groups is None else 1, tuple(columns), library,
+                  library == "polars" and str(given[time].dtype) == "Date")
     return panel, Parts(parts, shown, [fix] * len(rows)), rows
 
 
@@ -393,14 +420,17 @@ def _as_pandas(frame, name):
     return pandas.DataFrame(columns), "polars"
 
 
-def _as_polars(table):
+def _as_polars(table, days=None):
     import polars
 
     columns = {}
     for column in table.columns:
         values = table[column]
         zone = getattr(values.dtype, "tz", None)
-        if zone is None:
+        if column == days or (zone is None and values.dtype.kind == "M"):
+            unit = "datetime64[D]" if column == days else "datetime64[us]"
+            columns[column] = polars.Series(values.to_numpy().astype(unit))
+        elif zone is None:
             columns[column] = polars.Series(values.tolist() if values.dtype.kind == "O" else values.to_numpy())
         else:
             plain = polars.Series(values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy())

@@ -1,5 +1,6 @@
 """Series as users give them: arrays, pandas Series and frames, one or several; and answers in the same form."""
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -246,6 +247,7 @@ def table(given, name, missing=False):
     ------
     ShapeError, DTypeError, NonFiniteError, ConfigError
     """
+    collected(given, name)
     kind = getattr(getattr(given, "dtype", None), "kind", "f")
     if kind in "mMSU":
         raise DTypeError(f"{name} holds {given.dtype} values; expected numbers")
@@ -253,6 +255,10 @@ def table(given, name, missing=False):
         check_numbers(given, name)
     elif kind == "O" and len(getattr(given, "shape", ())) in (1, 2):
         _check_objects(given, name)
+    if hasattr(given, "ngroups"):
+        raise DTypeError(f"{name} is a {type(given).__name__}; expected the frame itself, with "
+                         "groups= and time= for the names of its "
+                         f"columns, or a dict with a series for each key")
     try:
         axes = np.ndim(given)
     except ValueError as error:  # lists of different lengths
@@ -283,30 +289,62 @@ def check_numbers(frame, name):
     ------
     DTypeError
     """
-    found = {}
+    found, written = {}, []     # kinds of columns; those of text that are dates
     for at, column in enumerate(frame.columns):
         values = frame.iloc[:, at] if hasattr(frame, "iloc") else frame[column]
         if (kind := _kind_of(values)) is not None:
             found[column] = kind
-    if not found:
-        return
-    dates = [column for column, kind in found.items() if kind == "dates"]
-    texts = [column for column, kind in found.items() if kind == "text"]
-    said = " and ".join(f"the column {column!r} of {kind}" for column, kind in found.items())
+            if kind == "text" and _holds_iso_dates(values):
+                written.append(column)
+    if found:
+        said = " and ".join(f"the column {column!r} of {kind}" for column, kind in found.items())
+        raise DTypeError(f"{name} has {said}; expected numbers: "
+                         f"{'; '.join(_cures(frame, name, found, written))}")
+
+
+def collected(frame, name):
+    """Refuse a lazy frame, which holds no numbers yet.
+
+    Raises
+    ------
+    DTypeError
+    """
+    if hasattr(frame, "collect") and not hasattr(frame, "shape"):
+        raise DTypeError(f"{name} is a {type(frame).__name__}, which holds no numbers yet: {name} "
+                         f"= {name}.collect()")
+
+
+def _cures(frame, name, found, written):
+    """What to do about columns that hold no numbers: list of str."""
+    dates = [column for column, kind in found.items() if kind == "dates" or column in written]
+    texts = [column for column, kind in found.items() if kind == "text" and column not in written]
     pandas_like = hasattr(frame, "iloc")
-    is_y, cures = name.startswith("y"), []
-    if is_y and len(dates) == 1 and len(texts) <= 1 and len(found) == len(dates) + len(texts):
+    if name.startswith("y") and len(dates) == 1 and len(found) == len(dates) + len(texts) <= 2:
+        date = dates[0]
+        if name != "y":     # one of several, which need no groups
+            dropped = f".drop(columns={texts!r})" if texts else ""
+            if not pandas_like:
+                return ["concatenate all series to one frame, and name its columns in groups= and "
+                        "time="]
+            made = f".assign(**{{{date!r}: pandas.to_datetime({name}[{date!r}])}})" if written else ""
+            return [f"{name} = {name}{dropped}{made}.set_index({date!r}) makes labels of the dates"]
         groups = f"groups={texts[0]!r}, " if texts else ""
-        cures.append(f"fit(y, {groups}time={dates[0]!r}) reads such a table")
-        if pandas_like:
-            index = [*texts, *dates] if texts else dates[0]
-            cures.append(f"{name} = {name}.set_index({index!r}) makes labels of it")
-    else:
-        drop = f"columns={list(found)!r}" if pandas_like else repr(list(found))
-        cures.append(f"{name} = {name}.drop({drop}) leaves out what is no number")
-        if dates:
-            cures.append("calendar= makes features of the dates that label the steps of y")
-    raise DTypeError(f"{name} has {said}; expected numbers: {'; '.join(cures)}")
+        cures = [f"fit(y, {groups}time={date!r}) reads such a table"]
+        if pandas_like and not written:
+            cures.append(f"y = y.set_index({[*texts, date] if texts else date!r}) makes labels of "
+                         "it")
+        return cures
+    drop = f"columns={list(found)!r}" if pandas_like else repr(list(found))
+    cures = [f"{name} = {name}.drop({drop}) leaves out what is no number"]
+    if dates:
+        cures.append("calendar= makes features of the dates that label the steps of y")
+    return cures
+
+
+def _holds_iso_dates(values):
+    """Whether the first text of a column is a date as ISO 8601 writes it."""
+    first = next((value for value in values if not is_missing(value)), "")
+    return re.match(r"\d{4}-\d{2}-\d{2}", str(first)) is not None
 
 
 def _check_objects(given, name):
