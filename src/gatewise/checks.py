@@ -42,6 +42,14 @@ def dtype_name(dtype):
     return name
 
 
+def is_integer_type(dtype):
+    """Whether this is a name or type of NumPy's integers."""
+    try:
+        return np.dtype(dtype).kind in "ui"
+    except TypeError:
+        return False
+
+
 def whole_number(value, name, low=1, high=MAX_EXTENT):
     """An int in [low, high]; booleans and fractions are refused."""
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):

@@ -244,7 +244,7 @@ def test_given_vectors_in_the_layers_dtype(rng):
     (np.zeros(36), ShapeError, r"has shape \(36,\)"), ([np.zeros((9, 4)), np.zeros(4)], ShapeError, "weights"),
     ([], ShapeError, "has shape"), (np.full((9, 4), np.nan), NonFiniteError, r"weights holds nan at index \(0, 0\)"),
     (np.full((9, 4), "a"), DTypeError, "weights holds"), (np.zeros((9, 4), complex), DTypeError, "complex"),
-    ("glove.txt", DTypeError, "weights holds"), (np.full((9, 4), 1e300), NonFiniteError, "in float32")])
+    ("glove.txt", DTypeError, "weights holds"), (np.full((9, 4), 1e300), NonFiniteError, "overflows float32")])
 def test_given_vectors_that_cannot_be(weights, error, words):
     with pytest.raises(error, match=words):
         Embedding(9, 4, weights=weights).build((None, 3))

@@ -68,9 +68,14 @@ def one_of(rng, options):
     return options[rng.integers(len(options))]
 
 
+def width(rng, training):
+    """Columns of an output; in training more than one, since models refuse the softmax of one."""
+    return int(rng.integers(1 + training, 6))
+
+
 def recurrent(rng, sequences, training, wrapped=False):
     """A recurrent layer with random options; in training, without those that draw."""
-    units = int(rng.integers(1, 6))
+    units = width(rng, training)
     options = {"return_sequences": sequences} | ({} if wrapped else {"go_backwards": bool(rng.integers(2))})
     make = one_of(rng, [
         lambda: SimpleRNN(units, **options), lambda: LSTM(units, **options), lambda: GRU(units, **options),
@@ -82,24 +87,24 @@ def recurrent(rng, sequences, training, wrapped=False):
     return make()
 
 
-def over_windows(rng):
+def over_windows(rng, training):
     """A convolution or pooling layer: any strides, dilation and padding; whole windows fit into a row of one step."""
     padding = one_of(rng, ["same", "same", "causal", "valid"])
-    width = 1 if padding == "valid" else int(rng.integers(1, 5))
+    window = 1 if padding == "valid" else int(rng.integers(1, 5))
     strides = int(rng.integers(1, 4))
     if padding != "causal" and rng.random() < 0.6:
-        return one_of(rng, [MaxPooling1D, AveragePooling1D])(width, strides, padding)
-    return Conv1D(int(rng.integers(1, 5)), width, strides, padding, dilation_rate=int(rng.integers(1, 4)),
+        return one_of(rng, [MaxPooling1D, AveragePooling1D])(window, strides, padding)
+    return Conv1D(width(rng, training), window, strides, padding, dilation_rate=int(rng.integers(1, 4)),
                   activation=one_of(rng, [None, "relu", "softmax", "exponential"]))
 
 
 def with_steps(rng, training):
     """A layer from steps to steps."""
     draws = [
-        lambda: over_windows(rng), lambda: over_windows(rng),
+        lambda: over_windows(rng, training), lambda: over_windows(rng, training),
         lambda: recurrent(rng, True, training), lambda: recurrent(rng, True, training),
         lambda: Bidirectional(recurrent(rng, True, training, True), one_of(rng, ["concat", "sum", "mul", "ave"])),
-        lambda: Dense(int(rng.integers(1, 5)), one_of(rng, ["tanh", "softmax", "exponential", None])),
+        lambda: Dense(width(rng, training), one_of(rng, ["tanh", "softmax", "exponential", None])),
         lambda: Activation(one_of(rng, ["exponential", "softmax", "sigmoid"])), LayerNormalization,
         lambda: Attention(use_scale=True, score_mode=one_of(rng, ["dot", "concat"])), AdditiveAttention,
         lambda: TimeDistributed(Dense(2, one_of(rng, ["tanh", "exponential"])))]

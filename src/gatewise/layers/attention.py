@@ -24,7 +24,7 @@ class _Attention(SequenceLayer):
     def __init__(self, dropout=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.dropout = dropout
-        self.seed = seed
+        self.seed = checks.seed(seed)
 
     def _output_shape(self, input_shape):
         self._check_input_shape(input_shape, known_features=False)
@@ -149,14 +149,18 @@ class Attention(_Attention):
     Weights in order: scale and concat_score_weight, single numbers, where there are any.
     """
 
-    use_scale, score_mode = Fixed(), Fixed()
+    use_scale, score_mode = Fixed(checks.flag), Fixed("_checked_score_mode")
 
     def __init__(self, use_scale=False, score_mode="dot", dropout=0.0, seed=None, **kwargs):
         super().__init__(dropout, seed, **kwargs)
-        self.use_scale = checks.flag(use_scale, "use_scale")
-        if score_mode not in ("dot", "concat"):
-            raise ConfigError(f"score_mode is {score_mode!r}; expected 'dot' or 'concat'")
+        self.use_scale = use_scale
         self.score_mode = score_mode
+
+    @staticmethod
+    def _checked_score_mode(value):
+        if not isinstance(value, str) or value not in ("dot", "concat"):
+            raise ConfigError(f"score_mode is {value!r}; expected 'dot' or 'concat'")
+        return value
 
     def _parameter_specs(self, input_shape):
         self._output_shape(input_shape)
@@ -211,11 +215,11 @@ class AdditiveAttention(_Attention):
         Of the scale and the dropout of a layer used alone.
     """
 
-    use_scale = Fixed()
+    use_scale = Fixed(checks.flag)
 
     def __init__(self, use_scale=True, dropout=0.0, seed=None, **kwargs):
         super().__init__(dropout, seed, **kwargs)
-        self.use_scale = checks.flag(use_scale, "use_scale")
+        self.use_scale = use_scale
 
     def _parameter_specs(self, input_shape):
         self._output_shape(input_shape)

@@ -44,10 +44,15 @@ class ParameterSpec:
 
 
 class Fixed:
-    """An option that shapes and kernels are made from: it cannot be set once its layer is built.
+    """An option that shapes and kernels are made from: it cannot be set once its layer is built, or inside another layer.
 
-    Without a ``__get__`` Python reads it from the instance like any attribute.
+    Before, it may be set to what a check lets through: ``check(value, name, **limits)`` gives what is kept, in the constructor
+    too. A check may be the name of one of the layer's methods, ``method(value)``. Without a ``__get__`` Python reads the option
+    from the instance like any attribute.
     """
+
+    def __init__(self, check, **limits):
+        self._check, self._limits = check, limits
 
     def __set_name__(self, owner, name):
         self._name = name
@@ -55,7 +60,13 @@ class Fixed:
     def __set__(self, layer, value):
         if vars(layer).get("input_shape") is not None:
             raise StateError(f"layer {layer.name!r} is built: {self._name} cannot change any more; make a new layer")
-        vars(layer)[self._name] = value
+        if layer.holder is not None:
+            raise StateError(f"layer {layer.name!r} is inside {layer.holder.name!r}: {self._name} cannot change any more; make "
+                             f"both anew")
+        if isinstance(self._check, str):
+            vars(layer)[self._name] = getattr(layer, self._check)(value)
+        else:
+            vars(layer)[self._name] = self._check(value, self._name, **self._limits)
 
 
 _PARAMETER_NAMES = ("kernel", "recurrent_kernel", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance")
@@ -109,11 +120,12 @@ class Layer(Guarded):
         self._trainable = checks.flag(trainable, "trainable")
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
         self._dtype = self._dtype_given or "float32"
+        shapes = {} if input_shape is None else {"input_shape": checks.shape_tuple(input_shape, "input_shape")}
         if input_dim is not None:  # Keras 2's way to say how many features there are
-            input_shape = self._shape_of_features(checks.whole_number(input_dim, "input_dim"))
+            shapes["input_dim"] = self._shape_of_features(checks.whole_number(input_dim, "input_dim"))
         if batch_input_shape is not None:
-            input_shape = checks.shape_tuple(batch_input_shape, "batch_input_shape")[1:]
-        self.given_input_shape = None if input_shape is None else checks.shape_tuple(input_shape, "input_shape")
+            shapes["batch_input_shape"] = checks.shape_tuple(batch_input_shape, "batch_input_shape")[1:]
+        self.given_input_shape = one_shape(shapes)
         self.input_shape = None     # (batch, ...) once built
         self.output_shape = None
         self.rng = None
@@ -654,6 +666,24 @@ class Layer(Guarded):
         else:
             parts.append("not built")
         return f"<{', '.join(parts)}{'' if self.trainable else ', frozen'}>"
+
+
+def one_shape(shapes):
+    """The shape of one sample that several arguments say, a dict of their names to tuples; None of an empty one.
+
+    Raises
+    ------
+    ConfigError
+        They say different things.
+    """
+    merged = None
+    for shape in shapes.values():
+        known = shape if merged is None else merged
+        if len(known) != len(shape) or any(None not in pair and pair[0] != pair[1] for pair in zip(known, shape)):
+            said = " and ".join(f"{name} says {_shape_text(each)}" for name, each in shapes.items())
+            raise ConfigError(f"of one sample {said}; give one of them")
+        merged = tuple(a if b is None else b for a, b in zip(known, shape))
+    return merged
 
 
 @dataclass(slots=True)

@@ -43,11 +43,9 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     has_state = True
     causal = False
-    merge_mode = Fixed()
+    merge_mode = Fixed("_checked_merge_mode")
 
     def __init__(self, layer, merge_mode="concat", backward_layer=None, **kwargs):
-        if merge_mode not in MERGE_MODES:
-            raise ConfigError(f"merge_mode is {merge_mode!r}; expected one of {', '.join(map(repr, MERGE_MODES))}")
         self._check_part(layer, "layer")
         if layer.go_backwards:
             raise ConfigError(f"layer {layer.name!r} has go_backwards=True; Bidirectional makes the backward layer itself: give "
@@ -63,10 +61,8 @@ class Bidirectional(Wrapper, SequenceLayer):
                                   f"{option}={getattr(backward_layer, option)}; give both the same")
         if not backward_layer.go_backwards:
             raise ConfigError(f"backward_layer {backward_layer.name!r} has go_backwards=False; expected True")
-        if merge_mode not in ("concat", None) and layer.cell.output_width != backward_layer.cell.output_width:
-            raise ConfigError(f"merge_mode {merge_mode!r} needs as many units both ways; layer has {layer.cell.output_width}, "
-                              f"backward_layer has {backward_layer.cell.output_width}")
         self.forward_layer, self.backward_layer = layer, backward_layer
+        self._checked_merge_mode(merge_mode)
         for part in (layer, backward_layer):  # as in Keras: what one way repeats is nothing beside the other way's step
             if part.zero_output_for_mask is False:
                 part.zero_output_for_mask = True
@@ -75,6 +71,14 @@ class Bidirectional(Wrapper, SequenceLayer):
             layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
         self._one_stream = threads.one_stream(f"layer {self.name!r}")
         self.merge_mode = merge_mode
+
+    def _checked_merge_mode(self, value):
+        if value is not None and not (isinstance(value, str) and value in MERGE_MODES):
+            raise ConfigError(f"merge_mode is {value!r}; expected one of {', '.join(map(repr, MERGE_MODES))}")
+        ahead, back = self.forward_layer.cell.output_width, self.backward_layer.cell.output_width
+        if value not in ("concat", None) and ahead != back:
+            raise ConfigError(f"merge_mode {value!r} needs as many units both ways; layer has {ahead}, backward_layer has {back}")
+        return value
 
     @staticmethod
     def _check_part(part, name):

@@ -4,12 +4,12 @@ import numpy as np
 
 from gatewise import checks, threads
 from gatewise.errors import ConfigError
-from gatewise.kernels import activations, dense
+from gatewise.kernels import dense
 from gatewise.kernels._guard import PackedWeights
 from gatewise.kernels._products import uses_blas
 
 from .base import Fixed
-from .core import LINEAR, _Activated
+from .core import LINEAR, _Activated, activation_or_softmax
 from .masks import counted_steps
 from .weights import WeightOptions
 from .windows import Windowed
@@ -47,21 +47,19 @@ class Conv1D(_Activated, Windowed):
     """
 
     paddings = ("valid", "same", "causal")
-    filters, activation, use_bias = Fixed(), Fixed(), Fixed()
+    filters, activation, use_bias = Fixed(checks.whole_number), Fixed(activation_or_softmax), Fixed(checks.flag)
 
     def __init__(self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
                  activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
                  kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None, bias_constraint=None, seed=None,
                  **kwargs):
         super().__init__(kernel_size, strides, padding, dilation_rate, **kwargs)
-        if data_format not in (None, "channels_last") or groups != 1:
+        if data_format not in (None, "channels_last") or groups != 1 or groups is True:
             raise ConfigError(f"data_format is {data_format!r} and groups is {groups!r}; expected 'channels_last' and 1")
-        self.filters = checks.whole_number(filters, "filters")
-        self.activation = activations.check_name(activation, also=("softmax",))
-        self.use_bias = checks.flag(use_bias, "use_bias")
+        self.filters, self.activation, self.use_bias = filters, activation, use_bias
         self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
                                "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
-        self.seed = seed
+        self.seed = checks.seed(seed)
         self._packed = PackedWeights()
 
     def _parameter_specs(self, input_shape):

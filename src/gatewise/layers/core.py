@@ -24,10 +24,16 @@ def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=Non
         (steps, features) or whatever one sample has; None for free axes.
     batch_shape : tuple, optional
         The same with the batch in front, as an alternative. The batch size itself is never fixed.
+    batch_size : int, optional
+        Not needed: a model takes batches of any size. A number is checked, and changes nothing.
     dtype : {"float32", "float64"}, optional
         Of the model. An integer type, in front of an Embedding, says nothing about that.
     """
-    if isinstance(dtype, str) and dtype.startswith(("int", "uint")):
+    if batch_size is not None:
+        checks.whole_number(batch_size, "batch_size")
+        if batch_shape is not None:
+            raise ConfigError("batch_size is given beside batch_shape, which holds it already; leave one of them out")
+    if dtype is not None and checks.is_integer_type(dtype):
         dtype = None
     if (shape is None) == (batch_shape is None):
         raise ConfigError("Input needs either shape, of one sample, or batch_shape, with the batch in front")
@@ -49,6 +55,11 @@ class InputLayer(Layer):
 
 
 LINEAR = activations.code("linear")
+
+
+def activation_or_softmax(value, name):
+    """The check of the option `activation` of layers that may end in a softmax."""
+    return activations.check_name(value, also=("softmax",))
 
 
 class _Activated:
@@ -103,18 +114,16 @@ class Dense(_Activated, Layer):
         Of the initial weights of a layer used alone.
     """
 
-    units, activation, use_bias = Fixed(), Fixed(), Fixed()
+    units, activation, use_bias = Fixed(checks.whole_number), Fixed(activation_or_softmax), Fixed(checks.flag)
 
     def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
                  bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None,
                  bias_constraint=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.units = checks.whole_number(units, "units")
-        self.activation = activations.check_name(activation, also=("softmax",))
-        self.use_bias = checks.flag(use_bias, "use_bias")
+        self.units, self.activation, self.use_bias = units, activation, use_bias
         self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
                                "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
-        self.seed = seed
+        self.seed = checks.seed(seed)
         self._packed = PackedWeights()
         self._dx = None
 
@@ -195,11 +204,11 @@ class Activation(_Activated, Layer):
     activation : str
     """
 
-    activation = Fixed()
+    activation = Fixed(activation_or_softmax)
 
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
-        self.activation = activations.check_name(activation, also=("softmax",))
+        self.activation = activation
 
     def _forward(self, x, call):
         y = self._activate_rows(x, np.empty_like(x))
@@ -245,7 +254,7 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         self.rate = rate
         self.noise_shape = None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
-        self.seed = seed
+        self.seed = checks.seed(seed)
 
     def _forward(self, x, call):
         if not call.training:
@@ -344,11 +353,11 @@ class RepeatVector(Layer):
 
     keeps_limits = True
     _rank, _axes = 2, "(batch, features)"
-    n = Fixed()
+    n = Fixed(checks.whole_number)
 
     def __init__(self, n, **kwargs):
         super().__init__(**kwargs)
-        self.n = checks.whole_number(n, "n")
+        self.n = n
 
     def _output_shape(self, input_shape):
         if len(input_shape) != 2:

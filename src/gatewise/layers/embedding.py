@@ -3,10 +3,10 @@
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels import rows
 
-from .base import Fixed, Layer
+from .base import Fixed, Layer, one_shape
 from .weights import WeightOptions
 
 
@@ -43,20 +43,33 @@ class Embedding(Layer):
     _rank, _axes = 2, "(batch, steps) of whole numbers"
     reads_steps = first_only = True
     padded_dtype = "float64"    # holds every int32, and what is not whole, for read_input to find
-    input_dim, output_dim, mask_zero = Fixed(), Fixed(), Fixed()
+    input_dim, output_dim, mask_zero = Fixed("_checked_input_dim"), Fixed("_checked_output_dim"), Fixed(checks.flag)
     _start = None   # given vectors, until they have been used
 
     def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None,
                  embeddings_constraint=None, mask_zero=False, input_length=None, seed=None, weights=None, **kwargs):
         if input_length is not None:
-            kwargs.setdefault("input_shape", (checks.whole_number(input_length, "input_length"),))
+            shapes = {"input_length": (checks.whole_number(input_length, "input_length"),)}
+            if kwargs.get("input_shape") is not None:
+                shapes["input_shape"] = checks.shape_tuple(kwargs["input_shape"], "input_shape")
+            kwargs["input_shape"] = one_shape(shapes)
         super().__init__(**kwargs)
-        self.input_dim = checks.whole_number(input_dim, "input_dim")
-        self.output_dim = checks.whole_number(output_dim, "output_dim")
-        self.mask_zero = checks.flag(mask_zero, "mask_zero")
+        self.input_dim, self.output_dim, self.mask_zero = input_dim, output_dim, mask_zero
         self.weight_options = WeightOptions("embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint)
-        self.seed = seed
+        self.seed = checks.seed(seed)
         self._start = None if weights is None else self._checked_start(weights, embeddings_initializer)
+
+    def _checked_input_dim(self, value):
+        return self._checked_extent(value, "input_dim")
+
+    def _checked_output_dim(self, value):
+        return self._checked_extent(value, "output_dim")
+
+    def _checked_extent(self, value, name):
+        value = checks.whole_number(value, name)
+        if self._start is not None and value != getattr(self, name):
+            raise StateError(f"layer {self.name!r} was given weights: {name} cannot change any more; make a new layer")
+        return value
 
     def _checked_start(self, weights, initializer):
         """The array that a user gave to start from.

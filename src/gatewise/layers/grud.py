@@ -49,13 +49,17 @@ class GRUD(Stepwise):
     input_decay_bias (features,), hidden_decay_kernel W_d (features, units) and hidden_decay_bias.
     """
 
-    means = Fixed()
+    means = Fixed("_checked_means")
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, means=None, **kwargs):
         for name in kwargs.keys() & {"dropout", "recurrent_dropout", "learned_initial_state"}:
             raise ArgumentError(f"GRUD takes no argument {name!r}")
         super().__init__(GRUDCell(units, activation, recurrent_activation, use_bias), **kwargs)
-        self.means = None if means is None else [checks.number(mean, "a mean") for mean in checks.listed(means, "means", "numbers")]
+        self.means = means
+
+    @staticmethod
+    def _checked_means(value):
+        return None if value is None else [checks.number(mean, "a mean") for mean in checks.listed(value, "means", "numbers")]
 
     @property
     def features(self):

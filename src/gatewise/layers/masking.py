@@ -21,11 +21,11 @@ class Masking(Layer):
     keeps_limits = True
     _rank, _axes = 3, "(batch, steps, features)"
     reads_steps = first_only = True
-    mask_value = Fixed()
+    mask_value = Fixed(checks.number)
 
     def __init__(self, mask_value=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.mask_value = checks.number(mask_value, "mask_value")
+        self.mask_value = mask_value
 
     @staticmethod
     def _shape_of_features(features):

@@ -13,7 +13,7 @@ from .weights import WeightOptions
 class _Normalization(Layer):
     """What the normalisations share: gamma and beta over the last axis."""
 
-    center, scale = Fixed(), Fixed()
+    center, scale = Fixed(checks.flag), Fixed(checks.flag)
     epsilon = Checked(checks.number, low=0.0, open_low=True)
 
     def __init__(self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
@@ -24,8 +24,7 @@ class _Normalization(Layer):
         if axis != -1:
             raise ConfigError(f"{type(self).__name__}: axis is {axis!r}; expected -1: the last axis holds the features")
         self.epsilon = epsilon
-        self.center = checks.flag(center, "center")
-        self.scale = checks.flag(scale, "scale")
+        self.center, self.scale = center, scale
         self.weight_options = {"gamma": WeightOptions("gamma", gamma_initializer, gamma_regularizer, gamma_constraint),
                                "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint)}
 

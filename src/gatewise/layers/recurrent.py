@@ -61,8 +61,8 @@ class Recurrent(SequenceLayer):
 
     has_state = True
     _never = MappingProxyType({})  # options that are refused, and why
-    cell, return_sequences, return_state, go_backwards, stateful = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
-    learned_initial_state = Fixed()
+    return_sequences, return_state, go_backwards = Fixed(checks.flag), Fixed(checks.flag), Fixed(checks.flag)
+    stateful, learned_initial_state = Fixed(checks.flag), Fixed(checks.flag)
     dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
     zero_output_for_mask = Checked(checks.optional_flag)
 
@@ -80,13 +80,13 @@ class Recurrent(SequenceLayer):
             "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
         }
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
-        self.return_sequences = checks.flag(return_sequences, "return_sequences")
-        self.return_state = checks.flag(return_state, "return_state")
-        self.go_backwards = checks.flag(go_backwards, "go_backwards")
-        self.stateful = checks.flag(stateful, "stateful")
-        self.learned_initial_state = checks.flag(learned_initial_state, "learned_initial_state")
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.learned_initial_state = learned_initial_state
         self.zero_output_for_mask = zero_output_for_mask
-        self.seed = seed
+        self.seed = checks.seed(seed)
         self.initial_state_gradient = None  # list like the initial state, set by backward
         self._state = None
         self._kernel = None
@@ -480,7 +480,7 @@ class LSTM(Recurrent):
         See :class:`gatewise.cells.LSTMCell`.
     """
 
-    unit_forget_bias = Fixed()
+    unit_forget_bias = Fixed(checks.flag)
 
     def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, unit_forget_bias=True,
                  output_activation=None, peepholes=False, coupled=False, input_gate=True, forget_gate=True,
@@ -489,7 +489,7 @@ class LSTM(Recurrent):
         cell = LSTMCell(units, activation, recurrent_activation, use_bias, output_activation, peepholes, coupled,
                         input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout, layer_normalization)
         super().__init__(cell, **kwargs)
-        self.unit_forget_bias = checks.flag(unit_forget_bias, "unit_forget_bias")
+        self.unit_forget_bias = unit_forget_bias
 
     @classmethod
     def variant(cls, name, units, **options):

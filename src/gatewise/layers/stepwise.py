@@ -5,9 +5,9 @@ import contextlib
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import DTypeError, ShapeError
+from gatewise.errors import ConfigError, DTypeError, ShapeError
 
-from .base import Checked, Layer
+from .base import Checked, Fixed, Layer
 from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
 
 
@@ -19,6 +19,12 @@ class Stepwise(Recurrent):
 
     # There are none.
     dropout, recurrent_dropout = Checked(checks.number, low=0.0, high=0.0), Checked(checks.number, low=0.0, high=0.0)
+    learned_initial_state = Fixed("_no_learned_state")
+
+    def _no_learned_state(self, value):
+        if checks.flag(value, "learned_initial_state"):
+            raise ConfigError(f"{type(self).__name__} has no learned initial state: learned_initial_state is True; expected False")
+        return False
 
     def adopt(self, parameters, gradients):
         Layer.adopt(self, parameters, gradients)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from gatewise import checks
+
 from .masks import counted_steps
 from .windows import Windowed
 
@@ -13,6 +15,10 @@ class _Pooling1D(Windowed):
 
     def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
         super().__init__(pool_size, pool_size if strides is None else strides, padding, 1, **kwargs)
+
+    @staticmethod
+    def _checked_dilation(value):
+        return checks.whole_number(value, "dilation", high=1)  # there is no choice
 
     def _output_shape(self, input_shape):
         self._check_input_shape(input_shape)

@@ -17,16 +17,29 @@ class Windowed(SequenceLayer):
     """
 
     paddings = ("valid", "same")
-    window, strides, padding, dilation = Fixed(), Fixed(), Fixed(), Fixed()
+    window, strides, padding, dilation = (Fixed("_checked_window"), Fixed("_checked_strides"), Fixed("_checked_padding"),
+                                          Fixed("_checked_dilation"))
 
     def __init__(self, window, strides, padding, dilation, /, **kwargs):
         super().__init__(**kwargs)
-        self.window = one_number(window, "the width of the window")
-        self.strides = one_number(strides, "strides")
-        self.dilation = one_number(dilation, "dilation_rate")
-        if padding not in self.paddings:
-            raise ConfigError(f"padding is {padding!r}; expected one of {', '.join(map(repr, self.paddings))}")
-        self.padding = padding
+        self.window, self.strides, self.dilation, self.padding = window, strides, dilation, padding
+
+    @staticmethod
+    def _checked_window(value):
+        return one_number(value, "the width of the window")
+
+    @staticmethod
+    def _checked_strides(value):
+        return one_number(value, "strides")
+
+    @staticmethod
+    def _checked_dilation(value):
+        return one_number(value, "dilation_rate")
+
+    def _checked_padding(self, value):
+        if not isinstance(value, str) or value not in self.paddings:
+            raise ConfigError(f"padding is {value!r}; expected one of {', '.join(map(repr, self.paddings))}")
+        return value
 
     @property
     def keeps_steps(self):

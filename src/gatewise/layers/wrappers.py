@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatewise import seeds
+from gatewise import checks, seeds
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from .base import Call, Layer
@@ -18,14 +18,19 @@ class Wrapper(Layer):
     Parameters
     ----------
     parts : dict of str to Layer
+    seed : int, optional
+        Of the initial weights and dropout of a layer used alone; all layers inside draw from one generator. None: the seed of
+        a layer inside.
     """
 
     _model = None
 
-    def __init__(self, parts, *, dtype=None, input_shape=None, **kwargs):
+    def __init__(self, parts, *, dtype=None, input_shape=None, seed=None, **kwargs):
         self._parts = parts
         for name, part in parts.items():
             self._check_part(part, name)
+        self._seed_given = checks.seed(seed)
+        self._refuse_several_seeds()
         first = next(iter(parts.values()))
         if not {"batch_input_shape", "input_dim"} & kwargs.keys() and input_shape is None:
             input_shape = first.given_input_shape
@@ -43,6 +48,21 @@ class Wrapper(Layer):
             raise DTypeError(f"{name} is {part!r}; expected a gatewise.layers object")
         if part.built or part.model is not None or part.holder is not None:
             raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
+
+    def _refuse_several_seeds(self):
+        seeds_given = {"seed": self._seed_given} | {f"{name}'s seed": part.seed for name, part in self._parts.items()
+                                                    if hasattr(part, "seed")}
+        given = {name: seed for name, seed in seeds_given.items() if seed is not None}
+        if len(set(given.values())) > 1:
+            raise ConfigError(f"{type(self).__name__}: {' and '.join(f'{name} is {seed}' for name, seed in given.items())}; all "
+                              f"layers inside draw from one generator: give one seed, to {type(self).__name__}")
+
+    @property
+    def seed(self):
+        """What the layer and those inside draw from when it is used alone, int or None."""
+        if self._seed_given is not None:
+            return self._seed_given
+        return next((part.seed for part in self._parts.values() if getattr(part, "seed", None) is not None), None)
 
     # ---- freezing
 
@@ -86,8 +106,12 @@ class Wrapper(Layer):
 
     def _own_rng(self):
         if self.rng is None:
-            self.rng = seeds.generator(getattr(next(iter(self._parts.values())), "seed", None))
+            self.rng = seeds.generator(self.seed)
         return self.rng
+
+    def get_config(self):
+        config = super().get_config()
+        return config if self._seed_given is None else config | {"seed": self._seed_given}
 
     def share_guard(self, guard):
         super().share_guard(guard)
