@@ -1,4 +1,4 @@
-"""Attributes that users set: each takes effect or is refused, so that no setting is accepted and read by nobody."""
+"""Attributes that users set: each takes effect or is refused; none is accepted and read by nobody."""
 
 import difflib
 import inspect
@@ -12,8 +12,9 @@ _set = object.__setattr__   # a step of a small model sets a dozen attributes: s
 
 
 class Checked:
-    """An option that may be set at any time, to what a check lets through: ``check(value, name, **limits)`` gives what is kept.
+    """An option that may be set at any time, to what a check lets through.
 
+    ``check(value, name, **limits)`` gives what is kept.
     Without a ``__get__`` Python reads it from the instance like any attribute.
     """
 
@@ -33,8 +34,10 @@ class Guarded(Described):
     An attribute that does not begin with ``_`` can be set
 
     - by the library, and by methods of the object's own class, whatever it is called;
-    - by anybody, where the class has a property or another descriptor for it, or names it in ``_settable``;
-    - by anybody, on an object of a user's class, unless it is an argument of a constructor of the library's;
+    - by anybody, if the class has a property or another descriptor for it, or names it in
+      ``_settable``;
+    - by anybody, on an object of a user's class, unless it is an argument of a constructor of the
+      library's;
     - to override a method of one object.
 
     All else raises :class:`gatewise.errors.SettingError`.
@@ -42,7 +45,8 @@ class Guarded(Described):
 
     _settable = frozenset()     # plain attributes that are read whenever they are needed
     _and_then = ""              # what to do with a new one
-    _keeps_public_state = False # any attribute that the object has already may be set, but for arguments of constructors
+    # Any attribute that the object has already may be set, except arguments of constructors.
+    _keeps_public_state = False
 
     def __setattr__(self, name, value):
         if name[0] != "_":
@@ -50,7 +54,7 @@ class Guarded(Described):
         _set(self, name, value)
 
     def _setting_cure(self, name):
-        """What to do instead of setting this attribute, as text; None: nothing is known but the constructor."""
+        """What to do instead of setting this attribute, as text; None: give it to the constructor."""
         return None
 
     def _title(self):
@@ -97,7 +101,8 @@ def _options(cls):
     for base in cls.__mro__:
         if _is_ours(base.__module__) and "__init__" in vars(base):
             kinds = inspect.signature(base.__init__).parameters
-            names |= {name for name, kind in kinds.items() if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)}
+            names |= {name for name, kind in kinds.items()
+                      if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)}
     return names - {"self"}
 
 
@@ -106,11 +111,13 @@ def _message(thing, name, options, place):
     if cure is not None:
         return f"{title}: {name} cannot be set: {cure}"
     if name in options:
-        return (f"{title}: {name} is chosen when the object is made, and cannot be set later; make a new one, "
-                f"{cls.__name__}(..., {name}=...){cls._and_then}")
+        return (f"{title}: {name} is chosen when the object is made, and cannot be set later; make a "
+                f"new one, {cls.__name__}(..., {name}=...){cls._and_then}")
     if place is not _MISSING or name in vars(thing):
-        return f"{title}: {name} cannot be set: it follows from how the object was made, and from what was done with it since"
+        return (f"{title}: {name} cannot be set: it follows from how the object was made, and from what "
+                f"was done with it since")
     known = {each for each in (*dir(cls), *vars(thing)) if each[0] != "_"} | options
     close = difflib.get_close_matches(name, sorted(known), 1, 0.7)
-    return (f"{title} has no attribute {name!r}, so that nobody would read it"
-            + (f"; did you mean {close[0]!r}?" if close else f"; a class of your own that derives from {cls.__name__} may have it"))
+    advice = f"a class of your own that derives from {cls.__name__} may have it"
+    return (f"{title} has no attribute {name!r}, so that nobody would read it; "
+            + (f"did you mean {close[0]!r}?" if close else advice))

@@ -1,4 +1,4 @@
-"""What an object shows of itself in a terminal: its class and the arguments that it was made with."""
+"""What an object shows of itself in a terminal: its class and the arguments it was made with."""
 
 import inspect
 
@@ -9,10 +9,10 @@ _LONGEST = 100   # characters of one value
 
 
 class Described:
-    """Base of objects whose ``repr`` is the call that makes them, without what is as it would be anyway.
+    """Base of objects whose ``repr`` is the call that makes them, without arguments at their defaults.
 
-    An argument is read from the attribute of its name. A ``repr`` never raises: that of an object whose constructor has not
-    finished, or of a subclass that breaks, is its class alone.
+    An argument is read from the attribute of its name. A ``repr`` never raises: that of an object
+    whose constructor has not finished, or of a subclass that breaks, is its class alone.
     """
 
     _always_shown = ()  # arguments that are shown even if they have their defaults
@@ -35,7 +35,8 @@ class Described:
 
     def _shown_value(self, name):
         """The value of an argument; ``_MISSING`` if the object does not have it."""
-        if name in vars(self) or isinstance(inspect.getattr_static(type(self), name, None), property):
+        place = inspect.getattr_static(type(self), name, None)
+        if name in vars(self) or isinstance(place, property):
             return getattr(self, name)
         return _MISSING
 
@@ -51,14 +52,15 @@ def value_text(value):
 
 
 def _arguments(cls):
-    """Arguments of the constructors of a class and its bases, dict of name to default, the class's own first."""
+    """Arguments of the constructors of a class and its bases, dict of name to default, its own first."""
     found = {}
     for base in cls.__mro__[:-1]:
         if "__init__" not in vars(base):
             continue
         kinds = list(inspect.signature(base.__init__).parameters.values())[1:]
         found |= {kind.name: kind.default for kind in kinds
-                  if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD) and kind.name not in found}
+                  if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)
+                  and kind.name not in found}
         if not any(kind.kind is kind.VAR_KEYWORD for kind in kinds):  # it takes none of its bases'
             break
     return found
@@ -66,7 +68,8 @@ def _arguments(cls):
 
 def _is_usual_name(thing, value):
     cls = type(thing)
-    usual = (getattr(cls, "name", None), getattr(cls, "default_name", None), cls.__name__, cls.__name__.lower(), None)
+    usual = (getattr(cls, "name", None), getattr(cls, "default_name", None), cls.__name__,
+             cls.__name__.lower(), None)
     return value in usual
 
 
@@ -76,7 +79,7 @@ def _same(value, default):
     if value is None or default is None or isinstance(value, str) != isinstance(default, str):
         return False
     try:
-        if isinstance(value, tuple) and value and not isinstance(default, tuple):  # one for each of several
+        if isinstance(value, tuple) and value and not isinstance(default, tuple):  # one for each
             return all(each == default for each in value)
         return bool(value == default)
     except Exception:  # arrays of several numbers, objects of users

@@ -1,4 +1,4 @@
-"""What an optimizer accumulates, to and from a file: without the parts that have been frozen from the first step on."""
+"""What an optimizer accumulates, to and from a file, without what was frozen from the first step on."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from gatewise.errors import CheckpointError
 def slots_to_write(model):
     """(dict of name to array, parts).
 
-    parts is a list of [start, stop], the parts of the flat buffer that the arrays hold, one after the other; None: they hold
-    all of it. Parts are left out only if nothing has been accumulated for them: a layer that was trained and then frozen
-    keeps its moments.
+    parts is a list of [start, stop], the parts of the flat buffer that the arrays hold, one after
+    the other; None: they hold all of it. Parts are left out only if nothing has been accumulated for
+    them: a layer that was trained and then frozen keeps its moments.
     """
     slots, parts = model.optimizer.slots(), model.trained().parts
     starts = _starts(model)
@@ -36,11 +36,13 @@ def slots_read(model, slots, parts):
         return slots
     size = model._flat_parameters.size
     slices = _checked_parts(parts, size)
-    held, starts, whole = sum(part.stop - part.start for part in slices), _starts(model), dict(slots)
+    held = sum(part.stop - part.start for part in slices)
+    starts, whole = _starts(model), dict(slots)
     for name in starts.keys() & slots.keys():
         array = slots[name]
         if array.shape != (held,):
-            raise CheckpointError(f"optimizer state {name} has shape {array.shape}; its parts have ({held},)")
+            raise CheckpointError(f"optimizer state {name} has shape {array.shape}; its parts have "
+                                  f"({held},)")
         whole[name] = np.empty(size, array.dtype)
         whole[name][...] = starts[name]
         at = 0
@@ -52,7 +54,7 @@ def slots_read(model, slots, parts):
 
 
 def _starts(model):
-    """What each array of the optimizer begins with: a number, or of the running mean the parameters."""
+    """What each array of the optimizer begins with: a number; of the running mean the parameters."""
     starts = model.optimizer._array_slots()
     return starts | ({"average": model._flat_parameters} if "average" in starts else {})
 
@@ -68,10 +70,11 @@ def _gaps(parts, size):
 
 
 def _checked_parts(parts, size):
-    pairs = isinstance(parts, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in parts)
+    pairs = isinstance(parts, list) and all(isinstance(pair, list) and len(pair) == 2
+                                            for pair in parts)
     ends = [end for pair in parts for end in pair] if pairs else []
     fits = all(type(end) is int and 0 <= end <= size for end in ends) and ends == sorted(set(ends))
     if not (pairs and fits):
-        raise CheckpointError(f"the optimizer's state is said to hold the parts {parts!r:.80}, which a model of {size} parameters "
-                              f"cannot have")
+        raise CheckpointError(f"the optimizer's state is said to hold the parts {parts!r:.80}, which a "
+                              f"model of {size} parameters cannot have")
     return [slice(*pair) for pair in parts]

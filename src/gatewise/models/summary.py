@@ -31,23 +31,26 @@ def summary_rows(model):
 
 
 def total_lines(model):
-    """How many parameters there are, how much memory they take, and how many of them are trained."""
+    """How many parameters there are, what memory they take, and how many of them are trained."""
     counts = parameter_counts(model)
     count, unknown = sum(count for count in counts if count is not None), counts.count(None)
     size = _bytes_text(count * (4 if model.dtype == "float32" else 8))
     line = f"{count:,} parameters, {size} in {model.dtype}"
     if unknown:
-        line += (f", and those of {unknown} {'layer' if unknown == 1 else 'layers'} that are known once the shape of the input is: "
-                 f"call build, or fit")
+        line += (f", and those of {unknown} {'layer' if unknown == 1 else 'layers'} that are known once "
+                 f"the shape of the input is: call build, or fit")
     if not model.built:
         return [line]
     trained = trained_count(model)
-    return [line] if trained == count else [line, f"{trained:,} trainable, {count - trained:,} not trainable"]
+    if trained == count:
+        return [line]
+    return [line, f"{trained:,} trainable, {count - trained:,} not trainable"]
 
 
 def trained_count(model):
     """Number of parameters that training changes."""
-    return sum(spec.size for layer in model.layers for spec in layer._specs if spec.trained and layer.trains(spec.name))
+    return sum(spec.size for layer in model.layers for spec in layer._specs
+               if spec.trained and layer.trains(spec.name))
 
 
 def frozen_text(layer):
@@ -59,7 +62,7 @@ def frozen_text(layer):
 
 
 def parameter_counts(model):
-    """Number of parameters of each layer, list of int; None where it depends on a shape that is not known yet."""
+    """Number of parameters of each layer, list of int; None if it depends on a shape not known yet."""
     if model.built:
         return [layer.count_params() for layer in model.layers]
     counts, shape = [], model.input_shape
@@ -76,7 +79,7 @@ def parameter_counts(model):
 
 
 def _count_for(layer, shape):
-    """(number of parameters or None, output shape or None) of a layer that is not built, for an input of this shape."""
+    """(number of parameters, output shape), each or None, of a layer not built, for this input shape."""
     if shape is None:
         return None, None
     try:
@@ -96,27 +99,32 @@ def _count_for(layer, shape):
 
 
 def model_text(model):
-    """One line: the layers, the shapes, how many parameters there are, and how the model is compiled."""
+    """One line: the layers, the shapes, the number of parameters, and how the model is compiled."""
     names = [type(layer).__name__ for layer in model.layers]
     layers = ", ".join([*names[:6], "..."] if len(names) > 7 else names)
     parts = [f"{type(model).__name__} {model.name!r}", f"layers {layers}" if names else "no layers"]
     if model.built:
         count, trained = model.count_params(), trained_count(model)
-        parts += [f"input {model.input_shape}", f"output {model.output_shape}", f"{count:,} parameters"]
+        parts += [f"input {model.input_shape}", f"output {model.output_shape}",
+                  f"{count:,} parameters"]
         if trained < count:
             parts[-1] += f" ({trained:,} trainable)"
     else:
         parts.append("not built")
     loss = getattr(model, "loss", None)
-    parts.append("not compiled" if loss is None else f"compiled with {model.optimizer!r} and {loss!r}")
+    parts.append("not compiled" if loss is None
+                 else f"compiled with {model.optimizer!r} and {loss!r}")
     return f"<{'; '.join(parts)}>"
 
 
 def model_html(model):
     """The table of summary() as HTML."""
-    head = "".join(f"<th style='text-align:left'>{text}</th>" for text in ("Layer (type)", "Output shape", "Parameters"))
-    rows = "".join(f"<tr><td style='text-align:left'>{html.escape(name)}</td><td style='text-align:left'>{html.escape(shape)}</td>"
-                   f"<td style='text-align:right'>{html.escape(count)}</td></tr>" for name, shape, count in summary_rows(model))
+    left, right = "style='text-align:left'", "style='text-align:right'"
+    head = "".join(f"<th {left}>{text}</th>"
+                   for text in ("Layer (type)", "Output shape", "Parameters"))
+    rows = "".join(f"<tr><td {left}>{html.escape(name)}</td><td {left}>{html.escape(shape)}</td>"
+                   f"<td {right}>{html.escape(count)}</td></tr>"
+                   for name, shape, count in summary_rows(model))
     totals = "<br>".join(html.escape(line) for line in total_lines(model))
     return (f"<div><b>{html.escape(type(model).__name__)} {html.escape(model.name)}</b>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{totals}</div>")
