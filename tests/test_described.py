@@ -53,6 +53,18 @@ def test_html_escapes_what_users_call_things():
     assert "not built" in Sequential([Dense(2)])._repr_html_()
 
 
+def test_a_history_is_a_table_in_notebooks():
+    history = callbacks.History()
+    assert "<tbody></tbody>" in history._repr_html_()
+    for epoch in range(13):
+        history.on_epoch_end(epoch, {"loss": 1 / (epoch + 1), "<b>": 3} | ({"val_loss": 0.5} if epoch % 2 else {}))
+    text = history._repr_html_()
+    assert text.count("<tr>") == 11 and "the last 10 of 13 epochs" in text and "&lt;b&gt;" in text
+    assert "<td>13</td><td>0.07692</td><td>3</td><td></td>" in text and "<td>12</td><td>0.08333</td><td>3</td><td>0.5</td>" in text
+    history.history["loss"].append(1)  # by somebody else
+    assert "History" in history._repr_html_()
+
+
 def test_nothing_fails_that_is_half_made_or_broken():
     class Broken(Layer):
         def count_params(self):

@@ -1,5 +1,7 @@
 """The history of a run."""
 
+import html
+
 import numpy as np
 
 from gatewise import checks
@@ -40,6 +42,26 @@ class History(Callback):
         shown = [*last[:8], "..."] if len(last) > 9 else last
         count = len(self.epoch)
         return f"<History, {count} {'epoch' if count == 1 else 'epochs'}{': ' * bool(shown)}{', '.join(shown)}>"
+
+    def _repr_html_(self):
+        """A table of the last epochs, as notebooks show it."""
+        try:
+            return self._table()
+        except Exception:  # whatever is in the lists
+            return f"<pre>{html.escape(repr(self))}</pre>"
+
+    def _table(self, longest=10):
+        rows = range(max(0, len(self.epoch) - longest), len(self.epoch))
+        values = {name: dict(zip(self._rows_of(name), column, strict=True))
+                  for name, column in self.history.items()}
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("epoch", *values))
+        body = "".join(
+            f"<tr><td>{self.epoch[row] + 1}</td>"
+            + "".join(f"<td>{html.escape(_cell(column.get(row)))}</td>" for column in values.values())
+            + "</tr>" for row in rows)
+        left_out = f"the last {longest} of {len(self.epoch)} epochs" if rows.start else ""
+        return (f"<div><b>History</b> {left_out}<table><thead><tr>{head}</tr></thead>"
+                f"<tbody>{body}</tbody></table></div>")
 
     def to_dataframe(self):
         """A pandas DataFrame with a row an epoch and a column for each entry of `history`; NaN where an epoch has none.
@@ -140,6 +162,13 @@ class History(Callback):
         self.epoch = state["epoch"]
         self.history = {name: values for name, (values, _) in state["history"].items()}
         self._rows = {name: rows for name, (_, rows) in state["history"].items()}
+
+
+def _cell(value):
+    """A value in a table."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)[:30]
 
 
 def _load(module, extra):
