@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what static tools see; at run time these names load on firs
         SequenceRegressor,
         SequenceTagger,
         load_estimator,
+        save_estimator,
     )
     from .info import build_info
     from .layers import Input
@@ -63,13 +64,13 @@ _NAMES = {
     "TrainingWarning": "errors",
     "ForecastDisplay": "estimators", "LearningCurve": "estimators", "SequenceClassifier": "estimators",
     "SequenceEncoder": "estimators", "SequenceForecaster": "estimators", "SequenceRegressor": "estimators",
-    "SequenceTagger": "estimators", "load_estimator": "estimators",
+    "SequenceTagger": "estimators", "load_estimator": "estimators", "save_estimator": "estimators",
 }
 
 __all__ = [
     "CheckpointError", "ForecastDisplay", "GatewiseError", "Input", "LearningCurve", "SequenceClassifier", "SequenceEncoder",
     "SequenceForecaster", "SequenceRegressor", "SequenceTagger", "Sequential", "ShapeError", "TrainingWarning", "__version__",
-    "build_info", "get_num_threads", "load_estimator", "load_model", "set_num_threads",
+    "build_info", "get_num_threads", "load_estimator", "load_model", "save_estimator", "set_num_threads",
 ]
 
 

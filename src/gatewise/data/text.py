@@ -9,13 +9,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from gatewise.checks import flag, text, whole_number
 from gatewise.errors import ConfigError, DTypeError, NotFittedError, ShapeError
 
+from .saving import Saved
+
 __all__ = ["Vocabulary"]
 
 PADDING, UNKNOWN = 0, 1
 _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
-class Vocabulary(TransformerMixin, BaseEstimator):
+class Vocabulary(Saved, TransformerMixin, BaseEstimator):
     """Number the characters or words of texts, the most frequent first.
 
     0 is kept for padding and 1 for whatever was not seen in `fit`, so that rows may be padded with zeros

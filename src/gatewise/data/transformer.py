@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from gatewise.errors import NotFittedError, ShapeError
 
 from .columns import check_feature_names
+from .saving import Saved
 from .sequences import read_sequences
 
 __all__ = ["SequenceTransformer"]
@@ -24,7 +25,7 @@ def unchanged_if_it_fails(transformer):
         raise
 
 
-class SequenceTransformer(TransformerMixin, BaseEstimator):
+class SequenceTransformer(Saved, TransformerMixin, BaseEstimator):
     """Base of transformers that take sequences and give one result for each.
 
     Attributes

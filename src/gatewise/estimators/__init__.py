@@ -14,8 +14,8 @@ from .encoder import SequenceEncoder
 from .forecast_display import ForecastDisplay
 from .forecaster import SequenceForecaster
 from .regressor import SequenceRegressor
-from .saving import load_estimator
+from .saving import load_estimator, save_estimator
 from .tagger import SequenceTagger
 
 __all__ = ["ForecastDisplay", "LearningCurve", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor",
-           "SequenceTagger", "load_estimator"]
+           "SequenceTagger", "load_estimator", "save_estimator"]

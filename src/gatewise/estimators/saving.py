@@ -1,8 +1,12 @@
 """An estimator to and from one file: what is written, and what is believed when it is read."""
 
+import contextlib
+
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from gatewise import checkpoint, checks
+from gatewise.data.saving import is_transformer, pack_transformer, unpack_transformer
 from gatewise.errors import CheckpointError, DTypeError
 from gatewise.models import saving as models
 from gatewise.utils import custom_object_scope
@@ -10,9 +14,50 @@ from gatewise.utils import custom_object_scope
 from .fitted import OF_THE_NETWORK, OF_TRAINING, parameters_in_use
 from .packing import pack, unpack
 
+DEEPEST = 8  # levels of pipelines inside a pipeline
+
 
 def save_estimator(estimator, path):
-    """See :meth:`SequenceEstimator.save`."""
+    """Write an estimator, a transformer or a pipeline of them to one file, atomically: what :func:`load_estimator` reads.
+
+    Nothing in the file is pickled. A function given as ``architecture`` is not kept, the layers that it made are. Requests for
+    metadata are not kept, nor is a pipeline's ``memory``.
+
+    Parameters
+    ----------
+    estimator : fitted estimator of gatewise, transformer of :mod:`gatewise.data`, or Pipeline
+        The steps of a pipeline are estimators and transformers of gatewise, pipelines of them, ``"passthrough"`` or None.
+    path : str or path-like
+
+    Raises
+    ------
+    NotFittedError
+    CheckpointError
+        The file could not be written; an older file of that name is still whole.
+    DTypeError
+        A step, a parameter or a label is of a kind that files cannot hold; steps are named.
+    """
+    with contextlib.ExitStack() as moment:
+        tensors, header = _contents_of(estimator, "", type(estimator).__name__, moment)
+        content = checkpoint.content_of(path, tensors, header)
+    checkpoint.replace(path, content)
+
+
+def _contents_of(estimator, prefix, what, moment):
+    """(tensors, header) of an estimator, transformer or pipeline; names of tensors begin with `prefix`.
+
+    Models of it are held as they are until the ExitStack `moment` is left.
+    """
+    if isinstance(estimator, Pipeline) and type(estimator) is Pipeline:
+        return _contents_of_pipeline(estimator, prefix, what, moment)
+    if is_transformer(estimator):
+        arrays = {}
+        return arrays, {"transformer": pack_transformer(estimator, arrays, prefix)}
+    if type(estimator) is not _classes().get(type(estimator).__name__):
+        cure = "; give its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
+        raise DTypeError(f"{what} is a {type(estimator).__name__}, which files cannot hold; expected an estimator or "
+                         f"transformer of gatewise, or a pipeline of them{cure}")
+    estimator._need_fitted()
     names = estimator._get_param_names()
     attributes = {name: value for name, value in vars(estimator).items()
                   if name not in (*names, *estimator._own_state, "model_", "_metadata_request")}
@@ -21,18 +66,33 @@ def save_estimator(estimator, path):
             raise DTypeError(f"{type(estimator).__name__}.{name} is no attribute that files know of; delete it before saving")
     arrays = {}
     packed = {"class_name": type(estimator).__name__,
-              "parameters": {name: pack(getattr(estimator, name), arrays, _classes(), f"parameters/{name}") for name in names},
-              "attributes": {name: pack(value, arrays, _classes(), f"attributes/{name}") for name, value in attributes.items()},
-              "state": pack(estimator._get_state(), arrays, _classes(), "state")}
-    with models.at_one_moment(estimator.model_):
-        tensors, header = models.contents_of(estimator.model_)
-        content = checkpoint.content_of(path, {f"model/{name}": array for name, array in tensors.items()} | arrays,
-                                        {"estimator": packed, "model": header})
-    checkpoint.replace(path, content)
+              "parameters": {name: pack(getattr(estimator, name), arrays, _classes(), f"{prefix}parameters/{name}")
+                             for name in names},
+              "attributes": {name: pack(value, arrays, _classes(), f"{prefix}attributes/{name}")
+                             for name, value in attributes.items()},
+              "state": pack(estimator._get_state(), arrays, _classes(), f"{prefix}state")}
+    moment.enter_context(models.at_one_moment(estimator.model_))
+    tensors, header = models.contents_of(estimator.model_)
+    return {f"{prefix}model/{name}": array for name, array in tensors.items()} | arrays, {"estimator": packed, "model": header}
+
+
+def _contents_of_pipeline(pipeline, prefix, what, moment):
+    if prefix.count("/") > DEEPEST:
+        raise DTypeError(f"pipelines hold pipelines more than {DEEPEST} levels deep, which files do not hold")
+    if getattr(pipeline, "transform_input", None) is not None:
+        raise DTypeError(f"{what} has transform_input, which files do not keep; leave it out")
+    tensors, steps = {}, []
+    for number, (name, step) in enumerate(pipeline.steps):
+        header = {"passthrough": step is not None}
+        if step is not None and not (isinstance(step, str) and step == "passthrough"):
+            arrays, header = _contents_of(step, f"{prefix}step{number}/", f"step {name!r}", moment)
+            tensors |= arrays
+        steps.append({"name": name} | header)
+    return tensors, {"pipeline": {"steps": steps, "verbose": bool(pipeline.verbose)}}
 
 
 def load_estimator(path, custom_objects=None):
-    """The estimator of a file that its ``save`` wrote.
+    """The estimator, transformer or pipeline of a file that :func:`save_estimator` or its ``save`` wrote.
 
     Nothing in the file is executed, and names, shapes and types are checked. A parameter that the file does not hold, since it is
     younger than the release that wrote the file, has its default.
@@ -46,7 +106,7 @@ def load_estimator(path, custom_objects=None):
 
     Returns
     -------
-    SequenceEstimator
+    SequenceEstimator, transformer of :mod:`gatewise.data`, or Pipeline
 
     Raises
     ------
@@ -55,31 +115,65 @@ def load_estimator(path, custom_objects=None):
     """
     tensors, header = checkpoint.read(path)
     with custom_object_scope({} if custom_objects is None else custom_objects), models.blaming(path):
-        if "estimator" not in header:
+        if not {"estimator", "transformer", "pipeline"} & set(header):
             raise CheckpointError("it holds no estimator; a model is read with gatewise.load_model")
-        packed = header["estimator"]
-        if packed["class_name"] not in _classes():
-            raise CheckpointError(f"estimator class {packed['class_name']!r:.80} is not known; expected one of "
-                                  f"{sorted(_classes())}")
-        cls = _classes()[packed["class_name"]]
-        arrays = {name: tensors.pop(name) for name in list(tensors) if not name.startswith("model/")}
-        parameters, attributes = ({name: unpack(value, arrays, _classes()) for name, value in packed[part].items()}
-                                  for part in ("parameters", "attributes"))
-        state = unpack(packed["state"], arrays, _classes())
-        if arrays:
-            raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator")
-        unknown = sorted(set(parameters) - set(cls._get_param_names()))
-        if unknown:
-            raise CheckpointError(f"the parameter {unknown[0]!r:.80} is none of a {cls.__name__}")
-        _check_attributes(cls, attributes)
-        estimator = cls(**parameters)
-        vars(estimator).update(attributes)
-        if "_fitted_parameters" not in attributes:  # a file of an older release
-            estimator._fitted_parameters = parameters_in_use(estimator)
-        estimator.model_ = models.model_of({name.removeprefix("model/"): array for name, array in tensors.items()}, header["model"])
-        _check_model(estimator)
-        estimator._set_state(state)
+        estimator = _from_contents(tensors, header)
+        if tensors:
+            raise CheckpointError(f"tensor {next(iter(tensors))!r:.200} belongs to nothing in the estimator")
     return estimator
+
+
+def _from_contents(tensors, header, prefix="", depth=0):
+    """The estimator, transformer or pipeline of :func:`_contents_of`; its tensors are taken out of `tensors`."""
+    if "pipeline" in header:
+        if depth > DEEPEST:
+            raise CheckpointError(f"pipelines hold pipelines more than {DEEPEST} levels deep")
+        return _pipeline_of(tensors, header["pipeline"], prefix, depth + 1)
+    mine = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+    if "transformer" in header:
+        transformer = unpack_transformer(header["transformer"], mine)
+        _need_none(mine)
+        return transformer
+    packed = header["estimator"]
+    if packed["class_name"] not in _classes():
+        raise CheckpointError(f"estimator class {packed['class_name']!r:.80} is not known; expected one of {sorted(_classes())}")
+    cls = _classes()[packed["class_name"]]
+    arrays = {name: mine.pop(name) for name in list(mine) if not name.startswith(f"{prefix}model/")}
+    parameters, attributes = ({name: unpack(value, arrays, _classes()) for name, value in packed[part].items()}
+                              for part in ("parameters", "attributes"))
+    state = unpack(packed["state"], arrays, _classes())
+    _need_none(arrays)
+    unknown = sorted(set(parameters) - set(cls._get_param_names()))
+    if unknown:
+        raise CheckpointError(f"the parameter {unknown[0]!r:.80} is none of a {cls.__name__}")
+    _check_attributes(cls, attributes)
+    estimator = cls(**parameters)
+    vars(estimator).update(attributes)
+    if "_fitted_parameters" not in attributes:  # a file of an older release
+        estimator._fitted_parameters = parameters_in_use(estimator)
+    estimator.model_ = models.model_of({name.removeprefix(f"{prefix}model/"): array for name, array in mine.items()},
+                                       header["model"])
+    _check_model(estimator)
+    estimator._set_state(state)
+    return estimator
+
+
+def _need_none(arrays):
+    if arrays:
+        raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator")
+
+
+def _pipeline_of(tensors, packed, prefix, depth):
+    steps = []
+    for number, header in enumerate(checks.listed(packed["steps"], "steps", "steps of a pipeline")):
+        name = checks.text(header["name"], "the name of a step")
+        if "passthrough" in header:
+            steps.append((name, "passthrough" if checks.flag(header["passthrough"], "passthrough") else None))
+        else:
+            steps.append((name, _from_contents(tensors, header, f"{prefix}step{number}/", depth)))
+    if not steps or len({name for name, _ in steps}) < len(steps):
+        raise CheckpointError(f"a pipeline has the steps {[name for name, _ in steps]!r:.100}; expected different names")
+    return Pipeline(steps, verbose=checks.flag(packed["verbose"], "verbose"))
 
 
 def _classes():
