@@ -95,6 +95,91 @@ def test_a_wrong_number_in_the_environment_is_refused_by_the_name_of_the_variabl
     assert threads.get_num_threads() == 1
 
 
+# ---- a system that starts no more threads: OpenMP would end the process
+
+@needs_openmp
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the limit is set by what Linux says of the process")
+@pytest.mark.parametrize(("count", "room", "allowed"), [(2, 4, False), (64, 100, False), (2, 512, True)],
+                         ids=["no thread more", "some of many", "enough"])
+def test_too_little_address_space_for_threads(count, room, allowed):
+    run_python("""
+        import resource, sys, warnings
+        import numpy as np
+        import gatewise
+        from gatewise import threads
+        from gatewise.layers import LSTM
+
+        count, room, allowed = int(sys.argv[1]), int(sys.argv[2]) << 20, sys.argv[3] == "True"
+        threads.NOTICE_LATENESS = False
+        x, layer = np.random.default_rng(0).normal(size=(64, 20, 32)).astype("float32"), LSTM(64, seed=1)
+        with threads.num_threads(1):
+            wanted = layer(x)
+        gatewise.set_num_threads(count)
+        with open("/proc/self/status") as file:
+            taken = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmSize"))
+        resource.setrlimit(resource.RLIMIT_AS, (taken + room,) * 2)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                assert (layer(x) == wanted).all()
+            assert (layer.backward(layer(x, training=True)) != 0).any()
+        assert len(caught) == (not allowed), caught  # once
+        assert threads.threads_for(10**12) == (count if allowed else 1)
+        for warning in caught:
+            assert "the system starts" in str(warning.message) and "gatewise uses one thread" in str(warning.message)
+    """, count, room, allowed, OMP_STACKSIZE="8M", MALLOC_ARENA_MAX="1")
+
+
+@pytest.fixture
+def asked(threads, monkeypatch):
+    """How many threads the system was asked for, each time; it starts `asked.allowed`."""
+    class Asked(list):
+        allowed = 1000
+
+    asked = Asked()
+    monkeypatch.setattr(threads._system_threads, "startable",
+                        lambda wanted, stack: asked.append(wanted) or min(wanted, asked.allowed))
+    monkeypatch.setattr(threads, "_own", threading.local())
+    monkeypatch.setattr(threads, "NOTICE_LATENESS", False)
+    return asked
+
+
+@needs_openmp
+def test_the_system_is_asked_before_threads_are_started(asked, threads):
+    for count, expected in ((1, []), (4, [3]), (4, [3]), (2, [3]), (4, [3, 3]), (6, [3, 3, 5])):
+        threads.set_num_threads(count)
+        assert threads.threads_for(0) == 1
+        assert threads.threads_for(10**12) == count
+        assert asked == expected
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # OpenMP starts threads of its own for each Python thread
+        assert pool.submit(threads.threads_for, 10**12).result() == 6
+    assert asked == [3, 3, 5, 5]
+
+
+@needs_openmp
+def test_a_system_that_refused_threads_is_asked_again_after_a_while(asked, threads, monkeypatch):
+    threads.set_num_threads(4)
+    asked.allowed = 2
+    with pytest.warns(RuntimeWarning, match=r"starts 2 more threads and not 3 .*set_num_threads\(3\)"):
+        assert threads.threads_for(10**12) == 1
+    assert threads.threads_for(10**12) == 1 and asked == [3]
+    asked.allowed = 3
+    monkeypatch.setattr(threads, "REFUSED_FOR", 0.0)
+    assert threads.threads_for(10**12) == 4 and asked == [3, 3]
+
+
+@pytest.mark.parametrize(("environment", "size"), [
+    ({}, 0), ({"OMP_STACKSIZE": "16M"}, 16 << 20), ({"OMP_STACKSIZE": " 512 "}, 512 << 10), ({"OMP_STACKSIZE": "4096b"}, 4096),
+    ({"GOMP_STACKSIZE": "1g"}, 1 << 30), ({"OMP_STACKSIZE": "much", "GOMP_STACKSIZE": "2 k"}, 2048),
+], ids=str)
+def test_the_stack_that_openmp_gives(environment, size, threads, monkeypatch):
+    for name in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    assert threads._stack_size() == size
+
+
 # ---- forks: in a fresh process, so that a child that hangs takes nothing with it
 
 FORK = """

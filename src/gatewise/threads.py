@@ -11,12 +11,15 @@ process is one of many. A worker that was spawned starts with one, too, unless t
 
 import contextlib
 import os
+import re
 import sys
 import threading
+import time
+import warnings
 import weakref
 
 from gatewise.errors import ConfigError, DTypeError, StateError
-from gatewise.kernels import _lateness, _table
+from gatewise.kernels import _lateness, _system_threads, _table
 
 # Elementwise operations below which a second thread costs more than it does (about 30 us of work), and
 # how many operations of a matrix product are done in the time of one.
@@ -114,7 +117,61 @@ def threads_for(operations):
     """
     if operations < SMALL_WORK or (NOTICE_LATENESS and _lateness.alone()):
         return 1
-    return get_num_threads()
+    count, running = get_num_threads(), vars(_own).get("startable", 1)
+    if count == running or count == 1:
+        return count
+    if count > running:
+        return _startable(count)
+    _own.startable = count  # OpenMP ends those that are too many now
+    return count
+
+
+# OpenMP ends the process if the system refuses it a thread. So before the first parallel work of a Python thread, which is when
+# OpenMP starts threads for it, as many are started, and ended again, by ourselves.
+
+REFUSED_FOR = 60.0  # seconds after which a system that refused threads is asked again
+
+
+def _startable(count):
+    """`count`, if the system starts so many threads for this Python thread; else 1, with a warning."""
+    refused_at = vars(_own).get("refused_at")
+    if refused_at is not None and time.monotonic() - refused_at < REFUSED_FOR:
+        return 1
+    before = _system_threads_now()
+    started = _system_threads.startable(count - 1, _stack_size())
+    if started == count - 1:
+        _until_ended(before)
+        _own.startable = count
+        return count
+    _own.refused_at = time.monotonic()
+    warnings.warn(f"the system starts {started} more threads and not {count - 1} (a limit on processes or memory, such as "
+                  f"ulimit -u, ulimit -v or a container's): gatewise uses one thread, results are the same; raise the limit, or "
+                  f"set gatewise.set_num_threads({started + 1 if started else 1})", RuntimeWarning, stacklevel=4)
+    return 1
+
+
+def _system_threads_now():
+    """How many threads the system counts in this process; None where it does not say."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return None
+
+
+def _until_ended(before):
+    """Wait until the system has forgotten threads that have ended: till then they count against its limits."""
+    deadline = time.monotonic() + 0.1
+    while before is not None and _system_threads_now() > before and time.monotonic() < deadline:
+        time.sleep(0.0001)
+
+
+def _stack_size():
+    """Bytes of stack that OpenMP gives each thread; 0: as many as the system does."""
+    for variable in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
+        found = re.fullmatch(r"\s*(\d{1,9})\s*([bkmg]?)\s*", os.environ.get(variable, ""), re.IGNORECASE)
+        if found:
+            return int(found[1]) << {"b": 0, "": 10, "k": 10, "m": 20, "g": 30}[found[2].lower()]
+    return 0
 
 
 def threads_for_products(operations):
