@@ -2,6 +2,7 @@
 
 import copy
 
+from sklearn import config_context
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils.metaestimators import available_if
 
@@ -164,10 +165,11 @@ class SequenceScaler(SequenceTransformer):
 
     def _apply(self, X, direction):
         self._fitted("scaler_")
-        sequences = self._read(X, first=False)
+        sequences = self._read(X, first=False, arrays_too=direction == "inverse_transform")
         if len(sequences.steps) == 0:
             return sequences.rebuilt(sequences.steps.copy())
-        return sequences.rebuilt(getattr(self.scaler_, direction)(sequences.steps))
+        with config_context(transform_output="default"):  # an array of all steps, whatever the user wants of other transformers
+            return sequences.rebuilt(getattr(self.scaler_, direction)(sequences.steps))
 
     def _steps(self, X, *, first):
         steps = self._read(X, first=first).steps

@@ -4,7 +4,7 @@ import contextlib
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from gatewise.errors import NotFittedError, ShapeError
+from gatewise.errors import ConfigError, NotFittedError, ShapeError
 
 from .columns import check_feature_names
 from .saving import Saved
@@ -36,11 +36,39 @@ class SequenceTransformer(Saved, TransformerMixin, BaseEstimator):
         Names of columns, where `fit` was given a frame with text for names.
     """
 
-    def _read(self, X, *, first):
-        """Sequences of X; `first`: learn their number of features, else hold X to it."""
+    def set_output(self, *, transform=None):
+        """scikit-learn's choice of the container of :meth:`transform`: sequences do not fit into a frame.
+
+        With ``sklearn.set_config(transform_output=...)`` this transformer gives what it always gives.
+
+        Parameters
+        ----------
+        transform : {None, "default"}
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ConfigError
+            A kind of frame.
+        """
+        if transform not in (None, "default"):
+            raise ConfigError(f"transform is {transform!r}; {type(self).__name__} gives sequences, which do not fit into a frame: "
+                              f"call set_output of a step that gives a row for each sequence, SequenceEncoder for example, or set "
+                              f"sklearn.set_config(transform_output={transform!r}), which leaves sequences as they are")
+        return self
+
+    def _read(self, X, *, first, arrays_too=False):
+        """Sequences of X; `first`: learn their number of features, else hold X to it.
+
+        `arrays_too`: what this transformer made of frames, and so has no names, is read without a warning.
+        """
         sequences = self._sequences(X)
         table = sequences.form == "table"
-        if first or table == self._table:  # the columns of a table are steps, those of other frames are features
+        nameless = arrays_too and sequences.names is None
+        if first or (table == self._table and not nameless):  # the columns of a table are steps, those of other frames are features
             check_feature_names(self, sequences.names, reset=first)
         given = int(sequences.lengths[0]) if table else sequences.features
         if first:

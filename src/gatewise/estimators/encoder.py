@@ -1,6 +1,7 @@
 """SequenceEncoder: sequences to vectors of features."""
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.multiclass import type_of_target
 
@@ -110,12 +111,26 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         Returns
         -------
         ndarray (n, n_components)
+            A frame where scikit-learn is set to one (``set_output``); with groups, its index holds their labels.
 
         Raises
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        return self._run(self._read_to_predict(X, groups, time), self._encoding_layers)
+        sequences = self._read_to_predict(X, groups, time)
+        return self._labelled(self._run(sequences, self._encoding_layers), sequences.groups)
+
+    def _labelled(self, features, groups):
+        """Features; as a frame with the labels of the groups for its index where scikit-learn is set to pandas.
+
+        scikit-learn would give it the index of X, which has a row a step.
+        """
+        own = getattr(self, "_sklearn_output_config", {})
+        if groups is None or own.get("transform", get_config()["transform_output"]) != "pandas":
+            return features
+        import pandas
+
+        return pandas.DataFrame(features, index=groups.labels, columns=self.get_feature_names_out())
 
     @property
     def _n_features_out(self):
