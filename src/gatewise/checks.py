@@ -15,6 +15,7 @@ from gatewise.errors import (
     ShapeError,
     SizeError,
     TrainingWarning,
+    did_you_mean,
 )
 from gatewise.kernels import arrays
 
@@ -133,8 +134,10 @@ NEUTRAL = {
 }
 
 
-def neutral(arguments, kind, what):
+def neutral(arguments, kind, what, known=()):
     """Refuse keyword arguments that are not known, or that ask for what there is not.
+
+    `known` are names of the arguments that there are, of which one may have been meant.
 
     Raises
     ------
@@ -142,7 +145,8 @@ def neutral(arguments, kind, what):
     """
     for name, value in arguments.items():
         if name not in NEUTRAL[kind]:
-            raise ArgumentError(f"{what} takes no argument {name!r}")
+            known = known() if callable(known) else known
+            raise ArgumentError(f"{what} takes no argument {name!r}{did_you_mean(name, [*known, *NEUTRAL[kind]])}")
         expected = NEUTRAL[kind][name]
         allowed = expected if isinstance(expected, _OneOf) else (expected,)
         if expected is not _ANY and not any(value is each or (type(value) is type(each) and value == each) for each in allowed):

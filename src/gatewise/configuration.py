@@ -5,7 +5,7 @@ import contextvars
 import inspect
 import types
 
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, did_you_mean
 
 _custom_objects = contextvars.ContextVar("custom_objects", default=types.MappingProxyType({}))
 
@@ -42,7 +42,7 @@ def class_of(name, base, known, what):
     cls = _custom_objects.get().get(name, known.get(name))
     if cls is None:
         raise ConfigError(f"{what} class {name!r} is not known: give it, as load_model(path, custom_objects={{{name!r}: {name}}}), "
-                          f"or choose one of {', '.join(sorted(known))}")
+                          f"or choose one of {', '.join(sorted(known))}{did_you_mean(name, known)}")
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise DTypeError(f"custom_objects has {cls!r} for {name!r}; expected a class that derives from {base.__name__}")
     return cls
@@ -79,13 +79,20 @@ def config_of(thing, known):
 
 def _arguments(cls):
     """Names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
-    return [name for name, kind in inspect.signature(cls).parameters.items()
+    return [name for name, kind in _parameters(cls).items()
             if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)]
+
+
+def _parameters(cls):
+    """Of the constructor, dict of name to inspect.Parameter, without ``self``."""
+    if cls.__init__ is object.__init__:
+        return {}
+    return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
 
 
 def accepts(cls, name):
     """Whether the constructor takes an argument of this name."""
-    parameters = inspect.signature(cls).parameters
+    parameters = _parameters(cls)
     return name in parameters or any(kind.kind is kind.VAR_KEYWORD for kind in parameters.values())
 
 

@@ -1,19 +1,41 @@
 """What an object shows of itself in a terminal: its class and the arguments it was made with."""
 
+import functools
 import inspect
 
 import numpy as np
+
+from gatewise.errors import ArgumentError, did_you_mean
 
 _MISSING = object()
 _LONGEST = 100   # characters of one value
 
 
-class Described:
+class KnownArguments:
+    """Base of what is made with named arguments: one that is not known is refused, with the name that may have been meant."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # Of a class without a constructor ``inspect`` would show that of __new__; None: that of __init__.
+        cls.__signature__ = inspect.Signature() if cls.__init__ is object.__init__ else None
+
+    def __new__(cls, *args, **kwargs):
+        if kwargs:
+            refuse_unknown(cls, kwargs)
+        return super().__new__(cls)
+
+
+class Described(KnownArguments):
     """Base of objects whose ``repr`` is the call that makes them, without arguments at their defaults.
 
     An argument is read from the attribute of its name. A ``repr`` never raises: that of an object
     whose constructor has not finished, or of a subclass that breaks, is its class alone.
     """
+
+    @classmethod
+    def argument_names(cls):
+        """Names of the constructor's arguments, those included that go on to the bases: list of str."""
+        return list(_arguments(cls))
 
     _always_shown = ()  # arguments that are shown even if they have their defaults
 
@@ -39,6 +61,37 @@ class Described:
         if name in vars(self) or isinstance(place, property):
             return getattr(self, name)
         return _MISSING
+
+
+def refuse_unknown(cls, given):
+    """Refuse arguments that no constructor of a class knows; one that takes any checks them itself.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    known, takes_any = _known_arguments(cls)
+    unknown = [] if takes_any else [name for name in given if name not in known]
+    if unknown:
+        raise ArgumentError(f"{cls.__name__} takes no argument {unknown[0]!r}"
+                            + (did_you_mean(unknown[0], known) or f"; it takes {', '.join(known) or 'none'}"))
+
+
+@functools.lru_cache(maxsize=1024)
+def _known_arguments(cls):
+    """(names of arguments, whether the constructors take any others, too)."""
+    constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+    if not constructors:
+        return [], False
+    is_open = [any(kind.kind is kind.VAR_KEYWORD for kind in inspect.signature(each).parameters.values())
+               for each in constructors]
+    users = not constructors[0].__module__.startswith("gatewise.")  # which may take some for itself
+    return list(_arguments(cls)), all(is_open) or (users and is_open[0])
+
+
+def arguments_of(function):
+    """Names of the arguments of a function or method, list of str."""
+    return [name for name, kind in inspect.signature(function).parameters.items() if kind.kind is not kind.VAR_KEYWORD]
 
 
 def value_text(value):

@@ -6,6 +6,21 @@ says what was given, what was expected and what to do.
 """
 
 
+def did_you_mean(name, known):
+    """"; did you mean 'x'?" of the name that is most like this one; nothing where none is like it.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+    """
+    import difflib  # only where something went wrong
+
+    known = {str(each).lower(): str(each) for each in reversed(list(known))}  # of names that differ in capitals the first
+    close = difflib.get_close_matches(str(name).lower(), sorted(known), 1, 0.65)
+    return f"; did you mean {known[close[0]]!r}?" if close else ""
+
+
 class GatewiseError(Exception):
     """Base of every error that gatewise raises on purpose."""
 

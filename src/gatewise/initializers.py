@@ -9,7 +9,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.errors import ConfigError, DTypeError, ShapeError, did_you_mean
 
 __all__ = [
     "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal",
@@ -239,7 +239,8 @@ def get(identifier, name="initializer"):
     if isinstance(identifier, str):
         cls = _BY_NAME.get(identifier) or _BY_CLASS.get(identifier)
         if cls is None:
-            raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
+            raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
+                              + did_you_mean(identifier, _BY_NAME))
         return cls()
     if isinstance(identifier, dict):
         return object_of(identifier, Initializer, _BY_CLASS, name)

@@ -5,7 +5,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, did_you_mean
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "serialize"]
 
@@ -74,7 +74,8 @@ def get(identifier, name="regularizer"):
         return identifier
     if isinstance(identifier, str):
         if identifier.lower() not in _BY_NAME:
-            raise ConfigError(f"{name} {identifier!r} is not known; choose one of l1, l2, l1_l2")
+            raise ConfigError(f"{name} {identifier!r} is not known; choose one of l1, l2, l1_l2"
+                              + did_you_mean(identifier, _BY_NAME))
         cls = _BY_NAME[identifier.lower()]
         return cls(0.01, 0.01) if cls is L1L2 else cls()
     if isinstance(identifier, dict):

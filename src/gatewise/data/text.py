@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from gatewise.checks import flag, text, whole_number
+from gatewise.described import KnownArguments
 from gatewise.errors import ConfigError, DTypeError, NotFittedError, ShapeError
 
 from .saving import Saved
@@ -17,7 +18,7 @@ PADDING, UNKNOWN = 0, 1
 _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
-class Vocabulary(Saved, TransformerMixin, BaseEstimator):
+class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     """Number the characters or words of texts, the most frequent first.
 
     0 is kept for padding and 1 for whatever was not seen in `fit`, so that rows may be padded with zeros

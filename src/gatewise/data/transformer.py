@@ -4,6 +4,7 @@ import contextlib
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from gatewise.described import KnownArguments
 from gatewise.errors import ConfigError, NotFittedError, ShapeError
 
 from .columns import check_feature_names
@@ -25,7 +26,7 @@ def unchanged_if_it_fails(transformer):
         raise
 
 
-class SequenceTransformer(Saved, TransformerMixin, BaseEstimator):
+class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     """Base of transformers that take sequences and give one result for each.
 
     Attributes

@@ -15,6 +15,7 @@ from gatewise import checks, errors, layers, threads
 from gatewise.data.columns import check_feature_names, check_kind, names_of
 from gatewise.data.missing import feature_means
 from gatewise.data.sequences import container_of
+from gatewise.described import KnownArguments
 from gatewise.errors import CheckpointError, ConfigError, PredictionWarning, ShapeError
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
@@ -34,7 +35,7 @@ def store(estimator, arguments):
         setattr(estimator, name, arguments[name])
 
 
-class SequenceEstimator(BaseEstimator):
+class SequenceEstimator(KnownArguments, BaseEstimator):
     """Base of all estimators: see :class:`SequenceClassifier` for the parameters.
 
     A subclass says what its targets are (`_read_targets`), which loss it has and what its head is (`_output`), and how good

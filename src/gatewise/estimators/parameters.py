@@ -6,7 +6,7 @@ import joblib
 from sklearn.utils import check_random_state
 
 from gatewise import checks, layers, regularizers, threads
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, did_you_mean
 from gatewise.training import optimizers, schedules
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
@@ -21,7 +21,7 @@ def chosen(value, name, options):
     ConfigError
     """
     if not isinstance(value, str) or value not in options:
-        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(map(repr, options))}")
+        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(map(repr, options))}{did_you_mean(value, options)}")
     return value
 
 

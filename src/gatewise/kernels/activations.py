@@ -13,7 +13,7 @@ constants are given with the name, ``("leaky_relu", 0.01)`` or ``("hard_sigmoid"
 
 from numbers import Real
 
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, did_you_mean
 
 _KINDS = ("linear", "tanh", "sigmoid", "relu", "hard_sigmoid", "softsign", "softplus", "elu", "leaky_relu",
           "exponential", "thresholded_relu", "scaled_tanh", "affine")  # in vmath.h's order
@@ -40,7 +40,8 @@ def check_name(name, also=()):
     if not isinstance(name, str):
         raise DTypeError(f"activation is {type(name).__name__}; expected a name, one of {_listed(also)}")
     if name not in NAMES and name not in also:
-        raise ConfigError(f"activation {name!r} is not known; choose one of {_listed(also)}")
+        raise ConfigError(f"activation {name!r} is not known{did_you_mean(name, NAMES | set(also))}; choose one of "
+                          f"{_listed(also)}")
     return name
 
 

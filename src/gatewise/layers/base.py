@@ -114,7 +114,7 @@ class Layer(Guarded):
 
     def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, trainable=True,
                  **others):
-        checks.neutral(others, "layer", type(self).__name__)
+        checks.neutral(others, "layer", type(self).__name__, self.argument_names)
         self.name = _automatic_name(type(self)) if name in (None, "") else name
         self.named = bool(name)     # by the user
         self._trainable = checks.flag(trainable, "trainable")

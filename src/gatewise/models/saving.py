@@ -10,6 +10,7 @@ import numpy as np
 
 from gatewise import checkpoint, checks, layers
 from gatewise.cells import Cell, LSTMCell
+from gatewise.described import arguments_of
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
 from gatewise.layers.registry import layer_classes, layer_config
 from gatewise.training import losses, metrics, optimizers
@@ -345,7 +346,7 @@ def load_model(path, custom_objects=None, compile=True, **others):
     CheckpointError
         The file is damaged or holds something else.
     """
-    checks.neutral(others, "load_model", "load_model")
+    checks.neutral(others, "load_model", "load_model", lambda: arguments_of(load_model))
     compiled = checks.flag(compile, "compile")
     tensors, header = checkpoint.read(path)
     with custom_object_scope({} if custom_objects is None else custom_objects), blaming(path):

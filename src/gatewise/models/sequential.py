@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from gatewise import checks
+from gatewise.described import arguments_of
 from gatewise.errors import ConfigError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels._guard import NOTHING
@@ -97,7 +98,7 @@ class Sequential(Stack):
             One of them is not known; or the loss can only be a constant or NaN behind the last layer. Of other losses that do
             not fit the output there is a warning. Both come with the first data if the model is not built.
         """
-        checks.neutral(others, "compile", "compile")
+        checks.neutral(others, "compile", "compile", lambda: arguments_of(self.compile))
         self.choose_training(optimizer, loss, metrics)
 
     def choose_training(self, optimizer, loss, metrics, fitting=False):
@@ -406,7 +407,7 @@ class Sequential(Stack):
             resume_from holds another model or another run than this one.
         ConfigError, ShapeError, DTypeError, NonFiniteError, SizeError
         """
-        checks.neutral(others, "fit", "fit")
+        checks.neutral(others, "fit", "fit", lambda: arguments_of(self.fit))
         self._need_compiled("fit")
         with self.alone():
             return loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
@@ -430,7 +431,7 @@ class Sequential(Stack):
         True ends it after the batch. ``verbose`` "auto" or 1 shows a bar with the time left, in a terminal or notebook, on
         work of more than a second.
         """
-        checks.neutral(others, "evaluate and predict", "evaluate")
+        checks.neutral(others, "evaluate and predict", "evaluate", lambda: arguments_of(self.evaluate))
         self._need_compiled("evaluate")
         check_verbose(verbose)
         feed = feeds.feed_of(self, x, y, sample_weight, lengths, resets, mask, steps=steps,
@@ -456,7 +457,7 @@ class Sequential(Stack):
         ``model.stop_predicting`` to True ends it after the batch. ``verbose`` "auto" or 1 shows a bar with the time left, in
         a terminal or notebook, on work of more than a second.
         """
-        checks.neutral(others, "evaluate and predict", "predict")
+        checks.neutral(others, "evaluate and predict", "predict", lambda: arguments_of(self.predict))
         self._need_layers("predict")
         check_verbose(verbose)
         feed = feeds.feed_of(self, x, None, None, lengths, resets, mask, steps=steps, need_y=False,
@@ -526,7 +527,7 @@ class Sequential(Stack):
 
     def save_weights(self, path, **others):
         """Write the weights alone to one file, atomically: what :meth:`load_weights` reads."""
-        checks.neutral(others, "save", "save_weights")
+        checks.neutral(others, "save", "save_weights", lambda: arguments_of(self.save_weights))
         self._need_built("save_weights")
         saving.save_weights(self, path)
 
@@ -538,7 +539,7 @@ class Sequential(Stack):
         CheckpointError
             The file is damaged, or its weights have other names or shapes. No weight has changed.
         """
-        checks.neutral(others, "load_model", "load_weights")
+        checks.neutral(others, "load_model", "load_weights", lambda: arguments_of(self.load_weights))
         self._need_built("load_weights")
         saving.load_weights(self, path)
 
@@ -555,7 +556,7 @@ class Sequential(Stack):
         NonFiniteError
             Weights or what the optimizer keeps are NaN or infinite. No file was touched.
         """
-        checks.neutral(others, "save", "save")
+        checks.neutral(others, "save", "save", lambda: arguments_of(self.save))
         self._need_built("save")
         saving.save_model(self, path)
 

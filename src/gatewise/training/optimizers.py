@@ -13,7 +13,7 @@ import numpy as np
 from gatewise import checks, threads
 from gatewise.attributes import Guarded
 from gatewise.configuration import accepts, config_of, object_of
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError, did_you_mean
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
 
@@ -118,7 +118,7 @@ class Optimizer(Guarded):
 
     def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False,
                  ema_momentum=0.99, ema_overwrite_frequency=None, gradient_accumulation_steps=None, name=None, **others):
-        checks.neutral(others, "optimizer", type(self).__name__)
+        checks.neutral(others, "optimizer", type(self).__name__, self.argument_names)
         self.name = _default_name(type(self)) if name is None else checks.text(name, "name")
         self._learning_rate = None
         self.learning_rate = learning_rate
@@ -676,7 +676,8 @@ def get(identifier):
         return identifier()
     if isinstance(identifier, str):
         if identifier.lower() not in _BY_NAME:
-            raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}")
+            raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}"
+                              + did_you_mean(identifier, _BY_NAME))
         return _BY_NAME[identifier.lower()]()
     if isinstance(identifier, dict):
         return object_of(identifier, Optimizer, _BY_CLASS, "optimizer")

@@ -6,7 +6,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.attributes import Checked
-from gatewise.errors import ConfigError, TrainingWarning
+from gatewise.errors import ConfigError, TrainingWarning, did_you_mean
 
 from ..metrics import direction_of
 from .base import Callback
@@ -59,7 +59,9 @@ class Monitor(Callback):
         if not self._warned and not self._not_validated(logs):
             self._warned = True
             if value is None:
-                found, remedy = f"the logs hold {sorted(map(str, logs or {}))}", "give validation data, or monitor one of these"
+                meant = did_you_mean(self.monitor, logs or {})
+                found = f"the logs hold {sorted(map(str, logs or {}))}"
+                remedy = "give validation data, or monitor one of these" + meant
             else:
                 found, remedy = f"that is {value!r}, not one number", "monitor another name"
             warnings.warn(f"{type(self).__name__} watches {self.monitor!r} and {found}: it {self._without}; {remedy}",

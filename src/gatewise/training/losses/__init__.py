@@ -9,7 +9,7 @@ the probabilities themselves have already rounded to 0 or 1.
 """
 
 from gatewise.configuration import config_of, object_of
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, did_you_mean
 
 from .base import Loss, position_weights  # noqa: F401  what training.data takes from here
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -47,7 +47,8 @@ def get(identifier):
         return identifier()
     if isinstance(identifier, str):
         if identifier not in _BY_NAME:
-            raise ConfigError(f"loss {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}")
+            raise ConfigError(f"loss {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
+                              + did_you_mean(identifier, _BY_NAME))
         return _BY_NAME[identifier]()
     if isinstance(identifier, dict):
         return object_of(identifier, Loss, _BY_NAME, "loss")

@@ -45,7 +45,7 @@ class Loss(Guarded):
     _and_then = ", and compile the model with it"
 
     def __init__(self, name=None, **others):
-        checks.neutral(others, "loss", type(self).__name__)
+        checks.neutral(others, "loss", type(self).__name__, self.argument_names)
         if name is not None and name != type(self).name:
             self.name = checks.text(name, "name")
 
@@ -93,8 +93,17 @@ class Loss(Guarded):
             y = y[..., None]
         if y.shape != expected:
             raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects "
-                             f"{'the same shape' if expected == tuple(shape) else f'targets of shape {expected}'}")
+                             f"{'the same shape' if expected == tuple(shape) else f'targets of shape {expected}'}"
+                             + self._class_numbers_hint(y, shape))
         return y
+
+    def _class_numbers_hint(self, y, shape):
+        """What to do about targets that look like class numbers where rows are expected."""
+        alone = y.shape in (tuple(shape[:-1]), (*shape[:-1], 1))
+        if not (self.one_hot and alone and y.size and (y == np.round(y)).all() and y.min() >= 0):
+            return ""
+        return (f". y looks like class numbers: take loss 'sparse_categorical_crossentropy', or make rows of them, "
+                f"gatewise.utils.to_categorical(y, {shape[-1]})")
 
     def check_targets(self, y_true, weights=None, places=None):
         """Refuse prepared targets that this loss cannot have, at positions that count; see :mod:`gatewise.training.targets`.

@@ -1,7 +1,7 @@
 """Metrics: what a person can read of how good predictions are. Names, arguments and formulas are Keras's."""
 
 from gatewise.configuration import config_of, object_of
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError, DTypeError, did_you_mean
 
 from .accuracy import (
     Accuracy,
@@ -54,7 +54,8 @@ def get(identifier, loss=None, outputs=None):
         if identifier in ("accuracy", "acc"):
             return _fitting_accuracy(loss, outputs)(name=identifier)
         if identifier not in _BY_NAME:
-            raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}")
+            raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}"
+                              + did_you_mean(identifier, ["accuracy", "acc", *_BY_NAME]))
         return _BY_NAME[identifier](name=None if identifier == _BY_NAME[identifier].__name__ else identifier)
     if isinstance(identifier, dict):
         return object_of(identifier, Metric, _BY_NAME, "metric")

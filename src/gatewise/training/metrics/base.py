@@ -7,7 +7,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.configuration import kept_arguments
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError, did_you_mean
 
 from ..losses import position_weights
 from ..storable import is_numeric, is_storable, storable
@@ -42,7 +42,7 @@ class Metric(Guarded):
     _variables = ()      # of add_variable: pairs of a Variable and the number that it begins with
 
     def __init__(self, name=None, **others):
-        checks.neutral(others, "metric", type(self).__name__)
+        checks.neutral(others, "metric", type(self).__name__, self.argument_names)
         default = type(self).__name__.lower() if self.default_name is None else self.default_name
         self.name = default if name is None else checks.text(name, "name")
         self._variables = []
@@ -352,7 +352,7 @@ def class_numbers(classes, outputs, name):
 def chosen(value, name, choices):
     """`value`, which must be one of the choices."""
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        raise ConfigError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}")
+        raise ConfigError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}{did_you_mean(value, choices)}")
     return value
 
 
