@@ -3,10 +3,11 @@
 import itertools
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.model_selection import TimeSeriesSplit
 
-from gatewise.data import Windower, windows
+from gatewise.data import Windower, stack_frames, windows
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
 SIZES = [one for one in itertools.product((1, 2, 4), (0, 1, 3), (1, 2, 5), (1, 2, 3), (0, 1, 4)) if one[1] or not one[4]]
@@ -133,6 +134,22 @@ def test_against_keras(rng):
         ours = windows(series, length, 0 if skip is None else 1, stride, sampling_rate=rate, skip=skip or 0, labels=labels)
         np.testing.assert_array_equal(ours[0], x)
         np.testing.assert_array_equal(ours[1] if skip is None else ours[1][:, 0], y)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_no_window_runs_from_one_series_of_a_panel_into_the_next(rng, swapped):
+    index = pandas.MultiIndex.from_product([["b", "a"], pandas.date_range("2024-01-01", periods=6)],
+                                           names=["store", "day"])
+    frame = pandas.DataFrame(rng.normal(size=(12, 2)), index)
+    frame = frame.swaplevel() if swapped else frame
+    for call, name in ((lambda: windows(frame, 3), "series"), (lambda: Windower(3).fit(frame), "X"),
+                       (lambda: Windower(3).pairs(frame), "X"), (lambda: stack_frames(frame, 2), "sequence")):
+        with pytest.raises(ShapeError, match=f"{name} has an index of 2 levels.*cut them one at a time, for _, part in") as caught:
+            call()
+    cure = str(caught.value).split("cut them one at a time, ")[1]
+    parts = eval(f"[part {cure}]", {"sequence": frame})
+    assert [len(windows(part, 3)[0]) for part in parts] == [3, 3]
+    assert len(Windower(3).pairs(parts)[0]) == 6 and stack_frames(parts[1], 2).shape == (6, 4)
 
 
 def test_windows_that_cannot_be():

@@ -6,6 +6,7 @@ from gatewise.checks import fits_memory, whole_number
 from gatewise.errors import ConfigError, ShapeError
 
 from .sequences import no_infinity, real_array
+from .windows import one_series
 
 __all__ = ["stack_frames"]
 
@@ -57,7 +58,7 @@ def stack_frames(sequence, frames, stride=1, fill="first"):
     frames, stride = whole_number(frames, "frames"), whole_number(stride, "stride")
     if fill not in ("first", "zero"):
         raise ConfigError(f"fill is {fill!r}; expected 'first' or 'zero'")
-    sequence = no_infinity(real_array(sequence, "sequence"), "sequence")
+    sequence = no_infinity(real_array(one_series(sequence, "sequence"), "sequence"), "sequence")
     if sequence.ndim not in (1, 2) or (sequence.ndim == 2 and sequence.shape[1] == 0):
         raise ShapeError(f"sequence has shape {sequence.shape}; expected (time,) or (time, features)")
     steps = sequence[:, np.newaxis] if sequence.ndim == 1 else sequence

@@ -7,7 +7,7 @@ from gatewise.errors import ConfigError, ShapeError
 
 from .sequences import read_sequences
 from .transformer import SequenceTransformer
-from .windows import Cutting
+from .windows import Cutting, one_series
 
 __all__ = ["Windower"]
 
@@ -192,7 +192,7 @@ class Windower(SequenceTransformer):
                                for number, count in enumerate(counts)])
 
     def _sequences(self, X):
-        return read_sequences(X, one_series=True)
+        return read_sequences(one_series(X, "X"), one_series=True)
 
     def _cutting(self, *, targets):
         """The options, checked; without `targets` those of windows alone."""

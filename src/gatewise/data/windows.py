@@ -10,7 +10,7 @@ from gatewise.errors import ConfigError, ShapeError
 
 from .sequences import real_array
 
-__all__ = ["Cutting", "cut", "windows"]
+__all__ = ["Cutting", "cut", "one_series", "windows"]
 
 
 def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0, labels=None):
@@ -184,9 +184,28 @@ def _labels(labels, series, horizon):
     return finite(labels, "labels") if labels.dtype.kind == "f" and labels.size else labels
 
 
+def one_series(given, name):
+    """`given`, unless it is a pandas object whose index says that it holds several series.
+
+    Raises
+    ------
+    ShapeError
+    """
+    index = getattr(given, "index", None)
+    if getattr(index, "nlevels", 1) > 1:
+        dated = [level for level, values in enumerate(index.levels) if values.dtype.kind in "mM"]
+        time = dated[0] if len(dated) == 1 else index.nlevels - 1
+        others = [level for level in range(index.nlevels) if level != time]
+        if index.droplevel(time).nunique() > 1:
+            raise ShapeError(f"{name} has an index of {index.nlevels} levels, which labels several series; no window may run from "
+                             f"one into the next: cut them one at a time, for _, part in "
+                             f"{name}.groupby(level={others[0] if len(others) == 1 else others}, sort=False)")
+    return given
+
+
 def _series(series):
     """The series as a finite, C-contiguous float array of rank 1 or 2."""
-    given = real_array(series, "series")
+    given = real_array(one_series(series, "series"), "series")
     if given.ndim not in (1, 2):
         raise ShapeError(f"series has shape {given.shape}; expected (steps,) or (steps, features): "
                          "cut one "
