@@ -162,7 +162,7 @@ def test_another_thread_is_refused(stateful, data):
     model, errors = model_of(stateful), []
 
     def use(batch, logs):
-        for call in (lambda: model.predict(data[0]), lambda: model.fit(*data)):
+        for call in (lambda: model.predict(data[0]), lambda: model.fit(*data), lambda: model.train_on_batch(*data)):
             try:
                 call()
             except StateError as error:
@@ -175,11 +175,34 @@ def test_another_thread_is_refused(stateful, data):
 
     model.fit(*data, verbose=0, callbacks=LambdaCallback(on_train_batch_end=from_a_thread))
     if stateful:
-        assert len(errors) == 2
-        assert all("is stateful, and two threads use it at once" in error for error in errors)
+        assert len(errors) == 3
+        assert "is stateful, and two threads use it at once" in errors[0]
+        assert all("another thread is in its fit" in error for error in errors[1:])
     else:
-        assert len(errors) == 2  # of two batches
-        assert "another thread is in its fit; wait for it, or give each thread a model of its own" in errors[0]
+        assert len(errors) == 4  # of two batches
+        assert all("another thread is in its fit; wait for it, or give each thread a model of its own" in error for error in errors)
+
+
+def test_two_fits_that_begin_at_once(data):
+    """The second one is refused before it has a run of its own."""
+    model, errors = Sequential([LSTM(3), Dense(1)], seed=0), []  # not built: the first batch is asked for before the run begins
+    model.compile("sgd", "mse")
+
+    def second():
+        try:
+            model.fit(*data, verbose=0)
+        except StateError as error:
+            errors.append(str(error))
+
+    class Slow:
+        def __iter__(self):
+            thread = threading.Thread(target=second)
+            thread.start()
+            thread.join()
+            return iter([data])
+
+    model.fit(Slow(), verbose=0)
+    assert "two threads are in fit of one model at once" in errors[0]
 
 
 # ---- outside fit

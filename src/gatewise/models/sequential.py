@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gatewise import checks
+from gatewise import checks, threads
 from gatewise.described import arguments_of
 from gatewise.errors import ConfigError, StateError
 from gatewise.kernels import arrays
@@ -55,6 +55,8 @@ class Sequential(Stack):
         self.history = None
         self.training_run = None  # a Run while training goes on, then what a file keeps of it
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
+        self._fits = threads.OneAtATime("two threads are in fit of one model at once; let one wait for the other, or give each "
+                                        "thread a model of its own: copy.deepcopy(model)")
         self._training_states = None  # of stateful layers, while a running fit evaluates or predicts
         super().__init__(layers, name, seed)
 
@@ -409,7 +411,8 @@ class Sequential(Stack):
         """
         checks.neutral(others, "fit", "fit", lambda: arguments_of(self.fit))
         self._need_compiled("fit")
-        with self.alone():
+        loop.refuse_second_fit(self)
+        with self.alone(), self._fits:
             return loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
                             validation_split=validation_split, validation_data=validation_data, shuffle=shuffle,
                             class_weight=class_weight, sample_weight=sample_weight, lengths=lengths, resets=resets,
@@ -486,6 +489,8 @@ class Sequential(Stack):
         samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
         self.need_trainable("train_on_batch")
+        if isinstance(self.training_run, Run):  # a callback may
+            self.training_run.check_thread(f"train model {self.name!r} on a batch")
         self._forget_run()
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)

@@ -23,13 +23,22 @@ _NOTHING_COUNTS = ("every step is masked or past the end of its row, every weigh
                    "mask, lengths, sample_weight and ignore_class")
 
 
+def refuse_second_fit(model):
+    """Refuse a fit while another one of the model runs, in a callback of it or in another thread.
+
+    Raises
+    ------
+    StateError
+    """
+    if isinstance(model.training_run, Run):
+        model.training_run.check_thread(f"fit model {model.name!r}")
+        raise StateError(f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch it can")
+
+
 def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
         sample_weight, lengths, resets, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
         validation_freq, bucketing, tbptt_steps, resume_from, mask):
     """See :meth:`gatewise.models.Sequential.fit`."""
-    if isinstance(model.training_run, Run):
-        model.training_run.check_thread(f"fit model {model.name!r}")
-        raise StateError(f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch it can")
     epochs = checks.whole_number(epochs, "epochs")
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
     if initial_epoch and resume_from is not None:
