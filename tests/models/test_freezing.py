@@ -9,7 +9,7 @@ import pytest
 from gatewise import checkpoint, optimizers
 from gatewise.callbacks import Callback, ModelCheckpoint
 from gatewise.cells import FullGateLSTMCell
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError, TrainingWarning
 from gatewise.layers import (
     GRU,
     LSTM,
@@ -377,3 +377,21 @@ def test_a_new_head_on_a_frozen_model(xy):
     before = bits(model.get_weights()[:-2])
     model.fit(xy[0], np.ones((12, 2)), epochs=2, verbose=0)
     assert bits(model.get_weights()[:-2]) == before and model.layers[-1].get_weights()[1].any()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_broken_epoch_leaves_frozen_and_trained_as_before_it(begun, xy):
+    model = stack(optimizers.Adam(0.01, gradient_accumulation_steps=2))
+    if begun:
+        model.fit(*xy, epochs=2, verbose=0)
+    model.layers[0].trainable = model.layers[4].trainable = False
+    model.fit(*xy, epochs=1, batch_size=4, verbose=0)
+    before = bits([*model.get_weights(), *model.optimizer.slots().values()])
+    steps, pieces = model.optimizer.iterations, model.optimizer.snapshot(model.trained().parts)
+    frozen = sum(model.layers[k].flat_size() for k in (0, 4))
+    assert sum(piece.size for piece in pieces[1]["momentum"]) == model.flat_parameters.size - frozen
+    model.optimizer.learning_rate = 1e38
+    with pytest.warns(TrainingWarning, match="became"):
+        model.fit(*xy, epochs=1, batch_size=4, verbose=0)
+    assert bits([*model.get_weights(), *model.optimizer.slots().values()]) == before
+    assert model.optimizer.iterations == steps

@@ -153,10 +153,15 @@ class Sequential(Stack):
 
     # ---- training
 
-    def snapshot(self):
-        """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to."""
+    def snapshot(self, trained_only=False):
+        """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to.
+
+        With `trained_only`, what the optimizer keeps for frozen layers is left out: it stays as it is
+        until then.
+        """
+        parts = self.trained().parts if trained_only else None
         with self._guard:
-            return self.flat_weights(), self.optimizer.snapshot(), self._states()
+            return self.flat_weights(), self.optimizer.snapshot(parts), self._states()
 
     def go_back(self, snapshot):
         """Weights, optimizer and states as they were."""

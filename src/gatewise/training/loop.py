@@ -178,7 +178,7 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
     while run.epoch < epochs and not model.stop_training:
         epoch = run.epoch
         plan = run.begin_epoch()
-        snapshots = [*snapshots[-1:], model.snapshot()]
+        snapshots = [*snapshots[-1:], model.snapshot(trained_only=True)]
         logs, failed_at = _train_epoch(model, run, plan, interrupted)
         if run.batch == 0:
             if not getattr(run.feed, "drawn", 0):

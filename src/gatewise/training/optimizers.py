@@ -414,14 +414,27 @@ class Optimizer(Guarded):
         if not (held.is_integer() and 0 <= held < steps):
             raise CheckpointError(f"optimizer state accumulated is {held}; expected a whole number from 0 to {steps - 1}")
 
-    def snapshot(self):
-        """What :meth:`go_back` returns to."""
-        return self.iterations, {name: array.copy() for name, array in self._slots.items()}
+    def snapshot(self, parts=None):
+        """What :meth:`go_back` returns to; with `parts`, of those alone, since the rest stays frozen."""
+        if parts is None:
+            return self.iterations, {name: array.copy() for name, array in self._slots.items()}, None
+        held = {name: [array[part].copy() for part in parts] if array.ndim else array.copy()
+                for name, array in self._slots.items()}
+        return self.iterations, held, parts
 
     def go_back(self, snapshot):
         """Forget the steps since the snapshot."""
-        vars(self)["iterations"] = snapshot[0]
-        self._slots = {name: array.copy() for name, array in snapshot[1].items()}
+        iterations, held, parts = snapshot
+        vars(self)["iterations"] = iterations
+        if parts is None or not held:
+            self._slots = {name: array.copy() for name, array in held.items()}
+            return
+        for name, values in held.items():
+            if isinstance(values, list):
+                for part, value in zip(parts, values, strict=True):
+                    self._slots[name][part] = value
+            else:
+                self._slots[name][()] = values
 
     def get_config(self):
         """The arguments, as JSON values."""
