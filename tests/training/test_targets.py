@@ -243,3 +243,25 @@ def test_class_weights_need_classes(loss, y, rng):
     with pytest.raises(ConfigError, match=rf"class_weight needs the classes 0 and 1, y holds {y[0]}; make y whole numbers"):
         model.fit(x, [*y, 1], class_weight={0: 2.0, 1: 1.0}, verbose=0)
     model.fit(x, [*y, 1], sample_weight=[0, y[1] == 1, 1], class_weight={0: 2.0}, verbose=0)
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", losses.SparseCategoricalCrossentropy(ignore_class=7)])
+@pytest.mark.parametrize("given", ["lengths", "mask", "sample_weight"])
+def test_class_numbers_of_padding_may_be_anything(given, loss, rng):
+    """-1 is what many fill up with. Metrics leave such steps out, too."""
+    x, y = rng.normal(size=(3, 4, 2)), rng.integers(0, 3, (3, 4))
+    counted = np.arange(4) < np.array([4, 2, 3])[:, None]
+    value = {"lengths": [4, 2, 3], "mask": counted, "sample_weight": counted.astype(float)}[given]
+    model = Sequential([Input((None, 2)), LSTM(3, return_sequences=True), Dense(3, "softmax")], seed=0)
+    model.compile("adam", loss, metrics=["accuracy"])
+    results = {}
+    for filled in (-1, 99, np.nan):
+        targets = np.where(counted, y, filled)
+        if np.isnan(filled) and given != "sample_weight":
+            continue
+        results[filled] = model.evaluate(x, targets, verbose=0, **{given: value})
+    assert len({tuple(each) for each in results.values()}) == 1
+    assert results[-1][1] == pytest.approx((model.predict(x).argmax(-1) == y)[counted].mean())
+    model.fit(x, np.where(counted, y, -1), verbose=0, **{given: value})
+    with pytest.raises(ValueError, match="y holds class -1; the model's output has 3 classes"):
+        model.fit(x, np.where(np.arange(4) == 0, -1, y), verbose=0, **{given: value})

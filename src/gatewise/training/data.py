@@ -190,10 +190,14 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
     weights = None if sample_weight is None else position_weights(sample_weight, positions, None, model.loss, shape[-1])
     if weights is not None:
         checks.summable(weights, "sample_weight", model.dtype)
+    mask = _all_masks(model, x, mask)
     y, known = _without_unknown(y, weights, positions)
+    if model.loss.sparse and known is None:
+        y, known = _without_wrong_classes(y, weights, _counted_steps(lengths, mask, positions) if per_step else None,
+                                          positions, model.loss, shape[-1])
     y = model.loss.prepare(y, shape, model.dtype)
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
-    samples = _masked(samples, _all_masks(model, x, mask))
+    samples = _masked(samples, mask)
     if model.loss.per_sequence:
         samples.read_lengths = model.output_lengths(samples.lengths)
     else:
@@ -262,6 +266,35 @@ def _without_unknown(y, weights, positions):
     if (known == known[..., :1]).all():
         known = known[..., 0]
     return np.where(columns.reshape(given.shape), given.dtype.type(0), given), known.astype(np.float64)
+
+
+def _counted_steps(lengths, mask, positions):
+    """Which steps are no padding, bool ndarray that broadcasts to positions; None: all."""
+    counted = None if lengths is None else np.arange(positions[1]) < lengths[:, None]
+    if mask is not None:
+        counted = mask if counted is None else mask & counted
+    return None if counted is None else counted.reshape(counted.shape + (1,) * (len(positions) - 2))
+
+
+def _without_wrong_classes(y, weights, counted, positions, loss, outputs):
+    """(class numbers with 0 in place of what is none, as -1, where nothing counts; where they are known or None)."""
+    if weights is None and counted is None:
+        return y, None
+    try:
+        given = np.asarray(y)
+    except ValueError:  # rows of different lengths, of which the loss says what they are
+        return y, None
+    if given.dtype.kind not in "iuf" or given.shape not in (tuple(positions), (*positions, 1)):
+        return y, None
+    wrong = ~((given >= 0) & (given < outputs)).reshape(positions)
+    if getattr(loss, "ignore_class", None) is not None:
+        wrong &= given.reshape(positions) != loss.ignore_class
+    if not wrong.any():
+        return y, None
+    padded = np.zeros(positions, bool) if counted is None else np.broadcast_to(~counted, positions)
+    unknown = wrong & (weights == 0) if weights is not None else np.zeros(positions, bool)
+    blanked = np.where((wrong & padded | unknown).reshape(given.shape), given.dtype.type(0), given)
+    return blanked, (~unknown).astype(np.float64) if unknown.any() else None
 
 
 def _check_targets(model, samples, shape):

@@ -143,11 +143,12 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         if y.shape != tuple(shape[:-1]):
             raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects "
                              f"class numbers of shape {tuple(shape[:-1])}")
+        classes = y
         if self.ignore_class is not None:
-            y = np.where(y == self.ignore_class, -1, y.astype(np.int64))
-        lowest = 0 if self.ignore_class is None else -1
-        if y.size and not (lowest <= y.min() and y.max() < shape[-1]):
-            bad = y.min() if y.min() < lowest else y.max()
+            ignored = y == self.ignore_class
+            classes, y = y[~ignored], np.where(ignored, -1, y.astype(np.int64))
+        if classes.size and not (0 <= classes.min() and classes.max() < shape[-1]):
+            bad = classes.min() if classes.min() < 0 else classes.max()
             raise ShapeError(f"y holds class {bad}; the model's output has {shape[-1]} classes, 0 to {shape[-1] - 1}")
         return y.astype(np.intp)
 
