@@ -320,7 +320,7 @@ def test_targets_that_are_not_numbers(y):
     ({"validation_split": 0.99}, ShapeError, "validation_split 0.99 of 8 samples leaves one side empty"),
     ({"validation_data": (X,)}, ConfigError, r"validation_data: expected \(x, y\)"),
     ({"validation_data": X}, ConfigError, r"validation_data: expected \(x, y\)"),
-    ({"validation_data": (X, Y, None, None, None, None)}, ConfigError, r"validation_data: expected \(x, y\)"),
+    ({"validation_data": (X, Y, None, None, None, None, None)}, ConfigError, r"validation_data: expected \(x, y\)"),
     ({"validation_data": (X, Y[:3])}, ShapeError, "y has 3 rows, x has 8"),
     ({"shuffle": "batch"}, DTypeError, "shuffle is 'batch'; expected True or False"),
     ({"verbose": 3}, ConfigError, "verbose is 3; expected 'auto', 0, 1 or 2"),
