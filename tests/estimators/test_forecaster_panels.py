@@ -348,6 +348,27 @@ def test_what_is_neither_a_series_nor_a_panel():
             small().fit(table, **arguments)
 
 
+def test_panels_inside_lists_and_other_mixtures():
+    y = panel()
+    for given in ([y, y], {"x": y}):
+        with pytest.raises(ShapeError, match="2 levels, which label several series, and .* is one of several itself"):
+            small().fit(given)
+    given = [y.loc[["a"]], y.loc[["b"]]]
+    message = refusal(lambda: small().fit(given))
+    assert "y[0] has 2 levels" in message
+    cured(message, y=given)
+    assert given[0].index.nlevels == 1
+    with pytest.raises(ShapeError, match="X is one DataFrame, and y a list of 2 series"):
+        small().fit(parts(y), y)
+    table = y.reset_index()
+    with pytest.raises(ConfigError, match="groups and time both name the column 'store'"):
+        small().fit(table, groups="store", time="store")
+    with pytest.raises(ConfigError, match="y has no column beside 'store', 'date'"):
+        small().fit(table[["store", "date"]], groups="store", time="date")
+    with pytest.raises(ShapeError, match=r"y has 4 steps .*in the series 'a'; window"):
+        small().fit(y.drop([("a", date) for date in DATES[4:]]))
+
+
 def test_labels_that_files_cannot_hold(tmp_path):
     y = panel()["sales"]
     y.index = y.index.set_levels(pandas.DatetimeIndex(["2020", "2021"]), level=0)

@@ -188,17 +188,21 @@ class SequenceForecaster(SequenceEstimator):
         fitted = self._panel if goes_on else None
         y, X, panel = unfold(y, X, fitted, groups, time, names)
         if panel is not None and times is not None:
-            raise ConfigError(f"times was given beside a panel; leave times out: {names[0]} has the times of its steps itself")
+            raise ConfigError(f"times was given beside a panel; leave times out: {names[0]} has "
+                              "the times of its steps itself")
         if goes_on and fitted is None and panel is not None:
-            raise ShapeError(f"{names[0]} is a panel of {len(panel.keys)} series; the forecaster was fitted to "
-                             f"{'a list of series' if self._several else 'one series'}: give {names[0]} in the form of the y that "
+            raise ShapeError(f"{names[0]} is a panel of {len(panel.keys)} series; the forecaster "
+                             "was fitted to "
+                             f"{'a list of series' if self._several else 'one series'}: give "
+                             f"{names[0]} in the form of the y that "
                              f"it was fitted to")
         return y, X, panel
 
     def _read_steps(self, y, X, times, goes_on=True):
         """(series, features, whether y is a list of series); with `goes_on` they are to be like those of fit."""
         if not goes_on and self.missing == "mask":
-            raise ConfigError("missing is 'mask'; the steps of a window are evenly spaced, and would not be with some left "
+            raise ConfigError("missing is 'mask'; the steps of a window are evenly spaced, and "
+                              "would not be with some left "
                               "out: give 'forward_fill', 'mean', 'indicator' or 'decay'")
         missing = self._preparation.missing if goes_on else parameters.chosen(self.missing, "missing", MISSING)
         series, several = read_target(y, times, missing=missing != "error")
@@ -233,7 +237,8 @@ class SequenceForecaster(SequenceEstimator):
     def _longest_index(series):
         longest = max(series, key=len)
         if longest.index is None:
-            raise ConfigError("calendar features need dates: give y with a DatetimeIndex, or times= (an array of datetime64)")
+            raise ConfigError("calendar features need dates: give y with a DatetimeIndex, or "
+                              "times= (an array of datetime64)")
         return longest.index
 
     def _prepared(self, histories):
@@ -244,9 +249,13 @@ class SequenceForecaster(SequenceEstimator):
         least = window + lag + horizon
         kept = [len(history) - self._validation_steps(len(history)) for history in histories]
         if min(kept) < least:
+            short = int(np.argmin(kept))
+            which = f" in the series {self._panel.keys[short]!r}" if self._panel is not None and self._panel.keys else ""
             held = " to train on, beside the validation part" if self.early_stopping else ""
-            raise ShapeError(f"y has {min(map(len, histories))} steps (n_samples={min(map(len, histories))}); window={window}, "
-                             f"differencing={lag} and horizon={horizon} need at least {least}{held}: give a longer series or a "
+            raise ShapeError(f"y has {min(map(len, histories))} steps "
+                             f"(n_samples={min(map(len, histories))}){which}; window={window}, "
+                             f"differencing={lag} and horizon={horizon} need at least "
+                             f"{least}{held}: give a longer series or a "
                              f"shorter window")
         features = None if histories[0].x is None else [history.x[:count] for history, count in zip(histories, kept)]
         columns = 0 if features is None else features[0].shape[1]
@@ -283,8 +292,10 @@ class SequenceForecaster(SequenceEstimator):
         origins = [self._origins(number, history, preparation) for number, history in enumerate(histories)]
         count, held_out = (sum(map(len, part)) for part in zip(*origins))
         if not count or (self.early_stopping and not held_out):
-            raise ShapeError(f"after {count} windows to train on and {held_out} to validate on nothing is missing for "
-                             f"{preparation.horizon} steps; expected one such window at least: fill gaps in y, or shorten horizon")
+            raise ShapeError(f"after {count} windows to train on and {held_out} to validate on "
+                             "nothing is missing for "
+                             f"{preparation.horizon} steps; expected one such window at least: "
+                             "fill gaps in y, or shorten horizon")
         dtype = parameters.dtype_of(self.dtype, parameters.batch_size_of(self.batch_size, count) == count)
         windows, at, targets = None, 0, []
         for part in (0, 1):
@@ -296,7 +307,8 @@ class SequenceForecaster(SequenceEstimator):
                     made = self._completed(preparation.windows(rows, chosen[part][first:first + AT_ONCE], dtype))
                     if windows is None:
                         shape = (count + held_out, *made.shape[1:])
-                        checks.fits_memory(math.prod(shape), made.dtype, f"an array of {shape[0]} windows")
+                        checks.fits_memory(math.prod(shape), made.dtype, f"an array of {shape[0]} "
+                                                                         "windows")
                         windows = np.empty(shape, made.dtype)
                     windows[at:at + len(made)] = made
                     at += len(made)
@@ -339,8 +351,10 @@ class SequenceForecaster(SequenceEstimator):
                 "distribution": isinstance(head, GaussianHead) == isinstance(self._head, GaussianHead)}
         changed = [name for name, is_same in same.items() if not is_same]
         if changed:
-            raise ConfigError(f"warm_start=True goes on with the network of the last fit, and {', '.join(changed)} changed since; "
-                              f"set warm_start=False, or {'them' if len(changed) > 1 else 'it'} back")
+            raise ConfigError("warm_start=True goes on with the network of the last fit, and "
+                              f"{', '.join(changed)} changed since; "
+                              f"set warm_start=False, or {'them' if len(changed) > 1 else 'it'} "
+                              "back")
 
     def _remember_columns(self, series, X):
         self.n_features_in_ = series.values.shape[1]
@@ -445,13 +459,16 @@ class SequenceForecaster(SequenceEstimator):
         if quantiles is None:
             if not len(self._head.quantiles):
                 self._head.check_levels([])     # a network that gives single numbers refuses
-                raise ConfigError("quantiles is None, and the forecaster was built with distribution='gaussian', which gives any: "
+                raise ConfigError("quantiles is None, and the forecaster was built with "
+                                  "distribution='gaussian', which gives any: "
                                   "name them, for example quantiles=[0.1, 0.5, 0.9]")
             return [float(level) for level in self._head.quantiles]
-        given = checks.listed(quantiles, "quantiles", "numbers between 0 and 1") if np.ndim(quantiles) else [quantiles]
+        given = checks.listed(quantiles, "quantiles", "numbers between 0 and "
+                                                      "1") if np.ndim(quantiles) else [quantiles]
         levels = [checks.number(level, "quantiles", 0.0, 1.0, open_low=True, open_high=True) for level in given]
         if not levels or len(set(levels)) < len(levels):
-            raise ConfigError(f"quantiles is {quantiles!r}; expected one quantile or more, each once")
+            raise ConfigError(f"quantiles is {quantiles!r}; expected one quantile or more, each "
+                              "once")
         self._head.check_levels(levels)
         return levels
 
@@ -501,7 +518,8 @@ class SequenceForecaster(SequenceEstimator):
         truths, forecasts = [], []
         for number, (one, history) in enumerate(zip(series, self._followed(series, features, "y"))):
             if len(one) < max(2, steps):
-                raise ShapeError(f"y has {len(one)} steps; a score needs at least {max(2, steps)}, for a whole forecast")
+                raise ShapeError(f"y has {len(one)} steps; a score needs at least {max(2, steps)}, "
+                                 "for a whole forecast")
             before = len(history) - len(one)
             origins = np.arange(before - 1, len(history) - steps)
             forecast = self._forecasts_from(number, history, origins, steps)
@@ -544,8 +562,10 @@ class SequenceForecaster(SequenceEstimator):
         """Steps of a forecast: those asked for, or as many as the constructor said."""
         steps = self._most_steps if horizon is None else checks.whole_number(horizon, "horizon")
         if steps > self._most_steps and not self._recursive:
-            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the {self._most_steps} steps that it was fitted "
-                              f"for: fit with horizon={steps}, or with strategy='recursive', which forecasts any number")
+            raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the "
+                              f"{self._most_steps} steps that it was fitted "
+                              f"for: fit with horizon={steps}, or with strategy='recursive', which "
+                              "forecasts any number")
         return steps
 
     def _pasts(self, horizon, X_future):
@@ -563,18 +583,22 @@ class SequenceForecaster(SequenceEstimator):
 
     def _check_recursion(self, steps):
         if self._recursive and steps > 1 and self._preparation.past:
-            raise ConfigError(f"horizon is {steps}; strategy='recursive' goes on to a second step only where all columns of X are "
-                              f"known ahead: name them in future_features, or use strategy='direct'")
+            raise ConfigError(f"horizon is {steps}; strategy='recursive' goes on to a second step "
+                              "only where all columns of X are "
+                              "known ahead: name them in future_features, or use "
+                              "strategy='direct'")
 
     def _futures(self, X_future, needed):
         """What is known ahead, for each series: ndarray (needed, columns of X), or None."""
         ahead, width = self._preparation.ahead, len(self._preparation.x_center)
         if not ahead:
             if X_future is not None:
-                raise ConfigError("X_future was given, and no column of X is known ahead: name them in future_features")
+                raise ConfigError("X_future was given, and no column of X is known ahead: name "
+                                  "them in future_features")
             return [None] * len(self._histories)
         if X_future is None:
-            raise ConfigError(f"predict needs X_future, {needed} steps of the {len(ahead)} columns of X that are known ahead "
+            raise ConfigError(f"predict needs X_future, {needed} steps of the {len(ahead)} columns "
+                              "of X that are known ahead "
                               f"(future_features={self.future_features!r})")
         parts = per_series(unfold_future(X_future, self._panel), len(self._histories), self._several, "X_future")
         for part, history in zip(parts, self._histories):
@@ -588,13 +612,15 @@ class SequenceForecaster(SequenceEstimator):
             names = [self._x_names[column] for column in ahead]
             missing = [name for name in names if name not in list(given.columns)]
             if missing:
-                raise ShapeError(f"X_future lacks the columns {missing}; it has {list(given.columns)}")
+                raise ShapeError(f"X_future lacks the columns {missing}; it has "
+                                 f"{list(given.columns)}")
             given = given[names]
         values = table(given, "X_future", self._preparation.missing != "error")
         if values.shape == (needed, width):
             return values
         if values.shape != (needed, len(ahead)):
-            raise ShapeError(f"X_future has shape {values.shape}; expected ({needed}, {len(ahead)}): {needed} steps of the columns "
+            raise ShapeError(f"X_future has shape {values.shape}; expected ({needed}, "
+                             f"{len(ahead)}): {needed} steps of the columns "
                              f"of X that are known ahead")
         whole = np.full((needed, width), np.nan)  # the other columns are not looked at
         whole[:, ahead] = values
@@ -615,7 +641,8 @@ class SequenceForecaster(SequenceEstimator):
     def _histories_of(self, series, features):
         """Histories of series that need not go on from those seen."""
         if len(series) != len(self._histories):
-            raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on {len(self._histories)}")
+            raise ShapeError(f"y has {len(series)} series; the forecaster was fitted on "
+                             f"{len(self._histories)}")
         for number, (one, history) in enumerate(zip(series, self._histories)):
             history.check_columns(one, None if features is None else features[number], "y")
             history.check_spacing(one)
@@ -629,7 +656,8 @@ class SequenceForecaster(SequenceEstimator):
         y, X, _ = self._unfolded(y, X, times)
         series, features, several = self._read_steps(y, X, times)
         if several != self._several or len(series) != len(self._histories):
-            raise ShapeError(f"{len(series)} series were given{' in a list' if several else ''}; expected "
+            raise ShapeError(f"{len(series)} series were given{' in a list' if several else ''}; "
+                             "expected "
                              f"{f'a list of {len(self._histories)}' if self._several else 'one, not in a list'}, as in fit")
         return series, features
 

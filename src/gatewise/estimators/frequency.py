@@ -117,12 +117,17 @@ def check_even(index, name, fix=None, flat=True):
     at = int(np.argmin(grid.isin(index)))
     distance = getattr(grid, "freqstr", None) or getattr(grid, "step", None)
     raise ShapeError(f"the index of {name} has no step {grid[at]!r} (from {grid[at - 1]!r} it goes "
-                     f"on with {index[at]!r}); expected "
+                     f"on with {_shown(index[at])}); expected "
                      f"every step, {distance!r} apart: {fix(lambda part: part + code(part))} makes "
                      "rows of NaN of the "
                      f"{len(grid) - len(index)} missing steps (do the same with X), and "
                      "missing='forward_fill', for example, lets "
                      f"the forecaster read them; or {count}{_clocks(index, grid)}")
+
+
+def _shown(label):
+    """A label for a message: numbers as Python writes them."""
+    return repr(label.item() if isinstance(label, np.integer) else label)
 
 
 def _clocks(index, grid):

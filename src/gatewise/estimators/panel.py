@@ -349,6 +349,11 @@ def _read_table(given, groups, time, name):
         raise ConfigError(f"groups is {groups!r} and time is None; name the column of {name} that "
                           "holds the times of the steps, "
                           f"which say what comes next: {', '.join(map(str, columns))}")
+    if groups == time:
+        raise ConfigError(f"groups and time both name the column {time!r}; expected two columns")
+    if len(columns) == 1 + (groups is not None):
+        raise ConfigError(f"{name} has no column beside {', '.join(map(repr, columns))}; expected "
+                          "the values that are to be forecast")
     frame, library = _as_pandas(given, name)
     moments = _moments(frame[time], name, time)
     if groups is None:

@@ -234,6 +234,9 @@ def per_series(value, count, several, name):
         return [None] * count
     if not several:
         return [value]
+    if hasattr(value, "columns"):
+        raise ShapeError(f"{name} is one {type(value).__name__}, and y a list of {count} series; expected a list with the part "
+                         f"of each")
     parts = checks.listed(value, name, "arrays, one for each series of y")
     if len(parts) != count:
         raise ShapeError(f"{name} has {len(parts)} parts; y has {count} series: give one for each")
@@ -415,6 +418,23 @@ def column_names(x):
     return list(first.columns) if hasattr(first, "columns") else None
 
 
+def _one_level(part, name):
+    """Refuse an index of several levels in a list or dict of series: a panel is given by itself.
+
+    Raises
+    ------
+    ShapeError
+    """
+    if part.index.nlevels == 1:
+        return
+    time = part.index.nlevels - 1
+    if part.index.droplevel(time).nunique() > 1:
+        raise ShapeError(f"the index of {name} has {part.index.nlevels} levels, which label several series, and {name} is one of "
+                         f"several itself: give one pandas object, pandas.concat(...) of all of them")
+    raise ShapeError(f"the index of {name} has {part.index.nlevels} levels; expected the times of its steps: "
+                     f"{name} = {name}.droplevel({list(range(time))})")
+
+
 def _read_one(y, times, name, missing):
     values = table(y, name, missing)
     pandas_like = hasattr(y, "index") and hasattr(y, "to_numpy")
@@ -422,6 +442,7 @@ def _read_one(y, times, name, missing):
         raise ConfigError("times was given beside a y that has an index; leave times out, or set "
                           "it as the index")
     if pandas_like:
+        _one_level(y, name)
         frame = hasattr(y, "columns")
         names = tuple(y.columns) if frame else None if y.name is None else (y.name,)
         return Series(values, y.index, Form("frame" if frame else "series", names), name)
