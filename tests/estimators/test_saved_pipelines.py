@@ -18,6 +18,7 @@ from gatewise import (
     SequenceTagger,
     checkpoint,
     load_estimator,
+    load_model,
     save_estimator,
 )
 from gatewise.data import FrameStacker, SequencePadder, SequenceScaler, Vocabulary, Windower
@@ -202,6 +203,15 @@ def test_what_does_not_fit_is_a_checkpoint_error(case, saved, tmp_path):
     changed(path, DAMAGE[case])
     with pytest.raises(CheckpointError, match="file"):
         load_estimator(path)
+
+
+def test_load_model_says_who_reads_it(saved, tmp_path):
+    (tmp_path / "file").write_bytes(saved)
+    with pytest.raises(CheckpointError, match="it holds a pipeline: read it with gatewise.load_estimator"):
+        load_model(tmp_path / "file")
+    Vocabulary().fit(["ab"]).save(tmp_path / "file")
+    with pytest.raises(CheckpointError, match="it holds a transformer: read it with gatewise.load_estimator"):
+        load_model(tmp_path / "file")
 
 
 def test_a_vocabulary_that_was_changed(tmp_path):

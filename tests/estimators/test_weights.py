@@ -101,6 +101,8 @@ def test_targets_of_weight_zero_may_be_unknown(per_step, rng):
         SequenceRegressor(**options).fit(X, unknown(y, weights), sample_weight=equal)
     with pytest.raises(NonFiniteError, match="NaN"):
         SequenceRegressor(**options).fit(X, unknown(y, weights))
+    with pytest.raises(NonFiniteError, match="NaN"):
+        first.score(X, unknown(y, weights))
 
 
 @pytest.mark.parametrize("per_step", [False, True])
@@ -139,6 +141,19 @@ def test_unknown_numbers_of_whole_samples_and_of_groups(rng):
                   sample_weight=steps, groups=groups)
     assert np.isfinite(tall.predict(rows, groups)).all()
     assert np.isfinite(tall.score(rows, np.where(steps[:, None] == 0, np.nan, targets), steps, groups))
+
+
+def test_a_number_of_a_step_that_is_left_out_may_be_unknown(rng):
+    X = [row.copy() for row in ragged(rng, 24)]
+    y = [rng.normal(size=len(row)) for row in X]
+    X[4][1, 0] = np.nan
+    plain = fitted(SequenceRegressor(per_step=True, missing="mask", **SMALL), X, y)
+    y[4][1] = np.nan
+    gap = fitted(SequenceRegressor(per_step=True, missing="mask", **SMALL), X, y)
+    np.testing.assert_array_equal(parameters_of(plain), parameters_of(gap))
+    y[4][0] = np.nan
+    with pytest.raises(NonFiniteError, match="y contains NaN"):
+        SequenceRegressor(per_step=True, missing="mask", **SMALL).fit(X, y)
 
 
 def test_weights_that_do_not_fit(rng):

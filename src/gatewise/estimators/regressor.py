@@ -117,7 +117,8 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         return super()._read_weights(sample_weight, sequences)
 
     def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
-        unknown = weights is not None
+        # NaN may stand where it counts in nothing: at weights of 0, and at steps that missing="mask" leaves out.
+        unknown = weights is not None or sequences.counted is not None
         if self._per_step and y is not None:
             flat = in_one(y, sequences, "y", columns=True)
             numbers = read_numbers(flat, sequences.all_lengths.sum(), column=True, unknown=unknown)
@@ -134,6 +135,7 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         numbers = numbers.reshape(len(numbers), columns)
         numbers = spread(numbers, sequences) if self._per_step else numbers
         if unknown:
+            weights = np.ones(numbers.shape[:-1]) if weights is None else weights
             if weights.ndim == numbers.ndim and weights.shape[-1] != columns:
                 raise ShapeError(f"sample_weight has {weights.shape[-1]} columns, y has {columns}; expected a weight for each "
                                  f"output, or one for all of them")

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
+from .inputs import checked_by_sklearn
+
 
 def weighted_r2(y, predicted, weights):
     """R squared, the mean over outputs.
@@ -17,7 +19,16 @@ def weighted_r2(y, predicted, weights):
     Returns
     -------
     float
+
+    Raises
+    ------
+    NonFiniteError, ConfigError
     """
+    with checked_by_sklearn():
+        return _weighted_r2(y, predicted, weights)
+
+
+def _weighted_r2(y, predicted, weights):
     if weights is None:
         return r2_score(y, predicted)
     y, predicted, weights = np.asarray(y), np.asarray(predicted), np.asarray(weights)

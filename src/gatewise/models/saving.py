@@ -354,6 +354,9 @@ def load_model(path, custom_objects=None, compile=True, **others):
             raise CheckpointError("it holds weights alone: make the model and call its load_weights")
         if "architecture" not in header and "estimator" in header:
             raise CheckpointError("it holds an estimator: read it with gatewise.load_estimator, whose model_ is the model")
+        for kind in ("pipeline", "transformer"):
+            if "architecture" not in header and kind in header:
+                raise CheckpointError(f"it holds a {kind}: read it with gatewise.load_estimator")
         if not compiled:
             header = {name: value for name, value in header.items() if name not in ("training", "run")}
             tensors = {name: array for name, array in tensors.items() if not name.startswith(("optimizer/", "run/"))}
