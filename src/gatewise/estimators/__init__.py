@@ -15,7 +15,8 @@ from .forecast_display import ForecastDisplay
 from .forecaster import SequenceForecaster
 from .regressor import SequenceRegressor
 from .saving import load_estimator, save_estimator
+from .scoring import get_scorer
 from .tagger import SequenceTagger
 
 __all__ = ["ForecastDisplay", "LearningCurve", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor",
-           "SequenceTagger", "load_estimator", "save_estimator"]
+           "SequenceTagger", "get_scorer", "load_estimator", "save_estimator"]

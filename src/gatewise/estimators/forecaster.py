@@ -8,7 +8,7 @@ from sklearn.metrics import r2_score
 
 from gatewise import checks
 from gatewise.data.missing import feature_means
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from . import inputs, parameters
 from .backtest import run_backtest
@@ -512,6 +512,22 @@ class SequenceForecaster(SequenceEstimator):
         float
             The mean over variables; 1 is best, and 0 is as good as the mean of y. Steps with a missing value are left out.
         """
+        return float(r2_score(*self.forecasts_beside(y, X, times)))
+
+    def forecasts_beside(self, y, X=None, times=None):
+        """What :meth:`score` compares: the steps of y, and the forecasts of them.
+
+        Parameters
+        ----------
+        y, X, times
+            As in :meth:`update`.
+
+        Returns
+        -------
+        truth, forecasts : ndarray (n, k)
+            For each step of y from which a whole forecast can be made, the `horizon` steps after it, of all series. Steps
+            with a missing value are left out.
+        """
         self._need_fitted()
         steps = self._most_steps
         series, features = self._read_more(y, X, times)
@@ -527,7 +543,7 @@ class SequenceForecaster(SequenceEstimator):
             seen = ~np.isnan(truth).any(axis=2)
             truths.append(truth[seen])
             forecasts.append(forecast[seen])
-        return float(r2_score(np.concatenate(truths), np.concatenate(forecasts)))
+        return np.concatenate(truths), np.concatenate(forecasts)
 
     def backtest(self, y, X=None, times=None, *, initial=None, horizon=None, step=1, refit=False, groups=None, time=None):
         """Forecasts from one origin after the other, each from what was known by then.
@@ -560,6 +576,10 @@ class SequenceForecaster(SequenceEstimator):
 
     def _steps(self, horizon):
         """Steps of a forecast: those asked for, or as many as the constructor said."""
+        if hasattr(horizon, "__len__"):
+            raise DTypeError(f"horizon is a {type(horizon).__name__}; expected a number of steps. predict goes on from the steps "
+                             f"seen in fit and update, and takes no data; if a scorer of scikit-learn gave it some, use "
+                             f"scoring=gatewise.estimators.get_scorer('neg_mean_absolute_error'), or no scoring")
         steps = self._most_steps if horizon is None else checks.whole_number(horizon, "horizon")
         if steps > self._most_steps and not self._recursive:
             raise ConfigError(f"horizon is {steps}; strategy='direct' forecasts the "
