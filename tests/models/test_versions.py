@@ -121,7 +121,7 @@ def test_the_document_names_what_a_model_writes():
     section = PAGE.partition("## What a model writes")[2].partition("\n## ")[0]
     rows = set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
     described = {name for name in rows if "/" not in name and "." not in name}
-    assert {*header, *header["architecture"], *header["training"], *header["run"], "weights", "layers", "epoch_end",
+    assert {*header, *header["architecture"], *header["training"], *header["run"], "weights", "layers", "kinds", "epoch_end",
             "optimizer_parts"} == described
     patterns = [re.compile(re.sub(r"<[^>]+>", ".+", re.escape(name).replace(r"\<", "<").replace(r"\>", ">")))
                 for name in rows if "/" in name]

@@ -77,6 +77,10 @@ class Cell(Guarded):
         chosen = {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
         return {name: value for name, value in chosen.items() if value != self.OPTIONS[name]}
 
+    def kind(self):
+        """What the weights are those of, as text, if cells of other kinds have weights of the same shapes; else None."""
+        return None
+
     def parameter_shapes(self, inputs):
         """dict name -> shape, in Keras's order; then those that Keras has not."""
         width = len(self.gates) * self.units

@@ -40,6 +40,10 @@ class GRUCell(Cell):
             raise ConfigError("layer_normalization=True needs reset_after=True: Ba et al. 2016 normalise h' U, and r multiplies "
                               "what comes of it; with reset_after=False r multiplies h' before there is a product")
 
+    def kind(self):
+        """What the weights are those of: without a bias, both reset forms have the same shapes, and both update forms have."""
+        return f"GRU(reset_after={self.reset_after}, update={self.update!r})"
+
     def bias_shape(self):
         """(2, 3 * units) where the recurrent product has a bias of its own, else (3 * units,)."""
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)

@@ -114,6 +114,14 @@ class LSTMCell(Cell):
             raise ConfigError(f"zoneout has {len(pair)} rates; expected one, or two: of c and of h")
         return tuple(checks.fraction(rate, "zoneout") for rate in pair)
 
+    def kind(self):
+        """What the weights are those of, if gates are missing: they are as many, whichever of them is."""
+        if len(self.gates) == 4:
+            return None
+        options = {"coupled": False, "input_gate": True, "forget_gate": True, "output_gate": True}
+        chosen = [f"{name}={not usual}" for name, usual in options.items() if getattr(self, name) != usual]
+        return f"LSTM({', '.join(chosen)})"
+
     @property
     def output_width(self):
         """Numbers in h."""

@@ -288,6 +288,10 @@ class Layer(Guarded):
                               f"give all layers of a model one dtype")
         self._dtype = dtype
 
+    def kind(self):
+        """What the parameters are those of, as text for files, if shapes do not say it; else None."""
+        return None
+
     def paths(self):
         """Names that files know it by: its own and those of layers that it holds."""
         return [self.name]
@@ -391,6 +395,9 @@ class Layer(Guarded):
 
     def set_weights(self, weights):
         """Copy values into the parameters.
+
+        Arrays are checked by their number, shapes and values. What they mean they do not say: the weights of a GRU without
+        bias fit one with another ``reset_after`` or ``update``, and those of an LSTM without one gate fit one without another.
 
         Raises
         ------

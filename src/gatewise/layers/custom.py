@@ -47,6 +47,9 @@ class RNN(Stepwise):
                          stateful=stateful, zero_output_for_mask=zero_output_for_mask, seed=seed, **kwargs)
         self._width = cell.output_width  # raises where the cell's sizes are none
 
+    def kind(self):
+        return None  # nothing is known of a user's cell
+
     @property
     def units(self):
         """Width of the output."""

@@ -103,6 +103,9 @@ class Recurrent(SequenceLayer):
             return "it is an option of its cell and cannot change any more; make a new layer"
         return super()._setting_cure(name)
 
+    def kind(self):
+        return self.cell.kind()
+
     @property
     def units(self):
         """Number of units."""
@@ -527,7 +530,9 @@ class GRU(Recurrent):
         Of the candidate; of the gates. A name, or a name with its constants: ``("leaky_relu", 0.01)``.
     use_bias : bool
     reset_after : bool
-        See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other.
+        See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other. Files
+        say which form their weights are of, and the other one is refused; arrays given to ``set_weights`` do not, and with
+        ``use_bias=False`` the shapes of the two are the same.
     update : {"cho", "chung"}
         Which of h' and the candidate the update gate keeps.
     clip, zoneout, layer_normalization

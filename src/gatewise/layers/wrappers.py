@@ -122,6 +122,10 @@ class Wrapper(Layer):
         for part in self._parts.values():
             part.settle()
 
+    def kind(self):
+        kinds = [f"{path}: {part.kind()}" for path, part in self._parts.items() if part.kind() is not None]
+        return "; ".join(kinds) or None
+
     def paths(self):
         return [self.name, *(f"{self.name}/{path}" for path in self._parts)]
 

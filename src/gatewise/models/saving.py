@@ -12,7 +12,7 @@ from gatewise import checkpoint, checks, layers
 from gatewise.cells import Cell, LSTMCell
 from gatewise.described import arguments_of
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
-from gatewise.layers.registry import layer_classes, layer_config
+from gatewise.layers.registry import layer_classes, layer_config, layer_from_config
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run, checked_state
 from gatewise.utils import custom_object_scope
@@ -103,8 +103,28 @@ def save_weights(model, path):
     with model.unchanged():
         weights = _weights(model)
         _refuse_nonfinite(weights)
-        content = checkpoint.content_of(path, weights, {"weights": list(weights), "layers": [layer.name for layer in model.layers]})
+        header = {"weights": list(weights), "layers": [layer.name for layer in model.layers], "kinds": _kinds(model.layers)}
+        content = checkpoint.content_of(path, weights, header)
     checkpoint.replace(path, content)
+
+
+def _kinds(layers_in_order):
+    """{name: what its weights are those of} of layers whose shapes do not say it."""
+    return {layer.name: layer.kind() for layer in layers_in_order if layer.kind() is not None}
+
+
+def _kinds_in(header):
+    """The same of a file; None if it is of a version that did not write it."""
+    if "weights" in header:
+        kinds = header.get("kinds")
+        if kinds is not None and not (isinstance(kinds, dict) and all(isinstance(kind, str) for kind in kinds.values())):
+            raise CheckpointError("kinds, of its weights, is no dict of names to text")
+        return kinds
+    found = []
+    for entry in header["architecture"]["layers"]:
+        with contextlib.suppress(GatewiseError):  # a user's cell: nothing is known of its weights
+            found.append(layer_from_config(entry, "a layer"))
+    return _kinds(found)
 
 
 def load_weights(model, path):
@@ -123,7 +143,23 @@ def _take_weights(model, tensors, header):
         if ours is None or theirs is None or (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
             raise CheckpointError(f"the weights are those of another model: {_weight_text(place, theirs)} stands where this one "
                                   f"has {_weight_text(place, ours)}")
+    _refuse_other_kinds(model, tensors, header)
     model.set_weights([there[place] for place in here])
+
+
+def _refuse_other_kinds(model, tensors, header):
+    """Refuse weights whose shapes fit, of cells that are others."""
+    theirs = _kinds_in(header)
+    if theirs is None:
+        return
+    weights, names = _listed_weights(tensors, header)
+    with_weights = {layer for layer, _ in (_layer_and_parameter(name, set(names)) for name in weights)}
+    names = [name for name in names if name in with_weights]
+    for name, layer in zip(names, (layer for layer in model.layers if layer._parameters)):
+        if theirs.get(name) != layer.kind():
+            raise CheckpointError(f"the weights are those of another model: layer {name!r} is {theirs.get(name)}, layer "
+                                  f"{layer.name!r} of this model {layer.kind()}, whose weights have the same shapes and another "
+                                  f"meaning; build the model as the file's was")
 
 
 def _listed_weights(tensors, header):
