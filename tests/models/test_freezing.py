@@ -395,3 +395,42 @@ def test_a_broken_epoch_leaves_frozen_and_trained_as_before_it(begun, xy):
         model.fit(*xy, epochs=1, batch_size=4, verbose=0)
     assert bits([*model.get_weights(), *model.optimizer.slots().values()]) == before
     assert model.optimizer.iterations == steps
+
+
+# ---- Keras
+
+
+def keras_trains(optimizer, options, weights, frozen, x, y):
+    """(losses, weights, how many arrays are trained) of five steps in Keras; sent to another process."""
+    import keras
+    from keras import layers
+
+    model = keras.Sequential([
+        keras.Input((6, 3)), layers.Dense(4, kernel_regularizer="l2"), layers.BatchNormalization(),
+        layers.LSTM(5, return_sequences=True, kernel_regularizer="l2"), layers.BatchNormalization(),
+        layers.GRU(3), layers.Dense(1)])
+    model.set_weights(weights)
+    for number in frozen:
+        model.layers[number].trainable = False
+    model.compile(getattr(keras.optimizers, optimizer)(**options), "mse")
+    found = [float(model.train_on_batch(x, y)) for _ in range(5)]
+    return found, model.get_weights(), len(model.trainable_weights)
+
+
+@pytest.mark.parametrize(("optimizer", "options", "frozen"), [
+    ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.05, "weight_decay": 0.1}, [1, 2]),
+    ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1, "use_ema": True}, [0, 1, 4])])
+def test_keras_freezes_the_same(optimizer, options, frozen, rng, keras_rival):
+    model = Sequential([
+        Dense(4, kernel_regularizer="l2", input_shape=(6, 3)), BatchNormalization(),
+        LSTM(5, return_sequences=True, kernel_regularizer="l2"), BatchNormalization(), GRU(3), Dense(1)])
+    model.set_weights([rng.uniform(0.1, 0.9, array.shape) for array in model.get_weights()])
+    x, y = rng.normal(size=(16, 6, 3)).astype("f4"), rng.normal(size=(16, 1)).astype("f4")
+    theirs, weights, count = keras_rival.run(keras_trains, optimizer, options, model.get_weights(), frozen, x, y)
+    for number in frozen:
+        model.layers[number].trainable = False
+    model.compile(getattr(optimizers, optimizer)(**options), "mse")
+    assert len(model.trainable_weights) == count
+    np.testing.assert_allclose([model.train_on_batch(x, y) for _ in range(5)], theirs, rtol=1e-5)
+    for ours, other in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(ours, other, rtol=1e-4, atol=2e-5)
