@@ -23,7 +23,7 @@ def model():
     (lambda: losses.MeanSquaredError(reductions="sum"), "reduction"),
     (lambda: metrics.AUC(num_threshold=3), "num_thresholds"), (lambda: metrics.MeanSquaredError(nmae="a"), "name"),
     (lambda: optimizers.Adam(learning_rat=0.1), "learning_rate"), (lambda: optimizers.SGD(momentun=0.1), "momentum"),
-    (lambda: optimizers.Adam(clip_norm=1.0), "clipnorm"),
+    (lambda: optimizers.Adam(clip_norm=1.0), "clipnorm"), (lambda: optimizers.Adam(lr=0.1), "learning_rate"),
     (lambda: schedules.ExponentialDecay(0.1, 5, decay_rat=0.5), "decay_rate"),
     (lambda: callbacks.EarlyStopping(patiense=3), "patience"),
     (lambda: callbacks.ModelCheckpoint("a", save_best=True), "save_best_only"),

@@ -17,7 +17,8 @@ def did_you_mean(name, known):
     import difflib  # only where something went wrong
 
     known = {str(each).lower(): str(each) for each in reversed(list(known))}  # of names that differ in capitals the first
-    close = difflib.get_close_matches(str(name).lower(), sorted(known), 1, 0.65)
+    initials = [each for each in known if "_" in each and "".join(part[:1] for part in each.split("_")) == str(name).lower()]
+    close = initials or difflib.get_close_matches(str(name).lower(), sorted(known), 1, 0.65)
     return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 

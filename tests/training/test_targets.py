@@ -31,7 +31,7 @@ REFUSES = {
                              "between: make them 0 and 1, y = (y == 2)"),
         ([[-1.0, 1], [1, -1]], "y = (y == 1)"),
         ([[1.0, 2], [2, 1]], "y = (y == 2)"),
-        ([[0.0, 255], [255, 0]], "y = (y == 255)"),
+        ([[0.0, 255], [255, 0]], "y = (y == 255)"), ([[0.0, 255], [17, 0]], "y = y / 255"),
         ([[1.0, 2], [3, 4]], "sparse_categorical_crossentropy"),
         ([[0.5, 1.7], [0, 1]], "scale them to 0 to 1"),
         ([[0.0, -0.1], [0, 1]], "-0.1 at index (0, 1) (1 of 4"),
@@ -41,7 +41,9 @@ REFUSES = {
     "CategoricalHinge": [([[0.0, 2], [1, 0]], "to_categorical"), ([[0.0, -1], [1, 0]], "from 0 to 1")],
     "Hinge": [([[3.0, 7], [3, 7]], "y = where(y == 7, 1, -1)"), ([[0.5, 1], [1, 0]], "0.5 at index (0, 0)"),
               ([[1.0, 2], [3, 3]], "categorical_hinge")],
-    "SquaredHinge": [([[3.0, 7], [3, 7]], "3 at index (0, 0), 7 at index (0, 1) (4 of 4 targets)")],
+    "SquaredHinge": [([[-1.0, 0], [1, 0]],
+                      "y holds -1, 0 and perhaps 1; loss squared_hinge expects labels -1 and 1, or 0 and 1, since"),
+                     ([[3.0, 7], [3, 7]], "3 at index (0, 0), 7 at index (0, 1) (4 of 4 targets)")],
     "KLDivergence": [([[0.3, 1.7], [1, 0]], "1.7 at index (0, 1)"), ([[0.3, -0.7], [1, 0]], "-0.7")],
     "Poisson": [([[0.0, -1], [2, 0]], "-1 at index (0, 1) (1 of 4 targets); loss poisson expects numbers from 0 up: targets are "
                                       "counts")],
@@ -183,7 +185,7 @@ def test_one_warning_for_many_batches(rng):
                                          ([[0], [255]], "y = (y == 255)"), ([[0.1], [0.5], [0.9]], "y = (y > 0.5)")])
 def test_decisions_are_of_zeros_and_ones(name, y, cure):
     p = np.linspace(0.2, 0.8, len(y))[:, None]
-    metric = getattr(metrics, name)()
+    metric = getattr(metrics, name)(**({"threshold": 0.5} if "Score" in name else {}))
     with pytest.raises(ConfigError) as caught:
         metric(y, p)
     assert "expects 0 or 1: make them 0 and 1, " + cure in str(caught.value)
@@ -265,3 +267,21 @@ def test_class_numbers_of_padding_may_be_anything(given, loss, rng):
     model.fit(x, np.where(counted, y, -1), verbose=0, **{given: value})
     with pytest.raises(ValueError, match="y holds class -1; the model's output has 3 classes"):
         model.fit(x, np.where(np.arange(4) == 0, -1, y), verbose=0, **{given: value})
+
+
+def test_f_scores_of_one_output_need_a_threshold():
+    """The only output is always the largest."""
+    for cls in (metrics.F1Score, metrics.FBetaScore):
+        with pytest.warns(TrainingWarning, match=rf"give a threshold, {cls.__name__}\(threshold=0.5\)"):
+            cls()([[0], [1]], [[0.2], [0.7]])
+        assert cls(threshold=0.5)([[0], [1]], [[0.2], [0.7]]) == 1.0
+
+
+def test_class_numbers_and_rows_are_told_apart():
+    loss = losses.SparseCategoricalCrossentropy()
+    with pytest.raises(ValueError, match=r"take loss 'categorical_crossentropy', or y.argmax\(axis=-1\)"):
+        loss(np.eye(2), P)
+    with pytest.raises(ValueError, match="0 to 1: number the classes from 0, or give the last layer more columns"):
+        loss([1, 2], P)
+    with pytest.raises(TypeError, match="y holds 0.5; loss"):
+        loss([1, 0.5], P)

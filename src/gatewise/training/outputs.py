@@ -116,7 +116,7 @@ def _scores(activation, taken):
         return None
     if activation in ("softmax", "sigmoid", "hard_sigmoid"):
         return Misfit(f"the loss takes the {taken} of what went through a {activation} already; leave from_logits out, or "
-                      f" end with activation 'linear'")
+                      f"end with activation 'linear'")
     return Misfit(f"the loss takes the {taken} of outputs, and these are limited ({RANGES[activation]}); end with activation "
                   f"'linear'")
 

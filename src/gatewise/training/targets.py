@@ -137,7 +137,7 @@ class YesOrNo(Rule):
         if len(values) and values.min() >= 0 and (values <= 1).all():
             return "make them 0 and 1, y = (y > 0.5)"
         if (values == np.round(values)).all():
-            if len(values) > 20 and values.min() >= 0:
+            if values.min() >= 0 and (len(values) > 20 or values.max() >= 100):
                 return f"scale them, y = y / {values.max():g}, or take a loss of numbers, 'mse'"
             return ("class numbers go with loss 'sparse_categorical_crossentropy' and softmax over as many columns; of yes and "
                     "no make 1 and 0")
@@ -168,6 +168,16 @@ class Signs(Rule):
 
     def wrong(self, y):
         return (y != 1) & (y != 0) & (y != -1)
+
+    def settled(self, y):
+        return not y.size or (self.fits(y) and not ((y == 0).any() and (y == -1).any()))
+
+    def refuse(self, y, weights, name, owner, places=None):
+        super().refuse(y, weights, name, owner, places)
+        values = y[_counted(y, weights)]
+        if (values == 0).any() and (values == -1).any():
+            raise ConfigError(f"{name} holds -1, 0 and perhaps 1; {owner} expects {self.expects}, since 0 stands for -1: "
+                              f"{self.cure_of(np.array([-1.0, 0, 1]))}")
 
     def cure_of(self, values):
         if len(values) == 2:

@@ -137,19 +137,23 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         if y.dtype.kind == "f" and np.array_equal(y, np.floor(y)):
             y = y.astype(np.int64)
         if y.dtype.kind not in "ui":
-            raise DTypeError(f"y holds {y.dtype} values; loss {self.name} expects class numbers")
+            found = f"{y[y != np.floor(y)][0]:g}" if y.dtype.kind == "f" else f"{y.dtype} values"
+            raise DTypeError(f"y holds {found}; loss {self.name} expects class numbers")
         if y.ndim == len(shape) and y.shape[-1] == 1:
             y = y[..., 0]
         if y.shape != tuple(shape[:-1]):
             raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects "
-                             f"class numbers of shape {tuple(shape[:-1])}")
+                             f"class numbers of shape {tuple(shape[:-1])}"
+                             + ("; of rows with a column for each class take loss 'categorical_crossentropy', or y.argmax(axis=-1)"
+                                if y.shape == tuple(shape) else ""))
         classes = y
         if self.ignore_class is not None:
             ignored = y == self.ignore_class
             classes, y = y[~ignored], np.where(ignored, -1, y.astype(np.int64))
         if classes.size and not (0 <= classes.min() and classes.max() < shape[-1]):
             bad = classes.min() if classes.min() < 0 else classes.max()
-            raise ShapeError(f"y holds class {bad}; the model's output has {shape[-1]} classes, 0 to {shape[-1] - 1}")
+            raise ShapeError(f"y holds class {bad}; the model's output has {shape[-1]} classes, 0 to {shape[-1] - 1}: number the "
+                             f"classes from 0, or give the last layer more columns")
         return y.astype(np.intp)
 
     def counted(self, y_true):

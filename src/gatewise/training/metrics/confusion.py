@@ -151,6 +151,9 @@ class FBetaScore(Metric):
 
     def _add(self, y_true, y_pred, weights):
         y_true = one_hot(y_true, y_pred.shape[-1], self.name) if y_true.ndim == 1 else y_true.astype(np.float64)
+        if self.threshold is None and y_pred.shape[-1] == 1:
+            checks.warn(f"metric {self.name} takes the largest output of each row for positive, and there is one output, which is "
+                        f"always the largest: give a threshold, {type(self).__name__}(threshold=0.5)")
         if self.threshold is not None:
             positive = y_pred > self.threshold
         elif len(y_pred):
