@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "gatewise"
 ROOMS = ["kernels", "cells", "layers", "training", "models", "estimators", "interop"]
 # Single modules beside the rooms: any room above kernels may import them, and they import none but kernels.
 LEAVES = {"errors", "checks", "configuration", "seeds", "threads", "initializers", "regularizers", "constraints", "info",
-          "utils", "testing", "checkpoint", "sharing", "attributes",
+          "utils", "testing", "checkpoint", "file_kinds", "sharing", "attributes",
           "described"}
 # Rooms that stand aside, and modules that repeat the public names of training.
 ASIDE = {"data"}
@@ -26,7 +26,7 @@ ALLOWED |= {name: {name, *LEAVES} for name in ASIDE}
 ALLOWED |= {name: {"training"} for name in REPEATED}
 ALLOWED["kernels"] = {"kernels", "errors"}  # checks and threads stand on kernels
 ALLOWED["errors"] = set()
-ALLOWED["checkpoint"] = {"errors"}  # arrays and plain values: it knows nothing of layers
+ALLOWED["checkpoint"] = {"errors", "file_kinds"}  # arrays and plain values: it knows nothing of layers
 ALLOWED["estimators"] |= ASIDE
 
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -499,11 +499,11 @@ def one(dtype="F32", shape=(2,), offsets=(0, 8), name="a"):
 GOOD_CHECKSUM = str(zlib.crc32(b'"format_version":1,"header":{}}'))
 LIBRARY = "is damaged or cut short: "
 BAD = {
-    "empty": (b"", "cut short"),
+    "empty": (b"", "is empty"),
     "length of a gigabyte": (struct.pack("<Q", 10**9) + b"{", "announce a table of 1000000000 bytes"),
     "length of 64 bits": (b"\xff" * 8 + b"{}", "announce a table of 18446744073709551615 bytes, 2 follow"),
-    "pickle": (b"cos\nsystem\n(S'exit'\ntR.", "no safetensors file"),
-    "head empty": (head(b""), "not begin with"),
+    "pickle": (b"cos\nsystem\n(S'exit'\ntR.", "is a text"),
+    "head empty": (head(b""), "zeros only"),
     "byte order mark": (head(b"\xef\xbb\xbf{}"), "not begin with"),
     "no metadata": (head(b"{}"), "not a gatewise checkpoint"),
     "metadata of another": (head(b'{"__metadata__":{"format":"pt"}}'), "not a gatewise checkpoint"),

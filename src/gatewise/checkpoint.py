@@ -20,6 +20,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gatewise import file_kinds
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, SizeError
 
 __all__ = ["FORMAT_VERSION", "CheckpointNotFoundError", "read", "write"]
@@ -148,7 +149,7 @@ def read(path):
     path = _path_text(path)
     try:
         with open(path, "rb", opener=_open_regular) as file:
-            return _read_file(file)
+            return _read_file(file, path)
     except _Refused as refusal:
         raise CheckpointError(f"{path!r} {refusal}") from None
     except MemoryError as error:
@@ -163,14 +164,27 @@ def read(path):
 def _open_regular(path, flags):
     # Looked at first, because opening a device may act on it; opened without blocking, because a pipe may have
     # taken its place, and opening one waits for a writer.
-    _require_regular(os.stat(path))
+    _require_regular(os.stat(path), path)
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _require_regular(status):
+def _require_regular(status, path=None):
+    if stat.S_ISDIR(status.st_mode) and path is not None:
+        raise _Refused(file_kinds.folder_text(path))
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
         raise _Refused(f"is {kind}, not a file")
+
+
+def _refuse_foreign(path, file):
+    """Say what a file is whose table cannot be ours, if that can be seen; leave the file where it began."""
+    size = os.fstat(file.fileno()).st_size
+    start = file.read(300)
+    file.seek(0)
+    if int.from_bytes(start[:8], "little") > min(size - 8, MAX_JSON_BYTES) or start[8:9] != b"{":
+        text = file_kinds.foreign_text(path, start, size)
+        if text is not None:
+            raise _Refused(text)
 
 
 def _require_memory(size):
@@ -183,12 +197,13 @@ def _require_memory(size):
     np.empty(size, np.uint8)  # given back untouched; fails where the process has a limit of its own
 
 
-def _read_file(file):
+def _read_file(file, path):
     """Tensors and header of an open file."""
     from safetensors import SafetensorError, deserialize
 
     status = os.fstat(file.fileno())
     _require_regular(status)
+    _refuse_foreign(path, file)
     start = file.read(8)
     follow, head_size = status.st_size - 8, int.from_bytes(start, "little")
     if head_size > min(follow, MAX_JSON_BYTES):
@@ -228,7 +243,8 @@ def _parse_head(head):
     metadata = _parse_json(head, "table").get("__metadata__")
     text = metadata.get("gatewise") if type(metadata) is dict else None
     if type(text) is not str:
-        raise _Refused("is a safetensors file but not a gatewise checkpoint: its metadata has no text 'gatewise'")
+        raise _Refused("is a safetensors file but not a gatewise checkpoint: its metadata has no text 'gatewise'; read its arrays "
+                       "with safetensors.numpy.load_file, and give them to set_weights")
     document = _parse_json(text, "header")
     version = document.get("format_version")
     if type(version) is not int or version < 1:

@@ -127,6 +127,7 @@ def theirs(name, rival):
 
 
 
+@pytest.mark.filterwarnings("ignore:file names that end in")  # programs give Keras's names to files
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_runs(name):
     seen = run_here(name, False)
@@ -136,6 +137,7 @@ def test_program_runs(name):
         assert np.isfinite(values).all()
 
 
+@pytest.mark.filterwarnings("ignore:file names that end in")  # programs give Keras's names to files
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_does_what_keras_does(name, keras_rival):
     expected = theirs(name, keras_rival)

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from gatewise import checkpoint, checks
+from gatewise import checkpoint, checks, file_kinds
 from gatewise.data.saving import is_transformer, pack_transformer, unpack_transformer
 from gatewise.errors import CheckpointError, DTypeError
 from gatewise.models import saving as models
@@ -37,6 +37,7 @@ def save_estimator(estimator, path):
     DTypeError
         A step, a parameter or a label is of a kind that files cannot hold; steps are named.
     """
+    file_kinds.warn_of_ending(path)
     with contextlib.ExitStack() as moment:
         tensors, header = _contents_of(estimator, "", type(estimator).__name__, moment)
         content = checkpoint.content_of(path, tensors, header)

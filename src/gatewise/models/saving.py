@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 
-from gatewise import checkpoint, checks, layers
+from gatewise import checkpoint, checks, file_kinds, layers
 from gatewise.cells import Cell, LSTMCell
 from gatewise.described import arguments_of
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
@@ -24,6 +24,7 @@ _LAYERS = layer_classes()
 
 def save_model(model, path):
     """See :meth:`Sequential.save`."""
+    file_kinds.warn_of_ending(path)
     with at_one_moment(model):
         content = checkpoint.content_of(path, *contents_of(model))
     checkpoint.replace(path, content)
@@ -100,6 +101,7 @@ def _refuse_nonfinite(tensors):
 
 def save_weights(model, path):
     """See :meth:`Sequential.save_weights`."""
+    file_kinds.warn_of_ending(path)
     with model.unchanged():
         weights = _weights(model)
         _refuse_nonfinite(weights)

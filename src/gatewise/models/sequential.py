@@ -556,8 +556,10 @@ class Sequential(Stack):
     def save(self, path, **others):
         """Write architecture, weights, optimizer and, while :meth:`fit` runs, where it is to one file, atomically.
 
-        The format is gatewise's own whatever the name's ending is: docs/checkpoint-format.md. The state of stateful layers
-        is in the file: a loaded model goes on from it, unless its first call has another number of rows.
+        The format is gatewise's own whatever the name's ending is: docs/checkpoint-format.md.
+        An ending that stands for another program's format, such as ``.keras``, ``.h5`` or ``.pt``, gives a warning;
+        ``.safetensors`` is right. The state of stateful layers is in the file: a loaded model goes on from it, unless its
+        first call has another number of rows.
 
         Raises
         ------

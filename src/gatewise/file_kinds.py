@@ -1,0 +1,117 @@
+"""What a file is that is none of gatewise's, from its first bytes: for messages that say what to do with it.
+
+Nothing of such a file is executed, and no more of it is read than names.
+"""
+
+import codecs
+import os
+import sys
+import warnings
+import zipfile
+
+_KERAS = "open it with Keras, make the same model here, and copy the arrays: model.set_weights(theirs.get_weights())"
+_TORCH = ("open it with PyTorch, make the same model here, and copy the arrays with model.set_weights; PyTorch's matrices are "
+          "transposed, and each of its recurrent layers has two biases, of which the sum is one here")
+_WHAT_SAVE_WROTE = "give a file that save or save_weights of gatewise wrote"
+
+# File name endings of other programs' formats: what would a reader of such a name expect?
+FOREIGN_ENDINGS = {
+    ".keras": "Keras", ".h5": "HDF5 (Keras)", ".hdf5": "HDF5 (Keras)", ".pt": "PyTorch", ".pth": "PyTorch",
+    ".ckpt": "TensorFlow or PyTorch", ".pb": "TensorFlow", ".tflite": "TensorFlow Lite", ".onnx": "ONNX",
+    ".npz": "NumPy", ".npy": "NumPy", ".pkl": "Python's pickle", ".pickle": "Python's pickle", ".joblib": "joblib",
+    ".zip": "a zip archive", ".json": "JSON", ".csv": "a table", ".txt": "text",
+}
+
+
+def foreign_ending(path):
+    """(ending, whose format readers expect of it) of a path, or None for an ending that promises nothing else."""
+    ending = os.path.splitext(os.fsdecode(path))[1].lower()
+    return (ending, FOREIGN_ENDINGS[ending]) if ending in FOREIGN_ENDINGS else None
+
+
+def folder_text(path):
+    """What a folder is, and what to do, as the end of a sentence."""
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
+        return f"is a folder, a TensorFlow SavedModel: {_KERAS}"
+    return f"is a folder, not a file; {_WHAT_SAVE_WROTE}"
+
+
+def foreign_text(path, start, size):
+    """What a file is that begins with `start` (bytes, some hundred), and what to do, as the end of a sentence; None if unknown."""
+    if size == 0:
+        return "is empty: the program that wrote it was interrupted, or the disk was full; take an older file"
+    if not start.strip(b"\0"):
+        return "holds zeros only: the machine stopped before it was written; take an older file"
+    if start.startswith(b"PK\x03\x04") or start.startswith(b"PK\x05\x06"):
+        return _zip_text(path)
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return f"is an HDF5 file, of Keras perhaps: {_KERAS}"
+    if start.startswith(b"\x93NUMPY"):
+        return f"is an array of NumPy (.npy): read it with numpy.load, and give it to set_weights; or {_WHAT_SAVE_WROTE}"
+    if len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5:
+        return (f"is a pickle, of Python, joblib or an old PyTorch, which can run any code when it is opened: if you trust it, "
+                f"open it with the program that wrote it, and save what it holds with gatewise; or {_WHAT_SAVE_WROTE}")
+    if start[4:8] == b"TFL3":
+        return f"is a model of TensorFlow Lite; {_WHAT_SAVE_WROTE}"
+    if start.startswith(b"\x1f\x8b"):
+        return f"is compressed with gzip: unpack it first, and {_WHAT_SAVE_WROTE}"
+    if _is_onnx(path, start):
+        return f"is an ONNX model, which gatewise does not read: run it with ONNX Runtime, or {_WHAT_SAVE_WROTE}"
+    return _text_text(start)
+
+
+def _zip_text(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
+        return f"is a damaged zip archive, of Keras, PyTorch or NumPy perhaps: take an older file, or {_WHAT_SAVE_WROTE}"
+    if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
+        return f"is a model of Keras (.keras): {_KERAS}"
+    if any(name.endswith("data.pkl") for name in names):
+        return f"is a file of PyTorch: {_TORCH}"
+    if names and all(name.endswith(".npy") for name in names):
+        return (f"holds arrays of NumPy (.npz): read them with numpy.load, and give them to set_weights in the order of "
+                f"get_weights; or {_WHAT_SAVE_WROTE}")
+    return f"is a zip archive: unpack it first, and {_WHAT_SAVE_WROTE}"
+
+
+def _is_onnx(path, start):
+    """The first field of an ONNX model is its version, a small number, and then comes a text."""
+    looks_so = len(start) > 2 and start[0] == 0x08 and start[1] <= 32
+    return looks_so and (start[2] in (0x12, 0x1A) or os.path.splitext(path)[1].lower() == ".onnx")
+
+
+def _text_text(start):
+    """A text is what decodes, but for a character that may be cut at the end, and holds no control characters."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return None
+    if not all(character.isprintable() or character in "\r\n\t\f\ufeff" for character in text):
+        return None
+    kind = "a JSON text" if text.lstrip("\ufeff \r\n\t")[:1] in ("{", "[") else "a text"
+    return f"is {kind}, which begins with {text[:40]!r}; {_WHAT_SAVE_WROTE}"
+
+
+def warn_of_ending(path):
+    """Warn of a file name by whose ending other programs, and people, take the file for something else.
+
+    The warning points to the program that called the library.
+    """
+    try:
+        found = foreign_ending(path)
+    except TypeError:  # no path: writing says so
+        return
+    if found:
+        warnings.warn(f"file names that end in {found[0]!r} stand for {found[1]}: the file is in gatewise's own format, which only "
+                      f"gatewise and readers of safetensors open; let the name end in '.safetensors'", UserWarning,
+                      stacklevel=_frames_of_the_library())
+
+
+def _frames_of_the_library():
+    """How far up the stack, seen from who asks, the first frame is that does not belong to the library."""
+    package, frame, count = os.path.dirname(__file__), sys._getframe(1), 1
+    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename).startswith(package):
+        frame, count = frame.f_back, count + 1
+    return count
