@@ -130,6 +130,22 @@ def test_series_of_a_panel_by_label(frame, pyplot):
     np.testing.assert_array_equal(ForecastDisplay.from_estimator(numbered, series=3).forecast, numbered.predict()[3])
 
 
+@pytest.mark.parametrize("groups", [None, "store"])
+def test_what_came_in_a_table(frame, groups, pyplot):
+    """Its rows may be in any order, as in fit."""
+    whole = pandas.concat({"n": frame, "s": frame + 50}, names=["store", "day"]).reset_index()
+    if groups is None:
+        whole = whole[whole["store"] == "s"].drop(columns="store")
+    seen, later = whole[whole["day"] < frame.index[36]], whole[whole["day"] >= frame.index[36]]
+    forecaster = SequenceForecaster(window=5, horizon=4, units=3, max_iter=1, random_state=0).fit(seen, groups=groups, time="day")
+    series = 0 if groups is None else "s"
+    for given in (later, later[::-1]):
+        display = ForecastDisplay.from_estimator(forecaster, series=series, actual=given, variable="a")
+        np.testing.assert_array_equal(display.actual, frame["a"][36:] + 50)
+    with pytest.raises(ShapeError, match="row 0 of actual is labelled"):
+        ForecastDisplay.from_estimator(forecaster, series=series, actual=seen[seen["day"] < frame.index[4]])
+
+
 def test_misspelt_arguments(frame, pyplot):
     forecaster = fitted(frame)
     for wrong, meant in (("covrage", "coverage"), ("actuals", "actual"), ("colour", "color"), ("linewdith", "linewidth"),

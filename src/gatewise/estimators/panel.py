@@ -223,12 +223,15 @@ def unfold_future(X_future, panel):
 
 def part_of(given, panel, number, name):
     """The part of one series of an object that may have the form of a panel."""
-    if panel is None or not panel.keys:
+    if panel is None:
         return given
-    groups, time = (panel.names[0], panel.time) if panel.kind == "table" and hasattr(given, "columns") else (None, None)
-    read = _read(given, groups, time, name) if groups is None or groups in list(given.columns) else None
-    if read is None:
-        return given
+    groups, time = (panel.names[0] if panel.names else None, panel.time) if panel.kind == "table" else (None, None)
+    columns = list(getattr(given, "columns", ()))
+    if panel.kind == "table" and not (time in columns and (groups is None or groups in columns)):
+        return given    # one series, in order
+    read = _read(given, groups, time, name)
+    if read is None or not panel.keys:
+        return given if read is None else read[1][0]
     if panel.keys[number] not in read[0].keys:
         raise ShapeError(f"{name} lacks the series {panel.keys[number]!r}")
     return read[1][read[0].keys.index(panel.keys[number])]
