@@ -67,7 +67,7 @@ class MissingPackageError(GatewiseError, ImportError):
 
 
 class TrainingWarning(UserWarning):
-    """Something in training, or in what a model is asked for, that the caller should know of."""
+    """Training ended early, or in a way that the caller should know of."""
 
 
 class PredictionWarning(UserWarning):

@@ -14,9 +14,9 @@ from gatewise.errors import (
     GatewiseError,
     NonFiniteError,
     NotFittedError,
+    PredictionWarning,
     ShapeError,
     SizeError,
-    TrainingWarning,
 )
 from gatewise.estimators.inputs import Groups, padded
 
@@ -273,16 +273,16 @@ def test_empty_sequences_alone(rng):
     X = ragged(rng)
     estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
     empty = np.empty((0, 3))
-    with pytest.warns(TrainingWarning, match=r"X holds 2 empty sequences \(the first is number 0\)"):
+    with pytest.warns(PredictionWarning, match="sequences 0, 1 of X have no step"):
         both = estimator.decision_function([empty, empty])
-    with pytest.warns(TrainingWarning, match=r"X holds 1 empty sequence \(the first is number 1\)"):
+    with pytest.warns(PredictionWarning, match="sequence 1 of X has no step"):
         np.testing.assert_array_equal(both, estimator.decision_function([X[0], empty])[[1, 1]])
     texts = make_pipeline(Vocabulary("words"), SequenceClassifier(embedding=3, **SMALL))
     fitted(texts, ["a b", "c"] * 6, [0, 1] * 6)
-    with pytest.warns(TrainingWarning, match="X holds 1 empty sequence"):
+    with pytest.warns(PredictionWarning, match="sequence 0 of X has no step"):
         np.testing.assert_array_equal(texts.predict_proba([""]), texts.predict_proba(["", "a"])[:1])
     tokens = texts[-1]
-    with pytest.warns(TrainingWarning, match="X holds 1 empty sequence"):
+    with pytest.warns(PredictionWarning, match="sequence 0 of X has no step"):
         np.testing.assert_array_equal(tokens.predict_proba([[]]), texts.predict_proba([""]))
 
 

@@ -100,16 +100,6 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
             self.feature_means_ = feature_means(sequences.values, sequences.lengths)
         return completed(sequences, missing, self.feature_means_)
 
-    def _read_to_predict(self, X, groups=None, time=None):
-        """Sequences of X for outputs that the user sees. Of an empty sequence there is nothing that they could follow from."""
-        sequences = self._read_X(X, groups, time)
-        empty = np.flatnonzero(sequences.all_lengths == 0)
-        if empty.size and not self._per_step:
-            warnings.warn(f"X holds {empty.size} empty sequence{'s' if empty.size > 1 else ''} (the first is number {empty[0]}): "
-                          f"what is predicted for it follows from nothing that X holds, and is the same for every empty "
-                          f"sequence; leave it out", errors.TrainingWarning, stacklevel=3)
-        return sequences
-
     def _in_use(self, parameter):
         """A parameter as the last fit, or the one under way, used it: one that was set since means nothing before the next."""
         fitted = self._fitted_parameters
