@@ -238,6 +238,8 @@ def test_lists_and_counts():
     assert (len(model.trainable_variables), len(model.non_trainable_variables)) == (everything - 5, 5)
     assert len(model.variables) == everything
     assert model.count_params() == sum(array.size for array in model.trainable_weights + model.non_trainable_weights)
+    for trainable, arrays in ((True, model.trainable_weights), (False, model.non_trainable_weights)):
+        assert model.count_params(trainable=trainable) == sum(array.size for array in arrays)
     model.trainable_weights[0][...] = 7  # views
     assert (model.layers[0].get_weights()[0] == 7).all()
 

@@ -356,9 +356,20 @@ class Layer(Guarded):
         for gradient in self._gradients.values():
             gradient.fill(0)
 
-    def count_params(self):
-        """Number of parameters, those included that no optimizer moves."""
-        return sum(spec.size for spec in self._specs)
+    def count_params(self, trainable=None):
+        """Number of parameters.
+
+        Parameters
+        ----------
+        trainable : bool, optional
+            True: only those that training changes. False: only the others, frozen ones and moving averages.
+            None: all of them.
+        """
+        if trainable is None:
+            return sum(spec.size for spec in self._specs)
+        wanted = checks.flag(trainable, "trainable")
+        return sum(spec.size for spec in self._specs
+                   if (spec.trained and self.trains(spec.name)) == wanted)
 
     def flat_size(self):
         """Number of parameters that optimizers move: what the layer takes of a model's flat buffer."""

@@ -398,9 +398,9 @@ class Stack(Guarded):
     # Keras's other names
     variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
 
-    def count_params(self):
-        """Number of parameters, those included that no optimizer moves."""
-        return sum(layer.count_params() for layer in self._layers)
+    def count_params(self, trainable=None):
+        """Number of parameters; those that training changes (True), or does not (False). None: all."""
+        return sum(layer.count_params(trainable) for layer in self._layers)
 
     def get_weights(self):
         """Copies of all parameters, in Keras's order."""

@@ -41,16 +41,10 @@ def total_lines(model):
                  f"the shape of the input is: call build, or fit")
     if not model.built:
         return [line]
-    trained = trained_count(model)
+    trained = model.count_params(trainable=True)
     if trained == count:
         return [line]
     return [line, f"{trained:,} trainable, {count - trained:,} not trainable"]
-
-
-def trained_count(model):
-    """Number of parameters that training changes."""
-    return sum(spec.size for layer in model.layers for spec in layer._specs
-               if spec.trained and layer.trains(spec.name))
 
 
 def frozen_text(layer):
@@ -104,7 +98,7 @@ def model_text(model):
     layers = ", ".join([*names[:6], "..."] if len(names) > 7 else names)
     parts = [f"{type(model).__name__} {model.name!r}", f"layers {layers}" if names else "no layers"]
     if model.built:
-        count, trained = model.count_params(), trained_count(model)
+        count, trained = model.count_params(), model.count_params(trainable=True)
         parts += [f"input {model.input_shape}", f"output {model.output_shape}",
                   f"{count:,} parameters"]
         if trained < count:
