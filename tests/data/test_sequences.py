@@ -96,7 +96,7 @@ class TestErrors:
         ([np.zeros(2), np.array([0, -np.inf])], NonFiniteError, r"X\[1\] holds -inf at index \(1,\)"),
         (np.zeros((2, 2), complex), ConfigError, "Complex data not supported"),
         (np.array([["a", "b"]]), DTypeError, "text"),
-        (["one", "two"], ShapeError, "expected"),
+        (["one", "two"], DTypeError, "X holds text"),
         (np.array([[{}, 1]], object), DTypeError, "X holds objects that are no numbers"),
         (scipy.sparse.eye(3), DTypeError, "sparse"),
         (objects([[[1], [2, 3]], [[1]]]), ShapeError, r"X\[0\]"),

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted
+from data import SMALL, fitted, parameters_of
 
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, load_estimator
 from gatewise.data import FrameStacker, SequencePadder, SequenceScaler, Windower
@@ -228,3 +228,38 @@ def test_nan_names_the_place_and_the_parameter(estimator, rng):
         estimator(**SMALL).fit(np.where(np.arange(12).reshape(4, 3) == 5, np.nan, 1.0), y)
     with pytest.raises(NonFiniteError, match="contains NaN, .*tokens cannot be missing"):
         estimator(embedding=2, **SMALL).fit(np.where(np.arange(12).reshape(4, 3) == 5, np.nan, 1.0), y)
+
+
+def test_other_things_that_X_cannot_be(rng):
+    block, y = rng.normal(size=(4, 6, 2)), [0, 1] * 2
+    classifier = SequenceClassifier(**SMALL)
+    dates = np.full((4, 3), np.datetime64("2024-01-01"))
+    for X in (dates, dates[..., None], list(dates), pd.Series(list(dates))):
+        with pytest.raises(DTypeError, match="holds dates"):
+            classifier.fit(X, y)
+    with pytest.raises(DTypeError, match="X holds durations"):
+        classifier.fit(dates - dates[0], y)
+    for estimator in (classifier, SequenceClassifier(embedding=2, **SMALL)):
+        with pytest.raises(DTypeError, match="X holds text; .*gatewise.data.Vocabulary"):
+            estimator.fit(["a b", "c"] * 2, y)
+    with pytest.raises(ShapeError, match=r"X\[0\] is a pair, as of a sequence and its target"):
+        classifier.fit([(rows, 0) for rows in block], y)
+    fitted(classifier, block, y)
+    with pytest.raises(ShapeError, match=r"expecting 2 features a step as input: steps come before features"):
+        classifier.predict(block.transpose(0, 2, 1)[:, :, :6])
+    with pytest.raises(ShapeError, match=r"expecting 2 features a step as input: .* put a single sequence into a list"):
+        classifier.predict(block[0])
+
+
+def test_missing_values_of_pandas_are_read_in_every_form(rng):
+    holes = [1.0, np.nan, 3.0] * 4
+    who = np.repeat(np.arange(4), 3)
+    columns = {"floats": holes, "Int64": pd.array([1, None, 3] * 4, dtype="Int64"), "objects": np.array([1, None, 3] * 4, object)}
+    expected = None
+    for column in columns.values():
+        table = pd.DataFrame({"a": column, "b": np.arange(12.0)})
+        parts = [part for _, part in table.groupby(who)]
+        for X, groups in ((table, who), (parts, None)):
+            given = parameters_of(fitted(SequenceClassifier(missing="indicator", **SMALL), X, [0, 1] * 2, groups=groups))
+            expected = given if expected is None else expected
+            np.testing.assert_array_equal(given, expected)

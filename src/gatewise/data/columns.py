@@ -119,6 +119,12 @@ def check_kind(X, name):
         raise DTypeError(f"{name} is a {what}; expected an array or a list of sequences: list({name}{'()' if callable(X) else ''})")
     if is_frame(X):
         refuse_columns(X, name)
+    elif getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+        kind = "dates" if X.dtype.kind == "M" else "durations"
+        raise DTypeError(f"{name} holds {kind} ({X.dtype}); expected numbers: leave them out, or make features of them")
+    elif isinstance(X, list | tuple) and len(X) and isinstance(X[0], str):
+        raise DTypeError(f"{name} holds text; expected numbers: gatewise.data.Vocabulary makes tokens of texts, for estimators "
+                         f"with embedding")
 
 
 def refuse_columns(frame, name):
@@ -132,8 +138,9 @@ def refuse_columns(frame, name):
         suspects = [place for place, dtype in enumerate(frame.dtypes) if getattr(dtype, "kind", "O") not in "buif"]
     else:
         suspects = range(frame.shape[1])
+    labels = list(frame.columns)
     for place in suspects:
-        label = list(frame.columns)[place]
+        label = labels[place]
         values = frame.iloc[:, place] if hasattr(frame, "iloc") else frame[label]
         kind = _kind_of(values)
         if kind is not None:

@@ -221,6 +221,9 @@ def _read_rows(items, name, form):
     rows, flat, names = [], [], common_names(items, name)
     for number, item in enumerate(items):
         check_kind(item, f"{name}[{number}]")
+        if isinstance(item, tuple) and len(item) == 2 and np.ndim(item[0]) > np.ndim(item[1]):
+            raise ShapeError(f"{name}[{number}] is a pair, as of a sequence and its target; expected the sequences alone: "
+                             f"{name} = [x for x, y in pairs], and y = [y for x, y in pairs]")
         row = _numbers(item, f"{name}[{number}]")
         if row.ndim not in (1, 2):
             raise ShapeError(f"{name}[{number}] has shape {row.shape}; expected (time,) or (time, features)")
@@ -235,6 +238,8 @@ def _read_rows(items, name, form):
 
 def _numbers(given, name):
     """real_array without infinity; objects that are numbers are read as float64."""
+    if hasattr(given, "iloc") and np.asarray(given).dtype == object:  # pandas.NA, or None, where a value is missing
+        given = given.to_numpy(np.float64, na_value=np.nan)
     if hasattr(given, "to_list"):  # steps in a Series of polars: numbers, or lists of them
         given = np.asarray(given)
     kind = getattr(getattr(given, "dtype", None), "kind", None)

@@ -80,6 +80,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         if embedding is not None and missing != "error":
             raise ConfigError(f"missing is {missing!r}; with embedding X holds whole numbers, of which none can be missing")
         dtype = inputs.FLOATS if embedding is None else None
+        check_kind(X, "X")
         one_by_one = groups is None and (container_of(X) is not None or inputs.axes_of(X) > 2)
         if one_by_one:
             sequences = inputs.read_each(X)
@@ -107,7 +108,6 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
 
     def _read_rows(self, X, groups, dtype, reset):
         """Sequences of a table, one a row; or of a long table with groups."""
-        check_kind(X, "X")
         with inputs.checked_by_sklearn():
             rows = check_array(X, order="C" if groups is None else None, dtype=dtype, ensure_all_finite="allow-nan",
                                input_name="X", estimator=self)
@@ -145,8 +145,13 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         if reset:
             self._remember_input(sequences, features)
         elif features != self._step_features:
+            hint = ""
+            if sequences.table and not self._fitted_on_table:
+                hint = ": each row of a table is a sequence of one feature; put a single sequence into a list, [X]"
+            elif sequences.values.shape[1] == self._step_features:
+                hint = ": steps come before features, (n, time, features), which X.transpose(0, 2, 1) gives"
             raise ShapeError(f"X has {features} features a step, but {type(self).__name__} is expecting {self._step_features} "
-                             f"features a step as input")
+                             f"features a step as input{hint}")
 
     def _need_fitted(self):
         if not hasattr(self, "model_"):
