@@ -204,3 +204,8 @@ def test_shapes_that_agree():
     assert LSTM(2, input_shape=(4, 3), input_dim=3).given_input_shape == (4, 3)
     assert LSTM(2, batch_input_shape=(8, None, 3), input_shape=(4, 3)).given_input_shape == (4, 3)
     assert Embedding(3, 2, input_length=4, input_shape=(None,)).given_input_shape == (4,)
+
+
+def test_a_recurrent_layer_of_no_cell():
+    with pytest.raises(DTypeError, match="cell is 3; expected an object of gatewise.cells"):
+        gatewise.layers.Recurrent(3)

@@ -5,8 +5,8 @@ from types import MappingProxyType
 import numpy as np
 
 from gatewise import checks, initializers, threads
-from gatewise.cells import FullGateLSTMCell, GRUCell, LSTMCell, SimpleRNNCell, greff
-from gatewise.errors import ConfigError, ShapeError, StateError
+from gatewise.cells import Cell, FullGateLSTMCell, GRUCell, LSTMCell, RNNCell, SimpleRNNCell, greff
+from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._guard import PackedWeights
 from gatewise.kernels._products import uses_blas
@@ -71,6 +71,8 @@ class Recurrent(SequenceLayer):
                  kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
                  dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
                  stateful=False, learned_initial_state=False, zero_output_for_mask=None, seed=None, **kwargs):
+        if not isinstance(cell, Cell | RNNCell):
+            raise DTypeError(f"cell is {cell!r}; expected an object of gatewise.cells")
         self._refuse(kwargs)
         kwargs = checks.without_neutral(kwargs, "recurrent layer", type(self).__name__)
         super().__init__(**kwargs)
