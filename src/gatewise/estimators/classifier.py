@@ -130,7 +130,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     def _output(self, targets):
         if self._several:
             return losses.BinaryCrossentropy(), len(self.classes_), "sigmoid"
-        if len(self.classes_) == 2:
+        if len(self.classes_) <= 2:  # one column says how probable the second class is, of one class that there is another
             return losses.BinaryCrossentropy(), 1, "sigmoid"
         return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
 

@@ -153,7 +153,7 @@ class SequenceTagger(StepTargets):
         return by_class if weights is None else by_class * weights
 
     def _output(self, targets):
-        if len(self.classes_) == 2:
+        if len(self.classes_) <= 2:  # one column says how probable the second class is, of one class that there is another
             return losses.BinaryCrossentropy(), 1, "sigmoid"
         return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
 
