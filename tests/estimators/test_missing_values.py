@@ -8,7 +8,7 @@ from data import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import SequenceClassifier, SequenceForecaster, SequenceTagger
 from gatewise.data.missing import feature_means, fill_forward, fill_mean, missing_indicators
-from gatewise.errors import ConfigError, NonFiniteError
+from gatewise.errors import ConfigError, NonFiniteError, PredictionWarning
 
 
 @pytest.fixture
@@ -29,6 +29,10 @@ BY_HAND = {
 }
 
 
+NOTHING_LEFT = pytest.mark.filterwarnings("ignore:sequences? .* no step that counts:gatewise.errors.PredictionWarning")
+
+
+@NOTHING_LEFT
 @pytest.mark.parametrize("missing", BY_HAND)
 def test_as_by_hand(missing, holes):
     X, y, means = holes
@@ -62,10 +66,12 @@ def test_means_are_those_of_training(holes):
 def test_a_row_with_nothing_left(holes):
     X, y, _ = holes
     estimator = fitted(SequenceClassifier(missing="mask", **SMALL), X, y)
-    nothing = estimator.decision_function([np.full((3, 3), np.nan), np.full((1, 3), np.nan)])
+    with pytest.warns(PredictionWarning, match="sequences 0, 1 of X have no step that counts"):
+        nothing = estimator.decision_function([np.full((3, 3), np.nan), np.full((1, 3), np.nan)])
     assert np.isfinite(nothing).all() and nothing[0] == nothing[1]
 
 
+@NOTHING_LEFT
 def test_steps_left_out_repeat_the_label_before(holes):
     X, _, _ = holes
     y = [np.arange(len(row)) % 3 for row in X]

@@ -41,7 +41,7 @@ PARAMETERS = """cell : {"lstm", "gru", "rnn"}
         What the model computes in. "auto": float64 where a batch holds all samples, else float32.
     random_state : int, RandomState or None
         Every random draw follows from it: initial weights, held-out samples, order, dropout.
-    verbose : bool or {0, 1, 2}
+    verbose : bool, 0, 1 or 2
         True, 1: a line a pass, and in a terminal or notebook a bar with the time left, as models show them. 2: lines alone.
     n_jobs : int, optional
         Threads. None: :func:`gatewise.get_num_threads`; -1: all processors. Results are the same bits for any number."""
