@@ -311,7 +311,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         if self._name_of(activation) != self.out_activation_:
             raise ConfigError(f"loss {loss.name!r} needs an output that is {self._name_of(activation)}, and the network of the "
                               f"last fit has one that is {self.out_activation_}; set warm_start=False to make a new one")
-        self.model_.compile(optimizer, loss)
+        self.model_.choose_training(optimizer, loss, None, fitting=True)  # one label gives one column
         now = parameters_in_use(self)
         self._fitted_parameters = self._fitted_parameters | {name: now[name] for name in OF_TRAINING if name in now}
 
@@ -327,7 +327,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
             rate = checks.number(self.learning_rate_init, "learning_rate_init", 0.0, open_low=True)
             after = type(before).from_config(before.get_config() | {"learning_rate": rate})
             after.go_back(before.snapshot())
-            self.model_.compile(after, self.model_.loss)
+            self.model_.choose_training(after, self.model_.loss, None, fitting=True)
 
     # ---- files
 
