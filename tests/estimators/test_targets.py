@@ -118,6 +118,7 @@ def test_one_number_and_several(rng):
         one.partial_fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore:y holds 0, which counts as 1e-7")
 def test_losses_of_numbers(rng):
     X = ragged(rng, 40)
     y = rng.poisson(np.exp([row[:, 0].mean() for row in X])) + 1  # 0 has no percentage
