@@ -60,8 +60,7 @@ def test_the_number_within_a_block(threads):
 
 
 @needs_openmp
-def test_small_work_stays_on_one_thread(threads, monkeypatch):
-    monkeypatch.setattr(threads, "NOTICE_LATENESS", False)
+def test_small_work_stays_on_one_thread(threads):
     threads.set_num_threads(3)
     assert threads.threads_for(0) == threads.threads_for(threads.SMALL_WORK - 1) == 1
     assert threads.threads_for(threads.SMALL_WORK) == threads.threads_for(1e12) == 3

@@ -66,7 +66,8 @@ def test_the_pause_doubles_to_a_second_and_shrinks_with_calls_in_time():
 
 
 @needs_openmp
-def test_large_work_uses_one_thread_after_a_late_call(threads):
+def test_large_work_uses_one_thread_after_a_late_call(threads, monkeypatch):
+    monkeypatch.setattr(threads, "NOTICE_LATENESS", True)
     threads.set_num_threads(3)
     assert threads.threads_for(1e9) == threads.threads_for_products(1e9) == 3
     _lateness.remember(**LATE)
