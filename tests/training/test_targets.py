@@ -176,12 +176,61 @@ def test_one_warning_for_many_batches(rng):
     assert len(caught) == 1
 
 
+# ---- rounding, and what stands for no target
+
+ROUNDED = {"BinaryCrossentropy": [-1e-9, 1 + 1e-7], "CategoricalCrossentropy": [-1e-9, 1 + 1e-7],
+           "CategoricalHinge": [-1e-9, 1 + 1e-7], "KLDivergence": [-1e-9, 1 + 1e-7], "Hinge": [-1e-9, 1 + 1e-7],
+           "SquaredHinge": [-1 - 1e-7, 1 - 1e-7], "Poisson": [-1e-9, 3], "MeanSquaredLogarithmicError": [-1e-9, 3]}
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_rounding_is_no_reason_to_refuse(name):
+    loss, y = getattr(losses, name)(), np.array([ROUNDED[name]])
+    assert loss(y, P[:1]) == pytest.approx(loss(np.round(y), P[:1]), rel=1e-5)
+
+
+@pytest.mark.parametrize("metric", [metrics.AUC(), metrics.Precision(), metrics.Recall(), metrics.F1Score(threshold=0.5),
+                                    metrics.BinaryAccuracy()])
+def test_metrics_read_rounded_labels_as_whole_ones(metric, rng):
+    y, p = rng.integers(0, 2, (50, 1)), rng.random((50, 1))
+    assert metric(y + rng.uniform(-1e-7, 1e-7, y.shape), p) == pytest.approx(metric(y, p), rel=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "activation", "metric", "fill"), [
+    ("bce", "sigmoid", "accuracy", -1), ("bce", "sigmoid", "auc", -1), ("poisson", "exponential", "mae", -1),
+    ("msle", "softplus", "msle", -100), ("hinge", "tanh", "mae", 7)])
+def test_what_is_no_target_and_weighs_nothing_counts_in_no_metric(loss, activation, metric, fill, rng):
+    model = Sequential([Input((4, 2)), LSTM(3, return_sequences=True), Dense(1, activation)], seed=0)
+    model.compile("sgd", loss, metrics=[metric])
+    x, y = rng.normal(size=(20, 4, 2)), rng.integers(0, 2, (20, 4, 1)).astype(float)
+    weights = np.ones((20, 4))
+    weights[:, 3] = 0
+    filled, unknown = np.where(weights[..., None], y, fill), np.where(weights[..., None], y, np.nan)
+    assert model.evaluate(x, filled, sample_weight=weights, verbose=0) == model.evaluate(
+        x, unknown, sample_weight=weights, verbose=0)
+    model.fit(x, filled, sample_weight=weights, verbose=0)
+
+
+def test_rows_of_zeros_that_weigh_nothing_are_no_class(rng):
+    model = Sequential([Input((4, 2)), LSTM(3, return_sequences=True), Dense(3, "softmax")], seed=0)
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    x, y, weights = rng.normal(size=(20, 4, 2)), np.eye(3)[rng.integers(0, 3, (20, 4))], np.ones((20, 4))
+    weights[:, 3] = 0
+    y[:, 3] = 0
+    shorter = model.evaluate(x[:, :3], y[:, :3], return_dict=True, verbose=0)
+    assert model.evaluate(x, y, sample_weight=weights, return_dict=True, verbose=0)["accuracy"] == shorter["accuracy"]
+
+
+def test_probabilities_may_tie():
+    assert metrics.CategoricalAccuracy()([[0.5, 0.5], [0, 1]], P) == 0.0
+
+
 # ---- metrics
 
 
 @pytest.mark.parametrize("name", ["Precision", "Recall", "AUC", "F1Score", "FBetaScore"])
 @pytest.mark.parametrize(("y", "cure"), [([[0], [2]], "y = (y == 2)"), ([[-1], [1]], "y = (y == 1)"),
-                                         ([[0.05], [0.95]], "y = (y == 0.95)"),
+                                         ([[0.05], [0.95]], "y = (y > 0.5)"),
                                          ([[0], [255]], "y = (y == 255)"), ([[0.1], [0.5], [0.9]], "y = (y > 0.5)")])
 def test_decisions_are_of_zeros_and_ones(name, y, cure):
     p = np.linspace(0.2, 0.8, len(y))[:, None]

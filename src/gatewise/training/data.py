@@ -196,6 +196,7 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         y, known = _without_wrong_classes(y, weights, _counted_steps(lengths, mask, positions) if per_step else None,
                                           positions, model.loss, shape[-1])
     y = model.loss.prepare(y, shape, model.dtype)
+    known = _known_targets(model.loss, y, weights) if known is None else known
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
     samples = _masked(samples, mask)
     if model.loss.per_sequence:
@@ -295,6 +296,15 @@ def _without_wrong_classes(y, weights, counted, positions, loss, outputs):
     unknown = wrong & (weights == 0) if weights is not None else np.zeros(positions, bool)
     blanked = np.where((wrong & padded | unknown).reshape(given.shape), given.dtype.type(0), given)
     return blanked, (~unknown).astype(np.float64) if unknown.any() else None
+
+
+def _known_targets(loss, y, weights):
+    """0 where a weight of 0 stands beside what the loss takes for no target, such as -1 at padding; None: nowhere."""
+    if weights is None or loss.takes is None or loss.takes.settled(y) or not (weights == 0).any():
+        return None
+    absent = loss.takes.absent(y)
+    unknown = (absent if weights.ndim == y.ndim else absent.any(axis=-1)) & (weights == 0)
+    return (~unknown).astype(np.float64) if unknown.any() else None
 
 
 def _check_targets(model, samples, shape):

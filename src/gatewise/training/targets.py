@@ -12,7 +12,7 @@ from gatewise import checks
 from gatewise.errors import ConfigError
 
 SHOWN = 3       # different values that a message gives
-ROUNDING = 1e-6  # what float32 may add to a probability of 1
+ROUNDING = 1e-6  # how far rounding may bring a target beyond a limit, such as 1.0000001 or -1e-9
 FAR = 1e-2      # how far from 1 the sum of a row of probabilities may be before a warning
 
 
@@ -33,6 +33,10 @@ class Rule:
     def wrong(self, y):
         """bool ndarray like y: values that are not allowed."""
         return np.zeros(y.shape, bool)
+
+    def absent(self, y):
+        """bool ndarray like y: what stands for no target where its weight is 0, so that metrics leave it out."""
+        return self.wrong(y)
 
     def cure_of(self, values):
         """What to do about these values that are not allowed, float ndarray, beside all others of `y`."""
@@ -106,10 +110,10 @@ class AtLeast(Rule):
         return f"numbers from {self.low:g} up"
 
     def fits(self, y):
-        return bool(y.min() >= self.low)
+        return bool(y.min() >= self.low - ROUNDING)
 
     def wrong(self, y):
-        return ~(y >= self.low)
+        return ~(y >= self.low - ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -125,17 +129,18 @@ class YesOrNo(Rule):
     def fits(self, y):
         if y.dtype.kind == "b":
             return True
-        return bool(y.min() >= 0 and y.max() <= 1 + ROUNDING) if self.soft else not self.wrong(y).any()
+        return bool(y.min() >= -ROUNDING and y.max() <= 1 + ROUNDING) if self.soft else not self.wrong(y).any()
 
     def wrong(self, y):
-        return ~((y >= 0) & (y <= 1 + ROUNDING)) if self.soft else (y != 0) & (y != 1)
+        return ~((y >= -ROUNDING) & (y <= 1 + ROUNDING)) if self.soft else _other_than(y, 0, 1)
 
     def cure_of(self, values):
         values = values[np.isfinite(values)]
+        if not self.soft and len(values) and values.min() >= 0 and values.max() <= 1:
+            return ("make them 0 and 1, y = (y > 0.5); smooth labels in the loss, BinaryCrossentropy(label_smoothing=...), or "
+                    "leave the metric out")
         if len(values) == 2:
             return f"make them 0 and 1, y = (y == {values[1]:g})"
-        if len(values) and values.min() >= 0 and (values <= 1).all():
-            return "make them 0 and 1, y = (y > 0.5)"
         if (values == np.round(values)).all():
             if values.min() >= 0 and (len(values) > 20 or values.max() >= 100):
                 return f"scale them, y = y / {values.max():g}, or take a loss of numbers, 'mse'"
@@ -149,10 +154,10 @@ class MissedUnlessYesOrNo(Rule):
     """Any number; a warning of those that are neither 0 nor 1, which are never met."""
 
     def settled(self, y):
-        return not y.size or not ((y != 0) & (y != 1)).any()
+        return not y.size or not _other_than(y, 0, 1).any()
 
     def warn(self, y, weights, name, owner):
-        if ((y != 0) & (y != 1) & _counted(y, weights)).any():
+        if (_other_than(y, 0, 1) & _counted(y, weights)).any():
             checks.warn(f"{name} holds numbers other than 0 and 1, and {owner} counts each of them as missed: make labels 0 and 1; "
                         f"smooth them in the loss, BinaryCrossentropy(label_smoothing=...); for numbers use the metric 'mae'")
 
@@ -167,15 +172,15 @@ class Signs(Rule):
         return not self.wrong(y).any()
 
     def wrong(self, y):
-        return (y != 1) & (y != 0) & (y != -1)
+        return _other_than(y, -1, 0, 1)
 
     def settled(self, y):
-        return not y.size or (self.fits(y) and not ((y == 0).any() and (y == -1).any()))
+        return not y.size or (self.fits(y) and not ((np.abs(y) < 0.5).any() and (y < -0.5).any()))
 
     def refuse(self, y, weights, name, owner, places=None):
         super().refuse(y, weights, name, owner, places)
         values = y[_counted(y, weights)]
-        if (values == 0).any() and (values == -1).any():
+        if (np.abs(values) < 0.5).any() and (values < -0.5).any():
             raise ConfigError(f"{name} holds -1, 0 and perhaps 1; {owner} expects {self.expects}, since 0 stands for -1: "
                               f"{self.cure_of(np.array([-1.0, 0, 1]))}")
 
@@ -199,10 +204,13 @@ class Distribution(Rule):
         return f"a probability{' from 0 to 1' if self.limited else ', 0 or more,'} for each class"
 
     def fits(self, y):
-        return bool(y.min() >= 0 and (not self.limited or y.max() <= 1 + ROUNDING))
+        return bool(y.min() >= -ROUNDING and (not self.limited or y.max() <= 1 + ROUNDING))
 
     def wrong(self, y):
-        return ~((y >= 0) & (y <= 1 + ROUNDING)) if self.limited else ~(y >= 0)
+        return ~((y >= -ROUNDING) & (y <= 1 + ROUNDING)) if self.limited else ~(y >= -ROUNDING)
+
+    def absent(self, y):
+        return self.wrong(y) | (y == 0).all(axis=-1, keepdims=True)
 
     def cure_of(self, values):
         return ("give one-hot rows (gatewise.utils.to_categorical) or rows of probabilities; numbers that are no probabilities "
@@ -222,6 +230,14 @@ class Distribution(Rule):
                         f"probabilities; of several labels a row make sigmoid outputs and loss 'binary_crossentropy'")
 
 
+def _other_than(y, *labels):
+    """bool ndarray like y: numbers that are none of these, except for rounding."""
+    wrong = np.logical_and.reduce([y != label for label in labels])
+    if y.dtype.kind == "f" and wrong.any():  # the usual labels are exact, and need no second look
+        wrong &= np.logical_and.reduce([~(np.abs(y - label) <= ROUNDING) for label in labels])
+    return wrong
+
+
 def _sums(y):
     """Sums of rows, float64."""
     return np.einsum("...i->...", y, dtype=np.float64)
@@ -229,7 +245,10 @@ def _sums(y):
 
 @dataclass(frozen=True)
 class OneLargest(Rule):
-    """Rows of which one value is the largest: a warning of others, whose class would be that of the first."""
+    """Rows of which one value is the largest: a warning of others, whose class would be that of the first.
+
+    Probabilities may tie, such as 0.5 and 0.5 where two people disagree: their sum is 1.
+    """
 
     def settled(self, y):
         return not y.size or not self._ties(y).any()
@@ -240,7 +259,8 @@ class OneLargest(Rule):
                         f"for the class; of several labels a row take 'binary_accuracy', or give such rows a weight of 0")
 
     def _ties(self, y):
-        return np.count_nonzero(y == y.max(axis=-1, keepdims=True), axis=-1) > 1
+        ties = np.count_nonzero(y == y.max(axis=-1, keepdims=True), axis=-1) > 1
+        return ties & ~(np.abs(_sums(y) - 1) <= FAR) if ties.any() else ties
 
 
 @dataclass(frozen=True)

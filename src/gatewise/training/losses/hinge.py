@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import outputs
-from ..targets import Distribution, Signs
+from ..targets import ROUNDING, Distribution, Signs
 from .base import Loss
 
 
@@ -14,7 +14,7 @@ class _Hinge(Loss):
     needs = staticmethod(outputs.margins)
 
     def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
-        signs = np.where(y_true == 0, y_true.dtype.type(-1), y_true)
+        signs = np.where(np.abs(y_true) <= ROUNDING, y_true.dtype.type(-1), y_true)
         return super().value_and_gradient(signs, y_pred, weights, normalizer, scores=scores, want_gradient=want_gradient)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from gatewise import checks
 
-from ..targets import MissedUnlessYesOrNo, OneLargest
+from ..targets import ROUNDING, MissedUnlessYesOrNo, OneLargest
 from .base import MeanMetric, class_numbers
 
 
@@ -39,7 +39,7 @@ class BinaryAccuracy(MeanMetric):
         self.threshold = checks.number(threshold, "threshold")
 
     def _positions(self, y_true, y_pred):
-        return ((y_pred > self.threshold) == y_true).mean(axis=-1)
+        return (np.abs((y_pred > self.threshold) - y_true) <= ROUNDING).mean(axis=-1)
 
     def get_config(self):
         return super().get_config() | {"threshold": self.threshold}

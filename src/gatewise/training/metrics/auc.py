@@ -87,7 +87,7 @@ class AUC(Metric):
         broken = np.isnan(y_pred)
         if broken.any():
             y_pred = np.where(broken, y_pred.dtype.type(-np.inf), y_pred)  # NaN is above no threshold
-        truth = (one_hot(y_true, outputs, self.name) if y_true.ndim == 1 else y_true) != 0
+        truth = (one_hot(y_true, outputs, self.name) if y_true.ndim == 1 else y_true) > 0.5
         weights = np.broadcast_to(1.0 if weights is None else weights[:, None], truth.shape)
         if self.label_weights is not None and not self.multi_label:
             weights = weights * self.label_weights

@@ -52,7 +52,7 @@ class _Decisions(Metric):
             y_pred = _largest(y_pred, self.top_k)
         if self.class_id is not None:
             y_true, y_pred = y_true[:, self.class_id, None], y_pred[:, self.class_id, None]
-        truth = y_true != 0
+        truth = y_true > 0.5
         counts = [self._count(truth, y_pred > limit, weights) for limit in self._limits]
         right, wrong = np.array(counts, np.float64).T if len(counts) > 1 else counts[0]
         self._accumulate(**{"true_positives": right, self._wrong: wrong})
