@@ -1,12 +1,14 @@
 """Python threads that share a layer or model: old weights or new ones, never a mixture, and nothing kept that is out of date."""
 
 import copy
+import io
 import pickle
 import threading
 import time
 
 import numpy as np
 import pytest
+from cases import assert_same_bits
 from gatewise.kernels._guard import PackedWeights
 
 from gatewise import Sequential, checkpoint, load_model
@@ -174,6 +176,55 @@ def test_copies_have_guards_of_their_own():
     assert layer.forward_layer._guard is layer._guard is not copy.copy(layer)._guard
     model = Sequential([Input((3, 2)), layer])
     assert layer.forward_layer._guard is layer._guard is model._guard
+
+
+# ---- copies and pickles
+
+def pickled_beside_a_change(thing, change):
+    """What a pickle holds if the weights change when the first array is pickled."""
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value):
+            if isinstance(value, np.ndarray) and value.ndim and not changed:
+                changed.append(True)
+                change()
+
+    changed, file = [], io.BytesIO()
+    Pickler(file).dump(thing)
+    assert changed
+    return pickle.loads(file.getvalue())
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_a_pickled_model_is_of_one_moment(x, stateful):
+    model, y = network(LSTM(5, stateful=stateful), BatchNormalization(), Dense(2)), np.ones((6, 2), np.float32)
+    model.compile("adam", "mse")
+    model.train_on_batch(x, y)
+    before = copy.deepcopy(model)
+    again = pickled_beside_a_change(model, lambda: model.train_on_batch(x, y))
+    assert_same_bits(again.predict(x), before.predict(x))
+    for trained in (again, before):  # the optimizer and a kept state are of that moment, too
+        trained.train_on_batch(x, y)
+    for ours, theirs in zip(again.get_weights(), before.get_weights()):
+        assert_same_bits(ours, theirs)
+
+
+def test_a_layer_that_is_copied_or_pickled_alone_is_of_one_moment(monkeypatch):
+    layer = Dense(2)
+    layer.build((None, 3))
+    layer.set_weights([np.full((3, 2), 1), np.full(2, 1)])
+    new = [np.full((3, 2), 2), np.full(2, 2)]
+    again = pickled_beside_a_change(layer, lambda: layer.set_weights(new))
+    assert {array.max() for array in again.get_weights()} == {array.min() for array in again.get_weights()} == {1}
+
+    stop = Stop()
+    stopped_in(monkeypatch, Layer, "__getstate__", stop, after=True)
+    copying = Caller(lambda: copy.deepcopy(layer))
+    assert stop.reached.wait(SECONDS)
+    changing = Caller(lambda: layer.set_weights([array + 1 for array in new]))
+    waits_for_a_writer(layer._guard)
+    stop.leave.set()
+    changing.get()
+    assert {array.max() for array in copying.get().get_weights()} == {2}
 
 
 # ---- packed weights

@@ -649,8 +649,11 @@ class Layer(Guarded):
         """What copies and pickles hold.
 
         Not the layer's model or holder, which take their own layers back themselves, nor what a pass kept for the way back.
+        The parameters are those of this moment: a pickle reads arrays later.
         """
         state = {name: value for name, value in vars(self).items() if name not in ("model", "holder")}
+        with self._guard:
+            state["_parameters"] = {name: array.copy() for name, array in self._parameters.items()}
         return state | {name: None for name in ("_saved", "_places", "_held") if name in state}
 
     def __setstate__(self, state):
@@ -658,6 +661,14 @@ class Layer(Guarded):
         vars(self).update(state)
         if self.rng is not None:
             seeds.forkable(self.rng)
+
+    def __deepcopy__(self, memo):
+        """Of the weights at one moment, whatever other threads do."""
+        made = memo[id(self)] = type(self).__new__(type(self))
+        with self.alone(), self._guard:
+            state = copy.deepcopy(self.__getstate__(), memo)
+        made.__setstate__(state)
+        return made
 
     def __copy__(self):
         """A layer of its own: two that share their weights would not know of each other's changes."""

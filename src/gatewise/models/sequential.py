@@ -76,12 +76,35 @@ class Sequential(Stack):
         self._choose_loss_path()
 
     def __getstate__(self):
+        """What a pickle holds. It reads the arrays later, one by one, so those of this moment are added.
+
+        Raises
+        ------
+        StateError
+            The model is stateful, and another thread uses it.
+        """
+        if not self.built:
+            return self._copied_state()
+        with self.alone(), self._guard:
+            optimizer = None if self.optimizer is None else self.optimizer.snapshot()
+            moment = self.flat_weights(), optimizer, list(self._states().values())
+        return self._copied_state() | {"_moment": moment}
+
+    def _copied_state(self):
         return vars(self) | {"training_run": None, "_training_states": None, "_room": None}
 
     def __setstate__(self, state):
+        state = dict(state)
+        moment = state.pop("_moment", None)  # of a pickle, not of a copy
         super().__setstate__(state)
         if self.optimizer is not None:
             self.optimizer.bind(self)
+        if moment is not None:
+            weights, optimizer, states = moment
+            self.set_flat_weights(weights)
+            self._set_states(dict(zip(self._states(), states)))
+            if optimizer is not None:
+                self.optimizer.go_back(optimizer)
 
     # ---- compiling
 

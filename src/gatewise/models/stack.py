@@ -477,7 +477,7 @@ class Stack(Guarded):
         """Of the weights at one moment, whatever other threads do."""
         made = memo[id(self)] = type(self).__new__(type(self))
         with self.alone(), self._guard:
-            state = copy.deepcopy(self.__getstate__(), memo)
+            state = copy.deepcopy(self._copied_state(), memo)
         made.__setstate__(state)
         return made
 
