@@ -250,6 +250,8 @@ def float_array(x, name, dtype, *, convert):
         A number that is larger than `dtype` holds.
     """
     given, x = x, _given_array(x, name)
+    if x.dtype == object and hasattr(given, "iloc"):
+        x = of_columns(given, name)
     if x.dtype == dtype:
         return x if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned else _contiguous(x, dtype, name)
     if x.dtype.kind not in "buif":
@@ -266,6 +268,24 @@ def float_array(x, name, dtype, *, convert):
     if x.dtype.kind in "ui" and not convert and not _exact(result, x):
         raise DTypeError(f"{name} holds integers that {dtype} cannot represent; build the layer with dtype='float64'")
     return result
+
+
+def of_columns(given, name):
+    """float64 ndarray of a pandas object whose columns have different dtypes, or hold numbers as objects.
+
+    NumPy makes objects of columns of numbers beside columns of booleans. A value that is missing
+    (``pandas.NA``, ``None``) becomes NaN.
+
+    Raises
+    ------
+    DTypeError
+        A column holds something other than numbers.
+    """
+    try:
+        return given.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DTypeError(f"{name} holds objects that are no numbers ({error}); leave out dates and "
+                         f"text, or convert them") from error
 
 
 def _overflow(x, dtype, name):

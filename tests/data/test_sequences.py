@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
+from gatewise import Sequential, layers
+from gatewise.data import SequencePadder, stack_frames, windows
 from gatewise.data.sequences import read_sequences
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
 
@@ -105,3 +107,31 @@ class TestErrors:
         with pytest.raises(error, match=match) as caught:
             read_sequences(X)
         assert isinstance(caught.value, GatewiseError)
+
+
+class TestColumnsOfDifferentTypes:
+    """NumPy makes objects of the columns of a frame of which some hold booleans."""
+
+    FRAME = pd.DataFrame({"on": [True, False, True], "count": [1, 2, 3], "value": [0.5, 1.5, 2.5]})
+    VALUES = np.array([[1, 1, 0.5], [0, 2, 1.5], [1, 3, 2.5]])
+
+    @pytest.mark.parametrize("frame", [FRAME, FRAME.astype(object), FRAME.convert_dtypes(), FRAME.astype("Float64")],
+                             ids=["mixed", "objects", "nullable", "Float64"])
+    def test_are_numbers_everywhere(self, frame):
+        np.testing.assert_array_equal(windows(frame, 1)[0][:, 0], self.VALUES[:-1])
+        np.testing.assert_array_equal(stack_frames(frame, 1), self.VALUES)
+        np.testing.assert_array_equal(SequencePadder().fit_transform([frame])[0], self.VALUES)
+        model = Sequential([layers.Input((3,)), layers.Dense(3, kernel_initializer="identity")])
+        np.testing.assert_array_equal(model.predict(frame, verbose=0), self.VALUES)
+
+    def test_missing_ones_are_nan(self):
+        frame = self.FRAME.astype("Int64", errors="ignore").mask([[False, True, False]] * 3)
+        assert np.isnan(SequencePadder().fit_transform([frame])[0][:, 1]).all()
+
+    def test_text_is_refused(self):
+        with pytest.raises(DTypeError, match="no numbers"):
+            windows(self.FRAME.assign(name="a"), 1)
+
+    def test_groupby_objects_are_refused(self):
+        with pytest.raises(DTypeError, match="DataFrameGroupBy.*groups="):
+            read_sequences(self.FRAME.groupby("count"))

@@ -174,3 +174,26 @@ def test_windows_that_cannot_be():
         Windower(3, sampling_rate=5).pairs(series[:, None])
     with pytest.raises(ShapeError, match="horizon"):
         Windower(3, 9).pairs(series[:, None])
+
+
+def test_dates_that_are_not_in_order_are_refused():
+    days = pandas.date_range("2024-01-01", periods=9)
+    for index in (days[::-1], pandas.PeriodIndex(days[::-1], freq="D"), days[[0, 1, 2] * 3]):
+        series = pandas.Series(np.arange(9.0), index)
+        for cutting in (lambda part: windows(part, 3), lambda part: stack_frames(part, 2),
+                        lambda part: Windower(3).fit_transform(part.to_frame()),
+                        lambda part: Windower(3).fit_transform([part])):
+            with pytest.raises(ShapeError, match="not in order of time.*sort_index"):
+                cutting(series)
+    hour_twice = days[[0, 1, 2, 2, 3, 4, 5, 6, 7]]  # clocks that are set back
+    assert len(windows(pandas.Series(np.arange(9.0), hour_twice), 3)[0]) == 6
+    assert len(windows(pandas.Series(np.arange(9.0), np.arange(9)[::-1]), 3)[0]) == 6
+
+
+def test_labels_in_any_layout(rng):
+    table = rng.normal(size=(20, 3))
+    for dtype in (np.float32, np.float64):
+        labels = table.astype(dtype)
+        _, expected = windows(table, 5, labels=labels)
+        for same in (np.asfortranarray(labels), pandas.DataFrame(labels), np.repeat(labels, 2, axis=1)[:, ::2]):
+            np.testing.assert_array_equal(windows(table, 5, labels=same)[1], expected)

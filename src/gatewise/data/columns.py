@@ -114,6 +114,10 @@ def check_kind(X, name):
     if isinstance(X, dict):
         raise DTypeError(f"{name} is a dict; expected an array, a frame, or a list of sequences: list({name}.values()) if each "
                          f"value is a sequence, pandas.DataFrame({name}) if each is a column")
+    if hasattr(X, "ngroups"):
+        raise DTypeError(f"{name} is a {type(X).__name__}; expected the frame itself, beside groups= "
+                         f"(estimators), or a list with the part of each group: [part for _, part in "
+                         f"{name}], without the column of labels")
     if not hasattr(X, "__len__") and (callable(X) or hasattr(X, "__next__")) and not hasattr(X, "__array__"):
         what = "function, or a class" if callable(X) else "generator"
         raise DTypeError(f"{name} is a {what}; expected an array or a list of sequences: list({name}{'()' if callable(X) else ''})")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatewise.checks import float_array
+from gatewise.checks import float_array, of_columns
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
 from .columns import check_kind, common_names, names_of
@@ -30,9 +30,10 @@ def real_array(given, name):
         A masked array with masked elements.
     """
     try:
-        given = np.asanyarray(given)  # a masked array stays one, and is refused below
+        values = np.asanyarray(given)  # a masked array stays one, and is refused below
     except ValueError as error:
         raise ShapeError(f"{name} has steps of different sizes; each step must have the same features") from error
+    given = of_columns(given, name) if values.dtype == object and hasattr(given, "iloc") else values
     if given.dtype.kind not in "buif" or given.dtype.itemsize > 8:
         raise DTypeError(f"{name} holds {given.dtype} values; expected real numbers that float64 can "
                          f"represent: leave out dates and text, convert the rest with astype('float64')")
@@ -238,14 +239,12 @@ def _read_rows(items, name, form):
 
 def _numbers(given, name):
     """real_array without infinity; objects that are numbers are read as float64."""
-    if hasattr(given, "iloc") and np.asarray(given).dtype == object:  # pandas.NA, or None, where a value is missing
-        given = given.to_numpy(np.float64, na_value=np.nan)
     if hasattr(given, "to_list"):  # steps in a Series of polars: numbers, or lists of them
         given = np.asarray(given)
     kind = getattr(getattr(given, "dtype", None), "kind", None)
     if kind == "c":
         raise ConfigError(f"Complex data not supported: {name} holds {given.dtype} values; expected real numbers")
-    if kind == "O":
+    if kind == "O" and not hasattr(given, "iloc"):
         try:
             given = np.asarray(given.tolist(), np.float64)
         except (TypeError, ValueError) as error:

@@ -192,6 +192,9 @@ class Windower(SequenceTransformer):
                                for number, count in enumerate(counts)])
 
     def _sequences(self, X):
+        if isinstance(X, list | tuple):
+            for number, part in enumerate(X):
+                one_series(part, f"X[{number}]")
         return read_sequences(one_series(X, "X"), one_series=True)
 
     def _cutting(self, *, targets):

@@ -54,7 +54,8 @@ def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0
     ------
     ShapeError
         The series has another rank, no features, or too few steps for one window, or there is
-        another number of labels than steps.
+        another number of labels than steps. The index of a pandas object has dates that are not in
+        order, or levels that label several series.
     ConfigError
         A number of steps is too small; ``horizon=0`` without labels or with ``skip``.
     DTypeError
@@ -181,17 +182,24 @@ def _labels(labels, series, horizon):
     if labels.ndim == 0 or len(labels) != len(series):
         raise ShapeError(f"labels has shape {labels.shape}, series has {len(series)} steps; "
                          "expected a label for each step")
-    return finite(labels, "labels") if labels.dtype.kind == "f" and labels.size else labels
+    if labels.dtype.kind != "f" or not labels.size:
+        return labels
+    return finite(np.ascontiguousarray(labels), "labels")
 
 
 def one_series(given, name):
-    """`given`, unless it is a pandas object whose index says that it holds several series.
+    """`given`, unless it is a pandas object whose index says that it is not one series in order of time.
 
     Raises
     ------
     ShapeError
+        The index has levels that label several series, or its dates go back.
     """
     index = getattr(given, "index", None)
+    if _is_dated(index) and not index.is_monotonic_increasing:
+        raise ShapeError(f"the dates in the index of {name} are not in order of time; windows read "
+                         f"rows as they are: {name}.sort_index(), or one series at a time if there "
+                         f"are several")
     if getattr(index, "nlevels", 1) > 1:
         dated = [level for level, values in enumerate(index.levels) if values.dtype.kind in "mM"]
         time = dated[0] if len(dated) == 1 else index.nlevels - 1
@@ -201,6 +209,11 @@ def one_series(given, name):
                              f"one into the next: cut them one at a time, for _, part in "
                              f"{name}.groupby(level={others[0] if len(others) == 1 else others}, sort=False)")
     return given
+
+
+def _is_dated(index):
+    """Whether an index holds dates or periods."""
+    return hasattr(index, "tz_localize") or hasattr(index, "to_timestamp")
 
 
 def _series(series):

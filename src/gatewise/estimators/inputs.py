@@ -142,7 +142,7 @@ class Groups:
         parts = self.sequences(values)
         for label, part in zip(self.labels, parts):
             if ((part != part[0]) & ((part == part) | (part[0] == part[0]))).any():  # NaN and NaN are one value
-                raise ShapeError(f"{name} changes within group {label!r}; expected one value a group")
+                raise ShapeError(f"{name} changes within group {_plain(label)!r}; expected one value a group")
         return np.stack([part[0] for part in parts])
 
     def _places_in(self, index):
