@@ -8,7 +8,7 @@ from gatewise.described import Described
 from gatewise.errors import SettingError
 
 _MISSING = object()
-_set = object.__setattr__   # a step of a small model sets a dozen attributes: super() would be felt
+_set = object.__setattr__
 
 
 class Checked:
@@ -41,6 +41,9 @@ class Guarded(Described):
     - to override a method of one object.
 
     All else raises :class:`gatewise.errors.SettingError`.
+
+    Each attribute that is set passes through Python, which takes half a microsecond. What a step of training sets in Dense and
+    the recurrent layers goes into ``vars(self)`` instead.
     """
 
     _settable = frozenset()     # plain attributes that are read whenever they are needed

@@ -634,7 +634,7 @@ class Layer(Guarded):
     def _take_saved(self):
         """What the forward pass kept, once."""
         self._need_saved()
-        saved, self._saved = self._saved, None
+        saved, vars(self)["_saved"] = self._saved, None
         return saved
 
     def _checked_gradient(self, dy, name, shape):

@@ -158,7 +158,7 @@ class Dense(_Activated, Layer):
         rows, out = (x, z) if z.ndim == 2 else (x.reshape(-1, x.shape[-1]), z.reshape(-1, self.units))
         dense.forward(rows, self._pack(), out, LINEAR, work)
         if call.training:
-            self._saved = {"x": x, "y": None, "y_shape": shape}
+            vars(self)["_saved"] = {"x": x, "y": None, "y_shape": shape}
         return z
 
     def _activate(self, z, call):
@@ -178,7 +178,7 @@ class Dense(_Activated, Layer):
         x = saved["x"]
         rows = x.reshape(-1, x.shape[-1])
         if want_dx:
-            self._dx = scratch_like(self._dx, rows.shape, self.dtype)
+            vars(self)["_dx"] = scratch_like(self._dx, rows.shape, self.dtype)
         with threads.single_threaded_blas(uses_blas(x.shape[-1])):
             dense.backward(rows, self._parameters["kernel"], np.ascontiguousarray(dz).reshape(-1, self.units),
                            self._gradients["kernel"], self._gradients.get("bias"), self._dx if want_dx else None,

@@ -337,8 +337,9 @@ class Recurrent(SequenceLayer):
             call.final_state[:] = [array.copy() for array in final]
         output = y if self.return_sequences else final[0]
         if call.training:
-            self._saved = {"x": x, "arguments": arguments, "input_mask": input_mask, "operations": operations, "learned": learned,
-                           "source": source if self.go_backwards else None, "y_shape": output.shape}
+            vars(self)["_saved"] = {
+                "x": x, "arguments": arguments, "input_mask": input_mask, "operations": operations, "learned": learned,
+                "source": source if self.go_backwards else None, "y_shape": output.shape}
         if not self.return_state:
             return output
         return [output, *(array.copy() for array in final)]
@@ -392,7 +393,7 @@ class Recurrent(SequenceLayer):
             d_final[0] += d_output
         dx = None
         if want_dx and reuse:
-            dx = self._dx = scratch_like(self._dx, x.shape, self.dtype)
+            dx = vars(self)["_dx"] = scratch_like(self._dx, x.shape, self.dtype)
         elif want_dx:  # handed out: a later pass must not write to it
             dx = np.empty(x.shape, self.dtype)
         with self._trains, threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
@@ -401,7 +402,7 @@ class Recurrent(SequenceLayer):
                 dy=d_output if self.return_sequences else None, dx=dx,
                 threads=threads.threads_for_products(2 * saved["operations"]),
                 **self._named_gradients, **saved["arguments"])
-        self.initial_state_gradient = d_final
+        vars(self)["initial_state_gradient"] = d_final
         if saved["learned"]:
             for state, gradient in zip(self.cell.states, d_final):
                 self._gradients[f"initial_{state}"] += gradient.sum(axis=0)

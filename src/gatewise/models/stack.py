@@ -465,9 +465,11 @@ class Stack(Guarded):
 
     def settle(self):
         """Take over what a training pass found for the weights that no optimizer moves: after the pass."""
-        with self._guard.writing:
-            for layer in self._layers:
-                layer.settle()
+        settling = [layer for layer in self._layers if type(layer).settle is not Layer.settle]
+        if settling:
+            with self._guard.writing:
+                for layer in settling:
+                    layer.settle()
 
     def __copy__(self):
         """A model of its own: two cannot share one buffer."""
