@@ -145,3 +145,37 @@ def test_weights_of_one_dimensional_arrays():
     with pytest.raises(ShapeError, match="one row of outputs"):
         losses.SparseCategoricalCrossentropy()(1, [0.5, 0.5], [1])
     assert metrics.MeanSquaredError()([1, 2, 3], [2, 4, 3], [1, 0.5, 2]) == pytest.approx(3 / 3.5)
+
+
+class Last(metrics.Metric):
+    """Its result is the variable itself, as in Keras's guide."""
+
+    def __init__(self, shape, name="last", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.seen = self.add_variable(shape=shape, name="seen")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.seen.assign_add(np.ones(self.seen.shape).astype(self.dtype) * len(y_true) * (1 + y_true[0, 0]))
+
+    def result(self):
+        return self.seen
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_a_result_that_is_a_variable_is_what_it_was_then(shape, rng):
+    x, y = rng.normal(size=(4, 2)), [np.full((4, 1), float(n)) for n in range(3)]
+    model = Sequential([Input((2,)), Dense(1)], seed=0)
+    model.compile("sgd", "mse", metrics=[Last(shape)])
+    history = model.fit(((x, part) for part in y), steps_per_epoch=1, epochs=3, verbose=0).history["last"]
+    np.testing.assert_array_equal(history, [np.full(shape, value) for value in (4, 8, 12)])
+    assert {type(value) for value in history} == {float if shape == () else np.ndarray}
+    metric = Last(shape)
+    first = metric(y[0], y[0])
+    metric(y[2], y[2])
+    np.testing.assert_array_equal(first, np.full(shape, 4))
+
+
+@pytest.mark.parametrize("module", [losses, metrics])
+def test_a_function_is_no_loss_and_no_metric(module):
+    with pytest.raises(DTypeError, match="how to write one of your own"):
+        module.get(lambda y_true, y_pred: 0)

@@ -3,6 +3,8 @@
 from gatewise import checks
 from gatewise.errors import ConfigError
 
+from .metrics.variables import lasting
+
 
 class RunningMeans:
     """Mean of the loss, weighted by the samples of each batch (or the steps that count), and of each metric."""
@@ -43,7 +45,7 @@ class RunningMeans:
         if not self.count:
             return {}
         mean = self.total / self.count
-        return {"loss": mean} | {metric.name: metric.result() for metric in self.metrics}
+        return {"loss": mean} | {metric.name: lasting(metric.result()) for metric in self.metrics}
 
     def get_state(self):
         """What :meth:`set_state` goes on from."""

@@ -52,7 +52,8 @@ def get(identifier):
         return _BY_NAME[identifier]()
     if isinstance(identifier, dict):
         return object_of(identifier, Loss, _BY_NAME, "loss")
-    raise DTypeError(f"loss is {identifier!r}; expected a name or a gatewise.losses object")
+    own = "; docs/losses-and-metrics.md shows how to write one of your own" if callable(identifier) else ""
+    raise DTypeError(f"loss is {identifier!r}; expected a name or a gatewise.losses object{own}")
 
 
 def serialize(loss):

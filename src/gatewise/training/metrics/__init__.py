@@ -59,7 +59,8 @@ def get(identifier, loss=None, outputs=None):
         return _BY_NAME[identifier](name=None if identifier == _BY_NAME[identifier].__name__ else identifier)
     if isinstance(identifier, dict):
         return object_of(identifier, Metric, _BY_NAME, "metric")
-    raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object")
+    own = "; docs/losses-and-metrics.md shows how to write one of your own" if callable(identifier) else ""
+    raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object{own}")
 
 
 def _fitting_accuracy(loss, outputs):

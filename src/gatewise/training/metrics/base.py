@@ -11,7 +11,7 @@ from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 
 from ..losses import position_weights
 from ..storable import is_numeric, is_storable, storable
-from .variables import Variable, new_variable
+from .variables import Variable, lasting, new_variable
 
 
 class Metric(Guarded):
@@ -32,6 +32,7 @@ class Metric(Guarded):
     """
 
     default_name = None
+    dtype = "float64"    # of sums and variables
     direction = None
     sparse = False       # True: targets are class numbers, without the class axis; None: those, or one-hot
     takes = None         # a rule of training/targets.py for targets that are no class numbers; None: any number
@@ -138,7 +139,7 @@ class Metric(Guarded):
         """The result of one batch alone."""
         self.reset_state()
         self.update_state(y_true, y_pred, sample_weight)
-        return self.result()
+        return lasting(self.result())
 
     def _matched(self, y_true, y_pred):
         """Targets and predictions of shapes that belong together: nothing is broadcast."""

@@ -46,6 +46,13 @@ class Variable(np.ndarray):
         return self.assign(np.subtract(self, value))
 
 
+def lasting(result):
+    """The result of a metric as no later batch changes it: of a Variable, which goes on, what it holds now."""
+    if not isinstance(result, np.ndarray):
+        return result
+    return result.item() if result.ndim == 0 else np.array(result)
+
+
 def new_variable(shape, initializer, dtype):
     """A Variable of float64; `initializer` is "zeros", "ones" or a number.
 
