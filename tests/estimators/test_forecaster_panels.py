@@ -122,6 +122,41 @@ def test_levels_of_several_labels_and_numbers_of_steps():
     assert list(small().fit(cured(message, y=text)["y"]).predict()) == ["a", "b"]
 
 
+@pytest.mark.parametrize("names", [["year", "firm"], ["firm", "year"], ["Time", "firm"], ["firm", "step"], [None, None]])
+def test_the_level_of_time_has_a_name_or_is_the_last(names):
+    """Twelve firms over thirty years; a level of firms was taken for time if it came last."""
+    values = np.random.default_rng(0).normal(size=(12, 30))
+    expected = small().fit(list(values)).predict()
+    first = names[0] in ("year", "Time")
+    levels = [range(1990, 2020), range(12)] if first else [range(12), range(1990, 2020)]
+    y = pandas.Series((values.T if first else values).ravel(), pandas.MultiIndex.from_product(levels, names=names))
+    forecaster = small().fit(y)
+    found = forecaster.predict()
+    assert found.index.names == names
+    table = found.to_numpy().reshape((2, 12) if first else (12, 2))
+    np.testing.assert_array_equal(table.T if first else table, expected)
+    assert forecaster.update(found).predict().index.equals(found.index.set_levels([
+        values + 2 if values.min() > 1000 else values for values in found.index.levels]))
+
+
+def test_levels_that_are_parts_of_one_date_are_refused():
+    """They made a series of each year, or of each month."""
+    days = pandas.date_range("2000-01-01", periods=1500)
+    y = pandas.Series(np.arange(1500.0), days)
+    dated = y.rename_axis("date")
+    parts_of = [days.year, days.month, days.day]
+    for grouped in (y.groupby(parts_of[:2]), y.groupby(parts_of), dated.groupby([dated.index.year, dated.index.month]),
+                    y.groupby([days.isocalendar().year, days.isocalendar().week]), y.groupby([days.year, days.day_of_year]),
+                    y.groupby([np.arange(1500) % 2, days.year.rename("Year"), days.month.rename("month")])):
+        with pytest.raises(ShapeError, match="seem to be parts of one date"):
+            small().fit(grouped.sum())
+    series = y.groupby(parts_of[:2]).sum()[:48].rename_axis(["item", "step"])  # which may be meant
+    assert len(small().fit(series).predict()) == 2 * 4
+    numbered = y[:600].set_axis(pandas.MultiIndex.from_product([range(2001, 2021), range(30)]))
+    forecaster = small().fit(numbered)
+    forecaster.update(forecaster.predict())     # with steps 30 and 31, beside what could be years
+
+
 def test_a_zone_and_a_hole_in_one_series():
     zone = pandas.date_range("2024-03-20", periods=480, freq="h", tz="Europe/Berlin")
     y = panel(zone)["sales"]
@@ -319,6 +354,23 @@ def test_arrays_of_objects():
         with pytest.raises(DTypeError, match=words):
             small().fit(given)
     small().fit(one["sales"].to_numpy().astype(object))
+
+
+def test_numbers_as_text():
+    """They can be converted; beside dates they may be labels, and dates in digits are no numbers."""
+    given = pandas.Series(["1.5", "2"] * 15)
+    assert len(small().fit(cured(refusal(lambda: small().fit(given)), y=given)["y"]).predict()) == 2
+    frame = pandas.DataFrame({"a": given, "b": 1.0, "c": given})
+    assert list(small().fit(cured(refusal(lambda: small().fit(frame)), y=frame)["y"]).predict()) == ["a", "b", "c"]
+    y = panel(keys=("001", "002")).reset_index()
+    assert "fit(y, groups='store', time='date') reads such a table" in refusal(lambda: small().fit(y))
+    frame = pandas.DataFrame({"day": DATES.strftime("%Y%m%d"), "sales": 1.0})
+    assert "to_numeric" not in refusal(lambda: small().fit(frame))
+
+
+def test_an_index_is_called_y():
+    with pytest.raises(DTypeError, match="^y holds datetime64"):
+        small().fit(DATES)
 
 
 def test_dates_as_text_in_columns():

@@ -144,6 +144,23 @@ def test_uneven_readings():
         assert list(small().fit(cured(message, y=pandas.Series(numbers(40), floats))["y"]).predict().index) == [40, 41]
 
 
+def test_an_index_of_floats_or_objects():
+    years = pandas.Series(numbers(40), pandas.Index(np.arange(1960.0, 2000.0)))     # as of a column that had NaN
+    message = refusal(lambda: small().fit(years))
+    assert "holds floats, from 1960.0 to 1961.0" in message and "evenly" not in message
+    assert list(small().fit(cured(message, y=years)["y"]).predict().index) == [2000, 2001]
+    periods = pandas.Series(numbers(40), pandas.period_range("2020-01", periods=40, freq="M").astype(object))
+    found = cured(refusal(lambda: small().fit(periods)), y=periods)["y"]
+    assert small().fit(found).predict().index[0] == pandas.Period("2023-05", "M")
+
+
+def test_clocks_are_named_only_of_hours():
+    for index, named in ((pandas.date_range("2024-01-01", periods=40), False),
+                         (pandas.date_range("2024-10-26", periods=40, freq="h"), True)):
+        y = pandas.Series(numbers(40), index[np.arange(40) - (np.arange(40) == 7)])
+        assert ("clocks were set back" in refusal(lambda y=y: small().fit(y))) is named
+
+
 # ---- dates in another form or order
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -185,7 +202,7 @@ def test_labels_that_come_twice(frame):
     y = pandas.Series(numbers(41), index, name="a")
     y = y.to_frame() if frame else y
     message = refusal(lambda: small().fit(y))
-    assert "does not rise" in message and "set back" in message
+    assert "does not rise" in message and "set back" not in message
     assert small().fit(cured(message, y=y)["y"]).predict().index[0] == pandas.Timestamp("2024-02-10")
     message = refusal(lambda: small().fit(y.set_axis(index[:-1].append(pandas.DatetimeIndex([pandas.NaT])))))
     y = y.set_axis(index[:-1].append(pandas.DatetimeIndex([pandas.NaT])))

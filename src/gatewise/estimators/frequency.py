@@ -82,7 +82,7 @@ def _in_order(index, fix):
     words = (f"{fix(lambda part: f'{part}.groupby(level=0).mean()')} takes the mean of the rows "
              "that have one label, and puts them "
              f"in order")
-    if getattr(index, "tz", None) is None and hasattr(index, "tz_localize"):
+    if getattr(index, "tz", 0) is None and (index.hour != index.hour[0]).any():
         words += " (an hour that comes twice because clocks were set back needs a time zone: tz_localize(zone, ambiguous='infer'))"
     return words
 
@@ -109,6 +109,8 @@ def check_even(index, name, fix=None, flat=True):
     count = f"{fix(lambda part: f'{part}.reset_index(drop=True)')} counts the steps instead"
     if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):
         _refuse_names(index, name, fix, count)
+    if index.dtype.kind == "f":
+        _refuse_fractions(index, name, fix, count)
     grid, code = _grid(index)
     if grid is None:
         raise ShapeError(f"the index of {name} is not evenly spaced: from {index[0]!r} to "
@@ -168,8 +170,21 @@ def _refuse_array(times, name, flat):
                      f"every step: {advice}")
 
 
+def _refuse_fractions(index, name, fix, count):
+    """Refuse floats, whose distances are subject to rounding."""
+    whole = bool((index == np.floor(index)).all())
+    cure = f"{fix(lambda part: f'{part}.set_axis({part}.index.astype(int))')} makes whole numbers of them; or " if whole else ""
+    raise ShapeError(f"the index of {name} holds floats, from {index[0].item()!r} to {index[1].item()!r} for example; expected "
+                     f"dates or whole numbers: {cure}{count}")
+
+
 def _refuse_names(index, name, fix, count):
     import pandas
+
+    if index.inferred_type == "period":
+        raise ShapeError(f"the index of {name} holds periods as objects, for example {index[0]!r}: "
+                         f"{fix(lambda part: f'{part}.set_axis(pandas.PeriodIndex({part}.index))')} "
+                         f"makes a PeriodIndex of it")
 
     kind = "text" if isinstance(index[0], str) else type(index[0]).__name__
     with warnings.catch_warnings():

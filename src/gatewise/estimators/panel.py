@@ -3,7 +3,8 @@
 ==========================================  =====================================================
 y                                           a series is
 ==========================================  =====================================================
-pandas object whose index has levels        the rows of one label; one level is time
+pandas object whose index has levels        the rows of one label; one level is time: that of
+                                            dates, one with such a name, or the last
 dict                                        a value, under its key
 frame with ``groups=`` and ``time=``        the rows with one label in the column of groups
 frame with ``time=`` alone                  the frame; a column holds the dates
@@ -22,6 +23,9 @@ from .frequency import assigned
 from .series import collected
 
 KINDS = ("index", "dict", "table")
+# Names of levels that are time, and of levels of which several together are one time.
+TIMES = {"date", "dates", "datetime", "ds", "period", "step", "t", "time", "timestamp"}
+UNITS = {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
 
 
 class Parts(list):
@@ -189,7 +193,7 @@ def unfold(y, X, panel=None, groups=None, time=None, names=("y", "X")):
                               "with "
                               f"{[*panel.names, panel.time]}: leave both out")
         groups, time = panel.names[0] if panel.names else None, panel.time
-    read = _read(y, groups, time, names[0])
+    read = _read(y, groups, time, names[0], panel)
     if read is None and panel is not None:
         raise ShapeError(f"{names[0]} is {type(y).__name__}, and no panel; the forecaster was "
                          "fitted to the series "
@@ -211,9 +215,9 @@ def unfold_future(X_future, panel):
         return X_future
     groups, time = (panel.names[0] if panel.names else None, panel.time) if panel.kind == "table" else (None, None)
     if not panel.keys:
-        read = _read(X_future, None, time, "X_future") if time in list(getattr(X_future, "columns", ())) else None
+        read = _read(X_future, None, time, "X_future", panel) if time in list(getattr(X_future, "columns", ())) else None
         return [X_future] if read is None else list(read[1])
-    read = _read(X_future, groups, time, "X_future")
+    read = _read(X_future, groups, time, "X_future", panel)
     if read is None:
         raise ShapeError("X_future is no panel; the forecaster was fitted to one: give a row for "
                          "each step of each series in the "
@@ -229,7 +233,7 @@ def part_of(given, panel, number, name):
     columns = list(getattr(given, "columns", ()))
     if panel.kind == "table" and not (time in columns and (groups is None or groups in columns)):
         return given    # one series, in order
-    read = _read(given, groups, time, name)
+    read = _read(given, groups, time, name, panel)
     if read is None or not panel.keys:
         return given if read is None else read[1][0]
     if panel.keys[number] not in read[0].keys:
@@ -256,7 +260,7 @@ def _features(X, panel, rows, count, groups, time, name):
     columns = list(getattr(X, "columns", ()))
     if is_table and not ((groups is None or groups in columns) and (time is None or time in columns)):
         is_table = False
-    read = _read(X, groups if is_table else None, time if is_table else None, name)
+    read = _read(X, groups if is_table else None, time if is_table else None, name, panel)
     if read is not None:
         return list(read[1]) if not panel.keys else list(panel.ordered(read[0].keys, read[1], name))
     if rows is None or len(X) != count:
@@ -266,14 +270,17 @@ def _features(X, panel, rows, count, groups, time, name):
     return [X.iloc[part] if hasattr(X, "iloc") else np.asarray(X)[part] for part in rows]
 
 
-def _read(given, groups, time, name):
-    """(Panel, Parts, rows of each series or None), or None of what is no panel."""
+def _read(given, groups, time, name, panel=None):
+    """(Panel, Parts, rows of each series or None), or None of what is no panel.
+
+    `panel` is the one that the forecaster was fitted to, or that y is.
+    """
     if groups is not None or time is not None:
         return _read_table(given, groups, time, name)
     if isinstance(given, dict) and not hasattr(given, "tocsr"):  # sparse arrays of keys are dicts
         return _read_dict(given, name)
     if getattr(getattr(given, "index", None), "nlevels", 1) > 1:
-        return _read_index(given, name)
+        return _read_index(given, name, panel)
     return None
 
 
@@ -289,13 +296,9 @@ def _read_dict(given, name):
     return Panel("dict", keys), Parts(parts, names, [assigned(one) for one in names]), None
 
 
-def _read_index(given, name):
-    import pandas
-
+def _read_index(given, name, panel):
     index = given.index
-    dated = [level for level, values in enumerate(index.levels)
-             if values.dtype.kind in "mM" or isinstance(values, pandas.PeriodIndex)]
-    at = dated[0] if len(dated) == 1 else index.nlevels - 1
+    at = _time_level(index, name, panel)
     others = [level for level in range(index.nlevels) if level != at]
     labels = index.droplevel(at)
     keys, rows = _rows_of(labels, name)
@@ -310,6 +313,49 @@ def _read_index(given, name):
 
     shown = [f"the series {key!r} of {name}" for key in keys]
     return Panel("index", keys, names, index.names[at], at), Parts(parts, shown, [fix] * len(keys)), rows
+
+
+def _time_level(index, name, panel):
+    """Which level of an index is time: that of dates, that of the panel, one with such a name, or the last.
+
+    Raises
+    ------
+    ShapeError
+        Several levels together are one time, the year and the month for example.
+    """
+    import pandas
+
+    dated = [level for level, values in enumerate(index.levels)
+             if values.dtype.kind in "mM" or isinstance(values, pandas.PeriodIndex)]
+    if len(dated) == 1:
+        return dated[0]
+    if panel is not None and panel.kind == "index" and len(panel.names) == index.nlevels - 1:
+        return panel.at
+    words = [name.lower() if isinstance(name, str) else None for name in index.names]
+    if dated or (words[-1] in TIMES and words.count(words[-1]) == 1):
+        return index.nlevels - 1
+    named = [level for level, word in enumerate(words) if word in TIMES]
+    units = [level for level, word in enumerate(words) if word in UNITS]
+    if len(units) > 1 or _are_parts_of_dates(index):
+        parts = [index.names[level] if index.names[level] is not None else level
+                 for level in units or range(index.nlevels)]
+        raise ShapeError(f"the levels {', '.join(map(repr, parts))} of the index of {name} seem to be "
+                         f"parts of one date, and would make a series of each year; expected one "
+                         f"level of dates: group by a period, for example "
+                         f"{name}.groupby(dates.to_period('M')); if the last level does count the "
+                         f"steps of each series, name it 'step'")
+    return (named or units or [index.nlevels - 1])[0]
+
+
+def _are_parts_of_dates(index):
+    """Whether levels without names of their own look like years followed by months, weeks or days."""
+    if len(set(index.names)) == index.nlevels or not all(
+            values.dtype.kind in "iu" and len(values) for values in index.levels):
+        return False
+    spans = [(int(values.min()), int(values.max())) for values in index.levels]
+    years = [1800 <= low and high <= 2200 for low, high in spans]
+    units = [low >= 0 and (high <= 12 or high in (23, 31, 52, 53, 365, 366)) for low, high in spans]
+    return any(years) and not years[-1] and all(map(any, zip(years, units)))
 
 
 def _rows_of(labels, name):

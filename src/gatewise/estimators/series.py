@@ -125,9 +125,11 @@ def read_target(y, times=None, *, missing=False):
     if not parts:
         raise ShapeError("y is an empty list; expected at least one series")
     moments = per_series(times, len(parts), several, "times")
-    names = getattr(y, "names", None) or ([f"y[{number}]" for number in range(len(parts))] if several else ["y"])
+    names = [f"y[{number}]" for number in range(len(parts))] if several else ["y"]
+    if hasattr(y, "fixes"):     # of a panel
+        names = y.names
     series = [_read_one(part, moment, name, missing) for part, moment, name in zip(parts, moments, names)]
-    for one, fix in zip(series, getattr(y, "fixes", ())):    # of a panel
+    for one, fix in zip(series, getattr(y, "fixes", ())):
         one.fix = fix
     widths = {one.values.shape[1] for one in series}
     if len(widths) > 1:
@@ -320,6 +322,11 @@ def collected(frame, name):
 def _cures(frame, name, found, written):
     """What to do about columns that hold no numbers: list of str."""
     dates = [column for column, kind in found.items() if kind == "dates" or column in written]
+    numbers = [column for column, kind in found.items() if kind == "text" and _holds_numbers(frame[column])]
+    if numbers and not dates and hasattr(frame, "iloc"):     # beside dates they may be labels of series
+        made = f"**{{column: pandas.to_numeric({name}[column]) for column in {numbers!r}}}"
+        rest = {column: kind for column, kind in found.items() if column not in numbers}
+        return [f"{name} = {name}.assign({made})", *(_cures(frame, name, rest, written) if rest else [])]
     texts = [column for column, kind in found.items() if kind == "text" and column not in written]
     pandas_like = hasattr(frame, "iloc")
     if name.startswith("y") and len(dates) == 1 and len(found) == len(dates) + len(texts) <= 2:
@@ -344,6 +351,18 @@ def _cures(frame, name, found, written):
     return cures
 
 
+def _holds_numbers(values):
+    """Whether the first text of a column is a number, and no date in digits."""
+    first = next((value for value in values if not is_missing(value)), "")
+    if re.match(r"(19|20)\d{2}[01]\d", str(first)):
+        return False
+    try:
+        float(first)
+    except ValueError:
+        return False
+    return True
+
+
 def _holds_iso_dates(values):
     """Whether the first text of a column is a date as ISO 8601 writes it."""
     first = next((value for value in values if not is_missing(value)), "")
@@ -357,9 +376,11 @@ def _check_objects(given, name):
         kind = _kind_of(values[:, column] if values.ndim == 2 else values)
         if kind is not None:
             of = f" in column {column}" if values.ndim == 2 else ""
+            cure = "leave the column out, or give times= for the dates of the steps"
+            if kind == "text" and not of and _holds_numbers(values):
+                cure = f"{name} = pandas.to_numeric({name})"
             raise DTypeError(f"{name} holds {kind}{of}, for example "
-                             f"{values[0, column] if of else values[0]!r}; expected numbers: "
-                             f"leave the column out, or give times= for the dates of the steps")
+                             f"{values[0, column] if of else values[0]!r}; expected numbers: {cure}")
 
 
 def _kind_of(values):
