@@ -367,15 +367,20 @@ def test_forged_parts_are_refused(parts, xy, tmp_path):
         load_model(tmp_path / "forged")
 
 
-def test_a_new_head_on_a_frozen_model(xy):
+@pytest.mark.parametrize("compiled_first", [False, True])
+def test_a_new_head_on_a_frozen_model(compiled_first, xy):
     model = stack()
     model.fit(*xy, verbose=0)
     model.pop()
     model.trainable = False
-    with pytest.raises(StateError, match="call compile with a new optimizer first"):
+    if compiled_first:
+        model.compile("adam", "mse")
         model.add(Dense(2, name="head"))
-    model.compile("adam", "mse")
-    model.add(Dense(2, name="head"))
+    else:
+        model.add(Dense(2, name="head"))
+        with pytest.raises(StateError, match="compile it with a new optimizer"):
+            model.fit(xy[0], np.ones((12, 2)), verbose=0)
+        model.compile("adam", "mse")
     before = bits(model.get_weights()[:-2])
     model.fit(xy[0], np.ones((12, 2)), epochs=2, verbose=0)
     assert bits(model.get_weights()[:-2]) == before and model.layers[-1].get_weights()[1].any()

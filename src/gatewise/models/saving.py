@@ -77,7 +77,7 @@ def _architecture(model):
 
 
 def _training(model):
-    return {"optimizer": optimizers.serialize(model.optimizer), "iterations": model.optimizer.iterations,
+    return {"optimizer": optimizers.serialize(model.optimizer), "iterations": model.optimizer_state()[0],
             "loss": losses.serialize(model.loss), "metrics": [metrics.serialize(metric) for metric in model.metrics]}
 
 

@@ -44,6 +44,7 @@ class Sequential(Stack):
     """
 
     _settable = frozenset({"stop_training", "stop_evaluating", "stop_predicting", "history"})
+    _outgrown = False   # the layers have changed since the optimizer made its first step
 
     def __init__(self, layers=None, name=None, seed=None):
         self.optimizer = self.loss = None
@@ -60,11 +61,12 @@ class Sequential(Stack):
         self._training_states = None  # of stateful layers, while a running fit evaluates or predicts
         super().__init__(layers, name, seed)
 
-    def _append(self, layer):
-        if self.built and self.optimizer is not None and self.optimizer.iterations:
-            raise StateError(f"layers cannot be added to a model that has been trained: what its {type(self.optimizer).__name__} "
-                             f"has accumulated would not fit; call compile with a new optimizer first")
-        super()._append(layer)
+    def pop(self):
+        """Remove the last layer. If it has parameters and the model has been trained, it needs a new optimizer: compile it."""
+        before, outgrown = self._flat_parameters, self._outgrown
+        super().pop()
+        if before is not None and before.size == self._flat_parameters.size:
+            self._outgrown = outgrown
 
     def build(self, input_shape):
         self._output_checked = False
@@ -73,6 +75,9 @@ class Sequential(Stack):
 
     def _layers_changed(self):
         super()._layers_changed()
+        self._forget_run()
+        if self.optimizer is not None and (self.optimizer.iterations or self.optimizer.slots()):
+            self._outgrown = True
         self._choose_loss_path()
 
     def __getstate__(self):
@@ -138,10 +143,13 @@ class Sequential(Stack):
         names = ["loss", *(_metric_of(choice, chosen_loss, outputs).name for choice in metrics or [])]
         if len(set(names)) < len(names):
             raise ConfigError(f"metrics have the names {names[1:]}; give each its own, and none 'loss'")
+        if self._outgrown and chosen_optimizer is self.optimizer:
+            self._refuse_outgrown("compile")
         if self.built and not fitting:
             self.misfit = check_output(self, chosen_loss)
         chosen_optimizer.bind(self)
         self._forget_run()
+        self._outgrown = False
         self.optimizer, self.loss = chosen_optimizer, chosen_loss
         self._metric_choices = list(metrics or [])
         self.metrics = []
@@ -242,10 +250,21 @@ class Sequential(Stack):
         self._forget_run()
 
     def need_trainable(self, what):
-        """Refuse to train where every parameter is frozen."""
+        """Refuse to train if every parameter is frozen, or the optimizer began with other layers."""
+        if self._outgrown:
+            self._refuse_outgrown(what)
         if self.trained().parts == []:
             raise StateError(f"{what}: all {self._flat_parameters.size:,} parameters are frozen, so that nothing is trained; set "
                              f"trainable = True of the model or of a layer")
+
+    def _refuse_outgrown(self, what):
+        optimizer = type(self.optimizer).__name__
+        raise StateError(f"{what}: the layers have changed since the model was trained, and what its {optimizer} has accumulated "
+                         f"does not fit; compile it with a new optimizer, {optimizer}(...)")
+
+    def optimizer_state(self):
+        """(steps taken, dict of name to array): what files hold; of an optimizer that began with other layers, a new one's."""
+        return (0, {}) if self._outgrown else (self.optimizer.iterations, self.optimizer.slots())
 
     def _forget_run(self):
         """The model is no longer where its last fit left it, and no file goes on from there."""
