@@ -368,6 +368,23 @@ def test_numbers_as_text():
     assert "to_numeric" not in refusal(lambda: small().fit(frame))
 
 
+def test_categories_of_numbers_are_numbers():
+    """As of hours that were made categories for another library."""
+    hours = pandas.DataFrame({"hour": np.arange(30) % 24, "open": np.arange(30) % 24 > 8})
+    y = np.random.default_rng(0).normal(size=30)
+    expected = small().fit(y, hours).predict()
+    np.testing.assert_array_equal(small().fit(y, hours.astype({"hour": "category"})).predict(), expected)
+    with pytest.raises(DTypeError, match="'hour' of categories"):
+        small().fit(y, hours.assign(hour=pandas.Categorical(hours["hour"].astype(str))))
+
+
+def test_times_that_are_floats():
+    y = pandas.DataFrame({"year": np.arange(1990.0, 2020.0), "sales": np.arange(30.0)})
+    message = refusal(lambda: small().fit(y, time="year"))
+    exec(message.split("text: ")[1], {"y": y})
+    assert small().fit(y, time="year").predict()["year"].tolist() == [2020, 2021]
+
+
 def test_an_index_is_called_y():
     with pytest.raises(DTypeError, match="^y holds datetime64"):
         small().fit(DATES)

@@ -1,6 +1,7 @@
 """The order of time of the rows of a long table."""
 
 import warnings
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -97,13 +98,28 @@ def _keys_of_objects(values, name):
                 warnings.simplefilter("error")  # of time zones in texts
                 return values.astype("datetime64")
         except (ValueError, Warning) as error:
-            raise DTypeError(f"{name} holds text that is no ISO 8601 date without a time zone ({str(values.ravel()[0])!r:.60} for "
-                             f"example); convert it: pandas.to_datetime(...)") from error
+            if (moments := _moments_in_zones(values)) is not None:
+                return moments
+            raise DTypeError(f"{name} holds text that is no ISO 8601 date, or has a time zone in "
+                             f"some rows only ({str(values.ravel()[0])!r:.60} for example); convert "
+                             f"it: pandas.to_datetime(...)") from error
     try:
         return np.unique(values, return_inverse=True)[1].reshape(values.shape)
     except TypeError as error:
         raise DTypeError(f"{name} holds values that cannot be put in order ({error}); expected dates or numbers of one "
                          f"kind") from error
+
+
+def _moments_in_zones(texts):
+    """datetime64 in UTC of ISO 8601 texts that all have a time zone, which NumPy does not read, else None."""
+    try:
+        moments = [datetime.fromisoformat(text.replace("Z", "+00:00")) for text in texts.ravel().tolist()]
+    except ValueError:
+        return None
+    if any(moment.tzinfo is None for moment in moments):
+        return None
+    plain = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
+    return np.array(plain, "datetime64[us]").reshape(texts.shape)
 
 
 def _all_present(missing, times, name):

@@ -449,10 +449,12 @@ def _moments(column, name, time):
                 raise TypeError
             labels = pandas.DatetimeIndex(pandas.to_datetime(column, format="ISO8601"), name=time)
         except (ValueError, TypeError) as error:
+            cure = f"pandas.to_datetime({name}[{time!r}], format=...)"
+            if column.dtype.kind == "f" and (column == column.round()).all():
+                cure = f"{name}[{time!r}].astype(int)"
             raise DTypeError(f"the column {time!r} of {name} holds {_plain(column.iloc[0])!r}, for "
                              "example; expected dates, whole numbers, "
-                             f"or ISO 8601 text: {name}[{time!r}] = "
-                             f"pandas.to_datetime({name}[{time!r}], format=...)") from error
+                             f"or ISO 8601 text: {name}[{time!r}] = {cure}") from error
     return labels
 
 

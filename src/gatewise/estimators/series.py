@@ -394,7 +394,8 @@ def _kind_of(values):
     if said.startswith(("time", "duration")):
         return "durations"
     if said.startswith(("categor", "enum")):
-        return "categories"
+        of_numbers = hasattr(values, "iloc") and dtype.categories.dtype.kind in "buif"
+        return None if of_numbers else "categories"
     if said.startswith(("str", "utf8", "string", "large_string")):
         return "text"
     if said != "object":
