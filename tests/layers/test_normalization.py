@@ -114,6 +114,18 @@ def test_large_means_lose_no_digits(rng):
     assert layer.get_weights()[2] == pytest.approx(0.01 * x.mean(axis=0, dtype=np.float64), rel=1e-6)
 
 
+def test_layer_normalization_of_rows_of_one_huge_number(dtype, rng):
+    """The sum overflows, and there is no variance to divide by."""
+    layer = layer_of(LayerNormalization, (2, 4), rng, dtype)
+    rows = np.stack([np.full(4, np.finfo(dtype).max), rng.normal(size=4)]).astype(dtype)
+    y = layer.forward(rows, training=True)
+    np.testing.assert_array_equal(y[0], layer.parameters["beta"])
+    dy = rng.normal(size=(2, 4)).astype(dtype)
+    dx = layer.backward(dy)
+    layer.forward(np.stack([np.ones(4), rows[1]]).astype(dtype), training=True)
+    assert_close(dx, layer.backward(dy), 1e-6)
+
+
 SCALES = {"float32": [1e15, 1e30, 3e38], "float64": [1e150, 1e300, 1.7e308]}
 
 

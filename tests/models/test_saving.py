@@ -302,7 +302,7 @@ def test_missing_and_unreadable_files(tmp_path):
     with pytest.raises(CheckpointError, match="is a folder"):
         load_model(tmp_path)
     (tmp_path / "text").write_text("hello, world, I am no model")
-    with pytest.raises(CheckpointError, match=r"text.*no.* safetensors file"):
+    with pytest.raises(CheckpointError, match="is a text, which begins with"):
         load_model(tmp_path / "text")
     with pytest.raises(CheckpointError):
         model_of("lstm").save(tmp_path / "no folder" / "m")

@@ -334,3 +334,13 @@ def test_class_numbers_and_rows_are_told_apart():
         loss([1, 2], P)
     with pytest.raises(TypeError, match="y holds 0.5; loss"):
         loss([1, 0.5], P)
+
+
+def test_class_weights_of_rounded_labels(rng):
+    model = Sequential([Input((3, 2)), LSTM(2), Dense(1, "sigmoid")], seed=0)
+    model.compile("sgd", "bce")
+    x, y = rng.normal(size=(4, 3, 2)), np.array([0, 1, 1, 0])
+    model.optimizer.learning_rate = 0.0
+    exact, rounded = (model.fit(x, targets, class_weight={0: 2.0, 1: 0.0}, verbose=0).history["loss"]
+                      for targets in (y, y + rng.uniform(-1e-7, 1e-7, 4)))
+    np.testing.assert_allclose(rounded, exact, rtol=1e-5)

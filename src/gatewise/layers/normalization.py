@@ -222,8 +222,10 @@ def _normalized_rows(rows, epsilon):
     with np.errstate(invalid="ignore"):  # of infinity, which stays no number
         small = rows * shrink
         normalized = small - small.mean(axis=1, keepdims=True)
-        inverse = 1 / np.sqrt(np.square(normalized).mean(axis=1, keepdims=True) + epsilon * shrink * shrink)
-        return normalized * inverse, inverse * shrink
+        variance = np.square(normalized).mean(axis=1, keepdims=True)
+        equal = variance == 0   # rows of one number, as epsilon * shrink * shrink may be 0, too
+        inverse = 1 / np.sqrt(np.where(equal, epsilon, variance + epsilon * shrink * shrink))
+        return normalized * inverse, np.where(equal, inverse, inverse * shrink)
 
 
 def _put_rows(rows, counted, shape):

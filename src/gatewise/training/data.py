@@ -10,6 +10,7 @@ from gatewise.layers.masks import Places, lengths_and_places, moved_resets, step
 from gatewise.utils import pad_sequences
 
 from .losses import position_weights
+from .targets import ROUNDING
 
 
 @dataclass
@@ -390,7 +391,7 @@ def _class_weights(class_weight, y, loss, outputs, weights=None):
         classes = y.argmax(axis=-1)
     elif y.shape[-1] == 1:
         classes = np.round(y[..., 0])
-        wrong = (y[..., 0] != classes) | (classes < 0)
+        wrong = ~(np.abs(y[..., 0] - classes) <= ROUNDING) | (classes < 0)
         if weights is not None:
             wrong &= weights.reshape(classes.shape) != 0
         if wrong.any():
