@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "gatewise"
 ROOMS = ["kernels", "cells", "layers", "training", "models", "estimators", "interop"]
 # Single modules beside the rooms: any room above kernels may import them, and they import none but kernels.
 LEAVES = {"errors", "checks", "configuration", "seeds", "threads", "initializers", "regularizers", "constraints", "info",
-          "utils", "testing", "checkpoint", "file_kinds", "sharing", "attributes",
+          "utils", "testing", "checkpoint", "file_kinds", "memory", "sharing", "attributes",
           "described"}
 # Rooms that stand aside, and modules that repeat the public names of training.
 ASIDE = {"data"}

@@ -9,12 +9,14 @@ from scipy.signal import get_window
 
 from gatewise.checks import finite, fits_memory, number, whole_number
 from gatewise.errors import ConfigError, ShapeError
+from gatewise.memory import names_memory
 
 from .sequences import real_array
 
 __all__ = ["deltas", "log_mel", "mel_filters", "mfcc"]
 
 
+@names_memory
 def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low=0.0, high=None, window="hamming",
             preemphasis=0.97, floor=1e-10):
     """Logarithms of the energy in mel bands, a row for each frame.
@@ -94,6 +96,7 @@ def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low
     return np.log(np.maximum(in_bands, floor)).astype(dtype)
 
 
+@names_memory
 def mfcc(signal, rate, *, coefficients=13, **options):
     """Mel-frequency cepstral coefficients: the cosine transform of :func:`log_mel`.
 
@@ -124,6 +127,7 @@ def mfcc(signal, rate, *, coefficients=13, **options):
     return np.ascontiguousarray(dct(energies, type=2, norm="ortho", axis=1)[:, :coefficients])
 
 
+@names_memory
 def deltas(features, width=2):
     """How features change from frame to frame: the slope of a line through `width` frames on either side.
 

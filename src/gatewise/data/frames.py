@@ -4,6 +4,7 @@ import numpy as np
 
 from gatewise.checks import fits_memory, whole_number
 from gatewise.errors import ConfigError, ShapeError
+from gatewise.memory import names_memory
 
 from .sequences import no_infinity, real_array
 from .windows import one_series
@@ -11,6 +12,7 @@ from .windows import one_series
 __all__ = ["stack_frames"]
 
 
+@names_memory
 def stack_frames(sequence, frames, stride=1, fill="first"):
     """Make of each step the last `frames` steps, the oldest first.
 

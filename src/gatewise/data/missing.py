@@ -10,6 +10,7 @@ import numpy as np
 
 from gatewise.checks import finite, fits_memory, sequence_lengths
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.memory import names_memory
 
 from .sequences import infinity_at, real_array
 
@@ -21,6 +22,7 @@ __all__ = ["compress", "counted_steps", "feature_means", "fill_forward", "fill_m
 BLOCK = 1 << 17
 
 
+@names_memory
 def feature_means(values, lengths=None):
     """Mean of each feature over all steps at which it was seen.
 
@@ -52,6 +54,7 @@ def feature_means(values, lengths=None):
     return (sums / np.maximum(counts, 1)).astype(values.dtype)
 
 
+@names_memory
 def has_missing(values, lengths=None):
     """Whether any value is missing.
 
@@ -78,6 +81,7 @@ def has_missing(values, lengths=None):
     return found
 
 
+@names_memory
 def fill_mean(values, means, lengths=None):
     """Put each feature's mean where a value is missing.
 
@@ -108,6 +112,7 @@ def fill_mean(values, means, lengths=None):
     return result
 
 
+@names_memory
 def fill_forward(values, lengths=None, means=None):
     """Put the last value that was seen where a value is missing.
 
@@ -146,6 +151,7 @@ def fill_forward(values, lengths=None, means=None):
     return result
 
 
+@names_memory
 def missing_indicators(values, lengths=None, times=None, means=None):
     """Values, whether they were seen, and how long ago: three features for each one.
 
@@ -209,6 +215,7 @@ def missing_indicators(values, lengths=None, times=None, means=None):
     return result
 
 
+@names_memory
 def counted_steps(values, lengths=None):
     """Which steps have all their values.
 
@@ -236,6 +243,7 @@ def counted_steps(values, lengths=None):
     return counted
 
 
+@names_memory
 def compress(values, counted):
     """Move the steps that count to the front of each row; :func:`scatter` brings them back.
 
@@ -270,6 +278,7 @@ def compress(values, counted):
     return result, counted.sum(axis=1)
 
 
+@names_memory
 def scatter(values, counted, fill=0):
     """Bring the steps at the front of each row to where :func:`compress` took them from.
 

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from gatewise.described import KnownArguments
 from gatewise.errors import ConfigError, NotFittedError, ShapeError
+from gatewise.memory import cover
 
 from .columns import check_feature_names
 from .saving import Saved
@@ -36,6 +37,10 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of columns, where `fit` was given a frame with text for names.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cover(cls, ("fit", "transform", "fit_transform", "inverse_transform"))
 
     def set_output(self, *, transform=None):
         """scikit-learn's choice of the container of :meth:`transform`: sequences do not fit into a frame.

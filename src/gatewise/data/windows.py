@@ -7,12 +7,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gatewise.checks import finite, fits_memory, whole_number
 from gatewise.errors import ConfigError, ShapeError
+from gatewise.memory import names_memory
 
 from .sequences import real_array
 
 __all__ = ["Cutting", "cut", "one_series", "windows"]
 
 
+@names_memory
 def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0, labels=None):
     """Cut a series into windows of past steps and the targets that belong to them.
 

@@ -17,6 +17,7 @@ from gatewise.data.missing import feature_means
 from gatewise.data.sequences import container_of
 from gatewise.described import KnownArguments
 from gatewise.errors import CheckpointError, ConfigError, PredictionWarning, ShapeError
+from gatewise.memory import cover
 from gatewise.models import Sequential
 from gatewise.training import feeds, loop
 from gatewise.training.callbacks import ProgressBar, check_verbose
@@ -35,6 +36,11 @@ def store(estimator, arguments):
         setattr(estimator, name, arguments[name])
 
 
+# Methods that say for what there was no memory.
+_PUBLIC = ("fit", "partial_fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score",
+           "predict_interval", "predict_quantiles", "update", "backtest")
+
+
 class SequenceEstimator(KnownArguments, BaseEstimator):
     """Base of all estimators: see :class:`SequenceClassifier` for the parameters.
 
@@ -46,6 +52,10 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
     _fitted_parameters = None  # those that the network was made with, a dict: see fitted.py
     # What an estimator without these parameters has.
     pooling, embedding, vocabulary_size, missing, architecture = "last", None, None, "error", None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cover(cls, _PUBLIC)
 
     # ---- what a subclass defines
 

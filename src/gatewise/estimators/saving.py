@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 from gatewise import checkpoint, checks, file_kinds
 from gatewise.data.saving import is_transformer, pack_transformer, unpack_transformer
 from gatewise.errors import CheckpointError, DTypeError
+from gatewise.memory import names_memory
 from gatewise.models import saving as models
 from gatewise.utils import custom_object_scope
 
@@ -17,6 +18,7 @@ from .packing import pack, unpack
 DEEPEST = 8  # levels of pipelines inside a pipeline
 
 
+@names_memory
 def save_estimator(estimator, path):
     """Write an estimator, a transformer or a pipeline of them to one file, atomically: what :func:`load_estimator` reads.
 
@@ -92,6 +94,7 @@ def _contents_of_pipeline(pipeline, prefix, what, moment):
     return tensors, {"pipeline": {"steps": steps, "verbose": bool(pipeline.verbose)}}
 
 
+@names_memory
 def load_estimator(path, custom_objects=None):
     """The estimator, transformer or pipeline of a file that :func:`save_estimator` or its ``save`` wrote.
 

@@ -13,6 +13,7 @@ from gatewise.attributes import Checked, Guarded
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
+from gatewise.memory import names_memory
 from gatewise.sharing import weights_guard
 
 from . import masks
@@ -228,6 +229,7 @@ class Layer(Guarded):
         """Whether the input size is known and the parameters exist."""
         return self.input_shape is not None
 
+    @names_memory
     def build(self, input_shape):
         """Make the parameters for inputs of this shape, (batch, ..., features) with None for free axes."""
         with self._guard.writing:
@@ -399,11 +401,13 @@ class Layer(Guarded):
     # Keras's other names
     variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
 
+    @names_memory
     def get_weights(self):
         """Copies of the parameters, in Keras's order."""
         with self._guard:
             return [array.copy() for array in self._parameters.values()]
 
+    @names_memory
     def set_weights(self, weights):
         """Copy values into the parameters.
 
@@ -475,6 +479,7 @@ class Layer(Guarded):
     def __call__(self, x, *args, **kwargs):
         return self.forward(x, *args, **kwargs)
 
+    @names_memory
     def forward(self, x, lengths=None, initial_state=None, resets=None, training=False, mask=None):
         """Compute the layer's output.
 
@@ -573,6 +578,7 @@ class Layer(Guarded):
             return moved(y)
         return [moved(part) if part is not None and k < self.outputs else part for k, part in enumerate(y)]
 
+    @names_memory
     def backward(self, dy):
         """Gradients of the last ``forward(..., training=True)``.
 

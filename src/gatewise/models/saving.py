@@ -13,6 +13,7 @@ from gatewise.cells import Cell, LSTMCell
 from gatewise.described import arguments_of
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
 from gatewise.layers.registry import layer_classes, layer_config, layer_from_config
+from gatewise.memory import names_memory
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run, checked_state
 from gatewise.utils import custom_object_scope
@@ -359,6 +360,7 @@ def blaming(path):
         raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error!s:.500}") from error
 
 
+@names_memory
 def load_model(path, custom_objects=None, compile=True, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 

@@ -12,6 +12,7 @@ from gatewise.errors import ConfigError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels._guard import NOTHING
 from gatewise.layers.base import Call
+from gatewise.memory import names_memory
 from gatewise.training import feeds, loop, losses, metrics, optimizers
 from gatewise.training.callbacks import Callback, CallbackList, check_verbose
 from gatewise.training.data import add_class_weight, prepare_samples
@@ -68,6 +69,7 @@ class Sequential(Stack):
         if before is not None and before.size == self._flat_parameters.size:
             self._outgrown = outgrown
 
+    @names_memory
     def build(self, input_shape):
         self._output_checked = False
         with self._guard.writing:
@@ -237,6 +239,7 @@ class Sequential(Stack):
                 return what
         return None
 
+    @names_memory
     def set_weights(self, weights):
         with self._guard.writing:
             super().set_weights(weights)
@@ -298,6 +301,7 @@ class Sequential(Stack):
         return loss.value_and_gradient(samples.y, start, samples.weights, normalizer, scores=self._fused,
                                        want_gradient=want_gradient)
 
+    @names_memory
     def compute_gradients(self, x, y, sample_weight=None, lengths=None, mask=None, resets=None):
         """The loss of one batch; its gradient is left in the layers' gradients and in flat_gradients."""
         self._need_compiled("compute_gradients")
@@ -373,12 +377,14 @@ class Sequential(Stack):
 
     # ---- what people call
 
+    @names_memory
     def __call__(self, x, lengths=None, training=False, mask=None, resets=None):
         """Outputs for one batch; ``training=True`` applies dropout."""
         samples = prepare_samples(self, x, lengths=lengths, resets=resets, mask=mask, need_y=False)
         with self.apart_from_training():
             return self.run(samples, training=checks.flag(training, "training"))
 
+    @names_memory
     def fit(self, x, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, lengths=None, resets=None,
             initial_epoch=0, steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1,
@@ -471,6 +477,7 @@ class Sequential(Stack):
         """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
         saving.resume_model(self, path, run)
 
+    @names_memory
     def evaluate(self, x, y=None, batch_size=None, verbose="auto", sample_weight=None, lengths=None, resets=None,
                  return_dict=False, steps=None, callbacks=None, mask=None, **others):
         """The loss, or ``[loss, *metrics]`` where there are metrics, or all by name with ``return_dict``.
@@ -489,6 +496,7 @@ class Sequential(Stack):
         with self.alone(), self._unchanged_over(feed, callbacks):
             return _as_asked(loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose)), return_dict)
 
+    @names_memory
     def predict(self, x, batch_size=None, verbose="auto", lengths=None, resets=None, steps=None, callbacks=None, mask=None,
                 **others):
         """Outputs for all samples, ndarray. A sample's output does not depend on the others or on batch_size.
@@ -526,6 +534,7 @@ class Sequential(Stack):
             watchers.set_params({"epochs": 1, "steps": feed.steps, "verbose": verbose})
         return watchers
 
+    @names_memory
     def train_on_batch(self, x, y, sample_weight=None, class_weight=None, lengths=None, return_dict=False, mask=None,
                        resets=None):
         """One optimizer step on one batch; its loss and metrics, as evaluate returns them.
@@ -542,6 +551,7 @@ class Sequential(Stack):
         loss, outputs = self.train_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
+    @names_memory
     def test_on_batch(self, x, y, sample_weight=None, lengths=None, return_dict=False, mask=None, resets=None):
         """Loss and metrics of one batch, as evaluate returns them; NaN if nothing in it counts."""
         self._need_compiled("test_on_batch")
@@ -577,12 +587,14 @@ class Sequential(Stack):
         for line in summary_lines(self):
             print_fn(line)
 
+    @names_memory
     def save_weights(self, path, **others):
         """Write the weights alone to one file, atomically: what :meth:`load_weights` reads."""
         checks.neutral(others, "save", "save_weights", lambda: arguments_of(self.save_weights))
         self._need_built("save_weights")
         saving.save_weights(self, path)
 
+    @names_memory
     def load_weights(self, path, **others):
         """Take the weights of a file that :meth:`save` or :meth:`save_weights` wrote.
 
@@ -595,6 +607,7 @@ class Sequential(Stack):
         self._need_built("load_weights")
         saving.load_weights(self, path)
 
+    @names_memory
     def save(self, path, **others):
         """Write architecture, weights, optimizer and, while :meth:`fit` runs, where it is to one file, atomically.
 

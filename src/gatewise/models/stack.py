@@ -15,6 +15,7 @@ from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
+from gatewise.memory import names_memory
 from gatewise.sharing import weights_guard
 
 from .trained import Trained
@@ -78,6 +79,7 @@ class Stack(Guarded):
         """list of Layer, a copy: :meth:`add` and :meth:`pop` change the model."""
         return list(self._layers)
 
+    @names_memory
     def add(self, layer):
         """Append a layer. The model is built as soon as the shape of its input is known.
 
@@ -402,6 +404,7 @@ class Stack(Guarded):
         """Number of parameters; those that training changes (True), or does not (False). None: all."""
         return sum(layer.count_params(trainable) for layer in self._layers)
 
+    @names_memory
     def get_weights(self):
         """Copies of all parameters, in Keras's order."""
         self._need_built("get_weights")
@@ -425,6 +428,7 @@ class Stack(Guarded):
                 self.set_flat_weights(before)
                 raise
 
+    @names_memory
     def flat_weights(self):
         """A copy of all weights as one vector: the flat parameters, then what no optimizer moves."""
         with self._guard:
