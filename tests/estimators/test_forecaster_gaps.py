@@ -106,6 +106,19 @@ def test_refused(options, change, error, message, holes):
         SequenceForecaster(**SMALL | options).fit(holes if change is None else change(holes))
 
 
+def test_a_missing_value_is_named_with_the_cure():
+    days = pd.Series(np.arange(30.0), pd.date_range("2024-01-01", periods=30), name="sales")
+    holes = days.mask(days == 5)
+    two = np.stack([days, holes], axis=1)
+    for y, X, where in ((holes, None, r"y contains NaN, first in the step Timestamp\('2024-01-06"),
+                        (holes.to_frame(), None, "'2024-01-06 00:00:00'.*column 'sales'"),
+                        (holes.tolist(), None, r"y contains NaN, first in step 5\."), (two, None, "step 5, column 1"),
+                        ({"a": days, "b": holes}, None, r"y\['b'\] contains NaN"),
+                        (days, two, "X contains NaN, first in step 5, column 1")):
+        with pytest.raises(NonFiniteError, match=f"{where}.*missing='forward_fill'"):
+            SequenceForecaster(**SMALL).fit(y, X)
+
+
 def test_nothing_to_add_a_forecast_to(holes):
     forecaster = fitted(SequenceForecaster(missing="mean", differencing=1, **SMALL), holes)
     with pytest.raises(NonFiniteError, match="none was seen before it"):

@@ -154,6 +154,12 @@ def test_an_index_of_floats_or_objects():
     assert small().fit(found).predict().index[0] == pandas.Period("2023-05", "M")
 
 
+def test_a_backtest_of_days_that_go_back():
+    y = pandas.Series(numbers(40), pandas.date_range("2024-01-01", periods=40))
+    message = refusal(lambda: small().fit(y).backtest(y[::-1]))
+    assert "does not rise" in message and cured(message, y=y[::-1])["y"].equals(y)
+
+
 def test_clocks_are_named_only_of_hours():
     for index, named in ((pandas.date_range("2024-01-01", periods=40), False),
                          (pandas.date_range("2024-10-26", periods=40, freq="h"), True)):

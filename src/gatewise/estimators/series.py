@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 
 from gatewise import checks
 from gatewise.data.ordering import is_missing
-from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
 from . import inputs
 from .frequency import check_even
@@ -274,12 +274,29 @@ def table(given, name, missing=False):
         raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps")
     with inputs.checked_by_sklearn():
         values = check_array(inputs.unmasked(given, name), dtype=np.float64, order="C", ensure_2d=False, allow_nd=True,
-                             input_name=name, ensure_all_finite="allow-nan" if missing else True)
+                             input_name=name, ensure_all_finite="allow-nan")
+    if not missing:
+        _refuse_nan(values, given, name)
     if values.ndim not in (1, 2):
         raise ShapeError(f"{name} has shape {values.shape}; expected (steps,) or (steps, "
                          "variables): several series go into a "
                          f"list of arrays")
     return values.reshape(len(values), -1)
+
+
+def _refuse_nan(values, given, name):
+    """Refuse missing values, with the place of the first and what to do about it."""
+    if not np.isnan(values).any():
+        return
+    step, *column = map(int, np.argwhere(np.isnan(values))[0])
+    where = f"step {step}" if not hasattr(given, "iloc") else f"the step {given.index[step]!r}"
+    if column and hasattr(given, "columns"):
+        where += f", column {list(given.columns)[column[0]]!r}"
+    elif column and values.shape[1] > 1:
+        where += f", column {column[0]}"
+    raise NonFiniteError(f"Input {name} contains NaN, first in {where}. SequenceForecaster takes missing "
+                         f"values if it is built with missing='forward_fill', 'mean' or "
+                         f"'indicator', which say what the network reads there; or fill them")
 
 
 def check_numbers(frame, name):

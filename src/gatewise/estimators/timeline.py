@@ -116,6 +116,7 @@ class Timeline:
             expected = Timeline(first, self.freq).after(len(index) - 1)
             if np.array_equal(np.asarray(expected), np.asarray(index[1:])):
                 return
+        check_rising(index, name, fix)
         check_even(index, name, fix, flat)
         if self.freq is not None and first is not None and len(index) > 1:
             raise ShapeError(f"the steps of {name} are {_spoken(frequency_of(index))} apart, from "
