@@ -118,6 +118,24 @@ def test_validation_starts_from_no_state(data):
     assert history.history["val_loss"] == losses
 
 
+@pytest.mark.parametrize("moment", ["on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end", "on_train_end"])
+def test_what_callbacks_call_leaves_training_alone(moment, data):
+    x, y = data
+    plain, model = model_of(), model_of()
+
+    def look(*_):
+        model.predict(x[:3])
+        model.evaluate(x[:2], y[:2], verbose=0)
+        model(x[:1])
+
+    plain.fit(x, y, epochs=2, verbose=0)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[LambdaCallback(**{moment: look})])
+    assert same(plain, model)
+    assert all(map(np.array_equal, state_of(plain), state_of(model)))
+    with pytest.raises(ShapeError, match="keeps the state of 40 rows"):
+        model.predict(x[:3])
+
+
 def test_a_validation_that_fails_leaves_the_state(data):
     model = model_of()
     model.fit(*data, verbose=0)

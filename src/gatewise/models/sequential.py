@@ -45,6 +45,7 @@ class Sequential(Stack):
     """
 
     _settable = frozenset({"stop_training", "stop_evaluating", "stop_predicting", "history"})
+    ends_training = False   # of pickles that were made before there was this
     _outgrown = False   # the layers have changed since the optimizer made its first step
 
     def __init__(self, layers=None, name=None, seed=None):
@@ -59,6 +60,7 @@ class Sequential(Stack):
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._fits = threads.OneAtATime("two threads are in fit of one model at once; let one wait for the other, or give each "
                                         "thread a model of its own: copy.deepcopy(model)")
+        self.ends_training = False  # whether callbacks are told that a fit is over
         self._training_states = None  # of stateful layers, while a running fit evaluates or predicts
         super().__init__(layers, name, seed)
 
@@ -98,7 +100,7 @@ class Sequential(Stack):
         return self._copied_state() | {"_moment": moment}
 
     def _copied_state(self):
-        return vars(self) | {"training_run": None, "_training_states": None, "_room": None}
+        return vars(self) | {"training_run": None, "ends_training": False, "_training_states": None, "_room": None}
 
     def __setstate__(self, state):
         state = dict(state)
@@ -214,10 +216,11 @@ class Sequential(Stack):
         StateError
             fit runs in another thread.
         """
-        if not (isinstance(self.training_run, Run) and self.is_stateful()):
+        if not ((isinstance(self.training_run, Run) or self.ends_training) and self.is_stateful()):
             yield
             return
-        self.training_run.check_thread(f"use the stateful model {self.name!r}")
+        if not self.ends_training:
+            self.training_run.check_thread(f"use the stateful model {self.name!r}")
         before, outer = self._states(), self._training_states
         self._training_states = before if outer is None else outer
         self.reset_state()

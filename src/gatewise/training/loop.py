@@ -90,12 +90,15 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
 
 def _end(model, run):
     """Best or averaged weights come back, bars are closed; a file that is saved then can go on from the weights before."""
-    model.training_run = None
-    with contextlib.ExitStack() as ends:
-        ends.callback(run.watchers.on_train_end, run.last_logs)
-        ends.callback(model.end_training)
-        kept = _state_to_keep(run)
-        weights = model.flat_weights()
+    model.training_run, model.ends_training = None, True
+    try:
+        with contextlib.ExitStack() as ends:
+            ends.callback(run.watchers.on_train_end, run.last_logs)
+            ends.callback(model.end_training)
+            kept = _state_to_keep(run)
+            weights = model.flat_weights()
+    finally:
+        model.ends_training = False
     if kept is not None and not np.array_equal(weights, model.flat_weights()):
         kept["weights"] = weights
     model.training_run = kept

@@ -37,8 +37,9 @@ class RunningMeans:
     def _need_means_over_outputs(self):
         for metric in self.metrics:
             if not getattr(metric, "is_mean_over_outputs", False):
-                raise ConfigError(f"metric {metric.name} needs all targets of a position, and y holds NaN in some of "
-                                  f"them; give NaN in all targets of such positions, or leave the metric out")
+                raise ConfigError(f"metric {metric.name} needs all targets of a position, and weights of 0 leave some "
+                                  f"of them out, where y holds NaN or what the loss cannot have; leave out all "
+                                  f"targets of such positions, or leave out the metric")
 
     def logs(self):
         """dict name -> float of the means so far; empty as long as nothing counted."""
