@@ -121,6 +121,7 @@ def _message(thing, name, options, place):
                 f"was done with it since")
     known = {each for each in (*dir(cls), *vars(thing)) if each[0] != "_"} | options
     close = difflib.get_close_matches(name, sorted(known), 1, 0.7)
-    advice = f"a class of your own that derives from {cls.__name__} may have it"
+    advice = (f"a class of your own that derives from {cls.__name__} may have it, and so may a name that begins "
+              f"with _")
     return (f"{title} has no attribute {name!r}, so that nobody would read it; "
             + (f"did you mean {close[0]!r}?" if close else advice))

@@ -110,28 +110,25 @@ def seed(value):
     return None if value is None else whole_number(value, "seed", 0, math.inf)
 
 
-# Arguments of Keras that gatewise has no use for, and the values of them that ask for nothing.
-_ANY = object()
-
-
-class _OneOf(tuple):
-    """Several values that ask for nothing."""
-
-
+# Arguments of Keras that gatewise has no use for, and the values of each that ask for nothing.
 NEUTRAL = {
-    "layer": {"activity_regularizer": None, "autocast": True},
+    "layer": {"activity_regularizer": (None,), "autocast": (True,)},
     "recurrent layer": {"unroll": (False, True), "implementation": (2, 1, 0), "use_cudnn": ("auto", False, None),
                         "time_major": (False,)},
-    "optimizer": {"loss_scale_factor": None},
-    "loss": {"dtype": None, "reduction": "sum_over_batch_size", "axis": -1},
-    "metric": {"dtype": None},
-    "compile": {"loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
-                "jit_compile": _OneOf(("auto", None, True, False)), "auto_scale_loss": _OneOf((True, False))},
+    "optimizer": {"loss_scale_factor": (None,)},
+    "loss": {"dtype": (None,), "reduction": ("sum_over_batch_size",), "axis": (-1,)},
+    "metric": {"dtype": (None,)},
+    "compile": {"loss_weights": (None,), "weighted_metrics": (None,), "run_eagerly": (False,), "steps_per_execution": (1,),
+                "jit_compile": ("auto", None, True, False), "auto_scale_loss": (True, False)},
     "fit": {},
     "evaluate and predict": {},
-    "save": {"overwrite": True},
-    "load_model": {"safe_mode": True},
+    "save": {"overwrite": (True,)},
+    "load_model": {"safe_mode": (True,)},
 }
+
+
+def _is_one_of(value, allowed):
+    return any(value is each or (type(value) is type(each) and value == each) for each in allowed)
 
 
 def neutral(arguments, kind, what, known=()):
@@ -147,9 +144,8 @@ def neutral(arguments, kind, what, known=()):
         if name not in NEUTRAL[kind]:
             known = known() if callable(known) else known
             raise ArgumentError(f"{what} takes no argument {name!r}{did_you_mean(name, [*known, *NEUTRAL[kind]])}")
-        expected = NEUTRAL[kind][name]
-        allowed = expected if isinstance(expected, _OneOf) else (expected,)
-        if expected is not _ANY and not any(value is each or (type(value) is type(each) and value == each) for each in allowed):
+        allowed = NEUTRAL[kind][name]
+        if not _is_one_of(value, allowed):
             raise ConfigError(f"{what}: {name}={value!r} is not there in gatewise; leave it out, or give "
                               f"{' or '.join(map(repr, allowed))}")
 
@@ -163,7 +159,7 @@ def without_neutral(arguments, kind, what):
     """
     for name in arguments.keys() & NEUTRAL[kind].keys():
         value, allowed = arguments[name], NEUTRAL[kind][name]
-        if not any(value is one or (type(value) is type(one) and value == one) for one in allowed):
+        if not _is_one_of(value, allowed):
             raise ConfigError(f"{what}: {name} is {value!r}; leave it out, or give {' or '.join(map(repr, allowed))}, which "
                               f"{'change' if len(allowed) > 1 else 'changes'} nothing in gatewise")
     return {name: value for name, value in arguments.items() if name not in NEUTRAL[kind]}
