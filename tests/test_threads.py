@@ -597,3 +597,42 @@ def test_inference_calls_no_blas(blas, rng, threads, monkeypatch):
         layer = make(cell, 5, 3, rng, "float32")
         assert as_list(layer.forward(sequences(rng, 4, 6, 3, "float32")))
     Dense(5).forward(np.zeros((3, 4), np.float32))
+
+
+@needs_fork
+def test_a_fork_while_another_thread_is_in_fit():
+    """In the child no fit goes on, so that the model can be trained, and used if it is stateful."""
+    run_python(FORK + """
+    import copy
+    from gatewise import Sequential
+    from gatewise.callbacks import Callback
+
+    inside, leave = threading.Event(), threading.Event()
+
+    class Stop(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            inside.set()
+            leave.wait()
+
+    y = np.zeros((64, 1), np.float32)
+    for stateful in (False, True):
+        made = Sequential([gatewise.layers.Input((20, 32)), LSTM(8, stateful=stateful), Dense(1)], seed=1)
+        made.compile("sgd", "mse")
+        for model in (made, copy.deepcopy(made)):  # a copy is told of forks, too
+            inside.clear(), leave.clear()
+            thread = threading.Thread(target=lambda: model.fit(x, y, verbose=0, callbacks=[Stop()]))
+            thread.start()
+            inside.wait()
+
+            def works():
+                model.predict(x, verbose=0)
+                model.fit(x, y, verbose=0)
+                model.train_on_batch(x, y)
+                return True
+
+            status = child_agrees(expected, works)
+            leave.set()
+            thread.join()
+            assert status == 0, (stateful, status)
+            assert works()
+    """)

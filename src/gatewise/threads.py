@@ -179,7 +179,7 @@ def threads_for_products(operations):
     return threads_for(operations // PRODUCT_SPEED)
 
 
-_locks = weakref.WeakSet()  # every lock of this process that a forked child must get anew
+_locks = weakref.WeakSet()  # all that a forked child must renew
 
 
 def renew_after_fork(lock):
@@ -187,7 +187,8 @@ def renew_after_fork(lock):
 
     Parameters
     ----------
-    lock : threading.Lock or threading.RLock
+    lock : threading.Lock, threading.RLock or any other object with the method ``_at_fork_reinit``
+        Which the child calls.
     """
     _locks.add(lock)
 

@@ -3,6 +3,7 @@
 import contextlib
 import html
 import math
+import threading
 
 import numpy as np
 
@@ -62,7 +63,13 @@ class Sequential(Stack):
                                         "thread a model of its own: copy.deepcopy(model)")
         self.ends_training = False  # whether callbacks are told that a fit is over
         self._training_states = None  # of stateful layers, while a running fit evaluates or predicts
+        threads.renew_after_fork(self)
         super().__init__(layers, name, seed)
+
+    def _at_fork_reinit(self):
+        """In a forked child no fit of another thread goes on."""
+        if isinstance(self.training_run, Run) and self.training_run.thread != threading.get_ident():
+            self.training_run = self._training_states = None
 
     def pop(self):
         """Remove the last layer. If it has parameters and the model has been trained, it needs a new optimizer: compile it."""
@@ -106,6 +113,7 @@ class Sequential(Stack):
         state = dict(state)
         moment = state.pop("_moment", None)  # of a pickle, not of a copy
         super().__setstate__(state)
+        threads.renew_after_fork(self)
         if self.optimizer is not None:
             self.optimizer.bind(self)
         if moment is not None:
