@@ -212,6 +212,25 @@ def test_features_of_a_panel(form):
             given.predict(X_future=np.zeros((4, 1)))
 
 
+@pytest.mark.parametrize("y_form", ["levels", "table", "dict"])
+@pytest.mark.parametrize("x_form", ["levels", "table", "dict", "list"])
+def test_features_in_another_form_than_the_series(y_form, x_form):
+    if x_form == "table" and y_form != "table":
+        pytest.skip("nobody named its columns")
+
+    def forms(frame, form):
+        given = [frame.loc[key] for key in "ba"] if form == "list" else FORMS[form][0](frame)
+        return given.reset_index(drop=True) if form == "table" else given
+
+    def answer(y_form, x_form):
+        forecaster = small(future_features=["visits"]).fit(
+            forms(panel()[["sales"]], y_form), forms(panel()[["visits"]], x_form), **CALLS.get(y_form, {}))
+        found = forecaster.predict(X_future=forms(panel(LATER)[["visits"]].groupby(level=0).head(2), x_form))
+        return FORMS[y_form][1](found)["sales"].loc["b"]
+
+    pandas.testing.assert_series_equal(answer(y_form, x_form), answer(y_form, "levels"), check_freq=False)
+
+
 def test_panels_that_do_not_fit():
     y, later = panel(), panel(LATER)
     forecaster = small().fit(y)

@@ -7,7 +7,7 @@ import numpy as np
 
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
-__all__ = ["is_missing", "order_of_time"]
+__all__ = ["is_missing", "order_of_time", "plain"]
 
 
 def order_of_time(times, number, labels=None, name="time"):
@@ -54,7 +54,7 @@ def order_of_time(times, number, labels=None, name="time"):
     if again.any():
         first, second = sorted(int(row) for row in order[int(again.argmax()):][:2])
         label = None if labels is None else labels[number[first]]
-        group = "" if labels is None else f" of group {label.item() if isinstance(label, np.generic) else label!r}"
+        group = "" if labels is None else f" of group {plain(label)!r}"
         raise ConfigError(f"{name} is {_at(times, first)!s} in row {first} and again in row {second}{group}; expected each "
                           f"time once{'' if labels is None else ' in a group'}: leave out one of the rows, or give their "
                           f"mean instead of both")
@@ -65,6 +65,13 @@ def is_missing(label):
     """Whether a label is None, NaN, NaT or pandas.NA."""
     same = label == label
     return label is None or not isinstance(same, bool | np.bool_) or not same
+
+
+def plain(label):
+    """A label as a value of Python, without NumPy's types."""
+    if isinstance(label, tuple):
+        return tuple(map(plain, label))
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _keys(times, name):

@@ -22,7 +22,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.data.columns import is_frame
-from gatewise.data.ordering import is_missing, order_of_time
+from gatewise.data.ordering import is_missing, order_of_time, plain
 from gatewise.data.sequences import container_of, read_sequences
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
 from gatewise.kernels.arrays import first_nonfinite
@@ -142,7 +142,7 @@ class Groups:
         parts = self.sequences(values)
         for label, part in zip(self.labels, parts):
             if ((part != part[0]) & ((part == part) | (part[0] == part[0]))).any():  # NaN and NaN are one value
-                raise ShapeError(f"{name} changes within group {_plain(label)!r}; expected one value a group")
+                raise ShapeError(f"{name} changes within group {plain(label)!r}; expected one value a group")
         return np.stack([part[0] for part in parts])
 
     def _places_in(self, index):
@@ -232,7 +232,7 @@ def refuse_missing(sequences, name, missing):
     if at < 0:
         return
     row, step, *feature = (int(i) for i in np.unravel_index(at, values.shape))
-    where = f"sequence {row}" if sequences.groups is None else f"group {_plain(sequences.groups.labels[row])!r}"
+    where = f"sequence {row}" if sequences.groups is None else f"group {plain(sequences.groups.labels[row])!r}"
     if feature and values.shape[2] > 1:
         column = feature[0] if sequences.names is None or sequences.table else sequences.names[feature[0]]
         where += f", feature {column!r}"
@@ -241,10 +241,6 @@ def refuse_missing(sequences, name, missing):
     raise NonFiniteError(f"Input X contains NaN, first in {where}, at step {step}. {name} takes missing values if it is told what "
                          f"to do about them: {cure}" if missing is not None else
                          f"Input X contains NaN, first in {where}, at step {step}; tokens cannot be missing: {cure}")
-
-
-def _plain(label):
-    return label.item() if isinstance(label, np.generic) else label
 
 
 def padded(stacked, lengths):

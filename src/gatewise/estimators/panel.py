@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewise import checks
-from gatewise.data.ordering import order_of_time
+from gatewise.data.ordering import order_of_time, plain
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, MissingPackageError, ShapeError
 
 from .frequency import assigned
-from .series import collected
+from .series import collected, is_several
 
 KINDS = ("index", "dict", "table")
 # Names of levels that are time, and of levels of which several together are one time.
@@ -205,7 +205,7 @@ def unfold(y, X, panel=None, groups=None, time=None, names=("y", "X")):
     if panel is not None:
         parts, rows = _as_fitted(panel, given, parts, rows, names[0])
         given = panel
-    features = _features(X, given, rows, len(y), groups, time, names[1])
+    features = _features(X, given, rows, len(y), names[1])
     return parts, features, given
 
 
@@ -213,11 +213,9 @@ def unfold_future(X_future, panel):
     """X_future as a list with the part of each series, if the forecaster was fitted to a panel."""
     if panel is None or X_future is None or (isinstance(X_future, list | tuple) and panel.keys):
         return X_future
-    groups, time = (panel.names[0] if panel.names else None, panel.time) if panel.kind == "table" else (None, None)
+    read = _read(X_future, *_named_in(X_future, panel), "X_future", panel)
     if not panel.keys:
-        read = _read(X_future, None, time, "X_future", panel) if time in list(getattr(X_future, "columns", ())) else None
         return [X_future] if read is None else list(read[1])
-    read = _read(X_future, groups, time, "X_future", panel)
     if read is None:
         raise ShapeError("X_future is no panel; the forecaster was fitted to one: give a row for "
                          "each step of each series in the "
@@ -229,9 +227,8 @@ def part_of(given, panel, number, name):
     """The part of one series of an object that may have the form of a panel."""
     if panel is None:
         return given
-    groups, time = (panel.names[0] if panel.names else None, panel.time) if panel.kind == "table" else (None, None)
-    columns = list(getattr(given, "columns", ()))
-    if panel.kind == "table" and not (time in columns and (groups is None or groups in columns)):
+    groups, time = _named_in(given, panel)
+    if panel.kind == "table" and time is None:
         return given    # one series, in order
     read = _read(given, groups, time, name, panel)
     if read is None or not panel.keys:
@@ -239,6 +236,14 @@ def part_of(given, panel, number, name):
     if panel.keys[number] not in read[0].keys:
         raise ShapeError(f"{name} lacks the series {panel.keys[number]!r}")
     return read[1][read[0].keys.index(panel.keys[number])]
+
+
+def _named_in(given, panel):
+    """(groups, time): the columns of a panel that is a table, if `given` has them too, else (None, None)."""
+    groups, time = panel.names[0] if panel.names else None, panel.time
+    columns = list(getattr(given, "columns", ()))
+    is_table = panel.kind == "table" and time in columns and (groups is None or groups in columns)
+    return (groups, time) if is_table else (None, None)
 
 
 def _as_fitted(panel, given, parts, rows, name):
@@ -250,17 +255,13 @@ def _as_fitted(panel, given, parts, rows, name):
     return parts, None if rows is None else [rows[at[key]] for key in panel.keys]
 
 
-def _features(X, panel, rows, count, groups, time, name):
+def _features(X, panel, rows, count, name):
     """The part of each series of X, which is a panel too, or has the rows of y."""
     if X is None:
         return None
-    if isinstance(X, list | tuple) and rows is None:
+    if isinstance(X, list | tuple) and (rows is None or is_several(X)):
         return X
-    is_table = groups is not None or time is not None
-    columns = list(getattr(X, "columns", ()))
-    if is_table and not ((groups is None or groups in columns) and (time is None or time in columns)):
-        is_table = False
-    read = _read(X, groups if is_table else None, time if is_table else None, name, panel)
+    read = _read(X, *_named_in(X, panel), name, panel)
     if read is not None:
         return list(read[1]) if not panel.keys else list(panel.ordered(read[0].keys, read[1], name))
     if rows is None or len(X) != count:
@@ -287,7 +288,7 @@ def _read(given, groups, time, name, panel=None):
 def _read_dict(given, name):
     if not given:
         raise ShapeError(f"{name} is an empty dict; expected at least one series")
-    keys = tuple(map(_plain, given))
+    keys = tuple(map(plain, given))
     parts = [part if hasattr(part, "shape") else np.asarray(part) for part in given.values()]
     names = [f"{name}[{key!r}]" for key in keys]
     for part, one in zip(parts, names):
@@ -368,14 +369,7 @@ def _rows_of(labels, name):
                           f"row out")
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(unique)))[:-1]
-    return tuple(_plain(key) for key in unique), np.split(order, ends)
-
-
-def _plain(key):
-    """A label as a value of Python, which files can hold."""
-    if isinstance(key, tuple):
-        return tuple(map(_plain, key))
-    return key.item() if isinstance(key, np.generic) else key
+    return tuple(plain(key) for key in unique), np.split(order, ends)
 
 
 def _read_table(given, groups, time, name):
@@ -452,7 +446,7 @@ def _moments(column, name, time):
             cure = f"pandas.to_datetime({name}[{time!r}], format=...)"
             if column.dtype.kind == "f" and (column == column.round()).all():
                 cure = f"{name}[{time!r}].astype(int)"
-            raise DTypeError(f"the column {time!r} of {name} holds {_plain(column.iloc[0])!r}, for "
+            raise DTypeError(f"the column {time!r} of {name} holds {plain(column.iloc[0])!r}, for "
                              "example; expected dates, whole numbers, "
                              f"or ISO 8601 text: {name}[{time!r}] = {cure}") from error
     return labels
