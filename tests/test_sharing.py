@@ -14,6 +14,7 @@ from gatewise.kernels._guard import PackedWeights
 from gatewise import Sequential, checkpoint, load_model
 from gatewise.callbacks import Callback
 from gatewise.errors import CheckpointError, StateError
+from gatewise.kernels import _guard
 from gatewise.layers import GRU, LSTM, BatchNormalization, Bidirectional, Conv1D, Dense, Input, TimeDistributed
 from gatewise.layers.base import Layer
 from gatewise.sharing import weights_guard
@@ -152,6 +153,41 @@ def test_a_reader_that_changes_weights_is_refused_and_the_guard_stays_usable():
         with layer._guard, pytest.raises(StateError, match="before or after the pass"):
             layer.set_weights(layer.get_weights())
     layer.set_weights(layer.get_weights())
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_an_interrupt_while_a_reader_waits_leaves_the_guard_free(call, monkeypatch):
+    """Ctrl-C may come in any line of the waiting, even when the reader is counted already."""
+    class Interrupted(threading.Condition):
+        def notify_all(self):
+            super().notify_all()
+            if threading.current_thread() is reader:
+                notices.append(True)
+                if len(notices) == call:
+                    raise KeyboardInterrupt
+
+    reader, notices = None, []
+    monkeypatch.setattr(_guard, "Condition", Interrupted)
+    guard = weights_guard()
+
+    def read():
+        nonlocal reader
+        reader = threading.current_thread()
+        with guard:
+            pass
+
+    with guard.writing:
+        reading = Caller(read)
+        while not notices:
+            time.sleep(0.001)
+    with pytest.raises(KeyboardInterrupt):
+        reading.get()
+
+    def write():
+        with guard.writing:
+            return True
+
+    assert Caller(write).get()
 
 
 def test_exceptions_leave_the_guard_free():

@@ -56,16 +56,23 @@ cdef class Guard:
                 self.turn.notify_all()
 
     cdef wait_to_read(self, object me):
-        with self.turn:
-            self.waiting += 1
-            self.turn.notify_all()  # a writer may have seen this thread in the list
-            try:
-                while self.writer is not None:
-                    self.turn.wait(POLL)
-                self.readers.append(me)
-            finally:
-                self.waiting -= 1
-                self.turn.notify_all()
+        cdef bint entered = False
+        try:
+            with self.turn:
+                self.waiting += 1
+                try:
+                    self.turn.notify_all()  # a writer may have seen this thread in the list
+                    while self.writer is not None:
+                        self.turn.wait(POLL)
+                    self.readers.append(me)
+                    entered = True
+                finally:
+                    self.waiting -= 1
+                    self.turn.notify_all()
+        except BaseException:  # Ctrl-C, even as late as in the last line
+            if entered:
+                self.readers.remove(me)
+            raise
 
     cdef begin_to_write(self):
         cdef object me = <unsigned long>PyThread_get_thread_ident()
