@@ -160,6 +160,18 @@ def test_a_backtest_of_days_that_go_back():
     assert "does not rise" in message and cured(message, y=y[::-1])["y"].equals(y)
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize(("dates", "last"), [
+    (pandas.date_range("2020-01-01", periods=40, freq="MS") + pandas.Timedelta("14D"), "2023-05"),
+    (pandas.date_range("2015-01-01", periods=40, freq="QS") + pandas.Timedelta("36h"), "2025Q1"),
+    (pandas.date_range("2020-01-06", periods=40, freq="7D") + pandas.to_timedelta(np.arange(40) % 3, unit="D"),
+     "2020-10-12/2020-10-18")], ids=["middles of months", "quarters", "weeks with holidays"])
+def test_one_date_in_each_period(dates, last, zone):
+    y = pandas.Series(numbers(40), dates.tz_localize(zone))
+    message = refusal(lambda: small().fit(y))
+    assert str(small().fit(cured(message, y=y)["y"]).predict().index[0]) == last
+
+
 def test_clocks_are_named_only_of_hours():
     for index, named in ((pandas.date_range("2024-01-01", periods=40), False),
                          (pandas.date_range("2024-10-26", periods=40, freq="h"), True)):

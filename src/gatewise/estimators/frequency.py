@@ -111,11 +111,12 @@ def check_even(index, name, fix=None, flat=True):
         _refuse_names(index, name, fix, count)
     if index.dtype.kind == "f":
         _refuse_fractions(index, name, fix, count)
-    grid, code = _grid(index)
+    periods = _as_periods(index, fix)
+    grid, code = (None, None) if periods else _grid(index)
     if grid is None:
         raise ShapeError(f"the index of {name} is not evenly spaced: from {index[0]!r} to "
                          f"{index[1]!r}, then to {index[2]!r}, for "
-                         f"example; expected steps of one length: {_resampled(index, fix)}{count}")
+                         f"example; expected steps of one length: {periods or _resampled(index, fix)}{count}")
     at = int(np.argmin(grid.isin(index)))
     distance = getattr(grid, "freqstr", None) or getattr(grid, "step", None)
     raise ShapeError(f"the index of {name} has no step {grid[at]!r} (from {grid[at - 1]!r} it goes "
@@ -277,6 +278,19 @@ def _seconds(freq):
 
     offset = pandas.tseries.frequencies.to_offset(freq)
     return pandas.Timedelta(offset).total_seconds() if isinstance(offset, pandas.tseries.offsets.Tick) else None
+
+
+def _as_periods(index, fix):
+    """Advice for dates of which one lies in each week, month, quarter or year, or ""."""
+    if not hasattr(index, "tz_localize"):
+        return ""
+    local = index.tz_localize(None)
+    for freq, word in (("W", "week"), ("M", "month"), ("Q", "quarter"), ("Y", "year")):
+        if (np.diff(local.to_period(freq).asi8) == 1).all():
+            zone = "" if index.tz is None else ".tz_localize(None)"
+            code = fix(lambda part: f"{part}{zone}.to_period({freq!r})")
+            return f"{code} labels each row with its {word}; or "
+    return ""
 
 
 def _resampled(index, fix):
