@@ -48,9 +48,10 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is marked slow, unless ``-m`` chooses or a test is named."""
+    """Leave out what is marked slow or long, unless ``-m`` chooses or a test is named."""
     if config.option.markexpr or any("::" in argument for argument in config.args):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
+    left_out = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    left_out = set(left_out)
+    items[:] = [item for item in items if item not in left_out]

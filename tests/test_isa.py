@@ -135,7 +135,8 @@ def children(tmp_path_factory):
     for isa in OTHERS:
         output = folder / isa
         with open(output, "w") as stream:
-            running[isa] = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files],
+            running[isa] = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n", "0",
+                                             *files],
                                             env={**os.environ, "GATEWISE_ISA": isa}, stdout=stream, stderr=stream), output
     yield running
     for process, _ in running.values():
@@ -143,6 +144,7 @@ def children(tmp_path_factory):
         process.wait()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("isa", OTHERS)
 def test_the_kernels_tests_pass_with_each(isa, children):
     """Error bounds, tails, guards."""

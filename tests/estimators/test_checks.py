@@ -7,7 +7,7 @@ from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, Seq
 
 ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 
 @parametrize_with_checks([estimator() for estimator in ESTIMATORS])

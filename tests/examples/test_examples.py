@@ -10,6 +10,8 @@ import pytest
 
 from gatewise.models import load_model
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NETWORKS = ("LSTM", "GRU")
 BASELINES = ("last value", "seasonal naive")

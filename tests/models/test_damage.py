@@ -81,6 +81,7 @@ def test_the_good_files_and_what_the_forger_makes_without_a_lie(subject, tmp_pat
         assert model.flat_parameters.tobytes() == weights
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("subject", readers.SUBJECTS)
 def test_damaged_files(subject, tmp_path):
     tally = read_all(subject, forged(subject, tmp_path, range(700), 3), tmp_path)

@@ -517,6 +517,7 @@ def fuzz(seeds, forge, tmp_path):
     return loaded, failures
 
 
+@pytest.mark.long
 def test_two_thousand_forged_headers(forge, tmp_path):
     import resource
 

@@ -111,7 +111,8 @@ PROGRAM = textwrap.dedent("""
 LEFTOVER = re.compile(r"\.gatewise-[0-9a-f]{16}\.tmp")
 
 
-@pytest.mark.parametrize(("kills", "seed"), [(50, 0), pytest.param(400, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "seed"), [
+    pytest.param(50, 0, marks=pytest.mark.long), pytest.param(400, 1, marks=pytest.mark.slow)])
 def test_kills(kills, seed, tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path), str(kills), str(seed)], env=environment, text=True,
