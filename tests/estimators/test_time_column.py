@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
 
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger
-from gatewise.errors import ConfigError, NonFiniteError
+from gatewise import SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger
+from gatewise.errors import ConfigError, NonFiniteError, ShapeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -76,3 +76,18 @@ def test_times_that_do_not_fit(tables):
         classifier.fit([table, table], [0, 1], time="day")
     with pytest.raises(ConfigError, match="time is 'day' and X is a ndarray"):
         classifier.fit(table[["a", "b"]].to_numpy(), y, groups=table["who"], time="day")
+
+
+@pytest.mark.parametrize("levels", [["who"], ["day"], ["who", "day"]])
+def test_names_of_levels_of_the_index(tables, levels):
+    """The index of a frame is not looked at; reset_index is what makes columns of it."""
+    table = tables[0]
+    X = table[["a", "b", "who", "day"]].set_index(levels)
+    for fit in (lambda X: SequenceClassifier(**SMALL).fit(X, table["label"], groups="who", time="day"),
+                lambda X: SequenceForecaster(window=1, units=2, max_iter=1).fit(X, groups="who", time="day")):
+        with pytest.raises(ConfigError, match=rf"'{levels[0]}', which is no column of .*; it is a level of the index: "
+                                              r"[Xy] = [Xy].reset_index\(\)"):
+            fit(X)
+        fit(X.reset_index())
+    with pytest.raises(ShapeError, match="groups has 2 labels, .*or the name of one column"):
+        SequenceClassifier(**SMALL).fit(table, table["label"], groups=["who", "day"])

@@ -317,8 +317,16 @@ def split_groups(X, groups, time=None):
         raise ConfigError(f"groups and time are both {groups!r}; expected two columns")
     groups = Groups(labels, moments)
     if len(groups.number) != len(X):
-        raise ShapeError(f"groups has {len(groups.number)} labels, X has {len(X)} rows; expected one a row")
+        raise ShapeError(f"groups has {len(groups.number)} labels, X has {len(X)} rows; expected one a row, or the name of one "
+                         f"column")
     return rest, groups
+
+
+def of_index(frame, label, name):
+    """Advice on a label that names no column of a frame but a level of its index, or ""."""
+    if label not in getattr(getattr(frame, "index", None), "names", ()):
+        return ""
+    return f"; it is a level of the index: {name} = {name}.reset_index() makes columns of the levels"
 
 
 def _column(X, given, name, entries):
@@ -329,5 +337,6 @@ def _column(X, given, name, entries):
         raise ConfigError(f"{name} is {given!r} and X is a {type(X).__name__}, which has no named columns; give the {entries}, one "
                           f"a row")
     if given not in list(X.columns):
-        raise ConfigError(f"{name} is {given!r}, which is no column of X; there are {', '.join(map(str, X.columns))}")
+        raise ConfigError(f"{name} is {given!r}, which is no column of X; there are "
+                          f"{', '.join(map(str, X.columns))}{of_index(X, given, 'X')}")
     return X[given]

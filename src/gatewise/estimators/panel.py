@@ -20,6 +20,7 @@ from gatewise.data.ordering import order_of_time, plain
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, MissingPackageError, ShapeError
 
 from .frequency import assigned
+from .inputs import of_index
 from .series import collected, is_several
 
 KINDS = ("index", "dict", "table")
@@ -387,7 +388,7 @@ def _read_table(given, groups, time, name):
     for value, word in ((groups, "groups"), (time, "time")):
         if value is not None and value not in columns:
             raise ConfigError(f"{word} is {value!r}, which is no column of {name}; there are "
-                              f"{', '.join(map(str, columns))}")
+                              f"{', '.join(map(str, columns))}{of_index(given, value, name)}")
     if time is None:
         raise ConfigError(f"groups is {groups!r} and time is None; name the column of {name} that "
                           "holds the times of the steps, "
