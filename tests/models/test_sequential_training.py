@@ -526,6 +526,15 @@ def test_a_new_head_needs_a_new_optimizer(xy, tmp_path):
     np.testing.assert_array_equal(loaded.flat_weights(), model.flat_weights())
 
 
+def test_an_optimizer_that_accumulates_nothing_fits_any_layers(xy):
+    model = compiled(LSTM(4, input_shape=(6, 2)), Dense(1), Dense(1), optimizer="sgd")
+    model.fit(*xy, verbose=0)
+    model.pop()
+    model.fit(*xy, verbose=0)
+    model.add(Dense(1))
+    model.fit(*xy, verbose=0)
+
+
 def test_a_layer_without_parameters_may_go(xy, tmp_path):
     model = compiled(LSTM(4, input_shape=(6, 2)), Dense(1), Dropout(0.1), optimizer="adam")
     model.fit(*xy, verbose=0)

@@ -47,7 +47,7 @@ class Sequential(Stack):
 
     _settable = frozenset({"stop_training", "stop_evaluating", "stop_predicting", "history"})
     ends_training = False   # of pickles that were made before there was this
-    _outgrown = False   # the layers have changed since the optimizer made its first step
+    _outgrown = False   # the layers have changed since the optimizer began to accumulate
 
     def __init__(self, layers=None, name=None, seed=None):
         self.optimizer = self.loss = None
@@ -87,7 +87,7 @@ class Sequential(Stack):
     def _layers_changed(self):
         super()._layers_changed()
         self._forget_run()
-        if self.optimizer is not None and (self.optimizer.iterations or self.optimizer.slots()):
+        if self.optimizer is not None and self.optimizer.slots():
             self._outgrown = True
         self._choose_loss_path()
 
