@@ -430,6 +430,13 @@ def test_what_is_neither_a_series_nor_a_panel():
         small().fit(y.groupby(level=0))
     with pytest.raises(ShapeError, match=r"y\['a'\] is array\(1.\); expected an array of steps"):
         small().fit({"a": 1.0})
+    sales = np.arange(30.0)
+    for given, words in ((iter(sales), r"y = list\(y\)"), ((one for one in sales), r"y = list\(y\)"),
+                         (lambda: sales, "y is a function that was not called"), (None, "array of steps$")):
+        with pytest.raises(ShapeError, match=words):
+            small().fit(given)
+    with pytest.raises(ShapeError, match=r"X = pandas.DataFrame\(X\)"):
+        small().fit(sales, {"visits": sales})
     table = y.reset_index()
     for arguments in ({"groups": table["store"], "time": "date"}, {"groups": "store", "time": table["date"].to_numpy()}):
         with pytest.raises(ConfigError, match="expected the name of a column of y"):

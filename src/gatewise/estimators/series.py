@@ -271,7 +271,7 @@ def table(given, name, missing=False):
                          "each step: several series go into "
                          f"a list of arrays") from error
     if axes == 0:
-        raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps")
+        raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps{_array_of(given, name)}")
     with inputs.checked_by_sklearn():
         values = check_array(inputs.unmasked(given, name), dtype=np.float64, order="C", ensure_2d=False, allow_nd=True,
                              input_name=name, ensure_all_finite="allow-nan")
@@ -282,6 +282,15 @@ def table(given, name, missing=False):
                          "variables): several series go into a "
                          f"list of arrays")
     return values.reshape(len(values), -1)
+
+
+def _array_of(given, name):
+    """Advice on what makes an array of a dict of columns, a generator or a function, or ""."""
+    if isinstance(given, dict):
+        return f": {name} = pandas.DataFrame({name}), if its values are columns"
+    if callable(given) and not isinstance(given, type):
+        return f": {name} is a function that was not called"
+    return f": {name} = list({name})" if hasattr(given, "__next__") else ""
 
 
 def _refuse_nan(values, given, name):

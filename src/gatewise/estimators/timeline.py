@@ -340,9 +340,8 @@ def _moments_of(values):
     try:
         return values.astype("datetime64")
     except ValueError as error:
-        raise DTypeError(f"times holds {values.flat[0]!r:.80}, for example; expected datetime64, "
-                         "dates, or ISO 8601 "
-                         f"text") from error
+        raise DTypeError(f"times holds {str(values.flat[0])!r:.80}, for example; expected datetime64, "
+                         f"dates, or ISO 8601 text: times = pandas.to_datetime(times, format=...)") from error
 
 
 def _read_datetime64(config):
