@@ -49,22 +49,27 @@ def _available():
     """
     own = os.environ.get("GATEWISE_NUM_THREADS", "")
     if own:
-        text = own.strip()
-        # At most four digits: Python refuses to read a number of thousands of them.
-        count = int(text) if text.isascii() and text.isdigit() and len(text.lstrip("0")) <= 4 else 0
+        count = _number_in(own.strip())
         if not 1 <= count <= MAX_THREADS:
             raise ConfigError(f"the environment variable GATEWISE_NUM_THREADS is {own!r:.100}; expected a whole number from 1 to "
                               f"{MAX_THREADS}, or no such variable, for as many threads as there are processors")
         return count
-    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip().removeprefix("+")
-    if text.isascii() and text.isdigit() and text.strip("0"):
-        return min(int(text[-5:]) if len(text.lstrip("0")) <= 4 else MAX_THREADS, MAX_THREADS)
+    count = _number_in(os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip().removeprefix("+"))
+    if count:
+        return min(count, MAX_THREADS)
     if is_worker():
         return 1
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this platform
         return os.cpu_count() or 1
+
+
+def _number_in(text):
+    """The whole number that a text of digits spells; 0 if it is no such text. Of a long one, the first five digits."""
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    return int(text.lstrip("0")[:5] or "0")  # Python refuses to read a number of thousands of digits
 
 
 _count = None  # found out when first asked for: a worker that was spawned knows that it is one only after its imports
