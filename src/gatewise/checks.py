@@ -24,10 +24,9 @@ MAX_EXTENT = 2**31 - 1  # BLAS takes extents as C int
 
 
 def warn(message, category=TrainingWarning):
-    """Warn at the line of the user's program that called gatewise, however deep the caller is."""
-    inside = os.path.dirname(__file__) + os.sep
+    """Warn at the line of the user's program that called gatewise, through scikit-learn as well, however deep the caller is."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("gatewise", "sklearn"):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
 

@@ -5,9 +5,9 @@ Nothing of such a file is executed, and no more of it is read than names.
 
 import codecs
 import os
-import sys
-import warnings
 import zipfile
+
+from gatewise import checks
 
 _KERAS = "open it with Keras, make the same model here, and copy the arrays: model.set_weights(theirs.get_weights())"
 _TORCH = ("open it with PyTorch, make the same model here, and copy the arrays with model.set_weights; PyTorch's matrices are "
@@ -104,14 +104,5 @@ def warn_of_ending(path):
     except TypeError:  # no path: writing says so
         return
     if found:
-        warnings.warn(f"file names that end in {found[0]!r} stand for {found[1]}: the file is in gatewise's own format, which only "
-                      f"gatewise and readers of safetensors open; let the name end in '.safetensors'", UserWarning,
-                      stacklevel=_frames_of_the_library())
-
-
-def _frames_of_the_library():
-    """How far up the stack, seen from who asks, the first frame is that does not belong to the library."""
-    package, frame, count = os.path.dirname(__file__), sys._getframe(1), 1
-    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename).startswith(package):
-        frame, count = frame.f_back, count + 1
-    return count
+        checks.warn(f"file names that end in {found[0]!r} stand for {found[1]}: the file is in gatewise's own format, which only "
+                    f"gatewise and readers of safetensors open; let the name end in '.safetensors'", UserWarning)

@@ -15,9 +15,9 @@ import re
 import sys
 import threading
 import time
-import warnings
 import weakref
 
+from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, StateError
 from gatewise.kernels import _lateness, _system_threads, _table
 
@@ -149,9 +149,9 @@ def _startable(count):
         _own.startable = count
         return count
     _own.refused_at = time.monotonic()
-    warnings.warn(f"the system starts {started} more threads and not {count - 1} (a limit on processes or memory, such as "
-                  f"ulimit -u, ulimit -v or a container's): gatewise uses one thread, results are the same; raise the limit, or "
-                  f"set gatewise.set_num_threads({started + 1 if started else 1})", RuntimeWarning, stacklevel=4)
+    checks.warn(f"the system starts {started} more threads and not {count - 1} (a limit on processes or memory, such as "
+                f"ulimit -u, ulimit -v or a container's): gatewise uses one thread, results are the same; raise the limit, or "
+                f"set gatewise.set_num_threads({started + 1 if started else 1})", RuntimeWarning)
     return 1
 
 

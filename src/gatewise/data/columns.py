@@ -157,7 +157,7 @@ def _kind_of(values):
     array = np.asarray(values)
     kind = getattr(getattr(values, "dtype", None), "kind", array.dtype.kind)
     if kind == "M" or array.dtype.kind == "M":
-        return "dates", ("leave it out; if it orders the rows of a long table, name it as time=, beside groups= ; or make "
+        return "dates", ("leave it out; if it orders the rows of a long table, name it as time=, beside groups=, or make "
                          "features of it, the hour for example")
     if kind == "m" or array.dtype.kind == "m":
         return "durations", "convert it, with .dt.total_seconds() for example"

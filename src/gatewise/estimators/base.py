@@ -1,8 +1,6 @@
 """What all estimators share: reading X, building the model, training it, and what is known afterwards."""
 
 import contextlib
-import sys
-import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -271,8 +269,8 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
             raise KeyboardInterrupt("interrupted before the first pass had ended: the estimator is as it was")
         self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
         if not incremental and self.learning_rate != "cosine" and not progress.converged and self.n_iter_ == epochs:
-            warnings.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
-                          f"learning_rate_init", ConvergenceWarning, stacklevel=4)
+            checks.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
+                        f"learning_rate_init", ConvergenceWarning)
 
     def _normalized(self, weights, sequences):
         """Weights whose mean is 1, so that the loss is a mean weighted by them: weight k is k copies."""
@@ -386,10 +384,9 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         if len(empty):
             several = len(empty) > 1
             named = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
-            warnings.warn(f"{'sequences' if several else 'sequence'} {named} of X {'have' if several else 'has'} no step that "
-                          f"counts ({len(empty)} of {len(sequences)}): what is predicted for {'them' if several else 'it'} says "
-                          f"nothing about {'them' if several else 'it'}; leave such sequences out", PredictionWarning,
-                          stacklevel=_levels_to_the_caller())
+            checks.warn(f"{'sequences' if several else 'sequence'} {named} of X {'have' if several else 'has'} no step that "
+                        f"counts ({len(empty)} of {len(sequences)}): what is predicted for {'them' if several else 'it'} says "
+                        f"nothing about {'them' if several else 'it'}; leave such sequences out", PredictionWarning)
         return sequences
 
     def _empty_rows(self, sequences):
@@ -426,14 +423,6 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing != "error" and self.embedding is None
         return tags
-
-
-def _levels_to_the_caller():
-    """The stacklevel of a warning that points to whoever called gatewise, through scikit-learn as well."""
-    frame, levels = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("gatewise", "sklearn"):
-        frame, levels = frame.f_back, levels + 1
-    return levels
 
 
 def check_weights(weights):

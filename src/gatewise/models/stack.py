@@ -2,14 +2,13 @@
 
 import copy
 import itertools
-import warnings
 from collections import Counter
 
 import numpy as np
 
 from gatewise import checks, seeds, threads
 from gatewise.attributes import Checked, Guarded
-from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError, TrainingWarning
+from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
@@ -547,9 +546,8 @@ class Stack(Guarded):
                  if layer._state and layer._state[0] is first and len(first) != rows]
         if unfit:
             self._set_states(dict.fromkeys(unfit))
-            warnings.warn(f"model {self.name!r} was saved with the states of {len(loaded[unfit[0]])} rows, x has {rows}: its "
-                          f"stateful layers start without a state; call reset_state() after loading to start so on purpose",
-                          TrainingWarning, stacklevel=2)
+            checks.warn(f"model {self.name!r} was saved with the states of {len(loaded[unfit[0]])} rows, x has {rows}: its "
+                        f"stateful layers start without a state; call reset_state() after loading to start so on purpose")
 
     reset_states = reset_state  # Keras 2's name
 

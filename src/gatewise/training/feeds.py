@@ -4,13 +4,12 @@ A feed makes a plan for an epoch, all of whose random draws come from the genera
 batches of the plan, from any one on. Training that goes on in the middle of an epoch draws the same plan again.
 """
 
-import warnings
 from itertools import chain, count, islice
 
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, ShapeError, TrainingWarning
+from gatewise.errors import ConfigError, ShapeError
 
 from .batches import FORMS, parts_of, refuse_pairs, refuse_uncalled
 from .data import MappedSamples, add_class_weight, batch_bounds, prepare_samples
@@ -279,8 +278,8 @@ class BatchFeed:
             return
         self._take_length()
         if self.asked_for is not None and self.items < self.asked_for:
-            warnings.warn(f"x makes {self.items} batches now, and {self.steps_name} asks for {self.asked_for}: the epoch has "
-                          f"{self.items}; leave it out", TrainingWarning, stacklevel=2)
+            checks.warn(f"x makes {self.items} batches now, and {self.steps_name} asks for {self.asked_for}: the epoch has "
+                        f"{self.items}; leave it out")
 
     def end_epoch(self):
         """Notify a source that wants to know that an epoch has ended."""
@@ -327,8 +326,7 @@ class BatchFeed:
         # Past the loop only where the items came to an end, not where the reader stopped.
         self.ended = self.once and (self.items is None or taken < self.items)
         if not self.once and self.items is not None and taken < self.items:
-            warnings.warn(f"x gave {taken} batches, and {self.steps_name} asks for {self.items}: there are no more; leave it out",
-                          TrainingWarning, stacklevel=2)
+            checks.warn(f"x gave {taken} batches, and {self.steps_name} asks for {self.items}: there are no more; leave it out")
             self.items = taken
 
     def all(self):

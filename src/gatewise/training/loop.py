@@ -5,12 +5,11 @@ import copy
 import math
 import signal
 import threading
-import warnings
 
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, ShapeError, StateError, TrainingWarning
+from gatewise.errors import ConfigError, ShapeError, StateError
 
 from .batches import FORMS, PARTS, parts_of, refuse_pairs
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
@@ -50,8 +49,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
     model.need_trainable("fit")
     to_come = range(initial_epoch + 1, epochs + 1)
     if validation is not None and to_come and not any(map(validated, to_come)):
-        warnings.warn(f"validation_freq is {validation_freq!r}, and none of the epochs up to {epochs} is validated",
-                      TrainingWarning, stacklevel=3)
+        checks.warn(f"validation_freq is {validation_freq!r}, and none of the epochs up to {epochs} is validated")
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
@@ -67,9 +65,9 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
             model.resume(resume_from, run)
             _replay_validation(validation, [epoch for epoch in range(1, min(run.epoch, epochs) + 1) if validated(epoch)])
             if model.stop_training and run.epoch < epochs:
-                warnings.warn(f"the run of {resume_from} was stopped after epoch {run.epoch}: nothing is trained; give "
-                              f"EarlyStopping more patience or, to train on from these weights, read the file with "
-                              f"gatewise.load_model and call fit without resume_from", TrainingWarning, stacklevel=3)
+                checks.warn(f"the run of {resume_from} was stopped after epoch {run.epoch}: nothing is trained; give "
+                            f"EarlyStopping more patience or, to train on from these weights, read the file with "
+                            f"gatewise.load_model and call fit without resume_from")
     except BaseException:
         vars(model).update(before)
         raise
@@ -82,7 +80,7 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         if run.epoch and not run.batch:
             when = f"after epoch {run.epoch}"
         where = "" if run.between_batches else ", in the middle of the next, so that a file saved now cannot go on to the bit"
-        warnings.warn(f"interrupted {when}{where}: weights and history are kept", TrainingWarning, stacklevel=3)
+        checks.warn(f"interrupted {when}{where}: weights and history are kept")
     finally:
         _end(model, run)
     return history
@@ -112,7 +110,7 @@ def _state_to_keep(run):
     try:
         return run.get_state()
     except ConfigError as error:  # what ended the training is not hidden behind it
-        warnings.warn(f"a file saved now cannot go on to the bit: {error}", TrainingWarning, stacklevel=4)
+        checks.warn(f"a file saved now cannot go on to the bit: {error}")
         return None
 
 
@@ -200,9 +198,9 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
             model.stop_training = True
-            warnings.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
-                          f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "
-                          f"that it resumed with); {_advice(model, logs['loss'], run.failed_on)}", TrainingWarning, stacklevel=4)
+            checks.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
+                        f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "
+                        f"that it resumed with); {_advice(model, logs['loss'], run.failed_on)}")
         if validation is not None and validated(epoch + 1):
             logs |= {f"val_{name}": value for name, value in
                      evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted,
@@ -264,8 +262,8 @@ def _advice(model, loss, samples):
 
 
 def _warn_of_end(epoch):
-    warnings.warn(f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes on, or one that can be "
-                  f"gone over again", TrainingWarning, stacklevel=5)
+    checks.warn(f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes on, or one that can be "
+                f"gone over again")
 
 
 @contextlib.contextmanager

@@ -1,11 +1,10 @@
 """The base of callbacks, several as one, and functions as one."""
 
 import contextlib
-import warnings
 
 from gatewise import checks
 from gatewise.attributes import Guarded
-from gatewise.errors import CheckpointError, ConfigError, TrainingWarning
+from gatewise.errors import CheckpointError, ConfigError
 
 from .state import read_state
 
@@ -188,8 +187,8 @@ class CallbackList(Callback):
                 callback.set_state(states.pop(0))
         unused = sorted(str(name) for name, states in waiting.items() if any(states))
         if unused:
-            warnings.warn(f"the run that is resumed had callbacks that this one lacks, and their state is dropped: "
-                          f"{', '.join(unused)}; give the same list of callbacks", TrainingWarning, stacklevel=2)
+            checks.warn(f"the run that is resumed had callbacks that this one lacks, and their state is dropped: "
+                        f"{', '.join(unused)}; give the same list of callbacks")
 
     def _keeping_state(self):
         """The callbacks that have a state, which one from another library may not."""

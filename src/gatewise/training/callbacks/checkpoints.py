@@ -3,10 +3,9 @@
 import math
 import os
 import time
-import warnings
 
 from gatewise import checks
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, TrainingWarning
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError
 
 from .monitor import Monitor
 from .progress import say
@@ -122,7 +121,7 @@ class ModelCheckpoint(Monitor):
             else:
                 self.model.save(path)
         except NonFiniteError as error:
-            warnings.warn(f"ModelCheckpoint saved nothing in epoch {epoch + 1}: {error}", TrainingWarning, stacklevel=3)
+            checks.warn(f"ModelCheckpoint saved nothing in epoch {epoch + 1}: {error}")
             return False
         self._saved_at = time.monotonic()
         self._tell(epoch, f"saved {path}")

@@ -3,12 +3,11 @@
 import csv
 import io
 import os
-import warnings
 
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, TrainingWarning
+from gatewise.errors import CheckpointError, ConfigError, DTypeError
 
 from .base import Callback
 from .state import count, read_state
@@ -83,8 +82,8 @@ class CSVLogger(Callback):
         self.keys = next(csv.reader(lines[:1], delimiter=self.sep), [])[1:]
         lost = sorted(set(logs) - set(self.keys))
         if lost:
-            warnings.warn(f"{self.filename} has the columns {self.keys}: {', '.join(lost)} cannot be added to it; give another "
-                          f"file name, or append=False", TrainingWarning, stacklevel=6)
+            checks.warn(f"{self.filename} has the columns {self.keys}: {', '.join(lost)} cannot be added to it; give another "
+                        f"file name, or append=False")
 
     def _lines_that_stay(self):
         """Whole lines of the file, header included; none: it begins anew."""

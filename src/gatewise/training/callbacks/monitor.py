@@ -1,12 +1,11 @@
 """Callbacks that watch one number of the logs: what counts as better, and early stopping."""
 
-import warnings
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.attributes import Checked
-from gatewise.errors import ConfigError, TrainingWarning, did_you_mean
+from gatewise.errors import ConfigError, did_you_mean
 
 from ..metrics import direction_of
 from .base import Callback
@@ -64,8 +63,7 @@ class Monitor(Callback):
                 remedy = "give validation data, or monitor one of these" + meant
             else:
                 found, remedy = f"that is {value!r}, not one number", "monitor another name"
-            warnings.warn(f"{type(self).__name__} watches {self.monitor!r} and {found}: it {self._without}; {remedy}",
-                          TrainingWarning, stacklevel=3)
+            checks.warn(f"{type(self).__name__} watches {self.monitor!r} and {found}: it {self._without}; {remedy}")
         return None
 
     _without = "does nothing"
