@@ -29,7 +29,8 @@ class _Pooling1D(Windowed):
         inside = self._windows(counted_steps(lengths, x.shape), False, call.lengths)
         kept = counted_steps(self.output_lengths(lengths), inside.shape[:3])
         y, saved = self._pool(self._windows(x, 0, call.lengths), inside)
-        y *= kept
+        if call.lengths is not None:
+            y *= kept
         if call.training:
             self._saved = saved | {"inside": inside, "kept": kept, "lengths": call.lengths, "steps": x.shape[1], "y_shape": y.shape}
         return y
@@ -38,7 +39,9 @@ class _Pooling1D(Windowed):
         saved = self._take_saved()
         if not want_dx:
             return None
-        d_windows = self._pool_backward(np.where(saved["kept"], dy, dy.dtype.type(0)), saved)
+        if saved["lengths"] is not None:
+            dy = np.where(saved["kept"], dy, dy.dtype.type(0))
+        d_windows = self._pool_backward(dy, saved)
         return self._add_windows(d_windows, saved["steps"], saved["lengths"])
 
     def get_config(self):
@@ -90,8 +93,9 @@ class AveragePooling1D(_Pooling1D):
 
     def _pool(self, x, inside):
         share = (inside / np.maximum(inside.sum(axis=2, keepdims=True), 1)).astype(x.dtype)
-        # What lies past a row's end may be infinite, and 0 times infinity is NaN.
-        return (np.where(inside, x, x.dtype.type(0)) * share).sum(axis=2), {"share": share}
+        if not inside.all():  # what lies past a row's end may be infinite, and 0 times infinity is NaN
+            x = np.where(inside, x, x.dtype.type(0))
+        return (x * share).sum(axis=2), {"share": share}
 
     def _pool_backward(self, dy, saved):
         return dy[:, :, None] * saved["share"]

@@ -213,9 +213,8 @@ class Sequential(Stack):
             self.optimizer.go_back(snapshot[1])
             self._set_states(snapshot[2])
 
-    @contextlib.contextmanager
     def apart_from_training(self):
-        """While fit runs, what stateful layers do inside starts from no state and leaves that of training as it was.
+        """Context manager: while fit runs, what stateful layers do inside starts from no state and leaves that of training as it was.
 
         Outside fit nothing is changed: calls go on from the kept state and leave the one they end in.
 
@@ -225,10 +224,13 @@ class Sequential(Stack):
             fit runs in another thread.
         """
         if not ((isinstance(self.training_run, Run) or self.ends_training) and self.is_stateful()):
-            yield
-            return
+            return NOTHING
         if not self.ends_training:
             self.training_run.check_thread(f"use the stateful model {self.name!r}")
+        return self._without_training_states()
+
+    @contextlib.contextmanager
+    def _without_training_states(self):
         before, outer = self._states(), self._training_states
         self._training_states = before if outer is None else outer
         self.reset_state()
@@ -532,7 +534,7 @@ class Sequential(Stack):
         feed = feeds.feed_of(self, x, None, None, lengths, resets, mask, steps=steps, need_y=False,
                              batch_size=checks.optional_number(batch_size, "batch_size"))
         with self.alone(), self._unchanged_over(feed, callbacks):
-            return loop.predict_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose))
+            return loop.predict_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose) if callbacks else None)
 
     def _unchanged_over(self, feed, callbacks):
         """Context manager: all batches see the same weights, unless the user's code runs between them and may wait for a change."""

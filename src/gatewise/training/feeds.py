@@ -12,7 +12,7 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
 from .batches import FORMS, parts_of, refuse_pairs, refuse_uncalled
-from .data import MappedSamples, add_class_weight, batch_bounds, prepare_samples
+from .data import MappedSamples, Samples, add_class_weight, batch_bounds, prepare_samples
 
 DEFAULT_BATCH = 32  # rows
 POOL = 16  # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
@@ -26,6 +26,8 @@ def makes_batches(x, name="x"):
     DTypeError
         It is a function or a class that was not called.
     """
+    if isinstance(x, np.ndarray):
+        return False
     refuse_uncalled(x, name)
     if isinstance(x, list | tuple | str | bytes | dict | set | frozenset) or hasattr(x, "__array__"):
         return False
@@ -188,6 +190,9 @@ class RowFeed:
 
     def all(self):
         """Iterator over the Samples of every batch, in order."""
+        if isinstance(self.samples, Samples) and 0 < len(self.samples) <= self.batch_size:
+            yield self.samples
+            return
         for first, last in batch_bounds(len(self.samples), self.batch_size):
             yield self.samples.take(slice(first, last))
 

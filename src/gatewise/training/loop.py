@@ -18,6 +18,7 @@ from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_bat
 from .means import RunningMeans
 from .run import Run
 
+_NOBODY = CallbackList([])  # watches: it has nobody to notify
 _NOTHING_COUNTS = ("every step is masked or past the end of its row, every weight is 0, or the loss ignores every target; check "
                    "mask, lengths, sample_weight and ignore_class")
 
@@ -342,7 +343,7 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x
     Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when `interrupted` is no longer
     empty.
     """
-    watchers = watchers or CallbackList([])
+    watchers = watchers or _NOBODY
     means = RunningMeans(metrics_of(model))
     number = -1
     model.stop_evaluating = False
@@ -371,7 +372,7 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x
 def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
     """Outputs for all batches, of the layers before number `stop` or all; the batch size changes the memory that is used, not
     a bit of the result. Ends early when a callback sets ``model.stop_predicting``."""
-    watchers = watchers or CallbackList([])
+    watchers = watchers or _NOBODY
     outputs = []
     model.stop_predicting = False
     with model.apart_from_training():
