@@ -214,7 +214,7 @@ class Sequential(Stack):
             self._set_states(snapshot[2])
 
     def apart_from_training(self):
-        """Context manager: while fit runs, what stateful layers do inside starts from no state and leaves that of training as it was.
+        """Context manager: while fit runs, what stateful layers do inside starts from no state and leaves that of training alone.
 
         Outside fit nothing is changed: calls go on from the kept state and leave the one they end in.
 
