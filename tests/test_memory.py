@@ -1,5 +1,6 @@
 """Memory that the system refuses is a SizeError that names the call and the array, and leaves things as they were."""
 
+import errno
 import sys
 
 import pytest
@@ -7,7 +8,8 @@ from cases import run_python
 
 import gatewise
 from gatewise import memory
-from gatewise.errors import SizeError
+from gatewise.errors import CheckpointError, SizeError
+from gatewise.memory import cover, names_memory, size_error
 
 # Each call needs an array larger than what the process may take.
 PROGRAM = """
@@ -111,3 +113,92 @@ def test_methods_of_a_subclass_are_covered():
 
     with pytest.raises(SizeError, match="Slow.predict"):
         Slow().predict([])
+
+
+FAMILIES = [
+    "train",
+    "steps",
+    "infer",
+    "blas",
+    "numpy_blas",
+    "build",
+    "alone",
+    "files",
+    "prepare",
+    "classifier",
+    "regressor",
+    "tagger",
+    "encoder",
+    "forecaster",
+]
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems have no RLIMIT_AS or do not keep to it"
+)
+@pytest.mark.long
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_call_works_as_soon_as_there_is_memory_and_changes_nothing_before_on_the_address_space(family):
+    run_python(
+        "import sys, starved; starved.run(sys.argv[1])", family, MALLOC_ARENA_MAX="1", timeout=300
+    )
+
+
+@names_memory
+def work(error):
+    """Work that fails."""
+    raise error
+
+
+class Worker:
+    def fit(self, error):
+        work(error)
+
+    def other(self, error):
+        work(error)
+
+
+cover(Worker, ("fit", "missing"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 3 GiB for an array"),
+        OSError(errno.ENOMEM, "no"),
+        ImportError("a.so: failed to map segment: Cannot allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_the_call_of_the_user_is_named(error):
+    with pytest.raises(SizeError, match=r"^Worker\.fit: .*; use smaller batches") as caught:
+        Worker().fit(error)
+    assert caught.value.__cause__ is error
+    with pytest.raises(SizeError, match="^work: "):
+        Worker().other(error)
+
+
+def test_the_layer_stays_in_the_message():
+    inner = size_error(MemoryError("Unable to allocate 3 GiB"), "layer 'a'")
+    with pytest.raises(SizeError, match="^Worker.fit, layer 'a': unable to allocate 3 GiB; use"):
+        Worker().fit(inner)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SizeError("the output of layer 'a' needs 3 GiB"),
+        OSError(errno.ENOENT, "no file"),
+        CheckpointError("damaged"),
+        ImportError("no module"),
+    ],
+)
+def test_other_errors_pass_as_they_are(error):
+    with pytest.raises(type(error)) as caught:
+        Worker().fit(error)
+    assert caught.value is error
+
+
+def test_what_is_decorated_keeps_its_name():
+    assert (work.__name__, work.__doc__) == ("work", "Work that fails.")
+    assert Worker.fit.__qualname__ == "Worker.fit" and not hasattr(Worker.other, "__wrapped__")

@@ -354,6 +354,8 @@ def _replace_file(path, content):
             raise
     except _Refused as refusal:
         raise CheckpointError(f"cannot write {path!r}: it {refusal}") from None
+    except MemoryError as error:
+        raise SizeError(f"there is no memory to write {path!r}, what was there before is unchanged: {error}") from error
     except (OSError, ValueError) as error:
         raise _failure(f"cannot write {path!r}, what was there before is unchanged", error) from error
     try:
@@ -521,6 +523,8 @@ def _path_text(path):
 
 
 def _failure(message, cause):
+    if getattr(cause, "errno", None) == errno.ENOMEM:
+        return SizeError(f"{message}: there is no memory")
     kind = CheckpointNotFoundError if isinstance(cause, FileNotFoundError) else CheckpointError
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     error = kind(f"{message}: {reason}")

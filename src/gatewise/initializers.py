@@ -10,6 +10,7 @@ from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.configuration import config_of, kept_arguments, object_of
 from gatewise.errors import ConfigError, DTypeError, ShapeError, did_you_mean
+from gatewise.memory import numpy_products
 
 __all__ = [
     "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal",
@@ -203,6 +204,7 @@ class Orthogonal(Initializer):
         if len(shape) < 2:
             raise ShapeError(f"orthogonal weights need two axes, got shape {shape}")
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
+        numpy_products(8 * 4 * rows * columns)
         q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
         q *= np.sign(np.diag(r))  # makes the distribution uniform
         return self.gain * (q.T if rows < columns else q).reshape(shape)

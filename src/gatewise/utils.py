@@ -8,6 +8,7 @@ import numpy as np
 from . import checks, seeds
 from .configuration import custom_object_scope
 from .errors import ConfigError, DTypeError, ShapeError, SizeError
+from .memory import names_memory
 
 __all__ = ["ctc_decode", "custom_object_scope", "pad_sequences", "set_random_seed", "to_categorical"]
 
@@ -29,6 +30,7 @@ def set_random_seed(seed):
     seeds.set_root(seed)
 
 
+@names_memory
 def to_categorical(x, num_classes=None):
     """One-hot rows from class numbers.
 
@@ -109,6 +111,7 @@ def _labels(x):
     return labels
 
 
+@names_memory
 def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0):
     """Sequences of different lengths as one array.
 
@@ -261,6 +264,7 @@ def _place(where):
     return f"index {where[0] if len(where) == 1 else where}" if where else "the one element"
 
 
+@names_memory
 def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0, from_logits=False):
     """The labels that a model trained with CTC reads.
 

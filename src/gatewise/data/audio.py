@@ -167,6 +167,7 @@ def deltas(features, width=2):
     return slope / features.dtype.type(2 * sum(k * k for k in range(1, width + 1)))
 
 
+@names_memory
 def mel_filters(bands, transform, rate, low=0.0, high=None):
     """Triangles over the frequencies of a Fourier transform, equally wide and half overlapping in mel.
 

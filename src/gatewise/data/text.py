@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from gatewise.checks import flag, text, whole_number
 from gatewise.described import KnownArguments
 from gatewise.errors import ConfigError, DTypeError, NotFittedError, ShapeError
+from gatewise.memory import names_memory
 
 from .saving import Saved
 
@@ -87,6 +88,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         self.start = start
         self.end = end
 
+    @names_memory
     def fit(self, X, y=None):
         """Count the tokens of texts.
 
@@ -148,6 +150,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         self._fitted()
         return getattr(self, "_ends", (None, None))  # a pickle of an older release has none
 
+    @names_memory
     def transform(self, X):
         """The number of each token.
 
@@ -170,6 +173,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         return [np.array([*before, *(number(token, UNKNOWN) for token in tokens), *behind], np.int32)
                 for _, tokens in self._tokenized(X)]
 
+    @names_memory
     def inverse_transform(self, X):
         """Texts from numbers; padding, start and end are left out.
 

@@ -40,7 +40,7 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        cover(cls, ("fit", "transform", "fit_transform", "inverse_transform"))
+        cover(cls, ("fit", "partial_fit", "transform", "inverse_transform"))
 
     def set_output(self, *, transform=None):
         """scikit-learn's choice of the container of :meth:`transform`: sequences do not fit into a frame.

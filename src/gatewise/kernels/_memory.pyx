@@ -1,11 +1,24 @@
 """Aligned arrays, and the last check before a pointer is taken."""
 cimport numpy as cnp
 
+import platform
+
 import numpy as np
 
 cnp.import_array()
 
 ALIGNMENT = 64  # one cache line, one AVX-512 register
+
+# Bytes that OpenBLAS takes for each thread that is in it, at most: 32 MiB on x86-64, more on some others.
+BLAS_BUFFER = (40 if platform.machine().lower() in ("x86_64", "amd64") else 160) * 2**20
+
+
+def reserve(size):
+    """Raise a MemoryError if the system does not give `size` bytes more now. They are given back at once, untouched.
+
+    For work that must not stop half way: the steps before that point may fail, those after it have had their memory.
+    """
+    np.empty(size, np.uint8)
 
 
 def aligned_empty(shape, dtype):

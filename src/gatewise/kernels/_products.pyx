@@ -14,6 +14,7 @@ cimport numpy as cnp
 import numpy as np
 
 from gatewise.kernels._blas cimport gemm_nt, gemm_tn
+from gatewise.kernels._memory import BLAS_BUFFER, reserve
 from gatewise.kernels._lateness cimport gw_note_part, gw_open, gw_remember, gw_watch, lateness
 from gatewise.kernels._table cimport gw_table, table32, table64
 
@@ -26,6 +27,44 @@ cnp.import_array()
 
 cdef Py_ssize_t BLAS_COLUMNS = 512  # of one BLAS call
 cdef Py_ssize_t ROW_BLOCK = 384     # of dx; a multiple of every tile height
+
+
+# OpenBLAS takes a buffer for each thread that is in it, at the thread's first product, and keeps it. If the system refuses the
+# memory, OpenBLAS tries again for ever, or ends the process. So before that it is made sure that there is memory.
+cdef bint has_buffer = False     # for one thread
+cdef int most_threads = 0, trials = 0
+cdef int TRIALS = 64             # calls of so many threads, after which each has met the others in BLAS and has its buffer
+
+
+cdef int blas_threads(int threads) except -1:
+    """Threads that BLAS has memory for: `threads`, or 1.
+
+    Raises
+    ------
+    MemoryError
+        There is none for one thread.
+    """
+    global has_buffer, most_threads, trials
+    if not has_buffer:
+        reserve(BLAS_BUFFER)
+        first_product()
+        has_buffer = True
+    if threads > most_threads:
+        most_threads, trials = threads, 0
+    if threads > 1 and trials < TRIALS:
+        try:
+            reserve(threads * BLAS_BUFFER)
+        except MemoryError:
+            return 1
+        if threads == most_threads:
+            trials += 1
+    return threads
+
+
+cdef first_product():
+    """A product that is too large for the products of small matrices, which take no buffer."""
+    cdef float[:, ::1] a = np.ones((160, 160), np.float32), c = np.zeros((160, 160), np.float32)
+    gemm_nt[float](160, 160, 160, &a[0, 0], 160, &a[0, 0], 160, 0, &c[0, 0], 160)
 
 
 def uses_blas(Py_ssize_t inputs, Py_ssize_t units=0):
@@ -61,6 +100,9 @@ cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const 
     cdef gw_float_mode mode
     for k in range(count):
         blas_calls += calls_of(&pieces[k])
+    if blas_calls or (dx != NULL and not tiled):
+        threads = blas_threads(threads)
+        shares = threads if threads == 1 else 2 * threads
     if dx != NULL and tiled:
         memory = np.empty(t.transposed_size(columns, length), np.float32 if floating is float else np.float64)
         packed = <floating *>cnp.PyArray_DATA(memory)

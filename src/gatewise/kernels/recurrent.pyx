@@ -119,7 +119,9 @@ cdef class Workspace:
         width = kernel.width
         fits = self.gates is not None and self.gates.shape == shape and self.gates.dtype == kernel.dtype
         if not (fits and self.has_mask == masked and self.h_in.shape[2] == width):
-            self.gates = aligned_empty(shape, kernel.dtype)
+            # `gates` says what the others fit: if memory is refused on the way, nothing fits.
+            self.gates = self.h_in = self.h0 = self.c = self.m = self.dm = self.v = self.u = self.scales = None
+            gates = aligned_empty(shape, kernel.dtype)
             self.h_in = aligned_empty((batch, steps, width), kernel.dtype)
             self.h0 = aligned_empty((batch, steps, width), kernel.dtype) if masked else self.h_in
             self.c = aligned_empty((batch, steps + 1, kernel.units), kernel.dtype) if kernel.family == "lstm" else None
@@ -130,6 +132,7 @@ cdef class Workspace:
             self.u = aligned_empty(shape, kernel.dtype) if kernel.normalized else None
             self.scales = aligned_empty((batch, steps, 4), kernel.dtype) if kernel.normalized else None
             self.has_mask = masked
+            self.gates = gates
 
 
 cdef tuple arrays_of(Workspace w):

@@ -106,9 +106,11 @@ class ScanWorkspace:
         """Make room for (batch, steps); contents are undefined afterwards."""
         shape = (batch, steps, kernel.saved * kernel.units)
         if self.g is None or self.g.shape != shape or self.g.dtype != kernel.dtype:
-            self.g = aligned_empty(shape, kernel.dtype)
+            self.g = self.a = self.h = None  # `g` says what the others fit: if memory is refused on the way, nothing fits
+            g = aligned_empty(shape, kernel.dtype)
             self.a = aligned_empty((batch, steps, kernel.units), kernel.dtype)
             self.h = aligned_empty((batch, steps, kernel.units), kernel.dtype) if with_h else None
+            self.g = g
 
 
 cdef object _gates(gw_table[floating] *table, kernel, w, bint forward, int threads):

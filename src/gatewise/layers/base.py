@@ -13,7 +13,7 @@ from gatewise.attributes import Checked, Guarded
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
-from gatewise.memory import names_memory
+from gatewise.memory import cover, names_memory
 from gatewise.sharing import weights_guard
 
 from . import masks
@@ -112,6 +112,10 @@ class Layer(Guarded):
     padded_dtype = None     # what rows of different lengths are padded in; None: the layer's own
 
     _trainable = True       # of copies and pickles that were made before there was this choice
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cover(cls, ("forward", "backward", "set_weights"))
 
     def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, trainable=True,
                  **others):
@@ -235,6 +239,7 @@ class Layer(Guarded):
         with self._guard.writing:
             if self.built:
                 raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
+            drawn = None if self.rng is None else self.rng.bit_generator.state
             try:
                 self.describe(input_shape)
                 count = self.flat_size()
@@ -242,9 +247,17 @@ class Layer(Guarded):
                 self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
                 self.initialize(self._own_rng())
             except BaseException:  # as if nothing had been tried
-                self.input_shape = self.output_shape = None
-                self._specs, self._parameters, self._gradients = [], {}, {}
+                self.unbuild()
+                if drawn is None:
+                    self.rng = None
+                else:
+                    self.rng.bit_generator.state = drawn
                 raise
+
+    def unbuild(self):
+        """Forget the shapes and the parameters of a build that failed."""
+        self.input_shape = self.output_shape = None
+        self._specs, self._parameters, self._gradients = [], {}, {}
 
     def describe(self, input_shape):
         """First half of building: check the shape, list the parameters, set the output shape."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.memory import numpy_products
 
 from .base import Checked, Fixed, Layer
 from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
@@ -94,6 +95,9 @@ class Stepwise(Recurrent):
         return dx if saved["source"] is None else _put_steps(dx, saved["source"])
 
 
+LARGE_PRODUCTS = 100_000  # multiplications; OpenBLAS begins to share products at twice as many
+
+
 class _Walk:
     """One way of a cell through time, and back. Rows lie by falling length: those that still run stand in front."""
 
@@ -106,6 +110,14 @@ class _Walk:
         self.counts = [batch] * steps if lengths is None else (lengths[:, None] > np.arange(steps)).sum(axis=0).tolist()
         self.resets = None if resets is None else self._in_time(resets).view(np.bool_)[..., None]
         self.saved = []  # of each step
+        self.ready = False
+
+    def _ready(self, parameters):
+        """Before a step: the memory that the products in it need. Small ones run in one thread and need none, after the first."""
+        batch = self.shape[0]
+        if not self.ready or batch * sum(array.size for array in parameters.values()) > LARGE_PRODUCTS:
+            self.ready = True
+            numpy_products(16 * 8 * batch * max(self.width, *self.sizes))
 
     def forward(self, x, start, parameters, training):
         """(output, final states) of x (batch, steps, width)."""
@@ -122,6 +134,7 @@ class _Walk:
             states = [state[:count] for state in states]
             if self._resets(t, count):
                 states = [np.where(self.resets[t, :count], dtype.type(0), state) for state in states]
+            self._ready(parameters)
             output, states, saved = self._parts(cell.step(x[t, :count], [_read_only(state) for state in states], parameters),
                                                 3, "step")
             self._check(output, (count, self.width), dtype, t, "step: output")
@@ -149,6 +162,7 @@ class _Walk:
             else:
                 d_y = np.zeros((count, self.width), dtype)
                 d_y[running:] = d_output[running:count]
+            self._ready(parameters)
             found, d_states = self._parts(cell.step_backward(_read_only(d_y), [_read_only(d_state) for d_state in d_states],
                                                              self.saved[t], parameters, gradients), 2, "step_backward")
             self._check(found, (count, width), dtype, t, "step_backward: d_x")

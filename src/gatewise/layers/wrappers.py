@@ -134,6 +134,11 @@ class Wrapper(Layer):
         for part in self._parts.values():
             part.set_dtype(dtype)
 
+    def unbuild(self):
+        super().unbuild()
+        for part in self._parts.values():
+            part.unbuild()
+
     def _part_input_shape(self, input_shape):
         """What the layers inside are given of an input of this shape."""
         return input_shape

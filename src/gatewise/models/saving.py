@@ -11,7 +11,7 @@ import numpy as np
 from gatewise import checkpoint, checks, file_kinds, layers
 from gatewise.cells import Cell, LSTMCell
 from gatewise.described import arguments_of
-from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError
+from gatewise.errors import CheckpointError, ConfigError, GatewiseError, NonFiniteError, SizeError
 from gatewise.layers.registry import layer_classes, layer_config, layer_from_config
 from gatewise.memory import names_memory
 from gatewise.training import losses, metrics, optimizers
@@ -350,6 +350,8 @@ def blaming(path):
     """Whatever goes wrong with what a file says is the file's fault. What it says may be long: messages are cut."""
     try:
         yield
+    except SizeError:  # the fault of the machine, which says nothing of the file
+        raise
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error!s:.500}") from error
     except KeyError as error:

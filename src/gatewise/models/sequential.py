@@ -13,7 +13,7 @@ from gatewise.errors import ConfigError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels._guard import NOTHING
 from gatewise.layers.base import Call
-from gatewise.memory import names_memory
+from gatewise.memory import names_memory, reserve, size_error
 from gatewise.training import feeds, loop, losses, metrics, optimizers
 from gatewise.training.callbacks import Callback, CallbackList, check_verbose
 from gatewise.training.data import add_class_weight, prepare_samples
@@ -24,6 +24,9 @@ from . import saving
 from .outputs import check_output
 from .stack import Stack
 from .summary import model_html, model_text, summary_lines
+
+# Bytes for each number of an array that a constraint takes while it works, on an array of float64; on the safe side.
+CONSTRAINT_ROOM = 40
 
 
 class Sequential(Stack):
@@ -81,8 +84,13 @@ class Sequential(Stack):
     @names_memory
     def build(self, input_shape):
         self._output_checked = False
+        drawn = self.rng.bit_generator.state
         with self._guard.writing:
-            super().build(input_shape)
+            try:
+                super().build(input_shape)
+            except BaseException:  # the next build draws the same weights
+                self.rng.bit_generator.state = drawn
+                raise
 
     def _layers_changed(self):
         super()._layers_changed()
@@ -322,12 +330,16 @@ class Sequential(Stack):
         with self.apart_from_training():
             return self.gradients_of(samples)[0]
 
-    def gradients_of(self, samples, carried=None):
-        """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs)."""
+    def gradients_of(self, samples, carried=None, settle=True):
+        """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs).
+
+        With `settle`, what the pass found for moving averages is taken over.
+        """
         with self._trains, self.alone():
             with self._guard:
                 found = self._gradients_of(samples, carried)
-            self.settle()
+            if settle:
+                self.settle()
         return found
 
     def _gradients_of(self, samples, carried):
@@ -339,32 +351,55 @@ class Sequential(Stack):
         lowest = trained.lowest
         for position in range(len(self._layers) - 1, lowest - 1, -1):
             layer = self._layers[position]
-            if self._fused and position == len(self._layers) - 1:
-                gradient = layer.backward_from_scores(gradient, position > lowest)
-            else:
-                gradient = layer._backward(gradient, position > lowest)
-            layer.add_penalty_gradients()
+            try:
+                if self._fused and position == len(self._layers) - 1:
+                    gradient = layer.backward_from_scores(gradient, position > lowest)
+                else:
+                    gradient = layer._backward(gradient, position > lowest)
+                layer.add_penalty_gradients()
+            except MemoryError as error:
+                raise size_error(error, f"layer {layer.name!r} in training") from error
             if trained.parts is not None:
                 layer.clear_frozen_gradients()
         return value + self._penalty(), outputs
 
-    def train_step(self, samples, carried=None):
+    def train_step(self, samples, carried=None, look=None):
         """One step of the optimizer on checked samples; (loss, outputs).
 
         `carried`, a dict of recurrent layers to states, says where sequences that go on have got to, and is brought
         up to date: truncated back-propagation through time. If nothing in the samples counts there is no step, not even one
         of accumulated gradients or of a running mean; states go on.
+
+        A step that fails, for lack of memory for example, leaves the weights, the optimizer and the states of the layers as they
+        were. `look`, if given, is called with (loss, outputs) before anything changes.
         """
+        with self.alone():
+            states = self._states()
+            try:
+                return self._train_step(samples, carried, look)
+            except BaseException:
+                self._set_states(states)
+                raise
+
+    def _train_step(self, samples, carried, look):
         if not samples.counts:
             with self._trains, self.alone(), self._guard:
                 start, outputs = self._scores_or_outputs(samples, True, carried)
-                return self._loss_of(samples, start, False)[0] + self._penalty(), outputs
-        loss, outputs = self.gradients_of(samples, carried)
+                loss = self._loss_of(samples, start, False)[0] + self._penalty()
+            if look is not None:
+                look(loss, outputs)
+            return loss, outputs
+        loss, outputs = self.gradients_of(samples, carried, settle=False)
+        if look is not None:
+            look(loss, outputs)
         trained = self.trained()
         with self._guard.writing:
+            if trained.constrained:
+                reserve(CONSTRAINT_ROOM * trained.constrained)
             self.optimizer.step(self._flat_parameters, self.flat_gradients, trained.pieces, trained.names,
                                 *([] if trained.parts is None else [trained.parts]))
             for layer in self._layers:
+                layer.settle()
                 layer.constrain()
             self.weights_changed()
         return loss, outputs
@@ -560,9 +595,11 @@ class Sequential(Stack):
         self.need_trainable("train_on_batch")
         if isinstance(self.training_run, Run):  # a callback may
             self.training_run.check_thread(f"train model {self.name!r} on a batch")
+        logs = {}
+        looks = {"look": lambda loss, outputs: logs.update(self._one_batch(samples, loss, outputs))} if self.metrics else {}
+        loss, outputs = self.train_step(samples, **looks)
         self._forget_run()
-        loss, outputs = self.train_step(samples)
-        return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
+        return _as_asked(logs or self._one_batch(samples, loss, outputs), return_dict)
 
     @names_memory
     def test_on_batch(self, x, y, sample_weight=None, lengths=None, return_dict=False, mask=None, resets=None):

@@ -14,7 +14,7 @@ from gatewise.kernels._memory import aligned_empty
 from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import Call, _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
-from gatewise.memory import names_memory
+from gatewise.memory import names_memory, size_error
 from gatewise.sharing import weights_guard
 
 from .trained import Trained
@@ -227,7 +227,17 @@ class Stack(Guarded):
         """Make the parameters for inputs (batch, ...); weights that layers already hold are kept."""
         if not self._layers:
             raise StateError("the model has no layers: add some first")
-        shape = checks.shape_tuple(input_shape, "input_shape")
+        shape, before = checks.shape_tuple(input_shape, "input_shape"), self._input
+        new = [layer for layer in self._layers if not layer.built]
+        try:
+            self._build(shape)
+        except BaseException:  # the others have their weights, wherever these lie now
+            self._input, self.built = before, False
+            for layer in new:
+                layer.unbuild()
+            raise
+
+    def _build(self, shape):
         self._input = shape[1:]
         kept = {}
         for layer in self._layers:
@@ -620,7 +630,10 @@ class Stack(Guarded):
             carries = carried is not None and layer.has_state
             if carries:
                 call.initial_state, call.final_state = carried.get(layer), []
-            x = layer._forward(x, call)
+            try:
+                x = layer._forward(x, call)
+            except MemoryError as error:
+                raise size_error(error, f"layer {layer.name!r}") from error
             if carries:
                 carried[layer] = call.final_state
             if lengths is not None:

@@ -17,12 +17,15 @@ class Trained:
         Neighbouring pieces put together, in order; None: the whole buffer, since nothing is frozen.
     lowest : int
         Number of the first layer that the backward pass must reach.
+    constrained : int
+        Numbers in the largest array that a constraint is applied to after a step; 0: there is none.
     """
 
     pieces: list
     names: list
     parts: list | None
     lowest: int
+    constrained: int
 
     @classmethod
     def of(cls, layers, pieces, names):
@@ -30,13 +33,14 @@ class Trained:
         owners = [(number, layer, spec) for number, layer in enumerate(layers)
                   for spec in layer._specs if spec.trained]
         moved = [layer.trains(spec.name) for _, layer, spec in owners]
+        constrained = max((spec.size for _, _, spec in owners if spec.constraint), default=0)
         if all(moved):
-            return cls(pieces, names, None, 0)
+            return cls(pieces, names, None, 0, constrained)
         lowest = next((number for (number, _, _), moves in zip(owners, moved, strict=True) if moves),
                       len(layers))
         pieces = [piece for piece, moves in zip(pieces, moved, strict=True) if moves]
         names = [name for name, moves in zip(names, moved, strict=True) if moves]
-        return cls(pieces, names, _joined(pieces), lowest)
+        return cls(pieces, names, _joined(pieces), lowest, constrained)
 
 
 def _joined(pieces):

@@ -16,6 +16,7 @@ from gatewise.configuration import accepts, config_of, object_of
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError, did_you_mean
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
+from gatewise.kernels._memory import reserve
 
 from . import schedules
 
@@ -242,17 +243,23 @@ class Optimizer(Guarded):
         """
         self._prepare(parameters)
         rate, steps_before = self.learning_rate, self.iterations
+        decay = rate * (self.weight_decay or 0.0)
+        if self._not_decayed and decay:  # the only work on the parameters here that takes memory: before it, nothing has changed
+            reserve(2 * parameters.itemsize * max((piece.stop - piece.start for piece in pieces), default=0))
         if self.gradient_accumulation_steps is None or self._accumulate(gradients, parts):
             self._clip(gradients, pieces, parts)
-            decay = rate * (self.weight_decay or 0.0)
             if self._not_decayed and decay:
                 self._decay(parameters, pieces, names, decay)
                 decay = 0.0
             vars(self)["iterations"] += 1
-            if parts is None:
-                self._update(parameters, gradients, rate, decay, threads.threads_for(40 * parameters.size))
-            else:
-                self._update_parts(parameters, gradients, rate, decay, parts)
+            try:
+                if parts is None:
+                    self._update(parameters, gradients, rate, decay, threads.threads_for(40 * parameters.size))
+                else:
+                    self._update_parts(parameters, gradients, rate, decay, parts)
+            except BaseException:
+                vars(self)["iterations"] = steps_before
+                raise
         if self.use_ema:
             self._average(parameters, steps_before, parts)
 

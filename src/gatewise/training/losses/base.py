@@ -7,6 +7,7 @@ from gatewise.attributes import Guarded
 from gatewise.configuration import accepts, kept_arguments
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.kernels import losses
+from gatewise.memory import names_memory
 
 EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 
@@ -49,6 +50,7 @@ class Loss(Guarded):
         if name is not None and name != type(self).name:
             self.name = checks.text(name, "name")
 
+    @names_memory
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss, a float.
 

@@ -8,6 +8,7 @@ from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.configuration import kept_arguments
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError, did_you_mean
+from gatewise.memory import names_memory
 
 from ..losses import position_weights
 from ..storable import is_numeric, is_storable, storable
@@ -98,6 +99,7 @@ class Metric(Guarded):
         for variable, start in self._variables:
             variable.assign(start)
 
+    @names_memory
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add one batch.
 

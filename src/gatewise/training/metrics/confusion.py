@@ -4,6 +4,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ShapeError
+from gatewise.memory import numpy_products
 
 from ..targets import YesOrNo
 from .base import Metric, chosen, one_hot, ratio
@@ -162,6 +163,7 @@ class FBetaScore(Metric):
         else:
             positive = np.zeros(y_pred.shape, bool)
         weights = np.ones(len(y_true)) if weights is None else weights
+        numpy_products()
         hits = weights @ (y_true * positive)
         self._accumulate(true_positives=hits, false_positives=weights @ positive - hits, false_negatives=weights @ y_true - hits)
 
