@@ -263,3 +263,29 @@ def test_missing_values_of_pandas_are_read_in_every_form(rng):
             given = parameters_of(fitted(SequenceClassifier(missing="indicator", **SMALL), X, [0, 1] * 2, groups=groups))
             expected = given if expected is None else expected
             np.testing.assert_array_equal(given, expected)
+
+
+def test_columns_with_other_names_than_text_keep_their_order_in_a_list(rng):
+    """They go by position, so that frames of one list in another order would be read crosswise."""
+    frames = [pd.DataFrame(rng.normal(size=(4, 2)), columns=columns) for columns in (
+        [0, 1], [0, 1], [1, 0])]
+    tuples = [frame.set_axis(pd.MultiIndex.from_tuples([("k", column) for column in frame.columns]), axis=1) for frame in frames]
+    for given in (frames, tuples):
+        with pytest.raises(ShapeError, match=r"X\[2\] has the columns .*; expected the same order in every frame"):
+            SequenceClassifier(**SMALL).fit(given, [0, 1, 0])
+    fitted(SequenceClassifier(**SMALL), [frames[0], frames[1].set_axis([2, 3], axis=1)], [0, 1])
+
+
+def test_missing_values_as_none_in_lists_of_different_lengths():
+    X = [[1.0, None], [2.0, 3.0, 1.0], [1.0, 1.0], [None, 2.0, 1.0]]
+    ours = fitted(SequenceClassifier(**SMALL, missing="mean"), X, [0, 1, 0, 1])
+    arrays = [np.array(row, float) for row in X]
+    np.testing.assert_array_equal(ours.predict_proba(X), ours.predict_proba(arrays))
+    steps = [[[1.0], [None]], [[2.0], [3.0], [1.0]], [np.array([1.0]), np.array([2.0])]]
+    np.testing.assert_array_equal(ours.predict_proba(steps), ours.predict_proba([np.array(row, float) for row in steps]))
+
+
+@pytest.mark.parametrize("of", [set, lambda rows: dict(enumerate(rows)).values()])
+def test_collections_without_an_order_or_places(of):
+    with pytest.raises(DTypeError, match=r"expected an array or a list of sequences: list\(X\)"):
+        SequenceClassifier(**SMALL).fit(of([(1.0, 2.0), (3.0, 4.0)]), [0, 1])

@@ -1,6 +1,7 @@
 """The columns of data frames: their names, which hold for all that is read later, and what they contain."""
 
 import warnings
+from collections.abc import Set, ValuesView
 
 import numpy as np
 
@@ -47,9 +48,15 @@ def common_names(items, name):
     ------
     ShapeError, DTypeError
     """
-    names = first = None
+    names = first = labels = None
     for number, item in enumerate(items):
         found = names_of(item)
+        if found is None and is_frame(item):  # numbers or tuples for names
+            given = tuple(item.columns)
+            labels = given if labels is None else labels
+            if given != labels and set(given) == set(labels):
+                raise ShapeError(f"{name}[{number}] has the columns {list(given)}, others have {list(labels)}; expected the same "
+                                 f"order in every frame: [frame[{list(labels)}] for frame in {name}]")
         if names is None:
             names, first = found, number
         elif found is not None and found != names:
@@ -121,6 +128,8 @@ def check_kind(X, name):
     if not hasattr(X, "__len__") and (callable(X) or hasattr(X, "__next__")) and not hasattr(X, "__array__"):
         what = "function, or a class" if callable(X) else "generator"
         raise DTypeError(f"{name} is a {what}; expected an array or a list of sequences: list({name}{'()' if callable(X) else ''})")
+    if isinstance(X, Set | ValuesView):
+        raise DTypeError(f"{name} is a {type(X).__name__}; expected an array or a list of sequences: list({name})")
     if is_frame(X):
         refuse_columns(X, name)
     elif getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):

@@ -1,5 +1,6 @@
 """How data is read: numbers as floating arrays, and every form in which sequences may be given."""
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -237,8 +238,17 @@ def _read_rows(items, name, form):
     return Sequences(np.concatenate(rows), lengths, form, tuple(flat), names)
 
 
+def _holds_none(values):
+    """Whether nested lists hold None, a missing value, anywhere."""
+    return any(value is None or (isinstance(value, list | tuple) and _holds_none(value)) for value in values)
+
+
 def _numbers(given, name):
     """real_array without infinity; objects that are numbers are read as float64."""
+    if isinstance(given, list | tuple):
+        with contextlib.suppress(ValueError):  # rows of different sizes, which are refused below
+            array = np.asanyarray(given)
+            given = array if array.dtype != object or _holds_none(given) else given
     if hasattr(given, "to_list"):  # steps in a Series of polars: numbers, or lists of them
         given = np.asarray(given)
     kind = getattr(getattr(given, "dtype", None), "kind", None)

@@ -307,8 +307,7 @@ class SequenceForecaster(SequenceEstimator):
                     made = self._completed(preparation.windows(rows, chosen[part][first:first + AT_ONCE], dtype))
                     if windows is None:
                         shape = (count + held_out, *made.shape[1:])
-                        checks.fits_memory(math.prod(shape), made.dtype, f"an array of {shape[0]} "
-                                                                         "windows")
+                        checks.fits_memory(math.prod(shape), made.dtype, f"an array of {shape[0]} windows")
                         windows = np.empty(shape, made.dtype)
                     windows[at:at + len(made)] = made
                     at += len(made)
@@ -351,10 +350,8 @@ class SequenceForecaster(SequenceEstimator):
                 "distribution": isinstance(head, GaussianHead) == isinstance(self._head, GaussianHead)}
         changed = [name for name, is_same in same.items() if not is_same]
         if changed:
-            raise ConfigError("warm_start=True goes on with the network of the last fit, and "
-                              f"{', '.join(changed)} changed since; "
-                              f"set warm_start=False, or {'them' if len(changed) > 1 else 'it'} "
-                              "back")
+            raise ConfigError(f"warm_start=True goes on with the network of the last fit, and {', '.join(changed)} changed since; "
+                              f"set warm_start=False, or set {'them' if len(changed) > 1 else 'it'} back")
 
     def _remember_columns(self, series, X):
         self.n_features_in_ = series.values.shape[1]
@@ -463,8 +460,7 @@ class SequenceForecaster(SequenceEstimator):
                                   "distribution='gaussian', which gives any: "
                                   "name them, for example quantiles=[0.1, 0.5, 0.9]")
             return [float(level) for level in self._head.quantiles]
-        given = checks.listed(quantiles, "quantiles", "numbers between 0 and "
-                                                      "1") if np.ndim(quantiles) else [quantiles]
+        given = [quantiles] if np.ndim(quantiles) == 0 else checks.listed(quantiles, "quantiles", "numbers between 0 and 1")
         levels = [checks.number(level, "quantiles", 0.0, 1.0, open_low=True, open_high=True) for level in given]
         if not levels or len(set(levels)) < len(levels):
             raise ConfigError(f"quantiles is {quantiles!r}; expected one quantile or more, each "

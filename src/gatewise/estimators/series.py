@@ -215,8 +215,7 @@ def check_labels(given, labels, what):
     labels = pandas.Index(labels)
     if index.dtype.kind == labels.dtype.kind == "M":
         mine = getattr(labels, "tz", None)
-        check_zones(mine, getattr(index, "tz", None), what, "the steps that it stands beside "
-                                                            "belong")
+        check_zones(mine, getattr(index, "tz", None), what, "the steps that it stands beside belong")
         index = index if mine is None else index.tz_convert(mine)
     if not index.equals(labels):
         other = int(np.argmin([one == two for one, two in zip(index, labels)]))

@@ -98,8 +98,7 @@ class Timeline:
         if not (_is_dates(self.last) and _is_dates(index)):
             return index
         mine, given = getattr(self.last, "tz", None), getattr(index, "tz", None)
-        check_zones(mine, given, name, "the forecaster was "
-                                       "fitted", fix, isinstance(index, np.ndarray))
+        check_zones(mine, given, name, "the forecaster was fitted", fix, isinstance(index, np.ndarray))
         return index if mine is None or str(mine) == str(given) else index.tz_convert(mine)
 
     def check_spacing(self, index, name="y", fix=None, flat=True):
