@@ -44,6 +44,7 @@ static inline bool gw_waited_long(int *spins) {
 #endif
     if (++*spins < GW_SHORT_WAIT) return false;
     if (*spins > 4096) sched_yield();
+    if (*spins >= 1 << 20) *spins = 1 << 16; // counts on for ever
     return true;
 }
 // Whether a wait of this many nanoseconds says that another thread does not run: longer than waking one
