@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.long
+
 PROGRAMS = {path.stem: path.read_text() for path in sorted((Path(__file__).parent / "keras_programs").glob("*.py"))}
 RANDOM = {"gru_dropout"}  # draws in training: losses cannot agree
 

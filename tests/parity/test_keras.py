@@ -15,8 +15,8 @@ from tolerances import SEED, TOLERANCES
 from gatewise.layers import GRU, LSTM, Dense, SimpleRNN
 
 BACKENDS = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
-pytestmark = pytest.mark.skipif(not (importlib.util.find_spec("keras") and BACKENDS),
-                                reason="parity with Keras needs keras and a backend for it")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not (importlib.util.find_spec("keras") and BACKENDS),
+                                                   reason="parity with Keras needs keras and a backend for it")]
 
 LAYERS = {"SimpleRNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU, "Dense": Dense}
 BATCH, STEPS, INPUTS = 5, 6, 3

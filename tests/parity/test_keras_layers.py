@@ -14,8 +14,8 @@ from tolerances import SEED, TOLERANCES
 from gatewise import constraints, initializers, layers
 
 BACKENDS = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
-pytestmark = pytest.mark.skipif(not (importlib.util.find_spec("keras") and BACKENDS),
-                                reason="parity with Keras needs keras and a backend for it")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not (importlib.util.find_spec("keras") and BACKENDS),
+                                                   reason="parity with Keras needs keras and a backend for it")]
 
 BATCH, STEPS, FEATURES = 4, 9, 3
 LENGTHS = np.array([9, 4, 1, 6])
