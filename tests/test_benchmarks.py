@@ -161,6 +161,7 @@ def test_jobs_start_alike_in_pytorch(kind):
     assert np.isfinite(torch_engine.fit(job, x, y, weights)(x)).all()
 
 
+@pytest.mark.long
 def test_training_table(tmp_path):
     pytest.importorskip("torch")
     done = subprocess.run(

@@ -79,6 +79,7 @@ def test_not_fitted_error_is_scikit_learns_too():
     assert gatewise.NotFittedError is gatewise.errors.NotFittedError
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["-O", "-OO"])
 def test_every_module_imports_and_works_without_asserts_and_docstrings(option):
     output = run_python("""

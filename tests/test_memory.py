@@ -71,6 +71,7 @@ print("intact", all(np.array_equal(a, b) for a, b in zip(model.get_weights(), we
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space, and reads its size from /proc")
 def test_each_call_names_what_it_had_no_memory_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -114,6 +114,7 @@ def from_keras(series, labels, cases):
     return found
 
 
+@pytest.mark.long
 def test_against_keras(rng):
     """What timeseries_dataset_from_array cuts, where targets are single steps at a fixed distance."""
     rivals = pytest.importorskip("rivals")

@@ -8,6 +8,8 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 from gatewise import SequenceForecaster
 
+pytestmark = pytest.mark.long
+
 ONE_AXIS = "one series is an array of one axis"
 ROWS_ARE_STEPS = "rows are steps, each of which comes after the one before"
 EXPECTED = {

@@ -75,6 +75,7 @@ def test_cross_validation_of_a_long_table(rng):
     np.testing.assert_array_equal(scores, expected)
 
 
+@pytest.mark.long
 def test_grid_search_in_two_processes(samples):
     X, y, _ = samples
     search = GridSearchCV(SequenceClassifier(**SMALL), {"units": [3, 4]}, cv=2, n_jobs=2, error_score="raise").fit(X, y)

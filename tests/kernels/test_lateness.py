@@ -78,7 +78,7 @@ def test_large_work_uses_one_thread_after_a_late_call(threads, monkeypatch):
 
 
 @needs_openmp
-@pytest.mark.parametrize("cls", [LSTM, GRU, SimpleRNN])
+@pytest.mark.parametrize("cls", [LSTM, pytest.param(GRU, marks=pytest.mark.long), pytest.param(SimpleRNN, marks=pytest.mark.long)])
 def test_a_thread_that_goes_on_alone_gives_the_same_bits(cls, forced_threads):
     """More threads than processors, which other processes keep busy: some call ends with one thread."""
     rng = np.random.default_rng(0)

@@ -424,6 +424,7 @@ def keras_trains(optimizer, options, weights, frozen, x, y):
     return found, model.get_weights(), len(model.trainable_weights)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("optimizer", "options", "frozen"), [
     ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.05, "weight_decay": 0.1}, [1, 2]),
     ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1, "use_ema": True}, [0, 1, 4])])

@@ -55,6 +55,7 @@ def agree(cases, paths, start, gradients, rates=None):
             np.testing.assert_allclose(got, wanted, **tight, err_msg=f"{name} {options}")
 
 
+@pytest.mark.long
 def test_beside_keras(problem, keras_rival):
     paths = keras_rival.run(keras_paths, *problem, SHAPES, OPTIONS, None)
     agree(OPTIONS, paths, *problem)

@@ -16,6 +16,8 @@ from gatewise.errors import ConfigError
 from gatewise.models import Sequential
 from gatewise.training.callbacks.progress import epoch_line
 
+pytestmark = pytest.mark.long  # programs in terminals of their own
+
 PROGRAM = textwrap.dedent("""
     import sys, time
     import numpy as np
