@@ -155,6 +155,15 @@ def test_layer_normalization_of_huge_numbers(part, features, dtype, tolerance, r
         assert_close(got["x"][0] * (1000 * unit), run(layer, small)["x"][0] * unit, 100 * tolerance.forward)
 
 
+@pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU], ids=lambda cls: cls.__name__)
+def test_recurrent_layer_normalization_of_one_huge_sum(cls, dtype):
+    """All sums of a step are the same: their norm is zero, however large they are."""
+    layer = cls(5, layer_normalization=True, return_sequences=True, kernel_initializer="ones", dtype=dtype, seed=3)
+    usual, huge = (run(layer, np.full((1, 2, 1), x, dtype)) for x in (1, np.finfo(dtype).max))
+    assert_same_bits(huge["output 0"], usual["output 0"])
+    assert all(np.isfinite(array).all() for array in huge.values())
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU], ids=lambda cls: cls.__name__)
 def test_recurrent_layer_normalization_of_huge_numbers(cls, dtype, rng):

@@ -37,9 +37,15 @@ template <class R, class F> GW_INLINE R sum_of(gw_int n, F f) {
 // is written for one number at a time.
 template <class R> __attribute__((noinline)) static R normalize_large(const R *x, R *out, gw_int n) {
     R largest = 0;
+    bool constant = true;
     for (gw_int i = 0; i < n; i++) {
         const R size = x[i] < 0 ? -x[i] : x[i];
         largest = size > largest ? size : largest;
+        constant = constant && x[i] == x[0];
+    }
+    if (constant) { // no variance; epsilon, which remains, would be 0 on the scale of x
+        for (gw_int i = 0; i < n; i++) out[i] = 0;
+        return R(1) / (R)__builtin_sqrt(NORM_EPSILON);
     }
     int exponent = 0;
     __builtin_frexp((double)largest, &exponent);
