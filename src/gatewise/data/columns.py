@@ -1,10 +1,10 @@
 """The columns of data frames: their names, which hold for all that is read later, and what they contain."""
 
-import warnings
 from collections.abc import Set, ValuesView
 
 import numpy as np
 
+from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
 
 __all__ = ["check_feature_names", "check_kind", "common_names", "is_frame", "names_of", "refuse_columns"]
@@ -90,9 +90,9 @@ def check_feature_names(estimator, names, *, reset):
     if fitted is None and names is None:
         return
     if fitted is None:
-        warnings.warn(f"X has feature names, but {kind} was fitted without feature names", stacklevel=2)
+        checks.warn(f"X has feature names, but {kind} was fitted without feature names", UserWarning)
     elif names is None:
-        warnings.warn(f"X does not have valid feature names, but {kind} was fitted with feature names", stacklevel=2)
+        checks.warn(f"X does not have valid feature names, but {kind} was fitted with feature names", UserWarning)
     elif list(names) != list(fitted):
         raise ShapeError("The feature names should match those that were passed during fit.\n" + _difference(names, fitted)
                          + f"X has the columns {list(names)}, {kind} was fitted with {fitted.tolist()}: select these, in this "
