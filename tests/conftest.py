@@ -3,6 +3,9 @@
 ``GATEWISE_TEST_SEED=7 pytest`` draws other data; every seed must pass.
 """
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 from tolerances import SEED, TOLERANCES
@@ -41,6 +44,12 @@ def forced_threads(threads, monkeypatch):
     """The same, and no work is too small for threads."""
     monkeypatch.setattr(gatewise_threads, "SMALL_WORK", 0)
     return threads
+
+
+def pytest_configure():
+    """Ctrl-C works in the tests, also if a shell started them in the background, which ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():
