@@ -179,3 +179,10 @@ def test_tokens_that_are_kept_differ_and_fit(rng):
     assert len(Vocabulary(start="<s>", end="</s>", max_size=5).fit(["aab"])) == 5
     with pytest.raises(NotFittedError):
         Vocabulary().vocabulary_size_  # noqa: B018
+
+
+def test_a_file_name_that_stands_for_another_format_gives_a_warning(tmp_path):
+    vocabulary = Vocabulary().fit(["ab", "c"])
+    with pytest.warns(UserWarning, match=r"end in '\.h5' stand for HDF5"):
+        vocabulary.save(tmp_path / "words.h5")
+    vocabulary.save(tmp_path / "words.gatewise")  # no warning, which would be an error

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gatewise import checkpoint
+from gatewise import checkpoint, file_kinds
 from gatewise.errors import CheckpointError, DTypeError, NotFittedError
 
 # Classes by name, the module that each is in, and the attributes that fit always sets.
@@ -53,6 +53,7 @@ def save(transformer, path):
     if not is_transformer(transformer):
         raise DTypeError(f"{type(transformer).__name__} is a custom class, which load_estimator would not know; expected one of "
                          f"{', '.join(sorted(CLASSES))}")
+    file_kinds.warn_of_ending(path)
     arrays = {}
     header = {"transformer": pack_transformer(transformer, arrays)}
     checkpoint.write(path, arrays, header)
