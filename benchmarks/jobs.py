@@ -54,8 +54,10 @@ def first_weights(job):
     As PyTorch draws them: evenly within 1 / sqrt(units), biases zero. A GRU has two rows of biases.
     """
     rng = np.random.default_rng(11)
-    width, limit = GATES[job.kind] * job.units, job.units ** -0.5
-    kernel, recurrent, output = (rng.uniform(-limit, limit, shape).astype(np.float32)
-                                 for shape in ((job.inputs, width), (job.units, width), (job.units, 1)))
+    width, limit = GATES[job.kind] * job.units, job.units**-0.5
+    kernel, recurrent, output = (
+        rng.uniform(-limit, limit, shape).astype(np.float32)
+        for shape in ((job.inputs, width), (job.units, width), (job.units, 1))
+    )
     bias = np.zeros((2, width) if job.kind == "gru" else width, np.float32)
     return [kernel, recurrent, bias, output, np.zeros(1, np.float32)]

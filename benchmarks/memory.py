@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory
 
-For each shape every engine starts in a new process, runs a small step, then one of the shape: the table
-has the growth of the process's peak between the two.
+For each shape every engine starts in a new process, runs a small step, then one of the shape: the
+table has the growth of the process's peak between the two.
 """
 
 import os
@@ -21,8 +21,13 @@ def main():
     print(machine())
     for kind in KINDS:
         for shape in SHAPES:
-            print(f"training {kind:<5} {','.join(map(str, shape)):<16}"
-                  + "".join(f"  {name} {grown / 2**20:7.1f} MiB" for name, grown in growth(kind, shape)), flush=True)
+            print(
+                f"training {kind:<5} {','.join(map(str, shape)):<16}"
+                + "".join(
+                    f"  {name} {grown / 2**20:7.1f} MiB" for name, grown in growth(kind, shape)
+                ),
+                flush=True,
+            )
 
 
 def growth(kind, shape):

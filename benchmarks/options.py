@@ -1,11 +1,12 @@
 """What each option of a recurrent cell costs: its time as a ratio of the plain cell's.
 
-    python -m benchmarks.options                       # all options, two shapes, inference and training, float32
-    python -m benchmarks.options --long                # MinGRU and MinLSTM over 16,384 steps, beside GRU and LSTM
-    python -m benchmarks.options --shapes 32,100,64,128 --only peepholes projection --rounds 20
+    python -m benchmarks.options                       # all options, two shapes, inference and
+    training, float32 python -m benchmarks.options --long                # MinGRU and MinLSTM over
+    16,384 steps, beside GRU and LSTM python -m benchmarks.options --shapes 32,100,64,128 --only
+    peepholes projection --rounds 20
 
-Rich and plain cell take turns in one process; each turn is one call, and the ratio is that of the fastest turns, so that a
-busy machine disturbs it little.
+Rich and plain cell take turns in one process; each turn is one call, and the ratio is that of the
+fastest turns, so that a busy machine disturbs it little.
 """
 
 import argparse
@@ -45,28 +46,43 @@ OPTIONS = {
     "MinLSTM for LSTM": (MinLSTM, {}),
     "full gates in NumPy for LSTM": (partial(LSTM.variant, "FGR"), {}),
 }
-PLAIN = {MinGRU: GRU, MinLSTM: LSTM}  # a cell that is not made by a class of layers stands beside an LSTM
+# a cell that is not made by a class of layers stands beside an LSTM
+PLAIN = {MinGRU: GRU, MinLSTM: LSTM}
 IN_TIME = ["MinGRU for GRU", "MinLSTM for LSTM"]  # made for all steps at once
 
 
 def main():
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", type=lambda text: tuple(int(part) for part in text.split(",")),
-                        help="batch,steps,inputs,units")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--shapes",
+        nargs="+",
+        type=lambda text: tuple(int(part) for part in text.split(",")),
+        help="batch,steps,inputs,units",
+    )
     parser.add_argument("--only", nargs="+", choices=OPTIONS)
-    parser.add_argument("--long", action="store_true", help="long sequences, for cells that are made for all steps at once")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="long sequences, for cells that are made for all steps at once",
+    )
     parser.add_argument("--rounds", type=int, default=15, help="turns of each cell")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     shapes = arguments.shapes or (LONG if arguments.long else SHAPES)
     gatewise.set_num_threads(arguments.threads)
-    print(f"gatewise {gatewise.__version__} ({gatewise.build_info()['isa']}), {arguments.threads} threads, float32; "
-          "time over the plain cell's, inference and training")
+    print(
+        f"gatewise {gatewise.__version__} ({gatewise.build_info()['isa']}), {arguments.threads}"
+        " threads, float32; time over the plain cell's, inference and training"
+    )
     print(f"{'':<30}" + "".join(f"{','.join(map(str, shape)):>24}" for shape in shapes))
     for name in arguments.only or (IN_TIME if arguments.long else OPTIONS):
-        cells = (f"{ratio(name, shape, False, arguments.rounds):>16.2f}{ratio(name, shape, True, arguments.rounds):>8.2f}"
-                 for shape in shapes)
+        cells = (
+            f"{ratio(name, shape, False, arguments.rounds):>16.2f}{ratio(name, shape, True, arguments.rounds):>8.2f}"
+            for shape in shapes
+        )
         print(f"{name:<30}" + "".join(cells), flush=True)
 
 

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-ENGINES = {"gatewise": "gatewise_engine", "torch": "torch_engine", "onnxruntime": "onnxruntime_engine",
-           "keras": "keras_engine"}
+ENGINES = {
+    "gatewise": "gatewise_engine",
+    "torch": "torch_engine",
+    "onnxruntime": "onnxruntime_engine",
+    "keras": "keras_engine",
+}
 ROUNDS = 7
 
 
@@ -22,9 +26,13 @@ class Engine:
     def __init__(self, key, threads, environment=None):
         self.key = key
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", ENGINES[key], str(threads)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)} | (environment or {}))
+            [sys.executable, "-m", "benchmarks.worker", ENGINES[key], str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent.parent,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)} | (environment or {}),
+        )
         hello = self._read()
         if "lacks" in hello:
             self.close()
@@ -63,8 +71,8 @@ def start_engines(keys, threads):
 def take_turns(engines, seconds=0.04, before_turn=None, **request):
     """Median seconds of each engine for one case, engines alternating; None where one has no such case.
 
-    Each turn lasts about `seconds`, so that turns stay short beside the machine's moods. `before_turn` is
-    called before each round.
+    Each turn lasts about `seconds`, so that turns stay short beside the machine's moods.
+    `before_turn` is called before each round.
     """
     ready = []
     for engine in engines:

@@ -1,7 +1,7 @@
 """How cost grows: with threads, and with steps, rows and units.
 
-    python -m benchmarks.scaling
-    python -m benchmarks.scaling --kinds gru --modes training
+python -m benchmarks.scaling
+python -m benchmarks.scaling --kinds gru --modes training
 """
 
 import argparse
@@ -12,13 +12,19 @@ from benchmarks.compare import machine
 from benchmarks.runner import start_engines, take_turns
 
 BASE = (32, 100, 64, 128)  # batch, steps, inputs, units
-GROWTH = {"steps": (1, 10, 100, 1000), "batch": (1, 4, 16, 64, 256), "units": (16, 32, 64, 128, 256, 512)}
+GROWTH = {
+    "steps": (1, 10, 100, 1000),
+    "batch": (1, 4, 16, 64, 256),
+    "units": (16, 32, 64, 128, 256, 512),
+}
 AXES = ("batch", "steps", "inputs", "units")
 
 
 def main():
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["lstm"])
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     arguments = parser.parse_args()
@@ -38,8 +44,12 @@ def threads_table(kind, mode):
         engines, _ = start_engines(["gatewise", "torch", "onnxruntime"], count)
         times = take_turns(engines, prepare=Case(kind, *BASE, mode).to_dict())
         first = first or times
-        cells = [f"{engine.name} {times[engine.key] * 1e3:.2f} ({first[engine.key] / times[engine.key]:.2f}x)"
-                 for engine in engines if times[engine.key]]
+        cells = [
+            f"{engine.name} {times[engine.key] * 1e3:.2f}"
+            f" ({first[engine.key] / times[engine.key]:.2f}x)"
+            for engine in engines
+            if times[engine.key]
+        ]
         print(f"{count:>8}  {'  '.join(cells)}")
         close(engines)
         count *= 2
@@ -47,13 +57,22 @@ def threads_table(kind, mode):
 
 def growth_table(kind, mode, axis, extents):
     """Times as one extent grows, and what one of it costs."""
-    print(f"\n{mode}, {kind}, {','.join(map(str, BASE))} but for {axis}: ms (us for each of {axis})")
+    print(
+        f"\n{mode}, {kind}, {','.join(map(str, BASE))} but for {axis}: ms (us for each of {axis})"
+    )
     engines, _ = start_engines(["gatewise", "torch", "onnxruntime"], os.cpu_count() or 1)
     for extent in extents:
         shape = tuple(extent if name == axis else base for name, base in zip(AXES, BASE))
         times = take_turns(engines, prepare=Case(kind, *shape, mode).to_dict())
-        print(f"{extent:>8}  " + "  ".join(f"{engine.name} {times[engine.key] * 1e3:.3f} ({times[engine.key] / extent * 1e6:.1f})"
-                                           for engine in engines if times[engine.key]))
+        print(
+            f"{extent:>8}  "
+            + "  ".join(
+                f"{engine.name} {times[engine.key] * 1e3:.3f}"
+                f" ({times[engine.key] / extent * 1e6:.1f})"
+                for engine in engines
+                if times[engine.key]
+            )
+        )
     close(engines)
 
 

@@ -3,10 +3,11 @@
     python -m benchmarks.training
     python -m benchmarks.training --kinds lstm --engines gatewise torch --json result.json
 
-A run is the model made, given its first weights, and trained: imports do not count. gatewise and Keras call `fit`;
-PyTorch runs the usual loop over slices of a shuffled tensor, which is faster than a DataLoader. Data, first weights,
-optimizer, batches and epochs are the same; each library shuffles by itself, so that losses agree but for that. Each
-engine has a process of its own, and engines take turns.
+A run is the model made, given its first weights, and trained: imports do not count. gatewise and
+Keras call `fit`; PyTorch runs the usual loop over slices of a shuffled tensor, which is faster than
+a DataLoader. Data, first weights, optimizer, batches and epochs are the same; each library shuffles
+by itself, so that losses agree but for that. Each engine has a process of its own, and engines take
+turns.
 """
 
 import argparse
@@ -23,12 +24,16 @@ from benchmarks.runner import start_engines
 def main(arguments=None):
     """Parse, measure, print; the rows."""
     arguments = parse(arguments)
-    engines, missing = start_engines(["gatewise", *(key for key in arguments.engines if key != "gatewise")], arguments.threads)
+    engines, missing = start_engines(
+        ["gatewise", *(key for key in arguments.engines if key != "gatewise")], arguments.threads
+    )
     if not engines or engines[0].key != "gatewise":
         raise SystemExit("gatewise is not installed: install it first")
     print(f"{machine()}; {arguments.threads} threads; float32; median of {arguments.rounds} runs")
-    print("; ".join(f"{engine.name} {engine.version}" for engine in engines)
-          + (f"; not installed: {', '.join(missing)}" if missing else ""))
+    print(
+        "; ".join(f"{engine.name} {engine.version}" for engine in engines)
+        + (f"; not installed: {', '.join(missing)}" if missing else "")
+    )
     print(header(engines))
     rows = []
     for job in jobs(arguments.kinds, arguments.sizes):
@@ -37,19 +42,38 @@ def main(arguments=None):
     for engine in engines:
         engine.close()
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(
-            {"machine": machine(), "threads": arguments.threads, "rounds": arguments.rounds,
-             "engines": {engine.name: engine.version for engine in engines}, "rows": rows}, indent=1))
+        Path(arguments.json).write_text(
+            json.dumps(
+                {
+                    "machine": machine(),
+                    "threads": arguments.threads,
+                    "rounds": arguments.rounds,
+                    "engines": {engine.name: engine.version for engine in engines},
+                    "rows": rows,
+                },
+                indent=1,
+            )
+        )
     return rows
 
 
 def parse(arguments):
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--kinds", nargs="+", choices=("lstm", "gru"), default=["lstm", "gru"])
-    parser.add_argument("--engines", nargs="+", choices=("gatewise", "torch", "keras"), default=["gatewise", "torch", "keras"])
-    parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="units,batch,steps,inputs,rows,epochs")
+    parser.add_argument(
+        "--engines",
+        nargs="+",
+        choices=("gatewise", "torch", "keras"),
+        default=["gatewise", "torch", "keras"],
+    )
+    parser.add_argument(
+        "--sizes", nargs="+", type=size, default=SIZES, help="units,batch,steps,inputs,rows,epochs"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each engine")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", help="write the rows to this file")
@@ -74,21 +98,29 @@ def measure(job, engines, rounds):
             reply = engine.ask(fit=job.to_dict())
             seconds[engine.key].append(reply["seconds"])
             losses[engine.key].append(reply["loss"])
-    return {"job": job.to_dict(), "label": job.label(),
-            "seconds": {key: statistics.median(values) for key, values in seconds.items()},
-            "loss": {key: statistics.median(values) for key, values in losses.items()}}
+    return {
+        "job": job.to_dict(),
+        "label": job.label(),
+        "seconds": {key: statistics.median(values) for key, values in seconds.items()},
+        "loss": {key: statistics.median(values) for key, values in losses.items()},
+    }
 
 
 def header(engines):
     """Names of the columns."""
-    return f"{'kind':<5} {'H,B,T,I':<14}" + "".join(f"{engine.name:>11} {'ratio':>6} {'loss':>9}" for engine in engines)
+    return f"{'kind':<5} {'H,B,T,I':<14}" + "".join(
+        f"{engine.name:>11} {'ratio':>6} {'loss':>9}" for engine in engines
+    )
 
 
 def row_text(row, engines):
     """One line: seconds, their ratio to gatewise's, and the final loss, of each engine."""
     own = row["seconds"]["gatewise"]
-    cells = (f"{row['seconds'][engine.key]:11.3f} {row['seconds'][engine.key] / own:6.2f} {row['loss'][engine.key]:9.3g}"
-             for engine in engines)
+    cells = (
+        f"{row['seconds'][engine.key]:11.3f} {row['seconds'][engine.key] / own:6.2f}"
+        f" {row['loss'][engine.key]:9.3g}"
+        for engine in engines
+    )
     return f"{row['job']['kind']:<5} {row['label']:<14}" + "".join(cells)
 
 

@@ -25,28 +25,32 @@ try:
     from sklearn.linear_model import LinearRegression
     from sklearn.preprocessing import StandardScaler
 except ImportError as error:
-    raise SystemExit(f"this example needs scikit-learn and matplotlib ({error}); install them: "
-                     "python -m pip install '.[plot]'") from error
+    raise SystemExit(
+        f"this example needs scikit-learn and matplotlib ({error}); install them: "
+        "python -m pip install '.[plot]'"
+    ) from error
 
 HERE = Path(__file__).resolve().parent
-SEASON = 132            # months: a solar cycle lasts eleven years
-INPUT_STEPS = SEASON    # a forecast sees one whole cycle
-HORIZON = 24            # months ahead, all forecast at once
-VALIDATION = 20 * 12    # months
-HELD_OUT = 30 * 12      # months, the last of the series; only the final table looks at them
+SEASON = 132  # months: a solar cycle lasts eleven years
+INPUT_STEPS = SEASON  # a forecast sees one whole cycle
+HORIZON = 24  # months ahead, all forecast at once
+VALIDATION = 20 * 12  # months
+HELD_OUT = 30 * 12  # months, the last of the series; only the final table looks at them
 
 
 def read_series(path):
     """Months (T,) as datetime64[M] and sunspot numbers (T,) as float64."""
-    months, numbers = np.loadtxt(path, delimiter=",", quotechar='"', skiprows=1, dtype=str, unpack=True)
+    months, numbers = np.loadtxt(
+        path, delimiter=",", quotechar='"', skiprows=1, dtype=str, unpack=True
+    )
     return months.astype("datetime64[M]"), numbers.astype("float64")
 
 
 def split(series):
     """Windows (x, y) of the training, validation and held-out part.
 
-    A part holds the windows whose *targets* lie in it: what comes before a forecast is known by then,
-    so the inputs may reach back into the part before.
+    A part holds the windows whose *targets* lie in it: what comes before a forecast is known by
+    then, so the inputs may reach back into the part before.
     """
     ends = [len(series) - HELD_OUT - VALIDATION, len(series) - HELD_OUT, len(series)]
     starts = [0, ends[0] - INPUT_STEPS, ends[1] - INPUT_STEPS]
@@ -72,14 +76,20 @@ def train_network(layer, train, validation, seed):
     model.compile(optimizer=Adam(learning_rate=2e-3), loss="mse")
     started = time.perf_counter()
     history = model.fit(
-        x_train, y_train - x_train[:, -1],
+        x_train,
+        y_train - x_train[:, -1],
         validation_data=(x_validation, y_validation - x_validation[:, -1]),
-        batch_size=32, epochs=60, verbose=0,
+        batch_size=32,
+        epochs=60,
+        verbose=0,
         callbacks=[EarlyStopping(monitor="val_loss", patience=8, restore_best_weights=True)],
     ).history
     best = int(np.argmin(history["val_loss"]))
-    print(f"{layer.__name__}: {len(history['val_loss'])} epochs in {time.perf_counter() - started:.1f} s, "
-          f"weights of epoch {best + 1} kept, validation loss {history['val_loss'][best]:.3f}")
+    print(
+        f"{layer.__name__}: {len(history['val_loss'])} epochs in"
+        f" {time.perf_counter() - started:.1f} s, weights of epoch {best + 1} kept, validation loss"
+        f" {history['val_loss'][best]:.3f}"
+    )
     return model
 
 
@@ -117,22 +127,52 @@ def draw(path, months, truth, forecasts):
     matplotlib.use("agg")  # a file, no window
     import matplotlib.pyplot as plt
 
-    styles = {"last value": ("0.6", "--", 1.0), "seasonal naive": ("0.6", ":", 1.2),
-              "linear autoregression": ("#009e73", "-", 1.2), "LSTM": ("#d55e00", "-", 2.0),
-              "GRU": ("#0072b2", "-", 2.0)}
-    figure, (top, bottom) = plt.subplots(2, figsize=(11, 8), height_ratios=(3, 2), layout="constrained")
-    top.plot(months, np.r_[truth[:, 0], truth[-1, 1:]], color="black", linewidth=0.8, label="counted")
+    styles = {
+        "last value": ("0.6", "--", 1.0),
+        "seasonal naive": ("0.6", ":", 1.2),
+        "linear autoregression": ("#009e73", "-", 1.2),
+        "LSTM": ("#d55e00", "-", 2.0),
+        "GRU": ("#0072b2", "-", 2.0),
+    }
+    figure, (top, bottom) = plt.subplots(
+        2, figsize=(11, 8), height_ratios=(3, 2), layout="constrained"
+    )
+    top.plot(
+        months, np.r_[truth[:, 0], truth[-1, 1:]], color="black", linewidth=0.8, label="counted"
+    )
     for name, forecast in forecasts.items():
         color, line, width = styles[name]
         for origin in range(0, len(truth), HORIZON):
-            top.plot(months[origin:origin + HORIZON], forecast[origin], color=color, linestyle=line,
-                     linewidth=width, label=name if origin == 0 else None)
-        bottom.plot(range(1, HORIZON + 1), np.abs(forecast - truth).mean(axis=0), color=color, linestyle=line,
-                    linewidth=width, label=name)
-    top.set(title=f"Sunspots {months[0]} to {months[-1]}, forecast {HORIZON} months at a time",
-            xlabel="year", ylabel="monthly sunspot number", xlim=(months[0], months[-1]))
-    bottom.set(title="Error of the forecasts from every month", xlabel="months ahead",
-               ylabel="mean absolute error (sunspots)", xlim=(1, HORIZON), ylim=(0, None), xticks=range(3, HORIZON + 1, 3))
+            top.plot(
+                months[origin : origin + HORIZON],
+                forecast[origin],
+                color=color,
+                linestyle=line,
+                linewidth=width,
+                label=name if origin == 0 else None,
+            )
+        bottom.plot(
+            range(1, HORIZON + 1),
+            np.abs(forecast - truth).mean(axis=0),
+            color=color,
+            linestyle=line,
+            linewidth=width,
+            label=name,
+        )
+    top.set(
+        title=f"Sunspots {months[0]} to {months[-1]}, forecast {HORIZON} months at a time",
+        xlabel="year",
+        ylabel="monthly sunspot number",
+        xlim=(months[0], months[-1]),
+    )
+    bottom.set(
+        title="Error of the forecasts from every month",
+        xlabel="months ahead",
+        ylabel="mean absolute error (sunspots)",
+        xlim=(1, HORIZON),
+        ylim=(0, None),
+        xticks=range(3, HORIZON + 1, 3),
+    )
     for axes in (top, bottom):
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.12 * (high - low))  # room for the legend above the lines
@@ -144,12 +184,15 @@ def draw(path, months, truth, forecasts):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="of the networks; default 0")
-    parser.add_argument("--output", type=Path, default=HERE / "output", help="folder of what is written")
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "output", help="folder of what is written"
+    )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
     months, numbers = read_series(HERE / "data" / "monthly-sunspots.csv")
-    scaler = StandardScaler().fit(numbers[:-HELD_OUT - VALIDATION, np.newaxis])  # the training part alone
+    # the training part alone
+    scaler = StandardScaler().fit(numbers[: -HELD_OUT - VALIDATION, np.newaxis])
     series = scaler.transform(numbers[:, np.newaxis])[:, 0].astype("float32")
     train, validation, (x, y) = split(series)
 
@@ -173,7 +216,9 @@ def main():
 
     for name in ("LSTM", "GRU"):
         for baseline in ("last value", "seasonal naive"):
-            if mae(errors[name]) >= mae(errors[baseline]) or rmse(errors[name]) >= rmse(errors[baseline]):
+            if mae(errors[name]) >= mae(errors[baseline]) or rmse(errors[name]) >= rmse(
+                errors[baseline]
+            ):
                 sys.exit(f"the {name} does not beat the {baseline} forecast")
 
 

@@ -1,10 +1,12 @@
 """Coverage-guided fuzzing of all that reads checkpoint files: see CONTRIBUTING.md.
 
-    python fuzz/loader.py [folder of inputs] [options of libFuzzer, -max_total_time=600 for instance]
+    python fuzz/loader.py [folder of inputs] [options of libFuzzer, -max_total_time=600 for
+    instance]
 
-The mutator takes a file apart, changes its header, its tensors or its text, and puts it together under a checksum that
-is right, so that nearly all inputs get past it. What goes wrong is written to fuzz/findings, one file for each place in
-the code, and fuzzing goes on; a time or memory limit of libFuzzer ends it.
+The mutator takes a file apart, changes its header, its tensors or its text, and puts it together
+under a checksum that is right, so that nearly all inputs get past it. What goes wrong is written to
+fuzz/findings, one file for each place in the code, and fuzzing goes on; a time or memory limit of
+libFuzzer ends it.
 """
 
 import os
@@ -45,7 +47,9 @@ def read(data):
     """Every reader, on a file of these bytes."""
     with open(PATH, "wb") as file:
         file.write(data)
-    name = next((name for name in READERS if b'\\"name\\":\\"' + name.encode() in data), "Truncated")
+    name = next(
+        (name for name in READERS if b'\\"name\\":\\"' + name.encode() in data), "Truncated"
+    )
     try:
         READERS[name].read(PATH)
     except Exception as error:
@@ -58,7 +62,9 @@ def report(data, error):
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
-    frames = [frame for frame in traceback.extract_tb(root.__traceback__) if "gatewise" in frame.filename]
+    frames = [
+        frame for frame in traceback.extract_tb(root.__traceback__) if "gatewise" in frame.filename
+    ]
     key = (type(error).__name__, *((frame.filename, frame.lineno) for frame in frames[-1:]))
     if key not in seen:
         seen.add(key)
@@ -72,7 +78,11 @@ def report(data, error):
 def main():
     """Begin with good files, one from between epochs, one from the middle of one."""
     global PATH
-    corpus = Path(next((argument for argument in sys.argv[1:] if not argument.startswith("-")), HERE / "corpus"))
+    corpus = Path(
+        next(
+            (argument for argument in sys.argv[1:] if not argument.startswith("-")), HERE / "corpus"
+        )
+    )
     corpus.mkdir(exist_ok=True)
     for name, subject in readers.SUBJECTS.items():
         for at in (3, 6):

@@ -20,8 +20,18 @@ CELLS = {
     "gru_before_chung": (GRU, {"reset_after": False, "update": "chung"}),
 }
 
-ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu", "hard_sigmoid", "softsign", "softplus", "elu", "leaky_relu",
-               "exponential")
+ACTIVATIONS = (
+    "linear",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "hard_sigmoid",
+    "softsign",
+    "softplus",
+    "elu",
+    "leaky_relu",
+    "exponential",
+)
 
 # Around the widths of all vectors (2 to 16 numbers) and panels (up to 4 of them).
 UNITS = (1, 10, 16, 17, 33, 37)
@@ -48,7 +58,10 @@ def randomize(layer, rng, scale=0.7):
 
 def states_for(layer, batch, rng):
     """A random initial state: [h] or [h, c]."""
-    return [(0.5 * rng.normal(size=(batch, size))).astype(layer.dtype) for size in layer.cell.state_sizes]
+    return [
+        (0.5 * rng.normal(size=(batch, size))).astype(layer.dtype)
+        for size in layer.cell.state_sizes
+    ]
 
 
 def sequences(rng, batch, steps, inputs, dtype="float64"):
@@ -71,24 +84,48 @@ def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None)
     weights = {name: array.copy() for name, array in layer._parameters.items()}
     cell = layer.cell
     if cell.family.startswith("min"):
-        y, last = reference.minimal(x, weights["kernel"], weights.get("bias"), *(initial_state or [None]), len(cell.gates),
-                                    lengths=lengths, resets=resets, activation=cell.activation, go_backwards=layer.go_backwards)
+        y, last = reference.minimal(
+            x,
+            weights["kernel"],
+            weights.get("bias"),
+            *(initial_state or [None]),
+            len(cell.gates),
+            lengths=lengths,
+            resets=resets,
+            activation=cell.activation,
+            go_backwards=layer.go_backwards,
+        )
         output = y if layer.return_sequences else last[0]
         return [output, *last] if layer.return_state else output
-    options = {"lengths": lengths, "resets": resets, "go_backwards": layer.go_backwards, "activation": cell.activation,
-               "clip": cell.clip, "kept": kept}
+    options = {
+        "lengths": lengths,
+        "resets": resets,
+        "go_backwards": layer.go_backwards,
+        "activation": cell.activation,
+        "clip": cell.clip,
+        "kept": kept,
+    }
     if cell.family == "lstm":
-        options |= {name: getattr(cell, name) for name in ("gates", "coupled", "cell_clip", "output_activation")}
+        options |= {
+            name: getattr(cell, name)
+            for name in ("gates", "coupled", "cell_clip", "output_activation")
+        }
         options |= {name: weights.get(name) for name in ("peephole", "projection_kernel")}
     if cell.layer_normalization:
-        options["gains"] = [array for name, array in weights.items() if name.endswith("_gain") or name == "cell_bias"]
+        options["gains"] = [
+            array
+            for name, array in weights.items()
+            if name.endswith("_gain") or name == "cell_bias"
+        ]
     if cell.family != "rnn":
         options["recurrent_activation"] = cell.recurrent_activation
     if cell.family == "gru":
         options |= {"reset_after": cell.reset_after, "update": cell.update}
     states = initial_state if initial_state is not None else [None] * len(cell.states)
     run = getattr(reference, cell.family)
-    y, last = run(x, weights["kernel"], weights["recurrent_kernel"], weights.get("bias"), *states, **options)
+    y, last = run(
+        x, weights["kernel"], weights["recurrent_kernel"], weights.get("bias"), *states, **options
+    )
     output = y if layer.return_sequences else last[0]
     return [output, *last] if layer.return_state else output
 
@@ -135,7 +172,9 @@ def assert_same_bits(got, wanted, name="result"):
     got, wanted = np.asarray(got), np.asarray(wanted)
     assert got.shape == wanted.shape and got.dtype == wanted.dtype, name
     same = np.ascontiguousarray(got).view(np.uint8) == np.ascontiguousarray(wanted).view(np.uint8)
-    assert same.all(), f"{name} differs, by up to {np.abs(got.astype(np.float64) - wanted).max():.1e}"
+    assert same.all(), (
+        f"{name} differs, by up to {np.abs(got.astype(np.float64) - wanted).max():.1e}"
+    )
 
 
 def assert_all_same_bits(got, wanted):
@@ -152,7 +191,12 @@ def run_python(program, *arguments, timeout=120, **environment):
 
     folders = [os.path.dirname(os.path.dirname(gatewise.__file__)), os.path.dirname(__file__)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), **environment}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)], env=environment,
-                          capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

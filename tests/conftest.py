@@ -12,7 +12,8 @@ from tolerances import SEED, TOLERANCES
 
 from gatewise import threads as gatewise_threads
 
-# Tests that need threads get them on a busy machine, too; tests/kernels/test_lateness.py turns this on again.
+# Tests that need threads get them on a busy machine, too; tests/kernels/test_lateness.py turns this
+# on again.
 gatewise_threads.NOTICE_LATENESS = False
 
 
@@ -48,7 +49,10 @@ def forced_threads(threads, monkeypatch):
 
 def pytest_configure():
     """Ctrl-C works in the tests, also if a shell started them in the background, which ignores it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        and threading.current_thread() is threading.main_thread()
+    ):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -60,7 +64,9 @@ def pytest_collection_modifyitems(config, items):
     """Leave out what is marked slow or long, unless ``-m`` chooses or a test is named."""
     if config.option.markexpr or any("::" in argument for argument in config.args):
         return
-    left_out = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")]
+    left_out = [
+        item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")
+    ]
     config.hook.pytest_deselected(items=left_out)
     left_out = set(left_out)
     items[:] = [item for item in items if item not in left_out]

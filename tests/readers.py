@@ -14,7 +14,10 @@ from gatewise.models import Sequential, load_model
 
 EPOCHS = 3
 DRAWS = np.random.default_rng(0)
-X, Y = DRAWS.normal(size=(8, 6, 2)).astype(np.float32), DRAWS.normal(size=(8, 6, 1)).astype(np.float32)
+X, Y = (
+    DRAWS.normal(size=(8, 6, 2)).astype(np.float32),
+    DRAWS.normal(size=(8, 6, 1)).astype(np.float32),
+)
 
 
 class Subject:
@@ -27,6 +30,7 @@ class Subject:
 
     def saved(self, path, at):
         """Train, and save after so many batches; the weights in the end."""
+
         class Save(callbacks.Callback):
             runs_last = True
 
@@ -39,7 +43,10 @@ class Subject:
         return model.flat_parameters.tobytes()
 
     def callbacks(self):
-        return [callbacks.EarlyStopping("loss", patience=5, restore_best_weights=True), callbacks.ReduceLROnPlateau("loss")]
+        return [
+            callbacks.EarlyStopping("loss", patience=5, restore_best_weights=True),
+            callbacks.ReduceLROnPlateau("loss"),
+        ]
 
     def data(self):
         return {"x": X, "y": Y, "batch_size": 4}
@@ -47,15 +54,25 @@ class Subject:
     def fit(self, model, more=(), **options):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of runs that end early: what is read may be odd
-            return model.fit(**self.data(), epochs=EPOCHS, verbose=0, callbacks=[*self.callbacks(), *more], **options)
+            return model.fit(
+                **self.data(),
+                epochs=EPOCHS,
+                verbose=0,
+                callbacks=[*self.callbacks(), *more],
+                **options,
+            )
 
 
 class Truncated(Subject):
     """States of stateful layers, states that are carried, the best weights, a rate that a callback sets."""
 
     def layers(self):
-        return [LSTM(3, stateful=True, return_sequences=True, dropout=0.2, name="lstm"), Dropout(0.5, name="dropout"),
-                GRU(2, return_sequences=True, name="gru"), Dense(1, name="dense")]
+        return [
+            LSTM(3, stateful=True, return_sequences=True, dropout=0.2, name="lstm"),
+            Dropout(0.5, name="dropout"),
+            GRU(2, return_sequences=True, name="gru"),
+            Dense(1, name="dense"),
+        ]
 
     def optimizer(self):
         return optimizers.Adam(0.01, clipnorm=1.0)
@@ -71,10 +88,15 @@ class Averaged(Subject):
         return [GRU(3, name="gru"), Dense(1, name="dense")]
 
     def optimizer(self):
-        return optimizers.SGD(schedules.OneCycle(0.1, 20), momentum=0.9, use_ema=True, gradient_accumulation_steps=2)
+        return optimizers.SGD(
+            schedules.OneCycle(0.1, 20), momentum=0.9, use_ema=True, gradient_accumulation_steps=2
+        )
 
     def callbacks(self):
-        return [callbacks.SwapEMAWeights(swap_on_epoch=True), callbacks.EarlyStopping("loss", patience=5)]
+        return [
+            callbacks.SwapEMAWeights(swap_on_epoch=True),
+            callbacks.EarlyStopping("loss", patience=5),
+        ]
 
     def data(self):
         return {"x": itertools.cycle([(X[:4], Y[:4, 0]), (X[4:], Y[4:, 0])]), "steps_per_epoch": 4}
@@ -84,19 +106,36 @@ class Classified(Subject):
     """Float64, a loss of class numbers, metrics whose sums are arrays, a rate from a function, a table."""
 
     def layers(self):
-        return [SimpleRNN(3, return_sequences=True, dtype="float64", name="rnn"), Flatten(name="flatten"),
-                Dense(3, "softmax", name="dense")]
+        return [
+            SimpleRNN(3, return_sequences=True, dtype="float64", name="rnn"),
+            Flatten(name="flatten"),
+            Dense(3, "softmax", name="dense"),
+        ]
 
     def model(self):
         model = Sequential([Input((6, 2)), *self.layers()], name=type(self).__name__, seed=1)
-        counts = [metrics.SparseCategoricalAccuracy(), metrics.SparseTopKCategoricalAccuracy(2), metrics.F1Score(), metrics.AUC()]
-        model.compile(optimizers.RMSprop(0.01, momentum=0.5, centered=True), "sparse_categorical_crossentropy", metrics=counts)
+        counts = [
+            metrics.SparseCategoricalAccuracy(),
+            metrics.SparseTopKCategoricalAccuracy(2),
+            metrics.F1Score(),
+            metrics.AUC(),
+        ]
+        model.compile(
+            optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+            "sparse_categorical_crossentropy",
+            metrics=counts,
+        )
         return model
 
     def callbacks(self):
-        return [callbacks.LearningRateScheduler(lambda epoch: 0.01 / (epoch + 1)), callbacks.EarlyStopping("loss", patience=5),
-                callbacks.ModelCheckpoint("never", monitor="loss", save_best_only=True, save_freq=10**6),
-                callbacks.CSVLogger(os.path.join(self.folder.name, "table"))]
+        return [
+            callbacks.LearningRateScheduler(lambda epoch: 0.01 / (epoch + 1)),
+            callbacks.EarlyStopping("loss", patience=5),
+            callbacks.ModelCheckpoint(
+                "never", monitor="loss", save_best_only=True, save_freq=10**6
+            ),
+            callbacks.CSVLogger(os.path.join(self.folder.name, "table")),
+        ]
 
     def data(self):
         return {"x": X, "y": np.arange(8) % 3, "batch_size": 4}
@@ -127,16 +166,35 @@ class Told(Subject):
         return model.flat_parameters.tobytes()
 
 
-SUBJECTS = {"Truncated": Truncated(), "Averaged": Averaged(), "Classified": Classified(), "Told": Told()}
+SUBJECTS = {
+    "Truncated": Truncated(),
+    "Averaged": Averaged(),
+    "Classified": Classified(),
+    "Told": Told(),
+}
 
 
 def fingerprint(model):
     """All that a refusal must leave as it was."""
     optimizer = model.optimizer
-    return (model.flat_parameters.tobytes(), optimizer.iterations, optimizer.get_config(),
-            {name: array.tobytes() for name, array in optimizer.slots().items()}, model.rng.bit_generator.state,
-            [None if getattr(layer, "_state", None) is None else [array.tobytes() for array in layer._state]
-             for layer in model.layers], id(model.history), id(model.training_run), model.stop_training)
+    return (
+        model.flat_parameters.tobytes(),
+        optimizer.iterations,
+        optimizer.get_config(),
+        {name: array.tobytes() for name, array in optimizer.slots().items()},
+        model.rng.bit_generator.state,
+        [
+            (
+                None
+                if getattr(layer, "_state", None) is None
+                else [array.tobytes() for array in layer._state]
+            )
+            for layer in model.layers
+        ],
+        id(model.history),
+        id(model.training_run),
+        model.stop_training,
+    )
 
 
 class Wrong(AssertionError):
@@ -157,7 +215,11 @@ class Readers:
 
     def read(self, path):
         """Names of the readers that took the file; raises where one does what none may."""
-        return [name for name in ("load_model", "load_weights", "resume") if getattr(self, f"_{name}")(path)]
+        return [
+            name
+            for name in ("load_model", "load_weights", "resume")
+            if getattr(self, f"_{name}")(path)
+        ]
 
     def _load_model(self, path):
         try:
@@ -168,10 +230,17 @@ class Readers:
         return True
 
     def _load_weights(self, path):
-        return self._change("weights", path, lambda model: model.load_weights(path), CheckpointError)
+        return self._change(
+            "weights", path, lambda model: model.load_weights(path), CheckpointError
+        )
 
     def _resume(self, path):
-        return self._change("resume", path, lambda model: self.subject.fit(model, resume_from=path), (CheckpointError, ConfigError))
+        return self._change(
+            "resume",
+            path,
+            lambda model: self.subject.fit(model, resume_from=path),
+            (CheckpointError, ConfigError),
+        )
 
     def _change(self, name, path, read, refusals):
         if name not in self.begun:
@@ -194,7 +263,9 @@ class Readers:
 
 def _refused(error, path):
     if str(path) not in str(error) or len(str(error)) > 2000:
-        raise Wrong(f"a message of {len(str(error))} characters without the path: {error!s:.300}") from error
+        raise Wrong(
+            f"a message of {len(str(error))} characters without the path: {error!s:.300}"
+        ) from error
     return False
 
 

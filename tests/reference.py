@@ -82,8 +82,18 @@ def clipped(x, limit):
 
 
 def rnn(
-    x, kernel, recurrent_kernel, bias, h0, lengths=None, resets=None, activation="tanh", go_backwards=False, clip=None,
-    gains=None, kept=None,
+    x,
+    kernel,
+    recurrent_kernel,
+    bias,
+    h0,
+    lengths=None,
+    resets=None,
+    activation="tanh",
+    go_backwards=False,
+    clip=None,
+    gains=None,
+    kept=None,
 ):
     """SimpleRNN: h = act(x W + h' U + b); with gains (input (H,), recurrent (H,)) of gain norm(x W) + gain norm(h' U) + b."""
     W, U = _float64(kernel), _float64(recurrent_kernel)
@@ -125,10 +135,10 @@ def lstm(
     """LSTM: i, f, o = sigm(a), g = act(a), c = f*c' + i*g, h = o*out(c), with a = x W + h' U + b.
 
     gates: those of i f g o that have weights; the others are 1, or f = 1 - i where coupled
-    peephole: (rows, H), a row for each of i f o that is among gates: a_i += p c', a_f += p c', a_o += p c
-    clip: a within [-clip, clip], peepholes included; cell_clip: c
-    projection_kernel: (H, P); h = (o*out(c)) W_r
-    gains: (input (4H), recurrent (4H), cell (H), cell's bias (H)); a = gain norm(x W) + gain norm(h' U) + b, and
+    peephole: (rows, H), a row for each of i f o that is among gates: a_i += p c', a_f += p c', a_o
+    += p c clip: a within [-clip, clip], peepholes included; cell_clip: c projection_kernel: (H, P);
+    h = (o*out(c)) W_r gains: (input (4H), recurrent (4H), cell (H), cell's bias (H)); a = gain
+    norm(x W) + gain norm(h' U) + b, and
         h = o*out(gain norm(c) + bias)
     """
     W, U = _float64(kernel), _float64(recurrent_kernel)
@@ -137,7 +147,11 @@ def lstm(
     b = np.zeros(n * H) if bias is None else _float64(bias)
     act, sigm = activation_of(activation), activation_of(recurrent_activation)
     out = act if output_activation is None else activation_of(output_activation)
-    p = {} if peephole is None else dict(zip([gate for gate in gates if gate != "g"], _float64(peephole), strict=True))
+    p = (
+        {}
+        if peephole is None
+        else dict(zip([gate for gate in gates if gate != "g"], _float64(peephole), strict=True))
+    )
 
     def step(x_t, h, c):
         of_x, of_h = x_t @ W, h @ U
@@ -146,7 +160,11 @@ def lstm(
         a = dict(zip(gates, np.split(of_x + of_h + b, n), strict=True))
 
         def gate(name, cell):
-            return sigm(clipped(a[name] + p.get(name, 0) * cell, clip)) if name in gates else np.ones(H)
+            return (
+                sigm(clipped(a[name] + p.get(name, 0) * cell, clip))
+                if name in gates
+                else np.ones(H)
+            )
 
         i = gate("i", c)
         f = 1 - i if coupled else gate("f", c)
@@ -176,10 +194,10 @@ def gru(
 ):
     """GRU: z, r = sigm(x W + h' U + b), a candidate n, then the update.
 
-    reset after   n = act(x W + b + r*(h' U + b_r)), bias (2, 3*H) or (3*H,) with b_r zero
-    reset before  n = act(x W + b + (r*h') U), bias (3*H,)
-    update "cho"  h = z*h' + (1-z)*n;  "chung"  h = (1-z)*h' + z*n
-    gains (input (3H), recurrent (3H)), reset after: gain norm(x W) and gain norm(h' U) stand for x W and h' U, where norm is
+    reset after   n = act(x W + b + r*(h' U + b_r)), bias (2, 3*H) or (3*H,) with b_r zero reset
+    before  n = act(x W + b + (r*h') U), bias (3*H,) update "cho"  h = z*h' + (1-z)*n;  "chung"  h =
+    (1-z)*h' + z*n gains (input (3H), recurrent (3H)), reset after: gain norm(x W) and gain norm(h'
+    U) stand for x W and h' U, where norm is
         over z and r together, and over n
     """
     if update not in ("cho", "chung"):
@@ -191,15 +209,17 @@ def gru(
         b = np.stack([b, np.zeros(3 * H)])
     elif not reset_after:
         raise ValueError("a GRU with the reset gate before has one row of bias")
-    U_n = U[:, 2 * H:]
+    U_n = U[:, 2 * H :]
     (b_z, b_r, b_n), (rb_z, rb_r, rb_n) = np.split(b[0], 3), np.split(b[1], 3)
     act, sigm = activation_of(activation), activation_of(recurrent_activation)
 
     def step(x_t, h):
         of_x, of_h = x_t @ W, h @ U
         if gains is not None:
-            of_x, of_h = (gain * np.concatenate([normalized(part[:2 * H]), normalized(part[2 * H:])])
-                          for gain, part in zip(gains, (of_x, of_h), strict=True))
+            of_x, of_h = (
+                gain * np.concatenate([normalized(part[: 2 * H]), normalized(part[2 * H :])])
+                for gain, part in zip(gains, (of_x, of_h), strict=True)
+            )
         (x_z, x_r, x_n), (h_z, h_r, h_n) = np.split(of_x, 3), np.split(of_h, 3)
         z = sigm(clipped(x_z + b_z + h_z + rb_z, clip))
         r = sigm(clipped(x_r + b_r + h_r + rb_r, clip))
@@ -212,7 +232,9 @@ def gru(
     return _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)
 
 
-def minimal(x, kernel, bias, h0, blocks, lengths=None, resets=None, activation="linear", go_backwards=False):
+def minimal(
+    x, kernel, bias, h0, blocks, lengths=None, resets=None, activation="linear", go_backwards=False
+):
     """minGRU, whose weights have 2 blocks, z n; or minLSTM, 3 blocks, f i n.
 
     minGRU   h = (1 - z)*h' + z*n,           z = sigm(x W_z + b_z),       n = act(x W_n + b_n)
@@ -236,12 +258,20 @@ def minimal(x, kernel, bias, h0, blocks, lengths=None, resets=None, activation="
 def _run(step, x, states, sizes, lengths, resets, go_backwards, kept=None):
     """Apply ``step(x_t, *state) -> state`` to each row's valid steps; see the head of the file.
 
-    kept: for each state an array (B, T, size), or a number: how much of the old value stays (zoneout).
+    kept: for each state an array (B, T, size), or a number: how much of the old value stays
+    (zoneout).
     """
     x = _float64(x)
     B, T, _ = x.shape
-    states = [np.zeros((B, H)) if s is None else np.array(s, dtype=np.float64) for s, H in zip(states, sizes, strict=True)]
-    kept = None if kept is None else [np.broadcast_to(k, (B, T, H)) for k, H in zip(kept, sizes, strict=True)]
+    states = [
+        np.zeros((B, H)) if s is None else np.array(s, dtype=np.float64)
+        for s, H in zip(states, sizes, strict=True)
+    ]
+    kept = (
+        None
+        if kept is None
+        else [np.broadcast_to(k, (B, T, H)) for k, H in zip(kept, sizes, strict=True)]
+    )
     sequences = np.zeros((B, T, sizes[0]))
     for b in range(B):
         valid = T if lengths is None else int(lengths[b])
@@ -252,8 +282,10 @@ def _run(step, x, states, sizes, lengths, resets, go_backwards, kept=None):
                 state = [np.zeros_like(part) for part in state]
             before, state = state, step(x[b, t], *state)
             if kept is not None:
-                state = [k[b, position] * old + (1 - k[b, position]) * new
-                         for k, old, new in zip(kept, before, state, strict=True)]
+                state = [
+                    k[b, position] * old + (1 - k[b, position]) * new
+                    for k, old, new in zip(kept, before, state, strict=True)
+                ]
             sequences[b, position] = state[0]
         for whole, row in zip(states, state, strict=True):
             whole[b] = row
@@ -271,7 +303,8 @@ def dense(x, kernel, bias=None, activation="linear"):
 
 
 # Losses as Keras 3 defines them with its default reduction, each a float: the mean over the last
-# axis (the categorical ones sum over it, it holds the classes), then the mean over all that is left.
+# axis (the categorical ones sum over it, it holds the classes), then the mean over all that is
+# left.
 
 
 def mse(y_true, y_pred):

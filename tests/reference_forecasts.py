@@ -29,8 +29,9 @@ def direct(model, y, window, horizon, lag, scaling, known=None):
     said = model.predict(read[None], verbose=0)[0]
     forecast = []
     for step in range(1, horizon + 1):
-        drift = center * (-(-step // lag) if lag else 1)  # a mean difference for each lag back to the anchor
-        value = said[(step - 1) * y.shape[1]:step * y.shape[1]] * spread + drift
+        # a mean difference for each lag back to the anchor
+        drift = center * (-(-step // lag) if lag else 1)
+        value = said[(step - 1) * y.shape[1] : step * y.shape[1]] * spread + drift
         if lag:
             at = len(y) - 1 + step
             while at >= len(y):
@@ -46,9 +47,12 @@ def recursive(model, y, window, horizon, lag, scaling, known=None):
     whole = y.copy()
     for _ in range(horizon):
         read = (changes_of(whole, lag)[-window:] - center) / spread
-        value = model.predict(_beside(read, len(whole) - window, known)[None], verbose=0)[0] * spread + center
+        value = (
+            model.predict(_beside(read, len(whole) - window, known)[None], verbose=0)[0] * spread
+            + center
+        )
         whole = np.vstack([whole, value + whole[len(whole) - lag] if lag else value])
-    return whole[len(y):]
+    return whole[len(y) :]
 
 
 def _beside(read, first, known):

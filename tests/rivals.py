@@ -1,7 +1,8 @@
 """Other libraries, run beside ours in a process of their own.
 
-One process serves the whole test session: importing Keras takes seconds, and its threads and warnings
-stay out of ours. A test sends a function, which must bring its own imports, and plain arguments.
+One process serves the whole test session: importing Keras takes seconds, and its threads and
+warnings stay out of ours. A test sends a function, which must bring its own imports, and plain
+arguments.
 """
 
 import atexit
@@ -49,9 +50,18 @@ class Rival:
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory()
-        environment = os.environ | {"KERAS_BACKEND": "torch", "KERAS_HOME": self._folder.name, "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen([sys.executable, "-c", _SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         stderr=subprocess.DEVNULL, env=environment)
+        environment = os.environ | {
+            "KERAS_BACKEND": "torch",
+            "KERAS_HOME": self._folder.name,
+            "OMP_NUM_THREADS": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
 
     def run(self, function, *arguments):
         """What the function returns over there.
@@ -70,7 +80,9 @@ class Rival:
             self._process.stdin.flush()
             head = self._process.stdout.read(8)
             if len(head) < 8:
-                raise RuntimeError(f"the process of the other library ended while it ran {function.__name__}")
+                raise RuntimeError(
+                    f"the process of the other library ended while it ran {function.__name__}"
+                )
             done, answer = pickle.loads(self._process.stdout.read(struct.unpack("<Q", head)[0]))
         finally:
             clock.cancel()

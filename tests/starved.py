@@ -61,9 +61,9 @@ def under(room, call):
 def starved(name, call, intact=lambda: None, says="", fails=True):
     """Raise unless the call raises SizeErrors and changes nothing, until there is enough memory.
 
-    `intact` gives arrays that must be the same before and after a call that failed. `says` is in one of the
-    messages, if there are several. With `fails` False the call may find the little that it needs in memory
-    that was freed before.
+    `intact` gives arrays that must be the same before and after a call that failed. `says` is in
+    one of the messages, if there are several. With `fails` False the call may find the little that
+    it needs in memory that was freed before.
     """
     seen = []
     for room in ROOMS:
@@ -84,7 +84,8 @@ def starved(name, call, intact=lambda: None, says="", fails=True):
     else:
         raise AssertionError(f"{name}: fails with {ROOMS[-1]} MiB too: {found}") from found
     REFUSED.extend(seen)
-    # What was freed before may be enough for the call; where the first refusal comes is chance then.
+    # What was freed before may be enough for the call; where the first refusal comes is chance
+    # then.
     if fails and len(seen) > 2 and not any(says in text for text in seen):
         raise AssertionError(f"{name}: no message has {says!r}: {seen}")
     return found

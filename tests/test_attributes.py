@@ -38,7 +38,12 @@ REFUSED = [
     (lambda m: m.optimizer, "iterations", "5", "iterations is '5'"),
     (lambda m: m.layers[0], "rng", 5, "rng is 5"),
     (lambda m: m.optimizer, "schedule", 0, "has no attribute"),
-    (lambda m: m.layers[0], "kernel_regularizer", "l2", r"chosen when the object is made.*LSTM\(..., kernel_regularizer=...\)"),
+    (
+        lambda m: m.layers[0],
+        "kernel_regularizer",
+        "l2",
+        r"chosen when the object is made.*LSTM\(..., kernel_regularizer=...\)",
+    ),
     (lambda m: m.layers[0], "recurrent_initializer", "zeros", "chosen when"),
     (lambda m: m.layers[0], "bias_constraint", "non_neg", "chosen when"),
     (lambda m: m.layers[0], "seed", 3, "chosen when"),
@@ -47,7 +52,12 @@ REFUSED = [
     (lambda m: m.layers[0], "peepholes", True, "option of its cell"),
     (lambda m: m.layers[0], "units", 4, "chosen when"),
     (lambda m: m.layers[0], "trainabel", False, "did you mean 'trainable'"),
-    (lambda m: m.layers[1], "kernel", np.ones((3, 1)), r"parameters\['kernel'\]\[...\] = values, or call set_weights"),
+    (
+        lambda m: m.layers[1],
+        "kernel",
+        np.ones((3, 1)),
+        r"parameters\['kernel'\]\[...\] = values, or call set_weights",
+    ),
     (lambda m: m.layers[1], "weights", [], "set_weights"),
     (lambda m: m.layers[1], "trainable_weights", [], "set_weights"),
     (lambda m: m.layers[1], "parameters", {}, "cannot be set"),
@@ -85,14 +95,20 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("of", "name", "value", "words"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("of", "name", "value", "words"),
+    REFUSED,
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_what_nobody_would_read_is_refused(model, of, name, value, words):
     thing = of(model)
     before = dict(vars(thing))
     with pytest.raises(GatewiseError, match=words) as caught:
         setattr(thing, name, value)
     assert isinstance(caught.value, ValueError | StateError | DTypeError)
-    assert vars(thing).keys() == before.keys() and all(vars(thing)[key] is before[key] for key in before)
+    assert vars(thing).keys() == before.keys() and all(
+        vars(thing)[key] is before[key] for key in before
+    )
 
 
 def test_names_in_a_model_stay_different(model):
@@ -127,7 +143,8 @@ def every_object():
 def test_no_object_of_the_library_takes_an_attribute_that_it_does_not_have(thing):
     with pytest.raises(SettingError):
         thing.nobody_reads_this = 1
-    for again in (copy.deepcopy(thing), pickle.loads(pickle.dumps(thing))):  # which set attributes too
+    # which set attributes too
+    for again in (copy.deepcopy(thing), pickle.loads(pickle.dumps(thing))):
         assert type(again) is type(thing)
 
 
@@ -143,12 +160,17 @@ def test_what_is_read_can_be_set(model, rng):
     model.layers[0].dropout = 0.2
     stopping = callbacks.EarlyStopping()
     stopping.patience, stopping.wait = 7, 0
-    assert (model.get_layer("output").name, model.optimizer.clipnorm, stopping.patience) == ("output", 1.0, 7)
-    model.flat_gradients += 1           # sets the buffer that it has changed
+    assert (model.get_layer("output").name, model.optimizer.clipnorm, stopping.patience) == (
+        "output",
+        1.0,
+        7,
+    )
+    model.flat_gradients += 1  # sets the buffer that it has changed
     model.flat_parameters[...] = 0.5
     seen = []
     original = model.layers[0]._forward
-    model.layers[0]._forward = lambda x, call: seen.append(x) or original(x, call)  # a method of one object
+    # a method of one object
+    model.layers[0]._forward = lambda x, call: seen.append(x) or original(x, call)
     model.predict(rng.normal(size=(3, 5, 2)))
     assert seen
 
@@ -157,7 +179,7 @@ class OwnLayer(layers.Dense):
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)
         self.note = "mine"
-        self.seed = 5   # an argument of the library's, set by the object itself
+        self.seed = 5  # an argument of the library's, set by the object itself
 
     def remember(self, value):
         self.kernel_regularizer = value
@@ -167,8 +189,14 @@ def test_classes_of_users_have_their_own_attributes():
     layer = OwnLayer(3)
     layer.note, layer.another = "still mine", 1
     layer.remember(7)
-    assert (layer.note, layer.another, layer.kernel_regularizer, layer.seed) == ("still mine", 1, 7, 5)
-    with pytest.raises(SettingError, match="kernel_initializer"):  # what the library was given and does not read again
+    assert (layer.note, layer.another, layer.kernel_regularizer, layer.seed) == (
+        "still mine",
+        1,
+        7,
+        5,
+    )
+    # what the library was given and does not read again
+    with pytest.raises(SettingError, match="kernel_initializer"):
         layer.kernel_initializer = "zeros"
 
     class Own(callbacks.Callback):
@@ -183,10 +211,18 @@ def test_classes_of_users_have_their_own_attributes():
 
 # ---- optimizers
 
-@pytest.mark.parametrize(("name", "value", "words"), [
-    ("weight_decay", -1, "weight_decay is -1"), ("clipvalue", 0, "clipvalue is 0"), ("beta_1", 1.0, "beta_1 is 1.0"),
-    ("amsgrad", "yes", "amsgrad is 'yes'"), ("ema_overwrite_frequency", 3, "no mean to overwrite with"),
-    ("gradient_accumulation_steps", 1, "gradient_accumulation_steps is 1")])
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("weight_decay", -1, "weight_decay is -1"),
+        ("clipvalue", 0, "clipvalue is 0"),
+        ("beta_1", 1.0, "beta_1 is 1.0"),
+        ("amsgrad", "yes", "amsgrad is 'yes'"),
+        ("ema_overwrite_frequency", 3, "no mean to overwrite with"),
+        ("gradient_accumulation_steps", 1, "gradient_accumulation_steps is 1"),
+    ],
+)
 def test_options_of_optimizers_are_checked_when_they_are_set(name, value, words):
     optimizer = optimizers.Adam()
     before = getattr(optimizer, name)
@@ -199,11 +235,20 @@ def test_options_of_optimizers_are_checked_when_they_are_set(name, value, words)
     optimizer.clipnorm, optimizer.global_clipnorm = None, 1.0
 
 
-@pytest.mark.parametrize(("optimizer", "name", "value"), [
-    (optimizers.SGD(), "momentum", 0.9), (optimizers.SGD(momentum=0.9), "momentum", 0.0), (optimizers.Adam(), "amsgrad", True),
-    (optimizers.RMSprop(), "centered", True), (optimizers.Adam(), "use_ema", True),
-    (optimizers.Adagrad(), "initial_accumulator_value", 1.0), (optimizers.SGD(), "gradient_accumulation_steps", 2),
-    (optimizers.SGD(gradient_accumulation_steps=2), "gradient_accumulation_steps", 3)], ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(
+    ("optimizer", "name", "value"),
+    [
+        (optimizers.SGD(), "momentum", 0.9),
+        (optimizers.SGD(momentum=0.9), "momentum", 0.0),
+        (optimizers.Adam(), "amsgrad", True),
+        (optimizers.RMSprop(), "centered", True),
+        (optimizers.Adam(), "use_ema", True),
+        (optimizers.Adagrad(), "initial_accumulator_value", 1.0),
+        (optimizers.SGD(), "gradient_accumulation_steps", 2),
+        (optimizers.SGD(gradient_accumulation_steps=2), "gradient_accumulation_steps", 3),
+    ],
+    ids=lambda value: str(value)[:20],
+)
 def test_what_decides_the_slots_is_fixed_with_the_first_step(optimizer, name, value):
     optimizer, p = copy.deepcopy(optimizer), np.ones(3)
     free, before = copy.deepcopy(optimizer), getattr(optimizer, name)

@@ -16,9 +16,17 @@ sys.path.append(str(ROOT))
 
 from benchmarks import jobs  # noqa: E402
 from benchmarks.published import __main__ as command  # noqa: E402
-from benchmarks.published import adding, addition, characters, data, experiment, piano_rolls  # noqa: E402
+from benchmarks.published import (  # noqa: E402
+    adding,
+    addition,
+    characters,
+    data,
+    experiment,
+    piano_rolls,
+)
 
 # ---- the command
+
 
 @pytest.mark.parametrize("name", command.NAMES)
 def test_quick_run(name, monkeypatch):
@@ -32,7 +40,9 @@ def test_quick_run(name, monkeypatch):
 
 
 def test_a_seed_gives_the_same_figure_again():
-    first, again = (experiment.report(addition.EXPERIMENT, quick=True, out=io.StringIO()) for _ in range(2))
+    first, again = (
+        experiment.report(addition.EXPERIMENT, quick=True, out=io.StringIO()) for _ in range(2)
+    )
     assert first == again
 
 
@@ -42,7 +52,9 @@ def test_list(capsys):
     assert [line.split()[0] for line in lines] == list(command.NAMES)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [(["chess"], "no experiment is called 'chess'"), ([], "say which")])
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["chess"], "no experiment is called 'chess'"), ([], "say which")]
+)
 def test_what_does_not_exist(arguments, words, capsys):
     with pytest.raises(SystemExit) as caught:
         command.main(arguments)
@@ -52,7 +64,9 @@ def test_what_does_not_exist(arguments, words, capsys):
 @pytest.mark.parametrize("name", ["jsb", "nottingham", "characters"])
 def test_missing_data_are_named(name, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("GATEWISE_DATA", str(tmp_path))
-    with pytest.raises(SystemExit, match=r"is missing: set GATEWISE_DATA to a folder that holds .*--quick"):
+    with pytest.raises(
+        SystemExit, match=r"is missing: set GATEWISE_DATA to a folder that holds .*--quick"
+    ):
         command.main([name])
 
 
@@ -60,16 +74,21 @@ def test_verdicts():
     lower = experiment.Experiment("t", "u", {"a": experiment.Published(2.0, "them")}, None, None)
     assert "2.000   them: 2, reached" in experiment.verdict(lower, "a", 2.0, 3)
     assert "NOT reached" in experiment.verdict(lower, "a", 2.001, 3)
-    higher = experiment.Experiment("t", "u", {"a": experiment.Published(2.0, "them")}, None, None, higher_is_better=True)
+    higher = experiment.Experiment(
+        "t", "u", {"a": experiment.Published(2.0, "them")}, None, None, higher_is_better=True
+    )
     assert "NOT reached" in experiment.verdict(higher, "a", 1.9, 3)
 
 
 # ---- what they count
 
+
 def test_small_networks_have_twenty_thousand_weights():
     how = piano_rolls.Training(epochs=1, batch_size=1, learning_rate=0.01, patience=1, piece=10)
     for cell, units in piano_rolls.SMALL_UNITS.items():
-        counts = [piano_rolls.network(cell, units + more, 1, how, 0).count_params() for more in (0, 1)]
+        counts = [
+            piano_rolls.network(cell, units + more, 1, how, 0).count_params() for more in (0, 1)
+        ]
         assert counts[0] <= 20_000 < counts[1]
 
 
@@ -98,7 +117,10 @@ def test_nats_a_frame_against_a_sum():
 
 def test_floors_of_a_music_that_repeats():
     rng = np.random.default_rng(0)
-    pieces = [np.repeat(rng.random((1, data.KEYS)) < 0.3, 50, axis=0).astype(np.float32) for _ in range(20)]
+    pieces = [
+        np.repeat(rng.random((1, data.KEYS)) < 0.3, 50, axis=0).astype(np.float32)
+        for _ in range(20)
+    ]
     floors = piano_rolls.floors((pieces, pieces, pieces))
     assert floors["repeat the last frame"] < 0.1
     assert floors["each key by its own last state"] < 2
@@ -135,13 +157,16 @@ def test_characters_counts():
 def test_characters_in_rows():
     """Validation goes on where a row's training ends, and y is what comes next."""
     training, validation, size = characters.data(True)
-    assert len(training) == len(validation) and training.shape[1] == pytest.approx(19 * validation.shape[1], rel=0.05)
+    assert len(training) == len(validation) and training.shape[1] == pytest.approx(
+        19 * validation.shape[1], rel=0.05
+    )
     x, y = characters.shifted(training, size)
     assert (x.sum(axis=-1) == 1).all()
     np.testing.assert_array_equal(x.argmax(axis=-1)[:, 1:], y[:, :-1])
 
 
 # ---- the training table
+
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_jobs_start_alike_in_pytorch(kind):
@@ -165,8 +190,27 @@ def test_jobs_start_alike_in_pytorch(kind):
 def test_training_table(tmp_path):
     pytest.importorskip("torch")
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.training", "--engines", "torch", "--kinds", "gru", "--sizes", "4,8,5,2,32,2",
-         "--rounds", "1", "--threads", "1"], cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ.copy())
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.training",
+            "--engines",
+            "torch",
+            "--kinds",
+            "gru",
+            "--sizes",
+            "4,8,5,2,32,2",
+            "--rounds",
+            "1",
+            "--threads",
+            "1",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ.copy(),
+    )
     assert done.returncode == 0, done.stderr
     row = done.stdout.splitlines()[-1].split()
     assert row[:2] == ["gru", "4,8,5,2"] and len(row) == 8
@@ -175,10 +219,13 @@ def test_training_table(tmp_path):
 
 # ---- what options cost
 
+
 def test_options_are_measured(capsys, monkeypatch):
     from benchmarks import options
 
-    monkeypatch.setattr(sys, "argv", ["options", "--shapes", "2,3,2,4", "--rounds", "1", "--threads", "1"])
+    monkeypatch.setattr(
+        sys, "argv", ["options", "--shapes", "2,3,2,4", "--rounds", "1", "--threads", "1"]
+    )
     options.main()
     lines = capsys.readouterr().out.splitlines()[2:]
     assert [line[:30].strip() for line in lines] == list(options.OPTIONS)

@@ -52,12 +52,15 @@ def in_order(value):
     return [in_order(item) for item in value] if isinstance(value, list) else value
 
 
-# Round trips ---------------------------------------------------------------------------------------
+# Round trips
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (0, 3), (1,) * 32, (2, 1, 3), (0, 2**40)])
 def test_every_dtype_byte_order_and_shape(tmp_path, shape):
-    tensors = {order + dtype: np.full(shape, 1, order + dtype) for dtype in DTYPES for order in "<>"}
+    tensors = {
+        order + dtype: np.full(shape, 1, order + dtype) for dtype in DTYPES for order in "<>"
+    }
     assert_same(round_trip(tmp_path / "file", tensors)[0], tensors)
 
 
@@ -74,7 +77,9 @@ def test_views_of_any_strides_are_stored_by_value_and_left_alone(tmp_path):
         "field": np.zeros(4, [("x", "u1"), ("y", "<f8")])["y"],
         "subclass": base.view(type("Subclass", (np.ndarray,), {})),
         "read-only": read_only,
-        "NaN payloads": np.array([0x7FC00001, 0xFFC00123, 0x7F800001, 0x80000000], np.uint32).view(np.float32),
+        "NaN payloads": (
+            np.array([0x7FC00001, 0xFFC00123, 0x7F800001, 0x80000000], np.uint32).view(np.float32)
+        ),
     }
     before = {name: array.tobytes() for name, array in tensors.items()}
     assert_same(round_trip(tmp_path / "file", tensors)[0], tensors)
@@ -114,9 +119,11 @@ def test_the_path_may_be_text_bytes_or_path(tmp_path):
         assert round_trip(form, {}, {"form": str(type(form))})[1] == {"form": str(type(form))}
 
 
-# The format ----------------------------------------------------------------------------------------
+# The format
+# ----------------------------------------------------------------------------------------
 
-# Each format version, byte by byte: (file, what its checksum covers). No later version may stop reading one.
+# Each format version, byte by byte: (file, what its checksum covers). No later version may stop
+# reading one.
 GOLDEN = {
     1: (
         b"\xf0\x00\x00\x00\x00\x00\x00\x00"
@@ -125,9 +132,11 @@ GOLDEN = {
         b'"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},'
         b'"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}'
         b"\x00\x00\x80\x3f\x00\x00\x00\xc0\x01\x00\x01",
-        b'"format_version":1,"header":{"loss":[0.5,{"$float":"nan"}]}}'
-        b"mask\x00BOOL\x003\x00\x01\x00\x01"
-        b"w\x00F32\x002,1\x00\x00\x00\x80\x3f\x00\x00\x00\xc0",
+        (
+            b'"format_version":1,"header":{"loss":[0.5,{"$float":"nan"}]}}'
+            b"mask\x00BOOL\x003\x00\x01\x00\x01"
+            b"w\x00F32\x002,1\x00\x00\x00\x80\x3f\x00\x00\x00\xc0"
+        ),
     ),
     2: (
         b"\xf0\x00\x00\x00\x00\x00\x00\x00"
@@ -136,9 +145,11 @@ GOLDEN = {
         b'"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},'
         b'"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[8,11]}}'
         b"\x00\x00\x80\x3f\x00\x00\x00\xc0\x01\x00\x01",
-        b'"format_version":2,"header":{"loss":[0.5,{"$float":"nan"}]}}'
-        b"mask\x00BOOL\x003\x00\x01\x00\x01"
-        b"w\x00F32\x002,1\x00\x00\x00\x80\x3f\x00\x00\x00\xc0",
+        (
+            b'"format_version":2,"header":{"loss":[0.5,{"$float":"nan"}]}}'
+            b"mask\x00BOOL\x003\x00\x01\x00\x01"
+            b"w\x00F32\x002,1\x00\x00\x00\x80\x3f\x00\x00\x00\xc0"
+        ),
     ),
 }
 GOLDEN_TENSORS = {"mask": np.array([True, False, True]), "w": np.array([[1.0], [-2.0]], np.float32)}
@@ -165,7 +176,9 @@ def test_no_version_is_forgotten():
 
 def test_the_document_shows_the_newest_version():
     """docs/checkpoint-format.md: its example is the file of this test, number by number."""
-    page = (pathlib.Path(__file__).parents[1] / "docs" / "checkpoint-format.md").read_text(encoding="utf-8")
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "checkpoint-format.md").read_text(
+        encoding="utf-8"
+    )
     assert page.startswith(f"# The checkpoint format, version {checkpoint.FORMAT_VERSION}\n")
     example = page.partition("### An example")[2].partition("##")[0]
     lines = [line.strip() for line in example.splitlines() if line.startswith("    ")]
@@ -176,7 +189,9 @@ def test_the_document_shows_the_newest_version():
 
 def test_the_same_contents_give_the_same_bytes(tmp_path):
     array = np.arange(6, dtype="<f4").reshape(2, 3)
-    checkpoint.write(tmp_path / "one", {"a": array, "b": array, "c": np.ones(1)}, {"x": 1, "y": {"a": 1, "b": 2}})
+    checkpoint.write(
+        tmp_path / "one", {"a": array, "b": array, "c": np.ones(1)}, {"x": 1, "y": {"a": 1, "b": 2}}
+    )
     tensors = {"c": np.ones(1), "b": array.astype(">f4"), "a": np.asfortranarray(array)}
     for _ in range(20):
         checkpoint.write(tmp_path / "two", tensors, {"y": {"b": 2, "a": 1}, "x": 1})
@@ -185,20 +200,27 @@ def test_the_same_contents_give_the_same_bytes(tmp_path):
 
 def test_the_safetensors_library_reads_our_files_and_what_it_writes_anew_is_good(tmp_path):
     tensors = {dtype: np.full((2, 3), 1, dtype) for dtype in DTYPES}
-    tensors |= {"0-d": np.array(2.5), "empty": np.zeros((0, 3), np.float32), "層": np.ones(1, np.uint8)}
+    tensors |= {
+        "0-d": np.array(2.5),
+        "empty": np.zeros((0, 3), np.float32),
+        "層": np.ones(1, np.uint8),
+    }
     checkpoint.write(tmp_path / "file", tensors, HEADER)
     loaded = safetensors.numpy.load_file(tmp_path / "file")
     assert_same({name: np.array(array) for name, array in loaded.items()}, tensors)
     with safetensors.safe_open(tmp_path / "file", "np") as file:
         metadata = file.metadata()
     assert json.loads(metadata["gatewise"])["header"]["text"] == HEADER["text"]
-    safetensors.numpy.save_file(tensors, tmp_path / "again", metadata=metadata | {"other": "kept by another tool"})
+    safetensors.numpy.save_file(
+        tensors, tmp_path / "again", metadata=metadata | {"other": "kept by another tool"}
+    )
     read, header = checkpoint.read(tmp_path / "again")
     assert_same(read, tensors)
     assert header == HEADER
 
 
-# What write refuses, before it touches a file ---------------------------------------------------------
+# What write refuses, before it touches a file
+# ---------------------------------------------------------
 
 cycle = {}
 cycle["again"] = [cycle]
@@ -269,7 +291,8 @@ def test_a_path_that_is_none(tmp_path):
             checkpoint.read(path)
 
 
-# Atomic writing --------------------------------------------------------------------------------------
+# Atomic writing
+# --------------------------------------------------------------------------------------
 
 OLD = {"w": np.arange(1000, dtype=np.float32)}
 NEW = {"w": np.arange(2000, dtype=np.float64)}
@@ -290,7 +313,9 @@ def fail(monkeypatch, where, error):
 
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("where", ["open", "fsync", "replace"])
-def test_a_failure_or_interrupt_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, where, existing):
+def test_a_failure_or_interrupt_leaves_the_old_file_and_nothing_else(
+    tmp_path, monkeypatch, where, existing
+):
     path = tmp_path / "file"
     if existing:
         checkpoint.write(path, OLD, {})
@@ -329,10 +354,18 @@ def test_a_folder_that_cannot_be_synced(tmp_path, monkeypatch):
 def test_the_order_of_events(tmp_path, monkeypatch):
     events = []
     sync, rename = os.fsync, os.replace
-    monkeypatch.setattr(checkpoint.os, "fsync", lambda file: events.append(os.fstat(file).st_mode) or sync(file))
-    monkeypatch.setattr(checkpoint.os, "replace", lambda *paths: events.append("replace") or rename(*paths))
+    monkeypatch.setattr(
+        checkpoint.os, "fsync", lambda file: events.append(os.fstat(file).st_mode) or sync(file)
+    )
+    monkeypatch.setattr(
+        checkpoint.os, "replace", lambda *paths: events.append("replace") or rename(*paths)
+    )
     checkpoint.write(tmp_path / "file", OLD, {})
-    assert [event if event == "replace" else stat.S_ISDIR(event) for event in events] == [False, "replace", True]
+    assert [event if event == "replace" else stat.S_ISDIR(event) for event in events] == [
+        False,
+        "replace",
+        True,
+    ]
 
 
 def test_a_missing_file_or_folder_is_file_not_found(tmp_path):
@@ -383,11 +416,14 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
             temporary.unlink()
 
 
-# Permissions, links, other kinds of file -----------------------------------------------------------------
+# Permissions, links, other kinds of file
+# -----------------------------------------------------------------
 
 
 @posix
-def test_a_new_file_has_the_mode_that_open_gives_and_an_old_one_keeps_its_own(tmp_path, monkeypatch):
+def test_a_new_file_has_the_mode_that_open_gives_and_an_old_one_keeps_its_own(
+    tmp_path, monkeypatch
+):
     path = tmp_path / "file"
     before = os.umask(0o027)
     try:
@@ -396,15 +432,22 @@ def test_a_new_file_has_the_mode_that_open_gives_and_an_old_one_keeps_its_own(tm
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     seen, keep = [], checkpoint._keep_permissions
-    monkeypatch.setattr(checkpoint, "_keep_permissions", lambda old, new: seen.append(os.stat(new)) or keep(old, new))
+    monkeypatch.setattr(
+        checkpoint,
+        "_keep_permissions",
+        lambda old, new: seen.append(os.stat(new)) or keep(old, new),
+    )
     for mode in (0o600, 0o666):
         path.chmod(mode)
         checkpoint.write(path, NEW, {})
         assert stat.S_IMODE(path.stat().st_mode) == mode
-    assert {stat.S_IMODE(status.st_mode) for status in seen} == {0o600}  # private from its first byte
+    # private from its first byte
+    assert {stat.S_IMODE(status.st_mode) for status in seen} == {0o600}
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
+)
 def test_the_owner_stays(tmp_path):
     checkpoint.write(tmp_path / "file", OLD, {})
     os.chown(tmp_path / "file", 1234, 2345)
@@ -451,7 +494,13 @@ def test_folders_pipes_and_devices_are_refused(tmp_path, in_time):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("/dev/zero")
-    for path in (tmp_path / "pipe", tmp_path / "folder", tmp_path / "link", "/dev/null", "/dev/zero"):
+    for path in (
+        tmp_path / "pipe",
+        tmp_path / "folder",
+        tmp_path / "link",
+        "/dev/null",
+        "/dev/zero",
+    ):
         kind = "a folder" if path == tmp_path / "folder" else "a device, pipe or socket"
         with pytest.raises(CheckpointError, match=kind):
             checkpoint.read(path)
@@ -471,7 +520,8 @@ def test_a_pipe_that_takes_the_files_place_after_the_look(tmp_path, monkeypatch,
     assert_refused(tmp_path / "pipe", "a device, pipe or socket")
 
 
-# Damaged and forged files ---------------------------------------------------------------------------------
+# Damaged and forged files
+# ---------------------------------------------------------------------------------
 
 
 def head(text):
@@ -500,8 +550,14 @@ GOOD_CHECKSUM = str(zlib.crc32(b'"format_version":1,"header":{}}'))
 LIBRARY = "is damaged or cut short: "
 BAD = {
     "empty": (b"", "is empty"),
-    "length of a gigabyte": (struct.pack("<Q", 10**9) + b"{", "announce a table of 1000000000 bytes"),
-    "length of 64 bits": (b"\xff" * 8 + b"{}", "announce a table of 18446744073709551615 bytes, 2 follow"),
+    "length of a gigabyte": (
+        struct.pack("<Q", 10**9) + b"{",
+        "announce a table of 1000000000 bytes",
+    ),
+    "length of 64 bits": (
+        b"\xff" * 8 + b"{}",
+        "announce a table of 18446744073709551615 bytes, 2 follow",
+    ),
     "pickle": (b"cos\nsystem\n(S'exit'\ntR.", "is a text"),
     "head empty": (head(b""), "zeros only"),
     "byte order mark": (head(b"\xef\xbb\xbf{}"), "not begin with"),
@@ -509,7 +565,10 @@ BAD = {
     "metadata of another": (head(b'{"__metadata__":{"format":"pt"}}'), "not a gatewise checkpoint"),
     "tensor twice": (more(b'"a":1,"a":1'), "'a' occurs twice"),
     "deep, open": (head(b'{"a":' + b"[" * 900_000), "deeper than 64"),
-    "depth after escapes": (more(b'"\\\\":"\\"","\\"":' + b"[" * 10_000 + b"]" * 10_000), "deeper than 64"),
+    "depth after escapes": (
+        more(b'"\\\\":"\\"","\\"":' + b"[" * 10_000 + b"]" * 10_000),
+        "deeper than 64",
+    ),
     "wide": (head(b'{"a":[' + b"[]," * 3_000_000 + b"1]}"), "JSON values"),
     "quotes": (head(b'{"a":' + b'"' * 5_000_000), "JSON values"),
     "backslashes": (head(b'{"a":"' + b"\\" * 5_000_000), "unpaired brackets"),
@@ -527,8 +586,14 @@ BAD = {
     "contents": (one() + bytes(8), "checksum"),
     "text half a surrogate pair": (table({}, '"\ud800"'), "not JSON in UTF-8"),
     "version 0": (document(version="0"), "format version is 0"),
-    "version 7": (document("null", version="7"), "newer gatewise: format version 7, this one reads up to 2"),
-    "checksum last": (table({}, f'{{"format_version":1,"header":{{}},"checksum":{GOOD_CHECKSUM}}}'), "checksum"),
+    "version 7": (
+        document("null", version="7"),
+        "newer gatewise: format version 7, this one reads up to 2",
+    ),
+    "checksum last": (
+        table({}, f'{{"format_version":1,"header":{{}},"checksum":{GOOD_CHECKSUM}}}'),
+        "checksum",
+    ),
     "no header": (table({}, '{"format_version":1}'), "header is None, not a dict"),
     "header a float": (document('{"$float":"nan"}'), "header is nan, not a dict"),
     "header twice in other words": (document('{"b":1,"\\u0062":2}'), "'b' occurs twice"),
@@ -554,7 +619,8 @@ def test_bad_files(tmp_path, case):
     content, words = BAD[case]
     (tmp_path / "file").write_bytes(content)
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(1_000_000)  # no help from Python: a parser that recursed would overflow the stack
+    # no help from Python: a parser that recursed would overflow the stack
+    sys.setrecursionlimit(1_000_000)
     try:
         assert_refused(tmp_path / "file", words)
     finally:
@@ -608,13 +674,16 @@ def test_a_file_changed_while_it_is_read(tmp_path, monkeypatch, change):
     checkpoint.write(tmp_path / "file", OLD, {"more than": "a buffer" * 10_000})
     content = (tmp_path / "file").read_bytes()
     changed = content[:1000] if change == "cut" else content.replace(b"F32", b"I32")
-    monkeypatch.setattr(checkpoint, "_require_memory", lambda _: (tmp_path / "file").write_bytes(changed))
+    monkeypatch.setattr(
+        checkpoint, "_require_memory", lambda _: (tmp_path / "file").write_bytes(changed)
+    )
     assert_refused(tmp_path / "file", "changed by another program")
 
 
 def outcomes(path, contents):
     """What `read` gives of each of the contents, ``None`` where it refuses."""
-    with open(path, "wb", buffering=0) as file:  # changed in place, which is ten times as fast as a new file each time
+    # changed in place, which is ten times as fast as a new file each time
+    with open(path, "wb", buffering=0) as file:
         for content in contents:
             file.seek(0)
             file.write(content)
@@ -625,7 +694,9 @@ def outcomes(path, contents):
                 yield None
 
 
-SPLINTERS = b'0 9 -1 1e9 [ ] { } " \\ , : null true NaN \\ud800 18446744073709551615 9223372036854775808 '
+SPLINTERS = (
+    b'0 9 -1 1e9 [ ] { } " \\ , : null true NaN \\ud800 18446744073709551615 9223372036854775808 '
+)
 SPLINTERS += b'\xff \0 F64 I8 BOOL BF16 shape dtype __metadata__ "a":1, [[[[[[[['
 
 
@@ -637,7 +708,9 @@ def wounds(content):
         for _ in range(draw.choice([1, 1, 2, 5])):
             at = draw.randrange(8, len(bad))
             end = at + draw.randrange(20)
-            bad[at:end] = draw.choice([draw.choice(splinters), bad[end : end + 40], draw.randbytes(1)])
+            bad[at:end] = draw.choice(
+                [draw.choice(splinters), bad[end : end + 40], draw.randbytes(1)]
+            )
         if draw.random() < 0.7:  # keep the length true, to reach what comes after
             end = max(bad.rfind(b"}") + 1, 8)
             bad[:8] = struct.pack("<Q", end - 8 + (-end) % 8)
@@ -645,16 +718,22 @@ def wounds(content):
 
 
 def test_thousands_of_damaged_files(tmp_path):
-    tensors = {"w/ü": np.arange(6, dtype=np.float32).reshape(2, 3), "none": np.zeros((0, 4), np.int16)}
+    tensors = {
+        "w/ü": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "none": np.zeros((0, 4), np.int16),
+    }
     tensors |= {"mask": np.array([True, False, True]), "step": np.array(12345)}
-    good = repr(round_trip(tmp_path / "good", tensors, {"layers": [{"units": 4}], "loss": [0.25, math.nan]}))
+    good = repr(
+        round_trip(tmp_path / "good", tensors, {"layers": [{"units": 4}], "loss": [0.25, math.nan]})
+    )
     content = (tmp_path / "good").read_bytes()
     assert list(outcomes(tmp_path / "bad", [content])) == [good]
     number, size = int.from_bytes(content, "big"), len(content)
     assert set(outcomes(tmp_path / "bad", (content[:length] for length in range(size)))) == {None}
     flips = ((number ^ 1 << bit).to_bytes(size, "big") for bit in range(8 * size))
     assert set(outcomes(tmp_path / "bad", flips)) == {None}
-    # A wound may spell the same contents in other words; what is not refused must be the very contents.
+    # A wound may spell the same contents in other words; what is not refused must be the very
+    # contents.
     assert set(outcomes(tmp_path / "bad", wounds(content))) <= {None, good}
 
 
@@ -663,10 +742,13 @@ def test_importing_is_light():
     assert child.communicate(timeout=60)[0] == "False\n"
 
 
-# Arrays that change, and disks that lie --------------------------------------------------------------
+# Arrays that change, and disks that lie
+# --------------------------------------------------------------
 
 
-def test_arrays_that_change_while_they_are_written_make_a_file_that_can_be_read(tmp_path, monkeypatch):
+def test_arrays_that_change_while_they_are_written_make_a_file_that_can_be_read(
+    tmp_path, monkeypatch
+):
     """Between the checksum and the copy, as a training step of another thread does."""
     path, array, checksum = tmp_path / "file.safetensors", np.zeros(1000), checkpoint._checksum
     checkpoint.write(path, {"a": array}, {})
@@ -695,7 +777,9 @@ def test_content_is_a_copy(tmp_path):
 
 @pytest.mark.parametrize("damage", ["a byte", "cut short", "longer"])
 @pytest.mark.parametrize("size", [3, 300_000])  # one piece of a comparison, several of them
-def test_what_the_disk_does_not_give_back_does_not_replace_a_file(tmp_path, monkeypatch, damage, size):
+def test_what_the_disk_does_not_give_back_does_not_replace_a_file(
+    tmp_path, monkeypatch, damage, size
+):
     path, sync = tmp_path / "file.safetensors", os.fsync
     checkpoint.write(path, {"a": np.zeros(size)}, {})
     before = path.read_bytes()
@@ -709,7 +793,9 @@ def test_what_the_disk_does_not_give_back_does_not_replace_a_file(tmp_path, monk
         sync(descriptor)
 
     monkeypatch.setattr(checkpoint.os, "fsync", damaging)
-    with pytest.raises(CheckpointError, match="unchanged: what was written is not what is read back") as caught:
+    with pytest.raises(
+        CheckpointError, match="unchanged: what was written is not what is read back"
+    ) as caught:
         checkpoint.write(path, {"a": np.ones(size)}, {})
     assert caught.value.errno == errno.EIO
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]

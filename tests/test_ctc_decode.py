@@ -29,8 +29,17 @@ def by_definition(p, width, blank):
         grown = {}
         for labels, (blank_end, label_end) in kept.items():
             for k, chance in enumerate(step):
-                ends = [(labels, (blank_end + label_end) * chance, 0)] if k == blank else [
-                    ((*labels, k), 0, (blank_end + (0 if labels[-1:] == (k,) else label_end)) * chance)]
+                ends = (
+                    [(labels, (blank_end + label_end) * chance, 0)]
+                    if k == blank
+                    else [
+                        (
+                            (*labels, k),
+                            0,
+                            (blank_end + (0 if labels[-1:] == (k,) else label_end)) * chance,
+                        )
+                    ]
+                )
                 if labels[-1:] == (k,):
                     ends.append((labels, 0, label_end * chance))
                 for reading, b, n in ends:
@@ -97,17 +106,28 @@ def test_impossible_steps_and_padding(width):
     assert ctc_decode(p, [1, 3], width)[1][1] == scores[1]
 
 
-@pytest.mark.parametrize(("arguments", "error", "words"), [
-    (([[0.5, 0.5]],), ShapeError, r"probabilities has shape \(1, 2\); expected \(batch, steps, classes\)"),
-    (([[[0.5, -0.5]]],), ConfigError, r"probabilities\[0\] holds -0.5 at index \(0, 1\); expected numbers from 0 to 1"),
-    (([[[0.5, 2.5]]],), ConfigError, "of scores, give from_logits=True"),
-    (([[[0.5, np.nan]]],), GatewiseError, r"probabilities\[0\] holds nan"),
-    (([[["a", "b"]]],), DTypeError, "probabilities holds"),
-    (([[[0.5, 0.5]]], [2]), ShapeError, r"lengths\[0\] is 2; expected 0 to 1"),
-    (([[[0.5, 0.5]]], None, 0), ConfigError, "beam_width is 0; expected 1"),
-    (([[[0.5, 0.5]]], None, 1.5), DTypeError, "beam_width is 1.5; expected a whole number"),
-    (([[[0.5, 0.5]]], None, 1, 2), ConfigError, "blank is 2; there are 2 classes, 0 to 1"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (
+            ([[0.5, 0.5]],),
+            ShapeError,
+            r"probabilities has shape \(1, 2\); expected \(batch, steps, classes\)",
+        ),
+        (
+            ([[[0.5, -0.5]]],),
+            ConfigError,
+            r"probabilities\[0\] holds -0.5 at index \(0, 1\); expected numbers from 0 to 1",
+        ),
+        (([[[0.5, 2.5]]],), ConfigError, "of scores, give from_logits=True"),
+        (([[[0.5, np.nan]]],), GatewiseError, r"probabilities\[0\] holds nan"),
+        (([[["a", "b"]]],), DTypeError, "probabilities holds"),
+        (([[[0.5, 0.5]]], [2]), ShapeError, r"lengths\[0\] is 2; expected 0 to 1"),
+        (([[[0.5, 0.5]]], None, 0), ConfigError, "beam_width is 0; expected 1"),
+        (([[[0.5, 0.5]]], None, 1.5), DTypeError, "beam_width is 1.5; expected a whole number"),
+        (([[[0.5, 0.5]]], None, 1, 2), ConfigError, "blank is 2; there are 2 classes, 0 to 1"),
+    ],
+)
 def test_arguments_that_do_not_fit(arguments, error, words):
     with pytest.raises(error, match=words):
         ctc_decode(*arguments)

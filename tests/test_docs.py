@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gatewise"
-PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(ROOT.glob("docs/*.md")),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -23,8 +26,11 @@ def page_name(page):
     return page.relative_to(ROOT).as_posix()
 
 
-EXAMPLES = [pytest.param(page, line, code, id=f"{page_name(page)}:{line}")
-            for page in PAGES for line, code in blocks(page, "python")]
+EXAMPLES = [
+    pytest.param(page, line, code, id=f"{page_name(page)}:{line}")
+    for page in PAGES
+    for line, code in blocks(page, "python")
+]
 
 
 @pytest.mark.parametrize(("page", "line", "code"), EXAMPLES)
@@ -56,13 +62,21 @@ def test_second_commands_install_and_run_the_tests():
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_point_to_files(page):
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
-    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    targets = [
+        target.split("#")[0]
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if "://" not in target
+    ]
     missing = [target for target in targets if target and not (page.parent / target).exists()]
     assert not missing, f"{page_name(page)} links to {missing}"
 
 
 def test_architecture_lists_every_room():
-    rows = re.findall(r"^\| `(\w+)/` \|", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)/` \|",
+        (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     folders = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     assert len(rows) == len(set(rows))
     assert set(rows) == folders
@@ -70,10 +84,19 @@ def test_architecture_lists_every_room():
 
 def test_architecture_names_exist():
     """Every name that the page gives is in the sources: a renamed function is renamed here too."""
-    names = re.findall(r"`([\w./]+)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
-    files = [path for pattern in ("*.py", "*.pyx", "*.pxd", "*.h") for path in SOURCE.rglob(pattern)]
+    names = re.findall(
+        r"`([\w./]+)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    )
+    files = [
+        path for pattern in ("*.py", "*.pyx", "*.pxd", "*.h") for path in SOURCE.rglob(pattern)
+    ]
     words = set(re.findall(r"\w+", " ".join(path.read_text(encoding="utf-8") for path in files)))
     known = {path.name for path in files} | {path.stem for path in SOURCE.iterdir()} | {".pyx", ""}
-    unknown = [name for name in names
-               if not (name.split("/")[-1] in known or name.split(".")[-1] in words or (ROOT / name).exists())]
+    unknown = [
+        name
+        for name in names
+        if not (
+            name.split("/")[-1] in known or name.split(".")[-1] in words or (ROOT / name).exists()
+        )
+    ]
     assert not unknown

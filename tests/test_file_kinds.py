@@ -37,8 +37,14 @@ FILES = {
     "renamed.safetensors": (KERAS, r"is a model of Keras .*set_weights"),
     "m.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "is an HDF5 file.*set_weights"),
     "m.pt": (zipped("m/data.pkl", "m/version", "m/data/0"), "is a file of PyTorch: .*transposed"),
-    "old.pth": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + bytes(100), "is a pickle, .*any code"),
-    "m.onnx": (b"\x08\x08\x12\x07pytorch\x1a\x052.3.0:" + bytes(100), "is an ONNX model.*ONNX Runtime"),
+    "old.pth": (
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + bytes(100),
+        "is a pickle, .*any code",
+    ),
+    "m.onnx": (
+        b"\x08\x08\x12\x07pytorch\x1a\x052.3.0:" + bytes(100),
+        "is an ONNX model.*ONNX Runtime",
+    ),
     "m.npz": (saved(np.savez, np.zeros(3)), r"arrays of NumPy \(.npz\): .*numpy.load"),
     "m.npy": (saved(np.save, np.zeros(3)), r"an array of NumPy \(.npy\): .*numpy.load"),
     "m.pkl": (pickle.dumps({"a": list(range(100))}), "is a pickle, .*any code"),
@@ -46,13 +52,19 @@ FILES = {
     "cut.zip": (KERAS[:60], "is a damaged zip archive"),
     "m.gz": (gzip.compress(b"1" * 1000), "compressed with gzip: unpack"),
     "m.tflite": (b"\x1c\0\0\0TFL3" + bytes(100), "TensorFlow Lite"),
-    "m.json": (json.dumps({"class_name": "Sequential", "config": [1] * 300}).encode(), "is a JSON text, which begins with"),
+    "m.json": (
+        json.dumps({"class_name": "Sequential", "config": [1] * 300}).encode(),
+        "is a JSON text, which begins with",
+    ),
     "m.csv": (b"time,value\n" + b"1,2\n" * 200, "is a text, which begins with 'time,value"),
     "m.txt": ("größer als nötig ".encode() * 50, "is a text, which begins with 'größer"),
     "short.txt": (b"hi", "is a text, which begins with 'hi'"),
     "empty.safetensors": (b"", "is empty: .*older file"),
     "zeros.safetensors": (bytes(500), "holds zeros only: .*older file"),
-    "theirs.safetensors": (safetensors.numpy.save({"a": np.zeros(3)}), "safetensors file but not a gatewise checkpoint.*load_file"),
+    "theirs.safetensors": (
+        safetensors.numpy.save({"a": np.zeros(3)}),
+        "safetensors file but not a gatewise checkpoint.*load_file",
+    ),
 }
 
 
@@ -69,8 +81,12 @@ def test_each_reader_says_what_a_foreign_file_is_and_what_to_do(name, model, tmp
     weights = model.flat_weights()
     model.compile("sgd", "mse")
     x = np.zeros((2, 2))
-    for read in (load_model, load_estimator, model.load_weights,
-                 lambda path: model.fit(x, x[:, :1], verbose=0, resume_from=path)):
+    for read in (
+        load_model,
+        load_estimator,
+        model.load_weights,
+        lambda path: model.fit(x, x[:, :1], verbose=0, resume_from=path),
+    ):
         with pytest.raises(CheckpointError, match=message) as caught:
             read(path)
         assert name in str(caught.value) and "bytes, " not in str(caught.value)
@@ -93,7 +109,11 @@ def test_a_file_of_gatewise_that_is_cut_short_is_not_taken_for_another(model, tm
         path.write_bytes(content[:length])
         with pytest.raises(CheckpointError) as caught:
             load_model(path)
-        found = [kind for kind in ("Keras", "PyTorch", "ONNX", "pickle", "NumPy", "zip") if kind in str(caught.value)]
+        found = [
+            kind
+            for kind in ("Keras", "PyTorch", "ONNX", "pickle", "NumPy", "zip")
+            if kind in str(caught.value)
+        ]
         assert not found, (length, str(caught.value))
 
 

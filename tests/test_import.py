@@ -14,7 +14,17 @@ PROGRAM = """
     print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
-NEVER = {"sklearn", "matplotlib", "onnx", "onnxruntime", "h5py", "torch", "keras", "tensorflow", "pandas"}
+NEVER = {
+    "sklearn",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "h5py",
+    "torch",
+    "keras",
+    "tensorflow",
+    "pandas",
+}
 
 
 def loaded(*names):
@@ -22,12 +32,28 @@ def loaded(*names):
 
 
 def test_a_bare_import_loads_next_to_nothing():
-    assert not loaded("gatewise") & (NEVER | {"tqdm", "threadpoolctl", "safetensors", "numpy", "scipy"})
+    assert not loaded("gatewise") & (
+        NEVER | {"tqdm", "threadpoolctl", "safetensors", "numpy", "scipy"}
+    )
 
 
 def test_models_and_layers_load_no_framework():
-    names = ["models", "layers", "losses", "metrics", "optimizers", "schedules", "callbacks", "initializers", "regularizers",
-             "utils", "testing", "checkpoint", "threads", "cells"]
+    names = [
+        "models",
+        "layers",
+        "losses",
+        "metrics",
+        "optimizers",
+        "schedules",
+        "callbacks",
+        "initializers",
+        "regularizers",
+        "utils",
+        "testing",
+        "checkpoint",
+        "threads",
+        "cells",
+    ]
     assert not loaded("gatewise", *(f"gatewise.{name}" for name in names)) & NEVER
 
 
@@ -63,8 +89,19 @@ def test_every_public_name_resolves():
     for name in gatewise.__all__:
         assert getattr(gatewise, name) is not None, name
     assert set(gatewise.__all__) <= set(dir(gatewise))
-    for name in ("layers", "models", "losses", "metrics", "optimizers", "schedules", "callbacks", "initializers", "regularizers",
-                 "utils", "testing"):
+    for name in (
+        "layers",
+        "models",
+        "losses",
+        "metrics",
+        "optimizers",
+        "schedules",
+        "callbacks",
+        "initializers",
+        "regularizers",
+        "utils",
+        "testing",
+    ):
         module = getattr(gatewise, name)
         for public in getattr(module, "__all__", []):
             assert hasattr(module, public), f"{name}.{public}"
@@ -82,7 +119,8 @@ def test_not_fitted_error_is_scikit_learns_too():
 @pytest.mark.long
 @pytest.mark.parametrize("option", ["-O", "-OO"])
 def test_every_module_imports_and_works_without_asserts_and_docstrings(option):
-    output = run_python("""
+    output = run_python(
+        """
         import importlib
         import pkgutil
         import subprocess
@@ -106,6 +144,8 @@ def test_every_module_imports_and_works_without_asserts_and_docstrings(option):
         '''
         done = subprocess.run([sys.executable, sys.argv[1], "-W", "ignore", "-c", program], capture_output=True, text=True)
         print(done.stdout, done.stderr)
-    """, option)
+    """,
+        option,
+    )
     stripped = option == "-OO"
     assert f"works {stripped} {stripped}" in output

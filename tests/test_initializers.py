@@ -5,11 +5,22 @@ import pytest
 
 from gatewise import initializers
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.initializers import Constant, HeNormal, Identity, Orthogonal, RandomUniform, TruncatedNormal, VarianceScaling
+from gatewise.initializers import (
+    Constant,
+    HeNormal,
+    Identity,
+    Orthogonal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+)
 from gatewise.layers import SimpleRNN
 
 
-@pytest.mark.parametrize("name", [name for name in initializers.__all__ if name not in ("Initializer", "get", "serialize")])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in initializers.__all__ if name not in ("Initializer", "get", "serialize")],
+)
 def test_every_one_has_a_name_and_comes_back_from_its_configuration(name, rng):
     made = initializers.get(name)
     again = initializers.get(initializers.serialize(made))
@@ -41,10 +52,19 @@ def test_variance_scaling_makes_the_others(rng):
 
 def test_a_recurrent_identity_hands_the_state_on(rng):
     """IRNN (Le et al. 2015): relu, an identity, no input: the state stays."""
-    layer = SimpleRNN(4, "relu", recurrent_initializer=Identity(), kernel_initializer="zeros", return_sequences=True,
-                      dtype="float64")
+    layer = SimpleRNN(
+        4,
+        "relu",
+        recurrent_initializer=Identity(),
+        kernel_initializer="zeros",
+        return_sequences=True,
+        dtype="float64",
+    )
     h = np.abs(rng.normal(size=(2, 4)))
-    np.testing.assert_array_equal(layer.forward(rng.normal(size=(2, 5, 3)), initial_state=[h]), np.repeat(h[:, None], 5, axis=1))
+    np.testing.assert_array_equal(
+        layer.forward(rng.normal(size=(2, 5, 3)), initial_state=[h]),
+        np.repeat(h[:, None], 5, axis=1),
+    )
 
 
 def test_orthogonal_and_constant(rng):
@@ -53,14 +73,23 @@ def test_orthogonal_and_constant(rng):
     assert (Constant(0.25)((3, 2)) == 0.25).all()
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda: VarianceScaling(0), ConfigError, "scale is 0"), (lambda: VarianceScaling(mode="fan"), ConfigError, "mode is 'fan'"),
-    (lambda: VarianceScaling(distribution="normal"), ConfigError, "distribution is 'normal'"),
-    (lambda: TruncatedNormal(stddev=-1), ConfigError, "stddev is -1"), (lambda: Identity()((3, 4)), ShapeError, "identity weights"),
-    (lambda: RandomUniform(1, -1), ConfigError, "maxval is -1"),
-    (lambda: RandomUniform(-1e308, 1e308), ConfigError, "maxval - minval is inf"),
-    (lambda: initializers.get("glorot"), ConfigError, "'glorot' is not known; choose one of .*truncated_normal"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: VarianceScaling(0), ConfigError, "scale is 0"),
+        (lambda: VarianceScaling(mode="fan"), ConfigError, "mode is 'fan'"),
+        (lambda: VarianceScaling(distribution="normal"), ConfigError, "distribution is 'normal'"),
+        (lambda: TruncatedNormal(stddev=-1), ConfigError, "stddev is -1"),
+        (lambda: Identity()((3, 4)), ShapeError, "identity weights"),
+        (lambda: RandomUniform(1, -1), ConfigError, "maxval is -1"),
+        (lambda: RandomUniform(-1e308, 1e308), ConfigError, "maxval - minval is inf"),
+        (
+            lambda: initializers.get("glorot"),
+            ConfigError,
+            "'glorot' is not known; choose one of .*truncated_normal",
+        ),
+    ],
+)
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()

@@ -6,7 +6,17 @@ import sys
 
 import numpy as np
 import pytest
-from cases import CELLS, assert_close, expected, make, ragged, run, run_python, sequences, states_for
+from cases import (
+    CELLS,
+    assert_close,
+    expected,
+    make,
+    ragged,
+    run,
+    run_python,
+    sequences,
+    states_for,
+)
 from tolerances import TOLERANCES
 
 from gatewise import build_info
@@ -33,8 +43,11 @@ def layers_and_inputs(dtype):
     for cell in CELLS:
         for units in (1, 5, 16, 33):
             layer = make(cell, units, 3, rng, dtype, return_sequences=True, return_state=True)
-            arguments = {"lengths": ragged(rng, 7, 5), "resets": rng.random((7, 5)) < 0.2,
-                         "initial_state": states_for(layer, 7, rng)}
+            arguments = {
+                "lengths": ragged(rng, 7, 5),
+                "resets": rng.random((7, 5)) < 0.2,
+                "initial_state": states_for(layer, 7, rng),
+            }
             yield f"{cell} {units} {dtype}", layer, sequences(rng, 7, 5, 3, dtype), arguments
 
 
@@ -60,7 +73,9 @@ def everything():
                 np.testing.assert_array_equal(array, results[key], f"{name} {key}: three threads")
             y = layer.forward(x)[0]
             for batch in range(1, 8):
-                np.testing.assert_array_equal(layer.forward(x[-batch:])[0], y[-batch:], f"{name}: {batch} rows")
+                np.testing.assert_array_equal(
+                    layer.forward(x[-batch:])[0], y[-batch:], f"{name}: {batch} rows"
+                )
             found |= {f"{name}|{key}": array for key, array in results.items()}
         for name, layer, x in dense_and_input(dtype):
             found |= {f"{name}|{key}": array for key, array in run(layer, x).items()}
@@ -102,13 +117,16 @@ def test_the_environment_chooses_and_empty_means_the_best():
 
 @pytest.mark.parametrize("name", ["nonsense", "AVX2", "avx512 ", "0"])
 def test_an_unknown_name_is_refused_with_the_choices(name):
-    message = run_python("""
+    message = run_python(
+        """
         from gatewise.errors import ConfigError
         try:
             import gatewise.layers
         except ConfigError as error:
             print(error)
-    """, GATEWISE_ISA=name)
+    """,
+        GATEWISE_ISA=name,
+    )
     assert f"GATEWISE_ISA is {name!r}" in message
     for isa in SUPPORTED:
         assert isa in message
@@ -129,15 +147,37 @@ OTHERS = [isa for isa in SUPPORTED if isa != build_info()["isa"]]
 def children(tmp_path_factory):
     """{isa: (process, its output)}: all tests of the kernels and of what layers compute, with the other sets side by side."""
     here, folder = os.path.dirname(__file__), tmp_path_factory.mktemp("isa")
-    files = [f"{here}/kernels", *(f"{here}/layers/test_{name}.py"
-                                  for name in ("gradients", "forward", "identities", "options", "minimal"))]
+    files = [
+        f"{here}/kernels",
+        *(
+            f"{here}/layers/test_{name}.py"
+            for name in ("gradients", "forward", "identities", "options", "minimal")
+        ),
+    ]
     running = {}
     for isa in OTHERS:
         output = folder / isa
         with open(output, "w") as stream:
-            running[isa] = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n", "0",
-                                             *files],
-                                            env={**os.environ, "GATEWISE_ISA": isa}, stdout=stream, stderr=stream), output
+            running[isa] = (
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-m",
+                        "pytest",
+                        "-q",
+                        "-x",
+                        "-p",
+                        "no:cacheprovider",
+                        "-n",
+                        "0",
+                        *files,
+                    ],
+                    env={**os.environ, "GATEWISE_ISA": isa},
+                    stdout=stream,
+                    stderr=stream,
+                ),
+                output,
+            )
     yield running
     for process, _ in running.values():
         process.kill()

@@ -72,7 +72,9 @@ print("intact", all(np.array_equal(a, b) for a, b in zip(model.get_weights(), we
 
 
 @pytest.mark.long
-@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space, and reads its size from /proc")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="limits the address space, and reads its size from /proc"
+)
 def test_each_call_names_what_it_had_no_memory_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # glibc takes every array from the system, and none from what was freed before.
@@ -80,7 +82,11 @@ def test_each_call_names_what_it_had_no_memory_for(tmp_path, monkeypatch):
     assert intact == "intact True"
     results = dict(line.split(" ", 1) for line in lines)
     assert len(results) == 16
-    wrong = {name: text for name, text in results.items() if not (text.startswith("SizeError") and "array with shape" in text)}
+    wrong = {
+        name: text
+        for name, text in results.items()
+        if not (text.startswith("SizeError") and "array with shape" in text)
+    }
     assert not wrong
 
 
@@ -139,7 +145,9 @@ FAMILIES = [
 )
 @pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_call_works_as_soon_as_there_is_memory_and_changes_nothing_before_on_the_address_space(family):
+def test_a_call_works_as_soon_as_there_is_memory_and_changes_nothing_before_on_the_address_space(
+    family,
+):
     run_python(
         "import sys, starved; starved.run(sys.argv[1])", family, MALLOC_ARENA_MAX="1", timeout=300
     )

@@ -224,7 +224,9 @@ def test_activations_agree_with_torch(rng, name, torch_name):
     expected = getattr(space, torch_name)(torch.from_numpy(x), **options).numpy()
     # torch's softplus is linear above 20, where exp(-20) = 2e-9 is what it drops
     tolerance = 3e-9 if name == "softplus" else TOLERANCE
-    np.testing.assert_allclose(reference.ACTIVATIONS[name](x), expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(
+        reference.ACTIVATIONS[name](x), expected, rtol=tolerance, atol=tolerance
+    )
 
 
 def test_dense(rng):
@@ -248,7 +250,9 @@ def test_losses_agree_with_torch(rng):
     bce = F.binary_cross_entropy(t(p), t(y)).item()
     assert reference.binary_crossentropy(y, p) == pytest.approx(bce, abs=TOLERANCE)
     bce = F.binary_cross_entropy_with_logits(t(logits), t(y)).item()
-    assert reference.binary_crossentropy(y, logits, from_logits=True) == pytest.approx(bce, abs=TOLERANCE)
+    assert reference.binary_crossentropy(y, logits, from_logits=True) == pytest.approx(
+        bce, abs=TOLERANCE
+    )
 
     ce = F.cross_entropy(t(logits).flatten(0, 1), t(labels).flatten()).item()
     softmax, one_hot = reference.softmax(logits), np.eye(3)[labels]

@@ -15,7 +15,16 @@ from gatewise import Sequential, checkpoint, load_model
 from gatewise.callbacks import Callback
 from gatewise.errors import CheckpointError, StateError
 from gatewise.kernels import _guard
-from gatewise.layers import GRU, LSTM, BatchNormalization, Bidirectional, Conv1D, Dense, Input, TimeDistributed
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    BatchNormalization,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Input,
+    TimeDistributed,
+)
 from gatewise.layers.base import Layer
 from gatewise.sharing import weights_guard
 
@@ -96,6 +105,7 @@ def guard_is_wanted(guard):
 
 # ---- the guard
 
+
 def test_readers_share_and_a_writer_is_alone():
     guard, inside, leave = weights_guard(), threading.Barrier(3), threading.Event()
 
@@ -158,6 +168,7 @@ def test_a_reader_that_changes_weights_is_refused_and_the_guard_stays_usable():
 @pytest.mark.parametrize("call", [1, 2])
 def test_an_interrupt_while_a_reader_waits_leaves_the_guard_free(call, monkeypatch):
     """Ctrl-C may come in any line of the waiting, even when the reader is counted already."""
+
     class Interrupted(threading.Condition):
         def notify_all(self):
             super().notify_all()
@@ -216,8 +227,10 @@ def test_copies_have_guards_of_their_own():
 
 # ---- copies and pickles
 
+
 def pickled_beside_a_change(thing, change):
     """What a pickle holds if the weights change when the first array is pickled."""
+
     class Pickler(pickle.Pickler):
         def persistent_id(self, value):
             if isinstance(value, np.ndarray) and value.ndim and not changed:
@@ -232,7 +245,10 @@ def pickled_beside_a_change(thing, change):
 
 @pytest.mark.parametrize("stateful", [False, True])
 def test_a_pickled_model_is_of_one_moment(x, stateful):
-    model, y = network(LSTM(5, stateful=stateful), BatchNormalization(), Dense(2)), np.ones((6, 2), np.float32)
+    model, y = (
+        network(LSTM(5, stateful=stateful), BatchNormalization(), Dense(2)),
+        np.ones((6, 2), np.float32),
+    )
     model.compile("adam", "mse")
     model.train_on_batch(x, y)
     before = copy.deepcopy(model)
@@ -250,7 +266,11 @@ def test_a_layer_that_is_copied_or_pickled_alone_is_of_one_moment(monkeypatch):
     layer.set_weights([np.full((3, 2), 1), np.full(2, 1)])
     new = [np.full((3, 2), 2), np.full(2, 2)]
     again = pickled_beside_a_change(layer, lambda: layer.set_weights(new))
-    assert {array.max() for array in again.get_weights()} == {array.min() for array in again.get_weights()} == {1}
+    assert (
+        {array.max() for array in again.get_weights()}
+        == {array.min() for array in again.get_weights()}
+        == {1}
+    )
 
     stop = Stop()
     stopped_in(monkeypatch, Layer, "__getstate__", stop, after=True)
@@ -264,6 +284,7 @@ def test_a_layer_that_is_copied_or_pickled_alone_is_of_one_moment(monkeypatch):
 
 
 # ---- packed weights
+
 
 def test_what_is_packed_during_a_change_is_not_kept():
     class Packing:
@@ -290,13 +311,20 @@ def network(*layers, seed=1):
 
 
 STACKS = {
-    "LSTM": lambda: [LSTM(5), Dense(2)], "Dense": lambda: [Dense(4), LSTM(2)], "Conv1D": lambda: [Conv1D(4, 2), LSTM(2)],
-    "Bidirectional": lambda: [Bidirectional(GRU(3)), Dense(2)], "TimeDistributed": lambda: [TimeDistributed(Dense(3)), LSTM(2)],
+    "LSTM": lambda: [LSTM(5), Dense(2)],
+    "Dense": lambda: [Dense(4), LSTM(2)],
+    "Conv1D": lambda: [Conv1D(4, 2), LSTM(2)],
+    "Bidirectional": lambda: [Bidirectional(GRU(3)), Dense(2)],
+    "TimeDistributed": lambda: [TimeDistributed(Dense(3)), LSTM(2)],
 }
 
 
 def first_packing(layer):
-    return next(part for part in (layer, *getattr(layer, "_parts", {}).values()) if hasattr(part, "_pack_now"))
+    return next(
+        part
+        for part in (layer, *getattr(layer, "_parts", {}).values())
+        if hasattr(part, "_pack_now")
+    )
 
 
 @pytest.fixture
@@ -326,7 +354,9 @@ def test_a_predict_that_packs_beside_set_weights(stack, after, x, monkeypatch):
     np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
 
 
-@pytest.mark.parametrize("change", ["set_weights", "layer", "fit", "train_on_batch", "load_weights", "set_flat_weights"])
+@pytest.mark.parametrize(
+    "change", ["set_weights", "layer", "fit", "train_on_batch", "load_weights", "set_flat_weights"]
+)
 def test_a_predict_between_two_layers_beside_each_change(change, x, monkeypatch, tmp_path):
     """The first layer has run with the old weights: so does the second."""
     model, y = network(LSTM(5), Dense(2)), np.ones((6, 2), np.float32)
@@ -335,7 +365,8 @@ def test_a_predict_between_two_layers_beside_each_change(change, x, monkeypatch,
     changes = {
         "set_weights": lambda: model.set_weights(other.get_weights()),
         "layer": lambda: model.layers[1].set_weights(other.layers[1].get_weights()),
-        "fit": lambda: model.fit(x, y, verbose=0), "train_on_batch": lambda: model.train_on_batch(x, y),
+        "fit": lambda: model.fit(x, y, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(x, y),
         "load_weights": lambda: model.load_weights(tmp_path / "weights.safetensors"),
         "set_flat_weights": lambda: model.set_flat_weights(other.flat_weights()),
     }
@@ -378,7 +409,11 @@ def test_a_generator_may_wait_for_another_thread_that_changes_the_weights(x):
 def test_moving_averages_change_after_the_pass(x, monkeypatch):
     """Two normalisations: a predict beside a training pass reads both from before it, or both from after it."""
     model = network(BatchNormalization(), Dense(3), BatchNormalization(), LSTM(2))
-    y, stop, averages = np.zeros((6, 2), np.float32), Stop(), lambda: [layer.get_weights()[2:] for layer in model.layers[:3:2]]
+    y, stop, averages = (
+        np.zeros((6, 2), np.float32),
+        Stop(),
+        lambda: [layer.get_weights()[2:] for layer in model.layers[:3:2]],
+    )
     before = averages()
     stopped_in(monkeypatch, model.layers[2], "_forward", stop, after=True)
     training = Caller(lambda: model.train_on_batch(x, y))
@@ -387,7 +422,9 @@ def test_moving_averages_change_after_the_pass(x, monkeypatch):
         np.testing.assert_array_equal(here, there)
     stop.leave.set()
     training.get()
-    assert all(not np.array_equal(here, there) for here, there in zip(before, averages(), strict=True))
+    assert all(
+        not np.array_equal(here, there) for here, there in zip(before, averages(), strict=True)
+    )
     layer = TimeDistributed(BatchNormalization())  # and that of a layer inside another, used alone
     layer(x, training=True)
     assert np.any(layer.get_weights()[2])
@@ -433,7 +470,9 @@ def test_every_predict_beside_changes_is_of_one_state(x):
                 model.set_weights(state)
 
     changing = Caller(change)
-    with_weights = Caller(lambda: {b"".join(array.tobytes() for array in model.get_weights()) for _ in range(200)})
+    with_weights = Caller(
+        lambda: {b"".join(array.tobytes() for array in model.get_weights()) for _ in range(200)}
+    )
     assert {model(x).tobytes() for _ in range(300)} <= set(wanted)
     assert with_weights.get() <= {b"".join(array.tobytes() for array in state) for state in states}
     copies = {copy.deepcopy(model).predict(x, verbose=0).tobytes() for _ in range(20)}
@@ -457,26 +496,39 @@ def test_two_threads_that_build_one_layer_or_model(x, monkeypatch):
 
 # ---- what one thread at a time may do
 
-@pytest.mark.parametrize("use", ["predict", "evaluate", "call", "fit", "train_on_batch", "reset_state", "deepcopy"])
+
+@pytest.mark.parametrize(
+    "use", ["predict", "evaluate", "call", "fit", "train_on_batch", "reset_state", "deepcopy"]
+)
 def test_a_stateful_model_in_two_threads_is_refused(use, x, monkeypatch):
     model, y = network(LSTM(5, stateful=True), Dense(2)), np.zeros((6, 2), np.float32)
-    uses = {"predict": lambda: model.predict(x, verbose=0), "evaluate": lambda: model.evaluate(x, y, verbose=0),
-            "call": lambda: model(x), "fit": lambda: model.fit(x, y, verbose=0),
-            "train_on_batch": lambda: model.train_on_batch(x, y),
-            "reset_state": model.reset_state, "deepcopy": lambda: copy.deepcopy(model)}
+    uses = {
+        "predict": lambda: model.predict(x, verbose=0),
+        "evaluate": lambda: model.evaluate(x, y, verbose=0),
+        "call": lambda: model(x),
+        "fit": lambda: model.fit(x, y, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(x, y),
+        "reset_state": model.reset_state,
+        "deepcopy": lambda: copy.deepcopy(model),
+    }
     stop = Stop()
     stopped_in(monkeypatch, model.layers[0], "_forward", stop)
     predicting = Caller(lambda: model.predict(x, verbose=0))
     assert stop.reached.wait(SECONDS)
-    with pytest.raises(StateError, match="is stateful, and two threads use it at once.*copy of its own"):
+    with pytest.raises(
+        StateError, match="is stateful, and two threads use it at once.*copy of its own"
+    ):
         uses[use]()
     stop.leave.set()
     predicting.get()
     uses[use]()
 
 
-@pytest.mark.parametrize("layer", [lambda: LSTM(5, stateful=True, seed=1), lambda: Bidirectional(GRU(5, stateful=True))],
-                         ids=["LSTM", "Bidirectional"])
+@pytest.mark.parametrize(
+    "layer",
+    [lambda: LSTM(5, stateful=True, seed=1), lambda: Bidirectional(GRU(5, stateful=True))],
+    ids=["LSTM", "Bidirectional"],
+)
 def test_a_stateful_layer_in_two_threads_is_refused(layer, x, monkeypatch):
     layer, stop = layer(), Stop()
     stopped_in(monkeypatch, layer, "_forward", stop)
@@ -505,7 +557,9 @@ def test_two_threads_that_train_one_model_are_told_of_threads(x, monkeypatch):
     training = Caller(lambda: model.fit(x, y, verbose=0))
     assert stop.reached.wait(SECONDS)
     for use in (lambda: model.fit(x, y, verbose=0), lambda: model.train_on_batch(x, y)):
-        with pytest.raises(StateError, match="thread.* give each thread a model of its own") as caught:
+        with pytest.raises(
+            StateError, match="thread.* give each thread a model of its own"
+        ) as caught:
             use()
         assert "callback" not in str(caught.value)
     stop.leave.set()
@@ -524,7 +578,11 @@ SAVES = {
 def test_a_file_saved_beside_a_step_holds_one_moment(kind, x, monkeypatch, tmp_path):
     """The step waits for the copy: the file holds the weights and the optimizer of before it."""
     save, load = SAVES[kind]
-    model, y, path = network(LSTM(5), Dense(2)), np.ones((6, 2), np.float32), tmp_path / "model.safetensors"
+    model, y, path = (
+        network(LSTM(5), Dense(2)),
+        np.ones((6, 2), np.float32),
+        tmp_path / "model.safetensors",
+    )
     model.compile("adam", "mse")
     model.train_on_batch(x, y)
     save(model, path)
@@ -541,7 +599,11 @@ def test_a_file_saved_beside_a_step_holds_one_moment(kind, x, monkeypatch, tmp_p
 
 
 def test_a_file_saved_by_another_thread_while_fit_runs_is_a_model_without_a_run(x, tmp_path):
-    model, y, path = network(LSTM(5, dropout=0.5), Dense(2)), np.ones((6, 2), np.float32), tmp_path / "model.safetensors"
+    model, y, path = (
+        network(LSTM(5, dropout=0.5), Dense(2)),
+        np.ones((6, 2), np.float32),
+        tmp_path / "model.safetensors",
+    )
 
     class SaveElsewhere(Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -552,7 +614,9 @@ def test_a_file_saved_by_another_thread_while_fit_runs_is_a_model_without_a_run(
 
     model.fit(x, y, batch_size=2, epochs=2, verbose=0, callbacks=SaveElsewhere())
     with pytest.raises(CheckpointError, match="no run to go on with.*another thread"):
-        network(LSTM(5, dropout=0.5), Dense(2)).fit(x, y, batch_size=2, epochs=3, verbose=0, resume_from=path)
+        network(LSTM(5, dropout=0.5), Dense(2)).fit(
+            x, y, batch_size=2, epochs=3, verbose=0, resume_from=path
+        )
 
 
 def test_every_file_saved_beside_fit_can_be_read(x, tmp_path):

@@ -12,9 +12,18 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks.tasks import __main__ as command
-from benchmarks.tasks import contenders, data, gun_point, japanese_vowels, snips_slots, surnames, task
+from benchmarks.tasks import (
+    contenders,
+    data,
+    gun_point,
+    japanese_vowels,
+    snips_slots,
+    surnames,
+    task,
+)
 
 # ---- the command
+
 
 @pytest.mark.parametrize("name", command.NAMES)
 def test_quick_run(name, monkeypatch):
@@ -30,7 +39,9 @@ def test_quick_run(name, monkeypatch):
 
 
 def test_a_seed_gives_the_same_figure_again():
-    first, again = (task.report(surnames.TASK, (3,), True, task.OURS, io.StringIO()) for _ in range(2))
+    first, again = (
+        task.report(surnames.TASK, (3,), True, task.OURS, io.StringIO()) for _ in range(2)
+    )
     assert first == again and list(first) == [task.OURS]
 
 
@@ -39,12 +50,19 @@ def test_a_peer_that_is_missing_is_left_out():
         raise ImportError("No module named 'torch'")
 
     chosen, out = japanese_vowels.TASK, io.StringIO()
-    found = task.report(replace(chosen, contenders={**chosen.contenders, "PyTorch": missing}), quick=True, only="PyTorch", out=out)
+    found = task.report(
+        replace(chosen, contenders={**chosen.contenders, "PyTorch": missing}),
+        quick=True,
+        only="PyTorch",
+        out=out,
+    )
     assert "PyTorch" not in found and "left out: No module named 'torch'" in out.getvalue()
 
 
 def test_verdict():
-    assert "NOT" not in task.verdict(japanese_vowels.TASK, 0.95) and "NOT reached" in task.verdict(japanese_vowels.TASK, 0.949)
+    assert "NOT" not in task.verdict(japanese_vowels.TASK, 0.95) and "NOT reached" in task.verdict(
+        japanese_vowels.TASK, 0.949
+    )
 
 
 def test_list(capsys):
@@ -52,21 +70,29 @@ def test_list(capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(command.NAMES)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [(["chess"], "no task is called 'chess'"), ([], "say which")])
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["chess"], "no task is called 'chess'"), ([], "say which")]
+)
 def test_what_does_not_exist(arguments, words, capsys):
     with pytest.raises(SystemExit) as caught:
         command.main(arguments)
     assert words in str(caught.value) + capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["gun_point", "spoken_digits", "surnames", "movie_reviews", "snips_slots"])
+@pytest.mark.parametrize(
+    "name", ["gun_point", "spoken_digits", "surnames", "movie_reviews", "snips_slots"]
+)
 def test_missing_data_are_named(name, monkeypatch, tmp_path):
     monkeypatch.setenv("GATEWISE_DATA", str(tmp_path))
-    with pytest.raises(SystemExit, match=r"is missing: set GATEWISE_DATA to a folder that holds .*tasks/README.md.*--quick"):
+    with pytest.raises(
+        SystemExit,
+        match=r"is missing: set GATEWISE_DATA to a folder that holds .*tasks/README.md.*--quick",
+    ):
         command.main([name])
 
 
 # ---- data and figures
+
 
 def test_reader_of_ts(tmp_path):
     path = tmp_path / "a.ts"
@@ -76,13 +102,16 @@ def test_reader_of_ts(tmp_path):
     assert labels.tolist() == ["left", "right"]
 
 
-@pytest.mark.parametrize(("tags", "found"), [
-    ("O O", set()),
-    ("B-a I-a O B-b", {("a", 0, 2), ("b", 3, 4)}),
-    ("B-a B-a I-a", {("a", 0, 1), ("a", 1, 3)}),
-    ("B-a I-b I-b", {("a", 0, 1), ("b", 1, 3)}),    # goes on with nothing: begins
-    ("O I-c O", {("c", 1, 2)}),
-])
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        ("O O", set()),
+        ("B-a I-a O B-b", {("a", 0, 2), ("b", 3, 4)}),
+        ("B-a B-a I-a", {("a", 0, 1), ("a", 1, 3)}),
+        ("B-a I-b I-b", {("a", 0, 1), ("b", 1, 3)}),  # goes on with nothing: begins
+        ("O I-c O", {("c", 1, 2)}),
+    ],
+)
 def test_chunks(tags, found):
     assert snips_slots.chunks(tags.split()) == found
 
@@ -91,7 +120,7 @@ def test_f1_of_chunks():
     truth = [["B-a", "I-a", "O"], ["B-b", "O", "B-a"]]
     assert snips_slots.chunk_f1(truth, truth) == 1
     guess = [["B-a", "O", "O"], ["B-b", "O", "B-a"]]
-    assert snips_slots.chunk_f1(truth, guess) == pytest.approx(2 / 3)   # 2 of 3 found, 2 of 3 right
+    assert snips_slots.chunk_f1(truth, guess) == pytest.approx(2 / 3)  # 2 of 3 found, 2 of 3 right
     assert snips_slots.chunk_f1(truth, [["O"] * 3] * 2) == 0
 
 
@@ -107,7 +136,9 @@ def test_held_out_names_keep_their_shares():
 
 # ---- the same network
 
-NETWORK = task.Network(units=5, epochs=1, batch_size=4, bidirectional=True, pooling="max", num_layers=2)
+NETWORK = task.Network(
+    units=5, epochs=1, batch_size=4, bidirectional=True, pooling="max", num_layers=2
+)
 
 
 @pytest.fixture
@@ -121,7 +152,10 @@ def peer():
 
 def ragged(rng, embedding):
     lengths = rng.permutation(np.arange(8) % 6 + 1)
-    return [rng.integers(1, 9, steps) if embedding else rng.normal(size=(steps, 3)).astype(np.float32) for steps in lengths]
+    return [
+        rng.integers(1, 9, steps) if embedding else rng.normal(size=(steps, 3)).astype(np.float32)
+        for steps in lengths
+    ]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -129,7 +163,11 @@ def ragged(rng, embedding):
 @pytest.mark.filterwarnings("ignore:training ended")
 def test_as_many_weights_as_ours(peer, cell, embedding, rng):
     """But for the second vector of biases, which PyTorch's LSTM has and ours has not; the GRU has two in both."""
-    network, X, y = replace(NETWORK, cell=cell, embedding=embedding), ragged(rng, embedding), list("abcabcab")
+    network, X, y = (
+        replace(NETWORK, cell=cell, embedding=embedding),
+        ragged(rng, embedding),
+        list("abcabcab"),
+    )
     ours = contenders.classifier(network, 0).fit(X, y).model_.count_params()
     theirs = sum(p.numel() for p in peer.Estimator(network).fit(X, y).net_.module_.parameters())
     assert theirs == ours + (4 * 4 * 5 if cell == "lstm" else 0)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from gatewise.errors import ConfigError, DTypeError, GatewiseError
-from gatewise.layers import GRU, LSTM, AdditiveAttention, Attention, Bidirectional, Dense, Dropout, Embedding
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    AdditiveAttention,
+    Attention,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+)
 from gatewise.models import Sequential
 from gatewise.testing import GradientError, check_gradients, compare_gradients
 
@@ -12,11 +21,19 @@ from gatewise.testing import GradientError, check_gradients, compare_gradients
 class TinyRNN:
     """h = act(x W + h' U + b) in NumPy, with every option that check_gradients hands on.
 
-    ``bug`` is a function that spoils the gradients: ``bug(layer, dx) -> dx``, called at the end of backward.
+    ``bug`` is a function that spoils the gradients: ``bug(layer, dx) -> dx``, called at the end of
+    backward.
     """
 
-    def __init__(self, units=4, dtype="float64", return_state=False, dropout=0.0, act="tanh", bug=None):
-        self.units, self.dtype, self.return_state, self.dropout = units, dtype, return_state, dropout
+    def __init__(
+        self, units=4, dtype="float64", return_state=False, dropout=0.0, act="tanh", bug=None
+    ):
+        self.units, self.dtype, self.return_state, self.dropout = (
+            units,
+            dtype,
+            return_state,
+            dropout,
+        )
         self.act, self.bug = act, bug
         self.rng = np.random.default_rng(5)
         self.built = False
@@ -98,7 +115,13 @@ def test_a_right_backward_passes(x, h0, return_state):
     assert set(report.errors) == ALL
     assert max(report.errors.values()) < 1e-8
     assert report.passed
-    assert report.entries == {"kernel": 8, "recurrent_kernel": 16, "bias": 4, "x": 30, "initial_state[0]": 12}
+    assert report.entries == {
+        "kernel": 8,
+        "recurrent_kernel": 16,
+        "bias": 4,
+        "x": 30,
+        "initial_state[0]": 12,
+    }
     assert "gradients agree" in str(report) and "recurrent_kernel" in str(report)
 
 
@@ -113,7 +136,9 @@ def test_optional_arguments_are_not_passed_when_absent(x):
 
 def add_to(name, index, amount):
     def bug(layer, dx):
-        array = {"x": dx, "initial_state[0]": layer.initial_state_gradient[0], **layer.gradients}[name]
+        array = {"x": dx, "initial_state[0]": layer.initial_state_gradient[0], **layer.gradients}[
+            name
+        ]
         array[index] += amount
         return dx
 
@@ -266,9 +291,13 @@ def test_everything_is_left_as_it_was(x, h0):
         np.testing.assert_array_equal(array, copy)
 
 
-@pytest.mark.parametrize("make", [
-    lambda: LSTM(3, stateful=True, dropout=0.2, dtype="float64"), lambda: Bidirectional(GRU(2, stateful=True, dtype="float64")),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LSTM(3, stateful=True, dropout=0.2, dtype="float64"),
+        lambda: Bidirectional(GRU(2, stateful=True, dtype="float64")),
+    ],
+)
 def test_a_layer_is_left_in_the_middle_of_what_it_was_doing(make, x):
     layer, other = make(), make()
     for one in (layer, other):
@@ -308,14 +337,22 @@ def test_a_model_is_left_as_it_was(built, x):
     assert type(model.loss).__name__ == "MeanSquaredError"
     if built:
         assert not model.layers[0]._views_given
-        for a, b in zip([model.flat_gradients, model.flat_weights(), *model.layers[0].state], before, strict=True):
+        for a, b in zip(
+            [model.flat_gradients, model.flat_weights(), *model.layers[0].state],
+            before,
+            strict=True,
+        ):
             assert a.tobytes() == b.tobytes()
 
 
-@pytest.mark.parametrize("make", [
-    lambda: Attention(dropout=0.3, dtype="float64"), lambda: Attention(True, "concat", dtype="float64"),
-    lambda: AdditiveAttention(dtype="float64"),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Attention(dropout=0.3, dtype="float64"),
+        lambda: Attention(True, "concat", dtype="float64"),
+        lambda: AdditiveAttention(dtype="float64"),
+    ],
+)
 def test_a_layer_of_several_inputs(make, x):
     value, key = x[:, :4] + 1, 2 * x[:, 1:]
     for inputs, lengths in [([x, value], None), ((x, value, key), [[5, 0, 2], [4, 3, 1]])]:
@@ -351,7 +388,10 @@ def test_integer_inputs_have_no_gradient():
         dtype, built = "float64", True
 
         def __init__(self):
-            self.parameters = {"table": np.random.default_rng(0).normal(size=(6, 3)), "moving": np.ones(2)}
+            self.parameters = {
+                "table": np.random.default_rng(0).normal(size=(6, 3)),
+                "moving": np.ones(2),
+            }
             self.gradients = {"table": np.zeros((6, 3))}
 
         def forward(self, x, training=False):
@@ -370,7 +410,9 @@ def test_integer_inputs_have_no_gradient():
 def test_missing_or_misshapen_gradients(x, h0):
     with pytest.raises(GradientError, match="backward returned None"):
         check_gradients(TinyRNN(bug=lambda layer, dx: None), x)
-    with pytest.raises(GradientError, match=r"gradient of x has shape \(3, 5, 1\), x has \(3, 5, 2\)"):
+    with pytest.raises(
+        GradientError, match=r"gradient of x has shape \(3, 5, 1\), x has \(3, 5, 2\)"
+    ):
         check_gradients(TinyRNN(bug=lambda layer, dx: dx[..., :1]), x)
 
     def forget(layer, dx):
@@ -405,7 +447,13 @@ def test_only_float64(x, h0):
 
 
 def test_bad_arguments(x):
-    for options in ({"eps": 0}, {"tolerance": -1.0}, {"max_entries": 0}, {"max_entries": 2.5}, {"eps": None}):
+    for options in (
+        {"eps": 0},
+        {"tolerance": -1.0},
+        {"max_entries": 0},
+        {"max_entries": 2.5},
+        {"eps": None},
+    ):
         with pytest.raises(ConfigError, match=f"{next(iter(options))} is"):
             check_gradients(TinyRNN(), x, **options)
     with pytest.raises(ConfigError, match="y and loss"):
@@ -431,7 +479,9 @@ class TestCompareGradients:
 
     def test_no_slope_and_no_entries(self):
         a, empty = np.ones(3), np.ones((0, 2))
-        report = compare_gradients(lambda: 1.0, {"a": (a, np.zeros(3)), "empty": (empty, np.zeros((0, 2)))})
+        report = compare_gradients(
+            lambda: 1.0, {"a": (a, np.zeros(3)), "empty": (empty, np.zeros((0, 2)))}
+        )
         assert report.errors == {"a": 0.0, "empty": 0.0}
 
     def test_nothing_to_compare(self):

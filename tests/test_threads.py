@@ -21,6 +21,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 
 # ---- the number
 
+
 @needs_openmp
 def test_the_number_of_threads_is_set_and_read(threads):
     for count in (1, 2, 7, 1024, np.int64(3), np.uint8(2)):
@@ -30,10 +31,22 @@ def test_the_number_of_threads_is_set_and_read(threads):
         assert gatewise.build_info()["threads"] == count
 
 
-@pytest.mark.parametrize(("count", "error"), [
-    (0, ConfigError), (-1, ConfigError), (1025, ConfigError), (2**70, ConfigError), (2.0, DTypeError), ("2", DTypeError),
-    (None, DTypeError), (True, DTypeError), ([2], DTypeError), (float("nan"), DTypeError),
-], ids=str)
+@pytest.mark.parametrize(
+    ("count", "error"),
+    [
+        (0, ConfigError),
+        (-1, ConfigError),
+        (1025, ConfigError),
+        (2**70, ConfigError),
+        (2.0, DTypeError),
+        ("2", DTypeError),
+        (None, DTypeError),
+        (True, DTypeError),
+        ([2], DTypeError),
+        (float("nan"), DTypeError),
+    ],
+    ids=str,
+)
 def test_wrong_numbers_of_threads(threads, count, error):
     before = threads.get_num_threads()
     with pytest.raises(error, match="count is .*; expected") as caught:
@@ -67,28 +80,50 @@ def test_small_work_stays_on_one_thread(threads):
 
 
 @needs_openmp
-@pytest.mark.parametrize(("environment", "expected"), [
-    ({"GATEWISE_NUM_THREADS": "3"}, "3"), ({"OMP_NUM_THREADS": "4"}, "4"), ({"OMP_NUM_THREADS": "5,2"}, "5"),
-    ({"GATEWISE_NUM_THREADS": "3", "OMP_NUM_THREADS": "4"}, "3"),
-    ({"GATEWISE_NUM_THREADS": " 07 "}, "7"), ({"OMP_NUM_THREADS": "9999999999"}, "1024"), ({"OMP_NUM_THREADS": "0"}, None),
-    ({"OMP_NUM_THREADS": "x"}, None), ({}, None),
-], ids=str)
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"GATEWISE_NUM_THREADS": "3"}, "3"),
+        ({"OMP_NUM_THREADS": "4"}, "4"),
+        ({"OMP_NUM_THREADS": "5,2"}, "5"),
+        ({"GATEWISE_NUM_THREADS": "3", "OMP_NUM_THREADS": "4"}, "3"),
+        ({"GATEWISE_NUM_THREADS": " 07 "}, "7"),
+        ({"OMP_NUM_THREADS": "9999999999"}, "1024"),
+        ({"OMP_NUM_THREADS": "0"}, None),
+        ({"OMP_NUM_THREADS": "x"}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
 def test_the_number_from_the_environment(environment, expected):
     program = "import gatewise; print(gatewise.get_num_threads())"
     environment = {"GATEWISE_NUM_THREADS": "", "OMP_NUM_THREADS": ""} | environment
     if expected is None:
-        expected = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+        expected = str(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        )
     assert run_python(program, **environment).strip() == expected
 
 
-@pytest.mark.parametrize("text", ["9999999999", "1025", "0", "-1", "x", "2.0", "4,2", " ", "\u0663", "1" * 5000],
-                         ids=lambda text: repr(text[:10]))
-def test_a_wrong_number_in_the_environment_is_refused_by_the_name_of_the_variable(text, threads, monkeypatch):
+@pytest.mark.parametrize(
+    "text",
+    ["9999999999", "1025", "0", "-1", "x", "2.0", "4,2", " ", "\u0663", "1" * 5000],
+    ids=lambda text: repr(text[:10]),
+)
+def test_a_wrong_number_in_the_environment_is_refused_by_the_name_of_the_variable(
+    text, threads, monkeypatch
+):
     monkeypatch.setenv("GATEWISE_NUM_THREADS", text)
     monkeypatch.setattr(threads, "_count", None)
     monkeypatch.setattr(_table, "HAS_OPENMP", True)
-    for ask in (threads.get_num_threads, lambda: LSTM(400, seed=1)(np.zeros((8, 50, 300), np.float32))):
-        with pytest.raises(ConfigError, match="environment variable GATEWISE_NUM_THREADS is .*whole number from 1 to 1024"):
+    for ask in (
+        threads.get_num_threads,
+        lambda: LSTM(400, seed=1)(np.zeros((8, 50, 300), np.float32)),
+    ):
+        with pytest.raises(
+            ConfigError,
+            match="environment variable GATEWISE_NUM_THREADS is .*whole number from 1 to 1024",
+        ):
             ask()
     threads.set_num_threads(1)  # who says it in the program need not mend the environment
     assert threads.get_num_threads() == 1
@@ -96,12 +131,20 @@ def test_a_wrong_number_in_the_environment_is_refused_by_the_name_of_the_variabl
 
 # ---- a system that starts no more threads: OpenMP would end the process
 
+
 @needs_openmp
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the limit is set by what Linux says of the process")
-@pytest.mark.parametrize(("count", "room", "allowed"), [(2, 4, False), (64, 100, False), (2, 512, True)],
-                         ids=["no thread more", "some of many", "enough"])
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/status"),
+    reason="the limit is set by what Linux says of the process",
+)
+@pytest.mark.parametrize(
+    ("count", "room", "allowed"),
+    [(2, 4, False), (64, 100, False), (2, 512, True)],
+    ids=["no thread more", "some of many", "enough"],
+)
 def test_too_little_address_space_for_threads(count, room, allowed):
-    run_python("""
+    run_python(
+        """
         import resource, sys, warnings
         import numpy as np
         import gatewise
@@ -126,18 +169,28 @@ def test_too_little_address_space_for_threads(count, room, allowed):
         assert threads.threads_for(10**12) == (count if allowed else 1)
         for warning in caught:
             assert "the system starts" in str(warning.message) and "gatewise uses one thread" in str(warning.message)
-    """, count, room, allowed, OMP_STACKSIZE="8M", MALLOC_ARENA_MAX="1")
+    """,
+        count,
+        room,
+        allowed,
+        OMP_STACKSIZE="8M",
+        MALLOC_ARENA_MAX="1",
+    )
 
 
 @pytest.fixture
 def asked(threads, monkeypatch):
     """How many threads the system was asked for, each time; it starts `asked.allowed`."""
+
     class Asked(list):
         allowed = 1000
 
     asked = Asked()
-    monkeypatch.setattr(threads._system_threads, "startable",
-                        lambda wanted, stack: asked.append(wanted) or min(wanted, asked.allowed))
+    monkeypatch.setattr(
+        threads._system_threads,
+        "startable",
+        lambda wanted, stack: asked.append(wanted) or min(wanted, asked.allowed),
+    )
     monkeypatch.setattr(threads, "_own", threading.local())
     monkeypatch.setattr(threads, "NOTICE_LATENESS", False)
     return asked
@@ -150,7 +203,8 @@ def test_the_system_is_asked_before_threads_are_started(asked, threads):
         assert threads.threads_for(0) == 1
         assert threads.threads_for(10**12) == count
         assert asked == expected
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # OpenMP starts threads of its own for each Python thread
+    # OpenMP starts threads of its own for each Python thread
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert pool.submit(threads.threads_for, 10**12).result() == 6
     assert asked == [3, 3, 5, 5]
 
@@ -159,7 +213,9 @@ def test_the_system_is_asked_before_threads_are_started(asked, threads):
 def test_a_system_that_refused_threads_is_asked_again_after_a_while(asked, threads, monkeypatch):
     threads.set_num_threads(4)
     asked.allowed = 2
-    with pytest.warns(RuntimeWarning, match=r"starts 2 more threads and not 3 .*set_num_threads\(3\)"):
+    with pytest.warns(
+        RuntimeWarning, match=r"starts 2 more threads and not 3 .*set_num_threads\(3\)"
+    ):
         assert threads.threads_for(10**12) == 1
     assert threads.threads_for(10**12) == 1 and asked == [3]
     asked.allowed = 3
@@ -167,10 +223,18 @@ def test_a_system_that_refused_threads_is_asked_again_after_a_while(asked, threa
     assert threads.threads_for(10**12) == 4 and asked == [3, 3]
 
 
-@pytest.mark.parametrize(("environment", "size"), [
-    ({}, 0), ({"OMP_STACKSIZE": "16M"}, 16 << 20), ({"OMP_STACKSIZE": " 512 "}, 512 << 10), ({"OMP_STACKSIZE": "4096b"}, 4096),
-    ({"GOMP_STACKSIZE": "1g"}, 1 << 30), ({"OMP_STACKSIZE": "much", "GOMP_STACKSIZE": "2 k"}, 2048),
-], ids=str)
+@pytest.mark.parametrize(
+    ("environment", "size"),
+    [
+        ({}, 0),
+        ({"OMP_STACKSIZE": "16M"}, 16 << 20),
+        ({"OMP_STACKSIZE": " 512 "}, 512 << 10),
+        ({"OMP_STACKSIZE": "4096b"}, 4096),
+        ({"GOMP_STACKSIZE": "1g"}, 1 << 30),
+        ({"OMP_STACKSIZE": "much", "GOMP_STACKSIZE": "2 k"}, 2048),
+    ],
+    ids=str,
+)
 def test_the_stack_that_openmp_gives(environment, size, threads, monkeypatch):
     for name in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
         monkeypatch.delenv(name, raising=False)
@@ -218,7 +282,9 @@ FORK = """
 
 @needs_fork
 def test_a_forked_child_computes_the_same_bits():
-    run_python(FORK + """
+    run_python(
+        FORK
+        + """
     def child():
         assert threads.get_num_threads() == 1
         gatewise.set_num_threads(4)
@@ -232,22 +298,28 @@ def test_a_forked_child_computes_the_same_bits():
     for _ in range(5):
         assert child_agrees(expected) == 0
         assert compute() == expected
-    """)
+    """
+    )
 
 
 @needs_fork
 def test_a_pool_of_forked_workers():
-    run_python(FORK + """
+    run_python(
+        FORK
+        + """
     with multiprocessing.get_context("fork").Pool(2) as pool:
         assert all(result == expected for result in pool.map_async(compute, range(6)).get(timeout=90))
     assert compute() == expected
-    """)
+    """
+    )
 
 
 @needs_fork
 def test_a_fork_while_another_thread_computes():
     """The child has that thread's limit on BLAS and may have its lock, but not the thread."""
-    run_python(FORK + """
+    run_python(
+        FORK
+        + """
     inside, leave = threading.Event(), threading.Event()
 
     def hold_the_limit():
@@ -269,13 +341,16 @@ def test_a_fork_while_another_thread_computes():
         leave.set()
         thread.join()
         assert status == 0, (hold.__name__, status)
-    """)
+    """
+    )
 
 
 @needs_fork
 def test_a_fork_while_another_thread_holds_any_lock():
     """Every lock in the package: of layers and models that train, of weights, of the generators of random numbers."""
-    run_python(FORK + """
+    run_python(
+        FORK
+        + """
     import copy, pickle
     from gatewise import Sequential, seeds
 
@@ -320,13 +395,16 @@ def test_a_fork_while_another_thread_holds_any_lock():
     leave.set()
     thread.join()
     assert status == 0, status
-    """)
+    """
+    )
 
 
 @needs_fork
 def test_a_fork_while_another_thread_trains():
     """Neither side may hang: BLAS loses its threads at a fork, so nobody may be waiting for them."""
-    run_python(FORK + """
+    run_python(
+        FORK
+        + """
     wide = np.zeros((64, 20, 600), np.float32)  # so wide that BLAS is called
     own, stop, passes = LSTM(64, return_sequences=True, seed=1), False, 0
     own.build((None, None, 600))
@@ -350,10 +428,13 @@ def test_a_fork_while_another_thread_trains():
     thread.join(20)
     assert not thread.is_alive(), "the training thread hangs after a fork"
     assert compute() == expected
-    """, timeout=100)
+    """,
+        timeout=100,
+    )
 
 
 # ---- several Python threads
+
 
 @pytest.mark.parametrize("handed_out", [False, True], ids=["packed once", "views handed out"])
 @pytest.mark.parametrize("cell", CELLS)
@@ -413,6 +494,7 @@ def test_threads_train_layers_of_their_own(rng, threads):
 
 # ---- the limit on BLAS
 
+
 def blas_of(package):
     """The BLAS libraries that SciPy or NumPy brought along."""
     import scipy.linalg.cython_blas  # noqa: F401  loads it
@@ -455,7 +537,8 @@ def test_blas_is_limited_within_the_block_and_restored(blas, threads):
     others = [library.get_num_threads() for library in blas_of("numpy")]
     with threads.single_threaded_blas():
         assert blas() == {1}
-        assert [library.get_num_threads() for library in blas_of("numpy")] == others  # the user's, not ours
+        # the user's, not ours
+        assert [library.get_num_threads() for library in blas_of("numpy")] == others
         with threads.single_threaded_blas():
             assert blas() == {1}
         assert blas() == {1}
@@ -532,7 +615,9 @@ class Watched:
         return self.kernel.backward(*arguments, **options)
 
 
-@pytest.mark.parametrize("run", [lambda function: function(), in_a_thread], ids=["main thread", "another thread"])
+@pytest.mark.parametrize(
+    "run", [lambda function: function(), in_a_thread], ids=["main thread", "another thread"]
+)
 def test_a_backward_pass_limits_blas_and_restores_it(run, blas, used_before, rng):
     layer = make("lstm", 5, 600, rng, "float32")  # so wide that BLAS is called
     kernel, seen = layer._kernel, []
@@ -575,7 +660,10 @@ def test_training_in_another_thread_gives_the_same_bits(blas, used_before, rng, 
     def train():
         layer.zero_gradients()
         layer.forward(x, training=True)
-        return [layer.backward(np.ones((64, 64), np.float32)), *(g.copy() for g in layer.gradients.values())]
+        return [
+            layer.backward(np.ones((64, 64), np.float32)),
+            *(g.copy() for g in layer.gradients.values()),
+        ]
 
     assert_all_same_bits(in_a_thread(train), train())
 
@@ -589,6 +677,7 @@ def test_blas_at_one_thread_is_left_there(blas, threads):
 
 def test_inference_calls_no_blas(blas, rng, threads, monkeypatch):
     """It holds no limit either: a streaming step would pay for it."""
+
     def forbidden():
         raise AssertionError("the limit on BLAS was asked for")
 
@@ -602,7 +691,9 @@ def test_inference_calls_no_blas(blas, rng, threads, monkeypatch):
 @needs_fork
 def test_a_fork_while_another_thread_is_in_fit():
     """In the child no fit goes on, so that the model can be trained, and used if it is stateful."""
-    run_python(FORK + """
+    run_python(
+        FORK
+        + """
     import copy
     from gatewise import Sequential
     from gatewise.callbacks import Callback
@@ -635,4 +726,5 @@ def test_a_fork_while_another_thread_is_in_fit():
             thread.join()
             assert status == 0, (stateful, status)
             assert works()
-    """)
+    """
+    )

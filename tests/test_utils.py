@@ -75,7 +75,9 @@ class TestToCategorical:
         with pytest.raises(DTypeError, match=message):
             to_categorical(labels)
 
-    @pytest.mark.parametrize("num_classes, error", [(0, ConfigError), (-1, ConfigError), (2.0, DTypeError)])
+    @pytest.mark.parametrize(
+        "num_classes, error", [(0, ConfigError), (-1, ConfigError), (2.0, DTypeError)]
+    )
     def test_bad_num_classes(self, num_classes, error):
         with pytest.raises(error, match="num_classes is"):
             to_categorical([0], num_classes)
@@ -156,7 +158,10 @@ class TestPadSequences:
             (iter([[1]]), "list()"),
             ([[1], 2], r"sequences\[1\] is of type int"),
             ([1, 2], r"wrap a single sequence"),
-            ([[[1, 2]], [[1, 2, 3]]], r"sequences\[1\] has steps of shape \(3,\), sequences\[0\] of \(2,\)"),
+            (
+                [[[1, 2]], [[1, 2, 3]]],
+                r"sequences\[1\] has steps of shape \(3,\), sequences\[0\] of \(2,\)",
+            ),
             ([[1], [[1, 2]]], r"sequences\[1\] has steps of shape \(2,\), sequences\[0\] of \(\)"),
             ([[1], [[1, 2], [3]]], r"steps of sequences\[1\] differ in shape"),
         ],

@@ -34,8 +34,12 @@ def not_converged(_):
 
 CASES = {
     "states": states_of_a_file,
-    "validation_freq": lambda _: network().fit(X, Y, verbose=0, validation_data=(X, Y), validation_freq=5),
-    "too few batches": lambda _: network().fit(iter([(X, Y)]), epochs=2, steps_per_epoch=3, verbose=0),
+    "validation_freq": (
+        lambda _: network().fit(X, Y, verbose=0, validation_data=(X, Y), validation_freq=5)
+    ),
+    "too few batches": (
+        lambda _: network().fit(iter([(X, Y)]), epochs=2, steps_per_epoch=3, verbose=0)
+    ),
     "loss": loss_that_is_not_finite,
     "convergence": not_converged,
     "ending": lambda path: network().save(path / "model.h5"),

@@ -13,10 +13,10 @@ class Tolerance:
     Errors are absolute where the largest value expected is below one, and relative to it above.
     """
 
-    ulp: float       # one activation against the exact value, in units of the last place
-    forward: float   # a layer against the equations or another library
+    ulp: float  # one activation against the exact value, in units of the last place
+    forward: float  # a layer against the equations or another library
     backward: float  # its gradients against another library
-    step: float      # one update of an optimizer, or one product, against NumPy
+    step: float  # one update of an optimizer, or one product, against NumPy
     identity: float  # two ways to the same sum, added in another order
 
 

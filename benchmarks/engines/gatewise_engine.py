@@ -59,6 +59,8 @@ def fit(job, x, y, weights):
 def network(job, weights):
     """A recurrent layer and one linear output."""
     cls = {"lstm": layers.LSTM, "gru": layers.GRU}[job.kind]
-    model = gatewise.Sequential([cls(job.units, input_shape=(job.steps, job.inputs)), layers.Dense(1)], seed=0)
+    model = gatewise.Sequential(
+        [cls(job.units, input_shape=(job.steps, job.inputs)), layers.Dense(1)], seed=0
+    )
     model.set_weights(weights)
     return model

@@ -26,8 +26,12 @@ def set_threads(count):
 
 
 def _model(case):
-    cls = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}[case.kind]
-    model = keras.Sequential([keras.Input((case.steps, case.inputs)), cls(case.units, return_sequences=True)])
+    cls = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}[
+        case.kind
+    ]
+    model = keras.Sequential(
+        [keras.Input((case.steps, case.inputs)), cls(case.units, return_sequences=True)]
+    )
     model.compile("sgd", "mse")
     return model
 
@@ -58,7 +62,9 @@ def prepare_tiny_step():
 def fit(job, x, y, weights):
     """Train; a function that predicts."""
     cls = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[job.kind]
-    model = keras.Sequential([keras.Input((job.steps, job.inputs)), cls(job.units), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((job.steps, job.inputs)), cls(job.units), keras.layers.Dense(1)]
+    )
     model.set_weights(weights)
     model.compile(keras.optimizers.Adam(LEARNING_RATE), "mse")
     model.fit(x, y, batch_size=job.batch, epochs=job.epochs, verbose=0)

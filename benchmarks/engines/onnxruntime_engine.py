@@ -31,20 +31,36 @@ def prepare(case):
     def weight(name, *shape):
         return numpy_helper.from_array(rng.uniform(-limit, limit, shape).astype("float32"), name)
 
-    attributes = {"hidden_size": case.units} | ({"linear_before_reset": 1} if case.kind == "gru" else {})
+    attributes = {"hidden_size": case.units} | (
+        {"linear_before_reset": 1} if case.kind == "gru" else {}
+    )
     node = helper.make_node(case.kind.upper(), ["X", "W", "R", "B"], ["Y"], **attributes)
     graph = helper.make_graph(
-        [node], "case",
-        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [case.steps, case.batch, case.inputs])],
-        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [case.steps, 1, case.batch, case.units])],
-        [weight("W", 1, gates * case.units, case.inputs), weight("R", 1, gates * case.units, case.units),
-         weight("B", 1, 2 * gates * case.units)],
+        [node],
+        "case",
+        [
+            helper.make_tensor_value_info(
+                "X", TensorProto.FLOAT, [case.steps, case.batch, case.inputs]
+            )
+        ],
+        [
+            helper.make_tensor_value_info(
+                "Y", TensorProto.FLOAT, [case.steps, 1, case.batch, case.units]
+            )
+        ],
+        [
+            weight("W", 1, gates * case.units, case.inputs),
+            weight("R", 1, gates * case.units, case.units),
+            weight("B", 1, 2 * gates * case.units),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
     model.ir_version = 8
     onnx.checker.check_model(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _threads
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     x = rng.standard_normal((case.steps, case.batch, case.inputs)).astype("float32")
     return lambda: session.run(None, {"X": x})

@@ -77,7 +77,9 @@ class Regressor(torch.nn.Module):
 
     def __init__(self, kind, inputs, units):
         super().__init__()
-        self.recurrent = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[kind](inputs, units, batch_first=True)
+        self.recurrent = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[kind](
+            inputs, units, batch_first=True
+        )
         self.output = torch.nn.Linear(units, 1)
 
     def forward(self, x):

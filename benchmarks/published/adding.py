@@ -1,9 +1,10 @@
 """The adding problem over 600 steps (Hochreiter and Schmidhuber 1997; as in Bai et al. 2018).
 
-A row has 600 steps of two features: a number drawn evenly from [0, 1), and a mark, 1 at one step of the first half and
-one of the second, else 0. The target is the sum of the two marked numbers; who always says 1 is off by 1/6 in the
-mean square. 50,000 rows to train on, 1,000 to test, drawn anew for each seed. One GRU of 130 units and one linear output;
-the biases of its update gate are drawn so that units forget at rates of 1 to 600 steps (Tallec and Ollivier 2018).
+A row has 600 steps of two features: a number drawn evenly from [0, 1), and a mark, 1 at one step of
+the first half and one of the second, else 0. The target is the sum of the two marked numbers; who
+always says 1 is off by 1/6 in the mean square. 50,000 rows to train on, 1,000 to test, drawn anew
+for each seed. One GRU of 130 units and one linear output; the biases of its update gate are drawn
+so that units forget at rates of 1 to 600 steps (Tallec and Ollivier 2018).
 """
 
 import numpy as np
@@ -59,5 +60,11 @@ def run(seed, quick):
     yield NAME, model.evaluate(test_x, test_y, verbose=VERBOSE)
 
 
-EXPERIMENT = Experiment("Adding problem, 600 steps", "mean squared error on 1,000 test rows",
-                        {NAME: Published(5.3e-5, "Bai et al. 2018")}, floors, run, digits=".2e")
+EXPERIMENT = Experiment(
+    "Adding problem, 600 steps",
+    "mean squared error on 1,000 test rows",
+    {NAME: Published(5.3e-5, "Bai et al. 2018")},
+    floors,
+    run,
+    digits=".2e",
+)

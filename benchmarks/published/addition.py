@@ -1,10 +1,11 @@
 """Sums of numbers of up to three digits, read and spelt out character by character (Keras's addition_rnn example).
 
-50,000 questions such as ``12+345``, no two alike up to the order of their numbers, padded with blanks to 7 characters
-and reversed; answers padded to 4. 5,000 are held out; the other 45,000 are trained on with their numbers in both orders,
-which Keras's example does not do. An LSTM of 128 units reads a question, a second one, which sees the first one's last
-output at each of its 4 steps, writes the answer (Sutskever et al. 2014). Keras's figure is of single characters; beside it
-stands that of answers all of whose characters are right.
+50,000 questions such as ``12+345``, no two alike up to the order of their numbers, padded with
+blanks to 7 characters and reversed; answers padded to 4. 5,000 are held out; the other 45,000 are
+trained on with their numbers in both orders, which Keras's example does not do. An LSTM of 128
+units reads a question, a second one, which sees the first one's last output at each of its 4 steps,
+writes the answer (Sutskever et al. 2014). Keras's figure is of single characters; beside it stands
+that of answers all of whose characters are right.
 """
 
 from collections import Counter
@@ -34,7 +35,10 @@ def draw_pairs(rng, count, digits):
 def spell(pairs, digits):
     """(questions, answers): lists of text."""
     width = 2 * digits + 1
-    return ([f"{a}+{b}".ljust(width)[::-1] for a, b in pairs], [str(a + b).ljust(digits + 1) for a, b in pairs])
+    return (
+        [f"{a}+{b}".ljust(width)[::-1] for a, b in pairs],
+        [str(a + b).ljust(digits + 1) for a, b in pairs],
+    )
 
 
 def codes(texts):
@@ -54,18 +58,25 @@ def floors(seed, quick):
     """Percent of characters, and of whole answers, that the commonest answer has right."""
     (_, answers), (_, held_out) = data(seed, quick)
     commonest = np.array(Counter(map(tuple, answers)).most_common(1)[0][0])
-    return {"the commonest answer": 100 * float((held_out == commonest).mean()),
-            "the commonest answer, whole": 100 * float((held_out == commonest).all(axis=1).mean())}
+    return {
+        "the commonest answer": 100 * float((held_out == commonest).mean()),
+        "the commonest answer, whole": 100 * float((held_out == commonest).all(axis=1).mean()),
+    }
 
 
 def network(steps, units, seed):
     """Reader, its last output repeated, writer, one softmax a step; dropout after both LSTMs."""
-    return Sequential([
-        layers.LSTM(units, input_shape=(None, len(ALPHABET))), layers.Dropout(DROPOUT),
-        layers.RepeatVector(steps),
-        layers.LSTM(units, return_sequences=True), layers.Dropout(DROPOUT),
-        layers.Dense(len(ALPHABET), "softmax"),
-    ], seed=seed)
+    return Sequential(
+        [
+            layers.LSTM(units, input_shape=(None, len(ALPHABET))),
+            layers.Dropout(DROPOUT),
+            layers.RepeatVector(steps),
+            layers.LSTM(units, return_sequences=True),
+            layers.Dropout(DROPOUT),
+            layers.Dense(len(ALPHABET), "softmax"),
+        ],
+        seed=seed,
+    )
 
 
 def run(seed, quick):
@@ -74,13 +85,21 @@ def run(seed, quick):
     one_hot = np.eye(len(ALPHABET), dtype=np.float32)
     epochs = 1 if quick else EPOCHS
     model = network(answers.shape[1], 8 if quick else UNITS, seed)
-    model.compile(adam(RATE, len(questions), BATCH, epochs, WEIGHT_DECAY), "sparse_categorical_crossentropy")
+    model.compile(
+        adam(RATE, len(questions), BATCH, epochs, WEIGHT_DECAY), "sparse_categorical_crossentropy"
+    )
     model.fit(one_hot[questions], answers, batch_size=BATCH, epochs=epochs, verbose=VERBOSE)
     written = model.predict(one_hot[held_questions], verbose=VERBOSE).argmax(axis=-1)
     yield NAME, 100 * float((written == held_answers).mean())
     yield EXACT, 100 * float((written == held_answers).all(axis=1).mean())
 
 
-EXPERIMENT = Experiment("Addition of three-digit numbers", "percent right of held-out answers",
-                        {NAME: Published(99.0, "Keras's example"), EXACT: Published(99.0, "goal")}, floors, run,
-                        higher_is_better=True, digits=".2f")
+EXPERIMENT = Experiment(
+    "Addition of three-digit numbers",
+    "percent right of held-out answers",
+    {NAME: Published(99.0, "Keras's example"), EXACT: Published(99.0, "goal")},
+    floors,
+    run,
+    higher_is_better=True,
+    digits=".2f",
+)

@@ -1,11 +1,12 @@
 """The next character of tinyshakespeare (Karpathy 2015, char-rnn).
 
-1,115,394 characters, 65 different ones, in 32 rows of contiguous text. As in char-rnn, the first 95 % of every row are to
-train on and its last 5 % to validate, so that both hold something of every play. (With the last 5 % of the whole text
-instead, which are other plays, the same network is at 1.57.) Two LSTM layers of 128 units over one-hot characters, with
-dropout after each. Training walks through all rows in chunks of 64 characters, one optimizer step a chunk, and the state
-goes on from chunk to chunk (truncated back-propagation, `fit(tbptt_steps=64)`). Validation reads each row's part in one
-go, from a state of zeros; the first character of a part is not predicted.
+1,115,394 characters, 65 different ones, in 32 rows of contiguous text. As in char-rnn, the first 95
+% of every row are to train on and its last 5 % to validate, so that both hold something of every
+play. (With the last 5 % of the whole text instead, which are other plays, the same network is at
+1.57.) Two LSTM layers of 128 units over one-hot characters, with dropout after each. Training walks
+through all rows in chunks of 64 characters, one optimizer step a chunk, and the state goes on from
+chunk to chunk (truncated back-propagation, `fit(tbptt_steps=64)`). Validation reads each row's part
+in one go, from a state of zeros; the first character of a part is not predicted.
 """
 
 import numpy as np
@@ -26,18 +27,23 @@ def data(quick):
     alphabet = sorted(set(text))
     rows = 4 if quick else ROWS
     codes = np.array([alphabet.index(character) for character in text])
-    codes = codes[:len(codes) // rows * rows].reshape(rows, -1)
+    codes = codes[: len(codes) // rows * rows].reshape(rows, -1)
     at = codes.shape[1] * 95 // 100
     return codes[:, :at], codes[:, at:], len(alphabet)
 
 
 # ---- without a network
 
+
 def floors(seed, quick):
     """Nats of counts of single characters, and of characters after one and two others; one of each is added."""
     training, validation, size = data(quick)
-    return {name: _nats(training, validation, size, order)
-            for order, name in enumerate(("each character by how often it comes", "by the one before", "by the two before"))}
+    return {
+        name: _nats(training, validation, size, order)
+        for order, name in enumerate(
+            ("each character by how often it comes", "by the one before", "by the two before")
+        )
+    }
 
 
 def _nats(training, validation, size, order):
@@ -52,19 +58,25 @@ def _contexts(codes, size, order):
     steps = codes.shape[1]
     contexts = np.zeros((len(codes), steps - order), int)
     for back in range(order, 0, -1):
-        contexts = contexts * size + codes[:, order - back:steps - back]
+        contexts = contexts * size + codes[:, order - back : steps - back]
     return contexts
 
 
 # ---- with one
 
+
 def network(size, units, seed):
     """Two LSTM layers, dropout after each, one softmax a step."""
-    return Sequential([
-        layers.LSTM(units, return_sequences=True, input_shape=(None, size)), layers.Dropout(DROPOUT),
-        layers.LSTM(units, return_sequences=True), layers.Dropout(DROPOUT),
-        layers.Dense(size, "softmax"),
-    ], seed=seed)
+    return Sequential(
+        [
+            layers.LSTM(units, return_sequences=True, input_shape=(None, size)),
+            layers.Dropout(DROPOUT),
+            layers.LSTM(units, return_sequences=True),
+            layers.Dropout(DROPOUT),
+            layers.Dense(size, "softmax"),
+        ],
+        seed=seed,
+    )
 
 
 def shifted(codes, size):
@@ -79,9 +91,16 @@ def run(seed, quick):
     x, y = shifted(training, size)
     model = network(size, units, seed)
     model.compile(adam(RATE, x.shape[1], chunk, epochs), "sparse_categorical_crossentropy")
-    model.fit(x, y, batch_size=len(x), epochs=epochs, shuffle=False, tbptt_steps=chunk, verbose=VERBOSE)
+    model.fit(
+        x, y, batch_size=len(x), epochs=epochs, shuffle=False, tbptt_steps=chunk, verbose=VERBOSE
+    )
     yield NAME, model.evaluate(*shifted(validation, size), batch_size=len(x), verbose=VERBOSE)
 
 
-EXPERIMENT = Experiment("Characters of tinyshakespeare", "validation cross-entropy, nats a character",
-                        {NAME: Published(1.45, "goal")}, floors, run)
+EXPERIMENT = Experiment(
+    "Characters of tinyshakespeare",
+    "validation cross-entropy, nats a character",
+    {NAME: Published(1.45, "goal")},
+    floors,
+    run,
+)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-KEYS = 88   # of a piano
+KEYS = 88  # of a piano
 
 
 class DataMissing(SystemExit):
@@ -20,11 +20,16 @@ def data_file(folder, name, readme="benchmarks/published/README.md"):
     DataMissing
         There is no such file; says which, and where to get it.
     """
-    root = Path(os.environ.get("GATEWISE_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
+    root = Path(
+        os.environ.get("GATEWISE_DATA")
+        or Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    )
     path = root / folder / name
     if not path.is_file():
-        raise DataMissing(f"{path} is missing: set GATEWISE_DATA to a folder that holds {folder}/{name} "
-                          f"({readme} says where it comes from), or try --quick, which needs no data")
+        raise DataMissing(
+            f"{path} is missing: set GATEWISE_DATA to a folder that holds {folder}/{name} "
+            f"({readme} says where it comes from), or try --quick, which needs no data"
+        )
     return path
 
 
@@ -33,14 +38,22 @@ def piano_rolls(name):
     from scipy.io import loadmat
 
     contents = loadmat(data_file("poly_music", f"{name}.mat"))
-    return [[np.asarray(piece, np.float32) for piece in contents[part][0]] for part in ("traindata", "validdata", "testdata")]
+    return [
+        [np.asarray(piece, np.float32) for piece in contents[part][0]]
+        for part in ("traindata", "validdata", "testdata")
+    ]
 
 
 def made_up_rolls(seed=0):
     """A few short pieces of the same form: chords that last two frames."""
     rng = np.random.default_rng(seed)
-    return [[np.repeat(rng.random((frames, KEYS)) < 0.05, 2, axis=0).astype(np.float32) for frames in rng.integers(3, 9, count)]
-            for count in (6, 3, 3)]
+    return [
+        [
+            np.repeat(rng.random((frames, KEYS)) < 0.05, 2, axis=0).astype(np.float32)
+            for frames in rng.integers(3, 9, count)
+        ]
+        for count in (6, 3, 3)
+    ]
 
 
 def shakespeare():
@@ -50,4 +63,7 @@ def shakespeare():
 
 def made_up_text():
     """A little text."""
-    return "to be, or not to be, that is the question:\nwhether 'tis nobler in the mind to suffer\n" * 20
+    return (
+        "to be, or not to be, that is the question:\nwhether 'tis nobler in the mind to suffer\n"
+        * 20
+    )

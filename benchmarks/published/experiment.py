@@ -51,7 +51,11 @@ def report(experiment, seeds=None, quick=False, out=None):
     """Run an experiment and print its table; dict of each network's median."""
     out = out or sys.stdout
     seeds = seeds or (experiment.seeds[:1] if quick else experiment.seeds)
-    print(f"{experiment.title}: {experiment.unit}" + (" (quick: made-up data, figures mean nothing)" if quick else ""), file=out)
+    print(
+        f"{experiment.title}: {experiment.unit}"
+        + (" (quick: made-up data, figures mean nothing)" if quick else ""),
+        file=out,
+    )
     for name, value in experiment.floors(seeds[0], quick).items():
         print(f"  {name:<44} {value:{experiment.digits}}", file=out, flush=True)
     found = {}
@@ -59,8 +63,12 @@ def report(experiment, seeds=None, quick=False, out=None):
         start = time.perf_counter()
         for name, value in experiment.run(seed, quick):
             found.setdefault(name, []).append(value)
-            print(f"  {name + f', seed {seed}':<44} {value:{experiment.digits}}   {time.perf_counter() - start:.0f} s",
-                  file=out, flush=True)
+            print(
+                f"  {name + f', seed {seed}':<44} {value:{experiment.digits}}  "
+                f" {time.perf_counter() - start:.0f} s",
+                file=out,
+                flush=True,
+            )
             start = time.perf_counter()
     medians = {name: statistics.median(values) for name, values in found.items()}
     for name, median in ({} if quick else medians).items():
@@ -72,5 +80,7 @@ def verdict(experiment, name, median, runs):
     """One line: the median beside the published figure."""
     published = experiment.published[name]
     word = "reached" if experiment.reaches(median, published) else "NOT reached"
-    return (f"  {name + f', median of {runs}':<44} {median:{experiment.digits}}   {published.source}: "
-            f"{published.figure:g}, {word}")
+    return (
+        f"  {name + f', median of {runs}':<44} {median:{experiment.digits}}   {published.source}: "
+        f"{published.figure:g}, {word}"
+    )

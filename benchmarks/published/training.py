@@ -11,4 +11,8 @@ VERBOSE = 1 if sys.stderr.isatty() else 0
 
 def adam(rate, rows, batch_size, epochs, weight_decay=None, norm=1.0):
     """Adam, gradients scaled to at most this norm, the rate falling to zero along half a cosine over all epochs."""
-    return Adam(CosineDecay(rate, epochs * -(-rows // batch_size)), global_clipnorm=norm, weight_decay=weight_decay)
+    return Adam(
+        CosineDecay(rate, epochs * -(-rows // batch_size)),
+        global_clipnorm=norm,
+        weight_decay=weight_decay,
+    )

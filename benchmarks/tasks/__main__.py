@@ -1,10 +1,9 @@
 """Real tasks: gatewise's estimators beside a simple model and beside the same network in PyTorch.
 
-    python -m benchmarks.tasks --list
-    python -m benchmarks.tasks japanese_vowels
-    python -m benchmarks.tasks --all --threads 1          # measure everything again
-    python -m benchmarks.tasks surnames --seeds 0 --only gatewise
-    python -m benchmarks.tasks --quick                    # all of them on made-up data, in seconds: do they run?
+    python -m benchmarks.tasks --list python -m benchmarks.tasks japanese_vowels python -m
+    benchmarks.tasks --all --threads 1          # measure everything again python -m
+    benchmarks.tasks surnames --seeds 0 --only gatewise python -m benchmarks.tasks --quick
+    # all of them on made-up data, in seconds: do they run?
 
 Data are looked for in GATEWISE_DATA, by default ../shared/data beside the checkout.
 """
@@ -18,7 +17,16 @@ import gatewise
 
 from .task import report
 
-NAMES = ("japanese_vowels", "basic_motions", "gun_point", "spoken_digits", "surnames", "movie_reviews", "snips_slots", "etth1")
+NAMES = (
+    "japanese_vowels",
+    "basic_motions",
+    "gun_point",
+    "spoken_digits",
+    "surnames",
+    "movie_reviews",
+    "snips_slots",
+    "etth1",
+)
 
 
 def main(arguments=None):
@@ -29,7 +37,10 @@ def main(arguments=None):
             print(f"{name:<16} {(load(name).__doc__ or ' ').splitlines()[0]}")
         return
     if not (options.names or options.all or options.quick):
-        raise SystemExit(f"say which: {', '.join(NAMES)}; or --all, --list, or --quick for all of them on made-up data")
+        raise SystemExit(
+            f"say which: {', '.join(NAMES)}; or --all, --list, or --quick for all of them on"
+            " made-up data"
+        )
     if options.threads:
         limit_threads(options.threads)
     for name in options.names or NAMES:
@@ -54,15 +65,27 @@ def limit_threads(count):
 
 def parse(arguments):
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tasks", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.tasks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--list", action="store_true", help="name the tasks")
     parser.add_argument("--all", action="store_true", help="run all of them")
-    parser.add_argument("--quick", action="store_true", help="made-up data, tiny networks, two epochs")
-    parser.add_argument("--seeds", type=int, nargs="+", help="random_state of each run; the result is the median over them")
+    parser.add_argument(
+        "--quick", action="store_true", help="made-up data, tiny networks, two epochs"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        help="random_state of each run; the result is the median over them",
+    )
     parser.add_argument("--only", metavar="TEXT", help="contenders whose name begins with it")
-    parser.add_argument("--threads", type=int, help="how many; gatewise's figures do not depend on it")
+    parser.add_argument(
+        "--threads", type=int, help="how many; gatewise's figures do not depend on it"
+    )
     parsed = parser.parse_args(arguments)
     unknown = [name for name in parsed.names if name not in NAMES]
     if unknown:

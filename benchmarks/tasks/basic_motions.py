@@ -1,7 +1,7 @@
 """BasicMotions: standing, walking, running or badminton, from 100 steps of a watch's accelerometer and gyroscope.
 
-40 recordings of 6 channels to train on, 40 to test, in the UEA archive's own split (Bagnall et al. 2018). Each channel is
-scaled by its mean and deviation over all steps of the training recordings.
+40 recordings of 6 channels to train on, 40 to test, in the UEA archive's own split (Bagnall et al.
+2018). Each channel is scaled by its mean and deviation over all steps of the training recordings.
 """
 
 from gatewise.data import SequenceScaler
@@ -16,5 +16,10 @@ def data(seed, quick):
     return made_up_series(6, 10, 10) if quick else time_series("BasicMotions")
 
 
-TASK = Task("BasicMotions", 0.95, data, Network(units=32, pooling="max", dropout=0.3, epochs=60, batch_size=4, rate=0.005),
-            of_numbers(SequenceScaler))
+TASK = Task(
+    "BasicMotions",
+    0.95,
+    data,
+    Network(units=32, pooling="max", dropout=0.3, epochs=60, batch_size=4, rate=0.005),
+    of_numbers(SequenceScaler),
+)

@@ -25,9 +25,16 @@ def tagger(network, seed):
 def _settings(network, seed):
     """The parameters that both have."""
     return {
-        "cell": network.cell, "units": network.units, "num_layers": network.num_layers, "bidirectional": network.bidirectional,
-        "dropout": network.dropout, "embedding": network.embedding, "learning_rate": "cosine",
-        "learning_rate_init": network.rate, "batch_size": network.batch_size, "max_iter": network.epochs,
+        "cell": network.cell,
+        "units": network.units,
+        "num_layers": network.num_layers,
+        "bidirectional": network.bidirectional,
+        "dropout": network.dropout,
+        "embedding": network.embedding,
+        "learning_rate": "cosine",
+        "learning_rate_init": network.rate,
+        "batch_size": network.batch_size,
+        "max_iter": network.epochs,
         "random_state": seed,
     }
 
@@ -41,8 +48,12 @@ def pytorch(network, seed, per_step=False):
 
 def perceptron(network, seed):
     """MLPClassifier with its defaults, trained to convergence on sequences padded with zeros to the longest in training."""
-    return make_pipeline(SequencePadder(), FunctionTransformer(_side_by_side), StandardScaler(),
-                         MLPClassifier(max_iter=1000, random_state=seed))
+    return make_pipeline(
+        SequencePadder(),
+        FunctionTransformer(_side_by_side),
+        StandardScaler(),
+        MLPClassifier(max_iter=1000, random_state=seed),
+    )
 
 
 def _side_by_side(sequences):
@@ -51,6 +62,7 @@ def _side_by_side(sequences):
 
 def of_numbers(prepare):
     """The contenders of a task of numbers; `prepare` makes the transformer that comes first in all of them."""
+
     def after(make):
         return lambda network, seed: make_pipeline(prepare(), make(network, seed))
 
@@ -71,5 +83,7 @@ def of_text(vocabulary, make_ours, simple, per_step=False):
     return {
         OURS: lambda network, seed: make_pipeline(vocabulary(), make_ours(network, seed)),
         simple[0]: simple[1],
-        PYTORCH: lambda network, seed: make_pipeline(vocabulary(), pytorch(network, seed, per_step)),
+        PYTORCH: lambda network, seed: make_pipeline(
+            vocabulary(), pytorch(network, seed, per_step)
+        ),
     }

@@ -16,12 +16,16 @@ def data_file(folder, name):
 
 # ---- numbers
 
+
 def time_series(name):
     """((X, y) to train on, (X, y) to test) of a set of the UCR and UEA archives, in the archives' own split.
 
     X is a list of float32 (steps, channels), y an array of str.
     """
-    return tuple(read_ts(data_file(f"time_series_classification/{name}", f"{name}_{part}.ts")) for part in ("TRAIN", "TEST"))
+    return tuple(
+        read_ts(data_file(f"time_series_classification/{name}", f"{name}_{part}.ts"))
+        for part in ("TRAIN", "TEST")
+    )
 
 
 def read_ts(path):
@@ -30,7 +34,9 @@ def read_ts(path):
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         if line and line[0] not in "#@":
             *channels, label = line.split(":")
-            samples.append(np.array([channel.split(",") for channel in channels], np.float32).T.copy())
+            samples.append(
+                np.array([channel.split(",") for channel in channels], np.float32).T.copy()
+            )
             labels.append(label.strip())
     return samples, np.array(labels)
 
@@ -41,13 +47,19 @@ def made_up_series(channels, shortest, longest, classes=2, count=24, seed=0):
 
     def part():
         labels = np.arange(count) % classes
-        samples = [rng.normal(label, size=(rng.integers(shortest, longest + 1), channels)).astype(np.float32) for label in labels]
+        samples = [
+            rng.normal(label, size=(rng.integers(shortest, longest + 1), channels)).astype(
+                np.float32
+            )
+            for label in labels
+        ]
         return samples, labels.astype(str)
 
     return part(), part()
 
 
 # ---- sound
+
 
 def spoken_digits():
     """((X, y) to train on, (X, y) to test): recordings, float64 (samples,) in [-1, 1) at 8 kHz; the digit. Takes 0 to 4 test."""
@@ -60,7 +72,9 @@ def spoken_digits():
         recordings, labels = parts[int(take) < 5]
         recordings.append(wavfile.read(path)[1] / 2**15)
         labels.append(digit)
-    return tuple((recordings, np.array(labels)) for recordings, labels in (parts[False], parts[True]))
+    return tuple(
+        (recordings, np.array(labels)) for recordings, labels in (parts[False], parts[True])
+    )
 
 
 def made_up_sounds(seed=0):
@@ -69,12 +83,15 @@ def made_up_sounds(seed=0):
 
     def part():
         labels = np.arange(12) % 2
-        return [np.sin(np.arange(rng.integers(1200, 2400)) * (label + 1) / 5) / 2 for label in labels], labels.astype(str)
+        return [
+            np.sin(np.arange(rng.integers(1200, 2400)) * (label + 1) / 5) / 2 for label in labels
+        ], labels.astype(str)
 
     return part(), part()
 
 
 # ---- text
+
 
 def surnames():
     """(names, languages): 20,050 names, as they stand in the files of 18 languages."""
@@ -91,7 +108,9 @@ def reviews():
     """(sentences, "pos" or "neg"): 10,662 of each other's length, tokens parted by blanks."""
     sentences, labels = [], []
     for label in ("neg", "pos"):
-        text = data_file("movie_review_polarity", f"rt-polarity.{label}").read_text(encoding="utf-8", errors="replace")
+        text = data_file("movie_review_polarity", f"rt-polarity.{label}").read_text(
+            encoding="utf-8", errors="replace"
+        )
         found = [line.strip() for line in text.split("\n") if line.strip()]
         sentences += found
         labels += [label] * len(found)
@@ -100,15 +119,24 @@ def reviews():
 
 def slots(part):
     """(words, tags) of SNIPS, `part` being train, valid or test: two lists of lists of str."""
-    return tuple([line.split() for line in data_file(f"snips_slots/{part}", name).read_text(encoding="utf-8").splitlines()]
-                 for name in ("seq.in", "seq.out"))
+    return tuple(
+        [
+            line.split()
+            for line in (
+                data_file(f"snips_slots/{part}", name).read_text(encoding="utf-8").splitlines()
+            )
+        ]
+        for name in ("seq.in", "seq.out")
+    )
 
 
 def made_up_words(count=40, seed=0):
     """(words, label): words whose first letter tells the label, "a" or "b"."""
     rng = np.random.default_rng(seed)
     labels = np.array(["a", "b"])[np.arange(count) % 2]
-    return [label + "".join(rng.choice(list(LETTERS), rng.integers(2, 8))) for label in labels], labels
+    return [
+        label + "".join(rng.choice(list(LETTERS), rng.integers(2, 8))) for label in labels
+    ], labels
 
 
 def made_up_sentences(count=40, seed=0):
@@ -120,4 +148,7 @@ def made_up_sentences(count=40, seed=0):
 def made_up_slots(count=40, seed=0):
     """(words, tags): two lists of lists of str; "a" begins a chunk, "b" goes on with it."""
     words = [list(word) for word in made_up_words(count, seed)[0]]
-    return words, [["B-x" if letter == "a" else "I-x" if letter == "b" else "O" for letter in row] for row in words]
+    return words, [
+        ["B-x" if letter == "a" else "I-x" if letter == "b" else "O" for letter in row]
+        for row in words
+    ]

@@ -1,7 +1,8 @@
 """GunPoint: whether an actor draws a gun or points a finger, from 150 steps of a hand's place.
 
-50 tracks to train on, 150 to test, in the UCR archive's own split (Dau et al. 2019); the archive has scaled each track by
-its own mean and deviation. The network reads every fifth step together with the four before it.
+50 tracks to train on, 150 to test, in the UCR archive's own split (Dau et al. 2019); the archive
+has scaled each track by its own mean and deviation. The network reads every fifth step together
+with the four before it.
 """
 
 from sklearn.preprocessing import FunctionTransformer
@@ -28,6 +29,18 @@ def prepare():
     return FunctionTransformer(stacked)
 
 
-TASK = Task("GunPoint", 0.90, data,
-            Network(units=32, bidirectional=True, pooling="max", dropout=0.3, epochs=100, batch_size=16, rate=0.01),
-            of_numbers(prepare))
+TASK = Task(
+    "GunPoint",
+    0.90,
+    data,
+    Network(
+        units=32,
+        bidirectional=True,
+        pooling="max",
+        dropout=0.3,
+        epochs=100,
+        batch_size=16,
+        rate=0.01,
+    ),
+    of_numbers(prepare),
+)

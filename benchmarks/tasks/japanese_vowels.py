@@ -1,7 +1,8 @@
 """JapaneseVowels: which of nine speakers says /ae/, from 7 to 29 steps of 12 LPC cepstrum coefficients.
 
-270 utterances to train on, 370 to test, in the UEA archive's own split (Kudo, Toyama and Shimbo 1999). Each coefficient is
-scaled by its mean and deviation over all steps of the training utterances.
+270 utterances to train on, 370 to test, in the UEA archive's own split (Kudo, Toyama and Shimbo
+1999). Each coefficient is scaled by its mean and deviation over all steps of the training
+utterances.
 """
 
 from gatewise.data import SequenceScaler
@@ -16,6 +17,18 @@ def data(seed, quick):
     return made_up_series(12, 5, 9) if quick else time_series("JapaneseVowels")
 
 
-TASK = Task("JapaneseVowels", 0.95, data,
-            Network(units=64, bidirectional=True, pooling="max", dropout=0.5, epochs=30, batch_size=16, rate=0.005),
-            of_numbers(SequenceScaler))
+TASK = Task(
+    "JapaneseVowels",
+    0.95,
+    data,
+    Network(
+        units=64,
+        bidirectional=True,
+        pooling="max",
+        dropout=0.5,
+        epochs=30,
+        batch_size=16,
+        rate=0.005,
+    ),
+    of_numbers(SequenceScaler),
+)

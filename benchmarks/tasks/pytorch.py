@@ -22,8 +22,13 @@ class Module(nn.Module):
             self.embedding = nn.Embedding(inputs, network.embedding)
         self.dropout = nn.Dropout(network.dropout)
         self.recurrent = getattr(nn, network.cell.upper())(
-            network.embedding or inputs, network.units, network.num_layers, batch_first=True,
-            bidirectional=network.bidirectional, dropout=network.dropout if network.num_layers > 1 else 0.0)
+            network.embedding or inputs,
+            network.units,
+            network.num_layers,
+            batch_first=True,
+            bidirectional=network.bidirectional,
+            dropout=network.dropout if network.num_layers > 1 else 0.0,
+        )
         self.output = nn.Linear(network.units * (1 + network.bidirectional), outputs)
 
     def forward(self, x, lengths):
@@ -39,7 +44,9 @@ class Module(nn.Module):
         if not self.network.bidirectional or bool((lengths == x.shape[1]).all()):
             return self.recurrent(x)[0]
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        return pad_packed_sequence(
+            self.recurrent(packed)[0], batch_first=True, total_length=x.shape[1]
+        )[0]
 
     def _pooled(self, h, lengths):
         counts = torch.arange(h.shape[1])[None, :, None] < lengths[:, None, None]
@@ -66,8 +73,13 @@ class Estimator(BaseEstimator):
         inputs = 1 + int(max(map(max, X))) if network.embedding else X[0].shape[1]
         torch.manual_seed(self.seed)
         self.net_ = trained_by_skorch(
-            Module(network, inputs, len(self.labels_.classes_), self.per_step), network, len(X), criterion=nn.CrossEntropyLoss,
-            iterator_train__collate_fn=cut, iterator_valid__collate_fn=cut)
+            Module(network, inputs, len(self.labels_.classes_), self.per_step),
+            network,
+            len(X),
+            criterion=nn.CrossEntropyLoss,
+            iterator_train__collate_fn=cut,
+            iterator_valid__collate_fn=cut,
+        )
         self.net_.fit(self._padded(X), self._targets(y))
         return self
 
@@ -82,9 +94,12 @@ class Estimator(BaseEstimator):
     def _padded(self, X):
         lengths = np.array([len(sequence) for sequence in X])
         first = np.asarray(X[0])
-        x = np.zeros((len(X), lengths.max(), *first.shape[1:]), np.int64 if self.network.embedding else np.float32)
+        x = np.zeros(
+            (len(X), lengths.max(), *first.shape[1:]),
+            np.int64 if self.network.embedding else np.float32,
+        )
         for row, sequence in zip(x, X):
-            row[:len(sequence)] = sequence
+            row[: len(sequence)] = sequence
         return {"x": x, "lengths": lengths}
 
     def _targets(self, y):
@@ -92,23 +107,36 @@ class Estimator(BaseEstimator):
             return self.labels_.transform(y)
         targets = np.full((len(y), max(map(len, y))), NO_LABEL)
         for row, labels in zip(targets, y):
-            row[:len(labels)] = self.labels_.transform(labels)
+            row[: len(labels)] = self.labels_.transform(labels)
         return targets
 
 
 def regressor(network, seed, inputs, outputs, samples):
     """A net from {"x": (n, steps, inputs), "lengths": (n,)} to (n, outputs), by mean absolute error."""
     torch.manual_seed(seed)
-    return trained_by_skorch(Module(network, inputs, outputs, False), network, samples, criterion=nn.L1Loss)
+    return trained_by_skorch(
+        Module(network, inputs, outputs, False), network, samples, criterion=nn.L1Loss
+    )
 
 
 def trained_by_skorch(module, network, samples, **options):
     """skorch's net, which trains as gatewise's estimators are told to."""
     steps = network.epochs * -(-samples // network.batch_size)
     return NeuralNet(
-        module, optimizer=torch.optim.Adam, lr=network.rate, max_epochs=network.epochs, batch_size=network.batch_size,
-        iterator_train__shuffle=True, train_split=None, verbose=0,
-        callbacks=[GradientNormClipping(1.0), LRScheduler("CosineAnnealingLR", T_max=steps, step_every="batch")], **options)
+        module,
+        optimizer=torch.optim.Adam,
+        lr=network.rate,
+        max_epochs=network.epochs,
+        batch_size=network.batch_size,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+        callbacks=[
+            GradientNormClipping(1.0),
+            LRScheduler("CosineAnnealingLR", T_max=steps, step_every="batch"),
+        ],
+        **options,
+    )
 
 
 def cut(samples):

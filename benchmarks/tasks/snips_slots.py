@@ -1,8 +1,9 @@
 """SNIPS slots: a tag a word of what people say to a voice assistant.
 
-13,084 sentences to train on, 700 to test, 72 tags (Coucke et al. 2018; split and words of Goo et al. 2018). The figure is the F1
-of whole chunks as the CoNLL-2000 task counts them: a chunk is right if its first word, its last word and its slot are. The 700
-validation sentences were looked at to choose settings, and are not trained on.
+13,084 sentences to train on, 700 to test, 72 tags (Coucke et al. 2018; split and words of Goo et
+al. 2018). The figure is the F1 of whole chunks as the CoNLL-2000 task counts them: a chunk is right
+if its first word, its last word and its slot are. The 700 validation sentences were looked at to
+choose settings, and are not trained on.
 """
 
 from sklearn.base import BaseEstimator
@@ -19,7 +20,11 @@ from .task import Network, Task
 
 def data(seed, quick):
     """((X, y) to train on, (X, y) to test): lists of lists of words and of tags."""
-    return (readers.made_up_slots(), readers.made_up_slots(seed=1)) if quick else (readers.slots("train"), readers.slots("test"))
+    return (
+        (readers.made_up_slots(), readers.made_up_slots(seed=1))
+        if quick
+        else (readers.slots("train"), readers.slots("test"))
+    )
 
 
 def vocabulary():
@@ -28,6 +33,7 @@ def vocabulary():
 
 
 # ---- the figure
+
 
 def chunks(tags):
     """Set of (slot, first, past the last) of a sentence's BIO tags; an I- tag that goes on with nothing begins a chunk."""
@@ -51,6 +57,7 @@ def chunk_f1(truth, predicted):
 
 # ---- without a network
 
+
 class WordByWord(BaseEstimator):
     """A linear classifier of each word from itself and two words on either side."""
 
@@ -60,7 +67,10 @@ class WordByWord(BaseEstimator):
     def fit(self, X, y):
         linear = SGDClassifier(loss="log_loss", alpha=1e-6, random_state=self.seed)
         self.classifier_ = make_pipeline(CountVectorizer(analyzer=list), linear)
-        self.classifier_.fit([features for words in X for features in around(words)], [tag for tags in y for tag in tags])
+        self.classifier_.fit(
+            [features for words in X for features in around(words)],
+            [tag for tags in y for tag in tags],
+        )
         return self
 
     def predict(self, X):
@@ -70,10 +80,31 @@ class WordByWord(BaseEstimator):
 def around(words):
     """Features of each word, a list of str: itself, its neighbours and how far they are, its last letters."""
     padded = ["<", "<", *map(str.lower, words), ">", ">"]
-    return [[f"{by} {padded[at + by]}" for by in range(-2, 3)] + [f"ends {padded[at][-3:]}"] for at in range(2, len(words) + 2)]
+    return [
+        [f"{by} {padded[at + by]}" for by in range(-2, 3)] + [f"ends {padded[at][-3:]}"]
+        for at in range(2, len(words) + 2)
+    ]
 
 
-TASK = Task("SNIPS slots", 0.86, data,
-            Network(units=128, embedding=100, bidirectional=True, dropout=0.5, epochs=4, batch_size=32, rate=0.003),
-            of_text(vocabulary, tagger, ("log-linear, five words", lambda network, seed: WordByWord(seed)), per_step=True),
-            unit="F1 of chunks on the test part", score=chunk_f1)
+TASK = Task(
+    "SNIPS slots",
+    0.86,
+    data,
+    Network(
+        units=128,
+        embedding=100,
+        bidirectional=True,
+        dropout=0.5,
+        epochs=4,
+        batch_size=32,
+        rate=0.003,
+    ),
+    of_text(
+        vocabulary,
+        tagger,
+        ("log-linear, five words", lambda network, seed: WordByWord(seed)),
+        per_step=True,
+    ),
+    unit="F1 of chunks on the test part",
+    score=chunk_f1,
+)

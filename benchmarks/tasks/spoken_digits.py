@@ -1,8 +1,9 @@
 """Spoken digits: which of 0 to 9 one of three speakers says.
 
-1,500 recordings at 8 kHz of the Free Spoken Digit Dataset, takes 0 to 4 to test, 5 to 49 to train on, as its authors say.
-A sequence is a recording's log mel energies, 40 bands in frames of 25 ms every 10 ms, each band scaled by its mean and
-deviation over all frames of the training recordings. Making the features is part of the fit, for all alike.
+1,500 recordings at 8 kHz of the Free Spoken Digit Dataset, takes 0 to 4 to test, 5 to 49 to train
+on, as its authors say. A sequence is a recording's log mel energies, 40 bands in frames of 25 ms
+every 10 ms, each band scaled by its mean and deviation over all frames of the training recordings.
+Making the features is part of the fit, for all alike.
 """
 
 from sklearn.pipeline import make_pipeline
@@ -32,5 +33,10 @@ def prepare():
     return make_pipeline(FunctionTransformer(energies), SequenceScaler())
 
 
-TASK = Task("Spoken digits", 0.93, data, Network(units=64, pooling="max", dropout=0.3, epochs=10, batch_size=32, rate=0.005),
-            of_numbers(prepare))
+TASK = Task(
+    "Spoken digits",
+    0.93,
+    data,
+    Network(units=64, pooling="max", dropout=0.3, epochs=10, batch_size=32, rate=0.005),
+    of_numbers(prepare),
+)

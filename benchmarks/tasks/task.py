@@ -44,9 +44,15 @@ class Network:
 
     def __str__(self):
         """One line for the table."""
-        parts = [f"{self.num_layers} x {self.cell} of {self.units}", "both directions" if self.bidirectional else "",
-                 f"embedding of {self.embedding}" if self.embedding else "", f"{self.pooling} over steps",
-                 f"dropout {self.dropout:g}", f"{self.epochs} epochs of batches of {self.batch_size}", f"rate {self.rate:g}"]
+        parts = [
+            f"{self.num_layers} x {self.cell} of {self.units}",
+            "both directions" if self.bidirectional else "",
+            f"embedding of {self.embedding}" if self.embedding else "",
+            f"{self.pooling} over steps",
+            f"dropout {self.dropout:g}",
+            f"{self.epochs} epochs of batches of {self.batch_size}",
+            f"rate {self.rate:g}",
+        ]
         return ", ".join(filter(None, parts))
 
 
@@ -86,7 +92,12 @@ def report(task, seeds=None, quick=False, only=None, out=None):
     seeds = seeds or (task.seeds[:1] if quick else task.seeds)
     network = replace(task.network, units=4, epochs=2) if quick else task.network
     made_up = " (quick: made-up data, figures mean nothing)" if quick else ""
-    print(f"{task.title}: {task.unit}, seconds of fit and of the processor in it{made_up}", f"  {network}", sep="\n", file=out)
+    print(
+        f"{task.title}: {task.unit}, seconds of fit and of the processor in it{made_up}",
+        f"  {network}",
+        sep="\n",
+        file=out,
+    )
     medians = {}
     for name, make in task.contenders.items():
         if only and not name.startswith(only):
@@ -98,8 +109,13 @@ def report(task, seeds=None, quick=False, only=None, out=None):
             continue
         figures, seconds, processor = zip(*runs)
         medians[name] = statistics.median(figures)
-        print(f"  {name:<36} {medians[name]:.4f} {statistics.median(seconds):8.2f} s {statistics.median(processor):8.2f} s   "
-              f"seeds {' '.join(map(str, seeds))}: {' '.join(f'{figure:.4f}' for figure in figures)}", file=out, flush=True)
+        print(
+            f"  {name:<36} {medians[name]:.4f} {statistics.median(seconds):8.2f} s"
+            f" {statistics.median(processor):8.2f} s   seeds {' '.join(map(str, seeds))}:"
+            f" {' '.join(f'{figure:.4f}' for figure in figures)}",
+            file=out,
+            flush=True,
+        )
     if not quick and OURS in medians:
         print(verdict(task, medians[OURS]), file=out, flush=True)
     return medians
@@ -110,7 +126,8 @@ def run(task, make, network, seed, quick):
     (x, y), (test_x, test_y) = task.data(seed, quick)
     estimator = make(network, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is part of the settings
+        # the number of epochs is part of the settings
+        warnings.simplefilter("ignore", ConvergenceWarning)
         start, worked = time.perf_counter(), time.process_time()
         estimator.fit(x, y)
         seconds, processor = time.perf_counter() - start, time.process_time() - worked

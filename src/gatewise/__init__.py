@@ -2,7 +2,7 @@
 
     layers       SimpleRNN, LSTM, GRU, Dense, ...: forward, backward, state
     models       Sequential: compile, fit, predict, save
-    losses, metrics, optimizers, schedules, callbacks, initializers, regularizers, constraints, utils
+    training     losses, metrics, optimizers, schedules, callbacks, each a module of its own here
     testing      check_gradients
 
 Modules load on first use.
@@ -11,7 +11,8 @@ Modules load on first use.
 import importlib
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # what static tools see; at run time these names load on first use, by __getattr__
+# what static tools see; at run time these names load on first use, by __getattr__
+if TYPE_CHECKING:
     from . import callbacks as callbacks
     from . import cells as cells
     from . import checkpoint as checkpoint
@@ -52,25 +53,74 @@ if TYPE_CHECKING:  # what static tools see; at run time these names load on firs
 
 __version__ = "0.1.0"
 
-_MODULES = frozenset({
-    "callbacks", "cells", "checkpoint", "constraints", "data", "errors", "estimators", "initializers", "kernels", "layers",
-    "losses", "metrics", "models", "optimizers", "regularizers", "schedules", "testing", "threads", "training", "utils",
-})
+_MODULES = frozenset(
+    {
+        "callbacks",
+        "cells",
+        "checkpoint",
+        "constraints",
+        "data",
+        "errors",
+        "estimators",
+        "initializers",
+        "kernels",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "optimizers",
+        "regularizers",
+        "schedules",
+        "testing",
+        "threads",
+        "training",
+        "utils",
+    }
+)
 _NAMES = {
-    "load_model": "models", "Sequential": "models", "Input": "layers",
-    "set_num_threads": "threads", "get_num_threads": "threads",
+    "load_model": "models",
+    "Sequential": "models",
+    "Input": "layers",
+    "set_num_threads": "threads",
+    "get_num_threads": "threads",
     "build_info": "info",
-    "GatewiseError": "errors", "CheckpointError": "errors", "ShapeError": "errors", "NotFittedError": "errors",
+    "GatewiseError": "errors",
+    "CheckpointError": "errors",
+    "ShapeError": "errors",
+    "NotFittedError": "errors",
     "TrainingWarning": "errors",
-    "ForecastDisplay": "estimators", "LearningCurve": "estimators", "SequenceClassifier": "estimators",
-    "SequenceEncoder": "estimators", "SequenceForecaster": "estimators", "SequenceRegressor": "estimators",
-    "SequenceTagger": "estimators", "load_estimator": "estimators", "save_estimator": "estimators",
+    "ForecastDisplay": "estimators",
+    "LearningCurve": "estimators",
+    "SequenceClassifier": "estimators",
+    "SequenceEncoder": "estimators",
+    "SequenceForecaster": "estimators",
+    "SequenceRegressor": "estimators",
+    "SequenceTagger": "estimators",
+    "load_estimator": "estimators",
+    "save_estimator": "estimators",
 }
 
 __all__ = [
-    "CheckpointError", "ForecastDisplay", "GatewiseError", "Input", "LearningCurve", "SequenceClassifier", "SequenceEncoder",
-    "SequenceForecaster", "SequenceRegressor", "SequenceTagger", "Sequential", "ShapeError", "TrainingWarning", "__version__",
-    "build_info", "get_num_threads", "load_estimator", "load_model", "save_estimator", "set_num_threads",
+    "CheckpointError",
+    "ForecastDisplay",
+    "GatewiseError",
+    "Input",
+    "LearningCurve",
+    "SequenceClassifier",
+    "SequenceEncoder",
+    "SequenceForecaster",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "Sequential",
+    "ShapeError",
+    "TrainingWarning",
+    "__version__",
+    "build_info",
+    "get_num_threads",
+    "load_estimator",
+    "load_model",
+    "save_estimator",
+    "set_num_threads",
 ]
 
 

@@ -42,12 +42,12 @@ class Guarded(Described):
 
     All else raises :class:`gatewise.errors.SettingError`.
 
-    Each attribute that is set passes through Python, which takes half a microsecond. What a step of training sets in Dense and
-    the recurrent layers goes into ``vars(self)`` instead.
+    Each attribute that is set passes through Python, which takes half a microsecond. What a step of
+    training sets in Dense and the recurrent layers goes into ``vars(self)`` instead.
     """
 
-    _settable = frozenset()     # plain attributes that are read whenever they are needed
-    _and_then = ""              # what to do with a new one
+    _settable = frozenset()  # plain attributes that are read whenever they are needed
+    _and_then = ""  # what to do with a new one
     # Any attribute that the object has already may be set, except arguments of constructors.
     _keeps_public_state = False
 
@@ -104,8 +104,11 @@ def _options(cls):
     for base in cls.__mro__:
         if _is_ours(base.__module__) and "__init__" in vars(base):
             kinds = inspect.signature(base.__init__).parameters
-            names |= {name for name, kind in kinds.items()
-                      if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)}
+            names |= {
+                name
+                for name, kind in kinds.items()
+                if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)
+            }
     return names - {"self"}
 
 
@@ -114,14 +117,21 @@ def _message(thing, name, options, place):
     if cure is not None:
         return f"{title}: {name} cannot be set: {cure}"
     if name in options:
-        return (f"{title}: {name} is chosen when the object is made, and cannot be set later; make a "
-                f"new one, {cls.__name__}(..., {name}=...){cls._and_then}")
+        return (
+            f"{title}: {name} is chosen when the object is made, and cannot be set later; make a "
+            f"new one, {cls.__name__}(..., {name}=...){cls._and_then}"
+        )
     if place is not _MISSING or name in vars(thing):
-        return (f"{title}: {name} cannot be set: it follows from how the object was made, and from what "
-                f"was done with it since")
+        return (
+            f"{title}: {name} cannot be set: it follows from how the object was made, and from what"
+            " was done with it since"
+        )
     known = {each for each in (*dir(cls), *vars(thing)) if each[0] != "_"} | options
     close = difflib.get_close_matches(name, sorted(known), 1, 0.7)
-    advice = (f"a class of your own that derives from {cls.__name__} may have it, and so may a name that begins "
-              f"with _")
-    return (f"{title} has no attribute {name!r}, so that nobody would read it; "
-            + (f"did you mean {close[0]!r}?" if close else advice))
+    advice = (
+        f"a class of your own that derives from {cls.__name__} may have it, and so may a name that"
+        " begins with _"
+    )
+    return f"{title} has no attribute {name!r}, so that nobody would read it; " + (
+        f"did you mean {close[0]!r}?" if close else advice
+    )

@@ -1,9 +1,10 @@
 """The one file format: named arrays and a JSON header, written atomically, read without trust.
 
-The file is a safetensors file with one metadata entry; docs/checkpoint-format.md gives it byte by byte. The
-safetensors library makes and takes apart the bytes. What it does not do is done here: the atomic write (its
-`save_file` makes every file mode 0600 and replaces even a device), the checksum, and checks that it leaves out.
-Nothing here knows of layers or models: they check for themselves that what comes back fits.
+The file is a safetensors file with one metadata entry; docs/checkpoint-format.md gives it byte by
+byte. The safetensors library makes and takes apart the bytes. What it does not do is done here: the
+atomic write (its `save_file` makes every file mode 0600 and replaces even a device), the checksum,
+and checks that it leaves out. Nothing here knows of layers or models: they check for themselves
+that what comes back fits.
 """
 
 import contextlib
@@ -61,28 +62,31 @@ class _Refused(Exception):
 def write(path, tensors, header):
     """Write arrays and a header to one file, all or nothing.
 
-    A temporary file in the same folder is written, synced and renamed over `path`: a crash at any moment leaves
-    either the old file or the new one, whole. A file that was there keeps its mode and, where the system allows,
-    its owner; a symbolic link stays, and its target is replaced. The same contents always give the same bytes.
+    A temporary file in the same folder is written, synced and renamed over `path`: a crash at any
+    moment leaves either the old file or the new one, whole. A file that was there keeps its mode
+    and, where the system allows, its owner; a symbolic link stays, and its target is replaced. The
+    same contents always give the same bytes.
 
     Parameters
     ----------
     path : str or path-like
     tensors : mapping of str to ndarray
-        Arrays of any shape, strides and byte order; bool, integers, float16 to float64 or complex64. Never
-        changed. If another thread changes them meanwhile, the file can be read but may hold some old and some new numbers.
+        Arrays of any shape, strides and byte order; bool, integers, float16 to float64 or
+        complex64. Never changed. If another thread changes them meanwhile, the file can be read but
+        may hold some old and some new numbers.
     header : dict
-        Strings, booleans, ``None``, integers up to 1,000 digits, floats (NaN and infinities too), lists and dicts
-        with string keys. Tuples come back as lists, NumPy scalars as Python numbers, dicts in order of their keys.
+        Strings, booleans, ``None``, integers up to 1,000 digits, floats (NaN and infinities too),
+        lists and dicts with string keys. Tuples come back as lists, NumPy scalars as Python
+        numbers, dicts in order of their keys.
 
     Raises
     ------
     DTypeError, ConfigError, SizeError
-        A value has a type that the file cannot hold, a limit of docs/checkpoint-format.md is exceeded, or there
-        is no memory to put the file together. No file was touched.
+        A value has a type that the file cannot hold, a limit of docs/checkpoint-format.md is
+        exceeded, or there is no memory to put the file together. No file was touched.
     CheckpointError
-        The file could not be written, or what was written is not what the disk gives back; ``errno`` and the cause tell why.
-        The old file is unchanged and no temporary is left.
+        The file could not be written, or what was written is not what the disk gives back;
+        ``errno`` and the cause tell why. The old file is unchanged and no temporary is left.
     """
     replace(path, content_of(path, tensors, header))
 
@@ -101,7 +105,8 @@ def content_of(path, tensors, header):
     try:
         arrays = _storable(tensors)
         content = _file_content(arrays, header)
-        if content is None:  # the arrays changed between their checksum and their copy: of copies they cannot
+        # the arrays changed between their checksum and their copy: of copies they cannot
+        if content is None:
             content = _file_content({name: array.copy() for name, array in arrays.items()}, header)
     except _Refused as refusal:
         raise ConfigError(f"{path!r} could not be read again: it {refusal}") from None
@@ -124,8 +129,8 @@ def replace(path, content):
 def read(path):
     """Read a file that `write` wrote.
 
-    Every length, name, dtype, shape and bound is checked, then the checksum over all of it. Nothing in the file
-    is executed.
+    Every length, name, dtype, shape and bound is checked, then the checksum over all of it. Nothing
+    in the file is executed.
 
     Parameters
     ----------
@@ -134,15 +139,17 @@ def read(path):
     Returns
     -------
     tensors : dict of str to ndarray
-        In order of name; each array owns its memory, is writable, C-contiguous and in native byte order.
+        In order of name; each array owns its memory, is writable, C-contiguous and in native byte
+        order.
     header : dict
         As it was given to `write`, with the keys of every dict in order.
 
     Raises
     ------
     CheckpointError
-        The file cannot be read, is damaged, or is not a gatewise checkpoint of a known version; where there is no
-        file it is a CheckpointNotFoundError, which is a ``FileNotFoundError`` too.
+        The file cannot be read, is damaged, or is not a gatewise checkpoint of a known version;
+        where there is no file it is a CheckpointNotFoundError, which is a ``FileNotFoundError``
+        too.
     SizeError
         The file and its arrays together do not fit in memory.
     """
@@ -154,16 +161,18 @@ def read(path):
         raise CheckpointError(f"{path!r} {refusal}") from None
     except MemoryError as error:
         raise SizeError(f"{path!r} takes more memory than there is: {error}") from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte or a lone surrogate
+    # ValueError: a path with a zero byte or a lone surrogate
+    except (OSError, ValueError) as error:
         raise _failure(f"cannot read {path!r}", error) from error
 
 
-# Reading ---------------------------------------------------------------------------------------------------
+# Reading
+# ---------------------------------------------------------------------------------------------------
 
 
 def _open_regular(path, flags):
-    # Looked at first, because opening a device may act on it; opened without blocking, because a pipe may have
-    # taken its place, and opening one waits for a writer.
+    # Looked at first, because opening a device may act on it; opened without blocking, because a
+    # pipe may have taken its place, and opening one waits for a writer.
     _require_regular(os.stat(path), path)
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
@@ -188,8 +197,9 @@ def _refuse_foreign(path, file):
 
 
 def _require_memory(size):
-    # The library ends the process where an allocation fails. And a sparse file of any size costs its sender nothing:
-    # where memory is overcommitted the process would be killed while filling it.
+    # The library ends the process where an allocation fails. And a sparse file of any size costs
+    # its sender nothing: where memory is overcommitted the process would be killed while filling
+    # it.
     with contextlib.suppress(AttributeError, ValueError, OSError):  # a platform that does not say
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if size > memory:
@@ -208,8 +218,8 @@ def _read_file(file, path):
     follow, head_size = status.st_size - 8, int.from_bytes(start, "little")
     if head_size > min(follow, MAX_JSON_BYTES):
         raise _Refused(
-            f"is no safetensors file, or is cut short: its first 8 bytes announce a table of {head_size} bytes, "
-            f"{max(follow, 0)} follow, and {MAX_JSON_BYTES} are allowed"
+            "is no safetensors file, or is cut short: its first 8 bytes announce a table of"
+            f" {head_size} bytes, {max(follow, 0)} follow, and {MAX_JSON_BYTES} are allowed"
         )
     start += file.read(head_size)
     header, covered, checksum = _parse_head(start[8:])
@@ -228,11 +238,15 @@ def _read_file(file, path):
     for name, code, shape, data in tensors:
         _check_tensor(name, code, shape)
         if code == "BOOL" and data.translate(None, b"\0\1"):
-            raise _Refused(f"is damaged: tensor {_short(name)} is BOOL and holds a byte other than 0 and 1")
+            raise _Refused(
+                f"is damaged: tensor {_short(name)} is BOOL and holds a byte other than 0 and 1"
+            )
     if checksum != _checksum(covered, tensors):
         raise _Refused("is damaged: its contents do not match its checksum")
     # astype copies, so that each array owns its memory.
-    views = ((name, np.ndarray(shape, "<" + _DTYPES[code], data)) for name, code, shape, data in tensors)
+    views = (
+        (name, np.ndarray(shape, "<" + _DTYPES[code], data)) for name, code, shape, data in tensors
+    )
     return {name: view.astype(view.dtype.newbyteorder("=")) for name, view in views}, header
 
 
@@ -243,15 +257,22 @@ def _parse_head(head):
     metadata = _parse_json(head, "table").get("__metadata__")
     text = metadata.get("gatewise") if type(metadata) is dict else None
     if type(text) is not str:
-        raise _Refused("is a safetensors file but not a gatewise checkpoint: its metadata has no text 'gatewise'; read its arrays "
-                       "with safetensors.numpy.load_file, and give them to set_weights")
+        raise _Refused(
+            "is a safetensors file but not a gatewise checkpoint: its metadata has no text"
+            " 'gatewise'; read its arrays with safetensors.numpy.load_file, and give them to"
+            " set_weights"
+        )
     document = _parse_json(text, "header")
     version = document.get("format_version")
     if type(version) is not int or version < 1:
-        raise _Refused(f"is damaged: its format version is {_short(version)}, not a positive integer")
+        raise _Refused(
+            f"is damaged: its format version is {_short(version)}, not a positive integer"
+        )
     if version > FORMAT_VERSION:
         known = f"this one reads up to {FORMAT_VERSION}; update gatewise to read it"
-        raise _Refused(f"was written by a newer gatewise: format version {_short(version)}, {known}")
+        raise _Refused(
+            f"was written by a newer gatewise: format version {_short(version)}, {known}"
+        )
     header = _decode(document.get("header"))
     if type(header) is not dict:
         raise _Refused(f"is damaged: its header is {_short(header)}, not a dict")
@@ -261,17 +282,28 @@ def _parse_head(head):
 def _check_tensor(name, code, shape):
     """Our limits, and what the library takes and NumPy does not."""
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        raise _Refused(f"has a tensor name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed")
+        raise _Refused(
+            f"has a tensor name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed"
+        )
     if code not in _DTYPES:
         raise _Refused(f"has tensor {_short(name)} of dtype {code}; known are {', '.join(_DTYPES)}")
     if len(shape) > MAX_RANK:
-        raise _Refused(f"has tensor {_short(name)} of {len(shape)} axes; at most {MAX_RANK} are allowed")
-    # NumPy holds the axes that are not empty to its limit even where one that is makes the array empty.
-    if math.prod(extent for extent in shape if extent) * np.dtype(_DTYPES[code]).itemsize > np.iinfo(np.intp).max:
-        raise _Refused(f"has tensor {_short(name)} of shape {_short(shape)}, larger than an array can be")
+        raise _Refused(
+            f"has tensor {_short(name)} of {len(shape)} axes; at most {MAX_RANK} are allowed"
+        )
+    # NumPy holds the axes that are not empty to its limit even where one that is makes the array
+    # empty.
+    if (
+        math.prod(extent for extent in shape if extent) * np.dtype(_DTYPES[code]).itemsize
+        > np.iinfo(np.intp).max
+    ):
+        raise _Refused(
+            f"has tensor {_short(name)} of shape {_short(shape)}, larger than an array can be"
+        )
 
 
-# Writing ---------------------------------------------------------------------------------------------------
+# Writing
+# ---------------------------------------------------------------------------------------------------
 
 
 def _storable(tensors):
@@ -280,18 +312,30 @@ def _storable(tensors):
         raise DTypeError(f"tensors is a {type(tensors).__name__}, not a mapping of names to arrays")
     for name, array in tensors.items():
         if not isinstance(name, str):
-            raise DTypeError(f"tensor names are strings; one is {_short(name)} ({type(name).__name__})")
+            raise DTypeError(
+                f"tensor names are strings; one is {_short(name)} ({type(name).__name__})"
+            )
         if name == "__metadata__":
-            raise ConfigError("a tensor may not be named '__metadata__': safetensors keeps that name")
+            raise ConfigError(
+                "a tensor may not be named '__metadata__': safetensors keeps that name"
+            )
         if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
-            raise DTypeError(f"tensor {_short(name)} is a {type(array).__name__}, not a plain ndarray")
-        # isbuiltin 2: a type that another package registered, whose kind and size may pose as NumPy's.
+            raise DTypeError(
+                f"tensor {_short(name)} is a {type(array).__name__}, not a plain ndarray"
+            )
+        # isbuiltin 2: a type that another package registered, whose kind and size may pose as
+        # NumPy's.
         if array.dtype.str[1:] not in _CODES or array.dtype.isbuiltin == 2:
             known = "bool, integers, float16, float32, float64 and complex64"
-            raise DTypeError(f"tensor {_short(name)} has dtype {array.dtype}; a checkpoint holds {known}")
+            raise DTypeError(
+                f"tensor {_short(name)} has dtype {array.dtype}; a checkpoint holds {known}"
+            )
     # asarray, not ascontiguousarray: that one gives a 0-d array an axis.
     ordered = sorted(tensors.items())
-    return {name: np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C") for name, array in ordered}
+    return {
+        name: np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+        for name, array in ordered
+    }
 
 
 def _file_content(arrays, header):
@@ -302,9 +346,13 @@ def _file_content(arrays, header):
     if not isinstance(header, dict):
         raise DTypeError(f"header is a {type(header).__name__}, not a dict")
     document = {"format_version": FORMAT_VERSION, "header": _encode(header, "header", 2)}
-    tensors = [(name, _CODES[array.dtype.str[1:]], array.shape, array) for name, array in arrays.items()]
+    tensors = [
+        (name, _CODES[array.dtype.str[1:]], array.shape, array) for name, array in arrays.items()
+    ]
     try:
-        covered = json.dumps(document, separators=(",", ":"), ensure_ascii=False, sort_keys=True)[1:]
+        covered = json.dumps(document, separators=(",", ":"), ensure_ascii=False, sort_keys=True)[
+            1:
+        ]
         text = f'{{"checksum":{_checksum(covered, tensors)},{covered}'
     except ValueError as error:  # an integer too long to print, or a string with a lone surrogate
         raise ConfigError(f"a header value or tensor name cannot be stored: {error}") from error
@@ -314,16 +362,24 @@ def _file_content(arrays, header):
     try:
         content = save(arrays, {"gatewise": text})  # several entries would come in random order
     except SafetensorError as error:
-        raise ConfigError(f"the safetensors library cannot store these tensors: {str(error)[:300]}") from error
+        raise ConfigError(
+            f"the safetensors library cannot store these tensors: {str(error)[:300]}"
+        ) from error
     head_size = int.from_bytes(content[:8], "little")
     if head_size > MAX_JSON_BYTES:
-        taken = f"header and tensor table take {head_size} bytes of JSON, of at most {MAX_JSON_BYTES}"
+        taken = (
+            f"header and tensor table take {head_size} bytes of JSON, of at most {MAX_JSON_BYTES}"
+        )
         raise ConfigError(f"{taken}; keep long lists as tensors")
-    # Judged by the reader itself before any file is touched: a valid file is never overwritten by one that cannot be read.
+    # Judged by the reader itself before any file is touched: a valid file is never overwritten by
+    # one that cannot be read.
     head = content[8 : 8 + head_size]
     _, covered, checksum = _parse_head(head)
     table, data = _parse_json(head, "table"), memoryview(content)[8 + head_size :]
-    copied = [(name, code, shape, data[slice(*table[name]["data_offsets"])]) for name, code, shape, _ in tensors]
+    copied = [
+        (name, code, shape, data[slice(*table[name]["data_offsets"])])
+        for name, code, shape, _ in tensors
+    ]
     return content if checksum == _checksum(covered, copied) else None
 
 
@@ -337,10 +393,13 @@ def _replace_file(path, content):
         if not os.path.basename(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         old = _replaceable(target)
-        # A private file's successor is private from its first byte; a new one is as the umask has it.
+        # A private file's successor is private from its first byte; a new one is as the umask has
+        # it.
         mode = 0o666 if old is None else 0o600
         try:
-            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            with open(
+                temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)
+            ) as file:
                 if old is not None:
                     _keep_permissions(old, temporary)
                 file.write(content)
@@ -355,9 +414,13 @@ def _replace_file(path, content):
     except _Refused as refusal:
         raise CheckpointError(f"cannot write {path!r}: it {refusal}") from None
     except MemoryError as error:
-        raise SizeError(f"there is no memory to write {path!r}, what was there before is unchanged: {error}") from error
+        raise SizeError(
+            f"there is no memory to write {path!r}, what was there before is unchanged: {error}"
+        ) from error
     except (OSError, ValueError) as error:
-        raise _failure(f"cannot write {path!r}, what was there before is unchanged", error) from error
+        raise _failure(
+            f"cannot write {path!r}, what was there before is unchanged", error
+        ) from error
     try:
         _sync_folder(folder)
     except OSError as error:
@@ -368,7 +431,8 @@ def _require_same(path, content):
     """Refuse a file that does not hold these bytes: on a failing disk, or one that another program writes to."""
     content = memoryview(content)
     with open(path, "rb") as file:
-        for start in range(0, len(content) + 1, PIECE):  # one byte more: the file ends where the content does
+        # one byte more: the file ends where the content does
+        for start in range(0, len(content) + 1, PIECE):
             if file.read(PIECE) != content[start : start + PIECE]:
                 raise OSError(errno.EIO, "what was written is not what is read back")
 
@@ -388,7 +452,8 @@ def _replaceable(target):
 
 def _keep_permissions(old, temporary):
     for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
-        # Giving a file to another user takes privileges; without them it belongs to its writer. Windows has no chown.
+        # Giving a file to another user takes privileges; without them it belongs to its writer.
+        # Windows has no chown.
         with contextlib.suppress(OSError, AttributeError):
             os.chown(temporary, owner, group)
     mode = old.st_mode & 0o777
@@ -401,23 +466,27 @@ def _sync_folder(folder):
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except (PermissionError, AttributeError):
-        return  # a folder that may be written and not read, and every folder of Windows, cannot be synced
+        # a folder that may be written and not read, and every folder of Windows, cannot be synced
+        return
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # some network file systems
+        # some network file systems
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
             raise
     finally:
         os.close(descriptor)
 
 
-# JSON ------------------------------------------------------------------------------------------------------
+# JSON
+# ------------------------------------------------------------------------------------------------------
 
 
 def _encode(value, where, depth):
     """`value` in JSON's terms: NaN and infinities become ``{"$float": "nan"}`` and so on.
 
-    A dict's own key that begins with ``$`` gets a second one, so that nothing can be mistaken for that.
+    A dict's own key that begins with ``$`` gets a second one, so that nothing can be mistaken for
+    that.
     """
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         value = value.item()
@@ -426,17 +495,26 @@ def _encode(value, where, depth):
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$float": str(float(value))}
     if depth > MAX_JSON_DEPTH:
-        raise ConfigError(f"header is nested deeper than {MAX_JSON_DEPTH - 1} levels, or contains itself")
+        raise ConfigError(
+            f"header is nested deeper than {MAX_JSON_DEPTH - 1} levels, or contains itself"
+        )
     if isinstance(value, (list, tuple)):
         return [_encode(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, dict):
         result = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise DTypeError(f"{where} has key {_short(key)} ({type(key).__name__}); keys are strings")
-            result["$" + key if key.startswith("$") else key] = _encode(item, f"{where}[{key!r}]", depth + 1)
+                raise DTypeError(
+                    f"{where} has key {_short(key)} ({type(key).__name__}); keys are strings"
+                )
+            result["$" + key if key.startswith("$") else key] = _encode(
+                item, f"{where}[{key!r}]", depth + 1
+            )
         return result
-    raise DTypeError(f"{where} is a {type(value).__name__}; a header holds str, bool, int, float, None, list and dict")
+    raise DTypeError(
+        f"{where} is a {type(value).__name__}; a header holds str, bool, int, float, None, list and"
+        " dict"
+    )
 
 
 def _decode(value):
@@ -459,21 +537,28 @@ def _parse_json(data, what):
     """The dict that `data`, text or its bytes, spells, within the limits at the head of this file."""
     try:
         data = data if isinstance(data, bytes) else data.encode()
-        bare = data.replace(b"\\\\", b"").replace(b'\\"', b"")  # without the escapes that could end a string
+        # without the escapes that could end a string
+        bare = data.replace(b"\\\\", b"").replace(b'\\"', b"")
         # Each value has at most two quotation marks around it and two around its key.
         values = max(data.count(b",") + data.count(b"[") + data.count(b"{"), bare.count(b'"') // 4)
         if values > MAX_JSON_VALUES:
-            raise _Refused(f"has a {what} of about {values} JSON values; at most {MAX_JSON_VALUES} are allowed")
-        # The parser recurses, so depth is measured before it: with strings and all else but brackets gone, each
-        # pass removes the innermost pairs.
+            raise _Refused(
+                f"has a {what} of about {values} JSON values; at most {MAX_JSON_VALUES} are allowed"
+            )
+        # The parser recurses, so depth is measured before it: with strings and all else but
+        # brackets gone, each pass removes the innermost pairs.
         brackets = re.sub(rb'"[^"]*"|[^][{}"]+', b"", bare).translate(bytes.maketrans(b"{}", b"[]"))
         for _ in range(MAX_JSON_DEPTH):
             brackets = brackets.replace(b"[]", b"")
         if brackets:
-            raise _Refused(f"has a {what} nested deeper than {MAX_JSON_DEPTH - 1} levels, or with unpaired brackets")
+            raise _Refused(
+                f"has a {what} nested deeper than {MAX_JSON_DEPTH - 1} levels, or with unpaired"
+                " brackets"
+            )
         numbers = {"parse_int": _number, "parse_float": _number, "parse_constant": _number}
         value = json.loads(data.decode(), object_pairs_hook=_without_duplicates, **numbers)
-        if rb"\ud" in data.lower():  # an escape may spell half a character, which cannot be printed or written
+        # an escape may spell half a character, which cannot be printed or written
+        if rb"\ud" in data.lower():
             json.dumps(value, ensure_ascii=False).encode()
     except ValueError as error:  # not UTF-8, or not JSON; the cause would keep the whole text alive
         raise _Refused(f"is damaged: its {what} is not JSON in UTF-8: {error}") from None
@@ -493,14 +578,17 @@ def _without_duplicates(pairs):
 def _number(text):
     """An integer or a finite float; Python's parser would also take NaN, infinities and any length."""
     if len(text) > MAX_NUMBER_LENGTH + (text[0] == "-"):
-        raise _Refused(f"has a number of {len(text)} characters; at most {MAX_NUMBER_LENGTH} are allowed")
+        raise _Refused(
+            f"has a number of {len(text)} characters; at most {MAX_NUMBER_LENGTH} are allowed"
+        )
     value = int(text) if text.lstrip("-").isdigit() else float(text)
     if isinstance(value, float) and not math.isfinite(value):
         raise _Refused(f"is damaged: the number {text} is not finite")
     return value
 
 
-# Both ways -------------------------------------------------------------------------------------------------
+# Both ways
+# -------------------------------------------------------------------------------------------------
 
 
 def _checksum(covered, tensors):

@@ -26,13 +26,16 @@ MAX_EXTENT = 2**31 - 1  # BLAS takes extents as C int
 def warn(message, category=TrainingWarning):
     """Warn at the line of the user's program that called gatewise, through scikit-learn as well, however deep the caller is."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("gatewise", "sklearn"):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in (
+        "gatewise",
+        "sklearn",
+    ):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
 
 
 def dtype_name(dtype):
-    """"float32" or "float64" of anything NumPy understands as one of them."""
+    """ "float32" or "float64" of anything NumPy understands as one of them."""
     try:
         name = np.dtype(dtype).name
     except TypeError as error:
@@ -75,24 +78,37 @@ def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_hi
     try:
         result = float(value)
     except (OverflowError, ValueError, TypeError) as error:
-        huge = isinstance(value, int) and value.bit_length() > 10_000  # Python writes out no more than 4,300 digits
-        raise ConfigError(f"{name} is {'a huge whole number' if huge else f'{value!r:.80}'}; expected "
-                          f"{_numbers(low, high, open_low, open_high)}") from error
-    inside = (low < result if open_low else low <= result) and (result < high if open_high else result <= high)
+        # Python writes out no more than 4,300 digits
+        huge = isinstance(value, int) and value.bit_length() > 10_000
+        raise ConfigError(
+            f"{name} is {'a huge whole number' if huge else f'{value!r:.80}'}; expected "
+            f"{_numbers(low, high, open_low, open_high)}"
+        ) from error
+    inside = (low < result if open_low else low <= result) and (
+        result < high if open_high else result <= high
+    )
     if not (math.isfinite(result) and inside):
-        raise ConfigError(f"{name} is {result}; expected {_numbers(low, high, open_low, open_high)}")
+        raise ConfigError(
+            f"{name} is {result}; expected {_numbers(low, high, open_low, open_high)}"
+        )
     return result
 
 
 def _numbers(low, high, open_low, open_high):
     """What is expected, as text. No end that is infinite belongs to it."""
-    return (f"a number in {'(' if open_low or low == -math.inf else '['}{low}, {high}"
-            f"{')' if open_high or high == math.inf else ']'}")
+    return (
+        f"a number in {'(' if open_low or low == -math.inf else '['}{low}, {high}"
+        f"{')' if open_high or high == math.inf else ']'}"
+    )
 
 
 def listed(value, name, holds):
     """`value` as a list; what cannot be one is refused."""
-    if isinstance(value, str | bytes | dict) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
+    if (
+        isinstance(value, str | bytes | dict)
+        or not hasattr(value, "__iter__")
+        or getattr(value, "ndim", 1) == 0
+    ):
         raise DTypeError(f"{name} is {type(value).__name__}; expected a list of {holds}")
     return list(value)
 
@@ -112,13 +128,23 @@ def seed(value):
 # Arguments of Keras that gatewise has no use for, and the values of each that ask for nothing.
 NEUTRAL = {
     "layer": {"activity_regularizer": (None,), "autocast": (True,)},
-    "recurrent layer": {"unroll": (False, True), "implementation": (2, 1, 0), "use_cudnn": ("auto", False, None),
-                        "time_major": (False,)},
+    "recurrent layer": {
+        "unroll": (False, True),
+        "implementation": (2, 1, 0),
+        "use_cudnn": ("auto", False, None),
+        "time_major": (False,),
+    },
     "optimizer": {"loss_scale_factor": (None,)},
     "loss": {"dtype": (None,), "reduction": ("sum_over_batch_size",), "axis": (-1,)},
     "metric": {"dtype": (None,)},
-    "compile": {"loss_weights": (None,), "weighted_metrics": (None,), "run_eagerly": (False,), "steps_per_execution": (1,),
-                "jit_compile": ("auto", None, True, False), "auto_scale_loss": (True, False)},
+    "compile": {
+        "loss_weights": (None,),
+        "weighted_metrics": (None,),
+        "run_eagerly": (False,),
+        "steps_per_execution": (1,),
+        "jit_compile": ("auto", None, True, False),
+        "auto_scale_loss": (True, False),
+    },
     "fit": {},
     "evaluate and predict": {},
     "save": {"overwrite": (True,)},
@@ -142,11 +168,15 @@ def neutral(arguments, kind, what, known=()):
     for name, value in arguments.items():
         if name not in NEUTRAL[kind]:
             known = known() if callable(known) else known
-            raise ArgumentError(f"{what} takes no argument {name!r}{did_you_mean(name, [*known, *NEUTRAL[kind]])}")
+            raise ArgumentError(
+                f"{what} takes no argument {name!r}{did_you_mean(name, [*known, *NEUTRAL[kind]])}"
+            )
         allowed = NEUTRAL[kind][name]
         if not _is_one_of(value, allowed):
-            raise ConfigError(f"{what}: {name}={value!r} is not there in gatewise; leave it out, or give "
-                              f"{' or '.join(map(repr, allowed))}")
+            raise ConfigError(
+                f"{what}: {name}={value!r} is not there in gatewise; leave it out, or give "
+                f"{' or '.join(map(repr, allowed))}"
+            )
 
 
 def without_neutral(arguments, kind, what):
@@ -159,8 +189,11 @@ def without_neutral(arguments, kind, what):
     for name in arguments.keys() & NEUTRAL[kind].keys():
         value, allowed = arguments[name], NEUTRAL[kind][name]
         if not _is_one_of(value, allowed):
-            raise ConfigError(f"{what}: {name} is {value!r}; leave it out, or give {' or '.join(map(repr, allowed))}, which "
-                              f"{'change' if len(allowed) > 1 else 'changes'} nothing in gatewise")
+            raise ConfigError(
+                f"{what}: {name} is {value!r}; leave it out, or give"
+                f" {' or '.join(map(repr, allowed))}, which"
+                f" {'change' if len(allowed) > 1 else 'changes'} nothing in gatewise"
+            )
     return {name: value for name, value in arguments.items() if name not in NEUTRAL[kind]}
 
 
@@ -192,8 +225,12 @@ def shape_tuple(shape, name):
     try:
         shape = tuple(shape)
     except TypeError as error:
-        raise DTypeError(f"{name} is {shape!r}; expected a tuple of whole numbers or None") from error
-    return tuple(None if extent is None else whole_number(extent, f"an extent of {name}") for extent in shape)
+        raise DTypeError(
+            f"{name} is {shape!r}; expected a tuple of whole numbers or None"
+        ) from error
+    return tuple(
+        None if extent is None else whole_number(extent, f"an extent of {name}") for extent in shape
+    )
 
 
 _BYTES = {"float32": 4, "float64": 8, "int32": 4}
@@ -212,14 +249,17 @@ def fits_memory(elements, dtype, what, name=None):
     needed = int(elements) * (_BYTES.get(dtype) or np.dtype(dtype).itemsize)
     if needed > _PHYSICAL_MEMORY:
         what = what if name is None else f"{what} {name!r}"
-        raise SizeError(f"{what} needs {needed / 2**30:,.1f} GiB, this machine has "
-                        f"{_PHYSICAL_MEMORY / 2**30:,.1f} GiB; use smaller sizes or batches")
+        raise SizeError(
+            f"{what} needs {needed / 2**30:,.1f} GiB, this machine has "
+            f"{_PHYSICAL_MEMORY / 2**30:,.1f} GiB; use smaller sizes or batches"
+        )
 
 
 def _physical_memory():
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not told here: refuse only what cannot be indexed
+    # not told here: refuse only what cannot be indexed
+    except (AttributeError, ValueError, OSError):
         return 2**62
 
 
@@ -248,20 +288,35 @@ def float_array(x, name, dtype, *, convert):
     if x.dtype == object and hasattr(given, "iloc"):
         x = of_columns(given, name)
     if x.dtype == dtype:
-        return x if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned else _contiguous(x, dtype, name)
+        return (
+            x
+            if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned
+            else _contiguous(x, dtype, name)
+        )
     if x.dtype.kind not in "buif":
         raise DTypeError(f"{name} holds {x.dtype} values; expected numbers that convert to {dtype}")
-    if x.dtype.kind == "f" and not (convert or np.can_cast(x.dtype, dtype, "safe") or not isinstance(given, np.ndarray)):
-        raise DTypeError(f"{name} is {x.dtype}, the layer computes in {dtype}, which would lose precision: "
-                         f"pass {name}.astype({str(dtype)!r})"
-                         + (f", or build the layer with dtype={x.dtype.name!r}" if x.dtype.name in DTYPES else ""))
+    if x.dtype.kind == "f" and not (
+        convert or np.can_cast(x.dtype, dtype, "safe") or not isinstance(given, np.ndarray)
+    ):
+        raise DTypeError(
+            f"{name} is {x.dtype}, the layer computes in {dtype}, which would lose precision: "
+            f"pass {name}.astype({str(dtype)!r})"
+            + (
+                f", or build the layer with dtype={x.dtype.name!r}"
+                if x.dtype.name in DTYPES
+                else ""
+            )
+        )
     try:
         with np.errstate(over="raise"):
             result = _contiguous(x, dtype, name)
     except FloatingPointError:
         raise _overflow(x, dtype, name) from None
     if x.dtype.kind in "ui" and not convert and not _exact(result, x):
-        raise DTypeError(f"{name} holds integers that {dtype} cannot represent; build the layer with dtype='float64'")
+        raise DTypeError(
+            f"{name} holds integers that {dtype} cannot represent; build the layer with"
+            " dtype='float64'"
+        )
     return result
 
 
@@ -279,17 +334,28 @@ def of_columns(given, name):
     try:
         return given.to_numpy(np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise DTypeError(f"{name} holds objects that are no numbers ({error}); leave out dates and "
-                         f"text, or convert them") from error
+        raise DTypeError(
+            f"{name} holds objects that are no numbers ({error}); leave out dates and "
+            "text, or convert them"
+        ) from error
 
 
 def _overflow(x, dtype, name):
     """What to raise for an array of floats of which `dtype` does not hold all that are finite."""
     with np.errstate(over="ignore"):
-        at = np.unravel_index(np.flatnonzero(np.isinf(x.astype(dtype)) & np.isfinite(x))[0], x.shape)
-    wider = "use dtype='float64', which holds it" if abs(x[at]) <= np.finfo("float64").max else "scale it"
-    return NonFiniteError(f"{name} holds {x[at]!s} at index {tuple(map(int, at))}, which overflows {dtype}: its largest number is "
-                          f"{np.finfo(dtype).max:.2g}; {wider}{', or scale what you give' if wider[0] == 'u' else ''}")
+        at = np.unravel_index(
+            np.flatnonzero(np.isinf(x.astype(dtype)) & np.isfinite(x))[0], x.shape
+        )
+    wider = (
+        "use dtype='float64', which holds it"
+        if abs(x[at]) <= np.finfo("float64").max
+        else "scale it"
+    )
+    return NonFiniteError(
+        f"{name} holds {x[at]!s} at index {tuple(map(int, at))}, which overflows {dtype}: its"
+        f" largest number is {np.finfo(dtype).max:.2g};"
+        f" {wider}{', or scale what you give' if wider[0] == 'u' else ''}"
+    )
 
 
 def summable(weights, name, dtype="float64"):
@@ -302,8 +368,10 @@ def summable(weights, name, dtype="float64"):
     with np.errstate(over="ignore"):
         total = np.abs(weights).sum(dtype=np.float64)
     if total > np.finfo(dtype).max:
-        raise ConfigError(f"{name}: the sum of the weights overflows {dtype}, the largest is {np.abs(weights).max()}; give smaller "
-                          f"ones, divided by their largest for instance")
+        raise ConfigError(
+            f"{name}: the sum of the weights overflows {dtype}, the largest is"
+            f" {np.abs(weights).max()}; give smaller ones, divided by their largest for instance"
+        )
     return weights
 
 
@@ -329,14 +397,19 @@ def whole_array(x, name, expects):
 def _given_array(x, name):
     """An ndarray of what a user gave, of any dtype."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise NonFiniteError(f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value) for example")
+        raise NonFiniteError(
+            f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value)"
+            " for example"
+        )
     if isinstance(x, np.ndarray):
         return x
     try:
         return np.asarray(x)
     except ValueError as error:
-        raise ShapeError(f"{name} has rows of different lengths; pad them (gatewise.utils.pad_sequences) and "
-                         f"give their lengths") from error
+        raise ShapeError(
+            f"{name} has rows of different lengths; pad them (gatewise.utils.pad_sequences) and "
+            "give their lengths"
+        ) from error
 
 
 def _contiguous(x, dtype, name):
@@ -346,7 +419,9 @@ def _contiguous(x, dtype, name):
     try:
         return np.require(x, dtype, ["C", "A"]).view(np.ndarray)
     except MemoryError as error:
-        raise SizeError(f"{name} has shape {x.shape}; memory does not hold a copy of it: {error}") from error
+        raise SizeError(
+            f"{name} has shape {x.shape}; memory does not hold a copy of it: {error}"
+        ) from error
 
 
 def _exact(result, x):
@@ -360,15 +435,19 @@ def finite(x, name):
     at = arrays.first_nonfinite(x)
     if at >= 0:
         position = tuple(int(i) for i in np.unravel_index(at, x.shape))
-        raise NonFiniteError(f"{name} holds {x[position]} at index {position}; expected finite numbers: "
-                             f"fill or drop missing values first (padding past a row's length holds numbers, too)")
+        raise NonFiniteError(
+            f"{name} holds {x[position]} at index {position}; expected finite numbers: "
+            "fill or drop missing values first (padding past a row's length holds numbers, too)"
+        )
     return x
 
 
 def features(x, name, expected, expects):
     """The last axis of x has `expected` features (None: any)."""
     if expected is not None and x.shape[-1] != expected:
-        raise ShapeError(f"{name} has {x.shape[-1]} features (shape {x.shape}), {expects} expects {expected}")
+        raise ShapeError(
+            f"{name} has {x.shape[-1]} features (shape {x.shape}), {expects} expects {expected}"
+        )
 
 
 def _as_array(values, name):
@@ -394,7 +473,9 @@ def sequence_lengths(lengths, batch, steps):
         raise ShapeError(f"lengths has shape {given.shape}; expected ({batch},), one length a row")
     bad = np.flatnonzero((given < 0) | (given > steps))
     if bad.size:
-        raise ShapeError(f"lengths[{bad[0]}] is {given[bad[0]]}; expected 0 to {steps}, the number of steps of x")
+        raise ShapeError(
+            f"lengths[{bad[0]}] is {given[bad[0]]}; expected 0 to {steps}, the number of steps of x"
+        )
     return given.astype(np.intp)
 
 
@@ -406,5 +487,7 @@ def reset_flags(resets, batch, steps):
     if given.dtype != np.bool_:
         raise DTypeError(f"resets holds {given.dtype} values; expected booleans")
     if given.shape != (batch, steps):
-        raise ShapeError(f"resets has shape {given.shape}; expected ({batch}, {steps}), one flag a step")
+        raise ShapeError(
+            f"resets has shape {given.shape}; expected ({batch}, {steps}), one flag a step"
+        )
     return np.ascontiguousarray(given).view(np.uint8)

@@ -17,8 +17,8 @@ def custom_object_scope(objects):
     Parameters
     ----------
     objects : dict of str to class
-        Classes of one's own: cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses,
-        metrics and optimizers.
+        Classes of one's own: cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers,
+        constraints, losses, metrics and optimizers.
     """
     if not isinstance(objects, dict) or not all(isinstance(name, str) for name in objects):
         raise DTypeError(f"custom_objects is {objects!r}; expected a dict of name to class")
@@ -41,10 +41,16 @@ def class_of(name, base, known, what):
         raise DTypeError(f"{what} class is {name!r:.200}; expected the name of one")
     cls = _custom_objects.get().get(name, known.get(name))
     if cls is None:
-        raise ConfigError(f"{what} class {name!r} is not known: give it, as load_model(path, custom_objects={{{name!r}: {name}}}), "
-                          f"or choose one of {', '.join(sorted(known))}{did_you_mean(name, known)}")
+        raise ConfigError(
+            f"{what} class {name!r} is not known: give it, as load_model(path,"
+            f" custom_objects={{{name!r}: {name}}}), or choose one of"
+            f" {', '.join(sorted(known))}{did_you_mean(name, known)}"
+        )
     if not (isinstance(cls, type) and issubclass(cls, base)):
-        raise DTypeError(f"custom_objects has {cls!r} for {name!r}; expected a class that derives from {base.__name__}")
+        raise DTypeError(
+            f"custom_objects has {cls!r} for {name!r}; expected a class that derives from"
+            f" {base.__name__}"
+        )
     return cls
 
 
@@ -54,9 +60,15 @@ def object_of(config, base, known, what):
     cls = class_of(name, base, known, what)
     arguments = config.get("config", {})
     try:
-        return cls.from_config(arguments) if hasattr(cls, "from_config") and isinstance(arguments, dict) else cls(**arguments)
+        return (
+            cls.from_config(arguments)
+            if hasattr(cls, "from_config") and isinstance(arguments, dict)
+            else cls(**arguments)
+        )
     except TypeError as error:
-        raise ConfigError(f"{what} {name} has a configuration that does not fit: {error}") from error
+        raise ConfigError(
+            f"{what} {name} has a configuration that does not fit: {error}"
+        ) from error
 
 
 def config_of(thing, known):
@@ -65,22 +77,31 @@ def config_of(thing, known):
     Raises
     ------
     ConfigError
-        The class has the name of another one of `known`, which would be made of it; or its ``get_config`` forgets an argument.
+        The class has the name of another one of `known`, which would be made of it; or its
+        ``get_config`` forgets an argument.
     """
     cls, config = type(thing), thing.get_config()
     if known.get(cls.__name__, cls) is not cls:
-        raise ConfigError(f"{cls.__name__} has the name of a class of gatewise, for which a file would take it; give it another")
+        raise ConfigError(
+            f"{cls.__name__} has the name of a class of gatewise, for which a file would take it;"
+            " give it another"
+        )
     forgotten = [name for name in _arguments(cls) if name not in config]
     if forgotten:
-        raise ConfigError(f"{cls.__name__}.get_config says nothing of the argument {forgotten[0]!r} of its constructor; define it "
-                          f"so that {cls.__name__}(**config) makes the same thing")
+        raise ConfigError(
+            f"{cls.__name__}.get_config says nothing of the argument {forgotten[0]!r} of its"
+            f" constructor; define it so that {cls.__name__}(**config) makes the same thing"
+        )
     return {"class_name": cls.__name__, "config": config}
 
 
 def _arguments(cls):
     """Names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
-    return [name for name, kind in _parameters(cls).items()
-            if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)]
+    return [
+        name
+        for name, kind in _parameters(cls).items()
+        if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)
+    ]
 
 
 def _parameters(cls):
@@ -107,6 +128,8 @@ def kept_arguments(thing):
     names = _arguments(type(thing))
     for name in names:
         if not hasattr(thing, name):
-            raise ConfigError(f"{type(thing).__name__} keeps no attribute {name!r} for the argument of its constructor; keep it, "
-                              f"or define get_config")
+            raise ConfigError(
+                f"{type(thing).__name__} keeps no attribute {name!r} for the argument of its"
+                " constructor; keep it, or define get_config"
+            )
     return {name: getattr(thing, name) for name in names}

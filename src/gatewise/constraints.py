@@ -77,7 +77,9 @@ class MinMaxNorm(Constraint):
 
     def __call__(self, w):
         norms = _norms(w, self.axis)
-        wanted = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
+        wanted = (
+            self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
+        )
         return _scaled(w, wanted / (_EPSILON + norms))
 
 
@@ -88,8 +90,14 @@ class NonNeg(Constraint):
         return np.maximum(w, 0)
 
 
-max_norm, unit_norm, min_max_norm, non_neg = MaxNorm, UnitNorm, MinMaxNorm, NonNeg  # Keras's names for the functions
-_BY_NAME = {"max_norm": MaxNorm, "unit_norm": UnitNorm, "min_max_norm": MinMaxNorm, "non_neg": NonNeg}
+# Keras's names for the functions
+max_norm, unit_norm, min_max_norm, non_neg = MaxNorm, UnitNorm, MinMaxNorm, NonNeg
+_BY_NAME = {
+    "max_norm": MaxNorm,
+    "unit_norm": UnitNorm,
+    "min_max_norm": MinMaxNorm,
+    "non_neg": NonNeg,
+}
 _BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
 
 
@@ -100,8 +108,10 @@ def get(identifier, name="constraint"):
     if isinstance(identifier, str):
         cls = _BY_NAME.get(identifier) or _BY_CLASS.get(identifier)
         if cls is None:
-            raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
-                              + did_you_mean(identifier, _BY_NAME))
+            raise ConfigError(
+                f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
+                + did_you_mean(identifier, _BY_NAME)
+            )
         return cls()
     if isinstance(identifier, dict):
         return object_of(identifier, Constraint, _BY_CLASS, name)

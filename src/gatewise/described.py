@@ -8,7 +8,7 @@ import numpy as np
 from gatewise.errors import ArgumentError, did_you_mean
 
 _MISSING = object()
-_LONGEST = 100   # characters of one value
+_LONGEST = 100  # characters of one value
 
 
 class KnownArguments:
@@ -16,7 +16,8 @@ class KnownArguments:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        # Of a class without a constructor ``inspect`` would show that of __new__; None: that of __init__.
+        # Of a class without a constructor ``inspect`` would show that of __new__; None: that of
+        # __init__.
         cls.__signature__ = inspect.Signature() if cls.__init__ is object.__init__ else None
 
     def __new__(cls, *args, **kwargs):
@@ -73,8 +74,10 @@ def refuse_unknown(cls, given):
     known, takes_any = _known_arguments(cls)
     unknown = [] if takes_any else [name for name in given if name not in known]
     if unknown:
-        raise ArgumentError(f"{cls.__name__} takes no argument {unknown[0]!r}"
-                            + (did_you_mean(unknown[0], known) or f"; it takes {', '.join(known) or 'none'}"))
+        raise ArgumentError(
+            f"{cls.__name__} takes no argument {unknown[0]!r}"
+            + (did_you_mean(unknown[0], known) or f"; it takes {', '.join(known) or 'none'}")
+        )
 
 
 @functools.lru_cache(maxsize=1024)
@@ -83,15 +86,21 @@ def _known_arguments(cls):
     constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
     if not constructors:
         return [], False
-    is_open = [any(kind.kind is kind.VAR_KEYWORD for kind in inspect.signature(each).parameters.values())
-               for each in constructors]
+    is_open = [
+        any(kind.kind is kind.VAR_KEYWORD for kind in inspect.signature(each).parameters.values())
+        for each in constructors
+    ]
     users = not constructors[0].__module__.startswith("gatewise.")  # which may take some for itself
     return list(_arguments(cls)), all(is_open) or (users and is_open[0])
 
 
 def arguments_of(function):
     """Names of the arguments of a function or method, list of str."""
-    return [name for name, kind in inspect.signature(function).parameters.items() if kind.kind is not kind.VAR_KEYWORD]
+    return [
+        name
+        for name, kind in inspect.signature(function).parameters.items()
+        if kind.kind is not kind.VAR_KEYWORD
+    ]
 
 
 def value_text(value):
@@ -101,7 +110,7 @@ def value_text(value):
     if inspect.isroutine(value):
         return f"<{getattr(value, '__name__', 'function')}>"
     text = " ".join(repr(value).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST - 3]}..."
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _arguments(cls):
@@ -111,9 +120,11 @@ def _arguments(cls):
         if "__init__" not in vars(base):
             continue
         kinds = list(inspect.signature(base.__init__).parameters.values())[1:]
-        found |= {kind.name: kind.default for kind in kinds
-                  if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)
-                  and kind.name not in found}
+        found |= {
+            kind.name: kind.default
+            for kind in kinds
+            if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD) and kind.name not in found
+        }
         if not any(kind.kind is kind.VAR_KEYWORD for kind in kinds):  # it takes none of its bases'
             break
     return found
@@ -121,8 +132,13 @@ def _arguments(cls):
 
 def _is_usual_name(thing, value):
     cls = type(thing)
-    usual = (getattr(cls, "name", None), getattr(cls, "default_name", None), cls.__name__,
-             cls.__name__.lower(), None)
+    usual = (
+        getattr(cls, "name", None),
+        getattr(cls, "default_name", None),
+        cls.__name__,
+        cls.__name__.lower(),
+        None,
+    )
     return value in usual
 
 

@@ -7,7 +7,7 @@ says what was given, what was expected and what to do.
 
 
 def did_you_mean(name, known):
-    """"; did you mean 'x'?" of the name that is most like this one; nothing where none is like it.
+    """ "; did you mean 'x'?" of the name that is most like this one; nothing where none is like it.
 
     Parameters
     ----------
@@ -16,8 +16,13 @@ def did_you_mean(name, known):
     """
     import difflib  # only where something went wrong
 
-    known = {str(each).lower(): str(each) for each in reversed(list(known))}  # of names that differ in capitals the first
-    initials = [each for each in known if "_" in each and "".join(part[:1] for part in each.split("_")) == str(name).lower()]
+    # of names that differ in capitals the first
+    known = {str(each).lower(): str(each) for each in reversed(list(known))}
+    initials = [
+        each
+        for each in known
+        if "_" in each and "".join(part[:1] for part in each.split("_")) == str(name).lower()
+    ]
     close = initials or difflib.get_close_matches(str(name).lower(), sorted(known), 1, 0.65)
     return f"; did you mean {known[close[0]]!r}?" if close else ""
 

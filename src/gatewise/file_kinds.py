@@ -9,17 +9,37 @@ import zipfile
 
 from gatewise import checks
 
-_KERAS = "open it with Keras, make the same model here, and copy the arrays: model.set_weights(theirs.get_weights())"
-_TORCH = ("open it with PyTorch, make the same model here, and copy the arrays with model.set_weights; PyTorch's matrices are "
-          "transposed, and each of its recurrent layers has two biases, of which the sum is one here")
+_KERAS = (
+    "open it with Keras, make the same model here, and copy the arrays:"
+    " model.set_weights(theirs.get_weights())"
+)
+_TORCH = (
+    "open it with PyTorch, make the same model here, and copy the arrays with model.set_weights;"
+    " PyTorch's matrices are transposed, and each of its recurrent layers has two biases, of which"
+    " the sum is one here"
+)
 _WHAT_SAVE_WROTE = "give a file that save or save_weights of gatewise wrote"
 
 # File name endings of other programs' formats: what would a reader of such a name expect?
 FOREIGN_ENDINGS = {
-    ".keras": "Keras", ".h5": "HDF5 (Keras)", ".hdf5": "HDF5 (Keras)", ".pt": "PyTorch", ".pth": "PyTorch",
-    ".ckpt": "TensorFlow or PyTorch", ".pb": "TensorFlow", ".tflite": "TensorFlow Lite", ".onnx": "ONNX",
-    ".npz": "NumPy", ".npy": "NumPy", ".pkl": "Python's pickle", ".pickle": "Python's pickle", ".joblib": "joblib",
-    ".zip": "a zip archive", ".json": "JSON", ".csv": "a table", ".txt": "text",
+    ".keras": "Keras",
+    ".h5": "HDF5 (Keras)",
+    ".hdf5": "HDF5 (Keras)",
+    ".pt": "PyTorch",
+    ".pth": "PyTorch",
+    ".ckpt": "TensorFlow or PyTorch",
+    ".pb": "TensorFlow",
+    ".tflite": "TensorFlow Lite",
+    ".onnx": "ONNX",
+    ".npz": "NumPy",
+    ".npy": "NumPy",
+    ".pkl": "Python's pickle",
+    ".pickle": "Python's pickle",
+    ".joblib": "joblib",
+    ".zip": "a zip archive",
+    ".json": "JSON",
+    ".csv": "a table",
+    ".txt": "text",
 }
 
 
@@ -39,7 +59,10 @@ def folder_text(path):
 def foreign_text(path, start, size):
     """What a file is that begins with `start` (bytes, some hundred), and what to do, as the end of a sentence; None if unknown."""
     if size == 0:
-        return "is empty: the program that wrote it was interrupted, or the disk was full; take an older file"
+        return (
+            "is empty: the program that wrote it was interrupted, or the disk was full; take an"
+            " older file"
+        )
     if not start.strip(b"\0"):
         return "holds zeros only: the machine stopped before it was written; take an older file"
     if start.startswith(b"PK\x03\x04") or start.startswith(b"PK\x05\x06"):
@@ -47,16 +70,25 @@ def foreign_text(path, start, size):
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return f"is an HDF5 file, of Keras perhaps: {_KERAS}"
     if start.startswith(b"\x93NUMPY"):
-        return f"is an array of NumPy (.npy): read it with numpy.load, and give it to set_weights; or {_WHAT_SAVE_WROTE}"
+        return (
+            "is an array of NumPy (.npy): read it with numpy.load, and give it to set_weights; or"
+            f" {_WHAT_SAVE_WROTE}"
+        )
     if len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5:
-        return (f"is a pickle, of Python, joblib or an old PyTorch, which can run any code when it is opened: if you trust it, "
-                f"open it with the program that wrote it, and save what it holds with gatewise; or {_WHAT_SAVE_WROTE}")
+        return (
+            "is a pickle, of Python, joblib or an old PyTorch, which can run any code when it is"
+            " opened: if you trust it, open it with the program that wrote it, and save what it"
+            f" holds with gatewise; or {_WHAT_SAVE_WROTE}"
+        )
     if start[4:8] == b"TFL3":
         return f"is a model of TensorFlow Lite; {_WHAT_SAVE_WROTE}"
     if start.startswith(b"\x1f\x8b"):
         return f"is compressed with gzip: unpack it first, and {_WHAT_SAVE_WROTE}"
     if _is_onnx(path, start):
-        return f"is an ONNX model, which gatewise does not read: run it with ONNX Runtime, or {_WHAT_SAVE_WROTE}"
+        return (
+            "is an ONNX model, which gatewise does not read: run it with ONNX Runtime, or"
+            f" {_WHAT_SAVE_WROTE}"
+        )
     return _text_text(start)
 
 
@@ -65,14 +97,19 @@ def _zip_text(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
-        return f"is a damaged zip archive, of Keras, PyTorch or NumPy perhaps: take an older file, or {_WHAT_SAVE_WROTE}"
+        return (
+            "is a damaged zip archive, of Keras, PyTorch or NumPy perhaps: take an older file, or"
+            f" {_WHAT_SAVE_WROTE}"
+        )
     if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
         return f"is a model of Keras (.keras): {_KERAS}"
     if any(name.endswith("data.pkl") for name in names):
         return f"is a file of PyTorch: {_TORCH}"
     if names and all(name.endswith(".npy") for name in names):
-        return (f"holds arrays of NumPy (.npz): read them with numpy.load, and give them to set_weights in the order of "
-                f"get_weights; or {_WHAT_SAVE_WROTE}")
+        return (
+            "holds arrays of NumPy (.npz): read them with numpy.load, and give them to set_weights"
+            f" in the order of get_weights; or {_WHAT_SAVE_WROTE}"
+        )
     return f"is a zip archive: unpack it first, and {_WHAT_SAVE_WROTE}"
 
 
@@ -104,5 +141,9 @@ def warn_of_ending(path):
     except TypeError:  # no path: writing says so
         return
     if found:
-        checks.warn(f"file names that end in {found[0]!r} stand for {found[1]}: the file is in gatewise's own format, which only "
-                    f"gatewise and readers of safetensors open; let the name end in '.safetensors'", UserWarning)
+        checks.warn(
+            f"file names that end in {found[0]!r} stand for {found[1]}: the file is in gatewise's"
+            " own format, which only gatewise and readers of safetensors open; let the name end in"
+            " '.safetensors'",
+            UserWarning,
+        )

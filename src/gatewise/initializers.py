@@ -1,7 +1,7 @@
 """Initial values of weights. Names, formulas and defaults are Keras's.
 
-An initializer is called with ``(shape, rng, dtype)``. Where it is not told otherwise it draws from the
-generator of the model or layer that it serves; with ``seed`` it draws from one of its own.
+An initializer is called with ``(shape, rng, dtype)``. Where it is not told otherwise it draws from
+the generator of the model or layer that it serves; with ``seed`` it draws from one of its own.
 """
 
 import numpy as np
@@ -13,9 +13,24 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError, did_you_mean
 from gatewise.memory import numpy_products
 
 __all__ = [
-    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "Initializer", "LecunNormal",
-    "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros",
-    "get", "serialize",
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "get",
+    "serialize",
 ]
 
 
@@ -38,8 +53,10 @@ class Initializer(Guarded):
         with np.errstate(over="ignore"):
             values = np.asarray(self._draw(tuple(shape), rng), dtype)
         if not np.isfinite(values).all():
-            raise ConfigError(f"{type(self).__name__} with {vars(self)} gives values that {dtype} cannot hold; choose "
-                              f"smaller ones")
+            raise ConfigError(
+                f"{type(self).__name__} with {vars(self)} gives values that {dtype} cannot hold;"
+                " choose smaller ones"
+            )
         return values
 
     def _draw(self, shape, rng):
@@ -78,7 +95,11 @@ class RandomNormal(Initializer):
     """Normal with `mean` and `stddev`."""
 
     def __init__(self, mean=0.0, stddev=0.05, seed=None):
-        self.mean, self.stddev, self.seed = checks.number(mean, "mean"), checks.number(stddev, "stddev", 0.0), seed
+        self.mean, self.stddev, self.seed = (
+            checks.number(mean, "mean"),
+            checks.number(stddev, "stddev", 0.0),
+            seed,
+        )
 
     def _draw(self, shape, rng):
         return rng.normal(self.mean, self.stddev, shape)
@@ -108,7 +129,11 @@ class TruncatedNormal(Initializer):
     """Normal with `mean` and `stddev`, drawn again beyond two of these deviations from the mean."""
 
     def __init__(self, mean=0.0, stddev=0.05, seed=None):
-        self.mean, self.stddev, self.seed = checks.number(mean, "mean"), checks.number(stddev, "stddev", 0.0), seed
+        self.mean, self.stddev, self.seed = (
+            checks.number(mean, "mean"),
+            checks.number(stddev, "stddev", 0.0),
+            seed,
+        )
 
     def _draw(self, shape, rng):
         return self.mean + self.stddev * _truncated_normal(shape, rng)
@@ -151,7 +176,9 @@ class VarianceScaling(_Scaled):
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ConfigError(f"mode is {mode!r}; expected 'fan_in', 'fan_out' or 'fan_avg'")
         if distribution not in ("truncated_normal", "uniform"):
-            raise ConfigError(f"distribution is {distribution!r}; expected 'truncated_normal' or 'uniform'")
+            raise ConfigError(
+                f"distribution is {distribution!r}; expected 'truncated_normal' or 'uniform'"
+            )
         self.mode, self.distribution, self.seed = mode, distribution, seed
 
     @property
@@ -223,11 +250,23 @@ class Identity(Initializer):
 
 
 _BY_NAME = {
-    "zeros": Zeros, "ones": Ones, "constant": Constant, "random_normal": RandomNormal, "normal": RandomNormal,
-    "random_uniform": RandomUniform, "uniform": RandomUniform, "glorot_uniform": GlorotUniform,
-    "glorot_normal": GlorotNormal, "he_uniform": HeUniform, "he_normal": HeNormal, "lecun_uniform": LecunUniform,
-    "lecun_normal": LecunNormal, "orthogonal": Orthogonal, "identity": Identity,
-    "truncated_normal": TruncatedNormal, "variance_scaling": VarianceScaling,
+    "zeros": Zeros,
+    "ones": Ones,
+    "constant": Constant,
+    "random_normal": RandomNormal,
+    "normal": RandomNormal,
+    "random_uniform": RandomUniform,
+    "uniform": RandomUniform,
+    "glorot_uniform": GlorotUniform,
+    "glorot_normal": GlorotNormal,
+    "he_uniform": HeUniform,
+    "he_normal": HeNormal,
+    "lecun_uniform": LecunUniform,
+    "lecun_normal": LecunNormal,
+    "orthogonal": Orthogonal,
+    "identity": Identity,
+    "truncated_normal": TruncatedNormal,
+    "variance_scaling": VarianceScaling,
 }
 _BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
 
@@ -241,8 +280,10 @@ def get(identifier, name="initializer"):
     if isinstance(identifier, str):
         cls = _BY_NAME.get(identifier) or _BY_CLASS.get(identifier)
         if cls is None:
-            raise ConfigError(f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
-                              + did_you_mean(identifier, _BY_NAME))
+            raise ConfigError(
+                f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
+                + did_you_mean(identifier, _BY_NAME)
+            )
         return cls()
     if isinstance(identifier, dict):
         return object_of(identifier, Initializer, _BY_CLASS, name)

@@ -13,8 +13,10 @@ import numpy as np
 from gatewise.errors import SizeError
 from gatewise.kernels._memory import BLAS_BUFFER, reserve
 
-_CURE = ("use smaller batches, fewer or shorter sequences, or fewer units, or raise the limit on "
-         "memory (ulimit -v)")
+_CURE = (
+    "use smaller batches, fewer or shorter sequences, or fewer units, or raise the limit on "
+    "memory (ulimit -v)"
+)
 
 
 def size_error(error, doing):
@@ -64,6 +66,7 @@ def names_memory(function):
                 raise
             # Of several calls inside each other the innermost error, NumPy's, is the cause.
             raise made from (error.__cause__ if isinstance(error, SizeError) else error)
+
     return named
 
 

@@ -74,12 +74,18 @@ def get(identifier, name="regularizer"):
         return identifier
     if isinstance(identifier, str):
         if identifier.lower() not in _BY_NAME:
-            raise ConfigError(f"{name} {identifier!r} is not known; choose one of l1, l2, l1_l2"
-                              + did_you_mean(identifier, _BY_NAME))
+            raise ConfigError(
+                f"{name} {identifier!r} is not known; choose one of l1, l2, l1_l2"
+                + did_you_mean(identifier, _BY_NAME)
+            )
         cls = _BY_NAME[identifier.lower()]
         return cls(0.01, 0.01) if cls is L1L2 else cls()
     if isinstance(identifier, dict):
-        config = identifier if "class_name" in identifier else {"class_name": "L1L2", "config": identifier}
+        config = (
+            identifier
+            if "class_name" in identifier
+            else {"class_name": "L1L2", "config": identifier}
+        )
         return object_of(config, Regularizer, _BY_CLASS, name)
     raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.regularizers object")
 

@@ -1,15 +1,17 @@
 """Weights that several Python threads use: any number read them, or one changes them.
 
-A pass through a model reads. What changes weights, a step of an optimizer or ``set_weights``, waits for passes under way and
-holds back those to come. So a pass beside a change sees the old weights or the new ones, never some of each. A model and its
-layers have one guard.
+A pass through a model reads. What changes weights, a step of an optimizer or ``set_weights``, waits
+for passes under way and holds back those to come. So a pass beside a change sees the old weights or
+the new ones, never some of each. A model and its layers have one guard.
 """
 
 from gatewise import threads
 from gatewise.kernels._guard import Guard
 
-_MESSAGE = ("weights are changed by code that runs inside a pass through the same layer or model, such as a layer, cell, "
-            "loss or metric; change them before or after the pass")
+_MESSAGE = (
+    "weights are changed by code that runs inside a pass through the same layer or model, such as a"
+    " layer, cell, loss or metric; change them before or after the pass"
+)
 
 
 def weights_guard():

@@ -11,9 +11,9 @@ from .errors import ConfigError, DTypeError, GatewiseError
 
 __all__ = ["GradientError", "GradientReport", "check_gradients", "compare_gradients"]
 
-# An entry that disagrees at the step asked for is tried at these multiples of it: a shorter step does
-# not reach over a kink (relu, hard_sigmoid), a longer one sees a slope that rounding had drowned. A
-# wrong gradient disagrees at all of them.
+# An entry that disagrees at the step asked for is tried at these multiples of it: a shorter step
+# does not reach over a kink (relu, hard_sigmoid), a longer one sees a slope that rounding had
+# drowned. A wrong gradient disagrees at all of them.
 _STEPS = (1.0, 0.1, 10.0, 0.01, 100.0)
 
 # Errors are not measured against less than this part of the largest gradient of all arrays.
@@ -62,10 +62,14 @@ class GradientReport:
 
     def __str__(self):
         width = max(len(name) for name in (*self.errors, *self.unchecked))
-        lines = [f"gradients {'agree' if self.passed else 'DISAGREE'} (tolerance {self.tolerance:g})"]
+        lines = [
+            f"gradients {'agree' if self.passed else 'DISAGREE'} (tolerance {self.tolerance:g})"
+        ]
         for name, error in self.errors.items():
             mark = "" if error <= self.tolerance else "  <- wrong"
-            lines.append(f"  {name:{width}}  error {error:.1e}  in {self.entries[name]} entries{mark}")
+            lines.append(
+                f"  {name:{width}}  error {error:.1e}  in {self.entries[name]} entries{mark}"
+            )
         lines += [f"  {name:{width}}  has no gradient, not checked" for name in self.unchecked]
         return "\n".join(lines)
 
@@ -87,23 +91,26 @@ def check_gradients(
 ):
     """Check every gradient of a layer or of a model against numerical ones.
 
-    Of a model, the loss of one batch is differentiated with respect to each parameter, penalties and fused
-    output activation included. Of a layer:
+    Of a model, the loss of one batch is differentiated with respect to each parameter, penalties
+    and fused output activation included. Of a layer:
 
-    The number differentiated is ``sum(output * p)`` with a fixed random ``p``, summed over all outputs
-    of a layer that returns its state too. ``backward(p)`` must then give the gradients that central
-    differences of ``forward(..., training=True)`` give, for each parameter, for ``x`` if it is
-    floating and the layer does not read whole numbers of it, and for each initial state that is passed.
+    The number differentiated is ``sum(output * p)`` with a fixed random ``p``, summed over all
+    outputs of a layer that returns its state too. ``backward(p)`` must then give the gradients that
+    central differences of ``forward(..., training=True)`` give, for each parameter, for ``x`` if it
+    is floating and the layer does not read whole numbers of it, and for each initial state that is
+    passed.
 
-    A copy is checked: the layer or model is left as it is, and so are the arrays passed in. Dropout is
-    drawn alike in every pass, and a stateful layer starts each one from no state.
+    A copy is checked: the layer or model is left as it is, and so are the arrays passed in. Dropout
+    is drawn alike in every pass, and a stateful layer starts each one from no state.
 
     Parameters
     ----------
     layer_or_model : Layer or Sequential
-        In float64. One that is not built yet is checked with weights such as it would start with, for the shape of ``x``.
+        In float64. One that is not built yet is checked with weights such as it would start with,
+        for the shape of ``x``.
     x : ndarray of shape (B, ...), float64 or int, or list of ndarray of shape (B, steps, features)
-        Inputs; a list for a layer that takes one, such as Attention. Small ones do: the cost is four passes an entry.
+        Inputs; a list for a layer that takes one, such as Attention. Small ones do: the cost is
+        four passes an entry.
     lengths, resets, mask : ndarray, optional
         Handed to ``forward`` if given.
     initial_state : ndarray or list of ndarray, float64, optional
@@ -138,18 +145,30 @@ def check_gradients(
     options = {"eps": eps, "tolerance": tolerance, "max_entries": max_entries, "seed": seed}
     if hasattr(layer_or_model, "compute_gradients"):
         if initial_state is not None or resets is not None:
-            raise ConfigError("initial_state and resets were given for a model; check its recurrent layers alone with them")
+            raise ConfigError(
+                "initial_state and resets were given for a model; check its recurrent layers alone"
+                " with them"
+            )
         return _check_model(layer_or_model, x, y, loss, lengths, mask, options)
     if y is not None or loss is not None:
-        raise ConfigError("y and loss were given for a layer; its outputs are weighed at random instead")
+        raise ConfigError(
+            "y and loss were given for a layer; its outputs are weighed at random instead"
+        )
     given = {"lengths": lengths, "initial_state": initial_state, "resets": resets, "mask": mask}
-    return _check_layer(layer_or_model, x, {name: value for name, value in given.items() if value is not None}, options)
+    return _check_layer(
+        layer_or_model,
+        x,
+        {name: value for name, value in given.items() if value is not None},
+        options,
+    )
 
 
 def _check_model(model, x, y, loss, lengths, mask, options):
     """Gradients of the loss of one batch, by compute_gradients and by differences."""
     if y is None:
-        raise ConfigError("y is missing: a model's gradients are those of its loss, which needs targets")
+        raise ConfigError(
+            "y is missing: a model's gradients are those of its loss, which needs targets"
+        )
     _need_float64("the model", model.dtype, "build its layers with dtype='float64'")
     model = copy.deepcopy(model)
     if loss is not None:
@@ -164,8 +183,12 @@ def _check_model(model, x, y, loss, lengths, mask, options):
     if not model.built:
         scalar()
     scalar()
-    pairs = {f"{layer.name}/{name}": (layer.parameters[name], gradient.copy())
-             for layer in model.layers for name, gradient in layer.gradients.items() if layer.trains(name)}
+    pairs = {
+        f"{layer.name}/{name}": (layer.parameters[name], gradient.copy())
+        for layer in model.layers
+        for name, gradient in layer.gradients.items()
+        if layer.trains(name)
+    }
     return compare_gradients(scalar, pairs, **options)
 
 
@@ -173,12 +196,16 @@ def _check_layer(layer, x, arguments, options):
     """Gradients of the outputs, weighed at random, by backward and by differences."""
     for name in ("forward", "backward"):
         if not hasattr(layer, name):
-            raise DTypeError(f"{type(layer).__name__} has no method {name}; expected a layer or a model")
+            raise DTypeError(
+                f"{type(layer).__name__} has no method {name}; expected a layer or a model"
+            )
     _need_float64(f"the layer {type(layer).__name__}", layer.dtype, "build it with dtype='float64'")
     probe = _Probe(layer, x, arguments)
     start = probe.outputs()
     for k, out in enumerate(start):
-        _need_float64(f"output {k}", out.dtype, "a float64 layer must compute in float64 throughout")
+        _need_float64(
+            f"output {k}", out.dtype, "a float64 layer must compute in float64 throughout"
+        )
     rng = np.random.default_rng(options["seed"])
     weights = [rng.standard_normal(out.shape) for out in start]
     pairs = probe.go_back(weights)
@@ -186,7 +213,10 @@ def _check_layer(layer, x, arguments, options):
     def scalar():
         # Less the outputs at the start, which moves the sum by a constant: what cancels in the
         # differences then never rounds the sum.
-        return sum(float(np.sum((out - out_0) * p)) for out, out_0, p in zip(probe.outputs(), start, weights, strict=True))
+        return sum(
+            float(np.sum((out - out_0) * p))
+            for out, out_0, p in zip(probe.outputs(), start, weights, strict=True)
+        )
 
     unchecked = tuple(name for name in probe.parameters if name not in probe.gradients)
     return compare_gradients(scalar, pairs, unchecked=unchecked, **options)
@@ -212,8 +242,12 @@ class _Probe:
             self.arguments["initial_state"] = copies[0] if alone else copies
         self.parameters = self.layer.parameters
         trains = getattr(self.layer, "trains", lambda name: True)  # those of frozen layers are zero
-        self.gradients = {name: gradient for name, gradient in self.layer.gradients.items() if trains(name)}
-        self.generators = [(generator, generator.bit_generator.state) for generator in _generators(self.layer)]
+        self.gradients = {
+            name: gradient for name, gradient in self.layer.gradients.items() if trains(name)
+        }
+        self.generators = [
+            (generator, generator.bit_generator.state) for generator in _generators(self.layer)
+        ]
 
     def outputs(self):
         """Copies of the outputs, a list. Draws are the same in every pass, and no state is left from the last."""
@@ -230,20 +264,35 @@ class _Probe:
             gradient[...] = 0  # backward adds to what is there
         dy = [part.copy() for part in dy]  # the layer may hold what it was given
         dx = self.layer.backward(dy if len(dy) > 1 else dy[0])
-        pairs = {name: (array, np.array(self.gradients[name])) for name, array in self.parameters.items() if name in self.gradients}
+        pairs = {
+            name: (array, np.array(self.gradients[name]))
+            for name, array in self.parameters.items()
+            if name in self.gradients
+        }
         if isinstance(self.x, list) or self.x.dtype.kind == "f":
-            pairs |= _paired(self.inputs, dx, "backward returned None, not the gradient of {}",
-                             "backward returned {} arrays for {} inputs")
+            pairs |= _paired(
+                self.inputs,
+                dx,
+                "backward returned None, not the gradient of {}",
+                "backward returned {} arrays for {} inputs",
+            )
         if self.states:
-            pairs |= _paired(self.states, getattr(self.layer, "initial_state_gradient", None),
-                             "layer.initial_state_gradient is not set after backward, for {}",
-                             "layer.initial_state_gradient holds {} arrays for {} initial states")
+            pairs |= _paired(
+                self.states,
+                getattr(self.layer, "initial_state_gradient", None),
+                "layer.initial_state_gradient is not set after backward, for {}",
+                "layer.initial_state_gradient holds {} arrays for {} initial states",
+            )
         return pairs
 
 
 def _holds_sequences(x):
     """Whether x is a list of inputs, (batch, steps, features) each, to one layer."""
-    return isinstance(x, list | tuple) and len(x) > 0 and all(isinstance(part, np.ndarray) and part.ndim == 3 for part in x)
+    return (
+        isinstance(x, list | tuple)
+        and len(x) > 0
+        and all(isinstance(part, np.ndarray) and part.ndim == 3 for part in x)
+    )
 
 
 def _copies(name, given, several, allow_integers=False):
@@ -266,24 +315,29 @@ def _paired(arrays, found, missing, other_count):
             raise GradientError(missing.format(name))
     if len(found) != len(arrays):
         raise GradientError(other_count.format(len(found), len(arrays)))
-    return {name: (array, np.array(gradient)) for (name, array), gradient in zip(arrays.items(), found)}
+    return {
+        name: (array, np.array(gradient)) for (name, array), gradient in zip(arrays.items(), found)
+    }
 
 
-def compare_gradients(scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=200, seed=0, unchecked=()):
+def compare_gradients(
+    scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=200, seed=0, unchecked=()
+):
     """Compare gradients with central differences of a function of no arguments.
 
-    The slope along an entry ``v`` is the difference of fourth order, with ``s = eps * max(1, |v|)``::
+    The slope along an entry ``v`` is the difference of fourth order, with ``s = eps * max(1,
+    |v|)``::
 
         (8 (f(v+s) - f(v-s)) - (f(v+2s) - f(v-2s))) / (12 s)
 
-    whose error is ``s^4 f'''''/30`` plus rounding of about ``2e-16 |f| / s``. An entry that disagrees
-    is tried again with steps from ``eps/100`` to ``100 eps`` and its best agreement counts, so that
-    neither a kink nearby nor a tiny slope fails a correct gradient. A kink at the very point does: the
-    slope is then not defined; move the point.
+    whose error is ``s^4 f'''''/30`` plus rounding of about ``2e-16 |f| / s``. An entry that
+    disagrees is tried again with steps from ``eps/100`` to ``100 eps`` and its best agreement
+    counts, so that neither a kink nearby nor a tiny slope fails a correct gradient. A kink at the
+    very point does: the slope is then not defined; move the point.
 
-    The error of an array is its largest ``|analytic - numeric|`` divided by the largest entry of either,
-    or by a thousandth of the largest gradient of all arrays if that is more: a gradient that has all but
-    vanished is not asked for digits that rounding has taken.
+    The error of an array is its largest ``|analytic - numeric|`` divided by the largest entry of
+    either, or by a thousandth of the largest gradient of all arrays if that is more: a gradient
+    that has all but vanished is not asked for digits that rounding has taken.
 
     Parameters
     ----------
@@ -317,7 +371,9 @@ def compare_gradients(scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=20
     """
     _check_options(eps, tolerance, max_entries)
     if not pairs:
-        raise ConfigError("nothing to compare: no parameter has a gradient, and x and the state have none")
+        raise ConfigError(
+            "nothing to compare: no parameter has a gradient, and x and the state have none"
+        )
     for name, (array, gradient) in pairs.items():
         _need_float64(name, array.dtype, "differences need its digits")
         if np.shape(gradient) != array.shape:
@@ -334,14 +390,19 @@ def compare_gradients(scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=20
         )
 
     rng = np.random.default_rng(seed)
-    samples = {name: _Sample(array, gradient, rng, max_entries) for name, (array, gradient) in pairs.items()}
+    samples = {
+        name: _Sample(array, gradient, rng, max_entries)
+        for name, (array, gradient) in pairs.items()
+    }
     for sample in samples.values():
         sample.numeric[:] = [_slope(scalar, sample.array, index, eps) for index in sample.indices]
     floor = _FLOOR * max(sample.largest() for sample in samples.values())
     for sample in samples.values():
         sample.retry(scalar, eps, tolerance, floor)
 
-    errors = {name: float(sample.errors(floor).max(initial=0.0)) for name, sample in samples.items()}
+    errors = {
+        name: float(sample.errors(floor).max(initial=0.0)) for name, sample in samples.items()
+    }
     entries = {name: len(sample.indices) for name, sample in samples.items()}
     report = GradientReport(errors, entries, tolerance, tuple(unchecked))
     if not report.passed:
@@ -380,7 +441,9 @@ class _Sample:
         for k in np.flatnonzero(self.errors(floor) > tolerance):
             if not np.isfinite(self.analytic[k]):
                 continue
-            slopes = [_slope(scalar, self.array, self.indices[k], eps * factor) for factor in _STEPS[1:]]
+            slopes = [
+                _slope(scalar, self.array, self.indices[k], eps * factor) for factor in _STEPS[1:]
+            ]
             slopes = [s for s in (self.numeric[k], *slopes) if np.isfinite(s)]
             if slopes:
                 self.numeric[k] = min(slopes, key=lambda s: abs(s - self.analytic[k]))
@@ -438,11 +501,15 @@ def _copy(name, array, allow_integers):
 
 def _need_float64(what, dtype, advice):
     if np.dtype(dtype) != np.float64:
-        raise DTypeError(f"{what} is {np.dtype(dtype)}; gradients are compared in float64 only: {advice}")
+        raise DTypeError(
+            f"{what} is {np.dtype(dtype)}; gradients are compared in float64 only: {advice}"
+        )
 
 
 def _check_options(eps, tolerance, max_entries):
     for name, value in (("eps", eps), ("tolerance", tolerance), ("max_entries", max_entries)):
-        kind, word = (numbers.Integral, "an int") if name == "max_entries" else (numbers.Real, "a number")
+        kind, word = (
+            (numbers.Integral, "an int") if name == "max_entries" else (numbers.Real, "a number")
+        )
         if not (isinstance(value, kind) and value > 0):
             raise ConfigError(f"{name} is {value!r}; expected {word} above 0")

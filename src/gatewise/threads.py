@@ -1,12 +1,13 @@
 """How many threads, and who may use them.
 
-Work is spread over OpenMP threads by the kernels, which are told here how many. BLAS runs inside those
-threads and must itself be single-threaded: :func:`single_threaded_blas` holds SciPy's BLAS at one
-thread while any public call is at work. The limit is the whole process's, so it is counted and
+Work is spread over OpenMP threads by the kernels, which are told here how many. BLAS runs inside
+those threads and must itself be single-threaded: :func:`single_threaded_blas` holds SciPy's BLAS at
+one thread while any public call is at work. The limit is the whole process's, so it is counted and
 locked: the last one out restores what was found.
 
 After a fork the child uses one thread: the OpenMP pool does not survive a fork, and a worker
-process is one of many. A worker that was spawned starts with one, too, unless the environment says more.
+process is one of many. A worker that was spawned starts with one, too, unless the environment says
+more.
 """
 
 import contextlib
@@ -21,8 +22,8 @@ from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, StateError
 from gatewise.kernels import _lateness, _system_threads, _table
 
-# Elementwise operations below which a second thread costs more than it does (about 30 us of work), and
-# how many operations of a matrix product are done in the time of one.
+# Elementwise operations below which a second thread costs more than it does (about 30 us of work),
+# and how many operations of a matrix product are done in the time of one.
 SMALL_WORK = 600_000
 PRODUCT_SPEED = 3
 NOTICE_LATENESS = True  # False in tests that count on threads
@@ -39,8 +40,9 @@ def is_worker():
 def _available():
     """Threads to start with: GATEWISE_NUM_THREADS, else OMP_NUM_THREADS, else one in a worker, else the CPUs we may use.
 
-    A variable that is empty counts as not set. OMP_NUM_THREADS belongs to OpenMP and is read as OpenMP reads it: the first
-    number of a list, and what is no number is ignored (OpenMP itself says so on stderr).
+    A variable that is empty counts as not set. OMP_NUM_THREADS belongs to OpenMP and is read as
+    OpenMP reads it: the first number of a list, and what is no number is ignored (OpenMP itself
+    says so on stderr).
 
     Raises
     ------
@@ -51,10 +53,15 @@ def _available():
     if own:
         count = _number_in(own.strip())
         if not 1 <= count <= MAX_THREADS:
-            raise ConfigError(f"the environment variable GATEWISE_NUM_THREADS is {own!r:.100}; expected a whole number from 1 to "
-                              f"{MAX_THREADS}, or no such variable, for as many threads as there are processors")
+            raise ConfigError(
+                f"the environment variable GATEWISE_NUM_THREADS is {own!r:.100}; expected a whole"
+                f" number from 1 to {MAX_THREADS}, or no such variable, for as many threads as"
+                " there are processors"
+            )
         return count
-    count = _number_in(os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip().removeprefix("+"))
+    count = _number_in(
+        os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip().removeprefix("+")
+    )
     if count:
         return min(count, MAX_THREADS)
     if is_worker():
@@ -69,10 +76,13 @@ def _number_in(text):
     """The whole number that a text of digits spells; 0 if it is no such text. Of a long one, the first five digits."""
     if not (text.isascii() and text.isdigit()):
         return 0
-    return int(text.lstrip("0")[:5] or "0")  # Python refuses to read a number of thousands of digits
+    # Python refuses to read a number of thousands of digits
+    return int(text.lstrip("0")[:5] or "0")
 
 
-_count = None  # found out when first asked for: a worker that was spawned knows that it is one only after its imports
+# found out when first asked for: a worker that was spawned knows that it is one only after its
+# imports
+_count = None
 _forked = False
 _own = threading.local()  # the number of one Python thread, inside num_threads
 
@@ -83,7 +93,8 @@ def get_num_threads():
     Raises
     ------
     ConfigError
-        The number was not set, and the environment variable GATEWISE_NUM_THREADS is no number of threads.
+        The number was not set, and the environment variable GATEWISE_NUM_THREADS is no number of
+        threads.
     """
     global _count
     if _count is None:
@@ -94,7 +105,8 @@ def get_num_threads():
 def set_num_threads(count):
     """Set the number of threads that gatewise uses for large work, in this process.
 
-    Results do not depend on it, to the bit. A build without OpenMP, and a forked child, stay at one.
+    Results do not depend on it, to the bit. A build without OpenMP, and a forked child, stay at
+    one.
 
     Parameters
     ----------
@@ -118,7 +130,8 @@ def _allowed(count):
 def threads_for(operations):
     """Threads worth using for that many elementwise floating-point operations.
 
-    One, while threads come late because other programs keep the processor busy (kernels/lateness.h).
+    One, while threads come late because other programs keep the processor busy
+    (kernels/lateness.h).
     """
     if operations < SMALL_WORK or (NOTICE_LATENESS and _lateness.alone()):
         return 1
@@ -131,8 +144,9 @@ def threads_for(operations):
     return count
 
 
-# OpenMP ends the process if the system refuses it a thread. So before the first parallel work of a Python thread, which is when
-# OpenMP starts threads for it, as many are started, and ended again, by ourselves.
+# OpenMP ends the process if the system refuses it a thread. So before the first parallel work of a
+# Python thread, which is when OpenMP starts threads for it, as many are started, and ended again,
+# by ourselves.
 
 REFUSED_FOR = 60.0  # seconds after which a system that refused threads is asked again
 
@@ -149,9 +163,13 @@ def _startable(count):
         _own.startable = count
         return count
     _own.refused_at = time.monotonic()
-    checks.warn(f"the system starts {started} more threads and not {count - 1} (a limit on processes or memory, such as "
-                f"ulimit -u, ulimit -v or a container's): gatewise uses one thread, results are the same; raise the limit, or "
-                f"set gatewise.set_num_threads({started + 1 if started else 1})", RuntimeWarning)
+    checks.warn(
+        f"the system starts {started} more threads and not {count - 1} (a limit on processes or"
+        " memory, such as ulimit -u, ulimit -v or a container's): gatewise uses one thread,"
+        " results are the same; raise the limit, or set"
+        f" gatewise.set_num_threads({started + 1 if started else 1})",
+        RuntimeWarning,
+    )
     return 1
 
 
@@ -173,7 +191,9 @@ def _until_ended(before):
 def _stack_size():
     """Bytes of stack that OpenMP gives each thread; 0: as many as the system does."""
     for variable in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
-        found = re.fullmatch(r"\s*(\d{1,9})\s*([bkmg]?)\s*", os.environ.get(variable, ""), re.IGNORECASE)
+        found = re.fullmatch(
+            r"\s*(\d{1,9})\s*([bkmg]?)\s*", os.environ.get(variable, ""), re.IGNORECASE
+        )
         if found:
             return int(found[1]) << {"b": 0, "": 10, "k": 10, "m": 20, "g": 30}[found[2].lower()]
     return 0
@@ -224,7 +244,9 @@ class _BlasGuard:
         from threadpoolctl import ThreadpoolController
 
         libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        of_scipy = [library for library in libraries if "scipy" in os.path.dirname(library.filepath)]
+        of_scipy = [
+            library for library in libraries if "scipy" in os.path.dirname(library.filepath)
+        ]
         return of_scipy or libraries  # a BLAS of the system is shared by all
 
     def __enter__(self):
@@ -249,8 +271,11 @@ class _BlasGuard:
 
 def _set_threads_of(library, count):
     """From any Python thread. threadpoolctl makes the first thread that sets a number OpenBLAS's controlling one and
-    ignores all others; the guard counts and locks its users itself, so control is taken, and given up at once."""
-    clear = getattr(library, "clear_controlling_thread", None)  # since threadpoolctl 3.7, of OpenBLAS
+    ignores all others; the guard counts and locks its users itself, so control is taken, and given
+    up at once.
+    """
+    # since threadpoolctl 3.7, of OpenBLAS
+    clear = getattr(library, "clear_controlling_thread", None)
     if clear is not None:
         clear(force=True)
     library.set_num_threads(count)
@@ -301,8 +326,12 @@ class OneAtATime:
 
 def one_stream(what):
     """OneAtATime of what keeps a state from call to call: the calls of two threads would go through each other's state."""
-    return OneAtATime(f"{what} is stateful, and two threads use it at once, so that their sequences would go through one state; "
-                      f"give each thread a copy of its own (copy.deepcopy), or let one wait for the other with a lock", nested=True)
+    return OneAtATime(
+        f"{what} is stateful, and two threads use it at once, so that their sequences would go"
+        " through one state; give each thread a copy of its own (copy.deepcopy), or let one wait"
+        " for the other with a lock",
+        nested=True,
+    )
 
 
 @contextlib.contextmanager
@@ -323,4 +352,6 @@ def blas_description():
     """Name and version of the BLAS that SciPy calls."""
     with single_threaded_blas():
         libraries = _blas_guard._controllers
-    return ", ".join(f"{library.internal_api} {library.version}" for library in libraries) or "unknown"
+    return (
+        ", ".join(f"{library.internal_api} {library.version}" for library in libraries) or "unknown"
+    )

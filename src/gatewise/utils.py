@@ -10,7 +10,13 @@ from .configuration import custom_object_scope
 from .errors import ConfigError, DTypeError, ShapeError, SizeError
 from .memory import names_memory
 
-__all__ = ["ctc_decode", "custom_object_scope", "pad_sequences", "set_random_seed", "to_categorical"]
+__all__ = [
+    "ctc_decode",
+    "custom_object_scope",
+    "pad_sequences",
+    "set_random_seed",
+    "to_categorical",
+]
 
 
 def set_random_seed(seed):
@@ -81,8 +87,8 @@ def to_categorical(x, num_classes=None):
         one_hot = np.zeros((labels.size, num_classes))
     except (MemoryError, ValueError) as error:  # NumPy's word for "too many bytes to address"
         raise SizeError(
-            f"{labels.size} labels of {num_classes} classes need {8 * labels.size * num_classes:,} bytes; "
-            "a sparse_categorical_crossentropy loss takes the labels as they are"
+            f"{labels.size} labels of {num_classes} classes need {8 * labels.size * num_classes:,}"
+            " bytes; a sparse_categorical_crossentropy loss takes the labels as they are"
         ) from error
     one_hot[np.arange(labels.size), labels.ravel()] = 1
     return one_hot.reshape(*shape, num_classes)
@@ -93,7 +99,9 @@ def _labels(x):
     try:
         given = np.asarray(x)
     except ValueError as error:
-        raise ShapeError("x holds rows of different lengths; labels must form a rectangular array") from error
+        raise ShapeError(
+            "x holds rows of different lengths; labels must form a rectangular array"
+        ) from error
     advice = "expected whole numbers from 0; np.unique(x, return_inverse=True) numbers other labels"
     if given.size == 0:
         return given.astype(np.int64)
@@ -103,16 +111,22 @@ def _labels(x):
         with np.errstate(invalid="ignore"):
             labels = given.astype(np.int64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DTypeError(f"x holds labels that are not numbers an int64 can hold; {advice}") from error
+        raise DTypeError(
+            f"x holds labels that are not numbers an int64 can hold; {advice}"
+        ) from error
     changed = np.asarray(labels != given)
     if changed.any():
         where = _first(changed)
-        raise DTypeError(f"label {given[where]!r} at {_place(where)} of x is not a whole number; {advice}")
+        raise DTypeError(
+            f"label {given[where]!r} at {_place(where)} of x is not a whole number; {advice}"
+        )
     return labels
 
 
 @names_memory
-def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0):
+def pad_sequences(
+    sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0
+):
     """Sequences of different lengths as one array.
 
     Parameters
@@ -140,7 +154,8 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
         ``sequences`` is no list of sequences, their trailing shapes differ, or it is empty and
         ``maxlen`` is not given.
     ConfigError
-        A word other than "pre" and "post", a negative ``maxlen``, a type that cannot hold ``value``.
+        A word other than "pre" and "post", a negative ``maxlen``, a type that cannot hold
+        ``value``.
     DTypeError
         ``dtype`` would change the numbers: fractions or overflow in an integer type. (Keras cuts
         them off.) Floating types may round.
@@ -153,7 +168,9 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
     try:
         dtype = np.dtype(dtype)
     except TypeError as error:
-        raise ConfigError(f"dtype is {dtype!r}, unknown to NumPy; expected one like 'int32'") from error
+        raise ConfigError(
+            f"dtype is {dtype!r}, unknown to NumPy; expected one like 'int32'"
+        ) from error
     if isinstance(value, str | bytes) and dtype.kind not in "OUS":
         raise ConfigError(f"value is {value!r} but dtype is {dtype}; use dtype=object for strings")
 
@@ -173,7 +190,9 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
     try:
         padded = np.empty(shape, dtype)
     except (MemoryError, ValueError) as error:
-        raise SizeError(f"an array of shape {shape} and dtype {dtype} does not fit into memory") from error
+        raise SizeError(
+            f"an array of shape {shape} and dtype {dtype} does not fit into memory"
+        ) from error
     if np.ndim(value):
         raise ShapeError(f"value has shape {np.shape(value)}; expected one number")
     padded[...] = _converted(np.asarray(value), padded.dtype, "value")
@@ -183,8 +202,8 @@ def pad_sequences(sequences, maxlen=None, dtype="int32", padding="pre", truncati
             continue
         if array.shape[1:] != trailing:
             raise ShapeError(
-                f"sequences[{n}] has steps of shape {array.shape[1:]}, sequences[{first}] of {trailing}; "
-                "every step of every sequence must have one shape"
+                f"sequences[{n}] has steps of shape {array.shape[1:]}, sequences[{first}] of"
+                f" {trailing}; every step of every sequence must have one shape"
             )
         steps = min(len(array), maxlen)
         kept = array[len(array) - steps :] if truncating == "pre" else array[:steps]
@@ -219,7 +238,8 @@ def _sequence(sequence, dtype, n):
         return np.asarray(sequence, dtype=object if dtype.kind == "O" else None)
     except ValueError as error:
         raise ShapeError(
-            f"the steps of sequences[{n}] differ in shape; every step of every sequence must have one shape"
+            f"the steps of sequences[{n}] differ in shape; every step of every sequence must have"
+            " one shape"
         ) from error
 
 
@@ -230,17 +250,23 @@ def _converted(array, dtype, name):
     advice = "use dtype=object for strings, a floating or wider dtype for numbers"
     text = array.dtype.kind in "US"
     if text != (dtype.kind in "US") or (array.dtype.kind == "c" and dtype.kind != "c"):
-        raise DTypeError(f"{name} has dtype {array.dtype}, which dtype {dtype} cannot hold; {advice}")
+        raise DTypeError(
+            f"{name} has dtype {array.dtype}, which dtype {dtype} cannot hold; {advice}"
+        )
     try:
         with np.errstate(invalid="ignore"):
             converted = array.astype(dtype)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DTypeError(f"{name} cannot be converted to dtype {dtype}: {error}; {advice}") from error
+        raise DTypeError(
+            f"{name} cannot be converted to dtype {dtype}: {error}; {advice}"
+        ) from error
     if dtype.kind in "iuUS":
         changed = np.asarray(converted != array)
         if changed.any():
             where = _first(changed)
-            raise DTypeError(f"{name} holds {array[where]!r}, which dtype {dtype} cannot hold; {advice}")
+            raise DTypeError(
+                f"{name} holds {array[where]!r}, which dtype {dtype} cannot hold; {advice}"
+            )
     return converted
 
 
@@ -250,7 +276,9 @@ def _integer(name, number, least):
             raise TypeError
         number = operator.index(number)
     except TypeError as error:
-        raise DTypeError(f"{name} is {number!r}; expected an int of at least {least}, or None") from error
+        raise DTypeError(
+            f"{name} is {number!r}; expected an int of at least {least}, or None"
+        ) from error
     if number < least:
         raise ConfigError(f"{name} is {number}; expected at least {least}, or None")
     return number
@@ -275,21 +303,22 @@ def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0, from_logits=F
     lengths : array_like (batch,), int, optional
         Steps in each row; what is behind them is not looked at.
     beam_width : int
-        1: the likeliest class of each step, equal neighbours read once, blanks dropped. More: prefix beam
-        search (Hannun et al. 2014), which adds up all alignments of a reading and keeps so many readings
-        after each step.
+        1: the likeliest class of each step, equal neighbours read once, blanks dropped. More:
+        prefix beam search (Hannun et al. 2014), which adds up all alignments of a reading and keeps
+        so many readings after each step.
     blank : int
         Number of the blank class.
     from_logits : bool
-        True: of a model that ends without a softmax, whose outputs are scores; their softmax is taken here.
+        True: of a model that ends without a softmax, whose outputs are scores; their softmax is
+        taken here.
 
     Returns
     -------
     labels : list of list of int
         One for each row.
     scores : ndarray (batch,), float64
-        Logarithm of the probability: of the likeliest alignment (beam_width 1), or of the reading, over
-        the alignments that were kept.
+        Logarithm of the probability: of the likeliest alignment (beam_width 1), or of the reading,
+        over the alignments that were kept.
 
     Raises
     ------
@@ -301,11 +330,16 @@ def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0, from_logits=F
     beam_width = checks.whole_number(beam_width, "beam_width")
     blank = checks.whole_number(blank, "blank", 0)
     if blank >= p.shape[-1]:
-        raise ConfigError(f"blank is {blank}; there are {p.shape[-1]} classes, 0 to {p.shape[-1] - 1}")
+        raise ConfigError(
+            f"blank is {blank}; there are {p.shape[-1]} classes, 0 to {p.shape[-1] - 1}"
+        )
     lengths = checks.sequence_lengths(lengths, *p.shape[:2])
     read = _softmax_of if checks.flag(from_logits, "from_logits") else _probabilities_of
     rows = [read(row if lengths is None else row[: lengths[n]], n) for n, row in enumerate(p)]
-    found = [_best_path(row, blank) if beam_width == 1 else _best_reading(row, beam_width, blank) for row in rows]
+    found = [
+        _best_path(row, blank) if beam_width == 1 else _best_reading(row, beam_width, blank)
+        for row in rows
+    ]
     return [labels for labels, _ in found], np.array([score for _, score in found], np.float64)
 
 
@@ -322,8 +356,10 @@ def _probabilities_of(row, n):
     bad = (row < 0) | (row > 1 + 1e-4)
     if bad.any():
         where = _first(bad)
-        raise ConfigError(f"probabilities[{n}] holds {row[where]} at index {where}; expected numbers from 0 to 1: "
-                          "of scores, give from_logits=True")
+        raise ConfigError(
+            f"probabilities[{n}] holds {row[where]} at index {where}; expected numbers from 0 to 1:"
+            " of scores, give from_logits=True"
+        )
     return row
 
 
@@ -339,12 +375,13 @@ def _best_path(p, blank):
 def _best_reading(p, width, blank):
     """(labels, log probability) of the likeliest reading among the `width` that are kept after each step.
 
-    A reading is a tuple of labels with two probabilities: of its alignments that end in a blank, and of
-    those that end in its last label. They are scaled to a maximum of 1 at each step.
+    A reading is a tuple of labels with two probabilities: of its alignments that end in a blank,
+    and of those that end in its last label. They are scaled to a maximum of 1 at each step.
     """
     kept, scale = {(): (1.0, 0.0)}, 0.0
     for step in p:
-        # Of the ways to go on from one reading only the likeliest `width` can be kept; its last label comes extra.
+        # Of the ways to go on from one reading only the likeliest `width` can be kept; its last
+        # label comes extra.
         likely = [k for k in np.argsort(-step, kind="stable")[: width + 2].tolist() if k != blank]
         grown = {}
         for labels, (blank_end, label_end) in kept.items():
@@ -353,16 +390,26 @@ def _best_reading(p, width, blank):
             _add(grown, labels, both * step[blank], label_end * step[last] if labels else 0.0)
             for k in likely:
                 _add(grown, (*labels, k), 0.0, (blank_end if k == last else both) * step[k])
-        for labels in kept:  # a reading that is kept may also come from another one by an unlikely label
+        # a reading that is kept may also come from another one by an unlikely label
+        for labels in kept:
             if labels and labels[:-1] in kept and labels[-1] not in likely:
                 blank_end, label_end = kept[labels[:-1]]
                 repeated = len(labels) > 1 and labels[-1] == labels[-2]
-                _add(grown, labels, 0.0, (blank_end if repeated else blank_end + label_end) * step[labels[-1]])
+                _add(
+                    grown,
+                    labels,
+                    0.0,
+                    (blank_end if repeated else blank_end + label_end) * step[labels[-1]],
+                )
         best = sorted(grown, key=lambda labels: -sum(grown[labels]))[:width]
         top = sum(grown[best[0]])
         if top == 0:
             return list(best[0]), -np.inf
-        kept = {labels: (grown[labels][0] / top, grown[labels][1] / top) for labels in best if sum(grown[labels]) > 0}
+        kept = {
+            labels: (grown[labels][0] / top, grown[labels][1] / top)
+            for labels in best
+            if sum(grown[labels]) > 0
+        }
         scale += float(np.log(top))
     best = max(kept, key=lambda labels: sum(kept[labels]))
     return list(best), scale + float(np.log(sum(kept[best])))

@@ -28,14 +28,19 @@ def log_mel_by_hand(signal, rate, bands, length, step, transform, low, high, pre
     edges = [hertz(mel(low) + (mel(high) - mel(low)) * k / (bands + 1)) for k in range(bands + 2)]
     rows, start = [], 0
     while start + length <= len(lifted):
-        frame = [lifted[start + t] * (0.54 - 0.46 * math.cos(2 * math.pi * t / length)) for t in range(length)]
+        frame = [
+            lifted[start + t] * (0.54 - 0.46 * math.cos(2 * math.pi * t / length))
+            for t in range(length)
+        ]
         row = [0.0] * bands
         for k in range(transform // 2 + 1):
             real = sum(frame[t] * math.cos(2 * math.pi * k * t / transform) for t in range(length))
-            imaginary = sum(frame[t] * math.sin(2 * math.pi * k * t / transform) for t in range(length))
+            imaginary = sum(
+                frame[t] * math.sin(2 * math.pi * k * t / transform) for t in range(length)
+            )
             frequency = k * rate / transform
             for band in range(bands):
-                left, middle, right = edges[band:band + 3]
+                left, middle, right = edges[band : band + 3]
                 if left < frequency <= middle:
                     weight = (mel(frequency) - mel(left)) / (mel(middle) - mel(left))
                 elif middle < frequency < right:
@@ -49,12 +54,32 @@ def log_mel_by_hand(signal, rate, bands, length, step, transform, low, high, pre
 
 
 class TestLogMel:
-    @pytest.mark.parametrize("low, high, preemphasis, transform, frame_length", [
-        (0.0, None, 0.97, 32, 0.025), (40.0, 300.0, 0.0, 64, 0.033), (0.0, None, 0.5, 32, 0.032)])
+    @pytest.mark.parametrize(
+        "low, high, preemphasis, transform, frame_length",
+        [(0.0, None, 0.97, 32, 0.025), (40.0, 300.0, 0.0, 64, 0.033), (0.0, None, 0.5, 32, 0.032)],
+    )
     def test_against_the_definition(self, signal, low, high, preemphasis, transform, frame_length):
-        found = log_mel(signal, RATE, bands=5, low=low, high=high, preemphasis=preemphasis, frame_length=frame_length)
-        expected = log_mel_by_hand(signal.tolist(), RATE, 5, round(frame_length * RATE), 10, transform, low, high or RATE / 2,
-                                   preemphasis, 1e-10)
+        found = log_mel(
+            signal,
+            RATE,
+            bands=5,
+            low=low,
+            high=high,
+            preemphasis=preemphasis,
+            frame_length=frame_length,
+        )
+        expected = log_mel_by_hand(
+            signal.tolist(),
+            RATE,
+            5,
+            round(frame_length * RATE),
+            10,
+            transform,
+            low,
+            high or RATE / 2,
+            preemphasis,
+            1e-10,
+        )
         assert found.dtype == np.float64
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
@@ -68,20 +93,26 @@ class TestLogMel:
     def test_silence_is_the_floor(self):
         np.testing.assert_array_equal(log_mel(np.zeros(300), RATE, bands=5, floor=0.5), np.log(0.5))
 
-    @pytest.mark.parametrize("samples, frames", [(1, 1), (24, 1), (25, 1), (34, 1), (35, 2), (130, 11)])
+    @pytest.mark.parametrize(
+        "samples, frames", [(1, 1), (24, 1), (25, 1), (34, 1), (35, 2), (130, 11)]
+    )
     def test_number_of_frames(self, samples, frames):
         assert log_mel(np.ones(samples), RATE, bands=5).shape == (frames, 5)
 
     def test_a_short_signal_is_filled_up(self, signal):
-        np.testing.assert_array_equal(log_mel(signal[:20], RATE, bands=5, preemphasis=0),
-                                      log_mel(np.append(signal[:20], [0] * 5), RATE, bands=5, preemphasis=0))
+        np.testing.assert_array_equal(
+            log_mel(signal[:20], RATE, bands=5, preemphasis=0),
+            log_mel(np.append(signal[:20], [0] * 5), RATE, bands=5, preemphasis=0),
+        )
 
     def test_types(self, signal):
         single = log_mel(signal.astype(np.float32), RATE, bands=5)
         assert single.dtype == np.float32
         np.testing.assert_allclose(single, log_mel(signal, RATE, bands=5), atol=1e-4)
         whole = (signal * 1000).astype(np.int16)
-        np.testing.assert_array_equal(log_mel(whole, RATE, bands=5), log_mel(whole.astype(float), RATE, bands=5))
+        np.testing.assert_array_equal(
+            log_mel(whole, RATE, bands=5), log_mel(whole.astype(float), RATE, bands=5)
+        )
 
     def test_the_input_is_not_changed(self, signal):
         signal.flags.writeable = False
@@ -89,19 +120,35 @@ class TestLogMel:
         log_mel(signal, RATE, bands=5)
         np.testing.assert_array_equal(signal, before)
 
-    @pytest.mark.parametrize("options, error, match", [
-        ({"bands": 0}, ConfigError, "bands"), ({"bands": 40}, ConfigError, "fewer bands"),
-        ({"frame_length": 1e-5}, ConfigError, "less than a sample"), ({"frame_step": 0}, ConfigError, "frame_step"),
-        ({"low": 600}, ConfigError, "low"), ({"high": 501}, ConfigError, "high"), ({"floor": 0}, ConfigError, "floor"),
-        ({"preemphasis": 1}, ConfigError, "preemphasis"), ({"window": "glass"}, ConfigError, "glass"),
-        ({"window": 3j}, ConfigError, "window"), ({"bands": 2.5}, DTypeError, "bands"),
-    ])
+    @pytest.mark.parametrize(
+        "options, error, match",
+        [
+            ({"bands": 0}, ConfigError, "bands"),
+            ({"bands": 40}, ConfigError, "fewer bands"),
+            ({"frame_length": 1e-5}, ConfigError, "less than a sample"),
+            ({"frame_step": 0}, ConfigError, "frame_step"),
+            ({"low": 600}, ConfigError, "low"),
+            ({"high": 501}, ConfigError, "high"),
+            ({"floor": 0}, ConfigError, "floor"),
+            ({"preemphasis": 1}, ConfigError, "preemphasis"),
+            ({"window": "glass"}, ConfigError, "glass"),
+            ({"window": 3j}, ConfigError, "window"),
+            ({"bands": 2.5}, DTypeError, "bands"),
+        ],
+    )
     def test_options_are_checked(self, signal, options, error, match):
         with pytest.raises(error, match=match):
             log_mel(signal, RATE, **{"bands": 5, **options})
 
-    @pytest.mark.parametrize("bad, error", [
-        (np.zeros((5, 2)), ShapeError), (np.zeros(0), ShapeError), (["a"], DTypeError), ([0.0, np.nan], NonFiniteError)])
+    @pytest.mark.parametrize(
+        "bad, error",
+        [
+            (np.zeros((5, 2)), ShapeError),
+            (np.zeros(0), ShapeError),
+            (["a"], DTypeError),
+            ([0.0, np.nan], NonFiniteError),
+        ],
+    )
     def test_signals_are_checked(self, bad, error):
         with pytest.raises(error, match="signal"):
             log_mel(bad, RATE)
@@ -125,7 +172,9 @@ class TestMfcc:
         for k in range(4):
             scale = math.sqrt((1 if k == 0 else 2) / 6)
             for band in range(6):
-                expected[:, k] += scale * energies[:, band] * math.cos(math.pi * k * (band + 0.5) / 6)
+                expected[:, k] += (
+                    scale * energies[:, band] * math.cos(math.pi * k * (band + 0.5) / 6)
+                )
         found = mfcc(signal, RATE, coefficients=4, bands=6)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
         assert found.flags.c_contiguous
@@ -143,7 +192,10 @@ class TestDeltas:
     def test_the_slope_of_a_fitted_line(self, rng, width):
         features = rng.normal(size=(9, 2))
         repeated = np.concatenate([features[:1]] * width + [features] + [features[-1:]] * width)
-        expected = [np.polyfit(np.arange(2 * width + 1), repeated[t:t + 2 * width + 1], 1)[0] for t in range(9)]
+        expected = [
+            np.polyfit(np.arange(2 * width + 1), repeated[t : t + 2 * width + 1], 1)[0]
+            for t in range(9)
+        ]
         np.testing.assert_allclose(deltas(features, width), expected, rtol=0, atol=1e-12)
 
     @pytest.mark.parametrize("frames", [0, 1, 2])

@@ -5,10 +5,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from gatewise.data import FrameStacker, SequencePadder, SequenceScaler, Windower
 
 TRANSFORMERS = [
-    SequenceScaler(), SequenceScaler("robust"), SequenceScaler("minmax"), SequenceScaler("minmax", clip=True),
-    SequencePadder(), SequencePadder(7, padding="pre", truncating="pre", value=-1.0),
-    FrameStacker(), FrameStacker(2, stride=2, fill="zero"),
-    Windower(1), Windower(),
+    SequenceScaler(),
+    SequenceScaler("robust"),
+    SequenceScaler("minmax"),
+    SequenceScaler("minmax", clip=True),
+    SequencePadder(),
+    SequencePadder(7, padding="pre", truncating="pre", value=-1.0),
+    FrameStacker(),
+    FrameStacker(2, stride=2, fill="zero"),
+    Windower(1),
+    Windower(),
 ]
 
 _FEWER = "a window is made of several steps, so there are fewer windows than steps"

@@ -8,7 +8,11 @@ import pytest
 
 import gatewise.data
 
-MODULES = sorted(path.stem for path in Path(gatewise.data.__file__).parent.glob("*.py") if path.stem != "__init__")
+MODULES = sorted(
+    path.stem
+    for path in Path(gatewise.data.__file__).parent.glob("*.py")
+    if path.stem != "__init__"
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

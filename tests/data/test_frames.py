@@ -33,10 +33,14 @@ class TestAgainstTheDefinition:
         for row, given in zip(stacker.fit_transform(ragged), ragged):
             np.testing.assert_array_equal(row, by_hand(given, frames, stride, fill))
         cube = rng.normal(size=(3, 7, 2))
-        np.testing.assert_array_equal(stacker.fit_transform(cube), [by_hand(row, frames, stride, fill) for row in cube])
+        np.testing.assert_array_equal(
+            stacker.fit_transform(cube), [by_hand(row, frames, stride, fill) for row in cube]
+        )
         table = cube[:, :, 0]
-        np.testing.assert_array_equal(stacker.fit_transform(table).reshape(3, -1, frames),
-                                      [by_hand(row[:, np.newaxis], frames, stride, fill) for row in table])
+        np.testing.assert_array_equal(
+            stacker.fit_transform(table).reshape(3, -1, frames),
+            [by_hand(row[:, np.newaxis], frames, stride, fill) for row in table],
+        )
 
 
 def test_no_step_looks_ahead(rng):
@@ -46,8 +50,15 @@ def test_no_step_looks_ahead(rng):
     np.testing.assert_array_equal(stack_frames(other, 3)[:5], stack_frames(sequence, 3)[:5])
 
 
-@pytest.mark.parametrize("options, error", [
-    ({"frames": 0}, ConfigError), ({"frames": 1.5}, DTypeError), ({"stride": 0}, ConfigError), ({"fill": "last"}, ConfigError)])
+@pytest.mark.parametrize(
+    "options, error",
+    [
+        ({"frames": 0}, ConfigError),
+        ({"frames": 1.5}, DTypeError),
+        ({"stride": 0}, ConfigError),
+        ({"fill": "last"}, ConfigError),
+    ],
+)
 def test_options_are_checked(options, error):
     options = {"frames": 2, **options}
     with pytest.raises(error, match="|".join(options)):
@@ -56,8 +67,15 @@ def test_options_are_checked(options, error):
         FrameStacker(**options).fit([[1.0]])
 
 
-@pytest.mark.parametrize("sequence, error", [
-    (np.zeros((2, 2, 2)), ShapeError), (np.zeros((2, 0)), ShapeError), (["a"], DTypeError), ([np.inf], NonFiniteError)])
+@pytest.mark.parametrize(
+    "sequence, error",
+    [
+        (np.zeros((2, 2, 2)), ShapeError),
+        (np.zeros((2, 0)), ShapeError),
+        (["a"], DTypeError),
+        ([np.inf], NonFiniteError),
+    ],
+)
 def test_sequences_are_checked(sequence, error):
     with pytest.raises(error, match="sequence"):
         stack_frames(sequence, 2)

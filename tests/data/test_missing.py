@@ -16,8 +16,13 @@ from gatewise.data import (
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
 NAN = np.nan
-FUNCTIONS = [feature_means, fill_forward, missing_indicators, counted_steps, lambda values, lengths=None:
-             fill_mean(values, np.zeros(np.shape(values)[-1]), lengths)]
+FUNCTIONS = [
+    feature_means,
+    fill_forward,
+    missing_indicators,
+    counted_steps,
+    lambda values, lengths=None: fill_mean(values, np.zeros(np.shape(values)[-1]), lengths),
+]
 
 
 @pytest.fixture
@@ -58,7 +63,9 @@ class TestAgainstTheDefinitions:
         means = [1.5, -2.0, 8.0]
         expected = np.zeros_like(values)
         for row, feature, steps in each_row(values, lengths):
-            expected[row, :len(steps), feature] = [means[feature] if is_nan(value) else value for value in steps]
+            expected[row, : len(steps), feature] = [
+                means[feature] if is_nan(value) else value for value in steps
+            ]
         filled = fill_mean(values, means, lengths)
         assert filled.dtype == values.dtype
         np.testing.assert_array_equal(filled, expected)
@@ -91,7 +98,11 @@ class TestAgainstTheDefinitions:
                 if step > 0:  # equation 2
                     gap = stamps[row, step] - stamps[row, step - 1]
                     delta = gap + delta if is_nan(some[step - 1]) else gap
-                expected[row, step, :, feature] = [0 if is_nan(value) else value, not is_nan(value), delta]
+                expected[row, step, :, feature] = [
+                    0 if is_nan(value) else value,
+                    not is_nan(value),
+                    delta,
+                ]
         found = missing_indicators(values, lengths, times=times)
         assert found.dtype == values.dtype
         np.testing.assert_array_equal(found, expected.reshape(n, steps, 3 * features))
@@ -101,13 +112,17 @@ class TestAgainstTheDefinitions:
         means = [1.5, -2.0, 8.0]
         found = missing_indicators(values, lengths, means=means)
         np.testing.assert_array_equal(found[:, :, :3], fill_mean(values, means, lengths))
-        np.testing.assert_array_equal(found[:, :, 3:], missing_indicators(values, lengths)[:, :, 3:])
+        np.testing.assert_array_equal(
+            found[:, :, 3:], missing_indicators(values, lengths)[:, :, 3:]
+        )
 
     def test_counted_steps(self, holes):
         values, lengths = holes
         expected = np.zeros(values.shape[:2], bool)
         for row, length in enumerate(lengths):
-            expected[row, :length] = [not any(is_nan(value) for value in step) for step in values[row, :length].tolist()]
+            expected[row, :length] = [
+                not any(is_nan(value) for value in step) for step in values[row, :length].tolist()
+            ]
         np.testing.assert_array_equal(counted_steps(values, lengths), expected)
         assert expected.any() and not expected[4].any()
 
@@ -120,18 +135,21 @@ class TestCompress:
         for row in range(len(values)):
             kept = values[row][counted[row]]
             assert found[row] == len(kept)
-            np.testing.assert_array_equal(front[row, :len(kept)], kept)
-            assert not front[row, len(kept):].any()
+            np.testing.assert_array_equal(front[row, : len(kept)], kept)
+            assert not front[row, len(kept) :].any()
 
     def test_there_and_back(self, holes):
         values, lengths = holes
         counted = counted_steps(values, lengths)
         front, found = compress(values, counted)
         front[np.arange(values.shape[1]) >= found[:, np.newaxis]] = NAN  # not looked at
-        np.testing.assert_array_equal(scatter(front, counted, fill=-7),
-                                      np.where(counted[:, :, np.newaxis], values, -7))
+        np.testing.assert_array_equal(
+            scatter(front, counted, fill=-7), np.where(counted[:, :, np.newaxis], values, -7)
+        )
 
-    @pytest.mark.parametrize("labels", [np.array([["b", "a", "c"], ["a", "c", "b"]]), np.array([[3, 1, 2], [1, 2, 3]])])
+    @pytest.mark.parametrize(
+        "labels", [np.array([["b", "a", "c"], ["a", "c", "b"]]), np.array([[3, 1, 2], [1, 2, 3]])]
+    )
     def test_labels_of_any_type(self, labels):
         counted = np.array([[False, True, True], [True, False, True]])
         front, lengths = compress(labels, counted)
@@ -142,7 +160,9 @@ class TestCompress:
     def test_a_transposed_array(self, rng):
         values = rng.normal(size=(4, 3)).T
         counted = rng.random((3, 4)) < 0.5
-        np.testing.assert_array_equal(scatter(compress(values, counted)[0], counted), np.where(counted, values, 0))
+        np.testing.assert_array_equal(
+            scatter(compress(values, counted)[0], counted), np.where(counted, values, 0)
+        )
 
     @pytest.mark.parametrize("move", [compress, scatter])
     def test_errors(self, move):
@@ -175,7 +195,9 @@ class TestWhatAllShare:
             assert not np.shares_memory(filled, values)
 
     @pytest.mark.parametrize("function", FUNCTIONS)
-    @pytest.mark.parametrize("given, kept", [("float16", "float32"), ("int64", "float64"), (">f4", "float32")])
+    @pytest.mark.parametrize(
+        "given, kept", [("float16", "float32"), ("int64", "float64"), (">f4", "float32")]
+    )
     def test_types(self, function, given, kept):
         expected = np.bool_ if function is counted_steps else kept
         assert function(np.ones((2, 3, 1), given)).dtype == expected
@@ -202,8 +224,14 @@ class TestWhatAllShare:
         with pytest.raises(ShapeError, match="lengths"):
             function(np.zeros((2, 3, 1)), [3, 4])
 
-    @pytest.mark.parametrize("function", [fill_mean, lambda values, means: fill_forward(values, means=means),
-                                          lambda values, means: missing_indicators(values, means=means)])
+    @pytest.mark.parametrize(
+        "function",
+        [
+            fill_mean,
+            lambda values, means: fill_forward(values, means=means),
+            lambda values, means: missing_indicators(values, means=means),
+        ],
+    )
     def test_means(self, function):
         values = np.zeros((2, 3, 2))
         with pytest.raises(ShapeError, match=r"means has shape \(3,\); expected \(2,\)"):
@@ -215,16 +243,23 @@ class TestWhatAllShare:
 class TestTimes:
     def test_large_stamps_in_float32(self):
         # Seconds since 1970 do not fit into float32; their differences do.
-        found = missing_indicators(np.full((1, 3, 1), NAN, np.float32), times=np.array([0.0, 0.5, 1.25]) + 1.7e9)
+        found = missing_indicators(
+            np.full((1, 3, 1), NAN, np.float32), times=np.array([0.0, 0.5, 1.25]) + 1.7e9
+        )
         np.testing.assert_array_equal(found[0, :, 2], np.float32([0, 0.5, 1.25]))
 
     def test_falling_times_past_an_end_are_not_looked_at(self):
         times = [[0.0, 1.0, 0.5], [0.0, 1.0, NAN]]
-        assert missing_indicators(np.zeros((2, 3, 1)), [2, 2], times=times)[:, :, 2].tolist() == [[0, 1, 0]] * 2
+        assert (
+            missing_indicators(np.zeros((2, 3, 1)), [2, 2], times=times)[:, :, 2].tolist()
+            == [[0, 1, 0]] * 2
+        )
 
     def test_errors(self):
         values = np.zeros((2, 3, 1))
-        with pytest.raises(ConfigError, match=r"times\[1\] falls from 2.0 at step 1 to 1.0 at step 2"):
+        with pytest.raises(
+            ConfigError, match=r"times\[1\] falls from 2.0 at step 1 to 1.0 at step 2"
+        ):
             missing_indicators(values, times=[[0, 1, 2], [0, 2, 1]])
         with pytest.raises(NonFiniteError, match="times"):
             missing_indicators(values, times=[0, 1, NAN])
@@ -239,8 +274,13 @@ def test_results_do_not_depend_on_the_size_of_blocks(block, rng, monkeypatch):
     lengths, means = np.array([8, 3, 0, 1, 7]), np.array([1.0, 2.0, 3.0])
 
     def results():
-        return (fill_forward(values, lengths, means), fill_mean(values, means, lengths), missing_indicators(values, lengths),
-                counted_steps(values, lengths), feature_means(values, lengths))
+        return (
+            fill_forward(values, lengths, means),
+            fill_mean(values, means, lengths),
+            missing_indicators(values, lengths),
+            counted_steps(values, lengths),
+            feature_means(values, lengths),
+        )
 
     expected = results()
     monkeypatch.setattr(missing, "BLOCK", block)
@@ -255,7 +295,11 @@ def test_results_do_not_depend_on_the_size_of_blocks(block, rng, monkeypatch):
 def test_filling_needs_little_memory_beside_its_result(shape, rng):
     values = rng.normal(size=shape)
     values[0, 0, 0] = np.nan
-    for fill, outputs in ((fill_forward, 1), (lambda given: fill_mean(given, np.zeros(10)), 1), (missing_indicators, 3)):
+    for fill, outputs in (
+        (fill_forward, 1),
+        (lambda given: fill_mean(given, np.zeros(10)), 1),
+        (missing_indicators, 3),
+    ):
         tracemalloc.start()
         fill(values)
         peak = tracemalloc.get_traced_memory()[1]

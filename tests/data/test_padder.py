@@ -35,7 +35,9 @@ class TestForms:
         found = SequencePadder(6).fit_transform(cube)
         np.testing.assert_array_equal(found[:, :4], cube)
         assert not found[:, 4:].any()
-        np.testing.assert_array_equal(SequencePadder(3).fit_transform(cube[:, :, 0])[:, :, 0], cube[:, :3, 0])
+        np.testing.assert_array_equal(
+            SequencePadder(3).fit_transform(cube[:, :, 0])[:, :, 0], cube[:, :3, 0]
+        )
 
     def test_the_result_is_a_copy(self, rng):
         cube = rng.normal(size=(3, 4, 2))
@@ -79,12 +81,18 @@ class TestBack:
 
 
 class TestStates:
-    @pytest.mark.parametrize("options, error, match", [
-        ({"padding": "left"}, ConfigError, "padding is 'left'"), ({"truncating": None}, ConfigError, "truncating is None"),
-        ({"length": 0}, ConfigError, "length is 0"), ({"length": 2.5}, DTypeError, "length"),
-        ({"value": "x"}, DTypeError, "value is 'x'"), ({"value": [1, 2]}, DTypeError, "value"),
-        ({"value": 1j}, DTypeError, "value"),
-    ])
+    @pytest.mark.parametrize(
+        "options, error, match",
+        [
+            ({"padding": "left"}, ConfigError, "padding is 'left'"),
+            ({"truncating": None}, ConfigError, "truncating is None"),
+            ({"length": 0}, ConfigError, "length is 0"),
+            ({"length": 2.5}, DTypeError, "length"),
+            ({"value": "x"}, DTypeError, "value is 'x'"),
+            ({"value": [1, 2]}, DTypeError, "value"),
+            ({"value": 1j}, DTypeError, "value"),
+        ],
+    )
     def test_options_are_checked(self, options, error, match):
         with pytest.raises(error, match=match):
             SequencePadder(**options).fit([[1.0, 2.0]])
@@ -103,8 +111,12 @@ class TestStates:
         assert SequencePadder().fit_transform([np.zeros((0, 2))] * 3).shape == (3, 0, 2)
 
     def test_pickle_clone_and_pipeline(self, ragged):
-        pipeline = make_pipeline(SequencePadder(value=np.nan), SequenceScaler(), SequencePadder(8)).fit(ragged)
+        pipeline = make_pipeline(
+            SequencePadder(value=np.nan), SequenceScaler(), SequencePadder(8)
+        ).fit(ragged)
         found = pipeline.transform(ragged)
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(pipeline)).transform(ragged), found)
-        np.testing.assert_allclose(found[2, :6], SequenceScaler().fit_transform(ragged)[2], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            found[2, :6], SequenceScaler().fit_transform(ragged)[2], rtol=1e-5, atol=1e-5
+        )
         assert clone(pipeline[0]).get_params()["length"] is None

@@ -8,16 +8,28 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from gatewise.data import SequenceScaler
-from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, NotFittedError, ShapeError
+from gatewise.errors import (
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    NonFiniteError,
+    NotFittedError,
+    ShapeError,
+)
 
 METHODS = {
-    "standard": StandardScaler, "robust": RobustScaler, "minmax": MinMaxScaler,
+    "standard": StandardScaler,
+    "robust": RobustScaler,
+    "minmax": MinMaxScaler,
 }
 
 
 @pytest.fixture
 def ragged(rng, dtype):
-    return [(rng.normal(size=(n, 3)) * [1, 10, 100] + [0, 5, -50]).astype(dtype) for n in (4, 0, 7, 1, 5)]
+    return [
+        (rng.normal(size=(n, 3)) * [1, 10, 100] + [0, 5, -50]).astype(dtype)
+        for n in (4, 0, 7, 1, 5)
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -33,11 +45,15 @@ class TestAgainstOneTable:
 
     def test_array_and_table(self, method, rng):
         cube = rng.normal(size=(5, 4, 3))
-        np.testing.assert_array_equal(SequenceScaler(method).fit_transform(cube),
-                                      METHODS[method]().fit_transform(cube.reshape(20, 3)).reshape(5, 4, 3))
+        np.testing.assert_array_equal(
+            SequenceScaler(method).fit_transform(cube),
+            METHODS[method]().fit_transform(cube.reshape(20, 3)).reshape(5, 4, 3),
+        )
         table = cube[:, :, 0]
-        np.testing.assert_array_equal(SequenceScaler(method).fit_transform(table),
-                                      METHODS[method]().fit_transform(table.reshape(20, 1)).reshape(5, 4))
+        np.testing.assert_array_equal(
+            SequenceScaler(method).fit_transform(table),
+            METHODS[method]().fit_transform(table.reshape(20, 1)).reshape(5, 4),
+        )
 
     @pytest.mark.parametrize("container", [list, tuple])
     def test_there_and_back(self, method, ragged, container, tolerance):
@@ -50,11 +66,20 @@ class TestAgainstOneTable:
 
     def test_nan_is_left_out_and_stays(self, method, ragged):
         length = max(map(len, ragged))
-        padded = np.stack([np.pad(row, ((0, length - len(row)), (0, 0)), constant_values=np.nan) for row in ragged])
+        padded = np.stack(
+            [
+                np.pad(row, ((0, length - len(row)), (0, 0)), constant_values=np.nan)
+                for row in ragged
+            ]
+        )
         scaled = SequenceScaler(method).fit_transform(padded)
         np.testing.assert_array_equal(np.isnan(scaled), np.isnan(padded))
-        np.testing.assert_allclose(scaled[~np.isnan(padded)].reshape(-1, 3),
-                                   np.concatenate(SequenceScaler(method).fit_transform(ragged)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            scaled[~np.isnan(padded)].reshape(-1, 3),
+            np.concatenate(SequenceScaler(method).fit_transform(ragged)),
+            rtol=1e-4,
+            atol=1e-5,
+        )
 
     def test_series_of_sequences(self, method, ragged):
         scaled = SequenceScaler(method).fit_transform(pd.Series(ragged))
@@ -87,25 +112,33 @@ class TestOptions:
             (SequenceScaler(with_scaling=False), StandardScaler(with_std=False)),
             (SequenceScaler("robust", with_centering=False), RobustScaler(with_centering=False)),
             (SequenceScaler("robust", with_scaling=False), RobustScaler(with_scaling=False)),
-            (SequenceScaler("robust", quantile_range=(10, 90)), RobustScaler(quantile_range=(10, 90))),
+            (
+                SequenceScaler("robust", quantile_range=(10, 90)),
+                RobustScaler(quantile_range=(10, 90)),
+            ),
             (SequenceScaler("minmax", feature_range=(-1, 1)), MinMaxScaler((-1, 1))),
         ]:
-            np.testing.assert_array_equal(ours.fit_transform(cube).reshape(20, 2), theirs.fit_transform(steps))
+            np.testing.assert_array_equal(
+                ours.fit_transform(cube).reshape(20, 2), theirs.fit_transform(steps)
+            )
 
     def test_clip(self):
         scaler = SequenceScaler("minmax", clip=True).fit([[0.0, 1.0]])
         assert scaler.transform([[-1.0, 5.0]]).tolist() == [[0, 1]]
 
-    @pytest.mark.parametrize("options, match", [
-        ({"method": "max"}, "method is 'max'"),
-        ({"method": "standard", "clip": True}, "clip=True says nothing to method 'standard'"),
-        ({"method": "robust", "feature_range": (0, 2)}, "feature_range"),
-        ({"method": "standard", "quantile_range": (1, 2)}, "quantile_range"),
-        ({"method": "minmax", "with_centering": False}, "with_centering"),
-        ({"method": "minmax", "feature_range": (1, 0)}, "Minimum of desired feature range"),
-        ({"method": "minmax", "feature_range": 3}, "expected two numbers"),
-        ({"method": "robust", "quantile_range": (90, 10)}, "quantile"),
-    ])
+    @pytest.mark.parametrize(
+        "options, match",
+        [
+            ({"method": "max"}, "method is 'max'"),
+            ({"method": "standard", "clip": True}, "clip=True says nothing to method 'standard'"),
+            ({"method": "robust", "feature_range": (0, 2)}, "feature_range"),
+            ({"method": "standard", "quantile_range": (1, 2)}, "quantile_range"),
+            ({"method": "minmax", "with_centering": False}, "with_centering"),
+            ({"method": "minmax", "feature_range": (1, 0)}, "Minimum of desired feature range"),
+            ({"method": "minmax", "feature_range": 3}, "expected two numbers"),
+            ({"method": "robust", "quantile_range": (90, 10)}, "quantile"),
+        ],
+    )
     def test_refused(self, options, match):
         with pytest.raises(ConfigError, match=match):
             SequenceScaler(**options).fit([[0.0, 1.0]])
@@ -119,7 +152,9 @@ class TestPartialFit:
     @pytest.mark.parametrize("method", ["standard", "minmax"])
     def test_in_parts_as_at_once(self, method, ragged, tolerance):
         parts = SequenceScaler(method).partial_fit(ragged[:2]).partial_fit(ragged[2:])
-        for row, other in zip(parts.transform(ragged), SequenceScaler(method).fit(ragged).transform(ragged)):
+        for row, other in zip(
+            parts.transform(ragged), SequenceScaler(method).fit(ragged).transform(ragged)
+        ):
             np.testing.assert_allclose(row, other, rtol=0, atol=10 * tolerance.forward)
 
     def test_robust_has_none(self):

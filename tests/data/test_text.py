@@ -38,7 +38,10 @@ class TestCharacters:
         assert vocabulary.inverse_transform(vocabulary.transform(TEXTS)) == TEXTS
 
     def test_padding_is_left_out(self):
-        assert Vocabulary().fit(TEXTS).inverse_transform(np.array([[3, 2, 5], [2, 0, 0]])) == ["bad", "a"]
+        assert Vocabulary().fit(TEXTS).inverse_transform(np.array([[3, 2, 5], [2, 0, 0]])) == [
+            "bad",
+            "a",
+        ]
 
     def test_dtype(self):
         rows = Vocabulary().fit_transform(TEXTS)
@@ -49,10 +52,20 @@ class TestWords:
     def test_words_and_marks(self):
         vocabulary = Vocabulary("words", lowercase=True).fit(WORDS)
         assert vocabulary.tokens_[2:] == ["don't", "stop", "!", ",", "it"]
-        assert vocabulary.inverse_transform(vocabulary.transform(WORDS)) == ["don't stop , don't !", "stop it"]
+        assert vocabulary.inverse_transform(vocabulary.transform(WORDS)) == [
+            "don't stop , don't !",
+            "stop it",
+        ]
 
     def test_case_is_kept_unless_asked(self):
-        assert set(Vocabulary("words").fit(WORDS).tokens_[2:]) == {"Don't", "don't", "stop", "!", ",", "it"}
+        assert set(Vocabulary("words").fit(WORDS).tokens_[2:]) == {
+            "Don't",
+            "don't",
+            "stop",
+            "!",
+            ",",
+            "it",
+        }
 
     @pytest.mark.parametrize("level", ["characters", "words"])
     def test_lists_of_tokens_are_taken_as_they_are(self, level):
@@ -74,7 +87,9 @@ class TestOptions:
         assert vocabulary.tokens_[2:] == ["a", "b", "n"]
         assert numbers(vocabulary.transform(["dab"])) == [[1, 2, 3]]
 
-    @pytest.mark.parametrize("max_size, kept", [(2, []), (3, ["a"]), (4, ["a", "b"]), (100, ["a", "b", "n", "d"])])
+    @pytest.mark.parametrize(
+        "max_size, kept", [(2, []), (3, ["a"]), (4, ["a", "b"]), (100, ["a", "b", "n", "d"])]
+    )
     def test_max_size_is_the_largest_length(self, max_size, kept):
         vocabulary = Vocabulary(max_size=max_size).fit(TEXTS)
         assert vocabulary.tokens_[2:] == kept
@@ -83,30 +98,46 @@ class TestOptions:
     def test_unknown(self):
         assert Vocabulary(unknown="?").fit(TEXTS).inverse_transform([[1]]) == ["?"]
 
-    @pytest.mark.parametrize("options, error, match", [
-        ({"level": "lines"}, ConfigError, "'lines'; expected 'characters' or 'words'"),
-        ({"min_count": 0}, ConfigError, "min_count"), ({"max_size": 1}, ConfigError, "max_size"),
-        ({"max_size": 2.5}, DTypeError, "max_size"), ({"lowercase": "yes"}, DTypeError, "lowercase"),
-        ({"unknown": None}, DTypeError, "unknown"), ({"unknown": "<pad>"}, ConfigError, "padding"),
-    ])
+    @pytest.mark.parametrize(
+        "options, error, match",
+        [
+            ({"level": "lines"}, ConfigError, "'lines'; expected 'characters' or 'words'"),
+            ({"min_count": 0}, ConfigError, "min_count"),
+            ({"max_size": 1}, ConfigError, "max_size"),
+            ({"max_size": 2.5}, DTypeError, "max_size"),
+            ({"lowercase": "yes"}, DTypeError, "lowercase"),
+            ({"unknown": None}, DTypeError, "unknown"),
+            ({"unknown": "<pad>"}, ConfigError, "padding"),
+        ],
+    )
     def test_refused(self, options, error, match):
         with pytest.raises(error, match=match):
             Vocabulary(**options).fit(TEXTS)
 
 
 class TestInput:
-    @pytest.mark.parametrize("X", [tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, object), pd.Series(TEXTS)])
+    @pytest.mark.parametrize(
+        "X", [tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, object), pd.Series(TEXTS)]
+    )
     def test_containers(self, X):
         vocabulary = Vocabulary().fit(X)
         assert vocabulary.tokens_ == Vocabulary().fit(TEXTS).tokens_
         assert numbers(vocabulary.transform(X)) == numbers(vocabulary.transform(TEXTS))
 
-    @pytest.mark.parametrize("X, error, match", [
-        ("text", DTypeError, "put one text into a list"), (3, DTypeError, "list of texts"), ([], ShapeError, "no text"),
-        (["a", ["b"]], ShapeError, "mixes"), (["a", 3.0], DTypeError, r"X\[1\] is float"),
-        ([["a", None]], DTypeError, "token None"), ([b"a"], DTypeError, r"X\[0\] is bytes"),
-        (pd.DataFrame({"text": TEXTS}), DTypeError, "one column"), ({"a": 1}, DTypeError, "dict"),
-    ])
+    @pytest.mark.parametrize(
+        "X, error, match",
+        [
+            ("text", DTypeError, "put one text into a list"),
+            (3, DTypeError, "list of texts"),
+            ([], ShapeError, "no text"),
+            (["a", ["b"]], ShapeError, "mixes"),
+            (["a", 3.0], DTypeError, r"X\[1\] is float"),
+            ([["a", None]], DTypeError, "token None"),
+            ([b"a"], DTypeError, r"X\[0\] is bytes"),
+            (pd.DataFrame({"text": TEXTS}), DTypeError, "one column"),
+            ({"a": 1}, DTypeError, "dict"),
+        ],
+    )
     def test_refused(self, X, error, match):
         with pytest.raises(error, match=match):
             Vocabulary().fit(X)
@@ -114,7 +145,9 @@ class TestInput:
     def test_numbers_without_a_token(self):
         vocabulary = Vocabulary().fit(TEXTS)
         for bad in (-1, 6):
-            with pytest.raises(ShapeError, match=rf"X\[1\] holds {bad} at index 1; expected 0 to 5"):
+            with pytest.raises(
+                ShapeError, match=rf"X\[1\] holds {bad} at index 1; expected 0 to 5"
+            ):
                 vocabulary.inverse_transform([[2], [2, bad]])
         with pytest.raises(DTypeError, match="whole numbers"):
             vocabulary.inverse_transform([[2.5]])
@@ -122,7 +155,9 @@ class TestInput:
             with pytest.raises(DTypeError, match="numbers"):
                 vocabulary.inverse_transform(bad)
 
-    @pytest.mark.parametrize("use", [len, lambda v: v.transform(TEXTS), lambda v: v.inverse_transform([[1]])])
+    @pytest.mark.parametrize(
+        "use", [len, lambda v: v.transform(TEXTS), lambda v: v.inverse_transform([[1]])]
+    )
     def test_not_fitted(self, use):
         with pytest.raises(NotFittedError, match="call fit first") as caught:
             use(Vocabulary())
@@ -132,11 +167,21 @@ class TestInput:
 class TestScikitLearn:
     """Its checks give tables of numbers, save those of parameters."""
 
-    @pytest.mark.parametrize("name", [
-        "check_estimator_cloneable", "check_estimator_tags_renamed", "check_valid_tag_types", "check_estimator_repr",
-        "check_no_attributes_set_in_init", "check_mixin_order", "check_parameters_default_constructible",
-        "check_get_params_invariance", "check_set_params", "check_do_not_raise_errors_in_init_or_set_params",
-    ])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "check_estimator_cloneable",
+            "check_estimator_tags_renamed",
+            "check_valid_tag_types",
+            "check_estimator_repr",
+            "check_no_attributes_set_in_init",
+            "check_mixin_order",
+            "check_parameters_default_constructible",
+            "check_get_params_invariance",
+            "check_set_params",
+            "check_do_not_raise_errors_in_init_or_set_params",
+        ],
+    )
     def test_checks_that_give_no_data(self, name):
         getattr(estimator_checks, name)("Vocabulary", Vocabulary())
 
@@ -148,8 +193,15 @@ class TestScikitLearn:
         assert not hasattr(clone(vocabulary), "tokens_")
 
 
-@pytest.mark.parametrize(("start", "end", "indices"), [
-    (None, None, (None, None)), ("<s>", None, (2, None)), (None, "</s>", (None, 2)), ("<s>", "</s>", (2, 3))])
+@pytest.mark.parametrize(
+    ("start", "end", "indices"),
+    [
+        (None, None, (None, None)),
+        ("<s>", None, (2, None)),
+        (None, "</s>", (None, 2)),
+        ("<s>", "</s>", (2, 3)),
+    ],
+)
 def test_size_and_numbers_of_the_tokens_that_are_kept(start, end, indices):
     vocabulary = Vocabulary("words", start=start, end=end).fit(["the cat sat", "the dog"])
     kept = [token for token in ("<pad>", "<unk>", start, end) if token is not None]
@@ -167,9 +219,11 @@ def test_size_and_numbers_of_the_tokens_that_are_kept(start, end, indices):
 
 
 def test_tokens_that_are_kept_differ_and_fit(rng):
-    for options, message in (({"start": "<pad>"}, "start is '<pad>', which is padding"),
-                             ({"end": "<unk>"}, "end is '<unk>', as another of unknown, start and end"),
-                             ({"start": "|", "end": "|"}, "end is '|', as another")):
+    for options, message in (
+        ({"start": "<pad>"}, "start is '<pad>', which is padding"),
+        ({"end": "<unk>"}, "end is '<unk>', as another of unknown, start and end"),
+        ({"start": "|", "end": "|"}, "end is '|', as another"),
+    ):
         with pytest.raises(ConfigError, match=re.escape(message)):
             Vocabulary(**options).fit(["a"])
     with pytest.raises(GatewiseError, match="start is 3"):

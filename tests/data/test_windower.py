@@ -7,7 +7,14 @@ from sklearn.base import clone
 from sklearn.model_selection import TimeSeriesSplit
 
 from gatewise.data import Windower, windows
-from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, NotFittedError, ShapeError
+from gatewise.errors import (
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    NonFiniteError,
+    NotFittedError,
+    ShapeError,
+)
 
 SIZES = [(4, 3, 1), (4, 3, 2), (4, 3, 7), (1, 1, 5), (3, 1, 1), (2, 5, 3)]
 
@@ -37,13 +44,13 @@ class TestAgainstWindows:
         where = windower.positions(several, targets=True)
         assert len(where) == len(x)
         for (series, end), seen, target in zip(where, x, y):
-            np.testing.assert_array_equal(several[series][end - window + 1:end + 1], seen)
-            np.testing.assert_array_equal(several[series][end + 1:end + 1 + horizon], target)
+            np.testing.assert_array_equal(several[series][end - window + 1 : end + 1], seen)
+            np.testing.assert_array_equal(several[series][end + 1 : end + 1 + horizon], target)
         every = windower.transform(several)
         where = windower.positions(several)
         assert len(where) == len(every)
         for (series, end), seen in zip(where, every):
-            np.testing.assert_array_equal(several[series][end - window + 1:end + 1], seen)
+            np.testing.assert_array_equal(several[series][end - window + 1 : end + 1], seen)
 
     def test_transform_goes_on_to_the_last_window(self, window, horizon, stride):
         series = np.arange(20.0)[:, np.newaxis]
@@ -69,7 +76,7 @@ class TestAgainstWindows:
         where = windower.positions(series, targets=True)
         for train, test in TimeSeriesSplit(n_splits=2, gap=windower.gap).split(x):
             poisoned = series.copy()
-            poisoned[where[test[0], 1] + 1:] = 1e9
+            poisoned[where[test[0], 1] + 1 :] = 1e9
             other_x, other_y = windower.pairs(poisoned)
             np.testing.assert_array_equal(other_x[train], x[train])
             np.testing.assert_array_equal(other_y[train], y[train])
@@ -90,7 +97,9 @@ class TestForms:
     def test_frames_and_lists(self):
         table = np.arange(8.0).reshape(4, 2)
         for X in (table.tolist(), pd.DataFrame(table, columns=["a", "b"])):
-            np.testing.assert_array_equal(Windower(2).fit_transform(X), Windower(2).fit_transform(table))
+            np.testing.assert_array_equal(
+                Windower(2).fit_transform(X), Windower(2).fit_transform(table)
+            )
 
     def test_one_window_is_a_copy_too(self, rng):
         series = rng.normal(size=(5, 2))
@@ -111,10 +120,18 @@ class TestTargets:
         x, y = Windower(2).pairs([np.zeros(3), np.zeros(4)], [[1, 2, 3], [4, 5, 6, 7]])
         assert y.dtype == np.int64 and y.tolist() == [[3], [6], [7]]
 
-    @pytest.mark.parametrize("y", [
-        3, [1, 2], [[1, 2, 3]], [[1, 2, 3], [4, 5, 6]], [[1, 2, 3], 4], [[1, 2, 3], [[4], [5], [6], [7]]],
-        [[1, 2, 3], [4, 5, 6, [7, 8]]],
-    ])
+    @pytest.mark.parametrize(
+        "y",
+        [
+            3,
+            [1, 2],
+            [[1, 2, 3]],
+            [[1, 2, 3], [4, 5, 6]],
+            [[1, 2, 3], 4],
+            [[1, 2, 3], [[4], [5], [6], [7]]],
+            [[1, 2, 3], [4, 5, 6, [7, 8]]],
+        ],
+    )
     def test_that_do_not_fit(self, y):
         with pytest.raises(ShapeError, match="y "):
             Windower(2).pairs([np.zeros(3), np.zeros(4)], y)
@@ -122,14 +139,18 @@ class TestTargets:
 
 class TestStates:
     @pytest.mark.parametrize("name", ["window", "horizon", "stride"])
-    @pytest.mark.parametrize("value, error", [(-1, ConfigError), (1.5, DTypeError), (None, DTypeError)])
+    @pytest.mark.parametrize(
+        "value, error", [(-1, ConfigError), (1.5, DTypeError), (None, DTypeError)]
+    )
     def test_options_are_checked(self, name, value, error):
         for use in (Windower.fit, Windower.pairs, Windower.positions):
             with pytest.raises(error, match=name):
                 use(Windower(**{"window": 2, name: value}), np.zeros((9, 1)))
 
     def test_too_short(self):
-        with pytest.raises(ShapeError, match="series 1 of X has 4 steps; window=3 and horizon=2 need at least 5"):
+        with pytest.raises(
+            ShapeError, match="series 1 of X has 4 steps; window=3 and horizon=2 need at least 5"
+        ):
             Windower(3, horizon=2).pairs([np.zeros(5), np.zeros(4)])
         with pytest.raises(ShapeError, match="window=3 needs at least 3"):
             Windower(3).fit_transform(np.zeros((2, 1)))
@@ -150,5 +171,13 @@ class TestStates:
     def test_pickle_and_clone(self, rng):
         series = rng.normal(size=(9, 2))
         windower = Windower(3, stride=2).fit(series)
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(windower)).transform(series), windower.transform(series))
-        assert clone(windower).get_params() == {"window": 3, "horizon": 1, "stride": 2, "sampling_rate": 1, "skip": 0}
+        np.testing.assert_array_equal(
+            pickle.loads(pickle.dumps(windower)).transform(series), windower.transform(series)
+        )
+        assert clone(windower).get_params() == {
+            "window": 3,
+            "horizon": 1,
+            "stride": 2,
+            "sampling_rate": 1,
+            "skip": 0,
+        }

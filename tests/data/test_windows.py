@@ -2,23 +2,41 @@ import numpy as np
 import pytest
 
 from gatewise.data import windows
-from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError, SizeError
+from gatewise.errors import (
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    NonFiniteError,
+    ShapeError,
+    SizeError,
+)
 
 
 def by_hand(series, input_steps, horizon, stride):
     """The definition, one window at a time."""
     x, y, start = [], [], 0
     while start + input_steps + horizon <= len(series):
-        x.append(series[start:start + input_steps])
-        y.append(series[start + input_steps:start + input_steps + horizon])
+        x.append(series[start : start + input_steps])
+        y.append(series[start + input_steps : start + input_steps + horizon])
         start += stride
     return np.array(x), np.array(y)
 
 
-@pytest.mark.parametrize("steps, input_steps, horizon, stride", [
-    (5, 3, 1, 1), (20, 4, 3, 1), (20, 4, 3, 2), (20, 4, 3, 7), (21, 4, 3, 7), (20, 1, 1, 5),
-    (7, 4, 3, 1), (7, 4, 3, 9), (2, 1, 1, 1), (40, 2, 2, 13),
-])
+@pytest.mark.parametrize(
+    "steps, input_steps, horizon, stride",
+    [
+        (5, 3, 1, 1),
+        (20, 4, 3, 1),
+        (20, 4, 3, 2),
+        (20, 4, 3, 7),
+        (21, 4, 3, 7),
+        (20, 1, 1, 5),
+        (7, 4, 3, 1),
+        (7, 4, 3, 9),
+        (2, 1, 1, 1),
+        (40, 2, 2, 13),
+    ],
+)
 class TestAgainstTheDefinition:
     def test_one_series(self, steps, input_steps, horizon, stride):
         series = np.random.default_rng(0).normal(size=steps)
@@ -39,10 +57,19 @@ class TestAgainstTheDefinition:
 
 
 class TestArrays:
-    @pytest.mark.parametrize("given, kept", [
-        ("float32", "float32"), ("float64", "float64"), ("float16", "float32"), ("int64", "float64"),
-        ("uint8", "float64"), ("bool", "float64"), (">f4", "float32"), (">f8", "float64"),
-    ])
+    @pytest.mark.parametrize(
+        "given, kept",
+        [
+            ("float32", "float32"),
+            ("float64", "float64"),
+            ("float16", "float32"),
+            ("int64", "float64"),
+            ("uint8", "float64"),
+            ("bool", "float64"),
+            (">f4", "float32"),
+            (">f8", "float64"),
+        ],
+    )
     def test_dtype(self, given, kept):
         x, y = windows(np.array([0, 1, 1, 0, 1]).astype(given), 2, 2)
         assert x.dtype == y.dtype == kept
@@ -86,17 +113,27 @@ class TestArrays:
 
 class TestErrors:
     @pytest.mark.parametrize("name", ["input_steps", "horizon", "stride"])
-    @pytest.mark.parametrize("value, error", [
-        (0, ConfigError), (-1, ConfigError), (2**70, ConfigError), (1.5, DTypeError), (True, DTypeError),
-        ("3", DTypeError), (None, DTypeError),
-    ])
+    @pytest.mark.parametrize(
+        "value, error",
+        [
+            (0, ConfigError),
+            (-1, ConfigError),
+            (2**70, ConfigError),
+            (1.5, DTypeError),
+            (True, DTypeError),
+            ("3", DTypeError),
+            (None, DTypeError),
+        ],
+    )
     def test_numbers_of_steps(self, name, value, error):
         with pytest.raises(error, match=name):
             windows(np.arange(9.0), **{"input_steps": 2, name: value})
 
     @pytest.mark.parametrize("steps", [0, 1, 6])
     def test_too_short(self, steps):
-        with pytest.raises(ShapeError, match=f"series has {steps} steps.*input_steps=4 and horizon=3.*at least 7"):
+        with pytest.raises(
+            ShapeError, match=f"series has {steps} steps.*input_steps=4 and horizon=3.*at least 7"
+        ):
             windows(np.zeros(steps), 4, 3)
 
     @pytest.mark.parametrize("shape", [(), (4, 5, 1), (0, 0, 0)])
@@ -112,10 +149,17 @@ class TestErrors:
         with pytest.raises(ShapeError, match="different sizes"):
             windows([[1.0, 2.0], [3.0]], 1)
 
-    @pytest.mark.parametrize("series", [
-        ["a", "b", "c"], [1j, 2j, 3j], [None, 1.0, 2.0], np.array(["2020", "2021", "2022"], "datetime64[Y]"),
-        np.array([1, 2, 3], object), np.zeros(3, [("a", float)]),
-    ])
+    @pytest.mark.parametrize(
+        "series",
+        [
+            ["a", "b", "c"],
+            [1j, 2j, 3j],
+            [None, 1.0, 2.0],
+            np.array(["2020", "2021", "2022"], "datetime64[Y]"),
+            np.array([1, 2, 3], object),
+            np.zeros(3, [("a", float)]),
+        ],
+    )
     def test_not_numbers(self, series):
         with pytest.raises(DTypeError, match="real numbers"):
             windows(series, 2)

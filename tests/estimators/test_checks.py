@@ -7,7 +7,10 @@ from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, Seq
 
 ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 @parametrize_with_checks([estimator() for estimator in ESTIMATORS])
@@ -15,10 +18,15 @@ def test_estimators_as_they_are(estimator, check):
     check(estimator)
 
 
-# A simple RNN that tags 30 random steps trains chaotically: a weight of k and k copies differ by rounding, 3e-16 in the weights of
-# the network after 30 passes, and 3e-5 after 100.
-OTHERS = [*(estimator("gru") for estimator in ESTIMATORS), SequenceClassifier("rnn"), SequenceRegressor("rnn"),
-          SequenceTagger("rnn", max_iter=30), SequenceEncoder("rnn")]
+# A simple RNN that tags 30 random steps trains chaotically: a weight of k and k copies differ by
+# rounding, 3e-16 in the weights of the network after 30 passes, and 3e-5 after 100.
+OTHERS = [
+    *(estimator("gru") for estimator in ESTIMATORS),
+    SequenceClassifier("rnn"),
+    SequenceRegressor("rnn"),
+    SequenceTagger("rnn", max_iter=30),
+    SequenceEncoder("rnn"),
+]
 
 
 @pytest.mark.slow
@@ -28,7 +36,12 @@ def test_other_cells(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([estimator("gru", missing=missing) for estimator in ESTIMATORS
-                          for missing in ("forward_fill", "mean", "mask", "indicator", "decay")])
+@parametrize_with_checks(
+    [
+        estimator("gru", missing=missing)
+        for estimator in ESTIMATORS
+        for missing in ("forward_fill", "mean", "mask", "indicator", "decay")
+    ]
+)
 def test_missing_values(estimator, check):
     check(estimator)

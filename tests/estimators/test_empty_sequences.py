@@ -9,7 +9,10 @@ from data import SMALL, fitted, ragged, signs
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, layers
 from gatewise.errors import PredictionWarning
 
-ALONE = r"sequence 2 of X has no step that counts \(1 of 5\): what is predicted for it says nothing about it"
+ALONE = (
+    r"sequence 2 of X has no step that counts \(1 of 5\): what is predicted for it says nothing"
+    r" about it"
+)
 
 
 def warned(call, *arguments):
@@ -17,7 +20,9 @@ def warned(call, *arguments):
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         result = call(*arguments)
-    return [str(warning.message) for warning in found if warning.category is PredictionWarning], result
+    return [
+        str(warning.message) for warning in found if warning.category is PredictionWarning
+    ], result
 
 
 def five(rng):
@@ -25,9 +30,18 @@ def five(rng):
     return [*X[:2], np.zeros((0, 3)), *X[3:]]
 
 
-@pytest.mark.parametrize(("cls", "methods"), [
-    (SequenceClassifier, ["predict", "predict_proba", "predict_log_proba", "decision_function"]), (SequenceRegressor, ["predict"]),
-    (SequenceEncoder, ["transform"]), (SequenceTagger, ["predict", "predict_proba", "predict_log_proba", "decision_function"])])
+@pytest.mark.parametrize(
+    ("cls", "methods"),
+    [
+        (
+            SequenceClassifier,
+            ["predict", "predict_proba", "predict_log_proba", "decision_function"],
+        ),
+        (SequenceRegressor, ["predict"]),
+        (SequenceEncoder, ["transform"]),
+        (SequenceTagger, ["predict", "predict_proba", "predict_log_proba", "decision_function"]),
+    ],
+)
 def test_an_empty_sequence_is_named_once_a_call(cls, methods, rng):
     X = ragged(rng, 24)
     y = np.arange(24.0) if cls is SequenceRegressor else signs(X)  # of a tagger a label a row
@@ -37,7 +51,9 @@ def test_an_empty_sequence_is_named_once_a_call(cls, methods, rng):
             result = getattr(estimator, method)(given)
         assert len(found) == 1 and found[0].filename == __file__
         # The others are what they are without it.
-        np.testing.assert_array_equal(result[[0, 1, 3, 4]], getattr(estimator, method)([*given[:2], *given[3:]]))
+        np.testing.assert_array_equal(
+            result[[0, 1, 3, 4]], getattr(estimator, method)([*given[:2], *given[3:]])
+        )
     if cls is not SequenceEncoder:
         found, _ = warned(estimator.score, given, y[:5])
         assert len(found) == 1
@@ -46,7 +62,9 @@ def test_an_empty_sequence_is_named_once_a_call(cls, methods, rng):
 def test_a_step_that_is_not_there_has_no_prediction(rng):
     X = ragged(rng, 24)
     tagger = fitted(SequenceTagger(**SMALL), X, [np.arange(len(row)) % 2 for row in X])
-    numbers = fitted(SequenceRegressor(per_step=True, **SMALL), X, [np.arange(len(row)) * 1.0 for row in X])
+    numbers = fitted(
+        SequenceRegressor(per_step=True, **SMALL), X, [np.arange(len(row)) * 1.0 for row in X]
+    )
     for estimator in (tagger, numbers):
         found, result = warned(estimator.predict, five(rng))
         assert found == [] and len(result[2]) == 0
@@ -68,8 +86,14 @@ def test_sequences_whose_steps_are_all_left_out(rng):
 
 def test_an_architecture_that_masks_steps(rng):
     X = rng.normal(size=(24, 4, 3))
-    estimator = SequenceClassifier(architecture=lambda steps, features, outputs: [
-        layers.Masking(0.0), layers.GRU(3), layers.Dense(outputs)], **SMALL)
+    estimator = SequenceClassifier(
+        architecture=lambda steps, features, outputs: [
+            layers.Masking(0.0),
+            layers.GRU(3),
+            layers.Dense(outputs),
+        ],
+        **SMALL,
+    )
     fitted(estimator, X, X[:, 0, 0] > 0)
     given = X[:5].copy()
     given[2] = 0

@@ -21,17 +21,24 @@ def test_features_are_what_the_decoder_reads(rng):
     lengths = np.array([len(row) for row in X])
     padded = np.zeros((24, 6, 3), "float32")
     for place, row in zip(padded, X):
-        place[:len(row)] = row
+        place[: len(row)] = row
     lstm, dense = encoder.model_.layers[3:5]
-    np.testing.assert_allclose(encoder.model_.predict(padded, lengths=lengths), dense(lstm(repeated)), rtol=1e-5)
+    np.testing.assert_allclose(
+        encoder.model_.predict(padded, lengths=lengths), dense(lstm(repeated)), rtol=1e-5
+    )
 
 
 def test_the_loss_is_that_of_true_steps(rng):
     X = ragged(rng, 20)
-    encoder = fitted(SequenceEncoder(units=4, max_iter=1, batch_size=20, learning_rate_init=1e-12, random_state=0), X)
+    encoder = fitted(
+        SequenceEncoder(
+            units=4, max_iter=1, batch_size=20, learning_rate_init=1e-12, random_state=0
+        ),
+        X,
+    )
     padded, lengths = np.zeros((20, 6, 3)), np.array([len(row) for row in X])
     for place, row in zip(padded, X):
-        place[:len(row)] = row
+        place[: len(row)] = row
     valid = np.arange(6) < lengths[:, None]
     wrong = np.square(encoder.model_.predict(padded, lengths=lengths) - padded)[valid]
     assert encoder.loss_ == pytest.approx(wrong.mean(), rel=1e-6)
@@ -40,10 +47,14 @@ def test_the_loss_is_that_of_true_steps(rng):
 def test_learns_to_give_back(rng):
     t = np.linspace(0, 3, 8)
     X = np.sin(t + rng.uniform(0, 6, (60, 1)))
-    encoder = fitted(SequenceEncoder(units=12, max_iter=150, learning_rate_init=0.02, random_state=0), X)
+    encoder = fitted(
+        SequenceEncoder(units=12, max_iter=150, learning_rate_init=0.02, random_state=0), X
+    )
     assert encoder.loss_curve_[-1] < 0.1 * encoder.loss_curve_[0]
     phases = encoder.transform(X)
-    assert LogisticRegression(max_iter=1000).fit(phases, X[:, 0] > 0).score(phases, X[:, 0] > 0) > 0.95
+    assert (
+        LogisticRegression(max_iter=1000).fit(phases, X[:, 0] > 0).score(phases, X[:, 0] > 0) > 0.95
+    )
 
 
 def test_with_labels_it_is_the_body_of_a_classifier(rng):
@@ -53,9 +64,13 @@ def test_with_labels_it_is_the_body_of_a_classifier(rng):
     classifier = fitted(SequenceClassifier(**SMALL), X, y)
     np.testing.assert_array_equal(parameters_of(encoder), parameters_of(classifier))
     head = classifier.model_.layers[-2]
-    np.testing.assert_allclose(head(encoder.transform(X))[:, 0], classifier.decision_function(X), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        head(encoder.transform(X))[:, 0], classifier.decision_function(X), rtol=1e-5, atol=1e-7
+    )
     plain = fitted(SequenceEncoder(objective="reconstruction", **SMALL), X, y)
-    np.testing.assert_array_equal(parameters_of(plain), parameters_of(fitted(SequenceEncoder(**SMALL), X)))
+    np.testing.assert_array_equal(
+        parameters_of(plain), parameters_of(fitted(SequenceEncoder(**SMALL), X))
+    )
 
 
 def test_with_numbers_and_with_tokens(rng):
@@ -73,7 +88,12 @@ def test_with_numbers_and_with_tokens(rng):
 @pytest.mark.parametrize("kind", ["none", "labels", "several labels", "numbers"])
 def test_partial_fit_is_fit_a_pass_at_a_time(kind, rng):
     X = ragged(rng)
-    y = {"none": None, "labels": signs(X), "several labels": rng.integers(0, 2, (24, 3)), "numbers": rng.normal(size=24)}[kind]
+    y = {
+        "none": None,
+        "labels": signs(X),
+        "several labels": rng.integers(0, 2, (24, 3)),
+        "numbers": rng.normal(size=24),
+    }[kind]
     whole = fitted(SequenceEncoder(**SMALL), X, y)
     parts = SequenceEncoder(**SMALL)
     for _ in range(3):
@@ -85,7 +105,9 @@ def test_partial_fit_is_fit_a_pass_at_a_time(kind, rng):
 def test_partial_fit_may_be_told_the_labels_to_come(rng):
     X = ragged(rng)
     y = signs(X)
-    encoder = SequenceEncoder(**SMALL).partial_fit(X[:3], ["above"] * 3, classes=["above", "below", "between"])
+    encoder = SequenceEncoder(**SMALL).partial_fit(
+        X[:3], ["above"] * 3, classes=["above", "below", "between"]
+    )
     assert encoder.partial_fit(X, y).n_outputs_ == 3
     with pytest.raises(ConfigError, match="y holds the label 'beside'"):
         encoder.partial_fit(X[:1], ["beside"])
@@ -99,8 +121,12 @@ def test_partial_fit_may_be_told_the_labels_to_come(rng):
 
 def test_architectures_that_have_a_name(rng):
     X = ragged(rng)
-    made = {"recurrent": ["GRU"], "convolution": ["Conv1D", "GRU"], "attention": ["GRU", "Attention", "GlobalAveragePooling1D"],
-            "normalization": ["GRU", "LayerNormalization"]}
+    made = {
+        "recurrent": ["GRU"],
+        "convolution": ["Conv1D", "GRU"],
+        "attention": ["GRU", "Attention", "GlobalAveragePooling1D"],
+        "normalization": ["GRU", "LayerNormalization"],
+    }
     for name, expected in made.items():
         encoder = fitted(SequenceEncoder("gru", architecture=name, **SMALL), X)
         kinds = [type(layer).__name__ for layer in encoder.model_.layers]
@@ -113,8 +139,21 @@ def test_architectures_that_have_a_name(rng):
 
 def test_early_stopping_knows_only_relations_of_weights(rng):
     X = ragged(rng, 40)
-    runs = [fitted(SequenceEncoder(units=4, max_iter=30, early_stopping=True, learning_rate_init=0.01, n_iter_no_change=3,
-                                   random_state=0), X, sample_weight=np.full(40, weight)) for weight in (1.0, 1e-6)]
+    runs = [
+        fitted(
+            SequenceEncoder(
+                units=4,
+                max_iter=30,
+                early_stopping=True,
+                learning_rate_init=0.01,
+                n_iter_no_change=3,
+                random_state=0,
+            ),
+            X,
+            sample_weight=np.full(40, weight),
+        )
+        for weight in (1.0, 1e-6)
+    ]
     assert runs[0].n_iter_ == runs[1].n_iter_
     np.testing.assert_allclose(runs[0].validation_scores_, runs[1].validation_scores_, rtol=1e-5)
 
@@ -127,16 +166,22 @@ def test_padding_does_not_count_in_early_stopping(rng):
             seen.append(-np.square(targets - scores)[sample_weight > 0].mean())
             return super()._score_of(targets, scores, sample_weight)
 
-    encoder = fitted(Watched(early_stopping=True, validation_fraction=0.5, **SMALL), ragged(rng, 20))
+    encoder = fitted(
+        Watched(early_stopping=True, validation_fraction=0.5, **SMALL), ragged(rng, 20)
+    )
     np.testing.assert_allclose(encoder.validation_scores_, seen, rtol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_in_a_pipeline(rng):
     X = ragged(rng, 40)
-    pipeline = make_pipeline(SequenceEncoder(bidirectional=True, pooling="mean", **SMALL), LogisticRegression()).fit(X, signs(X))
+    pipeline = make_pipeline(
+        SequenceEncoder(bidirectional=True, pooling="mean", **SMALL), LogisticRegression()
+    ).fit(X, signs(X))
     assert pipeline.predict(X).shape == (40,)
-    assert list(pipeline[:-1].get_feature_names_out()) == [f"sequenceencoder{number}" for number in range(8)]
+    assert list(pipeline[:-1].get_feature_names_out()) == [
+        f"sequenceencoder{number}" for number in range(8)
+    ]
     frame = SequenceEncoder(**SMALL).set_output(transform="pandas").fit_transform(X)
     assert list(frame.columns) == [f"sequenceencoder{number}" for number in range(4)]
 

@@ -31,23 +31,38 @@ def calls_of(cls, rng):
     if cls is SequenceForecaster:
         return [np.sin(np.arange(60.0))], [np.cos(np.arange(40.0))]
     X = ragged(rng, 24)
-    y = {SequenceClassifier: signs(X), SequenceRegressor: np.arange(24.0), SequenceEncoder: signs(X),
-         SequenceTagger: [np.arange(len(row)) % 2 for row in X]}[cls]
+    y = {
+        SequenceClassifier: signs(X),
+        SequenceRegressor: np.arange(24.0),
+        SequenceEncoder: signs(X),
+        SequenceTagger: [np.arange(len(row)) % 2 for row in X],
+    }[cls]
     return [X, y], [X[:20], y[:20]]
 
 
 def attributes_of(value):
-    return {name: list(held) if isinstance(held, list) else held for name, held in vars(value).items()}
+    return {
+        name: list(held) if isinstance(held, list) else held for name, held in vars(value).items()
+    }
 
 
 def everything_of(estimator):
     """What can be compared of an estimator: attributes, weights, optimizer and random draws."""
     model, optimizer = estimator.model_, estimator.model_.optimizer
     reader = getattr(estimator, "_reader", None)
-    numbers = {"weights": model.flat_weights(), "slots": optimizer.slots(), "steps": optimizer.iterations,
-               "rate": optimizer.learning_rate, "optimizer": optimizer.get_config(), "loss": model.loss.name,
-               "random": model.rng.bit_generator.state, "stop": model.stop_training}
-    return copy.deepcopy(numbers), [attributes_of(value) for value in (estimator, reader) if value is not None]
+    numbers = {
+        "weights": model.flat_weights(),
+        "slots": optimizer.slots(),
+        "steps": optimizer.iterations,
+        "rate": optimizer.learning_rate,
+        "optimizer": optimizer.get_config(),
+        "loss": model.loss.name,
+        "random": model.rng.bit_generator.state,
+        "stop": model.stop_training,
+    }
+    return copy.deepcopy(numbers), [
+        attributes_of(value) for value in (estimator, reader) if value is not None
+    ]
 
 
 def assert_as(estimator, before, what):
@@ -56,7 +71,9 @@ def assert_as(estimator, before, what):
     for now, held in zip(attributes, before[1], strict=True):
         assert now.keys() == held.keys(), what
         for name, value in held.items():
-            assert now[name] == value if isinstance(value, list) else now[name] is value, f"{name}, {what}"
+            assert now[name] == value if isinstance(value, list) else now[name] is value, (
+                f"{name}, {what}"
+            )
 
 
 class Breaks:
@@ -76,12 +93,18 @@ class Breaks:
 
 
 POINTS = [  # (class, method, calls that work, error)
-    (Sequential, "train_step", 0, ValueError("at once")), (Sequential, "train_step", 4, MemoryError("in the second pass")),
-    (Sequential, "choose_training", 0, ValueError("compile")), (Sequential, "end_training", 0, ValueError("at the end")),
-    (Progress, "on_train_begin", 0, ValueError("before")), (Progress, "on_epoch_end", 0, OSError("disk full")),
-    (Progress, "on_epoch_end", 1, RuntimeError("second pass")), (ProgressBar, "on_epoch_end", 1, OSError("no space left")),
-    (Progress, "on_train_end", 0, ValueError("after")), (optimizers.Adam, "step", 3, MemoryError("step")),
-    (Sequential, "train_step", 1, KeyboardInterrupt()), (Progress, "on_epoch_end", 0, KeyboardInterrupt()),
+    (Sequential, "train_step", 0, ValueError("at once")),
+    (Sequential, "train_step", 4, MemoryError("in the second pass")),
+    (Sequential, "choose_training", 0, ValueError("compile")),
+    (Sequential, "end_training", 0, ValueError("at the end")),
+    (Progress, "on_train_begin", 0, ValueError("before")),
+    (Progress, "on_epoch_end", 0, OSError("disk full")),
+    (Progress, "on_epoch_end", 1, RuntimeError("second pass")),
+    (ProgressBar, "on_epoch_end", 1, OSError("no space left")),
+    (Progress, "on_train_end", 0, ValueError("after")),
+    (optimizers.Adam, "step", 3, MemoryError("step")),
+    (Sequential, "train_step", 1, KeyboardInterrupt()),
+    (Progress, "on_epoch_end", 0, KeyboardInterrupt()),
     (optimizers.Adam, "step", 0, KeyboardInterrupt()),
 ]
 
@@ -93,14 +116,21 @@ def test_a_call_that_fails_leaves_everything_as_it_was(cls, how, rng, monkeypatc
         pytest.skip("it has no partial_fit")
     first, later = calls_of(cls, rng)
     random_state = np.random.RandomState(0)
-    estimator = cls(**SMALL | {"random_state": random_state, "batch_size": 8}, warm_start=how == "warm")
+    estimator = cls(
+        **SMALL | {"random_state": random_state, "batch_size": 8}, warm_start=how == "warm"
+    )
     fitted(estimator, *first)
     call = estimator.partial_fit if how == "partial" else estimator.fit
-    before, curve, drawn = everything_of(estimator), estimator.loss_curve_, random_state.get_state()[1].copy()
+    before, curve, drawn = (
+        everything_of(estimator),
+        estimator.loss_curve_,
+        random_state.get_state()[1].copy(),
+    )
     model = estimator.model_
     for owner, method, calls, error in POINTS:
         what = f"{owner.__name__}.{method}, {error!r}"
-        if how == "partial" and method == "choose_training":  # it goes on with the optimizer that it has
+        # it goes on with the optimizer that it has
+        if how == "partial" and method == "choose_training":
             continue
         with monkeypatch.context() as patch, warnings.catch_warnings():
             warnings.simplefilter("ignore", TrainingWarning)
@@ -139,7 +169,9 @@ def test_a_score_that_fails_under_early_stopping(how, rng):
             return super()._score_of(targets, scores, sample_weight)
 
     X = ragged(rng, 24)
-    estimator = Breaking(early_stopping=True, validation_fraction=0.3, warm_start=how == "warm", **SMALL)
+    estimator = Breaking(
+        early_stopping=True, validation_fraction=0.3, warm_start=how == "warm", **SMALL
+    )
     before = everything_of(fitted(estimator, X, signs(X)))
     for works in (0, 1, 2):
         Breaking.works = works
@@ -174,8 +206,10 @@ def test_an_update_that_fails(rng, monkeypatch):
     with pytest.raises(ShapeError):
         estimator.update([y[:5], np.zeros((5, 2))])
     with monkeypatch.context() as patch:
-        patch.setattr("gatewise.estimators.history.History.tail",
-                      Breaks(lambda history, steps: history, 1, KeyboardInterrupt()))
+        patch.setattr(
+            "gatewise.estimators.history.History.tail",
+            Breaks(lambda history, steps: history, 1, KeyboardInterrupt()),
+        )
         with pytest.raises(KeyboardInterrupt):
             estimator.update([y[:5], y[:5]])
     np.testing.assert_array_equal(estimator.predict(), forecasts)

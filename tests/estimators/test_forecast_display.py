@@ -10,7 +10,9 @@ from gatewise import SequenceForecaster
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 from gatewise.estimators import ForecastDisplay, LearningCurve
 
-matplotlib = pytest.importorskip("matplotlib", reason="displays draw with matplotlib (pip install .[plot])")
+matplotlib = pytest.importorskip(
+    "matplotlib", reason="displays draw with matplotlib (pip install .[plot])"
+)
 matplotlib.use("agg")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -25,17 +27,25 @@ def pyplot():
 
 @pytest.fixture
 def frame(rng):
-    return pandas.DataFrame(rng.normal(size=(40, 2)), pandas.date_range("2024-01-01", periods=40, freq="D"), columns=["a", "b"])
+    return pandas.DataFrame(
+        rng.normal(size=(40, 2)),
+        pandas.date_range("2024-01-01", periods=40, freq="D"),
+        columns=["a", "b"],
+    )
 
 
 def fitted(y, **options):
-    return SequenceForecaster(window=5, horizon=4, units=3, max_iter=1, random_state=0, **options).fit(y)
+    return SequenceForecaster(
+        window=5, horizon=4, units=3, max_iter=1, random_state=0, **options
+    ).fit(y)
 
 
 def test_forecast_interval_and_what_came(frame, pyplot):
     """Lines of the steps to come begin at the last step seen."""
     forecaster = fitted(frame[:36], distribution="gaussian")
-    display = ForecastDisplay.from_estimator(forecaster, coverage=0.8, actual=frame[36:], variable="b")
+    display = ForecastDisplay.from_estimator(
+        forecaster, coverage=0.8, actual=frame[36:], variable="b"
+    )
     forecast, interval = forecaster.predict(), forecaster.predict_interval(coverage=0.8)
     last = frame["b"].iloc[35]
     np.testing.assert_array_equal(display.forecast, forecast["b"])
@@ -62,9 +72,16 @@ def test_a_last_step_that_is_missing_joins_nothing(rng, pyplot):
     np.testing.assert_array_equal(display.naive_line_.get_ydata(), [y[-2]] * 4)
 
 
-@pytest.mark.parametrize(("naive", "options", "expected", "words"), [
-    (True, {}, [8, 8, 8, 8], "last value"), (True, {"differencing": 3}, [6, 7, 8, 6], "3 steps before"),
-    (2, {}, [7, 8, 7, 8], "2 steps before"), (5, {"differencing": 1}, [4, 5, 6, 7], "5 steps before"), (False, {}, None, "")])
+@pytest.mark.parametrize(
+    ("naive", "options", "expected", "words"),
+    [
+        (True, {}, [8, 8, 8, 8], "last value"),
+        (True, {"differencing": 3}, [6, 7, 8, 6], "3 steps before"),
+        (2, {}, [7, 8, 7, 8], "2 steps before"),
+        (5, {"differencing": 1}, [4, 5, 6, 7], "5 steps before"),
+        (False, {}, None, ""),
+    ],
+)
 def test_naive_forecasts(naive, options, expected, words, pyplot):
     display = ForecastDisplay.from_estimator(fitted(np.arange(39.0) % 10, **options), naive=naive)
     if expected is None:
@@ -79,7 +96,9 @@ def test_naive_forecasts(naive, options, expected, words, pyplot):
 
 def overlaps(axis, renderer):
     """Whether labels of an axis cover each other."""
-    boxes = [label.get_window_extent(renderer) for label in axis.get_ticklabels() if label.get_text()]
+    boxes = [
+        label.get_window_extent(renderer) for label in axis.get_ticklabels() if label.get_text()
+    ]
     boxes = sorted(boxes, key=lambda box: box.x0)
     return any(left.x1 >= right.x0 for left, right in itertools.pairwise(boxes))
 
@@ -119,15 +138,22 @@ def test_series_of_a_panel_by_label(frame, pyplot):
     forecaster = fitted(panel)
     actual = pandas.concat({"north": frame[36:], "south": frame[36:] + 50}, names=["store", "day"])
     for given in (actual, actual.loc["south"], actual.loc["south"].to_numpy()):
-        display = ForecastDisplay.from_estimator(forecaster, series="south", actual=given, variable="a")
+        display = ForecastDisplay.from_estimator(
+            forecaster, series="south", actual=given, variable="a"
+        )
         assert display.ax_.get_title() == "south"
         np.testing.assert_array_equal(display.forecast, forecaster.predict().loc["south"]["a"])
         np.testing.assert_array_equal(display.actual, frame["a"][36:] + 50)
     assert ForecastDisplay.from_estimator(forecaster, series=0).title == "north"
-    with pytest.raises(ConfigError, match="series is 'west'; the forecaster knows 2, numbered from 0: 'north', 'south'"):
+    with pytest.raises(
+        ConfigError,
+        match="series is 'west'; the forecaster knows 2, numbered from 0: 'north', 'south'",
+    ):
         ForecastDisplay.from_estimator(forecaster, series="west")
     numbered = fitted({7: frame["a"], 3: frame["b"]})
-    np.testing.assert_array_equal(ForecastDisplay.from_estimator(numbered, series=3).forecast, numbered.predict()[3])
+    np.testing.assert_array_equal(
+        ForecastDisplay.from_estimator(numbered, series=3).forecast, numbered.predict()[3]
+    )
 
 
 @pytest.mark.parametrize("groups", [None, "store"])
@@ -137,24 +163,48 @@ def test_what_came_in_a_table(frame, groups, pyplot):
     if groups is None:
         whole = whole[whole["store"] == "s"].drop(columns="store")
     seen, later = whole[whole["day"] < frame.index[36]], whole[whole["day"] >= frame.index[36]]
-    forecaster = SequenceForecaster(window=5, horizon=4, units=3, max_iter=1, random_state=0).fit(seen, groups=groups, time="day")
+    forecaster = SequenceForecaster(window=5, horizon=4, units=3, max_iter=1, random_state=0).fit(
+        seen, groups=groups, time="day"
+    )
     series = 0 if groups is None else "s"
     for given in (later, later[::-1]):
-        display = ForecastDisplay.from_estimator(forecaster, series=series, actual=given, variable="a")
+        display = ForecastDisplay.from_estimator(
+            forecaster, series=series, actual=given, variable="a"
+        )
         np.testing.assert_array_equal(display.actual, frame["a"][36:] + 50)
     with pytest.raises(ShapeError, match="row 0 of actual is labelled"):
-        ForecastDisplay.from_estimator(forecaster, series=series, actual=seen[seen["day"] < frame.index[4]])
+        ForecastDisplay.from_estimator(
+            forecaster, series=series, actual=seen[seen["day"] < frame.index[4]]
+        )
 
 
 def test_misspelt_arguments(frame, pyplot):
     forecaster = fitted(frame)
-    for wrong, meant in (("covrage", "coverage"), ("actuals", "actual"), ("colour", "color"), ("linewdith", "linewidth"),
-                         ("X_futur", "X_future"), ("serie", "series")):
-        with pytest.raises(ArgumentError, match=f"from_estimator takes no argument '{wrong}'; did you mean '{meant}'"):
+    for wrong, meant in (
+        ("covrage", "coverage"),
+        ("actuals", "actual"),
+        ("colour", "color"),
+        ("linewdith", "linewidth"),
+        ("X_futur", "X_future"),
+        ("serie", "series"),
+    ):
+        with pytest.raises(
+            ArgumentError,
+            match=f"from_estimator takes no argument '{wrong}'; did you mean '{meant}'",
+        ):
             ForecastDisplay.from_estimator(forecaster, **{wrong: 1})
     display = ForecastDisplay.from_estimator(forecaster, lw=3, c="red", ls=":")
-    assert (display.line_.get_linewidth(), display.line_.get_color(), display.line_.get_linestyle()) == (3, "red", ":")
-    with pytest.raises(ArgumentError, match="plot takes no argument 'xyzzy'; expected ax, or a property of a matplotlib line|plot"):
+    assert (
+        display.line_.get_linewidth(),
+        display.line_.get_color(),
+        display.line_.get_linestyle(),
+    ) == (3, "red", ":")
+    with pytest.raises(
+        ArgumentError,
+        match=(
+            "plot takes no argument 'xyzzy'; expected ax, or a property of a matplotlib line|plot"
+        ),
+    ):
         display.plot(xyzzy=1)
     with pytest.raises(ConfigError, match=r"color.*c"):
         ForecastDisplay.from_estimator(forecaster, c="red", color="blue")
@@ -169,15 +219,23 @@ def test_what_came_is_found_by_its_name(frame, pyplot):
     for actual in (turned, frame[36:].to_numpy(), frame["a"][36:], turned.assign(c=0.0)):
         display = ForecastDisplay.from_estimator(forecaster, actual=actual, variable="a")
         np.testing.assert_array_equal(display.actual, frame["a"][36:])
-    for wrong, kind, words in ((turned[["b"]], ConfigError, r"columns \['b'\]; expected 'a'"),
-                               (frame[:4], ShapeError, "row 0 of actual is labelled"),
-                               (np.zeros((4, 3)), ShapeError, r"\(4, 3\).*4 steps of 2 variables")):
+    for wrong, kind, words in (
+        (turned[["b"]], ConfigError, r"columns \['b'\]; expected 'a'"),
+        (frame[:4], ShapeError, "row 0 of actual is labelled"),
+        (np.zeros((4, 3)), ShapeError, r"\(4, 3\).*4 steps of 2 variables"),
+    ):
         with pytest.raises(kind, match=words):
             ForecastDisplay.from_estimator(forecaster, actual=wrong, variable="a")
 
 
-@pytest.mark.parametrize("index", [pandas.date_range("2024-03-30", periods=40, freq="h", tz="Europe/Berlin"),
-                                   pandas.period_range("2024-01", periods=40, freq="M")], ids=["zone", "periods"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        pandas.date_range("2024-03-30", periods=40, freq="h", tz="Europe/Berlin"),
+        pandas.period_range("2024-01", periods=40, freq="M"),
+    ],
+    ids=["zone", "periods"],
+)
 def test_dates_are_drawn_in_local_time(index, frame, pyplot):
     display = ForecastDisplay.from_estimator(fitted(frame.set_axis(index)))
     zone = getattr(index, "tz", None)

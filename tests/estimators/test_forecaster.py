@@ -18,7 +18,14 @@ from gatewise.estimators.history import History
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-SMALL = {"window": 6, "horizon": 3, "units": 4, "max_iter": 2, "dtype": "float64", "random_state": 0}
+SMALL = {
+    "window": 6,
+    "horizon": 3,
+    "units": 4,
+    "max_iter": 2,
+    "dtype": "float64",
+    "random_state": 0,
+}
 STRATEGIES = ("direct", "recursive")
 
 
@@ -37,10 +44,13 @@ def x(rng):
 
 
 def hourly(values, columns, start="2024-02-27"):
-    return pandas.DataFrame(values, pandas.date_range(start, periods=len(values), freq="h"), columns=columns)
+    return pandas.DataFrame(
+        values, pandas.date_range(start, periods=len(values), freq="h"), columns=columns
+    )
 
 
 # ---- against a forecast made by hand
+
 
 @pytest.mark.parametrize("scaling", [None, "standard", "robust", "minmax"])
 @pytest.mark.parametrize("lag", [0, 1, 4])
@@ -56,16 +66,23 @@ def test_forecast_is_that_of_the_equations(y, strategy, lag, scaling):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_is_known_ahead_stands_beside_the_step_before_it(y, x, strategy, lag):
     """The calendar of the next step, and X of the next `horizon` steps or, step by step, of the next one."""
-    x = x if strategy == "direct" else x[:, [0, 2]]     # recursion knows all columns ahead
+    x = x if strategy == "direct" else x[:, [0, 2]]  # recursion knows all columns ahead
     columns, past = ([2, 0], [1]) if strategy == "direct" else ([1, 0], [])
-    forecaster = small(strategy=strategy, differencing=lag, calendar=["hour"], future_features=columns)
+    forecaster = small(
+        strategy=strategy, differencing=lag, calendar=["hour"], future_features=columns
+    )
     forecast = forecaster.fit(hourly(y[:55], ["a", "b"]), x[:55]).predict(X_future=x[55:58])
     scaled = (x - x[:55].mean(0)) / x[:55].std(0)
 
     def known(t):
         angle = 2 * np.pi * ((t + 1) % 24) / 24
         ahead = range(t + 1, t + (4 if strategy == "direct" else 2))
-        return [*scaled[t, past], np.sin(angle), np.cos(angle), *(scaled[step, column] for step in ahead for column in columns)]
+        return [
+            *scaled[t, past],
+            np.sin(angle),
+            np.cos(angle),
+            *(scaled[step, column] for step in ahead for column in columns),
+        ]
 
     by_hand = reference.direct if strategy == "direct" else reference.recursive
     expected = by_hand(forecaster.model_, y[:55], 6, 3, lag, "standard", known)
@@ -82,7 +99,8 @@ def test_targets_and_their_way_back_are_exact(rng, y, lag):
     said = made.targets(0, y, origins).reshape(3, 5, 2)
     truth = y[origins[:, None] + np.arange(1, 6)]
     np.testing.assert_allclose(made.restore(0, said, made.base(y, origins, 5)), truth, rtol=1e-13)
-    steps = np.stack([made.rows(0, y)[origins + j - lag] for j in range(1, 6)], axis=1)  # scaled differences, one by one
+    # scaled differences, one by one
+    steps = np.stack([made.rows(0, y)[origins + j - lag] for j in range(1, 6)], axis=1)
     np.testing.assert_allclose(made.accumulate(0, steps, y, origins), truth, rtol=1e-13)
 
 
@@ -91,16 +109,30 @@ def test_recursion_over_two_periods():
     window = 12
     rng, t = np.random.default_rng(0), np.arange(180) * 2 * np.pi / 12
     y = 10 + 3 * np.sin(t) + 1.5 * np.sin(2 * t + 1) + rng.normal(0, 0.5, 180)
-    forecaster = SequenceForecaster(window, strategy="recursive", cell="gru", units=16, learning_rate="cosine", max_iter=60,
-                                    learning_rate_init=0.02, random_state=0).fit(y[:144])
-    found = forecaster.backtest(y[132 - window:], horizon=24)
-    before = np.stack([np.tile(y[132 + at - window - 12:132 + at - window], 2) for at in found.origins])
+    forecaster = SequenceForecaster(
+        window,
+        strategy="recursive",
+        cell="gru",
+        units=16,
+        learning_rate="cosine",
+        max_iter=60,
+        learning_rate_init=0.02,
+        random_state=0,
+    ).fit(y[:144])
+    found = forecaster.backtest(y[132 - window :], horizon=24)
+    before = np.stack(
+        [np.tile(y[132 + at - window - 12 : 132 + at - window], 2) for at in found.origins]
+    )
     assert found.rmse.mean() < 0.85 * np.sqrt(np.square(before - found.actuals[..., 0]).mean())
 
 
 def test_recursion_of_a_network_that_reads_its_window_as_a_whole(y):
     forecaster = small(strategy="recursive", bidirectional=True, pooling="mean").fit(y)
-    np.testing.assert_allclose(forecaster.predict(7), reference.recursive(forecaster.model_, y, 6, 7, 0, "standard"), rtol=1e-5)
+    np.testing.assert_allclose(
+        forecaster.predict(7),
+        reference.recursive(forecaster.model_, y, 6, 7, 0, "standard"),
+        rtol=1e-5,
+    )
 
 
 def test_a_linear_network_finds_a_linear_rule(rng):
@@ -109,7 +141,14 @@ def test_a_linear_network_finds_a_linear_rule(rng):
     y = np.zeros(400)
     for t in range(1, 400):
         y[t] = 0.7 * y[t - 1] + 2 * x[t, 0]
-    options = {"cell": "rnn", "units": 8, "max_iter": 60, "learning_rate_init": 0.01, "future_features": "all", "random_state": 0}
+    options = {
+        "cell": "rnn",
+        "units": 8,
+        "max_iter": 60,
+        "learning_rate_init": 0.01,
+        "future_features": "all",
+        "random_state": 0,
+    }
     for strategy, horizon, window in (("recursive", 4, 10), ("direct", 2, 3)):
         forecaster = SequenceForecaster(window, horizon, strategy, **options).fit(y[:360], x[:360])
         found = forecaster.backtest(y[345:], x[345:])
@@ -120,12 +159,15 @@ def test_features_known_up_to_now_are_used(rng):
     """y follows the feature one step later."""
     x = rng.normal(size=(300, 2))
     y = np.r_[0, x[:-1, 1]]
-    forecaster = SequenceForecaster(window=3, cell="rnn", units=8, max_iter=60, learning_rate_init=0.01, random_state=0)
+    forecaster = SequenceForecaster(
+        window=3, cell="rnn", units=8, max_iter=60, learning_rate_init=0.01, random_state=0
+    )
     forecaster.fit(y[:280], x[:280])
     assert forecaster.score(y[280:], x[280:]) > 0.8
 
 
 # ---- forms of y
+
 
 def test_answers_have_the_form_of_the_series(y):
     assert small().fit(y[:, 0]).predict().shape == (3,)
@@ -143,8 +185,10 @@ def test_answers_have_the_form_of_the_series(y):
 
 
 def test_a_frame_that_nobody_can_continue(y):
-    index = pandas.DatetimeIndex(np.datetime64("2024-01-01") + np.cumsum(np.arange(1, 61)) * np.timedelta64(1, "h"))
-    with pytest.raises(ShapeError, match="not evenly spaced"):      # before the training, not after it
+    index = pandas.DatetimeIndex(
+        np.datetime64("2024-01-01") + np.cumsum(np.arange(1, 61)) * np.timedelta64(1, "h")
+    )
+    with pytest.raises(ShapeError, match="not evenly spaced"):  # before the training, not after it
         small().fit(pandas.Series(y[:, 0], index))
 
 
@@ -164,26 +208,40 @@ def test_names_and_numbers_of_variables(y):
 
 # ---- update
 
-@pytest.mark.parametrize("options", [{}, {"strategy": "recursive"}, {"differencing": 4}, {"calendar": ["hour"]},
-                                     {"strategy": "recursive", "distribution": "gaussian", "differencing": 1}], ids=str)
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"strategy": "recursive"},
+        {"differencing": 4},
+        {"calendar": ["hour"]},
+        {"strategy": "recursive", "distribution": "gaussian", "differencing": 1},
+    ],
+    ids=str,
+)
 def test_update_is_the_same_as_having_seen_the_longer_series(y, options):
     frame = hourly(y, ["a", "b"])
     forecaster = small(**options).fit(frame[:45])
-    whole = forecaster.backtest(frame[:51], horizon=2)     # from every origin, in the long series itself
+    # from every origin, in the long series itself
+    whole = forecaster.backtest(frame[:51], horizon=2)
     for first, last in ((45, 46), (46, 49)):
         assert forecaster.update(frame[first:last]) is forecaster
     forecast = forecaster.predict(2)
     assert forecast.index[0] == frame.index[49]
-    np.testing.assert_array_equal(forecast.to_numpy(), whole.forecasts[list(whole.origins).index(49)])
+    np.testing.assert_array_equal(
+        forecast.to_numpy(), whole.forecasts[list(whole.origins).index(49)]
+    )
 
 
 def test_update_with_features_and_several_series(y, x):
     options = {"future_features": [2], "horizon": 2}
     forecaster = small(**options).fit([y[:40], y[5:50]], [x[:40], x[5:50]])
     forecaster.update([y[40:43], y[50:51]], [x[40:43], x[50:51]])
-    forecasts = forecaster.predict(X_future=[x[43:45, 2:], x[51:53]])   # the columns known ahead, or all
+    # the columns known ahead, or all
+    forecasts = forecaster.predict(X_future=[x[43:45, 2:], x[51:53]])
     for number, (start, end) in enumerate(((0, 43), (5, 51))):
-        window = forecaster.backtest([y[start:end + 2]] * 2, [x[start:end + 2]] * 2)[number]
+        window = forecaster.backtest([y[start : end + 2]] * 2, [x[start : end + 2]] * 2)[number]
         np.testing.assert_array_equal(forecasts[number], window.forecasts[-1])
 
 
@@ -204,8 +262,17 @@ def test_update_refuses_what_does_not_come_next(y):
 
 # ---- the past alone
 
-@pytest.mark.parametrize("options", [{}, {"strategy": "recursive", "future_features": "all"}, {"differencing": 5},
-                                     {"scaling": "robust"}], ids=str)
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"strategy": "recursive", "future_features": "all"},
+        {"differencing": 5},
+        {"scaling": "robust"},
+    ],
+    ids=str,
+)
 def test_backtest_never_looks_ahead(y, x, options):
     """Whatever comes after an origin, its forecast has the same bits; but for features that are known ahead."""
     frame = hourly(y, ["a", "b"])
@@ -246,11 +313,12 @@ def test_validation_windows_are_those_whose_targets_are_held_out(y):
     forecaster = small(early_stopping=True, validation_fraction=0.25, stride=1)
     preparation = forecaster.fit(y)._preparation
     train, held_out = forecaster._origins(0, History(y, None, None, None, None), preparation)
-    assert (train[0], train[-1]) == (5, 41)         # targets up to step 44
+    assert (train[0], train[-1]) == (5, 41)  # targets up to step 44
     assert (held_out[0], held_out[-1]) == (44, 56)  # targets from step 45 up
 
 
 # ---- backtest
+
 
 def test_backtest_is_what_one_would_do_by_hand(y):
     found = small().backtest(y, initial=50, horizon=2, step=3)
@@ -258,8 +326,8 @@ def test_backtest_is_what_one_would_do_by_hand(y):
     assert list(found.origins) == [50, 53, 56]
     for origin, forecast, actual in zip(found.origins, found.forecasts, found.actuals):
         np.testing.assert_array_equal(forecast, forecaster.predict(2))
-        np.testing.assert_array_equal(actual, y[origin:origin + 2])
-        forecaster.update(y[origin:origin + 3])
+        np.testing.assert_array_equal(actual, y[origin : origin + 2])
+        forecaster.update(y[origin : origin + 3])
     error = found.forecasts - found.actuals
     np.testing.assert_allclose(found.mae, np.abs(error).mean((0, 2)))
     np.testing.assert_allclose(found.rmse, np.sqrt((error**2).mean((0, 2))))
@@ -267,17 +335,19 @@ def test_backtest_is_what_one_would_do_by_hand(y):
 
 def test_backtest_with_refit(y, x):
     found = small(future_features=[0]).backtest(y, x, initial=52, horizon=2, step=3, refit=True)
-    assert list(found.origins) == [52, 55]     # the network looks 3 steps ahead, and y ends at 60
+    assert list(found.origins) == [52, 55]  # the network looks 3 steps ahead, and y ends at 60
     for origin, forecast in zip(found.origins, found.forecasts):
         fitted = small(future_features=[0]).fit(y[:origin], x[:origin])
-        np.testing.assert_array_equal(forecast, fitted.predict(2, x[origin:origin + 3]))
+        np.testing.assert_array_equal(forecast, fitted.predict(2, x[origin : origin + 3]))
 
 
 def test_backtest_cuts_features_as_it_cuts_the_series(y, x):
     """Rows as lists of arrays beside one series are steps, not several series."""
     rows, table = [np.array(row) for row in x], [list(row) for row in y]
     found = small().backtest(table, rows, initial=50, horizon=2, step=3)
-    np.testing.assert_array_equal(found.forecasts, small().backtest(y, x, initial=50, horizon=2, step=3).forecasts)
+    np.testing.assert_array_equal(
+        found.forecasts, small().backtest(y, x, initial=50, horizon=2, step=3).forecasts
+    )
     again = small().backtest(table, rows, initial=50, horizon=2, step=3, refit=True)
     np.testing.assert_array_equal(again.forecasts[0], found.forecasts[0])
 
@@ -313,12 +383,13 @@ def test_backtest_of_a_fitted_forecaster_trains_nothing(y):
 
 # ---- scores
 
+
 def test_score_is_r_squared_of_rolling_forecasts(y):
     forecaster = small().fit(y[:40])
     found = forecaster.backtest(y)
     chosen = found.origins >= 40
     truth, forecast = (array[chosen].reshape(-1, 2) for array in (found.actuals, found.forecasts))
-    expected = 1 - ((truth - forecast)**2).sum(0) / ((truth - truth.mean(0))**2).sum(0)
+    expected = 1 - ((truth - forecast) ** 2).sum(0) / ((truth - truth.mean(0)) ** 2).sum(0)
     assert forecaster.score(y[40:]) == pytest.approx(expected.mean())
     np.testing.assert_array_equal(forecaster.predict(), found.forecasts[34])  # where it was
 
@@ -333,14 +404,26 @@ def test_scikit_learn_searches_and_validates(y):
 
 # ---- distributions
 
+
 def test_quantiles_of_noise(rng):
     """Independent normal numbers: the interval covers what it says, and the quantiles are in order."""
     y = rng.normal(5, 2, 1500)
-    forecaster = SequenceForecaster(window=3, horizon=2, units=4, quantiles=[0.05, 0.25, 0.5, 0.75, 0.95], max_iter=15,
-                                    learning_rate_init=0.01, random_state=0).fit(y)
+    forecaster = SequenceForecaster(
+        window=3,
+        horizon=2,
+        units=4,
+        quantiles=[0.05, 0.25, 0.5, 0.75, 0.95],
+        max_iter=15,
+        learning_rate_init=0.01,
+        random_state=0,
+    ).fit(y)
     lower, upper = forecaster.predict_interval(coverage=0.9)
     inner = forecaster.predict_interval(coverage=0.5)
-    assert (lower < inner.lower).all() and (inner.lower < forecaster.predict()).all() and (inner.upper < upper).all()
+    assert (
+        (lower < inner.lower).all()
+        and (inner.lower < forecaster.predict()).all()
+        and (inner.upper < upper).all()
+    )
     np.testing.assert_allclose(lower, 5 - 1.645 * 2, atol=1.0)
     np.testing.assert_allclose(upper, 5 + 1.645 * 2, atol=1.0)
     with pytest.raises(ConfigError, match=r"coverage=0.8 needs quantiles 0.1 and 0.9.*0.9, 0.5"):
@@ -349,8 +432,15 @@ def test_quantiles_of_noise(rng):
 
 def test_normal_distribution_of_noise(rng):
     y = rng.normal(5, 2, 1500)
-    forecaster = SequenceForecaster(window=3, horizon=2, units=4, distribution="gaussian", max_iter=15,
-                                    learning_rate_init=0.01, random_state=0).fit(y)
+    forecaster = SequenceForecaster(
+        window=3,
+        horizon=2,
+        units=4,
+        distribution="gaussian",
+        max_iter=15,
+        learning_rate_init=0.01,
+        random_state=0,
+    ).fit(y)
     lower, upper = forecaster.predict_interval(coverage=0.95)
     np.testing.assert_allclose((lower + upper) / 2, forecaster.predict(), rtol=1e-6)
     np.testing.assert_allclose(upper - lower, 2 * 1.96 * 2, rtol=0.25)
@@ -358,20 +448,32 @@ def test_normal_distribution_of_noise(rng):
 
 def test_paths_of_a_random_walk_spread_with_the_root_of_time(rng):
     y = np.cumsum(rng.normal(size=1500))
-    forecaster = SequenceForecaster(window=3, strategy="recursive", differencing=1, units=4, distribution="gaussian", max_iter=15,
-                                    learning_rate_init=0.01, random_state=0).fit(y)
+    forecaster = SequenceForecaster(
+        window=3,
+        strategy="recursive",
+        differencing=1,
+        units=4,
+        distribution="gaussian",
+        max_iter=15,
+        learning_rate_init=0.01,
+        random_state=0,
+    ).fit(y)
     lower, upper = forecaster.predict_interval(16, coverage=0.9, n_paths=2000)
-    np.testing.assert_allclose((upper - lower)[[0, 3, 15]], 2 * 1.645 * np.sqrt([1, 4, 16]), rtol=0.25)
+    np.testing.assert_allclose(
+        (upper - lower)[[0, 3, 15]], 2 * 1.645 * np.sqrt([1, 4, 16]), rtol=0.25
+    )
     again = forecaster.predict_interval(16, coverage=0.9, n_paths=2000)
-    np.testing.assert_array_equal(again.lower, lower)   # random_state
-    assert not np.array_equal(forecaster.set_params(random_state=1).predict_interval(16, n_paths=2000).lower, lower)
+    np.testing.assert_array_equal(again.lower, lower)  # random_state
+    assert not np.array_equal(
+        forecaster.set_params(random_state=1).predict_interval(16, n_paths=2000).lower, lower
+    )
 
 
 def test_quantiles_that_cross_are_put_in_order():
     from gatewise.estimators.heads import QuantileHead
 
     head = QuantileHead([0.1, 0.5, 0.9])
-    said = np.array([[3.0, 0.0, 2.0, 1.0, 1.0, 2.0]])   # quantile by quantile, of two numbers
+    said = np.array([[3.0, 0.0, 2.0, 1.0, 1.0, 2.0]])  # quantile by quantile, of two numbers
     np.testing.assert_array_equal(head.point(said), [[2.0, 1.0]])
     lower, upper = head.bounds(said, 0.8)
     np.testing.assert_array_equal(lower, [[1.0, 0.0]])
@@ -380,20 +482,35 @@ def test_quantiles_that_cross_are_put_in_order():
 
 def test_intervals_have_the_form_of_the_series(y):
     interval = small(distribution="gaussian").fit(hourly(y, ["a", "b"])).predict_interval()
-    assert list(interval.upper.columns) == ["a", "b"] and (interval.lower < interval.upper).all(axis=None)
-    lower, upper = small(quantiles=[0.1, 0.5, 0.9]).fit([y, y[:50]]).predict_interval(2, coverage=0.8)
+    assert list(interval.upper.columns) == ["a", "b"] and (interval.lower < interval.upper).all(
+        axis=None
+    )
+    lower, upper = (
+        small(quantiles=[0.1, 0.5, 0.9]).fit([y, y[:50]]).predict_interval(2, coverage=0.8)
+    )
     assert [one.shape for one in (*lower, *upper)] == [(2, 2)] * 4
 
 
 # ---- calendar
 
+
 def test_calendar_makes_the_hour_known(rng):
     """A series that is nothing but the hour of the day, with a window of one step."""
     index = pandas.date_range("2024-03-01", periods=24 * 20, freq="h")
     series = pandas.Series((index.hour == 7).astype(float) + rng.normal(0, 0.05, len(index)), index)
-    options = {"window": 1, "units": 8, "max_iter": 80, "learning_rate_init": 0.01, "random_state": 0}
+    options = {
+        "window": 1,
+        "units": 8,
+        "max_iter": 80,
+        "learning_rate_init": 0.01,
+        "random_state": 0,
+    }
     with_hour = SequenceForecaster(calendar=["hour"], **options).fit(series[:-48])
-    assert with_hour.score(series[-48:]) > 0.5 > SequenceForecaster(**options).fit(series[:-48]).score(series[-48:])
+    assert (
+        with_hour.score(series[-48:])
+        > 0.5
+        > SequenceForecaster(**options).fit(series[:-48]).score(series[-48:])
+    )
     assert with_hour.predict(1).index[0].hour == 0
 
 
@@ -412,6 +529,7 @@ def test_calendar_of_an_array_with_times(y):
 
 
 # ---- what cannot be
+
 
 def test_errors_say_what_to_do(y, x):
     with pytest.raises(ConfigError, match="horizon is 4.*3 steps.*recursive"):
@@ -444,8 +562,16 @@ def test_errors_say_what_to_do(y, x):
         small(quantiles=[0.1, 0.9]).fit(y)
     with pytest.raises(ConfigError, match="one or the other"):
         small(quantiles=[0.5], distribution="gaussian").fit(y)
-    for name, value in (("strategy", "both"), ("scaling", "log"), ("distribution", "poisson"), ("calendar", "hour"),
-                        ("calendar", ["fortnight"]), ("window", 0), ("differencing", -1), ("stride", 0)):
+    for name, value in (
+        ("strategy", "both"),
+        ("scaling", "log"),
+        ("distribution", "poisson"),
+        ("calendar", "hour"),
+        ("calendar", ["fortnight"]),
+        ("window", 0),
+        ("differencing", -1),
+        ("stride", 0),
+    ):
         with pytest.raises(ConfigError, match=name):
             small(**{name: value}).fit(hourly(y, ["a", "b"]))
     with pytest.raises(NotFittedError):
@@ -464,14 +590,25 @@ def test_errors_say_what_to_do(y, x):
 
 # ---- an estimator among others
 
-@pytest.mark.parametrize("options", [{}, {"strategy": "recursive", "distribution": "gaussian"}, {"calendar": "auto"}], ids=str)
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"strategy": "recursive", "distribution": "gaussian"}, {"calendar": "auto"}],
+    ids=str,
+)
 def test_copies_and_pickles_forecast_the_same(y, options):
     forecaster = small(**options).fit(hourly(y, ["a", "b"]))
     expected = forecaster.predict()
-    for other in (copy.deepcopy(forecaster), pickle.loads(pickle.dumps(forecaster)), clone(forecaster).fit(hourly(y, ["a", "b"]))):
+    for other in (
+        copy.deepcopy(forecaster),
+        pickle.loads(pickle.dumps(forecaster)),
+        clone(forecaster).fit(hourly(y, ["a", "b"])),
+    ):
         pandas.testing.assert_frame_equal(other.predict(), expected)
-        pandas.testing.assert_frame_equal(other.update(hourly(y[:2], ["a", "b"], "2024-02-29 12:00")).predict(),
-                                          copy.deepcopy(forecaster).update(y[:2]).predict())
+        pandas.testing.assert_frame_equal(
+            other.update(hourly(y[:2], ["a", "b"], "2024-02-29 12:00")).predict(),
+            copy.deepcopy(forecaster).update(y[:2]).predict(),
+        )
 
 
 def test_series_are_never_changed_nor_kept(y, x):
@@ -506,10 +643,12 @@ def test_it_learns_what_no_line_can_say():
     """The logistic map: each step is a parabola of the last, and has no correlation with it."""
     y = np.full(500, 0.3)
     for t in range(1, 500):
-        y[t] = 1 - 1.9 * y[t - 1]**2
+        y[t] = 1 - 1.9 * y[t - 1] ** 2
     windows, targets = gatewise.data.windows(y, 3)
     line = LinearRegression().fit(windows[:400, :, 0], targets[:400, 0])
-    forecaster = SequenceForecaster(window=3, cell="rnn", units=16, max_iter=60, learning_rate_init=0.01, random_state=0)
+    forecaster = SequenceForecaster(
+        window=3, cell="rnn", units=16, max_iter=60, learning_rate_init=0.01, random_state=0
+    )
     forecaster.fit(y[:403])
     assert line.score(windows[400:, :, 0], targets[400:, 0]) < 0.2
     assert forecaster.score(y[403:]) > 0.9
@@ -519,8 +658,12 @@ def test_a_line_goes_on_as_a_line_beyond_the_first_lag():
     """Each step ahead is one more mean difference above its anchor: nothing is left for the network to learn."""
     y = 1000 + 50 * np.arange(200.0)
     for lag, wanted in ((1, 10), (4, 10)):
-        forecaster = SequenceForecaster(8, wanted, differencing=lag, units=4, max_iter=5, random_state=0).fit(y)
-        np.testing.assert_allclose(forecaster.predict(), 1000 + 50 * np.arange(200.0, 200 + wanted), rtol=1e-4)
+        forecaster = SequenceForecaster(
+            8, wanted, differencing=lag, units=4, max_iter=5, random_state=0
+        ).fit(y)
+        np.testing.assert_allclose(
+            forecaster.predict(), 1000 + 50 * np.arange(200.0, 200 + wanted), rtol=1e-4
+        )
 
 
 def test_tables_of_columns_of_several_levels(y):

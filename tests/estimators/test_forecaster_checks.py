@@ -13,9 +13,13 @@ pytestmark = pytest.mark.long
 ONE_AXIS = "one series is an array of one axis"
 ROWS_ARE_STEPS = "rows are steps, each of which comes after the one before"
 EXPECTED = {
-    "check_n_features_in_after_fitting": "the check wants the data to be called X, and they are steps of y",
-    "check_fit1d": ONE_AXIS, "check_fit2d_predict1d": ONE_AXIS,
-    "check_methods_sample_order_invariance": ROWS_ARE_STEPS, "check_methods_subset_invariance": ROWS_ARE_STEPS,
+    "check_n_features_in_after_fitting": (
+        "the check wants the data to be called X, and they are steps of y"
+    ),
+    "check_fit1d": ONE_AXIS,
+    "check_fit2d_predict1d": ONE_AXIS,
+    "check_methods_sample_order_invariance": ROWS_ARE_STEPS,
+    "check_methods_subset_invariance": ROWS_ARE_STEPS,
 }
 
 
@@ -38,9 +42,10 @@ class OfTables(SequenceForecaster):
         return tags
 
 
-@parametrize_with_checks([OfTables(window=3, cell=cell, max_iter=2)
-                          for cell in ("lstm", "gru", "rnn")],
-                         expected_failed_checks=lambda estimator: EXPECTED)
+@parametrize_with_checks(
+    [OfTables(window=3, cell=cell, max_iter=2) for cell in ("lstm", "gru", "rnn")],
+    expected_failed_checks=lambda estimator: EXPECTED,
+)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -24,7 +24,9 @@ def x(rng):
 
 
 def small(**options):
-    return SequenceForecaster(**({"window": 5, "horizon": 2, "units": 3, "max_iter": 2, "random_state": 0} | options))
+    return SequenceForecaster(
+        **({"window": 5, "horizon": 2, "units": 3, "max_iter": 2, "random_state": 0} | options)
+    )
 
 
 CALLS = {
@@ -39,7 +41,9 @@ CALLS = {
 def test_features_are_those_of_fit(call, y, x):
     forecaster = small().fit(y[:50], x[:50])
     for other in (x[["rain", "hot"]], x.rename(columns={"hot": "cold"})):
-        with pytest.raises(ShapeError, match=r"X has the columns .*expected \['hot', 'rain'\], in this order"):
+        with pytest.raises(
+            ShapeError, match=r"X has the columns .*expected \['hot', 'rain'\], in this order"
+        ):
             CALLS[call](forecaster, y, other)
     with pytest.raises(ShapeError, match=r"row 0 of X is labelled .*stands beside is labelled"):
         CALLS[call](forecaster, y, x.shift(5, freq="D"))
@@ -58,28 +62,42 @@ def test_variables_are_those_of_fit(call, y):
 
 def test_series_of_a_list_have_the_same_columns(y, x):
     turned = x[["rain", "hot"]]
-    with pytest.raises(ShapeError, match=r"y\[1\] has the columns \['rain', 'hot'\]; expected \['hot', 'rain'\]"):
+    with pytest.raises(
+        ShapeError, match=r"y\[1\] has the columns \['rain', 'hot'\]; expected \['hot', 'rain'\]"
+    ):
         small().fit([x, turned])
-    with pytest.raises(ShapeError, match=r"X\[1\] has the columns \['rain', 'hot'\]; expected \['hot', 'rain'\]"):
+    with pytest.raises(
+        ShapeError, match=r"X\[1\] has the columns \['rain', 'hot'\]; expected \['hot', 'rain'\]"
+    ):
         small().fit([y, y], [x, turned])
     with pytest.raises(ShapeError, match=r"row 0 of X\[1\] is labelled"):
         small().fit([y, y], [x, x.shift(1, freq="D")])
-    assert len(small().fit([y, y.rename("other")], [x, x]).predict()) == 2     # series of numbers have names of their own
+    # series of numbers have names of their own
+    assert len(small().fit([y, y.rename("other")], [x, x]).predict()) == 2
 
 
 def test_features_of_other_days(y, x):
-    with pytest.raises(ShapeError, match="row 0 of X is labelled Timestamp.*2024-01-03.*is labelled Timestamp.*2024-01-01"):
+    with pytest.raises(
+        ShapeError,
+        match="row 0 of X is labelled Timestamp.*2024-01-03.*is labelled Timestamp.*2024-01-01",
+    ):
         small().fit(y[:50], x[2:52])
     mixed = x.copy()
     mixed.index = mixed.index[:59].append(mixed.index[:1])
-    with pytest.raises(ShapeError, match="row 59 of X is labelled Timestamp.*2024-01-01.*2024-02-29"):
+    with pytest.raises(
+        ShapeError, match="row 59 of X is labelled Timestamp.*2024-01-01.*2024-02-29"
+    ):
         small().fit(y, mixed)
-    with pytest.raises(ShapeError, match="row 0 of X"):     # where the dates of y are beside it, too
+    with pytest.raises(ShapeError, match="row 0 of X"):  # where the dates of y are beside it, too
         small().fit(y.to_numpy()[:50], x[2:52], times=DATES.to_numpy()[:50])
     ahead = small(future_features=["hot"]).fit(y[:50], x[:50])
-    with pytest.raises(ShapeError, match="row 0 of X_future is labelled Timestamp.*2023-02-20.*2024-02-20"):
+    with pytest.raises(
+        ShapeError, match="row 0 of X_future is labelled Timestamp.*2023-02-20.*2024-02-20"
+    ):
         ahead.predict(X_future=x[50:52].shift(-365, freq="D"))
-    np.testing.assert_array_equal(ahead.predict(X_future=x[50:52]), ahead.predict(X_future=x[50:52].to_numpy()))
+    np.testing.assert_array_equal(
+        ahead.predict(X_future=x[50:52]), ahead.predict(X_future=x[50:52].to_numpy())
+    )
 
 
 def test_indices_that_say_nothing(y, x):
@@ -90,6 +108,7 @@ def test_indices_that_say_nothing(y, x):
         pandas.testing.assert_series_equal(small().fit(y[:50], given).predict(), expected)
     np.testing.assert_array_equal(small().fit(y.to_numpy()[:50], x[:50]).predict(), expected)
     counted = x.reset_index(drop=True)
-    assert cross_val_score(small(), y, counted, cv=TimeSeriesSplit(2)).shape == (2,)    # a part counts from where it begins
+    # a part counts from where it begins
+    assert cross_val_score(small(), y, counted, cv=TimeSeriesSplit(2)).shape == (2,)
     with pytest.raises(ShapeError, match="row 0 of X is labelled 3; .* is labelled 0"):
         small().fit(y[:50].reset_index(drop=True), counted[3:53])

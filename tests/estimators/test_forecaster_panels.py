@@ -11,7 +11,14 @@ from data import fitted
 from test_forecaster_time import cured, refusal
 
 from gatewise import SequenceForecaster, load_estimator
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
+from gatewise.errors import (
+    CheckpointError,
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    NonFiniteError,
+    ShapeError,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -20,31 +27,42 @@ LATER = pandas.date_range("2024-01-31", periods=6)
 
 
 def small(**options):
-    return SequenceForecaster(**({"window": 4, "horizon": 2, "units": 2, "max_iter": 1,
-                                  "random_state": 0} | options))
+    return SequenceForecaster(
+        **({"window": 4, "horizon": 2, "units": 2, "max_iter": 1, "random_state": 0} | options)
+    )
 
 
 def panel(dates=DATES, keys=("b", "a"), columns=("sales", "visits")):
     index = pandas.MultiIndex.from_product([keys, dates], names=["store", "date"])
     rng = np.random.default_rng(len(dates))
     values = {key: rng.normal(size=(len(dates), len(columns))) for key in sorted(keys)}
-    return pandas.DataFrame(np.concatenate([values[key] for key in keys]), index, columns=list(columns))
+    return pandas.DataFrame(
+        np.concatenate([values[key] for key in keys]), index, columns=list(columns)
+    )
 
 
 def parts(frame):
     return [frame.loc[key] for key in frame.index.unique("store")]
 
 
-FORMS = {   # of the same panel; and how a forecast of it is brought to an index (store, date)
+FORMS = {  # of the same panel; and how a forecast of it is brought to an index (store, date)
     "levels": (lambda frame: frame, lambda given: given),
-    "time first": (lambda frame: frame.swaplevel().sort_index(level=0, kind="stable", sort_remaining=False),
-                   lambda given: given.swaplevel()),
-    "mixed rows": (lambda frame: frame.iloc[np.argsort(np.tile(np.arange(len(frame) // 2), 2), kind="stable")],
-                   lambda given: given),
-    "dict": (lambda frame: {key: frame.loc[key] for key in ("b", "a")},
-             lambda given: pandas.concat(given, names=["store", "date"])),
-    "table": (lambda frame: frame.reset_index().sample(frac=1, random_state=0),
-              lambda given: given.set_index(["store", "date"])),
+    "time first": (
+        lambda frame: frame.swaplevel().sort_index(level=0, kind="stable", sort_remaining=False),
+        lambda given: given.swaplevel(),
+    ),
+    "mixed rows": (
+        lambda frame: frame.iloc[np.argsort(np.tile(np.arange(len(frame) // 2), 2), kind="stable")],
+        lambda given: given,
+    ),
+    "dict": (
+        lambda frame: {key: frame.loc[key] for key in ("b", "a")},
+        lambda given: pandas.concat(given, names=["store", "date"]),
+    ),
+    "table": (
+        lambda frame: frame.reset_index().sample(frac=1, random_state=0),
+        lambda given: given.set_index(["store", "date"]),
+    ),
 }
 CALLS = {"table": {"groups": "store", "time": "date"}}
 
@@ -60,14 +78,19 @@ def test_a_panel_is_a_list_of_its_series(form):
     for later in (more, None):
         found = back(ours.predict())
         for key, expected in zip("ba", theirs.predict()):
-            pandas.testing.assert_frame_equal(found.loc[key], expected, check_freq=False, check_names=False)
+            pandas.testing.assert_frame_equal(
+                found.loc[key], expected, check_freq=False, check_names=False
+            )
         if later is not None:
             # the series of a later call may be in another order
             assert ours.score(make(later)) == theirs.score(parts(later))
             ours.update(make(later.loc[["a", "b"]] if form != "dict" else later))
             theirs.update(parts(later))
     backtests = ours.backtest(make(y))
-    assert list(backtests) == list(FORMS[form][1](ours.predict()).index.unique("store")) or form == "time first"
+    assert (
+        list(backtests) == list(FORMS[form][1](ours.predict()).index.unique("store"))
+        or form == "time first"
+    )
     for key, expected in zip("ba", theirs.backtest(parts(y))):
         np.testing.assert_array_equal(backtests[key].forecasts, expected.forecasts)
     again = small(calendar=["weekday"]).backtest(make(y), initial=20, **arguments)
@@ -81,13 +104,26 @@ def test_answers_have_the_form_of_the_panel():
     assert found.index.names == ["store", "date"] and list(found.columns) == ["sales", "visits"]
     assert list(found.index) == [(key, date) for key in "ba" for date in LATER[:2]]
     one = small(distribution="gaussian").fit(y["sales"])
-    for given in (one.predict(), *one.predict_interval(coverage=0.5), one.predict_quantiles(quantiles=0.3)):
-        assert isinstance(given, pandas.Series) and given.name == "sales" and given.index.equals(found.index)
+    for given in (
+        one.predict(),
+        *one.predict_interval(coverage=0.5),
+        one.predict_quantiles(quantiles=0.3),
+    ):
+        assert (
+            isinstance(given, pandas.Series)
+            and given.name == "sales"
+            and given.index.equals(found.index)
+        )
     first = small().fit(FORMS["time first"][0](y)).predict()
     assert list(first.index) == [(date, key) for date in LATER[:2] for key in "ba"]
     table = y.reset_index()[["date", "sales", "store", "visits"]]
     found = small().fit(table, groups="store", time="date").predict()
-    assert list(found.columns) == ["date", "sales", "store", "visits"] and list(found["store"]) == ["b", "b", "a", "a"]
+    assert list(found.columns) == ["date", "sales", "store", "visits"] and list(found["store"]) == [
+        "b",
+        "b",
+        "a",
+        "a",
+    ]
     found = small().fit({1: np.arange(20.0), 2: list(range(15))}).predict()
     assert list(found) == [1, 2] and found[1].shape == (2,)
 
@@ -100,11 +136,18 @@ def test_a_table_of_one_series():
     assert forecaster.score(later[::-1]) == expected.score(later.set_index("date"))
     found = forecaster.update(later[::-1]).predict()
     assert list(found.columns) == ["date", "sales", "visits"]
-    pandas.testing.assert_frame_equal(found.set_index("date"), expected.update(later.set_index("date")).predict(),
-                                      check_freq=False)
-    pandas.testing.assert_frame_equal(forecaster.backtest(y).to_frame(), expected.backtest(y.set_index("date")).to_frame())
+    pandas.testing.assert_frame_equal(
+        found.set_index("date"),
+        expected.update(later.set_index("date")).predict(),
+        check_freq=False,
+    )
+    pandas.testing.assert_frame_equal(
+        forecaster.backtest(y).to_frame(), expected.backtest(y.set_index("date")).to_frame()
+    )
     text = y.assign(date=y["date"].dt.strftime("%Y-%m-%d"))
-    pandas.testing.assert_frame_equal(small().fit(text, time="date").predict(), small().fit(y, time="date").predict())
+    pandas.testing.assert_frame_equal(
+        small().fit(text, time="date").predict(), small().fit(y, time="date").predict()
+    )
 
 
 def test_levels_of_several_labels_and_numbers_of_steps():
@@ -115,28 +158,43 @@ def test_levels_of_several_labels_and_numbers_of_steps():
     numbered = y.set_axis(pandas.MultiIndex.from_product([[7, 3], range(30)]))
     found = small().fit(numbered).predict()
     assert list(found.index) == [(7, 30), (7, 31), (3, 30), (3, 31)]
-    text = y.set_axis(pandas.MultiIndex.from_arrays([y.index.get_level_values(0), y.index.get_level_values(1).astype(str)],
-                                                    names=["store", "date"]))
+    text = y.set_axis(
+        pandas.MultiIndex.from_arrays(
+            [y.index.get_level_values(0), y.index.get_level_values(1).astype(str)],
+            names=["store", "date"],
+        )
+    )
     message = refusal(lambda: small().fit(text))
     assert "the index of the series 'b' of y holds text" in message
     assert list(small().fit(cured(message, y=text)["y"]).predict()) == ["a", "b"]
 
 
-@pytest.mark.parametrize("names", [["year", "firm"], ["firm", "year"], ["Time", "firm"], ["firm", "step"], [None, None]])
+@pytest.mark.parametrize(
+    "names", [["year", "firm"], ["firm", "year"], ["Time", "firm"], ["firm", "step"], [None, None]]
+)
 def test_the_level_of_time_has_a_name_or_is_the_last(names):
     """Twelve firms over thirty years; a level of firms was taken for time if it came last."""
     values = np.random.default_rng(0).normal(size=(12, 30))
     expected = small().fit(list(values)).predict()
     first = names[0] in ("year", "Time")
     levels = [range(1990, 2020), range(12)] if first else [range(12), range(1990, 2020)]
-    y = pandas.Series((values.T if first else values).ravel(), pandas.MultiIndex.from_product(levels, names=names))
+    y = pandas.Series(
+        (values.T if first else values).ravel(), pandas.MultiIndex.from_product(levels, names=names)
+    )
     forecaster = small().fit(y)
     found = forecaster.predict()
     assert found.index.names == names
     table = found.to_numpy().reshape((2, 12) if first else (12, 2))
     np.testing.assert_array_equal(table.T if first else table, expected)
-    assert forecaster.update(found).predict().index.equals(found.index.set_levels([
-        values + 2 if values.min() > 1000 else values for values in found.index.levels]))
+    assert (
+        forecaster.update(found)
+        .predict()
+        .index.equals(
+            found.index.set_levels(
+                [values + 2 if values.min() > 1000 else values for values in found.index.levels]
+            )
+        )
+    )
 
 
 def test_levels_that_are_parts_of_one_date_are_refused():
@@ -145,16 +203,21 @@ def test_levels_that_are_parts_of_one_date_are_refused():
     y = pandas.Series(np.arange(1500.0), days)
     dated = y.rename_axis("date")
     parts_of = [days.year, days.month, days.day]
-    for grouped in (y.groupby(parts_of[:2]), y.groupby(parts_of), dated.groupby([dated.index.year, dated.index.month]),
-                    y.groupby([days.isocalendar().year, days.isocalendar().week]), y.groupby([days.year, days.day_of_year]),
-                    y.groupby([np.arange(1500) % 2, days.year.rename("Year"), days.month.rename("month")])):
+    for grouped in (
+        y.groupby(parts_of[:2]),
+        y.groupby(parts_of),
+        dated.groupby([dated.index.year, dated.index.month]),
+        y.groupby([days.isocalendar().year, days.isocalendar().week]),
+        y.groupby([days.year, days.day_of_year]),
+        y.groupby([np.arange(1500) % 2, days.year.rename("Year"), days.month.rename("month")]),
+    ):
         with pytest.raises(ShapeError, match="seem to be parts of one date"):
             small().fit(grouped.sum())
     series = y.groupby(parts_of[:2]).sum()[:48].rename_axis(["item", "step"])  # which may be meant
     assert len(small().fit(series).predict()) == 2 * 4
     numbered = y[:600].set_axis(pandas.MultiIndex.from_product([range(2001, 2021), range(30)]))
     forecaster = small().fit(numbered)
-    forecaster.update(forecaster.predict())     # with steps 30 and 31, beside what could be years
+    forecaster.update(forecaster.predict())  # with steps 30 and 31, beside what could be years
 
 
 def test_a_zone_and_a_hole_in_one_series():
@@ -192,18 +255,31 @@ def test_features_of_a_panel(form):
     seen, ahead = whole[when < LATER[0]], whole[when >= LATER[0]][["hot", "rain"]]
     ahead = ahead[ahead.index.get_level_values("date") < LATER[2]]
     options = {"future_features": ["rain"]}
-    expected = small(**options).fit([part[["sales"]] for part in parts(seen)], [part[["hot", "rain"]] for part in parts(seen)])
+    expected = small(**options).fit(
+        [part[["sales"]] for part in parts(seen)], [part[["hot", "rain"]] for part in parts(seen)]
+    )
     expected = expected.predict(X_future=parts(ahead))
-    given = small(**options).fit(make(seen[["sales"]]), make(seen[["hot", "rain"]]), **CALLS.get(form, {}))
-    futures = [make(ahead), make(ahead.loc[["a", "b"]]) if form != "dict" else make(ahead), parts(ahead)]
+    given = small(**options).fit(
+        make(seen[["sales"]]), make(seen[["hot", "rain"]]), **CALLS.get(form, {})
+    )
+    futures = [
+        make(ahead),
+        make(ahead.loc[["a", "b"]]) if form != "dict" else make(ahead),
+        parts(ahead),
+    ]
     for future in futures:
         found = back(given.predict(X_future=future))
         for key, one in zip("ba", expected):
-            pandas.testing.assert_frame_equal(found.loc[key], one, check_freq=False, check_names=False)
-    if form != "dict":     # rows beside the rows of y
+            pandas.testing.assert_frame_equal(
+                found.loc[key], one, check_freq=False, check_names=False
+            )
+    if form != "dict":  # rows beside the rows of y
         rows = make(seen)[["hot", "rain"]].to_numpy()
         forecaster = small().fit(make(seen[["sales"]]), rows, **CALLS.get(form, {}))
-        other = small().fit([part[["sales"]] for part in parts(seen)], [part[["hot", "rain"]] for part in parts(seen)])
+        other = small().fit(
+            [part[["sales"]] for part in parts(seen)],
+            [part[["hot", "rain"]] for part in parts(seen)],
+        )
         for key, one in zip("ba", other.predict()):
             np.testing.assert_array_equal(back(forecaster.predict()).loc[key], one)
         with pytest.raises(ShapeError, match="no panel of the series of y, and has 59 rows"):
@@ -224,27 +300,37 @@ def test_features_in_another_form_than_the_series(y_form, x_form):
 
     def answer(y_form, x_form):
         forecaster = small(future_features=["visits"]).fit(
-            forms(panel()[["sales"]], y_form), forms(panel()[["visits"]], x_form), **CALLS.get(y_form, {}))
-        found = forecaster.predict(X_future=forms(panel(LATER)[["visits"]].groupby(level=0).head(2), x_form))
+            forms(panel()[["sales"]], y_form),
+            forms(panel()[["visits"]], x_form),
+            **CALLS.get(y_form, {}),
+        )
+        found = forecaster.predict(
+            X_future=forms(panel(LATER)[["visits"]].groupby(level=0).head(2), x_form)
+        )
         return FORMS[y_form][1](found)["sales"].loc["b"]
 
-    pandas.testing.assert_series_equal(answer(y_form, x_form), answer(y_form, "levels"), check_freq=False)
+    pandas.testing.assert_series_equal(
+        answer(y_form, x_form), answer(y_form, "levels"), check_freq=False
+    )
 
 
 def test_panels_that_do_not_fit():
     y, later = panel(), panel(LATER)
     forecaster = small().fit(y)
     for call in (forecaster.update, forecaster.score, forecaster.backtest):
-        with pytest.raises(ShapeError, match="lacks 'b'; the forecaster was fitted to the 2 series "
-                                             "'b', 'a'"):
+        with pytest.raises(
+            ShapeError, match="lacks 'b'; the forecaster was fitted to the 2 series 'b', 'a'"
+        ):
             call(later.loc[["a"]])
         with pytest.raises(ShapeError, match="has 'c'"):
             call(panel(LATER, ("a", "b", "c")))
-        with pytest.raises(ShapeError, match="no panel; the forecaster was fitted to the series "
-                                             "'b', 'a'"):
+        with pytest.raises(
+            ShapeError, match="no panel; the forecaster was fitted to the series 'b', 'a'"
+        ):
             call(parts(later))
-    with pytest.raises(ShapeError, match="y is a panel of 2 series; the forecaster was fitted to a "
-                                         "list of series"):
+    with pytest.raises(
+        ShapeError, match="y is a panel of 2 series; the forecaster was fitted to a list of series"
+    ):
         small().fit(parts(y)).update(later)
     with pytest.raises(ShapeError, match="fitted to one series"):
         small().fit(y.loc["a"]).update(later)
@@ -260,26 +346,38 @@ def test_panels_that_do_not_fit():
 def test_tables_that_cannot_be_read():
     table = panel().reset_index()
     for arguments, kind, words in (
-            ({"groups": "shop", "time": "date"}, ConfigError, "groups is 'shop', which is no "
-                                                              "column of y; there are store, date"),
-            ({"groups": "store", "time": "when"}, ConfigError, "time is 'when', which is no "
-                                                               "column"),
-            ({"groups": "store"}, ConfigError, "time is None; name the column of y that holds the "
-                                               "times"),
-            ({"time": "date"}, ConfigError, "the column 'date' of y is 2024-01-01 00:00:00 in row "
-                                            "0 and again in row 30.*groups=")):
+        (
+            {"groups": "shop", "time": "date"},
+            ConfigError,
+            "groups is 'shop', which is no column of y; there are store, date",
+        ),
+        ({"groups": "store", "time": "when"}, ConfigError, "time is 'when', which is no column"),
+        (
+            {"groups": "store"},
+            ConfigError,
+            "time is None; name the column of y that holds the times",
+        ),
+        (
+            {"time": "date"},
+            ConfigError,
+            "the column 'date' of y is 2024-01-01 00:00:00 in row 0 and again in row 30.*groups=",
+        ),
+    ):
         with pytest.raises(kind, match=words):
             small().fit(table, **arguments)
     twice = pandas.concat([table, table[3:4]])
-    with pytest.raises(ConfigError, match="is 2024-01-04 00:00:00 in row 3 and again in row 60 of "
-                                          "group 'b'"):
+    with pytest.raises(
+        ConfigError, match="is 2024-01-04 00:00:00 in row 3 and again in row 60 of group 'b'"
+    ):
         small().fit(twice, groups="store", time="date")
     with pytest.raises(DTypeError, match="column 'date' of y holds 'x'.*to_datetime"):
         small().fit(table.assign(date="x"), groups="store", time="date")
     with pytest.raises(DTypeError, match="column 'date' of y holds 1.5"):
         small().fit(table.assign(date=1.5), groups="store", time="date")
     with pytest.raises(NonFiniteError, match="is NaT in row 5"):
-        small().fit(table.assign(date=table["date"].where(table.index != 5)), groups="store", time="date")
+        small().fit(
+            table.assign(date=table["date"].where(table.index != 5)), groups="store", time="date"
+        )
     with pytest.raises(ConfigError, match="y is a ndarray, which has no named columns"):
         small().fit(np.zeros((30, 2)), time=0)
     forecaster = small(warm_start=True).fit(table, groups="store", time="date")
@@ -295,7 +393,10 @@ def test_panels_from_files(form, tmp_path):
     forecaster = fitted(small(), make(panel()), **CALLS.get(form, {}))
     forecaster.save(tmp_path / "file")
     again = load_estimator(tmp_path / "file")
-    ours, theirs = again.update(make(panel(LATER))).predict(), forecaster.update(make(panel(LATER))).predict()
+    ours, theirs = (
+        again.update(make(panel(LATER))).predict(),
+        forecaster.update(make(panel(LATER))).predict(),
+    )
     assert str(ours) == str(theirs) and type(ours) is type(theirs)
     content, read, wrong = (tmp_path / "file").read_bytes(), 0, {}
     for seed in range(25):
@@ -316,27 +417,47 @@ def test_forged_panels():
 
     config = Panel("index", ("b", "a"), ("store",), "date", 1).get_config()
     assert Panel.from_config(copy.deepcopy(config), 2).keys == ("b", "a")
-    for change in ({"kind": "x"}, {"keys": ["b"]}, {"keys": ["b", "b"]}, {"keys": [("b", 1), "a"]}, {"keys": 3}, {"names": []},
-                   {"at": 7}, {"at": -1}, {"library": "os"}, {"time": []}, {"columns": ["a"]}, {"more": 1}):
+    for change in (
+        {"kind": "x"},
+        {"keys": ["b"]},
+        {"keys": ["b", "b"]},
+        {"keys": [("b", 1), "a"]},
+        {"keys": 3},
+        {"names": []},
+        {"at": 7},
+        {"at": -1},
+        {"library": "os"},
+        {"time": []},
+        {"columns": ["a"]},
+        {"more": 1},
+    ):
         with pytest.raises((CheckpointError, ConfigError, DTypeError)):
             Panel.from_config(config | change, 2)
 
 
 # ---- frames with columns that are no numbers
 
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_columns_that_are_no_numbers_are_named(library):
     frames = pytest.importorskip(library)
-    make = (lambda table: table) if library == "pandas" else (
-        lambda table: frames.DataFrame({column: table[column].to_list() for column in table}))
+    make = (
+        (lambda table: table)
+        if library == "pandas"
+        else (lambda table: frames.DataFrame({column: table[column].to_list() for column in table}))
+    )
     y = panel().reset_index()
     one = y[y["store"] == "a"].drop(columns="store")
-    for frame, words in ((y, r"the column 'store' of text and the column 'date' of dates; "
-                              r".*fit\(y, groups='store', time='date'\)"),
-                         (one, r"the column 'date' of dates; expected numbers: fit\(y, "
-                                r"time='date'\)"),
-                         (one[["date"]], "the column 'date' of dates"),
-                         (one.drop(columns="date").assign(note="x"), "the column 'note' of text")):
+    for frame, words in (
+        (
+            y,
+            r"the column 'store' of text and the column 'date' of dates; "
+            r".*fit\(y, groups='store', time='date'\)",
+        ),
+        (one, r"the column 'date' of dates; expected numbers: fit\(y, " r"time='date'\)"),
+        (one[["date"]], "the column 'date' of dates"),
+        (one.drop(columns="date").assign(note="x"), "the column 'note' of text"),
+    ):
         with pytest.raises(DTypeError, match=words):
             small().fit(make(frame))
     X = one.set_index(one.index)
@@ -346,7 +467,9 @@ def test_columns_that_are_no_numbers_are_named(library):
     assert type(found).__module__.startswith(library)
     assert list(found.columns) == ["store", "date", "sales", "visits"]
     expected = small().fit(parts(panel())).predict()
-    np.testing.assert_array_equal(found["sales"].to_numpy(), np.concatenate([part["sales"] for part in expected]))
+    np.testing.assert_array_equal(
+        found["sales"].to_numpy(), np.concatenate([part["sales"] for part in expected])
+    )
     assert [str(date)[:10] for date in found["date"].to_list()] == ["2024-01-31", "2024-02-01"] * 2
 
 
@@ -360,16 +483,20 @@ def test_cures_of_columns_that_are_no_numbers():
     message = refusal(lambda: small().fit(one["sales"], X))
     assert "the column 'kind' of categories and the column 'wait' of durations" in message
     assert list(cured(message, X=X)["X"].columns) == ["sales", "visits"]
-    forecaster = small(future_features=["hot"]).fit(np.arange(30.0), pandas.DataFrame({"hot": np.ones(30)}))
+    forecaster = small(future_features=["hot"]).fit(
+        np.arange(30.0), pandas.DataFrame({"hot": np.ones(30)})
+    )
     with pytest.raises(DTypeError, match="X_future has the column 'hot' of text"):
         forecaster.predict(X_future=pandas.DataFrame({"hot": ["a", "b"]}))
 
 
 def test_arrays_of_objects():
     one = panel().loc["a"].reset_index()
-    for given, words in ((one.to_numpy(), "y holds dates in column 0, for example"),
-                         (one["date"].astype(object), "y holds dates, for example"),
-                         (pandas.Series(["1", "2"] * 15), "y holds text, for example '1'")):
+    for given, words in (
+        (one.to_numpy(), "y holds dates in column 0, for example"),
+        (one["date"].astype(object), "y holds dates, for example"),
+        (pandas.Series(["1", "2"] * 15), "y holds text, for example '1'"),
+    ):
         with pytest.raises(DTypeError, match=words):
             small().fit(given)
     small().fit(one["sales"].to_numpy().astype(object))
@@ -380,9 +507,13 @@ def test_numbers_as_text():
     given = pandas.Series(["1.5", "2"] * 15)
     assert len(small().fit(cured(refusal(lambda: small().fit(given)), y=given)["y"]).predict()) == 2
     frame = pandas.DataFrame({"a": given, "b": 1.0, "c": given})
-    assert list(small().fit(cured(refusal(lambda: small().fit(frame)), y=frame)["y"]).predict()) == ["a", "b", "c"]
+    assert list(
+        small().fit(cured(refusal(lambda: small().fit(frame)), y=frame)["y"]).predict()
+    ) == ["a", "b", "c"]
     y = panel(keys=("001", "002")).reset_index()
-    assert "fit(y, groups='store', time='date') reads such a table" in refusal(lambda: small().fit(y))
+    assert "fit(y, groups='store', time='date') reads such a table" in refusal(
+        lambda: small().fit(y)
+    )
     frame = pandas.DataFrame({"day": DATES.strftime("%Y%m%d"), "sales": 1.0})
     assert "to_numeric" not in refusal(lambda: small().fit(frame))
 
@@ -392,7 +523,9 @@ def test_categories_of_numbers_are_numbers():
     hours = pandas.DataFrame({"hour": np.arange(30) % 24, "open": np.arange(30) % 24 > 8})
     y = np.random.default_rng(0).normal(size=30)
     expected = small().fit(y, hours).predict()
-    np.testing.assert_array_equal(small().fit(y, hours.astype({"hour": "category"})).predict(), expected)
+    np.testing.assert_array_equal(
+        small().fit(y, hours.astype({"hour": "category"})).predict(), expected
+    )
     with pytest.raises(DTypeError, match="'hour' of categories"):
         small().fit(y, hours.assign(hour=pandas.Categorical(hours["hour"].astype(str))))
 
@@ -425,20 +558,28 @@ def test_dates_as_text_in_columns():
 
 def test_what_is_neither_a_series_nor_a_panel():
     y = panel()
-    with pytest.raises(DTypeError, match="y is a DataFrameGroupBy; expected the frame itself, with "
-                                         "groups="):
+    with pytest.raises(
+        DTypeError, match="y is a DataFrameGroupBy; expected the frame itself, with groups="
+    ):
         small().fit(y.groupby(level=0))
     with pytest.raises(ShapeError, match=r"y\['a'\] is array\(1.\); expected an array of steps"):
         small().fit({"a": 1.0})
     sales = np.arange(30.0)
-    for given, words in ((iter(sales), r"y = list\(y\)"), ((one for one in sales), r"y = list\(y\)"),
-                         (lambda: sales, "y is a function that was not called"), (None, "array of steps$")):
+    for given, words in (
+        (iter(sales), r"y = list\(y\)"),
+        ((one for one in sales), r"y = list\(y\)"),
+        (lambda: sales, "y is a function that was not called"),
+        (None, "array of steps$"),
+    ):
         with pytest.raises(ShapeError, match=words):
             small().fit(given)
     with pytest.raises(ShapeError, match=r"X = pandas.DataFrame\(X\)"):
         small().fit(sales, {"visits": sales})
     table = y.reset_index()
-    for arguments in ({"groups": table["store"], "time": "date"}, {"groups": "store", "time": table["date"].to_numpy()}):
+    for arguments in (
+        {"groups": table["store"], "time": "date"},
+        {"groups": "store", "time": table["date"].to_numpy()},
+    ):
         with pytest.raises(ConfigError, match="expected the name of a column of y"):
             small().fit(table, **arguments)
 
@@ -446,7 +587,10 @@ def test_what_is_neither_a_series_nor_a_panel():
 def test_panels_inside_lists_and_other_mixtures():
     y = panel()
     for given in ([y, y], {"x": y}):
-        with pytest.raises(ShapeError, match="2 levels, which label several series, and .* is one of several itself"):
+        with pytest.raises(
+            ShapeError,
+            match="2 levels, which label several series, and .* is one of several itself",
+        ):
             small().fit(given)
     given = [y.loc[["a"]], y.loc[["b"]]]
     message = refusal(lambda: small().fit(given))
@@ -480,7 +624,9 @@ def test_polars():
     zone = table.with_columns(polars.col("date").dt.replace_time_zone("Europe/Berlin"))
     for given in (table, days, zone):
         found = small().fit(given, time="date").predict()
-        assert found["date"].dtype == (given["date"].dtype if given is not table else polars.Datetime("us"))
+        assert found["date"].dtype == (
+            given["date"].dtype if given is not table else polars.Datetime("us")
+        )
         assert [str(date)[:10] for date in found["date"]] == ["2024-01-31", "2024-02-01"]
     for call in (lambda: small().fit(table.lazy()), lambda: small().fit(table.lazy(), time="date")):
         with pytest.raises(DTypeError, match=r"y is a LazyFrame.*y = y.collect\(\)"):

@@ -11,17 +11,22 @@ from gatewise.errors import ConfigError, DTypeError, NotFittedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-LEVELS = [0.05, 0.3, 0.5, 0.6, 0.9]     # none but 0.5 has a partner
+LEVELS = [0.05, 0.3, 0.5, 0.6, 0.9]  # none but 0.5 has a partner
 
 
 def small(**options):
-    return SequenceForecaster(**({"window": 5, "horizon": 3, "units": 4, "max_iter": 3, "random_state": 0} | options))
+    return SequenceForecaster(
+        **({"window": 5, "horizon": 3, "units": 4, "max_iter": 3, "random_state": 0} | options)
+    )
 
 
 @pytest.fixture
 def y(rng):
-    return pandas.DataFrame(np.cumsum(rng.normal(size=(60, 2)), axis=0), pandas.date_range("2024-01-01", periods=60),
-                            columns=["a", "b"])
+    return pandas.DataFrame(
+        np.cumsum(rng.normal(size=(60, 2)), axis=0),
+        pandas.date_range("2024-01-01", periods=60),
+        columns=["a", "b"],
+    )
 
 
 @pytest.mark.parametrize("lag", [0, 1])
@@ -33,7 +38,10 @@ def test_quantiles_without_a_partner(y, lag):
         assert (found[low] <= found[high]).all(axis=None)
     assert (found[0.05] < found[0.9]).any(axis=None)
     for forecast in found.values():
-        assert forecast.index.equals(forecaster.predict().index) and list(forecast.columns) == ["a", "b"]
+        assert forecast.index.equals(forecaster.predict().index) and list(forecast.columns) == [
+            "a",
+            "b",
+        ]
     pandas.testing.assert_frame_equal(found[0.5], forecaster.predict())
     pandas.testing.assert_frame_equal(forecaster.predict_quantiles(quantiles=0.3), found[0.3])
     some = forecaster.predict_quantiles(2, [0.9, 0.05])
@@ -59,7 +67,9 @@ def test_quantiles_of_a_normal_distribution(y, strategy):
     for number in (0, 1):
         np.testing.assert_allclose(found[0.1][number], lower[number], rtol=1e-12)
         np.testing.assert_allclose(found[0.9][number], upper[number], rtol=1e-12)
-        assert (found[0.1][number] < found[0.5][number]).all() and (found[0.5][number] < found[0.9][number]).all()
+        assert (found[0.1][number] < found[0.5][number]).all() and (
+            found[0.5][number] < found[0.9][number]
+        ).all()
         if strategy == "direct":
             pandas.testing.assert_series_equal(found[0.5][number], forecaster.predict()[number])
     with pytest.raises(ConfigError, match="any: name them, for example quantiles="):
@@ -77,16 +87,28 @@ def test_quantiles_with_features_known_ahead(y, rng):
 
 def test_quantiles_that_cannot_be_had(y):
     forecaster = small(quantiles=LEVELS).fit(y)
-    with pytest.raises(ConfigError, match=r"quantile 0\.2 was asked for; .*\[0\.05, 0\.3, 0\.5, 0\.6, 0\.9\].*include 0\.2"):
+    with pytest.raises(
+        ConfigError,
+        match=r"quantile 0\.2 was asked for; .*\[0\.05, 0\.3, 0\.5, 0\.6, 0\.9\].*include 0\.2",
+    ):
         forecaster.predict_quantiles(quantiles=[0.3, 0.2])
-    for wrong, kind in ((1.0, ConfigError), ([0.0], ConfigError), ([], ConfigError), ([0.3, 0.3], ConfigError),
-                        ("0.3", DTypeError), ([None], DTypeError)):
+    for wrong, kind in (
+        (1.0, ConfigError),
+        ([0.0], ConfigError),
+        ([], ConfigError),
+        ([0.3, 0.3], ConfigError),
+        ("0.3", DTypeError),
+        ([None], DTypeError),
+    ):
         with pytest.raises(kind, match="quantiles is"):
             forecaster.predict_quantiles(quantiles=wrong)
     for strategy in ("direct", "recursive"):
         plain = small(strategy=strategy).fit(y)
         for asked in (None, 0.5):
-            with pytest.raises(ConfigError, match="predict_quantiles needs a forecaster that was built with quantiles"):
+            with pytest.raises(
+                ConfigError,
+                match="predict_quantiles needs a forecaster that was built with quantiles",
+            ):
                 plain.predict_quantiles(quantiles=asked)
     with pytest.raises(NotFittedError):
         small(quantiles=LEVELS).predict_quantiles()

@@ -21,16 +21,24 @@ SMALL = {"window": 5, "horizon": 2, "units": 3, "max_iter": 1, "random_state": 0
 
 @pytest.fixture
 def frame(rng):
-    return pandas.DataFrame(rng.normal(size=(60, 2)), pandas.date_range("2024-01-01", periods=60, freq="h"), columns=["a", "b"])
+    return pandas.DataFrame(
+        rng.normal(size=(60, 2)),
+        pandas.date_range("2024-01-01", periods=60, freq="h"),
+        columns=["a", "b"],
+    )
 
 
 def test_what_was_fitted_is_kept_though_parameters_were_set_since(frame, tmp_path):
-    forecaster = SequenceForecaster(**SMALL, strategy="recursive", distribution="gaussian").fit(frame)
+    forecaster = SequenceForecaster(**SMALL, strategy="recursive", distribution="gaussian").fit(
+        frame
+    )
     forecaster.set_params(strategy="direct", distribution=None, horizon=7, window=9)
     forecaster.save(tmp_path / "f.gatewise")
     loaded = load_estimator(tmp_path / "f.gatewise")
     pandas.testing.assert_frame_equal(loaded.predict(4), forecaster.predict(4))
-    pandas.testing.assert_frame_equal(loaded.predict_interval(3).upper, forecaster.predict_interval(3).upper)
+    pandas.testing.assert_frame_equal(
+        loaded.predict_interval(3).upper, forecaster.predict_interval(3).upper
+    )
 
 
 def entries(state, at=()):
@@ -53,7 +61,9 @@ def changed(header, at, value):
 def test_a_damaged_file_is_refused_or_means_something(frame):
     """Each entry of what a file holds replaced by what it cannot be: refused, or a forecaster that forecasts or says why not."""
     known = {"X_future": frame[:2]}
-    forecaster = SequenceForecaster(**SMALL, calendar=["hour"], future_features=[1]).fit(frame, frame)
+    forecaster = SequenceForecaster(**SMALL, calendar=["hour"], future_features=[1]).fit(
+        frame, frame
+    )
     arrays = {}
     whole = pack(forecaster_state.state_of(forecaster), arrays, {}, "state")
     places = list(entries(whole))
@@ -64,7 +74,9 @@ def test_a_damaged_file_is_refused_or_means_something(frame):
             other = copy.deepcopy(forecaster)
             try:
                 with blaming("file"):
-                    forecaster_state.take_state(other, unpack(changed(whole, at, value), dict(arrays), {}))
+                    forecaster_state.take_state(
+                        other, unpack(changed(whole, at, value), dict(arrays), {})
+                    )
             except CheckpointError:
                 refused += 1
                 continue
@@ -73,11 +85,22 @@ def test_a_damaged_file_is_refused_or_means_something(frame):
     assert refused > 2 * len(places)
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("y", np.full((6, 2), np.nan)), ("y", np.zeros((2, 2))), ("y", np.zeros((6, 3))), ("spread", np.zeros((1, 2))),
-    ("center", np.zeros((2, 2))), ("x", np.zeros((5, 1))), ("calendar", np.zeros((4, 2)))])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("y", np.full((6, 2), np.nan)),
+        ("y", np.zeros((2, 2))),
+        ("y", np.zeros((6, 3))),
+        ("spread", np.zeros((1, 2))),
+        ("center", np.zeros((2, 2))),
+        ("x", np.zeros((5, 1))),
+        ("calendar", np.zeros((4, 2))),
+    ],
+)
 def test_damaged_arrays_are_refused(frame, name, value):
-    forecaster = SequenceForecaster(**SMALL, calendar=["hour"], future_features=[1]).fit(frame, frame)
+    forecaster = SequenceForecaster(**SMALL, calendar=["hour"], future_features=[1]).fit(
+        frame, frame
+    )
     state = forecaster_state.state_of(forecaster)
     forecaster_state.take_state(forecaster, state)
     (state["preparation"] if name in state["preparation"] else state["histories"][0])[name] = value

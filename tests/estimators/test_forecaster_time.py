@@ -17,7 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def small(**options):
-    return SequenceForecaster(**({"window": 4, "horizon": 2, "units": 2, "max_iter": 1, "random_state": 0} | options))
+    return SequenceForecaster(
+        **({"window": 4, "horizon": 2, "units": 2, "max_iter": 1, "random_state": 0} | options)
+    )
 
 
 def numbers(count, columns=None):
@@ -41,10 +43,21 @@ def compiles(text):
 
 def cured(message, number=0, **names):
     """The variables after the statement with this number in a message."""
-    starts = [match.start() for match in re.finditer(r"(?<![\w.])(y|y_new|X|y\[[^]]+\]|times) = "
-                                                      "", message)]
-    statements = [max((message[start:end] for end in range(start, len(message) + 1) if compiles(message[start:end])), key=len)
-                  for start in starts]
+    starts = [
+        match.start()
+        for match in re.finditer(r"(?<![\w.])(y|y_new|X|y\[[^]]+\]|times) = " "", message)
+    ]
+    statements = [
+        max(
+            (
+                message[start:end]
+                for end in range(start, len(message) + 1)
+                if compiles(message[start:end])
+            ),
+            key=len,
+        )
+        for start in starts
+    ]
     assert len(statements) > number, message
     names = {"pandas": pandas, "np": np} | names
     exec(statements[number], names)
@@ -52,6 +65,7 @@ def cured(message, number=0, **names):
 
 
 # ---- holes
+
 
 def without(index, *positions):
     return index.delete(list(positions))
@@ -61,7 +75,8 @@ HOLES = {
     "days": without(pandas.date_range("2024-01-01", periods=40), 11),
     "hours": without(pandas.date_range("2024-01-01", periods=40, freq="h"), 7, 8, 30),
     "hours of a zone, over a change of the clocks": without(
-        pandas.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin"), 3),
+        pandas.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin"), 3
+    ),
     "days of a zone": without(pandas.date_range("2024-10-10", periods=40, tz="Europe/Berlin"), 12),
     "quarters of hours": without(pandas.date_range("2024-01-01", periods=40, freq="15min"), 20),
     "month ends": without(pandas.date_range("2020-01-31", periods=40, freq="ME"), 25),
@@ -115,41 +130,61 @@ def test_a_hole_in_times_beside_an_array(columns, unit):
         message = refusal(lambda given=given: small(calendar=["weekday"]).fit(y, times=given))
         assert message.startswith("times of y are not evenly spaced: 2024-01-11")
         found = cured(message, y=y, times=given)["y"]
-        assert small(missing="mean", calendar=["weekday"]).fit(found).predict().index[0] == pandas.Timestamp("2024-02-10")
+        assert small(missing="mean", calendar=["weekday"]).fit(found).predict().index[
+            0
+        ] == pandas.Timestamp("2024-02-10")
 
 
-@pytest.mark.parametrize("index", [pandas.date_range("2020-01-31", periods=40, freq="ME"),
-                                   pandas.date_range("2024-01-01", periods=40, freq="B")], ids=["months", "business"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        pandas.date_range("2020-01-31", periods=40, freq="ME"),
+        pandas.date_range("2024-01-01", periods=40, freq="B"),
+    ],
+    ids=["months", "business"],
+)
 def test_times_of_months_and_business_days_beside_an_array(index):
     times, y = index.to_numpy().astype("datetime64[D]"), numbers(40)
     forecaster = small(calendar=["month", "weekday"]).fit(y[:30], times=times[:30])
     expected = small(calendar=["month", "weekday"]).fit(pandas.Series(y[:30], index[:30]))
     np.testing.assert_array_equal(forecaster.predict(), expected.predict())
     forecaster.update(y[30:], times=times[30:])
-    np.testing.assert_array_equal(forecaster.predict(), expected.update(pandas.Series(y[30:], index[30:])).predict())
+    np.testing.assert_array_equal(
+        forecaster.predict(), expected.update(pandas.Series(y[30:], index[30:])).predict()
+    )
     with pytest.raises(ShapeError, match="give every step that comes next"):
         forecaster.update(y[30:], times=times[30:])
 
 
 def test_uneven_readings():
-    index = pandas.DatetimeIndex(np.datetime64("2024-01-01T00:00:07") + np.cumsum(
-        np.random.default_rng(0).integers(3000, 9000, 80)) * np.timedelta64(1, "s"))
+    index = pandas.DatetimeIndex(
+        np.datetime64("2024-01-01T00:00:07")
+        + np.cumsum(np.random.default_rng(0).integers(3000, 9000, 80)) * np.timedelta64(1, "s")
+    )
     y = pandas.Series(numbers(80), index)
     message = refusal(lambda: small().fit(y))
     assert message.startswith("the index of y is not evenly spaced")
-    assert small(missing="forward_fill").fit(cured(message, y=y)["y"].ffill()).predict().index.freqstr == "h"
+    assert (
+        small(missing="forward_fill").fit(cured(message, y=y)["y"].ffill()).predict().index.freqstr
+        == "h"
+    )
     assert list(small().fit(cured(message, 1, y=y)["y"]).predict().index) == [80, 81]
     for floats in (pandas.Index(np.arange(40) / 10), pandas.Index(np.arange(40) ** 2)):
         message = refusal(lambda floats=floats: small().fit(pandas.Series(numbers(40), floats)))
-        assert list(small().fit(cured(message, y=pandas.Series(numbers(40), floats))["y"]).predict().index) == [40, 41]
+        assert list(
+            small().fit(cured(message, y=pandas.Series(numbers(40), floats))["y"]).predict().index
+        ) == [40, 41]
 
 
 def test_an_index_of_floats_or_objects():
-    years = pandas.Series(numbers(40), pandas.Index(np.arange(1960.0, 2000.0)))     # as of a column that had NaN
+    # as of a column that had NaN
+    years = pandas.Series(numbers(40), pandas.Index(np.arange(1960.0, 2000.0)))
     message = refusal(lambda: small().fit(years))
     assert "holds floats, from 1960.0 to 1961.0" in message and "evenly" not in message
     assert list(small().fit(cured(message, y=years)["y"]).predict().index) == [2000, 2001]
-    periods = pandas.Series(numbers(40), pandas.period_range("2020-01", periods=40, freq="M").astype(object))
+    periods = pandas.Series(
+        numbers(40), pandas.period_range("2020-01", periods=40, freq="M").astype(object)
+    )
     found = cured(refusal(lambda: small().fit(periods)), y=periods)["y"]
     assert small().fit(found).predict().index[0] == pandas.Period("2023-05", "M")
 
@@ -161,11 +196,25 @@ def test_a_backtest_of_days_that_go_back():
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
-@pytest.mark.parametrize(("dates", "last"), [
-    (pandas.date_range("2020-01-01", periods=40, freq="MS") + pandas.Timedelta("14D"), "2023-05"),
-    (pandas.date_range("2015-01-01", periods=40, freq="QS") + pandas.Timedelta("36h"), "2025Q1"),
-    (pandas.date_range("2020-01-06", periods=40, freq="7D") + pandas.to_timedelta(np.arange(40) % 3, unit="D"),
-     "2020-10-12/2020-10-18")], ids=["middles of months", "quarters", "weeks with holidays"])
+@pytest.mark.parametrize(
+    ("dates", "last"),
+    [
+        (
+            pandas.date_range("2020-01-01", periods=40, freq="MS") + pandas.Timedelta("14D"),
+            "2023-05",
+        ),
+        (
+            pandas.date_range("2015-01-01", periods=40, freq="QS") + pandas.Timedelta("36h"),
+            "2025Q1",
+        ),
+        (
+            pandas.date_range("2020-01-06", periods=40, freq="7D")
+            + pandas.to_timedelta(np.arange(40) % 3, unit="D"),
+            "2020-10-12/2020-10-18",
+        ),
+    ],
+    ids=["middles of months", "quarters", "weeks with holidays"],
+)
 def test_one_date_in_each_period(dates, last, zone):
     y = pandas.Series(numbers(40), dates.tz_localize(zone))
     message = refusal(lambda: small().fit(y))
@@ -173,17 +222,27 @@ def test_one_date_in_each_period(dates, last, zone):
 
 
 def test_clocks_are_named_only_of_hours():
-    for index, named in ((pandas.date_range("2024-01-01", periods=40), False),
-                         (pandas.date_range("2024-10-26", periods=40, freq="h"), True)):
+    for index, named in (
+        (pandas.date_range("2024-01-01", periods=40), False),
+        (pandas.date_range("2024-10-26", periods=40, freq="h"), True),
+    ):
         y = pandas.Series(numbers(40), index[np.arange(40) - (np.arange(40) == 7)])
         assert ("clocks were set back" in refusal(lambda y=y: small().fit(y))) is named
 
 
 # ---- dates in another form or order
 
+
 @pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("made", [lambda dates: dates.strftime("%Y-%m-%d"), lambda dates: pandas.Index(dates.date),
-                                  lambda dates: dates.strftime("%Y-%m-%d").astype("category")], ids=["text", "date", "category"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda dates: dates.strftime("%Y-%m-%d"),
+        lambda dates: pandas.Index(dates.date),
+        lambda dates: dates.strftime("%Y-%m-%d").astype("category"),
+    ],
+    ids=["text", "date", "category"],
+)
 def test_text_dates(made, newest_first):
     index = pandas.date_range("2024-01-01", periods=40)
     y = pandas.Series(numbers(40), made(index[::-1] if newest_first else index))
@@ -192,7 +251,7 @@ def test_text_dates(made, newest_first):
     assert (".sort_index()" in message) is newest_first
     found = cured(message, y=y)["y"]
     assert small().fit(found).predict().index[0] == pandas.Timestamp("2024-02-10")
-    with pytest.raises(ShapeError, match="holds"):      # nor does a backtest take it
+    with pytest.raises(ShapeError, match="holds"):  # nor does a backtest take it
         small().backtest(y, initial=20)
     with pytest.raises(ShapeError, match="holds|labelled"):
         small().fit(found).backtest(y)
@@ -209,30 +268,46 @@ def test_newest_first():
     y = pandas.Series(numbers(40), pandas.date_range("2024-01-01", periods=40)[::-1])
     message = refusal(lambda: small().fit(y))
     assert "does not rise" in message
-    assert small().fit(cured(message, y=y)["y"]).predict().index[0] == pandas.Timestamp("2024-02-10")
+    assert small().fit(cured(message, y=y)["y"]).predict().index[0] == pandas.Timestamp(
+        "2024-02-10"
+    )
     with pytest.raises(ShapeError, match="does not rise"):
         small().fit(y.to_numpy(), times=y.index.strftime("%Y-%m-%d").tolist())
 
 
 @pytest.mark.parametrize("frame", [False, True])
 def test_labels_that_come_twice(frame):
-    index = pandas.date_range("2024-01-01", periods=40).append(pandas.date_range("2024-02-09", periods=1))
+    index = pandas.date_range("2024-01-01", periods=40).append(
+        pandas.date_range("2024-02-09", periods=1)
+    )
     y = pandas.Series(numbers(41), index, name="a")
     y = y.to_frame() if frame else y
     message = refusal(lambda: small().fit(y))
     assert "does not rise" in message and "set back" not in message
-    assert small().fit(cured(message, y=y)["y"]).predict().index[0] == pandas.Timestamp("2024-02-10")
-    message = refusal(lambda: small().fit(y.set_axis(index[:-1].append(pandas.DatetimeIndex([pandas.NaT])))))
+    assert small().fit(cured(message, y=y)["y"]).predict().index[0] == pandas.Timestamp(
+        "2024-02-10"
+    )
+    message = refusal(
+        lambda: small().fit(y.set_axis(index[:-1].append(pandas.DatetimeIndex([pandas.NaT]))))
+    )
     y = y.set_axis(index[:-1].append(pandas.DatetimeIndex([pandas.NaT])))
-    assert small().fit(cured(message, y=y)["y"]).predict().index[0] == pandas.Timestamp("2024-02-10")
+    assert small().fit(cured(message, y=y)["y"]).predict().index[0] == pandas.Timestamp(
+        "2024-02-10"
+    )
 
 
 # ---- frequencies that an index does not know of itself
 
 BARE = {
-    "hours over a change of the clocks": pandas.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin"),
-    "hours over the other change": pandas.date_range("2024-10-26", periods=60, freq="h", tz="Europe/Berlin"),
-    "days over a change of the clocks": pandas.date_range("2024-03-20", periods=60, tz="Europe/Berlin"),
+    "hours over a change of the clocks": pandas.date_range(
+        "2024-03-30", periods=60, freq="h", tz="Europe/Berlin"
+    ),
+    "hours over the other change": pandas.date_range(
+        "2024-10-26", periods=60, freq="h", tz="Europe/Berlin"
+    ),
+    "days over a change of the clocks": pandas.date_range(
+        "2024-03-20", periods=60, tz="Europe/Berlin"
+    ),
     "days of New York": pandas.date_range("2024-10-20", periods=60, tz="America/New_York"),
     "month ends": pandas.date_range("2020-01-31", periods=60, freq="ME"),
     "business month ends": pandas.date_range("2020-01-31", periods=60, freq="BME"),
@@ -270,12 +345,17 @@ def test_two_steps_are_enough_for_a_distance():
 
 # ---- later calls
 
+
 def test_steps_of_another_length():
-    days, hours = (pandas.Series(numbers(60), pandas.date_range("2024-01-01", periods=60, freq=freq)) for freq in ("D", "h"))
+    days, hours = (
+        pandas.Series(numbers(60), pandas.date_range("2024-01-01", periods=60, freq=freq))
+        for freq in ("D", "h")
+    )
     forecaster = small(warm_start=True).fit(days)
     for call in (forecaster.backtest, forecaster.fit):
-        with pytest.raises(ShapeError, match="steps of y are 'h' apart.*fitted to steps that are "
-                                             "'D' apart"):
+        with pytest.raises(
+            ShapeError, match="steps of y are 'h' apart.*fitted to steps that are 'D' apart"
+        ):
             call(hours)
     forecaster.backtest(hours.to_numpy())
 
@@ -292,10 +372,12 @@ def test_score_refuses_steps_that_fit_has_seen():
 
 # ---- time zones
 
+
 @pytest.fixture
 def load():
     """The same instants in two time zones; a peak at 9 o'clock in Berlin."""
-    index = pandas.date_range("2024-03-20", periods=24 * 20, freq="h", tz="Europe/Berlin")   # over a change of the clocks
+    # over a change of the clocks
+    index = pandas.date_range("2024-03-20", periods=24 * 20, freq="h", tz="Europe/Berlin")
     y = pandas.Series(np.where(index.hour == 9, 5.0, 0.0) + 0.1 * numbers(len(index)), index)
     return y, y.tz_convert("America/New_York")
 
@@ -334,9 +416,14 @@ def test_features_in_another_zone(load, rng):
     X = pandas.DataFrame({"a": rng.normal(size=480)}, here.index)
     forecaster = small(future_features="all").fit(here[:470], X[:470].tz_convert("UTC"))
     expected = small(future_features="all").fit(here[:470], X[:470])
-    assert forecaster.predict(X_future=X[470:472].tz_convert("Asia/Tokyo")).equals(expected.predict(X_future=X[470:472]))
+    assert forecaster.predict(X_future=X[470:472].tz_convert("Asia/Tokyo")).equals(
+        expected.predict(X_future=X[470:472])
+    )
     message = refusal(lambda: forecaster.predict(X_future=X[470:472].tz_localize(None)))
-    assert "X_future has dates without a time zone" in message and "X_future = X_future.tz_localize('Europe/Berlin')" in message
+    assert (
+        "X_future has dates without a time zone" in message
+        and "X_future = X_future.tz_localize('Europe/Berlin')" in message
+    )
     message = refusal(lambda: small().fit(here.tz_localize(None)[:24], X[:24]))
     assert "X has dates with the time zone 'Europe/Berlin'" in message
     small().fit(here.tz_localize(None)[:24], cured(message, X=X[:24])["X"])
@@ -347,8 +434,11 @@ def test_dates_without_a_zone_beside_dates_with_one(load, call):
     here = load[0]
     later, naive = here[300:], here[300:].tz_localize(None)
     if call in ("backtest", "fit"):
-        later, naive = here[:250], here[:250].tz_localize(None)     # before the change of the clocks
-    for fitted, right, wrong in ((here[:300], later, naive), (here[:300].tz_localize(None)[:260], None, here[260:])):
+        later, naive = here[:250], here[:250].tz_localize(None)  # before the change of the clocks
+    for fitted, right, wrong in (
+        (here[:300], later, naive),
+        (here[:300].tz_localize(None)[:260], None, here[260:]),
+    ):
         if right is None and call in ("backtest", "fit"):
             fitted, wrong = here[:200].tz_localize(None)[:100], here[:100]
         if right is None and call in ("update", "score"):
@@ -370,7 +460,9 @@ def test_an_array_of_dates_beside_dates_with_a_zone(load):
 
 def test_times_as_a_series_with_a_zone(load):
     here, there = load
-    forecaster = small(calendar=["hour"]).fit(here.to_numpy()[:300], times=pandas.Series(here.index[:300]))
+    forecaster = small(calendar=["hour"]).fit(
+        here.to_numpy()[:300], times=pandas.Series(here.index[:300])
+    )
     expected = small(calendar=["hour"]).fit(here[:300]).update(here[300:])
     forecaster.update(here.to_numpy()[300:], times=pandas.Series(there.index[300:]))
     np.testing.assert_array_equal(forecaster.predict(), expected.predict())

@@ -9,7 +9,12 @@ from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
+from sklearn.ensemble import (
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -21,7 +26,14 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger, layers
+from gatewise import (
+    SequenceClassifier,
+    SequenceEncoder,
+    SequenceForecaster,
+    SequenceRegressor,
+    SequenceTagger,
+    layers,
+)
 from gatewise.data import SequenceScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -54,8 +66,12 @@ def test_pipeline_and_scaler(samples):
 def test_cross_validation(samples):
     X, y, numbers = samples
     assert cross_val_score(SequenceClassifier(**SMALL), X, y, cv=3).shape == (3,)
-    assert cross_val_score(SequenceRegressor(**SMALL), X, numbers, cv=TimeSeriesSplit(3)).shape == (3,)
-    assert cross_val_predict(SequenceClassifier(**SMALL), X, y, cv=3, method="decision_function").shape == (36,)
+    assert cross_val_score(SequenceRegressor(**SMALL), X, numbers, cv=TimeSeriesSplit(3)).shape == (
+        3,
+    )
+    assert cross_val_predict(
+        SequenceClassifier(**SMALL), X, y, cv=3, method="decision_function"
+    ).shape == (36,)
 
 
 def test_cross_validation_of_a_long_table(rng):
@@ -70,25 +86,44 @@ def test_cross_validation_of_a_long_table(rng):
         estimator = SequenceClassifier(**SMALL).fit([X[n] for n in train], y[train])
         expected.append(estimator.score([X[n] for n in held], y[held]))
     with config_context(enable_metadata_routing=True):
-        estimator = SequenceClassifier(**SMALL).set_fit_request(groups=True).set_score_request(groups=True)
-        scores = cross_val_score(estimator, np.concatenate(X), np.repeat(y, lengths), cv=GroupKFold(3), params={"groups": who})
+        estimator = (
+            SequenceClassifier(**SMALL).set_fit_request(groups=True).set_score_request(groups=True)
+        )
+        scores = cross_val_score(
+            estimator,
+            np.concatenate(X),
+            np.repeat(y, lengths),
+            cv=GroupKFold(3),
+            params={"groups": who},
+        )
     np.testing.assert_array_equal(scores, expected)
 
 
 @pytest.mark.long
 def test_grid_search_in_two_processes(samples):
     X, y, _ = samples
-    search = GridSearchCV(SequenceClassifier(**SMALL), {"units": [3, 4]}, cv=2, n_jobs=2, error_score="raise").fit(X, y)
-    alone = GridSearchCV(SequenceClassifier(**SMALL), {"units": [3, 4]}, cv=2, error_score="raise").fit(X, y)
-    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
-    np.testing.assert_array_equal(parameters_of(search.best_estimator_), parameters_of(alone.best_estimator_))
+    search = GridSearchCV(
+        SequenceClassifier(**SMALL), {"units": [3, 4]}, cv=2, n_jobs=2, error_score="raise"
+    ).fit(X, y)
+    alone = GridSearchCV(
+        SequenceClassifier(**SMALL), {"units": [3, 4]}, cv=2, error_score="raise"
+    ).fit(X, y)
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"]
+    )
+    np.testing.assert_array_equal(
+        parameters_of(search.best_estimator_), parameters_of(alone.best_estimator_)
+    )
 
 
 def test_voting_and_stacking(samples):
     X, y, numbers = samples
     several = [("lstm", SequenceClassifier(**SMALL)), ("gru", SequenceClassifier("gru", **SMALL))]
     voting = VotingClassifier(several, voting="soft").fit(X, y)
-    np.testing.assert_allclose(voting.predict_proba(X), np.mean([part.predict_proba(X) for part in voting.estimators_], axis=0))
+    np.testing.assert_allclose(
+        voting.predict_proba(X),
+        np.mean([part.predict_proba(X) for part in voting.estimators_], axis=0),
+    )
     assert StackingClassifier(several, cv=2).fit(X, y).predict(X).shape == (36,)
     several = [("lstm", SequenceRegressor(**SMALL)), ("rnn", SequenceRegressor("rnn", **SMALL))]
     assert VotingRegressor(several).fit(X, numbers).predict(X).shape == (36,)
@@ -100,10 +135,18 @@ def test_calibrated_and_one_against_the_rest(samples, rng):
     calibrated = CalibratedClassifierCV(SequenceClassifier(**SMALL), cv=2).fit(X, y)
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
     three = np.resize(["a", "b", "c"], 36)
-    assert set(OneVsRestClassifier(SequenceClassifier(**SMALL)).fit(X, three).predict(X)) <= {"a", "b", "c"}
+    assert set(OneVsRestClassifier(SequenceClassifier(**SMALL)).fit(X, three).predict(X)) <= {
+        "a",
+        "b",
+        "c",
+    }
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))],
+    ids=["deepcopy", "pickle"],
+)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_copies_go_on_as_the_original(estimator, copied, rng):
     X = ragged(rng)
@@ -114,7 +157,9 @@ def test_copies_go_on_as_the_original(estimator, copied, rng):
     method = "transform" if estimator is SequenceEncoder else "predict"
     for ours, theirs in zip(getattr(first, method)(X), getattr(second, method)(X)):
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(parameters_of(fitted(first, X, y)), parameters_of(fitted(second, X, y)))
+    np.testing.assert_array_equal(
+        parameters_of(fitted(first, X, y)), parameters_of(fitted(second, X, y))
+    )
 
 
 def architecture(n_steps, n_features, n_outputs):

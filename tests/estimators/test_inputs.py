@@ -6,7 +6,13 @@ import pytest
 from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn.pipeline import make_pipeline
 
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger
+from gatewise import (
+    SequenceClassifier,
+    SequenceEncoder,
+    SequenceForecaster,
+    SequenceRegressor,
+    SequenceTagger,
+)
 from gatewise.data import Vocabulary
 from gatewise.errors import (
     ConfigError,
@@ -45,12 +51,25 @@ def test_forms_of_a_table(form, rng):
     expected = fitted(SequenceClassifier(**SMALL), X, y)
     given = fitted(SequenceClassifier(**SMALL), FORMS[form](X), y)
     np.testing.assert_array_equal(parameters_of(given), parameters_of(expected))
-    np.testing.assert_array_equal(given.decision_function(FORMS[form](X)), expected.decision_function(X))
-    np.testing.assert_array_equal(given.decision_function(FORMS["rows"](X)), expected.decision_function(X))
+    np.testing.assert_array_equal(
+        given.decision_function(FORMS[form](X)), expected.decision_function(X)
+    )
+    np.testing.assert_array_equal(
+        given.decision_function(FORMS["rows"](X)), expected.decision_function(X)
+    )
 
 
-@pytest.mark.parametrize("make", [list, tuple, objects, pd.Series, lambda X: [row.tolist() for row in X],
-                                  lambda X: [pd.DataFrame(row) for row in X]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        list,
+        tuple,
+        objects,
+        pd.Series,
+        lambda X: [row.tolist() for row in X],
+        lambda X: [pd.DataFrame(row) for row in X],
+    ],
+)
 def test_forms_of_ragged_sequences(make, rng):
     X = ragged(rng)
     expected = fitted(SequenceClassifier(**SMALL), X, signs(X))
@@ -63,9 +82,13 @@ def test_what_stands_beside_a_sequence_changes_nothing(rng):
     X = ragged(rng)
     estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
     together = estimator.decision_function(X)
-    np.testing.assert_array_equal(np.concatenate([estimator.decision_function([row]) for row in X]), together)
+    np.testing.assert_array_equal(
+        np.concatenate([estimator.decision_function([row]) for row in X]), together
+    )
     longer = [row for row in X if len(row) == 6]
-    np.testing.assert_array_equal(estimator.decision_function(np.stack(longer)), estimator.decision_function(longer))
+    np.testing.assert_array_equal(
+        estimator.decision_function(np.stack(longer)), estimator.decision_function(longer)
+    )
 
 
 def test_polars(rng):
@@ -73,7 +96,9 @@ def test_polars(rng):
     X, y = rng.normal(size=(12, 4)), rng.normal(size=12)
     frame = polars.DataFrame({name: X[:, number] for number, name in enumerate("abcd")})
     estimator = fitted(SequenceRegressor(**SMALL), frame, y)
-    np.testing.assert_array_equal(estimator.predict(frame), fitted(SequenceRegressor(**SMALL), X, y).predict(X))
+    np.testing.assert_array_equal(
+        estimator.predict(frame), fitted(SequenceRegressor(**SMALL), X, y).predict(X)
+    )
     assert list(estimator.feature_names_in_) == list("abcd")
 
 
@@ -86,24 +111,38 @@ def test_series_of_polars(rng):
     given = fitted(SequenceClassifier(**SMALL), steps, polars.Series(y))
     np.testing.assert_array_equal(parameters_of(given), parameters_of(expected))
     numbers = [row[:, 0] for row in X]
-    np.testing.assert_array_equal(parameters_of(fitted(SequenceClassifier(**SMALL), polars.Series(numbers), y)),
-                                  parameters_of(fitted(SequenceClassifier(**SMALL), numbers, y)))
-    who = polars.DataFrame({"v": np.concatenate(numbers), "who": np.repeat(np.arange(24), [len(row) for row in X])})
+    np.testing.assert_array_equal(
+        parameters_of(fitted(SequenceClassifier(**SMALL), polars.Series(numbers), y)),
+        parameters_of(fitted(SequenceClassifier(**SMALL), numbers, y)),
+    )
+    who = polars.DataFrame(
+        {"v": np.concatenate(numbers), "who": np.repeat(np.arange(24), [len(row) for row in X])}
+    )
     grouped = fitted(SequenceClassifier(**SMALL), who, polars.Series(y), groups="who")
-    np.testing.assert_array_equal(parameters_of(grouped), parameters_of(fitted(SequenceClassifier(**SMALL), numbers, y)))
+    np.testing.assert_array_equal(
+        parameters_of(grouped), parameters_of(fitted(SequenceClassifier(**SMALL), numbers, y))
+    )
 
 
 def test_labels_in_frames_of_polars(rng):
     polars = pytest.importorskip("polars", reason="polars is not installed")
-    X = rng.normal(size=(6, 6))  # as many steps as sequences: a frame read by its columns would fit as well
+    # as many steps as sequences: a frame read by its columns would fit as well
+    X = rng.normal(size=(6, 6))
     y = (X > 0).astype(int)
     columns = list("abcdef")
     expected = parameters_of(fitted(SequenceTagger(**SMALL), X, y))
-    np.testing.assert_array_equal(parameters_of(fitted(SequenceTagger(**SMALL), X, polars.DataFrame(y, columns))), expected)
+    np.testing.assert_array_equal(
+        parameters_of(fitted(SequenceTagger(**SMALL), X, polars.DataFrame(y, columns))), expected
+    )
     weights = np.array([0, 1, 1, 2, 1, 1])
     np.testing.assert_array_equal(
-        parameters_of(fitted(SequenceClassifier(**SMALL), X, polars.DataFrame(y, columns), sample_weight=weights)),
-        parameters_of(fitted(SequenceClassifier(**SMALL), X, y, sample_weight=weights)))
+        parameters_of(
+            fitted(
+                SequenceClassifier(**SMALL), X, polars.DataFrame(y, columns), sample_weight=weights
+            )
+        ),
+        parameters_of(fitted(SequenceClassifier(**SMALL), X, y, sample_weight=weights)),
+    )
 
 
 class Columns:
@@ -117,15 +156,27 @@ class Columns:
         return self.shape[0]
 
     def __getitem__(self, name):
-        return Columns({part: self._columns[part] for part in name}) if isinstance(name, list) else self._columns[name]
+        return (
+            Columns({part: self._columns[part] for part in name})
+            if isinstance(name, list)
+            else self._columns[name]
+        )
 
     def __array__(self, dtype=None, copy=None):
         return np.column_stack(list(self._columns.values())).astype(dtype)
 
 
 def long_table(X, make=pd.DataFrame):
-    return make({"a": np.concatenate(X)[:, 0], "b": np.concatenate(X)[:, 1], "c": np.concatenate(X)[:, 2],
-                 "who": np.repeat([f"person {(7 * number) % 24}" for number in range(len(X))], [len(row) for row in X])})
+    return make(
+        {
+            "a": np.concatenate(X)[:, 0],
+            "b": np.concatenate(X)[:, 1],
+            "c": np.concatenate(X)[:, 2],
+            "who": np.repeat(
+                [f"person {(7 * number) % 24}" for number in range(len(X))], [len(row) for row in X]
+            ),
+        }
+    )
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, Columns])
@@ -136,7 +187,9 @@ def test_groups_of_a_long_table(make, rng):
     frame = long_table(X, make)
     named = fitted(SequenceClassifier(**SMALL), frame, y, groups="who")
     np.testing.assert_array_equal(parameters_of(named), parameters_of(expected))
-    np.testing.assert_array_equal(named.predict_proba(frame, groups="who"), expected.predict_proba(X))
+    np.testing.assert_array_equal(
+        named.predict_proba(frame, groups="who"), expected.predict_proba(X)
+    )
     assert named.score(frame, y, groups="who") == expected.score(X, y)
     assert named.n_features_in_ == 3
     if make is pd.DataFrame:
@@ -150,7 +203,11 @@ def test_groups_of_a_long_table(make, rng):
 @pytest.mark.parametrize("make", [pd.Series, pd.DataFrame])
 def test_targets_of_groups_follow_their_labels(make):
     """What groupby gives is sorted by label; sequences stand in the order in which labels first appear."""
-    for labels in ([3, 1, 2], ["zoe", "amy", "mia"], pd.to_datetime(["2024-03-01", "2024-01-01", "2024-02-01"])):
+    for labels in (
+        [3, 1, 2],
+        ["zoe", "amy", "mia"],
+        pd.to_datetime(["2024-03-01", "2024-01-01", "2024-02-01"]),
+    ):
         groups = Groups(np.repeat(labels, 2))
         by_label = make([3.0, 1.0, 2.0], labels).sort_index()
         assert np.asarray(groups.one_each(by_label, "y")).ravel().tolist() == [3.0, 1.0, 2.0]
@@ -165,10 +222,13 @@ def test_targets_and_weights_by_label_in_fit_and_score(estimator, rng):
     who = frame["who"].unique()
     y, weights = pd.Series(np.arange(24) % 3, who), pd.Series(rng.uniform(1, 2, 24), who)
     expected = fitted(estimator(**SMALL), X, y.to_numpy(), sample_weight=weights.to_numpy())
-    given = fitted(estimator(**SMALL), frame, y.sort_index(), sample_weight=weights.sort_index(), groups="who")
+    given = fitted(
+        estimator(**SMALL), frame, y.sort_index(), sample_weight=weights.sort_index(), groups="who"
+    )
     np.testing.assert_array_equal(parameters_of(given), parameters_of(expected))
-    assert (given.score(frame, y.sort_index(), sample_weight=weights.sort_index(), groups="who")
-            == expected.score(X, y.to_numpy(), sample_weight=weights.to_numpy()))
+    assert given.score(
+        frame, y.sort_index(), sample_weight=weights.sort_index(), groups="who"
+    ) == expected.score(X, y.to_numpy(), sample_weight=weights.to_numpy())
     each_row = np.repeat(y.to_numpy(), [len(row) for row in X])
     assert given.score(frame, each_row, groups="who") == expected.score(X, y.to_numpy())
 
@@ -176,11 +236,18 @@ def test_targets_and_weights_by_label_in_fit_and_score(estimator, rng):
 def test_rows_of_groups_may_be_mixed(rng):
     X = ragged(rng)
     estimator = fitted(SequenceRegressor(**SMALL), X, rng.normal(size=len(X)))
-    first_steps_first = np.argsort(np.concatenate([np.arange(len(row)) for row in X]), kind="stable")
-    frame, who = np.concatenate(X)[first_steps_first], np.asarray(long_table(X)["who"])[first_steps_first]
+    first_steps_first = np.argsort(
+        np.concatenate([np.arange(len(row)) for row in X]), kind="stable"
+    )
+    frame, who = (
+        np.concatenate(X)[first_steps_first],
+        np.asarray(long_table(X)["who"])[first_steps_first],
+    )
     np.testing.assert_array_equal(estimator.predict(frame, groups=who), estimator.predict(X))
     numbers = np.repeat(np.arange(len(X))[::-1], [len(row) for row in X])  # labels that fall
-    np.testing.assert_array_equal(estimator.predict(np.concatenate(X), groups=numbers), estimator.predict(X))
+    np.testing.assert_array_equal(
+        estimator.predict(np.concatenate(X), groups=numbers), estimator.predict(X)
+    )
 
 
 def test_tokens(rng):
@@ -189,33 +256,48 @@ def test_tokens(rng):
     estimator = fitted(SequenceClassifier(embedding=3, **SMALL), X, y)
     assert estimator.vocabulary_size_ == 1 + max(row.max() for row in X)
     assert estimator.model_.layers[0].get_weights()[0].shape == (estimator.vocabulary_size_, 3)
-    np.testing.assert_array_equal(estimator.decision_function([row.tolist() for row in X]), estimator.decision_function(X))
+    np.testing.assert_array_equal(
+        estimator.decision_function([row.tolist() for row in X]), estimator.decision_function(X)
+    )
     table = np.stack([np.resize(row, 4) for row in X])
-    wide = fitted(SequenceClassifier(embedding=3, vocabulary_size=50, **SMALL), table.astype(float), y)
+    wide = fitted(
+        SequenceClassifier(embedding=3, vocabulary_size=50, **SMALL), table.astype(float), y
+    )
     np.testing.assert_array_equal(wide.predict(table), wide.predict(table[..., None]))
     with pytest.raises(ConfigError, match="X holds the number 50; the vocabulary has 50"):
         wide.predict(np.full((1, 4), 50))
     with pytest.raises(ConfigError, match=r"below 2\*\*63"):
         wide.predict(np.full((1, 4), 2**63 + 1, np.uint64))
-    for bad, error in ((table + 0.5, DTypeError), (table - 9, ConfigError), (np.zeros((3, 4, 2)), ShapeError)):
+    for bad, error in (
+        (table + 0.5, DTypeError),
+        (table - 9, ConfigError),
+        (np.zeros((3, 4, 2)), ShapeError),
+    ):
         with pytest.raises(error, match="with embedding"):
-            SequenceClassifier(embedding=3).fit(bad, y[:len(bad)])
+            SequenceClassifier(embedding=3).fit(bad, y[: len(bad)])
     with pytest.raises(ConfigError, match="none can be missing"):
         SequenceClassifier(embedding=3, missing="mean").fit(table, y)
 
 
-@pytest.mark.parametrize(("X", "error", "message"), [
-    (np.zeros((4, 2, 2, 2)), ShapeError, r"expected \(n, time\), \(n, time, features\)"),
-    (np.zeros((4, 0, 2)), ShapeError, "at least one time step"),
-    ([np.zeros(3), np.zeros((3, 2)), np.zeros(2), np.zeros(2)], ShapeError, r"X\[1\] has 2 features a step, X\[0\] has 1"),
-    ([np.zeros(0)] * 4, ShapeError, "every sequence is empty"),
-    ([np.zeros(2), 3, np.zeros(2), np.zeros(2)], ShapeError, r"X\[1\] has shape \(\)"),
-    ([np.zeros((2, 2, 2)), np.zeros(3)] * 2, ShapeError, r"X\[0\] has shape"),
-    ([[1, 2], [3, [4, 5]], [6], [7]], ShapeError, r"X\[1\] has steps of different sizes"),
-    ([np.array([1.0, np.nan]), np.zeros(3)] * 2, NonFiniteError, "contains NaN"),
-    (np.full((4, 2, 1), np.inf), NonFiniteError, "X holds inf at index"),
-    (np.array([1.0, 2.0, 3.0, 4.0]), GatewiseError, "Reshape your data"),
-])
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (np.zeros((4, 2, 2, 2)), ShapeError, r"expected \(n, time\), \(n, time, features\)"),
+        (np.zeros((4, 0, 2)), ShapeError, "at least one time step"),
+        (
+            [np.zeros(3), np.zeros((3, 2)), np.zeros(2), np.zeros(2)],
+            ShapeError,
+            r"X\[1\] has 2 features a step, X\[0\] has 1",
+        ),
+        ([np.zeros(0)] * 4, ShapeError, "every sequence is empty"),
+        ([np.zeros(2), 3, np.zeros(2), np.zeros(2)], ShapeError, r"X\[1\] has shape \(\)"),
+        ([np.zeros((2, 2, 2)), np.zeros(3)] * 2, ShapeError, r"X\[0\] has shape"),
+        ([[1, 2], [3, [4, 5]], [6], [7]], ShapeError, r"X\[1\] has steps of different sizes"),
+        ([np.array([1.0, np.nan]), np.zeros(3)] * 2, NonFiniteError, "contains NaN"),
+        (np.full((4, 2, 1), np.inf), NonFiniteError, "X holds inf at index"),
+        (np.array([1.0, 2.0, 3.0, 4.0]), GatewiseError, "Reshape your data"),
+    ],
+)
 def test_what_X_may_not_be(X, error, message):
     with pytest.raises(error, match=message):
         SequenceRegressor(**SMALL).fit(X, [1.0, 2.0, 3.0, 4.0])
@@ -225,7 +307,9 @@ def test_groups_that_do_not_fit(rng):
     X = ragged(rng)
     frame = long_table(X)
     estimator = SequenceClassifier(**SMALL)
-    with pytest.raises(ConfigError, match="'whom', which is no column of X; there are a, b, c, who"):
+    with pytest.raises(
+        ConfigError, match="'whom', which is no column of X; there are a, b, c, who"
+    ):
         estimator.fit(frame, signs(X), groups="whom")
     with pytest.raises(ConfigError, match="no named columns"):
         estimator.fit(frame.to_numpy(), signs(X), groups="who")
@@ -252,21 +336,34 @@ def test_groups_without_a_label(missing):
 def test_masked_elements_are_refused(rng):
     block, y = rng.normal(size=(6, 4, 2)), np.arange(6.0)
     masked = np.ma.masked_array(block, block > 1)
-    for X, groups in ((masked, None), (masked[..., 0], None), (list(masked), None), (masked[:, 0], np.arange(6))):
+    for X, groups in (
+        (masked, None),
+        (masked[..., 0], None),
+        (list(masked), None),
+        (masked[:, 0], np.arange(6)),
+    ):
         with pytest.raises(NonFiniteError, match="has masked elements"):
             SequenceRegressor(**SMALL).fit(X, y, groups=groups)
     hidden = np.ma.masked_array(np.arange(6), np.arange(6) == 2)
-    for estimator, given in ((SequenceRegressor, hidden), (SequenceClassifier, hidden), (SequenceTagger, hidden),
-                             (SequenceTagger, np.ma.masked_array(np.zeros((6, 4), int), masked[..., 0].mask))):
+    for estimator, given in (
+        (SequenceRegressor, hidden),
+        (SequenceClassifier, hidden),
+        (SequenceTagger, hidden),
+        (SequenceTagger, np.ma.masked_array(np.zeros((6, 4), int), masked[..., 0].mask)),
+    ):
         with pytest.raises(NonFiniteError, match=r"y.* has masked elements"):
             estimator(**SMALL).fit(block, given)
     with pytest.raises(NonFiniteError, match="sample_weight has masked elements"):
         SequenceRegressor(**SMALL).fit(block, y, sample_weight=hidden)
     with pytest.raises(NonFiniteError, match="y has masked elements"):
-        SequenceForecaster(window=2, **SMALL).fit(np.ma.masked_array(np.arange(9.0), np.arange(9) == 4))
+        SequenceForecaster(window=2, **SMALL).fit(
+            np.ma.masked_array(np.arange(9.0), np.arange(9) == 4)
+        )
     nothing_hidden = np.ma.masked_array(block, np.zeros(block.shape, bool))
-    np.testing.assert_array_equal(parameters_of(fitted(SequenceRegressor(**SMALL), nothing_hidden, y)),
-                                  parameters_of(fitted(SequenceRegressor(**SMALL), block, y)))
+    np.testing.assert_array_equal(
+        parameters_of(fitted(SequenceRegressor(**SMALL), nothing_hidden, y)),
+        parameters_of(fitted(SequenceRegressor(**SMALL), block, y)),
+    )
 
 
 def test_empty_sequences_alone(rng):
@@ -300,16 +397,24 @@ def test_nothing_is_learned_from_empty_sequences(rng):
 
 def test_sequences_that_do_not_fit_into_memory_once_padded():
     lengths = np.array([1] * 100_000 + [10**9])
-    with pytest.raises(SizeError, match="100001 sequences padded to the 1000000000 steps of the longest"):
+    with pytest.raises(
+        SizeError, match="100001 sequences padded to the 1000000000 steps of the longest"
+    ):
         padded(np.zeros((0, 1)), lengths)
 
 
 def test_other_features_and_columns_are_refused(rng):
     X = ragged(rng)
     estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
-    with pytest.raises(ShapeError, match="X has 2 features a step, but SequenceClassifier is expecting 3"):
+    with pytest.raises(
+        ShapeError, match="X has 2 features a step, but SequenceClassifier is expecting 3"
+    ):
         estimator.predict([row[:, :2] for row in X])
-    with pytest.raises(GatewiseError, match="X has 4 features, but SequenceRegressor is expecting 5 features"):
-        fitted(SequenceRegressor(**SMALL), np.zeros((6, 5)), np.arange(6.0)).predict(np.zeros((6, 4)))
+    with pytest.raises(
+        GatewiseError, match="X has 4 features, but SequenceRegressor is expecting 5 features"
+    ):
+        fitted(SequenceRegressor(**SMALL), np.zeros((6, 5)), np.arange(6.0)).predict(
+            np.zeros((6, 4))
+        )
     with pytest.raises(NotFittedError, match="not fitted yet"):
         SequenceClassifier().predict(X)

@@ -29,7 +29,9 @@ BY_HAND = {
 }
 
 
-NOTHING_LEFT = pytest.mark.filterwarnings("ignore:sequences? .* no step that counts:gatewise.errors.PredictionWarning")
+NOTHING_LEFT = pytest.mark.filterwarnings(
+    "ignore:sequences? .* no step that counts:gatewise.errors.PredictionWarning"
+)
 
 
 @NOTHING_LEFT
@@ -40,7 +42,9 @@ def test_as_by_hand(missing, holes):
     given = fitted(SequenceClassifier(missing=missing, **SMALL), X, y)
     expected = fitted(SequenceClassifier(**SMALL), ready, y)
     np.testing.assert_allclose(parameters_of(given), parameters_of(expected), rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(given.decision_function(X), expected.decision_function(ready), rtol=1e-6)
+    np.testing.assert_allclose(
+        given.decision_function(X), expected.decision_function(ready), rtol=1e-6
+    )
     np.testing.assert_allclose(given.feature_means_, means)
 
 
@@ -60,7 +64,9 @@ def test_means_are_those_of_training(holes):
     X, y, means = holes
     estimator = fitted(SequenceClassifier(missing="mean", **SMALL), X, y)
     alone = np.full((1, 2, 3), np.nan)
-    np.testing.assert_array_equal(estimator.decision_function(alone), estimator.decision_function(np.tile(means, (1, 2, 1))))
+    np.testing.assert_array_equal(
+        estimator.decision_function(alone), estimator.decision_function(np.tile(means, (1, 2, 1)))
+    )
 
 
 def test_a_row_with_nothing_left(holes):
@@ -76,9 +82,15 @@ def test_steps_left_out_repeat_the_label_before(holes):
     X, _, _ = holes
     y = [np.arange(len(row)) % 3 for row in X]
     tagger = fitted(SequenceTagger(missing="mask", **SMALL), X, y)
-    plain = fitted(SequenceTagger(**SMALL), [row[seen(row)] for row in X], [labels[seen(row)] for row, labels in zip(X, y)])
+    plain = fitted(
+        SequenceTagger(**SMALL),
+        [row[seen(row)] for row in X],
+        [labels[seen(row)] for row, labels in zip(X, y)],
+    )
     np.testing.assert_allclose(parameters_of(tagger), parameters_of(plain), rtol=1e-6, atol=1e-12)
-    for row, labels, kept in zip(X, tagger.predict(X), plain.predict([row[seen(row)] for row in X])):
+    for row, labels, kept in zip(
+        X, tagger.predict(X), plain.predict([row[seen(row)] for row in X])
+    ):
         assert len(labels) == len(row)
         if len(kept):
             np.testing.assert_array_equal(labels, kept[np.maximum(np.cumsum(seen(row)) - 1, 0)])
@@ -95,7 +107,9 @@ def test_refused_where_nothing_was_said(holes):
     with pytest.raises(ConfigError, match="missing is 'drop'; choose one of 'error'"):
         SequenceClassifier(missing="drop").fit(X, y)
     with pytest.raises(NonFiniteError, match="X.* holds inf at index"):
-        SequenceClassifier(missing="mean").fit([np.where(np.isnan(row), np.inf, row) for row in X], y)
+        SequenceClassifier(missing="mean").fit(
+            [np.where(np.isnan(row), np.inf, row) for row in X], y
+        )
 
 
 @pytest.mark.parametrize("missing", ["forward_fill", "mean"])
@@ -112,10 +126,14 @@ def test_filling_takes_at_most_half_as_much_memory_again(missing, rng):
         return taken
 
     def of_blocks(option):
-        return peak(lambda: fitted(SequenceClassifier(units=2, max_iter=1, missing=option), block, labels))
+        return peak(
+            lambda: fitted(SequenceClassifier(units=2, max_iter=1, missing=option), block, labels)
+        )
 
     def of_windows(option):
-        forecaster = SequenceForecaster(window=60, units=2, max_iter=1, batch_size=1000, missing=option)
+        forecaster = SequenceForecaster(
+            window=60, units=2, max_iter=1, batch_size=1000, missing=option
+        )
         return peak(lambda: fitted(forecaster, series))
 
     assert of_blocks(missing) <= 1.5 * of_blocks("error")

@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 from data import SMALL, fitted, parameters_of
 
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, load_estimator
+from gatewise import (
+    SequenceClassifier,
+    SequenceEncoder,
+    SequenceRegressor,
+    SequenceTagger,
+    load_estimator,
+)
 from gatewise.data import FrameStacker, SequencePadder, SequenceScaler, Windower
 from gatewise.errors import DTypeError, NonFiniteError, ShapeError
 
@@ -28,7 +34,11 @@ class Columns:
         return self.shape[0]
 
     def __getitem__(self, name):
-        return Columns({part: self._columns[part] for part in name}) if isinstance(name, list) else self._columns[name]
+        return (
+            Columns({part: self._columns[part] for part in name})
+            if isinstance(name, list)
+            else self._columns[name]
+        )
 
     def __array__(self, dtype=None, copy=None):
         return np.column_stack(list(self._columns.values())).astype(dtype)
@@ -44,7 +54,10 @@ def make(request):
 
 
 def frames(rng, make, count=12):
-    return [make({"a": rng.normal(size=steps), "b": rng.normal(size=steps)}) for steps in rng.integers(3, 6, count)]
+    return [
+        make({"a": rng.normal(size=steps), "b": rng.normal(size=steps)})
+        for steps in rng.integers(3, 6, count)
+    ]
 
 
 def swapped(X):
@@ -72,15 +85,24 @@ def test_lists_of_frames_are_held_to_the_names_of_the_first(estimator, make, rng
     y = targets(estimator, X)
     method = "transform" if estimator is SequenceEncoder else "predict"
     mixed = [*X[:-1], swapped(X)[-1]]
-    with pytest.raises(ShapeError, match=r"X\[11\] has the columns \['b', 'a'\], X\[0\] has \['a', 'b'\]"):
+    with pytest.raises(
+        ShapeError, match=r"X\[11\] has the columns \['b', 'a'\], X\[0\] has \['a', 'b'\]"
+    ):
         fitted(estimator(**SMALL), mixed, y)
     given = fitted(estimator(**SMALL), X, y)
     assert given.feature_names_in_.tolist() == ["a", "b"] and given.n_features_in_ == 2
     arrays = fitted(estimator(**SMALL), [np.asarray(frame) for frame in X], y)
     path = tmp_path / "estimator.gatewise"
     given.save(path)
-    for one in (given, load_estimator(path), pickle.loads(pickle.dumps(given)), copy.deepcopy(given)):
-        for ours, theirs in zip(getattr(one, method)(X), getattr(arrays, method)([np.asarray(frame) for frame in X])):
+    for one in (
+        given,
+        load_estimator(path),
+        pickle.loads(pickle.dumps(given)),
+        copy.deepcopy(given),
+    ):
+        for ours, theirs in zip(
+            getattr(one, method)(X), getattr(arrays, method)([np.asarray(frame) for frame in X])
+        ):
             np.testing.assert_array_equal(ours, theirs)
         for form in FORMS:
             with pytest.raises(ShapeError, match="same order as they were in fit"):
@@ -107,8 +129,10 @@ def test_lists_of_frames_are_held_to_the_names_of_the_first(estimator, make, rng
 
 def test_long_tables_and_lists_have_the_same_names(make, rng):
     X = frames(rng, make)
-    table = make({name: np.concatenate([np.asarray(frame[name]) for frame in X]) for name in "ab"}
-                 | {"who": np.repeat(np.arange(12), [len(frame) for frame in X])})
+    table = make(
+        {name: np.concatenate([np.asarray(frame[name]) for frame in X]) for name in "ab"}
+        | {"who": np.repeat(np.arange(12), [len(frame) for frame in X])}
+    )
     y = np.arange(12) % 2
     of_table = fitted(SequenceClassifier(**SMALL), table, y, groups="who")
     of_list = fitted(SequenceClassifier(**SMALL), X, y)
@@ -151,26 +175,49 @@ def test_names_that_are_no_text_go_by_position(rng):
     X = [pd.DataFrame(rng.normal(size=(4, 2))) for _ in range(6)]
     classifier = fitted(SequenceClassifier(**SMALL), X, [0, 1] * 3)
     assert not hasattr(classifier, "feature_names_in_")
-    np.testing.assert_array_equal(classifier.predict(X), classifier.predict([frame.to_numpy() for frame in X]))
-    with pytest.raises(DTypeError, match="only supported if all input features have string names, and column 7 is a int"):
-        SequenceClassifier(**SMALL).fit([frame.rename(columns={1: "b", 0: 7}) for frame in X], [0, 1] * 3)
+    np.testing.assert_array_equal(
+        classifier.predict(X), classifier.predict([frame.to_numpy() for frame in X])
+    )
+    with pytest.raises(
+        DTypeError,
+        match="only supported if all input features have string names, and column 7 is a int",
+    ):
+        SequenceClassifier(**SMALL).fit(
+            [frame.rename(columns={1: "b", 0: 7}) for frame in X], [0, 1] * 3
+        )
 
 
 def long_table(rng):
-    return pd.DataFrame({"a": rng.normal(size=12), "b": rng.normal(size=12)}), np.repeat(np.arange(4), 3)
+    return pd.DataFrame({"a": rng.normal(size=12), "b": rng.normal(size=12)}), np.repeat(
+        np.arange(4), 3
+    )
 
 
 DAYS = pd.date_range("2024-01-01", periods=12)
 
 
-@pytest.mark.parametrize(("column", "message"), [
-    (DAYS, r"column 'extra' of .* holds dates; expected numbers: leave it out; if it orders the rows .* time="),
-    (DAYS.tz_localize("Europe/Berlin"), "column 'extra' of .* holds dates"),
-    (DAYS.date, "column 'extra' of .* holds dates"), (DAYS.to_period("D"), "column 'extra' of .* holds"),
-    (DAYS - DAYS[0], r"column 'extra' of .* holds durations; .*total_seconds"),
-    (["x", "y"] * 6, r"column 'extra' of .* holds text; .*OneHotEncoder"), (pd.Categorical(["x", "y"] * 6), "holds text"),
-    (pd.array(["x", "y"] * 6, dtype="string"), "holds text"), ([None, "y"] * 6, "holds text"),
-    ([[1], [2]] * 6, "column 'extra' of .* holds list objects")], ids=str)
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (
+            DAYS,
+            (
+                r"column 'extra' of .* holds dates; expected numbers: leave it out; if it orders"
+                r" the rows .* time="
+            ),
+        ),
+        (DAYS.tz_localize("Europe/Berlin"), "column 'extra' of .* holds dates"),
+        (DAYS.date, "column 'extra' of .* holds dates"),
+        (DAYS.to_period("D"), "column 'extra' of .* holds"),
+        (DAYS - DAYS[0], r"column 'extra' of .* holds durations; .*total_seconds"),
+        (["x", "y"] * 6, r"column 'extra' of .* holds text; .*OneHotEncoder"),
+        (pd.Categorical(["x", "y"] * 6), "holds text"),
+        (pd.array(["x", "y"] * 6, dtype="string"), "holds text"),
+        ([None, "y"] * 6, "holds text"),
+        ([[1], [2]] * 6, "column 'extra' of .* holds list objects"),
+    ],
+    ids=str,
+)
 def test_columns_that_are_no_numbers_are_named(column, message, rng):
     table, who = long_table(rng)
     table["extra"] = column
@@ -187,8 +234,9 @@ def test_columns_that_are_no_numbers_are_named(column, message, rng):
 
 def test_columns_that_are_numbers(rng):
     table, who = long_table(rng)
-    expected = fitted(SequenceRegressor(**SMALL), table.assign(flag=1.0, count=3.0), np.arange(4.0), groups=who).predict(
-        table.assign(flag=1.0, count=3.0), groups=who)
+    expected = fitted(
+        SequenceRegressor(**SMALL), table.assign(flag=1.0, count=3.0), np.arange(4.0), groups=who
+    ).predict(table.assign(flag=1.0, count=3.0), groups=who)
     same = table.assign(flag=True, count=pd.array([3] * 12, dtype="Int64")).astype({"a": object})
     given = fitted(SequenceRegressor(**SMALL), same, np.arange(4.0), groups=who)
     np.testing.assert_array_equal(given.predict(same, groups=who), expected)
@@ -217,17 +265,29 @@ def test_nan_names_the_place_and_the_parameter(estimator, rng):
     table.loc[4, "b"] = np.nan
     parts = [part for _, part in table.groupby(who)]
     y = [0, 1] * 2 if estimator is not SequenceEncoder else None
-    cure = rf"{estimator.__name__} takes missing values .* set missing='forward_fill', 'mean', 'mask', 'indicator' or 'decay'"
-    with pytest.raises(NonFiniteError, match=r"contains NaN, first in group 1, feature 'b', at step 1. " + cure):
+    cure = (
+        rf"{estimator.__name__} takes missing values .* set missing='forward_fill', 'mean', 'mask',"
+        r" 'indicator' or 'decay'"
+    )
+    with pytest.raises(
+        NonFiniteError, match=r"contains NaN, first in group 1, feature 'b', at step 1. " + cure
+    ):
         estimator(**SMALL).fit(table, y, groups=who)
     for X in (parts, np.stack(parts)):
         name = "'b'" if X is parts else "1"
-        with pytest.raises(NonFiniteError, match=f"contains NaN, first in sequence 1, feature {name}, at step 1. " + cure):
+        with pytest.raises(
+            NonFiniteError,
+            match=f"contains NaN, first in sequence 1, feature {name}, at step 1. " + cure,
+        ):
             estimator(**SMALL).fit(X, y)
-    with pytest.raises(NonFiniteError, match="contains NaN, first in sequence 1, at step 2. " + cure):
+    with pytest.raises(
+        NonFiniteError, match="contains NaN, first in sequence 1, at step 2. " + cure
+    ):
         estimator(**SMALL).fit(np.where(np.arange(12).reshape(4, 3) == 5, np.nan, 1.0), y)
     with pytest.raises(NonFiniteError, match="contains NaN, .*tokens cannot be missing"):
-        estimator(embedding=2, **SMALL).fit(np.where(np.arange(12).reshape(4, 3) == 5, np.nan, 1.0), y)
+        estimator(embedding=2, **SMALL).fit(
+            np.where(np.arange(12).reshape(4, 3) == 5, np.nan, 1.0), y
+        )
 
 
 def test_other_things_that_X_cannot_be(rng):
@@ -245,33 +305,55 @@ def test_other_things_that_X_cannot_be(rng):
     with pytest.raises(ShapeError, match=r"X\[0\] is a pair, as of a sequence and its target"):
         classifier.fit([(rows, 0) for rows in block], y)
     fitted(classifier, block, y)
-    with pytest.raises(ShapeError, match=r"expecting 2 features a step as input: steps come before features"):
+    with pytest.raises(
+        ShapeError, match=r"expecting 2 features a step as input: steps come before features"
+    ):
         classifier.predict(block.transpose(0, 2, 1)[:, :, :6])
-    with pytest.raises(ShapeError, match=r"expecting 2 features a step as input: .* put a single sequence into a list"):
+    with pytest.raises(
+        ShapeError,
+        match=r"expecting 2 features a step as input: .* put a single sequence into a list",
+    ):
         classifier.predict(block[0])
 
 
 def test_missing_values_of_pandas_are_read_in_every_form(rng):
     holes = [1.0, np.nan, 3.0] * 4
     who = np.repeat(np.arange(4), 3)
-    columns = {"floats": holes, "Int64": pd.array([1, None, 3] * 4, dtype="Int64"), "objects": np.array([1, None, 3] * 4, object)}
+    columns = {
+        "floats": holes,
+        "Int64": pd.array([1, None, 3] * 4, dtype="Int64"),
+        "objects": np.array([1, None, 3] * 4, object),
+    }
     expected = None
     for column in columns.values():
         table = pd.DataFrame({"a": column, "b": np.arange(12.0)})
         parts = [part for _, part in table.groupby(who)]
         for X, groups in ((table, who), (parts, None)):
-            given = parameters_of(fitted(SequenceClassifier(missing="indicator", **SMALL), X, [0, 1] * 2, groups=groups))
+            given = parameters_of(
+                fitted(
+                    SequenceClassifier(missing="indicator", **SMALL), X, [0, 1] * 2, groups=groups
+                )
+            )
             expected = given if expected is None else expected
             np.testing.assert_array_equal(given, expected)
 
 
 def test_columns_with_other_names_than_text_keep_their_order_in_a_list(rng):
     """They go by position, so that frames of one list in another order would be read crosswise."""
-    frames = [pd.DataFrame(rng.normal(size=(4, 2)), columns=columns) for columns in (
-        [0, 1], [0, 1], [1, 0])]
-    tuples = [frame.set_axis(pd.MultiIndex.from_tuples([("k", column) for column in frame.columns]), axis=1) for frame in frames]
+    frames = [
+        pd.DataFrame(rng.normal(size=(4, 2)), columns=columns)
+        for columns in ([0, 1], [0, 1], [1, 0])
+    ]
+    tuples = [
+        frame.set_axis(
+            pd.MultiIndex.from_tuples([("k", column) for column in frame.columns]), axis=1
+        )
+        for frame in frames
+    ]
     for given in (frames, tuples):
-        with pytest.raises(ShapeError, match=r"X\[2\] has the columns .*; expected the same order in every frame"):
+        with pytest.raises(
+            ShapeError, match=r"X\[2\] has the columns .*; expected the same order in every frame"
+        ):
             SequenceClassifier(**SMALL).fit(given, [0, 1, 0])
     fitted(SequenceClassifier(**SMALL), [frames[0], frames[1].set_axis([2, 3], axis=1)], [0, 1])
 
@@ -282,7 +364,9 @@ def test_missing_values_as_none_in_lists_of_different_lengths():
     arrays = [np.array(row, float) for row in X]
     np.testing.assert_array_equal(ours.predict_proba(X), ours.predict_proba(arrays))
     steps = [[[1.0], [None]], [[2.0], [3.0], [1.0]], [np.array([1.0]), np.array([2.0])]]
-    np.testing.assert_array_equal(ours.predict_proba(steps), ours.predict_proba([np.array(row, float) for row in steps]))
+    np.testing.assert_array_equal(
+        ours.predict_proba(steps), ours.predict_proba([np.array(row, float) for row in steps])
+    )
 
 
 @pytest.mark.parametrize("of", [set, lambda rows: dict(enumerate(rows)).values()])

@@ -16,7 +16,9 @@ SECONDS = 120
 def train(seed):
     """(weights, threads of gatewise here, those of n_jobs=-1)."""
     X = ragged(np.random.default_rng(seed))
-    estimator = SequenceClassifier(units=4, max_iter=9, tol=10.0, n_iter_no_change=2, random_state=seed).fit(X, signs(X))
+    estimator = SequenceClassifier(
+        units=4, max_iter=9, tol=10.0, n_iter_no_change=2, random_state=seed
+    ).fit(X, signs(X))
     return parameters_of(estimator), threads.get_num_threads(), parameters.threads_of(-1)
 
 
@@ -28,7 +30,8 @@ def in_processes(method, count):
 def check(method, count, monkeypatch):
     for name in ("OMP_NUM_THREADS", "GATEWISE_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    here = [train(seed)[0] for seed in range(count)]  # OpenMP has run in this process before it forks
+    # OpenMP has run in this process before it forks
+    here = [train(seed)[0] for seed in range(count)]
     for seed, (weights, ours, most) in enumerate(in_processes(method, count)):
         np.testing.assert_array_equal(weights, here[seed])
         assert ours == most == 1
@@ -54,7 +57,9 @@ def test_joblib(backend, monkeypatch, threads):
     for name in ("OMP_NUM_THREADS", "GATEWISE_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     threads.set_num_threads(3)
-    results = joblib.Parallel(2, backend=backend, timeout=SECONDS)(joblib.delayed(train)(seed) for seed in range(2))
+    results = joblib.Parallel(2, backend=backend, timeout=SECONDS)(
+        joblib.delayed(train)(seed) for seed in range(2)
+    )
     for seed, (weights, _, most) in enumerate(results):
         np.testing.assert_array_equal(weights, train(seed)[0])
         assert most <= max(1, joblib.cpu_count() // 2)

@@ -22,7 +22,9 @@ def sequences(rng):
 
 def test_learns_what_each_step_is(sequences):
     X, y = sequences
-    regressor = SequenceRegressor(per_step=True, units=8, max_iter=60, learning_rate_init=0.03, random_state=0)
+    regressor = SequenceRegressor(
+        per_step=True, units=8, max_iter=60, learning_rate_init=0.03, random_state=0
+    )
     fitted(regressor, X, y)
     predicted = regressor.predict(X)
     assert [part.shape for part in predicted] == [row.shape for row in y]
@@ -33,9 +35,13 @@ def test_learns_what_each_step_is(sequences):
 
 def test_padding_counts_in_nothing(sequences):
     X, y = sequences
-    regressor = SequenceRegressor(per_step=True, units=4, max_iter=1, batch_size=40, learning_rate_init=1e-12, random_state=0)
+    regressor = SequenceRegressor(
+        per_step=True, units=4, max_iter=1, batch_size=40, learning_rate_init=1e-12, random_state=0
+    )
     fitted(regressor, X, y)
-    assert regressor.loss_ == pytest.approx(np.square(np.concatenate(regressor.predict(X)) - np.concatenate(y)).mean(), rel=1e-6)
+    assert regressor.loss_ == pytest.approx(
+        np.square(np.concatenate(regressor.predict(X)) - np.concatenate(y)).mean(), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("outputs", [None, 1, 2])
@@ -45,14 +51,19 @@ def test_predictions_have_the_form_of_targets(outputs, rng):
     regressor = fitted(SequenceRegressor(**STEPS), X, y)
     assert regressor.predict(X).shape == y.shape
     assert regressor.score(X, y) == pytest.approx(
-        r2_score(y.reshape(100, -1), regressor.predict(X).reshape(100, -1)))
+        r2_score(y.reshape(100, -1), regressor.predict(X).reshape(100, -1))
+    )
     for many in (list(y), y.tolist(), tuple(y)):
-        np.testing.assert_array_equal(parameters_of(fitted(SequenceRegressor(**STEPS), X, many)), parameters_of(regressor))
+        np.testing.assert_array_equal(
+            parameters_of(fitted(SequenceRegressor(**STEPS), X, many)), parameters_of(regressor)
+        )
     rows = regressor.predict(list(X))
     assert isinstance(rows, list) and np.array_equal(np.stack(rows), regressor.predict(X))
     table = X[..., 0]
     if outputs is None:
-        assert fitted(SequenceRegressor(**STEPS), pd.DataFrame(table), pd.DataFrame(y)).predict(table).shape == (20, 5)
+        assert fitted(SequenceRegressor(**STEPS), pd.DataFrame(table), pd.DataFrame(y)).predict(
+            table
+        ).shape == (20, 5)
 
 
 def test_groups_give_a_number_a_row(sequences):
@@ -63,7 +74,9 @@ def test_groups_give_a_number_a_row(sequences):
     rows, numbers = np.concatenate(X)[order], np.concatenate(y)[order]
     grouped = fitted(SequenceRegressor(**STEPS), rows, numbers, groups=who)
     np.testing.assert_array_equal(parameters_of(grouped), parameters_of(expected))
-    np.testing.assert_array_equal(grouped.predict(rows, groups=who), np.concatenate(expected.predict(X))[order])
+    np.testing.assert_array_equal(
+        grouped.predict(rows, groups=who), np.concatenate(expected.predict(X))[order]
+    )
     assert grouped.score(rows, numbers, groups=who) == pytest.approx(expected.score(X, y))
 
 
@@ -75,10 +88,17 @@ def test_weights_of_steps(sequences, rng):
     other = [np.where(weight > 0, numbers, 99.0) for numbers, weight in zip(y, weights)]
     again = fitted(SequenceRegressor(**options), X, other, sample_weight=weights)
     np.testing.assert_allclose(parameters_of(again), parameters_of(given), rtol=1e-9)
-    assert given.score(X, other, sample_weight=weights) == pytest.approx(given.score(X, y, sample_weight=weights))
+    assert given.score(X, other, sample_weight=weights) == pytest.approx(
+        given.score(X, y, sample_weight=weights)
+    )
     each = rng.uniform(1, 2, 40)
     by_row = fitted(SequenceRegressor(**options), X, y, sample_weight=each)
-    by_step = fitted(SequenceRegressor(**options), X, y, sample_weight=[np.full(len(row), part) for row, part in zip(X, each)])
+    by_step = fitted(
+        SequenceRegressor(**options),
+        X,
+        y,
+        sample_weight=[np.full(len(row), part) for row, part in zip(X, each)],
+    )
     np.testing.assert_allclose(parameters_of(by_row), parameters_of(by_step), rtol=1e-9)
 
 
@@ -103,9 +123,18 @@ def test_steps_left_out_repeat_the_number_before(sequences):
     for row in X:
         row[1, 0] = np.nan
     regressor = fitted(SequenceRegressor(missing="mask", **STEPS), X, y)
-    plain = fitted(SequenceRegressor(**STEPS), [np.delete(row, 1, 0) for row in X], [np.delete(row, 1) for row in y])
-    np.testing.assert_allclose(parameters_of(regressor), parameters_of(plain), rtol=1e-6, atol=1e-12)
-    assert all(numbers[0] == numbers[1] and len(numbers) == len(row) for numbers, row in zip(regressor.predict(X), X))
+    plain = fitted(
+        SequenceRegressor(**STEPS),
+        [np.delete(row, 1, 0) for row in X],
+        [np.delete(row, 1) for row in y],
+    )
+    np.testing.assert_allclose(
+        parameters_of(regressor), parameters_of(plain), rtol=1e-6, atol=1e-12
+    )
+    assert all(
+        numbers[0] == numbers[1] and len(numbers) == len(row)
+        for numbers, row in zip(regressor.predict(X), X)
+    )
 
 
 def test_counts(sequences, tmp_path):
@@ -124,16 +153,29 @@ def test_cross_validation(sequences):
     assert np.isfinite(cross_val_score(SequenceRegressor(**STEPS), X, y, cv=3)).all()
 
 
-@pytest.mark.parametrize(("options", "change", "error", "message"), [
-    ({}, lambda y: y[:-1], ShapeError, "y has 39 rows, X has 40"),
-    ({}, lambda y: [row[:-1] for row in y], ShapeError, r"y\[0\] has shape"),
-    ({}, lambda y: [y[0][:, None], *y[1:]], ShapeError, r"y\[1\] has shape .* with the 1 columns of y\[0\]"),
-    ({}, lambda y: [row * np.nan for row in y], NonFiniteError, "y contains NaN"),
-    ({}, lambda y: None, ConfigError, "requires y"),
-    ({"per_step": False}, lambda y: y, ShapeError, "y holds numbers of steps; .* per_step=True"),
-    ({"per_step": False}, lambda y: np.zeros((40, 6, 1)), ShapeError, "per_step=True"),
-    ({"pooling": "max"}, lambda y: y, ConfigError, "pooling is 'max'; with per_step=True"),
-])
+@pytest.mark.parametrize(
+    ("options", "change", "error", "message"),
+    [
+        ({}, lambda y: y[:-1], ShapeError, "y has 39 rows, X has 40"),
+        ({}, lambda y: [row[:-1] for row in y], ShapeError, r"y\[0\] has shape"),
+        (
+            {},
+            lambda y: [y[0][:, None], *y[1:]],
+            ShapeError,
+            r"y\[1\] has shape .* with the 1 columns of y\[0\]",
+        ),
+        ({}, lambda y: [row * np.nan for row in y], NonFiniteError, "y contains NaN"),
+        ({}, lambda y: None, ConfigError, "requires y"),
+        (
+            {"per_step": False},
+            lambda y: y,
+            ShapeError,
+            "y holds numbers of steps; .* per_step=True",
+        ),
+        ({"per_step": False}, lambda y: np.zeros((40, 6, 1)), ShapeError, "per_step=True"),
+        ({"pooling": "max"}, lambda y: y, ConfigError, "pooling is 'max'; with per_step=True"),
+    ],
+)
 def test_refused(options, change, error, message, sequences):
     X, y = sequences
     with pytest.raises(error, match=message):

@@ -29,19 +29,36 @@ def dates(steps=60):
 
 CASES = {
     "array": lambda rng: (SequenceForecaster(**SMALL), waves(rng)[:, 0], None, None),
-    "table, recursive": lambda rng: (SequenceForecaster(strategy="recursive", differencing=1, **SMALL), waves(rng, 60, 2), None,
-                                     None),
+    "table, recursive": lambda rng: (
+        SequenceForecaster(strategy="recursive", differencing=1, **SMALL),
+        waves(rng, 60, 2),
+        None,
+        None,
+    ),
     "frame with a calendar": lambda rng: (
         SequenceForecaster(calendar=["hour"], quantiles=[0.1, 0.5, 0.9], **SMALL),
-        pd.DataFrame(waves(rng, 60, 2), dates(), columns=["a", "b"]), None, None),
+        pd.DataFrame(waves(rng, 60, 2), dates(), columns=["a", "b"]),
+        None,
+        None,
+    ),
     "series, known ahead": lambda rng: (
         SequenceForecaster(distribution="gaussian", future_features=["known"], **SMALL),
         pd.Series(waves(rng)[:, 0], dates(), name="load"),
-        pd.DataFrame(waves(rng, 60, 2), dates(), columns=["known", "not"]), np.ones((3, 1))),
-    "with gaps": lambda rng: (SequenceForecaster(missing="indicator", differencing=1, **SMALL), gaps(rng, waves(rng, 60, 2)), None,
-                              None),
-    "several": lambda rng: (SequenceForecaster(differencing=4, scaling="robust", **SMALL),
-                            [waves(rng)[:, 0], waves(rng, 40)[:, 0]], None, None),
+        pd.DataFrame(waves(rng, 60, 2), dates(), columns=["known", "not"]),
+        np.ones((3, 1)),
+    ),
+    "with gaps": lambda rng: (
+        SequenceForecaster(missing="indicator", differencing=1, **SMALL),
+        gaps(rng, waves(rng, 60, 2)),
+        None,
+        None,
+    ),
+    "several": lambda rng: (
+        SequenceForecaster(differencing=4, scaling="robust", **SMALL),
+        [waves(rng)[:, 0], waves(rng, 40)[:, 0]],
+        None,
+        None,
+    ),
 }
 
 
@@ -69,12 +86,15 @@ def test_forecasts_go_on(case, rng, tmp_path):
         for ours, theirs in zip(forecasts(again, None), forecasts(forecaster, None)):
             np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
     if forecaster.quantiles or forecaster.distribution:
-        for ours, theirs in zip(again.predict_interval(coverage=0.8, X_future=future),
-                                forecaster.predict_interval(coverage=0.8, X_future=future)):
+        for ours, theirs in zip(
+            again.predict_interval(coverage=0.8, X_future=future),
+            forecaster.predict_interval(coverage=0.8, X_future=future),
+        ):
             np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # of a history too large for float32, which is then refused
+# of a history too large for float32, which is then refused
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_files_that_lie(case, rng, tmp_path):
     """Reading one gives a forecaster or a CheckpointError, and what was read refuses or forecasts."""
@@ -108,14 +128,23 @@ def test_columns_of_several_levels(rng, tmp_path):
     forecast = load_estimator(tmp_path / "file").predict(X_future=frame[:3].to_numpy())
     pd.testing.assert_frame_equal(forecast, forecaster.predict(X_future=frame[:3].to_numpy()))
     assert forecast.columns.equals(columns)
-    series = fitted(SequenceForecaster(**SMALL), pd.Series(waves(rng)[:, 0], dates(), name=("a", 1)))
+    series = fitted(
+        SequenceForecaster(**SMALL), pd.Series(waves(rng)[:, 0], dates(), name=("a", 1))
+    )
     series.save(tmp_path / "file")
     assert load_estimator(tmp_path / "file").predict().name == ("a", 1)
 
 
-@pytest.mark.parametrize("index", [pd.date_range("2024-01-01", periods=60,
-                                                 freq=pd.offsets.CustomBusinessDay(holidays=["2024-03-26"])),
-                                   pd.date_range("2024-01-01", periods=60, tz="dateutil/Europe/Berlin")], ids=["holidays", "zone"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.date_range(
+            "2024-01-01", periods=60, freq=pd.offsets.CustomBusinessDay(holidays=["2024-03-26"])
+        ),
+        pd.date_range("2024-01-01", periods=60, tz="dateutil/Europe/Berlin"),
+    ],
+    ids=["holidays", "zone"],
+)
 def test_what_could_not_be_read_is_not_written(index, rng, tmp_path):
     forecaster = fitted(SequenceForecaster(**SMALL), pd.Series(waves(rng)[:, 0], index))
     with pytest.raises(DTypeError, match="files cannot hold the index"):
@@ -126,7 +155,9 @@ def test_what_could_not_be_read_is_not_written(index, rng, tmp_path):
 
 def test_warm_start_goes_on_from_a_file(rng, tmp_path):
     y = pd.Series(waves(rng)[:, 0], dates())
-    fitted(SequenceForecaster(**SMALL, calendar="auto", scaling="robust", warm_start=True), y).save(tmp_path / "file")
+    fitted(SequenceForecaster(**SMALL, calendar="auto", scaling="robust", warm_start=True), y).save(
+        tmp_path / "file"
+    )
     seen = load_estimator(tmp_path / "file").t_
     assert fitted(load_estimator(tmp_path / "file"), y).t_ == 2 * seen
     for change in ({"scaling": "standard"}, {"calendar": ["weekday"]}):
@@ -142,10 +173,12 @@ def test_files_from_before_there_were_panels(rng, tmp_path, monkeypatch):
     forecaster = fitted(SequenceForecaster(**SMALL, calendar=["hour"]), y)
     whole = forecaster_state.state_of(forecaster)
     assert whole["panel"] is None
-    monkeypatch.setattr("gatewise.estimators.forecaster.state_of",
-                        lambda one: {name: value for name, value in whole.items() if name != "panel"})
+    monkeypatch.setattr(
+        "gatewise.estimators.forecaster.state_of",
+        lambda one: {name: value for name, value in whole.items() if name != "panel"},
+    )
     forecaster.save(tmp_path / "file")
     again = load_estimator(tmp_path / "file")
     pd.testing.assert_series_equal(again.predict(), forecaster.predict())
-    del forecaster._panel   # pickles of before
+    del forecaster._panel  # pickles of before
     pd.testing.assert_series_equal(forecaster.predict(), again.predict())

@@ -29,13 +29,27 @@ def steps(X):
 
 CASES = {
     "classifier": (SequenceClassifier(**SMALL), signs),
-    "numbered classes": (SequenceClassifier(class_weight={0: 1.0, 1: 2.5}, early_stopping=True, **SMALL),
-                         lambda X: np.arange(24) % 2),
+    "numbered classes": (
+        SequenceClassifier(class_weight={0: 1.0, 1: 2.5}, early_stopping=True, **SMALL),
+        lambda X: np.arange(24) % 2,
+    ),
     "objects": (SequenceClassifier(missing="mean", **SMALL), lambda X: signs(X).astype(object)),
-    "several labels": (SequenceClassifier(**SMALL), lambda X: np.eye(3, dtype=int)[np.arange(24) % 3] | [1, 0, 0]),
-    "regressor": (SequenceRegressor(loss=Huber(2.0), **SMALL), lambda X: np.array([[row.sum(), row[0, 0]] for row in X])),
-    "optimizer": (SequenceRegressor(optimizer=optimizers.SGD(0.1, momentum=0.5), **SMALL), lambda X: np.arange(24.0)),
-    "random state": (SequenceClassifier(units=3, max_iter=2, random_state=np.random.RandomState(3)), signs),
+    "several labels": (
+        SequenceClassifier(**SMALL),
+        lambda X: np.eye(3, dtype=int)[np.arange(24) % 3] | [1, 0, 0],
+    ),
+    "regressor": (
+        SequenceRegressor(loss=Huber(2.0), **SMALL),
+        lambda X: np.array([[row.sum(), row[0, 0]] for row in X]),
+    ),
+    "optimizer": (
+        SequenceRegressor(optimizer=optimizers.SGD(0.1, momentum=0.5), **SMALL),
+        lambda X: np.arange(24.0),
+    ),
+    "random state": (
+        SequenceClassifier(units=3, max_iter=2, random_state=np.random.RandomState(3)),
+        signs,
+    ),
     "tagger": (SequenceTagger(**SMALL), steps),
     "encoder": (SequenceEncoder(**SMALL), lambda X: None),
     "encoder of labels": (SequenceEncoder(n_components=2, **SMALL), signs),
@@ -83,13 +97,17 @@ def test_names_of_columns_and_output(rng, tmp_path):
 
 def test_a_function_is_not_kept_and_says_so(rng, tmp_path):
     X = ragged(rng)
-    own = SequenceClassifier(architecture=lambda *shape: [layers.GRU(3), layers.Dense(shape[-1])], **SMALL)
+    own = SequenceClassifier(
+        architecture=lambda *shape: [layers.GRU(3), layers.Dense(shape[-1])], **SMALL
+    )
     estimator = fitted(own, X, signs(X))
     estimator.save(tmp_path / "file")
     again = load_estimator(tmp_path / "file")
     np.testing.assert_array_equal(again.predict_proba(X), estimator.predict_proba(X))
     assert "not kept in the file" in repr(again.architecture)
-    with pytest.raises(ConfigError, match="is not in the file that the estimator was read from; give it again"):
+    with pytest.raises(
+        ConfigError, match="is not in the file that the estimator was read from; give it again"
+    ):
         again.fit(X, signs(X))
     again.save(tmp_path / "again")
     assert load_estimator(tmp_path / "again").architecture == again.architecture
@@ -119,7 +137,9 @@ def test_models_and_estimators_are_told_apart(rng, tmp_path):
         gatewise.load_model(tmp_path / "estimator")
     with pytest.raises(CheckpointError, match="a model is read with gatewise.load_model"):
         load_estimator(tmp_path / "model")
-    np.testing.assert_array_equal(gatewise.load_model(tmp_path / "model").get_weights()[0], estimator.model_.get_weights()[0])
+    np.testing.assert_array_equal(
+        gatewise.load_model(tmp_path / "model").get_weights()[0], estimator.model_.get_weights()[0]
+    )
 
 
 def test_files_of_an_older_release(rng, tmp_path):

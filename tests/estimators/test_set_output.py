@@ -12,9 +12,16 @@ from gatewise.data import FrameStacker, SequencePadder, SequenceScaler, Windower
 from gatewise.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-FORMS = {"block": lambda block: block, "table": lambda block: block[..., 0], "frame": lambda block: pd.DataFrame(block[..., 0]),
-         "1-D arrays": lambda block: list(block[..., 0]), "2-D arrays": list, "tuple": tuple, "lists": lambda block: block.tolist(),
-         "frames": lambda block: [pd.DataFrame(rows, columns=["a", "b"]) for rows in block]}
+FORMS = {
+    "block": lambda block: block,
+    "table": lambda block: block[..., 0],
+    "frame": lambda block: pd.DataFrame(block[..., 0]),
+    "1-D arrays": lambda block: list(block[..., 0]),
+    "2-D arrays": list,
+    "tuple": tuple,
+    "lists": lambda block: block.tolist(),
+    "frames": lambda block: [pd.DataFrame(rows, columns=["a", "b"]) for rows in block],
+}
 
 
 @pytest.fixture(params=["pandas", "polars"])
@@ -24,12 +31,22 @@ def output(request):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("transformer", [*(SequenceScaler(method) for method in ("standard", "robust", "minmax")), SequencePadder(),
-                                         FrameStacker(2), Windower(2)], ids=repr)
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        *(SequenceScaler(method) for method in ("standard", "robust", "minmax")),
+        SequencePadder(),
+        FrameStacker(2),
+        Windower(2),
+    ],
+    ids=repr,
+)
 def test_sequences_stay_what_they_are(transformer, form, output, rng):
     X = FORMS[form](rng.normal(size=(6, 5, 2)))
     expected = transformer.fit_transform(X)
-    back = transformer.inverse_transform(expected) if isinstance(transformer, SequenceScaler) else None
+    back = (
+        transformer.inverse_transform(expected) if isinstance(transformer, SequenceScaler) else None
+    )
     with config_context(transform_output=output):
         given = transformer.fit_transform(X)
         assert type(given) is type(expected)
@@ -43,21 +60,33 @@ def test_sequences_stay_what_they_are(transformer, form, output, rng):
 
 def test_a_pipeline(output, rng):
     block = rng.normal(size=(12, 5, 2))
-    pipeline = make_pipeline(SequenceScaler(), SequenceEncoder(**SMALL), SequenceScaler(), SequenceClassifier(**SMALL))
+    pipeline = make_pipeline(
+        SequenceScaler(), SequenceEncoder(**SMALL), SequenceScaler(), SequenceClassifier(**SMALL)
+    )
     expected = fitted(pipeline, block, np.arange(12) % 2).predict_proba(block)
     with config_context(transform_output=output):
-        np.testing.assert_array_equal(fitted(pipeline, block, np.arange(12) % 2).predict_proba(block), expected)
+        np.testing.assert_array_equal(
+            fitted(pipeline, block, np.arange(12) % 2).predict_proba(block), expected
+        )
 
 
 @pytest.mark.parametrize("transformer", [SequenceScaler, SequencePadder, FrameStacker, Windower])
 def test_sequences_are_never_promised_as_a_frame(transformer):
     assert isinstance(transformer().set_output(transform="default").set_output(), transformer)
-    with pytest.raises(ConfigError, match=f"{transformer.__name__} gives sequences, which do not fit into a frame"):
+    with pytest.raises(
+        ConfigError, match=f"{transformer.__name__} gives sequences, which do not fit into a frame"
+    ):
         make_pipeline(transformer(), SequenceEncoder()).set_output(transform="pandas")
 
 
 def test_features_of_groups_have_their_labels(rng):
-    table = pd.DataFrame({"a": rng.normal(size=12), "b": rng.normal(size=12), "who": np.repeat(["zoe", "amy", "mia"], 4)})
+    table = pd.DataFrame(
+        {
+            "a": rng.normal(size=12),
+            "b": rng.normal(size=12),
+            "who": np.repeat(["zoe", "amy", "mia"], 4),
+        }
+    )
     encoder = fitted(SequenceEncoder(**SMALL), table, groups="who")
     expected = encoder.transform(table, groups="who")
     assert type(expected) is np.ndarray
@@ -70,4 +99,7 @@ def test_features_of_groups_have_their_labels(rng):
         assert given.columns.tolist() == encoder.get_feature_names_out().tolist()
         np.testing.assert_array_equal(given.to_numpy(), expected)
     with config_context(transform_output="pandas"):
-        assert type(encoder.set_output(transform="default").transform(table, groups="who")) is np.ndarray
+        assert (
+            type(encoder.set_output(transform="default").transform(table, groups="who"))
+            is np.ndarray
+        )

@@ -33,7 +33,10 @@ def samples(rng):
 def targets_of(estimator, X):
     if estimator is SequenceTagger:
         return [np.arange(len(row)) % 2 for row in X]
-    return {SequenceClassifier: signs(X), SequenceRegressor: np.array([row.sum() for row in X])}.get(estimator)
+    return {
+        SequenceClassifier: signs(X),
+        SequenceRegressor: np.array([row.sum() for row in X]),
+    }.get(estimator)
 
 
 ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
@@ -60,21 +63,36 @@ def test_attributes_of_a_fit(samples):
 def test_the_loss_is_that_of_the_model(samples):
     """One batch, one pass: what is written down is the loss before the step."""
     X, y = samples
-    estimator = fitted(SequenceClassifier(units=4, max_iter=1, batch_size=40, random_state=0, learning_rate_init=1e-12), X, y)
+    estimator = fitted(
+        SequenceClassifier(
+            units=4, max_iter=1, batch_size=40, random_state=0, learning_rate_init=1e-12
+        ),
+        X,
+        y,
+    )
     p = estimator.predict_proba(X)[np.arange(40), np.searchsorted(estimator.classes_, y)]
     assert estimator.loss_ == pytest.approx(-np.log(p).mean(), rel=1e-6)
 
 
 def test_training_ends_where_nothing_improves(samples):
     X, y = samples
-    estimator = SequenceClassifier(units=4, max_iter=50, tol=10.0, n_iter_no_change=2, random_state=0).fit(X, y)
+    estimator = SequenceClassifier(
+        units=4, max_iter=50, tol=10.0, n_iter_no_change=2, random_state=0
+    ).fit(X, y)
     assert estimator.n_iter_ == 4  # the first is an improvement on nothing, then three are not
 
 
 def test_adaptive_rate_falls_before_training_ends(samples):
     X, y = samples
-    estimator = SequenceClassifier(units=4, max_iter=50, tol=10.0, n_iter_no_change=1, learning_rate="adaptive",
-                                   learning_rate_init=1e-5, random_state=0).fit(X, y)
+    estimator = SequenceClassifier(
+        units=4,
+        max_iter=50,
+        tol=10.0,
+        n_iter_no_change=1,
+        learning_rate="adaptive",
+        learning_rate_init=1e-5,
+        random_state=0,
+    ).fit(X, y)
     assert estimator.n_iter_ == 1 + 2 * 3
     assert estimator.model_.optimizer.learning_rate == pytest.approx(1e-5 / 25)
 
@@ -88,7 +106,14 @@ def test_cosine_goes_to_zero_over_max_iter(samples):
 
 def test_cosine_runs_all_passes_and_that_is_no_warning(samples):
     X, y = samples
-    options = {"units": 4, "max_iter": 8, "tol": 10.0, "n_iter_no_change": 2, "learning_rate": "cosine", "random_state": 0}
+    options = {
+        "units": 4,
+        "max_iter": 8,
+        "tol": 10.0,
+        "n_iter_no_change": 2,
+        "learning_rate": "cosine",
+        "random_state": 0,
+    }
     assert SequenceClassifier(**options).fit(X, y).n_iter_ == 8
     assert SequenceClassifier(early_stopping=True, **options).fit(X, y).n_iter_ == 4
 
@@ -121,13 +146,23 @@ def test_verbose_shows_the_bar_of_models_with_the_time_left(estimator, samples, 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_random_state_says_all(estimator, samples, forced_threads):
     X, _ = samples
-    y, options = targets_of(estimator, X), {"dropout": 0.2, "recurrent_dropout": 0.2, "units": 4, "max_iter": 2}
+    y, options = (
+        targets_of(estimator, X),
+        {
+            "dropout": 0.2,
+            "recurrent_dropout": 0.2,
+            "units": 4,
+            "max_iter": 2,
+        },
+    )
     first = fitted(estimator(random_state=3, early_stopping=True, n_jobs=1, **options), X, y)
     again = fitted(estimator(random_state=3, early_stopping=True, n_jobs=3, **options), X, y)
     other = fitted(estimator(random_state=4, early_stopping=True, **options), X, y)
     np.testing.assert_array_equal(parameters_of(first), parameters_of(again))
     assert not np.array_equal(parameters_of(first), parameters_of(other))
-    drawn = [fitted(estimator(random_state=np.random.RandomState(5), **options), X, y) for _ in range(2)]
+    drawn = [
+        fitted(estimator(random_state=np.random.RandomState(5), **options), X, y) for _ in range(2)
+    ]
     np.testing.assert_array_equal(*map(parameters_of, drawn))
 
 
@@ -140,10 +175,19 @@ def test_n_jobs_is_put_back(samples):
             SequenceClassifier(n_jobs=bad).fit(*samples)
 
 
-@pytest.mark.parametrize(("batch_size", "dtype"), [("auto", "float32"), (40, "float64"), (39, "float32")])
+@pytest.mark.parametrize(
+    ("batch_size", "dtype"), [("auto", "float32"), (40, "float64"), (39, "float32")]
+)
 def test_dtype_auto(batch_size, dtype, samples):
-    assert fitted(SequenceClassifier(batch_size=batch_size, **SMALL), *samples).model_.dtype == dtype
-    assert fitted(SequenceClassifier(batch_size=batch_size, dtype="float64", **SMALL), *samples).model_.dtype == "float64"
+    assert (
+        fitted(SequenceClassifier(batch_size=batch_size, **SMALL), *samples).model_.dtype == dtype
+    )
+    assert (
+        fitted(
+            SequenceClassifier(batch_size=batch_size, dtype="float64", **SMALL), *samples
+        ).model_.dtype
+        == "float64"
+    )
 
 
 # ---- going on
@@ -167,7 +211,9 @@ def test_partial_fit_knows_classes_from_the_first_call(samples):
     X, y = samples
     with pytest.raises(ConfigError, match="classes must be passed on the first call"):
         SequenceClassifier().partial_fit(X, y)
-    estimator = SequenceClassifier(units=4).partial_fit(X[:5], ["above"] * 5, classes=["above", "below", "between"])
+    estimator = SequenceClassifier(units=4).partial_fit(
+        X[:5], ["above"] * 5, classes=["above", "below", "between"]
+    )
     assert estimator.partial_fit(X, y).predict_proba(X).shape == (40, 3)
     with pytest.raises(ConfigError, match="y holds the label 'beside'; known are"):
         estimator.partial_fit(X[:1], ["beside"])
@@ -186,24 +232,41 @@ def test_warm_start_goes_on_from_the_weights(samples):
     assert estimator.model_ is model
     np.testing.assert_allclose(parameters_of(estimator), before, rtol=1e-4, atol=1e-7)
     assert (estimator.n_iter_, len(estimator.loss_curve_), estimator.t_) == (3, 6, 6 * 40)
-    with pytest.raises(ConfigError, match="warm_start can only be used where `y` has the same classes"):
+    with pytest.raises(
+        ConfigError, match="warm_start can only be used where `y` has the same classes"
+    ):
         estimator.fit(X, ["above"] * 39 + ["beside"])
     estimator.set_params(warm_start=False, max_iter=1)
     assert fitted(estimator, X, y).model_ is not model
     assert len(estimator.loss_curve_) == 1
 
 
-@pytest.mark.parametrize("change", [{"optimizer": "nonsense"}, {"batch_size": -1}, {"cell": "nonsense"}, {"tol": -1.0},
-                                    {"shuffle": 3}, {"units": 0}, {"missing": "mean", "cell": "nonsense"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "nonsense"},
+        {"batch_size": -1},
+        {"cell": "nonsense"},
+        {"tol": -1.0},
+        {"shuffle": 3},
+        {"units": 0},
+        {"missing": "mean", "cell": "nonsense"},
+    ],
+)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_a_fit_that_fails_changes_nothing(estimator, change, samples):
     X, _ = samples
     y = targets_of(estimator, X)
     made = fitted(estimator(**SMALL), X, y)
-    known, before = {name: value for name, value in vars(made).items() if name.endswith("_")}, parameters_of(made)
+    known, before = (
+        {name: value for name, value in vars(made).items() if name.endswith("_")},
+        parameters_of(made),
+    )
     other = [row[:, :2] for row in X]
     with pytest.raises(GatewiseError):
-        made.set_params(**change).fit(other, {SequenceClassifier: np.resize(["c", "d", "e"], 40)}.get(estimator, y))
+        made.set_params(**change).fit(
+            other, {SequenceClassifier: np.resize(["c", "d", "e"], 40)}.get(estimator, y)
+        )
     assert {name: value for name, value in vars(made).items() if name.endswith("_")} == known
     np.testing.assert_array_equal(parameters_of(made), before)
     with pytest.raises(GatewiseError):
@@ -231,7 +294,10 @@ def test_the_rate_of_partial_fit_is_constant(samples):
     assert not np.array_equal(parameters_of(estimator), before)
     optimizer = estimator.model_.optimizer
     assert (optimizer.learning_rate, optimizer.iterations) == (0.02, steps + 1)
-    assert set(optimizer.slots()) == set(slots) and estimator.partial_fit(X, y).model_.optimizer is optimizer
+    assert (
+        set(optimizer.slots()) == set(slots)
+        and estimator.partial_fit(X, y).model_.optimizer is optimizer
+    )
     anew = SequenceClassifier(**options, **SMALL)
     for _ in range(4):  # more passes than max_iter
         anew.partial_fit(X, y, classes=["above", "below"])
@@ -246,8 +312,15 @@ def test_the_rate_of_partial_fit_is_constant(samples):
 
 def test_early_stopping_keeps_the_best_weights(samples):
     X, y = samples
-    estimator = SequenceClassifier(units=4, early_stopping=True, validation_fraction=0.3, max_iter=30, n_iter_no_change=3,
-                                   learning_rate_init=0.05, random_state=1)
+    estimator = SequenceClassifier(
+        units=4,
+        early_stopping=True,
+        validation_fraction=0.3,
+        max_iter=30,
+        n_iter_no_change=3,
+        learning_rate_init=0.05,
+        random_state=1,
+    )
     fitted(estimator, X, y)
     best = int(np.argmax(estimator.validation_scores_))
     assert estimator.best_validation_score_ == estimator.validation_scores_[best]
@@ -255,15 +328,29 @@ def test_early_stopping_keeps_the_best_weights(samples):
     assert best + 1 < estimator.n_iter_  # so that weights must have been put back
     until = fitted(estimator.set_params(max_iter=best + 1), X, y)
     again = parameters_of(until)
-    np.testing.assert_array_equal(parameters_of(fitted(estimator.set_params(max_iter=30), X, y)), again)
+    np.testing.assert_array_equal(
+        parameters_of(fitted(estimator.set_params(max_iter=30), X, y)), again
+    )
 
 
 def test_warm_start_with_early_stopping_keeps_the_best_weights(samples):
     X, y = samples
-    estimator = SequenceClassifier(units=4, early_stopping=True, warm_start=True, validation_fraction=0.3, max_iter=20,
-                                   n_iter_no_change=20, learning_rate_init=0.05, random_state=0)
+    estimator = SequenceClassifier(
+        units=4,
+        early_stopping=True,
+        warm_start=True,
+        validation_fraction=0.3,
+        max_iter=20,
+        n_iter_no_change=20,
+        learning_rate_init=0.05,
+        random_state=0,
+    )
     fitted(estimator, X, y)
-    before, best, scores = parameters_of(estimator), estimator.best_validation_score_, list(estimator.validation_scores_)
+    before, best, scores = (
+        parameters_of(estimator),
+        estimator.best_validation_score_,
+        list(estimator.validation_scores_),
+    )
     fitted(estimator.set_params(learning_rate_init=5.0, max_iter=3), X, y)
     assert max(estimator.validation_scores_[20:]) < best  # or this test says nothing
     assert estimator.best_validation_score_ == best and estimator.validation_scores_[:20] == scores
@@ -291,7 +378,8 @@ def test_the_held_out_part_is_stratified_and_not_trained_on(estimator, rng):
 
     class Watched(estimator):
         def _score_of(self, targets, scores, sample_weight):
-            seen.append(targets if targets.ndim == 1 else targets[:, 0])  # of a tagger each step has the label of the row
+            # of a tagger each step has the label of the row
+            seen.append(targets if targets.ndim == 1 else targets[:, 0])
             return super()._score_of(targets, scores, sample_weight)
 
     made = fitted(Watched(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
@@ -312,30 +400,57 @@ def test_a_weight_is_so_many_copies(estimator, rng):
     copies = np.repeat(np.arange(12), times)
     options = {"units": 4, "max_iter": 15, "batch_size": 60, "alpha": 1.0, "random_state": 0}
     weighted = fitted(estimator(**options), X, y, sample_weight=times)
-    repeated = fitted(estimator(**options), [X[n] for n in copies], None if y is None else [y[n] for n in copies])
+    repeated = fitted(
+        estimator(**options), [X[n] for n in copies], None if y is None else [y[n] for n in copies]
+    )
     assert weighted.model_.dtype == "float64"
-    np.testing.assert_allclose(parameters_of(weighted), parameters_of(repeated), rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(
+        parameters_of(weighted), parameters_of(repeated), rtol=1e-7, atol=1e-12
+    )
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
 
 
 def test_only_relations_of_weights_count(samples, rng):
     X, y = samples
     weights = rng.uniform(0.5, 2, len(X))
-    few, many = (fitted(SequenceClassifier(dtype="float64", **SMALL), X, y, sample_weight=weights * by) for by in (1, 1000))
+    few, many = (
+        fitted(SequenceClassifier(dtype="float64", **SMALL), X, y, sample_weight=weights * by)
+        for by in (1, 1000)
+    )
     np.testing.assert_allclose(parameters_of(few), parameters_of(many), rtol=1e-9)
-    flat = fitted(SequenceClassifier(dtype="float64", **SMALL), X, y, sample_weight=np.full(len(X), 7.0))
-    np.testing.assert_allclose(parameters_of(flat), parameters_of(fitted(SequenceClassifier(dtype="float64", **SMALL), X, y)))
+    flat = fitted(
+        SequenceClassifier(dtype="float64", **SMALL), X, y, sample_weight=np.full(len(X), 7.0)
+    )
+    np.testing.assert_allclose(
+        parameters_of(flat),
+        parameters_of(fitted(SequenceClassifier(dtype="float64", **SMALL), X, y)),
+    )
 
 
 def test_class_weight_multiplies_sample_weight(samples, rng):
     X, y = samples
     weights, options = rng.uniform(0.5, 2, len(X)), SMALL | {"dtype": "float64"}
-    given = fitted(SequenceClassifier(class_weight={"above": 3.0, "below": 0.5}, **options), X, y, sample_weight=weights)
-    expected = fitted(SequenceClassifier(**options), X, y, sample_weight=weights * np.where(y == "above", 3.0, 0.5))
+    given = fitted(
+        SequenceClassifier(class_weight={"above": 3.0, "below": 0.5}, **options),
+        X,
+        y,
+        sample_weight=weights,
+    )
+    expected = fitted(
+        SequenceClassifier(**options),
+        X,
+        y,
+        sample_weight=weights * np.where(y == "above", 3.0, 0.5),
+    )
     np.testing.assert_allclose(parameters_of(given), parameters_of(expected), rtol=1e-9)
     balanced = fitted(SequenceClassifier(class_weight="balanced", **options), X[:30], y[:30])
     count = {label: (y[:30] == label).sum() for label in ("above", "below")}
-    by_hand = fitted(SequenceClassifier(**options), X[:30], y[:30], sample_weight=[30 / (2 * count[label]) for label in y[:30]])
+    by_hand = fitted(
+        SequenceClassifier(**options),
+        X[:30],
+        y[:30],
+        sample_weight=[30 / (2 * count[label]) for label in y[:30]],
+    )
     np.testing.assert_allclose(parameters_of(balanced), parameters_of(by_hand), rtol=1e-9)
 
 
@@ -349,7 +464,9 @@ def test_class_weights_that_leave_nothing(estimator, samples):
             estimator(class_weight=dict.fromkeys(labels.tolist(), weight), **SMALL).fit(X, y)
 
 
-@pytest.mark.parametrize("weights", [np.zeros(40), -np.ones(40), np.ones(39), np.full(40, np.nan), np.ones((40, 2))])
+@pytest.mark.parametrize(
+    "weights", [np.zeros(40), -np.ones(40), np.ones(39), np.full(40, np.nan), np.ones((40, 2))]
+)
 @pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceTagger])
 def test_weights_that_cannot_be(estimator, weights, samples):
     X, _ = samples
@@ -362,11 +479,35 @@ def test_weights_that_cannot_be(estimator, weights, samples):
 
 def test_layers_follow_from_the_parameters(samples):
     X, y = samples
-    estimator = fitted(SequenceClassifier("gru", 5, num_layers=2, bidirectional=True, pooling="mean", dropout=0.3, alpha=0.5,
-                                          recurrent_dropout=0.1, max_iter=1, random_state=0), X, y)
-    kinds = ["Bidirectional", "Dropout", "Bidirectional", "Dropout", "GlobalAveragePooling1D", "Dense", "Activation"]
+    estimator = fitted(
+        SequenceClassifier(
+            "gru",
+            5,
+            num_layers=2,
+            bidirectional=True,
+            pooling="mean",
+            dropout=0.3,
+            alpha=0.5,
+            recurrent_dropout=0.1,
+            max_iter=1,
+            random_state=0,
+        ),
+        X,
+        y,
+    )
+    kinds = [
+        "Bidirectional",
+        "Dropout",
+        "Bidirectional",
+        "Dropout",
+        "GlobalAveragePooling1D",
+        "Dense",
+        "Activation",
+    ]
     assert [type(layer).__name__ for layer in estimator.model_.layers] == kinds
-    kernels = [spec for layer in estimator.model_.layers for spec in layer._specs if "kernel" in spec.name]
+    kernels = [
+        spec for layer in estimator.model_.layers for spec in layer._specs if "kernel" in spec.name
+    ]
     assert all(spec.regularizer.l2 == 0.5 / (2 * 8) for spec in kernels)  # batches of 8
     assert estimator.model_.layers[0].output_shape == (None, 6, 2 * 5)
     assert estimator.model_.optimizer.global_clipnorm == 1.0
@@ -376,27 +517,46 @@ NAMED = {
     "recurrent": ["GRU", "GRU", "Dense", "Activation"],
     "convolution": ["Conv1D", "GRU", "GRU", "Dense", "Activation"],
     "attention": ["GRU", "GRU", "Attention", "GlobalAveragePooling1D", "Dense", "Activation"],
-    "normalization": ["GRU", "LayerNormalization", "GRU", "LayerNormalization", "Dense", "Activation"],
+    "normalization": [
+        "GRU",
+        "LayerNormalization",
+        "GRU",
+        "LayerNormalization",
+        "Dense",
+        "Activation",
+    ],
 }
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_named_architectures(name, samples):
     X, y = samples
-    estimator = fitted(SequenceClassifier("gru", architecture=name, num_layers=2, pooling="last", **SMALL), X, y)
+    estimator = fitted(
+        SequenceClassifier("gru", architecture=name, num_layers=2, pooling="last", **SMALL), X, y
+    )
     assert [type(layer).__name__ for layer in estimator.model_.layers] == NAMED[name]
     one_by_one = np.concatenate([estimator.decision_function([row]) for row in X])
     np.testing.assert_array_equal(estimator.decision_function(X), one_by_one)
-    tagger = fitted(SequenceTagger("gru", architecture=name, **SMALL), X, targets_of(SequenceTagger, X))
+    tagger = fitted(
+        SequenceTagger("gru", architecture=name, **SMALL), X, targets_of(SequenceTagger, X)
+    )
     assert [len(labels) for labels in tagger.predict(X)] == [len(row) for row in X]
-    with pytest.raises(ConfigError, match="leave one out" if name == "convolution" else "choose one of 'recurrent'"):
-        SequenceClassifier("gru", missing="decay", architecture="convolution" if name == "convolution" else name + "s").fit(X, y)
+    with pytest.raises(
+        ConfigError, match="leave one out" if name == "convolution" else "choose one of 'recurrent'"
+    ):
+        SequenceClassifier(
+            "gru",
+            missing="decay",
+            architecture="convolution" if name == "convolution" else name + "s",
+        ).fit(X, y)
 
 
 @pytest.mark.parametrize("cls", [SequenceClassifier, SequenceRegressor, SequenceEncoder])
 def test_only_the_classifier_takes_the_largest_of_all_steps_unless_told(cls, samples):
     X, _ = samples
-    names = [type(layer).__name__ for layer in fitted(cls(**SMALL), X, targets_of(cls, X)).model_.layers]
+    names = [
+        type(layer).__name__ for layer in fitted(cls(**SMALL), X, targets_of(cls, X)).model_.layers
+    ]
     assert ("GlobalMaxPooling1D" in names) == (cls is SequenceClassifier)
 
 
@@ -410,40 +570,79 @@ def test_an_architecture_of_ones_own(samples):
 
     estimator = fitted(SequenceClassifier(architecture=small, max_iter=2, random_state=0), X, y)
     assert asked == [(6, 3, 1)]
-    assert [type(layer).__name__ for layer in estimator.model_.layers] == ["SimpleRNN", "Dense", "Activation"]
+    assert [type(layer).__name__ for layer in estimator.model_.layers] == [
+        "SimpleRNN",
+        "Dense",
+        "Activation",
+    ]
     assert ((estimator.predict_proba(X)[:, 1] > 0.5) == (estimator.predict(X) == "below")).all()
-    for bad in (lambda *_: [], lambda *_: [layers.LSTM(2), "dense"], lambda *_: [layers.LSTM(7)], "transformer"):
+    for bad in (
+        lambda *_: [],
+        lambda *_: [layers.LSTM(2), "dense"],
+        lambda *_: [layers.LSTM(7)],
+        "transformer",
+    ):
         with pytest.raises(ConfigError, match="architecture"):
             SequenceClassifier(architecture=bad).fit(X, y)
 
 
-@pytest.mark.parametrize(("last", "labels"), [
-    (lambda n: [layers.Dense(n, "sigmoid")], 2), (lambda n: [layers.Dense(n, "softmax")], 3),
-    (lambda n: [layers.Dense(n), layers.Activation("tanh")], 2)])
+@pytest.mark.parametrize(
+    ("last", "labels"),
+    [
+        (lambda n: [layers.Dense(n, "sigmoid")], 2),
+        (lambda n: [layers.Dense(n, "softmax")], 3),
+        (lambda n: [layers.Dense(n), layers.Activation("tanh")], 2),
+    ],
+)
 def test_an_architecture_ends_in_scores(last, labels, samples):
     """Or its activation would come twice: probabilities above a half, all of them."""
     X, _ = samples
     y = np.resize(np.arange(labels), 40)
     with pytest.raises(ConfigError, match="end in scores: leave that activation out"):
-        SequenceClassifier(architecture=lambda steps, features, n: [layers.GRU(3), *last(n)], **SMALL).fit(X, y)
+        SequenceClassifier(
+            architecture=lambda steps, features, n: [layers.GRU(3), *last(n)], **SMALL
+        ).fit(X, y)
     with pytest.raises(ConfigError, match="would follow it"):
-        SequenceRegressor(loss="poisson", architecture=lambda *_: [layers.GRU(3), layers.Dense(1, "relu")], **SMALL).fit(X, y)
-    held = SequenceRegressor(architecture=lambda *_: [layers.GRU(3), layers.Dense(1, "softplus")], **SMALL)
+        SequenceRegressor(
+            loss="poisson",
+            architecture=lambda *_: [layers.GRU(3), layers.Dense(1, "relu")],
+            **SMALL,
+        ).fit(X, y)
+    held = SequenceRegressor(
+        architecture=lambda *_: [layers.GRU(3), layers.Dense(1, "softplus")], **SMALL
+    )
     assert (fitted(held, X, y).predict(X) > 0).all()  # of numbers it may end in what it likes
 
 
 def test_an_architecture_that_has_the_activation_already(samples):
     X, y = samples
-    ended, added = (fitted(SequenceClassifier(architecture=lambda *_: [layers.GRU(3), layers.Dense(1), *more], **SMALL), X, y)
-                    for more in ([layers.Activation("sigmoid")], []))
+    ended, added = (
+        fitted(
+            SequenceClassifier(
+                architecture=lambda *_: [layers.GRU(3), layers.Dense(1), *more], **SMALL
+            ),
+            X,
+            y,
+        )
+        for more in ([layers.Activation("sigmoid")], [])
+    )
     np.testing.assert_array_equal(ended.predict_proba(X), added.predict_proba(X))
 
 
-@pytest.mark.parametrize("layer", [lambda: layers.GRU(2, stateful=True),
-                                   lambda: layers.Bidirectional(layers.GRU(2, stateful=True))])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.GRU(2, stateful=True),
+        lambda: layers.Bidirectional(layers.GRU(2, stateful=True)),
+    ],
+)
 def test_an_architecture_keeps_no_state(layer, samples):
-    with pytest.raises(ConfigError, match="stateful=True; a sequence would change the result of the next one"):
-        SequenceClassifier(architecture=lambda *_: [layer(), layers.Dense(1)], **SMALL).fit(*samples)
+    with pytest.raises(
+        ConfigError, match="stateful=True; a sequence would change the result of the next one"
+    ):
+        SequenceClassifier(architecture=lambda *_: [layer(), layers.Dense(1)], **SMALL).fit(
+            *samples
+        )
 
 
 def test_an_architecture_for_tokens(rng):
@@ -455,9 +654,16 @@ def test_an_architecture_for_tokens(rng):
         return [layers.GRU(3), layers.Dense(n_outputs)]
 
     X = rng.integers(0, 9, (20, 5))
-    estimator = fitted(SequenceClassifier(embedding=4, architecture=small, **SMALL), X, X.sum(axis=1) > 20)
+    estimator = fitted(
+        SequenceClassifier(embedding=4, architecture=small, **SMALL), X, X.sum(axis=1) > 20
+    )
     assert asked == [(5, 4, 1)]
-    assert [type(layer).__name__ for layer in estimator.model_.layers] == ["Embedding", "GRU", "Dense", "Activation"]
+    assert [type(layer).__name__ for layer in estimator.model_.layers] == [
+        "Embedding",
+        "GRU",
+        "Dense",
+        "Activation",
+    ]
     assert estimator.model_.layers[0].get_weights()[0].shape == (9, 4)
 
 
@@ -470,16 +676,32 @@ def test_an_optimizer_that_is_given_stays_as_it_is(samples):
     np.testing.assert_array_equal(parameters_of(first), parameters_of(second))
 
 
-@pytest.mark.parametrize(("parameter", "value", "error"), [
-    ("cell", "transformer", ConfigError), ("units", 0, ConfigError), ("num_layers", 1.5, DTypeError),
-    ("pooling", "sum", ConfigError),
-    ("dropout", 1.0, ConfigError), ("alpha", -1.0, ConfigError), ("optimizer", 3, DTypeError), ("optimizer", "x", ConfigError),
-    ("learning_rate", "fast", ConfigError), ("learning_rate_init", 0.0, ConfigError), ("clipnorm", -1.0, ConfigError),
-    ("batch_size", "all", ConfigError), ("batch_size", 0, ConfigError), ("max_iter", 0, ConfigError), ("tol", -1.0, ConfigError),
-    ("n_iter_no_change", -1, ConfigError), ("shuffle", 1, DTypeError), ("dtype", "float16", DTypeError),
-    ("random_state", "x", ConfigError),
-    ("bidirectional", 1, DTypeError), ("warm_start", 0, DTypeError),
-])
+@pytest.mark.parametrize(
+    ("parameter", "value", "error"),
+    [
+        ("cell", "transformer", ConfigError),
+        ("units", 0, ConfigError),
+        ("num_layers", 1.5, DTypeError),
+        ("pooling", "sum", ConfigError),
+        ("dropout", 1.0, ConfigError),
+        ("alpha", -1.0, ConfigError),
+        ("optimizer", 3, DTypeError),
+        ("optimizer", "x", ConfigError),
+        ("learning_rate", "fast", ConfigError),
+        ("learning_rate_init", 0.0, ConfigError),
+        ("clipnorm", -1.0, ConfigError),
+        ("batch_size", "all", ConfigError),
+        ("batch_size", 0, ConfigError),
+        ("max_iter", 0, ConfigError),
+        ("tol", -1.0, ConfigError),
+        ("n_iter_no_change", -1, ConfigError),
+        ("shuffle", 1, DTypeError),
+        ("dtype", "float16", DTypeError),
+        ("random_state", "x", ConfigError),
+        ("bidirectional", 1, DTypeError),
+        ("warm_start", 0, DTypeError),
+    ],
+)
 def test_parameters_are_checked_in_fit(parameter, value, error, samples):
     estimator = SequenceClassifier(**SMALL).set_params(**{parameter: value})
     if parameter == "warm_start":
@@ -501,15 +723,23 @@ def test_an_interrupt_ends_training_with_a_warning(samples):
             return super()._score_of(targets, scores, sample_weight)
 
     with pytest.warns(TrainingWarning, match="interrupted"):
-        estimator = Interrupted(units=4, max_iter=100, early_stopping=True, random_state=0).fit(X, y)
+        estimator = Interrupted(units=4, max_iter=100, early_stopping=True, random_state=0).fit(
+            X, y
+        )
     assert estimator.n_iter_ == len(estimator.validation_scores_) == len(estimator.loss_curve_) == 2
     assert estimator.predict(X).shape == (40,)
 
 
-@pytest.mark.parametrize("options", [{}, {"optimizer": optimizers.Adam(0.01, use_ema=True)}, {"learning_rate": "cosine"}])
-def test_a_pass_cut_short_by_an_interrupt_leaves_the_estimator_as_the_last_whole_pass_did(options, samples, monkeypatch):
+@pytest.mark.parametrize(
+    "options", [{}, {"optimizer": optimizers.Adam(0.01, use_ema=True)}, {"learning_rate": "cosine"}]
+)
+def test_a_pass_cut_short_by_an_interrupt_leaves_the_estimator_as_the_last_whole_pass_did(
+    options, samples, monkeypatch
+):
     X, y = samples
-    estimator = SequenceClassifier(units=4, max_iter=5, random_state=0, tol=0, dropout=0.2, **options)
+    estimator = SequenceClassifier(
+        units=4, max_iter=5, random_state=0, tol=0, dropout=0.2, **options
+    )
 
     steps = itertools.count()
 
@@ -527,13 +757,20 @@ def test_a_pass_cut_short_by_an_interrupt_leaves_the_estimator_as_the_last_whole
     if "learning_rate" not in options:  # cosine would fall faster
         shorter = fitted(clone(estimator).set_params(max_iter=2), X, y)
         np.testing.assert_array_equal(parameters_of(estimator), parameters_of(shorter))
-        assert estimator.loss_curve_ == shorter.loss_curve_ and estimator.best_loss_ == shorter.best_loss_
-        np.testing.assert_array_equal(parameters_of(estimator.partial_fit(X, y)), parameters_of(shorter.partial_fit(X, y)))
+        assert (
+            estimator.loss_curve_ == shorter.loss_curve_
+            and estimator.best_loss_ == shorter.best_loss_
+        )
+        np.testing.assert_array_equal(
+            parameters_of(estimator.partial_fit(X, y)), parameters_of(shorter.partial_fit(X, y))
+        )
 
 
 def test_a_loss_that_breaks_leaves_the_weights_before(samples):
     X, _ = samples
     with pytest.warns(TrainingWarning, match="training stopped"):
-        estimator = SequenceRegressor(units=4, optimizer=optimizers.SGD(1e30), max_iter=20, random_state=0).fit(X, np.arange(40.0))
+        estimator = SequenceRegressor(
+            units=4, optimizer=optimizers.SGD(1e30), max_iter=20, random_state=0
+        ).fit(X, np.arange(40.0))
     assert np.isfinite(estimator.predict(X)).all()
     assert np.isfinite(estimator.loss_curve_).all()

@@ -18,14 +18,21 @@ BASELINES = ("last value", "seasonal naive")
 
 
 def run(arguments, folder):
-    return subprocess.run([sys.executable, *map(str, arguments)], cwd=folder, capture_output=True, text=True,
-                          timeout=600)  # ten times what it may take: this machine may be busy
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )  # ten times what it may take: this machine may be busy
 
 
 @pytest.fixture(scope="class")
 def forecast(tmp_path_factory):
     """One run of the main job, from another folder: its output folder and what it printed."""
-    pytest.importorskip("matplotlib", reason="examples/forecast.py draws with matplotlib (pip install .[plot])")
+    pytest.importorskip(
+        "matplotlib", reason="examples/forecast.py draws with matplotlib (pip install .[plot])"
+    )
     if not (EXAMPLES / "forecast.py").is_file():
         pytest.skip("the examples are not beside these tests")
     folder = tmp_path_factory.mktemp("forecast")
@@ -36,15 +43,24 @@ def forecast(tmp_path_factory):
 
 class TestForecast:
     def test_networks_beat_the_baselines(self, forecast):
-        table = {name: (float(mae), float(rmse)) for name, mae, rmse in
-                 re.findall(r"^(\S.*?) {2,}(\d+\.\d+) +(\d+\.\d+)$", forecast[1], re.MULTILINE)}
+        table = {
+            name: (float(mae), float(rmse))
+            for name, mae, rmse in re.findall(
+                r"^(\S.*?) {2,}(\d+\.\d+) +(\d+\.\d+)$", forecast[1], re.MULTILINE
+            )
+        }
         assert set(table) == {*BASELINES, "linear autoregression", *NETWORKS}
         for network in NETWORKS:
             for baseline in BASELINES:
                 # By a quarter at least: they are a third better with any seed that was tried.
-                assert np.all(np.less(table[network], np.multiply(0.75, table[baseline]))), (network, baseline)
+                assert np.all(np.less(table[network], np.multiply(0.75, table[baseline]))), (
+                    network,
+                    baseline,
+                )
             # As good as the linear autoregression, but for the luck of a seed.
-            assert np.all(np.less(table[network], np.multiply(1.1, table["linear autoregression"]))), network
+            assert np.all(
+                np.less(table[network], np.multiply(1.1, table["linear autoregression"]))
+            ), network
 
     def test_models_are_saved_and_come_back_the_same(self, forecast):
         output, printed = forecast
@@ -61,7 +77,10 @@ class TestForecast:
         output, _ = forecast
         assert [entry.name for entry in output.parent.iterdir()] == ["written"]
         assert sorted(entry.name for entry in output.iterdir()) == [
-            "forecast.png", "gru.safetensors", "lstm.safetensors"]
+            "forecast.png",
+            "gru.safetensors",
+            "lstm.safetensors",
+        ]
 
 
 def test_forecast_says_how_it_is_used(tmp_path):
@@ -73,9 +92,11 @@ def test_forecast_says_how_it_is_used(tmp_path):
 
 # ---- the short ones
 
+
 @pytest.fixture
 def printed(tmp_path):
     """What an example prints: callable(name, *arguments) -> str."""
+
     def of(name, *arguments):
         if not (EXAMPLES / name).is_file():
             pytest.skip("the examples are not beside these tests")
@@ -83,12 +104,15 @@ def printed(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         assert not done.stderr and not list(tmp_path.iterdir())
         return done.stdout
+
     return of
 
 
 def test_forecast_range(printed):
     text = printed("forecast_range.py")
-    ours, naive = map(float, re.search(r"error ([\d.]+), of the last value ([\d.]+)", text).groups())
+    ours, naive = map(
+        float, re.search(r"error ([\d.]+), of the last value ([\d.]+)", text).groups()
+    )
     assert ours < 0.75 * naive  # 20 and 37
     assert 60 < int(re.search(r"inside the range: (\d+)%", text)[1]) < 90  # 75
     assert len(re.findall(r"^\d{4} to \d{4} .* of 24 months$", text, re.MULTILINE)) == 15
@@ -119,7 +143,19 @@ def test_what_an_example_needs_is_said_before_its_work(name, tmp_path):
     """Without scikit-learn and matplotlib: one line, and no traceback."""
     for package in ("sklearn", "matplotlib"):
         (tmp_path / f"{package}.py").write_text(f"raise ImportError('no {package} here')\n")
-    done = run(["-c", "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')",
-                tmp_path, EXAMPLES / name], tmp_path)
+    done = run(
+        [
+            "-c",
+            (
+                "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2],"
+                " run_name='__main__')"
+            ),
+            tmp_path,
+            EXAMPLES / name,
+        ],
+        tmp_path,
+    )
     assert done.returncode == 1 and done.stdout == ""
-    assert re.fullmatch(r"this example needs scikit-learn.*python -m pip install '\.\[\w+\]'\n", done.stderr)
+    assert re.fullmatch(
+        r"this example needs scikit-learn.*python -m pip install '\.\[\w+\]'\n", done.stderr
+    )

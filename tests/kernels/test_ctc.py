@@ -17,8 +17,11 @@ def by_enumeration(z, labels, blank):
     """-log of the sum over all alignments of the product of their probabilities."""
     p = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    total = sum(np.prod([p[t, k] for t, k in enumerate(path)])
-                for path in itertools.product(range(z.shape[1]), repeat=len(z)) if collapsed(path, blank) == tuple(labels))
+    total = sum(
+        np.prod([p[t, k] for t, k in enumerate(path)])
+        for path in itertools.product(range(z.shape[1]), repeat=len(z))
+        if collapsed(path, blank) == tuple(labels)
+    )
     return -np.log(total) if total else np.inf
 
 
@@ -26,7 +29,7 @@ def padded(rows, blank, width=None):
     width = max([1, *map(len, rows)]) if width is None else width
     y = np.full((len(rows), width), blank, np.intp)
     for row, labels in zip(y, rows):
-        row[:len(labels)] = labels
+        row[: len(labels)] = labels
     return y, np.array([len(labels) for labels in rows], np.intp)
 
 
@@ -39,7 +42,12 @@ def test_beside_all_alignments(steps, blank, rng):
     z = 2 * rng.normal(size=(len(rows), steps, 3))
     y, counts = padded(rows, blank)
     values = ctc.values(z, y, counts, blank=blank)
-    np.testing.assert_allclose(values, [by_enumeration(z[r], rows[r], blank) for r in range(len(rows))], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        values,
+        [by_enumeration(z[r], rows[r], blank) for r in range(len(rows))],
+        rtol=1e-12,
+        atol=1e-15,
+    )
 
 
 def differences(function, at, step=1e-3):
@@ -65,7 +73,8 @@ def test_gradient_is_that_of_the_values(rng):
     values = ctc.values(z, y, counts, lengths, weights, 0, False, 0.3, gradient)
     numeric = differences(lambda z: 0.3 * ctc.values(z, y, counts, lengths, weights).sum(), z)
     np.testing.assert_allclose(gradient, numeric, rtol=1e-8, atol=1e-10)
-    assert np.array_equal(values, ctc.values(z, y, counts, lengths, weights))  # with and without the gradient
+    # with and without the gradient
+    assert np.array_equal(values, ctc.values(z, y, counts, lengths, weights))
     assert not gradient[np.arange(7) >= lengths[:, None]].any()
 
 
@@ -78,7 +87,12 @@ def test_threads_change_no_bit(labels, width, dtype, rng):
     found = []
     for threads in (1, 2, 3, 9, 20):
         gradient = np.empty_like(z)
-        found.append((ctc.values(z, y, counts, lengths, gradient=gradient, threads=threads).tobytes(), gradient.tobytes()))
+        found.append(
+            (
+                ctc.values(z, y, counts, lengths, gradient=gradient, threads=threads).tobytes(),
+                gradient.tobytes(),
+            )
+        )
     assert len(set(found)) == 1
 
 
@@ -87,7 +101,9 @@ def test_float32_agrees_with_float64_over_many_steps(rng):
     y, counts = rng.integers(1, 30, (3, 200)), np.array([200, 100, 0])
     wide, small = np.empty_like(z), np.empty(z.shape, np.float32)
     values = ctc.values(z, y, counts, gradient=wide)
-    np.testing.assert_allclose(ctc.values(z.astype(np.float32), y, counts, gradient=small), values, rtol=1e-6)
+    np.testing.assert_allclose(
+        ctc.values(z.astype(np.float32), y, counts, gradient=small), values, rtol=1e-6
+    )
     np.testing.assert_allclose(small, wide, atol=1e-5)
 
 
@@ -95,7 +111,9 @@ def test_a_row_does_not_depend_on_its_neighbours(rng):
     z, lengths = rng.normal(size=(6, 7, 5)).astype(np.float32), np.array([7, 3, 4, 1, 5, 6])
     y, counts = padded(ROWS, 0)
     together = ctc.values(z, y, counts, lengths)
-    alone = [ctc.values(z[r:r + 1, :lengths[r]].copy(), *padded([ROWS[r]], 0))[0] for r in range(6)]
+    alone = [
+        ctc.values(z[r : r + 1, : lengths[r]].copy(), *padded([ROWS[r]], 0))[0] for r in range(6)
+    ]
     assert together.tolist() == alone
 
 
@@ -109,7 +127,13 @@ def test_rows_too_short_for_their_labels(rng):
     assert values[:4].tolist() == [np.inf, np.inf, 0, np.inf] and 0 < values[4] < np.inf
     assert not gradient[:4].any() and gradient[4].any() and np.isfinite(gradient).all()
     again = np.empty_like(z)
-    assert ctc.values(z, y, counts, lengths, zero_infinity=True, gradient=again).tolist() == [0, 0, 0, 0, values[4]]
+    assert ctc.values(z, y, counts, lengths, zero_infinity=True, gradient=again).tolist() == [
+        0,
+        0,
+        0,
+        0,
+        values[4],
+    ]
     assert np.array_equal(again, gradient)
 
 
@@ -120,10 +144,14 @@ def test_extreme_scores(dtype):
     z[0, :, 1], z[0, :, 2] = 3e4, -3e4
     for labels, value in (((1,), 0), ((), 9e4), ((2,), 1.2e5)):
         gradient = np.empty_like(z)
-        assert ctc.values(z, *padded([labels], 0), gradient=gradient)[0] == pytest.approx(value, rel=1e-5)
+        assert ctc.values(z, *padded([labels], 0), gradient=gradient)[0] == pytest.approx(
+            value, rel=1e-5
+        )
         assert np.isfinite(gradient).all()
     z[...] = np.finfo(dtype).max
-    assert ctc.values(z, *padded([(1,)], 0), gradient=gradient)[0] == pytest.approx(-np.log(6 / 27), rel=1e-6)
+    assert ctc.values(z, *padded([(1,)], 0), gradient=gradient)[0] == pytest.approx(
+        -np.log(6 / 27), rel=1e-6
+    )
 
 
 def test_scores_that_are_no_numbers_show():
@@ -136,20 +164,41 @@ def test_scores_that_are_no_numbers_show():
                 values = ctc.values(z, *padded(rows, 0), gradient=gradient)
                 assert np.isnan(values[0]) and np.isfinite(values[1])
                 z[0, :, :] = bad
-                left_out = ctc.values(z, *padded(rows, 0), weights=np.array([0.0, 1]), gradient=gradient)
+                left_out = ctc.values(
+                    z, *padded(rows, 0), weights=np.array([0.0, 1]), gradient=gradient
+                )
                 assert left_out.tolist() == [0, values[1]] and not gradient[0].any()
 
 
-GIVEN = {"z": np.zeros((2, 4, 3), np.float32), "labels": np.ones((2, 2), np.intp), "counts": np.array([2, 1])}
+GIVEN = {
+    "z": np.zeros((2, 4, 3), np.float32),
+    "labels": np.ones((2, 2), np.intp),
+    "counts": np.array([2, 1]),
+}
 
 
-@pytest.mark.parametrize("change", [
-    {"labels": np.full((2, 2), 3)}, {"labels": np.full((2, 2), -1)}, {"labels": np.ones((3, 2), np.intp)},
-    {"labels": np.ones((2, 2), np.int32)}, {"counts": np.array([3, 1])}, {"counts": np.array([-1, 1])},
-    {"counts": np.array([1])}, {"lengths": np.array([5, 1])}, {"lengths": np.array([-1, 1])}, {"lengths": np.array([1])},
-    {"weights": np.ones(3)}, {"weights": np.ones(2, np.float32)}, {"blank": 3}, {"blank": -1},
-    {"gradient": np.zeros((2, 4, 3))}, {"gradient": np.zeros((2, 4, 2), np.float32)},
-], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": np.full((2, 2), 3)},
+        {"labels": np.full((2, 2), -1)},
+        {"labels": np.ones((3, 2), np.intp)},
+        {"labels": np.ones((2, 2), np.int32)},
+        {"counts": np.array([3, 1])},
+        {"counts": np.array([-1, 1])},
+        {"counts": np.array([1])},
+        {"lengths": np.array([5, 1])},
+        {"lengths": np.array([-1, 1])},
+        {"lengths": np.array([1])},
+        {"weights": np.ones(3)},
+        {"weights": np.ones(2, np.float32)},
+        {"blank": 3},
+        {"blank": -1},
+        {"gradient": np.zeros((2, 4, 3))},
+        {"gradient": np.zeros((2, 4, 2), np.float32)},
+    ],
+    ids=str,
+)
 def test_arrays_that_do_not_fit_are_never_touched(change):
     with pytest.raises(AssertionError, match="kernel expects"):
         ctc.values(**GIVEN | change)

@@ -7,18 +7,34 @@ from gatewise.kernels import activations, dense
 from gatewise.threads import single_threaded_blas
 
 LINEAR = activations.code("linear")
-# Rows around the tiles (3 or 6) and the blocks of 384; inputs and columns around vectors and panels.
-SHAPES = [(1, 1, 1), (1, 7, 5), (2, 3, 17), (5, 16, 16), (6, 5, 64), (7, 33, 37), (13, 1, 70), (383, 3, 10), (385, 17, 129),
-          (1000, 4, 33), (3, 1, 300), (0, 3, 5), (100, 97, 65), (40, 520, 33), (5, 515, 1030)]
+# Rows around the tiles (3 or 6) and the blocks of 384; inputs and columns around vectors and
+# panels.
+SHAPES = [
+    (1, 1, 1),
+    (1, 7, 5),
+    (2, 3, 17),
+    (5, 16, 16),
+    (6, 5, 64),
+    (7, 33, 37),
+    (13, 1, 70),
+    (383, 3, 10),
+    (385, 17, 129),
+    (1000, 4, 33),
+    (3, 1, 300),
+    (0, 3, 5),
+    (100, 97, 65),
+    (40, 520, 33),
+    (5, 515, 1030),
+]
 
 
 def forward(x, w, b=None, activation=LINEAR, threads=1):
     """y, in memory that must not be written past its end."""
     n, columns = x.shape[0], w.shape[1]
     room = np.full(n * columns + 70, 7.5, x.dtype)
-    y = room[:n * columns].reshape(n, columns)
+    y = room[: n * columns].reshape(n, columns)
     dense.forward(x, dense.pack(w, b), y, activation, threads)
-    assert (room[n * columns:] == 7.5).all(), "written past the end"
+    assert (room[n * columns :] == 7.5).all(), "written past the end"
     return y
 
 
@@ -31,14 +47,22 @@ def whole(rng, shape, dtype):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_forward_is_exact_on_whole_numbers(shape, with_bias, dtype, rng):
     n, inputs, columns = shape
-    x, w, b = whole(rng, (n, inputs), dtype), whole(rng, (inputs, columns), dtype), whole(rng, columns, dtype)
+    x, w, b = (
+        whole(rng, (n, inputs), dtype),
+        whole(rng, (inputs, columns), dtype),
+        whole(rng, columns, dtype),
+    )
     wanted = x @ w + b if with_bias else x @ w
     np.testing.assert_array_equal(forward(x, w, b if with_bias else None), wanted)
 
 
 def test_every_number_of_columns(dtype, rng):
     for columns in range(1, 71):
-        x, w, b = whole(rng, (7, 3), dtype), whole(rng, (3, columns), dtype), whole(rng, columns, dtype)
+        x, w, b = (
+            whole(rng, (7, 3), dtype),
+            whole(rng, (3, columns), dtype),
+            whole(rng, columns, dtype),
+        )
         np.testing.assert_array_equal(forward(x, w, b), x @ w + b)
 
 
@@ -64,12 +88,16 @@ def test_a_row_is_the_same_bits_alone_and_anywhere(dtype, rng):
     y = forward(x, w, b)
     for n in (*range(1, 14), 93, 383, 384, 385):
         for start in (0, 1, 500):
-            np.testing.assert_array_equal(forward(x[start:start + n], w, b), y[start:start + n])
+            np.testing.assert_array_equal(forward(x[start : start + n], w, b), y[start : start + n])
 
 
-@pytest.mark.parametrize(("n", "inputs", "columns"), [(1000, 33, 300), (400, 520, 600)])  # own tiles; BLAS
+# own tiles; BLAS
+@pytest.mark.parametrize(("n", "inputs", "columns"), [(1000, 33, 300), (400, 520, 600)])
 def test_threads_give_the_same_bits(n, inputs, columns, dtype, rng):
-    x, w, b, dz = (rng.normal(size=s).astype(dtype) for s in ((n, inputs), (inputs, columns), columns, (n, columns)))
+    x, w, b, dz = (
+        rng.normal(size=s).astype(dtype)
+        for s in ((n, inputs), (inputs, columns), columns, (n, columns))
+    )
 
     def all_results(threads):
         d_w, d_b, dx = np.ones_like(w), np.ones_like(b), np.empty_like(x)
@@ -86,7 +114,11 @@ def test_threads_give_the_same_bits(n, inputs, columns, dtype, rng):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_backward_is_exact_on_whole_numbers(shape, dtype, rng):
     n, inputs, columns = shape
-    x, w, dz = whole(rng, (n, inputs), dtype), whole(rng, (inputs, columns), dtype), whole(rng, (n, columns), dtype)
+    x, w, dz = (
+        whole(rng, (n, inputs), dtype),
+        whole(rng, (inputs, columns), dtype),
+        whole(rng, (n, columns), dtype),
+    )
     d_w, d_b = np.full((inputs, columns), 2, dtype), np.full(columns, 3, dtype)
     dx = np.full((n, inputs), np.nan, dtype)  # written, not read
     dense.backward(x, w, dz, d_w, d_b, dx)
@@ -102,7 +134,9 @@ def test_wrong_arrays_are_refused(dtype):
     """Each as large as the right one or larger, so that a hole in the guard would not crash."""
     n, inputs, columns = 8, 4, 16
     other = {"float32": "int32", "float64": "int64"}[dtype]
-    x, w, b, y = (np.zeros(s, dtype) for s in ((n, inputs), (inputs, columns), columns, (n, columns)))
+    x, w, b, y = (
+        np.zeros(s, dtype) for s in ((n, inputs), (inputs, columns), columns, (n, columns))
+    )
     packed = dense.pack(w, b)
 
     def spoil(array):
@@ -113,7 +147,10 @@ def test_wrong_arrays_are_refused(dtype):
             yield np.zeros((array.shape[0], 2 * array.shape[1]), dtype)[:, ::2]
 
     calls = {
-        "pack w": (w, lambda a: dense.pack(a, b) if a.shape == w.shape and a.dtype == w.dtype else refused()),
+        "pack w": (
+            w,
+            lambda a: dense.pack(a, b) if a.shape == w.shape and a.dtype == w.dtype else refused(),
+        ),
         "pack b": (b, lambda a: dense.pack(w, a)),
         "forward x": (x, lambda a: dense.forward(a, packed, y, LINEAR)),
         "forward packed": (packed, lambda a: dense.forward(x, a, y, LINEAR)),

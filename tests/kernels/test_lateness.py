@@ -34,15 +34,27 @@ def busy(count):
             loop.wait()
 
 
-@pytest.mark.parametrize(("call", "late"), [
-    ({"opened": 5 * MS, "worked": 4 * MS, "waited": 0, "own": 1, "all": 2}, True),          # 1 ms of work, then a wait of 4
-    ({"opened": 5 * MS, "worked": 0, "waited": 4 * MS, "own": 100, "all": 200}, True),      # the wait was before the end
-    ({"opened": 5 * MS, "worked": 4 * MS, "waited": 0, "own": 100, "all": 100}, True),      # it did all the work itself
-    ({"opened": 5 * MS, "worked": 1 * MS, "waited": 0, "own": 1, "all": 2}, False),         # 4 ms each: 5 beside 8 alone
-    ({"opened": 5 * MS, "worked": 2 * MS, "waited": 0, "own": 1, "all": 8}, False),         # eight threads
-    ({"opened": MS // 10, "worked": MS // 11, "waited": 0, "own": 1, "all": 2}, False),     # too short to say
-    ({"opened": 50 * MS, "worked": 49 * MS, "waited": 0, "own": 0, "all": 2}, False),       # nothing is known
-])
+@pytest.mark.parametrize(
+    ("call", "late"),
+    [
+        # 1 ms of work, then a wait of 4
+        ({"opened": 5 * MS, "worked": 4 * MS, "waited": 0, "own": 1, "all": 2}, True),
+        # the wait was before the end
+        ({"opened": 5 * MS, "worked": 0, "waited": 4 * MS, "own": 100, "all": 200}, True),
+        # it did all the work itself
+        ({"opened": 5 * MS, "worked": 4 * MS, "waited": 0, "own": 100, "all": 100}, True),
+        # 4 ms each: 5 beside 8 alone
+        ({"opened": 5 * MS, "worked": 1 * MS, "waited": 0, "own": 1, "all": 2}, False),
+        (
+            {"opened": 5 * MS, "worked": 2 * MS, "waited": 0, "own": 1, "all": 8},
+            False,
+        ),  # eight threads
+        # too short to say
+        ({"opened": MS // 10, "worked": MS // 11, "waited": 0, "own": 1, "all": 2}, False),
+        # nothing is known
+        ({"opened": 50 * MS, "worked": 49 * MS, "waited": 0, "own": 0, "all": 2}, False),
+    ],
+)
 def test_which_calls_are_late(call, late):
     assert _lateness.remember(**call) is late
     assert _lateness.alone() is late
@@ -78,12 +90,22 @@ def test_large_work_uses_one_thread_after_a_late_call(threads, monkeypatch):
 
 
 @needs_openmp
-@pytest.mark.parametrize("cls", [LSTM, pytest.param(GRU, marks=pytest.mark.long), pytest.param(SimpleRNN, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        LSTM,
+        pytest.param(GRU, marks=pytest.mark.long),
+        pytest.param(SimpleRNN, marks=pytest.mark.long),
+    ],
+)
 def test_a_thread_that_goes_on_alone_gives_the_same_bits(cls, forced_threads):
     """More threads than processors, which other processes keep busy: some call ends with one thread."""
     rng = np.random.default_rng(0)
     layer = cls(256, return_sequences=True, seed=0)
-    x, dy = rng.normal(size=(2, 30, 24)).astype("float32"), rng.normal(size=(2, 30, 256)).astype("float32")
+    x, dy = (
+        rng.normal(size=(2, 30, 24)).astype("float32"),
+        rng.normal(size=(2, 30, 256)).astype("float32"),
+    )
     lengths = [30, 17]
 
     layer.build((None, None, 24))
@@ -92,7 +114,12 @@ def test_a_thread_that_goes_on_alone_gives_the_same_bits(cls, forced_threads):
         layer.zero_gradients()
         y = layer.forward(x, lengths=lengths, training=True)
         dx = layer.backward(dy)
-        return [layer.forward(x, lengths=lengths), y, dx, *(g.copy() for g in layer.gradients.values())]
+        return [
+            layer.forward(x, lengths=lengths),
+            y,
+            dx,
+            *(g.copy() for g in layer.gradients.values()),
+        ]
 
     with forced_threads.num_threads(1):
         expected = results()

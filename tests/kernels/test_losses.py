@@ -28,11 +28,17 @@ def rows_by_formula(kind, y, p):
     """(value of each row, its gradient) in float64, straight from the definitions."""
     p = p.astype(np.float64)
     elementwise = {
-        "huber": lambda e: (np.where(abs(e) <= DELTA, e * e / 2, DELTA * abs(e) - DELTA**2 / 2), np.clip(e, -DELTA, DELTA)),
+        "huber": lambda e: (
+            np.where(abs(e) <= DELTA, e * e / 2, DELTA * abs(e) - DELTA**2 / 2),
+            np.clip(e, -DELTA, DELTA),
+        ),
         "log_cosh": lambda e: (np.log(np.cosh(e)), np.tanh(e)),
         "percentage_error": lambda e: (100 * abs(e / y), 100 * np.sign(e) / abs(y)),
         "hinge": lambda e: (np.maximum(1 - y * p, 0), np.where(y * p < 1, -y, 0)),
-        "squared_hinge": lambda e: (np.maximum(1 - y * p, 0) ** 2, -2 * y * np.maximum(1 - y * p, 0)),
+        "squared_hinge": lambda e: (
+            np.maximum(1 - y * p, 0) ** 2,
+            -2 * y * np.maximum(1 - y * p, 0),
+        ),
     }
     if kind in elementwise:
         y = y.astype(np.float64)
@@ -66,8 +72,14 @@ def test_beside_the_formulas(kind, columns, weighted, dtype, rng):
     total = losses.total(kind, y, p, weights, 0.25, gradient, option=option)
     w = np.ones(n) if weights is None else weights
     assert total == pytest.approx((values * w).sum(), rel=tolerance)
-    np.testing.assert_allclose(gradient, 0.25 * w[:, None] * slopes, rtol=tolerance, atol=tolerance * (abs(slopes).max() or 1))
-    assert losses.total(kind, y, p, weights, option=option) == total  # with and without the gradient
+    np.testing.assert_allclose(
+        gradient,
+        0.25 * w[:, None] * slopes,
+        rtol=tolerance,
+        atol=tolerance * (abs(slopes).max() or 1),
+    )
+    # with and without the gradient
+    assert losses.total(kind, y, p, weights, option=option) == total
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -77,7 +89,9 @@ def test_rows_of_weight_zero_are_not_looked_at(kind, dtype, rng):
     p[1], p[3], p[4, 2] = np.nan, np.inf, -np.inf
     weights, kept = np.array([1.0, 0, 2, 0, 0, 0.5]), [0, 2, 5]
     gradient, alone = np.full_like(p, np.nan), np.empty((3, 5), dtype)
-    assert losses.total(kind, y, p, weights, 0.5, gradient) == losses.total(kind, y[kept], p[kept], weights[kept], 0.5, alone)
+    assert losses.total(kind, y, p, weights, 0.5, gradient) == losses.total(
+        kind, y[kept], p[kept], weights[kept], 0.5, alone
+    )
     assert not gradient[[1, 3, 4]].any() and np.array_equal(gradient[kept], alone)
 
 
@@ -86,8 +100,9 @@ def test_log_cosh_keeps_small_values_and_large_ones(dtype, tolerance):
     """log cosh e is e^2 / 2 - e^4 / 12 near 0 and |e| - log 2 far out; neither cancels nor overflows."""
     for e in (1e-15, 1e-8, 1e-4, 1e-3, 0.03):
         true = e**2 / 2 - e**4 / 12 + e**6 / 45
-        assert losses.total("log_cosh", np.zeros((1, 1), dtype), np.full((1, 1), e, dtype)) == pytest.approx(
-            true, rel=max(tolerance, 17 * e**6 / 1260))
+        assert losses.total(
+            "log_cosh", np.zeros((1, 1), dtype), np.full((1, 1), e, dtype)
+        ) == pytest.approx(true, rel=max(tolerance, 17 * e**6 / 1260))
     for e in (0.99999, 1, 1.0001, 3, 40, 1e6, 1e30):
         true = e - np.log(2) + np.log1p(np.exp(-2 * e))
         for sign in (-1, 1):
@@ -106,7 +121,9 @@ def test_threads_change_no_bit(kind, shape, rng):
     found = []
     for threads in (1, 2, 3, 5):
         gradient = np.empty_like(p)
-        found.append((losses.total(kind, y, p, weights, 1 / 3, gradient, threads), gradient.tobytes()))
+        found.append(
+            (losses.total(kind, y, p, weights, 1 / 3, gradient, threads), gradient.tobytes())
+        )
     assert len(set(found)) == 1
 
 
@@ -114,7 +131,11 @@ def test_threads_change_no_bit(kind, shape, rng):
 def test_scores_far_out_and_nan(kind, rng):
     """No overflow where the value is finite; NaN shows."""
     p = np.array([[80.0, -80.0, 0.0], [1e4, 1e4, -1e4]], np.float32)
-    y = np.array([0, 1]) if kind == "sparse_crossentropy" else np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    y = (
+        np.array([0, 1])
+        if kind == "sparse_crossentropy"
+        else np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    )
     assert np.isfinite(losses.total(kind, y, p, gradient=np.empty_like(p)))
     p[1, 2] = np.nan
     gradient = np.empty_like(p)
@@ -126,7 +147,9 @@ def test_scores_far_out_and_nan(kind, rng):
 def test_binary_crossentropy_keeps_small_values(score, dtype):
     """Where the answer is right and sure, the loss is small, not zero."""
     for target, true in ((1, np.log1p(np.exp(-score))), (0, np.log1p(np.exp(score)))):
-        got = losses.total("binary_crossentropy", np.full((1, 1), target, dtype), np.full((1, 1), score, dtype))
+        got = losses.total(
+            "binary_crossentropy", np.full((1, 1), target, dtype), np.full((1, 1), score, dtype)
+        )
         assert got == pytest.approx(true, rel=1e-6 if dtype == np.float32 else 1e-14)
 
 
@@ -134,14 +157,24 @@ def test_binary_crossentropy_keeps_small_values(score, dtype):
 @pytest.mark.parametrize("kind", ["squared_error", "sparse_crossentropy"])
 def test_wide_rows_are_not_summed_in_one_float(kind, weights):
     p = np.full((1, 2_000_000), 0.5, np.float32)
-    y, true = (np.zeros_like(p), 0.25) if kind == "squared_error" else (np.zeros(1, np.intp), np.log(2e6))
+    y, true = (
+        (np.zeros_like(p), 0.25) if kind == "squared_error" else (np.zeros(1, np.intp), np.log(2e6))
+    )
     assert losses.total(kind, y, p, weights) == pytest.approx(true, rel=1e-6)
 
 
-@pytest.mark.parametrize("change", [
-    {"y": np.zeros((4, 2), np.float32)}, {"y": np.zeros((4, 3))}, {"p": np.zeros((4, 3), np.float32)[:, ::-1]},
-    {"weights": np.ones(3)}, {"weights": np.ones(4, np.float32)}, {"gradient": np.zeros((3, 3), np.float32)},
-], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"y": np.zeros((4, 2), np.float32)},
+        {"y": np.zeros((4, 3))},
+        {"p": np.zeros((4, 3), np.float32)[:, ::-1]},
+        {"weights": np.ones(3)},
+        {"weights": np.ones(4, np.float32)},
+        {"gradient": np.zeros((3, 3), np.float32)},
+    ],
+    ids=str,
+)
 def test_arrays_that_do_not_fit_are_never_touched(change):
     given = {"y": np.zeros((4, 3), np.float32), "p": np.zeros((4, 3), np.float32)} | change
     with pytest.raises(AssertionError, match="kernel expects"):

@@ -15,12 +15,14 @@ def arrays(rng, n, count, dtype):
     """Arrays in one block with gaps between them, and a check that the gaps were not written to."""
     gap = 70
     block = np.full(count * (n + gap), 7.5, dtype)
-    parts = [block[k * (n + gap):k * (n + gap) + n] for k in range(count)]
+    parts = [block[k * (n + gap) : k * (n + gap) + n] for k in range(count)]
     for part in parts:
         part[:] = rng.normal(size=n)
 
     def unharmed():
-        return all((block[k * (n + gap) + n:(k + 1) * (n + gap)] == 7.5).all() for k in range(count))
+        return all(
+            (block[k * (n + gap) + n : (k + 1) * (n + gap)] == 7.5).all() for k in range(count)
+        )
 
     return parts, unharmed
 
@@ -77,12 +79,37 @@ UPDATES = {
     "sgd, momentum": (optimizers.sgd, sgd, [True], (0.1, 0.9, False, 0.01)),
     "sgd, nesterov": (optimizers.sgd, sgd, [True], (0.1, 0.9, True, 0.01)),
     "rmsprop": (optimizers.rmsprop, rmsprop, [True, False, False], (0.01, 0.9, 0.8, 1e-7, 0.0)),
-    "rmsprop, momentum": (optimizers.rmsprop, rmsprop, [True, False, True], (0.01, 0.9, 0.8, 1e-7, 0.02)),
-    "rmsprop, centered": (optimizers.rmsprop, rmsprop, [True, True, False], (0.01, 0.9, 0.8, 1e-7, 0.02)),
-    "rmsprop, both": (optimizers.rmsprop, rmsprop, [True, True, True], (0.01, 0.9, 0.8, 1e-7, 0.02)),
+    "rmsprop, momentum": (
+        optimizers.rmsprop,
+        rmsprop,
+        [True, False, True],
+        (0.01, 0.9, 0.8, 1e-7, 0.02),
+    ),
+    "rmsprop, centered": (
+        optimizers.rmsprop,
+        rmsprop,
+        [True, True, False],
+        (0.01, 0.9, 0.8, 1e-7, 0.02),
+    ),
+    "rmsprop, both": (
+        optimizers.rmsprop,
+        rmsprop,
+        [True, True, True],
+        (0.01, 0.9, 0.8, 1e-7, 0.02),
+    ),
     "adam": (optimizers.adam, adam, [True, True, False], (0.01, 0.0, 0.9, 0.999, 1e-7, 0.0)),
-    "adam, decay": (optimizers.adam, adam, [True, True, False], (0.01, 0.0, 0.9, 0.999, 1e-7, 0.004)),
-    "adam, amsgrad": (optimizers.adam, adam, [True, True, True], (0.01, 0.0, 0.9, 0.999, 1e-7, 0.004)),
+    "adam, decay": (
+        optimizers.adam,
+        adam,
+        [True, True, False],
+        (0.01, 0.0, 0.9, 0.999, 1e-7, 0.004),
+    ),
+    "adam, amsgrad": (
+        optimizers.adam,
+        adam,
+        [True, True, True],
+        (0.01, 0.0, 0.9, 0.999, 1e-7, 0.004),
+    ),
     "nadam": (optimizers.adam, adam, [True, True, False], (0.01, 0.003, 0.9, 0.999, 1e-7, 0.004)),
     "adagrad": (optimizers.adagrad, adagrad, [True], (0.1, 1e-7, 0.02)),
     "lion": (optimizers.lion, lion, [True], (0.01, 0.9, 0.99, 0.02)),
@@ -95,10 +122,16 @@ def operands(rng, name, n, dtype):
     every, unharmed = arrays(rng, n, 2 + len(uses), dtype)
     if name.startswith("rmsprop"):
         every[3] *= 0.1
-    squares = {"rmsprop": [2], "adam": [3, 4], "nadam": [3, 4], "adagrad": [2]}.get(name.split(",")[0], [])
+    squares = {"rmsprop": [2], "adam": [3, 4], "nadam": [3, 4], "adagrad": [2]}.get(
+        name.split(",")[0], []
+    )
     for k in squares:  # larger than the square of the mean
         every[k][:] = np.abs(every[k]) + 1
-    return every, [every[0], every[1], *(array if used else None for array, used in zip(every[2:], uses))], unharmed
+    return (
+        every,
+        [every[0], every[1], *(array if used else None for array, used in zip(every[2:], uses))],
+        unharmed,
+    )
 
 
 @pytest.mark.parametrize("name", UPDATES)
@@ -188,20 +221,35 @@ def test_many_steps_follow_the_formula(dtype, tolerance, rng):
     for step in range(1, 201):
         lr = 0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
         optimizers.adam(p, p.copy(), m, v, None, lr, 0.0, 0.9, 0.999, 1e-7)
-        wanted, wanted_m, wanted_v, _ = adam(wanted, wanted, wanted_m, wanted_v, None, lr, 0.0, 0.9, 0.999, 1e-7, 0.0)
+        wanted, wanted_m, wanted_v, _ = adam(
+            wanted, wanted, wanted_m, wanted_v, None, lr, 0.0, 0.9, 0.999, 1e-7, 0.0
+        )
     np.testing.assert_allclose(p, wanted, rtol=0, atol=1000 * tolerance.step)
 
 
 CALLS = {
     "sgd": (3, lambda p, g, v, threads: optimizers.sgd(p, g, v, 0.1, 0.9, True, 0.01, threads)),
-    "rmsprop": (5, lambda p, g, v, c, m, threads: optimizers.rmsprop(p, g, v, c, m, 0.1, 0.9, 0.8, 1e-7, 0.01, threads)),
-    "adam": (5, lambda p, g, m, v, x, threads: optimizers.adam(p, g, m, v, x, 0.1, 0.02, 0.9, 0.99, 1e-7, 0.01, threads)),
+    "rmsprop": (
+        5,
+        lambda p, g, v, c, m, threads: optimizers.rmsprop(
+            p, g, v, c, m, 0.1, 0.9, 0.8, 1e-7, 0.01, threads
+        ),
+    ),
+    "adam": (
+        5,
+        lambda p, g, m, v, x, threads: optimizers.adam(
+            p, g, m, v, x, 0.1, 0.02, 0.9, 0.99, 1e-7, 0.01, threads
+        ),
+    ),
     "adagrad": (3, lambda p, g, a, threads: optimizers.adagrad(p, g, a, 0.1, 1e-7, 0.01, threads)),
     "lion": (3, lambda p, g, m, threads: optimizers.lion(p, g, m, 0.1, 0.9, 0.99, 0.01, threads)),
     "accumulate": (2, lambda total, g, threads: optimizers.accumulate(total, g, 0, threads)),
     "accumulate, last": (2, lambda total, g, threads: optimizers.accumulate(total, g, 3, threads)),
     "average": (2, lambda p, mean, threads: optimizers.average(p, mean, 0.9, False, threads)),
-    "average, overwrite": (2, lambda p, mean, threads: optimizers.average(p, mean, 0.9, True, threads)),
+    "average, overwrite": (
+        2,
+        lambda p, mean, threads: optimizers.average(p, mean, 0.9, True, threads),
+    ),
 }
 
 
@@ -239,8 +287,12 @@ def test_wrong_arrays_are_refused(name, dtype):
     """Each as large as the right one or larger, so that a hole in the guard would not crash."""
     count, call = CALLS[name]
     n = 64
-    wrongs = [np.ones(n + 1, dtype), np.ones(2 * n, dtype)[::2], np.ones((n, 1), dtype),
-              np.ones(n, dtype.replace("float", "int"))]
+    wrongs = [
+        np.ones(n + 1, dtype),
+        np.ones(2 * n, dtype)[::2],
+        np.ones((n, 1), dtype),
+        np.ones(n, dtype.replace("float", "int")),
+    ]
     for at, wrong in itertools.product(range(count), wrongs):
         right = [np.ones(n, dtype) for _ in range(count)]
         right[at] = wrong

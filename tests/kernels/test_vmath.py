@@ -9,15 +9,17 @@ from tolerances import TOLERANCES
 from gatewise.kernels import activations, arrays, dense
 
 LONG = np.longdouble
-needs_long_double = pytest.mark.skipif(np.finfo(LONG).nmant < 60, reason="long double has no more digits than double")
+needs_long_double = pytest.mark.skipif(
+    np.finfo(LONG).nmant < 60, reason="long double has no more digits than double"
+)
 
 
 def activate(name, x, threads=1):
     """act(x) by the kernels, into memory that must not be written past its end."""
     room = np.full(x.size + 70, 7.5, x.dtype)
-    y = room[:x.size].reshape(x.shape)
+    y = room[: x.size].reshape(x.shape)
     arrays.activate(x, y, activations.code(name), threads)
-    assert (room[x.size:] == 7.5).all(), "written past the end"
+    assert (room[x.size :] == 7.5).all(), "written past the end"
     return y
 
 
@@ -34,7 +36,9 @@ def exact(name, x):
             "sigmoid": lambda: np.where(wide < 0, tail, one) / (one + tail),
             "relu": lambda: np.where(wide < 0, 0, wide),
             "hard_sigmoid": lambda: np.clip(wide / 6 + one / 2, 0, 1),
-            "softsign": lambda: np.where(np.isinf(wide), np.sign(wide), wide / (one + np.abs(wide))),
+            "softsign": lambda: np.where(
+                np.isinf(wide), np.sign(wide), wide / (one + np.abs(wide))
+            ),
             "softplus": lambda: np.maximum(wide, 0) + np.log1p(tail),
             "elu": lambda: np.where(wide < 0, np.expm1(negative), wide),
             "leaky_relu": lambda: np.where(wide < 0, wide / 5, wide),
@@ -49,7 +53,8 @@ def ulps(got, wanted, name):
     """Errors in units of the last place of the exact value, which a float of got's type may not reach."""
     kind = got.dtype
     top = wanted.dtype.type(np.finfo(kind).max)
-    near_top = np.abs(wanted) > top * (1 - 4 * np.finfo(kind).eps)  # there infinity is right as well
+    # there infinity is right as well
+    near_top = np.abs(wanted) > top * (1 - 4 * np.finfo(kind).eps)
     wanted = np.clip(wanted, -top, top)
     got = np.where(near_top & np.isinf(got), np.sign(wanted) * top, got.astype(wanted.dtype))
     unit = np.spacing(np.minimum(np.abs(wanted), top / 2).astype(kind)).astype(wanted.dtype)
@@ -65,7 +70,9 @@ def sweep(dtype, rng, per_exponent=40):
     mantissas = rng.uniform(1, 2, (exponents.size, per_exponent)).astype(dtype)
     mantissas[:, 0] = 1
     by_exponent = np.ldexp(mantissas, exponents[:, None]).astype(dtype).ravel()
-    dense_part = np.concatenate([np.linspace(0, end, 40001) for end in (1e-3, 1, 25, 110, 760)]).astype(dtype)
+    dense_part = np.concatenate(
+        [np.linspace(0, end, 40001) for end in (1e-3, 1, 25, 110, 760)]
+    ).astype(dtype)
     ends = np.array([0, info.tiny, info.smallest_subnormal, info.max, info.eps, 1], dtype)
     ends = np.concatenate([ends, np.nextafter(ends, kind(1)), np.nextafter(ends, kind(0))])
     positive = np.concatenate([by_exponent, dense_part, ends])
@@ -78,7 +85,8 @@ def test_error_bound(name, dtype, tolerance, rng):
     x = sweep(dtype, rng)
     error = ulps(activate(name, x), exact(name, x), name)
     worst = np.argmax(error)
-    most = tolerance.ulp + (2 if name == "scaled_tanh" else 0)  # it rounds twice more, beta x and alpha times the rest
+    # it rounds twice more, beta x and alpha times the rest
+    most = tolerance.ulp + (2 if name == "scaled_tanh" else 0)
     assert error[worst] <= most, f"{name}({x[worst]!r}) is off by {error[worst]:.2f} ulp"
 
 
@@ -87,15 +95,20 @@ def test_error_bound_against_mpmath(rng):
     mpmath = pytest.importorskip("mpmath")
     x = np.concatenate([rng.normal(scale=s, size=60) for s in (1e-8, 1e-2, 1, 8, 200)])
     exact_functions = {
-        "tanh": mpmath.tanh, "exponential": mpmath.exp, "sigmoid": lambda v: 1 / (1 + mpmath.exp(-v)),
-        "softplus": lambda v: mpmath.log1p(mpmath.exp(v)), "elu": lambda v: v if v > 0 else mpmath.expm1(v),
+        "tanh": mpmath.tanh,
+        "exponential": mpmath.exp,
+        "sigmoid": lambda v: 1 / (1 + mpmath.exp(-v)),
+        "softplus": lambda v: mpmath.log1p(mpmath.exp(v)),
+        "elu": lambda v: v if v > 0 else mpmath.expm1(v),
     }
     with mpmath.workdps(60):
         for name, function in exact_functions.items():
             for value, got in zip(x, activate(name, x)):
                 wanted = function(mpmath.mpf(float(value)))
                 error = abs(mpmath.mpf(float(got)) - wanted) / np.spacing(abs(float(wanted)))
-                assert error <= TOLERANCES["float64"].ulp, f"{name}({value!r}) is off by {float(error):.2f} ulp"
+                assert error <= TOLERANCES["float64"].ulp, (
+                    f"{name}({value!r}) is off by {float(error):.2f} ulp"
+                )
 
 
 @pytest.mark.slow
@@ -108,14 +121,27 @@ def test_error_bound_of_every_float32(name):
         for x in (positive, -positive):
             error = ulps(activate(name, x), exact(name, x), name)
             worst = np.argmax(error)
-            assert error[worst] <= TOLERANCES["float32"].ulp, f"{name}({x[worst]!r}) is off by {error[worst]:.2f} ulp"
+            assert error[worst] <= TOLERANCES["float32"].ulp, (
+                f"{name}({x[worst]!r}) is off by {error[worst]:.2f} ulp"
+            )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("name", "first", "last"), [
-    ("tanh", 5, 12), ("tanh", -12, -5), ("tanh", 15, 21), ("sigmoid", 10, 20), ("sigmoid", 30, 40), ("sigmoid", -110, -80),
-    ("sigmoid", -750, -700), ("exponential", -110, -80), ("exponential", -750, -700), ("exponential", 80, 90),
-])
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("tanh", 5, 12),
+        ("tanh", -12, -5),
+        ("tanh", 15, 21),
+        ("sigmoid", 10, 20),
+        ("sigmoid", 30, 40),
+        ("sigmoid", -110, -80),
+        ("sigmoid", -750, -700),
+        ("exponential", -110, -80),
+        ("exponential", -750, -700),
+        ("exponential", 80, 90),
+    ],
+)
 def test_ends_rise_and_stay(name, first, last, dtype):
     """No step down on the way to a limit: neighbours in float32 are looked at, and points as near in float64."""
     x = np.linspace(first, last, 400_000).astype(dtype)
@@ -124,9 +150,18 @@ def test_ends_rise_and_stay(name, first, last, dtype):
 
 
 LIMITS = {  # at -infinity, at +infinity
-    "linear": (-math.inf, math.inf), "tanh": (-1, 1), "sigmoid": (0, 1), "relu": (0, math.inf), "hard_sigmoid": (0, 1),
-    "softsign": (-1, 1), "softplus": (0, math.inf), "elu": (-1, math.inf), "leaky_relu": (-math.inf, math.inf),
-    "exponential": (0, math.inf), "thresholded_relu": (0, math.inf), "affine": (-math.inf, math.inf),
+    "linear": (-math.inf, math.inf),
+    "tanh": (-1, 1),
+    "sigmoid": (0, 1),
+    "relu": (0, math.inf),
+    "hard_sigmoid": (0, 1),
+    "softsign": (-1, 1),
+    "softplus": (0, math.inf),
+    "elu": (-1, math.inf),
+    "leaky_relu": (-math.inf, math.inf),
+    "exponential": (0, math.inf),
+    "thresholded_relu": (0, math.inf),
+    "affine": (-math.inf, math.inf),
 }
 
 
@@ -134,7 +169,9 @@ LIMITS = {  # at -infinity, at +infinity
 def test_limits_are_exact(name, dtype):
     low, high = LIMITS[name]
     info = np.finfo(dtype)
-    y = activate(name, np.array([-math.inf, math.inf, math.nan, -math.nan] * 5, dtype)).reshape(5, 4)
+    y = activate(name, np.array([-math.inf, math.inf, math.nan, -math.nan] * 5, dtype)).reshape(
+        5, 4
+    )
     assert (y[:, 0] == low).all()
     assert (y[:, 1] == high).all()
     assert np.isnan(y[:, 2:]).all()
@@ -149,11 +186,16 @@ def test_limits_are_exact(name, dtype):
 
 def test_constants(dtype, rng):
     x = rng.normal(scale=3, size=71).astype(dtype)
-    same = [(("leaky_relu", 0.25), np.where(x < 0, x / 4, x)), (("thresholded_relu", 0.5), np.where(x > 0.5, x, 0)),
-            (("affine", 0.5, 0.0), x / 2), (("affine", 0.0, 3.0), np.full_like(x, 3)),
-            (("hard_sigmoid", 0.0, 0.25), np.full_like(x, 0.25)),
-            (("elu", 2.0), np.where(x < 0, 2 * activate("elu", x), x)), (("scaled_tanh", 2.0, 0.5), 2 * activate("tanh", x / 2)),
-            (("leaky_relu", 0.0), activate("relu", x))]
+    same = [
+        (("leaky_relu", 0.25), np.where(x < 0, x / 4, x)),
+        (("thresholded_relu", 0.5), np.where(x > 0.5, x, 0)),
+        (("affine", 0.5, 0.0), x / 2),
+        (("affine", 0.0, 3.0), np.full_like(x, 3)),
+        (("hard_sigmoid", 0.0, 0.25), np.full_like(x, 0.25)),
+        (("elu", 2.0), np.where(x < 0, 2 * activate("elu", x), x)),
+        (("scaled_tanh", 2.0, 0.5), 2 * activate("tanh", x / 2)),
+        (("leaky_relu", 0.0), activate("relu", x)),
+    ]
     for activation, wanted in same:
         np.testing.assert_array_equal(activate(activation, x), wanted)
 
@@ -198,7 +240,9 @@ def test_every_length_of_tail(name, dtype, rng):
     whole = activate(name, x)
     for n in range(71):
         for start in (0, 1):
-            np.testing.assert_array_equal(activate(name, x[start:start + n]), whole[start:start + n])
+            np.testing.assert_array_equal(
+                activate(name, x[start : start + n]), whole[start : start + n]
+            )
 
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
@@ -227,16 +271,20 @@ def test_slope_from_the_output(name, rng):
     wide = x.astype(LONG)
     f = [exact(name, (wide + k * h).astype(np.float64)) for k in (1, -1, 2, -2)]
     steps = [(wide + k * h).astype(np.float64).astype(LONG) for k in (1, -1, 2, -2)]
-    wanted = (8 * (f[0] - f[1]) - (f[2] - f[3])) / (8 * (steps[0] - steps[1]) - (steps[2] - steps[3]))
+    wanted = (8 * (f[0] - f[1]) - (f[2] - f[3])) / (
+        8 * (steps[0] - steps[1]) - (steps[2] - steps[3])
+    )
     y, slope = activate(name, x), np.empty_like(x)
     arrays.activate_backward(y, np.ones_like(x), slope, activations.code(name))
     error = np.abs(slope - wanted) / np.maximum(1, np.abs(wanted))
-    assert error.max() <= 1e-10, f"{name}: slope at {x[error.argmax()]} is off by {float(error.max()):.1e}"
+    assert error.max() <= 1e-10, (
+        f"{name}: slope at {x[error.argmax()]} is off by {float(error.max()):.1e}"
+    )
     dy = rng.normal(size=x.size)
     dx = np.full(x.size + 20, 7.5)
-    arrays.activate_backward(y, dy, dx[:x.size], activations.code(name))
-    np.testing.assert_array_equal(dx[:x.size], dy * slope)
-    assert (dx[x.size:] == 7.5).all()
+    arrays.activate_backward(y, dy, dx[: x.size], activations.code(name))
+    np.testing.assert_array_equal(dx[: x.size], dy * slope)
+    assert (dx[x.size :] == 7.5).all()
 
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
@@ -254,11 +302,12 @@ def test_slope_has_every_length_of_tail(name, dtype, rng):
 
 # ---- softmax
 
+
 def softmax(x, threads=1):
     room = np.full(x.size + 70, 7.5, x.dtype)
-    y = room[:x.size].reshape(x.shape)
+    y = room[: x.size].reshape(x.shape)
     arrays.softmax(x, y, threads)
-    assert (room[x.size:] == 7.5).all()
+    assert (room[x.size :] == 7.5).all()
     return y
 
 
@@ -273,8 +322,12 @@ def test_softmax(columns, dtype, tolerance, rng):
     x = rng.normal(scale=4, size=(3, columns)).astype(dtype)
     x[1] -= x.dtype.type(300)
     y = softmax(x)
-    np.testing.assert_allclose(y, exact_softmax(x), rtol=32 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
-    np.testing.assert_allclose(y.sum(axis=-1, dtype=np.float64), 1, rtol=0, atol=tolerance.identity * 10)
+    np.testing.assert_allclose(
+        y, exact_softmax(x), rtol=32 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny
+    )
+    np.testing.assert_allclose(
+        y.sum(axis=-1, dtype=np.float64), 1, rtol=0, atol=tolerance.identity * 10
+    )
     dy = rng.normal(size=x.shape).astype(dtype)
     dx = np.empty_like(x)
     arrays.softmax_backward(y, dy, dx)
@@ -288,7 +341,9 @@ def test_softmax(columns, dtype, tolerance, rng):
 def test_softmax_of_extremes(dtype):
     top = np.finfo(dtype).max
     x = np.array([[top, top, -top], [0, -top, -top], [1e4, 1e4, 1e4], [-1e4, -1e4, 0]], dtype)
-    np.testing.assert_allclose(softmax(x), [[0.5, 0.5, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0, 0, 1]], rtol=1e-6)
+    np.testing.assert_allclose(
+        softmax(x), [[0.5, 0.5, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0, 0, 1]], rtol=1e-6
+    )
     for at in range(3):  # a NaN anywhere spoils its row, and no other
         x = np.zeros((3, 3), dtype)
         x[1, at] = math.nan
@@ -307,10 +362,11 @@ def test_softmax_rows_and_threads_give_the_same_bits(dtype, rng):
         arrays.softmax_backward(y, dy, got, threads)
         np.testing.assert_array_equal(got, dx)
     for row in (0, 441, 442, 443, 2999):
-        np.testing.assert_array_equal(softmax(x[row:row + 1]), y[row:row + 1])
+        np.testing.assert_array_equal(softmax(x[row : row + 1]), y[row : row + 1])
 
 
 # ---- searches and sums
+
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_first_nonfinite(bad, dtype, rng):
@@ -321,12 +377,16 @@ def test_first_nonfinite(bad, dtype, rng):
     assert arrays.first_nonfinite(finite) == -1
     assert arrays.first_nonfinite(finite[:0]) == -1
     for n in [*range(1, 71), 2600]:
-        positions = range(n) if n < 71 else [0, 255, 256, 257, 511, 512, 1023, 1024, 1025, 2047, 2048, n - 2, n - 1]
+        positions = (
+            range(n)
+            if n < 71
+            else [0, 255, 256, 257, 511, 512, 1023, 1024, 1025, 2047, 2048, n - 2, n - 1]
+        )
         for at in positions:
             x = finite[:n].copy()
             x[at] = bad
             assert arrays.first_nonfinite(x) == at
-            x[at + 1:] = math.nan
+            x[at + 1 :] = math.nan
             assert arrays.first_nonfinite(x) == at
     x = finite[:60].reshape(3, 4, 5).copy()
     x[1, 2, 3] = bad
@@ -353,7 +413,9 @@ def test_sum_of_squares(dtype, rng):
 
 def test_sum_of_squares_is_summed_in_float64():
     assert arrays.sum_of_squares(np.full(10**6, 1e25, np.float32)) == pytest.approx(1e56, rel=1e-6)
-    assert arrays.sum_of_squares(np.full(10**6, 1e-30, np.float32)) == pytest.approx(1e-54, rel=1e-6)
+    assert arrays.sum_of_squares(np.full(10**6, 1e-30, np.float32)) == pytest.approx(
+        1e-54, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("columns", [*range(1, 71), 127, 128, 129, 300])
@@ -363,7 +425,11 @@ def test_column_sums(columns, dtype, rng):
     dz = rng.integers(-9, 10, (rows, columns)).astype(dtype)
     room = np.full(columns + 70, 7.0, dtype)
     d_b = room[:columns]
-    x, w, d_w = np.zeros((rows, 2), dtype), np.zeros((2, columns), dtype), np.zeros((2, columns), dtype)
+    x, w, d_w = (
+        np.zeros((rows, 2), dtype),
+        np.zeros((2, columns), dtype),
+        np.zeros((2, columns), dtype),
+    )
     dense.backward(x, w, dz, d_w, d_b)
     np.testing.assert_array_equal(d_b, 7 + dz.sum(axis=0))  # added to what was there
     assert (room[columns:] == 7).all()

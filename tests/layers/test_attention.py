@@ -6,15 +6,25 @@ from cases import assert_all_same_bits, assert_close, assert_same_bits, run, seq
 from reference import softmax
 
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.layers import GRU, LSTM, AdditiveAttention, Attention, Dense, GlobalAveragePooling1D, Input
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    AdditiveAttention,
+    Attention,
+    Dense,
+    GlobalAveragePooling1D,
+    Input,
+)
 from gatewise.models import Sequential
 from gatewise.testing import check_gradients, compare_gradients
 
 KINDS = {
-    "dot": lambda **o: Attention(**o), "scaled dot": lambda **o: Attention(use_scale=True, **o),
+    "dot": lambda **o: Attention(**o),
+    "scaled dot": lambda **o: Attention(use_scale=True, **o),
     "concat": lambda **o: Attention(score_mode="concat", **o),
     "scaled concat": lambda **o: Attention(use_scale=True, score_mode="concat", **o),
-    "additive": lambda **o: AdditiveAttention(**o), "plain additive": lambda **o: AdditiveAttention(use_scale=False, **o),
+    "additive": lambda **o: AdditiveAttention(**o),
+    "plain additive": lambda **o: AdditiveAttention(use_scale=False, **o),
 }
 LENGTHS = [5, 0, 3, 1]
 
@@ -37,7 +47,10 @@ def wanted(layer, query, value, key, query_lengths=None, value_lengths=None):
             if isinstance(layer, AdditiveAttention):
                 scores = [np.sum(p.get("scale", 1) * np.tanh(q + k)) for k in keys]
             elif layer.score_mode == "concat":
-                scores = [p["concat_score_weight"] * np.sum(np.tanh(p.get("scale", 1) * (q + k))) for k in keys]
+                scores = [
+                    p["concat_score_weight"] * np.sum(np.tanh(p.get("scale", 1) * (q + k)))
+                    for k in keys
+                ]
             else:
                 scores = [p.get("scale", 1) * (q @ k) for k in keys]
             y[row, t] = softmax(np.array(scores)) @ value[row, :there]
@@ -48,12 +61,21 @@ def wanted(layer, query, value, key, query_lengths=None, value_lengths=None):
 def test_forward(kind, dtype, tolerance, rng):
     layer, x = layer_of(kind, rng, dtype), sequences(rng, 4, 5, 3, dtype)
     for lengths in (None, LENGTHS):
-        assert_close(layer.forward(x, lengths=lengths), wanted(layer, x, x, x, lengths, lengths), tolerance.forward)
+        assert_close(
+            layer.forward(x, lengths=lengths),
+            wanted(layer, x, x, x, lengths, lengths),
+            tolerance.forward,
+        )
     query, key, value = x, sequences(rng, 4, 6, 3, dtype), sequences(rng, 4, 6, 3, dtype)
-    assert_close(layer.forward([query, value]), wanted(layer, query, value, value), tolerance.forward)
+    assert_close(
+        layer.forward([query, value]), wanted(layer, query, value, value), tolerance.forward
+    )
     for lengths in ([None, None], [LENGTHS, None], [None, [6, 2, 0, 4]], [LENGTHS, [6, 2, 0, 4]]):
-        assert_close(layer.forward([query, value, key], lengths=lengths), wanted(layer, query, value, key, *lengths),
-                     tolerance.forward)
+        assert_close(
+            layer.forward([query, value, key], lengths=lengths),
+            wanted(layer, query, value, key, *lengths),
+            tolerance.forward,
+        )
 
 
 def test_the_value_may_have_other_features(rng):
@@ -81,16 +103,24 @@ def test_gradients_of_several_inputs(kind, count, rng):
     found = layer.backward(p)
     assert len(found) == count
     pairs = {f"x{k}": (array, gradient) for k, (array, gradient) in enumerate(zip(x, found))}
-    pairs |= {name: (array, layer.gradients[name].copy()) for name, array in layer.parameters.items()}
-    assert compare_gradients(lambda: float((layer.forward(x, lengths=lengths) * p).sum()), pairs, max_entries=20).passed
+    pairs |= {
+        name: (array, layer.gradients[name].copy()) for name, array in layer.parameters.items()
+    }
+    assert compare_gradients(
+        lambda: float((layer.forward(x, lengths=lengths) * p).sum()), pairs, max_entries=20
+    ).passed
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_does_not_depend_on_its_neighbours_nor_on_its_padding(kind, dtype, rng):
-    layer, x, lengths = layer_of(kind, rng, dtype), sequences(rng, 6, 19, 3, dtype), np.array([19, 3, 17, 1, 5, 8])
+    layer, x, lengths = (
+        layer_of(kind, rng, dtype),
+        sequences(rng, 6, 19, 3, dtype),
+        np.array([19, 3, 17, 1, 5, 8]),
+    )
     whole = layer.forward(x, lengths=lengths)
     for row, length in enumerate(lengths):
-        assert_same_bits(layer.forward(x[row:row + 1, :length]), whole[row:row + 1, :length])
+        assert_same_bits(layer.forward(x[row : row + 1, :length]), whole[row : row + 1, :length])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,31 +144,68 @@ def test_padding_is_not_attended_to(rng):
 @pytest.mark.parametrize("kind", ["scaled concat", "additive", "dot"])
 def test_behind_a_recurrent_layer(kind, rng):
     """A model that must compare steps learns to; and every gradient of it is right."""
-    model = Sequential([Input((None, 2)), GRU(4, return_sequences=True, dtype="float64"), KINDS[kind](dropout=0.1),
-                        GlobalAveragePooling1D(), Dense(1)], seed=0)
+    model = Sequential(
+        [
+            Input((None, 2)),
+            GRU(4, return_sequences=True, dtype="float64"),
+            KINDS[kind](dropout=0.1),
+            GlobalAveragePooling1D(),
+            Dense(1),
+        ],
+        seed=0,
+    )
     x, y, lengths = sequences(rng, 5, 4, 2), rng.normal(size=(5, 1)), [4, 1, 3, 2, 4]
     assert check_gradients(model, x, y=y, loss="mse", lengths=lengths, max_entries=6).passed
 
 
 def test_truncated_back_propagation_is_refused(rng):
-    model = Sequential([Input((None, 2)), LSTM(3, return_sequences=True), Attention(), Dense(1)], seed=0)
+    model = Sequential(
+        [Input((None, 2)), LSTM(3, return_sequences=True), Attention(), Dense(1)], seed=0
+    )
     model.compile("sgd", "mse")
     x = sequences(rng, 2, 8, 2)
     with pytest.raises(ConfigError, match="attention"):
         model.fit(x, x[..., :1], tbptt_steps=4, verbose=0)
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda x: Attention(score_mode="cosine"), ConfigError, "score_mode is 'cosine'"),
-    (lambda x: Attention().build((None, 3)), ShapeError, r"expected \(batch, steps, features\)"),
-    (lambda x: AdditiveAttention().build((None, 4, None)), ShapeError, "known number of features"),
-    (lambda x: Attention().forward([x, x[:1]]), ShapeError, "expected one number of rows"),
-    (lambda x: Attention().forward([x, x[..., :2]]), ShapeError, "as many features of query and key"),
-    (lambda x: Attention().forward([x, x, x[:, :2]]), ShapeError, "as many steps of value and key"),
-    (lambda x: Attention().forward([x, x], lengths=[[1, 2]]), ShapeError, "lengths has 1 entries"),
-    (lambda x: Attention().forward([x, x], lengths=[None, [9, 1]]), ShapeError, r"lengths\[0\] is 9"),
-    (lambda x: Attention().forward([x, x], resets=x), ConfigError, "keeps no state"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda x: Attention(score_mode="cosine"), ConfigError, "score_mode is 'cosine'"),
+        (
+            lambda x: Attention().build((None, 3)),
+            ShapeError,
+            r"expected \(batch, steps, features\)",
+        ),
+        (
+            lambda x: AdditiveAttention().build((None, 4, None)),
+            ShapeError,
+            "known number of features",
+        ),
+        (lambda x: Attention().forward([x, x[:1]]), ShapeError, "expected one number of rows"),
+        (
+            lambda x: Attention().forward([x, x[..., :2]]),
+            ShapeError,
+            "as many features of query and key",
+        ),
+        (
+            lambda x: Attention().forward([x, x, x[:, :2]]),
+            ShapeError,
+            "as many steps of value and key",
+        ),
+        (
+            lambda x: Attention().forward([x, x], lengths=[[1, 2]]),
+            ShapeError,
+            "lengths has 1 entries",
+        ),
+        (
+            lambda x: Attention().forward([x, x], lengths=[None, [9, 1]]),
+            ShapeError,
+            r"lengths\[0\] is 9",
+        ),
+        (lambda x: Attention().forward([x, x], resets=x), ConfigError, "keeps no state"),
+    ],
+)
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call(np.zeros((2, 4, 3), "float32"))

@@ -11,7 +11,8 @@ from gatewise.models import Sequential
 from gatewise.testing import check_gradients
 
 LENGTHS = [9, 0, 4, 1, 6]
-GEOMETRIES = [(1, 1, 1), (3, 1, 1), (3, 2, 1), (2, 3, 1), (3, 1, 2), (2, 2, 3)]  # window, strides, dilation
+# window, strides, dilation
+GEOMETRIES = [(1, 1, 1), (3, 1, 1), (3, 2, 1), (2, 3, 1), (3, 1, 2), (2, 2, 3)]
 
 
 def wanted_windows(steps, window, strides, dilation, padding):
@@ -45,10 +46,14 @@ def test_convolution(geometry, padding, dtype, tolerance, rng):
         y = np.zeros((5, len(windows), 5))
         for row, length in enumerate(lengths or [9] * 5):
             for t, steps in enumerate(wanted_windows(length, *geometry, padding)):
-                y[row, t] = b + sum(x[row, s] @ W[k] for k, s in enumerate(steps) if 0 <= s < length)
+                y[row, t] = b + sum(
+                    x[row, s] @ W[k] for k, s in enumerate(steps) if 0 <= s < length
+                )
                 y[row, t] = ACTIVATIONS["softsign"](y[row, t])
         assert_close(layer.forward(x, lengths=lengths), y, tolerance.forward)
-        assert_same_bits(layer.forward(x, lengths=lengths, training=True), layer.forward(x, lengths=lengths))
+        assert_same_bits(
+            layer.forward(x, lengths=lengths, training=True), layer.forward(x, lengths=lengths)
+        )
     assert layer._output_shape((None, 9, 3)) == (None, len(windows), 5)
 
 
@@ -56,7 +61,8 @@ def test_convolution(geometry, padding, dtype, tolerance, rng):
 @pytest.mark.parametrize("geometry", [g for g in GEOMETRIES if g[2] == 1], ids=str)
 @pytest.mark.parametrize(("cls", "of"), [(MaxPooling1D, np.max), (AveragePooling1D, np.mean)])
 def test_pooling(cls, of, geometry, padding, dtype, tolerance, rng):
-    layer, x = cls(*geometry[:2], padding, dtype=dtype), sequences(rng, 5, 9, 3, dtype) - 3  # zeros would be the largest
+    # zeros would be the largest
+    layer, x = cls(*geometry[:2], padding, dtype=dtype), sequences(rng, 5, 9, 3, dtype) - 3
     windows = wanted_windows(9, *geometry, padding)
     for lengths in (None, LENGTHS):
         y = np.zeros((5, len(windows), 3))
@@ -71,12 +77,19 @@ def test_pooling(cls, of, geometry, padding, dtype, tolerance, rng):
 @pytest.mark.parametrize("padding", ["valid", "same", "causal"])
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_gradients(geometry, padding, rng):
-    layers = [conv_of(rng, *geometry, padding, activation="tanh"), conv_of(rng, *geometry, padding, use_bias=False)]
+    layers = [
+        conv_of(rng, *geometry, padding, activation="tanh"),
+        conv_of(rng, *geometry, padding, use_bias=False),
+    ]
     if padding != "causal" and geometry[2] == 1:
-        layers += [cls(*geometry[:2], padding, dtype="float64") for cls in (MaxPooling1D, AveragePooling1D)]
+        layers += [
+            cls(*geometry[:2], padding, dtype="float64") for cls in (MaxPooling1D, AveragePooling1D)
+        ]
     for layer in layers:
         for lengths in (None, LENGTHS):
-            report = check_gradients(layer, sequences(rng, 5, 9, 3), lengths=lengths, max_entries=15)
+            report = check_gradients(
+                layer, sequences(rng, 5, 9, 3), lengths=lengths, max_entries=15
+            )
             assert set(report.errors) == {"x", *layer.parameters}
 
 
@@ -86,19 +99,31 @@ def test_one_row_and_few_steps(rng):
     assert conv_of(rng, 3, 1, 1, "same").forward(np.zeros((0, 4, 3))).shape == (0, 4, 5)
 
 
-@pytest.mark.parametrize("make", [lambda **o: Conv1D(17, 3, padding="same", **o), lambda **o: Conv1D(17, 3, 2, "causal", **o),
-                                  lambda **o: MaxPooling1D(3, **o), lambda **o: AveragePooling1D(2, 1, "same", **o),
-                                  lambda **o: Conv1D(17, 3, 2, "same", **o), lambda **o: Conv1D(4, 2, 3, "same", **o),
-                                  lambda **o: Conv1D(4, 3, 4, "same", dilation_rate=2, **o),
-                                  lambda **o: MaxPooling1D(4, 3, "same", **o),
-                                  lambda **o: AveragePooling1D(2, padding="same", **o)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **o: Conv1D(17, 3, padding="same", **o),
+        lambda **o: Conv1D(17, 3, 2, "causal", **o),
+        lambda **o: MaxPooling1D(3, **o),
+        lambda **o: AveragePooling1D(2, 1, "same", **o),
+        lambda **o: Conv1D(17, 3, 2, "same", **o),
+        lambda **o: Conv1D(4, 2, 3, "same", **o),
+        lambda **o: Conv1D(4, 3, 4, "same", dilation_rate=2, **o),
+        lambda **o: MaxPooling1D(4, 3, "same", **o),
+        lambda **o: AveragePooling1D(2, padding="same", **o),
+    ],
+)
 def test_a_row_does_not_depend_on_its_neighbours_nor_on_its_padding(make, dtype, rng):
-    layer, x, lengths = make(dtype=dtype), sequences(rng, 6, 9, 5, dtype), np.array([9, 3, 7, 9, 5, 4])
+    layer, x, lengths = (
+        make(dtype=dtype),
+        sequences(rng, 6, 9, 5, dtype),
+        np.array([9, 3, 7, 9, 5, 4]),
+    )
     whole = layer.forward(x, lengths=lengths)
     for row, length in enumerate(lengths):
-        alone = layer.forward(x[row:row + 1, :length])
-        assert_same_bits(alone, whole[row:row + 1, :alone.shape[1]])
-        assert not whole[row, alone.shape[1]:].any()
+        alone = layer.forward(x[row : row + 1, :length])
+        assert_same_bits(alone, whole[row : row + 1, : alone.shape[1]])
+        assert not whole[row, alone.shape[1] :].any()
 
 
 def test_threads_give_the_same_bits(dtype, rng, forced_threads):
@@ -112,43 +137,88 @@ def test_threads_give_the_same_bits(dtype, rng, forced_threads):
 
 
 def test_lengths_go_on_to_the_layers_behind(rng):
-    model = Sequential([Input((None, 3)), Conv1D(4, 3, 2, "causal", activation="relu"), MaxPooling1D(2), LSTM(3), Dense(1)], seed=0)
+    model = Sequential(
+        [
+            Input((None, 3)),
+            Conv1D(4, 3, 2, "causal", activation="relu"),
+            MaxPooling1D(2),
+            LSTM(3),
+            Dense(1),
+        ],
+        seed=0,
+    )
     model.compile("adam", "mse")
     x, lengths = sequences(rng, 8, 12, 3, "float32"), np.array([12, 4, 7, 12, 5, 9, 6, 12])
     whole = model.predict(x, lengths=lengths)
     for row, length in enumerate(lengths):
-        assert_close(model.predict(x[row:row + 1, :length]), whole[row:row + 1], 1e-6)
+        assert_close(model.predict(x[row : row + 1, :length]), whole[row : row + 1], 1e-6)
     assert list(model.layers[0].output_lengths(lengths)) == [6, 2, 4, 6, 3, 5, 3, 6]
     model.fit(x, lengths.astype(float), lengths=lengths, epochs=1, verbose=0)
 
 
 def test_steps_that_stay_are_counted_as_steps(rng):
     """One output a step: targets a step, padding counts in nothing."""
-    model = Sequential([Input((None, 3)), Conv1D(4, 3, padding="same"), GRU(3, return_sequences=True), Dense(1)], seed=0)
+    model = Sequential(
+        [Input((None, 3)), Conv1D(4, 3, padding="same"), GRU(3, return_sequences=True), Dense(1)],
+        seed=0,
+    )
     model.compile("sgd", "mse")
     assert model.keeps_steps()
     x, y, lengths = sequences(rng, 4, 6, 3), rng.normal(size=(4, 6, 1)), np.array([6, 2, 4, 1])
     other = x.copy()
     other[np.arange(6) >= lengths[:, None]] = 50
-    assert model.compute_gradients(x, y, lengths=lengths) == model.compute_gradients(other, y, lengths=lengths)
-    assert check_gradients(Sequential([Input((6, 3)), Conv1D(2, 2, padding="causal", dtype="float64"), Dense(1)], seed=0), x, y=y,
-                           loss="mse", lengths=lengths, max_entries=5).passed
+    assert model.compute_gradients(x, y, lengths=lengths) == model.compute_gradients(
+        other, y, lengths=lengths
+    )
+    assert check_gradients(
+        Sequential(
+            [Input((6, 3)), Conv1D(2, 2, padding="causal", dtype="float64"), Dense(1)], seed=0
+        ),
+        x,
+        y=y,
+        loss="mse",
+        lengths=lengths,
+        max_entries=5,
+    ).passed
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda: Conv1D(4, 3, padding="full"), ConfigError, "padding is 'full'; expected one of 'valid', 'same', 'causal'"),
-    (lambda: MaxPooling1D(2, padding="causal"), ConfigError, "expected one of 'valid', 'same'"),
-    (lambda: Conv1D(4, 3, groups=2), ConfigError, "groups is 2"),
-    (lambda: Conv1D(4, 3, data_format="channels_first"), ConfigError, "data_format is 'channels_first'"),
-    (lambda: Conv1D(4, 0), ConfigError, "the width of the window is 0"),
-    (lambda: Conv1D(4, [2, 3]), DTypeError, "the width of the window is"),
-    (lambda: Conv1D(4, 3, strides=0), ConfigError, "strides is 0"),
-    (lambda: Conv1D(4, 3, dilation=2), ArgumentError, "'dilation'"),
-    (lambda: Conv1D(4, 3).build((None, 2, 3)), ShapeError, "given 2 steps, its window reaches over 3"),
-    (lambda: Conv1D(4, 3).forward(np.zeros((1, 2, 3), "float32")), ShapeError, "padding='same'"),
-    (lambda: Conv1D(4, 3).build((None, 3)), ShapeError, r"expected \(batch, steps, features\)"),
-    (lambda: AveragePooling1D(2).forward(np.zeros((1, 2), "float32")), ShapeError, r"\(batch, steps, features\)"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: Conv1D(4, 3, padding="full"),
+            ConfigError,
+            "padding is 'full'; expected one of 'valid', 'same', 'causal'",
+        ),
+        (lambda: MaxPooling1D(2, padding="causal"), ConfigError, "expected one of 'valid', 'same'"),
+        (lambda: Conv1D(4, 3, groups=2), ConfigError, "groups is 2"),
+        (
+            lambda: Conv1D(4, 3, data_format="channels_first"),
+            ConfigError,
+            "data_format is 'channels_first'",
+        ),
+        (lambda: Conv1D(4, 0), ConfigError, "the width of the window is 0"),
+        (lambda: Conv1D(4, [2, 3]), DTypeError, "the width of the window is"),
+        (lambda: Conv1D(4, 3, strides=0), ConfigError, "strides is 0"),
+        (lambda: Conv1D(4, 3, dilation=2), ArgumentError, "'dilation'"),
+        (
+            lambda: Conv1D(4, 3).build((None, 2, 3)),
+            ShapeError,
+            "given 2 steps, its window reaches over 3",
+        ),
+        (
+            lambda: Conv1D(4, 3).forward(np.zeros((1, 2, 3), "float32")),
+            ShapeError,
+            "padding='same'",
+        ),
+        (lambda: Conv1D(4, 3).build((None, 3)), ShapeError, r"expected \(batch, steps, features\)"),
+        (
+            lambda: AveragePooling1D(2).forward(np.zeros((1, 2), "float32")),
+            ShapeError,
+            r"\(batch, steps, features\)",
+        ),
+    ],
+)
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()

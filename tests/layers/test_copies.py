@@ -8,12 +8,24 @@ import pytest
 from cases import assert_same_bits
 
 from gatewise.errors import StateError
-from gatewise.layers import GRU, LSTM, BatchNormalization, Bidirectional, Dense, Input, MinGRU, TimeDistributed
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    BatchNormalization,
+    Bidirectional,
+    Dense,
+    Input,
+    MinGRU,
+    TimeDistributed,
+)
 from gatewise.models import Sequential
 
 COPIED = [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))]
-WRAPPERS = {"bidirectional": lambda: Bidirectional(LSTM(3)), "time distributed": lambda: TimeDistributed(Dense(3)),
-            "averages": lambda: TimeDistributed(BatchNormalization())}
+WRAPPERS = {
+    "bidirectional": lambda: Bidirectional(LSTM(3)),
+    "time distributed": lambda: TimeDistributed(Dense(3)),
+    "averages": lambda: TimeDistributed(BatchNormalization()),
+}
 LAYERS = WRAPPERS | {"lstm": lambda: LSTM(3), "dense": lambda: Dense(3)}
 
 
@@ -34,7 +46,9 @@ def test_a_copied_wrapper_writes_to_the_layers_that_it_holds(make, copied, x):
     assert all(gradient.any() for gradient in other.gradients.values() if gradient.ndim == 1)
     other.set_weights([0 * w for w in other.get_weights()])
     assert not other(x).any()
-    other.parameters[next(name for name in other.parameters if name.endswith(("bias", "beta")))][...] = 1
+    other.parameters[next(name for name in other.parameters if name.endswith(("bias", "beta")))][
+        ...
+    ] = 1
     assert other(x).any()
     assert_same_bits(layer(x), before)
     assert not any(gradient.any() for gradient in layer.gradients.values())
@@ -67,7 +81,9 @@ def test_a_layer_of_a_model_can_be_copied_without_its_model(make, copied, x):
 def test_the_layers_of_a_copied_model_are_its_own(built, copied):
     model = Sequential([*([Input((None, 2))] if built else []), LSTM(3)])
     other = copied(model)
-    assert other.built is built and other.layers[0].model is other and model.layers[0].model is model
+    assert (
+        other.built is built and other.layers[0].model is other and model.layers[0].model is model
+    )
 
 
 def test_a_shallow_copy_is_a_whole_one(rng):
@@ -86,7 +102,9 @@ def test_a_shallow_copy_is_a_whole_one(rng):
     assert np.array_equal(other(x.astype("float32")), y)
 
 
-@pytest.mark.parametrize("make", [lambda: GRU(3), lambda: Bidirectional(LSTM(3)), lambda: MinGRU(3), lambda: Dense(3)])
+@pytest.mark.parametrize(
+    "make", [lambda: GRU(3), lambda: Bidirectional(LSTM(3)), lambda: MinGRU(3), lambda: Dense(3)]
+)
 def test_a_copy_has_no_pass_to_go_back_over(make, rng):
     layer = make()
     y = layer.forward(rng.normal(size=(2, 4, 3)).astype("float32"), training=True)

@@ -68,7 +68,10 @@ def test_gradients_of_an_x_that_changed_meanwhile(layer):
 
 @pytest.mark.parametrize("columns", [1, 16, 17, 70])
 def test_gradients_have_the_same_bits_for_any_number_of_threads(columns, dtype, rng):
-    numbers, dy = rng.integers(0, 11, 300).astype("int32"), rng.normal(size=(300, columns)).astype(dtype)
+    numbers, dy = (
+        rng.integers(0, 11, 300).astype("int32"),
+        rng.normal(size=(300, columns)).astype(dtype),
+    )
     tables = [np.zeros((11, columns), dtype) for _ in range(4)]
     for threads, table in zip((1, 2, 3, 5), tables):
         rows.add_rows(numbers, dy, table, threads)
@@ -84,20 +87,38 @@ def test_the_kernel_refuses_numbers_past_the_table():
             rows.add_rows(np.array([0, wrong], np.int32), np.ones((2, 3)), np.zeros((4, 3)))
 
 
-@pytest.mark.parametrize(("x", "error", "words"), [
-    ([[0, 7]], ShapeError, r"x holds 7 at index \(0, 1\); layer 'embedding\w*' expects 0 to 6: its input_dim is one more"),
-    ([[0, 1], [-1, 2]], ShapeError, r"x holds -1 at index \(1, 0\)"),
-    ([[0.0, 2.5]], DTypeError, r"x holds 2.5 at index \(0, 1\); layer .* expects whole numbers from 0 to 6"),
-    ([[np.nan, 2.0]], DTypeError, r"x holds nan at index \(0, 0\)"),
-    ([[np.inf, 2.0]], DTypeError, "x holds inf"),
-    ([[2**40, 1]], DTypeError, f"x holds {2**40}"),
-    ([["a", "b"]], DTypeError, "x holds <U1 values; layer .* expects whole numbers"),
-    ([[1j]], DTypeError, "x holds complex"),
-    ([1, 2], ShapeError, r"x has shape \(2,\); layer .* expects \(batch, steps\) of whole numbers"),
-    ([[[1], [2]]], ShapeError, r"x has shape \(1, 2, 1\)"),
-    (np.zeros((2, 0), int), ShapeError, "at least 1 step"),
-    ([[1], [1, 2]], ShapeError, "rows of different lengths"),
-])
+@pytest.mark.parametrize(
+    ("x", "error", "words"),
+    [
+        (
+            [[0, 7]],
+            ShapeError,
+            (
+                r"x holds 7 at index \(0, 1\); layer 'embedding\w*' expects 0 to 6: its input_dim"
+                r" is one more"
+            ),
+        ),
+        ([[0, 1], [-1, 2]], ShapeError, r"x holds -1 at index \(1, 0\)"),
+        (
+            [[0.0, 2.5]],
+            DTypeError,
+            r"x holds 2.5 at index \(0, 1\); layer .* expects whole numbers from 0 to 6",
+        ),
+        ([[np.nan, 2.0]], DTypeError, r"x holds nan at index \(0, 0\)"),
+        ([[np.inf, 2.0]], DTypeError, "x holds inf"),
+        ([[2**40, 1]], DTypeError, f"x holds {2**40}"),
+        ([["a", "b"]], DTypeError, "x holds <U1 values; layer .* expects whole numbers"),
+        ([[1j]], DTypeError, "x holds complex"),
+        (
+            [1, 2],
+            ShapeError,
+            r"x has shape \(2,\); layer .* expects \(batch, steps\) of whole numbers",
+        ),
+        ([[[1], [2]]], ShapeError, r"x has shape \(1, 2, 1\)"),
+        (np.zeros((2, 0), int), ShapeError, "at least 1 step"),
+        ([[1], [1, 2]], ShapeError, "rows of different lengths"),
+    ],
+)
 def test_what_it_does_not_take(layer, x, error, words):
     with pytest.raises(error, match=words):
         layer(x)
@@ -107,7 +128,9 @@ def test_options_that_cannot_be():
     for given in ({"input_dim": 0, "output_dim": 3}, {"input_dim": 3, "output_dim": 0}):
         with pytest.raises(ConfigError, match="_dim is 0; expected 1"):
             Embedding(**given)
-    with pytest.raises(ConfigError, match="reads the model's input: it can only be the first layer"):
+    with pytest.raises(
+        ConfigError, match="reads the model's input: it can only be the first layer"
+    ):
         Sequential([Dense(3, input_shape=(4,)), Embedding(3, 2)])
     with pytest.raises(ConfigError, match="TimeDistributed takes no Embedding"):
         TimeDistributed(Embedding(3, 2))
@@ -115,8 +138,11 @@ def test_options_that_cannot_be():
 
 # ---- in a model
 
+
 def tagger(**options):
-    return Sequential([Embedding(9, 4, **options), LSTM(5, return_sequences=True), Dense(3, "softmax")], seed=2)
+    return Sequential(
+        [Embedding(9, 4, **options), LSTM(5, return_sequences=True), Dense(3, "softmax")], seed=2
+    )
 
 
 def test_whole_numbers_reach_it_as_they_are(rng):
@@ -143,9 +169,19 @@ def test_training(kind, rng):
 
 
 def test_gradients_of_a_model(rng):
-    model = Sequential([Embedding(9, 4, embeddings_regularizer=L2(0.1), dtype="float64"), LSTM(3), Dense(1)], seed=3)
+    model = Sequential(
+        [Embedding(9, 4, embeddings_regularizer=L2(0.1), dtype="float64"), LSTM(3), Dense(1)],
+        seed=3,
+    )
     model.build((None, None))
-    check_gradients(model, rng.integers(0, 9, (3, 5)), y=rng.normal(size=(3, 1)), loss="mse", lengths=[5, 0, 2], max_entries=20)
+    check_gradients(
+        model,
+        rng.integers(0, 9, (3, 5)),
+        y=rng.normal(size=(3, 1)),
+        loss="mse",
+        lengths=[5, 0, 2],
+        max_entries=20,
+    )
 
 
 def test_rows_of_different_lengths(rng):
@@ -153,8 +189,12 @@ def test_rows_of_different_lengths(rng):
     model = tagger()
     y = model.predict(lists)
     for number, row in enumerate(lists):
-        np.testing.assert_array_equal(model.predict([row])[0], y[number, :len(row)])
-    for other in (tuple(lists), np.array([np.array(row) for row in lists], dtype=object), [np.array(row, float) for row in lists]):
+        np.testing.assert_array_equal(model.predict([row])[0], y[number, : len(row)])
+    for other in (
+        tuple(lists),
+        np.array([np.array(row) for row in lists], dtype=object),
+        [np.array(row, float) for row in lists],
+    ):
         np.testing.assert_array_equal(model.predict(other), y)
     with pytest.raises(DTypeError, match=r"x holds 2.5 at index \(0, 1\)"):
         model.predict([[1, 2.5], [1]])
@@ -191,7 +231,12 @@ def test_lengths_and_memory_maps(tmp_path, rng):
 
 
 def test_files_and_copies(tmp_path, rng):
-    model = tagger(embeddings_initializer="glorot_normal", embeddings_regularizer="l2", input_length=6, name="words")
+    model = tagger(
+        embeddings_initializer="glorot_normal",
+        embeddings_regularizer="l2",
+        input_length=6,
+        name="words",
+    )
     x = rng.integers(0, 9, (5, 6))
     model.save(tmp_path / "model")
     for twin in (load_model(tmp_path / "model"), copy.deepcopy(model)):
@@ -210,13 +255,30 @@ def test_vectors_are_kept_when_a_model_is_built_again(rng):
 
 # ---- pretrained vectors
 
-@pytest.mark.parametrize("given", [
-    lambda vectors: vectors, lambda vectors: [vectors], lambda vectors: vectors.tolist(),
-    np.asfortranarray, lambda vectors: vectors.astype("float32"), lambda vectors: vectors[::-1][::-1]], ids=range(6))
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda vectors: vectors,
+        lambda vectors: [vectors],
+        lambda vectors: vectors.tolist(),
+        np.asfortranarray,
+        lambda vectors: vectors.astype("float32"),
+        lambda vectors: vectors[::-1][::-1],
+    ],
+    ids=range(6),
+)
 def test_given_vectors_are_the_start(given, rng, tmp_path):
     vectors = rng.normal(size=(9, 4))
     before = vectors.copy()
-    model = Sequential([Embedding(9, 4, weights=given(vectors), trainable=False, mask_zero=True), LSTM(3), Dense(1)], seed=0)
+    model = Sequential(
+        [
+            Embedding(9, 4, weights=given(vectors), trainable=False, mask_zero=True),
+            LSTM(3),
+            Dense(1),
+        ],
+        seed=0,
+    )
     model.compile("adam", "mse")
     x, y = rng.integers(0, 9, (6, 5)), rng.normal(size=(6, 1))
     model.fit(x, y, epochs=2, verbose=0)
@@ -239,12 +301,21 @@ def test_given_vectors_in_the_layers_dtype(rng):
     assert "weights" not in layer.get_config()
 
 
-@pytest.mark.parametrize(("weights", "error", "words"), [
-    (np.zeros((4, 9)), ShapeError, r"expects \(9, 4\).*give its transpose"), (np.zeros((9, 5)), ShapeError, r"has shape \(9, 5\)"),
-    (np.zeros(36), ShapeError, r"has shape \(36,\)"), ([np.zeros((9, 4)), np.zeros(4)], ShapeError, "weights"),
-    ([], ShapeError, "has shape"), (np.full((9, 4), np.nan), NonFiniteError, r"weights holds nan at index \(0, 0\)"),
-    (np.full((9, 4), "a"), DTypeError, "weights holds"), (np.zeros((9, 4), complex), DTypeError, "complex"),
-    ("glove.txt", DTypeError, "weights holds"), (np.full((9, 4), 1e300), NonFiniteError, "overflows float32")])
+@pytest.mark.parametrize(
+    ("weights", "error", "words"),
+    [
+        (np.zeros((4, 9)), ShapeError, r"expects \(9, 4\).*give its transpose"),
+        (np.zeros((9, 5)), ShapeError, r"has shape \(9, 5\)"),
+        (np.zeros(36), ShapeError, r"has shape \(36,\)"),
+        ([np.zeros((9, 4)), np.zeros(4)], ShapeError, "weights"),
+        ([], ShapeError, "has shape"),
+        (np.full((9, 4), np.nan), NonFiniteError, r"weights holds nan at index \(0, 0\)"),
+        (np.full((9, 4), "a"), DTypeError, "weights holds"),
+        (np.zeros((9, 4), complex), DTypeError, "complex"),
+        ("glove.txt", DTypeError, "weights holds"),
+        (np.full((9, 4), 1e300), NonFiniteError, "overflows float32"),
+    ],
+)
 def test_given_vectors_that_cannot_be(weights, error, words):
     with pytest.raises(error, match=words):
         Embedding(9, 4, weights=weights).build((None, 3))

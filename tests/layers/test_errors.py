@@ -1,6 +1,7 @@
 """Wrong input: the class of the error, as ours and as the built-in, and the words that help.
 
-Each case is ``call, class, built-in, words``; the words are regular expressions that must all be found.
+Each case is ``call, class, built-in, words``; the words are regular expressions that must all be
+found.
 """
 
 import re
@@ -10,7 +11,14 @@ import pytest
 from cases import CELLS, make
 
 from gatewise import GatewiseError, initializers, regularizers
-from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError, SizeError, StateError
+from gatewise.errors import (
+    ConfigError,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+    SizeError,
+    StateError,
+)
 from gatewise.layers import (
     GRU,
     LSTM,
@@ -29,8 +37,14 @@ from gatewise.layers import (
 )
 from gatewise.models import Sequential
 
-BUILT_IN = {ConfigError: ValueError, ShapeError: ValueError, NonFiniteError: ValueError, DTypeError: TypeError,
-            SizeError: MemoryError, StateError: RuntimeError}
+BUILT_IN = {
+    ConfigError: ValueError,
+    ShapeError: ValueError,
+    NonFiniteError: ValueError,
+    DTypeError: TypeError,
+    SizeError: MemoryError,
+    StateError: RuntimeError,
+}
 
 
 def fails(call, error, *words):
@@ -63,14 +77,25 @@ def dense():
 
 # ---- shapes of x
 
+
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (2, 4, 5, 3), ()], ids=str)
 def test_rank(layer, shape):
-    fails(lambda: layer.forward(x_of(*shape)), ShapeError, r"x has shape \(.*\)", "3 axes", r"\(any, any, 3\)")
+    fails(
+        lambda: layer.forward(x_of(*shape)),
+        ShapeError,
+        r"x has shape \(.*\)",
+        "3 axes",
+        r"\(any, any, 3\)",
+    )
 
 
 def test_rank_of_an_unbuilt_layer():
     for shape in [(4, 3), (3,), (2, 4, 5, 3)]:
-        fails(lambda shape=shape: LSTM(5).forward(x_of(*shape)), ShapeError, r"\(batch, steps, features\)")
+        fails(
+            lambda shape=shape: LSTM(5).forward(x_of(*shape)),
+            ShapeError,
+            r"\(batch, steps, features\)",
+        )
     fails(lambda: Dense(5).forward(x_of(3)), ShapeError, r"\(batch, ..., features\)")
 
 
@@ -91,18 +116,37 @@ def test_rank_of_flatten(shape):
 @pytest.mark.parametrize("shape", [(2,), (2, 4, 3), (2, 0)], ids=str)
 def test_rank_of_repeat_vector(shape):
     repeat = RepeatVector(4)
-    fails(lambda: repeat.forward(x_of(*shape)), ShapeError, re.escape(str(shape)), r"\(batch, features\)")
+    fails(
+        lambda: repeat.forward(x_of(*shape)),
+        ShapeError,
+        re.escape(str(shape)),
+        r"\(batch, features\)",
+    )
     assert not repeat.built
     repeat.build((None, 3))
     fails(lambda: repeat.forward(x_of(*shape)), ShapeError, re.escape(str(shape)))
-    fails(lambda: RepeatVector(4).build((None, 4, 3)), ShapeError, r"\(None, 4, 3\)", r"\(batch, features\)")
+    fails(
+        lambda: RepeatVector(4).build((None, 4, 3)),
+        ShapeError,
+        r"\(None, 4, 3\)",
+        r"\(batch, features\)",
+    )
 
 
-@pytest.mark.parametrize(("n", "error", "words"), [
-    (0, ConfigError, ["n is 0", "1 to"]), (-1, ConfigError, ["n is -1"]), (2**40, ConfigError, ["n is 1099511627776"]),
-    (2.5, DTypeError, [r"n is 2\.5", "whole number"]), (True, DTypeError, ["n is True"]), ("3", DTypeError, ["n is '3'"]),
-    (None, DTypeError, ["n is None"]), (float("nan"), DTypeError, ["n is nan"]),
-], ids=str)
+@pytest.mark.parametrize(
+    ("n", "error", "words"),
+    [
+        (0, ConfigError, ["n is 0", "1 to"]),
+        (-1, ConfigError, ["n is -1"]),
+        (2**40, ConfigError, ["n is 1099511627776"]),
+        (2.5, DTypeError, [r"n is 2\.5", "whole number"]),
+        (True, DTypeError, ["n is True"]),
+        ("3", DTypeError, ["n is '3'"]),
+        (None, DTypeError, ["n is None"]),
+        (float("nan"), DTypeError, ["n is nan"]),
+    ],
+    ids=str,
+)
 def test_n_of_repeat_vector(n, error, words):
     fails(lambda: RepeatVector(n), error, *words)
 
@@ -115,11 +159,21 @@ def test_n_of_a_built_repeat_vector_is_fixed():
 
 
 def test_repeat_vector_that_no_memory_holds():
-    fails(lambda: RepeatVector(2**31 - 1).forward(x_of(8, 4000)), SizeError, "output of layer 'repeat_vector")
+    fails(
+        lambda: RepeatVector(2**31 - 1).forward(x_of(8, 4000)),
+        SizeError,
+        "output of layer 'repeat_vector",
+    )
 
 
 def test_features(layer, dense):
-    fails(lambda: layer.forward(x_of(2, 4, 5)), ShapeError, "x has 5 features", "expects 3", r"\(2, 4, 5\)")
+    fails(
+        lambda: layer.forward(x_of(2, 4, 5)),
+        ShapeError,
+        "x has 5 features",
+        "expects 3",
+        r"\(2, 4, 5\)",
+    )
     fails(lambda: dense.forward(x_of(2, 5)), ShapeError, "x has 5 features", "expects 3")
     fails(lambda: layer.forward(x_of(2, 4, 0)), ShapeError, "x has 0 features", "expects 3")
 
@@ -129,15 +183,30 @@ def test_no_steps(layer):
     for other in others:
         other.build((None, None, 3))
     for one in (layer, *others):
-        fails(lambda one=one: one.forward(x_of(2, 0, 3)), ShapeError, r"\(2, 0, 3\)", "no time steps")
+        fails(
+            lambda one=one: one.forward(x_of(2, 0, 3)), ShapeError, r"\(2, 0, 3\)", "no time steps"
+        )
 
 
 def test_what_reads_steps_says_which_option_gives_them():
-    for layer in (lambda: GRU(2), lambda: Conv1D(2, 1), lambda: GlobalMaxPooling1D(), lambda: Attention(),
-                  lambda: Bidirectional(GRU(2))):
-        fails(lambda layer=layer: Sequential([Input((4, 3)), LSTM(2), layer()]), ShapeError, r"expected \(batch, steps, features\)",
-              "the recurrent layer before it needs return_sequences=True")
-        fails(lambda layer=layer: layer().build((None, 3)), ShapeError, r"input shape \(None, 3\); expected [^;]*$")
+    for layer in (
+        lambda: GRU(2),
+        lambda: Conv1D(2, 1),
+        lambda: GlobalMaxPooling1D(),
+        lambda: Attention(),
+        lambda: Bidirectional(GRU(2)),
+    ):
+        fails(
+            lambda layer=layer: Sequential([Input((4, 3)), LSTM(2), layer()]),
+            ShapeError,
+            r"expected \(batch, steps, features\)",
+            "the recurrent layer before it needs return_sequences=True",
+        )
+        fails(
+            lambda layer=layer: layer().build((None, 3)),
+            ShapeError,
+            r"input shape \(None, 3\); expected [^;]*$",
+        )
 
 
 def test_no_features():
@@ -153,17 +222,48 @@ def test_softmax_over_an_axis_of_no_extent():
 
 def test_rows_of_different_lengths(layer):
     ragged = [[[1, 2, 3]], [[1, 2, 3], [4, 5, 6]]]
-    fails(lambda: layer.forward(ragged), ShapeError, "x has rows of different lengths", "pad_sequences")
+    fails(
+        lambda: layer.forward(ragged),
+        ShapeError,
+        "x has rows of different lengths",
+        "pad_sequences",
+    )
 
 
 # ---- types of x
 
-@pytest.mark.parametrize("x", [
-    x_of(2, 4, 3).astype(complex), x_of(2, 4, 3).astype(object), np.full((2, 4, 3), "1.5"), np.full((2, 4, 3), b"1.5"),
-    x_of(2, 4, 3).astype("datetime64[s]"), x_of(2, 4, 3).astype("timedelta64[s]"), None, "text", {"a": 1},
-    [[["1.5"] * 3] * 4] * 2, [[[None] * 3] * 4] * 2, np.zeros((2, 4, 3), [("a", "f4")]),
-], ids=["complex", "object", "text", "bytes", "datetime", "timedelta", "None", "str", "dict", "list of text",
-        "list of None", "records"])
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        x_of(2, 4, 3).astype(complex),
+        x_of(2, 4, 3).astype(object),
+        np.full((2, 4, 3), "1.5"),
+        np.full((2, 4, 3), b"1.5"),
+        x_of(2, 4, 3).astype("datetime64[s]"),
+        x_of(2, 4, 3).astype("timedelta64[s]"),
+        None,
+        "text",
+        {"a": 1},
+        [[["1.5"] * 3] * 4] * 2,
+        [[[None] * 3] * 4] * 2,
+        np.zeros((2, 4, 3), [("a", "f4")]),
+    ],
+    ids=[
+        "complex",
+        "object",
+        "text",
+        "bytes",
+        "datetime",
+        "timedelta",
+        "None",
+        "str",
+        "dict",
+        "list of text",
+        "list of None",
+        "records",
+    ],
+)
 def test_types_that_hold_no_numbers(layer, dense, x):
     fails(lambda: layer.forward(x), DTypeError, "x holds .* values", "float32")
     fails(lambda: dense.forward(x), DTypeError, "x holds .* values", "float32")
@@ -171,24 +271,50 @@ def test_types_that_hold_no_numbers(layer, dense, x):
 
 def test_precision_is_never_lost_in_silence(layer):
     x = np.random.default_rng(0).normal(size=(2, 4, 3))
-    fails(lambda: layer.forward(x), DTypeError, "x is float64", "computes in float32", r"astype\('float32'\)",
-          "dtype='float64'")
+    fails(
+        lambda: layer.forward(x),
+        DTypeError,
+        "x is float64",
+        "computes in float32",
+        r"astype\('float32'\)",
+        "dtype='float64'",
+    )
     if np.dtype(np.longdouble) != np.float64:
-        fails(lambda: layer.forward(x.astype(np.longdouble)), DTypeError, "x is (longdouble|float128|float96)")
-        fails(lambda: LSTM(5, dtype="float64").forward(x.astype(np.longdouble)), DTypeError, "computes in float64")
+        fails(
+            lambda: layer.forward(x.astype(np.longdouble)),
+            DTypeError,
+            "x is (longdouble|float128|float96)",
+        )
+        fails(
+            lambda: LSTM(5, dtype="float64").forward(x.astype(np.longdouble)),
+            DTypeError,
+            "computes in float64",
+        )
     layer.forward(x.astype("float32"), training=True)
     fails(lambda: layer.backward(np.zeros((2, 4, 5))), DTypeError, "dy is float64")
-    fails(lambda: layer.forward(x.astype("float32"), initial_state=[np.zeros((2, 5))] * 2), DTypeError,
-          "initial_state h is float64")
+    fails(
+        lambda: layer.forward(x.astype("float32"), initial_state=[np.zeros((2, 5))] * 2),
+        DTypeError,
+        "initial_state h is float64",
+    )
 
 
-@pytest.mark.parametrize("value", [2**24 + 1, -(2**24) - 1, 2**31 - 1, 2**53 + 1, 2**63 - 1, 2**64 - 1])
+@pytest.mark.parametrize(
+    "value", [2**24 + 1, -(2**24) - 1, 2**31 - 1, 2**53 + 1, 2**63 - 1, 2**64 - 1]
+)
 def test_whole_numbers_that_float32_cannot_hold(layer, value):
-    kinds = [kind for kind in ("int32", "uint32", "int64", "uint64")
-             if np.iinfo(kind).min <= value <= np.iinfo(kind).max]
+    kinds = [
+        kind
+        for kind in ("int32", "uint32", "int64", "uint64")
+        if np.iinfo(kind).min <= value <= np.iinfo(kind).max
+    ]
     for kind in kinds:
-        fails(lambda kind=kind: layer.forward(np.full((2, 4, 3), value, kind)), DTypeError, "float32 cannot represent",
-              "float64")
+        fails(
+            lambda kind=kind: layer.forward(np.full((2, 4, 3), value, kind)),
+            DTypeError,
+            "float32 cannot represent",
+            "float64",
+        )
 
 
 def test_whole_numbers_that_float32_holds(layer):
@@ -198,26 +324,48 @@ def test_whole_numbers_that_float32_holds(layer):
 
 # ---- numbers that are none
 
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nonfinite_values_are_refused_with_their_position(layer, dense, bad):
     word = str(bad).removeprefix("-")
     x = x_of(2, 4, 3)
     x[1, 2, 0] = bad
     for training in (False, True):
-        fails(lambda training=training: layer.forward(x, training=training), NonFiniteError, "x holds", word,
-              r"index \(1, 2, 0\)")
+        fails(
+            lambda training=training: layer.forward(x, training=training),
+            NonFiniteError,
+            "x holds",
+            word,
+            r"index \(1, 2, 0\)",
+        )
     x = x_of(7, 3)
     x[6, 2] = bad
     fails(lambda: dense.forward(x), NonFiniteError, "x holds", word, r"index \(6, 2\)")
     state = [x_of(2, 5), x_of(2, 5)]
     state[1][0, 4] = bad
-    fails(lambda: layer.forward(x_of(2, 4, 3), initial_state=state), NonFiniteError, "initial_state c holds", word,
-          r"index \(0, 4\)")
+    fails(
+        lambda: layer.forward(x_of(2, 4, 3), initial_state=state),
+        NonFiniteError,
+        "initial_state c holds",
+        word,
+        r"index \(0, 4\)",
+    )
     stateful = LSTM(5, stateful=True)
-    fails(lambda: setattr(stateful, "state", state), NonFiniteError, "state c holds", r"index \(0, 4\)")
+    fails(
+        lambda: setattr(stateful, "state", state),
+        NonFiniteError,
+        "state c holds",
+        r"index \(0, 4\)",
+    )
     weights = layer.get_weights()
     weights[1][4, 19] = bad
-    fails(lambda: layer.set_weights(weights), NonFiniteError, "recurrent_kernel holds", word, r"index \(4, 19\)")
+    fails(
+        lambda: layer.set_weights(weights),
+        NonFiniteError,
+        "recurrent_kernel holds",
+        word,
+        r"index \(4, 19\)",
+    )
 
 
 def test_numbers_that_overflow_float32(layer):
@@ -229,61 +377,106 @@ def test_numbers_that_overflow_float32(layer):
 
 # ---- lengths, resets, state
 
-@pytest.mark.parametrize(("lengths", "error", "words"), [
-    ([4, 5], ShapeError, [r"lengths\[1\] is 5", "0 to 4"]),
-    ([-1, 4], ShapeError, [r"lengths\[0\] is -1", "0 to 4"]),
-    ([4, -(2**62)], ShapeError, [r"lengths\[1\] is -4611686018427387904"]),
-    (np.array([4, 2**64 - 1], np.uint64), ShapeError, [r"lengths\[1\] is 18446744073709551615"]),
-    ([4], ShapeError, [r"shape \(1,\)", r"\(2,\)"]),
-    ([4, 4, 4], ShapeError, [r"shape \(3,\)", r"\(2,\)"]),
-    ([[4], [4]], ShapeError, [r"shape \(2, 1\)"]),
-    (4, ShapeError, [r"shape \(\)"]),
-    ([4.0, 4.0], DTypeError, ["float64", "whole numbers"]),
-    ([True, True], DTypeError, ["bool", "whole numbers"]),
-    (["4", "4"], DTypeError, ["whole numbers"]),
-    ([None, 4], DTypeError, ["whole numbers"]),
-    ([4, 2**70], (DTypeError, ShapeError), ["lengths"]),
-    ([[4], [4, 4]], (DTypeError, ShapeError), ["lengths"]),
-], ids=str)
+
+@pytest.mark.parametrize(
+    ("lengths", "error", "words"),
+    [
+        ([4, 5], ShapeError, [r"lengths\[1\] is 5", "0 to 4"]),
+        ([-1, 4], ShapeError, [r"lengths\[0\] is -1", "0 to 4"]),
+        ([4, -(2**62)], ShapeError, [r"lengths\[1\] is -4611686018427387904"]),
+        (
+            np.array([4, 2**64 - 1], np.uint64),
+            ShapeError,
+            [r"lengths\[1\] is 18446744073709551615"],
+        ),
+        ([4], ShapeError, [r"shape \(1,\)", r"\(2,\)"]),
+        ([4, 4, 4], ShapeError, [r"shape \(3,\)", r"\(2,\)"]),
+        ([[4], [4]], ShapeError, [r"shape \(2, 1\)"]),
+        (4, ShapeError, [r"shape \(\)"]),
+        ([4.0, 4.0], DTypeError, ["float64", "whole numbers"]),
+        ([True, True], DTypeError, ["bool", "whole numbers"]),
+        (["4", "4"], DTypeError, ["whole numbers"]),
+        ([None, 4], DTypeError, ["whole numbers"]),
+        ([4, 2**70], (DTypeError, ShapeError), ["lengths"]),
+        ([[4], [4, 4]], (DTypeError, ShapeError), ["lengths"]),
+    ],
+    ids=str,
+)
 def test_lengths(layer, lengths, error, words):
     for training in (False, True):
-        fails(lambda training=training: layer.forward(x_of(2, 4, 3), lengths=lengths, training=training), error, *words)
+        fails(
+            lambda training=training: layer.forward(
+                x_of(2, 4, 3), lengths=lengths, training=training
+            ),
+            error,
+            *words,
+        )
 
 
-@pytest.mark.parametrize(("resets", "error", "words"), [
-    (np.zeros((2, 4), int), DTypeError, ["resets holds int64", "booleans"]),
-    (np.zeros((2, 4)), DTypeError, ["resets holds float64", "booleans"]),
-    (np.zeros((2, 3), bool), ShapeError, [r"resets has shape \(2, 3\)", r"\(2, 4\)"]),
-    (np.zeros(2, bool), ShapeError, [r"resets has shape \(2,\)", r"\(2, 4\)"]),
-    ([[True], [True, False]], (DTypeError, ShapeError), ["resets"]),
-], ids=["int", "float", "steps", "rank", "ragged"])
+@pytest.mark.parametrize(
+    ("resets", "error", "words"),
+    [
+        (np.zeros((2, 4), int), DTypeError, ["resets holds int64", "booleans"]),
+        (np.zeros((2, 4)), DTypeError, ["resets holds float64", "booleans"]),
+        (np.zeros((2, 3), bool), ShapeError, [r"resets has shape \(2, 3\)", r"\(2, 4\)"]),
+        (np.zeros(2, bool), ShapeError, [r"resets has shape \(2,\)", r"\(2, 4\)"]),
+        ([[True], [True, False]], (DTypeError, ShapeError), ["resets"]),
+    ],
+    ids=["int", "float", "steps", "rank", "ragged"],
+)
 def test_resets(layer, resets, error, words):
     fails(lambda: layer.forward(x_of(2, 4, 3), resets=resets), error, *words)
 
 
-@pytest.mark.parametrize(("state", "error", "words"), [
-    ([x_of(2, 5)], ShapeError, ["initial_state has 1 arrays", "expects 2", "h, c"]),
-    ([x_of(2, 5)] * 3, ShapeError, ["initial_state has 3 arrays", "expects 2"]),
-    (x_of(2, 5), ShapeError, ["initial_state has 1 arrays", "expects 2"]),
-    ([x_of(2, 5), x_of(2, 4)], ShapeError, [r"initial_state c has shape \(2, 4\)", r"\(2, 5\)"]),
-    ([x_of(3, 5), x_of(3, 5)], ShapeError, [r"initial_state h has shape \(3, 5\)", r"\(2, 5\)"]),
-    ([x_of(5), x_of(5)], ShapeError, [r"initial_state h has shape \(5,\)", r"\(2, 5\)"]),
-    ([x_of(2, 5), x_of(2, 5).astype(complex)], DTypeError, ["initial_state c holds complex"]),
-    ([x_of(2, 5), None], (DTypeError, ShapeError), ["initial_state c"]),
-    ("hc", (DTypeError, ShapeError), ["initial_state"]),
-], ids=["one", "three", "array", "units", "rows", "rank", "complex", "None inside", "text"])
+@pytest.mark.parametrize(
+    ("state", "error", "words"),
+    [
+        ([x_of(2, 5)], ShapeError, ["initial_state has 1 arrays", "expects 2", "h, c"]),
+        ([x_of(2, 5)] * 3, ShapeError, ["initial_state has 3 arrays", "expects 2"]),
+        (x_of(2, 5), ShapeError, ["initial_state has 1 arrays", "expects 2"]),
+        (
+            [x_of(2, 5), x_of(2, 4)],
+            ShapeError,
+            [r"initial_state c has shape \(2, 4\)", r"\(2, 5\)"],
+        ),
+        (
+            [x_of(3, 5), x_of(3, 5)],
+            ShapeError,
+            [r"initial_state h has shape \(3, 5\)", r"\(2, 5\)"],
+        ),
+        ([x_of(5), x_of(5)], ShapeError, [r"initial_state h has shape \(5,\)", r"\(2, 5\)"]),
+        ([x_of(2, 5), x_of(2, 5).astype(complex)], DTypeError, ["initial_state c holds complex"]),
+        ([x_of(2, 5), None], (DTypeError, ShapeError), ["initial_state c"]),
+        ("hc", (DTypeError, ShapeError), ["initial_state"]),
+    ],
+    ids=["one", "three", "array", "units", "rows", "rank", "complex", "None inside", "text"],
+)
 def test_initial_state(layer, state, error, words):
     fails(lambda: layer.forward(x_of(2, 4, 3), initial_state=state), error, *words)
 
 
 def test_state():
     layer = LSTM(5, stateful=True)
-    fails(lambda: setattr(layer, "state", [x_of(2, 5), x_of(3, 5)]), ShapeError, r"state c has shape \(3, 5\)", r"\(2, 5\)")
-    fails(lambda: setattr(layer, "state", [x_of(2, 4), x_of(2, 4)]), ShapeError, r"state h has shape \(2, 4\)",
-          r"\(\w+, 5\)")
+    fails(
+        lambda: setattr(layer, "state", [x_of(2, 5), x_of(3, 5)]),
+        ShapeError,
+        r"state c has shape \(3, 5\)",
+        r"\(2, 5\)",
+    )
+    fails(
+        lambda: setattr(layer, "state", [x_of(2, 4), x_of(2, 4)]),
+        ShapeError,
+        r"state h has shape \(2, 4\)",
+        r"\(\w+, 5\)",
+    )
     fails(lambda: setattr(layer, "state", [x_of(2, 5)]), ShapeError, "state has 1 arrays", "h, c")
     assert layer.state is None
-    fails(lambda: setattr(LSTM(5), "state", [x_of(2, 5)] * 2), StateError, "keeps no state", "stateful=True")
+    fails(
+        lambda: setattr(LSTM(5), "state", [x_of(2, 5)] * 2),
+        StateError,
+        "keeps no state",
+        "stateful=True",
+    )
     layer.forward(x_of(2, 4, 3))
     fails(lambda: layer.forward(x_of(7, 4, 3)), ShapeError, "2 rows", "x has 7", r"reset_state\(\)")
     layer.reset_state()
@@ -293,22 +486,42 @@ def test_state():
 def test_layers_without_state_take_none(dense):
     for layer in (dense, Activation("tanh"), Flatten(), Dropout(0.1)):
         x = x_of(2, 3)
-        fails(lambda layer=layer: layer.forward(x, initial_state=[x]), ConfigError, "keeps no state", "recurrent layers")
-        fails(lambda layer=layer: layer.forward(x, resets=np.zeros((2, 3), bool)), ConfigError, "keeps no state")
+        fails(
+            lambda layer=layer: layer.forward(x, initial_state=[x]),
+            ConfigError,
+            "keeps no state",
+            "recurrent layers",
+        )
+        fails(
+            lambda layer=layer: layer.forward(x, resets=np.zeros((2, 3), bool)),
+            ConfigError,
+            "keeps no state",
+        )
 
 
 # ---- sizes
 
+
 @pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU, Dense])
-@pytest.mark.parametrize(("units", "error", "words"), [
-    (0, ConfigError, ["units is 0", "1 to"]), (-1, ConfigError, ["units is -1", "1 to"]),
-    (2**31, ConfigError, ["units is 2147483648"]), (2**62, ConfigError, ["units is 4611686018427387904"]),
-    (2**200, ConfigError, ["units is 1606938"]), (2.5, DTypeError, [r"units is 2\.5", "whole number"]),
-    (4.0, DTypeError, [r"units is 4\.0", "whole number"]), ("8", DTypeError, ["units is '8'", "whole number"]),
-    (None, DTypeError, ["units is None", "whole number"]), (True, DTypeError, ["units is True", "whole number"]),
-    ([4], DTypeError, [r"units is \[4\]", "whole number"]), (np.float32(4), DTypeError, ["units is", "whole number"]),
-    (float("nan"), DTypeError, ["units is nan"]),
-], ids=str)
+@pytest.mark.parametrize(
+    ("units", "error", "words"),
+    [
+        (0, ConfigError, ["units is 0", "1 to"]),
+        (-1, ConfigError, ["units is -1", "1 to"]),
+        (2**31, ConfigError, ["units is 2147483648"]),
+        (2**62, ConfigError, ["units is 4611686018427387904"]),
+        (2**200, ConfigError, ["units is 1606938"]),
+        (2.5, DTypeError, [r"units is 2\.5", "whole number"]),
+        (4.0, DTypeError, [r"units is 4\.0", "whole number"]),
+        ("8", DTypeError, ["units is '8'", "whole number"]),
+        (None, DTypeError, ["units is None", "whole number"]),
+        (True, DTypeError, ["units is True", "whole number"]),
+        ([4], DTypeError, [r"units is \[4\]", "whole number"]),
+        (np.float32(4), DTypeError, ["units is", "whole number"]),
+        (float("nan"), DTypeError, ["units is nan"]),
+    ],
+    ids=str,
+)
 def test_units(cls, units, error, words):
     fails(lambda: cls(units), error, *words)
 
@@ -328,8 +541,18 @@ def test_sizes_that_overflow(cls, units):
 
 
 def test_sizes_that_overflow_say_how_much_there_is():
-    fails(lambda: SimpleRNN(10**9).build((None, None, 3)), SizeError, "needs .* GiB", "this machine has")
-    fails(lambda: Dense(2**31 - 1).build((None, 2**31 - 1)), SizeError, "needs .* GiB", "this machine has")
+    fails(
+        lambda: SimpleRNN(10**9).build((None, None, 3)),
+        SizeError,
+        "needs .* GiB",
+        "this machine has",
+    )
+    fails(
+        lambda: Dense(2**31 - 1).build((None, 2**31 - 1)),
+        SizeError,
+        "needs .* GiB",
+        "this machine has",
+    )
     fails(lambda: LSTM(2**30).build((None, None, 3)), (ShapeError, SizeError), "4294967296|GiB")
 
 
@@ -348,8 +571,21 @@ def test_outputs_that_do_not_fit_into_memory(dense):
     fails(lambda: wide.forward(x), SizeError, "output", "GiB")
 
 
-@pytest.mark.parametrize("shape", [(None, 4, 0), (None, -1, 3), (None, 2.5, 3), (None, "4", 3), (None, 4, 2**62), "abc", None, 2.5,
-                                   (None, 4, True)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (None, 4, 0),
+        (None, -1, 3),
+        (None, 2.5, 3),
+        (None, "4", 3),
+        (None, 4, 2**62),
+        "abc",
+        None,
+        2.5,
+        (None, 4, True),
+    ],
+    ids=str,
+)
 def test_build_shapes(shape):
     for layer in (LSTM(5), Dense(5), Flatten()):
         fails(lambda layer=layer: layer.build(shape), (ConfigError, DTypeError, ShapeError))
@@ -370,7 +606,11 @@ def test_build_twice(layer):
 
 @pytest.mark.parametrize("shape", [0, -3, 2.5, "a", (4, 0), (4, "a"), (True,)], ids=str)
 def test_input_shapes(shape):
-    for make_one in (lambda: Input(shape), lambda: LSTM(4, input_shape=shape), lambda: LSTM(4, batch_input_shape=(2, shape))):
+    for make_one in (
+        lambda: Input(shape),
+        lambda: LSTM(4, input_shape=shape),
+        lambda: LSTM(4, batch_input_shape=(2, shape)),
+    ):
         fails(make_one, (ConfigError, DTypeError))
 
 
@@ -381,23 +621,41 @@ def test_input_needs_one_shape():
 
 # ---- options
 
-@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, float("nan"), float("inf"), 10**400],
-                         ids=["negative", "one", "above one", "nan", "inf", "more than a float holds"])
+
+@pytest.mark.parametrize(
+    "rate",
+    [-0.1, 1.0, 1.5, float("nan"), float("inf"), 10**400],
+    ids=["negative", "one", "above one", "nan", "inf", "more than a float holds"],
+)
 def test_rates_out_of_range(rate):
-    for call in (lambda: LSTM(4, dropout=rate), lambda: GRU(4, recurrent_dropout=rate), lambda: Dropout(rate)):
+    for call in (
+        lambda: LSTM(4, dropout=rate),
+        lambda: GRU(4, recurrent_dropout=rate),
+        lambda: Dropout(rate),
+    ):
         fails(call, ConfigError, "(dropout|rate) is", r"\[0\.0, 1\.0\)")
 
 
 @pytest.mark.parametrize("rate", ["0.5", None, True, [0.5], 1j], ids=str)
 def test_rates_that_are_no_numbers(rate):
-    for call in (lambda: LSTM(4, dropout=rate), lambda: GRU(4, recurrent_dropout=rate), lambda: Dropout(rate)):
+    for call in (
+        lambda: LSTM(4, dropout=rate),
+        lambda: GRU(4, recurrent_dropout=rate),
+        lambda: Dropout(rate),
+    ):
         fails(call, DTypeError, "(dropout|rate) is", "expected a number")
 
 
 @pytest.mark.parametrize("option", ["activation", "recurrent_activation"])
 def test_activations(option):
     for cls in (LSTM, GRU):
-        fails(lambda cls=cls: cls(4, **{option: "sinh"}), ConfigError, "'sinh' is not known", "hard_sigmoid", "tanh")
+        fails(
+            lambda cls=cls: cls(4, **{option: "sinh"}),
+            ConfigError,
+            "'sinh' is not known",
+            "hard_sigmoid",
+            "tanh",
+        )
         fails(lambda cls=cls: cls(4, **{option: "softmax"}), ConfigError, "'softmax' is not known")
         fails(lambda cls=cls: cls(4, **{option: np.tanh}), DTypeError, "expected a name", "tanh")
         fails(lambda cls=cls: cls(4, **{option: 3}), DTypeError, "expected a name")
@@ -411,9 +669,17 @@ def test_activations_of_other_layers():
         Dense(4, "nonsense")
 
 
-@pytest.mark.parametrize("option", ["kernel_initializer", "recurrent_initializer", "bias_initializer"])
+@pytest.mark.parametrize(
+    "option", ["kernel_initializer", "recurrent_initializer", "bias_initializer"]
+)
 def test_initializers(option):
-    fails(lambda: LSTM(4, **{option: "xavier"}), ConfigError, option, "'xavier' is not known", "glorot_uniform")
+    fails(
+        lambda: LSTM(4, **{option: "xavier"}),
+        ConfigError,
+        option,
+        "'xavier' is not known",
+        "glorot_uniform",
+    )
     for wrong in (np.zeros, 3, None, {"class_name": "Nonsense"}, {}, np.zeros((2, 2))):
         fails(lambda wrong=wrong: LSTM(4, **{option: wrong}), (DTypeError, ConfigError), option)
 
@@ -422,21 +688,41 @@ def test_initializers_with_wrong_arguments():
     fails(lambda: initializers.Constant("a"), DTypeError, "value")
     fails(lambda: initializers.RandomNormal(stddev=-1), ConfigError, "stddev is -1")
     fails(lambda: initializers.RandomNormal(mean=float("nan")), ConfigError, "mean is nan")
-    fails(lambda: initializers.Constant(1e300)((2, 3)), ConfigError, "gives values that float32 cannot hold")
-    fails(lambda: LSTM(4, bias_initializer="orthogonal").build((None, None, 3)), ShapeError, "two axes")
-    fails(lambda: LSTM(4, kernel_initializer="identity").build((None, None, 3)), ShapeError, "identity")
+    fails(
+        lambda: initializers.Constant(1e300)((2, 3)),
+        ConfigError,
+        "gives values that float32 cannot hold",
+    )
+    fails(
+        lambda: LSTM(4, bias_initializer="orthogonal").build((None, None, 3)),
+        ShapeError,
+        "two axes",
+    )
+    fails(
+        lambda: LSTM(4, kernel_initializer="identity").build((None, None, 3)),
+        ShapeError,
+        "identity",
+    )
 
 
-@pytest.mark.parametrize("saved", [
-    {"class_name": "Constant", "config": {"wrong": 1}}, {"class_name": "Constant", "config": 3},
-    {"class_name": ["Zeros"]}, {"class_name": {}},
-], ids=str)
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {"class_name": "Constant", "config": {"wrong": 1}},
+        {"class_name": "Constant", "config": 3},
+        {"class_name": ["Zeros"]},
+        {"class_name": {}},
+    ],
+    ids=str,
+)
 def test_saved_initializers_that_are_damaged(saved):
     """A configuration comes from a file, and a file may hold anything."""
     fails(lambda: initializers.get(saved), (ConfigError, DTypeError))
 
 
-@pytest.mark.parametrize("option", ["kernel_regularizer", "recurrent_regularizer", "bias_regularizer"])
+@pytest.mark.parametrize(
+    "option", ["kernel_regularizer", "recurrent_regularizer", "bias_regularizer"]
+)
 def test_regularizers(option):
     fails(lambda: LSTM(4, **{option: "l3"}), ConfigError, option, "'l3' is not known", "l1_l2")
     for wrong in (0.01, abs, ["l1"]):
@@ -445,8 +731,17 @@ def test_regularizers(option):
     fails(lambda: regularizers.L2("a"), DTypeError, "l2 is 'a'")
 
 
-@pytest.mark.parametrize("option", ["use_bias", "return_sequences", "return_state", "go_backwards", "stateful",
-                                    "unit_forget_bias"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "use_bias",
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unit_forget_bias",
+    ],
+)
 @pytest.mark.parametrize("value", [1, "yes", None], ids=str)
 def test_flags(option, value):
     fails(lambda: LSTM(4, **{option: value}), DTypeError, f"{option} is {value!r}", "True or False")
@@ -463,7 +758,9 @@ def test_dtypes(dtype):
         fails(lambda cls=cls: cls(dtype=dtype), DTypeError, "dtype is", "float32, float64")
 
 
-@pytest.mark.parametrize("dtype", ["nonsense", 3, object(), np.zeros(3)], ids=["text", "number", "object", "array"])
+@pytest.mark.parametrize(
+    "dtype", ["nonsense", 3, object(), np.zeros(3)], ids=["text", "number", "object", "array"]
+)
 def test_dtypes_that_are_none(dtype):
     fails(lambda: LSTM(4, dtype=dtype), DTypeError, "dtype is", "float32, float64")
 
@@ -473,10 +770,14 @@ def test_seeds(seed):
     """At the latest when the first number is drawn."""
     if seed == 2**200:  # NumPy takes seeds of any size
         return LSTM(4, seed=seed).build((None, None, 3))
-    for call in (lambda: LSTM(4, seed=seed).build((None, None, 3)),
-                 lambda: Dense(4, seed=seed).build((None, 3)),
-                 lambda: Dropout(0.5, seed=seed).forward(x_of(2, 3), training=True),
-                 lambda: LSTM(4, kernel_initializer=initializers.RandomNormal(seed=seed)).build((None, None, 3))):
+    for call in (
+        lambda: LSTM(4, seed=seed).build((None, None, 3)),
+        lambda: Dense(4, seed=seed).build((None, 3)),
+        lambda: Dropout(0.5, seed=seed).forward(x_of(2, 3), training=True),
+        lambda: LSTM(4, kernel_initializer=initializers.RandomNormal(seed=seed)).build(
+            (None, None, 3)
+        ),
+    ):
         fails(call, (ConfigError, DTypeError), "seed")
 
 
@@ -488,11 +789,17 @@ def test_names():
 def test_noise_shapes_that_do_not_fit(noise_shape):
     """An extent is the input's, or 1; anything else would change the shape of the output."""
     for batch in (1, 4):
-        fails(lambda batch=batch: Dropout(0.5, noise_shape=noise_shape, seed=1).forward(x_of(batch, 3), training=True),
-              ShapeError, "noise_shape")
+        fails(
+            lambda batch=batch: Dropout(0.5, noise_shape=noise_shape, seed=1).forward(
+                x_of(batch, 3), training=True
+            ),
+            ShapeError,
+            "noise_shape",
+        )
 
 
 # ---- order of calls
+
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_backward_needs_a_forward(cell, rng):
@@ -506,8 +813,21 @@ def test_backward_needs_a_forward(cell, rng):
 
 
 def test_backward_needs_a_forward_in_other_layers():
-    for layer in (Dense(3), Activation("tanh"), Activation("softmax"), Flatten(), Dropout(0.2), Dropout(0), Input((3,))):
-        fails(lambda layer=layer: layer.backward(x_of(2, 3)), StateError, "nothing to go back over", "training=True")
+    for layer in (
+        Dense(3),
+        Activation("tanh"),
+        Activation("softmax"),
+        Flatten(),
+        Dropout(0.2),
+        Dropout(0),
+        Input((3,)),
+    ):
+        fails(
+            lambda layer=layer: layer.backward(x_of(2, 3)),
+            StateError,
+            "nothing to go back over",
+            "training=True",
+        )
         layer.forward(x_of(2, 3))
         fails(lambda layer=layer: layer.backward(x_of(2, 3)), StateError, "nothing to go back over")
         layer.forward(x_of(2, 3), training=True)
@@ -522,7 +842,9 @@ def test_a_wrong_gradient_can_be_put_right(layer):
         (x_of(2, 5), ShapeError, r"dy has shape \(2, 5\)", r"\(2, 4, 5\)"),
         (x_of(2, 4, 5, 1), ShapeError, r"dy has shape \(2, 4, 5, 1\)"),
         (x_of(2, 4, 5).astype(complex), DTypeError, "dy holds complex"),
-        (None, DTypeError, "dy"), ("text", DTypeError, "dy"), ([x_of(2, 4, 5), x_of(2, 5)], (ShapeError, DTypeError), "dy"),
+        (None, DTypeError, "dy"),
+        ("text", DTypeError, "dy"),
+        ([x_of(2, 4, 5), x_of(2, 5)], (ShapeError, DTypeError), "dy"),
     ]:
         fails(lambda wrong=wrong: layer.backward(wrong), error, *words)
     assert layer.backward(x_of(2, 4, 5)).shape == (2, 4, 3)
@@ -546,13 +868,17 @@ def test_gradients_of_a_layer_that_returns_its_state(rng):
 def test_things_that_are_no_lists(what, wrong, rng):
     layer = make("lstm", 5, 3, rng, "float32", return_state=True, stateful=True)
     layer.forward(x_of(2, 4, 3), training=True)
-    call = {"set_weights": lambda: layer.set_weights(wrong),
-            "initial_state": lambda: layer.forward(x_of(2, 4, 3), initial_state=wrong),
-            "state": lambda: setattr(layer, "state", wrong), "dy": lambda: layer.backward(wrong)}[what]
+    call = {
+        "set_weights": lambda: layer.set_weights(wrong),
+        "initial_state": lambda: layer.forward(x_of(2, 4, 3), initial_state=wrong),
+        "state": lambda: setattr(layer, "state", wrong),
+        "dy": lambda: layer.backward(wrong),
+    }[what]
     fails(call, (DTypeError, ShapeError))
 
 
 # ---- weights
+
 
 def test_set_weights(layer, dense):
     good = layer.get_weights()
@@ -561,17 +887,25 @@ def test_set_weights(layer, dense):
     wrong_kind[2] = good[2].astype(complex)
     for weights, error, *words in [
         (good[:2], ShapeError, "has 3 weight arrays", "kernel, recurrent_kernel, bias", "got 2"),
-        ([*good, good[0]], ShapeError, "got 4"), ([], ShapeError, "got 0"),
+        ([*good, good[0]], ShapeError, "got 4"),
+        ([], ShapeError, "got 0"),
         (wrong_shape, ShapeError, r"bias has shape \(21,\)", r"\(20,\)"),
         ([good[0].T, *good[1:]], ShapeError, r"kernel has shape \(20, 3\)", r"\(3, 20\)"),
-        (wrong_kind, DTypeError, "bias holds complex"), ([*good[:2], None], DTypeError, "bias"),
+        (wrong_kind, DTypeError, "bias holds complex"),
+        ([*good[:2], None], DTypeError, "bias"),
         ([*good[:2], "text"], DTypeError, "bias"),
     ]:
         fails(lambda weights=weights: layer.set_weights(weights), error, *words)
         for now, before in zip(layer.get_weights(), good):  # all or nothing
             np.testing.assert_array_equal(now, before)
     fails(lambda: LSTM(4).set_weights(good), StateError, "not built", "build")
-    fails(lambda: dense.set_weights([np.zeros((3, 4))]), ShapeError, "has 2 weight arrays", "kernel, bias", "got 1")
+    fails(
+        lambda: dense.set_weights([np.zeros((3, 4))]),
+        ShapeError,
+        "has 2 weight arrays",
+        "kernel, bias",
+        "got 1",
+    )
     fails(lambda: Activation("tanh").set_weights([]), StateError, "not built")
 
 
@@ -585,5 +919,8 @@ def test_a_layer_without_equations():
     class Empty(Layer):
         pass
 
-    with pytest.raises(TypeError, match=r"layer Empty defines no _forward\(self, x, call\), which .*docs/custom-cells.md"):
+    with pytest.raises(
+        TypeError,
+        match=r"layer Empty defines no _forward\(self, x, call\), which .*docs/custom-cells.md",
+    ):
         Empty().forward(x_of(2, 3))

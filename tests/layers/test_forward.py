@@ -28,8 +28,11 @@ from gatewise.layers import Activation, Dense, Dropout, Flatten, Input, RepeatVe
 
 def everything(layer, rng, batch, steps):
     """Ragged lengths with an empty row, resets, an initial state."""
-    return {"lengths": ragged(rng, batch, steps), "resets": rng.random((batch, steps)) < 0.25,
-            "initial_state": states_for(layer, batch, rng)}
+    return {
+        "lengths": ragged(rng, batch, steps),
+        "resets": rng.random((batch, steps)) < 0.25,
+        "initial_state": states_for(layer, batch, rng),
+    }
 
 
 def check(layer, x, tolerance, **arguments):
@@ -44,6 +47,7 @@ def check(layer, x, tolerance, **arguments):
 
 # ---- recurrent layers
 
+
 @pytest.mark.parametrize("units", [*UNITS, 2, 3, 4, 5, 8, 9, 64, 65])
 @pytest.mark.parametrize("cell", CELLS)
 def test_units(cell, units, dtype, tolerance, rng):
@@ -53,8 +57,10 @@ def test_units(cell, units, dtype, tolerance, rng):
     check(layer, x, tolerance, **everything(layer, rng, 4, 5))
 
 
-@pytest.mark.parametrize(("batch", "steps", "inputs"),
-                         [(1, 1, 1), (1, 9, 2), (13, 1, 3), (7, 3, 1), (2, 35, 20), (25, 4, 37), (3, 16, 2), (3, 17, 2)])
+@pytest.mark.parametrize(
+    ("batch", "steps", "inputs"),
+    [(1, 1, 1), (1, 9, 2), (13, 1, 3), (7, 3, 1), (2, 35, 20), (25, 4, 37), (3, 16, 2), (3, 17, 2)],
+)
 @pytest.mark.parametrize("cell", CELLS)
 def test_shapes(cell, batch, steps, inputs, dtype, tolerance, rng):
     layer = make(cell, 6, inputs, rng, dtype, return_sequences=True, return_state=True)
@@ -64,12 +70,22 @@ def test_shapes(cell, batch, steps, inputs, dtype, tolerance, rng):
     check(layer, x, tolerance, **everything(layer, rng, batch, steps))
 
 
-@pytest.mark.parametrize(("return_sequences", "return_state", "go_backwards"),
-                         list(itertools.product([False, True], repeat=3)))
+@pytest.mark.parametrize(
+    ("return_sequences", "return_state", "go_backwards"),
+    list(itertools.product([False, True], repeat=3)),
+)
 @pytest.mark.parametrize("cell", CELLS)
 def test_outputs(cell, return_sequences, return_state, go_backwards, dtype, tolerance, rng):
-    layer = make(cell, 5, 3, rng, dtype, return_sequences=return_sequences, return_state=return_state,
-                 go_backwards=go_backwards)
+    layer = make(
+        cell,
+        5,
+        3,
+        rng,
+        dtype,
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+    )
     x = sequences(rng, 5, 6, 3, dtype)
     check(layer, x, tolerance)
     check(layer, x, tolerance, lengths=[0, 0, 0, 0, 0], initial_state=states_for(layer, 5, rng))
@@ -81,7 +97,9 @@ def test_outputs(cell, return_sequences, return_state, go_backwards, dtype, tole
 @pytest.mark.parametrize("cell", CELLS)
 def test_activations(cell, activation, dtype, tolerance, rng):
     x = sequences(rng, 3, 4, 3, dtype)
-    layer = randomize(make(cell, 6, 3, rng, dtype, activation=activation, return_sequences=True), rng, 0.3)
+    layer = randomize(
+        make(cell, 6, 3, rng, dtype, activation=activation, return_sequences=True), rng, 0.3
+    )
     check(layer, x, tolerance, **everything(layer, rng, 3, 4))
     if cell != "rnn":
         layer = make(cell, 6, 3, rng, dtype, recurrent_activation=activation, return_sequences=True)
@@ -107,8 +125,14 @@ def test_saturated_and_denormal(cell, dtype, tolerance, rng):
 def test_a_batch_of_no_rows(cell, return_sequences, dtype, rng):
     layer = make(cell, 5, 3, rng, dtype, return_sequences=return_sequences, return_state=True)
     x = np.empty((0, 4, 3), dtype)
-    for arguments in ({}, {"lengths": np.empty(0, int), "resets": np.empty((0, 4), bool),
-                           "initial_state": states_for(layer, 0, rng)}):
+    for arguments in (
+        {},
+        {
+            "lengths": np.empty(0, int),
+            "resets": np.empty((0, 4), bool),
+            "initial_state": states_for(layer, 0, rng),
+        },
+    ):
         for training in (False, True):
             y, *states = layer.forward(x, training=training, **arguments)
             assert y.shape == ((0, 4, 5) if return_sequences else (0, 5)) and y.dtype == dtype
@@ -116,12 +140,19 @@ def test_a_batch_of_no_rows(cell, return_sequences, dtype, rng):
         layer.zero_gradients()
         assert layer.backward([y, *states]).shape == x.shape
         assert all(not gradient.any() for gradient in layer.gradients.values())
-        assert [gradient.shape for gradient in layer.initial_state_gradient] == [(0, 5)] * len(layer.cell.states)
+        assert [gradient.shape for gradient in layer.initial_state_gradient] == [(0, 5)] * len(
+            layer.cell.states
+        )
 
 
 def test_a_batch_of_no_rows_through_other_layers(dtype):
-    for layer in (Dense(3, "softmax", dtype=dtype), Activation("tanh", dtype=dtype), Activation("softmax", dtype=dtype),
-                  Dropout(0.5, dtype=dtype), Input((4, 2), dtype=dtype)):
+    for layer in (
+        Dense(3, "softmax", dtype=dtype),
+        Activation("tanh", dtype=dtype),
+        Activation("softmax", dtype=dtype),
+        Dropout(0.5, dtype=dtype),
+        Input((4, 2), dtype=dtype),
+    ):
         layer.build((None, 4, 2))
         y = layer.forward(np.empty((0, 4, 2), dtype), training=True)
         assert y.shape == (0, 4, 3 if isinstance(layer, Dense) else 2)
@@ -136,9 +167,12 @@ def test_a_batch_of_no_rows_through_other_layers(dtype):
 
 # ---- dropout
 
+
 def test_input_dropout_is_one_draw_a_sequence(dtype, rng):
     """A linear layer that copies its input shows the mask."""
-    layer = make("rnn", 50, 50, rng, dtype, activation="linear", dropout=0.3, return_sequences=True, seed=1)
+    layer = make(
+        "rnn", 50, 50, rng, dtype, activation="linear", dropout=0.3, return_sequences=True, seed=1
+    )
     layer.set_weights([np.eye(50), np.zeros((50, 50)), np.zeros(50)])
     x = np.ones((40, 6, 50), dtype)
     np.testing.assert_array_equal(layer.forward(x), x)
@@ -151,7 +185,17 @@ def test_input_dropout_is_one_draw_a_sequence(dtype, rng):
 
 
 def test_recurrent_dropout_is_one_draw_a_sequence(dtype, rng):
-    layer = make("rnn", 50, 1, rng, dtype, activation="linear", recurrent_dropout=0.3, return_sequences=True, seed=1)
+    layer = make(
+        "rnn",
+        50,
+        1,
+        rng,
+        dtype,
+        activation="linear",
+        recurrent_dropout=0.3,
+        return_sequences=True,
+        seed=1,
+    )
     layer.set_weights([np.zeros((1, 50)), np.eye(50), np.zeros(50)])
     x, h0 = np.zeros((40, 4, 1), dtype), [np.ones((40, 50), dtype)]
     np.testing.assert_array_equal(layer.forward(x, initial_state=h0), np.ones((40, 4, 50)))
@@ -168,12 +212,17 @@ def test_recurrent_dropout_is_one_draw_a_sequence(dtype, rng):
 def test_recurrent_dropout_touches_only_the_recurrent_product(cell, rng, dtype, tolerance):
     """Of the GRU, h' is kept unmasked where it is mixed with the candidate."""
     units, rate, batch, steps = 10, 0.4, 3, 4
-    layer = make(cell, units, 3, rng, dtype, recurrent_dropout=rate, return_sequences=True, return_state=True)
+    layer = make(
+        cell, units, 3, rng, dtype, recurrent_dropout=rate, return_sequences=True, return_state=True
+    )
     shows_mask = make("rnn", units, 3, rng, dtype, activation="linear", recurrent_dropout=rate)
     shows_mask.set_weights([np.zeros((3, units)), np.eye(units), np.zeros(units)])
     shows_mask.rng, layer.rng = np.random.default_rng(8), np.random.default_rng(8)
-    mask = shows_mask.forward(np.zeros((batch, 1, 3), dtype), initial_state=[np.ones((batch, units), dtype)],
-                              training=True).astype(np.float64)
+    mask = shows_mask.forward(
+        np.zeros((batch, 1, 3), dtype),
+        initial_state=[np.ones((batch, units), dtype)],
+        training=True,
+    ).astype(np.float64)
     assert 0 < (mask == 0).sum() < mask.size
 
     x, states = sequences(rng, batch, steps, 3, dtype), states_for(layer, batch, rng)
@@ -184,17 +233,17 @@ def test_recurrent_dropout_touches_only_the_recurrent_product(cell, rng, dtype, 
         if layer.cell.family == "gru":
             b_x, b_h = b if b.ndim == 2 else (b, np.zeros_like(b))
             a, q = x[:, t] @ W + b_x, (h * mask) @ U + b_h
-            z, r = np.split(reference.sigmoid((a + q)[:, :2 * units]), 2, axis=1)
+            z, r = np.split(reference.sigmoid((a + q)[:, : 2 * units]), 2, axis=1)
             if layer.cell.reset_after:
-                inner = r * q[:, 2 * units:]
+                inner = r * q[:, 2 * units :]
             else:
-                inner = (r * h * mask) @ U[:, 2 * units:]
-            n = np.tanh(a[:, 2 * units:] + inner)
+                inner = (r * h * mask) @ U[:, 2 * units :]
+            n = np.tanh(a[:, 2 * units :] + inner)
             h = z * h + (1 - z) * n if layer.cell.update == "cho" else (1 - z) * h + z * n
         elif layer.cell.family == "lstm":
-            _, (h, c) = reference.lstm(x[:, t:t + 1], W, U, b, h * mask, c)
+            _, (h, c) = reference.lstm(x[:, t : t + 1], W, U, b, h * mask, c)
         else:
-            _, (h,) = reference.rnn(x[:, t:t + 1], W, U, b, h * mask)
+            _, (h,) = reference.rnn(x[:, t : t + 1], W, U, b, h * mask)
         wanted.append(h)
     y, *last = layer.forward(x, initial_state=states, training=True)
     assert_close(y, np.stack(wanted, axis=1), tolerance.forward)
@@ -203,10 +252,17 @@ def test_recurrent_dropout_touches_only_the_recurrent_product(cell, rng, dtype, 
 
 # ---- layers without memory
 
+
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, "softmax"])
 def test_dense(activation, use_bias, dtype, tolerance, rng):
-    for shape, units in [((1, 1), 1), ((5, 3), 17), ((3, 4, 5), 37), ((2, 3, 2, 4), 3), ((400, 2), 70)]:
+    for shape, units in [
+        ((1, 1), 1),
+        ((5, 3), 17),
+        ((3, 4, 5), 37),
+        ((2, 3, 2, 4), 3),
+        ((400, 2), 70),
+    ]:
         layer = Dense(units, activation=activation, use_bias=use_bias, dtype=dtype)
         layer.build((None, *shape[1:]))
         randomize(layer, rng)
@@ -229,7 +285,12 @@ def test_activation_layer(activation, dtype, tolerance, rng):
 
 def test_dropout_layer(dtype, rng):
     x = rng.normal(size=(50, 20, 10)).astype(dtype)
-    for noise_shape, shared in [(None, ()), ((None, 1, None), (1,)), ((1, None, None), (0,)), ((50, 1, 1), (1, 2))]:
+    for noise_shape, shared in [
+        (None, ()),
+        ((None, 1, None), (1,)),
+        ((1, None, None), (0,)),
+        ((50, 1, 1), (1, 2)),
+    ]:
         layer = Dropout(0.25, noise_shape=noise_shape, seed=1, dtype=dtype)
         np.testing.assert_array_equal(layer.forward(x), x)
         y = layer.forward(x, training=True)
@@ -314,12 +375,19 @@ def test_inputs_may_come_in_any_form(form, dtype, rng):
         layer.rng = np.random.default_rng(3)
         wanted = run(layer, x, dy=[np.ones_like(wanted)])
         layer.rng = np.random.default_rng(3)
-        dy = [FORMS[form](np.ones_like(wanted["output 0"])) if wanted["output 0"].ndim == 3 else
-              np.ones_like(wanted["output 0"])]
+        dy = [
+            (
+                FORMS[form](np.ones_like(wanted["output 0"]))
+                if wanted["output 0"].ndim == 3
+                else np.ones_like(wanted["output 0"])
+            )
+        ]
         assert_all_same_bits(run(layer, FORMS[form](x), dy=dy), wanted)
 
 
-@pytest.mark.parametrize("kind", ["bool", "int8", "uint8", "int16", "int32", "int64", "uint64", "float16", "float32"])
+@pytest.mark.parametrize(
+    "kind", ["bool", "int8", "uint8", "int16", "int32", "int64", "uint64", "float16", "float32"]
+)
 def test_inputs_of_narrower_types(kind, dtype, rng):
     x = rng.integers(0, 2 if kind == "bool" else 100, (5, 4, 3)).astype(kind)
     for layer in layers_for_forms(dtype, rng):
@@ -334,12 +402,23 @@ def test_lengths_resets_and_states_may_come_in_any_form(kind, dtype, rng):
     states = states_for(layer, 5, rng)
     wanted = layer.forward(x, lengths=lengths, resets=resets, initial_state=states)
     if kind == "list":
-        lengths, resets, states = lengths.tolist(), resets.tolist(), [state.tolist() for state in states]
+        lengths, resets, states = (
+            lengths.tolist(),
+            resets.tolist(),
+            [state.tolist() for state in states],
+        )
     elif kind == "strided":
-        lengths, resets, states = (np.repeat(lengths, 2)[::2], np.asfortranarray(resets),
-                                   tuple(np.asfortranarray(state) for state in states))
+        lengths, resets, states = (
+            np.repeat(lengths, 2)[::2],
+            np.asfortranarray(resets),
+            tuple(np.asfortranarray(state) for state in states),
+        )
     elif kind == "read-only":
-        lengths, resets, states = _read_only(lengths), _read_only(resets), [_read_only(state) for state in states]
+        lengths, resets, states = (
+            _read_only(lengths),
+            _read_only(resets),
+            [_read_only(state) for state in states],
+        )
     else:
         lengths = lengths.astype(kind)
     assert_same_bits(layer.forward(x, lengths=lengths, resets=resets, initial_state=states), wanted)
@@ -353,12 +432,21 @@ def test_a_single_state_need_not_be_in_a_list(dtype, rng):
 
 # ---- whose memory is it
 
+
 def one_of_each(dtype, rng):
     """(layer, arguments) that take every path where an array might be kept instead of copied."""
     for cell in CELLS:
-        for options in ({"return_sequences": True, "return_state": True}, {"return_state": True, "stateful": True},
-                        {"return_sequences": True, "go_backwards": True, "dropout": 0.3, "recurrent_dropout": 0.3},
-                        {"stateful": True}):
+        for options in (
+            {"return_sequences": True, "return_state": True},
+            {"return_state": True, "stateful": True},
+            {
+                "return_sequences": True,
+                "go_backwards": True,
+                "dropout": 0.3,
+                "recurrent_dropout": 0.3,
+            },
+            {"stateful": True},
+        ):
             layer = make(cell, 5, 3, rng, dtype, seed=1, **options)
             yield layer, everything(layer, rng, 4, 6)
             yield layer, {}
@@ -393,8 +481,10 @@ def test_outputs_belong_to_the_caller(dtype, rng):
             layer.rng = np.random.default_rng(5)
             if hasattr(layer, "reset_state"):
                 layer.reset_state()
-            layer.forward(x[:, :3] if not isinstance(layer, Flatten) else x,
-                          **{k: v for k, v in arguments.items() if k == "initial_state"})
+            layer.forward(
+                x[:, :3] if not isinstance(layer, Flatten) else x,
+                **{k: v for k, v in arguments.items() if k == "initial_state"},
+            )
             outputs = as_list(layer.forward(x, training=True, **arguments))
             dy = [np.cos(np.arange(out.size)).reshape(out.shape).astype(dtype) for out in outputs]
             values = [out.copy() for out in outputs]
@@ -442,7 +532,11 @@ def test_a_later_forward_leaves_earlier_outputs_alone(dtype, rng):
 
 
 def test_weights_are_handed_out_as_copies_and_parameters_as_views(dtype, rng):
-    for layer in (make("lstm", 5, 3, rng, dtype), make("gru", 5, 3, rng, dtype), Dense(5, dtype=dtype, seed=1)):
+    for layer in (
+        make("lstm", 5, 3, rng, dtype),
+        make("gru", 5, 3, rng, dtype),
+        Dense(5, dtype=dtype, seed=1),
+    ):
         x = sequences(rng, 4, 6, 3, dtype)
         before = layer.forward(x)
         for array in layer.get_weights():
@@ -457,7 +551,9 @@ def test_weights_are_handed_out_as_copies_and_parameters_as_views(dtype, rng):
         assert_same_bits(layer.forward(x), after)
         # written to through views, at any time, and packed copies do not lag behind
         parameters = layer.parameters
-        assert all(np.shares_memory(view, layer.parameters[name]) for name, view in parameters.items())
+        assert all(
+            np.shares_memory(view, layer.parameters[name]) for name, view in parameters.items()
+        )
         layer.forward(x)
         parameters["kernel"][...] = 0
         parameters["bias"][...] = 0

@@ -16,27 +16,44 @@ from cases import (
     states_for,
 )
 
-from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Input, RepeatVector, SimpleRNN
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    RepeatVector,
+    SimpleRNN,
+)
 
 THREADS = (1, 2, 3, 5)
 
 
 def everything(layer, rng, batch, steps):
-    return {"lengths": ragged(rng, batch, steps), "resets": rng.random((batch, steps)) < 0.1,
-            "initial_state": states_for(layer, batch, rng)}
+    return {
+        "lengths": ragged(rng, batch, steps),
+        "resets": rng.random((batch, steps)) < 0.1,
+        "initial_state": states_for(layer, batch, rng),
+    }
 
 
 def train(layer, x, seed=3, **arguments):
     """All outputs and gradients, with gradients of the outputs that follow from their shapes, and dropout redrawn."""
     layer.rng = np.random.default_rng(seed)
     rng = np.random.default_rng(4)
-    dy = [rng.normal(size=out.shape).astype(layer.dtype) for out in as_list(layer.forward(x, **arguments))]
+    dy = [
+        rng.normal(size=out.shape).astype(layer.dtype)
+        for out in as_list(layer.forward(x, **arguments))
+    ]
     if getattr(layer, "stateful", False):
         layer.reset_state()
     return run(layer, x, dy, **arguments)
 
 
 # ---- threads
+
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_threads_give_the_same_bits(cell, dtype, rng, threads):
@@ -48,17 +65,27 @@ def test_threads_give_the_same_bits(cell, dtype, rng, threads):
     results = []
     for count in THREADS:
         threads.set_num_threads(count)
-        assert threads.threads_for_products(operations) == count, "too little work for threads: this tests nothing"
-        results.append((train(layer, x), train(layer, x, **arguments), as_list(layer.forward(x, **arguments))))
+        assert threads.threads_for_products(operations) == count, (
+            "too little work for threads: this tests nothing"
+        )
+        results.append(
+            (train(layer, x), train(layer, x, **arguments), as_list(layer.forward(x, **arguments)))
+        )
     for other in results[1:]:
         for got, wanted in zip(other, results[0]):
             assert_all_same_bits(got, wanted)
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"return_sequences": True, "go_backwards": True}, {"dropout": 0.3, "recurrent_dropout": 0.3, "seed": 1},
-    {"use_bias": False, "return_sequences": True},
-], ids=["last output", "backwards", "dropout", "no bias"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"return_sequences": True, "go_backwards": True},
+        {"dropout": 0.3, "recurrent_dropout": 0.3, "seed": 1},
+        {"use_bias": False, "return_sequences": True},
+    ],
+    ids=["last output", "backwards", "dropout", "no bias"],
+)
 @pytest.mark.parametrize("cell", CELLS)
 def test_threads_forced_on_small_work_give_the_same_bits(cell, options, dtype, rng, forced_threads):
     layer = make(cell, 17, 3, rng, dtype, **options)
@@ -68,7 +95,13 @@ def test_threads_forced_on_small_work_give_the_same_bits(cell, options, dtype, r
         for count in THREADS:
             forced_threads.set_num_threads(count)
             assert forced_threads.threads_for(1) == count
-            results.append((train(layer, x), train(layer, x, **arguments), as_list(layer.forward(x, **arguments))))
+            results.append(
+                (
+                    train(layer, x),
+                    train(layer, x, **arguments),
+                    as_list(layer.forward(x, **arguments)),
+                )
+            )
         for other in results[1:]:
             for got, wanted in zip(other, results[0]):
                 assert_all_same_bits(got, wanted)
@@ -120,6 +153,7 @@ def test_threads_give_the_same_bits_in_activations(activation, dtype, rng, threa
 
 # ---- rows
 
+
 def positions(batch):
     return sorted({0, 1, batch // 2, batch - 2, batch - 1})
 
@@ -130,8 +164,13 @@ def test_a_row_is_the_same_bits_in_any_batch(cell, units, dtype, rng, threads):
     """Alone; at the head, in the middle and at the end of others; and whatever their lengths are."""
     steps, inputs = 5, 7
     layer = make(cell, units, inputs, rng, dtype, return_sequences=True, return_state=True)
-    x, (resets, *states) = sequences(rng, 1, steps, inputs, dtype), (rng.random((1, steps)) < 0.3,
-                                                                     *states_for(layer, 1, rng))
+    x, (resets, *states) = (
+        sequences(rng, 1, steps, inputs, dtype),
+        (
+            rng.random((1, steps)) < 0.3,
+            *states_for(layer, 1, rng),
+        ),
+    )
     for length in (steps, 3):
         alone = layer.forward(x, lengths=[length], resets=resets, initial_state=states)
         if length == steps:
@@ -142,22 +181,30 @@ def test_a_row_is_the_same_bits_in_any_batch(cell, units, dtype, rng, threads):
             other_resets = rng.random((batch, steps)) < 0.3
             for at in positions(batch):
                 for lengths in (np.full(batch, steps), ragged(rng, batch, steps)):
-                    together = others.copy(), other_resets.copy(), [state.copy() for state in other_states]
+                    together = (
+                        others.copy(),
+                        other_resets.copy(),
+                        [state.copy() for state in other_states],
+                    )
                     together[0][at], together[1][at] = x[0], resets[0]
                     for place, state in zip(together[2], states):
                         place[at] = state[0]
                     lengths[at] = length
-                    got = layer.forward(together[0], lengths=lengths, resets=together[1], initial_state=together[2])
-                    assert_all_same_bits([out[at:at + 1] for out in got], alone)
+                    got = layer.forward(
+                        together[0], lengths=lengths, resets=together[1], initial_state=together[2]
+                    )
+                    assert_all_same_bits([out[at : at + 1] for out in got], alone)
 
 
 @pytest.mark.parametrize("return_sequences", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_row_is_the_same_bits_for_every_height_of_tile(cell, return_sequences, dtype, rng, forced_threads):
+def test_a_row_is_the_same_bits_for_every_height_of_tile(
+    cell, return_sequences, dtype, rng, forced_threads
+):
     layer = make(cell, 37, 3, rng, dtype, return_sequences=return_sequences)
     x = sequences(rng, 40, 4, 3, dtype)
     forced_threads.set_num_threads(1)
-    alone = [layer.forward(x[row:row + 1]) for row in range(40)]
+    alone = [layer.forward(x[row : row + 1]) for row in range(40)]
     for count in (1, 2, 3):
         forced_threads.set_num_threads(count)
         for batch in range(1, 41):
@@ -171,7 +218,7 @@ def test_a_row_is_the_same_bits_in_any_batch_of_dense(activation, dtype, rng):
     whole = layer.forward(x)
     for batch in (1, 2, 7, 93, 500):
         for start in (0, 1, 401, 1000 - batch):
-            assert_same_bits(layer.forward(x[start:start + batch]), whole[start:start + batch])
+            assert_same_bits(layer.forward(x[start : start + batch]), whole[start : start + batch])
     over_time = Dense(37, activation, dtype=dtype)
     over_time.build((None, 100, 11))
     over_time.set_weights(layer.get_weights())
@@ -186,7 +233,10 @@ def test_permuted_rows_give_permuted_results(cell, dtype, tolerance, rng):
     dy = [rng.normal(size=out.shape).astype(dtype) for out in layer.forward(x, **arguments)]
     wanted = run(layer, x, dy, **arguments)
     order = rng.permutation(batch)
-    arguments = {name: [s[order] for s in v] if isinstance(v, list) else v[order] for name, v in arguments.items()}
+    arguments = {
+        name: [s[order] for s in v] if isinstance(v, list) else v[order]
+        for name, v in arguments.items()
+    }
     got = run(layer, x[order], [d[order] for d in dy], **arguments)
     for name in got:
         if name.startswith("output"):
@@ -199,6 +249,7 @@ def test_permuted_rows_give_permuted_results(cell, dtype, tolerance, rng):
 
 # ---- time
 
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_chunks_with_carried_state_are_the_whole(cell, dtype, rng, forced_threads):
     """To the bit, wherever the cut is, and step by step."""
@@ -206,7 +257,11 @@ def test_chunks_with_carried_state_are_the_whole(cell, dtype, rng, forced_thread
     layer = make(cell, 17, 3, rng, dtype, return_sequences=True, return_state=True)
     forced_threads.set_num_threads(2)
     for batch in (1, 5):
-        x, start, resets = sequences(rng, batch, steps, 3, dtype), states_for(layer, batch, rng), None
+        x, start, resets = (
+            sequences(rng, batch, steps, 3, dtype),
+            states_for(layer, batch, rng),
+            None,
+        )
         for resets in (None, rng.random((batch, steps)) < 0.2):
             whole = layer.forward(x, initial_state=start, resets=resets)
             for cuts in ([0, 3, 8], [0, 1, 8], [0, 7, 8], [0, 2, 4, 8], range(9)):
@@ -230,7 +285,9 @@ def test_gradients_through_chunks_are_those_of_the_whole(cell, dtype, tolerance,
     second = run(layer, x[:, cut:], [dy[0][:, cut:], *dy[1:]], initial_state=state)
     carried = [second[f"state {k}"] for k in range(len(state))]
     first = run(layer, x[:, :cut], [dy[0][:, :cut], *carried], initial_state=start)
-    assert_close(np.concatenate([first["x"], second["x"]], axis=1), whole["x"], 10 * tolerance.identity)
+    assert_close(
+        np.concatenate([first["x"], second["x"]], axis=1), whole["x"], 10 * tolerance.identity
+    )
     for name in layer.gradients:
         assert_all_close([first[name] + second[name]], [whole[name]], 20 * tolerance.identity)
     for k in range(len(state)):
@@ -241,7 +298,9 @@ def test_gradients_through_chunks_are_those_of_the_whole(cell, dtype, tolerance,
 @pytest.mark.parametrize("cell", CELLS)
 def test_padded_is_unpadded(cell, go_backwards, dtype, tolerance, rng):
     lengths = [0, 1, 4, 7, 7]
-    layer = make(cell, 17, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=go_backwards)
+    layer = make(
+        cell, 17, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=go_backwards
+    )
     x, start = sequences(rng, 5, 7, 3, dtype), states_for(layer, 5, rng)
     dy = [rng.normal(size=out.shape).astype(dtype) for out in layer.forward(x)]
     padded = run(layer, x, dy, lengths=lengths, initial_state=start)
@@ -254,12 +313,18 @@ def test_padded_is_unpadded(cell, go_backwards, dtype, tolerance, rng):
                 assert_same_bits(padded[f"output {k + 1}"][row], state[row])
                 assert_same_bits(padded[f"state {k}"][row], dy[k + 1][row])
             continue
-        alone = run(layer, x[here, :length], [dy[0][here, :length], *(d[here] for d in dy[1:])],
-                    initial_state=[state[here] for state in start])
+        alone = run(
+            layer,
+            x[here, :length],
+            [dy[0][here, :length], *(d[here] for d in dy[1:])],
+            initial_state=[state[here] for state in start],
+        )
         assert_same_bits(padded["output 0"][here, :length], alone["output 0"])
         for k in range(len(start)):
             assert_same_bits(padded[f"output {k + 1}"][here], alone[f"output {k + 1}"])
-            assert_all_close([padded[f"state {k}"][here]], [alone[f"state {k}"]], tolerance.identity)
+            assert_all_close(
+                [padded[f"state {k}"][here]], [alone[f"state {k}"]], tolerance.identity
+            )
         assert_all_close([padded["x"][here, :length]], [alone["x"]], tolerance.identity)
         for name in sums:
             sums[name] += alone[name]
@@ -271,16 +336,23 @@ def test_padded_is_unpadded(cell, go_backwards, dtype, tolerance, rng):
 def test_backwards_is_forwards_over_reversed_rows(cell, dtype, tolerance, rng):
     batch, steps = 5, 7
     forwards = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True)
-    backwards = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=True)
+    backwards = make(
+        cell, 10, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=True
+    )
     backwards.set_weights(forwards.get_weights())
     for lengths in (np.full(batch, steps), ragged(rng, batch, steps)):
         x, resets = sequences(rng, batch, steps, 3, dtype), rng.random((batch, steps)) < 0.2
         start = states_for(forwards, batch, rng)
         turned, turned_resets = x.copy(), resets.copy()
         for row, length in enumerate(lengths):
-            turned[row, :length], turned_resets[row, :length] = x[row, :length][::-1], resets[row, :length][::-1]
+            turned[row, :length], turned_resets[row, :length] = (
+                x[row, :length][::-1],
+                resets[row, :length][::-1],
+            )
         dy = [rng.normal(size=out.shape).astype(dtype) for out in forwards.forward(x)]
-        wanted = run(forwards, turned, dy, lengths=lengths, resets=turned_resets, initial_state=start)
+        wanted = run(
+            forwards, turned, dy, lengths=lengths, resets=turned_resets, initial_state=start
+        )
         got = run(backwards, x, dy, lengths=lengths, resets=resets, initial_state=start)
         for row, length in enumerate(lengths):
             wanted["x"][row, :length] = wanted["x"][row, :length][::-1].copy()
@@ -294,30 +366,51 @@ def test_backwards_is_forwards_over_reversed_rows(cell, dtype, tolerance, rng):
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_reset_is_a_new_row(cell, dtype, rng):
     layer = make(cell, 10, 3, rng, dtype, return_sequences=True, return_state=True)
-    x, start, resets = sequences(rng, 4, 7, 3, dtype), states_for(layer, 4, rng), np.zeros((4, 7), bool)
+    x, start, resets = (
+        sequences(rng, 4, 7, 3, dtype),
+        states_for(layer, 4, rng),
+        np.zeros((4, 7), bool),
+    )
     resets[1, 3] = resets[2, 0] = resets[3, 6] = True
     y, *last = layer.forward(x, initial_state=start, resets=resets)
     for row, at in [(1, 3), (2, 0), (3, 6)]:
         here = slice(row, row + 1)
         after = layer.forward(x[here, at:])
         assert_all_same_bits([y[here, at:], *(state[here] for state in last)], after)
-        assert_same_bits(y[here, :at] if at else y[here, :0],
-                         layer.forward(x[here, :at], initial_state=[s[here] for s in start])[0] if at else y[here, :0])
+        assert_same_bits(
+            y[here, :at] if at else y[here, :0],
+            (
+                layer.forward(x[here, :at], initial_state=[s[here] for s in start])[0]
+                if at
+                else y[here, :0]
+            ),
+        )
     assert_same_bits(y[:1], layer.forward(x[:1], initial_state=[s[:1] for s in start])[0])
 
 
 # ---- the same thing asked for in two ways
+
 
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_training_and_inference_give_the_same_bits(cell, go_backwards, dtype, rng):
     for units in (1, 16, 37):
         for return_sequences in (False, True):
-            layer = make(cell, units, 3, rng, dtype, return_sequences=return_sequences, return_state=True,
-                         go_backwards=go_backwards)
+            layer = make(
+                cell,
+                units,
+                3,
+                rng,
+                dtype,
+                return_sequences=return_sequences,
+                return_state=True,
+                go_backwards=go_backwards,
+            )
             for arguments in ({}, everything(layer, rng, 13, 5)):
                 x = sequences(rng, 13, 5, 3, dtype)
-                assert_all_same_bits(layer.forward(x, training=True, **arguments), layer.forward(x, **arguments))
+                assert_all_same_bits(
+                    layer.forward(x, training=True, **arguments), layer.forward(x, **arguments)
+                )
 
 
 @pytest.mark.parametrize("activation", ["linear", "tanh", "softmax"])
@@ -348,7 +441,9 @@ def test_lengths_of_all_steps_are_no_lengths(cell, dtype, rng):
     plain = train(layer, x)
     assert_all_same_bits(train(layer, x, lengths=[5] * 7), plain)
     assert_all_same_bits(train(layer, x, resets=np.zeros((7, 5), bool)), plain)
-    assert_all_same_bits(train(layer, x, initial_state=[np.zeros((7, 17), dtype)] * len(layer.cell.states)), plain)
+    assert_all_same_bits(
+        train(layer, x, initial_state=[np.zeros((7, 17), dtype)] * len(layer.cell.states)), plain
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -367,7 +462,9 @@ def test_gradients_add_up_until_they_are_cleared(cell, dtype, tolerance, rng):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_an_inference_between_forward_and_backward_is_not_noticed(cell, dtype, rng):
-    layer = make(cell, 10, 3, rng, dtype, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, seed=1)
+    layer = make(
+        cell, 10, 3, rng, dtype, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, seed=1
+    )
     x, dy = sequences(rng, 5, 4, 3, dtype), sequences(rng, 5, 4, 10, dtype)
     results = []
     for between in (False, True):
@@ -395,13 +492,44 @@ def test_missing_gradients_are_zeros(dtype, rng):
 
 def test_a_layer_from_its_config_is_the_same_layer(dtype, rng):
     layers = [
-        LSTM(5, activation="relu", recurrent_activation="hard_sigmoid", dropout=0.2, recurrent_dropout=0.1, seed=3,
-             kernel_regularizer="l2", return_sequences=True, unit_forget_bias=False, dtype=dtype, name="a"),
-        GRU(5, reset_after=False, update="chung", go_backwards=True, return_state=True, use_bias=False, seed=3, dtype=dtype),
-        SimpleRNN(5, stateful=True, recurrent_initializer="identity", bias_initializer="ones", seed=3, dtype=dtype,
-                  input_shape=(None, 3)),
-        Dense(4, "softmax", kernel_initializer="he_normal", bias_regularizer="l1", seed=3, dtype=dtype),
-        Activation("elu", dtype=dtype), Dropout(0.3, noise_shape=(None, 1, None), seed=3, dtype=dtype), Flatten(dtype=dtype),
+        LSTM(
+            5,
+            activation="relu",
+            recurrent_activation="hard_sigmoid",
+            dropout=0.2,
+            recurrent_dropout=0.1,
+            seed=3,
+            kernel_regularizer="l2",
+            return_sequences=True,
+            unit_forget_bias=False,
+            dtype=dtype,
+            name="a",
+        ),
+        GRU(
+            5,
+            reset_after=False,
+            update="chung",
+            go_backwards=True,
+            return_state=True,
+            use_bias=False,
+            seed=3,
+            dtype=dtype,
+        ),
+        SimpleRNN(
+            5,
+            stateful=True,
+            recurrent_initializer="identity",
+            bias_initializer="ones",
+            seed=3,
+            dtype=dtype,
+            input_shape=(None, 3),
+        ),
+        Dense(
+            4, "softmax", kernel_initializer="he_normal", bias_regularizer="l1", seed=3, dtype=dtype
+        ),
+        Activation("elu", dtype=dtype),
+        Dropout(0.3, noise_shape=(None, 1, None), seed=3, dtype=dtype),
+        Flatten(dtype=dtype),
         Input((4, 3), dtype=dtype),
     ]
     x = sequences(rng, 5, 4, 3, dtype)
@@ -412,8 +540,10 @@ def test_a_layer_from_its_config_is_the_same_layer(dtype, rng):
         assert twin.name == layer.name
         for training in (False, True):
             given = x[:, 0] if isinstance(layer, RepeatVector) else x
-            assert_all_same_bits(as_list(twin.forward(given, training=training)),
-                                 as_list(layer.forward(given, training=training)))
+            assert_all_same_bits(
+                as_list(twin.forward(given, training=training)),
+                as_list(layer.forward(given, training=training)),
+            )
 
 
 def test_layers_with_one_seed_are_alike_and_others_are_not(rng):
@@ -425,6 +555,7 @@ def test_layers_with_one_seed_are_alike_and_others_are_not(rng):
 
 
 # ---- state
+
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_stateful_layer_carries_its_state(cell, dtype, rng):

@@ -36,19 +36,33 @@ def build(cls, units, inputs, rng, dtype="float64", **options):
 
 
 def everything(layer, rng, batch, steps):
-    return {"lengths": ragged(rng, batch, steps), "resets": rng.random((batch, steps)) < 0.25,
-            "initial_state": states_for(layer, batch, rng)}
+    return {
+        "lengths": ragged(rng, batch, steps),
+        "resets": rng.random((batch, steps)) < 0.25,
+        "initial_state": states_for(layer, batch, rng),
+    }
 
 
 @pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("units", [1, 5, 16, 37, 64, 65, 150])
 def test_forward(cls, units, go_backwards, dtype, tolerance, rng):
-    layer = build(cls, units, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=go_backwards)
+    layer = build(
+        cls,
+        units,
+        3,
+        rng,
+        dtype,
+        return_sequences=True,
+        return_state=True,
+        go_backwards=go_backwards,
+    )
     x = sequences(rng, 9, 6, 3, dtype)
     for arguments in ({}, everything(layer, rng, 9, 6)):
         wanted = expected(layer, x, **arguments)
         for training in (False, True):
-            assert_all_close(layer.forward(x, training=training, **arguments), wanted, tolerance.forward)
+            assert_all_close(
+                layer.forward(x, training=training, **arguments), wanted, tolerance.forward
+            )
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", ("leaky_relu", 0.1)], ids=str)
@@ -61,15 +75,35 @@ def test_activations(cls, activation, dtype, tolerance, rng):
 @pytest.mark.parametrize("units", [1, 6, 17, 70])
 def test_gradients(cls, units, rng):
     layer = build(cls, units, 3, rng, return_sequences=True, return_state=True)
-    check_gradients(layer, sequences(rng, 4, 5, 3), tolerance=1e-7, max_entries=40, **everything(layer, rng, 4, 5))
+    check_gradients(
+        layer,
+        sequences(rng, 4, 5, 3),
+        tolerance=1e-7,
+        max_entries=40,
+        **everything(layer, rng, 4, 5),
+    )
 
 
-@pytest.mark.parametrize("options", [{"activation": "tanh", "dropout": 0.3, "go_backwards": True}, {"use_bias": False},
-                                     {"learned_initial_state": True, "activation": "softsign"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": "tanh", "dropout": 0.3, "go_backwards": True},
+        {"use_bias": False},
+        {"learned_initial_state": True, "activation": "softsign"},
+    ],
+    ids=str,
+)
 def test_gradients_of_options(cls, options, rng):
     layer = build(cls, 6, 3, rng, seed=2, **options)
     x = sequences(rng, 4, 5, 3)
-    report = check_gradients(layer, x, tolerance=1e-7, max_entries=40, lengths=[5, 0, 2, 4], resets=rng.random((4, 5)) < 0.25)
+    report = check_gradients(
+        layer,
+        x,
+        tolerance=1e-7,
+        max_entries=40,
+        lengths=[5, 0, 2, 4],
+        resets=rng.random((4, 5)) < 0.25,
+    )
     assert {"x", *layer.parameters} == set(report.errors)
     check_gradients(layer, x[:1, :1], tolerance=1e-7)
 
@@ -93,7 +127,7 @@ def test_a_row_is_alone_what_it_is_in_a_batch(cls, dtype, rng):
     x = sequences(rng, 9, 5, 3, dtype)
     whole = layer.forward(x)
     for row in (0, 4, 8):
-        assert_same_bits(layer.forward(x[row:row + 1])[0], whole[row])
+        assert_same_bits(layer.forward(x[row : row + 1])[0], whole[row])
 
 
 def test_steps_one_by_one(cls, rng):
@@ -101,7 +135,9 @@ def test_steps_one_by_one(cls, rng):
     x = sequences(rng, 4, 6, 3)
     whole = layer.forward(x)
     layer.reset_state()
-    assert_same_bits(np.concatenate([layer.forward(x[:, t:t + 1]) for t in range(6)], axis=1), whole)
+    assert_same_bits(
+        np.concatenate([layer.forward(x[:, t : t + 1]) for t in range(6)], axis=1), whole
+    )
 
 
 def test_gates_that_vanish(cls, dtype, rng):
@@ -138,7 +174,9 @@ def test_files(cls, tmp_path, rng):
     assert "recurrent_initializer" not in model.layers[0].get_config()
 
 
-@pytest.mark.parametrize("name", ["recurrent_initializer", "recurrent_regularizer", "recurrent_dropout"])
+@pytest.mark.parametrize(
+    "name", ["recurrent_initializer", "recurrent_regularizer", "recurrent_dropout"]
+)
 def test_there_is_no_recurrent_kernel(cls, name):
     with pytest.raises(ConfigError, match=f"no option '{name}': there is no recurrent kernel"):
         cls(4, **{name: 0.1})

@@ -1,6 +1,7 @@
 """Random stacks of layers: a row gives the same alone, padded, and beside any other rows.
 
-Outputs of ``predict`` are the same bits. Gradients of a batch are the sums of those of its rows, to rounding.
+Outputs of ``predict`` are the same bits. Gradients of a batch are the sums of those of its rows, to
+rounding.
 """
 
 import numpy as np
@@ -76,14 +77,25 @@ def width(rng, training):
 def recurrent(rng, sequences, training, wrapped=False):
     """A recurrent layer with random options; in training, without those that draw."""
     units = width(rng, training)
-    options = {"return_sequences": sequences} | ({} if wrapped else {"go_backwards": bool(rng.integers(2))})
-    make = one_of(rng, [
-        lambda: SimpleRNN(units, **options), lambda: LSTM(units, **options), lambda: GRU(units, **options),
-        lambda: GRU(units, reset_after=False, **options),
-        lambda: LSTM(units, peepholes=True, zoneout=0.0 if training else 0.2, **options),
-        lambda: GRU(units, layer_normalization=True, **options), lambda: LSTM(units, layer_normalization=True, **options),
-        lambda: LSTM(units, learned_initial_state=True, **options), lambda: MinGRU(units, **options),
-        lambda: MinLSTM(units, **options), lambda: RNN(LeakyCell(units), **options)])
+    options = {"return_sequences": sequences} | (
+        {} if wrapped else {"go_backwards": bool(rng.integers(2))}
+    )
+    make = one_of(
+        rng,
+        [
+            lambda: SimpleRNN(units, **options),
+            lambda: LSTM(units, **options),
+            lambda: GRU(units, **options),
+            lambda: GRU(units, reset_after=False, **options),
+            lambda: LSTM(units, peepholes=True, zoneout=0.0 if training else 0.2, **options),
+            lambda: GRU(units, layer_normalization=True, **options),
+            lambda: LSTM(units, layer_normalization=True, **options),
+            lambda: LSTM(units, learned_initial_state=True, **options),
+            lambda: MinGRU(units, **options),
+            lambda: MinLSTM(units, **options),
+            lambda: RNN(LeakyCell(units), **options),
+        ],
+    )
     return make()
 
 
@@ -94,20 +106,33 @@ def over_windows(rng, training):
     strides = int(rng.integers(1, 4))
     if padding != "causal" and rng.random() < 0.6:
         return one_of(rng, [MaxPooling1D, AveragePooling1D])(window, strides, padding)
-    return Conv1D(width(rng, training), window, strides, padding, dilation_rate=int(rng.integers(1, 4)),
-                  activation=one_of(rng, [None, "relu", "softmax", "exponential"]))
+    return Conv1D(
+        width(rng, training),
+        window,
+        strides,
+        padding,
+        dilation_rate=int(rng.integers(1, 4)),
+        activation=one_of(rng, [None, "relu", "softmax", "exponential"]),
+    )
 
 
 def with_steps(rng, training):
     """A layer from steps to steps."""
     draws = [
-        lambda: over_windows(rng, training), lambda: over_windows(rng, training),
-        lambda: recurrent(rng, True, training), lambda: recurrent(rng, True, training),
-        lambda: Bidirectional(recurrent(rng, True, training, True), one_of(rng, ["concat", "sum", "mul", "ave"])),
+        lambda: over_windows(rng, training),
+        lambda: over_windows(rng, training),
+        lambda: recurrent(rng, True, training),
+        lambda: recurrent(rng, True, training),
+        lambda: Bidirectional(
+            recurrent(rng, True, training, True), one_of(rng, ["concat", "sum", "mul", "ave"])
+        ),
         lambda: Dense(width(rng, training), one_of(rng, ["tanh", "softmax", "exponential", None])),
-        lambda: Activation(one_of(rng, ["exponential", "softmax", "sigmoid"])), LayerNormalization,
-        lambda: Attention(use_scale=True, score_mode=one_of(rng, ["dot", "concat"])), AdditiveAttention,
-        lambda: TimeDistributed(Dense(2, one_of(rng, ["tanh", "exponential"])))]
+        lambda: Activation(one_of(rng, ["exponential", "softmax", "sigmoid"])),
+        LayerNormalization,
+        lambda: Attention(use_scale=True, score_mode=one_of(rng, ["dot", "concat"])),
+        AdditiveAttention,
+        lambda: TimeDistributed(Dense(2, one_of(rng, ["tanh", "exponential"]))),
+    ]
     if not training:  # at inference alone do rows not share statistics or draws
         draws += [BatchNormalization, lambda: Dropout(0.5), lambda: SpatialDropout1D(0.5)]
     return one_of(rng, draws)()
@@ -115,8 +140,15 @@ def with_steps(rng, training):
 
 def without_steps(rng, training):
     """Layers from steps to one vector a row, and perhaps on from there."""
-    first = one_of(rng, [GlobalAveragePooling1D, GlobalMaxPooling1D, lambda: recurrent(rng, False, training),
-                         lambda: Bidirectional(recurrent(rng, False, training, True))])()
+    first = one_of(
+        rng,
+        [
+            GlobalAveragePooling1D,
+            GlobalMaxPooling1D,
+            lambda: recurrent(rng, False, training),
+            lambda: Bidirectional(recurrent(rng, False, training, True)),
+        ],
+    )()
     rest = one_of(rng, [[], [Dense(2)], [RepeatVector(3), GRU(2, return_sequences=True)]])
     return [first, *rest]
 
@@ -138,15 +170,31 @@ def random_model(rng, training=False, dtype="float32"):
 def padded(rows, steps, value=0.0):
     x = np.full((len(rows), steps, FEATURES), value, rows[0].dtype)
     for row, given in zip(x, rows):
-        row[:len(given)] = given
+        row[: len(given)] = given
     return x
 
 
 def described(model):
     """The layers with the options that matter, for the message of a failure."""
-    kept = ("kernel_size", "pool_size", "strides", "padding", "dilation_rate", "go_backwards", "activation", "zoneout")
-    return "; ".join(" ".join([type(layer).__name__, *(f"{name}={value}" for name, value in layer.get_config().items()
-                                                      if name in kept)]) for layer in model.layers)
+    kept = (
+        "kernel_size",
+        "pool_size",
+        "strides",
+        "padding",
+        "dilation_rate",
+        "go_backwards",
+        "activation",
+        "zoneout",
+    )
+    return "; ".join(
+        " ".join(
+            [
+                type(layer).__name__,
+                *(f"{name}={value}" for name, value in layer.get_config().items() if name in kept),
+            ]
+        )
+        for layer in model.layers
+    )
 
 
 def random_rows(rng, dtype, lengths=None):
@@ -159,8 +207,8 @@ def assert_same_row(whole, alone, model):
     if whole.ndim == 1:
         assert_same_bits(whole, alone, described(model))
         return
-    assert_same_bits(whole[:len(alone)], alone, described(model))
-    assert not whole[len(alone):].any(), described(model)
+    assert_same_bits(whole[: len(alone)], alone, described(model))
+    assert not whole[len(alone) :].any(), described(model)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -169,7 +217,9 @@ def test_predictions_do_not_depend_on_neighbours(seed):
     model, rows = random_model(rng), random_rows(rng, "float32")
     lengths, order = np.array([len(row) for row in rows]), rng.permutation(5)
     whole = model.predict(padded(rows, LONGEST), lengths=lengths)
-    wider = model.predict(padded([rows[k] for k in order], LONGEST + 4, GARBAGE), lengths=lengths[order])
+    wider = model.predict(
+        padded([rows[k] for k in order], LONGEST + 4, GARBAGE), lengths=lengths[order]
+    )
     for k, row in enumerate(rows):
         alone = model.predict(row[None])[0]
         assert_same_row(whole[k], alone, model)
@@ -224,8 +274,8 @@ def test_gradients_are_the_sums_of_those_of_the_rows(seed):
         output, dx, flat = gradients(model, row[None], lambda _, dy=dys[k]: dy)
         assert output.shape == outputs[k].shape
         scale = max(1.0, np.abs(dx).max())
-        assert_close(d_whole[k, :len(row)] / scale, dx[0] / scale, 1e-10, described(model))
-        assert not d_whole[k, len(row):].any(), described(model)
+        assert_close(d_whole[k, : len(row)] / scale, dx[0] / scale, 1e-10, described(model))
+        assert not d_whole[k, len(row) :].any(), described(model)
         total += flat
     assert_close(whole, total, 1e-10, described(model))
 
@@ -238,7 +288,11 @@ def test_training_does_not_see_padding(seed):
     model.compile("sgd", "mse")
     lengths = np.array([len(row) for row in rows])
     outputs = [model.predict(row[None])[0] for row in rows]
-    if not model.keeps_steps() and outputs[0].ndim > 1 and not any(isinstance(layer, RepeatVector) for layer in model.layers):
+    if (
+        not model.keeps_steps()
+        and outputs[0].ndim > 1
+        and not any(isinstance(layer, RepeatVector) for layer in model.layers)
+    ):
         counts = np.array([len(output) for output in outputs])
     else:
         counts = lengths if model.keeps_steps() else np.ones(5, int)
@@ -252,7 +306,9 @@ def test_training_does_not_see_padding(seed):
     assert_same_bits(found[2], found[0], described(model))
     total = np.zeros_like(found[0])
     for k, row in enumerate(rows):
-        model.compute_gradients(row[None], y[k:k + 1, :len(outputs[k])] if steps is not None else y[k:k + 1])
+        model.compute_gradients(
+            row[None], y[k : k + 1, : len(outputs[k])] if steps is not None else y[k : k + 1]
+        )
         total += model.flat_gradients * counts[k]
     scale = np.abs(total).max(initial=1.0)
     assert_close(found[0] * counts.sum() / scale, total / scale, 1e-10, described(model))

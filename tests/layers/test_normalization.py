@@ -5,7 +5,15 @@ import pickle
 
 import numpy as np
 import pytest
-from cases import assert_all_close, assert_all_same_bits, assert_close, assert_same_bits, randomize, run, sequences
+from cases import (
+    assert_all_close,
+    assert_all_same_bits,
+    assert_close,
+    assert_same_bits,
+    randomize,
+    run,
+    sequences,
+)
 
 from gatewise.callbacks import EarlyStopping, LambdaCallback
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
@@ -24,8 +32,14 @@ from gatewise.optimizers import Adam, AdamW, Lion
 from gatewise.testing import check_gradients
 
 BOTH = [BatchNormalization, LayerNormalization]
-SHAPES = [((7, 3), None), ((4, 5, 3), None), ((4, 5, 3), [5, 0, 2, 3]), ((2, 3, 2, 4), None), ((1, 1), None),
-          ((3, 2, 2), [0, 0, 0])]
+SHAPES = [
+    ((7, 3), None),
+    ((4, 5, 3), None),
+    ((4, 5, 3), [5, 0, 2, 3]),
+    ((2, 3, 2, 4), None),
+    ((1, 1), None),
+    ((3, 2, 2), [0, 0, 0]),
+]
 
 
 def layer_of(cls, shape, rng, dtype="float64", **options):
@@ -39,20 +53,29 @@ def wanted(layer, x, lengths=None, training=False):
     """(output, moving mean and variance afterwards) by the equations."""
     p = {name: array.astype(np.float64) for name, array in layer.parameters.items()}
     x = x.astype(np.float64)
-    counted = np.ones(x.shape[:-1], bool) if lengths is None else np.arange(x.shape[1]) < np.array(lengths)[:, None]
+    counted = (
+        np.ones(x.shape[:-1], bool)
+        if lengths is None
+        else np.arange(x.shape[1]) < np.array(lengths)[:, None]
+    )
     averages = [p.get("moving_mean"), p.get("moving_variance")]
     if isinstance(layer, LayerNormalization):
         mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
     elif training:
         mean, variance = x[counted].mean(axis=0), x[counted].var(axis=0)
-        averages = [layer.momentum * old + (1 - layer.momentum) * new for old, new in zip(averages, (mean, variance))]
+        averages = [
+            layer.momentum * old + (1 - layer.momentum) * new
+            for old, new in zip(averages, (mean, variance))
+        ]
     else:
         mean, variance = averages
     y = p.get("gamma", 1) * (x - mean) / np.sqrt(variance + layer.epsilon) + p.get("beta", 0)
     return np.where(counted[..., None], y, 0), averages
 
 
-@pytest.mark.parametrize("options", [{}, {"center": False}, {"scale": False, "epsilon": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"center": False}, {"scale": False, "epsilon": 0.1}], ids=str
+)
 @pytest.mark.parametrize("cls", BOTH)
 def test_forward(cls, options, dtype, tolerance, rng):
     for shape, lengths in SHAPES[:-1]:
@@ -60,13 +83,17 @@ def test_forward(cls, options, dtype, tolerance, rng):
         x = rng.normal(2, 3, shape).astype(dtype)
         for training in (True, False):
             expected, averages = wanted(layer, x, lengths, training)
-            assert_close(layer.forward(x, lengths=lengths, training=training), expected, tolerance.forward)
+            assert_close(
+                layer.forward(x, lengths=lengths, training=training), expected, tolerance.forward
+            )
             if cls is BatchNormalization:
                 for got, average in zip(layer.get_weights()[-2:], averages):
                     assert_close(got, average, tolerance.forward)
 
 
-@pytest.mark.parametrize("options", [{}, {"center": False}, {"scale": False}, {"center": False, "scale": False}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"center": False}, {"scale": False}, {"center": False, "scale": False}], ids=str
+)
 @pytest.mark.parametrize("cls", BOTH)
 def test_backward(cls, options, rng):
     for shape, lengths in SHAPES:
@@ -102,7 +129,7 @@ def test_a_row_does_not_depend_on_its_neighbours(cls, dtype, rng):
     layer, x = layer_of(cls, (13, 5, 37), rng, dtype), sequences(rng, 13, 5, 37, dtype)
     whole = layer.forward(x)
     for row in range(13):
-        assert_same_bits(layer.forward(x[row:row + 1]), whole[row:row + 1])
+        assert_same_bits(layer.forward(x[row : row + 1]), whole[row : row + 1])
 
 
 def test_large_means_lose_no_digits(rng):
@@ -111,7 +138,9 @@ def test_large_means_lose_no_digits(rng):
         layer = cls()
         y = layer.forward(x, training=True)
         assert_close(y, wanted(layer, x, training=True)[0], 2e-4)  # x itself has no more digits
-    assert layer.get_weights()[2] == pytest.approx(0.01 * x.mean(axis=0, dtype=np.float64), rel=1e-6)
+    assert layer.get_weights()[2] == pytest.approx(
+        0.01 * x.mean(axis=0, dtype=np.float64), rel=1e-6
+    )
 
 
 def test_layer_normalization_of_rows_of_one_huge_number(dtype, rng):
@@ -143,7 +172,9 @@ def test_layer_normalization_of_huge_numbers(part, features, dtype, tolerance, r
     exact = huge[0].astype(np.longdouble) - huge[0].astype(np.longdouble).mean()
     exact = exact / np.sqrt((exact * exact).mean() + 1e-3)
     gamma, beta = layer.get_weights()
-    assert_close(got["output 0"][0], (exact * gamma + beta).astype(np.float64), 20 * tolerance.forward)
+    assert_close(
+        got["output 0"][0], (exact * gamma + beta).astype(np.float64), 20 * tolerance.forward
+    )
     assert_same_bits(got["output 0"][1:], usual["output 0"][1:])
     assert_same_bits(got["x"][1:], usual["x"][1:])
     assert all(np.isfinite(array).all() for array in got.values())
@@ -152,13 +183,22 @@ def test_layer_normalization_of_huge_numbers(part, features, dtype, tolerance, r
     small[0] /= 1000
     unit = np.dtype(dtype).type(scale / 1000)
     if part < 2:  # the gradient for the largest is no normal number
-        assert_close(got["x"][0] * (1000 * unit), run(layer, small)["x"][0] * unit, 100 * tolerance.forward)
+        assert_close(
+            got["x"][0] * (1000 * unit), run(layer, small)["x"][0] * unit, 100 * tolerance.forward
+        )
 
 
 @pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU], ids=lambda cls: cls.__name__)
 def test_recurrent_layer_normalization_of_one_huge_sum(cls, dtype):
     """All sums of a step are the same: their norm is zero, however large they are."""
-    layer = cls(5, layer_normalization=True, return_sequences=True, kernel_initializer="ones", dtype=dtype, seed=3)
+    layer = cls(
+        5,
+        layer_normalization=True,
+        return_sequences=True,
+        kernel_initializer="ones",
+        dtype=dtype,
+        seed=3,
+    )
     usual, huge = (run(layer, np.full((1, 2, 1), x, dtype)) for x in (1, np.finfo(dtype).max))
     assert_same_bits(huge["output 0"], usual["output 0"])
     assert all(np.isfinite(array).all() for array in huge.values())
@@ -168,18 +208,28 @@ def test_recurrent_layer_normalization_of_one_huge_sum(cls, dtype):
 @pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU], ids=lambda cls: cls.__name__)
 def test_recurrent_layer_normalization_of_huge_numbers(cls, dtype, rng):
     """What it makes of huge sums is what it makes of large ones; before, it was that of no input at all."""
-    large, factor, tolerance = {"float32": (2.0 ** 40, 2.0 ** 55, 1e-5), "float64": (2.0 ** 300, 2.0 ** 600, 1e-13)}[dtype]
-    layer = cls(19, layer_normalization=True, return_sequences=True, return_state=True, dtype=dtype, seed=3)
+    large, factor, tolerance = {
+        "float32": (2.0**40, 2.0**55, 1e-5),
+        "float64": (2.0**300, 2.0**600, 1e-13),
+    }[dtype]
+    layer = cls(
+        19, layer_normalization=True, return_sequences=True, return_state=True, dtype=dtype, seed=3
+    )
     layer.build((None, None, 3))
     randomize(layer, rng)
-    x, starts = rng.normal(size=(2, 3, 3)).astype(dtype), [rng.normal(size=(2, 19)) for _ in layer.cell.states]
+    x, starts = (
+        rng.normal(size=(2, 3, 3)).astype(dtype),
+        [rng.normal(size=(2, 19)) for _ in layer.cell.states],
+    )
     dy, results = None, []
     for scale in (large, large * factor):
         state = [array.astype(dtype) for array in starts]
         if cls is LSTM:
             state[1] *= np.dtype(dtype).type(scale)
         given = x * np.dtype(dtype).type(scale)
-        dy = dy or [rng.normal(size=shape).astype(dtype) for shape in [(2, 3, 19), *[(2, 19)] * len(starts)]]
+        dy = dy or [
+            rng.normal(size=shape).astype(dtype) for shape in [(2, 3, 19), *[(2, 19)] * len(starts)]
+        ]
         if cls is LSTM:  # that of the final c would drown all others, as c is so large
             dy[2][...] = 0
         results.append(run(layer, given, dy, initial_state=state))
@@ -200,19 +250,28 @@ def test_recurrent_layer_normalization_of_huge_numbers(cls, dtype, rng):
 def test_batch_normalization_refuses_a_variance_that_overflows(dtype):
     layer = BatchNormalization(dtype=dtype)
     x = np.array([[1, SCALES[dtype][1]], [2, -SCALES[dtype][1]]], dtype)
-    with pytest.raises(NonFiniteError, match=f"feature 1 goes from .*, whose variance overflows {dtype}"):
+    with pytest.raises(
+        NonFiniteError, match=f"feature 1 goes from .*, whose variance overflows {dtype}"
+    ):
         layer.forward(x, training=True)
     assert all(np.isfinite(array).all() for array in layer.get_weights())
     assert (layer.get_weights()[2] == 0).all()
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda: BatchNormalization(axis=1), ConfigError, "BatchNormalization: axis is 1; expected -1"),
-    (lambda: LayerNormalization(axis=[1, 2]), ConfigError, "axis is .1, 2."),
-    (lambda: BatchNormalization(momentum=1.5), ConfigError, "momentum is 1.5"),
-    (lambda: LayerNormalization(epsilon=0), ConfigError, "epsilon is 0"),
-    (lambda: LayerNormalization().build((None, None)), ShapeError, "known number of features"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: BatchNormalization(axis=1),
+            ConfigError,
+            "BatchNormalization: axis is 1; expected -1",
+        ),
+        (lambda: LayerNormalization(axis=[1, 2]), ConfigError, "axis is .1, 2."),
+        (lambda: BatchNormalization(momentum=1.5), ConfigError, "momentum is 1.5"),
+        (lambda: LayerNormalization(epsilon=0), ConfigError, "epsilon is 0"),
+        (lambda: LayerNormalization().build((None, None)), ShapeError, "known number of features"),
+    ],
+)
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
@@ -220,14 +279,19 @@ def test_errors(call, error, words):
 
 def test_a_negative_variance(rng):
     layer = layer_of(BatchNormalization, (2, 3), rng)
-    with pytest.raises(ConfigError, match="moving_variance holds -0.5; a variance is never negative"):
+    with pytest.raises(
+        ConfigError, match="moving_variance holds -0.5; a variance is never negative"
+    ):
         layer.set_weights([*layer.get_weights()[:-1], [1, -0.5, 0]])
 
 
 def test_inside_a_time_distributed(rng):
     """Every step counts alike, so that the results are those of the layer alone; and the averages are one and the same."""
     x = rng.normal(size=(4, 5, 3))
-    inside, alone = TimeDistributed(BatchNormalization(dtype="float64")), BatchNormalization(dtype="float64")
+    inside, alone = (
+        TimeDistributed(BatchNormalization(dtype="float64")),
+        BatchNormalization(dtype="float64"),
+    )
     model = Sequential([Input((5, 3)), inside, Dense(1)], seed=0)
     assert_close(inside.forward(x, training=True), alone.forward(x, training=True), 1e-14)
     assert_all_same_bits(inside.get_weights(), alone.get_weights())
@@ -247,9 +311,19 @@ def test_a_built_layer_is_fixed(rng):
 
 # ---- in models
 
+
 def model_of(optimizer="adam"):
-    model = Sequential([Input((None, 2)), LSTM(4, return_sequences=True), BatchNormalization(momentum=0.8), LSTM(3),
-                        BatchNormalization(momentum=0.8, name="last"), Dense(1)], seed=0)
+    model = Sequential(
+        [
+            Input((None, 2)),
+            LSTM(4, return_sequences=True),
+            BatchNormalization(momentum=0.8),
+            LSTM(3),
+            BatchNormalization(momentum=0.8, name="last"),
+            Dense(1),
+        ],
+        seed=0,
+    )
     model.compile(optimizer, "mse")
     return model
 
@@ -268,14 +342,24 @@ def test_counts_and_order(data):
     model = model_of()
     assert [len(layer.get_weights()) for layer in model.layers] == [3, 4, 3, 4, 2]
     assert model.count_params() == sum(w.size for w in model.get_weights())
-    assert model.flat_parameters.size == model.count_params() - 2 * 4 - 2 * 3 == model.flat_gradients.size
+    assert (
+        model.flat_parameters.size
+        == model.count_params() - 2 * 4 - 2 * 3
+        == model.flat_gradients.size
+    )
     assert [w.shape for w in model.layers[3].get_weights()] == [(3,)] * 4
     assert len(averages(model)) == 4
 
 
-@pytest.mark.parametrize("optimizer", [AdamW(0.1, weight_decay=0.5), Lion(0.1, weight_decay=0.5),
-                                       Adam(0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2)],
-                         ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        AdamW(0.1, weight_decay=0.5),
+        Lion(0.1, weight_decay=0.5),
+        Adam(0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
 def test_no_optimizer_moves_the_averages(optimizer, data):
     """One training pass on one batch gives them whatever the optimizer does with all else."""
     x, y, _ = data
@@ -303,14 +387,25 @@ def test_padding_counts_in_no_average(data):
 
 def test_training_goes_on_from_a_file_to_the_bit(data, tmp_path):
     x, y, lengths = data
+
     def watch():
         return [EarlyStopping("loss", patience=9, restore_best_weights=True)]
+
     whole, cut, again = model_of(), model_of(), model_of()
     whole.fit(x, y, epochs=4, batch_size=8, lengths=lengths, verbose=0, callbacks=watch())
     cut.fit(x, y, epochs=2, batch_size=8, lengths=lengths, verbose=0, callbacks=watch())
     cut.save(tmp_path / "half")
     assert_all_same_bits(load_model(tmp_path / "half").get_weights(), cut.get_weights())
-    again.fit(x, y, epochs=4, batch_size=8, lengths=lengths, verbose=0, callbacks=watch(), resume_from=tmp_path / "half")
+    again.fit(
+        x,
+        y,
+        epochs=4,
+        batch_size=8,
+        lengths=lengths,
+        verbose=0,
+        callbacks=watch(),
+        resume_from=tmp_path / "half",
+    )
     assert_all_same_bits(again.get_weights(), whole.get_weights())
 
 
@@ -320,10 +415,15 @@ def test_a_run_whose_best_weights_came_back_goes_on_from_its_last_ones(data, tmp
 
     def watch():
         scores = iter([1.0, 2.0, 3.0, 4.0])
-        return [LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(score=next(scores))),
-                EarlyStopping("score", mode="min", patience=9, restore_best_weights=True)]
+        return [
+            LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(score=next(scores))),
+            EarlyStopping("score", mode="min", patience=9, restore_best_weights=True),
+        ]
+
     at_end = {}
-    keep = LambdaCallback(on_epoch_end=lambda epoch, logs: at_end.update({epoch: whole.get_weights()}))
+    keep = LambdaCallback(
+        on_epoch_end=lambda epoch, logs: at_end.update({epoch: whole.get_weights()})
+    )
     whole, cut = model_of(), model_of()
     whole.fit(x, y, epochs=4, batch_size=8, verbose=0, callbacks=[keep, *watch()])
     assert_all_same_bits(whole.get_weights(), at_end[0])
@@ -331,7 +431,15 @@ def test_a_run_whose_best_weights_came_back_goes_on_from_its_last_ones(data, tmp
     cut.save(tmp_path / "half")
     again, found = model_of(), []
     last = LambdaCallback(on_epoch_end=lambda epoch, logs: found.append(again.get_weights()))
-    again.fit(x, y, epochs=4, batch_size=8, verbose=0, callbacks=[*watch(), last], resume_from=tmp_path / "half")
+    again.fit(
+        x,
+        y,
+        epochs=4,
+        batch_size=8,
+        verbose=0,
+        callbacks=[*watch(), last],
+        resume_from=tmp_path / "half",
+    )
     assert_all_same_bits(found[-1], at_end[3])
 
 
@@ -365,8 +473,17 @@ def test_copies_are_apart_and_weights_go_together(data):
 
 
 def test_gradients_of_a_model(rng):
-    model = Sequential([Input((None, 2)), LSTM(3, return_sequences=True, dtype="float64"), BatchNormalization(),
-                        LayerNormalization(), LSTM(2), Dense(1)], seed=0)
+    model = Sequential(
+        [
+            Input((None, 2)),
+            LSTM(3, return_sequences=True, dtype="float64"),
+            BatchNormalization(),
+            LayerNormalization(),
+            LSTM(2),
+            Dense(1),
+        ],
+        seed=0,
+    )
     x, y = rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 1))
     model.build((None, None, 2))
     before = model.get_weights()

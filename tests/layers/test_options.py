@@ -39,19 +39,45 @@ OPTIONS = {
     "coupled": ("lstm", {"coupled": True}),
     "coupled with peepholes": ("lstm", {"coupled": True, "peepholes": True}),
     **{f"{name} of Greff": ("lstm", greff(name)) for name in ("NIG", "NFG", "NOG", "NIAF", "NOAF")},
-    "only g": ("lstm", {"input_gate": False, "forget_gate": False, "output_gate": False, "activation": "softsign"}),
+    "only g": (
+        "lstm",
+        {"input_gate": False, "forget_gate": False, "output_gate": False, "activation": "softsign"},
+    ),
     "only f": ("lstm", {"input_gate": False, "output_gate": False, "peepholes": True}),
-    "activations": ("lstm", {"activation": ("scaled_tanh", 1.5, 0.7), "output_activation": ("leaky_relu", 0.1),
-                             "recurrent_activation": ("hard_sigmoid", 0.3, 0.4)}),
+    "activations": (
+        "lstm",
+        {
+            "activation": ("scaled_tanh", 1.5, 0.7),
+            "output_activation": ("leaky_relu", 0.1),
+            "recurrent_activation": ("hard_sigmoid", 0.3, 0.4),
+        },
+    ),
     "clip": ("lstm", {"clip": 0.4, "peepholes": True}),
     "cell clip": ("lstm", {"cell_clip": 0.3}),
     "projection": ("lstm", {"projection": 3}),
-    "projection of everything": ("lstm", {"projection": 4, "peepholes": True, "coupled": True, "clip": 0.8, "cell_clip": 0.6}),
+    "projection of everything": (
+        "lstm",
+        {"projection": 4, "peepholes": True, "coupled": True, "clip": 0.8, "cell_clip": 0.6},
+    ),
     "normalised": ("lstm", {"layer_normalization": True}),
-    "normalised, other functions": ("lstm", {"layer_normalization": True, "activation": "softsign", "output_activation": "elu",
-                                             "recurrent_activation": ("hard_sigmoid", 0.3, 0.5)}),
+    "normalised, other functions": (
+        "lstm",
+        {
+            "layer_normalization": True,
+            "activation": "softsign",
+            "output_activation": "elu",
+            "recurrent_activation": ("hard_sigmoid", 0.3, 0.5),
+        },
+    ),
     "rnn normalised": ("rnn", {"layer_normalization": True, "activation": "softplus"}),
-    "gru normalised": ("gru", {"layer_normalization": True, "activation": "elu", "recurrent_activation": ("affine", 0.6, 0.2)}),
+    "gru normalised": (
+        "gru",
+        {
+            "layer_normalization": True,
+            "activation": "elu",
+            "recurrent_activation": ("affine", 0.6, 0.2),
+        },
+    ),
     "gru_chung normalised": ("gru_chung", {"layer_normalization": True}),
     "rnn clip": ("rnn", {"clip": 0.5, "activation": ("affine", 0.7, 0.1)}),
     "gru clip": ("gru", {"clip": 0.4}),
@@ -63,8 +89,16 @@ ZONED = {
     "gru_before_chung": ("gru_before_chung", {"zoneout": 0.4}),
     "lstm": ("lstm", {"zoneout": (0.4, 0.2)}),
     "lstm h": ("lstm", {"zoneout": (0.0, 0.5)}),
-    "lstm c of everything": ("lstm", {"zoneout": (0.5, 0.0), "peepholes": True, "cell_clip": 0.4, "clip": 0.7,
-                                      "input_gate": False}),
+    "lstm c of everything": (
+        "lstm",
+        {
+            "zoneout": (0.5, 0.0),
+            "peepholes": True,
+            "cell_clip": 0.4,
+            "clip": 0.7,
+            "input_gate": False,
+        },
+    ),
     "lstm projected": ("lstm", {"zoneout": (0.3, 0.3), "projection": 4, "coupled": True}),
 }
 
@@ -75,8 +109,11 @@ def build(name, units, inputs, rng, dtype="float64", **options):
 
 
 def everything(layer, rng, batch, steps):
-    return {"lengths": ragged(rng, batch, steps), "resets": rng.random((batch, steps)) < 0.25,
-            "initial_state": states_for(layer, batch, rng)}
+    return {
+        "lengths": ragged(rng, batch, steps),
+        "resets": rng.random((batch, steps)) < 0.25,
+        "initial_state": states_for(layer, batch, rng),
+    }
 
 
 def check(layer, x, max_entries=40, **arguments):
@@ -87,22 +124,47 @@ def check(layer, x, max_entries=40, **arguments):
 
 # ---- against the equations
 
+
 @pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("units", [5, 16, 37])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_forward(name, units, go_backwards, dtype, tolerance, rng):
-    layer = build(name, units, 3, rng, dtype, return_sequences=True, return_state=True, go_backwards=go_backwards)
+    layer = build(
+        name,
+        units,
+        3,
+        rng,
+        dtype,
+        return_sequences=True,
+        return_state=True,
+        go_backwards=go_backwards,
+    )
     x = sequences(rng, 9, 6, 3, dtype)
     arguments = everything(layer, rng, 9, 6)
     wanted = expected(layer, x, **arguments)
     for training in (False, True):
-        assert_all_close(layer.forward(x, training=training, **arguments), wanted, tolerance.forward)
+        assert_all_close(
+            layer.forward(x, training=training, **arguments), wanted, tolerance.forward
+        )
 
 
 # One row and few of many units: threads share bands, and x W is computed ahead.
-@pytest.mark.parametrize(("batch", "steps", "inputs", "units"), [(1, 19, 3, 210), (2, 18, 2, 140), (13, 2, 4, 100)])
-@pytest.mark.parametrize("name", ["coupled with peepholes", "projection of everything", "only f", "NOG of Greff", "gru clip",
-                                  "normalised", "rnn normalised", "gru normalised"])
+@pytest.mark.parametrize(
+    ("batch", "steps", "inputs", "units"), [(1, 19, 3, 210), (2, 18, 2, 140), (13, 2, 4, 100)]
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "coupled with peepholes",
+        "projection of everything",
+        "only f",
+        "NOG of Greff",
+        "gru clip",
+        "normalised",
+        "rnn normalised",
+        "gru normalised",
+    ],
+)
 def test_large(name, batch, steps, inputs, units, dtype, tolerance, rng, forced_threads):
     layer = build(name, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     x = sequences(rng, batch, steps, inputs, dtype)
@@ -125,7 +187,9 @@ def test_a_row_is_alone_what_it_is_in_a_batch(name, dtype, rng):
     x, state = sequences(rng, 9, 5, 3, dtype), states_for(layer, 9, rng)
     whole = layer.forward(x, initial_state=state)
     for row in (0, 4, 8):
-        alone = layer.forward(x[row:row + 1], initial_state=[part[row:row + 1] for part in state])
+        alone = layer.forward(
+            x[row : row + 1], initial_state=[part[row : row + 1] for part in state]
+        )
         assert_all_same_bits([part[0] for part in alone], [part[row] for part in whole])
 
 
@@ -135,12 +199,16 @@ def test_steps_one_by_one(name, rng):
     x = sequences(rng, 4, 6, 3)
     whole = layer.forward(x)
     layer.reset_state()
-    assert_same_bits(np.concatenate([layer.forward(x[:, t:t + 1]) for t in range(6)], axis=1), whole)
+    assert_same_bits(
+        np.concatenate([layer.forward(x[:, t : t + 1]) for t in range(6)], axis=1), whole
+    )
 
 
 def test_switched_off_options_are_the_plain_cell(dtype, rng):
     plain = make("lstm", 17, 3, rng, dtype, return_sequences=True)
-    seen = make("lstm", 17, 3, rng, dtype, return_sequences=True, peepholes=True, clip=1e9, cell_clip=1e9)
+    seen = make(
+        "lstm", 17, 3, rng, dtype, return_sequences=True, peepholes=True, clip=1e9, cell_clip=1e9
+    )
     seen.set_weights([*plain.get_weights(), np.zeros((3, 17), dtype)])
     x = sequences(rng, 9, 6, 3, dtype)
     ours, theirs = run(seen, x), run(plain, x)
@@ -150,6 +218,7 @@ def test_switched_off_options_are_the_plain_cell(dtype, rng):
 
 # ---- gradients
 
+
 @pytest.mark.parametrize("units", [6, 17])
 @pytest.mark.parametrize("name", [*OPTIONS, *(f"zoneout {key}" for key in ZONED)])
 def test_gradients(name, units, rng):
@@ -157,18 +226,53 @@ def test_gradients(name, units, rng):
     check(layer, sequences(rng, 4, 5, 3), **everything(layer, rng, 4, 5))
 
 
-@pytest.mark.parametrize("name", ["peepholes", "projection of everything", "zoneout lstm projected", "zoneout gru",
-                                  "gru_before clip", "normalised", "rnn normalised", "gru normalised"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "peepholes",
+        "projection of everything",
+        "zoneout lstm projected",
+        "zoneout gru",
+        "gru_before clip",
+        "normalised",
+        "rnn normalised",
+        "gru normalised",
+    ],
+)
 def test_gradients_of_other_calls(name, rng):
-    layer = build(name, 6, 3, rng, recurrent_dropout=0.4, dropout=0.2, use_bias=False, go_backwards=True, seed=5)
+    layer = build(
+        name,
+        6,
+        3,
+        rng,
+        recurrent_dropout=0.4,
+        dropout=0.2,
+        use_bias=False,
+        go_backwards=True,
+        seed=5,
+    )
     check(layer, sequences(rng, 5, 4, 3), **everything(layer, rng, 5, 4))
     check(layer, sequences(rng, 1, 1, 3))
 
 
-@pytest.mark.parametrize("activation", [
-    ("leaky_relu", 0.0), ("elu", 0.0), ("elu", 0.4), ("leaky_relu", 1.5), ("hard_sigmoid", -0.4, 0.6), ("thresholded_relu", 0.3),
-    ("thresholded_relu", -0.2), "thresholded_relu", ("scaled_tanh", -0.9, 1.2), "scaled_tanh", ("affine", -0.7, 0.2), "affine",
-], ids=str)
+@pytest.mark.parametrize(
+    "activation",
+    [
+        ("leaky_relu", 0.0),
+        ("elu", 0.0),
+        ("elu", 0.4),
+        ("leaky_relu", 1.5),
+        ("hard_sigmoid", -0.4, 0.6),
+        ("thresholded_relu", 0.3),
+        ("thresholded_relu", -0.2),
+        "thresholded_relu",
+        ("scaled_tanh", -0.9, 1.2),
+        "scaled_tanh",
+        ("affine", -0.7, 0.2),
+        "affine",
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_activations_with_constants(cell, activation, dtype, tolerance, rng):
     places = [{"activation": activation}]
@@ -186,13 +290,18 @@ def test_activations_with_constants(cell, activation, dtype, tolerance, rng):
 
 # ---- zoneout
 
+
 @pytest.mark.parametrize("name", ZONED)
 def test_zoneout_is_what_was_drawn(name, dtype, tolerance, rng):
-    layer = build(f"zoneout {name}", 17, 3, rng, dtype, return_sequences=True, return_state=True, seed=3)
+    layer = build(
+        f"zoneout {name}", 17, 3, rng, dtype, return_sequences=True, return_state=True, seed=3
+    )
     batch, steps = 9, 6
     x = sequences(rng, batch, steps, 3, dtype)
     arguments = everything(layer, rng, batch, steps)
-    of_c, of_h = layer.cell.zoneout if isinstance(layer.cell.zoneout, tuple) else (None, layer.cell.zoneout)
+    of_c, of_h = (
+        layer.cell.zoneout if isinstance(layer.cell.zoneout, tuple) else (None, layer.cell.zoneout)
+    )
     generator = np.random.default_rng()
     generator.bit_generator.state = layer._own_rng().bit_generator.state
     key = int(generator.integers(2**32))
@@ -201,8 +310,16 @@ def test_zoneout_is_what_was_drawn(name, dtype, tolerance, rng):
     if of_c is not None:
         kept.append(arrays.zoneout_mask((batch, steps, 17), of_c, key, dtype, of_c=True))
         rates.append(of_c)
-    assert_all_close(layer.forward(x, training=True, **arguments), expected(layer, x, kept=kept, **arguments), tolerance.forward)
-    assert_all_close(layer.forward(x, **arguments), expected(layer, x, kept=rates, **arguments), tolerance.forward)
+    assert_all_close(
+        layer.forward(x, training=True, **arguments),
+        expected(layer, x, kept=kept, **arguments),
+        tolerance.forward,
+    )
+    assert_all_close(
+        layer.forward(x, **arguments),
+        expected(layer, x, kept=rates, **arguments),
+        tolerance.forward,
+    )
 
 
 def test_zoneout_draws_anew_and_repeats_by_seed(rng):
@@ -222,8 +339,13 @@ def test_zoneout_draws_are_fair(rate):
     """Rates along every axis, no correlation between neighbours, between c and h, or between keys: 5 deviations."""
     shape = (40, 50, 70)
     kept = arrays.zoneout_mask(shape, rate, 12345, "float64")
-    others = [arrays.zoneout_mask(shape, rate, 12345, "float64", of_c=True), arrays.zoneout_mask(shape, rate, 12346, "float64"),
-              np.roll(kept, 1, 0), np.roll(kept, 1, 1), np.roll(kept, 1, 2)]
+    others = [
+        arrays.zoneout_mask(shape, rate, 12345, "float64", of_c=True),
+        arrays.zoneout_mask(shape, rate, 12346, "float64"),
+        np.roll(kept, 1, 0),
+        np.roll(kept, 1, 1),
+        np.roll(kept, 1, 2),
+    ]
     deviation = np.sqrt(rate * (1 - rate))
     for axis in range(3):
         other_axes = tuple(a for a in range(3) if a != axis)
@@ -231,7 +353,8 @@ def test_zoneout_draws_are_fair(rate):
         assert np.abs(kept.mean(axis=other_axes) - rate).max() < 5 * deviation / np.sqrt(count)
     for other in others:
         assert abs(((kept - rate) * (other - rate)).mean()) < 5 * deviation**2 / np.sqrt(kept.size)
-    assert (arrays.zoneout_mask(shape, rate, 12345, "float32") == kept).mean() > 0.999  # a rate is rounded
+    # a rate is rounded
+    assert (arrays.zoneout_mask(shape, rate, 12345, "float32") == kept).mean() > 0.999
 
 
 @pytest.mark.parametrize("name", ZONED)
@@ -251,12 +374,21 @@ def test_zoneout_and_threads(name, dtype, rng, forced_threads):
 
 # ---- learned initial states
 
+
 @pytest.mark.parametrize("cell", [*CELLS, "projected"])
 def test_learned_initial_state(cell, rng):
     options = {"projection": 3} if cell == "projected" else {}
-    layer = make("lstm" if options else cell, 6, 3, rng, return_sequences=True, learned_initial_state=True, **options)
+    layer = make(
+        "lstm" if options else cell,
+        6,
+        3,
+        rng,
+        return_sequences=True,
+        learned_initial_state=True,
+        **options,
+    )
     names = [f"initial_{state}" for state in layer.cell.states]
-    assert list(layer.parameters)[-len(names):] == names
+    assert list(layer.parameters)[-len(names) :] == names
     x, lengths = sequences(rng, 5, 4, 3), [4, 0, 2, 1, 4]
     start = [np.tile(layer.parameters[name], (5, 1)) for name in names]
     assert_same_bits(layer.forward(x, lengths), layer.forward(x, lengths, initial_state=start))
@@ -267,25 +399,49 @@ def test_learned_initial_state(cell, rng):
 
 # ---- any combination
 
+
 @st.composite
 def problems(draw):
     cell = draw(st.sampled_from(["rnn", "gru", "gru_before", "lstm", "lstm", "lstm", "lstm"]))
-    kinds = st.sampled_from(["tanh", "sigmoid", "softsign", "linear", "relu", ("scaled_tanh", 1.2, 0.8), ("affine", 0.5, 0.1),
-                             ("hard_sigmoid", 0.25, 0.5)])
+    kinds = st.sampled_from(
+        [
+            "tanh",
+            "sigmoid",
+            "softsign",
+            "linear",
+            "relu",
+            ("scaled_tanh", 1.2, 0.8),
+            ("affine", 0.5, 0.1),
+            ("hard_sigmoid", 0.25, 0.5),
+        ]
+    )
     units = draw(st.integers(2, 20))
-    options = {"activation": draw(kinds), "clip": draw(st.sampled_from([None, 0.6])),
-               "zoneout": draw(st.sampled_from([0.0, 0.0, 0.3]))}
+    options = {
+        "activation": draw(kinds),
+        "clip": draw(st.sampled_from([None, 0.6])),
+        "zoneout": draw(st.sampled_from([0.0, 0.0, 0.3])),
+    }
     if cell != "rnn":
         options["recurrent_activation"] = draw(kinds)
     if cell == "lstm":
-        options |= {name: draw(st.booleans()) for name in ("peepholes", "input_gate", "output_gate")}
+        options |= {
+            name: draw(st.booleans()) for name in ("peepholes", "input_gate", "output_gate")
+        }
         forget = draw(st.sampled_from(["there", "coupled", "none"]))
-        options |= {"forget_gate": forget != "none", "coupled": forget == "coupled",
-                    "output_activation": draw(st.one_of(st.none(), kinds)), "cell_clip": draw(st.sampled_from([None, 0.5])),
-                    "projection": draw(st.one_of(st.none(), st.integers(1, units - 1)))}
+        options |= {
+            "forget_gate": forget != "none",
+            "coupled": forget == "coupled",
+            "output_activation": draw(st.one_of(st.none(), kinds)),
+            "cell_clip": draw(st.sampled_from([None, 0.5])),
+            "projection": draw(st.one_of(st.none(), st.integers(1, units - 1))),
+        }
         options["input_gate"] |= options["coupled"]
-        options["peepholes"] &= options["input_gate"] or options["forget_gate"] or options["output_gate"]
-    options |= {name: draw(st.booleans()) for name in ("use_bias", "return_sequences", "go_backwards")}
+        options["peepholes"] &= (
+            options["input_gate"] or options["forget_gate"] or options["output_gate"]
+        )
+    options |= {
+        name: draw(st.booleans()) for name in ("use_bias", "return_sequences", "go_backwards")
+    }
     sizes = [draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 4))]
     arguments = {name: draw(st.booleans()) for name in ("lengths", "resets", "initial_state")}
     return cell, units, options, sizes, arguments, draw(st.integers(0, 2**32 - 1))
@@ -298,15 +454,18 @@ def test_any_combination(problem):
     rng = np.random.default_rng(seed)
     layer = make(cell, units, inputs, rng, seed=seed, **options)
     randomize(layer, rng, 0.5)
-    arguments = {name: value for name, value in everything(layer, rng, batch, steps).items() if wanted[name]}
+    arguments = {
+        name: value for name, value in everything(layer, rng, batch, steps).items() if wanted[name]
+    }
     x = sequences(rng, batch, steps, inputs)
     rates = layer.cell.zoneout
-    kept = (rates[::-1] if isinstance(rates, tuple) else [rates])
+    kept = rates[::-1] if isinstance(rates, tuple) else [rates]
     assert_close(layer.forward(x, **arguments), expected(layer, x, kept=kept, **arguments), 1e-10)
     check(layer, x, max_entries=8, seed=seed, **arguments)
 
 
 # ---- shapes, names, files
+
 
 def test_parameters_are_those_that_there_are():
     def shapes(**options):
@@ -316,16 +475,37 @@ def test_parameters_are_those_that_there_are():
 
     assert shapes() == {"kernel": (3, 20), "recurrent_kernel": (5, 20), "bias": (20,)}
     assert shapes(peepholes=True)["peephole"] == (3, 5)
-    assert shapes(coupled=True, peepholes=True) == {"kernel": (3, 15), "recurrent_kernel": (5, 15), "bias": (15,),
-                                                    "peephole": (2, 5)}
-    assert shapes(input_gate=False, output_gate=False) == {"kernel": (3, 10), "recurrent_kernel": (5, 10), "bias": (10,)}
-    assert list(shapes(layer_normalization=True))[3:] == ["input_gain", "recurrent_gain", "cell_gain", "cell_bias"]
-    assert shapes(projection=2, use_bias=False) == {"kernel": (3, 20), "recurrent_kernel": (2, 20), "projection_kernel": (5, 2)}
+    assert shapes(coupled=True, peepholes=True) == {
+        "kernel": (3, 15),
+        "recurrent_kernel": (5, 15),
+        "bias": (15,),
+        "peephole": (2, 5),
+    }
+    assert shapes(input_gate=False, output_gate=False) == {
+        "kernel": (3, 10),
+        "recurrent_kernel": (5, 10),
+        "bias": (10,),
+    }
+    assert list(shapes(layer_normalization=True))[3:] == [
+        "input_gain",
+        "recurrent_gain",
+        "cell_gain",
+        "cell_bias",
+    ]
+    assert shapes(projection=2, use_bias=False) == {
+        "kernel": (3, 20),
+        "recurrent_kernel": (2, 20),
+        "projection_kernel": (5, 2),
+    }
 
 
 def test_the_forget_bias_finds_its_gate():
-    for options, wanted in [({}, [0, 1, 0, 0]), ({"input_gate": False}, [1, 0, 0]), ({"coupled": True}, [0, 0, 0]),
-                            ({"forget_gate": False}, [0, 0, 0])]:
+    for options, wanted in [
+        ({}, [0, 1, 0, 0]),
+        ({"input_gate": False}, [1, 0, 0]),
+        ({"coupled": True}, [0, 0, 0]),
+        ({"forget_gate": False}, [0, 0, 0]),
+    ]:
         layer = LSTM(2, **options)
         layer.build((None, None, 3))
         np.testing.assert_array_equal(layer.parameters["bias"], np.repeat(wanted, 2))
@@ -347,7 +527,11 @@ def test_variants_by_name(name, rng):
     x = sequences(rng, 3, 4, 3)
     assert_close(layer.forward(x), expected(layer, x), 1e-10)
     cell = layer.cell
-    assert ("i" in cell.gates, "f" in cell.gates, "o" in cell.gates) == (name != "NIG", name not in ("NFG", "CIFG"), name != "NOG")
+    assert ("i" in cell.gates, "f" in cell.gates, "o" in cell.gates) == (
+        name != "NIG",
+        name not in ("NFG", "CIFG"),
+        name != "NOG",
+    )
     assert cell.peepholes == (name != "NP")
     assert (cell.activation == "linear") == (name == "NIAF")
     assert (cell.output_activation == "linear") == (name == "NOAF")
@@ -362,7 +546,13 @@ def test_full_gate_recurrence_by_name(rng):
     layer.set_weights(own.get_weights())
     x = sequences(rng, 3, 4, 3)
     assert_same_bits(layer.forward(x), own.forward(x))
-    assert list(layer.parameters) == ["kernel", "recurrent_kernel", "bias", "peephole", "gate_kernel"]
+    assert list(layer.parameters) == [
+        "kernel",
+        "recurrent_kernel",
+        "bias",
+        "peephole",
+        "gate_kernel",
+    ]
 
 
 def refused(call, error, *words):
@@ -375,8 +565,14 @@ def refused(call, error, *words):
 def test_what_is_refused():
     refused(lambda: LSTM(4, coupled=True, forget_gate=False), ConfigError, "coupled", "choose one")
     refused(lambda: LSTM(4, coupled=True, input_gate=False), ConfigError, "coupled", "input gate")
-    refused(lambda: LSTM(4, peepholes=True, input_gate=False, forget_gate=False, output_gate=False), ConfigError, "peepholes")
-    refused(lambda: LSTM(4, projection=4), ConfigError, "projection is 4", "fewer than the cell's 4")
+    refused(
+        lambda: LSTM(4, peepholes=True, input_gate=False, forget_gate=False, output_gate=False),
+        ConfigError,
+        "peepholes",
+    )
+    refused(
+        lambda: LSTM(4, projection=4), ConfigError, "projection is 4", "fewer than the cell's 4"
+    )
     refused(lambda: LSTM(4, projection=0), ConfigError, "projection")
     refused(lambda: LSTM(4, zoneout=(0.1, 0.2, 0.3)), ConfigError, "3 rates")
     refused(lambda: LSTM(4, zoneout=1.0), ConfigError, "zoneout")
@@ -384,16 +580,38 @@ def test_what_is_refused():
     refused(lambda: SimpleRNN(4, clip=0), ConfigError, "clip is 0", "None for no limit")
     refused(lambda: LSTM(4, cell_clip="1"), DTypeError, "cell_clip")
     for name in ("clip", "cell_clip"):
-        refused(lambda name=name: LSTM(4, **{name: np.array([1.0, 2.0])}), ConfigError, f"{name} is array", "expected a number")
+        refused(
+            lambda name=name: LSTM(4, **{name: np.array([1.0, 2.0])}),
+            ConfigError,
+            f"{name} is array",
+            "expected a number",
+        )
     refused(lambda: LSTM(4, peepholes=1), DTypeError, "peepholes")
-    refused(lambda: LSTM(4, layer_normalization=True, peepholes=True, zoneout=0.1), ConfigError, "leave out zoneout, peepholes")
+    refused(
+        lambda: LSTM(4, layer_normalization=True, peepholes=True, zoneout=0.1),
+        ConfigError,
+        "leave out zoneout, peepholes",
+    )
     refused(lambda: GRU(4, layer_normalization=True, clip=1.0), ConfigError, "leave out clip")
-    refused(lambda: SimpleRNN(4, layer_normalization=True, zoneout=0.1), ConfigError, "leave out zoneout")
-    refused(lambda: GRU(4, layer_normalization=True, reset_after=False), ConfigError, "needs reset_after=True")
+    refused(
+        lambda: SimpleRNN(4, layer_normalization=True, zoneout=0.1),
+        ConfigError,
+        "leave out zoneout",
+    )
+    refused(
+        lambda: GRU(4, layer_normalization=True, reset_after=False),
+        ConfigError,
+        "needs reset_after=True",
+    )
     refused(lambda: SimpleRNN(4, layer_normalization=1), DTypeError, "layer_normalization")
     refused(lambda: LSTM.variant("NXG", 4), ConfigError, "'NXG' is not known", "NIG")
     refused(lambda: greff("FGR"), ConfigError, "RNN(FullGateLSTMCell(units))")
-    refused(lambda: GRU(4, projection=2), ConfigError, "GRU has no option 'projection'", "an LSTM projects")
+    refused(
+        lambda: GRU(4, projection=2),
+        ConfigError,
+        "GRU has no option 'projection'",
+        "an LSTM projects",
+    )
     refused(lambda: GRU(4, peepholes=True), ConfigError, "'peepholes'", "cell state")
     refused(lambda: SimpleRNN(4, recurrent_activation="sigmoid"), ConfigError, "no gates")
     refused(lambda: MinGRU(4, zoneout=0.1), ConfigError, "'zoneout'", "gates see x alone")
@@ -410,8 +628,12 @@ def test_weights_of_the_other_gru_are_refused(reset_after):
     ours, other = GRU(4, reset_after=reset_after), GRU(4, reset_after=not reset_after)
     for layer in (ours, other):
         layer.build((None, None, 3))
-    refused(lambda: ours.set_weights(other.get_weights()), ShapeError, f"layer {ours.name!r} has reset_after={reset_after}",
-            "another cell")
+    refused(
+        lambda: ours.set_weights(other.get_weights()),
+        ShapeError,
+        f"layer {ours.name!r} has reset_after={reset_after}",
+        "another cell",
+    )
 
 
 @pytest.mark.parametrize("name", [*OPTIONS, *(f"zoneout {key}" for key in ZONED)])
@@ -433,7 +655,10 @@ def test_files_and_copies(name, tmp_path, rng):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_copied_layer_trains_by_itself(cell, rng):
-    layer, x = make(cell, 4, 3, rng, peepholes=True) if cell == "lstm" else make(cell, 4, 3, rng), sequences(rng, 2, 3, 3)
+    layer, x = (
+        (make(cell, 4, 3, rng, peepholes=True) if cell == "lstm" else make(cell, 4, 3, rng)),
+        sequences(rng, 2, 3, 3),
+    )
     wanted = run(layer, x)
     for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert_all_same_bits(run(again, x), wanted)

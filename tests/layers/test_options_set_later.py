@@ -34,13 +34,22 @@ from gatewise.layers import (
 )
 
 
-@pytest.mark.parametrize(("layer", "option", "good", "bad"), [
-    (lambda: LSTM(3), "dropout", 0.5, 2.0), (lambda: GRU(3), "recurrent_dropout", 0.5, -1.0),
-    (lambda: Dropout(0.1), "rate", 0.5, 1.5), (lambda: SpatialDropout1D(0.1), "rate", 0, 1), (Attention, "dropout", 0.5, None),
-    (BatchNormalization, "momentum", 1, 1.1), (BatchNormalization, "epsilon", 0.1, 0.0), (LayerNormalization, "epsilon", 1, "1"),
-    (lambda: MinGRU(3), "recurrent_dropout", 0.0, 0.1), (lambda: GRUD(3), "dropout", 0.0, 0.1),
-    (lambda: RNN(FullGateLSTMCell(3)), "dropout", 0, 0.1),
-])
+@pytest.mark.parametrize(
+    ("layer", "option", "good", "bad"),
+    [
+        (lambda: LSTM(3), "dropout", 0.5, 2.0),
+        (lambda: GRU(3), "recurrent_dropout", 0.5, -1.0),
+        (lambda: Dropout(0.1), "rate", 0.5, 1.5),
+        (lambda: SpatialDropout1D(0.1), "rate", 0, 1),
+        (Attention, "dropout", 0.5, None),
+        (BatchNormalization, "momentum", 1, 1.1),
+        (BatchNormalization, "epsilon", 0.1, 0.0),
+        (LayerNormalization, "epsilon", 1, "1"),
+        (lambda: MinGRU(3), "recurrent_dropout", 0.0, 0.1),
+        (lambda: GRUD(3), "dropout", 0.0, 0.1),
+        (lambda: RNN(FullGateLSTMCell(3)), "dropout", 0, 0.1),
+    ],
+)
 def test_options_set_later_are_checked(layer, option, good, bad):
     layer = layer()
     for _ in range(2):
@@ -52,12 +61,19 @@ def test_options_set_later_are_checked(layer, option, good, bad):
             layer.build((None, None, 3))
 
 
-@pytest.mark.parametrize("layer", [lambda: LSTM(3), lambda: GRU(3), lambda: MinLSTM(3), lambda: GRUD(3)])
-@pytest.mark.parametrize(("option", "value"), [("activation", "relu"), ("clip", 1.0), ("use_bias", False), ("zoneout", 0.5)])
+@pytest.mark.parametrize(
+    "layer", [lambda: LSTM(3), lambda: GRU(3), lambda: MinLSTM(3), lambda: GRUD(3)]
+)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("activation", "relu"), ("clip", 1.0), ("use_bias", False), ("zoneout", 0.5)],
+)
 def test_options_of_the_cell_cannot_be_set_later(layer, option, value):
     layer = layer()
     for _ in range(2):
-        with pytest.raises(StateError, match=f"{option} cannot be set: it is an option of its cell"):
+        with pytest.raises(
+            StateError, match=f"{option} cannot be set: it is an option of its cell"
+        ):
             setattr(layer, option, value)
         if not layer.built:
             layer.build((None, None, 3))
@@ -103,14 +119,26 @@ BEFORE = {
     "means": (lambda: GRUD(2), [0.5], [0.5, ["x"]]),
     "merge_mode": (lambda: Bidirectional(LSTM(2)), "sum", ["both", 1, ["sum"]]),
 }
-OTHERS = [("learned_initial_state", lambda: RNN(FullGateLSTMCell(2)), False, [True, 1]),
-          ("merge_mode", lambda: Bidirectional(LSTM(2), backward_layer=LSTM(3, go_backwards=True)), None, ["sum", "ave", "mul"]),
-          ("use_scale", AdditiveAttention, False, [0]), ("activation", lambda: Activation("tanh"), "elu", ["x"]),
-          ("input_dim", lambda: Embedding(4, 2, weights=np.ones((4, 2))), 4, [3, 5])]
+OTHERS = [
+    ("learned_initial_state", lambda: RNN(FullGateLSTMCell(2)), False, [True, 1]),
+    (
+        "merge_mode",
+        lambda: Bidirectional(LSTM(2), backward_layer=LSTM(3, go_backwards=True)),
+        None,
+        ["sum", "ave", "mul"],
+    ),
+    ("use_scale", AdditiveAttention, False, [0]),
+    ("activation", lambda: Activation("tanh"), "elu", ["x"]),
+    ("input_dim", lambda: Embedding(4, 2, weights=np.ones((4, 2))), 4, [3, 5]),
+]
 
 
-@pytest.mark.parametrize(("option", "make", "good", "bad"), [(name, *rest) for name, rest in BEFORE.items()] + OTHERS)
-def test_options_set_before_a_layer_is_built_are_checked_as_the_constructor_does(option, make, good, bad):
+@pytest.mark.parametrize(
+    ("option", "make", "good", "bad"), [(name, *rest) for name, rest in BEFORE.items()] + OTHERS
+)
+def test_options_set_before_a_layer_is_built_are_checked_as_the_constructor_does(
+    option, make, good, bad
+):
     layer = make()
     before = getattr(layer, option)
     for value in bad:
@@ -128,7 +156,12 @@ def test_every_option_that_is_fixed_is_tried_above():
     for name in gatewise.layers.__all__:
         cls = getattr(gatewise.layers, name)
         if isinstance(cls, type):
-            fixed = {each for base in cls.__mro__ for each, value in vars(base).items() if type(value).__name__ == "Fixed"}
+            fixed = {
+                each
+                for base in cls.__mro__
+                for each, value in vars(base).items()
+                if type(value).__name__ == "Fixed"
+            }
             assert fixed <= tried, name
 
 
@@ -137,7 +170,12 @@ def test_options_of_a_layer_inside_another_cannot_be_set(wrap):
     layer = LSTM(2)
     wrapper = wrap(layer)
     for option, value in (("return_sequences", True), ("stateful", True), ("return_state", True)):
-        with pytest.raises(StateError, match=f"layer {layer.name!r} is inside {wrapper.name!r}: {option} cannot change any more"):
+        with pytest.raises(
+            StateError,
+            match=(
+                f"layer {layer.name!r} is inside {wrapper.name!r}: {option} cannot change any more"
+            ),
+        ):
             setattr(layer, option, value)
 
 
@@ -150,12 +188,20 @@ def test_options_of_a_cell_cannot_be_set():
         layer.cell = GRU(2).cell
 
 
-@pytest.mark.parametrize("make", [lambda seed: Dense(2, seed=seed), lambda seed: LSTM(2, seed=seed),
-                                  lambda seed: Dropout(0.1, seed=seed),
-                                  lambda seed: Conv1D(2, 2, seed=seed), lambda seed: Embedding(3, 2, seed=seed),
-                                  lambda seed: Attention(seed=seed), lambda seed: RNN(FullGateLSTMCell(2), seed=seed),
-                                  lambda seed: Bidirectional(LSTM(2), seed=seed),
-                                  lambda seed: TimeDistributed(Dense(2), seed=seed)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: Dense(2, seed=seed),
+        lambda seed: LSTM(2, seed=seed),
+        lambda seed: Dropout(0.1, seed=seed),
+        lambda seed: Conv1D(2, 2, seed=seed),
+        lambda seed: Embedding(3, 2, seed=seed),
+        lambda seed: Attention(seed=seed),
+        lambda seed: RNN(FullGateLSTMCell(2), seed=seed),
+        lambda seed: Bidirectional(LSTM(2), seed=seed),
+        lambda seed: TimeDistributed(Dense(2), seed=seed),
+    ],
+)
 def test_seeds_are_checked_when_a_layer_is_made(make):
     for wrong in ("x", 1.5, -1, True):
         with pytest.raises((ConfigError, DTypeError), match="seed"):
@@ -163,11 +209,23 @@ def test_seeds_are_checked_when_a_layer_is_made(make):
     assert make(3).seed == 3
 
 
-@pytest.mark.parametrize("make", [lambda outer, inner: Bidirectional(LSTM(2, dropout=0.5, seed=inner), seed=outer),
-                                  lambda outer, inner: TimeDistributed(Dense(4, seed=inner), seed=outer),
-                                  lambda outer, inner: TimeDistributed(Bidirectional(LSTM(2, seed=inner)), seed=outer)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda outer, inner: Bidirectional(LSTM(2, dropout=0.5, seed=inner), seed=outer),
+        lambda outer, inner: TimeDistributed(Dense(4, seed=inner), seed=outer),
+        lambda outer, inner: TimeDistributed(Bidirectional(LSTM(2, seed=inner)), seed=outer),
+    ],
+)
 def test_the_seed_of_a_wrapper_is_that_of_the_layers_inside(make):
-    x = np.ones((2, 4, 3, 3) if type(make(1, None)) is TimeDistributed and make(1, None).layer.has_state else (2, 4, 3), "float32")
+    x = np.ones(
+        (
+            (2, 4, 3, 3)
+            if type(make(1, None)) is TimeDistributed and make(1, None).layer.has_state
+            else (2, 4, 3)
+        ),
+        "float32",
+    )
     results = []
     for outer, inner in ((7, None), (None, 7), (7, 7), (8, None)):
         layer = make(outer, inner)
@@ -178,23 +236,43 @@ def test_the_seed_of_a_wrapper_is_that_of_the_layers_inside(make):
     assert_all_same_bits(results[1], results[0])
     assert_all_same_bits(results[2], results[0])
     assert not np.array_equal(results[3][0], results[0][0])
-    with pytest.raises(ConfigError, match="seed is 8 and layer's seed is 7|seed is 8 and forward's seed is 7"):
+    with pytest.raises(
+        ConfigError, match="seed is 8 and layer's seed is 7|seed is 8 and forward's seed is 7"
+    ):
         make(8, 7)
 
 
 def test_two_seeds_inside_are_refused():
-    with pytest.raises(ConfigError, match="forward's seed is 1 and backward's seed is 2; all layers inside draw from one"):
+    with pytest.raises(
+        ConfigError,
+        match="forward's seed is 1 and backward's seed is 2; all layers inside draw from one",
+    ):
         Bidirectional(LSTM(2, seed=1), backward_layer=LSTM(2, seed=2, go_backwards=True))
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda: LSTM(2, input_shape=(4, 3), input_dim=2), r"input_shape says \(4, 3\) and input_dim says \(any, 2\)"),
-    (lambda: Dense(2, input_shape=(3,), batch_input_shape=(8, 4)), r"input_shape says \(3\) and batch_input_shape says \(4\)"),
-    (lambda: Embedding(3, 2, input_length=4, input_shape=(5,)), r"input_length says \(4\) and input_shape says \(5\)"),
-    (lambda: TimeDistributed(Dense(2), input_shape=(4, 3), batch_input_shape=(8, 4, 2)), "give one of them"),
-    (lambda: Input((3,), batch_size=0), "batch_size is 0"),
-    (lambda: Input(batch_shape=(8, 3), batch_size=8), "batch_size is given beside batch_shape"),
-])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: LSTM(2, input_shape=(4, 3), input_dim=2),
+            r"input_shape says \(4, 3\) and input_dim says \(any, 2\)",
+        ),
+        (
+            lambda: Dense(2, input_shape=(3,), batch_input_shape=(8, 4)),
+            r"input_shape says \(3\) and batch_input_shape says \(4\)",
+        ),
+        (
+            lambda: Embedding(3, 2, input_length=4, input_shape=(5,)),
+            r"input_length says \(4\) and input_shape says \(5\)",
+        ),
+        (
+            lambda: TimeDistributed(Dense(2), input_shape=(4, 3), batch_input_shape=(8, 4, 2)),
+            "give one of them",
+        ),
+        (lambda: Input((3,), batch_size=0), "batch_size is 0"),
+        (lambda: Input(batch_shape=(8, 3), batch_size=8), "batch_size is given beside batch_shape"),
+    ],
+)
 def test_shapes_that_say_different_things(make, words):
     with pytest.raises(ConfigError, match=words):
         make()

@@ -31,13 +31,19 @@ LENGTHS = [5, 0, 3, 1]
 
 def pooled(kind, x, lengths=None):
     lengths = np.full(len(x), x.shape[1]) if lengths is None else lengths
-    return np.array([REFERENCE[kind](row[:n].astype(float), axis=0) if n else np.zeros(x.shape[2]) for row, n in zip(x, lengths)])
+    return np.array(
+        [
+            REFERENCE[kind](row[:n].astype(float), axis=0) if n else np.zeros(x.shape[2])
+            for row, n in zip(x, lengths)
+        ]
+    )
 
 
 @pytest.mark.parametrize("features", [1, 3, 64, 70])
 @pytest.mark.parametrize("kind", POOLS)
 def test_pooling(kind, features, dtype, rng):
-    x = sequences(rng, 4, 5, features, dtype) - 3  # all negative: padding counted as zeros would win
+    # all negative: padding counted as zeros would win
+    x = sequences(rng, 4, 5, features, dtype) - 3
     layer = POOLS[kind](dtype=dtype)
     for lengths in (None, LENGTHS):
         y = layer(x, lengths)
@@ -46,7 +52,10 @@ def test_pooling(kind, features, dtype, rng):
     assert layer.output_shape == (None, features)
 
 
-@pytest.mark.parametrize(("batch", "steps", "lengths"), [(4, 5, None), (4, 5, LENGTHS), (1, 1, None), (1, 4, [2]), (2, 1, [0, 1])])
+@pytest.mark.parametrize(
+    ("batch", "steps", "lengths"),
+    [(4, 5, None), (4, 5, LENGTHS), (1, 1, None), (1, 4, [2]), (2, 1, [0, 1])],
+)
 @pytest.mark.parametrize("kind", POOLS)
 def test_gradients_of_pooling(kind, batch, steps, lengths, rng):
     check_gradients(POOLS[kind](dtype="float64"), sequences(rng, batch, steps, 3), lengths=lengths)
@@ -65,7 +74,9 @@ def test_pooling_a_row_alone_and_among_others(kind, features, dtype, rng, forced
     assert_all_same_bits(results[2], results[0])
     for number, length in enumerate(lengths):
         if length:
-            np.testing.assert_array_equal(layer(x[number:number + 1, :length])[0], results[0]["output 0"][number])
+            np.testing.assert_array_equal(
+                layer(x[number : number + 1, :length])[0], results[0]["output 0"][number]
+            )
 
 
 def test_what_padding_holds_does_not_matter(rng):
@@ -73,7 +84,9 @@ def test_what_padding_holds_does_not_matter(rng):
     other = x.copy()
     other[0, 2:] = 1e300
     for cls in POOLS.values():
-        np.testing.assert_array_equal(cls(dtype="float64")(x, [2, 4]), cls(dtype="float64")(other, [2, 4]))
+        np.testing.assert_array_equal(
+            cls(dtype="float64")(x, [2, 4]), cls(dtype="float64")(other, [2, 4])
+        )
 
 
 def test_no_rows_and_no_steps():
@@ -90,7 +103,9 @@ def test_no_rows_and_no_steps():
 
 @pytest.mark.parametrize("cls", POOLS.values())
 def test_pooling_in_a_model(cls, rng, tmp_path):
-    model = Sequential([GRU(4, return_sequences=True, input_shape=(None, 2)), cls(), Dense(1)], seed=1)
+    model = Sequential(
+        [GRU(4, return_sequences=True, input_shape=(None, 2)), cls(), Dense(1)], seed=1
+    )
     model.compile("adam", "mse")
     rows = [rng.normal(size=(n, 2)) for n in (3, 8, 1, 5)]
     y = rng.normal(size=4)
@@ -100,11 +115,17 @@ def test_pooling_in_a_model(cls, rng, tmp_path):
         np.testing.assert_array_equal(model.predict(row[None])[0], value)
     model.save(tmp_path / "m")
     np.testing.assert_array_equal(load_model(tmp_path / "m").predict(rows), model.predict(rows))
-    wide = Sequential([LSTM(3, return_sequences=True, dtype="float64", input_shape=(None, 2)), cls(), Dense(1)], seed=1)
-    check_gradients(wide, rng.normal(size=(3, 4, 2)), y=y[:3], loss="mse", lengths=[4, 1, 2], max_entries=12)
+    wide = Sequential(
+        [LSTM(3, return_sequences=True, dtype="float64", input_shape=(None, 2)), cls(), Dense(1)],
+        seed=1,
+    )
+    check_gradients(
+        wide, rng.normal(size=(3, 4, 2)), y=y[:3], loss="mse", lengths=[4, 1, 2], max_entries=12
+    )
 
 
 # ---- dropout of whole features
+
 
 def test_spatial_dropout(rng):
     layer = SpatialDropout1D(0.4, seed=3, dtype="float64")
@@ -122,8 +143,16 @@ def test_spatial_dropout(rng):
 
 # ---- layers step by step
 
-@pytest.mark.parametrize("make", [lambda: Dense(3, "tanh", seed=1), lambda: Dense(3, "softmax", seed=1),
-                                  lambda: Activation("softmax"), lambda: Activation("elu")])
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dense(3, "tanh", seed=1),
+        lambda: Dense(3, "softmax", seed=1),
+        lambda: Activation("softmax"),
+        lambda: Activation("elu"),
+    ],
+)
 def test_step_by_step_is_the_layer_itself(make, rng):
     x = sequences(rng, 3, 4, 5)
     plain, stepwise = make(), TimeDistributed(make(), dtype="float64")
@@ -153,8 +182,16 @@ def test_step_by_step_with_more_axes(rng):
 
 def test_step_by_step_in_a_model(rng, tmp_path):
     """The loss starts from the scores of the layer inside, and files hold it."""
-    plain = Sequential([LSTM(4, return_sequences=True, input_shape=(None, 2)), Dense(3, "softmax")], seed=1)
-    model = Sequential([LSTM(4, return_sequences=True, input_shape=(None, 2)), TimeDistributed(Dense(3, "softmax"))], seed=1)
+    plain = Sequential(
+        [LSTM(4, return_sequences=True, input_shape=(None, 2)), Dense(3, "softmax")], seed=1
+    )
+    model = Sequential(
+        [
+            LSTM(4, return_sequences=True, input_shape=(None, 2)),
+            TimeDistributed(Dense(3, "softmax")),
+        ],
+        seed=1,
+    )
     rows = [rng.normal(size=(n, 2)) for n in (3, 6, 1)]
     y = [rng.integers(0, 3, len(row)) for row in rows]
     for each in (plain, model):
@@ -168,14 +205,33 @@ def test_step_by_step_in_a_model(rng, tmp_path):
     np.testing.assert_array_equal(copy.deepcopy(loaded).predict(rows), plain.predict(rows))
 
 
-@pytest.mark.parametrize(("make", "error", "words"), [
-    (lambda: TimeDistributed(3), DTypeError, "layer is 3; expected a gatewise.layers object"),
-    (lambda: TimeDistributed(LSTM(3, stateful=True)), ConfigError, "TimeDistributed takes no stateful layer"),
-    (lambda: TimeDistributed(TimeDistributed(Dense(3))), ConfigError, "TimeDistributed takes no TimeDistributed"),
-    (lambda: TimeDistributed(LSTM(3, return_state=True)), ConfigError, "returns a list"),
-    (lambda: TimeDistributed(Dense(3)).build((None, 4)), ShapeError, r"expected \(batch, steps, ...\)"),
-    (lambda: TimeDistributed(Dense(3), dtype="float64")(np.zeros((2, 3))), ShapeError, r"expected \(batch, steps, ...\)"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: TimeDistributed(3), DTypeError, "layer is 3; expected a gatewise.layers object"),
+        (
+            lambda: TimeDistributed(LSTM(3, stateful=True)),
+            ConfigError,
+            "TimeDistributed takes no stateful layer",
+        ),
+        (
+            lambda: TimeDistributed(TimeDistributed(Dense(3))),
+            ConfigError,
+            "TimeDistributed takes no TimeDistributed",
+        ),
+        (lambda: TimeDistributed(LSTM(3, return_state=True)), ConfigError, "returns a list"),
+        (
+            lambda: TimeDistributed(Dense(3)).build((None, 4)),
+            ShapeError,
+            r"expected \(batch, steps, ...\)",
+        ),
+        (
+            lambda: TimeDistributed(Dense(3), dtype="float64")(np.zeros((2, 3))),
+            ShapeError,
+            r"expected \(batch, steps, ...\)",
+        ),
+    ],
+)
 def test_what_cannot_be_applied_step_by_step(make, error, words):
     with pytest.raises(error, match=words):
         make()

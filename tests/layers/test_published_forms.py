@@ -25,7 +25,11 @@ class Gated(RNNCell):
 
     def parameter_shapes(self, inputs):
         width = self.blocks * self.units
-        return {"kernel": (inputs, width), "recurrent_kernel": (self.units, width), "bias": (width,)}
+        return {
+            "kernel": (inputs, width),
+            "recurrent_kernel": (self.units, width),
+            "bias": (width,),
+        }
 
     def products(self, x, h, p):
         a, u = x @ p["kernel"] + p["bias"], h @ p["recurrent_kernel"]
@@ -62,7 +66,12 @@ class ProductInsideLSTM(Gated):
         x, h, c, i, f, g, o, new_c, new_h = saved
         d_product = (d_output + d_states[0]) * (1 - new_h**2)
         d_c = d_states[1] + d_product * o
-        d = [d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g**2), d_product * new_c * o * (1 - o)]
+        d = [
+            d_c * g * i * (1 - i),
+            d_c * c * f * (1 - f),
+            d_c * i * (1 - g**2),
+            d_product * new_c * o * (1 - o),
+        ]
         d_x, d_h = self.products_backward(x, h, d, d, p, gradients)
         return d_x, [d_h, d_c * f]
 
@@ -76,10 +85,10 @@ class OppositeResetGRU(Gated):
         h, H = states[0], self.units
         U = p["recurrent_kernel"]
         a_z, a_r, a_n = np.split(x @ p["kernel"] + p["bias"], 3, axis=1)
-        u_z, u_r = np.split(h @ U[:, :2 * H], 2, axis=1)
+        u_z, u_r = np.split(h @ U[:, : 2 * H], 2, axis=1)
         z, r = sigmoid(a_z + u_z), sigmoid(a_r + u_r)
         kept = (1 - r) * h
-        n = np.tanh(a_n + kept @ U[:, 2 * H:])
+        n = np.tanh(a_n + kept @ U[:, 2 * H :])
         new = z * h + (1 - z) * n
         return new, [new], (x, h, z, r, n, kept)
 
@@ -87,13 +96,13 @@ class OppositeResetGRU(Gated):
         (x, h, z, r, n, kept), H = saved, self.units
         U, d = p["recurrent_kernel"], d_output + d_states[0]
         d_n = d * (1 - z) * (1 - n**2)
-        d_kept = d_n @ U[:, 2 * H:].T
+        d_kept = d_n @ U[:, 2 * H :].T
         d_zr = np.concatenate([d * (h - n) * z * (1 - z), -d_kept * h * r * (1 - r)], axis=1)
         d_a = np.concatenate([d_zr, d_n], axis=1)
         gradients["kernel"] += x.T @ d_a
         gradients["bias"] += d_a.sum(axis=0)
         gradients["recurrent_kernel"] += np.concatenate([h.T @ d_zr, kept.T @ d_n], axis=1)
-        return d_a @ p["kernel"].T, [d * z + d_kept * (1 - r) + d_zr @ U[:, :2 * H].T]
+        return d_a @ p["kernel"].T, [d * z + d_kept * (1 - r) + d_zr @ U[:, : 2 * H].T]
 
 
 class SharedGateGRU(Gated):
@@ -115,7 +124,9 @@ class SharedGateGRU(Gated):
         d_n = d * (1 - z) * (1 - n**2)
         d_z = (d * (h - n) - d_n * u_n) * z * (1 - z)
         d_r = d_n * a_n * r * (1 - r)
-        d_x, d_h = self.products_backward(x, h, [d_z, d_r, d_n * r], [d_z, d_r, d_n * (1 - z)], p, gradients)
+        d_x, d_h = self.products_backward(
+            x, h, [d_z, d_r, d_n * r], [d_z, d_r, d_n * (1 - z)], p, gradients
+        )
         return d_x, [d * z + d_h]
 
 
@@ -142,7 +153,9 @@ class SigmoidOutputUnit(Gated):
         d = d_states[0] + d_output * y * (1 - y)
         d_n = d * z * (1 - n**2)
         d_z, d_r = d * (n - c) * z * (1 - z), d_n * a_n * r * (1 - r)
-        d_x, d_c = self.products_backward(x, c, [d_z, d_r, d_n * r], [d_z, d_r, np.zeros_like(d)], p, gradients)
+        d_x, d_c = self.products_backward(
+            x, c, [d_z, d_r, d_n * r], [d_z, d_r, np.zeros_like(d)], p, gradients
+        )
         return d_x, [d * (1 - z) + d_c]
 
 
@@ -154,8 +167,11 @@ class ReadOutRNN(RNNCell):
         self.output_size = outputs
 
     def parameter_shapes(self, inputs):
-        return {"recurrent_kernel": (self.units, self.units), "kernel": (inputs, self.units),
-                "output_kernel": (self.units, self.outputs)}
+        return {
+            "recurrent_kernel": (self.units, self.units),
+            "kernel": (inputs, self.units),
+            "output_kernel": (self.units, self.outputs),
+        }
 
     def step(self, x, states, p):
         new = np.tanh(states[0] @ p["recurrent_kernel"] + x @ p["kernel"])
@@ -172,6 +188,7 @@ class ReadOutRNN(RNNCell):
 
 # ---- the equations for one row: (x, states, weights by name) -> (y, states)
 
+
 def product_inside_lstm(x, states, w):
     h, c = states
     i, f, g, o = np.split(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"], 4)
@@ -182,12 +199,14 @@ def product_inside_lstm(x, states, w):
 
 def blocks(w, count):
     """W, U and b of each gate."""
-    return zip(*(np.split(w[name], count, axis=-1) for name in ("kernel", "recurrent_kernel", "bias")))
+    return zip(
+        *(np.split(w[name], count, axis=-1) for name in ("kernel", "recurrent_kernel", "bias"))
+    )
 
 
 def opposite_reset_gru(x, states, w):
     (W_z, U_z, b_z), (W_r, U_r, b_r), (W, U, b) = blocks(w, 3)
-    h, = states
+    (h,) = states
     z, r = sigmoid(x @ W_z + h @ U_z + b_z), sigmoid(x @ W_r + h @ U_r + b_r)
     h = z * h + (1 - z) * np.tanh(x @ W + b + ((1 - r) * h) @ U)
     return h, [h]
@@ -195,7 +214,7 @@ def opposite_reset_gru(x, states, w):
 
 def shared_gate_gru(x, states, w):
     (W_z, U_z, b_z), (W_r, U_r, b_r), (W, U, b) = blocks(w, 3)
-    h, = states
+    (h,) = states
     z, r = sigmoid(x @ W_z + h @ U_z + b_z), sigmoid(x @ W_r + h @ U_r + b_r)
     h = z * h + (1 - z) * np.tanh((x @ W + b) * r + (h @ U) * (1 - z))
     return h, [h]
@@ -203,7 +222,7 @@ def shared_gate_gru(x, states, w):
 
 def sigmoid_output_unit(x, states, w):
     (W_z, U_z, b_z), (W_r, U_r, b_r), (W, _, b) = blocks(w, 3)
-    c, = states
+    (c,) = states
     z, r = sigmoid(x @ W_z + c @ U_z + b_z), sigmoid(x @ W_r + c @ U_r + b_r)
     c = (1 - z) * c + z * np.tanh((x @ W + b) * r)
     return sigmoid(c), [c]
@@ -217,9 +236,15 @@ def read_out_rnn(x, states, w):
 def full_gate_lstm(x, states, w):
     """Every gate is a sum over single sources, as Greff et al. write it."""
     h, c, before = states
-    W, U, b = (dict(zip("ifgo", np.split(w[name], 4, axis=-1))) for name in ("kernel", "recurrent_kernel", "bias"))
+    W, U, b = (
+        dict(zip("ifgo", np.split(w[name], 4, axis=-1)))
+        for name in ("kernel", "recurrent_kernel", "bias")
+    )
     peephole, last = dict(zip("ifo", w["peephole"])), dict(zip("ifo", np.split(before, 3)))
-    R = {source: dict(zip("ifo", np.split(rows, 3, axis=1))) for source, rows in zip("ifo", np.split(w["gate_kernel"], 3))}
+    R = {
+        source: dict(zip("ifo", np.split(rows, 3, axis=1)))
+        for source, rows in zip("ifo", np.split(w["gate_kernel"], 3))
+    }
 
     def gate(name, cell):
         from_gates = sum(last[source] @ R[source][name] for source in "ifo")
@@ -249,15 +274,22 @@ def layer_of(form, rng, **options):
 
 
 def everything(layer, rng, batch, steps):
-    return {"lengths": ragged(rng, batch, steps), "resets": rng.random((batch, steps)) < 0.25,
-            "initial_state": [rng.normal(size=(batch, size)) for size in layer.cell.state_sizes]}
+    return {
+        "lengths": ragged(rng, batch, steps),
+        "resets": rng.random((batch, steps)) < 0.25,
+        "initial_state": [rng.normal(size=(batch, size)) for size in layer.cell.state_sizes],
+    }
 
 
 def wanted(layer, equations, x, lengths, resets, initial_state):
     """[outputs, *final states], and the last outputs."""
     weights = dict(zip(layer.parameters, layer.get_weights()))
     y, final = np.zeros((*x.shape[:2], layer.units)), [state.copy() for state in initial_state]
-    last = initial_state[0].copy() if layer.cell.output_size is None else np.zeros((len(x), layer.units))
+    last = (
+        initial_state[0].copy()
+        if layer.cell.output_size is None
+        else np.zeros((len(x), layer.units))
+    )
     for row, length in enumerate(lengths):
         states = [state[row] for state in initial_state]
         for t in range(length):
@@ -272,7 +304,10 @@ def wanted(layer, equations, x, lengths, resets, initial_state):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_forward(form, rng):
-    layer, x = layer_of(form, rng, return_sequences=True, return_state=True), sequences(rng, 7, 6, INPUTS)
+    layer, x = (
+        layer_of(form, rng, return_sequences=True, return_state=True),
+        sequences(rng, 7, 6, INPUTS),
+    )
     arguments = everything(layer, rng, 7, 6)
     results, last = wanted(layer, FORMS[form][1], x, **arguments)
     for got, expected in zip(layer.forward(x, **arguments), results, strict=True):
@@ -282,7 +317,11 @@ def test_forward(form, rng):
     assert_close(shorter.forward(x, **arguments), last, 1e-12)
 
 
-@pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"return_state": True, "go_backwards": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"return_sequences": True}, {"return_state": True, "go_backwards": True}],
+    ids=str,
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_backward(form, options, rng):
     layer, x = layer_of(form, rng, **options), sequences(rng, 4, 5, INPUTS)
@@ -292,6 +331,7 @@ def test_backward(form, options, rng):
 
 
 # ---- those that options give: one row and step of each, as it is published
+
 
 def built(layer, rng):
     layer.build((None, None, INPUTS))
@@ -327,7 +367,9 @@ def test_lstm_on_the_concatenation_of_h_and_x(rng):
 def test_lstm_with_peepholes(rng):
     """i and f see W_ci c' and W_cf c', o sees W_co c."""
     layer, p = built(LSTM(UNITS, peepholes=True, dtype="float64", return_sequences=True), rng)
-    (W_xi, W_xf, W_xc, W_xo), (W_hi, W_hf, W_hc, W_ho) = (np.split(p[name], 4, axis=1) for name in ("kernel", "recurrent_kernel"))
+    (W_xi, W_xf, W_xc, W_xo), (W_hi, W_hf, W_hc, W_ho) = (
+        np.split(p[name], 4, axis=1) for name in ("kernel", "recurrent_kernel")
+    )
     (b_i, b_f, b_c, b_o), (W_ci, W_cf, W_co) = np.split(p["bias"], 4), p["peephole"]
 
     def step(x, h, c):
@@ -343,8 +385,12 @@ def test_lstm_with_peepholes(rng):
 
 def test_gru_whose_update_gate_takes_the_candidate(rng):
     """h = (1 - z) * h' + z * n with n = tanh(W x + r * (U h'))."""
-    layer, p = built(GRU(UNITS, update="chung", reset_after=True, dtype="float64", return_sequences=True), rng)
-    (W_z, W_r, W), (U_z, U_r, U) = (np.split(p[name], 3, axis=1) for name in ("kernel", "recurrent_kernel"))
+    layer, p = built(
+        GRU(UNITS, update="chung", reset_after=True, dtype="float64", return_sequences=True), rng
+    )
+    (W_z, W_r, W), (U_z, U_r, U) = (
+        np.split(p[name], 3, axis=1) for name in ("kernel", "recurrent_kernel")
+    )
     p["bias"][1] = 0
     layer.set_weights(list(p.values()))
     b_z, b_r, b = np.split(p["bias"][0], 3)

@@ -102,8 +102,10 @@ def test_every_cut_and_every_byte(subject, tmp_path):
     readers.SUBJECTS[subject].saved(tmp_path / "good", 3)
     content = (tmp_path / "good").read_bytes()
     cuts = ((("cut", end), content[:end]) for end in range(0, len(content), 3))
-    flips = ((("flip", at), content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1:])
-             for at in range(0, len(content), 3))
+    flips = (
+        (("flip", at), content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+        for at in range(0, len(content), 3)
+    )
     assert set(read_all(subject, (*cuts, *flips), tmp_path)) == {()}
 
 

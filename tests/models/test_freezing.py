@@ -31,10 +31,16 @@ from .small import bits, compiled
 def stack(optimizer="adam", **options):
     """Layers of many kinds; the loss has a penalty."""
     return compiled(
-        Conv1D(3, 2, padding="same", input_shape=(6, 2)), BatchNormalization(),
+        Conv1D(3, 2, padding="same", input_shape=(6, 2)),
+        BatchNormalization(),
         LSTM(4, return_sequences=True, kernel_regularizer="l2", recurrent_constraint="non_neg"),
-        TimeDistributed(LayerNormalization()), Bidirectional(GRU(3)), Dense(1, activation="sigmoid"), optimizer=optimizer,
-        loss="binary_crossentropy", **options)
+        TimeDistributed(LayerNormalization()),
+        Bidirectional(GRU(3)),
+        Dense(1, activation="sigmoid"),
+        optimizer=optimizer,
+        loss="binary_crossentropy",
+        **options,
+    )
 
 
 @pytest.fixture
@@ -42,7 +48,9 @@ def xy(rng):
     return rng.normal(size=(12, 6, 2)), rng.integers(0, 2, (12, 1)).astype(float)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw", "adagrad", "nadam", "lion"])
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "rmsprop", "adam", "adamw", "adagrad", "nadam", "lion"]
+)
 @pytest.mark.parametrize("frozen", [[0], [5], [1, 3], [0, 1, 2, 3, 4], [2, 4]])
 def test_frozen_layers_stay_and_the_others_learn(optimizer, frozen, xy):
     optimizer = optimizers.get({"class_name": optimizer, "config": {"weight_decay": 0.1}})
@@ -51,16 +59,28 @@ def test_frozen_layers_stay_and_the_others_learn(optimizer, frozen, xy):
         model.layers[number].trainable = False
     before = [bits(layer.get_weights()) for layer in model.layers]
     model.fit(*xy, batch_size=4, epochs=2, verbose=0)
-    assert [before[k] == bits(layer.get_weights()) for k, layer in enumerate(model.layers)] == [k in frozen for k in range(6)]
+    assert [before[k] == bits(layer.get_weights()) for k, layer in enumerate(model.layers)] == [
+        k in frozen for k in range(6)
+    ]
     for number in frozen:
         assert not any(gradient.any() for gradient in model.layers[number].gradients.values())
 
 
-@pytest.mark.parametrize("layer", [
-    Dense(2, trainable=False), LSTM(2, trainable=False), GRU(2, trainable=False), Bidirectional(LSTM(2), trainable=False),
-    Bidirectional(GRU(2, trainable=False)), TimeDistributed(Dense(2), trainable=False), RNN(FullGateLSTMCell(2), trainable=False),
-    TimeDistributed(Bidirectional(GRU(2)), trainable=False), Conv1D(2, 2, trainable=False),
-], ids=lambda layer: f"{type(layer).__name__}")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Dense(2, trainable=False),
+        LSTM(2, trainable=False),
+        GRU(2, trainable=False),
+        Bidirectional(LSTM(2), trainable=False),
+        Bidirectional(GRU(2, trainable=False)),
+        TimeDistributed(Dense(2), trainable=False),
+        RNN(FullGateLSTMCell(2), trainable=False),
+        TimeDistributed(Bidirectional(GRU(2)), trainable=False),
+        Conv1D(2, 2, trainable=False),
+    ],
+    ids=lambda layer: f"{type(layer).__name__}",
+)
 def test_the_constructor_freezes(layer):
     layer.build((None, 5, 2, 3) if isinstance(layer, TimeDistributed) else (None, 5, 3))
     assert layer.trainable is False and layer.trained_names() == [] == layer.trainable_weights
@@ -74,11 +94,23 @@ def test_the_constructor_freezes(layer):
 
 def test_what_is_trained_learns_as_if_the_rest_were_no_part_of_the_model(xy):
     """Frozen layers in front, against their outputs as inputs: the same weights, with every option that looks at all."""
-    for options in ({"global_clipnorm": 0.01}, {"clipnorm": 0.01}, {"clipvalue": 1e-3}, {"use_ema": True, "ema_momentum": 0.8},
-                    {"gradient_accumulation_steps": 2}, {"weight_decay": 0.3}):
-        whole = compiled(LSTM(4, return_sequences=True, input_shape=(6, 2), trainable=False), GRU(3), Dense(1),
-                         optimizer=optimizers.Adam(0.01, **options))
-        head = compiled(GRU(3, input_shape=(6, 4)), Dense(1), optimizer=optimizers.Adam(0.01, **options))
+    for options in (
+        {"global_clipnorm": 0.01},
+        {"clipnorm": 0.01},
+        {"clipvalue": 1e-3},
+        {"use_ema": True, "ema_momentum": 0.8},
+        {"gradient_accumulation_steps": 2},
+        {"weight_decay": 0.3},
+    ):
+        whole = compiled(
+            LSTM(4, return_sequences=True, input_shape=(6, 2), trainable=False),
+            GRU(3),
+            Dense(1),
+            optimizer=optimizers.Adam(0.01, **options),
+        )
+        head = compiled(
+            GRU(3, input_shape=(6, 4)), Dense(1), optimizer=optimizers.Adam(0.01, **options)
+        )
         head.set_weights(whole.get_weights()[3:])
         features = whole.layers[0].forward(xy[0].astype(np.float32), training=True)
         for _ in range(4):
@@ -91,13 +123,22 @@ def test_what_is_trained_learns_as_if_the_rest_were_no_part_of_the_model(xy):
 
 def test_gradients_beside_frozen_layers(rng):
     x, y = rng.normal(size=(3, 4, 2)), rng.normal(size=(3, 1))
-    model = compiled(LSTM(3, return_sequences=True, input_shape=(4, 2), dtype="float64"), BatchNormalization(trainable=False),
-                     GRU(2, kernel_regularizer="l1"), Dense(1))
+    model = compiled(
+        LSTM(3, return_sequences=True, input_shape=(4, 2), dtype="float64"),
+        BatchNormalization(trainable=False),
+        GRU(2, kernel_regularizer="l1"),
+        Dense(1),
+    )
     model.layers[1].set_weights([rng.normal(size=3) for _ in range(3)] + [rng.uniform(0.5, 2, 3)])
     model.layers[3].trainable = False
     report = check_gradients(model, x, y=y)
-    assert report.passed and {name.split("/")[0] for name in report.errors} == {model.layers[0].name, model.layers[2].name}
-    assert check_gradients(BatchNormalization(trainable=False, dtype="float64"), rng.normal(size=(4, 3))).passed
+    assert report.passed and {name.split("/")[0] for name in report.errors} == {
+        model.layers[0].name,
+        model.layers[2].name,
+    }
+    assert check_gradients(
+        BatchNormalization(trainable=False, dtype="float64"), rng.normal(size=(4, 3))
+    ).passed
 
 
 def test_frozen_batch_normalization_uses_its_averages_in_training(rng):
@@ -122,7 +163,9 @@ def test_penalties_and_constraints_of_frozen_layers_rest(xy):
     assert penalty > 0
     loss = model.test_on_batch(*xy)
     model.layers[2].trainable = False
-    assert model.layers[2].penalty() == 0 and model.test_on_batch(*xy) == pytest.approx(loss - penalty)
+    assert model.layers[2].penalty() == 0 and model.test_on_batch(*xy) == pytest.approx(
+        loss - penalty
+    )
     model.train_on_batch(*xy)
     assert (model.layers[2].get_weights()[1] == -1).all()  # the constraint would have made it 0
 
@@ -138,7 +181,9 @@ def test_moments_are_kept(xy):
         assert array[part].tobytes() == before[name].tobytes() and array.any()
     model.layers[0].trainable = True
     model.fit(*xy, verbose=0)
-    assert all((array[part] != before[name]).any() for name, array in model.optimizer.slots().items())
+    assert all(
+        (array[part] != before[name]).any() for name, array in model.optimizer.slots().items()
+    )
 
 
 def test_a_mean_of_parameters_that_begin_frozen(xy):
@@ -148,8 +193,8 @@ def test_a_mean_of_parameters_that_begin_frozen(xy):
     model.fit(*xy, epochs=2, verbose=0)
     assert bits(model.layers[0].get_weights()) == frozen
     model.layers[0].trainable = True
-    start = model.flat_weights()[:model.layers[0].flat_size()]
-    np.testing.assert_array_equal(model.optimizer.average[:len(start)], start)  # not zeros
+    start = model.flat_weights()[: model.layers[0].flat_size()]
+    np.testing.assert_array_equal(model.optimizer.average[: len(start)], start)  # not zeros
 
 
 def test_gradients_held_back_are_forgotten_with_the_step(xy):
@@ -233,12 +278,21 @@ def test_the_model_sets_every_layer_and_a_layer_has_the_last_word(xy):
 def test_lists_and_counts():
     model = stack()
     everything = len(model.weights)
-    assert (len(model.trainable_weights), len(model.non_trainable_weights)) == (everything - 2, 2)  # the moving averages
+    # the moving averages
+    assert (len(model.trainable_weights), len(model.non_trainable_weights)) == (everything - 2, 2)
     model.layers[4].forward_layer.trainable = False
-    assert (len(model.trainable_variables), len(model.non_trainable_variables)) == (everything - 5, 5)
+    assert (len(model.trainable_variables), len(model.non_trainable_variables)) == (
+        everything - 5,
+        5,
+    )
     assert len(model.variables) == everything
-    assert model.count_params() == sum(array.size for array in model.trainable_weights + model.non_trainable_weights)
-    for trainable, arrays in ((True, model.trainable_weights), (False, model.non_trainable_weights)):
+    assert model.count_params() == sum(
+        array.size for array in model.trainable_weights + model.non_trainable_weights
+    )
+    for trainable, arrays in (
+        (True, model.trainable_weights),
+        (False, model.non_trainable_weights),
+    ):
         assert model.count_params(trainable=trainable) == sum(array.size for array in arrays)
     model.trainable_weights[0][...] = 7  # views
     assert (model.layers[0].get_weights()[0] == 7).all()
@@ -267,7 +321,12 @@ def test_files_copies_and_pickles_know(xy, tmp_path):
     model = partly_frozen()
     model.fit(*xy, epochs=2, verbose=0)
     model.save(tmp_path / "model")
-    for again in (load_model(tmp_path / "model"), copy.deepcopy(model), copy.copy(model), pickle.loads(pickle.dumps(model))):
+    for again in (
+        load_model(tmp_path / "model"),
+        copy.deepcopy(model),
+        copy.copy(model),
+        pickle.loads(pickle.dumps(model)),
+    ):
         assert flags(again) == flags(model) and again.trained().parts == model.trained().parts
         again.fit(*xy, verbose=0)
         assert bits(again.layers[0].get_weights()) == bits(model.layers[0].get_weights())
@@ -289,7 +348,9 @@ def test_a_run_goes_on_to_the_bit(xy, tmp_path):
 
     def run(model=None, saved=tmp_path / "other", **options):
         model = model or partly_frozen()
-        model.fit(*xy, batch_size=5, verbose=0, callbacks=[ModelCheckpoint(saved, save_freq=4)], **options)
+        model.fit(
+            *xy, batch_size=5, verbose=0, callbacks=[ModelCheckpoint(saved, save_freq=4)], **options
+        )
         return model
 
     run(epochs=2, saved=file)
@@ -328,7 +389,10 @@ def test_an_embedding_may_be_frozen(rng):
 
 # ---- what the optimizer has accumulated, in files
 
-@pytest.mark.parametrize("options", [{}, {"use_ema": True}, {"amsgrad": True, "gradient_accumulation_steps": 2}])
+
+@pytest.mark.parametrize(
+    "options", [{}, {"use_ema": True}, {"amsgrad": True, "gradient_accumulation_steps": 2}]
+)
 def test_files_leave_out_what_was_never_trained(options, xy, tmp_path):
     model = partly_frozen_with(optimizers.Adam(0.01, **options))
     model.fit(*xy, batch_size=5, epochs=2, verbose=0)
@@ -336,7 +400,11 @@ def test_files_leave_out_what_was_never_trained(options, xy, tmp_path):
     tensors, header = checkpoint.read(tmp_path / "model")
     held = sum(stop - start for start, stop in header["optimizer_parts"])
     assert held == sum(array.size for array in model.trainable_weights) < model.flat_parameters.size
-    assert {array.shape for name, array in tensors.items() if name.startswith("optimizer/") and array.ndim} == {(held,)}
+    assert {
+        array.shape
+        for name, array in tensors.items()
+        if name.startswith("optimizer/") and array.ndim
+    } == {(held,)}
     again = load_model(tmp_path / "model")
     for name, slot in model.optimizer.slots().items():
         assert slot.tobytes() == again.optimizer.slots()[name].tobytes()
@@ -351,8 +419,24 @@ def test_files_leave_out_what_was_never_trained(options, xy, tmp_path):
         assert slot.tobytes() == model.optimizer.slots()[name].tobytes()
 
 
-@pytest.mark.parametrize("parts", [[], [[0, 5]], [[5, 3]], [[0, 3], [2, 9]], [[0, 10**9]], [[-1, 4]], [[0]], [[0, 1.5]], "all", 3,
-                                   {"0": 3}, [[True, 4]], [None]])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [[0, 5]],
+        [[5, 3]],
+        [[0, 3], [2, 9]],
+        [[0, 10**9]],
+        [[-1, 4]],
+        [[0]],
+        [[0, 1.5]],
+        "all",
+        3,
+        {"0": 3},
+        [[True, 4]],
+        [None],
+    ],
+)
 def test_forged_parts_are_refused(parts, xy, tmp_path):
     model = partly_frozen()
     model.train_on_batch(*xy)
@@ -412,10 +496,17 @@ def keras_trains(optimizer, options, weights, frozen, x, y):
     import keras
     from keras import layers
 
-    model = keras.Sequential([
-        keras.Input((6, 3)), layers.Dense(4, kernel_regularizer="l2"), layers.BatchNormalization(),
-        layers.LSTM(5, return_sequences=True, kernel_regularizer="l2"), layers.BatchNormalization(),
-        layers.GRU(3), layers.Dense(1)])
+    model = keras.Sequential(
+        [
+            keras.Input((6, 3)),
+            layers.Dense(4, kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.LSTM(5, return_sequences=True, kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.GRU(3),
+            layers.Dense(1),
+        ]
+    )
     model.set_weights(weights)
     for number in frozen:
         model.layers[number].trainable = False
@@ -425,16 +516,29 @@ def keras_trains(optimizer, options, weights, frozen, x, y):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("optimizer", "options", "frozen"), [
-    ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.05, "weight_decay": 0.1}, [1, 2]),
-    ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1, "use_ema": True}, [0, 1, 4])])
+@pytest.mark.parametrize(
+    ("optimizer", "options", "frozen"),
+    [
+        ("SGD", {"learning_rate": 0.1, "global_clipnorm": 0.05, "weight_decay": 0.1}, [1, 2]),
+        ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1, "use_ema": True}, [0, 1, 4]),
+    ],
+)
 def test_keras_freezes_the_same(optimizer, options, frozen, rng, keras_rival):
-    model = Sequential([
-        Dense(4, kernel_regularizer="l2", input_shape=(6, 3)), BatchNormalization(),
-        LSTM(5, return_sequences=True, kernel_regularizer="l2"), BatchNormalization(), GRU(3), Dense(1)])
+    model = Sequential(
+        [
+            Dense(4, kernel_regularizer="l2", input_shape=(6, 3)),
+            BatchNormalization(),
+            LSTM(5, return_sequences=True, kernel_regularizer="l2"),
+            BatchNormalization(),
+            GRU(3),
+            Dense(1),
+        ]
+    )
     model.set_weights([rng.uniform(0.1, 0.9, array.shape) for array in model.get_weights()])
     x, y = rng.normal(size=(16, 6, 3)).astype("f4"), rng.normal(size=(16, 1)).astype("f4")
-    theirs, weights, count = keras_rival.run(keras_trains, optimizer, options, model.get_weights(), frozen, x, y)
+    theirs, weights, count = keras_rival.run(
+        keras_trains, optimizer, options, model.get_weights(), frozen, x, y
+    )
     for number in frozen:
         model.layers[number].trainable = False
     model.compile(getattr(optimizers, optimizer)(**options), "mse")

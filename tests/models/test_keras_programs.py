@@ -1,8 +1,8 @@
 """Keras programs as people write them, run with nothing changed but their imports.
 
-Each file of ``keras_programs`` is a whole program. It runs here with ``keras`` read as ``gatewise``. Where
-Keras is installed it runs there too, both times from the same start weights and without shuffling, and the
-losses of every epoch of every fit must agree.
+Each file of ``keras_programs`` is a whole program. It runs here with ``keras`` read as
+``gatewise``. Where Keras is installed it runs there too, both times from the same start weights and
+without shuffling, and the losses of every epoch of every fit must agree.
 """
 
 import re
@@ -13,7 +13,10 @@ import pytest
 
 pytestmark = pytest.mark.long
 
-PROGRAMS = {path.stem: path.read_text() for path in sorted((Path(__file__).parent / "keras_programs").glob("*.py"))}
+PROGRAMS = {
+    path.stem: path.read_text()
+    for path in sorted((Path(__file__).parent / "keras_programs").glob("*.py"))
+}
 RANDOM = {"gru_dropout"}  # draws in training: losses cannot agree
 
 # Runs a program with `package` for keras; returns the history of every fit, and every evaluate.
@@ -104,9 +107,12 @@ def keras_runs(runner, programs):
 
 def for_keras_3(source):
     """batch_input_shape became an Input in front."""
-    source = re.sub(r"^model\.add\((\w+)\((\w+), batch_input_shape=(\([^)]*\)), ",
-                    r"model.add(__import__('keras').layers.Input(batch_shape=\3))\nmodel.add(\1(\2, ",
-                    source, flags=re.MULTILINE)
+    source = re.sub(
+        r"^model\.add\((\w+)\((\w+), batch_input_shape=(\([^)]*\)), ",
+        r"model.add(__import__('keras').layers.Input(batch_shape=\3))\nmodel.add(\1(\2, ",
+        source,
+        flags=re.MULTILINE,
+    )
     assert "batch_input_shape=" not in source
     return source
 
@@ -123,10 +129,12 @@ _theirs = {}
 def theirs(name, rival):
     """What Keras made of this program; all programs run in one request."""
     if not _theirs:
-        _theirs.update(rival.run(keras_runs, RUNNER, {key: for_keras_3(text) for key, text in PROGRAMS.items()}))
+        _theirs.update(
+            rival.run(
+                keras_runs, RUNNER, {key: for_keras_3(text) for key, text in PROGRAMS.items()}
+            )
+        )
     return _theirs[name]
-
-
 
 
 @pytest.mark.filterwarnings("ignore:file names that end in")  # programs give Keras's names to files
@@ -135,7 +143,9 @@ def test_program_runs(name):
     seen = run_here(name, False)
     assert seen
     for kind, result in seen:
-        values = np.concatenate([np.ravel(v) for v in (result.values() if kind == "fit" else [result])])
+        values = np.concatenate(
+            [np.ravel(v) for v in (result.values() if kind == "fit" else [result])]
+        )
         assert np.isfinite(values).all()
 
 
@@ -153,9 +163,13 @@ def test_program_does_what_keras_does(name, keras_rival):
                 assert all(len(ours[key]) == len(keras[key]) for key in keras)
                 continue
             for key in keras:
-                np.testing.assert_allclose(ours[key], keras[key], rtol=1e-4, atol=1e-4, err_msg=f"fit {number}: {key}")
+                np.testing.assert_allclose(
+                    ours[key], keras[key], rtol=1e-4, atol=1e-4, err_msg=f"fit {number}: {key}"
+                )
         else:
-            np.testing.assert_allclose(ours, keras, rtol=1e-4, atol=1e-4, err_msg=f"evaluate, call {number}")
+            np.testing.assert_allclose(
+                ours, keras, rtol=1e-4, atol=1e-4, err_msg=f"evaluate, call {number}"
+            )
 
 
 def test_the_programs_use_keras_alone():

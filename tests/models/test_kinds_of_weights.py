@@ -10,16 +10,42 @@ from gatewise.layers import GRU, LSTM, RNN, Bidirectional, Dense, Dropout, Input
 from gatewise.models import Sequential
 
 PAIRS = {
-    "reset": (lambda: GRU(3, use_bias=False), lambda: GRU(3, use_bias=False, reset_after=False), "GRU.reset_after=False"),
+    "reset": (
+        lambda: GRU(3, use_bias=False),
+        lambda: GRU(3, use_bias=False, reset_after=False),
+        "GRU.reset_after=False",
+    ),
     "update": (lambda: GRU(3), lambda: GRU(3, update="chung"), "update='chung'"),
-    "gates": (lambda: LSTM(3, input_gate=False), lambda: LSTM(3, output_gate=False), r"LSTM\(output_gate=False\)"),
-    "coupled": (lambda: LSTM(3, coupled=True), lambda: LSTM(3, forget_gate=False), r"LSTM\(coupled=True\)"),
-    "another cell": (lambda: GRU(3, use_bias=False), lambda: LSTM(3, coupled=True, use_bias=False), "GRU"),
-    "inside": (lambda: Bidirectional(GRU(3)), lambda: Bidirectional(GRU(3, update="chung")), "forward: GRU.*backward: GRU"),
-    "one inside": (lambda: Bidirectional(GRU(3), backward_layer=GRU(3, go_backwards=True)),
-                   lambda: Bidirectional(GRU(3), backward_layer=GRU(3, go_backwards=True, update="chung")), "chung"),
-    "deep inside": (lambda: TimeDistributed(Bidirectional(GRU(3))), lambda: TimeDistributed(Bidirectional(GRU(3, update="chung"))),
-                    "layer: forward: GRU"),
+    "gates": (
+        lambda: LSTM(3, input_gate=False),
+        lambda: LSTM(3, output_gate=False),
+        r"LSTM\(output_gate=False\)",
+    ),
+    "coupled": (
+        lambda: LSTM(3, coupled=True),
+        lambda: LSTM(3, forget_gate=False),
+        r"LSTM\(coupled=True\)",
+    ),
+    "another cell": (
+        lambda: GRU(3, use_bias=False),
+        lambda: LSTM(3, coupled=True, use_bias=False),
+        "GRU",
+    ),
+    "inside": (
+        lambda: Bidirectional(GRU(3)),
+        lambda: Bidirectional(GRU(3, update="chung")),
+        "forward: GRU.*backward: GRU",
+    ),
+    "one inside": (
+        lambda: Bidirectional(GRU(3), backward_layer=GRU(3, go_backwards=True)),
+        lambda: Bidirectional(GRU(3), backward_layer=GRU(3, go_backwards=True, update="chung")),
+        "chung",
+    ),
+    "deep inside": (
+        lambda: TimeDistributed(Bidirectional(GRU(3))),
+        lambda: TimeDistributed(Bidirectional(GRU(3, update="chung"))),
+        "layer: forward: GRU",
+    ),
 }
 
 
@@ -38,7 +64,9 @@ def test_weights_of_another_kind(name, save, tmp_path):
         assert [w.shape for w in source.get_weights()] == [w.shape for w in does_not.get_weights()]
         getattr(source, save)(tmp_path / "file")
         before = does_not.get_weights()
-        with pytest.raises(CheckpointError, match="those of another model.*whose weights have the same shapes") as caught:
+        with pytest.raises(
+            CheckpointError, match="those of another model.*whose weights have the same shapes"
+        ) as caught:
             does_not.load_weights(tmp_path / "file")
         assert_all_same_bits(does_not.get_weights(), before)
         fits.load_weights(tmp_path / "file")
@@ -70,6 +98,12 @@ def test_kinds_that_are_none(wrong, tmp_path):
 def test_layers_whose_shapes_say_it_have_no_kind():
     from gatewise.cells import FullGateLSTMCell
 
-    for layer in (LSTM(3), Dense(2), RNN(FullGateLSTMCell(2)), Bidirectional(LSTM(3)), LSTM(3, peepholes=True)):
+    for layer in (
+        LSTM(3),
+        Dense(2),
+        RNN(FullGateLSTMCell(2)),
+        Bidirectional(LSTM(3)),
+        LSTM(3, peepholes=True),
+    ):
         assert layer.kind() is None
     assert np.all([GRU(3).kind() != GRU(3, reset_after=False).kind()])

@@ -14,7 +14,10 @@ from gatewise.layers import LSTM, Activation, BatchNormalization, Dense, Input
 
 
 def stack(count):
-    return [Dense(2, dtype="float32", name=f"d{k}") if k % 2 else Activation("tanh") for k in range(count)]
+    return [
+        Dense(2, dtype="float32", name=f"d{k}") if k % 2 else Activation("tanh")
+        for k in range(count)
+    ]
 
 
 def model_of(count):
@@ -74,14 +77,24 @@ WORK = {
     "pop": lambda n, folder: popped(n),
     "save": lambda n, folder: with_file(n, folder, lambda model, path: model.save(path)),
     "load_model": lambda n, folder: with_file(n, folder, lambda model, path: load_model(path)),
-    "save_weights": lambda n, folder: with_file(n, folder, lambda model, path: model.save_weights(path)),
-    "load_weights": lambda n, folder: with_file(n, folder, lambda model, path: model.load_weights(path)),
-    "summary": lambda n, folder: partial(lambda model: model.summary(print_fn=lambda line: None), model_of(n)),
-    "weights": lambda n, folder: partial(lambda model: model.set_weights(model.get_weights()), model_of(n)),
+    "save_weights": lambda n, folder: with_file(
+        n, folder, lambda model, path: model.save_weights(path)
+    ),
+    "load_weights": lambda n, folder: with_file(
+        n, folder, lambda model, path: model.load_weights(path)
+    ),
+    "summary": lambda n, folder: partial(
+        lambda model: model.summary(print_fn=lambda line: None), model_of(n)
+    ),
+    "weights": lambda n, folder: partial(
+        lambda model: model.set_weights(model.get_weights()), model_of(n)
+    ),
     "copy": lambda n, folder: partial(lambda model: copy.deepcopy(model), model_of(n)),
     "train": lambda n, folder: partial(lambda model: model.train_on_batch(X, X), model_of(n)),
     "predict": lambda n, folder: partial(lambda model: model.predict(X, verbose=0), model_of(n)),
-    "freeze": lambda n, folder: partial(lambda model: setattr(model, "trainable", False), model_of(n)),
+    "freeze": lambda n, folder: partial(
+        lambda model: setattr(model, "trainable", False), model_of(n)
+    ),
 }
 
 
@@ -100,7 +113,12 @@ def test_layers_added_one_by_one_are_those_of_a_list():
         assert one_by_one.built
     one_by_one.compile("adam", "mse")
     x = np.linspace(-1, 1, 12, dtype="float32").reshape(6, 2)
-    for model in (together, one_by_one, copy.deepcopy(one_by_one), pickle.loads(pickle.dumps(one_by_one))):
+    for model in (
+        together,
+        one_by_one,
+        copy.deepcopy(one_by_one),
+        pickle.loads(pickle.dumps(one_by_one)),
+    ):
         reference = model_of(9)
         model.set_weights(reference.get_weights())
         for trained in (model, reference):
@@ -108,7 +126,10 @@ def test_layers_added_one_by_one_are_those_of_a_list():
             trained.fit(x, x, epochs=2, verbose=0)
         np.testing.assert_array_equal(model.flat_weights(), reference.flat_weights())
         assert model.flat_parameters.size == model.flat_gradients.size == model.count_params()
-        assert all(array.base is not None and np.shares_memory(array, model.flat_parameters) for array in model.weights)
+        assert all(
+            array.base is not None and np.shares_memory(array, model.flat_parameters)
+            for array in model.weights
+        )
 
 
 def test_a_pickle_does_not_hold_the_room_for_more_layers():

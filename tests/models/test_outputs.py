@@ -16,18 +16,30 @@ UNLIMITED = {"linear", "leaky_relu", "affine"}
 SQUASHED = {"sigmoid", "hard_sigmoid"}
 ALL = set(ACTIVATIONS)
 CLASSES = (losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy)
-# Of each loss: the activations it takes over several columns without a word, and what it is to be told of the others.
+# Of each loss: the activations it takes over several columns without a word, and what it is to be
+# told of the others.
 FITS = [
-    *[(make, ALL) for make in (losses.MeanSquaredError, losses.MeanAbsoluteError, losses.MeanAbsolutePercentageError,
-                               losses.MeanSquaredLogarithmicError, losses.Huber, losses.LogCosh, losses.CategoricalHinge,
-                               lambda: losses.Quantile([0.1, 0.9]))],
+    *[
+        (make, ALL)
+        for make in (
+            losses.MeanSquaredError,
+            losses.MeanAbsoluteError,
+            losses.MeanAbsolutePercentageError,
+            losses.MeanSquaredLogarithmicError,
+            losses.Huber,
+            losses.LogCosh,
+            losses.CategoricalHinge,
+            lambda: losses.Quantile([0.1, 0.9]),
+        )
+    ],
     (losses.BinaryCrossentropy, SQUASHED | {"softmax"}),
     (lambda: losses.BinaryCrossentropy(from_logits=True), UNLIMITED),
     *[(make, {"softmax", "exponential", "softplus"}) for make in CLASSES],
     *[(lambda make=make: make(from_logits=True), UNLIMITED) for make in CLASSES],
     (losses.KLDivergence, {"softmax"}),
     (losses.Poisson, {"exponential", "softplus", "relu", "thresholded_relu"}),
-    (losses.Hinge, SIGNED), (losses.SquaredHinge, SIGNED),
+    (losses.Hinge, SIGNED),
+    (losses.SquaredHinge, SIGNED),
     (losses.GaussianNLL, UNLIMITED),
     (losses.CTC, UNLIMITED | {"softmax"}),
     (lambda: losses.CTC(from_logits=True), UNLIMITED),
@@ -38,12 +50,18 @@ ONE_COLUMN_WARNS = (losses.CategoricalHinge,)
 
 
 def model_of(activation, columns, built=True):
-    return Sequential([*([layers.Input((None, 3))] if built else []), layers.LSTM(4, return_sequences=True),
-                       layers.Dense(columns, activation)], seed=0)
+    return Sequential(
+        [
+            *([layers.Input((None, 3))] if built else []),
+            layers.LSTM(4, return_sequences=True),
+            layers.Dense(columns, activation),
+        ],
+        seed=0,
+    )
 
 
 def outcome(model, loss):
-    """"fits", "warns" or "refused", and the message."""
+    """ "fits", "warns" or "refused", and the message."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -61,7 +79,9 @@ def test_several_columns(case, activation):
     found, message = outcome(model_of(activation, 4), loss)
     assert found == ("fits" if activation in fits else "warns"), message
     if found == "warns":
-        assert message.startswith(f"loss {loss.name} behind 4 columns with activation {activation!r}: ")
+        assert message.startswith(
+            f"loss {loss.name} behind 4 columns with activation {activation!r}: "
+        )
         assert "; " in message  # a cure
 
 
@@ -73,7 +93,9 @@ def test_one_column(case, activation):
     found, message = outcome(model_of(activation, 1), loss)
     if isinstance(loss, HOPELESS):
         assert found == "refused"
-        assert message.startswith(f"loss {loss.name} behind one column with activation {activation!r}: a single column")
+        assert message.startswith(
+            f"loss {loss.name} behind one column with activation {activation!r}: a single column"
+        )
     elif activation == "softmax":
         assert found == "refused"
         assert "takes the softmax of one column, which is 1 whatever its input is" in message
@@ -81,11 +103,19 @@ def test_one_column(case, activation):
         assert found == "refused"
         assert "the model has 1 outputs" in message
     else:
-        takes = fits | SQUASHED if isinstance(loss, losses.KLDivergence) else set() if isinstance(loss, ONE_COLUMN_WARNS) else fits
+        takes = (
+            fits | SQUASHED
+            if isinstance(loss, losses.KLDivergence)
+            else set()
+            if isinstance(loss, ONE_COLUMN_WARNS)
+            else fits
+        )
         assert found == ("fits" if activation in takes else "warns"), message
 
 
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy", "mse"])
+@pytest.mark.parametrize(
+    "loss", ["categorical_crossentropy", "sparse_categorical_crossentropy", "mse"]
+)
 def test_softmax_of_one_column_is_refused_and_leaves_the_model_as_it_was(loss):
     model = model_of("softmax", 1)
     with pytest.raises(ConfigError, match="'sigmoid'"):
@@ -94,7 +124,15 @@ def test_softmax_of_one_column_is_refused_and_leaves_the_model_as_it_was(loss):
 
 
 def test_softmax_of_one_column_further_down():
-    model = Sequential([layers.Input((None, 3)), layers.Dense(1), layers.Activation("softmax"), layers.LSTM(2), layers.Dense(1)])
+    model = Sequential(
+        [
+            layers.Input((None, 3)),
+            layers.Dense(1),
+            layers.Activation("softmax"),
+            layers.LSTM(2),
+            layers.Dense(1),
+        ]
+    )
     with pytest.raises(ConfigError, match=r"layer 'activation\w*' takes the softmax of one column"):
         model.compile("adam", "mse")
 
@@ -114,7 +152,11 @@ def test_an_unbuilt_model_is_checked_with_its_first_data(call, rng):
         assert not caught
         getattr(model, call)(x, y)
         getattr(model, call)(x, y)
-    caught = [each for each in caught if str(each.message).startswith("loss poisson behind one column with activation 'linear'")]
+    caught = [
+        each
+        for each in caught
+        if str(each.message).startswith("loss poisson behind one column with activation 'linear'")
+    ]
     assert len(caught) == 1
     assert caught[0].filename == __file__
 
@@ -129,12 +171,22 @@ def test_layers_that_are_added_after_compile(rng):
     model.fit(rng.normal(size=(4, 5, 3)), np.eye(2)[[0, 1, 0, 1]], verbose=0)
 
 
-@pytest.mark.parametrize(("last", "activation"), [
-    ([layers.Dense(2), layers.Activation("relu")], "relu"), ([layers.Dense(2, "relu"), layers.Dropout(0.1)], "relu"),
-    ([layers.TimeDistributed(layers.Dense(2, "relu"))], "relu"), ([layers.Dense(2, "relu"), layers.GlobalMaxPooling1D()], "relu"),
-    ([layers.Dense(2, ("leaky_relu", 0.3))], "leaky_relu"), ([layers.LSTM(2)], "tanh"), ([layers.GRU(2)], "tanh"),
-    ([layers.LSTM(3, projection=2)], None), ([layers.Dense(2, "relu"), layers.BatchNormalization()], None),
-    ([layers.LSTM(2, activation="relu")], None), ([layers.Conv1D(2, 1, activation="relu")], "relu")])
+@pytest.mark.parametrize(
+    ("last", "activation"),
+    [
+        ([layers.Dense(2), layers.Activation("relu")], "relu"),
+        ([layers.Dense(2, "relu"), layers.Dropout(0.1)], "relu"),
+        ([layers.TimeDistributed(layers.Dense(2, "relu"))], "relu"),
+        ([layers.Dense(2, "relu"), layers.GlobalMaxPooling1D()], "relu"),
+        ([layers.Dense(2, ("leaky_relu", 0.3))], "leaky_relu"),
+        ([layers.LSTM(2)], "tanh"),
+        ([layers.GRU(2)], "tanh"),
+        ([layers.LSTM(3, projection=2)], None),
+        ([layers.Dense(2, "relu"), layers.BatchNormalization()], None),
+        ([layers.LSTM(2, activation="relu")], None),
+        ([layers.Conv1D(2, 1, activation="relu")], "relu"),
+    ],
+)
 def test_the_last_activation_is_found(last, activation):
     model = Sequential([layers.Input((None, 3)), *last])
     found, message = outcome(model, "sparse_categorical_crossentropy")
@@ -152,7 +204,10 @@ def test_a_formula_of_ones_own_needs_nothing():
 
 def test_a_file_is_read_without_a_word(tmp_path):
     model = model_of("linear", 2)
-    with pytest.warns(TrainingWarning, match="a rate below 0 gives NaN; end with activation 'exponential' or 'softplus'"):
+    with pytest.warns(
+        TrainingWarning,
+        match="a rate below 0 gives NaN; end with activation 'exponential' or 'softplus'",
+    ):
         model.compile("adam", "poisson")
     model.save(tmp_path / "m")
     assert load_model(tmp_path / "m").loss.name == "poisson"
@@ -171,4 +226,6 @@ def test_a_loss_that_becomes_nan_is_told_the_cause(rng):
         model.fit(rng.normal(size=(4, 5, 3)), np.ones((4, 5, 1)), verbose=0)
     ended = [str(each.message) for each in caught if "training stopped" in str(each.message)]
     assert len(ended) == 1
-    assert ended[0].endswith("a rate below 0 gives NaN; end with activation 'exponential' or 'softplus'")
+    assert ended[0].endswith(
+        "a rate below 0 gives NaN; end with activation 'exponential' or 'softplus'"
+    )

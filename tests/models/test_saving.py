@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 
 import gatewise
-from gatewise import checkpoint, initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from gatewise import (
+    checkpoint,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from gatewise.cells import FullGateLSTMCell
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError, TrainingWarning
 from gatewise.layers import (
@@ -41,53 +50,163 @@ from gatewise.layers import (
 )
 from gatewise.models import Sequential, load_model
 
-REGULARIZED = {"kernel_regularizer": regularizers.L1L2(0.01, 0.02), "recurrent_regularizer": "l1",
-               "bias_regularizer": regularizers.L2(0.5)}
+REGULARIZED = {
+    "kernel_regularizer": regularizers.L1L2(0.01, 0.02),
+    "recurrent_regularizer": "l1",
+    "bias_regularizer": regularizers.L2(0.5),
+}
 STACKS = {
     "lstm": lambda: [LSTM(5, input_shape=(6, 2)), Dense(1)],
     "lstm, every option": lambda: [
-        LSTM(5, activation="softsign", recurrent_activation="hard_sigmoid", unit_forget_bias=False, dropout=0.25,
-             recurrent_dropout=0.5, return_sequences=True, go_backwards=True, seed=3, name="a b/c ü", **REGULARIZED,
-             kernel_initializer=initializers.RandomUniform(-0.3, 0.4, seed=9), recurrent_initializer="glorot_normal",
-             bias_initializer=initializers.Constant(0.125), input_shape=(None, 2)),
-        LSTM(3, use_bias=False), Dense(2, "softmax", use_bias=False, kernel_regularizer="l2")],
+        LSTM(
+            5,
+            activation="softsign",
+            recurrent_activation="hard_sigmoid",
+            unit_forget_bias=False,
+            dropout=0.25,
+            recurrent_dropout=0.5,
+            return_sequences=True,
+            go_backwards=True,
+            seed=3,
+            name="a b/c ü",
+            **REGULARIZED,
+            kernel_initializer=initializers.RandomUniform(-0.3, 0.4, seed=9),
+            recurrent_initializer="glorot_normal",
+            bias_initializer=initializers.Constant(0.125),
+            input_shape=(None, 2),
+        ),
+        LSTM(3, use_bias=False),
+        Dense(2, "softmax", use_bias=False, kernel_regularizer="l2"),
+    ],
     "gru, every option": lambda: [
-        GRU(4, activation="relu", recurrent_activation="linear", reset_after=False, update="chung",
-            return_sequences=True, kernel_initializer="he_uniform",
-            recurrent_initializer=initializers.Orthogonal(0.5), **REGULARIZED, input_shape=(6, 2)),
-        GRU(3, use_bias=False, dropout=0.1, stateful=True), Dense(2, "elu", bias_initializer="ones")],
-    "rnn": lambda: [Input((6, 2)), SimpleRNN(4, "relu", recurrent_initializer="identity", return_sequences=True),
-                    Activation("tanh"), Dropout(0.5, noise_shape=(None, 1, 4), seed=1), Flatten(), Dense(3)],
-    "encoder and decoder": lambda: [LSTM(5, input_shape=(6, 2)), RepeatVector(3), GRU(4, return_sequences=True), Dense(2)],
+        GRU(
+            4,
+            activation="relu",
+            recurrent_activation="linear",
+            reset_after=False,
+            update="chung",
+            return_sequences=True,
+            kernel_initializer="he_uniform",
+            recurrent_initializer=initializers.Orthogonal(0.5),
+            **REGULARIZED,
+            input_shape=(6, 2),
+        ),
+        GRU(3, use_bias=False, dropout=0.1, stateful=True),
+        Dense(2, "elu", bias_initializer="ones"),
+    ],
+    "rnn": lambda: [
+        Input((6, 2)),
+        SimpleRNN(4, "relu", recurrent_initializer="identity", return_sequences=True),
+        Activation("tanh"),
+        Dropout(0.5, noise_shape=(None, 1, 4), seed=1),
+        Flatten(),
+        Dense(3),
+    ],
+    "encoder and decoder": lambda: [
+        LSTM(5, input_shape=(6, 2)),
+        RepeatVector(3),
+        GRU(4, return_sequences=True),
+        Dense(2),
+    ],
     "both ways": lambda: [
-        Bidirectional(LSTM(3, return_sequences=True, kernel_regularizer="l2", dropout=0.2), "mul", name="a b/c"),
-        SpatialDropout1D(0.25), TimeDistributed(Dense(3, "tanh")), GlobalMaxPooling1D(), Dense(1)],
+        Bidirectional(
+            LSTM(3, return_sequences=True, kernel_regularizer="l2", dropout=0.2),
+            "mul",
+            name="a b/c",
+        ),
+        SpatialDropout1D(0.25),
+        TimeDistributed(Dense(3, "tanh")),
+        GlobalMaxPooling1D(),
+        Dense(1),
+    ],
     "words": lambda: [
         Embedding(8, 4, "glorot_normal", "l1", input_length=6),
-        Bidirectional(GRU(3, stateful=True, return_sequences=True),
-                      backward_layer=SimpleRNN(2, go_backwards=True, stateful=True, return_sequences=True)),
-        GlobalAveragePooling1D(), Dense(1)],
+        Bidirectional(
+            GRU(3, stateful=True, return_sequences=True),
+            backward_layer=SimpleRNN(2, go_backwards=True, stateful=True, return_sequences=True),
+        ),
+        GlobalAveragePooling1D(),
+        Dense(1),
+    ],
     "masked": lambda: [Masking(0.5), LSTM(3, return_sequences=True), GRU(2)],
-    "cells in NumPy": lambda: [RNN(FullGateLSTMCell(3), return_sequences=True, go_backwards=True, seed=2, input_shape=(6, 2)),
-                               RNN(FullGateLSTMCell(2), stateful=True), Dense(1)],
-    "missing values": lambda: [Input((6, 2)), Dense(6), GRUD(3, "softsign", "hard_sigmoid", means=[0.5, -1.0],
-                                                             return_sequences=True, stateful=True, **REGULARIZED),
-                               GRUD(2, use_bias=False, go_backwards=True), Dense(1)],
+    "cells in NumPy": lambda: [
+        RNN(
+            FullGateLSTMCell(3),
+            return_sequences=True,
+            go_backwards=True,
+            seed=2,
+            input_shape=(6, 2),
+        ),
+        RNN(FullGateLSTMCell(2), stateful=True),
+        Dense(1),
+    ],
+    "missing values": lambda: [
+        Input((6, 2)),
+        Dense(6),
+        GRUD(
+            3,
+            "softsign",
+            "hard_sigmoid",
+            means=[0.5, -1.0],
+            return_sequences=True,
+            stateful=True,
+            **REGULARIZED,
+        ),
+        GRUD(2, use_bias=False, go_backwards=True),
+        Dense(1),
+    ],
     "normalised": lambda: [
-        Input((6, 2)), LSTM(4, return_sequences=True),
-        layers.BatchNormalization(momentum=0.9, epsilon=0.01, gamma_regularizer="l1", moving_mean_initializer="ones"),
-        layers.LayerNormalization(center=False, epsilon=0.01, gamma_initializer=initializers.Constant(0.5)),
-        Dense(3), layers.BatchNormalization(scale=False, beta_regularizer="l2"), GRU(2), layers.LayerNormalization(), Dense(1)],
+        Input((6, 2)),
+        LSTM(4, return_sequences=True),
+        layers.BatchNormalization(
+            momentum=0.9, epsilon=0.01, gamma_regularizer="l1", moving_mean_initializer="ones"
+        ),
+        layers.LayerNormalization(
+            center=False, epsilon=0.01, gamma_initializer=initializers.Constant(0.5)
+        ),
+        Dense(3),
+        layers.BatchNormalization(scale=False, beta_regularizer="l2"),
+        GRU(2),
+        layers.LayerNormalization(),
+        Dense(1),
+    ],
     "windows": lambda: [
-        layers.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="relu", kernel_constraint="max_norm", input_shape=(6, 2)),
-        layers.MaxPooling1D(2, 1, "same"), layers.AveragePooling1D(2), layers.Conv1D(3, 2, 2, use_bias=False), LSTM(2), Dense(1)],
+        layers.Conv1D(
+            4,
+            3,
+            padding="causal",
+            dilation_rate=2,
+            activation="relu",
+            kernel_constraint="max_norm",
+            input_shape=(6, 2),
+        ),
+        layers.MaxPooling1D(2, 1, "same"),
+        layers.AveragePooling1D(2),
+        layers.Conv1D(3, 2, 2, use_bias=False),
+        LSTM(2),
+        Dense(1),
+    ],
     "attention": lambda: [
-        Input((6, 2)), GRU(4, return_sequences=True), layers.Attention(True, "concat", dropout=0.1, seed=1),
-        layers.Attention(), layers.AdditiveAttention(), layers.AdditiveAttention(use_scale=False), LSTM(2), Dense(1)],
-    "minimal": lambda: [MinGRU(4, return_sequences=True, dropout=0.1, input_shape=(6, 2)),
-                        MinLSTM(3, "tanh", kernel_regularizer="l2", stateful=True, bias_initializer="ones"), Dense(1)],
-    "no recurrence": lambda: [Input((6, 2)), Flatten(), Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
-                              Dense(1)],
+        Input((6, 2)),
+        GRU(4, return_sequences=True),
+        layers.Attention(True, "concat", dropout=0.1, seed=1),
+        layers.Attention(),
+        layers.AdditiveAttention(),
+        layers.AdditiveAttention(use_scale=False),
+        LSTM(2),
+        Dense(1),
+    ],
+    "minimal": lambda: [
+        MinGRU(4, return_sequences=True, dropout=0.1, input_shape=(6, 2)),
+        MinLSTM(3, "tanh", kernel_regularizer="l2", stateful=True, bias_initializer="ones"),
+        Dense(1),
+    ],
+    "no recurrence": lambda: [
+        Input((6, 2)),
+        Flatten(),
+        Dense(4, "leaky_relu", kernel_initializer="lecun_normal"),
+        Dense(1),
+    ],
 }
 OPTIMIZERS = {
     "none": None,
@@ -96,9 +215,17 @@ OPTIMIZERS = {
     "rmsprop": optimizers.RMSprop(0.003, rho=0.8, momentum=0.5, epsilon=1e-5, centered=True),
     "adam": optimizers.Adam(0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-6, global_clipnorm=2.0),
     "adamw": optimizers.AdamW(0.01, weight_decay=0.1),
-    "nadam, every option": optimizers.Nadam(schedules.OneCycle(0.1, 40), weight_decay=0.1, use_ema=True, ema_momentum=0.5,
-                                            ema_overwrite_frequency=3, gradient_accumulation_steps=4),
-    "amsgrad": optimizers.AdamW(schedules.PiecewiseConstantDecay([3, 5], [0.01, 0.1, 0.02]), amsgrad=True),
+    "nadam, every option": optimizers.Nadam(
+        schedules.OneCycle(0.1, 40),
+        weight_decay=0.1,
+        use_ema=True,
+        ema_momentum=0.5,
+        ema_overwrite_frequency=3,
+        gradient_accumulation_steps=4,
+    ),
+    "amsgrad": optimizers.AdamW(
+        schedules.PiecewiseConstantDecay([3, 5], [0.01, 0.1, 0.02]), amsgrad=True
+    ),
     "adagrad": optimizers.Adagrad(schedules.CosineDecayRestarts(0.1, 3)),
     "lion": optimizers.Lion(0.001, weight_decay=0.5, gradient_accumulation_steps=2),
 }
@@ -110,8 +237,7 @@ def new_optimizer(name):
 
 def model_of(stack, optimizer="adam", dtype="float32", loss="mse", metric_list=("mae",)):
     shape = {"lstm, every option": (None, 2), "words": (6,)}.get(stack, (6, 2))
-    model = Sequential([Input(shape, dtype=dtype),
-                        *STACKS[stack]()], name="net ü", seed=11)
+    model = Sequential([Input(shape, dtype=dtype), *STACKS[stack]()], name="net ü", seed=11)
     if OPTIMIZERS[optimizer] is not None:
         model.compile(new_optimizer(optimizer), loss, list(metric_list))
     return model
@@ -139,7 +265,9 @@ def assert_same_model(one, two):
     if one.loss is not None:
         assert type(two.loss) is type(one.loss)
         assert two.loss.get_config() == one.loss.get_config()
-        assert [metrics.serialize(metric) for metric in two.metrics] == [metrics.serialize(m) for m in one.metrics]
+        assert [metrics.serialize(metric) for metric in two.metrics] == [
+            metrics.serialize(m) for m in one.metrics
+        ]
         assert optimizers.serialize(two.optimizer) == optimizers.serialize(one.optimizer)
         assert two.optimizer.iterations == one.optimizer.iterations
         ours, theirs = one.optimizer.slots(), two.optimizer.slots()
@@ -161,7 +289,9 @@ def test_round_trip(stack, optimizer, dtype, tmp_path):
     if optimizer != "none":
         model.fit(x, y, epochs=2, batch_size=24 if model.is_stateful() else 8, verbose=0)
     else:
-        model.set_weights([w + np.random.default_rng(1).random(w.shape) for w in model.get_weights()])
+        model.set_weights(
+            [w + np.random.default_rng(1).random(w.shape) for w in model.get_weights()]
+        )
     model.reset_state()
     path = tmp_path / "model.gatewise"
     assert model.save(path) is None
@@ -177,12 +307,28 @@ def test_round_trip(stack, optimizer, dtype, tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("loss", [losses.BinaryCrossentropy(from_logits=True), "categorical_crossentropy",
-                                  losses.SparseCategoricalCrossentropy(from_logits=True), "mae"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.BinaryCrossentropy(from_logits=True),
+        "categorical_crossentropy",
+        losses.SparseCategoricalCrossentropy(from_logits=True),
+        "mae",
+    ],
+)
 @pytest.mark.filterwarnings("ignore:loss .* behind 2 columns with activation 'softmax'")
 def test_losses_and_metrics_come_back(loss, tmp_path):
-    model = model_of("lstm, every option", "sgd", loss=loss,
-                     metric_list=["acc", metrics.BinaryAccuracy("b", 0.3), "mse", metrics.MeanAbsoluteError("mine")])
+    model = model_of(
+        "lstm, every option",
+        "sgd",
+        loss=loss,
+        metric_list=[
+            "acc",
+            metrics.BinaryAccuracy("b", 0.3),
+            "mse",
+            metrics.MeanAbsoluteError("mine"),
+        ],
+    )
     rng = np.random.default_rng(0)
     x = rng.normal(size=(9, 6, 2))
     y = rng.integers(0, 2, 9) if model.loss.sparse else np.eye(2)[rng.integers(0, 2, 9)]
@@ -319,7 +465,7 @@ def test_every_cut_and_every_kind_of_wrong_bit_is_refused(tmp_path):
             load_model(path)
     for _ in range(60):
         at, bit = int(rng.integers(len(good))), 1 << int(rng.integers(8))
-        path.write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1:])
+        path.write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
         with pytest.raises(CheckpointError):
             load_model(path)
     path.write_bytes(good)
@@ -330,9 +476,16 @@ def test_every_cut_and_every_kind_of_wrong_bit_is_refused(tmp_path):
 def honest(tmp_path_factory):
     """(tensors, header) of a good file: three kinds of layers, trained with Adam."""
     path = tmp_path_factory.mktemp("honest") / "m"
-    model = Sequential([LSTM(4, dropout=0.1, return_sequences=True, name="lstm", input_shape=(6, 2)),
-                        GRU(3, name="gru", kernel_regularizer="l2"), Dropout(0.5, name="dropout"),
-                        Dense(2, "softmax", name="dense")], name="net", seed=3)
+    model = Sequential(
+        [
+            LSTM(4, dropout=0.1, return_sequences=True, name="lstm", input_shape=(6, 2)),
+            GRU(3, name="gru", kernel_regularizer="l2"),
+            Dropout(0.5, name="dropout"),
+            Dense(2, "softmax", name="dense"),
+        ],
+        name="net",
+        seed=3,
+    )
     model.compile(optimizers.Adam(0.01, clipnorm=1.0), "categorical_crossentropy", ["accuracy"])
     rng = np.random.default_rng(0)
     model.fit(rng.normal(size=(8, 6, 2)), np.eye(2)[rng.integers(0, 2, 8)], verbose=0)
@@ -343,7 +496,8 @@ def honest(tmp_path_factory):
 @pytest.fixture
 def forge(honest, tmp_path, monkeypatch):
     """Write a file whose safetensors layer is right, from a changed copy of the good one's contents."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # thousands of files that nobody needs tomorrow
+    # thousands of files that nobody needs tomorrow
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
     def write(change):
         tensors, header = dict(honest[0]), copy.deepcopy(honest[1])
@@ -355,12 +509,20 @@ def forge(honest, tmp_path, monkeypatch):
 
 
 def entry(header, name):
-    return next(e["config"] for e in header["architecture"]["layers"] if e["config"]["name"] == name)
+    return next(
+        e["config"] for e in header["architecture"]["layers"] if e["config"]["name"] == name
+    )
 
 
 LIES = {
-    "unknown layer": (lambda t, h: h["architecture"]["layers"][0].update(class_name="Conv2D"), "Conv2D"),
-    "a layer that is no layer": (lambda t, h: h["architecture"]["layers"][0].update(class_name="Layer"), "Layer"),
+    "unknown layer": (
+        lambda t, h: h["architecture"]["layers"][0].update(class_name="Conv2D"),
+        "Conv2D",
+    ),
+    "a layer that is no layer": (
+        lambda t, h: h["architecture"]["layers"][0].update(class_name="Layer"),
+        "Layer",
+    ),
     "unknown model": (lambda t, h: h["architecture"].update(class_name="Functional"), "Functional"),
     "no architecture": (lambda t, h: h.pop("architecture"), "architecture"),
     "no generator": (lambda t, h: h.pop("rng"), "rng"),
@@ -376,22 +538,49 @@ LIES = {
     "huge input": (lambda t, h: h["architecture"].update(input_shape=[6, 10**15]), ""),
     "input of another rank": (lambda t, h: h["architecture"].update(input_shape=[2]), ""),
     "missing weight": (lambda t, h: t.pop("weights/gru/bias"), "weights/gru/bias"),
-    "extra weight": (lambda t, h: t.update({"weights/other/kernel": np.zeros(3, np.float32)}), "weights/other/kernel"),
-    "transposed weight": (lambda t, h: t.update({"weights/dense/kernel": t["weights/dense/kernel"].T.copy()}),
-                          "weights/dense/kernel"),
-    "weight of another dtype": (lambda t, h: t.update({"weights/dense/bias": np.zeros(2)}), "float64"),
+    "extra weight": (
+        lambda t, h: t.update({"weights/other/kernel": np.zeros(3, np.float32)}),
+        "weights/other/kernel",
+    ),
+    "transposed weight": (
+        lambda t, h: t.update({"weights/dense/kernel": t["weights/dense/kernel"].T.copy()}),
+        "weights/dense/kernel",
+    ),
+    "weight of another dtype": (
+        lambda t, h: t.update({"weights/dense/bias": np.zeros(2)}),
+        "float64",
+    ),
     "model of another dtype": (lambda t, h: h["architecture"].update(dtype="float64"), "float32"),
     "dtype that is none": (lambda t, h: h["architecture"].update(dtype="float16"), "float16"),
-    "NaN weight": (lambda t, h: t.update({"weights/dense/bias": np.array([0, np.nan], np.float32)}), "nan"),
+    "NaN weight": (
+        lambda t, h: t.update({"weights/dense/bias": np.array([0, np.nan], np.float32)}),
+        "nan",
+    ),
     "missing slot": (lambda t, h: t.pop("optimizer/velocity"), "optimizer"),
-    "short slot": (lambda t, h: t.update({"optimizer/velocity": np.zeros(3, np.float32)}), "velocity"),
-    "slot of another dtype": (lambda t, h: t.update({"optimizer/velocity": t["optimizer/velocity"].astype(float)}),
-                              "velocity"),
-    "unknown optimizer": (lambda t, h: h["training"]["optimizer"].update(class_name="Adadelta"), "Adadelta"),
-    "wrong optimizer": (lambda t, h: h["training"].update(optimizer={"class_name": "SGD", "config": {}}), "SGD"),
-    "learning rate as text": (lambda t, h: h["training"]["optimizer"]["config"].update(learning_rate="x"),
-                              "learning_rate"),
-    "unknown option": (lambda t, h: h["training"]["optimizer"]["config"].update(__class__="x"), "__class__"),
+    "short slot": (
+        lambda t, h: t.update({"optimizer/velocity": np.zeros(3, np.float32)}),
+        "velocity",
+    ),
+    "slot of another dtype": (
+        lambda t, h: t.update({"optimizer/velocity": t["optimizer/velocity"].astype(float)}),
+        "velocity",
+    ),
+    "unknown optimizer": (
+        lambda t, h: h["training"]["optimizer"].update(class_name="Adadelta"),
+        "Adadelta",
+    ),
+    "wrong optimizer": (
+        lambda t, h: h["training"].update(optimizer={"class_name": "SGD", "config": {}}),
+        "SGD",
+    ),
+    "learning rate as text": (
+        lambda t, h: h["training"]["optimizer"]["config"].update(learning_rate="x"),
+        "learning_rate",
+    ),
+    "unknown option": (
+        lambda t, h: h["training"]["optimizer"]["config"].update(__class__="x"),
+        "__class__",
+    ),
     "negative steps": (lambda t, h: h["training"].update(iterations=-1), "iterations"),
     "steps as text": (lambda t, h: h["training"].update(iterations="many"), "iterations"),
     "unknown loss": (lambda t, h: h["training"]["loss"].update(class_name="hinge"), "hinge"),
@@ -403,9 +592,15 @@ LIES = {
     "layer without a name": (lambda t, h: entry(h, "lstm").update(name=None), "weights/"),
     "name as a list": (lambda t, h: entry(h, "lstm").update(name=["lstm"]), "name"),
     "return_state": (lambda t, h: entry(h, "lstm").update(return_state=True), "return_state"),
-    "forgotten return_sequences": (lambda t, h: entry(h, "lstm").update(return_sequences=False), "gru"),
+    "forgotten return_sequences": (
+        lambda t, h: entry(h, "lstm").update(return_sequences=False),
+        "gru",
+    ),
     "unknown activation": (lambda t, h: entry(h, "lstm").update(activation="swish"), "swish"),
-    "unknown initializer": (lambda t, h: entry(h, "lstm").update(kernel_initializer={"class_name": "X"}), ""),
+    "unknown initializer": (
+        lambda t, h: entry(h, "lstm").update(kernel_initializer={"class_name": "X"}),
+        "",
+    ),
     "rate of one": (lambda t, h: entry(h, "dropout").update(rate=1.0), "rate"),
     "rate of NaN": (lambda t, h: entry(h, "dropout").update(rate=float("nan")), "rate"),
     "unknown argument": (lambda t, h: entry(h, "lstm").update(os="system"), "os"),
@@ -431,12 +626,19 @@ def test_a_file_that_lies(lie, forge):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("change", [
-    lambda t, name: t.pop(name), lambda t, name: t.update({name + "x": t.pop(name)}),
-    lambda t, name: t.update({name: t[name].reshape(1, -1)}), lambda t, name: t.update({name: t[name].ravel()[:-1]}),
-    lambda t, name: t.update({name: t[name].astype(np.int32)}), lambda t, name: t.update({name: t[name].astype(">f8")}),
-    lambda t, name: t.update({name: np.zeros((0, 3), np.float32)}),
-], ids=["dropped", "renamed", "an axis more", "an element less", "int32", "float64", "empty"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t, name: t.pop(name),
+        lambda t, name: t.update({name + "x": t.pop(name)}),
+        lambda t, name: t.update({name: t[name].reshape(1, -1)}),
+        lambda t, name: t.update({name: t[name].ravel()[:-1]}),
+        lambda t, name: t.update({name: t[name].astype(np.int32)}),
+        lambda t, name: t.update({name: t[name].astype(">f8")}),
+        lambda t, name: t.update({name: np.zeros((0, 3), np.float32)}),
+    ],
+    ids=["dropped", "renamed", "an axis more", "an element less", "int32", "float64", "empty"],
+)
 def test_every_array_is_checked(change, forge, honest):
     for name in honest[0]:
         if name.startswith("run/"):
@@ -481,6 +683,7 @@ def fuzz(seeds, forge, tmp_path):
     """(number that loaded, {what went wrong: its cases}). CPU time is measured: the machine may be busy."""
     loaded, failures = 0, {}
     for seed in seeds:
+
         def change(tensors, header, seed=seed):
             forgery.change_header(header, random.Random(seed))
             return header
@@ -503,7 +706,8 @@ def fuzz(seeds, forge, tmp_path):
             loaded += 1
             try:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", TrainingWarning)  # the data may not fit a forged loss
+                    # the data may not fit a forged loss
+                    warnings.simplefilter("ignore", TrainingWarning)
                     use(model)
                 if not np.isfinite(model.flat_parameters).all():
                     continue  # a forged rate; such weights are not read again
@@ -513,7 +717,9 @@ def fuzz(seeds, forge, tmp_path):
                 if isinstance(error, CheckpointError):
                     failures.setdefault(f"saved again: {str(error)[:150]}", []).append(seed)
             except Exception as error:
-                failures.setdefault(f"use: {type(error).__name__}: {str(error)[:70]}", []).append(seed)
+                failures.setdefault(f"use: {type(error).__name__}: {str(error)[:70]}", []).append(
+                    seed
+                )
     return loaded, failures
 
 
@@ -548,10 +754,14 @@ def test_forged_headers_of_layers_in_layers(stack, tmp_path, monkeypatch):
 
 def test_many_layers_load_quickly(forge):
     """A file of 70 kB is no reason to wait."""
+
     def change(tensors, header):
         entries = header["architecture"]["layers"]
         for number in range(600):
-            entries.insert(2, {"class_name": "Dropout", "config": entries[2]["config"] | {"name": f"d{number}"}})
+            entries.insert(
+                2,
+                {"class_name": "Dropout", "config": entries[2]["config"] | {"name": f"d{number}"}},
+            )
 
     path = forge(change)
     start = time.process_time()
@@ -568,6 +778,7 @@ def test_layers_is_what_the_tests_know():
 
 # ---- losses, metrics and optimizers of one's own
 
+
 class Scaled(losses.Loss):
     name = "scaled"
 
@@ -576,7 +787,9 @@ class Scaled(losses.Loss):
         self.scale = scale
 
     def _positions(self, y, p, want_gradient):
-        return self.scale * np.square(p - y).mean(axis=-1), 2 * self.scale * (p - y) / p.shape[-1] if want_gradient else None
+        return self.scale * np.square(p - y).mean(axis=-1), (
+            2 * self.scale * (p - y) / p.shape[-1] if want_gradient else None
+        )
 
 
 class Bias(metrics.MeanAbsoluteError):
@@ -600,11 +813,16 @@ def test_what_is_ones_own_comes_back_with_its_class(tmp_path):
     x, y = np.ones((4, 3)), np.zeros((4, 2))
     model.fit(x, y, verbose=0)
     model.save(tmp_path / "m")
-    with pytest.raises(CheckpointError, match="class 'Halved' is not known: give it, as load_model.path, custom_objects="):
+    with pytest.raises(
+        CheckpointError,
+        match="class 'Halved' is not known: give it, as load_model.path, custom_objects=",
+    ):
         load_model(tmp_path / "m")
     with pytest.raises(CheckpointError, match="expected a class that derives from Optimizer"):
         load_model(tmp_path / "m", custom_objects={"Halved": Scaled})
-    again = load_model(tmp_path / "m", custom_objects={"Halved": Halved, "Scaled": Scaled, "Bias": Bias})
+    again = load_model(
+        tmp_path / "m", custom_objects={"Halved": Halved, "Scaled": Scaled, "Bias": Bias}
+    )
     assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
     assert again.train_on_batch(x, y) == model.train_on_batch(x, y)
     np.testing.assert_array_equal(again.flat_parameters, model.flat_parameters)
@@ -619,6 +837,8 @@ def test_what_is_ones_own_comes_back_with_its_class(tmp_path):
 def test_a_configuration_that_forgets_is_refused(tmp_path):
     model = Sequential([layers.Dense(2, input_shape=(3,))], seed=0)
     model.compile(Forgetful(), "mse")
-    with pytest.raises(ConfigError, match="Forgetful.get_config says nothing of the argument 'pull'"):
+    with pytest.raises(
+        ConfigError, match="Forgetful.get_config says nothing of the argument 'pull'"
+    ):
         model.save(tmp_path / "m")
     assert not (tmp_path / "m").exists()

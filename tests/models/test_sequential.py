@@ -21,24 +21,51 @@ from .small import bits, compiled, forecaster
 
 
 def test_add_and_the_constructor_make_the_same_model(xy):
-    one = Sequential([LSTM(4, return_sequences=True, input_shape=(6, 2)), Dropout(0.5), GRU(3), Dense(1)], seed=5)
+    one = Sequential(
+        [LSTM(4, return_sequences=True, input_shape=(6, 2)), Dropout(0.5), GRU(3), Dense(1)], seed=5
+    )
     two = Sequential(seed=5)
-    for layer in (LSTM(4, return_sequences=True, input_shape=(6, 2)), Dropout(0.5), GRU(3), Dense(1)):
+    for layer in (
+        LSTM(4, return_sequences=True, input_shape=(6, 2)),
+        Dropout(0.5),
+        GRU(3),
+        Dense(1),
+    ):
         assert two.add(layer) is None
-    assert [type(layer) for layer in one.layers] == [type(layer) for layer in two.layers] == [LSTM, Dropout, GRU, Dense]
+    assert (
+        [type(layer) for layer in one.layers]
+        == [type(layer) for layer in two.layers]
+        == [LSTM, Dropout, GRU, Dense]
+    )
     assert one.input_shape == two.input_shape == (None, 6, 2)
     assert one.output_shape == two.output_shape == (None, 1)
     assert [w.shape for w in one.get_weights()] == [w.shape for w in two.get_weights()]
     assert bits(Sequential([Dense(3, input_shape=(2,))], seed=9).get_weights()) == bits(
-        Sequential([Dense(3, input_shape=(2,))], seed=9).get_weights())
+        Sequential([Dense(3, input_shape=(2,))], seed=9).get_weights()
+    )
 
 
-@pytest.mark.parametrize("first", [
-    lambda: [Input((6, 2)), LSTM(4)], lambda: [Input(shape=(6, 2)), LSTM(4)],
-    lambda: [Input(batch_shape=(9, 6, 2)), LSTM(4)], lambda: [LSTM(4, input_shape=(6, 2))],
-    lambda: [LSTM(4, batch_input_shape=(9, 6, 2))],
-    lambda: [Dropout(0.1, input_shape=(6, 2)), LSTM(4)], lambda: [Input((None, 2)), LSTM(4)],
-], ids=["Input", "shape=", "batch_shape=", "input_shape", "batch_input_shape", "Dropout first", "free steps"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda: [Input((6, 2)), LSTM(4)],
+        lambda: [Input(shape=(6, 2)), LSTM(4)],
+        lambda: [Input(batch_shape=(9, 6, 2)), LSTM(4)],
+        lambda: [LSTM(4, input_shape=(6, 2))],
+        lambda: [LSTM(4, batch_input_shape=(9, 6, 2))],
+        lambda: [Dropout(0.1, input_shape=(6, 2)), LSTM(4)],
+        lambda: [Input((None, 2)), LSTM(4)],
+    ],
+    ids=[
+        "Input",
+        "shape=",
+        "batch_shape=",
+        "input_shape",
+        "batch_input_shape",
+        "Dropout first",
+        "free steps",
+    ],
+)
 def test_every_way_to_say_the_input_shape(first, xy):
     model = Sequential([*first(), Dense(1)])
     assert model.built
@@ -48,8 +75,13 @@ def test_every_way_to_say_the_input_shape(first, xy):
 
 
 def test_no_input_shape_builds_on_the_first_data(xy):
-    for use in (lambda m: m.fit(*xy, verbose=0), lambda m: m.predict(xy[0]), lambda m: m.evaluate(*xy, verbose=0),
-                lambda m: m.train_on_batch(*xy), lambda m: m(xy[0])):
+    for use in (
+        lambda m: m.fit(*xy, verbose=0),
+        lambda m: m.predict(xy[0]),
+        lambda m: m.evaluate(*xy, verbose=0),
+        lambda m: m.train_on_batch(*xy),
+        lambda m: m(xy[0]),
+    ):
         model = compiled(LSTM(4), Dense(1))
         assert not model.built
         assert model.input_shape is None
@@ -99,7 +131,9 @@ def test_a_popped_layer_may_go_elsewhere():
 def test_a_layer_belongs_to_one_model():
     layer = Dense(3, input_shape=(2,), name="shared")
     Sequential([layer])
-    with pytest.raises(ConfigError, match="layer 'shared' belongs to another model; make a new layer"):
+    with pytest.raises(
+        ConfigError, match="layer 'shared' belongs to another model; make a new layer"
+    ):
         Sequential([layer])
 
 
@@ -134,7 +168,9 @@ def test_dtypes(xy):
     assert all(w.dtype == np.float64 for w in model.get_weights())
     assert model.flat_parameters.dtype == model.flat_gradients.dtype == np.float64
     assert Sequential([Input((6, 2), dtype="float64"), LSTM(3)]).dtype == "float64"
-    with pytest.raises(ConfigError, match=r"layers have dtypes \['float32', 'float64'\]; give all layers"):
+    with pytest.raises(
+        ConfigError, match=r"layers have dtypes \['float32', 'float64'\]; give all layers"
+    ):
         Sequential([LSTM(3, dtype="float64"), Dense(1, dtype="float32")])
     assert Sequential([LSTM(3, input_shape=(6, 2))]).predict(xy[0]).dtype == np.float32
 
@@ -147,7 +183,9 @@ def test_a_dtype_that_comes_with_a_later_layer_makes_the_model(xy):
 
 
 def test_summary(xy, capsys):
-    model = Sequential([LSTM(4, input_shape=(6, 2), name="first"), Dropout(0.2), Dense(1, name="last")], name="net")
+    model = Sequential(
+        [LSTM(4, input_shape=(6, 2), name="first"), Dropout(0.2), Dense(1, name="last")], name="net"
+    )
     assert model.summary() is None
     text = capsys.readouterr().out
     assert "net" in text
@@ -185,8 +223,13 @@ def assert_views(model):
 
 STACKS = {
     "lstm": lambda: [LSTM(4, input_shape=(6, 2)), Dense(1)],
-    "deep": lambda: [GRU(3, return_sequences=True, input_shape=(6, 2)), Dropout(0.3), SimpleRNN(5), Dense(4, "tanh"),
-                     Dense(1)],
+    "deep": lambda: [
+        GRU(3, return_sequences=True, input_shape=(6, 2)),
+        Dropout(0.3),
+        SimpleRNN(5),
+        Dense(4, "tanh"),
+        Dense(1),
+    ],
     "no bias": lambda: [LSTM(3, use_bias=False, input_shape=(6, 2)), Dense(1, use_bias=False)],
     "flat": lambda: [LSTM(3, return_sequences=True, input_shape=(6, 2)), Flatten(), Dense(1)],
 }
@@ -199,8 +242,13 @@ def test_views_stay_views_after_everything(stack, xy, tmp_path):
     assert_views(model)
     steps = [
         lambda: model.predict(xy[0]),
-        lambda: model.fit(*xy, epochs=2, verbose=0, validation_split=0.2,
-                          callbacks=[callbacks.EarlyStopping("loss", restore_best_weights=True)]),
+        lambda: model.fit(
+            *xy,
+            epochs=2,
+            verbose=0,
+            validation_split=0.2,
+            callbacks=[callbacks.EarlyStopping("loss", restore_best_weights=True)],
+        ),
         lambda: model.evaluate(*xy, verbose=0),
         lambda: model.train_on_batch(*xy),
         lambda: model.set_weights([w * 0.5 for w in model.get_weights()]),
@@ -268,7 +316,15 @@ def test_get_weights_are_copies_and_set_weights_takes_copies(xy):
 
 def test_weights_in_keras_order():
     model = Sequential([LSTM(4, input_shape=(6, 2)), Dense(5), Dense(1)])
-    assert [w.shape for w in model.get_weights()] == [(2, 16), (4, 16), (16,), (4, 5), (5,), (5, 1), (1,)]
+    assert [w.shape for w in model.get_weights()] == [
+        (2, 16),
+        (4, 16),
+        (16,),
+        (4, 5),
+        (5,),
+        (5, 1),
+        (1,),
+    ]
     gru = Sequential([GRU(3, input_shape=(None, 2))])
     assert [w.shape for w in gru.get_weights()] == [(2, 9), (3, 9), (2, 9)]
     before = Sequential([GRU(3, reset_after=False, input_shape=(None, 2))])
@@ -279,9 +335,14 @@ def test_weights_in_keras_order():
 def test_set_weights_is_all_or_nothing():
     model = forecaster()
     before, good = bits(model.get_weights()), [w + 1 for w in model.get_weights()]
-    for at, wrong in ((4, np.zeros(2)), (3, np.full((4, 1), np.nan)), (4, "text"), (2, np.zeros((16, 1)))):
+    for at, wrong in (
+        (4, np.zeros(2)),
+        (3, np.full((4, 1), np.nan)),
+        (4, "text"),
+        (2, np.zeros((16, 1))),
+    ):
         with pytest.raises(GatewiseError):
-            model.set_weights([*good[:at], wrong, *good[at + 1:]])
+            model.set_weights([*good[:at], wrong, *good[at + 1 :]])
         assert bits(model.get_weights()) == before
     with pytest.raises(ShapeError, match="the model has 5 weight arrays, got 4"):
         model.set_weights(good[:4])
@@ -294,7 +355,14 @@ def test_rank_2_integers_and_float64_are_taken():
     model = compiled(LSTM(4, input_shape=(6, 1)), Dense(1))
     x = np.arange(18).reshape(3, 6)
     expected = model.predict(x[..., None].astype(np.float32))
-    for given in (x, x.astype(np.uint8), x.astype(np.float64), x[..., None], x.tolist(), x[..., None].tolist()):
+    for given in (
+        x,
+        x.astype(np.uint8),
+        x.astype(np.float64),
+        x[..., None],
+        x.tolist(),
+        x[..., None].tolist(),
+    ):
         np.testing.assert_array_equal(model.predict(given), expected)
     history = model.fit(x, [1, 2, 3], verbose=0)
     assert np.isfinite(history.history["loss"][0])
@@ -304,7 +372,12 @@ def test_nothing_given_is_changed(xy):
     x, y = (array.astype(np.float32) for array in xy)
     weights, lengths = np.ones(20), np.full(20, 5)
     keep = [array.copy() for array in (x, y, weights, lengths)]
-    model = compiled(LSTM(4, dropout=0.2, return_sequences=True, input_shape=(6, 2)), Dropout(0.3), GRU(2), Dense(1))
+    model = compiled(
+        LSTM(4, dropout=0.2, return_sequences=True, input_shape=(6, 2)),
+        Dropout(0.3),
+        GRU(2),
+        Dense(1),
+    )
     for array in (x, y, weights, lengths):
         array.flags.writeable = False
     model.fit(x, y, epochs=2, sample_weight=weights, lengths=lengths, verbose=0)
@@ -315,7 +388,9 @@ def test_nothing_given_is_changed(xy):
         np.testing.assert_array_equal(array, before)
 
 
-@pytest.mark.parametrize("stack", [lambda: [Dropout(0.3)], lambda: [Flatten()]], ids=["Dropout", "Flatten"])
+@pytest.mark.parametrize(
+    "stack", [lambda: [Dropout(0.3)], lambda: [Flatten()]], ids=["Dropout", "Flatten"]
+)
 def test_predictions_are_not_the_callers_array(stack):
     x = np.ones((3, 4), np.float32)
     for run in (lambda m: m.predict(x), lambda m: m(x)):
@@ -348,13 +423,21 @@ gatewise.load_model({str(tmp_path / "model")!r}).evaluate(np.ones((8, 4)), np.on
 others = "sklearn", "matplotlib", "pandas", "torch", "keras", "tensorflow", "h5py", "onnx", "tqdm"
 print([name for name in others if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=100,
-                          check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("how", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
-                         ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "how",
+    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
+    ids=["deepcopy", "pickle"],
+)
 def test_copies_and_pickles(how, xy):
     """As Keras's models, and as scikit-learn's clone, joblib and GridSearchCV will ask of ours."""
     model = forecaster(optimizer="adam")
@@ -370,11 +453,28 @@ def test_copies_and_pickles(how, xy):
 # ---- predict ---------------------------------------------------------------------------------------
 
 PREDICTORS = {
-    "lstm": lambda: [LSTM(17, return_sequences=True, input_shape=(None, 3)), LSTM(9), Dense(4, "softmax")],
-    "gru": lambda: [GRU(33, return_sequences=True, input_shape=(None, 3)), Dense(70, "relu"), Dense(5, "sigmoid")],
-    "gru before": lambda: [GRU(20, reset_after=False, go_backwards=True, input_shape=(None, 3)), Dense(2)],
-    "rnn": lambda: [SimpleRNN(31, "relu", return_sequences=True, input_shape=(None, 3)), Activation("softmax")],
-    "float64": lambda: [LSTM(10, dtype="float64", return_sequences=True, input_shape=(None, 3)), Dense(3)],
+    "lstm": lambda: [
+        LSTM(17, return_sequences=True, input_shape=(None, 3)),
+        LSTM(9),
+        Dense(4, "softmax"),
+    ],
+    "gru": lambda: [
+        GRU(33, return_sequences=True, input_shape=(None, 3)),
+        Dense(70, "relu"),
+        Dense(5, "sigmoid"),
+    ],
+    "gru before": lambda: [
+        GRU(20, reset_after=False, go_backwards=True, input_shape=(None, 3)),
+        Dense(2),
+    ],
+    "rnn": lambda: [
+        SimpleRNN(31, "relu", return_sequences=True, input_shape=(None, 3)),
+        Activation("softmax"),
+    ],
+    "float64": lambda: [
+        LSTM(10, dtype="float64", return_sequences=True, input_shape=(None, 3)),
+        Dense(3),
+    ],
     "flatten": lambda: [GRU(5, return_sequences=True, input_shape=(12, 3)), Flatten(), Dense(7)],
 }
 
@@ -387,13 +487,17 @@ def test_predict_bits_depend_neither_on_batch_size_nor_on_neighbours(stack, with
     lengths = rng.integers(0, 13, 101) if with_lengths else None
     whole = model.predict(x, batch_size=101, lengths=lengths)
     for batch_size in (1, 2, 7, 32, 100, 1000):
-        assert model.predict(x, batch_size=batch_size, lengths=lengths).tobytes() == whole.tobytes(), batch_size
+        assert (
+            model.predict(x, batch_size=batch_size, lengths=lengths).tobytes() == whole.tobytes()
+        ), batch_size
     order = rng.permutation(101)
     some = model.predict(x[order], lengths=None if lengths is None else lengths[order])
     assert some.tobytes() == whole[order].tobytes()
     for row in (0, 93, 100):
-        alone = model.predict(x[row:row + 1], lengths=None if lengths is None else lengths[row:row + 1])
-        assert alone.tobytes() == whole[row:row + 1].tobytes()
+        alone = model.predict(
+            x[row : row + 1], lengths=None if lengths is None else lengths[row : row + 1]
+        )
+        assert alone.tobytes() == whole[row : row + 1].tobytes()
     assert model(x, lengths).tobytes() == whole.tobytes()
     assert model.predict_on_batch(x, lengths).tobytes() == whole.tobytes()
 

@@ -20,7 +20,10 @@ from .small import compiled, forecaster
 def test_fit_is_the_steps_written_out(xy):
     """Batches in order, mean gradients, one optimizer step each: nothing more."""
     x, y = (array.astype(np.float32) for array in xy)
-    fitted, by_hand = forecaster(optimizer=optimizers.SGD(0.1)), forecaster(optimizer=optimizers.SGD(0.1))
+    fitted, by_hand = (
+        forecaster(optimizer=optimizers.SGD(0.1)),
+        forecaster(optimizer=optimizers.SGD(0.1)),
+    )
     history = fitted.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
     for epoch in range(2):
         total = 0.0
@@ -30,11 +33,16 @@ def test_fit_is_the_steps_written_out(xy):
             by_hand.flat_parameters[...] -= np.float32(0.1) * by_hand.flat_gradients
             by_hand.weights_changed()
         assert history[epoch] == pytest.approx(total / 20, rel=1e-6)
-    np.testing.assert_allclose(fitted.flat_parameters, by_hand.flat_parameters, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        fitted.flat_parameters, by_hand.flat_parameters, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_train_on_batch_is_fit_on_one_batch(xy):
-    one, two = forecaster(optimizer="adam", metrics=["mae"]), forecaster(optimizer="adam", metrics=["mae"])
+    one, two = (
+        forecaster(optimizer="adam", metrics=["mae"]),
+        forecaster(optimizer="adam", metrics=["mae"]),
+    )
     history = one.fit(*xy, batch_size=20, epochs=3, shuffle=False, verbose=0).history
     for epoch in range(3):
         loss, mae = two.train_on_batch(*xy)
@@ -54,7 +62,11 @@ def test_evaluate(xy):
     assert mse == pytest.approx(loss, rel=1e-6)
     assert mae == pytest.approx(abs(predictions - xy[1]).mean(), rel=1e-5)
     assert model.evaluate(*xy, batch_size=3, verbose=0) == pytest.approx([loss, mae, mse], rel=1e-6)
-    assert model.evaluate(*xy, return_dict=True, verbose=0) == {"loss": loss, "mae": mae, "mse": mse}
+    assert model.evaluate(*xy, return_dict=True, verbose=0) == {
+        "loss": loss,
+        "mae": mae,
+        "mse": mse,
+    }
     assert model.test_on_batch(*xy) == pytest.approx([loss, mae, mse], rel=1e-6)
     assert model.metrics_names == ["loss", "mae", "mse"]
     assert type(forecaster().evaluate(*xy, verbose=0)) is float
@@ -63,8 +75,12 @@ def test_evaluate(xy):
 
 
 def test_dropout_is_off_in_validation_and_evaluation(xy):
-    model = compiled(LSTM(4, dropout=0.5, recurrent_dropout=0.5, input_shape=(6, 2)), Dropout(0.5), Dense(1),
-                     optimizer=optimizers.SGD(0.0))
+    model = compiled(
+        LSTM(4, dropout=0.5, recurrent_dropout=0.5, input_shape=(6, 2)),
+        Dropout(0.5),
+        Dense(1),
+        optimizer=optimizers.SGD(0.0),
+    )
     history = model.fit(*xy, epochs=3, validation_data=xy, verbose=0, shuffle=False).history
     assert len(set(history["val_loss"])) == 1
     assert history["val_loss"][0] == model.evaluate(*xy, verbose=0)
@@ -75,10 +91,17 @@ def test_training_learns(rng):
     """Which of two sequences is the rising one; the sum of a sequence: both must really be learned."""
     x = rng.normal(size=(400, 8, 1))
     y = (x[:, -1, 0] > x[:, 0, 0]).astype(int)
-    for last, loss in ((Dense(1, "sigmoid"), "binary_crossentropy"),
-                       (Dense(2, "softmax"), "sparse_categorical_crossentropy")):
-        model = compiled(GRU(12, input_shape=(8, 1)), last, optimizer=optimizers.Adam(0.02), loss=loss,
-                         metrics=["accuracy"])
+    for last, loss in (
+        (Dense(1, "sigmoid"), "binary_crossentropy"),
+        (Dense(2, "softmax"), "sparse_categorical_crossentropy"),
+    ):
+        model = compiled(
+            GRU(12, input_shape=(8, 1)),
+            last,
+            optimizer=optimizers.Adam(0.02),
+            loss=loss,
+            metrics=["accuracy"],
+        )
         model.fit(x[:300], y[:300], epochs=15, verbose=0)
         assert model.evaluate(x[300:], y[300:], verbose=0)[1] > 0.9
     model = compiled(LSTM(12, input_shape=(8, 1)), Dense(1), optimizer=optimizers.Adam(0.02))
@@ -87,25 +110,45 @@ def test_training_learns(rng):
     assert model.evaluate(x[300:], y[300:], verbose=0) < 0.15 * y[300:].var()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", optimizers.RMSprop(0.01, centered=True, clipnorm=0.1)])
+@pytest.mark.parametrize(
+    "optimizer", ["adam", optimizers.RMSprop(0.01, centered=True, clipnorm=0.1)]
+)
 def test_same_seed_same_bits_for_any_number_of_threads(optimizer, rng):
     x, y = rng.normal(size=(90, 20, 8)), rng.normal(size=(90, 3))
     results = {}
     for count in (1, 2, 3, 5, 2):
         with threads.num_threads(count):
-            model = compiled(LSTM(48, dropout=0.1, recurrent_dropout=0.1, return_sequences=True, input_shape=(20, 8)),
-                             Dropout(0.2), GRU(40, kernel_regularizer="l2"), Dense(64, "relu"), Dense(3), seed=7,
-                             optimizer=optimizers.get(optimizers.serialize(optimizers.get(optimizer))))
-            history = model.fit(x, y, epochs=2, batch_size=33, validation_split=0.2, verbose=0).history
+            model = compiled(
+                LSTM(
+                    48,
+                    dropout=0.1,
+                    recurrent_dropout=0.1,
+                    return_sequences=True,
+                    input_shape=(20, 8),
+                ),
+                Dropout(0.2),
+                GRU(40, kernel_regularizer="l2"),
+                Dense(64, "relu"),
+                Dense(3),
+                seed=7,
+                optimizer=optimizers.get(optimizers.serialize(optimizers.get(optimizer))),
+            )
+            history = model.fit(
+                x, y, epochs=2, batch_size=33, validation_split=0.2, verbose=0
+            ).history
             result = (model.flat_parameters.tobytes(), model.predict(x).tobytes(), str(history))
             results.setdefault(result, []).append(count)
     assert list(results.values()) == [[1, 2, 3, 5, 2]]
     other = compiled(LSTM(48, input_shape=(20, 8)), Dense(3), seed=8)
-    assert not np.array_equal(other.predict(x), compiled(LSTM(48, input_shape=(20, 8)), Dense(3), seed=7).predict(x))
+    assert not np.array_equal(
+        other.predict(x), compiled(LSTM(48, input_shape=(20, 8)), Dense(3), seed=7).predict(x)
+    )
 
 
 def test_a_model_without_a_seed_draws_anew(xy):
-    assert not np.array_equal(forecaster(seed=None).predict(xy[0]), forecaster(seed=None).predict(xy[0]))
+    assert not np.array_equal(
+        forecaster(seed=None).predict(xy[0]), forecaster(seed=None).predict(xy[0])
+    )
 
 
 def test_layer_seed_alone_does_not_tie_layers(xy):
@@ -150,11 +193,20 @@ def test_validation_split_is_the_last_part_before_shuffling(xy):
     assert first == second
     assert one.flat_parameters.tobytes() == two.flat_parameters.tobytes()
     both = forecaster(optimizer="adam")
-    third = both.fit(x[:15], y[:15], validation_split=0.9, validation_data=(x[15:], y[15:]), epochs=3, verbose=0)
+    third = both.fit(
+        x[:15], y[:15], validation_split=0.9, validation_data=(x[15:], y[15:]), epochs=3, verbose=0
+    )
     assert third.history == second  # validation_data wins, as in Keras
-    weighted = forecaster(optimizer="adam").fit(x, y, validation_split=0.25, sample_weight=np.arange(20), verbose=0)
-    other = forecaster(optimizer="adam").fit(x[:15], y[:15], sample_weight=np.arange(15), verbose=0,
-                                             validation_data=(x[15:], y[15:], np.arange(15, 20)))
+    weighted = forecaster(optimizer="adam").fit(
+        x, y, validation_split=0.25, sample_weight=np.arange(20), verbose=0
+    )
+    other = forecaster(optimizer="adam").fit(
+        x[:15],
+        y[:15],
+        sample_weight=np.arange(15),
+        verbose=0,
+        validation_data=(x[15:], y[15:], np.arange(15, 20)),
+    )
     assert weighted.history == other.history
 
 
@@ -163,22 +215,36 @@ def test_class_weights_are_for_training_only(rng):
 
     def run(**options):
         model = compiled(Dense(1, "sigmoid", input_shape=(3,)), loss="binary_crossentropy")
-        return model.fit(x[:10], y[:10], shuffle=False, verbose=0, class_weight={0: 10.0, 1: 5.0},
-                         validation_data=(x[10:], y[10:]), **options).history["val_loss"]
+        return model.fit(
+            x[:10],
+            y[:10],
+            shuffle=False,
+            verbose=0,
+            class_weight={0: 10.0, 1: 5.0},
+            validation_data=(x[10:], y[10:]),
+            **options,
+        ).history["val_loss"]
 
     model = compiled(Dense(1, "sigmoid", input_shape=(3,)), loss="binary_crossentropy")
-    split = model.fit(x, y, shuffle=False, verbose=0, class_weight={0: 10.0, 1: 5.0}, validation_split=0.5).history
+    split = model.fit(
+        x, y, shuffle=False, verbose=0, class_weight={0: 10.0, 1: 5.0}, validation_split=0.5
+    ).history
     assert split["val_loss"] == run()
 
 
 # ---- weights of samples ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("last", "loss"), [
-    (lambda: Dense(1), "mse"), (lambda: Dense(1), "mae"), (lambda: Dense(1, "sigmoid"), "binary_crossentropy"),
-    (lambda: Dense(3, "softmax"), "sparse_categorical_crossentropy"),
-    (lambda: Dense(3), losses.SparseCategoricalCrossentropy(from_logits=True)),
-])
+@pytest.mark.parametrize(
+    ("last", "loss"),
+    [
+        (lambda: Dense(1), "mse"),
+        (lambda: Dense(1), "mae"),
+        (lambda: Dense(1, "sigmoid"), "binary_crossentropy"),
+        (lambda: Dense(3, "softmax"), "sparse_categorical_crossentropy"),
+        (lambda: Dense(3), losses.SparseCategoricalCrossentropy(from_logits=True)),
+    ],
+)
 def test_weight_k_is_k_copies(last, loss, rng):
     def gradients(x, y, **options):
         model = compiled(LSTM(3, dtype="float64", input_shape=(4, 2)), last(), loss=loss)
@@ -199,23 +265,38 @@ def test_class_weight_is_sample_weight(rng):
     weights = {0: 0.5, 1: 3.0}
     results = []
     for options in ({"class_weight": weights}, {"sample_weight": np.array([0.5, 3.0, 1.0])[y]}):
-        for loss, targets in (("sparse_categorical_crossentropy", y), ("categorical_crossentropy", np.eye(3)[y])):
-            model = compiled(GRU(3, input_shape=(4, 2)), Dense(3, "softmax"), loss=loss, optimizer="adam")
+        for loss, targets in (
+            ("sparse_categorical_crossentropy", y),
+            ("categorical_crossentropy", np.eye(3)[y]),
+        ):
+            model = compiled(
+                GRU(3, input_shape=(4, 2)), Dense(3, "softmax"), loss=loss, optimizer="adam"
+            )
             model.fit(x, targets, epochs=2, verbose=0, **options)
             results.append(model.flat_parameters.copy())
     for other in results[1:]:
         np.testing.assert_allclose(other, results[0], rtol=1e-4, atol=1e-6)
-    plain = compiled(GRU(3, input_shape=(4, 2)), Dense(3, "softmax"), loss="sparse_categorical_crossentropy",
-                     optimizer="adam")
+    plain = compiled(
+        GRU(3, input_shape=(4, 2)),
+        Dense(3, "softmax"),
+        loss="sparse_categorical_crossentropy",
+        optimizer="adam",
+    )
     plain.fit(x, y, epochs=2, verbose=0)
     assert not np.allclose(plain.flat_parameters, results[0], atol=1e-4)
 
 
 def test_weights_of_steps(rng):
-    x, y, weights = rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 5, 1)), rng.uniform(0, 2, (4, 5))
+    x, y, weights = (
+        rng.normal(size=(4, 5, 2)),
+        rng.normal(size=(4, 5, 1)),
+        rng.uniform(0, 2, (4, 5)),
+    )
     model = compiled(LSTM(3, dtype="float64", return_sequences=True, input_shape=(5, 2)), Dense(1))
     expected = (((model.predict(x) - y) ** 2)[..., 0] * weights).sum() / 20
-    assert model.evaluate(x, y, sample_weight=weights, verbose=0) == pytest.approx(expected, rel=1e-10)
+    assert model.evaluate(x, y, sample_weight=weights, verbose=0) == pytest.approx(
+        expected, rel=1e-10
+    )
 
 
 # ---- regularizers ----------------------------------------------------------------------------------
@@ -224,51 +305,128 @@ def test_weights_of_steps(rng):
 def test_penalties_are_in_the_loss_and_the_gradient(xy):
     def model_with(**options):
         named = {f"{name}_regularizer": value for name, value in options.items()}
-        return compiled(LSTM(3, dtype="float64", input_shape=(6, 2), **named),
-                        Dense(1, kernel_regularizer=options.get("kernel")), seed=2)
+        return compiled(
+            LSTM(3, dtype="float64", input_shape=(6, 2), **named),
+            Dense(1, kernel_regularizer=options.get("kernel")),
+            seed=2,
+        )
 
     plain = model_with()
     base, base_gradient = plain.compute_gradients(*xy), plain.flat_gradients.copy()
     kernel, recurrent, bias, dense, _ = plain.get_weights()
-    model = model_with(kernel=regularizers.l2(0.1), recurrent=regularizers.L1(0.2), bias=regularizers.L1L2(0.3, 0.4))
+    model = model_with(
+        kernel=regularizers.l2(0.1),
+        recurrent=regularizers.L1(0.2),
+        bias=regularizers.L1L2(0.3, 0.4),
+    )
     value = model.compute_gradients(*xy)
-    penalty = (0.1 * (kernel ** 2).sum() + 0.1 * (dense ** 2).sum() + 0.2 * abs(recurrent).sum()
-               + 0.3 * abs(bias).sum() + 0.4 * (bias ** 2).sum())
+    penalty = (
+        0.1 * (kernel**2).sum()
+        + 0.1 * (dense**2).sum()
+        + 0.2 * abs(recurrent).sum()
+        + 0.3 * abs(bias).sum()
+        + 0.4 * (bias**2).sum()
+    )
     assert value == pytest.approx(base + penalty, rel=1e-12)
-    expected = [0.2 * kernel, 0.2 * np.sign(recurrent), 0.3 * np.sign(bias) + 0.8 * bias, 0.2 * dense, np.zeros(1)]
-    np.testing.assert_allclose(model.flat_gradients - base_gradient, np.concatenate([e.ravel() for e in expected]),
-                               rtol=1e-10, atol=1e-12)
+    expected = [
+        0.2 * kernel,
+        0.2 * np.sign(recurrent),
+        0.3 * np.sign(bias) + 0.8 * bias,
+        0.2 * dense,
+        np.zeros(1),
+    ]
+    np.testing.assert_allclose(
+        model.flat_gradients - base_gradient,
+        np.concatenate([e.ravel() for e in expected]),
+        rtol=1e-10,
+        atol=1e-12,
+    )
     assert model.evaluate(*xy, verbose=0) == pytest.approx(base + penalty, rel=1e-12)
-    assert model.fit(*xy, batch_size=20, verbose=0).history["loss"][0] == pytest.approx(base + penalty, rel=1e-12)
+    assert model.fit(*xy, batch_size=20, verbose=0).history["loss"][0] == pytest.approx(
+        base + penalty, rel=1e-12
+    )
 
 
 # ---- gradients of whole models ---------------------------------------------------------------------
 
 MODELS = {
     "lstm, mse": ([lambda: LSTM(3), lambda: Dense(2)], "mse"),
-    "two lstm, mae": ([lambda: LSTM(3, return_sequences=True), lambda: LSTM(2), lambda: Dense(2)], "mae"),
+    "two lstm, mae": (
+        [lambda: LSTM(3, return_sequences=True), lambda: LSTM(2), lambda: Dense(2)],
+        "mae",
+    ),
     "gru, binary fused": ([lambda: GRU(3), lambda: Dense(2, "sigmoid")], "binary_crossentropy"),
-    "gru, binary logits": ([lambda: GRU(3), lambda: Dense(2)], losses.BinaryCrossentropy(from_logits=True)),
-    "gru, binary through an Activation": ([lambda: GRU(3), lambda: Dense(2), lambda: Activation("sigmoid")],
-                                          "binary_crossentropy"),
-    "binary, not fused": ([lambda: GRU(3), lambda: Dense(2, "sigmoid"), lambda: Flatten()], "binary_crossentropy"),
-    "rnn, softmax fused": ([lambda: SimpleRNN(4), lambda: Dense(3, "softmax")], "sparse_categorical_crossentropy"),
-    "softmax not fused": ([lambda: SimpleRNN(4), lambda: Dense(3, "softmax"), lambda: Flatten()],
-                          "sparse_categorical_crossentropy"),
-    "one-hot fused": ([lambda: LSTM(3, return_sequences=True), lambda: GRU(3, go_backwards=True),
-                       lambda: Dense(3), lambda: Activation("softmax")], "categorical_crossentropy"),
-    "one-hot not fused": ([lambda: LSTM(3), lambda: Dense(3, "softmax"), lambda: Flatten()],
-                          "categorical_crossentropy"),
+    "gru, binary logits": (
+        [lambda: GRU(3), lambda: Dense(2)],
+        losses.BinaryCrossentropy(from_logits=True),
+    ),
+    "gru, binary through an Activation": (
+        [lambda: GRU(3), lambda: Dense(2), lambda: Activation("sigmoid")],
+        "binary_crossentropy",
+    ),
+    "binary, not fused": (
+        [lambda: GRU(3), lambda: Dense(2, "sigmoid"), lambda: Flatten()],
+        "binary_crossentropy",
+    ),
+    "rnn, softmax fused": (
+        [lambda: SimpleRNN(4), lambda: Dense(3, "softmax")],
+        "sparse_categorical_crossentropy",
+    ),
+    "softmax not fused": (
+        [lambda: SimpleRNN(4), lambda: Dense(3, "softmax"), lambda: Flatten()],
+        "sparse_categorical_crossentropy",
+    ),
+    "one-hot fused": (
+        [
+            lambda: LSTM(3, return_sequences=True),
+            lambda: GRU(3, go_backwards=True),
+            lambda: Dense(3),
+            lambda: Activation("softmax"),
+        ],
+        "categorical_crossentropy",
+    ),
+    "one-hot not fused": (
+        [lambda: LSTM(3), lambda: Dense(3, "softmax"), lambda: Flatten()],
+        "categorical_crossentropy",
+    ),
     "softmax under mse": ([lambda: LSTM(3), lambda: Dense(3, "softmax")], "mse"),
-    "sigmoid under one-hot": ([lambda: LSTM(3), lambda: Dense(3, "sigmoid")], "categorical_crossentropy"),
-    "every step": ([lambda: GRU(3, reset_after=False, return_sequences=True), lambda: Dense(4, "tanh"),
-                    lambda: Dense(3, "softmax")], "sparse_categorical_crossentropy"),
-    "flatten": ([lambda: LSTM(2, return_sequences=True), lambda: Flatten(), lambda: Dense(5, "softplus"),
-                 lambda: Dense(2)], "mse"),
-    "dropout": ([lambda: LSTM(3, dropout=0.3, recurrent_dropout=0.3, return_sequences=True), lambda: Dropout(0.4),
-                 lambda: GRU(3, recurrent_dropout=0.2), lambda: Dense(2)], "mse"),
-    "penalties": ([lambda: LSTM(3, kernel_regularizer="l2", recurrent_regularizer="l1"),
-                   lambda: Dense(2, bias_regularizer="l1_l2")], "mse"),
+    "sigmoid under one-hot": (
+        [lambda: LSTM(3), lambda: Dense(3, "sigmoid")],
+        "categorical_crossentropy",
+    ),
+    "every step": (
+        [
+            lambda: GRU(3, reset_after=False, return_sequences=True),
+            lambda: Dense(4, "tanh"),
+            lambda: Dense(3, "softmax"),
+        ],
+        "sparse_categorical_crossentropy",
+    ),
+    "flatten": (
+        [
+            lambda: LSTM(2, return_sequences=True),
+            lambda: Flatten(),
+            lambda: Dense(5, "softplus"),
+            lambda: Dense(2),
+        ],
+        "mse",
+    ),
+    "dropout": (
+        [
+            lambda: LSTM(3, dropout=0.3, recurrent_dropout=0.3, return_sequences=True),
+            lambda: Dropout(0.4),
+            lambda: GRU(3, recurrent_dropout=0.2),
+            lambda: Dense(2),
+        ],
+        "mse",
+    ),
+    "penalties": (
+        [
+            lambda: LSTM(3, kernel_regularizer="l2", recurrent_regularizer="l1"),
+            lambda: Dense(2, bias_regularizer="l1_l2"),
+        ],
+        "mse",
+    ),
     "recurrent last": ([lambda: LSTM(3, return_sequences=True), lambda: SimpleRNN(2)], "mse"),
     "no recurrence": ([lambda: Dense(4, "elu"), lambda: Dense(3)], "mse"),
 }
@@ -284,7 +442,9 @@ def targets_for(model, shape, rng):
     return rng.normal(size=shape)
 
 
-@pytest.mark.filterwarnings("ignore:loss categorical_crossentropy behind 3 columns with activation .sigmoid.")
+@pytest.mark.filterwarnings(
+    "ignore:loss categorical_crossentropy behind 3 columns with activation .sigmoid."
+)
 @pytest.mark.parametrize("variant", ["plain", "weights", "lengths"])
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_of_whole_models(name, variant, rng):
@@ -306,14 +466,19 @@ def test_gradients_of_whole_models(name, variant, rng):
         return model.compute_gradients(x, y, **options)
 
     scalar()
-    pairs = {f"{layer.name}/{key}": (layer.parameters[key], layer.gradients[key].copy())
-             for layer in model.layers for key in layer.parameters}
+    pairs = {
+        f"{layer.name}/{key}": (layer.parameters[key], layer.gradients[key].copy())
+        for layer in model.layers
+        for key in layer.parameters
+    }
     report = testing.compare_gradients(scalar, pairs, max_entries=12)
     assert report.passed
     assert max(abs(gradient).max() for _, gradient in pairs.values()) > 1e-3
 
 
-@pytest.mark.filterwarnings("ignore:loss categorical_crossentropy behind 3 columns with activation .sigmoid.")
+@pytest.mark.filterwarnings(
+    "ignore:loss categorical_crossentropy behind 3 columns with activation .sigmoid."
+)
 def test_the_loss_of_a_step_is_the_loss_of_a_test_step(xy):
     for stack, loss in MODELS.values():
         if "dropout" in str(stack):
@@ -322,16 +487,27 @@ def test_the_loss_of_a_step_is_the_loss_of_a_test_step(xy):
         if any(getattr(layer, "dropout", getattr(layer, "rate", 0)) for layer in model.layers):
             continue
         y = targets_for(model, model.compute_output_shape(xy[0].shape), np.random.default_rng(0))
-        assert model.test_on_batch(xy[0], y) == pytest.approx(model.compute_gradients(xy[0], y), rel=1e-5)
+        assert model.test_on_batch(xy[0], y) == pytest.approx(
+            model.compute_gradients(xy[0], y), rel=1e-5
+        )
 
 
 def test_fused_and_unfused_losses_train_alike(rng):
     x, y = rng.normal(size=(16, 4, 2)), rng.integers(0, 3, 16)
     paths = []
-    for tail in ([lambda: Dense(3, "softmax")], [lambda: Dense(3), lambda: Activation("softmax")],
-                 [lambda: Dense(3, "softmax"), lambda: Flatten()]):
-        model = compiled(LSTM(3, dtype="float64", input_shape=(4, 2)), *(make() for make in tail), seed=4,
-                         loss="sparse_categorical_crossentropy", metrics=["accuracy"], optimizer="adam")
+    for tail in (
+        [lambda: Dense(3, "softmax")],
+        [lambda: Dense(3), lambda: Activation("softmax")],
+        [lambda: Dense(3, "softmax"), lambda: Flatten()],
+    ):
+        model = compiled(
+            LSTM(3, dtype="float64", input_shape=(4, 2)),
+            *(make() for make in tail),
+            seed=4,
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            optimizer="adam",
+        )
         history = model.fit(x, y, epochs=4, batch_size=5, verbose=0).history
         paths.append((history["loss"], history["accuracy"]))
     for loss, accuracy in paths[1:]:
@@ -341,10 +517,16 @@ def test_fused_and_unfused_losses_train_alike(rng):
 
 def test_losses_of_confident_models_stay_finite():
     """Scores of 1000 in float32, where probabilities are exactly 0 and 1: the right gradient, no warning."""
-    for units, activation, loss, y in ((1, "sigmoid", "binary_crossentropy", [0]),
-                                       (2, "softmax", "sparse_categorical_crossentropy", [1])):
-        model = compiled(Dense(units, activation, input_shape=(1,)), loss=loss, metrics=["accuracy"],
-                         optimizer=optimizers.SGD(1.0))
+    for units, activation, loss, y in (
+        (1, "sigmoid", "binary_crossentropy", [0]),
+        (2, "softmax", "sparse_categorical_crossentropy", [1]),
+    ):
+        model = compiled(
+            Dense(units, activation, input_shape=(1,)),
+            loss=loss,
+            metrics=["accuracy"],
+            optimizer=optimizers.SGD(1.0),
+        )
         model.set_weights([np.array([[1000.0] + [-1000.0] * (units - 1)]), np.zeros(units)])
         loss_value, accuracy = model.train_on_batch([[1.0]], y)
         assert loss_value == pytest.approx(1000.0 * units)
@@ -357,8 +539,12 @@ def test_losses_of_confident_models_stay_finite():
 
 @pytest.mark.parametrize("every_step", [False, True])
 def test_lengths_are_the_rows_without_their_padding(every_step, rng):
-    model = compiled(LSTM(3, dtype="float64", return_sequences=True, input_shape=(None, 2)), Dense(4, "tanh"),
-                     GRU(3, return_sequences=every_step), Dense(1))
+    model = compiled(
+        LSTM(3, dtype="float64", return_sequences=True, input_shape=(None, 2)),
+        Dense(4, "tanh"),
+        GRU(3, return_sequences=every_step),
+        Dense(1),
+    )
     lengths = np.array([6, 1, 4, 3])
     x = rng.normal(size=(4, 6, 2))
     y = rng.normal(size=(4, 6, 1) if every_step else (4, 1))
@@ -387,8 +573,13 @@ def test_what_lies_in_the_padding_changes_nothing(rng):
     other_y[padded] = -1e6
     results = []
     for data in ((x, y), (other_x, other_y)):
-        model = compiled(LSTM(3, return_sequences=True, input_shape=(None, 2)), GRU(4, return_sequences=True), Dense(1),
-                         optimizer="adam", metrics=["mae"])
+        model = compiled(
+            LSTM(3, return_sequences=True, input_shape=(None, 2)),
+            GRU(4, return_sequences=True),
+            Dense(1),
+            optimizer="adam",
+            metrics=["mae"],
+        )
         history = model.fit(*data, lengths=lengths, epochs=3, batch_size=2, verbose=0).history
         scores = model.evaluate(*data, lengths=lengths, verbose=0)
         results.append((model.flat_parameters.tobytes(), str(history), str(scores)))
@@ -396,7 +587,9 @@ def test_what_lies_in_the_padding_changes_nothing(rng):
 
 
 def test_metrics_do_not_count_padded_steps(rng):
-    model = compiled(LSTM(3, return_sequences=True, input_shape=(None, 2)), Dense(1), metrics=["mae"])
+    model = compiled(
+        LSTM(3, return_sequences=True, input_shape=(None, 2)), Dense(1), metrics=["mae"]
+    )
     x, y, lengths = rng.normal(size=(3, 5, 2)), rng.normal(size=(3, 5, 1)), np.array([5, 2, 1])
     valid = np.arange(5) < lengths[:, None]
     expected = abs(model.predict(x, lengths=lengths) - y)[valid].mean()
@@ -404,7 +597,9 @@ def test_metrics_do_not_count_padded_steps(rng):
 
 
 def test_evaluate_with_lengths_does_not_depend_on_batch_size(rng):
-    model = compiled(LSTM(3, return_sequences=True, input_shape=(None, 2)), Dense(1), metrics=["mse"])
+    model = compiled(
+        LSTM(3, return_sequences=True, input_shape=(None, 2)), Dense(1), metrics=["mse"]
+    )
     x, y, lengths = rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 5, 1)), np.array([5, 5, 1, 1])
     whole = model.evaluate(x, y, lengths=lengths, batch_size=4, verbose=0)
     parts = model.evaluate(x, y, lengths=lengths, batch_size=2, verbose=0)
@@ -413,8 +608,12 @@ def test_evaluate_with_lengths_does_not_depend_on_batch_size(rng):
 
 
 def test_resets_cut_sequences(rng):
-    model = Sequential([LSTM(3, dtype="float64", return_sequences=True, input_shape=(None, 2)),
-                        GRU(2, return_sequences=True)])
+    model = Sequential(
+        [
+            LSTM(3, dtype="float64", return_sequences=True, input_shape=(None, 2)),
+            GRU(2, return_sequences=True),
+        ]
+    )
     x = rng.normal(size=(1, 7, 2))
     resets = np.zeros((1, 7), bool)
     resets[0, 4] = True
@@ -428,9 +627,17 @@ def test_resets_cut_sequences(rng):
 
 def test_stateful_models_go_on_where_they_stopped(rng):
     x = rng.normal(size=(3, 12, 2)).astype(np.float32)
-    plain = Sequential([LSTM(4, return_sequences=True, input_shape=(None, 2)), GRU(3, return_sequences=True)], seed=1)
-    model = Sequential([LSTM(4, return_sequences=True, stateful=True, input_shape=(None, 2)),
-                        GRU(3, return_sequences=True, stateful=True)], seed=1)
+    plain = Sequential(
+        [LSTM(4, return_sequences=True, input_shape=(None, 2)), GRU(3, return_sequences=True)],
+        seed=1,
+    )
+    model = Sequential(
+        [
+            LSTM(4, return_sequences=True, stateful=True, input_shape=(None, 2)),
+            GRU(3, return_sequences=True, stateful=True),
+        ],
+        seed=1,
+    )
     whole = plain.predict(x)
     parts = np.concatenate([model.predict(x[:, a:b]) for a, b in ((0, 5), (5, 6), (6, 12))], axis=1)
     np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
@@ -440,14 +647,19 @@ def test_stateful_models_go_on_where_they_stopped(rng):
     np.testing.assert_allclose(model.predict(x[:, :5]), whole[:, :5], rtol=1e-5, atol=1e-6)
     model.reset_state()
     assert model.predict(x[:1, :5]).shape == (1, 5, 3)  # another batch size after a reset
-    with pytest.raises(ShapeError, match=r"keeps the state of 1 rows, x has 3; call reset_state\(\)"):
+    with pytest.raises(
+        ShapeError, match=r"keeps the state of 1 rows, x has 3; call reset_state\(\)"
+    ):
         model.predict(x)
 
 
 def test_stateful_training_by_hand(rng):
     """Train on chunks: the second chunk starts from the first one's state, which is a constant for its gradient."""
     x, y = rng.normal(size=(2, 8, 1)), rng.normal(size=(2, 4))
-    model = compiled(LSTM(4, stateful=True, dtype="float64", input_shape=(None, 1)), optimizer=optimizers.SGD(0.0))
+    model = compiled(
+        LSTM(4, stateful=True, dtype="float64", input_shape=(None, 1)),
+        optimizer=optimizers.SGD(0.0),
+    )
     model.train_on_batch(x[:, :4], y)
     h, c = model.layers[0].state
     value = model.compute_gradients(x[:, 4:], y)
@@ -458,8 +670,12 @@ def test_stateful_training_by_hand(rng):
     out = layer.forward(x[:, 4:], initial_state=[h, c], training=True)
     assert value == pytest.approx(((out - y) ** 2).mean(), rel=1e-12)
     layer.backward(2 * (out - y) / out.size)
-    np.testing.assert_allclose(gradient, np.concatenate([g.ravel() for g in layer.gradients.values()]), rtol=1e-9,
-                               atol=1e-14)
+    np.testing.assert_allclose(
+        gradient,
+        np.concatenate([g.ravel() for g in layer.gradients.values()]),
+        rtol=1e-9,
+        atol=1e-14,
+    )
 
 
 # ---- when training goes wrong ----------------------------------------------------------------------
@@ -477,8 +693,10 @@ def diverging(optimizer, **fit_options):
 def test_a_loss_that_is_not_finite_stops_training():
     model, history, caught = diverging(optimizers.SGD(1e30), epochs=8, batch_size=4)
     assert [type(w.message).__name__ for w in caught] == ["TrainingWarning"]
-    assert re.search(r"the loss became (inf|nan) in epoch 1: training stopped.*smaller learning rate",
-                     str(caught[0].message))
+    assert re.search(
+        r"the loss became (inf|nan) in epoch 1: training stopped.*smaller learning rate",
+        str(caught[0].message),
+    )
     assert len(history.epoch) == 1
     start = compiled(Dense(1, input_shape=(2,)))
     np.testing.assert_array_equal(model.flat_parameters, start.flat_parameters)
@@ -510,14 +728,23 @@ def test_a_new_head_needs_a_new_optimizer(xy, tmp_path):
     optimizer = model.optimizer
     model.pop()
     model.save(tmp_path / "body")
-    np.testing.assert_array_equal(load_model(tmp_path / "body").predict(xy[0]), model.predict(xy[0]))
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "body").predict(xy[0]), model.predict(xy[0])
+    )
     model.add(Dense(1))
     model.save(tmp_path / "new")
     loaded = load_model(tmp_path / "new")
     assert (loaded.optimizer.iterations, loaded.optimizer.slots()) == (0, {})
-    for use in (lambda: model.fit(*xy, verbose=0), lambda: model.train_on_batch(*xy), lambda: model.compile(optimizer, "mse"),
-                lambda: copy.deepcopy(model).fit(*xy, verbose=0)):
-        with pytest.raises(StateError, match="the layers have changed since the model was trained.*compile it with a new opt"):
+    for use in (
+        lambda: model.fit(*xy, verbose=0),
+        lambda: model.train_on_batch(*xy),
+        lambda: model.compile(optimizer, "mse"),
+        lambda: copy.deepcopy(model).fit(*xy, verbose=0),
+    ):
+        with pytest.raises(
+            StateError,
+            match="the layers have changed since the model was trained.*compile it with a new opt",
+        ):
             use()
     model.evaluate(*xy, verbose=0)
     model.compile("adam", "mse")
@@ -560,7 +787,9 @@ def test_an_optimizer_whose_model_changed(change, xy):
             model.build((None, 6, 5))
             model.fit(np.ones((20, 6, 5)), y, verbose=0)
         else:
-            compiled(LSTM(9, input_shape=(6, 2)), Dense(1), optimizer=model.optimizer).fit(x, y, verbose=0)
+            compiled(LSTM(9, input_shape=(6, 2)), Dense(1), optimizer=model.optimizer).fit(
+                x, y, verbose=0
+            )
     except GatewiseError as error:
         assert "compile" in str(error)
 

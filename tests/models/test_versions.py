@@ -1,6 +1,7 @@
 """A model's file of each format version: what docs/checkpoint-format.md promises about older files.
 
-None of the files is ever changed or removed. Each was written by the code of its version from the program in `train`.
+None of the files is ever changed or removed. Each was written by the code of its version from the
+program in `train`.
 """
 
 import json
@@ -22,23 +23,58 @@ X = np.arange(24).reshape(4, 3, 2) / 24
 Y = np.eye(2)[[0, 1, 1, 0]]
 VERSIONS = range(1, checkpoint.FORMAT_VERSION + 1)
 OUTPUTS = {
-    1: [[0.4981932, 0.5018068], [0.5049868, 0.4950131], [0.5084526, 0.4915474], [0.5095085, 0.4904915]],
-    2: [[0.4912136, 0.5087864], [0.496582, 0.503418], [0.4994021, 0.5005979], [0.5002692, 0.4997308]],
+    1: [
+        [0.4981932, 0.5018068],
+        [0.5049868, 0.4950131],
+        [0.5084526, 0.4915474],
+        [0.5095085, 0.4904915],
+    ],
+    2: [
+        [0.4912136, 0.5087864],
+        [0.496582, 0.503418],
+        [0.4994021, 0.5005979],
+        [0.5002692, 0.4997308],
+    ],
 }
 
 
 def make():
-    model = Sequential([Input((None, 2)), LSTM(3, dropout=0.25, stateful=True, return_sequences=True, kernel_regularizer="l2",
-                                               name="a/b ü"),
-                        GRU(2, name="gru"), Dropout(0.5, name="dropout"), Dense(2, "softmax", name="dense")], name="net", seed=3)
-    model.compile(optimizers.Adam(0.01, clipnorm=1.0), "categorical_crossentropy", metrics=["accuracy"])
+    model = Sequential(
+        [
+            Input((None, 2)),
+            LSTM(
+                3,
+                dropout=0.25,
+                stateful=True,
+                return_sequences=True,
+                kernel_regularizer="l2",
+                name="a/b ü",
+            ),
+            GRU(2, name="gru"),
+            Dropout(0.5, name="dropout"),
+            Dense(2, "softmax", name="dense"),
+        ],
+        name="net",
+        seed=3,
+    )
+    model.compile(
+        optimizers.Adam(0.01, clipnorm=1.0), "categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
 def train(model, callbacks=(), **more):
     """Version 1 was saved after three epochs; version 2 by a callback after the first batch of the third."""
-    return model.fit(X, Y, batch_size=2, shuffle=True, epochs=3, verbose=0, callbacks=[
-        EarlyStopping("loss", patience=9, restore_best_weights=True), *callbacks], **more)
+    return model.fit(
+        X,
+        Y,
+        batch_size=2,
+        shuffle=True,
+        epochs=3,
+        verbose=0,
+        callbacks=[EarlyStopping("loss", patience=9, restore_best_weights=True), *callbacks],
+        **more,
+    )
 
 
 class SaveAt(Callback):
@@ -60,7 +96,7 @@ def path_of(version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_file_of_each_version(version, tmp_path):
-    assert rf'\"format_version\":{version},'.encode() in path_of(version).read_bytes()
+    assert rf"\"format_version\":{version},".encode() in path_of(version).read_bytes()
     model = load_model(path_of(version))
     assert [layer.name for layer in model.layers] == ["a/b ü", "gru", "dropout", "dense"]
     assert model.layers[0].state[0].shape == (4 if version == 1 else 2, 3)
@@ -76,7 +112,10 @@ def test_a_file_of_each_version(version, tmp_path):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_written_again_it_says_the_same(version, tmp_path):
     load_model(path_of(version)).save(tmp_path / "again")
-    (tensors, header), (now, new_header) = checkpoint.read(path_of(version)), checkpoint.read(tmp_path / "again")
+    (tensors, header), (now, new_header) = (
+        checkpoint.read(path_of(version)),
+        checkpoint.read(tmp_path / "again"),
+    )
     assert now.keys() == tensors.keys()
     assert all(np.array_equal(now[name], tensors[name]) for name in tensors)
     for part in ("rng", "run"):
@@ -100,14 +139,17 @@ def test_version_1_holds_no_run(monkeypatch):
 
 def test_a_run_of_version_2_goes_on(monkeypatch):
     """Its two batches of a stateful model are refused today, in an order that is drawn; the plan here is that of the file."""
-    with pytest.raises(ShapeError, match="x has 4 rows and the batch size is 2: layer 'a/b ü' is stateful"):
+    with pytest.raises(
+        ShapeError, match="x has 4 rows and the batch size is 2: layer 'a/b ü' is stateful"
+    ):
         train(make())
     monkeypatch.setattr(Sequential, "is_stateful", lambda self: False)
     whole, resumed = make(), make()
     history = train(whole)
     again = train(resumed, resume_from=path_of(2))
     assert again.epoch == history.epoch
-    np.testing.assert_allclose(again.history["loss"], history.history["loss"], rtol=1e-4)  # another processor, other bits
+    # another processor, other bits
+    np.testing.assert_allclose(again.history["loss"], history.history["loss"], rtol=1e-4)
     np.testing.assert_allclose(resumed.flat_parameters, whole.flat_parameters, rtol=1e-3, atol=1e-5)
 
 
@@ -121,12 +163,28 @@ def test_the_document_names_what_a_model_writes():
     section = PAGE.partition("## What a model writes")[2].partition("\n## ")[0]
     rows = set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
     described = {name for name in rows if "/" not in name and "." not in name}
-    assert {*header, *header["architecture"], *header["training"], *header["run"], "weights", "layers", "kinds", "epoch_end",
-            "optimizer_parts"} == described
-    patterns = [re.compile(re.sub(r"<[^>]+>", ".+", re.escape(name).replace(r"\<", "<").replace(r"\>", ">")))
-                for name in rows if "/" in name]
+    assert {
+        *header,
+        *header["architecture"],
+        *header["training"],
+        *header["run"],
+        "weights",
+        "layers",
+        "kinds",
+        "epoch_end",
+        "optimizer_parts",
+    } == described
+    patterns = [
+        re.compile(
+            re.sub(r"<[^>]+>", ".+", re.escape(name).replace(r"\<", "<").replace(r"\>", ">"))
+        )
+        for name in rows
+        if "/" in name
+    ]
     for name in tensors:
-        assert any(pattern.fullmatch(name) for pattern in patterns), f"{name} is in a model's file and not in the document"
+        assert any(pattern.fullmatch(name) for pattern in patterns), (
+            f"{name} is in a model's file and not in the document"
+        )
 
 
 def test_the_document_shows_a_run_as_it_is_written():
@@ -137,4 +195,7 @@ def test_the_document_shows_a_run_as_it_is_written():
     for name in ("epoch", "batch", "drawn", "stopped", "feed", "carried"):
         assert shown[name] == run[name]
     assert shown["callbacks"].keys() == run["callbacks"].keys()
-    assert shown["callbacks"]["EarlyStopping"][0]["best_weights"] == run["callbacks"]["EarlyStopping"][0]["best_weights"][:1]
+    assert (
+        shown["callbacks"]["EarlyStopping"][0]["best_weights"]
+        == run["callbacks"]["EarlyStopping"][0]["best_weights"][:1]
+    )

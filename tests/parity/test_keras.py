@@ -1,7 +1,7 @@
 """Forward passes against Keras 3, with weights carried over both ways by get_weights and set_weights.
 
-Keras runs once, in a process of its own: its import takes long and warns. In float32 only: its product of
-float64 matrices is computed in float32 (the torch backend of Keras 3.15).
+Keras runs once, in a process of its own: its import takes long and warns. In float32 only: its
+product of float64 matrices is computed in float32 (the torch backend of Keras 3.15).
 """
 
 import importlib.util
@@ -15,13 +15,19 @@ from tolerances import SEED, TOLERANCES
 from gatewise.layers import GRU, LSTM, Dense, SimpleRNN
 
 BACKENDS = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
-pytestmark = [pytest.mark.long, pytest.mark.skipif(not (importlib.util.find_spec("keras") and BACKENDS),
-                                                   reason="parity with Keras needs keras and a backend for it")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not (importlib.util.find_spec("keras") and BACKENDS),
+        reason="parity with Keras needs keras and a backend for it",
+    ),
+]
 
 LAYERS = {"SimpleRNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU, "Dense": Dense}
 BATCH, STEPS, INPUTS = 5, 6, 3
 
-# For each case: a Keras layer with our weights on x, and one with weights of its own, which it hands back.
+# For each case: a Keras layer with our weights on x, and one with weights of its own, which it
+# hands back.
 PROGRAM = """
     import json, sys
     import numpy as np
@@ -55,22 +61,39 @@ PROGRAM = """
 
 def all_cases():
     """name -> (layer, options, what the call is given)."""
-    cells = {"SimpleRNN": [{}], "LSTM": [{}, {"unit_forget_bias": False}],
-             "GRU": [{"reset_after": True}, {"reset_after": False}]}
+    cells = {
+        "SimpleRNN": [{}],
+        "LSTM": [{}, {"unit_forget_bias": False}],
+        "GRU": [{"reset_after": True}, {"reset_after": False}],
+    }
     for layer, forms in cells.items():
         for form in forms:
             for options, given in [
-                ({}, ()), ({"return_sequences": True}, ()), ({"return_sequences": True, "return_state": True}, ()),
-                ({"go_backwards": True}, ()), ({"go_backwards": True, "return_sequences": True, "return_state": True}, ()),
+                ({}, ()),
+                ({"return_sequences": True}, ()),
+                ({"return_sequences": True, "return_state": True}, ()),
+                ({"go_backwards": True}, ()),
+                ({"go_backwards": True, "return_sequences": True, "return_state": True}, ()),
                 ({"use_bias": False, "return_sequences": True}, ()),
                 ({"return_state": True, "return_sequences": True}, ("initial_state",)),
-                ({"return_state": True}, ("mask",)), ({"return_state": True}, ("mask", "initial_state")),
-                ({"activation": "relu", "return_sequences": True}, ()), ({"units": 17, "return_sequences": True}, ()),
+                ({"return_state": True}, ("mask",)),
+                ({"return_state": True}, ("mask", "initial_state")),
+                ({"activation": "relu", "return_sequences": True}, ()),
+                ({"units": 17, "return_sequences": True}, ()),
                 ({"units": 1, "activation": "softsign"}, ()),
             ]:
                 yield layer, {"units": 5, **form, **options}, given
             if layer != "SimpleRNN":
-                yield layer, {"units": 5, "recurrent_activation": "hard_sigmoid", "return_sequences": True, **form}, ()
+                yield (
+                    layer,
+                    {
+                        "units": 5,
+                        "recurrent_activation": "hard_sigmoid",
+                        "return_sequences": True,
+                        **form,
+                    },
+                    (),
+                )
     for activation in [None, *ACTIVATIONS, "softmax"]:
         yield "Dense", {"units": 7, "activation": activation}, ()
     yield "Dense", {"units": 7, "use_bias": False}, ()
@@ -88,9 +111,14 @@ def random_cases(count):
     for _ in range(count):
         layer = any_of(list(LAYERS)[:3])
         options = {"units": int(rng.integers(1, 24)), "activation": any_of(activations)}
-        options |= {name: any_of([True, False]) for name in ("use_bias", "return_sequences", "return_state", "go_backwards")}
+        options |= {
+            name: any_of([True, False])
+            for name in ("use_bias", "return_sequences", "return_state", "go_backwards")
+        }
         if layer != "SimpleRNN":
-            options["recurrent_activation"] = any_of(["sigmoid", "sigmoid", "hard_sigmoid", "tanh", "softsign"])
+            options["recurrent_activation"] = any_of(
+                ["sigmoid", "sigmoid", "hard_sigmoid", "tanh", "softsign"]
+            )
         if layer == "GRU":
             options["reset_after"] = any_of([True, False])
         given = [name for name in ("mask", "initial_state") if any_of([True, False])]
@@ -100,8 +128,11 @@ def random_cases(count):
 
 
 CASES = {
-    " ".join([layer, *(f"{key}={value}" for key, value in options.items()), *given]):
-        (layer, {**options, "dtype": "float32"}, given)
+    " ".join([layer, *(f"{key}={value}" for key, value in options.items()), *given]): (
+        layer,
+        {**options, "dtype": "float32"},
+        given,
+    )
     for layer, options, given in all_cases()
 }
 
@@ -120,7 +151,9 @@ def problem(name):
         theirs["mask"], mine["lengths"] = np.arange(STEPS) < lengths[:, None], lengths
     if "initial_state" in given:
         mine["initial_state"] = theirs["initial_state"] = [
-            (0.5 * rng.normal(size=(BATCH, options["units"]))).astype(ours.dtype) for _ in ours.cell.states]
+            (0.5 * rng.normal(size=(BATCH, options["units"]))).astype(ours.dtype)
+            for _ in ours.cell.states
+        ]
     return ours, x, theirs, mine
 
 
@@ -135,11 +168,20 @@ def keras_says(tmp_path_factory):
         given[f"{name}|x"] = x
         given |= {f"{name}|w{k}": array for k, array in enumerate(weights)}
         for key, value in theirs.items():
-            given |= {f"{name}|{key}{k}": array for k, array in enumerate(value if isinstance(value, list) else [value])}
+            given |= {
+                f"{name}|{key}{k}": array
+                for k, array in enumerate(value if isinstance(value, list) else [value])
+            }
     (folder / "cases.json").write_text(json.dumps(cases))
     np.savez(folder / "given.npz", **given)
-    run_python(PROGRAM, folder / "cases.json", folder / "given.npz", folder / "found.npz", timeout=300,
-               KERAS_BACKEND=BACKENDS[0])
+    run_python(
+        PROGRAM,
+        folder / "cases.json",
+        folder / "given.npz",
+        folder / "found.npz",
+        timeout=300,
+        KERAS_BACKEND=BACKENDS[0],
+    )
     with np.load(folder / "found.npz") as found:
         return dict(found)
 

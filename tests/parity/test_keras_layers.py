@@ -14,8 +14,13 @@ from tolerances import SEED, TOLERANCES
 from gatewise import constraints, initializers, layers
 
 BACKENDS = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
-pytestmark = [pytest.mark.long, pytest.mark.skipif(not (importlib.util.find_spec("keras") and BACKENDS),
-                                                   reason="parity with Keras needs keras and a backend for it")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not (importlib.util.find_spec("keras") and BACKENDS),
+        reason="parity with Keras needs keras and a backend for it",
+    ),
+]
 
 BATCH, STEPS, FEATURES = 4, 9, 3
 LENGTHS = np.array([9, 4, 1, 6])
@@ -53,23 +58,52 @@ PROGRAM = """
 def all_cases():
     """(layer, options, inputs, training, mask)."""
     for training in (False, True):
-        for options in ({}, {"momentum": 0.7, "epsilon": 0.01}, {"center": False}, {"scale": False}):
+        for options in (
+            {},
+            {"momentum": 0.7, "epsilon": 0.01},
+            {"center": False},
+            {"scale": False},
+        ):
             yield "BatchNormalization", options, 1, training, False
         yield "BatchNormalization", {"momentum": 0.8}, 1, training, True
     for options in ({}, {"epsilon": 0.1}, {"center": False}, {"scale": False}):
         yield "LayerNormalization", options, 1, False, False
     for padding in ("valid", "same", "causal"):
-        for more in ({}, {"strides": 2}, {"strides": 3, "kernel_size": 4}, {"dilation_rate": 2}, {"activation": "tanh"},
-                     {"use_bias": False}, {"kernel_size": 1}):
-            yield "Conv1D", {"filters": 5, "kernel_size": 3, "padding": padding, **more}, 1, False, False
+        for more in (
+            {},
+            {"strides": 2},
+            {"strides": 3, "kernel_size": 4},
+            {"dilation_rate": 2},
+            {"activation": "tanh"},
+            {"use_bias": False},
+            {"kernel_size": 1},
+        ):
+            yield (
+                "Conv1D",
+                {"filters": 5, "kernel_size": 3, "padding": padding, **more},
+                1,
+                False,
+                False,
+            )
     for layer in ("MaxPooling1D", "AveragePooling1D"):
         for padding in ("valid", "same"):
-            for more in ({"pool_size": 2}, {"pool_size": 3, "strides": 2}, {"pool_size": 4, "strides": 3},
-                         {"pool_size": 2, "strides": 1}):
+            for more in (
+                {"pool_size": 2},
+                {"pool_size": 3, "strides": 2},
+                {"pool_size": 4, "strides": 3},
+                {"pool_size": 2, "strides": 1},
+            ):
                 if (layer, padding, more["pool_size"]) == ("AveragePooling1D", "same", 4):
-                    continue  # Keras on torch repeats the last step where the padding is uneven; on TensorFlow it is left out
+                    # Keras on torch repeats the last step where the padding is uneven; on
+                    # TensorFlow it is left out
+                    continue
                 yield layer, {"padding": padding, **more}, 1, False, False
-    for options in ({}, {"use_scale": True}, {"score_mode": "concat"}, {"score_mode": "concat", "use_scale": True}):
+    for options in (
+        {},
+        {"use_scale": True},
+        {"score_mode": "concat"},
+        {"score_mode": "concat", "use_scale": True},
+    ):
         for inputs in (2, 3):
             for mask in (False, True):
                 yield "Attention", options, inputs, False, mask
@@ -78,15 +112,47 @@ def all_cases():
             yield "AdditiveAttention", options, 2, False, mask
 
 
-LAYERS = {" ".join([case[0], *(f"{k}={v}" for k, v in case[1].items()), str(case[2]), "training" * case[3], "mask" * case[4]]): case
-          for case in all_cases()}
-CONSTRAINTS = {f"{cls} {options}": (cls, options) for cls, options in [
-    ("MaxNorm", {}), ("MaxNorm", {"max_value": 0.5, "axis": 1}), ("UnitNorm", {}), ("UnitNorm", {"axis": 1}), ("NonNeg", {}),
-    ("MinMaxNorm", {}), ("MinMaxNorm", {"min_value": 1.5, "max_value": 1.8, "rate": 0.3, "axis": 0})]}
-INITIALIZERS = {f"{cls} {shape}": (cls, options, shape) for shape in ([300, 120], [3, 60, 150]) for cls, options in [
-    ("GlorotUniform", {}), ("GlorotNormal", {}), ("HeUniform", {}), ("HeNormal", {}), ("LecunUniform", {}), ("LecunNormal", {}),
-    ("RandomNormal", {}), ("RandomUniform", {}), ("TruncatedNormal", {}), ("Orthogonal", {"gain": 2.0}),
-    ("VarianceScaling", {"scale": 3.0, "mode": "fan_out", "distribution": "uniform"})]}
+LAYERS = {
+    " ".join(
+        [
+            case[0],
+            *(f"{k}={v}" for k, v in case[1].items()),
+            str(case[2]),
+            "training" * case[3],
+            "mask" * case[4],
+        ]
+    ): case
+    for case in all_cases()
+}
+CONSTRAINTS = {
+    f"{cls} {options}": (cls, options)
+    for cls, options in [
+        ("MaxNorm", {}),
+        ("MaxNorm", {"max_value": 0.5, "axis": 1}),
+        ("UnitNorm", {}),
+        ("UnitNorm", {"axis": 1}),
+        ("NonNeg", {}),
+        ("MinMaxNorm", {}),
+        ("MinMaxNorm", {"min_value": 1.5, "max_value": 1.8, "rate": 0.3, "axis": 0}),
+    ]
+}
+INITIALIZERS = {
+    f"{cls} {shape}": (cls, options, shape)
+    for shape in ([300, 120], [3, 60, 150])
+    for cls, options in [
+        ("GlorotUniform", {}),
+        ("GlorotNormal", {}),
+        ("HeUniform", {}),
+        ("HeNormal", {}),
+        ("LecunUniform", {}),
+        ("LecunNormal", {}),
+        ("RandomNormal", {}),
+        ("RandomUniform", {}),
+        ("TruncatedNormal", {}),
+        ("Orthogonal", {"gain": 2.0}),
+        ("VarianceScaling", {"scale": 3.0, "mode": "fan_out", "distribution": "uniform"}),
+    ]
+}
 
 
 def problem(name):
@@ -96,24 +162,47 @@ def problem(name):
     ours = getattr(layers, layer)(**options)
     ours.build((None, STEPS, FEATURES))
     ours.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in ours.get_weights()])
-    return ours, [rng.normal(size=(BATCH, STEPS, FEATURES)).astype("float32") for _ in range(inputs)]
+    return ours, [
+        rng.normal(size=(BATCH, STEPS, FEATURES)).astype("float32") for _ in range(inputs)
+    ]
 
 
 @pytest.fixture(scope="module")
 def keras_says(tmp_path_factory):
     """Every result of Keras, by name."""
     folder = tmp_path_factory.mktemp("keras")
-    described, given = {}, {"lengths": LENGTHS, "w": np.random.default_rng(SEED).normal(size=(4, 3)).astype("float32")}
+    described, given = (
+        {},
+        {
+            "lengths": LENGTHS,
+            "w": np.random.default_rng(SEED).normal(size=(4, 3)).astype("float32"),
+        },
+    )
     for name, (layer, options, inputs, training, mask) in LAYERS.items():
         ours, x = problem(name)
         weights = ours.get_weights()
-        described[name] = {"layer": layer, "options": options, "inputs": inputs, "training": training, "mask": mask,
-                           "weights": len(weights)}
-        given |= {f"{name}|x{k}": array for k, array in enumerate(x)} | {f"{name}|w{k}": array for k, array in enumerate(weights)}
+        described[name] = {
+            "layer": layer,
+            "options": options,
+            "inputs": inputs,
+            "training": training,
+            "mask": mask,
+            "weights": len(weights),
+        }
+        given |= {f"{name}|x{k}": array for k, array in enumerate(x)} | {
+            f"{name}|w{k}": array for k, array in enumerate(weights)
+        }
     cases = {"layers": described, "constraints": CONSTRAINTS, "initializers": INITIALIZERS}
     (folder / "cases.json").write_text(json.dumps(cases))
     np.savez(folder / "given.npz", **given)
-    run_python(PROGRAM, folder / "cases.json", folder / "given.npz", folder / "found.npz", timeout=300, KERAS_BACKEND=BACKENDS[0])
+    run_python(
+        PROGRAM,
+        folder / "cases.json",
+        folder / "given.npz",
+        folder / "found.npz",
+        timeout=300,
+        KERAS_BACKEND=BACKENDS[0],
+    )
     with np.load(folder / "found.npz") as found:
         return {"w": given["w"], **found}
 
@@ -144,8 +233,13 @@ def test_constraints(name, keras_says):
 def test_initializers(name, keras_says):
     """Mean, deviation and the large ones of some 30,000 draws. (Keras on torch lets a few go beyond a truncation.)"""
     cls, options, shape = INITIALIZERS[name]
-    ours, theirs = getattr(initializers, cls)(**options)(shape, np.random.default_rng(SEED)), keras_says[name]
+    ours, theirs = (
+        getattr(initializers, cls)(**options)(shape, np.random.default_rng(SEED)),
+        keras_says[name],
+    )
     assert ours.shape == theirs.shape
     assert abs(ours.mean() - theirs.mean()) < 0.04 * theirs.std()
     assert ours.std() == pytest.approx(theirs.std(), rel=0.03)
-    assert np.quantile(np.abs(ours), 0.99) == pytest.approx(np.quantile(np.abs(theirs), 0.99), rel=0.04)
+    assert np.quantile(np.abs(ours), 0.99) == pytest.approx(
+        np.quantile(np.abs(theirs), 0.99), rel=0.04
+    )

@@ -1,8 +1,9 @@
 """Wrappers, embeddings, pooling and masks against Keras 3: outputs, and losses of whole models.
 
-Keras runs once, in a process of its own, in float32; see test_keras.py. Where a step is masked Keras repeats the last
-output and gatewise gives zeros: such steps are left out. Names with "held" have zero_output_for_mask=False, Keras's
-default, with which gatewise repeats it too: all steps are compared. Names with "zeros" have True, with which Keras gives zeros.
+Keras runs once, in a process of its own, in float32; see test_keras.py. Where a step is masked
+Keras repeats the last output and gatewise gives zeros: such steps are left out. Names with "held"
+have zero_output_for_mask=False, Keras's default, with which gatewise repeats it too: all steps are
+compared. Names with "zeros" have True, with which Keras gives zeros.
 """
 
 import json
@@ -60,38 +61,117 @@ def all_cases():
     for cell in ("SimpleRNN", "LSTM", "GRU"):
         for sequences in (True, False):
             for masked in (None, "call"):
-                yield f"both ways {cell} {sequences} {masked}", [both_ways(cell, return_sequences=sequences)], False, masked, None
-                yield (f"states {cell} {sequences} {masked}", [both_ways(cell, return_sequences=sequences, return_state=True)],
-                       False, masked, None)
-                yield f"masked {cell} {sequences} {masked}", [[cell, {"units": 4, "return_sequences": sequences,
-                                                                    "return_state": True}]], False, masked, None
+                yield (
+                    f"both ways {cell} {sequences} {masked}",
+                    [both_ways(cell, return_sequences=sequences)],
+                    False,
+                    masked,
+                    None,
+                )
+                yield (
+                    f"states {cell} {sequences} {masked}",
+                    [both_ways(cell, return_sequences=sequences, return_state=True)],
+                    False,
+                    masked,
+                    None,
+                )
+                yield (
+                    f"masked {cell} {sequences} {masked}",
+                    [[cell, {"units": 4, "return_sequences": sequences, "return_state": True}]],
+                    False,
+                    masked,
+                    None,
+                )
         for states in (True, False):
             for how, option in (("held", False), ("zeros", True)):
-                yield f"{how} {cell} {states}", [[cell, {"units": 4, "return_sequences": True, "return_state": states,
-                                                        "zero_output_for_mask": option}]], False, "call", None
-        yield f"held {cell} both ways", [both_ways(cell, return_sequences=True, zero_output_for_mask=False)], False, "call", None
+                yield (
+                    f"{how} {cell} {states}",
+                    [
+                        [
+                            cell,
+                            {
+                                "units": 4,
+                                "return_sequences": True,
+                                "return_state": states,
+                                "zero_output_for_mask": option,
+                            },
+                        ]
+                    ],
+                    False,
+                    "call",
+                    None,
+                )
+        yield (
+            f"held {cell} both ways",
+            [both_ways(cell, return_sequences=True, zero_output_for_mask=False)],
+            False,
+            "call",
+            None,
+        )
     for merge_mode in ("sum", "mul", "ave", None):
-        yield f"merged {merge_mode}", [both_ways("LSTM", merge_mode, return_sequences=True)], False, "call", None
-    yield "other backward layer", [["Bidirectional", {
-        "layer": ["LSTM", {"units": 4, "return_sequences": True}],
-        "backward_layer": ["GRU", {"units": 2, "return_sequences": True, "go_backwards": True}]}]], False, None, None
+        yield (
+            f"merged {merge_mode}",
+            [both_ways("LSTM", merge_mode, return_sequences=True)],
+            False,
+            "call",
+            None,
+        )
+    yield (
+        "other backward layer",
+        [
+            [
+                "Bidirectional",
+                {
+                    "layer": ["LSTM", {"units": 4, "return_sequences": True}],
+                    "backward_layer": [
+                        "GRU",
+                        {"units": 2, "return_sequences": True, "go_backwards": True},
+                    ],
+                },
+            ]
+        ],
+        False,
+        None,
+        None,
+    )
     yield "embedding", [["Embedding", {"input_dim": WORDS, "output_dim": 4}]], True, None, None
     yield "mean", [["GlobalAveragePooling1D", {}]], False, None, None
     yield "masked mean", [["GlobalAveragePooling1D", {}]], False, "call", None
     yield "max", [["GlobalMaxPooling1D", {}]], False, None, None
-    yield "step by step", [["TimeDistributed", {"layer": ["Dense", {"units": 4, "activation": "softmax"}]}]], False, None, None
+    yield (
+        "step by step",
+        [["TimeDistributed", {"layer": ["Dense", {"units": 4, "activation": "softmax"}]}]],
+        False,
+        None,
+        None,
+    )
 
-    bodies = {"last": [["LSTM", {"units": 4}]], "both": [both_ways("GRU", return_sequences=True), both_ways("LSTM", "sum")],
-              "pooled": [["GRU", {"units": 4, "return_sequences": True}], ["GlobalAveragePooling1D", {}]],
-              "held": [["LSTM", {"units": 4, "return_sequences": True, "zero_output_for_mask": False}],
-                     ["Dense", {"units": 3, "activation": "tanh"}], ["Dropout", {"rate": 0.3}]],
-            "steps": [["LSTM", {"units": 4, "return_sequences": True}], ["Dropout", {"rate": 0.3}],
-                        both_ways("SimpleRNN", return_sequences=True)]}
-    ends = {"mse": ["Dense", {"units": 1}], "sparse_categorical_crossentropy": ["Dense", {"units": 3, "activation": "softmax"}]}
-    starts = {"Masking": ["Masking", {"mask_value": 0.5}],
-              "Embedding": ["Embedding", {"input_dim": WORDS, "output_dim": 3, "mask_zero": True}]}
-    for (start, first), (body, middle), (loss, last) in ((s, b, e) for s in starts.items() for b in bodies.items()
-                                                         for e in ends.items()):
+    bodies = {
+        "last": [["LSTM", {"units": 4}]],
+        "both": [both_ways("GRU", return_sequences=True), both_ways("LSTM", "sum")],
+        "pooled": [["GRU", {"units": 4, "return_sequences": True}], ["GlobalAveragePooling1D", {}]],
+        "held": [
+            ["LSTM", {"units": 4, "return_sequences": True, "zero_output_for_mask": False}],
+            ["Dense", {"units": 3, "activation": "tanh"}],
+            ["Dropout", {"rate": 0.3}],
+        ],
+        "steps": [
+            ["LSTM", {"units": 4, "return_sequences": True}],
+            ["Dropout", {"rate": 0.3}],
+            both_ways("SimpleRNN", return_sequences=True),
+        ],
+    }
+    ends = {
+        "mse": ["Dense", {"units": 1}],
+        "sparse_categorical_crossentropy": ["Dense", {"units": 3, "activation": "softmax"}],
+    }
+    starts = {
+        "Masking": ["Masking", {"mask_value": 0.5}],
+        "Embedding": ["Embedding", {"input_dim": WORDS, "output_dim": 3, "mask_zero": True}],
+    }
+    for (start, first), (body, middle), (loss, last) in (
+        (s, b, e) for s in starts.items() for b in bodies.items() for e in ends.items()
+    ):
         yield f"{start} {body} {loss}", [first, *middle, last], start == "Embedding", start, loss
 
 
@@ -100,7 +180,9 @@ CASES = {name: case for name, *case in all_cases()}
 
 def make(spec):
     name, options = spec
-    inner = {key: make(value) for key, value in options.items() if key in ("layer", "backward_layer")}
+    inner = {
+        key: make(value) for key, value in options.items() if key in ("layer", "backward_layer")
+    }
     return getattr(layers, name)(**{**options, **inner})
 
 
@@ -124,7 +206,12 @@ def problem(name):
         return ours, x, mask if masked else None, None
     ours.compile("sgd", loss)
     shape = ours.compute_output_shape(x.shape)
-    return ours, x, mask, rng.integers(0, 3, shape[:-1]) if loss.startswith("sparse") else rng.normal(size=shape)
+    return (
+        ours,
+        x,
+        mask,
+        rng.integers(0, 3, shape[:-1]) if loss.startswith("sparse") else rng.normal(size=shape),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -134,13 +221,26 @@ def keras_says(tmp_path_factory):
     for name, (specs, _, masked, loss) in CASES.items():
         ours, x, mask, y = problem(name)
         weights = ours.get_weights()
-        cases[name] = {"layers": specs, "weights": len(weights), "mask": masked == "call", "loss": loss}
+        cases[name] = {
+            "layers": specs,
+            "weights": len(weights),
+            "mask": masked == "call",
+            "loss": loss,
+        }
         given |= {f"{name}|x": x} | {f"{name}|w{k}": array for k, array in enumerate(weights)}
-        given |= {f"{name}|{key}": array for key, array in (("mask", mask), ("y", y)) if array is not None}
+        given |= {
+            f"{name}|{key}": array for key, array in (("mask", mask), ("y", y)) if array is not None
+        }
     (folder / "cases.json").write_text(json.dumps(cases))
     np.savez(folder / "given.npz", **given)
-    run_python(PROGRAM, folder / "cases.json", folder / "given.npz", folder / "found.npz", timeout=300,
-               KERAS_BACKEND=BACKENDS[0])
+    run_python(
+        PROGRAM,
+        folder / "cases.json",
+        folder / "given.npz",
+        folder / "found.npz",
+        timeout=300,
+        KERAS_BACKEND=BACKENDS[0],
+    )
     with np.load(folder / "found.npz") as found:
         return dict(found)
 
@@ -153,7 +253,9 @@ def test_outputs_and_losses(name, keras_says):
         results = as_list(ours(x, mask=mask))
     else:
         results = [ours.predict(x)]
-        assert ours.test_on_batch(x, y) == pytest.approx(float(keras_says[f"{name}|loss"]), rel=tolerance, abs=tolerance)
+        assert ours.test_on_batch(x, y) == pytest.approx(
+            float(keras_says[f"{name}|loss"]), rel=tolerance, abs=tolerance
+        )
     assert f"{name}|{len(results)}" not in keras_says
     for k, got in enumerate(results):
         wanted = keras_says[f"{name}|{k}"]

@@ -13,9 +13,20 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 # Our blocks in ONNX's order.
 BLOCKS = {"rnn": "h", "gru": "zrh", "lstm": "iofg"}
 OPERATORS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
-ONNX_NAMES = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "linear": "Affine", "hard_sigmoid": "HardSigmoid",
-              "softsign": "Softsign", "softplus": "Softplus", "elu": "Elu", "leaky_relu": "LeakyRelu", "affine": "Affine",
-              "thresholded_relu": "ThresholdedRelu", "scaled_tanh": "ScaledTanh"}
+ONNX_NAMES = {
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "relu": "Relu",
+    "linear": "Affine",
+    "hard_sigmoid": "HardSigmoid",
+    "softsign": "Softsign",
+    "softplus": "Softplus",
+    "elu": "Elu",
+    "leaky_relu": "LeakyRelu",
+    "affine": "Affine",
+    "thresholded_relu": "ThresholdedRelu",
+    "scaled_tanh": "ScaledTanh",
+}
 TAKES_BETA = {"hard_sigmoid", "affine", "scaled_tanh", "linear"}
 
 
@@ -28,7 +39,9 @@ def in_onnx_order(array, cell):
     """(gates*units, rows) from (rows, gates*units); zeros for a gate without weights."""
     blocks = blocks_of(array, cell)
     some = next(iter(blocks.values()))
-    return np.concatenate([blocks.get(name, np.zeros_like(some)) for name in BLOCKS[cell.family]], axis=-1).T
+    return np.concatenate(
+        [blocks.get(name, np.zeros_like(some)) for name in BLOCKS[cell.family]], axis=-1
+    ).T
 
 
 def attributes(cell):
@@ -66,9 +79,16 @@ def attributes(cell):
 def onnx_model(layer, x, start, lengths):
     """(model, feeds): one node with the layer's weights."""
     cell, p = layer.cell, {name: array.copy() for name, array in layer._parameters.items()}
-    bias = p["bias"] if cell.family == "gru" and cell.reset_after else np.stack([p["bias"], np.zeros_like(p["bias"])])
-    tensors = {"W": in_onnx_order(p["kernel"], cell)[None], "R": in_onnx_order(p["recurrent_kernel"], cell)[None],
-               "B": np.concatenate([in_onnx_order(row, cell) for row in bias])[None]}
+    bias = (
+        p["bias"]
+        if cell.family == "gru" and cell.reset_after
+        else np.stack([p["bias"], np.zeros_like(p["bias"])])
+    )
+    tensors = {
+        "W": in_onnx_order(p["kernel"], cell)[None],
+        "R": in_onnx_order(p["recurrent_kernel"], cell)[None],
+        "B": np.concatenate([in_onnx_order(row, cell) for row in bias])[None],
+    }
     feeds = {"X": x.transpose(1, 0, 2), "h0": start[0][None]}
     inputs = ["X", "W", "R", "B", "", "h0"]
     if lengths is not None:
@@ -80,16 +100,34 @@ def onnx_model(layer, x, start, lengths):
         outputs.append("Y_c")
         if cell.peepholes:
             rows = dict(zip(cell.peephole_gates, p["peephole"]))
-            tensors["P"] = np.concatenate([rows.get(name, np.zeros(cell.units, x.dtype)) for name in "iof"])[None]
+            tensors["P"] = np.concatenate(
+                [rows.get(name, np.zeros(cell.units, x.dtype)) for name in "iof"]
+            )[None]
             inputs.append("P")
     kind = helper.np_dtype_to_tensor_dtype(x.dtype)
     node = helper.make_node(OPERATORS[cell.family], inputs, outputs, **attributes(cell))
     graph = helper.make_graph(
-        [node], "one", [helper.make_tensor_value_info(name, TensorProto.INT32 if name == "lengths" else kind, array.shape)
-                        for name, array in feeds.items()],
-        [helper.make_tensor_value_info(name, kind, [None] * (4 if name == "Y" else 3)) for name in outputs],
-        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in tensors.items()])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=10), feeds
+        [node],
+        "one",
+        [
+            helper.make_tensor_value_info(
+                name, TensorProto.INT32 if name == "lengths" else kind, array.shape
+            )
+            for name, array in feeds.items()
+        ],
+        [
+            helper.make_tensor_value_info(name, kind, [None] * (4 if name == "Y" else 3))
+            for name in outputs
+        ],
+        [
+            numpy_helper.from_array(np.ascontiguousarray(array), name)
+            for name, array in tensors.items()
+        ],
+    )
+    return (
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=10),
+        feeds,
+    )
 
 
 def check(layer, x, start, tolerance, run, lengths=None):
@@ -104,11 +142,25 @@ def check(layer, x, start, tolerance, run, lengths=None):
 
 def in_runtime(model, feeds):
     runtime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
-    return runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, feeds)
+    return runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    ).run(None, feeds)
 
 
-KINDS = ["tanh", "sigmoid", "relu", "linear", "softsign", "softplus", ("leaky_relu", 0.1), ("elu", 0.5), ("hard_sigmoid", 0.2, 0.5),
-         ("thresholded_relu", 0.3), ("scaled_tanh", 1.2, 0.7), ("affine", 0.6, 0.1)]
+KINDS = [
+    "tanh",
+    "sigmoid",
+    "relu",
+    "linear",
+    "softsign",
+    "softplus",
+    ("leaky_relu", 0.1),
+    ("elu", 0.5),
+    ("hard_sigmoid", 0.2, 0.5),
+    ("thresholded_relu", 0.3),
+    ("scaled_tanh", 1.2, 0.7),
+    ("affine", 0.6, 0.1),
+]
 
 
 @st.composite
@@ -119,7 +171,11 @@ def problems(draw):
     if cell != "rnn":
         options["recurrent_activation"] = draw(kinds)
     if cell == "lstm":
-        options |= {"output_activation": draw(kinds), "peepholes": draw(st.booleans()), "coupled": draw(st.booleans())}
+        options |= {
+            "output_activation": draw(kinds),
+            "peepholes": draw(st.booleans()),
+            "coupled": draw(st.booleans()),
+        }
     sizes = [draw(st.integers(1, high)) for high in (6, 6, 4, 20)]
     return cell, options, sizes, draw(st.booleans()), draw(st.integers(0, 2**32 - 1))
 
@@ -129,10 +185,19 @@ def problems(draw):
 def test_onnx_runtime(problem):
     cell, options, (batch, steps, inputs, units), ragged, seed = problem
     rng = np.random.default_rng(seed)
-    layer = make(cell, units, inputs, rng, "float32", return_sequences=True, return_state=True, **options)
+    layer = make(
+        cell, units, inputs, rng, "float32", return_sequences=True, return_state=True, **options
+    )
     x, start = sequences(rng, batch, steps, inputs, "float32"), states_for(layer, batch, rng)
     lengths = rng.integers(1, steps + 1, batch) if ragged else None
-    check(layer, x, start, 1e-4 if options["activation"] in ("relu", "linear") else 2e-5, in_runtime, lengths)
+    check(
+        layer,
+        x,
+        start,
+        1e-4 if options["activation"] in ("relu", "linear") else 2e-5,
+        in_runtime,
+        lengths,
+    )
 
 
 def in_reference(model, feeds):
@@ -141,11 +206,23 @@ def in_reference(model, feeds):
     return ReferenceEvaluator(model).run(None, feeds)
 
 
-# The reference has neither clip nor input_forget, and of activations the usual ones, or Affine for RNN.
-@pytest.mark.parametrize(("cell", "options"), [
-    ("lstm", {"peepholes": True}), ("lstm", {}), ("gru", {}), ("gru_before", {}), ("rnn", {}),
-    ("rnn", {"activation": ("affine", 0.625, 0.125)}),  # attributes are float32: these are exact
-], ids=str)
+# The reference has neither clip nor input_forget, and of activations the usual ones, or Affine for
+# RNN.
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("lstm", {"peepholes": True}),
+        ("lstm", {}),
+        ("gru", {}),
+        ("gru_before", {}),
+        ("rnn", {}),
+        (
+            "rnn",
+            {"activation": ("affine", 0.625, 0.125)},
+        ),  # attributes are float32: these are exact
+    ],
+    ids=str,
+)
 def test_onnx_reference(cell, options, rng):
     for batch, steps, inputs, units in [(1, 1, 1, 1), (5, 7, 3, 17)]:
         layer = make(cell, units, inputs, rng, return_sequences=True, return_state=True, **options)

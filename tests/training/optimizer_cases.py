@@ -12,10 +12,25 @@ ENDS = np.cumsum([0, *(int(np.prod(shape)) for shape in SHAPES)])
 PIECES = [slice(int(a), int(b)) for a, b in itertools.pairwise(ENDS)]
 TOTAL = int(ENDS[-1])
 
-COSINE = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.001, "decay_steps": 30, "alpha": 0.1,
-                                                  "warmup_target": 0.02, "warmup_steps": 7}}
-STAIRS = {"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.02, "decay_steps": 8, "decay_rate": 0.5,
-                                                       "staircase": True}}
+COSINE = {
+    "class_name": "CosineDecay",
+    "config": {
+        "initial_learning_rate": 0.001,
+        "decay_steps": 30,
+        "alpha": 0.1,
+        "warmup_target": 0.02,
+        "warmup_steps": 7,
+    },
+}
+STAIRS = {
+    "class_name": "ExponentialDecay",
+    "config": {
+        "initial_learning_rate": 0.02,
+        "decay_steps": 8,
+        "decay_rate": 0.5,
+        "staircase": True,
+    },
+}
 EMA = {"use_ema": True, "ema_momentum": 0.8}
 
 OPTIONS = [
@@ -36,7 +51,10 @@ OPTIONS = [
     ("Adam", {"beta_1": 0.0}),
     ("Adam", {"amsgrad": True, "beta_2": 0.8}),
     ("AdamW", {}),
-    ("AdamW", {"learning_rate": 0.03, "weight_decay": 0.3, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3}),
+    (
+        "AdamW",
+        {"learning_rate": 0.03, "weight_decay": 0.3, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3},
+    ),
     ("AdamW", {"weight_decay": 0.0}),
     ("AdamW", {"amsgrad": True, "beta_2": 0.9, "weight_decay": 0.1}),
     ("Adagrad", {}),
@@ -47,22 +65,42 @@ OPTIONS = [
     ("Lion", {}),
     ("Lion", {"learning_rate": 0.02, "beta_1": 0.6, "beta_2": 0.8}),
     ("Lion", {"beta_1": 1.0}),
-    *[(name, {clip: limit}) for name in ("SGD", "Adam", "RMSprop", "AdamW", "Lion")
-      for clip, limit in (("clipnorm", 1.0), ("clipvalue", 0.5), ("global_clipnorm", 2.0))],
+    *[
+        (name, {clip: limit})
+        for name in ("SGD", "Adam", "RMSprop", "AdamW", "Lion")
+        for clip, limit in (("clipnorm", 1.0), ("clipvalue", 0.5), ("global_clipnorm", 2.0))
+    ],
     ("SGD", {"momentum": 0.9, "clipnorm": 0.3}),
     ("SGD", {"clipnorm": 1e6}),
     ("SGD", {"global_clipnorm": 1e6}),
-    *[(name, {"weight_decay": 0.2}) for name in ("SGD", "RMSprop", "Adam", "Adagrad", "Nadam", "Lion")],
+    *[
+        (name, {"weight_decay": 0.2})
+        for name in ("SGD", "RMSprop", "Adam", "Adagrad", "Nadam", "Lion")
+    ],
     ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
     *[(name, EMA) for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion")],
     ("SGD", {**EMA, "ema_overwrite_frequency": 7, "learning_rate": 0.1}),
     ("Adam", {**EMA, "ema_overwrite_frequency": 1, "learning_rate": 0.1}),
     ("Adam", {"use_ema": True, "ema_momentum": 0.0}),
     ("Adam", {"use_ema": True, "ema_momentum": 1.0}),
-    *[(name, {"gradient_accumulation_steps": 3}) for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion")],
-    ("Adam", {"gradient_accumulation_steps": 4, "clipnorm": 0.5, "amsgrad": True, "weight_decay": 0.1}),
+    *[
+        (name, {"gradient_accumulation_steps": 3})
+        for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion")
+    ],
+    (
+        "Adam",
+        {"gradient_accumulation_steps": 4, "clipnorm": 0.5, "amsgrad": True, "weight_decay": 0.1},
+    ),
     ("Nadam", {"gradient_accumulation_steps": 2, **EMA}),
-    ("SGD", {"gradient_accumulation_steps": 3, **EMA, "ema_overwrite_frequency": 2, "learning_rate": 0.1}),
+    (
+        "SGD",
+        {
+            "gradient_accumulation_steps": 3,
+            **EMA,
+            "ema_overwrite_frequency": 2,
+            "learning_rate": 0.1,
+        },
+    ),
     ("Adam", {"gradient_accumulation_steps": 100}),
     *[(name, {"learning_rate": COSINE}) for name in ("SGD", "Adam", "Nadam", "Lion")],
     ("RMSprop", {"learning_rate": STAIRS, "weight_decay": 0.2}),
@@ -72,7 +110,10 @@ OPTIONS = [
 
 
 def case_id(name, options):
-    plain = {key: value["class_name"] if isinstance(value, dict) else value for key, value in options.items()}
+    plain = {
+        key: value["class_name"] if isinstance(value, dict) else value
+        for key, value in options.items()
+    }
     return f"{name}-{'-'.join(f'{key}={value}' for key, value in plain.items())}"
 
 
@@ -101,20 +142,48 @@ def ours(name, options, start, gradients, dtype="float64", rates=None):
         optimizer.step(p, g.astype(dtype), PIECES)
         path.append(p.copy())
         means += [] if optimizer.average is None else [optimizer.average.copy()]
-    assert optimizer.iterations == len(gradients) // (options.get("gradient_accumulation_steps") or 1)
+    assert optimizer.iterations == len(gradients) // (
+        options.get("gradient_accumulation_steps") or 1
+    )
     return np.array(path), np.array(means)
 
 
 # ---- the formulas ----------------------------------------------------------------------------------
 
-COMMON = {"weight_decay": 0.0, "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None,
-          "gradient_accumulation_steps": None, "clipnorm": None, "clipvalue": None, "global_clipnorm": None}
+COMMON = {
+    "weight_decay": 0.0,
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "gradient_accumulation_steps": None,
+    "clipnorm": None,
+    "clipvalue": None,
+    "global_clipnorm": None,
+}
 DEFAULTS = {
     "SGD": {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
-    "RMSprop": {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
-    "Adam": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
-    "AdamW": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False,
-              "weight_decay": 0.004},
+    "RMSprop": {
+        "learning_rate": 0.001,
+        "rho": 0.9,
+        "momentum": 0.0,
+        "epsilon": 1e-7,
+        "centered": False,
+    },
+    "Adam": {
+        "learning_rate": 0.001,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "epsilon": 1e-7,
+        "amsgrad": False,
+    },
+    "AdamW": {
+        "learning_rate": 0.001,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "epsilon": 1e-7,
+        "amsgrad": False,
+        "weight_decay": 0.004,
+    },
     "Adagrad": {"learning_rate": 0.001, "initial_accumulator_value": 0.1, "epsilon": 1e-7},
     "Nadam": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     "Lion": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99},
@@ -129,7 +198,9 @@ def sgd_step(o, s, g, lr, t):
 def rmsprop_step(o, s, g, lr, t):
     s["v"] = o["rho"] * s["v"] + (1 - o["rho"]) * g * g
     s["c"] = o["rho"] * s["c"] + (1 - o["rho"]) * g
-    s["m"] = o["momentum"] * s["m"] + lr * g / np.sqrt(s["v"] - s["c"] ** 2 * o["centered"] + o["epsilon"])
+    s["m"] = o["momentum"] * s["m"] + lr * g / np.sqrt(
+        s["v"] - s["c"] ** 2 * o["centered"] + o["epsilon"]
+    )
     return -s["m"]
 
 
@@ -163,15 +234,27 @@ def lion_step(o, s, g, lr, t):
     return step
 
 
-FORMULAS = {"SGD": sgd_step, "RMSprop": rmsprop_step, "Adam": adam_step, "AdamW": adam_step, "Adagrad": adagrad_step,
-            "Nadam": nadam_step, "Lion": lion_step}
+FORMULAS = {
+    "SGD": sgd_step,
+    "RMSprop": rmsprop_step,
+    "Adam": adam_step,
+    "AdamW": adam_step,
+    "Adagrad": adagrad_step,
+    "Nadam": nadam_step,
+    "Lion": lion_step,
+}
 
 
 def clipped(g, o):
     if o["clipvalue"] is not None:
         g = np.clip(g, -o["clipvalue"], o["clipvalue"])
     if o["clipnorm"] is not None:
-        g = np.concatenate([g[piece] * min(1, o["clipnorm"] / max(np.linalg.norm(g[piece]), 1e-300)) for piece in PIECES])
+        g = np.concatenate(
+            [
+                g[piece] * min(1, o["clipnorm"] / max(np.linalg.norm(g[piece]), 1e-300))
+                for piece in PIECES
+            ]
+        )
     if o["global_clipnorm"] is not None:
         g = g * min(1, o["global_clipnorm"] / max(np.linalg.norm(g), 1e-300))
     return g
@@ -179,8 +262,11 @@ def clipped(g, o):
 
 def rate_at(rate, call):
     if rate is COSINE:
-        return 0.001 + (0.02 - 0.001) * call / 7 if call < 7 else \
-            0.02 * (0.9 * 0.5 * (1 + np.cos(np.pi * min(call - 7, 30) / 30)) + 0.1)
+        return (
+            0.001 + (0.02 - 0.001) * call / 7
+            if call < 7
+            else 0.02 * (0.9 * 0.5 * (1 + np.cos(np.pi * min(call - 7, 30) / 30)) + 0.1)
+        )
     return 0.02 * 0.5 ** (call // 8) if rate is STAIRS else rate
 
 

@@ -51,7 +51,10 @@ def test_a_loss_that_its_targets_break(bad, data):
     y[bad] = 9
     text = advice(model_of(Logarithm()), x, y)
     assert f"at batch {bad // 4 + 1}" in text
-    assert "the loss logarithm of this batch is not finite either, so that no learning rate helps" in text
+    assert (
+        "the loss logarithm of this batch is not finite either, so that no learning rate helps"
+        in text
+    )
     assert "smaller learning rate" not in text
 
 
@@ -67,7 +70,9 @@ def test_inputs_that_are_too_large(data):
     model = Sequential([Input((2,)), Dense(3), Dense(1)], seed=0)
     model.compile("sgd", "mse")
     text = advice(model, 3e38 * np.sign(x[:, 0]), y)
-    assert "the outputs for this batch are not finite either, so that no learning rate helps" in text
+    assert (
+        "the outputs for this batch are not finite either, so that no learning rate helps" in text
+    )
     assert "scale x" in text
 
 

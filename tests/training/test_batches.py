@@ -17,8 +17,15 @@ MASK = rng.random((4, 6)) < 0.8
 
 
 def model_of():
-    model = Sequential([Input((None, 2)), Bidirectional(LSTM(3, return_sequences=True)),
-                        GRU(3, return_sequences=True), Dense(1)], seed=0)
+    model = Sequential(
+        [
+            Input((None, 2)),
+            Bidirectional(LSTM(3, return_sequences=True)),
+            GRU(3, return_sequences=True),
+            Dense(1),
+        ],
+        seed=0,
+    )
     model.compile("sgd", "mse", ["mae"])
     return model
 
@@ -33,7 +40,9 @@ def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("others", [{}, {"lengths": LENGTHS}, {"mask": MASK}], ids=["full", "lengths", "mask"])
+@pytest.mark.parametrize(
+    "others", [{}, {"lengths": LENGTHS}, {"mask": MASK}], ids=["full", "lengths", "mask"]
+)
 def test_resets_in_batches(others):
     whole = trained(x=X, y=Y, resets=RESETS, shuffle=False, **others)
     assert not same(whole, trained(x=X, y=Y, shuffle=False, **others))
@@ -51,14 +60,21 @@ def test_resets_in_batches(others):
     assert np.array_equal(model.predict(iter([without_y])), outputs)
 
 
-@pytest.mark.parametrize("others", [{}, {"lengths": LENGTHS}, {"mask": MASK}], ids=["full", "lengths", "mask"])
+@pytest.mark.parametrize(
+    "others", [{}, {"lengths": LENGTHS}, {"mask": MASK}], ids=["full", "lengths", "mask"]
+)
 def test_resets_in_validation_data(others):
     model = model_of()
     data = {"x": X, "y": Y, "resets": RESETS} | others
     first = model.fit(X, Y, verbose=0, validation_data=data).history
     expected = model.evaluate(X, Y, resets=RESETS, verbose=0, **others)
     assert [first["val_loss"][0], first["val_mae"][0]] == expected
-    again = model_of().fit(X, Y, verbose=0, validation_data=(X, Y, None, others.get("lengths"), others.get("mask"), RESETS))
+    again = model_of().fit(
+        X,
+        Y,
+        verbose=0,
+        validation_data=(X, Y, None, others.get("lengths"), others.get("mask"), RESETS),
+    )
     assert again.history == first
     as_batches = model_of().fit(X, Y, verbose=0, validation_data=iter([data]), validation_steps=1)
     assert as_batches.history == first
@@ -80,23 +96,42 @@ def test_resets_on_one_batch():
 
 def test_resets_of_streams_that_go_on():
     """A stateful model, part by part: a reset at the first step of a part clears what the part before left."""
-    whole, parts = (Sequential([Input((None, 2)), GRU(3, return_sequences=True, stateful=stateful)], seed=1)
-                    for stateful in (False, True))
+    whole, parts = (
+        Sequential([Input((None, 2)), GRU(3, return_sequences=True, stateful=stateful)], seed=1)
+        for stateful in (False, True)
+    )
     outputs = whole.predict(X, resets=RESETS)
-    got = parts.predict({"x": X[:, at:at + 2], "resets": RESETS[:, at:at + 2]} for at in (0, 2, 4))
-    np.testing.assert_allclose(np.concatenate(np.split(got, 3), axis=1), outputs, rtol=1e-5, atol=1e-7)
+    got = parts.predict(
+        {"x": X[:, at : at + 2], "resets": RESETS[:, at : at + 2]} for at in (0, 2, 4)
+    )
+    np.testing.assert_allclose(
+        np.concatenate(np.split(got, 3), axis=1), outputs, rtol=1e-5, atol=1e-7
+    )
 
 
-@pytest.mark.parametrize(("item", "message"), [
-    ({"x": X, "target": Y}, "a batch that x gave has the key 'target'; a dict has the keys x, y, sample_weight, lengths, mask"),
-    ({"x": X}, "a batch that x gave lacks the key 'y'"),
-    ((X, Y, None, None, None, np.zeros((4, 5))), "resets"), ((X,), "has 1 part; expected"), ((X, Y) * 4, "has 8 parts; expected")])
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (
+            {"x": X, "target": Y},
+            (
+                "a batch that x gave has the key 'target'; a dict has the keys x, y, sample_weight,"
+                " lengths, mask"
+            ),
+        ),
+        ({"x": X}, "a batch that x gave lacks the key 'y'"),
+        ((X, Y, None, None, None, np.zeros((4, 5))), "resets"),
+        ((X,), "has 1 part; expected"),
+        ((X, Y) * 4, "has 8 parts; expected"),
+    ],
+)
 def test_batches_that_cannot_be_read(item, message):
     with pytest.raises((ConfigError, DTypeError), match=message):
         model_of().fit(iter([item]), verbose=0)
 
 
 # ---- what looks like batches
+
 
 def batches():
     yield X, Y
@@ -113,16 +148,24 @@ class Batches:
         return batches()
 
 
-@pytest.mark.parametrize(("x", "message"), [
-    (batches, r"is a function that was not called; pass what it gives: call batches\(\)"),
-    (lambda: batches(), "is a function that was not called; pass what it gives: call it"),
-    (functools.partial(batches), "is a function that was not called"),
-    (Batches().make, r"is a function that was not called.*call make\(\)"),
-    (Batches, r"is the class Batches; pass an object of it: Batches\(...\)")])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (batches, r"is a function that was not called; pass what it gives: call batches\(\)"),
+        (lambda: batches(), "is a function that was not called; pass what it gives: call it"),
+        (functools.partial(batches), "is a function that was not called"),
+        (Batches().make, r"is a function that was not called.*call make\(\)"),
+        (Batches, r"is the class Batches; pass an object of it: Batches\(...\)"),
+    ],
+)
 def test_what_was_not_called(x, message):
     model = model_of()
-    for name, call in (("x", model.fit), ("x", model.evaluate), ("x", model.predict),
-                       ("validation_data", lambda data: model.fit(X, Y, validation_data=data))):
+    for name, call in (
+        ("x", model.fit),
+        ("x", model.evaluate),
+        ("x", model.predict),
+        ("validation_data", lambda data: model.fit(X, Y, validation_data=data)),
+    ):
         with pytest.raises(DTypeError, match=f"{name} {message}"):
             call(x)
 

@@ -60,7 +60,8 @@ def moments_of(program, package):
 def test_every_moment_has_the_logs_that_keras_gives_it(keras_rival):
     ours, theirs = moments_of(PROGRAM, "gatewise"), keras_rival.run(moments_of, PROGRAM, "keras")
     assert [(name, number, logs, shape) for name, number, logs, _, shape in ours] == [
-        (name, number, logs, shape) for name, number, logs, _, shape in theirs]
+        (name, number, logs, shape) for name, number, logs, _, shape in theirs
+    ]
     for (name, *_, loss, _), (*_, other, _) in zip(ours, theirs):
         assert (loss is None) == (other is None)
         assert loss is None or loss == pytest.approx(other, rel=1e-4), name
@@ -81,8 +82,10 @@ def endless(with_y=True):
 
 def test_the_end_receives_the_last_logs():
     seen, ends = [], []
-    watch = LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(dict(logs)),
-                           on_train_end=lambda logs: ends.append(dict(logs)))
+    watch = LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(dict(logs)),
+        on_train_end=lambda logs: ends.append(dict(logs)),
+    )
     model_of().fit(X, Y, epochs=3, verbose=0, validation_split=0.5, callbacks=watch)
     assert ends == seen[-1:]
     assert set(ends[0]) == {"loss", "mae", "val_loss", "val_mae"}
@@ -97,10 +100,13 @@ def test_an_evaluation_without_end_is_stopped():
         seen.append(dict(logs))
         model.stop_evaluating = batch == 3
 
-    got = model.evaluate(endless(), verbose=0, return_dict=True, callbacks=LambdaCallback(on_test_batch_end=stop))
+    got = model.evaluate(
+        endless(), verbose=0, return_dict=True, callbacks=LambdaCallback(on_test_batch_end=stop)
+    )
     assert len(seen) == 4
     assert got == seen[-1]
-    assert len(seen) == 4 and model.evaluate(X, Y, batch_size=2, verbose=0)  # the next one is not stopped
+    # the next one is not stopped
+    assert len(seen) == 4 and model.evaluate(X, Y, batch_size=2, verbose=0)
     assert not model.stop_evaluating
 
 
@@ -111,7 +117,9 @@ def test_a_prediction_without_end_is_stopped():
         outputs.append(logs["outputs"])
         model.stop_predicting = batch == 2
 
-    got = model.predict(endless(False), verbose=0, callbacks=LambdaCallback(on_predict_batch_end=stop))
+    got = model.predict(
+        endless(False), verbose=0, callbacks=LambdaCallback(on_predict_batch_end=stop)
+    )
     assert np.array_equal(got, np.concatenate(outputs))
     assert got.shape == (18, 1)
     assert model.predict(X, batch_size=2, verbose=0).shape == (6, 1)
@@ -125,7 +133,9 @@ def test_validation_is_stopped_and_training_goes_on():
             batches.append(batch)
             self.model.stop_evaluating = True
 
-    history = model.fit(X, Y, epochs=3, verbose=0, validation_data=(X, Y), validation_batch_size=2, callbacks=Stop())
+    history = model.fit(
+        X, Y, epochs=3, verbose=0, validation_data=(X, Y), validation_batch_size=2, callbacks=Stop()
+    )
     assert batches == [0, 0, 0]
     assert len(history.history["val_loss"]) == 3
 
@@ -138,7 +148,9 @@ def test_training_that_is_stopped_in_the_middle_ends_its_epoch():
         model.stop_training = len(seen) == 4
 
     watch = LambdaCallback(on_train_batch_end=stop)
-    history = model.fit(X, Y, batch_size=2, epochs=9, verbose=0, validation_data=(X, Y), callbacks=watch)
+    history = model.fit(
+        X, Y, batch_size=2, epochs=9, verbose=0, validation_data=(X, Y), callbacks=watch
+    )
     assert seen == [0, 1, 2, 0]
     assert history.epoch == [0, 1]
     assert len(history.history["val_loss"]) == 2
@@ -149,6 +161,15 @@ def test_params_of_an_evaluation():
     model = model_of()
     model.evaluate(X, Y, batch_size=4, verbose=0, callbacks=watch)
     assert watch.params == {"epochs": 1, "steps": 2, "verbose": 0}
-    model.fit(X, Y, verbose=0, callbacks=[watch, LambdaCallback(
-        on_epoch_end=lambda epoch, logs: model.predict(X, verbose=0, callbacks=watch))])
+    model.fit(
+        X,
+        Y,
+        verbose=0,
+        callbacks=[
+            watch,
+            LambdaCallback(
+                on_epoch_end=lambda epoch, logs: model.predict(X, verbose=0, callbacks=watch)
+            ),
+        ],
+    )
     assert watch.params["steps"] == 1 and "initial_epoch" in watch.params

@@ -56,31 +56,69 @@ def keras_saved(sources, cases):
     space = {}
     for source in sources:
         exec(source, space)
-    return [space["saved"](keras.callbacks.ModelCheckpoint(**options), values) for options, values in cases]
+    return [
+        space["saved"](keras.callbacks.ModelCheckpoint(**options), values)
+        for options, values in cases
+    ]
 
 
 def test_beside_keras(rng, keras_rival, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ["m.keras", "{epoch:02d}-{val_loss:.2f}.keras"]
-    scripts = [[3.0, 2.0, 2.5, 1.0], [1.0, 2.0, float("nan"), 0.5], [float("nan"), 1.0], np.round(rng.normal(size=8), 1).tolist()]
+    scripts = [
+        [3.0, 2.0, 2.5, 1.0],
+        [1.0, 2.0, float("nan"), 0.5],
+        [float("nan"), 1.0],
+        np.round(rng.normal(size=8), 1).tolist(),
+    ]
     best = {"save_best_only": True}
-    cases = [({"filepath": name} | options, script) for name in names for script in scripts
-             for options in ({}, best, best | {"mode": "max"}, best | {"initial_value_threshold": 1.5})]
-    cases += [({"filepath": "{epoch}-{batch}.keras", "save_freq": count}, [1.0] * 4) for count in (1, 2, 5)]
-    cases += [({"filepath": "{epoch}-{batch}.keras", "save_freq": 2, "save_best_only": True, "monitor": "loss"}, [1.0] * 3),
-              ({"filepath": "{epoch}.weights.h5", "save_weights_only": True}, [1.0, 2.0])]
+    cases = [
+        ({"filepath": name} | options, script)
+        for name in names
+        for script in scripts
+        for options in ({}, best, best | {"mode": "max"}, best | {"initial_value_threshold": 1.5})
+    ]
+    cases += [
+        ({"filepath": "{epoch}-{batch}.keras", "save_freq": count}, [1.0] * 4)
+        for count in (1, 2, 5)
+    ]
+    cases += [
+        (
+            {
+                "filepath": "{epoch}-{batch}.keras",
+                "save_freq": 2,
+                "save_best_only": True,
+                "monitor": "loss",
+            },
+            [1.0] * 3,
+        ),
+        ({"filepath": "{epoch}.weights.h5", "save_weights_only": True}, [1.0, 2.0]),
+    ]
     sources = [inspect.getsource(FakeModel), inspect.getsource(saved)]
-    for (options, values), theirs in zip(cases, keras_rival.run(keras_saved, sources, cases), strict=True):
+    for (options, values), theirs in zip(
+        cases, keras_rival.run(keras_saved, sources, cases), strict=True
+    ):
         assert saved(ModelCheckpoint(**options), values) == theirs, (options, values)
 
 
 def test_files_of_a_run(model, tmp_path):
     path = tmp_path / "new" / "folder" / "{epoch:02d}-{loss:.3f}.safetensors"
     kept = []
-    history = model.fit(*XY, epochs=3, verbose=0, batch_size=4, callbacks=[
-        ModelCheckpoint(path), LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()))])
+    history = model.fit(
+        *XY,
+        epochs=3,
+        verbose=0,
+        batch_size=4,
+        callbacks=[
+            ModelCheckpoint(path),
+            LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights())),
+        ],
+    )
     names = sorted(entry.name for entry in path.parent.iterdir())
-    assert names == [f"{epoch:02d}-{loss:.3f}.safetensors" for epoch, loss in enumerate(history.history["loss"], 1)]
+    assert names == [
+        f"{epoch:02d}-{loss:.3f}.safetensors"
+        for epoch, loss in enumerate(history.history["loss"], 1)
+    ]
     for name, weights in zip(names, kept):
         for ours, theirs in zip(load_model(path.parent / name).get_weights(), weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -94,8 +132,15 @@ def test_it_sees_what_others_did(model, tmp_path):
         def _save(self, path, epoch):
             seen.append((epoch, self.model.history.epoch[-1], dict(self.model.history.history)))
 
-    model.fit(*XY, epochs=2, verbose=0, callbacks=[
-        Watching(tmp_path / "{extra}.x"), LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(extra=epoch))])
+    model.fit(
+        *XY,
+        epochs=2,
+        verbose=0,
+        callbacks=[
+            Watching(tmp_path / "{extra}.x"),
+            LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(extra=epoch)),
+        ],
+    )
     assert [entry[:2] for entry in seen] == [(0, 0), (1, 1)]
     assert seen[1][2]["extra"] == [0, 1]
 
@@ -109,20 +154,29 @@ def test_minutes(monkeypatch):
         return clock[0]
 
     monkeypatch.setattr(checkpoints.time, "monotonic", tick)
-    # Each batch looks at the clock once, each save once more: 120 seconds have passed at the third batch after a save.
-    assert saved(ModelCheckpoint("{epoch}-{batch}", minutes=2, save_freq=100), [1.0, 1.0, 1.0], 4) == ["1-4", "2-4", "3-4"]
+    # Each batch looks at the clock once, each save once more: 120 seconds have passed at the third
+    # batch after a save.
+    assert saved(
+        ModelCheckpoint("{epoch}-{batch}", minutes=2, save_freq=100), [1.0, 1.0, 1.0], 4
+    ) == ["1-4", "2-4", "3-4"]
     assert saved(ModelCheckpoint("{epoch}", minutes=2), [1.0, 1.0], 6) == ["1", "1", "2", "2"]
 
 
 def test_messages(capsys):
     saved(ModelCheckpoint("m", save_best_only=True, verbose=1), [2.0, 3.0])
-    assert capsys.readouterr().out.splitlines() == ["epoch 1: saved m", "epoch 2: val_loss 3 is no better than 2, nothing saved"]
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 1: saved m",
+        "epoch 2: val_loss 3 is no better than 2, nothing saved",
+    ]
 
 
 def test_without_what_it_watches_everything_is_saved():
     callback = ModelCheckpoint("{epoch}", monitor="val_f1", save_best_only=True)
-    with pytest.warns(TrainingWarning, match=r"ModelCheckpoint watches 'val_f1' and the logs hold \['loss', 'val_loss'\]: "
-                                             r"it saves everything") as caught:
+    with pytest.warns(
+        TrainingWarning,
+        match=r"ModelCheckpoint watches 'val_f1' and the logs hold \['loss', 'val_loss'\]: "
+        r"it saves everything",
+    ) as caught:
         assert saved(callback, [1.0, 2.0, 3.0]) == ["1", "2", "3"]
     assert len(caught) == 1
 
@@ -157,20 +211,27 @@ def test_names_that_cannot_be_filled_in(name, model, tmp_path):
         model.fit(*XY, verbose=0, callbacks=[ModelCheckpoint(tmp_path / name)])
 
 
-@pytest.mark.parametrize(("options", "error", "words"), [
-    ({"filepath": 3}, DTypeError, "filepath is 3; expected a path"),
-    ({"filepath": b"x"}, DTypeError, "filepath is b'x'"),
-    ({"save_freq": 0}, ConfigError, "save_freq is 0"),
-    ({"save_freq": "batch"}, ConfigError, "save_freq is 'batch'; expected 'epoch' or a number of batches"),
-    ({"save_freq": 1.5}, DTypeError, "save_freq is 1.5"),
-    ({"save_freq": True}, DTypeError, "save_freq is True"),
-    ({"mode": "best"}, ConfigError, "mode is 'best'"),
-    ({"save_best_only": 1}, DTypeError, "save_best_only is 1"),
-    ({"minutes": 0}, ConfigError, "minutes is 0.0"),
-    ({"minutes": float("nan")}, ConfigError, "minutes is nan"),
-    ({"minutes": 3, "save_best_only": True}, ConfigError, "use two ModelCheckpoints"),
-    ({"initial_value_threshold": "x"}, DTypeError, "initial_value_threshold is 'x'"),
-])
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"filepath": 3}, DTypeError, "filepath is 3; expected a path"),
+        ({"filepath": b"x"}, DTypeError, "filepath is b'x'"),
+        ({"save_freq": 0}, ConfigError, "save_freq is 0"),
+        (
+            {"save_freq": "batch"},
+            ConfigError,
+            "save_freq is 'batch'; expected 'epoch' or a number of batches",
+        ),
+        ({"save_freq": 1.5}, DTypeError, "save_freq is 1.5"),
+        ({"save_freq": True}, DTypeError, "save_freq is True"),
+        ({"mode": "best"}, ConfigError, "mode is 'best'"),
+        ({"save_best_only": 1}, DTypeError, "save_best_only is 1"),
+        ({"minutes": 0}, ConfigError, "minutes is 0.0"),
+        ({"minutes": float("nan")}, ConfigError, "minutes is nan"),
+        ({"minutes": 3, "save_best_only": True}, ConfigError, "use two ModelCheckpoints"),
+        ({"initial_value_threshold": "x"}, DTypeError, "initial_value_threshold is 'x'"),
+    ],
+)
 def test_bad_arguments(options, error, words):
     with pytest.raises(error, match=words):
         ModelCheckpoint(**({"filepath": "x"} | options))

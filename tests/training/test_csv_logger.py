@@ -10,7 +10,13 @@ from gatewise.callbacks import CSVLogger
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, TrainingWarning
 
 
-def run(logger, epochs, state=None, initial_epoch=0, logs=lambda epoch: {"loss": epoch / 2, "val_loss": epoch / 4}):
+def run(
+    logger,
+    epochs,
+    state=None,
+    initial_epoch=0,
+    logs=lambda epoch: {"loss": epoch / 2, "val_loss": epoch / 4},
+):
     logger.set_params({"epochs": 100, "initial_epoch": initial_epoch, "steps": 1, "verbose": 0})
     logger.on_train_begin()
     if state is not None:
@@ -44,12 +50,22 @@ def keras_tables(folder, cases):
 
 
 def test_beside_keras(tmp_path, keras_rival):
-    epochs = [(n, {"loss": 1 / (n + 1), "acc": 0.25, "val_loss": 0.1, "val_acc": float("nan")}) for n in range(3)]
+    epochs = [
+        (n, {"loss": 1 / (n + 1), "acc": 0.25, "val_loss": 0.1, "val_acc": float("nan")})
+        for n in range(3)
+    ]
     bare = [(0, {"loss": 1.5}), (1, {"loss": 2.5, "val_loss": 3.0})]
-    cases = [({}, [epochs]), ({"separator": ";"}, [epochs]), ({}, [bare]), ({"append": True}, [epochs[:2], epochs[2:]]),
-             ({}, [epochs, bare])]
+    cases = [
+        ({}, [epochs]),
+        ({"separator": ";"}, [epochs]),
+        ({}, [bare]),
+        ({"append": True}, [epochs[:2], epochs[2:]]),
+        ({}, [epochs, bare]),
+    ]
     (tmp_path / "keras").mkdir()
-    for number, ((options, runs), theirs) in enumerate(zip(cases, keras_rival.run(keras_tables, str(tmp_path / "keras"), cases))):
+    for number, ((options, runs), theirs) in enumerate(
+        zip(cases, keras_rival.run(keras_tables, str(tmp_path / "keras"), cases))
+    ):
         path = tmp_path / f"{number}.csv"
         for epochs in runs:
             logger = CSVLogger(path, **options)
@@ -69,11 +85,28 @@ def test_a_row_is_there_at_once(tmp_path):
 
 def test_arrays_and_other_values(tmp_path):
     path = tmp_path / "log.csv"
-    run(CSVLogger(path), [0], logs=lambda epoch: {"f1": np.array([0.5, 1]), "n": np.float32(2), "text": 'a,"b"', "none": None,
-                                                  "zero": np.array(3.0), "val_x": [1, 2]})
+    run(
+        CSVLogger(path),
+        [0],
+        logs=lambda epoch: {
+            "f1": np.array([0.5, 1]),
+            "n": np.float32(2),
+            "text": 'a,"b"',
+            "none": None,
+            "zero": np.array(3.0),
+            "val_x": [1, 2],
+        },
+    )
     header, row = csv.reader(path.read_text().splitlines())
-    assert dict(zip(header, row)) == {"epoch": "0", "f1": "[0.5, 1.0]", "n": "2.0", "text": 'a,"b"', "none": "", "zero": "3.0",
-                                      "val_x": "[1, 2]"}
+    assert dict(zip(header, row)) == {
+        "epoch": "0",
+        "f1": "[0.5, 1.0]",
+        "n": "2.0",
+        "text": 'a,"b"',
+        "none": "",
+        "zero": "3.0",
+        "val_x": "[1, 2]",
+    }
 
 
 @pytest.mark.parametrize("append", [False, True])
@@ -123,7 +156,9 @@ def test_resumed_where_the_file_is_gone_or_shorter(tmp_path):
 def test_columns_of_the_file_stay(tmp_path):
     path = tmp_path / "log.csv"
     run(CSVLogger(path), [0])
-    with pytest.warns(TrainingWarning, match=r"has the columns \['loss', 'val_loss'\]: mae cannot be added"):
+    with pytest.warns(
+        TrainingWarning, match=r"has the columns \['loss', 'val_loss'\]: mae cannot be added"
+    ):
         run(CSVLogger(path, append=True), [1], logs=lambda epoch: {"mae": 3.0, "loss": 2.0})
     assert path.read_text() == "epoch,loss,val_loss\n0,0.0,0.0\n1,2.0,NA\n"
 
@@ -145,15 +180,23 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(CheckpointError, match="cannot write"):
         run(CSVLogger(tmp_path / "bytes", append=True), [0])
     if os.path.exists("/dev/full"):
-        with pytest.raises(CheckpointError, match="cannot write '/dev/full': No space left on device"):
+        with pytest.raises(
+            CheckpointError, match="cannot write '/dev/full': No space left on device"
+        ):
             run(CSVLogger("/dev/full"), [0])
 
 
-@pytest.mark.parametrize(("arguments", "error", "words"), [
-    ((3,), DTypeError, "filename is 3"), (("x", ""), ConfigError, "separator is ''; expected one character"),
-    (("x", "ab"), ConfigError, "separator is 'ab'"), (("x", "\n"), ConfigError, "separator is"),
-    (("x", 3), DTypeError, "separator is 3"), (("x", ",", "yes"), DTypeError, "append is 'yes'"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ((3,), DTypeError, "filename is 3"),
+        (("x", ""), ConfigError, "separator is ''; expected one character"),
+        (("x", "ab"), ConfigError, "separator is 'ab'"),
+        (("x", "\n"), ConfigError, "separator is"),
+        (("x", 3), DTypeError, "separator is 3"),
+        (("x", ",", "yes"), DTypeError, "append is 'yes'"),
+    ],
+)
 def test_bad_arguments(arguments, error, words):
     with pytest.raises(error, match=words):
         CSVLogger(*arguments)

@@ -38,15 +38,25 @@ class At(Callback):
 
 
 def make():
-    model = Sequential([Input((None, 2)), LSTM(16, name="lstm"), Dropout(0.2, name="dropout"), Dense(1, name="dense")],
-                       name="net", seed=1)
+    model = Sequential(
+        [
+            Input((None, 2)),
+            LSTM(16, name="lstm"),
+            Dropout(0.2, name="dropout"),
+            Dense(1, name="dense"),
+        ],
+        name="net",
+        seed=1,
+    )
     model.compile("adam", "mse", metrics=["mae"])
     return model
 
 
 def fit(model, callbacks=(), **more):
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "the run that is resumed had callbacks that this one lacks")
+        warnings.filterwarnings(
+            "ignore", "the run that is resumed had callbacks that this one lacks"
+        )
         model.fit(X, Y, batch_size=4, epochs=3, verbose=0, callbacks=list(callbacks), **more)
     return model
 
@@ -124,7 +134,9 @@ FULL_DISK = textwrap.dedent("""
 """)
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("unshare"), reason="no namespaces of mounts")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("unshare"), reason="no namespaces of mounts"
+)
 def test_a_disk_that_is_full(tmp_path):
     """A real one, of 256 KiB, in a namespace of its own."""
     disk = tmp_path / "disk"
@@ -134,8 +146,12 @@ def test_a_disk_that_is_full(tmp_path):
     enter = ["unshare", *mine, "--mount", "sh", "-c", script, "sh", str(disk)]
     if subprocess.run([*enter, "true"], capture_output=True).returncode:
         pytest.skip("mounting is not permitted here")
-    result = subprocess.run([*enter, sys.executable, "-c", FULL_DISK, str(disk), str(Path(__file__).parent), *sys.path],
-                            capture_output=True, text=True, timeout=120)
+    result = subprocess.run(
+        [*enter, sys.executable, "-c", FULL_DISK, str(disk), str(Path(__file__).parent), *sys.path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert result.stdout == "held\n", result.stderr
     assert os.listdir(disk) == []
 
@@ -161,7 +177,9 @@ def failing(where, number):
     def trouble():
         with pytest.MonkeyPatch.context() as patch:
             if where in ("write", "close"):
-                patch.setattr(checkpoint, "open", Write if where == "write" else Close, raising=False)
+                patch.setattr(
+                    checkpoint, "open", Write if where == "write" else Close, raising=False
+                )
             else:
                 patch.setattr(checkpoint.os, where, fail)
             yield
@@ -169,7 +187,9 @@ def failing(where, number):
     return trouble()
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EIO, errno.EROFS])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EIO, errno.EROFS]
+)
 @pytest.mark.parametrize("where", ["write", "fsync", "close", "replace", "urandom"])
 def test_each_step_of_writing(where, number, tmp_path, unharmed):
     path = tmp_path / "folder" / "run"
@@ -180,6 +200,7 @@ def test_each_step_of_writing(where, number, tmp_path, unharmed):
 @posix
 def test_a_folder_that_nobody_may_write_in(unharmed):
     """Root may write everywhere, so it becomes somebody else for the while."""
+
     @contextlib.contextmanager
     def read_only():
         folder.chmod(0o555)
@@ -202,7 +223,9 @@ def test_a_folder_that_nobody_may_write_in(unharmed):
 
 def test_a_folder_that_is_gone_is_made_again(tmp_path, unharmed):
     path = tmp_path / "folder" / "run"
-    model = fit(make(), [At(5, lambda: shutil.rmtree(path.parent)), ModelCheckpoint(path, save_freq=1)])
+    model = fit(
+        make(), [At(5, lambda: shutil.rmtree(path.parent)), ModelCheckpoint(path, save_freq=1)]
+    )
     assert model.flat_parameters.tobytes() == unharmed
     assert os.listdir(path.parent) == ["run"]
 
@@ -217,8 +240,17 @@ def test_a_folder_in_the_place_of_the_file(tmp_path, unharmed):
 
     path = tmp_path / "folder" / "run"
     model = make()
-    with contextlib.ExitStack() as stack, pytest.raises(CheckpointError, match="is a folder, not a file"):
-        fit(model, [At(5, lambda: stack.enter_context(folder_there())), ModelCheckpoint(path, save_freq=1)])
+    with (
+        contextlib.ExitStack() as stack,
+        pytest.raises(CheckpointError, match="is a folder, not a file"),
+    ):
+        fit(
+            model,
+            [
+                At(5, lambda: stack.enter_context(folder_there())),
+                ModelCheckpoint(path, save_freq=1),
+            ],
+        )
     assert os.listdir(path.parent) == []
     model.save(path)
     assert fit(make(), resume_from=path).flat_parameters.tobytes() == unharmed
@@ -241,11 +273,16 @@ def test_a_file_in_the_place_of_the_folder(tmp_path, unharmed):
 @pytest.mark.parametrize("broken", ["weights", "slots"])
 def test_what_no_reader_takes_replaces_nothing(broken, tmp_path, unharmed):
     """Training breaks in batch 5: the file of batch 4 stays, and the run goes on from it."""
+
     def destroy():
-        (model.flat_parameters if broken == "weights" else model.optimizer.slots()["velocity"])[0] = np.nan
+        (model.flat_parameters if broken == "weights" else model.optimizer.slots()["velocity"])[
+            0
+        ] = np.nan
 
     model, path = make(), tmp_path / "run"
-    saved_nothing = pytest.warns(match="ModelCheckpoint saved nothing in epoch 2: .* nothing was written")
+    saved_nothing = pytest.warns(
+        match="ModelCheckpoint saved nothing in epoch 2: .* nothing was written"
+    )
     with pytest.warns(match="became (nan|NaN)"), saved_nothing:
         fit(model, [At(5, destroy), ModelCheckpoint(path, save_freq=1)])
     assert_old_file_alone(path, unharmed)
@@ -256,19 +293,37 @@ def test_a_batch_whose_loss_is_not_finite_is_not_saved(tmp_path):
     model.compile("sgd", "mse")
     model.optimizer.learning_rate = 1e30
     with pytest.warns(match="the loss became"), np.errstate(all="ignore"):
-        model.fit(X, Y, batch_size=4, epochs=3, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "run", save_freq=1)])
+        model.fit(
+            X,
+            Y,
+            batch_size=4,
+            epochs=3,
+            verbose=0,
+            callbacks=[ModelCheckpoint(tmp_path / "run", save_freq=1)],
+        )
     assert load_model(tmp_path / "run").optimizer.iterations == 1
     again = make()
     again.compile("sgd", "mse")
-    with pytest.warns(match="the loss became"), np.errstate(all="ignore"):  # it is what the run comes to
-        again.fit(X, Y, batch_size=4, epochs=3, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "other", save_freq=1)],
-                  resume_from=tmp_path / "run")
+    # it is what the run comes to
+    with pytest.warns(match="the loss became"), np.errstate(all="ignore"):
+        again.fit(
+            X,
+            Y,
+            batch_size=4,
+            epochs=3,
+            verbose=0,
+            callbacks=[ModelCheckpoint(tmp_path / "other", save_freq=1)],
+            resume_from=tmp_path / "run",
+        )
 
 
 def test_weights_alone_are_finite_too(tmp_path):
     model = make()
     model.flat_parameters[3] = np.inf
     for save in (model.save, model.save_weights):
-        with pytest.raises(NonFiniteError, match="lstm/kernel holds NaN or infinity, which no reader takes: nothing was written"):
+        with pytest.raises(
+            NonFiniteError,
+            match="lstm/kernel holds NaN or infinity, which no reader takes: nothing was written",
+        ):
             save(tmp_path / "m")
     assert os.listdir(tmp_path) == []

@@ -75,8 +75,14 @@ def test_data_of_validation_grow_and_shrink():
 def test_a_callback_can_make_them_grow():
     source = Batches(1)
     model = model_of()
-    model.fit(source, epochs=3, verbose=0, callbacks=LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: setattr(source, "sizes", (epoch + 1,))))
+    model.fit(
+        source,
+        epochs=3,
+        verbose=0,
+        callbacks=LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(source, "sizes", (epoch + 1,))
+        ),
+    )
     assert model.optimizer.iterations == 6
 
 
@@ -113,7 +119,9 @@ def test_a_dataset_without_end():
 
 
 def test_steps_that_are_no_longer_there():
-    with pytest.warns(TrainingWarning, match="x makes 2 batches now, and steps_per_epoch asks for 3"):
+    with pytest.warns(
+        TrainingWarning, match="x makes 2 batches now, and steps_per_epoch asks for 3"
+    ):
         model = model_of()
         model.fit(Batches(4, 2), steps_per_epoch=3, epochs=2, verbose=0)
     assert model.optimizer.iterations == 5
@@ -137,7 +145,14 @@ def test_a_resumed_run_sees_them_grow(kind, at, tmp_path):
     def run(seed, **options):
         model = model_of(seed)
         watch = ModelCheckpoint(str(tmp_path / name), save_freq="epoch" if batch is None else 1)
-        history = model.fit(kind(2, 3, 5, 4), epochs=4, verbose=0, callbacks=watch, validation_data=kind(1, 3, 2), **options)
+        history = model.fit(
+            kind(2, 3, 5, 4),
+            epochs=4,
+            verbose=0,
+            callbacks=watch,
+            validation_data=kind(1, 3, 2),
+            **options,
+        )
         return model, history
 
     whole, history = run(0)
@@ -151,7 +166,9 @@ def test_an_epoch_under_way_needs_as_many_batches(tmp_path):
     watch = ModelCheckpoint(str(tmp_path / "{epoch}-{batch}"), save_freq=1)
     model_of().fit(Batches(3, 5), epochs=2, verbose=0, callbacks=watch)
     model, before = model_of(), model_of().get_weights()
-    with pytest.raises(ConfigError, match="x makes 4 batches, and made 5 in the epoch in which the run was saved"):
+    with pytest.raises(
+        ConfigError, match="x makes 4 batches, and made 5 in the epoch in which the run was saved"
+    ):
         model.fit(Batches(3, 4), epochs=2, verbose=0, callbacks=watch, resume_from=tmp_path / "2-2")
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before))
     model.fit(Batches(3, 5), epochs=2, verbose=0, callbacks=watch, resume_from=tmp_path / "2-2")
@@ -180,8 +197,16 @@ def test_an_iterator_of_validation_goes_on_where_it_was(tmp_path):
             yield draws.normal(size=(3, 4, 2)), draws.normal(size=(3, 1))
 
     def run(model, **options):
-        return model.fit(Batches(2), epochs=4, verbose=0, validation_data=batches(), validation_steps=2, validation_freq=2,
-                         callbacks=ModelCheckpoint(str(tmp_path / "{epoch}")), **options)
+        return model.fit(
+            Batches(2),
+            epochs=4,
+            verbose=0,
+            validation_data=batches(),
+            validation_steps=2,
+            validation_freq=2,
+            callbacks=ModelCheckpoint(str(tmp_path / "{epoch}")),
+            **options,
+        )
 
     history = run(model_of())
     assert run(model_of(9), resume_from=tmp_path / "3").history == history.history

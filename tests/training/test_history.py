@@ -16,7 +16,9 @@ def history():
     made = History()
     for epoch in range(4):
         logs = {"loss": 1 / (epoch + 1), "f1": np.array([0.1, 0.2]) * epoch, "learning_rate": 0.1}
-        made.on_epoch_end(epoch, logs | ({"val_loss": 0.5 + epoch, "note": "x"} if epoch % 2 else {}))
+        made.on_epoch_end(
+            epoch, logs | ({"val_loss": 0.5 + epoch, "note": "x"} if epoch % 2 else {})
+        )
     return made
 
 
@@ -28,7 +30,8 @@ def test_table(history):
     assert frame.index.tolist() == [0, 1, 2, 3]
     assert frame["loss"].tolist() == history.history["loss"]
     assert frame["loss"].dtype == np.float64
-    np.testing.assert_array_equal(frame["val_loss"], [np.nan, 1.5, np.nan, 3.5])  # where validation was
+    # where validation was
+    np.testing.assert_array_equal(frame["val_loss"], [np.nan, 1.5, np.nan, 3.5])
     np.testing.assert_array_equal(frame["f1"][2], [0.2, 0.4])
     assert History().to_dataframe().shape == (0, 0)
     history.history["mine"] = [1, 2, 3, 4]
@@ -46,9 +49,25 @@ def test_table_after_a_state(history):
 
 def test_values_that_no_file_holds_are_kept_as_text():
     history = History()
-    history.on_epoch_end(0, {"a": np.float32(0.5), "b": print, "c": np.array(["x"]), "d": None, "e": True, "f": float("nan")})
+    history.on_epoch_end(
+        0,
+        {
+            "a": np.float32(0.5),
+            "b": print,
+            "c": np.array(["x"]),
+            "d": None,
+            "e": True,
+            "f": float("nan"),
+        },
+    )
     state = history.get_state()["history"]
-    assert [state[name]["values"] for name in "abcde"] == [[0.5], [str(print)], ["['x']"], [None], [True]]
+    assert [state[name]["values"] for name in "abcde"] == [
+        [0.5],
+        [str(print)],
+        ["['x']"],
+        [None],
+        [True],
+    ]
     assert np.isnan(state["f"]["values"]).all()
     History().set_state(history.get_state())
 
@@ -65,7 +84,10 @@ def pyplot():
 
 def test_picture(history, pyplot):
     panels = history.plot()
-    assert [{line.get_label() for line in ax.get_lines()} for ax in panels] == [{"loss", "val_loss"}, {"f1"}]
+    assert [{line.get_label() for line in ax.get_lines()} for ax in panels] == [
+        {"loss", "val_loss"},
+        {"f1"},
+    ]
     assert panels[1].get_xlabel() == "epoch" and panels[0].get_ylabel() == "loss"
     ax = pyplot.subplots()[1]
     assert history.plot(ax=ax) is ax
@@ -85,7 +107,9 @@ def test_picture(history, pyplot):
 
 
 def test_names_that_are_not_there(history):
-    with pytest.raises(ConfigError, match="metrics holds 'mae'; expected some of loss, f1, learning_rate, note"):
+    with pytest.raises(
+        ConfigError, match="metrics holds 'mae'; expected some of loss, f1, learning_rate, note"
+    ):
         history.plot(["mae"])
     with pytest.raises(ConfigError, match="nothing: no epoch has ended"):
         History().plot("loss")
@@ -93,10 +117,16 @@ def test_names_that_are_not_there(history):
 
 def test_missing_packages(history, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingPackageError, match=r"pandas is needed here.*python -m pip install 'gatewise\[frame\]'") as caught:
+    with pytest.raises(
+        MissingPackageError,
+        match=r"pandas is needed here.*python -m pip install 'gatewise\[frame\]'",
+    ) as caught:
         history.to_dataframe()
     assert isinstance(caught.value, ImportError)
     assert isinstance(caught.value, GatewiseError)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(MissingPackageError, match=r"matplotlib is needed here.*python -m pip install 'gatewise\[plot\]'"):
+    with pytest.raises(
+        MissingPackageError,
+        match=r"matplotlib is needed here.*python -m pip install 'gatewise\[plot\]'",
+    ):
         history.plot()

@@ -14,8 +14,9 @@ from gatewise.models import load_model
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
-# A run in a process of its own, which forks a child for each life of the run; arguments: folder, kills, seed.
-# Odd lives are killed from outside after a random time, even ones kill themselves at a place inside of writing.
+# A run in a process of its own, which forks a child for each life of the run; arguments: folder,
+# kills, seed. Odd lives are killed from outside after a random time, even ones kill themselves at a
+# place inside of writing.
 PROGRAM = textwrap.dedent("""
     import os, random, signal, sys, time
     import numpy as np
@@ -111,19 +112,31 @@ PROGRAM = textwrap.dedent("""
 LEFTOVER = re.compile(r"\.gatewise-[0-9a-f]{16}\.tmp")
 
 
-@pytest.mark.parametrize(("kills", "seed"), [
-    pytest.param(50, 0, marks=pytest.mark.long), pytest.param(400, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "seed"),
+    [pytest.param(50, 0, marks=pytest.mark.long), pytest.param(400, 1, marks=pytest.mark.slow)],
+)
 def test_kills(kills, seed, tmp_path):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path), str(kills), str(seed)], env=environment, text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": "1",
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(kills), str(seed)],
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     killed, left, last, some = 0, 0, -1, 0
     with child:
         while (line := child.stdout.readline().split()) not in ([], ["done"]):
             status = int(line[1])
             assert status in (0, 9)  # ended, or killed; never an error
             killed += status == 9
-            names = set(os.listdir(tmp_path)) - {name for name in os.listdir(tmp_path) if name.startswith("some ")}
+            names = set(os.listdir(tmp_path)) - {
+                name for name in os.listdir(tmp_path) if name.startswith("some ")
+            }
             leftovers = {name for name in names if LEFTOVER.fullmatch(name)}
             assert names - leftovers <= {"run"}
             assert len(leftovers) <= 1

@@ -19,7 +19,9 @@ def distance(a, b):
     """From the definition, slowly."""
     if not len(a) or not len(b):
         return len(a) + len(b)
-    return min(distance(a[1:], b) + 1, distance(a, b[1:]) + 1, distance(a[1:], b[1:]) + (a[0] != b[0]))
+    return min(
+        distance(a[1:], b) + 1, distance(a, b[1:]) + 1, distance(a[1:], b[1:]) + (a[0] != b[0])
+    )
 
 
 def outputs(*rows):
@@ -30,14 +32,25 @@ def outputs(*rows):
 def test_edit_distances_of_random_rows(rng):
     a, b = rng.integers(1, 4, (60, 5)), rng.integers(1, 4, (60, 4))
     a_counts, b_counts = rng.integers(0, 6, 60), rng.integers(0, 5, 60)
-    expected = [distance(row[:n].tolist(), other[:m].tolist()) for row, n, other, m in zip(a, a_counts, b, b_counts)]
+    expected = [
+        distance(row[:n].tolist(), other[:m].tolist())
+        for row, n, other, m in zip(a, a_counts, b, b_counts)
+    ]
     assert edit_distances(a, a_counts, b, b_counts).tolist() == expected
     assert edit_distances(a[:0], a_counts[:0], b[:0], b_counts[:0]).shape == (0,)
 
 
-@pytest.mark.parametrize(("y", "path", "expected"), [
-    ([1, 2, 3], [1, 1, 0, 2, 3, 3], 0), ([1, 2, 3], [1, 0, 0, 0, 0, 3], 1 / 3), ([1, 2], [1, 0, 1, 2, 3, 0], 1.0),
-    ([1, 1], [1, 1, 1, 0, 0, 0], 0.5), ([1, 1], [1, 0, 1, 0, 0, 0], 0.0), ([2, 0, 0], [1, 1, 1, 0, 0, 0], 1.0)])
+@pytest.mark.parametrize(
+    ("y", "path", "expected"),
+    [
+        ([1, 2, 3], [1, 1, 0, 2, 3, 3], 0),
+        ([1, 2, 3], [1, 0, 0, 0, 0, 3], 1 / 3),
+        ([1, 2], [1, 0, 1, 2, 3, 0], 1.0),
+        ([1, 1], [1, 1, 1, 0, 0, 0], 0.5),
+        ([1, 1], [1, 0, 1, 0, 0, 0], 0.0),
+        ([2, 0, 0], [1, 1, 1, 0, 0, 0], 1.0),
+    ],
+)
 def test_of_one_row(y, path, expected):
     assert LabelErrorRate()([y], outputs(path)) == pytest.approx(expected)
 
@@ -89,7 +102,9 @@ def test_state_and_configuration():
     assert other.result() == metric.result() == 0.5
     with pytest.raises(CheckpointError, match="label_error_rate"):
         other.set_state({"edits": 1.0})
-    made = metrics.get(metrics.serialize(LabelErrorRate(blank=3, beam_width=2, from_logits=True, name="cer")))
+    made = metrics.get(
+        metrics.serialize(LabelErrorRate(blank=3, beam_width=2, from_logits=True, name="cer"))
+    )
     assert made.get_config() == {"blank": 3, "beam_width": 2, "from_logits": True, "name": "cer"}
     with pytest.raises(ShapeError, match="expects class numbers of shape"):
         metric([1, 2], outputs([1, 1, 3]))
@@ -98,8 +113,15 @@ def test_state_and_configuration():
 
 
 def model_of(**arguments):
-    model = Sequential([Input((None, 3)), LSTM(6, return_sequences=True), Dense(4, "softmax")], seed=0)
-    model.compile("adam", "ctc", metrics=["label_error_rate", LabelErrorRate(beam_width=2, name="beam")], **arguments)
+    model = Sequential(
+        [Input((None, 3)), LSTM(6, return_sequences=True), Dense(4, "softmax")], seed=0
+    )
+    model.compile(
+        "adam",
+        "ctc",
+        metrics=["label_error_rate", LabelErrorRate(beam_width=2, name="beam")],
+        **arguments,
+    )
     return model
 
 
@@ -109,16 +131,31 @@ def test_in_a_model(rng, tmp_path):
 
     def trained(resume=None):
         model = model_of()
-        return model, model.fit(x, y, epochs=2, batch_size=4, verbose=0, validation_data=(x, y), resume_from=resume,
-                                callbacks=[ModelCheckpoint(str(tmp_path / "{epoch}.{batch}"), save_freq=1)]).history
+        return (
+            model,
+            model.fit(
+                x,
+                y,
+                epochs=2,
+                batch_size=4,
+                verbose=0,
+                validation_data=(x, y),
+                resume_from=resume,
+                callbacks=[ModelCheckpoint(str(tmp_path / "{epoch}.{batch}"), save_freq=1)],
+            ).history,
+        )
 
     model, whole = trained()
     assert trained(tmp_path / "2.3")[1] == whole
     result = model.evaluate(x, y, batch_size=3, verbose=0, return_dict=True)
     assert result["label_error_rate"] == pytest.approx(whole["val_label_error_rate"][-1])
     lengths = [len(row) for row in x]
-    assert result["label_error_rate"] == pytest.approx(LabelErrorRate()(y, model.predict(x), lengths=lengths))
-    assert result["beam"] == pytest.approx(LabelErrorRate(beam_width=2)(y, model.predict(x), lengths=lengths))
+    assert result["label_error_rate"] == pytest.approx(
+        LabelErrorRate()(y, model.predict(x), lengths=lengths)
+    )
+    assert result["beam"] == pytest.approx(
+        LabelErrorRate(beam_width=2)(y, model.predict(x), lengths=lengths)
+    )
 
 
 def test_masked_steps_are_not_read(rng):
@@ -126,12 +163,17 @@ def test_masked_steps_are_not_read(rng):
     mask = rng.uniform(size=(4, 9)) < 0.7
     model = model_of()
     alone = [x[n, mask[n]] for n in range(4)]
-    assert model.evaluate(x, y, mask=mask, verbose=0) == pytest.approx(model.evaluate(alone, y, verbose=0))
+    assert model.evaluate(x, y, mask=mask, verbose=0) == pytest.approx(
+        model.evaluate(alone, y, verbose=0)
+    )
 
 
 def test_it_goes_with_ctc_only():
     model = Sequential([Input((None, 3)), Dense(4, "softmax")])
-    with pytest.raises(ConfigError, match="metric label_error_rate reads rows of labels, .* it goes with loss 'ctc'"):
+    with pytest.raises(
+        ConfigError,
+        match="metric label_error_rate reads rows of labels, .* it goes with loss 'ctc'",
+    ):
         model.compile("adam", "categorical_crossentropy", metrics=["label_error_rate"])
     with pytest.raises(ConfigError, match="or take 'label_error_rate'"):
         model.compile("adam", "ctc", metrics=["accuracy"])

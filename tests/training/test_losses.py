@@ -7,10 +7,20 @@ from gatewise import losses
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteError, ShapeError
 from gatewise.training.losses import position_weights
 
-NAMES = ["mean_squared_error", "mean_absolute_error", "binary_crossentropy", "categorical_crossentropy",
-         "sparse_categorical_crossentropy"]
+NAMES = [
+    "mean_squared_error",
+    "mean_absolute_error",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+]
 CROSSENTROPIES = NAMES[2:]
-PATHS = [(name, scores) for name in NAMES for scores in (False, True) if losses.get(name).fuses or not scores]
+PATHS = [
+    (name, scores)
+    for name in NAMES
+    for scores in (False, True)
+    if losses.get(name).fuses or not scores
+]
 SHAPES = [(1, 1), (4, 1), (5, 3), (2, 3, 4), (3, 1, 2), (2, 2, 3, 2)]
 
 
@@ -65,7 +75,8 @@ def test_value_is_the_mean_of_the_formula(name, shape, rng):
     p = predictions_for(name, shape, rng)
     value = losses.get(name)(given, p)
     assert type(value) is float
-    if shape[-1] == 1 and "categorical" in name:  # one class has probability 1, clipped as Keras clips it
+    # one class has probability 1, clipped as Keras clips it
+    if shape[-1] == 1 and "categorical" in name:
         assert value == pytest.approx(-np.log(1 - 1e-7), rel=1e-9)
         return
     assert value == pytest.approx(formula(name, y, p).mean(), rel=1e-12)
@@ -94,10 +105,14 @@ def check_gradient(loss, y, at, weights, normalizer, scores, gradients_of):
     value, gradient = loss.value_and_gradient(y, at.copy(), weights, normalizer, scores=scores)
     assert gradient.shape == at.shape
     assert gradient.dtype == at.dtype
-    only, none = loss.value_and_gradient(y, at.copy(), weights, normalizer, scores=scores, want_gradient=False)
+    only, none = loss.value_and_gradient(
+        y, at.copy(), weights, normalizer, scores=scores, want_gradient=False
+    )
     assert none is None
     assert only == value
-    numeric = gradients_of(lambda p: loss.value_and_gradient(y, p, weights, normalizer, scores=scores)[0], at)
+    numeric = gradients_of(
+        lambda p: loss.value_and_gradient(y, p, weights, normalizer, scores=scores)[0], at
+    )
     np.testing.assert_allclose(gradient, numeric, rtol=1e-7, atol=1e-9 * max(1, abs(numeric).max()))
 
 
@@ -108,9 +123,11 @@ def test_gradient_of_predictions(name, shape, weighted, rng, gradients_of):
     loss = losses.get(name)
     given, _ = targets_for(name, shape, rng)
     y = loss.prepare(given, shape, "float64")
-    p = activation_of(name)(rng.uniform(-1.5, 1.5, shape))  # 1/p far out is too steep for differences
+    # 1/p far out is too steep for differences
+    p = activation_of(name)(rng.uniform(-1.5, 1.5, shape))
     if "categorical" in name:
-        p *= rng.uniform(0.5, 2, (*shape[:-1], 1))  # rows that do not sum to one have a gradient too
+        # rows that do not sum to one have a gradient too
+        p *= rng.uniform(0.5, 2, (*shape[:-1], 1))
     weights = rng.uniform(0, 2, shape[:-1]) if weighted else None
     check_gradient(loss, y, p, weights, 3.7 if weighted else None, False, gradients_of)
 
@@ -134,13 +151,25 @@ def test_gradient_with_soft_targets(name, scores, rng, gradients_of):
     y = rng.uniform(0, 0.6, (5, 3))
     y[0] = 0
     at = rng.normal(size=(5, 3))
-    check_gradient(losses.get(name), y, at if scores else activation_of(name)(at), None, None, scores, gradients_of)
+    check_gradient(
+        losses.get(name),
+        y,
+        at if scores else activation_of(name)(at),
+        None,
+        None,
+        scores,
+        gradients_of,
+    )
 
 
-@pytest.mark.parametrize(("name", "shape"), [
-    ("binary_crossentropy", (6, 1)),  # with softmax one class has probability 1, which is clipped without scores
-    *[(name, shape) for name in CROSSENTROPIES for shape in ((5, 3), (2, 3, 4))],
-])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        # with softmax one class has probability 1, which is clipped without scores
+        ("binary_crossentropy", (6, 1)),
+        *[(name, shape) for name in CROSSENTROPIES for shape in ((5, 3), (2, 3, 4))],
+    ],
+)
 def test_from_scores_is_the_same_function_as_through_the_activation(name, shape, rng):
     loss = losses.get(name)
     y = loss.prepare(targets_for(name, shape, rng)[0], shape, "float64")
@@ -149,7 +178,11 @@ def test_from_scores_is_the_same_function_as_through_the_activation(name, shape,
     value, gradient = loss.value_and_gradient(y, z, scores=True)
     value_p, dp = loss.value_and_gradient(y, p)
     assert value == pytest.approx(value_p, rel=1e-12)
-    dz = dp * p * (1 - p) if loss.fuses == "sigmoid" else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    dz = (
+        dp * p * (1 - p)
+        if loss.fuses == "sigmoid"
+        else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    )
     np.testing.assert_allclose(gradient, dz, rtol=1e-9, atol=1e-14)
 
 
@@ -159,8 +192,9 @@ def test_float32_stays_float32_and_agrees_with_float64(name, rng):
     given, _ = targets_for(name, shape, rng)
     p = predictions_for(name, shape, rng)
     wide, wide_gradient = loss.value_and_gradient(loss.prepare(given, shape, "float64"), p)
-    small, small_gradient = loss.value_and_gradient(loss.prepare(given, shape, "float32"), p.astype(np.float32),
-                                                    np.ones(7))
+    small, small_gradient = loss.value_and_gradient(
+        loss.prepare(given, shape, "float32"), p.astype(np.float32), np.ones(7)
+    )
     assert small_gradient.dtype == np.float32
     assert small == pytest.approx(wide, rel=1e-5)
     np.testing.assert_allclose(small_gradient, wide_gradient, rtol=1e-4, atol=1e-6)
@@ -187,10 +221,13 @@ def test_binary_from_extreme_scores_is_exact(dtype):
     y = np.array([[1], [0], [1], [0], [1], [0], [1]], dtype)
     expected = np.array([0, 1000, 1000, 0, np.log(2), 88.8, 88.8])
     for row, want in enumerate(expected):
-        value, gradient = losses.BinaryCrossentropy().value_and_gradient(y[row:row + 1], z[row:row + 1], scores=True)
+        value, gradient = losses.BinaryCrossentropy().value_and_gradient(
+            y[row : row + 1], z[row : row + 1], scores=True
+        )
         assert value == pytest.approx(want, rel=1e-6, abs=1e-30)
-        assert gradient[0, 0] == pytest.approx(np.clip(want, 0, 1) * (-1 if y[row] else 1) if want > 1 or want == 0
-                                               else -0.5, abs=1e-6)
+        assert gradient[0, 0] == pytest.approx(
+            np.clip(want, 0, 1) * (-1 if y[row] else 1) if want > 1 or want == 0 else -0.5, abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -200,8 +237,8 @@ def test_softmax_from_extreme_scores_is_exact(name, dtype):
     y = np.arange(3) if name.startswith("sparse") else np.eye(3)
     loss = losses.get(name)
     for row, want in enumerate((0, 2000, 1000)):
-        prepared = loss.prepare(y[row:row + 1], (1, 3), dtype)
-        value, gradient = loss.value_and_gradient(prepared, z[row:row + 1], scores=True)
+        prepared = loss.prepare(y[row : row + 1], (1, 3), dtype)
+        value, gradient = loss.value_and_gradient(prepared, z[row : row + 1], scores=True)
         assert value == want
         expected = np.array([1, 0, 0]) - np.eye(3)[row]
         np.testing.assert_allclose(gradient[0], expected, atol=1e-30)
@@ -241,7 +278,9 @@ def test_weights_multiply_values_and_the_mean_counts_positions(name, rng):
     p = predictions_for(name, shape, rng)
     per_sample, per_step = rng.uniform(0, 3, 5), rng.uniform(0, 3, (5, 4))
     values = formula(name, y, p)
-    assert loss(given, p, per_sample) == pytest.approx((values * per_sample[:, None]).sum() / 20, rel=1e-12)
+    assert loss(given, p, per_sample) == pytest.approx(
+        (values * per_sample[:, None]).sum() / 20, rel=1e-12
+    )
     assert loss(given, p, per_step) == pytest.approx((values * per_step).sum() / 20, rel=1e-12)
 
 
@@ -269,7 +308,9 @@ def test_padded_steps_count_in_nothing(name, scores, rng):
     np.testing.assert_allclose(gradient[valid], flat_gradient, rtol=1e-12)
     assert not gradient[~valid].any()
     other = p.copy()
-    other[~valid] = activation_of(name)(rng.normal(size=other[~valid].shape)) if not scores else 1000.0
+    other[~valid] = (
+        activation_of(name)(rng.normal(size=other[~valid].shape)) if not scores else 1000.0
+    )
     again, again_gradient = loss.value_and_gradient(y, other, weights, lengths.sum(), scores=scores)
     assert again == value
     np.testing.assert_array_equal(again_gradient, gradient)
@@ -277,14 +318,20 @@ def test_padded_steps_count_in_nothing(name, scores, rng):
 
 def test_position_weights_of_every_shape():
     assert position_weights(None, (2, 3), None) is None
-    assert position_weights(None, (2,), np.array([3, 1])) is None  # one output a row: lengths say nothing
+    # one output a row: lengths say nothing
+    assert position_weights(None, (2,), np.array([3, 1])) is None
     np.testing.assert_array_equal(position_weights([1, 2], (2, 3), None), [[1, 1, 1], [2, 2, 2]])
-    np.testing.assert_array_equal(position_weights([1, 2], (2, 3), np.array([3, 1])), [[1, 1, 1], [2, 0, 0]])
-    np.testing.assert_array_equal(position_weights([[1, 2, 3], [4, 5, 6]], (2, 3), np.array([2, 0])),
-                                  [[1, 2, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(
+        position_weights([1, 2], (2, 3), np.array([3, 1])), [[1, 1, 1], [2, 0, 0]]
+    )
+    np.testing.assert_array_equal(
+        position_weights([[1, 2, 3], [4, 5, 6]], (2, 3), np.array([2, 0])), [[1, 2, 0], [0, 0, 0]]
+    )
     assert position_weights([1, 2], (2, 3, 4), np.array([3, 1])).shape == (2, 3, 4)
     for wrong in ([1, 2, 3], 1.0, [[1, 2], [3, 4]]):
-        with pytest.raises(ShapeError, match=r"sample_weight has shape .*; expected \(2,\), a weight a sample"):
+        with pytest.raises(
+            ShapeError, match=r"sample_weight has shape .*; expected \(2,\), a weight a sample"
+        ):
             position_weights(wrong, (2, 3), None)
     with pytest.raises(NonFiniteError, match=r"sample_weight holds nan at index \(1,\)"):
         position_weights([1, np.nan], (2, 3), None)
@@ -294,7 +341,9 @@ def test_position_weights_of_every_shape():
 @pytest.mark.parametrize(("name", "scores"), PATHS)
 def test_no_positions_give_zero(name, shape, scores, rng):
     loss = losses.get(name)
-    y = loss.prepare(np.zeros(shape[:-1], int) if loss.sparse else np.zeros(shape), shape, "float32")
+    y = loss.prepare(
+        np.zeros(shape[:-1], int) if loss.sparse else np.zeros(shape), shape, "float32"
+    )
     value, gradient = loss.value_and_gradient(y, np.zeros(shape, np.float32), scores=scores)
     assert value == 0.0
     assert gradient.shape == shape
@@ -334,7 +383,11 @@ def test_targets_take_the_missing_axis_of_one():
     loss = losses.MeanSquaredError()
     assert loss.prepare([1, 2, 3], (3, 1), "float32").shape == (3, 1)
     assert loss.prepare(np.ones((3, 4)), (3, 4, 1), "float32").shape == (3, 4, 1)
-    for wrong, shape in ((np.ones(3), (3, 2)), (np.ones((3, 2)), (3, 1)), (np.ones((2, 1)), (3, 1))):
+    for wrong, shape in (
+        (np.ones(3), (3, 2)),
+        (np.ones((3, 2)), (3, 1)),
+        (np.ones((2, 1)), (3, 1)),
+    ):
         with pytest.raises(ShapeError, match=r"y has shape .*, the model's output has"):
             loss.prepare(wrong, shape, "float32")
 
@@ -346,9 +399,13 @@ def test_sparse_targets():
         assert y.dtype.kind == "i"
         assert y.tolist() == [0, 2, 1]
     assert loss.prepare(np.zeros((3, 4, 1)), (3, 4, 2), "float32").shape == (3, 4)
-    with pytest.raises(ShapeError, match=r"y holds class 3; the model's output has 3 classes, 0 to 2"):
+    with pytest.raises(
+        ShapeError, match=r"y holds class 3; the model's output has 3 classes, 0 to 2"
+    ):
         loss.prepare([0, 3], (2, 3), "float32")
-    with pytest.raises(ShapeError, match=r"y holds class -1; the model's output has 3 classes, 0 to 2"):
+    with pytest.raises(
+        ShapeError, match=r"y holds class -1; the model's output has 3 classes, 0 to 2"
+    ):
         loss.prepare([0, -1], (2, 3), "float32")
     with pytest.raises(ShapeError, match="expects class numbers of shape"):
         loss.prepare(np.eye(3), (3, 3), "float32")
@@ -366,7 +423,9 @@ def test_non_finite_sparse_targets_are_called_that(bad):
 
 def test_booleans_are_class_numbers():
     """y = x > 0, as people write it; Keras takes it."""
-    assert losses.SparseCategoricalCrossentropy().prepare(np.array([True, False]), (2, 2), "float32").tolist() == [1, 0]
+    assert losses.SparseCategoricalCrossentropy().prepare(
+        np.array([True, False]), (2, 2), "float32"
+    ).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("sparse")])
@@ -382,14 +441,25 @@ def test_non_finite_targets_are_refused(name):
 # ---- names -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("identifier", ["mse", "mean_squared_error", "MeanSquaredError", losses.MeanSquaredError,
-                                        losses.MeanSquaredError(), {"class_name": "MeanSquaredError", "config": {}}])
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "mse",
+        "mean_squared_error",
+        "MeanSquaredError",
+        losses.MeanSquaredError,
+        losses.MeanSquaredError(),
+        {"class_name": "MeanSquaredError", "config": {}},
+    ],
+)
 def test_every_way_to_name_a_loss(identifier):
     assert type(losses.get(identifier)) is losses.MeanSquaredError
 
 
-@pytest.mark.parametrize(("short", "name"), [("MSE", "MeanSquaredError"), ("MAE", "MeanAbsoluteError"),
-                                             ("BCE", "BinaryCrossentropy")])
+@pytest.mark.parametrize(
+    ("short", "name"),
+    [("MSE", "MeanSquaredError"), ("MAE", "MeanAbsoluteError"), ("BCE", "BinaryCrossentropy")],
+)
 def test_keras_capital_names(short, name):
     assert type(losses.get(short)).__name__ == name
 
@@ -397,7 +467,9 @@ def test_keras_capital_names(short, name):
 def test_unknown_losses_are_refused():
     with pytest.raises(ConfigError, match=r"loss 'msee' is not known; choose one of .*mse"):
         losses.get("msee")
-    with pytest.raises(ConfigError, match=r"loss class 'Nothing' is not known: give it, .*custom_objects"):
+    with pytest.raises(
+        ConfigError, match=r"loss class 'Nothing' is not known: give it, .*custom_objects"
+    ):
         losses.get({"class_name": "Nothing"})
     for wrong in (3, None, [], lambda y, p: 0):
         with pytest.raises(DTypeError, match=r"expected a name or a gatewise.losses object"):
@@ -406,8 +478,15 @@ def test_unknown_losses_are_refused():
         losses.BinaryCrossentropy(from_logits=1)
 
 
-@pytest.mark.parametrize("loss", [losses.MeanSquaredError(), losses.BinaryCrossentropy(from_logits=True),
-                                  losses.CategoricalCrossentropy(), losses.SparseCategoricalCrossentropy(True)])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.MeanSquaredError(),
+        losses.BinaryCrossentropy(from_logits=True),
+        losses.CategoricalCrossentropy(),
+        losses.SparseCategoricalCrossentropy(True),
+    ],
+)
 def test_serialize_round_trip(loss):
     again = losses.get(losses.serialize(loss))
     assert type(again) is type(loss)
@@ -427,12 +506,23 @@ def torch_losses(cases):
         y = torch.tensor(y)
         if "categorical" in name:
             log_p = torch.log_softmax(p, -1) if scores else torch.log(p)
-            target = y.long().reshape(-1) if name.startswith("sparse") else y.reshape(-1, y.shape[-1])
+            target = (
+                y.long().reshape(-1) if name.startswith("sparse") else y.reshape(-1, y.shape[-1])
+            )
             log_p = log_p.reshape(-1, log_p.shape[-1])
-            value = F.nll_loss(log_p, target) if name.startswith("sparse") else -(target * log_p).sum(-1).mean()
+            value = (
+                F.nll_loss(log_p, target)
+                if name.startswith("sparse")
+                else -(target * log_p).sum(-1).mean()
+            )
         else:
-            function = {"mean_squared_error": F.mse_loss, "mean_absolute_error": F.l1_loss,
-                        "binary_crossentropy": F.binary_cross_entropy_with_logits if scores else F.binary_cross_entropy}
+            function = {
+                "mean_squared_error": F.mse_loss,
+                "mean_absolute_error": F.l1_loss,
+                "binary_crossentropy": (
+                    F.binary_cross_entropy_with_logits if scores else F.binary_cross_entropy
+                ),
+            }
             value = function[name](p, y.to(p.dtype))
         value.backward()
         results.append((value.item(), p.grad.numpy()))
@@ -466,15 +556,23 @@ def test_beside_torch(rng, torch_rival):
                     continue
                 given, _ = targets_for(name, shape, rng)
                 z = rng.normal(size=shape) * 2
-                cases.append((name, scores, np.asarray(given), z if scores else activation_of(name)(z)))
-    for (name, scores, given, p), (value, gradient) in zip(cases, torch_rival.run(torch_losses, cases), strict=True):
+                cases.append(
+                    (name, scores, np.asarray(given), z if scores else activation_of(name)(z))
+                )
+    for (name, scores, given, p), (value, gradient) in zip(
+        cases, torch_rival.run(torch_losses, cases), strict=True
+    ):
         loss = losses.get(name)
-        ours, ours_gradient = loss.value_and_gradient(loss.prepare(given, p.shape, "float64"), p, scores=scores)
+        ours, ours_gradient = loss.value_and_gradient(
+            loss.prepare(given, p.shape, "float64"), p, scores=scores
+        )
         assert ours == pytest.approx(value, rel=1e-12), (name, p.shape, scores)
         if "categorical" in name and not scores:
             # ours, as Keras, divides by the row's sum: the same on the simplex, not off it
             gradient = gradient - (gradient * p).sum(axis=-1, keepdims=True)
-        np.testing.assert_allclose(ours_gradient, gradient, rtol=1e-10, atol=1e-14, err_msg=f"{name} {scores}")
+        np.testing.assert_allclose(
+            ours_gradient, gradient, rtol=1e-10, atol=1e-14, err_msg=f"{name} {scores}"
+        )
 
 
 def test_beside_keras(rng, keras_rival):
@@ -489,20 +587,24 @@ def test_beside_keras(rng, keras_rival):
                 p = z if from_logits else activation_of(name)(z)
                 for weights in (None, rng.uniform(0, 2, shape[0]), rng.uniform(0, 2, shape[:-1])):
                     if weights is not None and len(shape) == 3 and weights.ndim == 1:
-                        weights = np.repeat(weights[:, None], shape[1], axis=1)  # Keras takes no weight a sample here
+                        # Keras takes no weight a sample here
+                        weights = np.repeat(weights[:, None], shape[1], axis=1)
                     cases.append((cls, config, np.asarray(given), p, weights))
         if losses.get(name).fuses:  # clipping
             p = np.array([[0, 1.0], [1, 0], [1e-9, 1 - 1e-9]])
             wrong = np.array([0, 1, 0]) if losses.get(name).sparse else np.eye(2)[[0, 1, 0]]
             cases.append((cls, {"from_logits": False}, wrong, p, None))
-    for (cls, config, given, p, weights), (value, gradient) in zip(cases, keras_rival.run(keras_losses, cases),
-                                                                    strict=True):
+    for (cls, config, given, p, weights), (value, gradient) in zip(
+        cases, keras_rival.run(keras_losses, cases), strict=True
+    ):
         loss = getattr(losses, cls)(**config)
         # Keras on torch takes the mean in float32, whatever floatx is
         assert loss(given, p, weights) == pytest.approx(value, rel=1e-6), (cls, config, p.shape)
         spread = None if weights is None else position_weights(weights, p.shape[:-1], None)
         _, ours = loss.value_and_gradient(loss.prepare(given, p.shape, "float64"), p, spread)
-        np.testing.assert_allclose(ours, gradient, rtol=1e-6, atol=1e-12, err_msg=f"{cls} {config} {p.shape}")
+        np.testing.assert_allclose(
+            ours, gradient, rtol=1e-6, atol=1e-12, err_msg=f"{cls} {config} {p.shape}"
+        )
 
 
 # ---- losses of the user ----------------------------------------------------------------------------

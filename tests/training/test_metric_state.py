@@ -10,8 +10,11 @@ from gatewise.errors import CheckpointError
 
 EVERY = [name for name in metrics.__all__ if name not in ("Metric", "get", "serialize")]
 VARIANTS = [(name, {}) for name in EVERY] + [
-    ("Precision", {"thresholds": [0.2, 0.6]}), ("AUC", {"num_thresholds": None}), ("AUC", {"multi_label": True}),
-    ("AUC", {"num_thresholds": None, "curve": "PR"}), ("R2Score", {"class_aggregation": None}),
+    ("Precision", {"thresholds": [0.2, 0.6]}),
+    ("AUC", {"num_thresholds": None}),
+    ("AUC", {"multi_label": True}),
+    ("AUC", {"num_thresholds": None, "curve": "PR"}),
+    ("R2Score", {"class_aggregation": None}),
 ]
 
 
@@ -25,7 +28,10 @@ def data(rng, metric):
 
 def through_a_file(state):
     """Numbers as JSON text, arrays as they are: what a checkpoint does."""
-    return {name: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value)) for name, value in state.items()}
+    return {
+        name: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value))
+        for name, value in state.items()
+    }
 
 
 @pytest.mark.parametrize(("name", "arguments"), VARIANTS)
@@ -53,10 +59,24 @@ def test_states_that_do_not_fit(name, arguments, rng):
     metric.update_state(*data(rng, metric))
     good, before = metric.get_state(), metric.result()
     part = next(iter(good))
-    for wrong in (None, [], {}, good | {"more": 1.0}, {key: good[key] for key in good if key != part}, good | {part: "1"},
-                  good | {part: None}, good | {part: True}, good | {part: 10**400}, good | {part: [1.0]}, good | {3: 1.0},
-                  good | {part: np.ones(4, np.float32)}, good | {part: np.ones((2, 3, 4))}, good | {part: np.array(["a"])},
-                  good | {part: np.array(1.0)}, {key: np.ones((3, 5)) for key in good}):
+    for wrong in (
+        None,
+        [],
+        {},
+        good | {"more": 1.0},
+        {key: good[key] for key in good if key != part},
+        good | {part: "1"},
+        good | {part: None},
+        good | {part: True},
+        good | {part: 10**400},
+        good | {part: [1.0]},
+        good | {3: 1.0},
+        good | {part: np.ones(4, np.float32)},
+        good | {part: np.ones((2, 3, 4))},
+        good | {part: np.array(["a"])},
+        good | {part: np.array(1.0)},
+        {key: np.ones((3, 5)) for key in good},
+    ):
         with pytest.raises(CheckpointError, match=f"state of metric {metric.name}"):
             metric.set_state(wrong)
         np.testing.assert_array_equal(metric.result(), before)
@@ -68,7 +88,9 @@ def test_scores_of_an_exact_area_must_be_sorted():
     metric = metrics.AUC(num_thresholds=None)
     ones = np.ones(3)
     with pytest.raises(CheckpointError, match="do not fit its arguments"):
-        metric.set_state({"scores": np.array([1.0, 0.5, 2.0]), "positives": ones, "negatives": ones})
+        metric.set_state(
+            {"scores": np.array([1.0, 0.5, 2.0]), "positives": ones, "negatives": ones}
+        )
 
 
 def keras_names(known):
@@ -79,7 +101,9 @@ def keras_names(known):
     directions = {}
     for name in known:
         if name in found:
-            directions[found[name]] = getattr(getattr(keras.metrics, found[name])(), "_direction", None)
+            directions[found[name]] = getattr(
+                getattr(keras.metrics, found[name])(), "_direction", None
+            )
     return found, directions
 
 
@@ -88,8 +112,11 @@ def test_names_and_directions_are_those_of_keras(keras_rival):
 
     found, directions = keras_rival.run(keras_names, EVERY)
     ours = {name: cls.__name__ for name, cls in _BY_NAME.items()}
-    assert {name: cls for name, cls in found.items() if cls in EVERY} == {name: ours[name] for name in ours if name in found}
-    assert len(directions) == len(EVERY) - 3  # Keras has no Perplexity, no sMAPE and no label error rate
+    assert {name: cls for name, cls in found.items() if cls in EVERY} == {
+        name: ours[name] for name in ours if name in found
+    }
+    # Keras has no Perplexity, no sMAPE and no label error rate
+    assert len(directions) == len(EVERY) - 3
     for name, direction in directions.items():
         if name != "MeanSquaredLogarithmicError" or direction:
             assert direction_of(name) == direction, name

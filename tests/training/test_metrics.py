@@ -6,8 +6,14 @@ import pytest
 from gatewise import losses, metrics
 from gatewise.errors import ConfigError, DTypeError, TrainingWarning
 
-CLASSES = ["MeanSquaredError", "MeanAbsoluteError", "Accuracy", "BinaryAccuracy", "CategoricalAccuracy",
-           "SparseCategoricalAccuracy"]
+CLASSES = [
+    "MeanSquaredError",
+    "MeanAbsoluteError",
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "SparseCategoricalAccuracy",
+]
 
 
 def data_for(name, shape, rng):
@@ -19,13 +25,18 @@ def data_for(name, shape, rng):
     if name == "BinaryAccuracy":
         return rng.integers(0, 2, shape), rng.uniform(size=shape)
     classes = rng.integers(0, shape[-1], shape[:-1])
-    return (classes if name.startswith("Sparse") else np.eye(shape[-1])[classes]), rng.uniform(size=shape)
+    return (classes if name.startswith("Sparse") else np.eye(shape[-1])[classes]), rng.uniform(
+        size=shape
+    )
 
 
 def formula(name, y, p):
     """The value at each position, one after the other."""
     if name == "SparseCategoricalAccuracy":
-        positions = [(np.argmax(row) == label, row, label) for row, label in zip(p.reshape(-1, p.shape[-1]), y.ravel())]
+        positions = [
+            (np.argmax(row) == label, row, label)
+            for row, label in zip(p.reshape(-1, p.shape[-1]), y.ravel())
+        ]
         return np.array([hit for hit, _, _ in positions], float).reshape(p.shape[:-1])
     values = np.empty(p.shape[:-1])
     for index in np.ndindex(values.shape):
@@ -101,14 +112,22 @@ def test_the_first_of_equal_outputs_wins():
 # ---- names -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("identifier", "cls", "name"), [
-    ("mse", "MeanSquaredError", "mse"), ("mae", "MeanAbsoluteError", "mae"),
-    ("mean_squared_error", "MeanSquaredError", "mean_squared_error"),
-    ("binary_accuracy", "BinaryAccuracy", "binary_accuracy"),
-    (metrics.BinaryAccuracy, "BinaryAccuracy", "binary_accuracy"),
-    (metrics.MeanSquaredError(name="mine"), "MeanSquaredError", "mine"),
-    ({"class_name": "BinaryAccuracy", "config": {"name": "b", "threshold": 0.3}}, "BinaryAccuracy", "b"),
-])
+@pytest.mark.parametrize(
+    ("identifier", "cls", "name"),
+    [
+        ("mse", "MeanSquaredError", "mse"),
+        ("mae", "MeanAbsoluteError", "mae"),
+        ("mean_squared_error", "MeanSquaredError", "mean_squared_error"),
+        ("binary_accuracy", "BinaryAccuracy", "binary_accuracy"),
+        (metrics.BinaryAccuracy, "BinaryAccuracy", "binary_accuracy"),
+        (metrics.MeanSquaredError(name="mine"), "MeanSquaredError", "mine"),
+        (
+            {"class_name": "BinaryAccuracy", "config": {"name": "b", "threshold": 0.3}},
+            "BinaryAccuracy",
+            "b",
+        ),
+    ],
+)
 def test_every_way_to_name_a_metric(identifier, cls, name):
     metric = metrics.get(identifier)
     assert type(metric).__name__ == cls
@@ -121,13 +140,16 @@ def test_keras_capital_names(name):
 
 
 @pytest.mark.parametrize("word", ["accuracy", "acc"])
-@pytest.mark.parametrize(("loss", "outputs", "cls"), [
-    ("sparse_categorical_crossentropy", 3, "SparseCategoricalAccuracy"),
-    ("categorical_crossentropy", 3, "CategoricalAccuracy"),
-    ("binary_crossentropy", 1, "BinaryAccuracy"),
-    ("mse", 1, "BinaryAccuracy"),
-    ("mse", 3, "CategoricalAccuracy"),
-])
+@pytest.mark.parametrize(
+    ("loss", "outputs", "cls"),
+    [
+        ("sparse_categorical_crossentropy", 3, "SparseCategoricalAccuracy"),
+        ("categorical_crossentropy", 3, "CategoricalAccuracy"),
+        ("binary_crossentropy", 1, "BinaryAccuracy"),
+        ("mse", 1, "BinaryAccuracy"),
+        ("mse", 3, "CategoricalAccuracy"),
+    ],
+)
 def test_accuracy_fits_the_loss(word, loss, outputs, cls):
     metric = metrics.get(word, losses.get(loss), outputs)
     assert type(metric).__name__ == cls
@@ -137,7 +159,9 @@ def test_accuracy_fits_the_loss(word, loss, outputs, cls):
 def test_unknown_metrics_are_refused():
     with pytest.raises(ConfigError, match=r"metric 'f1' is not known; choose one of acc, .*mse"):
         metrics.get("f1")
-    with pytest.raises(ConfigError, match=r"metric class 'Nothing' is not known: give it, .*custom_objects"):
+    with pytest.raises(
+        ConfigError, match=r"metric class 'Nothing' is not known: give it, .*custom_objects"
+    ):
         metrics.get({"class_name": "Nothing"})
     for wrong in (3, None, [], len):
         with pytest.raises(DTypeError, match=r"expected a name or a gatewise.metrics object"):
@@ -179,8 +203,13 @@ def test_beside_keras(rng, keras_rival):
             for weighted in (False, True):
                 if weighted and name in ("Accuracy", "BinaryAccuracy") and shape[-1] > 1:
                     continue  # Keras has one value an element there, and takes no weight a position
-                batches = [(*data_for(name, shape, rng), rng.uniform(0, 2, weight_shape) if weighted else None)
-                           for _ in range(3)]
+                batches = [
+                    (
+                        *data_for(name, shape, rng),
+                        rng.uniform(0, 2, weight_shape) if weighted else None,
+                    )
+                    for _ in range(3)
+                ]
                 cases.append((name, batches))
     for (name, batches), value in zip(cases, keras_rival.run(keras_metrics, cases), strict=True):
         metric = getattr(metrics, name)()
@@ -202,7 +231,9 @@ def keras_meaning_of_accuracy(cases):
 
     names = []
     for loss, activation, outputs, y in cases:
-        model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(outputs, activation=activation)])
+        model = keras.Sequential(
+            [keras.layers.Input((2,)), keras.layers.Dense(outputs, activation=activation)]
+        )
         model.compile("sgd", loss, metrics=["accuracy"])
         import numpy as np
 
@@ -216,7 +247,9 @@ ACCURACIES = [
     pytest.param("mse", "linear", 1, np.zeros((4, 1)), id="regression"),
     pytest.param("mse", "linear", 3, np.zeros((4, 3)), id="regression of 3"),
     pytest.param("categorical_crossentropy", "softmax", 3, np.eye(3)[[0, 1, 2, 0]], id="one-hot"),
-    pytest.param("sparse_categorical_crossentropy", "softmax", 3, np.array([0, 1, 2, 0]), id="sparse"),
+    pytest.param(
+        "sparse_categorical_crossentropy", "softmax", 3, np.array([0, 1, 2, 0]), id="sparse"
+    ),
     pytest.param("binary_crossentropy", "sigmoid", 3, np.zeros((4, 3)), id="multi-label"),
     pytest.param("binary_crossentropy", "softmax", 2, np.eye(2)[[0, 1, 1, 0]], id="two classes"),
 ]

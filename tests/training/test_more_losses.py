@@ -22,7 +22,7 @@ def pinball(y, p):
 
 
 def gaussian(y, p, full=False):
-    mean, v = p[..., :y.shape[-1]], np.exp(p[..., y.shape[-1]:])
+    mean, v = p[..., : y.shape[-1]], np.exp(p[..., y.shape[-1] :])
     return ((np.log(v) + (y - mean) ** 2 / v) / 2 + full * np.log(2 * np.pi) / 2).mean(axis=-1)
 
 
@@ -39,24 +39,83 @@ def keep(z):
     return z
 
 
-# loss: (targets from normal draws, outputs from normal draws, outputs a target, formula of the positions)
+# loss: (targets from normal draws, outputs from normal draws, outputs a target, formula of the
+# positions)
 CASES = {
-    "huber": (losses.Huber(), keep, keep, 1, lambda y, p: np.where(
-        abs(p - y) <= 1, (p - y) ** 2 / 2, abs(p - y) - 0.5).mean(axis=-1)),
-    "huber 0.3": (losses.Huber(delta=0.3), keep, keep, 1, lambda y, p: np.where(
-        abs(p - y) <= 0.3, (p - y) ** 2 / 2, 0.3 * abs(p - y) - 0.045).mean(axis=-1)),
-    "log_cosh": (losses.LogCosh(), keep, keep, 1, lambda y, p: np.log(np.cosh(p - y)).mean(axis=-1)),
-    "mape": (losses.MeanAbsolutePercentageError(), keep, keep, 1, lambda y, p: 100 * abs((y - p) / y).mean(axis=-1)),
-    "msle": (losses.MeanSquaredLogarithmicError(), np.exp, np.exp, 1,
-             lambda y, p: ((np.log(1 + y) - np.log(1 + p)) ** 2).mean(axis=-1)),
+    "huber": (
+        losses.Huber(),
+        keep,
+        keep,
+        1,
+        lambda y, p: np.where(abs(p - y) <= 1, (p - y) ** 2 / 2, abs(p - y) - 0.5).mean(axis=-1),
+    ),
+    "huber 0.3": (
+        losses.Huber(delta=0.3),
+        keep,
+        keep,
+        1,
+        lambda y, p: np.where(abs(p - y) <= 0.3, (p - y) ** 2 / 2, 0.3 * abs(p - y) - 0.045).mean(
+            axis=-1
+        ),
+    ),
+    "log_cosh": (
+        losses.LogCosh(),
+        keep,
+        keep,
+        1,
+        lambda y, p: np.log(np.cosh(p - y)).mean(axis=-1),
+    ),
+    "mape": (
+        losses.MeanAbsolutePercentageError(),
+        keep,
+        keep,
+        1,
+        lambda y, p: 100 * abs((y - p) / y).mean(axis=-1),
+    ),
+    "msle": (
+        losses.MeanSquaredLogarithmicError(),
+        np.exp,
+        np.exp,
+        1,
+        lambda y, p: ((np.log(1 + y) - np.log(1 + p)) ** 2).mean(axis=-1),
+    ),
     "hinge": (losses.Hinge(), signs, keep, 1, lambda y, p: np.maximum(1 - y * p, 0).mean(axis=-1)),
-    "squared_hinge": (losses.SquaredHinge(), signs, keep, 1, lambda y, p: (np.maximum(1 - y * p, 0) ** 2).mean(axis=-1)),
-    "categorical_hinge": (losses.CategoricalHinge(), one_hot, keep, 1, lambda y, p: np.maximum(
-        ((1 - y) * p).max(axis=-1) - (y * p).sum(axis=-1) + 1, 0)),
-    "poisson": (losses.Poisson(), np.exp, np.exp, 1, lambda y, p: (p - y * np.log(p + 1e-7)).mean(axis=-1)),
-    "kld": (losses.KLDivergence(), simplex, lambda z: 0.9 * simplex(z), 1, lambda y, p: (y * np.log(y / p)).sum(axis=-1)),
+    "squared_hinge": (
+        losses.SquaredHinge(),
+        signs,
+        keep,
+        1,
+        lambda y, p: (np.maximum(1 - y * p, 0) ** 2).mean(axis=-1),
+    ),
+    "categorical_hinge": (
+        losses.CategoricalHinge(),
+        one_hot,
+        keep,
+        1,
+        lambda y, p: np.maximum(((1 - y) * p).max(axis=-1) - (y * p).sum(axis=-1) + 1, 0),
+    ),
+    "poisson": (
+        losses.Poisson(),
+        np.exp,
+        np.exp,
+        1,
+        lambda y, p: (p - y * np.log(p + 1e-7)).mean(axis=-1),
+    ),
+    "kld": (
+        losses.KLDivergence(),
+        simplex,
+        lambda z: 0.9 * simplex(z),
+        1,
+        lambda y, p: (y * np.log(y / p)).sum(axis=-1),
+    ),
     "gaussian": (losses.GaussianNLL(), keep, keep, 2, gaussian),
-    "gaussian full": (losses.GaussianNLL(full=True), keep, keep, 2, lambda y, p: gaussian(y, p, True)),
+    "gaussian full": (
+        losses.GaussianNLL(full=True),
+        keep,
+        keep,
+        2,
+        lambda y, p: gaussian(y, p, True),
+    ),
     "quantile": (losses.Quantile(QUANTILES), keep, keep, len(QUANTILES), pinball),
 }
 SHAPES = [(5, 3), (1, 1), (2, 4, 3), (2, 3, 2, 2)]  # of the targets
@@ -114,12 +173,23 @@ def test_float32_stays_float32_and_nothing_given_is_changed(case, rng):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("case", "targets", "outputs"), [
-    ("huber", [0, 0], [1e6, -1e18]), ("log_cosh", [0, 0], [1e6, -1e18]), ("mape", [0, 1e-30], [1, -1]),
-    ("msle", [0, 1e6], [-5, 1e18]), ("poisson", [0, 3], [0, 0]), ("poisson", [1e3, 0], [1e-30, 1e18]),
-    ("kld", [1, 0], [0, 1]), ("kld", [0.5, 0.5], [1, 0]), ("hinge", [-1, 1], [1e18, -1e18]),
-    ("gaussian", [0, 0], [1, 1e3, 1e4, 1e3]), ("gaussian", [0, 0], [1, 1e3, -1e4, -1e3]), ("gaussian", [0, 0], [1e18, 0, 100, 0]),
-])
+@pytest.mark.parametrize(
+    ("case", "targets", "outputs"),
+    [
+        ("huber", [0, 0], [1e6, -1e18]),
+        ("log_cosh", [0, 0], [1e6, -1e18]),
+        ("mape", [0, 1e-30], [1, -1]),
+        ("msle", [0, 1e6], [-5, 1e18]),
+        ("poisson", [0, 3], [0, 0]),
+        ("poisson", [1e3, 0], [1e-30, 1e18]),
+        ("kld", [1, 0], [0, 1]),
+        ("kld", [0.5, 0.5], [1, 0]),
+        ("hinge", [-1, 1], [1e18, -1e18]),
+        ("gaussian", [0, 0], [1, 1e3, 1e4, 1e3]),
+        ("gaussian", [0, 0], [1, 1e3, -1e4, -1e3]),
+        ("gaussian", [0, 0], [1e18, 0, 100, 0]),
+    ],
+)
 def test_extremes_stay_finite(case, targets, outputs, dtype):
     loss = CASES[case][0]
     p = np.array([outputs], dtype)
@@ -157,34 +227,78 @@ def test_targets_of_losses_with_several_outputs_a_target():
     assert gaussian.prepare([1, 2, 3], (3, 2), "float32").shape == (3, 1)
     assert quantile.prepare(np.ones((2, 4)), (2, 4, 3), "float32").shape == (2, 4, 1)
     for loss, shape, words in (
-            (gaussian, (3, 3), "the model has 3 outputs; loss gaussian_nll expects an even number"),
-            (quantile, (3, 4), "the model has 4 outputs; loss quantile with 3 quantiles expects 3 for each target"),
-            (gaussian, (3, 4), r"y has shape \(3, 6\), the model's output has \(3, 4\); .* targets of shape \(3, 2\)"),
-            (quantile, (3, 6), r"y has shape \(3, 6\), the model's output has \(3, 6\); .* targets of shape \(3, 2\)")):
+        (gaussian, (3, 3), "the model has 3 outputs; loss gaussian_nll expects an even number"),
+        (
+            quantile,
+            (3, 4),
+            "the model has 4 outputs; loss quantile with 3 quantiles expects 3 for each target",
+        ),
+        (
+            gaussian,
+            (3, 4),
+            r"y has shape \(3, 6\), the model's output has \(3, 4\); .* targets of shape \(3, 2\)",
+        ),
+        (
+            quantile,
+            (3, 6),
+            r"y has shape \(3, 6\), the model's output has \(3, 6\); .* targets of shape \(3, 2\)",
+        ),
+    ):
         with pytest.raises(ShapeError, match=words):
             loss.prepare(np.ones((3, 6)), shape, "float32")
 
 
-@pytest.mark.parametrize(("make", "error", "words"), [
-    (lambda: losses.Huber(delta=0), ConfigError, "delta is 0.0"), (lambda: losses.Huber(np.nan), ConfigError, "delta is nan"),
-    (lambda: losses.Huber("1"), DTypeError, "delta is '1'; expected a number"),
-    (lambda: losses.GaussianNLL(eps=-1), ConfigError, "eps is -1.0"), (lambda: losses.GaussianNLL(full=1), DTypeError, "full is 1"),
-    (lambda: losses.Quantile([]), ConfigError, "quantiles is empty"),
-    (lambda: losses.Quantile([0.1, 1.0]), ConfigError, r"quantiles\[1\] is 1.0"),
-    (lambda: losses.Quantile(0.5), DTypeError, "quantiles is float; expected a list of numbers between 0 and 1"),
-    (lambda: losses.BinaryCrossentropy(label_smoothing=1.5), ConfigError, "label_smoothing is 1.5"),
-    (lambda: losses.CategoricalCrossentropy(label_smoothing="x"), DTypeError, "label_smoothing is 'x'"),
-    (lambda: losses.SparseCategoricalCrossentropy(ignore_class=0.5), DTypeError, "ignore_class is 0.5"),
-    (lambda: losses.Huber(label_smoothing=0.0), ArgumentError, "Huber takes no argument 'label_smoothing'"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: losses.Huber(delta=0), ConfigError, "delta is 0.0"),
+        (lambda: losses.Huber(np.nan), ConfigError, "delta is nan"),
+        (lambda: losses.Huber("1"), DTypeError, "delta is '1'; expected a number"),
+        (lambda: losses.GaussianNLL(eps=-1), ConfigError, "eps is -1.0"),
+        (lambda: losses.GaussianNLL(full=1), DTypeError, "full is 1"),
+        (lambda: losses.Quantile([]), ConfigError, "quantiles is empty"),
+        (lambda: losses.Quantile([0.1, 1.0]), ConfigError, r"quantiles\[1\] is 1.0"),
+        (
+            lambda: losses.Quantile(0.5),
+            DTypeError,
+            "quantiles is float; expected a list of numbers between 0 and 1",
+        ),
+        (
+            lambda: losses.BinaryCrossentropy(label_smoothing=1.5),
+            ConfigError,
+            "label_smoothing is 1.5",
+        ),
+        (
+            lambda: losses.CategoricalCrossentropy(label_smoothing="x"),
+            DTypeError,
+            "label_smoothing is 'x'",
+        ),
+        (
+            lambda: losses.SparseCategoricalCrossentropy(ignore_class=0.5),
+            DTypeError,
+            "ignore_class is 0.5",
+        ),
+        (
+            lambda: losses.Huber(label_smoothing=0.0),
+            ArgumentError,
+            "Huber takes no argument 'label_smoothing'",
+        ),
+    ],
+)
 def test_arguments_that_do_not_fit(make, error, words):
     with pytest.raises(error, match=words):
         make()
 
 
-@pytest.mark.parametrize("loss", [case[0] for case in CASES.values()] + [
-    losses.BinaryCrossentropy(label_smoothing=0.1), losses.CategoricalCrossentropy(True, 0.1),
-    losses.SparseCategoricalCrossentropy(True, -1, 0.1)])
+@pytest.mark.parametrize(
+    "loss",
+    [case[0] for case in CASES.values()]
+    + [
+        losses.BinaryCrossentropy(label_smoothing=0.1),
+        losses.CategoricalCrossentropy(True, 0.1),
+        losses.SparseCategoricalCrossentropy(True, -1, 0.1),
+    ],
+)
 def test_serialize_round_trip(loss):
     import json
 
@@ -196,7 +310,11 @@ def keras_names():
     import keras
     from keras.src.losses import ALL_OBJECTS_DICT
 
-    return [name for name in ALL_OBJECTS_DICT if name.lower() not in ("loss", "lossfunctionwrapper") and keras.losses.get(name)]
+    return [
+        name
+        for name in ALL_OBJECTS_DICT
+        if name.lower() not in ("loss", "lossfunctionwrapper") and keras.losses.get(name)
+    ]
 
 
 def test_names_are_keras_s(keras_rival):
@@ -233,12 +351,18 @@ def test_smoothed_labels(name, smoothing, scores, rng, gradients_of):
     at = z if scores else p
     soft = np.eye(3)[given] if name.startswith("Sparse") else given
     soft = soft * (1 - smoothing) + (smoothing / 2 if name.startswith("Binary") else smoothing / 3)
-    plain = losses.BinaryCrossentropy() if name.startswith("Binary") else losses.CategoricalCrossentropy()
+    plain = (
+        losses.BinaryCrossentropy()
+        if name.startswith("Binary")
+        else losses.CategoricalCrossentropy()
+    )
     assert loss(given, p) == pytest.approx(plain(soft, p), rel=1e-12)
     weights = rng.uniform(0, 2, (2, 4))
     value, gradient = loss.value_and_gradient(y, at, weights, 3.0, scores=scores)
     assert value == pytest.approx(plain.value_and_gradient(soft, p, weights, 3.0)[0], rel=1e-12)
-    numeric = gradients_of(lambda at: loss.value_and_gradient(y, at, weights, 3.0, scores=scores)[0], at)
+    numeric = gradients_of(
+        lambda at: loss.value_and_gradient(y, at, weights, 3.0, scores=scores)[0], at
+    )
     np.testing.assert_allclose(gradient, numeric, rtol=1e-7, atol=1e-9)
 
 
@@ -251,7 +375,9 @@ def test_smoothed_labels_of_extreme_scores(name, dtype):
     y = loss.prepare([0] if name.startswith("Sparse") else [[1.0, 0.0]], (1, 2), dtype)
     value, gradient = loss.value_and_gradient(y, z, scores=True)
     assert value == pytest.approx(100 if name.startswith("Binary") else 200, rel=1e-5)
-    np.testing.assert_allclose(gradient, [[0.05, -0.05]] if name.startswith("Binary") else [[0.1, -0.1]], rtol=1e-5)
+    np.testing.assert_allclose(
+        gradient, [[0.05, -0.05]] if name.startswith("Binary") else [[0.1, -0.1]], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -280,7 +406,10 @@ def test_a_model_counts_ignored_steps_in_nothing(rng):
     hidden = y.copy()
     hidden[rng.random((6, 5)) < 0.4] = -1
     lengths, weights = np.array([5, 3, 4, 1, 5, 2]), rng.uniform(0, 2, (6, 5))
-    made = Sequential([layers.Input((None, 2)), layers.GRU(3, return_sequences=True), layers.Dense(3, "softmax")], seed=1)
+    made = Sequential(
+        [layers.Input((None, 2)), layers.GRU(3, return_sequences=True), layers.Dense(3, "softmax")],
+        seed=1,
+    )
     made.compile("sgd", losses.SparseCategoricalCrossentropy(ignore_class=-1), metrics=["accuracy"])
     valid = (hidden >= 0) & (np.arange(5) < lengths[:, None])
     p = made.predict(x, lengths=lengths)
@@ -305,18 +434,31 @@ def test_class_weights_of_one_hot_targets(rng):
     for loss in (losses.CategoricalHinge(), Mine()):
         made = Sequential([layers.Input((4,)), layers.Dense(3, "softmax")], seed=1)
         made.compile("sgd", loss)
-        values = np.array([loss(y[i:i + 1], made.predict(x[i:i + 1])) for i in range(30)])
+        values = np.array([loss(y[i : i + 1], made.predict(x[i : i + 1])) for i in range(30)])
         weighted = made.train_on_batch(x, y, class_weight={0: 2.0, 1: 0.5, 2: 0.0})
         assert weighted == pytest.approx((values * (y @ [2, 0.5, 0])).mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("loss", "units", "targets"), [
-    (losses.GaussianNLL(), 4, 2), (losses.Quantile([0.2, 0.8]), 4, 2), ("huber", 2, 2), ("poisson", 2, 2)])
+@pytest.mark.parametrize(
+    ("loss", "units", "targets"),
+    [
+        (losses.GaussianNLL(), 4, 2),
+        (losses.Quantile([0.2, 0.8]), 4, 2),
+        ("huber", 2, 2),
+        ("poisson", 2, 2),
+    ],
+)
 def test_models_train_with_them(loss, units, targets, rng):
     x = rng.normal(size=(40, 6, 2))
     y = abs(x.cumsum(axis=1)[..., :targets])
-    made = Sequential([layers.Input((None, 2)), layers.LSTM(8, return_sequences=True),
-                       layers.Dense(units, "softplus" if loss == "poisson" else "linear")], seed=1)
+    made = Sequential(
+        [
+            layers.Input((None, 2)),
+            layers.LSTM(8, return_sequences=True),
+            layers.Dense(units, "softplus" if loss == "poisson" else "linear"),
+        ],
+        seed=1,
+    )
     made.compile("adam", loss)
     seen = made.fit(x, y, lengths=rng.integers(1, 7, 40), epochs=12, verbose=0).history["loss"]
     assert seen[-1] < seen[0] and np.isfinite(seen).all()
@@ -345,23 +487,46 @@ def torch_losses(cases):
 
 def test_beside_torch(rng, torch_rival):
     y, p = rng.normal(size=(6, 3)), 2 * rng.normal(size=(6, 3))
-    outputs = np.concatenate([p, 8 * rng.normal(size=(6, 3))], axis=-1)  # log-variances on both sides of log eps
+    # log-variances on both sides of log eps
+    outputs = np.concatenate([p, 8 * rng.normal(size=(6, 3))], axis=-1)
     outputs[0, 3:] = -30, -14, -13
     classes, some = rng.integers(0, 3, 6), np.array([0, 2, -1, 1, -1, 2])
     cases = [
         (losses.Huber(0.7), y, p, ("huber_loss", {"delta": 0.7}, y, p)),
         (losses.GaussianNLL(), y, outputs, ("gaussian", {}, y, outputs)),
-        (losses.GaussianNLL(True, 0.1), y, outputs, ("gaussian", {"full": True, "eps": 0.1}, y, outputs)),
-        (losses.SparseCategoricalCrossentropy(True, label_smoothing=0.3), classes, p,
-         ("cross_entropy", {"label_smoothing": 0.3}, classes, p)),
-        (losses.SparseCategoricalCrossentropy(True, -1), some, p, ("cross_entropy", {"ignore_index": -1}, some, p)),
-        (losses.CategoricalCrossentropy(True, 0.3), np.eye(3)[classes], p,
-         ("cross_entropy", {"label_smoothing": 0.3}, np.eye(3)[classes], p)),
+        (
+            losses.GaussianNLL(True, 0.1),
+            y,
+            outputs,
+            ("gaussian", {"full": True, "eps": 0.1}, y, outputs),
+        ),
+        (
+            losses.SparseCategoricalCrossentropy(True, label_smoothing=0.3),
+            classes,
+            p,
+            ("cross_entropy", {"label_smoothing": 0.3}, classes, p),
+        ),
+        (
+            losses.SparseCategoricalCrossentropy(True, -1),
+            some,
+            p,
+            ("cross_entropy", {"ignore_index": -1}, some, p),
+        ),
+        (
+            losses.CategoricalCrossentropy(True, 0.3),
+            np.eye(3)[classes],
+            p,
+            ("cross_entropy", {"label_smoothing": 0.3}, np.eye(3)[classes], p),
+        ),
     ]
-    for (loss, given, at, _), (value, gradient) in zip(cases, torch_rival.run(torch_losses, [case[3] for case in cases])):
+    for (loss, given, at, _), (value, gradient) in zip(
+        cases, torch_rival.run(torch_losses, [case[3] for case in cases])
+    ):
         ours, ours_gradient = loss.value_and_gradient(loss.prepare(given, at.shape, "float64"), at)
         assert ours == pytest.approx(value, rel=1e-12), loss
-        np.testing.assert_allclose(ours_gradient, gradient, rtol=1e-10, atol=1e-14, err_msg=str(loss))
+        np.testing.assert_allclose(
+            ours_gradient, gradient, rtol=1e-10, atol=1e-14, err_msg=str(loss)
+        )
 
 
 def test_beside_keras(rng, keras_rival):
@@ -373,7 +538,14 @@ def test_beside_keras(rng, keras_rival):
             if "hinge" in case:
                 cases.append((loss, (y > 0).astype(float), p, None))
             if case in ("msle", "kld"):  # held at the ends
-                cases.append((loss, np.array([[0, 1.0], [0.5, 0.5]]), np.array([[0.5, 1e-9], [-1, 0.3]]), None))
+                cases.append(
+                    (
+                        loss,
+                        np.array([[0, 1.0], [0.5, 0.5]]),
+                        np.array([[0.5, 1e-9], [-1, 0.3]]),
+                        None,
+                    )
+                )
     for name in SMOOTHED:
         z = rng.normal(size=(2, 4, 3))
         y = classes_for(name, z.shape, rng)
@@ -384,10 +556,18 @@ def test_beside_keras(rng, keras_rival):
                 cases.append((loss, y, z if from_logits else activated(name, z), weights))
     sent = []
     for loss, y, p, weights in cases:
-        config = {k: v for k, v in loss.get_config().items() if not (k == "label_smoothing" and hasattr(loss, "ignore_class"))}
+        config = {
+            k: v
+            for k, v in loss.get_config().items()
+            if not (k == "label_smoothing" and hasattr(loss, "ignore_class"))
+        }
         sent.append((type(loss).__name__, config, y, p, weights))
-    for (loss, y, p, weights), (value, gradient) in zip(cases, keras_rival.run(keras_losses, sent), strict=True):
+    for (loss, y, p, weights), (value, gradient) in zip(
+        cases, keras_rival.run(keras_losses, sent), strict=True
+    ):
         # Keras on torch takes the mean, and log-cosh's log 2, in float32
         assert loss(y, p, weights) == pytest.approx(value, rel=1e-5, abs=1e-7), loss
         _, ours = loss.value_and_gradient(loss.prepare(y, p.shape, "float64"), p, weights)
-        np.testing.assert_allclose(ours, gradient, rtol=1e-5, atol=1e-7, err_msg=type(loss).__name__)
+        np.testing.assert_allclose(
+            ours, gradient, rtol=1e-5, atol=1e-7, err_msg=type(loss).__name__
+        )

@@ -7,8 +7,14 @@ from gatewise.errors import ArgumentError, ConfigError, DTypeError
 from gatewise.layers import Dense, Input
 from gatewise.models import Sequential, load_model
 
-LOSSES = [getattr(losses, name) for name in losses.__all__ if name not in ("Loss", "get", "serialize")]
-OPTIMIZERS = [getattr(optimizers, name) for name in optimizers.__all__ if name not in ("Optimizer", "get", "serialize")]
+LOSSES = [
+    getattr(losses, name) for name in losses.__all__ if name not in ("Loss", "get", "serialize")
+]
+OPTIMIZERS = [
+    getattr(optimizers, name)
+    for name in optimizers.__all__
+    if name not in ("Optimizer", "get", "serialize")
+]
 
 
 @pytest.mark.parametrize("cls", LOSSES)
@@ -33,25 +39,47 @@ def test_optimizers_keep_their_name(cls):
         cls(name=3)
 
 
-@pytest.mark.parametrize("cls", [getattr(metrics, name) for name in metrics.__all__ if name not in ("Metric", "get", "serialize")])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        getattr(metrics, name)
+        for name in metrics.__all__
+        if name not in ("Metric", "get", "serialize")
+    ],
+)
 def test_metrics_keep_their_name(cls):
     assert metrics.get(metrics.serialize(cls(name="mine"))).name == "mine"
 
 
-@pytest.mark.parametrize("schedule", [
-    schedules.ExponentialDecay(0.1, 5, 0.5, name="mine"), schedules.InverseTimeDecay(0.1, 5, 0.5, name="mine"),
-    schedules.PiecewiseConstantDecay([1], [0.1, 0.2], name="mine"), schedules.PolynomialDecay(0.1, 5, name="mine"),
-    schedules.CosineDecay(0.1, 5, name="mine"), schedules.CosineDecayRestarts(0.1, 5, name="mine")])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        schedules.ExponentialDecay(0.1, 5, 0.5, name="mine"),
+        schedules.InverseTimeDecay(0.1, 5, 0.5, name="mine"),
+        schedules.PiecewiseConstantDecay([1], [0.1, 0.2], name="mine"),
+        schedules.PolynomialDecay(0.1, 5, name="mine"),
+        schedules.CosineDecay(0.1, 5, name="mine"),
+        schedules.CosineDecayRestarts(0.1, 5, name="mine"),
+    ],
+)
 def test_schedules_keep_their_name(schedule):
     assert schedules.get(schedules.serialize(schedule)).name == "mine"
 
 
 def test_names_come_back_from_a_file(tmp_path):
     model = Sequential([Input((2,)), Dense(1)])
-    model.compile(optimizers.Adam(name="slow"), losses.MeanSquaredError(name="square"), metrics=[metrics.R2Score(name="r2")])
+    model.compile(
+        optimizers.Adam(name="slow"),
+        losses.MeanSquaredError(name="square"),
+        metrics=[metrics.R2Score(name="r2")],
+    )
     model.save(tmp_path / "m")
     again = load_model(tmp_path / "m")
-    assert (again.optimizer.name, again.loss.name, again.metrics[0].name) == ("slow", "square", "r2")
+    assert (again.optimizer.name, again.loss.name, again.metrics[0].name) == (
+        "slow",
+        "square",
+        "r2",
+    )
 
 
 class Own(losses.Loss):
@@ -71,7 +99,9 @@ def test_other_arguments_are_refused(cls):
         cls(nane="mine")
 
 
-@pytest.mark.parametrize("arguments", [{"jit_compile": "maybe"}, {"jit_compile": 7}, {"auto_scale_loss": "maybe"}])
+@pytest.mark.parametrize(
+    "arguments", [{"jit_compile": "maybe"}, {"jit_compile": 7}, {"auto_scale_loss": "maybe"}]
+)
 def test_compile_takes_no_nonsense(arguments):
     model = Sequential([Input((2,)), Dense(1)])
     with pytest.raises(ConfigError, match="is not there in gatewise; leave it out"):

@@ -17,12 +17,19 @@ rng = np.random.default_rng(3)
 X = rng.normal(size=(6, 4, 2))
 Y = rng.integers(0, 3, (6, 4))
 NOWHERE = np.zeros((6, 4), bool)
-WAYS = {"mask": {"mask": NOWHERE}, "lengths": {"lengths": np.zeros(6, int)}, "sample_weight": {"sample_weight": np.zeros(6)},
-        "weights of steps": {"sample_weight": np.zeros((6, 4))}, "ignored": {}}
+WAYS = {
+    "mask": {"mask": NOWHERE},
+    "lengths": {"lengths": np.zeros(6, int)},
+    "sample_weight": {"sample_weight": np.zeros(6)},
+    "weights of steps": {"sample_weight": np.zeros((6, 4))},
+    "ignored": {},
+}
 
 
 def model_of(optimizer="adam", **options):
-    model = Sequential([Input((None, 2)), GRU(4, return_sequences=True, **options), Dense(3, "softmax")], seed=0)
+    model = Sequential(
+        [Input((None, 2)), GRU(4, return_sequences=True, **options), Dense(3, "softmax")], seed=0
+    )
     model.compile(optimizer, SparseCategoricalCrossentropy(ignore_class=9), ["accuracy"])
     return model
 
@@ -61,7 +68,12 @@ def test_data_in_which_nothing_counts_are_refused(way):
 def test_an_epoch_in_which_nothing_counts_is_refused(way):
     model = model_of()
     before = state_of(model)
-    with pytest.raises(ConfigError, match="nothing in epoch 1 of x counts: .*check mask, lengths, sample_weight and ignore_class"):
+    with pytest.raises(
+        ConfigError,
+        match=(
+            "nothing in epoch 1 of x counts: .*check mask, lengths, sample_weight and ignore_class"
+        ),
+    ):
         model.fit(itertools.repeat(batch(way)), steps_per_epoch=2, verbose=0)
     assert equal(state_of(model), before)
     with pytest.raises(ConfigError, match="nothing in validation_data counts"):
@@ -74,7 +86,9 @@ def test_an_epoch_in_which_nothing_counts_is_refused(way):
 def test_sequences_that_are_all_empty(way):
     model = Sequential([Input((None, 2)), LSTM(4), Dense(1)], seed=0)
     model.compile("adam", "mse")
-    with pytest.raises(ConfigError, match="nothing in x counts: every row has 0 steps; check lengths and mask"):
+    with pytest.raises(
+        ConfigError, match="nothing in x counts: every row has 0 steps; check lengths and mask"
+    ):
         model.fit(X, np.ones(6), verbose=0, **WAYS[way])
     with pytest.raises(ConfigError, match="nothing in x counts"):
         model.evaluate(X, np.ones(6), verbose=0, **WAYS[way])
@@ -89,13 +103,18 @@ def test_weights_of_a_mapped_file(tmp_path):
 
 
 def test_class_weights_of_zero():
-    with pytest.raises(ConfigError, match="every weight is 0; check sample_weight and class_weight"):
+    with pytest.raises(
+        ConfigError, match="every weight is 0; check sample_weight and class_weight"
+    ):
         model_of().fit(X, Y, verbose=0, class_weight={0: 0, 1: 0, 2: 0})
 
 
-OPTIMIZERS = {"adam": lambda: optimizers.Adam(0.01), "mean": lambda: optimizers.Adam(0.01, use_ema=True),
-              "accumulated": lambda: optimizers.SGD(0.01, gradient_accumulation_steps=2),
-              "decay": lambda: optimizers.AdamW(0.01, weight_decay=0.5)}
+OPTIMIZERS = {
+    "adam": lambda: optimizers.Adam(0.01),
+    "mean": lambda: optimizers.Adam(0.01, use_ema=True),
+    "accumulated": lambda: optimizers.SGD(0.01, gradient_accumulation_steps=2),
+    "decay": lambda: optimizers.AdamW(0.01, weight_decay=0.5),
+}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -103,8 +122,13 @@ OPTIMIZERS = {"adam": lambda: optimizers.Adam(0.01), "mean": lambda: optimizers.
 def test_a_single_such_batch_makes_no_step(way, name):
     one, other, logs = model_of(OPTIMIZERS[name]()), model_of(OPTIMIZERS[name]()), []
     good = [(X[:3], Y[:3]), (X[3:], Y[3:])]
-    history = one.fit(itertools.cycle([batch(way), good[0], batch(way), good[1]]), steps_per_epoch=4, epochs=2, verbose=0,
-                      callbacks=LambdaCallback(on_train_batch_end=lambda number, seen: logs.append(dict(seen))))
+    history = one.fit(
+        itertools.cycle([batch(way), good[0], batch(way), good[1]]),
+        steps_per_epoch=4,
+        epochs=2,
+        verbose=0,
+        callbacks=LambdaCallback(on_train_batch_end=lambda number, seen: logs.append(dict(seen))),
+    )
     expected = other.fit(itertools.cycle(good), steps_per_epoch=2, epochs=2, verbose=0)
     assert equal(state_of(one), state_of(other))
     if "weight" not in way:  # rows of weight 0 are rows of the mean, as ever
@@ -123,7 +147,9 @@ def test_it_counts_in_no_mean_of_an_evaluation(way):
 def test_weights_of_zero_do_not_make_an_evaluation_depend_on_the_batches():
     model, weights = model_of(), np.array([0, 0, 0, 1, 0, 1.0])
     whole = model.evaluate(X, Y, sample_weight=weights, verbose=0)
-    assert model.evaluate(X, Y, sample_weight=weights, batch_size=1, verbose=0) == pytest.approx(whole, rel=1e-6)
+    assert model.evaluate(X, Y, sample_weight=weights, batch_size=1, verbose=0) == pytest.approx(
+        whole, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -136,14 +162,24 @@ def test_on_one_batch(way):
     also = model.test_on_batch(X, targets(way), **WAYS[way])
     if "weight" not in way:
         assert all(map(math.isnan, [*got, *also]))
-        assert model.test_on_batch(X, targets(way), return_dict=True, **WAYS[way]).keys() == {"loss", "accuracy"}
+        assert model.test_on_batch(X, targets(way), return_dict=True, **WAYS[way]).keys() == {
+            "loss",
+            "accuracy",
+        }
 
 
 def test_early_stopping_does_not_take_it_for_the_best():
     stopping = EarlyStopping("val_loss", patience=9, restore_best_weights=True)
     empty = batch("mask")
-    history = model_of().fit(X, Y, epochs=3, verbose=0, callbacks=stopping, validation_data=iter([
-        (X, Y), empty, (X, Y), empty, (X, Y), empty]), validation_steps=2)
+    history = model_of().fit(
+        X,
+        Y,
+        epochs=3,
+        verbose=0,
+        callbacks=stopping,
+        validation_data=iter([(X, Y), empty, (X, Y), empty, (X, Y), empty]),
+        validation_steps=2,
+    )
     assert min(history.history["val_loss"]) > 0
     assert stopping.best == min(history.history["val_loss"])
 
@@ -155,13 +191,15 @@ def test_states_go_on_over_parts_that_the_loss_ignores():
     one, other = model_of("sgd"), model_of("sgd", stateful=True)
     one.fit(X, ignored, tbptt_steps=1, epochs=1, verbose=0, shuffle=False)
     for step in range(4):
-        other.train_on_batch(X[:, step:step + 1], ignored[:, step:step + 1])
+        other.train_on_batch(X[:, step : step + 1], ignored[:, step : step + 1])
     assert one.optimizer.iterations == other.optimizer.iterations == 2
     np.testing.assert_allclose(one.flat_weights(), other.flat_weights(), rtol=1e-6)
 
 
 def test_moving_averages_stay():
-    model = Sequential([Input((None, 2)), BatchNormalization(), GRU(3, return_sequences=True), Dense(1)], seed=0)
+    model = Sequential(
+        [Input((None, 2)), BatchNormalization(), GRU(3, return_sequences=True), Dense(1)], seed=0
+    )
     model.compile("adam", "mse")
     model.train_on_batch(X, Y / 2)
     before = state_of(model)
@@ -173,11 +211,22 @@ def test_moving_averages_stay():
 
 def test_a_run_goes_on_from_a_file_between_such_batches(tmp_path):
     def run(seed, **options):
-        model = Sequential([Input((None, 2)), GRU(4, return_sequences=True, dropout=0.3), Dense(3, "softmax")], seed=seed)
+        model = Sequential(
+            [Input((None, 2)), GRU(4, return_sequences=True, dropout=0.3), Dense(3, "softmax")],
+            seed=seed,
+        )
         model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
-        items = itertools.cycle([batch("mask"), batch("sample_weight"), (X, Y), batch("mask"), (X, Y)])
-        history = model.fit(items, steps_per_epoch=5, epochs=2, verbose=0,
-                            callbacks=ModelCheckpoint(str(tmp_path / "{epoch}-{batch}"), save_freq=1), **options)
+        items = itertools.cycle(
+            [batch("mask"), batch("sample_weight"), (X, Y), batch("mask"), (X, Y)]
+        )
+        history = model.fit(
+            items,
+            steps_per_epoch=5,
+            epochs=2,
+            verbose=0,
+            callbacks=ModelCheckpoint(str(tmp_path / "{epoch}-{batch}"), save_freq=1),
+            **options,
+        )
         return model, history
 
     whole, history = run(0)

@@ -8,9 +8,27 @@ import numpy as np
 import pytest
 
 from gatewise import Sequential, layers, load_model, optimizers, schedules, threads
-from gatewise.errors import ArgumentError, CheckpointError, ConfigError, DTypeError, GatewiseError, StateError
+from gatewise.errors import (
+    ArgumentError,
+    CheckpointError,
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    StateError,
+)
 
-from .optimizer_cases import EMA, IDS, OPTIONS, PIECES, STEPS, TOTAL, formulas, make, make_problem, ours
+from .optimizer_cases import (
+    EMA,
+    IDS,
+    OPTIONS,
+    PIECES,
+    STEPS,
+    TOTAL,
+    formulas,
+    make,
+    make_problem,
+    ours,
+)
 
 
 @pytest.fixture
@@ -22,7 +40,10 @@ def problem(rng):
 def test_fifty_steps_follow_the_formula(name, options, problem):
     start, gradients = problem
     expected = formulas(name, options, start, gradients)
-    for dtype, tolerance in (("float64", {"rtol": 1e-11, "atol": 1e-13}), ("float32", {"rtol": 2e-5, "atol": 4e-6})):
+    for dtype, tolerance in (
+        ("float64", {"rtol": 1e-11, "atol": 1e-13}),
+        ("float32", {"rtol": 2e-5, "atol": 4e-6}),
+    ):
         for got, wanted in zip(ours(name, options, start, gradients, dtype), expected, strict=True):
             np.testing.assert_allclose(got, wanted, **tolerance)
     steps = STEPS // (options.get("gradient_accumulation_steps") or 1)
@@ -43,8 +64,12 @@ def test_clipping_of_each_kind():
     g = [3.0, 4.0, 0.3, 0.4]  # norms 5 and 0.5
     assert after_one_step({"clipnorm": 1.0}, g) == pytest.approx([0.6, 0.8, 0.3, 0.4])
     assert after_one_step({"clipvalue": 0.35}, g) == pytest.approx([0.35, 0.35, 0.3, 0.35])
-    assert after_one_step({"clipvalue": 1.0}, [-3.0, 4, -0.3, 0.4]) == pytest.approx([-1, 1, -0.3, 0.4])
-    assert after_one_step({"global_clipnorm": 1.0}, g) == pytest.approx(np.array(g) / np.linalg.norm(g))
+    assert after_one_step({"clipvalue": 1.0}, [-3.0, 4, -0.3, 0.4]) == pytest.approx(
+        [-1, 1, -0.3, 0.4]
+    )
+    assert after_one_step({"global_clipnorm": 1.0}, g) == pytest.approx(
+        np.array(g) / np.linalg.norm(g)
+    )
     for name in ("clipnorm", "clipvalue", "global_clipnorm"):
         assert after_one_step({name: 1e3}, g) == g
         assert after_one_step({name: 1.0}, [0.0] * 4) == [0.0] * 4
@@ -111,7 +136,12 @@ def test_a_snapshot_may_be_gone_back_to_more_than_once(name, options, problem):
 
 def test_a_copy_goes_its_own_way(problem):
     start, gradients = problem
-    one, p = optimizers.Nadam(learning_rate=schedules.StepDecay(0.1, 5), gradient_accumulation_steps=2, use_ema=True), start.copy()
+    one, p = (
+        optimizers.Nadam(
+            learning_rate=schedules.StepDecay(0.1, 5), gradient_accumulation_steps=2, use_ema=True
+        ),
+        start.copy(),
+    )
     run(one, p, gradients[:9])
     two, q = copy.deepcopy(one), p.copy()
     run(one, p, gradients[9:])
@@ -125,33 +155,68 @@ def state_of(optimizer, steps=3):
     p = np.linspace(-1, 1, 4, dtype=np.float32)
     for _ in range(steps):
         optimizer.step(p, np.ones(4, np.float32), [slice(0, 4)])
-    return optimizer.iterations, {name: array.copy() for name, array in optimizer.slots().items()}, p
+    return (
+        optimizer.iterations,
+        {name: array.copy() for name, array in optimizer.slots().items()},
+        p,
+    )
 
 
 FULL = {"gradient_accumulation_steps": 4, "use_ema": True}
 
 
-@pytest.mark.parametrize(("make_one", "lie", "words"), [
-    (optimizers.Adam, lambda s: s.clear(), "optimizer state holds"),
-    (optimizers.Adam, lambda s: s.pop("velocity"), "optimizer state holds"),
-    (optimizers.Adam, lambda s: s.update(other=s["velocity"]), "optimizer state holds"),
-    (optimizers.Adam, lambda s: s.update(velocity=np.zeros(5, np.float32)), "velocity is float32"),
-    (optimizers.Adam, lambda s: s.update(velocity=np.zeros(4)), "velocity is float64"),
-    (optimizers.Adam, lambda s: s.update(velocity=np.float32(3)), "velocity is"),
-    (optimizers.Adam, lambda s: s.update(velocity=[0, 0, 0, 0]), "velocity is"),
-    (optimizers.Adam, lambda s: s.update(velocity=None), "velocity is None"),
-    (optimizers.Adam, lambda s: s["velocity"].fill(-1), "never negative"),
-    (optimizers.Adam, lambda s: s["momentum"].fill(np.nan), "optimizer/momentum holds nan"),
-    (optimizers.Adagrad, lambda s: s["accumulator"].fill(np.inf), "optimizer/accumulator holds inf"),
-    (lambda: optimizers.Adam(amsgrad=True), lambda s: s.pop("velocity_hat"), "optimizer state holds"),
-    (lambda: optimizers.Adam(amsgrad=True), lambda s: s["velocity_hat"].fill(-1), "never negative"),
-    (lambda: optimizers.SGD(use_ema=True), lambda s: s.clear(), "optimizer state holds"),
-    (lambda: optimizers.SGD(**FULL), lambda s: s.pop("accumulated"), "optimizer state holds"),
-    *[(lambda: optimizers.SGD(**FULL), lambda s, value=value: s.update(accumulated=np.array(value)), "accumulated")
-      for value in (4.0, -1.0, 0.5, 1e300, np.nan, np.inf, 3, [1.0], True)],
-    *[(optimizers.Nadam, lambda s, value=value: s.update(momentum_product=np.array(value)), "momentum_product")
-      for value in (-0.1, 1.1, np.nan, np.float32(0.5), [0.5])],
-])
+@pytest.mark.parametrize(
+    ("make_one", "lie", "words"),
+    [
+        (optimizers.Adam, lambda s: s.clear(), "optimizer state holds"),
+        (optimizers.Adam, lambda s: s.pop("velocity"), "optimizer state holds"),
+        (optimizers.Adam, lambda s: s.update(other=s["velocity"]), "optimizer state holds"),
+        (
+            optimizers.Adam,
+            lambda s: s.update(velocity=np.zeros(5, np.float32)),
+            "velocity is float32",
+        ),
+        (optimizers.Adam, lambda s: s.update(velocity=np.zeros(4)), "velocity is float64"),
+        (optimizers.Adam, lambda s: s.update(velocity=np.float32(3)), "velocity is"),
+        (optimizers.Adam, lambda s: s.update(velocity=[0, 0, 0, 0]), "velocity is"),
+        (optimizers.Adam, lambda s: s.update(velocity=None), "velocity is None"),
+        (optimizers.Adam, lambda s: s["velocity"].fill(-1), "never negative"),
+        (optimizers.Adam, lambda s: s["momentum"].fill(np.nan), "optimizer/momentum holds nan"),
+        (
+            optimizers.Adagrad,
+            lambda s: s["accumulator"].fill(np.inf),
+            "optimizer/accumulator holds inf",
+        ),
+        (
+            lambda: optimizers.Adam(amsgrad=True),
+            lambda s: s.pop("velocity_hat"),
+            "optimizer state holds",
+        ),
+        (
+            lambda: optimizers.Adam(amsgrad=True),
+            lambda s: s["velocity_hat"].fill(-1),
+            "never negative",
+        ),
+        (lambda: optimizers.SGD(use_ema=True), lambda s: s.clear(), "optimizer state holds"),
+        (lambda: optimizers.SGD(**FULL), lambda s: s.pop("accumulated"), "optimizer state holds"),
+        *[
+            (
+                lambda: optimizers.SGD(**FULL),
+                lambda s, value=value: s.update(accumulated=np.array(value)),
+                "accumulated",
+            )
+            for value in (4.0, -1.0, 0.5, 1e300, np.nan, np.inf, 3, [1.0], True)
+        ],
+        *[
+            (
+                optimizers.Nadam,
+                lambda s, value=value: s.update(momentum_product=np.array(value)),
+                "momentum_product",
+            )
+            for value in (-0.1, 1.1, np.nan, np.float32(0.5), [0.5])
+        ],
+    ],
+)
 def test_restore_refuses_what_does_not_fit(make_one, lie, words):
     iterations, slots, p = state_of(make_one())
     lie(slots)
@@ -170,7 +235,8 @@ def test_restore_refuses_wrong_counts_of_steps():
     with pytest.raises(CheckpointError, match="optimizer state holds"):
         optimizers.Adam().restore(0, slots, p)
     optimizers.Adam().restore(0, {}, p)
-    optimizers.SGD(**FULL).restore(0, state_of(optimizers.SGD(**FULL))[1], p)  # no step yet, three gradients held
+    # no step yet, three gradients held
+    optimizers.SGD(**FULL).restore(0, state_of(optimizers.SGD(**FULL))[1], p)
 
 
 ALL = ["SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion"]
@@ -182,8 +248,16 @@ ALL = ["SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion"]
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ALL)
 def test_zero_gradients_move_nothing(name, dtype):
-    for options in ({}, EMA, {"gradient_accumulation_steps": 2}, {"momentum": 0.9} if name in ("SGD", "RMSprop") else {}):
-        p, optimizer = np.arange(5, dtype=dtype), make(name, options | ({"weight_decay": 0.0} if name == "AdamW" else {}))
+    for options in (
+        {},
+        EMA,
+        {"gradient_accumulation_steps": 2},
+        {"momentum": 0.9} if name in ("SGD", "RMSprop") else {},
+    ):
+        p, optimizer = (
+            np.arange(5, dtype=dtype),
+            make(name, options | ({"weight_decay": 0.0} if name == "AdamW" else {})),
+        )
         for _ in range(4):
             optimizer.step(p, np.zeros(5, dtype), [slice(0, 5)])
         np.testing.assert_array_equal(p, np.arange(5))
@@ -221,7 +295,9 @@ def test_an_optimizer_used_with_another_size_says_so():
         optimizer = optimizers.Adam(**options)
         optimizer.step(np.zeros(5), np.ones(5), [slice(0, 5)])
         for other in (np.zeros(6), np.zeros(5, np.float32)):
-            with pytest.raises(StateError, match=f"cannot go on with {other.size} parameters of {other.dtype}"):
+            with pytest.raises(
+                StateError, match=f"cannot go on with {other.size} parameters of {other.dtype}"
+            ):
                 optimizer.step(other, np.ones_like(other), [slice(0, other.size)])
 
 
@@ -230,20 +306,34 @@ def test_an_optimizer_used_with_another_size_says_so():
 
 def test_excluded_arrays_keep_what_they_are(tmp_path):
     """Names are those within a layer; a saved model trains on with the same arrays left out."""
+
     def made():
         optimizer = optimizers.AdamW(0.1, weight_decay=0.5)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma"])
-        model = Sequential([layers.Bidirectional(layers.GRU(2), input_shape=(3, 2)), layers.LayerNormalization(),
-                            layers.Dense(1, bias_initializer="ones")], seed=0)
+        model = Sequential(
+            [
+                layers.Bidirectional(layers.GRU(2), input_shape=(3, 2)),
+                layers.LayerNormalization(),
+                layers.Dense(1, bias_initializer="ones"),
+            ],
+            seed=0,
+        )
         model.compile(optimizer, "mse")
         return model
 
     x, y = np.ones((4, 3, 2), np.float32), np.zeros((4, 1))
     model = made()
-    model.optimizer.step(model.flat_parameters, np.zeros_like(model.flat_gradients), model._array_pieces, model._array_names)
+    model.optimizer.step(
+        model.flat_parameters,
+        np.zeros_like(model.flat_gradients),
+        model._array_pieces,
+        model._array_names,
+    )
     assert model.layers[-1].get_weights()[1] == 1
     np.testing.assert_array_equal(model.layers[1].get_weights()[0], 1.0)  # gamma
-    np.testing.assert_allclose(model.layers[0].get_weights()[0], 0.95 * made().layers[0].get_weights()[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        model.layers[0].get_weights()[0], 0.95 * made().layers[0].get_weights()[0], rtol=1e-6
+    )
 
     whole, half = made(), made()
     whole.fit(x, y, epochs=4, verbose=0)
@@ -257,15 +347,22 @@ def test_excluded_arrays_keep_what_they_are(tmp_path):
 
 def test_what_cannot_be_excluded():
     optimizer = optimizers.AdamW()
-    for names, error, words in [("bias", DTypeError, "var_names"), ([3], DTypeError, "var_names is 3"),
-                                (["*"], ConfigError, "no regular expression"), (["(a+)+"], ConfigError, "letters, digits"),
-                                (["a*" * 9], ConfigError, "at most three"), (None, ConfigError, "give names of arrays")]:
+    for names, error, words in [
+        ("bias", DTypeError, "var_names"),
+        ([3], DTypeError, "var_names is 3"),
+        (["*"], ConfigError, "no regular expression"),
+        (["(a+)+"], ConfigError, "letters, digits"),
+        (["a*" * 9], ConfigError, "at most three"),
+        (None, ConfigError, "give names of arrays"),
+    ]:
         with pytest.raises(error, match=words):
             optimizer.exclude_from_weight_decay(var_names=names)
     optimizer.exclude_from_weight_decay(var_names=["a"])
     assert optimizer.get_config()["exclude_from_weight_decay"] == ["a"]
     with pytest.raises(ConfigError, match="no regular expression"):
-        optimizers.get(optimizers.serialize(optimizer) | {"config": {"exclude_from_weight_decay": ["["] }})
+        optimizers.get(
+            optimizers.serialize(optimizer) | {"config": {"exclude_from_weight_decay": ["["]}}
+        )
     optimizer.step(np.zeros(1), np.ones(1), [slice(0, 1)], ["b"])
     with pytest.raises(StateError, match="weight decay has begun"):
         optimizer.exclude_from_weight_decay(var_names=["b"])
@@ -299,10 +396,10 @@ def test_accumulated_steps_are_steps_with_the_mean(problem):
     p, q = start.copy(), start.copy()
     for k in range(0, STEPS, 5):
         before = p.copy()
-        run(many, p, gradients[k:k + 4])
+        run(many, p, gradients[k : k + 4])
         np.testing.assert_array_equal(p, before)
-        run(many, p, gradients[k + 4:k + 5])
-        run(few, q, gradients[k:k + 5].mean(0, keepdims=True))
+        run(many, p, gradients[k + 4 : k + 5])
+        run(few, q, gradients[k : k + 5].mean(0, keepdims=True))
     assert many.iterations == few.iterations == STEPS // 5
     np.testing.assert_allclose(p, q, rtol=1e-12)
 
@@ -315,8 +412,11 @@ def test_the_learning_rate_of_a_schedule():
         optimizer.step(p, np.ones(1), [slice(0, 1)])
     assert rates == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     assert p[0] == -2.5
-    with pytest.raises(ConfigError, match=r"learning_rate is set to 0.1, and a PolynomialDecay schedule rules it; give the "
-                                          r"optimizer a number as learning_rate, or set another schedule"):
+    with pytest.raises(
+        ConfigError,
+        match=r"learning_rate is set to 0.1, and a PolynomialDecay schedule rules it; give the "
+        r"optimizer a number as learning_rate, or set another schedule",
+    ):
         optimizer.learning_rate = 0.1
     optimizer.learning_rate = schedules.StepDecay(0.5, 3)
     assert optimizer.learning_rate == pytest.approx(0.005)  # six steps taken
@@ -335,7 +435,9 @@ def test_a_schedule_of_ones_own():
     optimizer.step(p, np.ones(1), [slice(0, 1)])
     assert p[0] == -0.75
     for wrong in ("-1.0", "nan", "'fast'"):
-        with pytest.raises(GatewiseError, match=f"the learning rate of the schedule is {wrong}; expected a number"):
+        with pytest.raises(
+            GatewiseError, match=f"the learning rate of the schedule is {wrong}; expected a number"
+        ):
             optimizer.step(p, np.ones(1), [slice(0, 1)])
         assert p[0] == -0.75
         optimizer.iterations += 1
@@ -344,10 +446,15 @@ def test_a_schedule_of_ones_own():
 
 
 def test_a_schedule_that_fails_leaves_everything_as_it_was():
-    optimizer, p = optimizers.SGD(schedules.ExponentialDecay(1.0, 1, 1e200), gradient_accumulation_steps=2), np.zeros(1)
+    optimizer, p = (
+        optimizers.SGD(schedules.ExponentialDecay(1.0, 1, 1e200), gradient_accumulation_steps=2),
+        np.zeros(1),
+    )
     optimizer.step(p, np.ones(1), [slice(0, 1)])
     optimizer.step(p, np.ones(1), [slice(0, 1)])
-    with pytest.raises(ConfigError, match="ExponentialDecay gives a learning rate of inf at step 2"):
+    with pytest.raises(
+        ConfigError, match="ExponentialDecay gives a learning rate of inf at step 2"
+    ):
         optimizer.step(p, np.ones(1), [slice(0, 1)])
     assert optimizer.iterations == 1
     assert optimizer.slots()["accumulated"] == 0
@@ -370,10 +477,20 @@ def test_every_place_in_the_buffer_computes_alike(name, options, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "options"), [
-    ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True}), ("Adam", {"global_clipnorm": 1.0}),
-    ("AdamW", {"clipnorm": 1.0, "amsgrad": True}), ("Adagrad", {}), ("Nadam", {"weight_decay": 0.1}), ("Lion", {}),
-    ("SGD", {"use_ema": True, "ema_overwrite_frequency": 2}), ("Lion", {"gradient_accumulation_steps": 2, "use_ema": True})])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"momentum": 0.9}),
+        ("RMSprop", {"centered": True}),
+        ("Adam", {"global_clipnorm": 1.0}),
+        ("AdamW", {"clipnorm": 1.0, "amsgrad": True}),
+        ("Adagrad", {}),
+        ("Nadam", {"weight_decay": 0.1}),
+        ("Lion", {}),
+        ("SGD", {"use_ema": True, "ema_overwrite_frequency": 2}),
+        ("Lion", {"gradient_accumulation_steps": 2, "use_ema": True}),
+    ],
+)
 def test_threads_do_not_change_a_bit(name, options, dtype, rng):
     size = 100_003
     assert 40 * size > threads.SMALL_WORK  # large enough to be spread
@@ -393,68 +510,150 @@ def test_threads_do_not_change_a_bit(name, options, dtype, rng):
 
 
 def test_names_and_classes():
-    for identifier in ("adam", "Adam", "ADAM", optimizers.Adam, {"class_name": "adam", "config": {}}):
+    for identifier in (
+        "adam",
+        "Adam",
+        "ADAM",
+        optimizers.Adam,
+        {"class_name": "adam", "config": {}},
+    ):
         assert type(optimizers.get(identifier)) is optimizers.Adam
     same = optimizers.SGD()
     assert optimizers.get(same) is same
     for name in ALL:
         assert type(optimizers.get(name.lower())).__name__ == name
         assert optimizers.get(name.lower()).get_config() == make(name, {}).get_config()
-        assert make(name, {}).from_config(make(name, {}).get_config()).get_config() == make(name, {}).get_config()
-    with pytest.raises(ConfigError, match="optimizer 'adamax' is not known; choose one of sgd, rmsprop, adam, adamw, adagrad, "):
+        assert (
+            make(name, {}).from_config(make(name, {}).get_config()).get_config()
+            == make(name, {}).get_config()
+        )
+    with pytest.raises(
+        ConfigError,
+        match="optimizer 'adamax' is not known; choose one of sgd, rmsprop, adam, adamw, adagrad, ",
+    ):
         optimizers.get("adamax")
-    with pytest.raises(ConfigError, match=r"optimizer class 'x' is not known: give it, .*custom_objects"):
+    with pytest.raises(
+        ConfigError, match=r"optimizer class 'x' is not known: give it, .*custom_objects"
+    ):
         optimizers.get({"class_name": "x"})
     for wrong in (3, None):
         with pytest.raises(DTypeError, match=r"expected a name or a gatewise.optimizers object"):
             optimizers.get(wrong)
 
 
-@pytest.mark.parametrize(("cls", "options", "error", "words"), [
-    ("Adam", {"learning_rate": -1}, ConfigError, "learning_rate is -1.0; expected a number in"),
-    ("Adam", {"learning_rate": np.nan}, ConfigError, "learning_rate is nan"),
-    ("Adam", {"learning_rate": "0.1"}, DTypeError, "learning_rate is '0.1'; expected a number"),
-    ("Adam", {"beta_1": 1.0}, ConfigError, "beta_1 is 1.0"),
-    ("Adam", {"beta_2": -0.1}, ConfigError, "beta_2 is -0.1"),
-    ("Adam", {"epsilon": -1e-7}, ConfigError, "epsilon is -1e-07"),
-    ("SGD", {"momentum": 1.5}, ConfigError, "momentum is 1.5"),
-    ("SGD", {"nesterov": 1}, DTypeError, "nesterov is 1; expected True or False"),
-    ("RMSprop", {"rho": 1}, ConfigError, "rho is 1.0"),
-    ("RMSprop", {"centered": "yes"}, DTypeError, "centered is 'yes'"),
-    ("AdamW", {"weight_decay": -1}, ConfigError, "weight_decay is -1.0"),
-    ("AdamW", {"weight_decay": None}, DTypeError, "weight_decay is None; expected a number"),
-    ("Adam", {"weight_decay": np.nan}, ConfigError, "weight_decay is nan"),
-    ("Adam", {"weight_decay": True}, DTypeError, "weight_decay is True"),
-    ("Adam", {"amsgrad": 1}, DTypeError, "amsgrad is 1; expected True or False"),
-    ("Nadam", {"beta_1": 1}, ConfigError, "beta_1 is 1.0"),
-    ("Nadam", {"epsilon": np.inf}, ConfigError, "epsilon is inf"),
-    ("Nadam", {"amsgrad": True}, ArgumentError, "Nadam takes no argument 'amsgrad'"),
-    ("Adagrad", {"initial_accumulator_value": -0.1}, ConfigError, "initial_accumulator_value is -0.1"),
-    ("Adagrad", {"initial_accumulator_value": None}, DTypeError, "initial_accumulator_value is None"),
-    ("Adagrad", {"epsilon": "small"}, DTypeError, "epsilon is 'small'"),
-    ("Lion", {"beta_1": 0}, ConfigError, r"beta_1 is 0.0; expected a number in \(0.0, 1.0\]"),
-    ("Lion", {"beta_2": 1}, ConfigError, "beta_2 is 1.0"),
-    ("SGD", {"use_ema": 1}, DTypeError, "use_ema is 1; expected True or False"),
-    ("SGD", {"use_ema": True, "ema_momentum": 1.1}, ConfigError, "ema_momentum is 1.1"),
-    ("SGD", {"use_ema": True, "ema_momentum": np.nan}, ConfigError, "ema_momentum is nan"),
-    ("SGD", {"use_ema": True, "ema_overwrite_frequency": 0}, ConfigError, "ema_overwrite_frequency is 0; expected 1 to"),
-    ("SGD", {"use_ema": True, "ema_overwrite_frequency": 2.0}, DTypeError, "ema_overwrite_frequency is 2.0"),
-    ("SGD", {"ema_overwrite_frequency": 5}, ConfigError, "ema_overwrite_frequency is 5, .* give use_ema=True too"),
-    ("SGD", {"gradient_accumulation_steps": 1}, ConfigError, "gradient_accumulation_steps is 1; expected 2 to"),
-    ("SGD", {"gradient_accumulation_steps": 10**30}, ConfigError, "gradient_accumulation_steps is 10"),
-    ("SGD", {"gradient_accumulation_steps": 2.5}, DTypeError, "gradient_accumulation_steps is 2.5"),
-    ("SGD", {"loss_scale_factor": 2.0}, ConfigError, "loss_scale_factor=2.0 is not there"),
-    ("SGD", {"learning_rate": 10**400}, ConfigError, "learning_rate is 1000"),
-    ("SGD", {"learning_rate": None}, DTypeError, "learning_rate is None; expected a number"),
-    ("SGD", {"learning_rate": lambda: 0.1}, DTypeError, "expected a number or a gatewise.schedules object"),
-    ("SGD", {"learning_rate": schedules.StepDecay}, DTypeError, "expected a number or a gatewise.schedules object"),
-    ("SGD", {"learning_rate": {"class_name": "Cosine", "config": {}}}, ConfigError, "learning rate schedule class 'Cosine' is not"),
-    ("SGD", {"learning_rate": {"class_name": "StepDecay", "config": {"step": 1}}}, ConfigError, "StepDecay has a config"),
-    ("SGD", {"clipnorm": 0}, ConfigError, "clipnorm is 0.0"),
-    ("SGD", {"clipvalue": -1}, ConfigError, "clipvalue is -1.0"),
-    ("SGD", {"global_clipnorm": np.inf}, ConfigError, "global_clipnorm is inf"),
-    ("SGD", {"clipnorm": 1, "clipvalue": 1}, ConfigError, "give at most one of clipnorm, clipvalue and global"),
-])
+@pytest.mark.parametrize(
+    ("cls", "options", "error", "words"),
+    [
+        ("Adam", {"learning_rate": -1}, ConfigError, "learning_rate is -1.0; expected a number in"),
+        ("Adam", {"learning_rate": np.nan}, ConfigError, "learning_rate is nan"),
+        ("Adam", {"learning_rate": "0.1"}, DTypeError, "learning_rate is '0.1'; expected a number"),
+        ("Adam", {"beta_1": 1.0}, ConfigError, "beta_1 is 1.0"),
+        ("Adam", {"beta_2": -0.1}, ConfigError, "beta_2 is -0.1"),
+        ("Adam", {"epsilon": -1e-7}, ConfigError, "epsilon is -1e-07"),
+        ("SGD", {"momentum": 1.5}, ConfigError, "momentum is 1.5"),
+        ("SGD", {"nesterov": 1}, DTypeError, "nesterov is 1; expected True or False"),
+        ("RMSprop", {"rho": 1}, ConfigError, "rho is 1.0"),
+        ("RMSprop", {"centered": "yes"}, DTypeError, "centered is 'yes'"),
+        ("AdamW", {"weight_decay": -1}, ConfigError, "weight_decay is -1.0"),
+        ("AdamW", {"weight_decay": None}, DTypeError, "weight_decay is None; expected a number"),
+        ("Adam", {"weight_decay": np.nan}, ConfigError, "weight_decay is nan"),
+        ("Adam", {"weight_decay": True}, DTypeError, "weight_decay is True"),
+        ("Adam", {"amsgrad": 1}, DTypeError, "amsgrad is 1; expected True or False"),
+        ("Nadam", {"beta_1": 1}, ConfigError, "beta_1 is 1.0"),
+        ("Nadam", {"epsilon": np.inf}, ConfigError, "epsilon is inf"),
+        ("Nadam", {"amsgrad": True}, ArgumentError, "Nadam takes no argument 'amsgrad'"),
+        (
+            "Adagrad",
+            {"initial_accumulator_value": -0.1},
+            ConfigError,
+            "initial_accumulator_value is -0.1",
+        ),
+        (
+            "Adagrad",
+            {"initial_accumulator_value": None},
+            DTypeError,
+            "initial_accumulator_value is None",
+        ),
+        ("Adagrad", {"epsilon": "small"}, DTypeError, "epsilon is 'small'"),
+        ("Lion", {"beta_1": 0}, ConfigError, r"beta_1 is 0.0; expected a number in \(0.0, 1.0\]"),
+        ("Lion", {"beta_2": 1}, ConfigError, "beta_2 is 1.0"),
+        ("SGD", {"use_ema": 1}, DTypeError, "use_ema is 1; expected True or False"),
+        ("SGD", {"use_ema": True, "ema_momentum": 1.1}, ConfigError, "ema_momentum is 1.1"),
+        ("SGD", {"use_ema": True, "ema_momentum": np.nan}, ConfigError, "ema_momentum is nan"),
+        (
+            "SGD",
+            {"use_ema": True, "ema_overwrite_frequency": 0},
+            ConfigError,
+            "ema_overwrite_frequency is 0; expected 1 to",
+        ),
+        (
+            "SGD",
+            {"use_ema": True, "ema_overwrite_frequency": 2.0},
+            DTypeError,
+            "ema_overwrite_frequency is 2.0",
+        ),
+        (
+            "SGD",
+            {"ema_overwrite_frequency": 5},
+            ConfigError,
+            "ema_overwrite_frequency is 5, .* give use_ema=True too",
+        ),
+        (
+            "SGD",
+            {"gradient_accumulation_steps": 1},
+            ConfigError,
+            "gradient_accumulation_steps is 1; expected 2 to",
+        ),
+        (
+            "SGD",
+            {"gradient_accumulation_steps": 10**30},
+            ConfigError,
+            "gradient_accumulation_steps is 10",
+        ),
+        (
+            "SGD",
+            {"gradient_accumulation_steps": 2.5},
+            DTypeError,
+            "gradient_accumulation_steps is 2.5",
+        ),
+        ("SGD", {"loss_scale_factor": 2.0}, ConfigError, "loss_scale_factor=2.0 is not there"),
+        ("SGD", {"learning_rate": 10**400}, ConfigError, "learning_rate is 1000"),
+        ("SGD", {"learning_rate": None}, DTypeError, "learning_rate is None; expected a number"),
+        (
+            "SGD",
+            {"learning_rate": lambda: 0.1},
+            DTypeError,
+            "expected a number or a gatewise.schedules object",
+        ),
+        (
+            "SGD",
+            {"learning_rate": schedules.StepDecay},
+            DTypeError,
+            "expected a number or a gatewise.schedules object",
+        ),
+        (
+            "SGD",
+            {"learning_rate": {"class_name": "Cosine", "config": {}}},
+            ConfigError,
+            "learning rate schedule class 'Cosine' is not",
+        ),
+        (
+            "SGD",
+            {"learning_rate": {"class_name": "StepDecay", "config": {"step": 1}}},
+            ConfigError,
+            "StepDecay has a config",
+        ),
+        ("SGD", {"clipnorm": 0}, ConfigError, "clipnorm is 0.0"),
+        ("SGD", {"clipvalue": -1}, ConfigError, "clipvalue is -1.0"),
+        ("SGD", {"global_clipnorm": np.inf}, ConfigError, "global_clipnorm is inf"),
+        (
+            "SGD",
+            {"clipnorm": 1, "clipvalue": 1},
+            ConfigError,
+            "give at most one of clipnorm, clipvalue and global",
+        ),
+    ],
+)
 def test_bad_options(cls, options, error, words):
     with pytest.raises(error, match=words):
         getattr(optimizers, cls)(**options)
@@ -474,12 +673,16 @@ def test_learning_rate_can_be_set_between_steps():
 
 # ---- frozen parts
 
+
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
 def test_frozen_parts_are_left_out_of_every_step(name, options):
     """What is trained moves as if the rest were not there; the rest does not move, nor what is kept for it."""
     rng = np.random.default_rng(3)
     pieces = [PIECES[0], PIECES[2], PIECES[3]]
-    parts, at = [PIECES[0], slice(PIECES[2].start, PIECES[3].stop)], np.r_[PIECES[0], PIECES[2], PIECES[3]]
+    parts, at = (
+        [PIECES[0], slice(PIECES[2].start, PIECES[3].stop)],
+        np.r_[PIECES[0], PIECES[2], PIECES[3]],
+    )
     ends = np.cumsum([0, *(piece.stop - piece.start for piece in pieces)])
     p = rng.normal(size=TOTAL)
     before, small = p.copy(), p[at]
@@ -494,5 +697,7 @@ def test_frozen_parts_are_left_out_of_every_step(name, options):
     assert np.array_equal(p[PIECES[1]], before[PIECES[1]]) and whole.iterations == alone.iterations
     starts = whole._array_slots() | {"average": before[PIECES[1]]}
     for slot, array in whole.slots().items():
-        np.testing.assert_allclose(array[at] if array.ndim else array, alone.slots()[slot], rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(
+            array[at] if array.ndim else array, alone.slots()[slot], rtol=1e-13, atol=1e-15
+        )
         assert not array.ndim or (array[PIECES[1]] == starts[slot]).all()

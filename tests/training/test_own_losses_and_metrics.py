@@ -70,7 +70,9 @@ def test_a_metric_that_resets_its_own_variables():
     assert [variable.shape for variable in metric.variables] == [(), (2,)]
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda metric: pickle.loads(pickle.dumps(metric))])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda metric: pickle.loads(pickle.dumps(metric))]
+)
 def test_copies_have_variables_of_their_own(copied):
     metric = TruePositives()
     other = copied(metric)
@@ -88,8 +90,13 @@ def test_state_goes_through_a_file():
     other.set_state(state)
     other.update_state([0], [0])
     assert other.result() == metric.result()
-    for wrong in (state | {"variables": state["variables"][:1]}, {"sums": {}, "attributes": {}}, state | {"variables": 3},
-                  state | {"variables": [np.zeros(()), np.zeros(3)]}, state | {"attributes": {"count": 3.0}}):
+    for wrong in (
+        state | {"variables": state["variables"][:1]},
+        {"sums": {}, "attributes": {}},
+        state | {"variables": 3},
+        state | {"variables": [np.zeros(()), np.zeros(3)]},
+        state | {"attributes": {"count": 3.0}},
+    ):
         with pytest.raises(CheckpointError, match="state of metric with_reset"):
             other.set_state(wrong)
     assert other.result() == metric.result()
@@ -101,8 +108,16 @@ def test_in_a_model_that_is_resumed_within_an_epoch(tmp_path, rng):
     def trained(resume=None):
         model = Sequential([Input((2,)), Dense(1, "sigmoid")], seed=0)
         model.compile("adam", "binary_crossentropy", metrics=[TruePositives(), WithReset()])
-        history = model.fit(x, y, epochs=2, batch_size=4, verbose=0, resume_from=resume, validation_data=(x, y),
-                            callbacks=[ModelCheckpoint(str(tmp_path / "{epoch}.{batch}"), save_freq=1)])
+        history = model.fit(
+            x,
+            y,
+            epochs=2,
+            batch_size=4,
+            verbose=0,
+            resume_from=resume,
+            validation_data=(x, y),
+            callbacks=[ModelCheckpoint(str(tmp_path / "{epoch}.{batch}"), save_freq=1)],
+        )
         return history.history
 
     whole = trained()
@@ -112,7 +127,9 @@ def test_in_a_model_that_is_resumed_within_an_epoch(tmp_path, rng):
 
 def test_variables_that_cannot_be():
     metric = TruePositives()
-    with pytest.raises(ConfigError, match="initializer is 'uniform'; expected 'zeros', 'ones' or a number"):
+    with pytest.raises(
+        ConfigError, match="initializer is 'uniform'; expected 'zeros', 'ones' or a number"
+    ):
         metric.add_variable(initializer="uniform")
     with pytest.raises(ShapeError, match=r"variable has shape \(\); assign was given \(2,\)"):
         metric.found.assign([1, 2])
@@ -120,12 +137,23 @@ def test_variables_that_cannot_be():
         TruePositives(dtype="float16")
 
 
-@pytest.mark.parametrize(("base", "methods", "message"), [
-    (losses.Loss, {}, r"loss Mine defines no _positions\(self, y_true, y_pred, want_gradient\)"),
-    (losses.Loss, {"call": None}, r"its call\(y_true, y_pred\), Keras's, gives no gradient"),
-    (metrics.Metric, {}, r"metric Mine defines no update_state\(self, y_true, y_pred, sample_weight=None\)"),
-    (metrics.Metric, {"_add": lambda *rows: None}, r"metric Mine defines no result\(self\)"),
-])
+@pytest.mark.parametrize(
+    ("base", "methods", "message"),
+    [
+        (
+            losses.Loss,
+            {},
+            r"loss Mine defines no _positions\(self, y_true, y_pred, want_gradient\)",
+        ),
+        (losses.Loss, {"call": None}, r"its call\(y_true, y_pred\), Keras's, gives no gradient"),
+        (
+            metrics.Metric,
+            {},
+            r"metric Mine defines no update_state\(self, y_true, y_pred, sample_weight=None\)",
+        ),
+        (metrics.Metric, {"_add": lambda *rows: None}, r"metric Mine defines no result\(self\)"),
+    ],
+)
 def test_what_is_missing_is_named_with_the_page(base, methods, message):
     with pytest.raises(DTypeError, match=message) as caught:
         type("Mine", (base,), methods)()([1.0], [[1.0]])
@@ -134,11 +162,16 @@ def test_what_is_missing_is_named_with_the_page(base, methods, message):
 
 def test_weights_of_one_dimensional_arrays():
     """They raised a bare IndexError."""
-    assert losses.MeanSquaredError()([1, 2, 3], [2, 4, 3], [1, 0.5, 2]) == pytest.approx((1 + 2) / 3)
+    assert losses.MeanSquaredError()([1, 2, 3], [2, 4, 3], [1, 0.5, 2]) == pytest.approx(
+        (1 + 2) / 3
+    )
     assert losses.MeanSquaredError()([1, 2, 3], [2, 4, 3]) == pytest.approx(5 / 3)
     assert losses.BinaryCrossentropy()([1, 0], [0.5, 0.9], [1, 0]) == pytest.approx(np.log(2) / 2)
     for loss in (losses.CategoricalCrossentropy(), losses.KLDivergence()):
-        with pytest.raises(ShapeError, match=r"y_pred has shape \(2,\), which is one row of outputs; with sample_weight"):
+        with pytest.raises(
+            ShapeError,
+            match=r"y_pred has shape \(2,\), which is one row of outputs; with sample_weight",
+        ):
             loss([1, 0], [0.5, 0.5], [1, 2])
     with pytest.raises(ShapeError, match="sample_weight has shape"):
         losses.MeanSquaredError()([1, 2, 3], [2, 4, 3], [1, 2])
@@ -155,7 +188,9 @@ class Last(metrics.Metric):
         self.seen = self.add_variable(shape=shape, name="seen")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        self.seen.assign_add(np.ones(self.seen.shape).astype(self.dtype) * len(y_true) * (1 + y_true[0, 0]))
+        self.seen.assign_add(
+            np.ones(self.seen.shape).astype(self.dtype) * len(y_true) * (1 + y_true[0, 0])
+        )
 
     def result(self):
         return self.seen
@@ -166,7 +201,9 @@ def test_a_result_that_is_a_variable_is_what_it_was_then(shape, rng):
     x, y = rng.normal(size=(4, 2)), [np.full((4, 1), float(n)) for n in range(3)]
     model = Sequential([Input((2,)), Dense(1)], seed=0)
     model.compile("sgd", "mse", metrics=[Last(shape)])
-    history = model.fit(((x, part) for part in y), steps_per_epoch=1, epochs=3, verbose=0).history["last"]
+    history = model.fit(((x, part) for part in y), steps_per_epoch=1, epochs=3, verbose=0).history[
+        "last"
+    ]
     np.testing.assert_array_equal(history, [np.full(shape, value) for value in (4, 8, 12)])
     assert {type(value) for value in history} == {float if shape == () else np.ndarray}
     metric = Last(shape)

@@ -36,17 +36,24 @@ PROGRAM = textwrap.dedent("""
     model.predict(x, verbose=0)
 """)
 NUMBER = r"[\d.e+-]+"
-LINE = (rf"epoch (\d)/3: loss {NUMBER}, mae {NUMBER}, val_loss {NUMBER}, val_mae {NUMBER} "
-        rf"\(8 batches, [\d,.]+/s, \d+\.\d+ s\)")
+LINE = (
+    rf"epoch (\d)/3: loss {NUMBER}, mae {NUMBER}, val_loss {NUMBER}, val_mae {NUMBER} "
+    rf"\(8 batches, [\d,.]+/s, \d+\.\d+ s\)"
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
 
 
 def run(*arguments, codes=(0,)):
-    done = subprocess.run([sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)], capture_output=True, timeout=100,
-                          env=os.environ | {"PYTHONIOENCODING": "utf-8"})
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        timeout=100,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )
     assert done.returncode in codes, done.stderr.decode()
-    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()  # as it is: "text" would turn returns into line ends
+    # as it is: "text" would turn returns into line ends
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
     return done
 
 
@@ -56,7 +63,9 @@ def test_a_file_gets_one_plain_line_an_epoch(verbose):
     assert done.stderr == ""
     assert "\r" not in done.stdout
     lines = done.stdout.splitlines()
-    assert [re.fullmatch(LINE, line)[1] for line in lines] == ([] if verbose == "0" else ["1", "2", "3"])
+    assert [re.fullmatch(LINE, line)[1] for line in lines] == (
+        [] if verbose == "0" else ["1", "2", "3"]
+    )
 
 
 def in_a_terminal(*arguments, stdout=None, environment=None, columns=160):
@@ -69,9 +78,13 @@ def in_a_terminal(*arguments, stdout=None, environment=None, columns=160):
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen([sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)], stdin=theirs,
-                                   stdout=stdout or theirs, stderr=theirs,
-                                   env=os.environ | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"} | (environment or {}))
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)],
+            stdin=theirs,
+            stdout=stdout or theirs,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"} | (environment or {}),
+        )
     finally:
         os.close(theirs)
     text = b""
@@ -97,7 +110,7 @@ def screen(text):
     for line in text.split("\n"):
         row = ""
         for part in line.removesuffix("\r").split("\r"):
-            row = part + row[len(part):]
+            row = part + row[len(part) :]
         rows.append(row.rstrip())
     return rows
 
@@ -106,8 +119,11 @@ def screen(text):
 def test_a_bar_in_a_terminal_ends_as_one_line_an_epoch():
     text, code = in_a_terminal("auto", 0.05)
     assert code == 0
-    assert re.search(rf"epoch 1/3 \S+ *\d+% \d/8 +{NUMBER} batch/s \d\d:\d\d left, \d\d:\d\d in all, "
-                     rf"loss {NUMBER}, mae {NUMBER}", text)
+    assert re.search(
+        rf"epoch 1/3 \S+ *\d+% \d/8 +{NUMBER} batch/s \d\d:\d\d left, \d\d:\d\d in all, "
+        rf"loss {NUMBER}, mae {NUMBER}",
+        text,
+    )
     assert re.search(rf"epoch 3/3 .* left, loss {NUMBER}", text)  # no more epochs: no other time
     lines = screen(text)
     assert [re.fullmatch(LINE, line)[1] for line in lines[:-1]] == ["1", "2", "3"]
@@ -122,7 +138,9 @@ def test_a_narrow_terminal_shows_the_loss_and_no_line_is_longer_than_it_is_wide(
     assert code == 0
     frames = [frame.rstrip() for frame in re.split(r"[\r\n]", text) if frame.strip()]
     assert max(len(frame) for frame in frames) <= columns
-    assert all("loss" in frame for frame in frames if "%" in frame) and any("%" in frame for frame in frames)
+    assert all("loss" in frame for frame in frames if "%" in frame) and any(
+        "%" in frame for frame in frames
+    )
     lines = [line for line in screen(text) if line]
     assert [line[:9] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert all("val_loss" in line for line in lines)
@@ -131,15 +149,24 @@ def test_a_narrow_terminal_shows_the_loss_and_no_line_is_longer_than_it_is_wide(
 LOGS = {"loss": 0.125, "mae": 0.5, "val_loss": 0.25, "val_mae": 0.75}
 
 
-@pytest.mark.parametrize(("room", "line"), [
-    (None, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (80 batches, 41.2/s, 2.3 s)"),
-    (84, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (80 batches, 2.3 s)"),
-    (70, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (2.3 s)"),
-    (60, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75"),
-    (58, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25"),
-    (40, "epoch 2/9: loss 0.125, val_loss 0.25"),
-    (9, "epoch 2/9: loss 0.125, val_loss 0.25"),  # these two always
-])
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        (
+            None,
+            (
+                "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (80 batches, 41.2/s,"
+                " 2.3 s)"
+            ),
+        ),
+        (84, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (80 batches, 2.3 s)"),
+        (70, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75 (2.3 s)"),
+        (60, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25, val_mae 0.75"),
+        (58, "epoch 2/9: loss 0.125, mae 0.5, val_loss 0.25"),
+        (40, "epoch 2/9: loss 0.125, val_loss 0.25"),
+        (9, "epoch 2/9: loss 0.125, val_loss 0.25"),  # these two always
+    ],
+)
 def test_what_a_narrow_line_does_without(room, line):
     assert epoch_line("epoch 2/9", LOGS, ["80 batches", "41.2/s", "2.3 s"], room) == line
 
@@ -152,7 +179,11 @@ def test_a_line_without_logs():
 def test_short_epochs_draw_no_bar():
     text, code = in_a_terminal("auto", 0)
     assert code == 0
-    assert [re.fullmatch(LINE, line)[1] for line in text.replace("\r\n", "\n").splitlines()] == ["1", "2", "3"]
+    assert [re.fullmatch(LINE, line)[1] for line in text.replace("\r\n", "\n").splitlines()] == [
+        "1",
+        "2",
+        "3",
+    ]
 
 
 @posix
@@ -182,19 +213,38 @@ def test_the_bar_is_in_the_terminal_and_the_lines_are_in_the_file(tmp_path):
 @posix
 def test_messages_stand_beside_the_bar():
     """What a callback says in the middle of an epoch has a line of its own."""
-    text, code = in_a_terminal("auto", 0.05, textwrap.dedent("""
+    text, code = in_a_terminal(
+        "auto",
+        0.05,
+        textwrap.dedent("""
         from gatewise.training.callbacks.progress import say
         LambdaCallback.on_train_batch_begin = lambda self, batch, logs=None: batch == 6 and say("hello")
-    """))
+    """),
+    )
     assert code == 0
-    assert [line[:7] for line in screen(text)] == ["hello", "epoch 1", "hello", "epoch 2", "hello", "epoch 3", ""]
+    assert [line[:7] for line in screen(text)] == [
+        "hello",
+        "epoch 1",
+        "hello",
+        "epoch 2",
+        "hello",
+        "epoch 3",
+        "",
+    ]
 
 
 @posix
-@pytest.mark.parametrize("broken", ["sys.stdout = sys.stderr = None", "sys.stdout.close(); sys.stderr.close()",
-                                    "sys.stdout = open('/dev/full', 'w'); sys.stderr.close()"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "sys.stdout = sys.stderr = None",
+        "sys.stdout.close(); sys.stderr.close()",
+        "sys.stdout = open('/dev/full', 'w'); sys.stderr.close()",
+    ],
+)
 def test_nothing_fails_where_there_is_no_output(broken):
-    assert in_a_terminal("auto", 0.02, broken)[1] in (0, 120)  # 120: Python itself could not flush stdout at its end
+    # 120: Python itself could not flush stdout at its end
+    assert in_a_terminal("auto", 0.02, broken)[1] in (0, 120)
 
 
 @posix
@@ -230,7 +280,11 @@ def test_a_notebook_without_widgets_gets_a_bar_of_text():
 
 
 def test_a_notebook_with_widgets_gets_them():
-    done = run("auto", 0.05, NOTEBOOK + """
+    done = run(
+        "auto",
+        0.05,
+        NOTEBOOK
+        + """
     import tqdm
     class Widget(tqdm.tqdm):
         def refresh(self, *a, **k): shown.append((self.n, self.total, self.desc, self.postfix))
@@ -238,7 +292,8 @@ def test_a_notebook_with_widgets_gets_them():
     sys.modules["tqdm.auto"] = types.SimpleNamespace(tqdm=Widget)
     import atexit
     atexit.register(lambda: print(shown))
-    """)
+    """,
+    )
     shown = eval(done.stdout.splitlines()[-1])
     assert {entry[1] for entry in shown} == {8}
     assert any(entry[2].startswith("epoch 1/3") and "loss" in entry[3] for entry in shown)
@@ -299,10 +354,25 @@ def test_more_steps_than_said(attach):
 
 def test_values_of_all_kinds(attach, capsys):
     attach()
-    play(ProgressBar("auto"), 3, epochs=1, logs={"loss": float("nan"), "f1": np.linspace(0, 1, 3), "n": 3, "none": None,
-                                                 "text{0}": "a{b}", "many": np.zeros(2000), "small": np.float32(1e-9)})
+    play(
+        ProgressBar("auto"),
+        3,
+        epochs=1,
+        logs={
+            "loss": float("nan"),
+            "f1": np.linspace(0, 1, 3),
+            "n": 3,
+            "none": None,
+            "text{0}": "a{b}",
+            "many": np.zeros(2000),
+            "small": np.float32(1e-9),
+        },
+    )
     line = capsys.readouterr().out
-    assert "loss nan, f1 [0.  0.5 1. ], n 3, none None, text{0} a{b}, many [0. 0. 0. ... 0. 0. 0.], small 1e-09" in line
+    assert (
+        "loss nan, f1 [0.  0.5 1. ], n 3, none None, text{0} a{b}, many [0. 0. 0. ... 0. 0. 0.],"
+        " small 1e-09" in line
+    )
     assert line.count("\n") == 1
     play(ProgressBar(1), 3, logs=None)
 
@@ -314,12 +384,18 @@ def test_a_bar_is_closed_where_training_fails(attach):
 
     def fail(batch, logs):
         import time
+
         time.sleep(0.11)
         if batch == 2:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        model.fit(np.ones((12, 3)), np.ones(12), batch_size=2, callbacks=[LambdaCallback(on_batch_end=fail)])
+        model.fit(
+            np.ones((12, 3)),
+            np.ones(12),
+            batch_size=2,
+            callbacks=[LambdaCallback(on_batch_end=fail)],
+        )
     assert screen(terminal.getvalue()) == [""]
 
 

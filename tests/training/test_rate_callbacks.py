@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from gatewise import layers, optimizers
-from gatewise.callbacks import LambdaCallback, LearningRateScheduler, ReduceLROnPlateau, SwapEMAWeights, TerminateOnNaN
+from gatewise.callbacks import (
+    LambdaCallback,
+    LearningRateScheduler,
+    ReduceLROnPlateau,
+    SwapEMAWeights,
+    TerminateOnNaN,
+)
 from gatewise.errors import ConfigError, DTypeError, StateError, TrainingWarning
 from gatewise.models import Sequential
 
@@ -50,34 +56,64 @@ def keras_rates(sources, cases):
     space = {}
     for source in sources:
         exec(source, space)
-    return [space["rates"](keras.callbacks.ReduceLROnPlateau(**options), values) for options, values in cases]
+    return [
+        space["rates"](keras.callbacks.ReduceLROnPlateau(**options), values)
+        for options, values in cases
+    ]
 
 
-GRID = [{"patience": 0}, {"patience": 1}, {"patience": 2, "cooldown": 2}, {"patience": 1, "factor": 0.5, "min_lr": 0.2},
-        {"patience": 1, "mode": "max"}, {"patience": 2, "min_delta": 0.52}, {"patience": 1, "cooldown": 1, "factor": 0.7}, {}]
+GRID = [
+    {"patience": 0},
+    {"patience": 1},
+    {"patience": 2, "cooldown": 2},
+    {"patience": 1, "factor": 0.5, "min_lr": 0.2},
+    {"patience": 1, "mode": "max"},
+    {"patience": 2, "min_delta": 0.52},
+    {"patience": 1, "cooldown": 1, "factor": 0.7},
+    {},
+]
 
 
 def test_plateaus_beside_keras(rng, keras_rival):
     nan = float("nan")
-    scripts = [[3.0, 2, 1, 0.5] * 3, [1.0] * 12, [1.0, nan, nan, 0.5, nan], [nan, 1.0, 0.5, 0.4],
-               *(np.round(rng.normal(size=14), 1).tolist() for _ in range(10))]
+    scripts = [
+        [3.0, 2, 1, 0.5] * 3,
+        [1.0] * 12,
+        [1.0, nan, nan, 0.5, nan],
+        [nan, 1.0, 0.5, 0.4],
+        *(np.round(rng.normal(size=14), 1).tolist() for _ in range(10)),
+    ]
     cases = [(options, script) for options in GRID for script in scripts]
     sources = [inspect.getsource(FakeModel), inspect.getsource(rates)]
-    for (options, values), theirs in zip(cases, keras_rival.run(keras_rates, sources, cases), strict=True):
-        np.testing.assert_allclose(rates(ReduceLROnPlateau(**options), values), theirs, rtol=1e-6, err_msg=f"{options} {values}")
+    for (options, values), theirs in zip(
+        cases, keras_rival.run(keras_rates, sources, cases), strict=True
+    ):
+        np.testing.assert_allclose(
+            rates(ReduceLROnPlateau(**options), values),
+            theirs,
+            rtol=1e-6,
+            err_msg=f"{options} {values}",
+        )
 
 
 def test_plateau_of_a_run(model, capsys):
-    reduce = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9, verbose=1, cooldown=2, min_lr=0.03)
+    reduce = ReduceLROnPlateau(
+        "loss", factor=0.5, patience=1, min_delta=1e9, verbose=1, cooldown=2, min_lr=0.03
+    )
     history = model.fit(*XY, epochs=6, verbose=0, callbacks=[reduce])
     assert history.history["learning_rate"] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.03, 0.03])
     assert capsys.readouterr().out.splitlines() == [
-        "epoch 2: learning rate reduced to 0.05", "epoch 4: learning rate reduced to 0.03"]
+        "epoch 2: learning rate reduced to 0.05",
+        "epoch 4: learning rate reduced to 0.03",
+    ]
 
 
 def test_plateau_without_what_it_watches(model):
-    with pytest.warns(TrainingWarning, match=r"ReduceLROnPlateau watches 'val_loss' and the logs hold "
-                                             r"\['learning_rate', 'loss'\]: it does nothing") as caught:
+    with pytest.warns(
+        TrainingWarning,
+        match=r"ReduceLROnPlateau watches 'val_loss' and the logs hold "
+        r"\['learning_rate', 'loss'\]: it does nothing",
+    ) as caught:
         model.fit(*XY, epochs=3, verbose=0, callbacks=[ReduceLROnPlateau()])
     assert len(caught) == 1
 
@@ -85,9 +121,17 @@ def test_plateau_without_what_it_watches(model):
 def test_scheduler(model, capsys):
     """A function of the epoch, or of the epoch and the rate."""
     seen = []
-    history = model.fit(*XY, epochs=3, verbose=0, callbacks=[
-        LearningRateScheduler(lambda epoch, rate: rate * 0.5 if epoch else rate, verbose=1),
-        LambdaCallback(on_batch_end=lambda batch, logs: seen.append(model.optimizer.learning_rate))])
+    history = model.fit(
+        *XY,
+        epochs=3,
+        verbose=0,
+        callbacks=[
+            LearningRateScheduler(lambda epoch, rate: rate * 0.5 if epoch else rate, verbose=1),
+            LambdaCallback(
+                on_batch_end=lambda batch, logs: seen.append(model.optimizer.learning_rate)
+            ),
+        ],
+    )
     assert history.history["learning_rate"] == [0.1, 0.05, 0.025]
     assert seen == [0.1, 0.05, 0.025]
     assert capsys.readouterr().out.splitlines()[2] == "epoch 3: learning rate 0.025"
@@ -96,12 +140,16 @@ def test_scheduler(model, capsys):
     assert history.history["learning_rate"] == [2.0, 3.0]
 
 
-@pytest.mark.parametrize(("schedule", "error", "words"), [
-    (lambda epoch, rate: None, DTypeError, "what schedule returned is None; expected a number"),
-    (lambda epoch, rate: -1.0, ConfigError, "what schedule returned is -1.0"),
-    (lambda epoch, rate: float("nan"), ConfigError, "what schedule returned is nan"),
-    (lambda epoch, rate: rate + "a", TypeError, "unsupported operand"),  # its own errors are its own
-])
+@pytest.mark.parametrize(
+    ("schedule", "error", "words"),
+    [
+        (lambda epoch, rate: None, DTypeError, "what schedule returned is None; expected a number"),
+        (lambda epoch, rate: -1.0, ConfigError, "what schedule returned is -1.0"),
+        (lambda epoch, rate: float("nan"), ConfigError, "what schedule returned is nan"),
+        # its own errors are its own
+        (lambda epoch, rate: rate + "a", TypeError, "unsupported operand"),
+    ],
+)
 def test_schedules_that_fail(schedule, error, words, model):
     with pytest.raises(error, match=words):
         model.fit(*XY, verbose=0, callbacks=[LearningRateScheduler(schedule)])
@@ -121,20 +169,30 @@ def test_a_schedule_that_rules_is_found_before_the_first_epoch(model):
     model.compile(Ruled(), "mse")
     for callback in (LearningRateScheduler(abs), ReduceLROnPlateau("loss")):
         with pytest.raises(ConfigError, match="a schedule rules"):
-            model.fit(*XY, verbose=0, callbacks=[callback, LambdaCallback(on_epoch_begin=lambda epoch, logs: pytest.fail("late"))])
+            model.fit(
+                *XY,
+                verbose=0,
+                callbacks=[
+                    callback,
+                    LambdaCallback(on_epoch_begin=lambda epoch, logs: pytest.fail("late")),
+                ],
+            )
 
 
-@pytest.mark.parametrize(("make", "error", "words"), [
-    (lambda: LearningRateScheduler(0.1), ConfigError, "schedule is 0.1; expected a function"),
-    (lambda: LearningRateScheduler(abs, verbose=7), ConfigError, "verbose is 7"),
-    (lambda: ReduceLROnPlateau(factor=1.0), ConfigError, "factor is 1.0"),
-    (lambda: ReduceLROnPlateau(factor=-0.5), ConfigError, "factor is -0.5"),
-    (lambda: ReduceLROnPlateau(patience=-1), ConfigError, "patience is -1"),
-    (lambda: ReduceLROnPlateau(cooldown=1.5), DTypeError, "cooldown is 1.5"),
-    (lambda: ReduceLROnPlateau(min_lr=np.inf), ConfigError, "min_lr is inf"),
-    (lambda: TerminateOnNaN(raise_error="yes"), DTypeError, "raise_error is 'yes'"),
-    (lambda: SwapEMAWeights(swap_on_epoch=1), DTypeError, "swap_on_epoch is 1"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: LearningRateScheduler(0.1), ConfigError, "schedule is 0.1; expected a function"),
+        (lambda: LearningRateScheduler(abs, verbose=7), ConfigError, "verbose is 7"),
+        (lambda: ReduceLROnPlateau(factor=1.0), ConfigError, "factor is 1.0"),
+        (lambda: ReduceLROnPlateau(factor=-0.5), ConfigError, "factor is -0.5"),
+        (lambda: ReduceLROnPlateau(patience=-1), ConfigError, "patience is -1"),
+        (lambda: ReduceLROnPlateau(cooldown=1.5), DTypeError, "cooldown is 1.5"),
+        (lambda: ReduceLROnPlateau(min_lr=np.inf), ConfigError, "min_lr is inf"),
+        (lambda: TerminateOnNaN(raise_error="yes"), DTypeError, "raise_error is 'yes'"),
+        (lambda: SwapEMAWeights(swap_on_epoch=1), DTypeError, "swap_on_epoch is 1"),
+    ],
+)
 def test_bad_arguments(make, error, words):
     with pytest.raises(error, match=words):
         make()
@@ -192,7 +250,8 @@ def play(model, swap, batches=2, epochs=2, stop_at=None):
             model.train_on_batch(*XY)
         trained = model._flat_parameters.copy()
         swap.on_test_begin()
-        seen["test"].append(model.predict(np.ones((1, 3)))[0, 0])  # through packed weights: they must have been forgotten
+        # through packed weights: they must have been forgotten
+        seen["test"].append(model.predict(np.ones((1, 3)))[0, 0])
         swap.on_test_end()
         np.testing.assert_array_equal(model._flat_parameters, trained)
         swap.on_epoch_end(epoch, {})
@@ -220,7 +279,10 @@ def test_training_is_the_same_with_and_without(averaging):
     plain = Sequential([layers.Dense(1, input_shape=(3,))], seed=0)
     plain.compile(Averaging(0.01), "mse")
     averaging.set_weights(plain.get_weights())
-    assert play(averaging, SwapEMAWeights(True))[0]["batch"] == play(plain, SwapEMAWeights(False))[0]["batch"]
+    assert (
+        play(averaging, SwapEMAWeights(True))[0]["batch"]
+        == play(plain, SwapEMAWeights(False))[0]["batch"]
+    )
 
 
 def test_resumed_between_epochs(averaging):
@@ -238,7 +300,9 @@ def test_resumed_between_epochs(averaging):
     assert second.get_state() == {"training": None, "for_epoch": False}
 
 
-@pytest.mark.parametrize("moment", ["on_train_batch_begin", "on_test_batch_begin", "on_test_end", "on_epoch_end"])
+@pytest.mark.parametrize(
+    "moment", ["on_train_batch_begin", "on_test_batch_begin", "on_test_end", "on_epoch_end"]
+)
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
 def test_wherever_training_is_interrupted_the_averaged_weights_stay(model, moment, swap_on_epoch):
     model.compile(optimizers.SGD(0.1, use_ema=True), "mse")
@@ -249,7 +313,13 @@ def test_wherever_training_is_interrupted_the_averaged_weights_stay(model, momen
 
     swap = SwapEMAWeights(swap_on_epoch)
     with pytest.warns(match="interrupted"):
-        model.fit(*XY, epochs=9, verbose=0, validation_data=XY, callbacks=[swap, LambdaCallback(**{moment: interrupt})])
+        model.fit(
+            *XY,
+            epochs=9,
+            verbose=0,
+            validation_data=XY,
+            callbacks=[swap, LambdaCallback(**{moment: interrupt})],
+        )
     assert model.optimizer.iterations == 3
     assert (model._flat_parameters == model.optimizer.average).all()
 

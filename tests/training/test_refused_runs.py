@@ -13,7 +13,8 @@ from gatewise.layers import LSTM, Dense, Input
 from gatewise.models import Sequential, load_model
 
 
-@pytest.fixture(params=[name for name in SUBJECTS if name != "Told"])  # whose files are from between epochs
+# whose files are from between epochs
+@pytest.fixture(params=[name for name in SUBJECTS if name != "Told"])
 def saved(request, tmp_path):
     """(how it is trained, file from the middle of its second epoch)."""
     subject = SUBJECTS[request.param]
@@ -48,25 +49,63 @@ def state(tensors, header, name):
 
 LIES = {
     "callbacks are a list": (lambda t, h: h["run"].update(callbacks=[]), "callbacks"),
-    "a state of EarlyStopping that is none": (lambda t, h: state(t, h, "EarlyStopping").update(wait=-1), "EarlyStopping.*wait"),
-    "a curve without values": (lambda t, h: state(t, h, "History")["history"]["loss"].update(values=5), "belongs to nothing"),
+    "a state of EarlyStopping that is none": (
+        lambda t, h: state(t, h, "EarlyStopping").update(wait=-1),
+        "EarlyStopping.*wait",
+    ),
+    "a curve without values": (
+        lambda t, h: state(t, h, "History")["history"]["loss"].update(values=5),
+        "belongs to nothing",
+    ),
     "an epoch of -1": (lambda t, h: h["run"].update(epoch=-1), "epoch -1"),
-    "an epoch of 2**70": (lambda t, h: h["run"].update(epoch=2**70), "epoch 1180591620717411303424"),
+    "an epoch of 2**70": (
+        lambda t, h: h["run"].update(epoch=2**70),
+        "epoch 1180591620717411303424",
+    ),
     "no means": (lambda t, h: h["run"].update(means=None), "has means None"),
     "means of NaN": (lambda t, h: h["run"]["means"].update(total=float("nan")), "sum of losses"),
-    "metrics of another number": (lambda t, h: h["run"]["means"]["metrics"].append({}), "saved run has an entry"),
-    "between epochs, with means": (lambda t, h: h["run"].update(batch=0), "at batch 0 of an epoch and has rng"),
-    "another generator before the plan": (lambda t, h: h["run"]["rng_before_plan"].update(bit_generator="MT19937"), "MT19937"),
+    "metrics of another number": (
+        lambda t, h: h["run"]["means"]["metrics"].append({}),
+        "saved run has an entry",
+    ),
+    "between epochs, with means": (
+        lambda t, h: h["run"].update(batch=0),
+        "at batch 0 of an epoch and has rng",
+    ),
+    "another generator before the plan": (
+        lambda t, h: h["run"]["rng_before_plan"].update(bit_generator="MT19937"),
+        "MT19937",
+    ),
     "a generator that is none": (lambda t, h: h["rng"].update(more=7), "generator's state"),
-    "an optimizer's slots of another size": (lambda t, h: t.update({"optimizer/momentum": np.zeros(3, np.float32)}), "optimizer"),
-    "a tensor of nobody": (lambda t, h: t.update({"run/more": np.zeros(1)}), "'run/more' belongs to nothing"),
-    "a state of nobody": (lambda t, h: t.update({"state/x/h": np.zeros(1)}), "'state/x/h' belongs to nothing"),
-    "a tensor twice": (lambda t, h: h["run"]["callbacks"].update(more=[state(t, h, "History")["epoch"]]), "stands elsewhere"),
-    "a tensor of the weights": (lambda t, h: state(t, h, "History")["epoch"].update({"$tensor": "weights/dense/bias"}),
-                                "'weights/dense/bias', which is missing or stands elsewhere"),
-    "a tensor that is missing": (lambda t, h: t.pop("run/callbacks/History/0/epoch"), "stands elsewhere"),
+    "an optimizer's slots of another size": (
+        lambda t, h: t.update({"optimizer/momentum": np.zeros(3, np.float32)}),
+        "optimizer",
+    ),
+    "a tensor of nobody": (
+        lambda t, h: t.update({"run/more": np.zeros(1)}),
+        "'run/more' belongs to nothing",
+    ),
+    "a state of nobody": (
+        lambda t, h: t.update({"state/x/h": np.zeros(1)}),
+        "'state/x/h' belongs to nothing",
+    ),
+    "a tensor twice": (
+        lambda t, h: h["run"]["callbacks"].update(more=[state(t, h, "History")["epoch"]]),
+        "stands elsewhere",
+    ),
+    "a tensor of the weights": (
+        lambda t, h: state(t, h, "History")["epoch"].update({"$tensor": "weights/dense/bias"}),
+        "'weights/dense/bias', which is missing or stands elsewhere",
+    ),
+    "a tensor that is missing": (
+        lambda t, h: t.pop("run/callbacks/History/0/epoch"),
+        "stands elsewhere",
+    ),
     "a part more": (lambda t, h: h["run"].update(more=1), "expected a dict of"),
-    "more batches than there are": (lambda t, h: h["run"].update(batch=1000), "has done 1000 batches of an epoch"),
+    "more batches than there are": (
+        lambda t, h: h["run"].update(batch=1000),
+        "has done 1000 batches of an epoch",
+    ),
     "weights of NaN": (lambda t, h: t["weights/dense/bias"].fill(np.nan), "nan"),
 }
 
@@ -82,10 +121,19 @@ def test_lies(lie, saved):
 def test_carried_states_of_other_rows(tmp_path):
     subject, path = SUBJECTS["Truncated"], tmp_path / "good"
     subject.saved(path, 7)
-    change(path, lambda tensors, header: tensors.update({"run/carried/2/0": np.zeros((7, 2), np.float32)}))
+    change(
+        path,
+        lambda tensors, header: tensors.update({"run/carried/2/0": np.zeros((7, 2), np.float32)}),
+    )
     assert_refused(subject, path, "carried state")
     subject.saved(path, 7)
-    change(path, lambda tensors, header: [header["run"]["carried"].__setitem__(2, None), tensors.pop("run/carried/2/0")])
+    change(
+        path,
+        lambda tensors, header: [
+            header["run"]["carried"].__setitem__(2, None),
+            tensors.pop("run/carried/2/0"),
+        ],
+    )
     assert_refused(subject, path, "carries on the states of other layers")
 
 
@@ -119,7 +167,14 @@ def test_an_iterator_and_a_list_are_two_runs(tmp_path):
             return itertools.cycle([(X[:4], Y[:4, 0])])
 
     with pytest.raises(ConfigError, match="iterator True, this one has False"):
-        model.fit(Iterable(), steps_per_epoch=4, epochs=3, verbose=0, callbacks=subject.callbacks(), resume_from=path)
+        model.fit(
+            Iterable(),
+            steps_per_epoch=4,
+            epochs=3,
+            verbose=0,
+            callbacks=subject.callbacks(),
+            resume_from=path,
+        )
 
 
 class Hostile(Callback):
@@ -157,7 +212,9 @@ def test_an_error_of_a_callback_is_not_blamed_on_the_file(saved):
         raise ConfigError("my own mistake")
 
     for moment in ("on_train_begin", "on_epoch_begin"):
-        error = assert_refused(subject, path, "^my own mistake$", ConfigError, [LambdaCallback(**{moment: fail})])
+        error = assert_refused(
+            subject, path, "^my own mistake$", ConfigError, [LambdaCallback(**{moment: fail})]
+        )
         assert not isinstance(error, CheckpointError)
 
 
@@ -167,7 +224,9 @@ def test_an_interrupt_while_resuming(saved):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    assert_refused(subject, path, None, KeyboardInterrupt, [LambdaCallback(on_epoch_begin=interrupt)])
+    assert_refused(
+        subject, path, None, KeyboardInterrupt, [LambdaCallback(on_epoch_begin=interrupt)]
+    )
 
 
 def test_draws_of_a_callback_at_the_begin_of_an_epoch_are_not_drawn_again(tmp_path):
@@ -203,14 +262,21 @@ def test_a_model_that_its_first_batch_would_build(tmp_path, rng):
     first.fit(batches(), steps_per_epoch=2, epochs=2, verbose=0)
     first.save(tmp_path / "m")
     assert first.optimizer.iterations == 4
-    assert make().fit(batches(), steps_per_epoch=2, epochs=3, verbose=0, resume_from=tmp_path / "m").epoch == [0, 1, 2]
+    assert make().fit(
+        batches(), steps_per_epoch=2, epochs=3, verbose=0, resume_from=tmp_path / "m"
+    ).epoch == [0, 1, 2]
     with pytest.raises(ShapeError, match="x gave no batch"):
         make().fit(iter([]), verbose=0)
 
 
 def test_keys_that_look_like_ours(tmp_path, rng):
     """A callback may keep any names."""
-    kept = {"$tensor": "weights/dense/bias", "$": {"$float": np.arange(3.0)}, "a/b": np.zeros(1), "a": {"b": np.ones(1)}}
+    kept = {
+        "$tensor": "weights/dense/bias",
+        "$": {"$float": np.arange(3.0)},
+        "a/b": np.zeros(1),
+        "a": {"b": np.ones(1)},
+    }
     seen = []
 
     class Keeper(Callback):
@@ -231,7 +297,9 @@ def test_keys_that_look_like_ours(tmp_path, rng):
 
 
 def test_a_layer_whose_name_holds_slashes(tmp_path):
-    one, two = (Sequential([Input((5, 2)), LSTM(3, name=name), Dense(1)]) for name in ("a/b/c", "d"))
+    one, two = (
+        Sequential([Input((5, 2)), LSTM(3, name=name), Dense(1)]) for name in ("a/b/c", "d")
+    )
     one.save(tmp_path / "model")
     one.save_weights(tmp_path / "weights")
     for path in ("model", "weights"):
@@ -245,8 +313,12 @@ def test_a_list_of_weights_that_lies(names, tmp_path):
     model = Sequential([Input((5, 2)), LSTM(3), Dense(1)])
     model.save_weights(tmp_path / "w")
     before = model.get_weights()
-    change(tmp_path / "w", lambda tensors, header: header.update(
-        weights=header["weights"] * 2 if names == "all twice" else names))
+    change(
+        tmp_path / "w",
+        lambda tensors, header: header.update(
+            weights=header["weights"] * 2 if names == "all twice" else names
+        ),
+    )
     with pytest.raises(CheckpointError, match="w: "):
         model.load_weights(tmp_path / "w")
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
@@ -254,7 +326,9 @@ def test_a_list_of_weights_that_lies(names, tmp_path):
 
 def test_weights_alone_are_no_model(tmp_path):
     Sequential([Input((5, 2)), LSTM(3), Dense(1)]).save_weights(tmp_path / "w")
-    with pytest.raises(CheckpointError, match="weights alone: make the model and call its load_weights"):
+    with pytest.raises(
+        CheckpointError, match="weights alone: make the model and call its load_weights"
+    ):
         load_model(tmp_path / "w")
 
 
@@ -265,11 +339,23 @@ def test_early_stopping_with_more_patience_goes_on(tmp_path, rng):
     def fit(patience, **more):
         model = Sequential([Input((5, 2)), LSTM(3), Dense(1)], seed=0)
         model.compile("sgd", "mse")
-        return model.fit(x, y, verbose=0, epochs=6, **more, callbacks=[
-            EarlyStopping("loss", min_delta=1e9, patience=patience), ModelCheckpoint(tmp_path / "m")])
+        return model.fit(
+            x,
+            y,
+            verbose=0,
+            epochs=6,
+            **more,
+            callbacks=[
+                EarlyStopping("loss", min_delta=1e9, patience=patience),
+                ModelCheckpoint(tmp_path / "m"),
+            ],
+        )
 
     stopped = fit(2).epoch
     assert stopped == [0, 1, 2]
-    with pytest.warns(TrainingWarning, match="stopped after epoch 3: nothing is trained; give EarlyStopping more patience"):
+    with pytest.warns(
+        TrainingWarning,
+        match="stopped after epoch 3: nothing is trained; give EarlyStopping more patience",
+    ):
         assert fit(2, resume_from=tmp_path / "m").epoch == stopped
     assert fit(4, resume_from=tmp_path / "m").epoch == [0, 1, 2, 3, 4]

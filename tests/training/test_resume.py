@@ -41,12 +41,29 @@ class SaveAt(Callback):
             self.model.save(self.path)
 
 
-def model_of(optimizer="adam", metrics=("mae",), stateful=False, seed=0, sequences=False, **options):
-    stack = [Input((None, 2)),
-             LSTM(5, return_sequences=True, dropout=0.2, recurrent_dropout=0.2, stateful=stateful, **options), Dropout(0.3),
-             GRU(4, return_sequences=sequences, stateful=stateful), Dense(1)]
+def model_of(
+    optimizer="adam", metrics=("mae",), stateful=False, seed=0, sequences=False, **options
+):
+    stack = [
+        Input((None, 2)),
+        LSTM(
+            5,
+            return_sequences=True,
+            dropout=0.2,
+            recurrent_dropout=0.2,
+            stateful=stateful,
+            **options,
+        ),
+        Dropout(0.3),
+        GRU(4, return_sequences=sequences, stateful=stateful),
+        Dense(1),
+    ]
     model = Sequential(stack, seed=seed)
-    model.compile(optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer(), "mse", metrics=list(metrics))
+    model.compile(
+        optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer(),
+        "mse",
+        metrics=list(metrics),
+    )
     return model
 
 
@@ -81,8 +98,13 @@ AT = [(0, None), (2, None), (0, 0), (1, 2), (3, 3)]
 @pytest.mark.parametrize("kind", ["plain", "ordered", "ragged", "validated", "weighted"])
 def test_arrays(kind, at, tmp_path, rng):
     x, y = data_for(rng)
-    options = {"plain": {}, "ordered": {"shuffle": False}, "ragged": {"lengths": rng.integers(0, 10, 20)},
-               "validated": {"validation_split": 0.2}, "weighted": {"sample_weight": rng.random(20)}}[kind]
+    options = {
+        "plain": {},
+        "ordered": {"shuffle": False},
+        "ragged": {"lengths": rng.integers(0, 10, 20)},
+        "validated": {"validation_split": 0.2},
+        "weighted": {"sample_weight": rng.random(20)},
+    }[kind]
 
     def fit(model, callbacks, **more):
         return model.fit(x, y, batch_size=4, verbose=0, callbacks=callbacks, **options, **more)
@@ -96,9 +118,19 @@ def test_truncated_back_propagation_and_stateful_layers(stateful, at, tmp_path, 
     x, y = data_for(rng, sequences=True, rows=8)
 
     def fit(model, callbacks, **more):
-        return model.fit(x, y, batch_size=8 if stateful else 4, tbptt_steps=2, verbose=0, callbacks=callbacks, **more)
+        return model.fit(
+            x,
+            y,
+            batch_size=8 if stateful else 4,
+            tbptt_steps=2,
+            verbose=0,
+            callbacks=callbacks,
+            **more,
+        )
 
-    whole, again = compare(tmp_path, lambda seed: model_of(stateful=stateful, sequences=True, seed=seed), fit, at)
+    whole, again = compare(
+        tmp_path, lambda seed: model_of(stateful=stateful, sequences=True, seed=seed), fit, at
+    )
     if stateful:
         assert np.array_equal(whole.layers[0].state[0], again.layers[0].state[0])
 
@@ -107,7 +139,7 @@ def test_truncated_back_propagation_and_stateful_layers(stateful, at, tmp_path, 
 @pytest.mark.parametrize("kind", ["generator", "iterable", "indexed"])
 def test_batches_that_x_makes(kind, at, tmp_path, rng):
     x, y = data_for(rng)
-    items = [(x[a:a + 4], y[a:a + 4]) for a in range(0, 20, 4)]
+    items = [(x[a : a + 4], y[a : a + 4]) for a in range(0, 20, 4)]
 
     class Indexed:
         def __len__(self):
@@ -138,7 +170,14 @@ def test_a_mapped_file(tmp_path, rng):
     np.save(tmp_path / "x.npy", x)
 
     def fit(model, callbacks, **more):
-        return model.fit(np.load(tmp_path / "x.npy", mmap_mode="r"), y, batch_size=4, verbose=0, callbacks=callbacks, **more)
+        return model.fit(
+            np.load(tmp_path / "x.npy", mmap_mode="r"),
+            y,
+            batch_size=4,
+            verbose=0,
+            callbacks=callbacks,
+            **more,
+        )
 
     compare(tmp_path, model_of, fit, (1, 2))
 
@@ -147,10 +186,15 @@ OPTIMIZERS = {
     "sgd": lambda: optimizers.SGD(0.05, momentum=0.9, nesterov=True, clipnorm=1.0),
     "rmsprop": lambda: optimizers.RMSprop(0.01, momentum=0.5, centered=True),
     "amsgrad": lambda: optimizers.Adam(0.01, amsgrad=True, global_clipnorm=1.0),
-    "adamw": lambda: optimizers.AdamW(schedules.CosineDecay(0.01, 20, warmup_target=0.05, warmup_steps=5)),
-    "adagrad": lambda: optimizers.Adagrad(0.1, weight_decay=0.01), "nadam": lambda: optimizers.Nadam(0.01),
+    "adamw": lambda: optimizers.AdamW(
+        schedules.CosineDecay(0.01, 20, warmup_target=0.05, warmup_steps=5)
+    ),
+    "adagrad": lambda: optimizers.Adagrad(0.1, weight_decay=0.01),
+    "nadam": lambda: optimizers.Nadam(0.01),
     "lion": lambda: optimizers.Lion(0.001, clipvalue=0.5),
-    "average": lambda: optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=7),
+    "average": lambda: optimizers.Adam(
+        0.01, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=7
+    ),
     "accumulated": lambda: optimizers.Adam(0.01, gradient_accumulation_steps=3),
     "one cycle": lambda: optimizers.SGD(schedules.OneCycle(0.1, 20)),
 }
@@ -168,13 +212,22 @@ def test_optimizers_and_schedules(name, at, tmp_path, rng):
 
 
 CALLBACKS = {
-    "best weights": lambda folder: [EarlyStopping("val_loss", patience=1, restore_best_weights=True)],
-    "plateau": lambda folder: [ReduceLROnPlateau("val_loss", factor=0.5, patience=0, min_delta=0.05)],
+    "best weights": lambda folder: [
+        EarlyStopping("val_loss", patience=1, restore_best_weights=True)
+    ],
+    "plateau": lambda folder: [
+        ReduceLROnPlateau("val_loss", factor=0.5, patience=0, min_delta=0.05)
+    ],
     "rate by epoch": lambda folder: [LearningRateScheduler(lambda epoch, rate: 0.7 * rate)],
     "averages": lambda folder: [SwapEMAWeights(swap_on_epoch=True)],
     "table": lambda folder: [CSVLogger(folder / "log.csv")],
-    "all": lambda folder: [EarlyStopping("val_loss", patience=3), LearningRateScheduler(lambda epoch, rate: 0.7 * rate),
-                           SwapEMAWeights(), CSVLogger(folder / "log.csv"), ModelCheckpoint(folder / "best", save_best_only=True)],
+    "all": lambda folder: [
+        EarlyStopping("val_loss", patience=3),
+        LearningRateScheduler(lambda epoch, rate: 0.7 * rate),
+        SwapEMAWeights(),
+        CSVLogger(folder / "log.csv"),
+        ModelCheckpoint(folder / "best", save_best_only=True),
+    ],
 }
 
 
@@ -186,24 +239,47 @@ def test_callbacks_go_on_counting(name, at, tmp_path, rng):
     def fit(model, callbacks, **more):
         if (log := tmp_path / "log.csv").exists() and "resume_from" in more:
             fit.whole_log = log.read_text()
-        history = model.fit(x, y, batch_size=4, verbose=0, validation_split=0.2, callbacks=[*callbacks, *CALLBACKS[name](tmp_path)],
-                            **more)
+        history = model.fit(
+            x,
+            y,
+            batch_size=4,
+            verbose=0,
+            validation_split=0.2,
+            callbacks=[*callbacks, *CALLBACKS[name](tmp_path)],
+            **more,
+        )
         if log.exists() and "resume_from" in more:
             assert log.read_text() == fit.whole_log
         return history
 
-    compare(tmp_path, lambda seed: model_of(lambda: optimizers.Adam(0.02, use_ema=True, ema_momentum=0.8), seed=seed), fit, at)
+    compare(
+        tmp_path,
+        lambda seed: model_of(
+            lambda: optimizers.Adam(0.02, use_ema=True, ema_momentum=0.8), seed=seed
+        ),
+        fit,
+        at,
+    )
 
 
 def test_the_file_of_a_run_that_was_resumed_goes_on_too(tmp_path, rng):
     x, y = data_for(rng)
     paths = [tmp_path / f"{number}" for number in range(3)]
     whole = model_of()
-    history = whole.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=[SaveAt(paths[0], 0, 3)])
+    history = whole.fit(
+        x, y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=[SaveAt(paths[0], 0, 3)]
+    )
     for number, at in enumerate([(1, 1), (2, None)]):
         model = model_of(seed=5)
-        model.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=[SaveAt(paths[number + 1], *at)],
-                  resume_from=paths[number])
+        model.fit(
+            x,
+            y,
+            batch_size=4,
+            epochs=EPOCHS,
+            verbose=0,
+            callbacks=[SaveAt(paths[number + 1], *at)],
+            resume_from=paths[number],
+        )
     last = model_of(seed=6)
     resumed = last.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, resume_from=paths[2])
     assert resumed.history == history.history
@@ -221,7 +297,9 @@ def test_more_epochs_than_were_planned(tmp_path, rng):
     resumed = loaded.fit(x, y, batch_size=4, epochs=5, verbose=0, resume_from=tmp_path / "m")
     assert resumed.history == history.history
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), loaded.get_weights()))
-    assert loaded.fit(x, y, batch_size=4, epochs=5, verbose=0, resume_from=tmp_path / "m").epoch == [0, 1, 2, 3, 4]
+    assert loaded.fit(
+        x, y, batch_size=4, epochs=5, verbose=0, resume_from=tmp_path / "m"
+    ).epoch == [0, 1, 2, 3, 4]
 
 
 def test_an_interrupted_run_goes_on_from_what_is_saved_then(tmp_path, rng):
@@ -235,10 +313,20 @@ def test_an_interrupted_run_goes_on_from_what_is_saved_then(tmp_path, rng):
     history = whole.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0)
     model = model_of()
     with pytest.warns(match="interrupted in epoch 2 after 2 of its batches"):
-        model.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=LambdaCallback(on_train_batch_end=interrupt))
+        model.fit(
+            x,
+            y,
+            batch_size=4,
+            epochs=EPOCHS,
+            verbose=0,
+            callbacks=LambdaCallback(on_train_batch_end=interrupt),
+        )
     model.save(tmp_path / "m")
     again = model_of(seed=3)
-    assert again.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, resume_from=tmp_path / "m").history == history.history
+    assert (
+        again.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, resume_from=tmp_path / "m").history
+        == history.history
+    )
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), again.get_weights()))
 
 
@@ -255,8 +343,17 @@ def test_ctrl_c_lets_the_batch_end(rng):
         seen.append(("begin", batch))
 
     with pytest.warns(match="interrupted in epoch 1 after 2 of its batches"):
-        history = model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=LambdaCallback(
-            on_train_batch_begin=ask, on_train_batch_end=lambda batch, logs: seen.append(("end", batch))))
+        history = model.fit(
+            x,
+            y,
+            batch_size=4,
+            epochs=3,
+            verbose=0,
+            callbacks=LambdaCallback(
+                on_train_batch_begin=ask,
+                on_train_batch_end=lambda batch, logs: seen.append(("end", batch)),
+            ),
+        )
     assert seen == [("begin", 0), ("end", 0), ("begin", 1), ("end", 1)]
     assert history.epoch == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -274,26 +371,45 @@ def test_a_second_ctrl_c_does_not_wait(rng):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.warns(match="interrupted in epoch 1 after 0 of its batches"):
-        model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=LambdaCallback(
-            on_train_batch_begin=ask, on_train_batch_end=lambda batch, logs: ended.append(batch)))
+        model.fit(
+            x,
+            y,
+            batch_size=4,
+            epochs=3,
+            verbose=0,
+            callbacks=LambdaCallback(
+                on_train_batch_begin=ask, on_train_batch_end=lambda batch, logs: ended.append(batch)
+            ),
+        )
     assert ended == []
 
 
 # ---- what is refused
 
+
 @pytest.fixture
 def saved(tmp_path, rng):
     x, y = data_for(rng)
     path = tmp_path / "run"
-    model_of().fit(x, y, batch_size=4, epochs=3, verbose=0,
-                   callbacks=[EarlyStopping("loss", patience=9), SaveAt(path, 1, None)])
+    model_of().fit(
+        x,
+        y,
+        batch_size=4,
+        epochs=3,
+        verbose=0,
+        callbacks=[EarlyStopping("loss", patience=9), SaveAt(path, 1, None)],
+    )
     return path, x, y
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda o: o.update(batch_size=5), "batch_size 4, this one has 5"), (lambda o: o.update(shuffle=False), "had shuffle True"),
-    (lambda o: o.update(x=o["x"][:8], y=o["y"][:8]), "samples 20, this one has 8"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda o: o.update(batch_size=5), "batch_size 4, this one has 5"),
+        (lambda o: o.update(shuffle=False), "had shuffle True"),
+        (lambda o: o.update(x=o["x"][:8], y=o["y"][:8]), "samples 20, this one has 8"),
+    ],
+)
 def test_another_run(change, words, saved):
     path, x, y = saved
     options = {"x": x, "y": y, "batch_size": 4, "callbacks": [EarlyStopping("loss", patience=9)]}
@@ -306,12 +422,17 @@ def test_another_run(change, words, saved):
     assert model.rng.bit_generator.state == rng
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda: model_of(lambda: optimizers.Adam(beta_1=0.8)), "beta_1"), (lambda: model_of("sgd"), "Adam"),
-    (lambda: model_of(metrics=()), "metrics"),
-    (lambda: Sequential([Input((None, 2)), SimpleRNN(5), Dense(1)]), "layers"),
-    (lambda: model_of(clip=3.0), "clip was not given, here it is 3.0"), (lambda: model_of(zoneout=0.1), "zoneout"),
-])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: model_of(lambda: optimizers.Adam(beta_1=0.8)), "beta_1"),
+        (lambda: model_of("sgd"), "Adam"),
+        (lambda: model_of(metrics=()), "metrics"),
+        (lambda: Sequential([Input((None, 2)), SimpleRNN(5), Dense(1)]), "layers"),
+        (lambda: model_of(clip=3.0), "clip was not given, here it is 3.0"),
+        (lambda: model_of(zoneout=0.1), "zoneout"),
+    ],
+)
 def test_another_model(make, words, saved):
     path, x, y = saved
     model = make()
@@ -337,6 +458,7 @@ def test_files_that_hold_no_run(tmp_path, rng):
 
 
 # ---- weights alone
+
 
 def test_weights_alone(tmp_path, rng):
     one, other = model_of(seed=1), model_of(seed=2)

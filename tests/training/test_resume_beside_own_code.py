@@ -16,17 +16,24 @@ def data(rng):
 
 
 def model_of(optimizer="adam", stateful=False, **options):
-    model = Sequential([layers.Input((None, 2)), layers.GRU(4, stateful=stateful), layers.Dense(1)], seed=1)
+    model = Sequential(
+        [layers.Input((None, 2)), layers.GRU(4, stateful=stateful), layers.Dense(1)], seed=1
+    )
     model.compile(optimizer, "mse", **options)
     return model
 
 
 def same(one, other):
-    return (one.history.history == other.history.history and list(one.history.history) == list(other.history.history)
-            and one.history.epoch == other.history.epoch and np.array_equal(one.flat_weights(), other.flat_weights()))
+    return (
+        one.history.history == other.history.history
+        and list(one.history.history) == list(other.history.history)
+        and one.history.epoch == other.history.epoch
+        and np.array_equal(one.flat_weights(), other.flat_weights())
+    )
 
 
 # ---- the end of an epoch
+
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
 @pytest.mark.parametrize("epoch", range(4))
@@ -36,11 +43,22 @@ def test_saved_by_a_callback_at_the_end_of_an_epoch(data, tmp_path, first, epoch
     def run(folder, resume=None):
         model = model_of(optimizers.SGD(0.1))
         folder.mkdir()
-        saver = callbacks.LambdaCallback(on_epoch_end=lambda number, logs: model.save(folder / str(number)))
-        others = [callbacks.EarlyStopping("loss", patience=2, min_delta=0.05, restore_best_weights=True),
-                  callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.05), callbacks.ModelCheckpoint(folder / "m")]
-        model.fit(*data, epochs=4, batch_size=8, verbose=0, resume_from=resume,
-                  callbacks=[saver, *others] if first else [*others, saver])
+        saver = callbacks.LambdaCallback(
+            on_epoch_end=lambda number, logs: model.save(folder / str(number))
+        )
+        others = [
+            callbacks.EarlyStopping("loss", patience=2, min_delta=0.05, restore_best_weights=True),
+            callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.05),
+            callbacks.ModelCheckpoint(folder / "m"),
+        ]
+        model.fit(
+            *data,
+            epochs=4,
+            batch_size=8,
+            verbose=0,
+            resume_from=resume,
+            callbacks=[saver, *others] if first else [*others, saver],
+        )
         return model
 
     whole = run(tmp_path / "whole")
@@ -55,23 +73,50 @@ def test_a_callback_that_fails_at_the_end_of_an_epoch_loses_nobody_the_epoch(dat
             raise KeyboardInterrupt
 
     model = model_of()
-    with pytest.warns(TrainingWarning, match="interrupted after epoch 2: weights and history are kept"):
-        model.fit(*data, epochs=4, verbose=0,
-                  callbacks=[callbacks.LambdaCallback(on_epoch_end=fail), callbacks.EarlyStopping("loss")])
+    with pytest.warns(
+        TrainingWarning, match="interrupted after epoch 2: weights and history are kept"
+    ):
+        model.fit(
+            *data,
+            epochs=4,
+            verbose=0,
+            callbacks=[
+                callbacks.LambdaCallback(on_epoch_end=fail),
+                callbacks.EarlyStopping("loss"),
+            ],
+        )
     assert model.history.epoch == [0, 1]
     model.save(tmp_path / "m")
     rest, whole = model_of(), model_of()
-    rest.fit(*data, epochs=4, verbose=0, callbacks=[callbacks.EarlyStopping("loss", patience=9)], resume_from=tmp_path / "m")
+    rest.fit(
+        *data,
+        epochs=4,
+        verbose=0,
+        callbacks=[callbacks.EarlyStopping("loss", patience=9)],
+        resume_from=tmp_path / "m",
+    )
     whole.fit(*data, epochs=4, verbose=0)
     assert same(rest, whole)
 
 
-@pytest.mark.parametrize("lie", [3, {}, {"logs": {}}, {"logs": {}, "waiting": []}, {"logs": [3], "waiting": []},
-                                 {"logs": [], "waiting": [["History"]]}, {"logs": [], "waiting": [], "more": 1},
-                                 {"logs": [["loss", "x"]], "waiting": []}, {"logs": [["loss", 10**400]], "waiting": []},
-                                 {"logs": [["a", 1], ["a", 2]], "waiting": []}, {"logs": [["a", {}]], "waiting": []},
-                                 {"logs": [], "waiting": [["History", 0.0]]},
-                                 {"logs": [], "waiting": [["History", np.zeros(2)]]}])
+@pytest.mark.parametrize(
+    "lie",
+    [
+        3,
+        {},
+        {"logs": {}},
+        {"logs": {}, "waiting": []},
+        {"logs": [3], "waiting": []},
+        {"logs": [], "waiting": [["History"]]},
+        {"logs": [], "waiting": [], "more": 1},
+        {"logs": [["loss", "x"]], "waiting": []},
+        {"logs": [["loss", 10**400]], "waiting": []},
+        {"logs": [["a", 1], ["a", 2]], "waiting": []},
+        {"logs": [["a", {}]], "waiting": []},
+        {"logs": [], "waiting": [["History", 0.0]]},
+        {"logs": [], "waiting": [["History", np.zeros(2)]]},
+    ],
+)
 def test_an_epochs_end_that_lies(data, tmp_path, lie):
     model = model_of()
     model.fit(*data, verbose=0)
@@ -82,6 +127,7 @@ def test_an_epochs_end_that_lies(data, tmp_path, lie):
 
 
 # ---- the beginning
+
 
 def test_what_callbacks_do_at_the_beginning_is_done_once(data, tmp_path):
     def run(name, resume=None):
@@ -94,9 +140,16 @@ def test_what_callbacks_do_at_the_beginning_is_done_once(data, tmp_path):
         def halve(epoch, logs):
             model.optimizer.learning_rate /= 2
 
-        model.fit(*data, epochs=4, verbose=0, resume_from=resume, callbacks=[
-            callbacks.LambdaCallback(on_train_begin=begin, on_epoch_end=halve),
-            callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}")])
+        model.fit(
+            *data,
+            epochs=4,
+            verbose=0,
+            resume_from=resume,
+            callbacks=[
+                callbacks.LambdaCallback(on_train_begin=begin, on_epoch_end=halve),
+                callbacks.ModelCheckpoint(str(tmp_path / name) + "{epoch}"),
+            ],
+        )
         return model
 
     whole, rest = run("a"), run("b", tmp_path / "a2")
@@ -120,11 +173,16 @@ def test_a_fit_that_fails_at_once_leaves_the_run_before(data, tmp_path):
 
 # ---- after the end
 
-@pytest.mark.parametrize("change", [
-    lambda model, data: model.set_weights(model.get_weights()),
-    lambda model, data: model.train_on_batch(*data),
-    lambda model, data: model.compile("sgd", "mae"),
-], ids=["weights", "a batch", "compile"])
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, data: model.set_weights(model.get_weights()),
+        lambda model, data: model.train_on_batch(*data),
+        lambda model, data: model.compile("sgd", "mae"),
+    ],
+    ids=["weights", "a batch", "compile"],
+)
 def test_a_model_that_was_changed_after_fit_holds_no_run(data, tmp_path, change):
     model = model_of()
     model.fit(*data, verbose=0)
@@ -139,18 +197,37 @@ def test_a_run_that_a_callback_stopped_says_so(data, tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 1
 
-    model_of().fit(*data, epochs=6, verbose=0, callbacks=[Limit(), callbacks.ModelCheckpoint(tmp_path / "m")])
+    model_of().fit(
+        *data, epochs=6, verbose=0, callbacks=[Limit(), callbacks.ModelCheckpoint(tmp_path / "m")]
+    )
     with pytest.warns(TrainingWarning, match="stopped after epoch 2: nothing is trained"):
-        again = model_of().fit(*data, epochs=6, verbose=0, resume_from=tmp_path / "m",
-                               callbacks=[callbacks.ModelCheckpoint(tmp_path / "m")])
+        again = model_of().fit(
+            *data,
+            epochs=6,
+            verbose=0,
+            resume_from=tmp_path / "m",
+            callbacks=[callbacks.ModelCheckpoint(tmp_path / "m")],
+        )
     assert again.epoch == [0, 1]
 
 
 def test_of_two_that_stopped_a_run_both_need_more_patience(data, tmp_path):
     def run(patience, other, resume=None):
-        stops = [callbacks.EarlyStopping("loss", min_delta=1e9, patience=value) for value in (patience, other)]
-        return len(model_of().fit(*data, epochs=12, verbose=0, resume_from=resume,
-                                  callbacks=[*stops, callbacks.ModelCheckpoint(tmp_path / "m")]).epoch)
+        stops = [
+            callbacks.EarlyStopping("loss", min_delta=1e9, patience=value)
+            for value in (patience, other)
+        ]
+        return len(
+            model_of()
+            .fit(
+                *data,
+                epochs=12,
+                verbose=0,
+                resume_from=resume,
+                callbacks=[*stops, callbacks.ModelCheckpoint(tmp_path / "m")],
+            )
+            .epoch
+        )
 
     assert run(2, 2) == 3
     for patience, other in ((2, 4), (4, 2)):
@@ -160,6 +237,7 @@ def test_of_two_that_stopped_a_run_both_need_more_patience(data, tmp_path):
 
 
 # ---- metrics of one's own, as in Keras
+
 
 class Largest(metrics.Metric):
     """The largest error; counts what it has seen."""
@@ -188,8 +266,14 @@ class Remembers(Largest):
 def measured(metric, data, path, resume=None):
     """A model trained with a file after each batch, named by epoch and batch."""
     model = model_of(metrics=[metric])
-    model.fit(*data, epochs=2, batch_size=4, verbose=0, resume_from=resume,
-              callbacks=[callbacks.ModelCheckpoint(str(path) + "{epoch}.{batch}", save_freq=1)])
+    model.fit(
+        *data,
+        epochs=2,
+        batch_size=4,
+        verbose=0,
+        resume_from=resume,
+        callbacks=[callbacks.ModelCheckpoint(str(path) + "{epoch}.{batch}", save_freq=1)],
+    )
     return model
 
 
@@ -197,15 +281,29 @@ def measured(metric, data, path, resume=None):
 def test_a_metric_of_ones_own_goes_on_in_the_middle_of_an_epoch(data, tmp_path, batch):
     whole = measured(Largest(), data, tmp_path / "a")
     assert same(measured(Largest(), data, tmp_path / "b", tmp_path / f"a1.{batch}"), whole)
-    with (pytest.raises(ConfigError, match="metric largest keeps seen, a list, which no checkpoint can hold"),
-          pytest.warns(TrainingWarning, match="cannot go on to the bit")):
+    with (
+        pytest.raises(
+            ConfigError, match="metric largest keeps seen, a list, which no checkpoint can hold"
+        ),
+        pytest.warns(TrainingWarning, match="cannot go on to the bit"),
+    ):
         measured(Remembers(), data, tmp_path / "c")
 
 
-@pytest.mark.parametrize("lie", [
-    3, {}, {"sums": {}}, {"sums": {}, "attributes": 3}, {"sums": {}, "attributes": {"worst": "much"}},
-    {"sums": {}, "attributes": {"by_output": 3.0}}, {"sums": {}, "attributes": {"name": "x"}},
-    {"sums": {}, "attributes": {"update_state": 3}}, {"sums": {"total": 1.0}, "attributes": {}}])
+@pytest.mark.parametrize(
+    "lie",
+    [
+        3,
+        {},
+        {"sums": {}},
+        {"sums": {}, "attributes": 3},
+        {"sums": {}, "attributes": {"worst": "much"}},
+        {"sums": {}, "attributes": {"by_output": 3.0}},
+        {"sums": {}, "attributes": {"name": "x"}},
+        {"sums": {}, "attributes": {"update_state": 3}},
+        {"sums": {"total": 1.0}, "attributes": {}},
+    ],
+)
 def test_the_state_of_a_metric_of_ones_own_is_checked(lie):
     metric = Largest()
     before = repr(vars(metric))
@@ -242,22 +340,30 @@ def test_a_metric_that_builds_on_another_goes_on_too(data, tmp_path, batch):
 
 def test_a_metric_that_no_file_can_hold_hides_nothing(data, tmp_path):
     """What ended the training is what one hears of."""
+
     def end(error):
         def raise_it(batch, logs):
             if batch == 2:
                 raise error
+
         return callbacks.LambdaCallback(on_train_batch_end=raise_it)
 
     model = model_of(metrics=[Remembers()])
     with pytest.warns(TrainingWarning) as caught:
-        history = model.fit(*data, epochs=2, batch_size=4, verbose=0, callbacks=[end(KeyboardInterrupt())])
+        history = model.fit(
+            *data, epochs=2, batch_size=4, verbose=0, callbacks=[end(KeyboardInterrupt())]
+        )
     assert [str(one.message)[:16] for one in caught] == ["interrupted in e", "a file saved now"]
     assert history.epoch == []
-    with pytest.raises(LookupError), pytest.warns(TrainingWarning, match="cannot go on to the bit: metric largest keeps seen"):
+    with (
+        pytest.raises(LookupError),
+        pytest.warns(TrainingWarning, match="cannot go on to the bit: metric largest keeps seen"),
+    ):
         model.fit(*data, epochs=2, batch_size=4, verbose=0, callbacks=[end(LookupError())])
 
 
 # ---- the rest
+
 
 def test_a_fitted_model_and_what_watched_it_are_pickled(data):
     model, stop = model_of(), callbacks.EarlyStopping(patience=3)
@@ -270,6 +376,7 @@ def test_a_fitted_model_and_what_watched_it_are_pickled(data):
 @pytest.mark.parametrize("moment", ["on_train_batch_begin", "on_epoch_begin", "interrupt"])
 def test_saved_before_the_first_batch_of_an_epoch(data, tmp_path, moment):
     """The order that was drawn for the epoch is drawn again."""
+
     def save(number, logs):
         if len(model.history.epoch) == 1 and number == (moment == "on_epoch_begin"):
             if moment == "interrupt":
@@ -278,7 +385,11 @@ def test_saved_before_the_first_batch_of_an_epoch(data, tmp_path, moment):
 
     model, whole, rest = model_of(), model_of(), model_of()
     whole.fit(*data, epochs=3, batch_size=4, verbose=0)
-    watch = [callbacks.LambdaCallback(**{"on_train_batch_begin" if moment == "interrupt" else moment: save})]
+    watch = [
+        callbacks.LambdaCallback(
+            **{"on_train_batch_begin" if moment == "interrupt" else moment: save}
+        )
+    ]
     if moment == "interrupt":
         with pytest.warns(TrainingWarning, match="interrupted after epoch 1"):
             model.fit(*data, epochs=3, batch_size=4, verbose=0, callbacks=watch)
@@ -299,7 +410,9 @@ def test_one_callback_may_stand_twice_and_have_no_hash(data, tmp_path):
 
     def run(name, resume=None):
         model, halve = model_of(optimizers.SGD(0.1)), Halve()
-        saver = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.save(tmp_path / f"{name}{epoch}"))
+        saver = callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: model.save(tmp_path / f"{name}{epoch}")
+        )
         nested = callbacks.CallbackList([halve, saver])
         model.fit(*data, epochs=3, verbose=0, resume_from=resume, callbacks=[nested, halve])
         return model
@@ -326,6 +439,7 @@ def test_batches_that_are_fewer_than_asked_for_go_on(data, tmp_path):
 
 def test_an_epoch_of_one_batch_goes_back_to_where_it_began(data):
     """The end of the epoch before was looked at: its weights were good."""
+
     def spoil(epoch, logs):
         if epoch == 2:
             model.flat_parameters[:] = np.nan
@@ -333,12 +447,21 @@ def test_an_epoch_of_one_batch_goes_back_to_where_it_began(data):
     model, expected = model_of(), model_of()
     expected.fit(*data, epochs=3, verbose=0)
     with pytest.warns(TrainingWarning, match="in epoch 4"):
-        model.fit(*data, epochs=6, verbose=0, callbacks=[callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: spoil(len(model.history.epoch) - 1, logs))])
+        model.fit(
+            *data,
+            epochs=6,
+            verbose=0,
+            callbacks=[
+                callbacks.LambdaCallback(
+                    on_train_batch_end=lambda batch, logs: spoil(len(model.history.epoch) - 1, logs)
+                )
+            ],
+        )
     np.testing.assert_array_equal(model.flat_weights(), expected.flat_weights())
 
 
 # ---- data
+
 
 def test_data_that_change_after_each_epoch(data, tmp_path):
     """Keras's PyDataset is told; on resuming as often as epochs have ended."""
@@ -360,12 +483,22 @@ def test_data_that_change_after_each_epoch(data, tmp_path):
 
     def run(name, epochs, resume=None):
         model = model_of()
-        model.fit(Rolled(), epochs=epochs, verbose=0, resume_from=resume, callbacks=[callbacks.ModelCheckpoint(tmp_path / name)])
+        model.fit(
+            Rolled(),
+            epochs=epochs,
+            verbose=0,
+            resume_from=resume,
+            callbacks=[callbacks.ModelCheckpoint(tmp_path / name)],
+        )
         return model
 
     whole = run("a", 3)
     run("b", 2)
     assert same(run("c", 3, tmp_path / "b"), whole)
     plain = model_of()
-    plain.fit([(x[5 * n:5 * n + 5], y[5 * n:5 * n + 5]) for n in range(4)].__iter__(), epochs=1, verbose=0)
+    plain.fit(
+        [(x[5 * n : 5 * n + 5], y[5 * n : 5 * n + 5]) for n in range(4)].__iter__(),
+        epochs=1,
+        verbose=0,
+    )
     assert not np.array_equal(plain.flat_weights(), whole.flat_weights())

@@ -58,17 +58,27 @@ def train(watched, more, epochs=12, initial_epoch=0):
     model = Sequential([layers.Dense(4, "tanh", input_shape=(3,)), layers.Dense(1)], seed=0)
     model.compile("adam", "mse")
     script = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=SCRIPT[epoch]))
-    model.fit(x, y, batch_size=6, epochs=epochs, initial_epoch=initial_epoch, verbose=0, callbacks=[script, *watched, *more])
+    model.fit(
+        x,
+        y,
+        batch_size=6,
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        verbose=0,
+        callbacks=[script, *watched, *more],
+    )
     return model
 
 
 def watchers(folder):
     folder.mkdir(exist_ok=True)
-    return [callbacks.EarlyStopping(patience=3, restore_best_weights=True),
-            callbacks.ReduceLROnPlateau(patience=1, cooldown=2, factor=0.5, min_delta=0),
-            callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.99),
-            callbacks.CSVLogger(folder / "log.csv"),
-            callbacks.ModelCheckpoint(folder / "{epoch:02d}.safetensors", save_best_only=True)]
+    return [
+        callbacks.EarlyStopping(patience=3, restore_best_weights=True),
+        callbacks.ReduceLROnPlateau(patience=1, cooldown=2, factor=0.5, min_delta=0),
+        callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.99),
+        callbacks.CSVLogger(folder / "log.csv"),
+        callbacks.ModelCheckpoint(folder / "{epoch:02d}.safetensors", save_best_only=True),
+    ]
 
 
 @pytest.mark.parametrize("at", [0, 3, 5])
@@ -86,9 +96,13 @@ def test_resumed_is_uninterrupted(at, tmp_path):
     assert model.history.history == expected.history.history
     for ours, theirs in zip(again, whole):
         assert repr(ours.get_state()) == repr(theirs.get_state())
-    assert (tmp_path / "whole" / "log.csv").read_text() == (tmp_path / "resumed" / "log.csv").read_text()
+    assert (tmp_path / "whole" / "log.csv").read_text() == (
+        tmp_path / "resumed" / "log.csv"
+    ).read_text()
     # Only what was the best up to then.
-    assert sorted(p.name for p in (tmp_path / "whole").glob("*.safetensors")) == [f"0{n}.safetensors" for n in (1, 2, 5)]
+    assert sorted(p.name for p in (tmp_path / "whole").glob("*.safetensors")) == [
+        f"0{n}.safetensors" for n in (1, 2, 5)
+    ]
 
 
 def test_a_run_that_was_stopped_stays_stopped(tmp_path):
@@ -101,7 +115,11 @@ def test_a_run_that_was_stopped_stays_stopped(tmp_path):
     for patience, stops in ((2, True), (3, False)):
         again = stopping(patience)
         seen = []
-        ask = LambdaCallback(on_train_begin=lambda logs, again=again, seen=seen: seen.append(CallbackList(again).stop(True)))
+        ask = LambdaCallback(
+            on_train_begin=lambda logs, again=again, seen=seen: seen.append(
+                CallbackList(again).stop(True)
+            )
+        )
         train(again, [Resumer(saver, again), ask], initial_epoch=4)
         assert seen == [stops]
 
@@ -110,7 +128,9 @@ def test_a_rate_is_set_once_in_an_epoch():
     """Resumed in the middle of an epoch, on_epoch_begin comes a second time."""
     model = Sequential([layers.Dense(1, input_shape=(3,))], seed=0)
     model.compile("sgd", "mse")
-    first, second = (callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2) for _ in range(2))
+    first, second = (
+        callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2) for _ in range(2)
+    )
     for callback in (first, second):
         callback.set_model(model)
         callback.on_train_begin()
@@ -127,19 +147,32 @@ def test_a_rate_is_set_once_in_an_epoch():
 
 
 def test_states_go_by_class_and_order(tmp_path):
-    first = [callbacks.EarlyStopping("a"), callbacks.TerminateOnNaN(), callbacks.EarlyStopping("b"), callbacks.ReduceLROnPlateau()]
+    first = [
+        callbacks.EarlyStopping("a"),
+        callbacks.TerminateOnNaN(),
+        callbacks.EarlyStopping("b"),
+        callbacks.ReduceLROnPlateau(),
+    ]
     first[0].best, first[2].best, first[3].best = 1.0, 2.0, 3.0
     state = CallbackList(first).get_state()
     assert set(state) == {"EarlyStopping", "ReduceLROnPlateau"}
     model = Sequential([layers.Dense(1, input_shape=(3,))], seed=0)
-    second = [callbacks.ReduceLROnPlateau(), callbacks.EarlyStopping("a"), callbacks.EarlyStopping("b"),
-              callbacks.EarlyStopping("new"), callbacks.ModelCheckpoint("x")]
+    second = [
+        callbacks.ReduceLROnPlateau(),
+        callbacks.EarlyStopping("a"),
+        callbacks.EarlyStopping("b"),
+        callbacks.EarlyStopping("new"),
+        callbacks.ModelCheckpoint("x"),
+    ]
     watching = CallbackList(second)
     watching.set_model(model)
     watching.set_state(through_a_file(state))
     assert [callback.best for callback in second] == [3.0, 1.0, 2.0, None, None]
     fewer = CallbackList(second[:2])
-    with pytest.warns(TrainingWarning, match="callbacks that this one lacks, and their state is dropped: EarlyStopping"):
+    with pytest.warns(
+        TrainingWarning,
+        match="callbacks that this one lacks, and their state is dropped: EarlyStopping",
+    ):
         fewer.set_state(through_a_file(state))
 
 
@@ -158,7 +191,9 @@ def test_a_callback_without_state_is_left_alone():
     CallbackList([Foreign(), Callback()]).set_state({})
 
 
-@pytest.mark.parametrize("state", [None, [], {"EarlyStopping": {}}, {"EarlyStopping": [3]}, {"EarlyStopping": [{}]}])
+@pytest.mark.parametrize(
+    "state", [None, [], {"EarlyStopping": {}}, {"EarlyStopping": [3]}, {"EarlyStopping": [{}]}]
+)
 def test_lists_of_states_that_do_not_fit(state):
     watching = CallbackList([callbacks.EarlyStopping()])
     watching.set_model(Sequential([layers.Dense(1, input_shape=(3,))], seed=0))
@@ -170,23 +205,69 @@ def test_lists_of_states_that_do_not_fit(state):
 
 WEIGHTS = [np.zeros((3, 1), np.float32), np.zeros(1, np.float32)]
 GOOD = {
-    "EarlyStopping": {"wait": 1, "stopped_epoch": 0, "best_epoch": 2, "best": 0.5, "best_weights": WEIGHTS},
+    "EarlyStopping": {
+        "wait": 1,
+        "stopped_epoch": 0,
+        "best_epoch": 2,
+        "best": 0.5,
+        "best_weights": WEIGHTS,
+    },
     "ReduceLROnPlateau": {"best": float("nan"), "wait": 3, "cooldown_counter": 0},
     "ModelCheckpoint": {"best": None, "batches": 4},
     "CSVLogger": {"lines": 3},
     "LearningRateScheduler": {"epoch": 2},
     "SwapEMAWeights": {"training": np.zeros(4, np.float32), "for_epoch": True},
-    "History": {"epoch": np.arange(3), "history": {
-        "loss": {"values": np.zeros(3), "rows": np.arange(3)}, "f1": {"values": [np.ones(2)], "rows": np.array([2])}}},
+    "History": {
+        "epoch": np.arange(3),
+        "history": {
+            "loss": {"values": np.zeros(3), "rows": np.arange(3)},
+            "f1": {"values": [np.ones(2)], "rows": np.array([2])},
+        },
+    },
     "TerminateOnNaN": {},
 }
-ARGUMENTS = {"ModelCheckpoint": ("x",), "CSVLogger": ("never.csv",), "LearningRateScheduler": (abs,)}
-HOSTILE = [None, -1, 2**70, 1.5, True, "1", b"1", [1], {"a": 1}, float("inf"), 10**400, np.zeros(3), np.array(["x"]),
-           np.array([None]), [np.zeros(2)], [np.full((3, 1), np.nan, np.float32), WEIGHTS[1]], [None, None],
-           {"loss": None}, {"loss": {"values": [print], "rows": np.arange(1)}}, {"loss": {"values": [], "rows": np.arange(2)}},
-           {"loss": {"values": np.zeros(1), "rows": np.array([9])}}, {3: {}}, np.array([-1]), np.full(4, np.inf, np.float32)]
-FINE = {("best", None), ("best", -1), ("best", 1.5), ("best", 2**70), ("best", float("inf")), ("best_weights", None),
-        ("epoch", None), ("training", None), ("for_epoch", True)}
+ARGUMENTS = {
+    "ModelCheckpoint": ("x",),
+    "CSVLogger": ("never.csv",),
+    "LearningRateScheduler": (abs,),
+}
+HOSTILE = [
+    None,
+    -1,
+    2**70,
+    1.5,
+    True,
+    "1",
+    b"1",
+    [1],
+    {"a": 1},
+    float("inf"),
+    10**400,
+    np.zeros(3),
+    np.array(["x"]),
+    np.array([None]),
+    [np.zeros(2)],
+    [np.full((3, 1), np.nan, np.float32), WEIGHTS[1]],
+    [None, None],
+    {"loss": None},
+    {"loss": {"values": [print], "rows": np.arange(1)}},
+    {"loss": {"values": [], "rows": np.arange(2)}},
+    {"loss": {"values": np.zeros(1), "rows": np.array([9])}},
+    {3: {}},
+    np.array([-1]),
+    np.full(4, np.inf, np.float32),
+]
+FINE = {
+    ("best", None),
+    ("best", -1),
+    ("best", 1.5),
+    ("best", 2**70),
+    ("best", float("inf")),
+    ("best_weights", None),
+    ("epoch", None),
+    ("training", None),
+    ("for_epoch", True),
+}
 
 
 def made(name):
@@ -200,12 +281,21 @@ def test_hostile_states(name):
     callback = made(name)
     callback.set_state(GOOD[name])
     before = repr(callback.get_state())
-    hostile = [None, [], 3, GOOD[name] | {"more": 1}, *({key: value for key, value in GOOD[name].items() if key != gone}
-                                                        for gone in GOOD[name])]
+    hostile = [
+        None,
+        [],
+        3,
+        GOOD[name] | {"more": 1},
+        *({key: value for key, value in GOOD[name].items() if key != gone} for gone in GOOD[name]),
+    ]
     for key in GOOD[name]:
         for value in HOSTILE:
             fine = isinstance(value, int | float | None) and (key, value) in FINE
-            if not fine or (name, key, value) == ("SwapEMAWeights", "training", None) or name == "History":
+            if (
+                not fine
+                or (name, key, value) == ("SwapEMAWeights", "training", None)
+                or name == "History"
+            ):
                 hostile.append(GOOD[name] | {key: value})
     for state in hostile:
         with pytest.raises(CheckpointError, match="state of|curve"):

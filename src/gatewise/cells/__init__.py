@@ -9,5 +9,15 @@ from .minimal import MinGRUCell, MinLSTMCell
 from .published import FullGateLSTMCell
 from .simple_rnn import SimpleRNNCell
 
-__all__ = ["Cell", "FullGateLSTMCell", "GRUCell", "GRUDCell", "LSTMCell", "MinGRUCell", "MinLSTMCell", "RNNCell", "SimpleRNNCell",
-           "greff"]
+__all__ = [
+    "Cell",
+    "FullGateLSTMCell",
+    "GRUCell",
+    "GRUDCell",
+    "LSTMCell",
+    "MinGRUCell",
+    "MinLSTMCell",
+    "RNNCell",
+    "SimpleRNNCell",
+    "greff",
+]

@@ -16,16 +16,18 @@ class Cell(Guarded):
     ----------
     units : int
     activation, recurrent_activation : str or tuple
-        Of the candidate; of the gates. A name, or a name with its constants, ``("leaky_relu", 0.01)``.
+        Of the candidate; of the gates. A name, or a name with its constants, ``("leaky_relu",
+        0.01)``.
     use_bias : bool
     clip : float, optional
         Sums go into activations within [-clip, clip] (ONNX). None: as they are.
     zoneout : float in [0, 1)
-        Part of h that keeps its old value, by a draw for each unit and step in training, by its expectation
-        at inference (Krueger et al. 2017).
+        Part of h that keeps its old value, by a draw for each unit and step in training, by its
+        expectation at inference (Krueger et al. 2017).
     layer_normalization : bool
-        Sums of the input and sums of h' are normalised over their units, with gains (Ba et al. 2016); docs/equations.md
-        has the formulas. Parameters ``input_gain``, ``recurrent_gain``, each (gates * units,). With no other option.
+        Sums of the input and sums of h' are normalised over their units, with gains (Ba et al.
+        2016); docs/equations.md has the formulas. Parameters ``input_gain``, ``recurrent_gain``,
+        each (gates * units,). With no other option.
 
     Attributes
     ----------
@@ -43,8 +45,16 @@ class Cell(Guarded):
     # And what they are where nobody chose.
     OPTIONS = MappingProxyType({"clip": None, "zoneout": 0.0, "layer_normalization": False})
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, clip=None, zoneout=0.0,
-                 layer_normalization=False):
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        clip=None,
+        zoneout=0.0,
+        layer_normalization=False,
+    ):
         self.units = checks.whole_number(units, "units")
         self.activation = activations.check_name(activation)
         self.recurrent_activation = activations.check_name(recurrent_activation)
@@ -54,9 +64,16 @@ class Cell(Guarded):
         self.layer_normalization = checks.flag(layer_normalization, "layer_normalization")
 
     def _refuse_beside_normalization(self):
-        others = [name for name in self.chosen_options() if name not in ("layer_normalization", "output_activation")]
+        others = [
+            name
+            for name in self.chosen_options()
+            if name not in ("layer_normalization", "output_activation")
+        ]
         if self.layer_normalization and others:
-            raise ConfigError(f"layer_normalization=True is there for the plain cell only; leave out {', '.join(others)}")
+            raise ConfigError(
+                "layer_normalization=True is there for the plain cell only; leave out"
+                f" {', '.join(others)}"
+            )
 
     def _checked_zoneout(self, zoneout):
         return checks.fraction(zoneout, "zoneout")
@@ -74,7 +91,10 @@ class Cell(Guarded):
     def chosen_options(self):
         """Those of OPTIONS that somebody chose, as JSON values: what a layer's configuration holds of them."""
         chosen = {name: getattr(self, name) for name in self.OPTIONS}
-        chosen = {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+        chosen = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in chosen.items()
+        }
         return {name: value for name, value in chosen.items() if value != self.OPTIONS[name]}
 
     def kind(self):
@@ -102,9 +122,14 @@ class Cell(Guarded):
     def kernel_arrays(self, arrays):
         """Parameters, or their gradients, by the kernel's names for them; None where there is none."""
         bias, recurrent_bias = self.split_bias(arrays.get("bias"))
-        return {"kernel": arrays["kernel"], "recurrent_kernel": arrays["recurrent_kernel"], "bias": bias,
-                "recurrent_bias": recurrent_bias, "input_gain": arrays.get("input_gain"),
-                "recurrent_gain": arrays.get("recurrent_gain")}
+        return {
+            "kernel": arrays["kernel"],
+            "recurrent_kernel": arrays["recurrent_kernel"],
+            "bias": bias,
+            "recurrent_bias": recurrent_bias,
+            "input_gain": arrays.get("input_gain"),
+            "recurrent_gain": arrays.get("recurrent_gain"),
+        }
 
     def operations(self, inputs):
         """Floating-point operations of one row's step."""
@@ -112,15 +137,26 @@ class Cell(Guarded):
 
     def build_kernel(self, inputs, dtype):
         """The compiled kernel of this cell for one input size and dtype."""
-        return RecurrentKernel(self.family, dtype, inputs, self.units, activations.code(self.activation),
-                               activations.code(self.recurrent_activation), activations.code(self._output_activation()),
-                               **self._kernel_options())
+        return RecurrentKernel(
+            self.family,
+            dtype,
+            inputs,
+            self.units,
+            activations.code(self.activation),
+            activations.code(self.recurrent_activation),
+            activations.code(self._output_activation()),
+            **self._kernel_options(),
+        )
 
     def _output_activation(self):
         return self.activation
 
     def _kernel_options(self):
-        return {"clip": self.clip or 0.0, "zoneout": (self.zoneout, 0.0), "normalized": self.layer_normalization}
+        return {
+            "clip": self.clip or 0.0,
+            "zoneout": (self.zoneout, 0.0),
+            "normalized": self.layer_normalization,
+        }
 
 
 def _limit(value, name):

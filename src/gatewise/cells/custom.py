@@ -9,9 +9,9 @@ from gatewise.errors import ConfigError, DTypeError
 class RNNCell(Guarded):
     """Base of cells written in NumPy.
 
-    A subclass sets :attr:`units` or :attr:`state_size`, keeps each argument of its constructor under the argument's own
-    name, and defines :meth:`parameter_shapes`, :meth:`step` and :meth:`step_backward`. A cell holds no weights and no state.
-    docs/custom-cells.md builds one.
+    A subclass sets :attr:`units` or :attr:`state_size`, keeps each argument of its constructor
+    under the argument's own name, and defines :meth:`parameter_shapes`, :meth:`step` and
+    :meth:`step_backward`. A cell holds no weights and no state. docs/custom-cells.md builds one.
 
     Attributes
     ----------
@@ -22,8 +22,8 @@ class RNNCell(Guarded):
     output_size : int or None
         Width of the output. None: the output is the first state.
     initializers : dict of str to str or Initializer
-        Of parameters by name. Of the others, those whose names begin with "recurrent" start orthogonal, other
-        matrices Glorot uniform, and vectors at zero.
+        Of parameters by name. Of the others, those whose names begin with "recurrent" start
+        orthogonal, other matrices Glorot uniform, and vectors at zero.
     regularizers, constraints : dict of str to str or Regularizer, Constraint
         Of parameters by name.
     """
@@ -32,9 +32,9 @@ class RNNCell(Guarded):
     units = None
     state_size = None
     output_size = None
-    initializers = {}    # noqa: RUF012  replaced, never written to
-    regularizers = {}    # noqa: RUF012
-    constraints = {}     # noqa: RUF012
+    initializers = {}  # noqa: RUF012  replaced, never written to
+    regularizers = {}  # noqa: RUF012
+    constraints = {}  # noqa: RUF012
 
     @property
     def trainable(self):
@@ -44,13 +44,19 @@ class RNNCell(Guarded):
     @trainable.setter
     def trainable(self, value):
         if not checks.flag(value, "trainable"):
-            raise ConfigError(f"{type(self).__name__}: a cell holds no weights; set trainable of the RNN layer around it")
+            raise ConfigError(
+                f"{type(self).__name__}: a cell holds no weights; set trainable of the RNN layer"
+                " around it"
+            )
 
     # ---- what a subclass defines
 
     def parameter_shapes(self, inputs):
         """dict name -> shape of each parameter, for x with `inputs` features."""
-        raise DTypeError(f"cell {type(self).__name__} defines no parameter_shapes, which every cell needs: docs/custom-cells.md")
+        raise DTypeError(
+            f"cell {type(self).__name__} defines no parameter_shapes, which every cell needs:"
+            " docs/custom-cells.md"
+        )
 
     def step(self, x, states, parameters):
         """One step of several rows.
@@ -70,7 +76,10 @@ class RNNCell(Guarded):
         saved
             Whatever :meth:`step_backward` needs.
         """
-        raise DTypeError(f"cell {type(self).__name__} defines no step, which every cell needs: docs/custom-cells.md")
+        raise DTypeError(
+            f"cell {type(self).__name__} defines no step, which every cell needs:"
+            " docs/custom-cells.md"
+        )
 
     def step_backward(self, d_output, d_states, saved, parameters, gradients):
         """Go back over one step.
@@ -82,8 +91,8 @@ class RNNCell(Guarded):
         d_output : ndarray (rows, output size)
             Gradient of the output.
         d_states : list of ndarray (rows, size)
-            Gradients of the states that the step returned, from what came later. Where the output is a state, that
-            state's whole gradient is ``d_output + d_states[k]``.
+            Gradients of the states that the step returned, from what came later. Where the output
+            is a state, that state's whole gradient is ``d_output + d_states[k]``.
         saved
             What the step saved.
         parameters : dict of str to ndarray
@@ -96,7 +105,10 @@ class RNNCell(Guarded):
         d_states : list of ndarray (rows, size)
             Gradients of the states that the step was given.
         """
-        raise DTypeError(f"cell {type(self).__name__} defines no step_backward, which every cell needs: docs/custom-cells.md")
+        raise DTypeError(
+            f"cell {type(self).__name__} defines no step_backward, which every cell needs:"
+            " docs/custom-cells.md"
+        )
 
     # ---- what follows from it
 
@@ -106,8 +118,12 @@ class RNNCell(Guarded):
         given = self.units if self.state_size is None else self.state_size
         sizes = given if isinstance(given, list | tuple) else [given]
         if not sizes:
-            raise ConfigError(f"{type(self).__name__}.state_size is {given!r}; expected at least one state")
-        return tuple(checks.whole_number(size, f"{type(self).__name__}.state_size") for size in sizes)
+            raise ConfigError(
+                f"{type(self).__name__}.state_size is {given!r}; expected at least one state"
+            )
+        return tuple(
+            checks.whole_number(size, f"{type(self).__name__}.state_size") for size in sizes
+        )
 
     @property
     def states(self):

@@ -12,12 +12,14 @@ class GRUCell(Cell):
     Parameters
     ----------
     reset_after : bool
-        True: ``n = act(x W + b + r (h' U + b_r))`` (PyTorch, Keras's default); the bias has two rows, input
-        and recurrent. False: ``n = act(x W + (r h') U + b)`` (Cho et al. 2014).
+        True: ``n = act(x W + b + r (h' U + b_r))`` (PyTorch, Keras's default); the bias has two
+        rows, input and recurrent. False: ``n = act(x W + (r h') U + b)`` (Cho et al. 2014).
     update : {"cho", "chung"}
-        ``h = z h' + (1 - z) n`` (Keras, PyTorch, ONNX), or ``h = (1 - z) h' + z n`` (Chung et al. 2014).
+        ``h = z h' + (1 - z) n`` (Keras, PyTorch, ONNX), or ``h = (1 - z) h' + z n`` (Chung et al.
+        2014).
     layer_normalization : bool
-        See :class:`Cell`. Sums of z and r are normalised together, those of n apart. With ``reset_after=True``.
+        See :class:`Cell`. Sums of z and r are normalised together, those of n apart. With
+        ``reset_after=True``.
 
     Raises
     ------
@@ -28,17 +30,32 @@ class GRUCell(Cell):
     family = "gru"
     gates = ("z", "r", "h")
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho", clip=None, zoneout=0.0, layer_normalization=False):
-        super().__init__(units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization)
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        reset_after=True,
+        update="cho",
+        clip=None,
+        zoneout=0.0,
+        layer_normalization=False,
+    ):
+        super().__init__(
+            units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization
+        )
         self.reset_after = checks.flag(reset_after, "reset_after")
         if update not in ("cho", "chung"):
             raise ConfigError(f"update is {update!r}; expected 'cho' or 'chung'")
         self.update = update
         self._refuse_beside_normalization()
         if self.layer_normalization and not self.reset_after:
-            raise ConfigError("layer_normalization=True needs reset_after=True: Ba et al. 2016 normalise h' U, and r multiplies "
-                              "what comes of it; with reset_after=False r multiplies h' before there is a product")
+            raise ConfigError(
+                "layer_normalization=True needs reset_after=True: Ba et al. 2016 normalise h' U,"
+                " and r multiplies what comes of it; with reset_after=False r multiplies h' before"
+                " there is a product"
+            )
 
     def kind(self):
         """What the weights are those of: without a bias, both reset forms have the same shapes, and both update forms have."""
@@ -55,4 +72,7 @@ class GRUCell(Cell):
         return bias[0], bias[1]
 
     def _kernel_options(self):
-        return super()._kernel_options() | {"reset_after": self.reset_after, "chung": self.update == "chung"}
+        return super()._kernel_options() | {
+            "reset_after": self.reset_after,
+            "chung": self.update == "chung",
+        }

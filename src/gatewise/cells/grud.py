@@ -16,5 +16,10 @@ class GRUDCell(Cell):
         """dict name -> shape, for x with values, mask and time of inputs / 3 features."""
         features = inputs // 3
         shapes = super().parameter_shapes(features)
-        return shapes | {"mask_kernel": shapes["kernel"], "input_decay_kernel": (features,), "input_decay_bias": (features,),
-                         "hidden_decay_kernel": (features, self.units), "hidden_decay_bias": (self.units,)}
+        return shapes | {
+            "mask_kernel": shapes["kernel"],
+            "input_decay_kernel": (features,),
+            "input_decay_bias": (features,),
+            "hidden_decay_kernel": (features, self.units),
+            "hidden_decay_bias": (self.units,),
+        }

@@ -8,7 +8,8 @@ from gatewise.kernels import activations
 
 from .base import Cell, _limit
 
-# The variants of Greff et al. 2017, by their names there. "V" is what they start from: it has peepholes.
+# The variants of Greff et al. 2017, by their names there. "V" is what they start from: it has
+# peepholes.
 GREFF = {
     "V": {"peepholes": True},
     "NIG": {"peepholes": True, "input_gate": False},
@@ -35,12 +36,18 @@ def greff(name):
     Raises
     ------
     ConfigError
-        Not one of them. "FGR", full gate recurrence, is no setting: its gates see the gates of the step before, which is
-        :class:`~gatewise.cells.FullGateLSTMCell`.
+        Not one of them. "FGR", full gate recurrence, is no setting: its gates see the gates of the
+        step before, which is :class:`~gatewise.cells.FullGateLSTMCell`.
     """
     if name not in GREFF:
-        hint = "; FGR is a cell of its own: RNN(FullGateLSTMCell(units)), or LSTM.variant" if name == "FGR" else ""
-        raise ConfigError(f"LSTM variant {name!r} is not known; choose one of {', '.join(GREFF)}{hint}")
+        hint = (
+            "; FGR is a cell of its own: RNN(FullGateLSTMCell(units)), or LSTM.variant"
+            if name == "FGR"
+            else ""
+        )
+        raise ConfigError(
+            f"LSTM variant {name!r} is not known; choose one of {', '.join(GREFF)}{hint}"
+        )
     return dict(GREFF[name])
 
 
@@ -52,8 +59,8 @@ class LSTMCell(Cell):
     output_activation : str or tuple, optional
         Of the cell's output. None: as `activation`.
     peepholes : bool
-        i and f add ``p c'`` to their sums and o adds ``p c`` (Gers and Schmidhuber 2000). Parameter ``peephole``, a row
-        for each of i, f, o that there is.
+        i and f add ``p c'`` to their sums and o adds ``p c`` (Gers and Schmidhuber 2000). Parameter
+        ``peephole``, a row for each of i, f, o that there is.
     coupled : bool
         ``f = 1 - i`` (ONNX's input_forget, CIFG): no weights for f.
     input_gate, forget_gate, output_gate : bool
@@ -61,12 +68,13 @@ class LSTMCell(Cell):
     cell_clip : float, optional
         c is held within [-cell_clip, cell_clip] (Sak et al. 2014).
     projection : int, optional
-        ``h = (o out(c)) W_r`` has this many numbers, fewer than `units` (Sak et al. 2014; PyTorch's proj_size).
-        Parameter ``projection_kernel`` (units, projection).
+        ``h = (o out(c)) W_r`` has this many numbers, fewer than `units` (Sak et al. 2014; PyTorch's
+        proj_size). Parameter ``projection_kernel`` (units, projection).
     zoneout : float, or (float, float)
         Rate of c and h, or of c, and of h. h comes from the c before zoneout.
     layer_normalization : bool
-        See :class:`Cell`. Here c is normalised before `out` too: parameters ``cell_gain``, ``cell_bias`` (units,).
+        See :class:`Cell`. Here c is normalised before `out` too: parameters ``cell_gain``,
+        ``cell_bias`` (units,).
 
     Raises
     ------
@@ -76,35 +84,87 @@ class LSTMCell(Cell):
 
     family = "lstm"
     states = ("h", "c")
-    OPTIONS = MappingProxyType({
-        **Cell.OPTIONS, "zoneout": [0.0, 0.0], "output_activation": None, "peepholes": False, "coupled": False,
-        "input_gate": True, "forget_gate": True, "output_gate": True, "cell_clip": None, "projection": None})
+    OPTIONS = MappingProxyType(
+        {
+            **Cell.OPTIONS,
+            "zoneout": [0.0, 0.0],
+            "output_activation": None,
+            "peepholes": False,
+            "coupled": False,
+            "input_gate": True,
+            "forget_gate": True,
+            "output_gate": True,
+            "cell_clip": None,
+            "projection": None,
+        }
+    )
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, output_activation=None,
-                 peepholes=False, coupled=False, input_gate=True, forget_gate=True, output_gate=True, clip=None,
-                 cell_clip=None, projection=None, zoneout=0.0, layer_normalization=False):
-        super().__init__(units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization)
-        self.output_activation = None if output_activation is None else activations.check_name(output_activation)
-        self.peepholes, self.coupled = checks.flag(peepholes, "peepholes"), checks.flag(coupled, "coupled")
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        output_activation=None,
+        peepholes=False,
+        coupled=False,
+        input_gate=True,
+        forget_gate=True,
+        output_gate=True,
+        clip=None,
+        cell_clip=None,
+        projection=None,
+        zoneout=0.0,
+        layer_normalization=False,
+    ):
+        super().__init__(
+            units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization
+        )
+        self.output_activation = (
+            None if output_activation is None else activations.check_name(output_activation)
+        )
+        self.peepholes, self.coupled = (
+            checks.flag(peepholes, "peepholes"),
+            checks.flag(coupled, "coupled"),
+        )
         self.input_gate = checks.flag(input_gate, "input_gate")
         self.forget_gate = checks.flag(forget_gate, "forget_gate")
         self.output_gate = checks.flag(output_gate, "output_gate")
         self.cell_clip = _limit(cell_clip, "cell_clip")
-        self.projection = None if projection is None else checks.whole_number(projection, "projection")
+        self.projection = (
+            None if projection is None else checks.whole_number(projection, "projection")
+        )
         self._refuse_contradictions()
-        there = {"i": self.input_gate, "f": self.forget_gate and not self.coupled, "g": True, "o": self.output_gate}
+        there = {
+            "i": self.input_gate,
+            "f": self.forget_gate and not self.coupled,
+            "g": True,
+            "o": self.output_gate,
+        }
         self.gates = tuple(gate for gate, is_there in there.items() if is_there)
-        self.peephole_gates = tuple(gate for gate in self.gates if gate != "g") if self.peepholes else ()
+        self.peephole_gates = (
+            tuple(gate for gate in self.gates if gate != "g") if self.peepholes else ()
+        )
 
     def _refuse_contradictions(self):
         if self.coupled and not self.forget_gate:
-            raise ConfigError("coupled=True makes the forget gate 1 - i; forget_gate=False makes it 1: choose one")
+            raise ConfigError(
+                "coupled=True makes the forget gate 1 - i; forget_gate=False makes it 1: choose one"
+            )
         if self.coupled and not self.input_gate:
-            raise ConfigError("coupled=True needs the input gate: with input_gate=False f = 1 - i would always be 0")
+            raise ConfigError(
+                "coupled=True needs the input gate: with input_gate=False f = 1 - i would always"
+                " be 0"
+            )
         if self.peepholes and not (self.input_gate or self.forget_gate or self.output_gate):
-            raise ConfigError("peepholes=True needs a gate that sees the cell; all three are switched off")
+            raise ConfigError(
+                "peepholes=True needs a gate that sees the cell; all three are switched off"
+            )
         if self.projection is not None and self.projection >= self.units:
-            raise ConfigError(f"projection is {self.projection}; expected fewer than the cell's {self.units} units")
+            raise ConfigError(
+                f"projection is {self.projection}; expected fewer than the cell's {self.units}"
+                " units"
+            )
         self._refuse_beside_normalization()
 
     def _checked_zoneout(self, zoneout):
@@ -119,7 +179,9 @@ class LSTMCell(Cell):
         if len(self.gates) == 4:
             return None
         options = {"coupled": False, "input_gate": True, "forget_gate": True, "output_gate": True}
-        chosen = [f"{name}={not usual}" for name, usual in options.items() if getattr(self, name) != usual]
+        chosen = [
+            f"{name}={not usual}" for name, usual in options.items() if getattr(self, name) != usual
+        ]
         return f"LSTM({', '.join(chosen)})"
 
     @property
@@ -160,5 +222,10 @@ class LSTMCell(Cell):
     def _kernel_options(self):
         of_c, of_h = self.zoneout
         return super()._kernel_options() | {
-            "gates": self.gates, "coupled": self.coupled, "peepholes": self.peephole_gates, "cell_clip": self.cell_clip or 0.0,
-            "projection": self.projection, "zoneout": (of_h, of_c)}
+            "gates": self.gates,
+            "coupled": self.coupled,
+            "peepholes": self.peephole_gates,
+            "cell_clip": self.cell_clip or 0.0,
+            "projection": self.projection,
+            "zoneout": (of_h, of_c),
+        }

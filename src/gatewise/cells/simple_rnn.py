@@ -9,6 +9,14 @@ class SimpleRNNCell(Cell):
     family = "rnn"
     gates = ("h",)
 
-    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, layer_normalization=False):
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        use_bias=True,
+        clip=None,
+        zoneout=0.0,
+        layer_normalization=False,
+    ):
         super().__init__(units, activation, "linear", use_bias, clip, zoneout, layer_normalization)
         self._refuse_beside_normalization()

@@ -1,6 +1,7 @@
 """Sequences made ready for a network: windows of a long series, scaling, padding, missing values, text, sound.
 
-The transformers are scikit-learn's and load it on first use; functions need NumPy alone (those of sound SciPy, too).
+The transformers are scikit-learn's and load it on first use; functions need NumPy alone (those of
+sound SciPy, too).
 """
 
 import importlib
@@ -8,11 +9,20 @@ import importlib
 from gatewise.errors import MissingPackageError
 
 from .frames import stack_frames
-from .missing import compress, counted_steps, feature_means, fill_forward, fill_mean, missing_indicators, scatter
+from .missing import (
+    compress,
+    counted_steps,
+    feature_means,
+    fill_forward,
+    fill_mean,
+    missing_indicators,
+    scatter,
+)
 from .windows import windows
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # what static tools see; at run time these names load on first use, by __getattr__
+# what static tools see; at run time these names load on first use, by __getattr__
+if TYPE_CHECKING:
     from .audio import deltas, log_mel, mel_filters, mfcc
     from .padder import SequencePadder
     from .scaler import SequenceScaler
@@ -21,14 +31,36 @@ if TYPE_CHECKING:  # what static tools see; at run time these names load on firs
     from .windower import Windower
 
 _ON_FIRST_USE = {
-    "FrameStacker": "stacker", "SequencePadder": "padder", "SequenceScaler": "scaler", "Vocabulary": "text", "Windower": "windower",
-    "deltas": "audio", "log_mel": "audio", "mel_filters": "audio", "mfcc": "audio",
+    "FrameStacker": "stacker",
+    "SequencePadder": "padder",
+    "SequenceScaler": "scaler",
+    "Vocabulary": "text",
+    "Windower": "windower",
+    "deltas": "audio",
+    "log_mel": "audio",
+    "mel_filters": "audio",
+    "mfcc": "audio",
 }
 
 __all__ = [
-    "FrameStacker", "SequencePadder", "SequenceScaler", "Vocabulary", "Windower", "compress", "counted_steps", "deltas",
-    "feature_means", "fill_forward", "fill_mean", "log_mel", "mel_filters", "mfcc", "missing_indicators", "scatter",
-    "stack_frames", "windows",
+    "FrameStacker",
+    "SequencePadder",
+    "SequenceScaler",
+    "Vocabulary",
+    "Windower",
+    "compress",
+    "counted_steps",
+    "deltas",
+    "feature_means",
+    "fill_forward",
+    "fill_mean",
+    "log_mel",
+    "mel_filters",
+    "mfcc",
+    "missing_indicators",
+    "scatter",
+    "stack_frames",
+    "windows",
 ]
 
 
@@ -40,8 +72,10 @@ def __getattr__(name):
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "sklearn":
             raise
-        raise MissingPackageError(f"gatewise.data.{name} needs scikit-learn, which cannot be imported ({error}); install it: "
-                                  f"python -m pip install scikit-learn") from error
+        raise MissingPackageError(
+            f"gatewise.data.{name} needs scikit-learn, which cannot be imported ({error}); install"
+            " it: python -m pip install scikit-learn"
+        ) from error
     return getattr(module, name)
 
 

@@ -1,6 +1,7 @@
 """Sound as frames of features: log mel energies, cepstral coefficients, their change over time.
 
-Each function takes one recording: recordings differ in length, and a list of results is what estimators take.
+Each function takes one recording: recordings differ in length, and a list of results is what
+estimators take.
 """
 
 import numpy as np
@@ -17,31 +18,45 @@ __all__ = ["deltas", "log_mel", "mel_filters", "mfcc"]
 
 
 @names_memory
-def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low=0.0, high=None, window="hamming",
-            preemphasis=0.97, floor=1e-10):
+def log_mel(
+    signal,
+    rate,
+    *,
+    bands=40,
+    frame_length=0.025,
+    frame_step=0.010,
+    low=0.0,
+    high=None,
+    window="hamming",
+    preemphasis=0.97,
+    floor=1e-10,
+):
     """Logarithms of the energy in mel bands, a row for each frame.
 
-    A frame is `frame_length` seconds of the signal times a window, filled up with zeros to the next power of two; the
-    squared magnitudes of its Fourier transform are weighed by the triangles of :func:`mel_filters` and summed (Davis and
-    Mermelstein 1980).
+    A frame is `frame_length` seconds of the signal times a window, filled up with zeros to the next
+    power of two; the squared magnitudes of its Fourier transform are weighed by the triangles of
+    :func:`mel_filters` and summed (Davis and Mermelstein 1980).
 
     Parameters
     ----------
     signal : array_like of shape (samples,)
-        One channel. Whole numbers, as in WAV files, are taken as they are: a factor adds a constant to each result.
-        A signal shorter than a frame is filled up with zeros; samples left over at the end give no frame.
+        One channel. Whole numbers, as in WAV files, are taken as they are: a factor adds a constant
+        to each result. A signal shorter than a frame is filled up with zeros; samples left over at
+        the end give no frame.
     rate : float
         Samples per second.
     bands : int, default 40
         Mel bands: features of a frame.
     frame_length, frame_step : float, default 0.025 and 0.010
-        Seconds of a frame, and from the start of one to the start of the next; both rounded to whole samples.
+        Seconds of a frame, and from the start of one to the start of the next; both rounded to
+        whole samples.
     low, high : float, default 0 and half the rate
         Hertz between which the bands lie.
     window : str or tuple, default "hamming"
         Any periodic window of ``scipy.signal.get_window``.
     preemphasis : float in [0, 1), default 0.97
-        ``signal[t] - preemphasis * signal[t - 1]`` is analysed, which lifts high frequencies. 0: the signal as it is.
+        ``signal[t] - preemphasis * signal[t - 1]`` is analysed, which lifts high frequencies. 0:
+        the signal as it is.
     floor : float, default 1e-10
         Energies below it count as it: silence has no logarithm.
 
@@ -55,8 +70,8 @@ def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low
     ShapeError
         The signal has another rank, or no sample.
     ConfigError
-        A number is outside its range, a frame has no sample, the window is unknown, or bands are so narrow that
-        one of them holds no frequency of the transform.
+        A number is outside its range, a frame has no sample, the window is unknown, or bands are so
+        narrow that one of them holds no frequency of the transform.
     DTypeError, NonFiniteError
         The signal is not made of finite real numbers.
     SizeError
@@ -64,8 +79,9 @@ def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low
 
     References
     ----------
-    S. Davis, P. Mermelstein. Comparison of parametric representations for monosyllabic word recognition in continuously
-    spoken sentences. IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4), 1980.
+    S. Davis, P. Mermelstein. Comparison of parametric representations for monosyllabic word
+    recognition in continuously spoken sentences. IEEE Transactions on Acoustics, Speech, and Signal
+    Processing 28(4), 1980.
 
     Examples
     --------
@@ -92,7 +108,8 @@ def log_mel(signal, rate, *, bands=40, frame_length=0.025, frame_step=0.010, low
     signal = np.concatenate([signal[:1], signal[1:] - preemphasis * signal[:-1]])
     frames = _frames(signal, length, step) * shape
     energies = np.abs(rfft(frames, transform, axis=1)) ** 2
-    in_bands = np.einsum("fk,bk->fb", energies, filters)  # BLAS does not promise the same bits for any number of threads
+    # BLAS does not promise the same bits for any number of threads
+    in_bands = np.einsum("fk,bk->fb", energies, filters)
     return np.log(np.maximum(in_bands, floor)).astype(dtype)
 
 
@@ -107,15 +124,16 @@ def mfcc(signal, rate, *, coefficients=13, **options):
     rate : float
         Samples per second.
     coefficients : int, default 13
-        How many are kept, from the 0th on (the mean energy, times the root of the number of bands). At most `bands`.
+        How many are kept, from the 0th on (the mean energy, times the root of the number of bands).
+        At most `bands`.
     **options
         Those of :func:`log_mel`.
 
     Returns
     -------
     ndarray of shape (frames, coefficients), float32 for a float32 signal, else float64
-        Of the orthonormal type II transform: ``sqrt(2 / bands) * sum_b log_mel[b] * cos(pi * k * (b + 1/2) / bands)``
-        for k > 0.
+        Of the orthonormal type II transform: ``sqrt(2 / bands) * sum_b log_mel[b] * cos(pi * k * (b
+        + 1/2) / bands)`` for k > 0.
 
     Raises
     ------
@@ -131,8 +149,9 @@ def mfcc(signal, rate, *, coefficients=13, **options):
 def deltas(features, width=2):
     """How features change from frame to frame: the slope of a line through `width` frames on either side.
 
-    ``sum_k k * (features[t + k] - features[t - k]) / (2 * sum_k k**2)``, k from 1 to `width`; the first and the last
-    frame are repeated past the ends (Young et al., The HTK Book, section 5.9). Deltas of deltas are accelerations.
+    ``sum_k k * (features[t + k] - features[t - k]) / (2 * sum_k k**2)``, k from 1 to `width`; the
+    first and the last frame are repeated past the ends (Young et al., The HTK Book, section 5.9).
+    Deltas of deltas are accelerations.
 
     Parameters
     ----------
@@ -171,9 +190,9 @@ def deltas(features, width=2):
 def mel_filters(bands, transform, rate, low=0.0, high=None):
     """Triangles over the frequencies of a Fourier transform, equally wide and half overlapping in mel.
 
-    ``mel = 2595 * log10(1 + hertz / 700)`` (O'Shaughnessy 1987; The HTK Book, section 5.4). Each triangle rises from 0 at
-    the middle of the one before it to 1 at its own middle, and falls to 0 at the middle of the next; the sides are
-    straight lines in mel.
+    ``mel = 2595 * log10(1 + hertz / 700)`` (O'Shaughnessy 1987; The HTK Book, section 5.4). Each
+    triangle rises from 0 at the middle of the one before it to 1 at its own middle, and falls to 0
+    at the middle of the next; the sides are straight lines in mel.
 
     Parameters
     ----------
@@ -205,12 +224,17 @@ def mel_filters(bands, transform, rate, low=0.0, high=None):
     edges = np.linspace(_mel(low), _mel(high), bands + 2)
     frequencies = _mel(np.arange(transform // 2 + 1) * (rate / transform))
     left, middle, right = edges[:-2, np.newaxis], edges[1:-1, np.newaxis], edges[2:, np.newaxis]
-    rising, falling = (frequencies - left) / (middle - left), (right - frequencies) / (right - middle)
+    rising, falling = (
+        (frequencies - left) / (middle - left),
+        (right - frequencies) / (right - middle),
+    )
     filters = np.maximum(0.0, np.minimum(rising, falling))
     empty = np.flatnonzero(~filters.any(axis=1))
     if empty.size:
-        raise ConfigError(f"band {empty[0]} of {bands} holds none of the {transform // 2 + 1} frequencies up to {rate / 2:g} Hz; "
-                          f"take fewer bands or longer frames")
+        raise ConfigError(
+            f"band {empty[0]} of {bands} holds none of the {transform // 2 + 1} frequencies up to"
+            f" {rate / 2:g} Hz; take fewer bands or longer frames"
+        )
     return filters
 
 
@@ -221,8 +245,10 @@ def _mel(hertz):
 def _signal(signal):
     signal = real_array(signal, "signal")
     if signal.ndim != 1 or signal.size == 0:
-        raise ShapeError(f"signal has shape {signal.shape}; expected (samples,), at least one: of several channels pass one, "
-                         f"or their mean")
+        raise ShapeError(
+            f"signal has shape {signal.shape}; expected (samples,), at least one: of several"
+            " channels pass one, or their mean"
+        )
     return finite(signal, "signal")
 
 

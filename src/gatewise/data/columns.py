@@ -7,7 +7,14 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
 
-__all__ = ["check_feature_names", "check_kind", "common_names", "is_frame", "names_of", "refuse_columns"]
+__all__ = [
+    "check_feature_names",
+    "check_kind",
+    "common_names",
+    "is_frame",
+    "names_of",
+    "refuse_columns",
+]
 
 
 def is_frame(X):
@@ -18,7 +25,8 @@ def is_frame(X):
 def names_of(given):
     """The names of a frame's columns, or None.
 
-    scikit-learn's rule: names are text. Columns that have no names, but numbers for example, go by their position.
+    scikit-learn's rule: names are text. Columns that have no names, but numbers for example, go by
+    their position.
 
     Returns
     -------
@@ -36,8 +44,11 @@ def names_of(given):
     text = [isinstance(name, str) for name in names]
     if any(text) and not all(text):
         other = names[text.index(False)]
-        raise DTypeError(f"Feature names are only supported if all input features have string names, and column {other!r} is a "
-                         f"{type(other).__name__}; convert them: X.columns = X.columns.astype(str)")
+        raise DTypeError(
+            "Feature names are only supported if all input features have string names, and column"
+            f" {other!r} is a {type(other).__name__}; convert them: X.columns ="
+            " X.columns.astype(str)"
+        )
     return names if names and all(text) else None
 
 
@@ -55,14 +66,19 @@ def common_names(items, name):
             given = tuple(item.columns)
             labels = given if labels is None else labels
             if given != labels and set(given) == set(labels):
-                raise ShapeError(f"{name}[{number}] has the columns {list(given)}, others have {list(labels)}; expected the same "
-                                 f"order in every frame: [frame[{list(labels)}] for frame in {name}]")
+                raise ShapeError(
+                    f"{name}[{number}] has the columns {list(given)}, others have {list(labels)};"
+                    f" expected the same order in every frame: [frame[{list(labels)}] for frame in"
+                    f" {name}]"
+                )
         if names is None:
             names, first = found, number
         elif found is not None and found != names:
-            raise ShapeError(f"{name}[{number}] has the columns {list(found)}, {name}[{first}] has {list(names)}; expected the "
-                             f"same columns in the same order in every frame: "
-                             f"[frame[list({name}[{first}].columns)] for frame in {name}]")
+            raise ShapeError(
+                f"{name}[{number}] has the columns {list(found)}, {name}[{first}] has"
+                f" {list(names)}; expected the same columns in the same order in every frame:"
+                f" [frame[list({name}[{first}].columns)] for frame in {name}]"
+            )
     return names
 
 
@@ -90,22 +106,36 @@ def check_feature_names(estimator, names, *, reset):
     if fitted is None and names is None:
         return
     if fitted is None:
-        checks.warn(f"X has feature names, but {kind} was fitted without feature names", UserWarning)
+        checks.warn(
+            f"X has feature names, but {kind} was fitted without feature names", UserWarning
+        )
     elif names is None:
-        checks.warn(f"X does not have valid feature names, but {kind} was fitted with feature names", UserWarning)
+        checks.warn(
+            f"X does not have valid feature names, but {kind} was fitted with feature names",
+            UserWarning,
+        )
     elif list(names) != list(fitted):
-        raise ShapeError("The feature names should match those that were passed during fit.\n" + _difference(names, fitted)
-                         + f"X has the columns {list(names)}, {kind} was fitted with {fitted.tolist()}: select these, in this "
-                           f"order, with X[list(feature_names_in_)]")
+        raise ShapeError(
+            "The feature names should match those that were passed during fit.\n"
+            + _difference(names, fitted)
+            + f"X has the columns {list(names)}, {kind} was fitted with {fitted.tolist()}: select"
+            " these, in this order, with X[list(feature_names_in_)]"
+        )
 
 
 def _difference(names, fitted):
     """scikit-learn's lines on two lists of names."""
     text = ""
-    for title, some in (("Feature names unseen at fit time:\n", sorted(set(names) - set(fitted))),
-                        ("Feature names seen at fit time, yet now missing:\n", sorted(set(fitted) - set(names)))):
+    for title, some in (
+        ("Feature names unseen at fit time:\n", sorted(set(names) - set(fitted))),
+        ("Feature names seen at fit time, yet now missing:\n", sorted(set(fitted) - set(names))),
+    ):
         if some:
-            text += title + "".join(f"- {name}\n" for name in some[:5]) + ("- ...\n" if len(some) > 5 else "")
+            text += (
+                title
+                + "".join(f"- {name}\n" for name in some[:5])
+                + ("- ...\n" if len(some) > 5 else "")
+            )
     return text or "Feature names must be in the same order as they were in fit.\n"
 
 
@@ -119,25 +149,45 @@ def check_kind(X, name):
     if hasattr(X, "tocsr"):
         raise DTypeError(f"{name} is a sparse array; expected a dense one: {name}.toarray()")
     if isinstance(X, dict):
-        raise DTypeError(f"{name} is a dict; expected an array, a frame, or a list of sequences: list({name}.values()) if each "
-                         f"value is a sequence, pandas.DataFrame({name}) if each is a column")
+        raise DTypeError(
+            f"{name} is a dict; expected an array, a frame, or a list of sequences:"
+            f" list({name}.values()) if each value is a sequence, pandas.DataFrame({name}) if each"
+            " is a column"
+        )
     if hasattr(X, "ngroups"):
-        raise DTypeError(f"{name} is a {type(X).__name__}; expected the frame itself, beside groups= "
-                         f"(estimators), or a list with the part of each group: [part for _, part in "
-                         f"{name}], without the column of labels")
-    if not hasattr(X, "__len__") and (callable(X) or hasattr(X, "__next__")) and not hasattr(X, "__array__"):
+        raise DTypeError(
+            f"{name} is a {type(X).__name__}; expected the frame itself, beside groups= "
+            "(estimators), or a list with the part of each group: [part for _, part in "
+            f"{name}], without the column of labels"
+        )
+    if (
+        not hasattr(X, "__len__")
+        and (callable(X) or hasattr(X, "__next__"))
+        and not hasattr(X, "__array__")
+    ):
         what = "function, or a class" if callable(X) else "generator"
-        raise DTypeError(f"{name} is a {what}; expected an array or a list of sequences: list({name}{'()' if callable(X) else ''})")
+        raise DTypeError(
+            f"{name} is a {what}; expected an array or a list of sequences:"
+            f" list({name}{'()' if callable(X) else ''})"
+        )
     if isinstance(X, Set | ValuesView):
-        raise DTypeError(f"{name} is a {type(X).__name__}; expected an array or a list of sequences: list({name})")
+        raise DTypeError(
+            f"{name} is a {type(X).__name__}; expected an array or a list of sequences:"
+            f" list({name})"
+        )
     if is_frame(X):
         refuse_columns(X, name)
     elif getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
         kind = "dates" if X.dtype.kind == "M" else "durations"
-        raise DTypeError(f"{name} holds {kind} ({X.dtype}); expected numbers: leave them out, or make features of them")
+        raise DTypeError(
+            f"{name} holds {kind} ({X.dtype}); expected numbers: leave them out, or make features"
+            " of them"
+        )
     elif isinstance(X, list | tuple) and len(X) and isinstance(X[0], str):
-        raise DTypeError(f"{name} holds text; expected numbers: gatewise.data.Vocabulary makes tokens of texts, for estimators "
-                         f"with embedding")
+        raise DTypeError(
+            f"{name} holds text; expected numbers: gatewise.data.Vocabulary makes tokens of texts,"
+            " for estimators with embedding"
+        )
 
 
 def refuse_columns(frame, name):
@@ -148,7 +198,11 @@ def refuse_columns(frame, name):
     DTypeError
     """
     if hasattr(frame, "iloc"):  # the kinds of all columns at once
-        suspects = [place for place, dtype in enumerate(frame.dtypes) if getattr(dtype, "kind", "O") not in "buif"]
+        suspects = [
+            place
+            for place, dtype in enumerate(frame.dtypes)
+            if getattr(dtype, "kind", "O") not in "buif"
+        ]
     else:
         suspects = range(frame.shape[1])
     labels = list(frame.columns)
@@ -166,17 +220,37 @@ def _kind_of(values):
     array = np.asarray(values)
     kind = getattr(getattr(values, "dtype", None), "kind", array.dtype.kind)
     if kind == "M" or array.dtype.kind == "M":
-        return "dates", ("leave it out; if it orders the rows of a long table, name it as time=, beside groups=, or make "
-                         "features of it, the hour for example")
+        return (
+            "dates",
+            (
+                "leave it out; if it orders the rows of a long table, name it as time=, beside"
+                " groups=, or make features of it, the hour for example"
+            ),
+        )
     if kind == "m" or array.dtype.kind == "m":
         return "durations", "convert it, with .dt.total_seconds() for example"
     if array.dtype.kind in "buifc":  # complex numbers are refused further on
         return None
     held = [value for value in array.ravel().tolist() if value is not None and value == value]
     if any(isinstance(value, str | bytes) for value in held):
-        return "text", ("leave it out, encode it (sklearn.preprocessing.OneHotEncoder), convert it if it is numbers "
-                        "(pandas.to_numeric), or, if it says whose row it is, name it as groups=")
+        return (
+            "text",
+            (
+                "leave it out, encode it (sklearn.preprocessing.OneHotEncoder), convert it if it is"
+                " numbers (pandas.to_numeric), or, if it says whose row it is, name it as groups="
+            ),
+        )
     if any(hasattr(value, "isoformat") for value in held):
-        return "dates", "leave it out, or name it as time=, beside groups=, if it orders the rows of a long table"
-    others = [value for value in held if hasattr(value, "__len__") or not hasattr(value, "__float__")]
-    return (f"{type(others[0]).__name__} objects", "leave it out, or convert it") if others else None
+        return (
+            "dates",
+            (
+                "leave it out, or name it as time=, beside groups=, if it orders the rows of a long"
+                " table"
+            ),
+        )
+    others = [
+        value for value in held if hasattr(value, "__len__") or not hasattr(value, "__float__")
+    ]
+    return (
+        (f"{type(others[0]).__name__} objects", "leave it out, or convert it") if others else None
+    )

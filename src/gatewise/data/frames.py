@@ -16,8 +16,8 @@ __all__ = ["stack_frames"]
 def stack_frames(sequence, frames, stride=1, fill="first"):
     """Make of each step the last `frames` steps, the oldest first.
 
-    A network then sees short stretches at once; with a stride it has fewer steps to go through as well (Sak et al. 2015
-    stack 8 frames of speech and keep every third).
+    A network then sees short stretches at once; with a stride it has fewer steps to go through as
+    well (Sak et al. 2015 stack 8 frames of speech and keep every third).
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def stack_frames(sequence, frames, stride=1, fill="first"):
 
     References
     ----------
-    H. Sak, A. Senior, K. Rao, F. Beaufays. Fast and accurate recurrent neural network acoustic models for speech
-    recognition. Interspeech 2015.
+    H. Sak, A. Senior, K. Rao, F. Beaufays. Fast and accurate recurrent neural network acoustic
+    models for speech recognition. Interspeech 2015.
 
     Examples
     --------
@@ -62,7 +62,9 @@ def stack_frames(sequence, frames, stride=1, fill="first"):
         raise ConfigError(f"fill is {fill!r}; expected 'first' or 'zero'")
     sequence = no_infinity(real_array(one_series(sequence, "sequence"), "sequence"), "sequence")
     if sequence.ndim not in (1, 2) or (sequence.ndim == 2 and sequence.shape[1] == 0):
-        raise ShapeError(f"sequence has shape {sequence.shape}; expected (time,) or (time, features)")
+        raise ShapeError(
+            f"sequence has shape {sequence.shape}; expected (time,) or (time, features)"
+        )
     steps = sequence[:, np.newaxis] if sequence.ndim == 1 else sequence
 
     time, features = steps.shape

@@ -1,7 +1,8 @@
 """Missing values of padded sequences, marked by NaN: filled, told to the network, or their steps left out.
 
-All functions take ``values`` of shape ``(n, time, features)`` beside ``lengths``, never change them, and never look
-at what stands past a row's length: results are zero there. float32 and float64 are kept.
+All functions take ``values`` of shape ``(n, time, features)`` beside ``lengths``, never change
+them, and never look at what stands past a row's length: results are zero there. float32 and float64
+are kept.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,16 @@ from gatewise.memory import names_memory
 
 from .sequences import infinity_at, real_array
 
-__all__ = ["compress", "counted_steps", "feature_means", "fill_forward", "fill_mean", "has_missing", "missing_indicators",
-           "scatter"]
+__all__ = [
+    "compress",
+    "counted_steps",
+    "feature_means",
+    "fill_forward",
+    "fill_mean",
+    "has_missing",
+    "missing_indicators",
+    "scatter",
+]
 
 # How many values are read at once. Temporary arrays of this size stay in the cache, however large
 # the data is.
@@ -108,7 +117,9 @@ def fill_mean(values, means, lengths=None):
     values, lengths = _given(values, lengths)
     means, result = _means(means, values), np.empty(values.shape, values.dtype)
     for block in _blocks(values, lengths):
-        block.write(result, block.values if block.complete else np.where(block.seen, block.values, means))
+        block.write(
+            result, block.values if block.complete else np.where(block.seen, block.values, means)
+        )
     return result
 
 
@@ -145,7 +156,8 @@ def fill_forward(values, lengths=None, means=None):
     means, result = _means(means, values), np.empty(values.shape, values.dtype)
     filled = None
     for block in _blocks(values, lengths):
-        before = means if block.first else filled[:, -1:]  # what the last block of these rows ended in
+        # what the last block of these rows ended in
+        before = means if block.first else filled[:, -1:]
         filled = block.values if block.complete else _carried_on(block, before)
         block.write(result, filled)
     return result
@@ -155,8 +167,9 @@ def fill_forward(values, lengths=None, means=None):
 def missing_indicators(values, lengths=None, times=None, means=None):
     """Values, whether they were seen, and how long ago: three features for each one.
 
-    The time since a feature was last seen is that of Che et al. 2018, equation 2: 0 at the first step; then
-    the time from the step before to this one, and that step's own time on top if the feature was missing there.
+    The time since a feature was last seen is that of Che et al. 2018, equation 2: 0 at the first
+    step; then the time from the step before to this one, and that step's own time on top if the
+    feature was missing there.
 
     Parameters
     ----------
@@ -165,8 +178,8 @@ def missing_indicators(values, lengths=None, times=None, means=None):
     lengths : array_like of shape (n,), int, optional
         Steps in each row. ``None``: every row has all.
     times : array_like of shape (time,) or (n, time), optional
-        When each step was, as numbers that never fall within a row, in the unit that the result is to have.
-        ``None``: a step takes 1.
+        When each step was, as numbers that never fall within a row, in the unit that the result is
+        to have. ``None``: a step takes 1.
     means : array_like of shape (features,), optional
         What stands where a value is missing. ``None``: 0.
 
@@ -186,8 +199,8 @@ def missing_indicators(values, lengths=None, times=None, means=None):
 
     References
     ----------
-    Z. Che, S. Purushotham, K. Cho, D. Sontag, Y. Liu. Recurrent neural networks for multivariate time series with
-    missing values. Scientific Reports 8, 6085 (2018).
+    Z. Che, S. Purushotham, K. Cho, D. Sontag, Y. Liu. Recurrent neural networks for multivariate
+    time series with missing values. Scientific Reports 8, 6085 (2018).
 
     Examples
     --------
@@ -204,14 +217,18 @@ def missing_indicators(values, lengths=None, times=None, means=None):
     result, last = np.empty((n, steps, 3 * features), values.dtype), None
     for block in _blocks(values, lengths):
         now = times[block.at][:, :, np.newaxis]
-        # Equation 2 summed up: the time since the last step before this one that was seen, or since the first step.
+        # Equation 2 summed up: the time since the last step before this one that was seen, or since
+        # the first step.
         before = now[:, :1] if block.first else last[:, -1:]
         last = np.maximum.accumulate(np.where(block.seen, now, before), axis=1)  # times never fall
         filled = block.values if block.complete else np.where(block.seen, block.values, means)
         block.write(result[..., :features], filled)
-        block.write(result[..., features:2 * features], block.seen)
-        block.write(result[..., 2 * features:], now - np.concatenate([np.broadcast_to(before, last[:, :1].shape), last[:, :-1]],
-                                                                     axis=1))
+        block.write(result[..., features : 2 * features], block.seen)
+        block.write(
+            result[..., 2 * features :],
+            now
+            - np.concatenate([np.broadcast_to(before, last[:, :1].shape), last[:, :-1]], axis=1),
+        )
     return result
 
 
@@ -285,8 +302,8 @@ def scatter(values, counted, fill=0):
     Parameters
     ----------
     values : array_like of shape (n, time, ...)
-        What was made of compressed steps: outputs or labels, a step each. Those past the number that count in
-        a row are not looked at.
+        What was made of compressed steps: outputs or labels, a step each. Those past the number
+        that count in a row are not looked at.
     counted : array_like of shape (n, time), bool
         What :func:`compress` was given.
     fill : scalar, default 0
@@ -317,11 +334,16 @@ def _to_move(values, counted):
     try:
         values, counted = np.asarray(values), np.asarray(counted)
     except ValueError as error:
-        raise ShapeError("values or counted has rows of different lengths; pad them first") from error
+        raise ShapeError(
+            "values or counted has rows of different lengths; pad them first"
+        ) from error
     if counted.dtype != np.bool_:
         raise DTypeError(f"counted holds {counted.dtype} values; expected booleans")
     if counted.ndim != 2 or values.shape[:2] != counted.shape:
-        raise ShapeError(f"values has shape {values.shape} and counted {counted.shape}; expected (n, time, ...) and (n, time)")
+        raise ShapeError(
+            f"values has shape {values.shape} and counted {counted.shape}; expected (n, time, ...)"
+            " and (n, time)"
+        )
     return values, counted, np.arange(counted.shape[1]) < counted.sum(axis=1)[:, np.newaxis]
 
 
@@ -329,8 +351,10 @@ def _given(values, lengths):
     """(values, lengths) checked: a floating array of rank 3, and an integer array or None."""
     values = real_array(values, "values")
     if values.ndim != 3:
-        raise ShapeError(f"values has shape {values.shape}; expected (n, time, features): for one feature pass "
-                         f"values[:, :, np.newaxis]")
+        raise ShapeError(
+            f"values has shape {values.shape}; expected (n, time, features): for one feature pass "
+            "values[:, :, np.newaxis]"
+        )
     return values, sequence_lengths(lengths, *values.shape[:2])
 
 
@@ -383,7 +407,9 @@ def _blocks(values, lengths):
             part = values[at]
             inside = np.ones((1, part.shape[1], 1), bool)
             if lengths is not None:
-                inside = (np.arange(at[1].start, at[1].stop) < lengths[at[0], np.newaxis])[:, :, np.newaxis]
+                inside = (np.arange(at[1].start, at[1].stop) < lengths[at[0], np.newaxis])[
+                    :, :, np.newaxis
+                ]
             seen = ~np.isnan(part) & inside
             infinite = np.isinf(part) & inside
             if infinite.any():
@@ -395,12 +421,16 @@ def _carried_on(block, before):
     """The last value seen up to each step, `before` (..., features) ahead of the first."""
     steps = np.arange(block.seen.shape[1], dtype=np.intp)[:, np.newaxis]
     last = np.maximum.accumulate(np.where(block.seen, steps, -1), axis=1)
-    return np.where(last >= 0, np.take_along_axis(block.values, np.maximum(last, 0), axis=1), before)
+    return np.where(
+        last >= 0, np.take_along_axis(block.values, np.maximum(last, 0), axis=1), before
+    )
 
 
 def _inside(lengths, n, steps):
     """(n, time) bool: True up to each row's length."""
-    return np.ones((n, steps), bool) if lengths is None else np.arange(steps) < lengths[:, np.newaxis]
+    return (
+        np.ones((n, steps), bool) if lengths is None else np.arange(steps) < lengths[:, np.newaxis]
+    )
 
 
 def _means(means, values):
@@ -410,7 +440,9 @@ def _means(means, values):
         return np.zeros(features, values.dtype)
     means = real_array(means, "means")
     if means.shape != (features,):
-        raise ShapeError(f"means has shape {means.shape}; expected ({features},), one mean a feature")
+        raise ShapeError(
+            f"means has shape {means.shape}; expected ({features},), one mean a feature"
+        )
     return finite(means, "means").astype(values.dtype, copy=False)
 
 
@@ -420,12 +452,17 @@ def _times(times, n, steps, lengths):
         return np.broadcast_to(np.arange(steps, dtype=np.float64), (n, steps))
     times = real_array(times, "times").astype(np.float64, copy=False)
     if times.shape not in ((steps,), (n, steps)):
-        raise ShapeError(f"times has shape {times.shape}; expected ({steps},), or ({n}, {steps}) for a clock in each row")
+        raise ShapeError(
+            f"times has shape {times.shape}; expected ({steps},), or ({n}, {steps}) for a clock in"
+            " each row"
+        )
     inside = _inside(lengths, n, steps)
     times = finite(np.where(inside, times, 0.0), "times")
     falls = (np.diff(times, axis=1) < 0) & inside[:, 1:]
     if falls.any():
         row, step = (int(i) for i in np.argwhere(falls)[0])
-        raise ConfigError(f"times[{row}] falls from {times[row, step]} at step {step} to {times[row, step + 1]} at step "
-                          f"{step + 1}; expected steps in order of time")
+        raise ConfigError(
+            f"times[{row}] falls from {times[row, step]} at step {step} to {times[row, step + 1]}"
+            f" at step {step + 1}; expected steps in order of time"
+        )
     return times

@@ -20,7 +20,8 @@ def order_of_time(times, number, labels=None, name="time"):
     number : ndarray of shape (rows,), int
         Which group each row belongs to, counted from 0.
     labels : sequence, optional
-        The label of each group, for messages. ``None``: there is one group, and no message names it.
+        The label of each group, for messages. ``None``: there is one group, and no message names
+        it.
     name : str
         Of `times`, for messages.
 
@@ -48,16 +49,20 @@ def order_of_time(times, number, labels=None, name="time"):
     """
     keys = _keys(times, name)
     if keys.shape != (len(number),):
-        raise ShapeError(f"{name} has shape {keys.shape}; expected ({len(number)},), one time for each row")
+        raise ShapeError(
+            f"{name} has shape {keys.shape}; expected ({len(number)},), one time for each row"
+        )
     order = np.lexsort((keys, number))  # stable
     again = (np.diff(keys[order]) == 0) & (np.diff(number[order]) == 0)
     if again.any():
-        first, second = sorted(int(row) for row in order[int(again.argmax()):][:2])
+        first, second = sorted(int(row) for row in order[int(again.argmax()) :][:2])
         label = None if labels is None else labels[number[first]]
         group = "" if labels is None else f" of group {plain(label)!r}"
-        raise ConfigError(f"{name} is {_at(times, first)!s} in row {first} and again in row {second}{group}; expected each "
-                          f"time once{'' if labels is None else ' in a group'}: leave out one of the rows, or give their "
-                          f"mean instead of both")
+        raise ConfigError(
+            f"{name} is {_at(times, first)!s} in row {first} and again in row {second}{group};"
+            f" expected each time once{'' if labels is None else ' in a group'}: leave out one of"
+            " the rows, or give their mean instead of both"
+        )
     return order
 
 
@@ -107,20 +112,26 @@ def _keys_of_objects(values, name):
         except (ValueError, Warning) as error:
             if (moments := _moments_in_zones(values)) is not None:
                 return moments
-            raise DTypeError(f"{name} holds text that is no ISO 8601 date, or has a time zone in "
-                             f"some rows only ({str(values.ravel()[0])!r:.60} for example); convert "
-                             f"it: pandas.to_datetime(...)") from error
+            raise DTypeError(
+                f"{name} holds text that is no ISO 8601 date, or has a time zone in "
+                f"some rows only ({str(values.ravel()[0])!r:.60} for example); convert "
+                "it: pandas.to_datetime(...)"
+            ) from error
     try:
         return np.unique(values, return_inverse=True)[1].reshape(values.shape)
     except TypeError as error:
-        raise DTypeError(f"{name} holds values that cannot be put in order ({error}); expected dates or numbers of one "
-                         f"kind") from error
+        raise DTypeError(
+            f"{name} holds values that cannot be put in order ({error}); expected dates or numbers"
+            " of one kind"
+        ) from error
 
 
 def _moments_in_zones(texts):
     """datetime64 in UTC of ISO 8601 texts that all have a time zone, which NumPy does not read, else None."""
     try:
-        moments = [datetime.fromisoformat(text.replace("Z", "+00:00")) for text in texts.ravel().tolist()]
+        moments = [
+            datetime.fromisoformat(text.replace("Z", "+00:00")) for text in texts.ravel().tolist()
+        ]
     except ValueError:
         return None
     if any(moment.tzinfo is None for moment in moments):
@@ -133,8 +144,10 @@ def _all_present(missing, times, name):
     missing = np.asarray(missing)
     if missing.any():
         row = int(missing.argmax())
-        raise NonFiniteError(f"{name} is {_at(times, row)!s} in row {row}; expected a time for each row: leave out the rows "
-                             f"without one")
+        raise NonFiniteError(
+            f"{name} is {_at(times, row)!s} in row {row}; expected a time for each row: leave out"
+            " the rows without one"
+        )
 
 
 def _at(times, row):

@@ -19,13 +19,15 @@ class SequencePadder(SequenceTransformer):
     Parameters
     ----------
     length : int, optional
-        Steps of the result. ``None``: those of the longest sequence of `fit`; longer ones are then cut in `transform`.
+        Steps of the result. ``None``: those of the longest sequence of `fit`; longer ones are then
+        cut in `transform`.
     padding : {"post", "pre"}, default "post"
         Which end is filled.
     truncating : {"post", "pre"}, default "post"
         Which end of a longer sequence is cut off.
     value : float, default 0.0
-        What fills the padding. NaN marks it: :class:`SequenceScaler` leaves it out, and `inverse_transform` finds it again.
+        What fills the padding. NaN marks it: :class:`SequenceScaler` leaves it out, and
+        `inverse_transform` finds it again.
 
     Attributes
     ----------
@@ -38,8 +40,8 @@ class SequencePadder(SequenceTransformer):
 
     Notes
     -----
-    A transformer hands on one array, and what one call saw must not change what the next one says. So lengths are
-    asked for (:meth:`lengths`), or carried by ``value=numpy.nan``.
+    A transformer hands on one array, and what one call saw must not change what the next one says.
+    So lengths are asked for (:meth:`lengths`), or carried by ``value=numpy.nan``.
 
     Examples
     --------
@@ -82,7 +84,11 @@ class SequencePadder(SequenceTransformer):
         self._check_options()
         with unchanged_if_it_fails(self):
             sequences = self._read(X, first=True)
-            self.length_ = int(sequences.lengths.max()) if self.length is None else whole_number(self.length, "length")
+            self.length_ = (
+                int(sequences.lengths.max())
+                if self.length is None
+                else whole_number(self.length, "length")
+            )
         return self
 
     def transform(self, X):
@@ -111,9 +117,9 @@ class SequencePadder(SequenceTransformer):
         result = np.full(shape, value, sequences.steps.dtype)
         for row, steps in zip(result, sequences.rows()):
             kept = min(len(steps), self.length_)
-            steps = steps[len(steps) - kept:] if self.truncating == "pre" else steps[:kept]
+            steps = steps[len(steps) - kept :] if self.truncating == "pre" else steps[:kept]
             start = self.length_ - kept if self.padding == "pre" else 0
-            row[start:start + kept] = steps
+            row[start : start + kept] = steps
         return result
 
     def lengths(self, X):
@@ -142,8 +148,8 @@ class SequencePadder(SequenceTransformer):
         ----------
         X : array_like of shape (n, time, features)
         lengths : array_like of shape (n,), int, optional
-            Steps of each sequence. ``None`` with ``value=numpy.nan``: a sequence ends (or begins, padded in front) with
-            the last (first) step that is not NaN in all features.
+            Steps of each sequence. ``None`` with ``value=numpy.nan``: a sequence ends (or begins,
+            padded in front) with the last (first) step that is not NaN in all features.
 
         Returns
         -------
@@ -164,12 +170,17 @@ class SequencePadder(SequenceTransformer):
             raise ShapeError(f"X has shape {X.shape}; expected (n, time, {self._features})")
         if lengths is None:
             if not np.isnan(value):
-                raise ConfigError(f"padding of {value} does not say where a sequence ends; give lengths "
-                                  f"(padder.lengths(X) of what was padded), or pad with value=numpy.nan")
+                raise ConfigError(
+                    f"padding of {value} does not say where a sequence ends; give lengths "
+                    "(padder.lengths(X) of what was padded), or pad with value=numpy.nan"
+                )
             lengths = self._lengths_before_nan(X)
         lengths = sequence_lengths(lengths, *X.shape[:2])
         pre = self.padding == "pre"
-        return [(row[len(row) - length:] if pre else row[:length]).copy() for row, length in zip(X, lengths.tolist())]
+        return [
+            (row[len(row) - length :] if pre else row[:length]).copy()
+            for row, length in zip(X, lengths.tolist())
+        ]
 
     def _lengths_before_nan(self, X):
         held = ~np.isnan(X).all(axis=2)
@@ -181,6 +192,10 @@ class SequencePadder(SequenceTransformer):
         for name in ("padding", "truncating"):
             if getattr(self, name) not in ("pre", "post"):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected 'pre' or 'post'")
-        if isinstance(self.value, str | bool) or not np.isscalar(self.value) or not np.isreal(self.value):
+        if (
+            isinstance(self.value, str | bool)
+            or not np.isscalar(self.value)
+            or not np.isreal(self.value)
+        ):
             raise DTypeError(f"value is {self.value!r}; expected a number or NaN")
         return float(self.value)

@@ -6,11 +6,13 @@ from gatewise import checkpoint, file_kinds
 from gatewise.errors import CheckpointError, DTypeError, NotFittedError
 
 # Classes by name, the module that each is in, and the attributes that fit always sets.
-CLASSES = {"FrameStacker": ("stacker", ("n_features_in_", "_features", "_table")),
-           "SequencePadder": ("padder", ("n_features_in_", "_features", "_table", "length_")),
-           "SequenceScaler": ("scaler", ("n_features_in_", "_features", "_table", "scaler_")),
-           "Vocabulary": ("text", ("tokens_", "numbers_", "_strings", "_ends")),
-           "Windower": ("windower", ("n_features_in_", "_features", "_table"))}
+CLASSES = {
+    "FrameStacker": ("stacker", ("n_features_in_", "_features", "_table")),
+    "SequencePadder": ("padder", ("n_features_in_", "_features", "_table", "length_")),
+    "SequenceScaler": ("scaler", ("n_features_in_", "_features", "_table", "scaler_")),
+    "Vocabulary": ("text", ("tokens_", "numbers_", "_strings", "_ends")),
+    "Windower": ("windower", ("n_features_in_", "_features", "_table")),
+}
 SCALERS = ("StandardScaler", "RobustScaler", "MinMaxScaler")
 
 
@@ -51,8 +53,10 @@ class Saved:
 def save(transformer, path):
     """See :meth:`Saved.save`."""
     if not is_transformer(transformer):
-        raise DTypeError(f"{type(transformer).__name__} is a custom class, which load_estimator would not know; expected one of "
-                         f"{', '.join(sorted(CLASSES))}")
+        raise DTypeError(
+            f"{type(transformer).__name__} is a custom class, which load_estimator would not know;"
+            f" expected one of {', '.join(sorted(CLASSES))}"
+        )
     file_kinds.warn_of_ending(path)
     arrays = {}
     header = {"transformer": pack_transformer(transformer, arrays)}
@@ -69,14 +73,24 @@ def pack_transformer(transformer, arrays, prefix=""):
         A parameter or attribute is of a kind that files cannot hold.
     """
     name = type(transformer).__name__
-    attributes = {key: value for key, value in vars(transformer).items()
-                  if key not in transformer._get_param_names() and key != "_metadata_request"}
+    attributes = {
+        key: value
+        for key, value in vars(transformer).items()
+        if key not in transformer._get_param_names() and key != "_metadata_request"
+    }
     if not set(CLASSES[name][1]) <= set(attributes):
         raise NotFittedError(f"this {name} is not fitted; call fit first")
-    return {"class_name": name,
-            "parameters": {key: _pack(value, arrays, f"{prefix}parameters/{key}")
-                           for key, value in transformer.get_params(deep=False).items()},
-            "attributes": {key: _pack(value, arrays, f"{prefix}attributes/{key}") for key, value in attributes.items()}}
+    return {
+        "class_name": name,
+        "parameters": {
+            key: _pack(value, arrays, f"{prefix}parameters/{key}")
+            for key, value in transformer.get_params(deep=False).items()
+        },
+        "attributes": {
+            key: _pack(value, arrays, f"{prefix}attributes/{key}")
+            for key, value in attributes.items()
+        },
+    }
 
 
 def unpack_transformer(packed, arrays):
@@ -87,10 +101,15 @@ def unpack_transformer(packed, arrays):
     CheckpointError, or whatever else a wrong entry leads to
     """
     if packed["class_name"] not in CLASSES:
-        raise CheckpointError(f"transformer class {packed['class_name']!r:.80} is not known; expected one of {sorted(CLASSES)}")
+        raise CheckpointError(
+            f"transformer class {packed['class_name']!r:.80} is not known; expected one of"
+            f" {sorted(CLASSES)}"
+        )
     cls = _class_of(packed["class_name"])
-    parameters, attributes = ({key: _unpack(value, arrays) for key, value in packed[part].items()}
-                              for part in ("parameters", "attributes"))
+    parameters, attributes = (
+        {key: _unpack(value, arrays) for key, value in packed[part].items()}
+        for part in ("parameters", "attributes")
+    )
     transformer = cls(**parameters)
     for key in CLASSES[cls.__name__][1]:
         if key not in attributes:
@@ -103,6 +122,7 @@ def unpack_transformer(packed, arrays):
 
 # ---- values
 
+
 def _pack(value, arrays, name):
     if isinstance(value, np.generic):
         value = value.item()
@@ -113,15 +133,24 @@ def _pack(value, arrays, name):
         return {"tuple" if isinstance(value, tuple) else "list": parts}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"dict": {key: _pack(part, arrays, f"{name}/{key}") for key, part in value.items()}}
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O" and all(isinstance(part, str) for part in value.ravel()):
+    if (
+        isinstance(value, np.ndarray)
+        and value.dtype.kind == "O"
+        and all(isinstance(part, str) for part in value.ravel())
+    ):
         return {"texts": value.tolist()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
         arrays[name] = value
         return {"array": name}
     if type(value).__name__ in SCALERS and type(value).__module__.startswith("sklearn."):
         # partial_fit asks NumPy's own numbers for their shape: they stay what they are.
-        attributes = {key: np.asarray(part) if isinstance(part, np.generic) else part for key, part in vars(value).items()}
-        return {"scaler": [type(value).__name__, value.get_params(), _pack(attributes, arrays, name)]}
+        attributes = {
+            key: np.asarray(part) if isinstance(part, np.generic) else part
+            for key, part in vars(value).items()
+        }
+        return {
+            "scaler": [type(value).__name__, value.get_params(), _pack(attributes, arrays, name)]
+        }
     raise DTypeError(f"{name} is a {type(value).__name__}, which files cannot hold")
 
 
@@ -143,7 +172,9 @@ def _unpack(packed, arrays):
         return result
     if kind == "array":
         if content not in arrays:
-            raise CheckpointError(f"the array {content!r:.80} is missing, or belongs to something else too")
+            raise CheckpointError(
+                f"the array {content!r:.80} is missing, or belongs to something else too"
+            )
         return arrays.pop(content)
     if kind == "scaler":
         return _unpack_scaler(*content, arrays)
@@ -156,7 +187,9 @@ def _unpack_scaler(name, parameters, attributes, arrays):
     if name not in SCALERS:
         raise CheckpointError(f"the scaler is a {name!r:.80}; expected one of {SCALERS}")
     cls = getattr(preprocessing, name)
-    parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
+    parameters = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()
+    }
     scaler = cls(**parameters)
     attributes = _unpack(attributes, arrays)
     if not isinstance(attributes, dict):
@@ -164,13 +197,22 @@ def _unpack_scaler(name, parameters, attributes, arrays):
     for key, value in attributes.items():
         if key in parameters:
             continue
-        if not key.endswith("_") or key.startswith("__") or not isinstance(value, np.ndarray | int | float | None):
-            raise CheckpointError(f"the scaler has the attribute {key!r:.80}, a {type(value).__name__}")
-        setattr(scaler, key, value[()] if isinstance(value, np.ndarray) and not value.ndim else value)
+        if (
+            not key.endswith("_")
+            or key.startswith("__")
+            or not isinstance(value, np.ndarray | int | float | None)
+        ):
+            raise CheckpointError(
+                f"the scaler has the attribute {key!r:.80}, a {type(value).__name__}"
+            )
+        setattr(
+            scaler, key, value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+        )
     return scaler
 
 
 # ---- what attributes may be
+
 
 def _check(cls, key, value, attributes):
     """Refuse an attribute that fit could not have set."""
@@ -181,12 +223,19 @@ def _check(cls, key, value, attributes):
     elif key in ("_table", "_strings"):
         good = isinstance(value, bool)
     elif key == "tokens_":
-        good = isinstance(value, list) and all(isinstance(token, str) for token in value) and len(value) > 1
+        good = (
+            isinstance(value, list)
+            and all(isinstance(token, str) for token in value)
+            and len(value) > 1
+        )
     elif key == "numbers_":
         good = value == {token: number for number, token in enumerate(attributes["tokens_"])}
     elif key == "_ends":
-        good = isinstance(value, tuple) and len(value) == 2 and all(
-            token is None or token in attributes["tokens_"] for token in value)
+        good = (
+            isinstance(value, tuple)
+            and len(value) == 2
+            and all(token is None or token in attributes["tokens_"] for token in value)
+        )
     elif key == "scaler_":
         good = _scales(value, attributes["_features"])
     elif not key.isidentifier() or key.startswith("__") or hasattr(cls, key):
@@ -199,5 +248,7 @@ def _scales(scaler, features):
     """Whether it is a fitted scaler of so many features."""
     if type(scaler).__name__ not in SCALERS or getattr(scaler, "n_features_in_", None) != features:
         return False
-    arrays = [value for value in vars(scaler).values() if isinstance(value, np.ndarray) and value.ndim]
+    arrays = [
+        value for value in vars(scaler).values() if isinstance(value, np.ndarray) and value.ndim
+    ]
     return all(array.shape == (features,) for array in arrays)

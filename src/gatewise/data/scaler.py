@@ -21,17 +21,18 @@ def _counts_on(scaler):
 class SequenceScaler(SequenceTransformer):
     """Scale each feature by what it does over all steps of all sequences.
 
-    scikit-learn's ``StandardScaler``, ``RobustScaler`` and ``MinMaxScaler`` do the work, on a table with a row for
-    each step. Fit it on training sequences alone, best as the first step of a ``Pipeline``.
+    scikit-learn's ``StandardScaler``, ``RobustScaler`` and ``MinMaxScaler`` do the work, on a table
+    with a row for each step. Fit it on training sequences alone, best as the first step of a
+    ``Pipeline``.
 
-    Sequences of different lengths are given as a list. A padded array counts its padding as steps, unless that is
-    NaN: NaN is left out of what is learned and stays NaN.
+    Sequences of different lengths are given as a list. A padded array counts its padding as steps,
+    unless that is NaN: NaN is left out of what is learned and stays NaN.
 
     Parameters
     ----------
     method : {"standard", "robust", "minmax"}, default "standard"
-        Mean 0 and variance 1; median 0 and interquartile range 1; or smallest and largest value at the ends of
-        `feature_range`.
+        Mean 0 and variance 1; median 0 and interquartile range 1; or smallest and largest value at
+        the ends of `feature_range`.
     with_centering : bool, default True
         Whether the mean or median is taken away. Cannot be left out of "minmax".
     with_scaling : bool, default True
@@ -54,13 +55,13 @@ class SequenceScaler(SequenceTransformer):
 
     Notes
     -----
-    X is ``(n, time)`` (one feature: all columns are scaled alike; `fit` and `transform` take the same number of
-    columns), ``(n, time, features)``, or a list, tuple, Series or object array of ``(time_i, features)`` or ``(time_i,)``.
-    The result is the same kind of container; a frame gives an array, a Series an object array. float32 and float64 stay
-    what they are.
+    X is ``(n, time)`` (one feature: all columns are scaled alike; `fit` and `transform` take the
+    same number of columns), ``(n, time, features)``, or a list, tuple, Series or object array of
+    ``(time_i, features)`` or ``(time_i,)``. The result is the same kind of container; a frame gives
+    an array, a Series an object array. float32 and float64 stay what they are.
 
-    A long table, with a row a step and a column a feature, is what scikit-learn's scalers take themselves: here its
-    rows would be sequences of one feature.
+    A long table, with a row a step and a column a feature, is what scikit-learn's scalers take
+    themselves: here its rows would be sequences of one feature.
 
     Examples
     --------
@@ -70,8 +71,16 @@ class SequenceScaler(SequenceTransformer):
     [array([0.  , 0.25]), array([0.5 , 0.75, 1.  ])]
     """
 
-    def __init__(self, method="standard", *, with_centering=True, with_scaling=True, feature_range=(0, 1),
-                 quantile_range=(25.0, 75.0), clip=False):
+    def __init__(
+        self,
+        method="standard",
+        *,
+        with_centering=True,
+        with_scaling=True,
+        feature_range=(0, 1),
+        quantile_range=(25.0, 75.0),
+        clip=False,
+    ):
         self.method = method
         self.with_centering = with_centering
         self.with_scaling = with_scaling
@@ -168,7 +177,8 @@ class SequenceScaler(SequenceTransformer):
         sequences = self._read(X, first=False, arrays_too=direction == "inverse_transform")
         if len(sequences.steps) == 0:
             return sequences.rebuilt(sequences.steps.copy())
-        with config_context(transform_output="default"):  # an array of all steps, whatever the user wants of other transformers
+        # an array of all steps, whatever the user wants of other transformers
+        with config_context(transform_output="default"):
             return sequences.rebuilt(getattr(self.scaler_, direction)(sequences.steps))
 
     def _steps(self, X, *, first):
@@ -185,15 +195,21 @@ class SequenceScaler(SequenceTransformer):
 
     def _new_scaler(self):
         """scikit-learn's scaler of the options; those that it does not know must be at their defaults."""
-        centering, scaling = flag(self.with_centering, "with_centering"), flag(self.with_scaling, "with_scaling")
+        centering, scaling = (
+            flag(self.with_centering, "with_centering"),
+            flag(self.with_scaling, "with_scaling"),
+        )
         clip = flag(self.clip, "clip")
         if self.method == "minmax":
             self._only_default(with_centering=True, with_scaling=True, quantile_range=(25.0, 75.0))
             return MinMaxScaler(feature_range=_pair(self.feature_range, "feature_range"), clip=clip)
         self._only_default(feature_range=(0, 1), clip=False)
         if self.method == "robust":
-            return RobustScaler(with_centering=centering, with_scaling=scaling,
-                                quantile_range=_pair(self.quantile_range, "quantile_range"))
+            return RobustScaler(
+                with_centering=centering,
+                with_scaling=scaling,
+                quantile_range=_pair(self.quantile_range, "quantile_range"),
+            )
         self._only_default(quantile_range=(25.0, 75.0))
         if self.method == "standard":
             return StandardScaler(with_mean=centering, with_std=scaling)
@@ -203,7 +219,10 @@ class SequenceScaler(SequenceTransformer):
         for name, default in defaults.items():
             value = getattr(self, name)
             if (tuple(value) if isinstance(value, list) else value) != default:
-                raise ConfigError(f"{name}={value!r} says nothing to method {self.method!r}; leave it at {default!r}")
+                raise ConfigError(
+                    f"{name}={value!r} says nothing to method {self.method!r}; leave it at"
+                    f" {default!r}"
+                )
 
 
 def _pair(value, name):

@@ -10,7 +10,15 @@ from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
 from .columns import check_kind, common_names, names_of
 
-__all__ = ["Sequences", "contained", "container_of", "no_infinity", "read_sequences", "real_array", "split"]
+__all__ = [
+    "Sequences",
+    "contained",
+    "container_of",
+    "no_infinity",
+    "read_sequences",
+    "real_array",
+    "split",
+]
 
 
 def real_array(given, name):
@@ -19,7 +27,8 @@ def real_array(given, name):
     Parameters
     ----------
     given : array_like
-        float16 becomes float32; booleans, whole numbers and lists become float64. NaN and infinity pass.
+        float16 becomes float32; booleans, whole numbers and lists become float64. NaN and infinity
+        pass.
 
     Raises
     ------
@@ -33,11 +42,15 @@ def real_array(given, name):
     try:
         values = np.asanyarray(given)  # a masked array stays one, and is refused below
     except ValueError as error:
-        raise ShapeError(f"{name} has steps of different sizes; each step must have the same features") from error
+        raise ShapeError(
+            f"{name} has steps of different sizes; each step must have the same features"
+        ) from error
     given = of_columns(given, name) if values.dtype == object and hasattr(given, "iloc") else values
     if given.dtype.kind not in "buif" or given.dtype.itemsize > 8:
-        raise DTypeError(f"{name} holds {given.dtype} values; expected real numbers that float64 can "
-                         f"represent: leave out dates and text, convert the rest with astype('float64')")
+        raise DTypeError(
+            f"{name} holds {given.dtype} values; expected real numbers that float64 can "
+            "represent: leave out dates and text, convert the rest with astype('float64')"
+        )
     single = given.dtype.kind == "f" and given.dtype.itemsize <= 4
     return float_array(given, name, np.dtype("float32" if single else "float64"), convert=False)
 
@@ -53,7 +66,10 @@ def no_infinity(values, name):
 def infinity_at(values, at, name):
     """The error that says where infinity stands: at position `at` of `values`."""
     at = tuple(int(i) for i in at)
-    return NonFiniteError(f"{name} holds {values[at]} at index {at}; expected finite numbers, or NaN where a value is missing")
+    return NonFiniteError(
+        f"{name} holds {values[at]} at index {at}; expected finite numbers, or NaN where a value is"
+        " missing"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,8 @@ class Sequences:
     lengths : ndarray of shape (n,), int
         Steps in each sequence.
     form : {"table", "array", "list", "tuple", "objects", "series"}
-        What was given: ``(n, time)``, ``(n, time, features)``, which container of sequences, or one series.
+        What was given: ``(n, time)``, ``(n, time, features)``, which container of sequences, or one
+        series.
     flat : tuple of bool
         Whether each sequence of a container was ``(time_i,)``, without an axis of features.
     names : tuple of str, or None
@@ -92,7 +109,8 @@ class Sequences:
     def rebuilt(self, steps, lengths=None):
         """The container that was given, with other steps in it.
 
-        A table, and sequences without an axis of features, stay so while there is one feature a step.
+        A table, and sequences without an axis of features, stay so while there is one feature a
+        step.
 
         Parameters
         ----------
@@ -107,7 +125,13 @@ class Sequences:
             result = steps.reshape(len(lengths), lengths[0], steps.shape[1])
             return result[:, :, 0] if self.form == "table" and steps.shape[1] == 1 else result
         rows = split(steps, lengths)
-        return contained([row[:, 0] if flat and row.shape[1] == 1 else row for row, flat in zip(rows, self.flat)], self.form)
+        return contained(
+            [
+                row[:, 0] if flat and row.shape[1] == 1 else row
+                for row, flat in zip(rows, self.flat)
+            ],
+            self.form,
+        )
 
 
 def split(steps, lengths):
@@ -133,11 +157,12 @@ def read_sequences(X, name="X", *, one_series=False):
     X : array_like or list
         - ``(n, time)``, a data frame too: n sequences of one feature;
         - ``(n, time, features)``;
-        - a list, tuple or object array of n sequences, each ``(time_i, features)`` or ``(time_i,)``, of any
-          lengths, 0 too. Nested lists of plain numbers whose rows are all equally long are an array.
+        - a list, tuple or object array of n sequences, each ``(time_i, features)`` or
+          ``(time_i,)``, of any lengths, 0 too. Nested lists of plain numbers whose rows are all
+          equally long are an array.
 
-        float32 and float64 are kept (a container has the widest type of its sequences), float16 becomes float32,
-        whole numbers float64. NaN passes.
+        float32 and float64 are kept (a container has the widest type of its sequences), float16
+        becomes float32, whole numbers float64. NaN passes.
     one_series : bool, default False
         True: a 2-D array is one sequence, ``(steps, features)``.
 
@@ -148,8 +173,8 @@ def read_sequences(X, name="X", *, one_series=False):
     Raises
     ------
     ShapeError
-        Another rank, no sequence, no features, or sequences of different numbers of features; frames of which the columns are
-        others than those of the first, or stand in another order.
+        Another rank, no sequence, no features, or sequences of different numbers of features;
+        frames of which the columns are others than those of the first, or stand in another order.
     DTypeError, ConfigError
         Something other than real numbers.
     NonFiniteError
@@ -180,12 +205,20 @@ def container_of(X):
     if len(getattr(X, "shape", (0,))) != 1:
         return None
     values = np.asanyarray(X)
-    one_by_one = values.dtype == object and values.ndim == 1 and (not len(values) or any(map(_is_sequence, values)))
+    one_by_one = (
+        values.dtype == object
+        and values.ndim == 1
+        and (not len(values) or any(map(_is_sequence, values)))
+    )
     return "objects" if one_by_one else None
 
 
 def _is_sequence(item):
-    return hasattr(item, "__len__") and not isinstance(item, str | bytes) and getattr(item, "ndim", 1) > 0
+    return (
+        hasattr(item, "__len__")
+        and not isinstance(item, str | bytes)
+        and getattr(item, "ndim", 1) > 0
+    )
 
 
 def _form(X, name, one_series):
@@ -195,20 +228,29 @@ def _form(X, name, one_series):
         return container, list(X)
     values = np.asanyarray(X)
     if values.ndim not in (2, 3):
-        expected, advice = (("(steps, features)", f"{name}[:, np.newaxis] if it is a series of one feature") if one_series else
-                            ("(n, time)", f"{name}[np.newaxis] if it is one sequence"))
-        raise ShapeError(f"{name} has shape {values.shape}; expected {expected}, (n, time, features) or a list of sequences. "
-                         f"Reshape your data: {advice}")
+        expected, advice = (
+            ("(steps, features)", f"{name}[:, np.newaxis] if it is a series of one feature")
+            if one_series
+            else ("(n, time)", f"{name}[np.newaxis] if it is one sequence")
+        )
+        raise ShapeError(
+            f"{name} has shape {values.shape}; expected {expected}, (n, time, features) or a list"
+            f" of sequences. Reshape your data: {advice}"
+        )
     return "array", values
 
 
 def _read_array(values, name, one_series):
     if values.shape[0] == 0:
-        raise ShapeError(f"Found array with 0 sample(s) (shape={values.shape}) while a minimum of 1 is required: {name} "
-                         f"holds no sequence")
+        raise ShapeError(
+            f"Found array with 0 sample(s) (shape={values.shape}) while a minimum of 1 is required:"
+            f" {name} holds no sequence"
+        )
     if values.shape[-1] == 0:
-        raise ShapeError(f"Found array with 0 feature(s) (shape={values.shape}) while a minimum of 1 is required: {name} "
-                         f"holds no values")
+        raise ShapeError(
+            f"Found array with 0 feature(s) (shape={values.shape}) while a minimum of 1 is"
+            f" required: {name} holds no values"
+        )
     if one_series and values.ndim == 2:
         return Sequences(_numbers(values, name), np.array([len(values)], np.intp), "series")
     form = "table" if values.ndim == 2 else "array"
@@ -224,23 +266,32 @@ def _read_rows(items, name, form):
     for number, item in enumerate(items):
         check_kind(item, f"{name}[{number}]")
         if isinstance(item, tuple) and len(item) == 2 and np.ndim(item[0]) > np.ndim(item[1]):
-            raise ShapeError(f"{name}[{number}] is a pair, as of a sequence and its target; expected the sequences alone: "
-                             f"{name} = [x for x, y in pairs], and y = [y for x, y in pairs]")
+            raise ShapeError(
+                f"{name}[{number}] is a pair, as of a sequence and its target; expected the"
+                f" sequences alone: {name} = [x for x, y in pairs], and y = [y for x, y in pairs]"
+            )
         row = _numbers(item, f"{name}[{number}]")
         if row.ndim not in (1, 2):
-            raise ShapeError(f"{name}[{number}] has shape {row.shape}; expected (time,) or (time, features)")
+            raise ShapeError(
+                f"{name}[{number}] has shape {row.shape}; expected (time,) or (time, features)"
+            )
         flat.append(row.ndim == 1)
         rows.append(row[:, np.newaxis] if row.ndim == 1 else row)
         if rows[-1].shape[1] == 0 or rows[-1].shape[1] != rows[0].shape[1]:
-            raise ShapeError(f"{name}[{number}] has {rows[-1].shape[1]} features a step, {name}[0] has {rows[0].shape[1]}; "
-                             f"expected the same number, at least 1, in every sequence")
+            raise ShapeError(
+                f"{name}[{number}] has {rows[-1].shape[1]} features a step, {name}[0] has"
+                f" {rows[0].shape[1]}; expected the same number, at least 1, in every sequence"
+            )
     lengths = np.array([len(row) for row in rows], np.intp)
     return Sequences(np.concatenate(rows), lengths, form, tuple(flat), names)
 
 
 def _holds_none(values):
     """Whether nested lists hold None, a missing value, anywhere."""
-    return any(value is None or (isinstance(value, list | tuple) and _holds_none(value)) for value in values)
+    return any(
+        value is None or (isinstance(value, list | tuple) and _holds_none(value))
+        for value in values
+    )
 
 
 def _numbers(given, name):
@@ -253,7 +304,9 @@ def _numbers(given, name):
         given = np.asarray(given)
     kind = getattr(getattr(given, "dtype", None), "kind", None)
     if kind == "c":
-        raise ConfigError(f"Complex data not supported: {name} holds {given.dtype} values; expected real numbers")
+        raise ConfigError(
+            f"Complex data not supported: {name} holds {given.dtype} values; expected real numbers"
+        )
     if kind == "O" and not hasattr(given, "iloc"):
         try:
             given = np.asarray(given.tolist(), np.float64)

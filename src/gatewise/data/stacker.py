@@ -78,8 +78,8 @@ class FrameStacker(SequenceTransformer):
         -------
         ndarray, list or tuple
             The same kind of container and dtype as X (of a Series an object array), of
-            ``(ceil(time_i / stride), frames * features)``. Sequences without an axis of features get one, unless
-            ``frames`` is 1.
+            ``(ceil(time_i / stride), frames * features)``. Sequences without an axis of features
+            get one, unless ``frames`` is 1.
 
         Raises
         ------

@@ -22,27 +22,30 @@ _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     """Number the characters or words of texts, the most frequent first.
 
-    0 is kept for padding and 1 for whatever was not seen in `fit`, so that rows may be padded with zeros
-    (``gatewise.utils.pad_sequences``) and new texts may hold anything. A start and an end token, if asked for, have the next
-    numbers: 2 and 3, or 2 if there is only one of them.
+    0 is kept for padding and 1 for whatever was not seen in `fit`, so that rows may be padded with
+    zeros (``gatewise.utils.pad_sequences``) and new texts may hold anything. A start and an end
+    token, if asked for, have the next numbers: 2 and 3, or 2 if there is only one of them.
 
     Parameters
     ----------
     level : {"characters", "words"}, default "characters"
-        What a string is cut into. Words are runs of letters, digits and ``_`` with the apostrophes inside them, and each
-        other mark that is no space. For other words, cut the texts yourself: lists of tokens are taken as they are.
+        What a string is cut into. Words are runs of letters, digits and ``_`` with the apostrophes
+        inside them, and each other mark that is no space. For other words, cut the texts yourself:
+        lists of tokens are taken as they are.
     lowercase : bool, default False
         Whether upper and lower case are one.
     min_count : int, default 1
         Tokens seen less often are unknown.
     max_size : int, optional
-        The largest ``len(vocabulary)``, padding and unknown included; the rarest tokens are left out. ``None``: all stay.
+        The largest ``len(vocabulary)``, padding and unknown included; the rarest tokens are left
+        out. ``None``: all stay.
     unknown : str, default "<unk>"
-        How an unknown token reads in `inverse_transform`. If texts hold it, it is number 1 there too; so is ``"<pad>"``
-        number 0, and so are the start and the end token theirs.
+        How an unknown token reads in `inverse_transform`. If texts hold it, it is number 1 there
+        too; so is ``"<pad>"`` number 0, and so are the start and the end token theirs.
     start, end : str, optional
-        Tokens that `transform` puts before and behind each text, ``"<s>"`` and ``"</s>"`` for example, as a network needs them that
-        writes texts; `inverse_transform` leaves them out. ``None``: no such token.
+        Tokens that `transform` puts before and behind each text, ``"<s>"`` and ``"</s>"`` for
+        example, as a network needs them that writes texts; `inverse_transform` leaves them out.
+        ``None``: no such token.
 
     Attributes
     ----------
@@ -51,8 +54,9 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     numbers_ : dict of str to int
         The number of each token.
     vocabulary_size_ : int
-        How many numbers there are, those of padding, unknown, start and end included: ``len(vocabulary)``, an embedding's
-        ``input_dim``, the outputs of a network that says the next token.
+        How many numbers there are, those of padding, unknown, start and end included:
+        ``len(vocabulary)``, an embedding's ``input_dim``, the outputs of a network that says the
+        next token.
     padding_index_, unknown_index_ : int
         0 and 1.
     start_index_, end_index_ : int or None
@@ -60,8 +64,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Tokens that are equally frequent are in the order of their characters, so that the same texts in any order give the
-    same numbers.
+    Tokens that are equally frequent are in the order of their characters, so that the same texts in
+    any order give the same numbers.
 
     Examples
     --------
@@ -79,7 +83,17 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     (2, 3, [2, 4, 1, 7, 3])
     """
 
-    def __init__(self, level="characters", *, lowercase=False, min_count=1, max_size=None, unknown="<unk>", start=None, end=None):
+    def __init__(
+        self,
+        level="characters",
+        *,
+        lowercase=False,
+        min_count=1,
+        max_size=None,
+        unknown="<unk>",
+        start=None,
+        end=None,
+    ):
         self.level = level
         self.lowercase = lowercase
         self.min_count = min_count
@@ -115,10 +129,16 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             kinds.add(is_text)
             counts.update(tokens)
         if len(kinds) != 1:
-            raise ShapeError("X mixes strings and lists of tokens; expected one of them" if kinds else
-                             "X holds no text; expected at least one")
-        frequent = sorted((-count, token) for token, count in counts.items()
-                          if count >= self.min_count and token not in reserved)
+            raise ShapeError(
+                "X mixes strings and lists of tokens; expected one of them"
+                if kinds
+                else "X holds no text; expected at least one"
+            )
+        frequent = sorted(
+            (-count, token)
+            for token, count in counts.items()
+            if count >= self.min_count and token not in reserved
+        )
         kept = len(frequent) if self.max_size is None else self.max_size - len(reserved)
         self.tokens_ = reserved + [str(token) for _, token in frequent[:kept]]
         self.numbers_ = {token: number for number, token in enumerate(self.tokens_)}
@@ -169,9 +189,13 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         """
         self._fitted()
         number = self.numbers_.get
-        before, behind = ([] if index is None else [index] for index in (self.start_index_, self.end_index_))
-        return [np.array([*before, *(number(token, UNKNOWN) for token in tokens), *behind], np.int32)
-                for _, tokens in self._tokenized(X)]
+        before, behind = (
+            [] if index is None else [index] for index in (self.start_index_, self.end_index_)
+        )
+        return [
+            np.array([*before, *(number(token, UNKNOWN) for token in tokens), *behind], np.int32)
+            for _, tokens in self._tokenized(X)
+        ]
 
     @names_memory
     def inverse_transform(self, X):
@@ -185,8 +209,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         Returns
         -------
         list of n str, or of n lists of str
-            What `fit` was given. Characters are joined as they are, words with a space between them: how many spaces
-            there were is not kept.
+            What `fit` was given. Characters are joined as they are, words with a space between
+            them: how many spaces there were is not kept.
 
         Raises
         ------
@@ -212,20 +236,30 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         except ValueError as error:
             raise DTypeError(f"X[{place}] is no row of whole numbers") from error
         if row.ndim != 1 or (row.size and row.dtype.kind not in "ui"):
-            raise DTypeError(f"X[{place}] holds {row.dtype} values in an array of shape {row.shape}; expected a row of "
-                             f"whole numbers")
+            raise DTypeError(
+                f"X[{place}] holds {row.dtype} values in an array of shape {row.shape}; expected a"
+                " row of whole numbers"
+            )
         bad = np.flatnonzero((row < 0) | (row >= len(self.tokens_)))
         if bad.size:
-            raise ShapeError(f"X[{place}] holds {row[bad[0]]} at index {bad[0]}; expected 0 to {len(self.tokens_) - 1}, the "
-                             f"numbers of the tokens")
+            raise ShapeError(
+                f"X[{place}] holds {row[bad[0]]} at index {bad[0]}; expected 0 to"
+                f" {len(self.tokens_) - 1}, the numbers of the tokens"
+            )
         left_out = {PADDING, self.start_index_, self.end_index_}
         return [self.tokens_[number] for number in row.tolist() if number not in left_out]
 
     def _tokenized(self, X):
         """Of each text: whether it was a string, and its tokens."""
-        if isinstance(X, str | bytes | dict | set | frozenset) or not hasattr(X, "__iter__") or hasattr(X, "columns"):
-            raise DTypeError(f"X is {type(X).__name__}; expected a list of texts: put one text into a list, pass one column of "
-                             f"a frame")
+        if (
+            isinstance(X, str | bytes | dict | set | frozenset)
+            or not hasattr(X, "__iter__")
+            or hasattr(X, "columns")
+        ):
+            raise DTypeError(
+                f"X is {type(X).__name__}; expected a list of texts: put one text into a list, pass"
+                " one column of a frame"
+            )
         for place, given in enumerate(X):
             if isinstance(given, str):
                 given = given.lower() if self.lowercase else given
@@ -235,7 +269,9 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
 
     def _listed(self, given, place):
         if isinstance(given, bytes) or not hasattr(given, "__iter__"):
-            raise DTypeError(f"X[{place}] is {type(given).__name__}; expected a string or a list of tokens")
+            raise DTypeError(
+                f"X[{place}] is {type(given).__name__}; expected a string or a list of tokens"
+            )
         tokens = list(given)
         for token in tokens:
             if not isinstance(token, str):
@@ -254,7 +290,11 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             if name != "unknown" and token is None:
                 continue
             if text(token, name) in reserved:
-                other = "which is padding" if token == "<pad>" else "as another of unknown, start and end"
+                other = (
+                    "which is padding"
+                    if token == "<pad>"
+                    else "as another of unknown, start and end"
+                )
                 raise ConfigError(f"{name} is {token!r}, {other}; expected another token")
             reserved.append(token)
         if self.max_size is not None:

@@ -45,7 +45,8 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
     def set_output(self, *, transform=None):
         """scikit-learn's choice of the container of :meth:`transform`: sequences do not fit into a frame.
 
-        With ``sklearn.set_config(transform_output=...)`` this transformer gives what it always gives.
+        With ``sklearn.set_config(transform_output=...)`` this transformer gives what it always
+        gives.
 
         Parameters
         ----------
@@ -61,29 +62,39 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
             A kind of frame.
         """
         if transform not in (None, "default"):
-            raise ConfigError(f"transform is {transform!r}; {type(self).__name__} gives sequences, which do not fit into a frame: "
-                              f"call set_output of a step that gives a row for each sequence, SequenceEncoder for example, or set "
-                              f"sklearn.set_config(transform_output={transform!r}), which leaves sequences as they are")
+            raise ConfigError(
+                f"transform is {transform!r}; {type(self).__name__} gives sequences, which do not"
+                " fit into a frame: call set_output of a step that gives a row for each sequence,"
+                " SequenceEncoder for example, or set"
+                f" sklearn.set_config(transform_output={transform!r}), which leaves sequences as"
+                " they are"
+            )
         return self
 
     def _read(self, X, *, first, arrays_too=False):
         """Sequences of X; `first`: learn their number of features, else hold X to it.
 
-        `arrays_too`: what this transformer made of frames, and so has no names, is read without a warning.
+        `arrays_too`: what this transformer made of frames, and so has no names, is read without a
+        warning.
         """
         sequences = self._sequences(X)
         table = sequences.form == "table"
         nameless = arrays_too and sequences.names is None
-        if first or (table == self._table and not nameless):  # the columns of a table are steps, those of other frames are features
+        # the columns of a table are steps, those of other frames are features
+        if first or (table == self._table and not nameless):
             check_feature_names(self, sequences.names, reset=first)
         given = int(sequences.lengths[0]) if table else sequences.features
         if first:
             self.n_features_in_, self._features, self._table = given, sequences.features, table
-        # A table must have the columns of the table of `fit`; otherwise the features of a step count.
+        # A table must have the columns of the table of `fit`; otherwise the features of a step
+        # count.
         expected = self.n_features_in_ if table and self._table else self._features
         given = given if table and self._table else sequences.features
         if given != expected:
-            raise ShapeError(f"X has {given} features, but {type(self).__name__} is expecting {expected} features as input")
+            raise ShapeError(
+                f"X has {given} features, but {type(self).__name__} is expecting {expected}"
+                " features as input"
+            )
         return sequences
 
     def _sequences(self, X):

@@ -16,20 +16,21 @@ class Windower(SequenceTransformer):
     """Cut long series into windows, and into the targets that follow them.
 
     A row of a table is a step here: X is one series ``(steps, features)``, several of one length
-    ``(n, steps, features)``, or a list, tuple or object array of ``(steps_i, features)`` or ``(steps_i,)``. No window
-    runs from one series into the next.
+    ``(n, steps, features)``, or a list, tuple or object array of ``(steps_i, features)`` or
+    ``(steps_i,)``. No window runs from one series into the next.
 
     Parameters
     ----------
     window : int, default 10
         Steps of each window.
     horizon : int, default 1
-        Steps after each window that are its target. 0: the target is the label of the window's own last step, as for a
-        network that labels a stream; :meth:`pairs` then needs y.
+        Steps after each window that are its target. 0: the target is the label of the window's own
+        last step, as for a network that labels a stream; :meth:`pairs` then needs y.
     stride : int, default 1
         Steps from the start of one window to the start of the next.
     sampling_rate : int, default 1
-        A window takes every step (1), every second step (2), and so on. Targets are steps that follow each other.
+        A window takes every step (1), every second step (2), and so on. Targets are steps that
+        follow each other.
     skip : int, default 0
         Steps after a window that are left out before its targets.
 
@@ -42,12 +43,13 @@ class Windower(SequenceTransformer):
 
     Notes
     -----
-    A pipeline cannot hold it before an estimator that needs y: there are fewer windows than steps, and scikit-learn
-    leaves y as it is. Call :meth:`pairs` first, and give windows to the pipeline.
+    A pipeline cannot hold it before an estimator that needs y: there are fewer windows than steps,
+    and scikit-learn leaves y as it is. Call :meth:`pairs` first, and give windows to the pipeline.
 
-    Windows overlap in time, so neighbours must not be divided between training and test as if they were independent.
-    ``TimeSeriesSplit(gap=windower.gap)`` keeps the order of time and leaves out the windows whose targets were not yet
-    known when the first test window ended. Scale inside the split, on the training windows alone.
+    Windows overlap in time, so neighbours must not be divided between training and test as if they
+    were independent. ``TimeSeriesSplit(gap=windower.gap)`` keeps the order of time and leaves out
+    the windows whose targets were not yet known when the first test window ended. Scale inside the
+    split, on the training windows alone.
 
     Examples
     --------
@@ -75,8 +77,9 @@ class Windower(SequenceTransformer):
     def gap(self):
         """Windows that ``TimeSeriesSplit(gap=...)`` must leave out between training and test.
 
-        ``ceil((skip + horizon) / stride) - 1``, at least 0: of all windows of one series, in their order, the targets of
-        training are then past when the first test window ends. One fewer, and the last of them is not.
+        ``ceil((skip + horizon) / stride) - 1``, at least 0: of all windows of one series, in their
+        order, the targets of training are then past when the first test window ends. One fewer, and
+        the last of them is not.
         """
         cutting = self._cutting(targets=True)
         return max(0, -(-(cutting.skip + cutting.horizon) // cutting.stride) - 1)
@@ -128,7 +131,12 @@ class Windower(SequenceTransformer):
         self._fitted()
         sequences = self._read(X, first=False)
         cutting = self._cutting(targets=False)
-        return _cut_each(sequences.rows(), cutting.windows, cutting.window, self._counts(sequences.lengths, targets=False))
+        return _cut_each(
+            sequences.rows(),
+            cutting.windows,
+            cutting.window,
+            self._counts(sequences.lengths, targets=False),
+        )
 
     def pairs(self, X, y=None):
         """Windows and their targets; needs no `fit`.
@@ -138,15 +146,15 @@ class Windower(SequenceTransformer):
         X : array_like or list of series
             NaN passes.
         y : array_like or list, optional
-            What is to be forecast, of any type: a value, or an array of them, for each step of each series of X.
-            ``None``: X itself, unless ``horizon=0``.
+            What is to be forecast, of any type: a value, or an array of them, for each step of each
+            series of X. ``None``: X itself, unless ``horizon=0``.
 
         Returns
         -------
         x : ndarray of shape (windows, window, features), float32 or float64
         y : ndarray of shape (windows, horizon, ...)
-            Of the `horizon` steps after each window; ``y.reshape(len(y), -1)`` is what a regressor of many outputs takes.
-            With ``horizon=0``: (windows, ...), of each window's last step.
+            Of the `horizon` steps after each window; ``y.reshape(len(y), -1)`` is what a regressor
+            of many outputs takes. With ``horizon=0``: (windows, ...), of each window's last step.
 
         Raises
         ------
@@ -158,14 +166,18 @@ class Windower(SequenceTransformer):
         """
         cutting = self._cutting(targets=True)
         if y is None and not cutting.horizon:
-            raise ConfigError("horizon is 0, the label of a window's own last step, and y is None; "
-                              "give y, a label for each "
-                              "step, or a horizon of at least 1")
+            raise ConfigError(
+                "horizon is 0, the label of a window's own last step, and y is None; "
+                "give y, a label for each "
+                "step, or a horizon of at least 1"
+            )
         sequences = self._sequences(X)
         rows, counts = sequences.rows(), self._counts(sequences.lengths, targets=True)
         targets = rows if y is None else _targets(y, sequences)
-        return (_cut_each(rows, cutting.windows, cutting.window, counts),
-                _cut_each(targets, cutting.targets, max(1, cutting.horizon), counts))
+        return (
+            _cut_each(rows, cutting.windows, cutting.window, counts),
+            _cut_each(targets, cutting.targets, max(1, cutting.horizon), counts),
+        )
 
     def positions(self, X, *, targets=False):
         """Where each window ends; needs no `fit`.
@@ -174,13 +186,14 @@ class Windower(SequenceTransformer):
         ----------
         X : array_like or list of series
         targets : bool, default False
-            False: of the windows of `transform`. True: of those of `pairs`, which have all their targets.
+            False: of the windows of `transform`. True: of those of `pairs`, which have all their
+            targets.
 
         Returns
         -------
         ndarray of shape (windows, 2), int
-            Number of the series, and of the window's last step in it. Its targets are the steps after that one and `skip`
-            more, or with ``horizon=0`` that step.
+            Number of the series, and of the window's last step in it. Its targets are the steps
+            after that one and `skip` more, or with ``horizon=0`` that step.
 
         Raises
         ------
@@ -188,8 +201,15 @@ class Windower(SequenceTransformer):
         """
         counts = self._counts(self._sequences(X).lengths, targets=targets)
         cutting = self._cutting(targets=targets)
-        return np.concatenate([np.stack([np.full(count, number), np.arange(count) * cutting.stride + cutting.span - 1], axis=1)
-                               for number, count in enumerate(counts)])
+        return np.concatenate(
+            [
+                np.stack(
+                    [np.full(count, number), np.arange(count) * cutting.stride + cutting.span - 1],
+                    axis=1,
+                )
+                for number, count in enumerate(counts)
+            ]
+        )
 
     def _sequences(self, X):
         if isinstance(X, list | tuple):
@@ -199,7 +219,9 @@ class Windower(SequenceTransformer):
 
     def _cutting(self, *, targets):
         """The options, checked; without `targets` those of windows alone."""
-        cutting = Cutting.of(self.window, self.horizon, self.stride, self.sampling_rate, self.skip, "window")
+        cutting = Cutting.of(
+            self.window, self.horizon, self.stride, self.sampling_rate, self.skip, "window"
+        )
         return cutting if targets else cutting.without_targets()
 
     def _counts(self, lengths, *, targets):
@@ -208,15 +230,19 @@ class Windower(SequenceTransformer):
         short = np.flatnonzero(lengths < cutting.needed)
         if short.size:
             need = f"{cutting.said('window')} need" if targets else f"window={cutting.window} needs"
-            raise ShapeError(f"series {short[0]} of X has {lengths[short[0]]} steps; {need} at "
-                             f"least {cutting.needed}: leave "
-                             f"that series out, or take shorter windows")
+            raise ShapeError(
+                f"series {short[0]} of X has {lengths[short[0]]} steps; {need} at "
+                f"least {cutting.needed}: leave "
+                "that series out, or take shorter windows"
+            )
         return cutting.count(lengths).tolist()
 
 
 def _cut_each(rows, cut, length, counts):
     """What `cut` makes of all rows, that of one after that of the other: arrays of `length` steps."""
-    fits_memory(sum(counts) * length * int(np.prod(rows[0].shape[1:])), rows[0].dtype, "an array of windows")
+    fits_memory(
+        sum(counts) * length * int(np.prod(rows[0].shape[1:])), rows[0].dtype, "an array of windows"
+    )
     parts = [cut(row, count) for row, count in zip(rows, counts)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -226,13 +252,17 @@ def _targets(y, sequences):
     try:
         rows = [np.asarray(row) for row in ([y] if sequences.form == "series" else y)]
     except (TypeError, ValueError) as error:
-        raise ShapeError("y is no list of arrays, or holds values of different shapes; expected "
-                         "one value, or one array of a "
-                         "shape, for each step of each series") from error
+        raise ShapeError(
+            "y is no list of arrays, or holds values of different shapes; expected "
+            "one value, or one array of a "
+            "shape, for each step of each series"
+        ) from error
     lengths = [row.shape[0] if row.ndim else 0 for row in rows]
     if lengths != sequences.lengths.tolist() or len({row.shape[1:] for row in rows}) != 1:
-        raise ShapeError(f"y has the shapes {[row.shape for row in rows]}, X series of "
-                         f"{sequences.lengths.tolist()} steps; "
-                         "expected one value, or one array of a shape, for each step of each "
-                         "series")
+        raise ShapeError(
+            f"y has the shapes {[row.shape for row in rows]}, X series of "
+            f"{sequences.lengths.tolist()} steps; "
+            "expected one value, or one array of a shape, for each step of each "
+            "series"
+        )
     return rows

@@ -95,11 +95,17 @@ def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0
 
     steps, n_features = len(series), series[:1].size
     if steps < cutting.needed:
-        raise ShapeError(f"series has {steps} steps; {cutting.said('input_steps')} need at least "
-                         f"{cutting.needed}: give a "
-                         f"longer series or shorter windows")
+        raise ShapeError(
+            f"series has {steps} steps; {cutting.said('input_steps')} need at least "
+            f"{cutting.needed}: give a "
+            "longer series or shorter windows"
+        )
     rows = cutting.count(steps)
-    fits_memory(rows * (cutting.window + cutting.horizon) * n_features, series.dtype, f"an array of {rows} windows")
+    fits_memory(
+        rows * (cutting.window + cutting.horizon) * n_features,
+        series.dtype,
+        f"an array of {rows} windows",
+    )
 
     return cutting.windows(series.reshape(steps, n_features), rows), cutting.targets(targets, rows)
 
@@ -128,13 +134,19 @@ class Cutting:
         ------
         ConfigError, DTypeError
         """
-        cutting = cls(whole_number(window, name), whole_number(horizon, "horizon", 0),
-                      whole_number(stride, "stride"), whole_number(rate, "sampling_rate"),
-                      whole_number(skip, "skip", 0))
+        cutting = cls(
+            whole_number(window, name),
+            whole_number(horizon, "horizon", 0),
+            whole_number(stride, "stride"),
+            whole_number(rate, "sampling_rate"),
+            whole_number(skip, "skip", 0),
+        )
         if cutting.skip and not cutting.horizon:
-            raise ConfigError("horizon is 0, the label of a window's own last step, and skip is "
-                              f"{cutting.skip}; no "
-                              f"step lies between them: give skip=0, or a horizon of at least 1")
+            raise ConfigError(
+                "horizon is 0, the label of a window's own last step, and skip is "
+                f"{cutting.skip}; no "
+                "step lies between them: give skip=0, or a horizon of at least 1"
+            )
         return cutting
 
     @property
@@ -162,28 +174,41 @@ class Cutting:
     def targets(self, series, rows):
         """Copies of the targets of the first `rows` windows: (rows, horizon, ...), or (rows, ...) of last steps."""
         if not self.horizon:
-            return series[self.span - 1::self.stride][:rows].copy(order="C")
-        return cut(series[self.span + self.skip:], self.horizon, self.stride, rows)
+            return series[self.span - 1 :: self.stride][:rows].copy(order="C")
+        return cut(series[self.span + self.skip :], self.horizon, self.stride, rows)
 
     def said(self, name):
         """The options that decide how many steps are needed, for messages."""
-        return f"{name}={self.window}" + "".join(
-            f", {word}={value}" for word, value, default in (("sampling_rate", self.rate, 1), ("skip", self.skip, 0))
-            if value != default) + f" and horizon={self.horizon}"
+        return (
+            f"{name}={self.window}"
+            + "".join(
+                f", {word}={value}"
+                for word, value, default in (
+                    ("sampling_rate", self.rate, 1),
+                    ("skip", self.skip, 0),
+                )
+                if value != default
+            )
+            + f" and horizon={self.horizon}"
+        )
 
 
 def _labels(labels, series, horizon):
     """What targets are taken from: the series, or an array with an entry for each of its steps."""
     if labels is None:
         if not horizon:
-            raise ConfigError("horizon is 0, the label of a window's own last step, and labels is "
-                              "None; give labels, or a "
-                              "horizon of at least 1")
+            raise ConfigError(
+                "horizon is 0, the label of a window's own last step, and labels is "
+                "None; give labels, or a "
+                "horizon of at least 1"
+            )
         return series
     labels = np.asarray(labels)
     if labels.ndim == 0 or len(labels) != len(series):
-        raise ShapeError(f"labels has shape {labels.shape}, series has {len(series)} steps; "
-                         "expected a label for each step")
+        raise ShapeError(
+            f"labels has shape {labels.shape}, series has {len(series)} steps; "
+            "expected a label for each step"
+        )
     if labels.dtype.kind != "f" or not labels.size:
         return labels
     return finite(np.ascontiguousarray(labels), "labels")
@@ -199,17 +224,21 @@ def one_series(given, name):
     """
     index = getattr(given, "index", None)
     if _is_dated(index) and not index.is_monotonic_increasing:
-        raise ShapeError(f"the dates in the index of {name} are not in order of time; windows read "
-                         f"rows as they are: {name}.sort_index(), or one series at a time if there "
-                         f"are several")
+        raise ShapeError(
+            f"the dates in the index of {name} are not in order of time; windows read "
+            f"rows as they are: {name}.sort_index(), or one series at a time if there "
+            "are several"
+        )
     if getattr(index, "nlevels", 1) > 1:
         dated = [level for level, values in enumerate(index.levels) if values.dtype.kind in "mM"]
         time = dated[0] if len(dated) == 1 else index.nlevels - 1
         others = [level for level in range(index.nlevels) if level != time]
         if index.droplevel(time).nunique() > 1:
-            raise ShapeError(f"{name} has an index of {index.nlevels} levels, which labels several series; no window may run from "
-                             f"one into the next: cut them one at a time, for _, part in "
-                             f"{name}.groupby(level={others[0] if len(others) == 1 else others}, sort=False)")
+            raise ShapeError(
+                f"{name} has an index of {index.nlevels} levels, which labels several series; no"
+                " window may run from one into the next: cut them one at a time, for _, part in"
+                f" {name}.groupby(level={others[0] if len(others) == 1 else others}, sort=False)"
+            )
     return given
 
 
@@ -222,9 +251,11 @@ def _series(series):
     """The series as a finite, C-contiguous float array of rank 1 or 2."""
     given = real_array(one_series(series, "series"), "series")
     if given.ndim not in (1, 2):
-        raise ShapeError(f"series has shape {given.shape}; expected (steps,) or (steps, features): "
-                         "cut one "
-                         f"series at a time, so that no window runs from one into the next")
+        raise ShapeError(
+            f"series has shape {given.shape}; expected (steps,) or (steps, features): "
+            "cut one "
+            "series at a time, so that no window runs from one into the next"
+        )
     if given.ndim == 2 and given.shape[1] == 0:
         raise ShapeError(f"series has no features (shape {given.shape}); expected at least one")
     return finite(given, "series") if given.size else given

@@ -5,8 +5,10 @@ try:
 except ImportError as error:
     from gatewise.errors import MissingPackageError
 
-    raise MissingPackageError("gatewise's estimators need scikit-learn 1.6 or later: "
-                              "python -m pip install 'gatewise[sklearn]'") from error
+    raise MissingPackageError(
+        "gatewise's estimators need scikit-learn 1.6 or later: "
+        "python -m pip install 'gatewise[sklearn]'"
+    ) from error
 
 from .classifier import SequenceClassifier
 from .display import LearningCurve
@@ -18,5 +20,15 @@ from .saving import load_estimator, save_estimator
 from .scoring import get_scorer
 from .tagger import SequenceTagger
 
-__all__ = ["ForecastDisplay", "LearningCurve", "SequenceClassifier", "SequenceEncoder", "SequenceForecaster", "SequenceRegressor",
-           "SequenceTagger", "get_scorer", "load_estimator", "save_estimator"]
+__all__ = [
+    "ForecastDisplay",
+    "LearningCurve",
+    "SequenceClassifier",
+    "SequenceEncoder",
+    "SequenceForecaster",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "get_scorer",
+    "load_estimator",
+    "save_estimator",
+]

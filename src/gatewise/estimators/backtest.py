@@ -35,8 +35,11 @@ class Backtest:
 
     def __repr__(self):
         count, horizon, variables = self.forecasts.shape
-        return (f"Backtest({count} origins from {self.origins[0]} to {self.origins[-1]}, horizon {horizon}, {variables} variables, "
-                f"mae {self.mae.mean():.4g}, mse {self.mse.mean():.4g})")
+        return (
+            f"Backtest({count} origins from {self.origins[0]} to {self.origins[-1]}, horizon"
+            f" {horizon}, {variables} variables, mae {self.mae.mean():.4g}, mse"
+            f" {self.mse.mean():.4g})"
+        )
 
     @property
     def errors(self):
@@ -63,7 +66,9 @@ class Backtest:
         """Of each step ahead, over what is known; NaN where nothing is."""
         seen = ~np.isnan(values)
         counts = seen.sum(axis=(0, 2))
-        return np.where(counts > 0, values.sum(axis=(0, 2), where=seen) / np.maximum(counts, 1), np.nan)
+        return np.where(
+            counts > 0, values.sum(axis=(0, 2), where=seen) / np.maximum(counts, 1), np.nan
+        )
 
     def to_frame(self):
         """A pandas DataFrame with a row a forecast number: origin, step, label, variable, forecast, actual, error."""
@@ -74,10 +79,15 @@ class Backtest:
         names[:] = self.names  # which may be tuples
         steps = np.broadcast_to(np.arange(1, horizon + 1)[:, None], shape)
         at = (self.origins[:, None, None] + steps - 1).reshape(-1)
-        columns = {"origin": np.broadcast_to(self.origins[:, None, None], shape).reshape(-1), "step": steps.reshape(-1),
-                   "label": at if self.index is None else self.index[at],
-                   "variable": np.broadcast_to(names, shape).reshape(-1),
-                   "forecast": self.forecasts.reshape(-1), "actual": self.actuals.reshape(-1), "error": self.errors.reshape(-1)}
+        columns = {
+            "origin": np.broadcast_to(self.origins[:, None, None], shape).reshape(-1),
+            "step": steps.reshape(-1),
+            "label": at if self.index is None else self.index[at],
+            "variable": np.broadcast_to(names, shape).reshape(-1),
+            "forecast": self.forecasts.reshape(-1),
+            "actual": self.actuals.reshape(-1),
+            "error": self.errors.reshape(-1),
+        }
         return pandas.DataFrame(columns)
 
     def by_step(self):
@@ -97,7 +107,9 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit, groups=
     series, several = read_target(y, times, missing=True)
     if initial is None:
         if checks.flag(refit, "refit"):
-            raise ConfigError("refit=True needs initial=, the number of steps that the first fit sees")
+            raise ConfigError(
+                "refit=True needs initial=, the number of steps that the first fit sees"
+            )
         fitted, first = forecaster, forecaster._preparation.context
     else:
         first = checks.whole_number(initial, "initial")
@@ -110,18 +122,26 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit, groups=
     after = max(steps, fitted._steps_known_ahead(steps))
     origins = [np.arange(first, len(one) - after + 1, step) for one in series]
     if not all(map(len, origins)):
-        raise ShapeError(f"y has {min(map(len, series))} steps; a backtest needs {first + after}: {first} before the first "
-                         f"forecast and {after} after it")
+        raise ShapeError(
+            f"y has {min(map(len, series))} steps; a backtest needs {first + after}: {first} before"
+            f" the first forecast and {after} after it"
+        )
     if checks.flag(refit, "refit"):
         forecasts = _refitted(forecaster, y, x, times, several, origins, steps)
     else:
         histories = fitted._histories_of(series, features)
-        forecasts = [fitted._forecasts_from(number, history, origin - 1, steps)
-                     for number, (history, origin) in enumerate(zip(histories, origins))]
+        forecasts = [
+            fitted._forecasts_from(number, history, origin - 1, steps)
+            for number, (history, origin) in enumerate(zip(histories, origins))
+        ]
     found = []
     for one, origin, forecast in zip(series, origins, forecasts):
         names = one.form.names or tuple(range(one.values.shape[1]))
-        found.append(Backtest(origin, forecast, one.values[origin[:, None] + np.arange(steps)], one.index, names))
+        found.append(
+            Backtest(
+                origin, forecast, one.values[origin[:, None] + np.arange(steps)], one.index, names
+            )
+        )
     if panel is not None and panel.keys:
         return dict(zip(panel.keys, found))
     return found if several and panel is None else found[0]
@@ -130,12 +150,17 @@ def run_backtest(forecaster, y, x, times, initial, horizon, step, refit, groups=
 def _refitted(forecaster, y, x, times, several, origins, steps):
     """Forecasts of a new fit for each origin."""
     if any(len(one) != len(origins[0]) for one in origins):
-        raise ShapeError("refit=True fits all series at each origin, and they have different numbers of steps; backtest them apart")
+        raise ShapeError(
+            "refit=True fits all series at each origin, and they have different numbers of steps;"
+            " backtest them apart"
+        )
     forecasts = []
     for count in origins[0]:
         fitted = clone(forecaster).fit(*_known(y, x, times, several, count))
         ahead = count + fitted._steps_known_ahead(steps)
-        future = _each(x, several, lambda part: part[count:ahead]) if fitted._preparation.ahead else None
+        future = (
+            _each(x, several, lambda part: part[count:ahead]) if fitted._preparation.ahead else None
+        )
         forecast = fitted.predict(steps, future)
         parts = forecast if several else [forecast]
         forecasts.append([np.asarray(part, np.float64).reshape(steps, -1) for part in parts])
@@ -144,7 +169,10 @@ def _refitted(forecaster, y, x, times, several, origins, steps):
 
 def _known(y, x, times, several, count):
     """(y, x, times) of the first `count` steps."""
-    return tuple(None if given is None else _each(given, several, lambda part: part[:count]) for given in (y, x, times))
+    return tuple(
+        None if given is None else _each(given, several, lambda part: part[:count])
+        for given in (y, x, times)
+    )
 
 
 def _each(given, several, cut):

@@ -35,18 +35,30 @@ def store(estimator, arguments):
 
 
 # Methods that say for what there was no memory.
-_PUBLIC = ("fit", "partial_fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score",
-           "predict_interval", "predict_quantiles", "update", "backtest")
+_PUBLIC = (
+    "fit",
+    "partial_fit",
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "decision_function",
+    "transform",
+    "score",
+    "predict_interval",
+    "predict_quantiles",
+    "update",
+    "backtest",
+)
 
 
 class SequenceEstimator(KnownArguments, BaseEstimator):
     """Base of all estimators: see :class:`SequenceClassifier` for the parameters.
 
-    A subclass says what its targets are (`_read_targets`), which loss it has and what its head is (`_output`), and how good
-    predictions are (`_score_of`).
+    A subclass says what its targets are (`_read_targets`), which loss it has and what its head is
+    (`_output`), and how good predictions are (`_score_of`).
     """
 
-    _per_step = False   # an output for each step rather than each sequence
+    _per_step = False  # an output for each step rather than each sequence
     _fitted_parameters = None  # those that the network was made with, a dict: see fitted.py
     # What an estimator without these parameters has.
     pooling, embedding, vocabulary_size, missing, architecture = "last", None, None, "error", None
@@ -86,7 +98,10 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         missing, embedding = self._in_use("missing"), self._in_use("embedding")
         parameters.chosen(missing, "missing", MISSING)
         if embedding is not None and missing != "error":
-            raise ConfigError(f"missing is {missing!r}; with embedding X holds whole numbers, of which none can be missing")
+            raise ConfigError(
+                f"missing is {missing!r}; with embedding X holds whole numbers, of which none can"
+                " be missing"
+            )
         dtype = inputs.FLOATS if embedding is None else None
         check_kind(X, "X")
         one_by_one = groups is None and (container_of(X) is not None or inputs.axes_of(X) > 2)
@@ -98,8 +113,15 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         if reset or sequences.table == self._fitted_on_table:
             check_feature_names(self, sequences.names, reset=reset)
         if missing == "error":
-            inputs.refuse_missing(sequences, type(self).__name__, None if embedding is not None else
-                                  ", ".join(map(repr, MISSING[1:-1])) + f" or {MISSING[-1]!r}")
+            inputs.refuse_missing(
+                sequences,
+                type(self).__name__,
+                (
+                    None
+                    if embedding is not None
+                    else ", ".join(map(repr, MISSING[1:-1])) + f" or {MISSING[-1]!r}"
+                ),
+            )
         if embedding is not None:
             return self._checked_tokens(sequences, reset)
         self._check_features(sequences, reset)
@@ -112,21 +134,35 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
     def _in_use(self, parameter):
         """A parameter as the last fit, or the one under way, used it: one that was set since means nothing before the next."""
         fitted = self._fitted_parameters
-        return fitted[parameter] if fitted is not None and parameter in fitted else getattr(self, parameter)
+        return (
+            fitted[parameter]
+            if fitted is not None and parameter in fitted
+            else getattr(self, parameter)
+        )
 
     def _read_rows(self, X, groups, dtype, reset):
         """Sequences of a table, one a row; or of a long table with groups."""
         with inputs.checked_by_sklearn():
-            rows = check_array(X, order="C" if groups is None else None, dtype=dtype, ensure_all_finite="allow-nan",
-                               input_name="X", estimator=self)
+            rows = check_array(
+                X,
+                order="C" if groups is None else None,
+                dtype=dtype,
+                ensure_all_finite="allow-nan",
+                input_name="X",
+                estimator=self,
+            )
         if not reset and (self._fitted_on_table if groups is None else not self._fitted_on_table):
             expected = self.n_features_in_
             if rows.shape[1] != expected:
-                raise ShapeError(f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {expected} features as "
-                                 f"input")
+                raise ShapeError(
+                    f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting"
+                    f" {expected} features as input"
+                )
         if groups is None:
             tokens = self._in_use("embedding") is not None
-            return inputs.Sequences(rows if tokens else rows[..., None], table=True, names=names_of(X))
+            return inputs.Sequences(
+                rows if tokens else rows[..., None], table=True, names=names_of(X)
+            )
         sequences = inputs.padded(rows[groups.order], groups.lengths)
         sequences.groups, sequences.names = groups, names_of(X)
         return sequences
@@ -142,10 +178,15 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         if reset:
             self._remember_input(sequences, 1)
             given = self.vocabulary_size
-            self.vocabulary_size_ = largest + 1 if given is None else checks.whole_number(given, "vocabulary_size")
+            self.vocabulary_size_ = (
+                largest + 1 if given is None else checks.whole_number(given, "vocabulary_size")
+            )
         if largest >= self.vocabulary_size_:
-            raise ConfigError(f"X holds the number {largest}; the vocabulary has {self.vocabulary_size_}, 0 to "
-                              f"{self.vocabulary_size_ - 1}: give vocabulary_size, or a number that stands for what is unknown")
+            raise ConfigError(
+                f"X holds the number {largest}; the vocabulary has {self.vocabulary_size_}, 0 to"
+                f" {self.vocabulary_size_ - 1}: give vocabulary_size, or a number that stands for"
+                " what is unknown"
+            )
         return sequences
 
     def _check_features(self, sequences, reset):
@@ -155,16 +196,26 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         elif features != self._step_features:
             hint = ""
             if sequences.table and not self._fitted_on_table:
-                hint = ": each row of a table is a sequence of one feature; put a single sequence into a list, [X]"
+                hint = (
+                    ": each row of a table is a sequence of one feature; put a single sequence into"
+                    " a list, [X]"
+                )
             elif sequences.values.shape[1] == self._step_features:
-                hint = ": steps come before features, (n, time, features), which X.transpose(0, 2, 1) gives"
-            raise ShapeError(f"X has {features} features a step, but {type(self).__name__} is expecting {self._step_features} "
-                             f"features a step as input{hint}")
+                hint = (
+                    ": steps come before features, (n, time, features), which X.transpose(0, 2, 1)"
+                    " gives"
+                )
+            raise ShapeError(
+                f"X has {features} features a step, but {type(self).__name__} is expecting"
+                f" {self._step_features} features a step as input{hint}"
+            )
 
     def _need_fitted(self):
         if not hasattr(self, "model_"):
-            raise errors.NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate "
-                                        f"arguments before using this estimator.")
+            raise errors.NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with"
+                " appropriate arguments before using this estimator."
+            )
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")
@@ -175,7 +226,9 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         """Fit from the start, or go on: with `incremental` for one pass, else where warm_start says so."""
         if incremental and self.early_stopping:
             raise ConfigError("partial_fit does not support early_stopping=True")
-        goes_on = hasattr(self, "model_") and (incremental or checks.flag(self.warm_start, "warm_start"))
+        goes_on = hasattr(self, "model_") and (
+            incremental or checks.flag(self.warm_start, "warm_start")
+        )
         with all_or_nothing(self, with_model=goes_on):
             self._begin(goes_on, incremental)
             if incremental:
@@ -199,7 +252,9 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
                 vars(self).pop(attribute, None)
         sequences = self._read_X(X, groups, time, reset=not goes_on)
         if not sequences.all_lengths.any():
-            raise ShapeError("X holds no steps: every sequence is empty; expected at least one time step")
+            raise ShapeError(
+                "X holds no steps: every sequence is empty; expected at least one time step"
+            )
         if sequences.groups is not None:
             y, sample_weight = self._of_groups(y, sample_weight, sequences.groups)
         weights = self._read_weights(sample_weight, sequences)
@@ -211,10 +266,15 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         with np.errstate(over="ignore"):
             weights = self._with_class_weight(weights, targets, sequences, incremental)
         if weights is not None:
-            checks.summable(weights, "class_weight" if sample_weight is None else "class_weight and sample_weight")
+            checks.summable(
+                weights,
+                "class_weight" if sample_weight is None else "class_weight and sample_weight",
+            )
         if weights is not None and not (weights.min() >= 0 and weights.sum() > 0):
-            raise ConfigError("class_weight leaves weights below zero, or none above zero; expected at least one sample that "
-                              "counts")
+            raise ConfigError(
+                "class_weight leaves weights below zero, or none above zero; expected at least one"
+                " sample that counts"
+            )
         with self._using_threads():
             self._train(sequences, targets, weights, goes_on, incremental)
 
@@ -225,7 +285,9 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         """(y, sample_weight) with an entry a sequence, for a score."""
         if groups is None:
             return y, sample_weight
-        return SequenceEstimator._of_groups(self, y, sample_weight, inputs.split_groups(X, groups)[1])
+        return SequenceEstimator._of_groups(
+            self, y, sample_weight, inputs.split_groups(X, groups)[1]
+        )
 
     def _read_weights(self, sample_weight, sequences):
         """ndarray (n,) of float64; None stays None."""
@@ -233,7 +295,9 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
             return None
         inputs.unmasked(sample_weight, "sample_weight")
         with inputs.checked_by_sklearn():
-            weights = _check_sample_weight(sample_weight, sequences.values, dtype=np.float64, ensure_non_negative=True)
+            weights = _check_sample_weight(
+                sample_weight, sequences.values, dtype=np.float64, ensure_non_negative=True
+            )
         return check_weights(weights)
 
     @staticmethod
@@ -262,15 +326,33 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
             self.n_iter_ = 0
         else:
             self._end_schedule()
-        self.model_.fit(sequences.values, targets, sample_weight=self._normalized(weights, sequences), lengths=sequences.lengths,
-                        batch_size=batch_size, epochs=epochs, shuffle=shuffle, verbose=0,
-                        callbacks=[progress, ProgressBar(self.verbose)])
+        self.model_.fit(
+            sequences.values,
+            targets,
+            sample_weight=self._normalized(weights, sequences),
+            lengths=sequences.lengths,
+            batch_size=batch_size,
+            epochs=epochs,
+            shuffle=shuffle,
+            verbose=0,
+            callbacks=[progress, ProgressBar(self.verbose)],
+        )
         if progress.undone:
-            raise KeyboardInterrupt("interrupted before the first pass had ended: the estimator is as it was")
+            raise KeyboardInterrupt(
+                "interrupted before the first pass had ended: the estimator is as it was"
+            )
         self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
-        if not incremental and self.learning_rate != "cosine" and not progress.converged and self.n_iter_ == epochs:
-            checks.warn(f"training ended at max_iter={epochs} passes and has not converged yet: raise max_iter, or "
-                        f"learning_rate_init", ConvergenceWarning)
+        if (
+            not incremental
+            and self.learning_rate != "cosine"
+            and not progress.converged
+            and self.n_iter_ == epochs
+        ):
+            checks.warn(
+                f"training ended at max_iter={epochs} passes and has not converged yet: raise"
+                " max_iter, or learning_rate_init",
+                ConvergenceWarning,
+            )
 
     def _normalized(self, weights, sequences):
         """Weights whose mean is 1, so that the loss is a mean weighted by them: weight k is k copies."""
@@ -280,12 +362,21 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         """(sequences, targets, weights) to train on, and the same to validate on as a tuple."""
         with inputs.checked_by_sklearn():
             train, held_out = train_test_split(
-                np.arange(len(sequences)), test_size=self.validation_fraction, random_state=check_random_state(self.random_state),
-                stratify=self._stratify_by(targets))
+                np.arange(len(sequences)),
+                test_size=self.validation_fraction,
+                random_state=check_random_state(self.random_state),
+                stratify=self._stratify_by(targets),
+            )
         if len(held_out) < 2:
-            raise ConfigError(f"validation_fraction is {self.validation_fraction}: {len(held_out)} of {len(sequences)} samples are "
-                              f"too few to validate on; raise it, or give more samples")
-        parts = [(sequences.take(rows), targets[rows], None if weights is None else weights[rows]) for rows in (train, held_out)]
+            raise ConfigError(
+                f"validation_fraction is {self.validation_fraction}: {len(held_out)} of"
+                f" {len(sequences)} samples are too few to validate on; raise it, or give more"
+                " samples"
+            )
+        parts = [
+            (sequences.take(rows), targets[rows], None if weights is None else weights[rows])
+            for rows in (train, held_out)
+        ]
         return *parts[0], parts[1]
 
     def _build(self, sequences, targets, weights, batch_size):
@@ -295,33 +386,54 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         shape = sequences.values.shape[1:]
         self.n_outputs_ = outputs
         self.out_activation_ = self._name_of(activation)
-        made = self._layers(shape, outputs, activation, parameters.penalty_of(self.alpha, per_batch))
+        made = self._layers(
+            shape, outputs, activation, parameters.penalty_of(self.alpha, per_batch)
+        )
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
-        self.model_ = Sequential([layers.Input(shape, dtype=dtype), *made], name=type(self).__name__,
-                                 seed=parameters.seed_of(self.random_state))
+        self.model_ = Sequential(
+            [layers.Input(shape, dtype=dtype), *made],
+            name=type(self).__name__,
+            seed=parameters.seed_of(self.random_state),
+        )
         if self.model_.output_shape[-1] != outputs:
-            raise ConfigError(f"architecture gave layers with {self.model_.output_shape[-1]} outputs; expected {outputs}")
+            raise ConfigError(
+                f"architecture gave layers with {self.model_.output_shape[-1]} outputs; expected"
+                f" {outputs}"
+            )
         self.t_ = 0
         self.loss_curve_ = []
 
     def _layers(self, shape, outputs, activation, penalty):
         """list of Layer from sequences of `shape`, the steps of the longest and the features of one, to the output."""
         if self.architecture is None or isinstance(self.architecture, str):
-            return [*networks.encoder_layers(self, penalty, self._per_step), *networks.head_layers(outputs, activation, penalty)]
+            return [
+                *networks.encoder_layers(self, penalty, self._per_step),
+                *networks.head_layers(outputs, activation, penalty),
+            ]
         read = (shape[0], shape[1] if self.embedding is None else self.embedding)
-        return networks.own_layers(self.architecture, read, outputs, activation, networks.embedding_layers(self))
+        return networks.own_layers(
+            self.architecture, read, outputs, activation, networks.embedding_layers(self)
+        )
 
     def _compile(self, targets, steps, incremental):
         """A new optimizer. Nobody knows how many calls of partial_fit there will be, over which a rate could fall."""
         rate = "constant" if incremental and self.learning_rate == "cosine" else self.learning_rate
-        optimizer = parameters.optimizer_of(self.optimizer, rate, self.learning_rate_init, self.clipnorm, steps)
+        optimizer = parameters.optimizer_of(
+            self.optimizer, rate, self.learning_rate_init, self.clipnorm, steps
+        )
         loss, _, activation = self._output(targets)
         if self._name_of(activation) != self.out_activation_:
-            raise ConfigError(f"loss {loss.name!r} needs an output that is {self._name_of(activation)}, and the network of the "
-                              f"last fit has one that is {self.out_activation_}; set warm_start=False to make a new one")
-        self.model_.choose_training(optimizer, loss, None, fitting=True)  # one label gives one column
+            raise ConfigError(
+                f"loss {loss.name!r} needs an output that is {self._name_of(activation)}, and the"
+                f" network of the last fit has one that is {self.out_activation_}; set"
+                " warm_start=False to make a new one"
+            )
+        # one label gives one column
+        self.model_.choose_training(optimizer, loss, None, fitting=True)
         now = parameters_in_use(self)
-        self._fitted_parameters = self._fitted_parameters | {name: now[name] for name in OF_TRAINING if name in now}
+        self._fitted_parameters = self._fitted_parameters | {
+            name: now[name] for name in OF_TRAINING if name in now
+        }
 
     @staticmethod
     def _name_of(activation):
@@ -331,7 +443,9 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
     def _end_schedule(self):
         """The rate of partial_fit is constant, also after a fit along a cosine, at whose end it is 0."""
         before = self.model_.optimizer
-        if isinstance(self.optimizer, str) and isinstance(before.get_config()["learning_rate"], dict):
+        if isinstance(self.optimizer, str) and isinstance(
+            before.get_config()["learning_rate"], dict
+        ):
             rate = checks.number(self.learning_rate_init, "learning_rate_init", 0.0, open_low=True)
             after = type(before).from_config(before.get_config() | {"learning_rate": rate})
             after.go_back(before.snapshot())
@@ -340,8 +454,16 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
     # ---- files
 
     # Fitted attributes that a file must hold, beside those that it may: see saving.py.
-    _needed = ("n_features_in_", "_fitted_on_table", "_step_features", "n_outputs_", "out_activation_", "t_", "n_iter_",
-               "loss_curve_")
+    _needed = (
+        "n_features_in_",
+        "_fitted_on_table",
+        "_step_features",
+        "n_outputs_",
+        "out_activation_",
+        "t_",
+        "n_iter_",
+        "loss_curve_",
+    )
     # Those that are packed by the estimator itself.
     _own_state = ()
 
@@ -352,13 +474,15 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
     def _set_state(self, state):
         """Take what :meth:`_get_state` gave; called when everything else is there."""
         if state:
-            raise CheckpointError(f"the state of a {type(self).__name__} is {state!r:.80}; expected none")
+            raise CheckpointError(
+                f"the state of a {type(self).__name__} is {state!r:.80}; expected none"
+            )
 
     def save(self, path):
         """Write parameters, fitted attributes and the model to one file, atomically: what :func:`load_estimator` reads.
 
-        Nothing in it is pickled. A function given as ``architecture`` is not kept, the layers that it made are. Requests for
-        metadata are not kept.
+        Nothing in it is pickled. A function given as ``architecture`` is not kept, the layers that
+        it made are. Requests for metadata are not kept.
 
         Parameters
         ----------
@@ -384,19 +508,26 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         if len(empty):
             several = len(empty) > 1
             named = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
-            checks.warn(f"{'sequences' if several else 'sequence'} {named} of X {'have' if several else 'has'} no step that "
-                        f"counts ({len(empty)} of {len(sequences)}): what is predicted for {'them' if several else 'it'} says "
-                        f"nothing about {'them' if several else 'it'}; leave such sequences out", PredictionWarning)
+            checks.warn(
+                f"{'sequences' if several else 'sequence'} {named} of X"
+                f" {'have' if several else 'has'} no step that counts ({len(empty)} of"
+                f" {len(sequences)}): what is predicted for {'them' if several else 'it'} says"
+                f" nothing about {'them' if several else 'it'}; leave such sequences out",
+                PredictionWarning,
+            )
         return sequences
 
     def _empty_rows(self, sequences):
         """Numbers of the sequences that get a prediction though no step of them counts, ndarray."""
         counted = sequences.each_length
-        mask = self.model_.compute_mask(sequences.values)  # of an architecture that masks steps itself
+        # of an architecture that masks steps itself
+        mask = self.model_.compute_mask(sequences.values)
         if mask is not None:
             counted = (mask & sequences.valid).sum(axis=1)
         # Where steps have predictions, a sequence without steps has none.
-        return np.flatnonzero((counted == 0) & ((sequences.all_lengths > 0) | (not self._predicts_steps)))
+        return np.flatnonzero(
+            (counted == 0) & ((sequences.all_lengths > 0) | (not self._predicts_steps))
+        )
 
     @property
     def _predicts_steps(self):
@@ -408,7 +539,13 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
 
     def _run(self, sequences, stop):
         """Output of the layers before number `stop`, ndarray."""
-        feed = feeds.feed_of(self.model_, sequences.values, lengths=sequences.lengths, batch_size=PREDICTED_AT_ONCE, need_y=False)
+        feed = feeds.feed_of(
+            self.model_,
+            sequences.values,
+            lengths=sequences.lengths,
+            batch_size=PREDICTED_AT_ONCE,
+            need_y=False,
+        )
         with self._using_threads(), self.model_.unchanged():
             return loop.predict_feed(self.model_, feed, stop=stop)
 
@@ -433,8 +570,14 @@ def check_weights(weights):
     ConfigError
     """
     if not weights.size or weights.min() < 0 or not weights.any():
-        found = f"the smallest weight is {weights.min()}, the largest {weights.max()}" if weights.size else "there is none"
-        raise ConfigError(f"sample_weight: {found}; expected no negative one, and not every weight zero")
+        found = (
+            f"the smallest weight is {weights.min()}, the largest {weights.max()}"
+            if weights.size
+            else "there is none"
+        )
+        raise ConfigError(
+            f"sample_weight: {found}; expected no negative one, and not every weight zero"
+        )
     return checks.summable(weights, "sample_weight")
 
 

@@ -19,7 +19,8 @@ def calendar_features(times, names):
     times : ndarray of shape (T,), datetime64
         Local time, where hours of the day are to mean anything.
     names : list of str
-        "minute" (of the hour), "hour" (of the day), "weekday", "monthday", "month", "quarter", "yearday".
+        "minute" (of the hour), "hour" (of the day), "weekday", "monthday", "month", "quarter",
+        "yearday".
 
     Returns
     -------
@@ -37,7 +38,10 @@ def calendar_features(times, names):
     if times.dtype.kind != "M":
         raise DTypeError(f"times holds {times.dtype} values; calendar features need datetime64")
     if np.isnat(times).any():
-        raise NonFiniteError(f"times holds NaT at index {int(np.flatnonzero(np.isnat(times))[0])}; expected a moment for each step")
+        raise NonFiniteError(
+            f"times holds NaT at index {int(np.flatnonzero(np.isnat(times))[0])}; expected a moment"
+            " for each step"
+        )
     angles = [2 * np.pi * _CYCLES[name](times) for name in _known(names)]
     columns = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
     return np.stack(columns, axis=-1) if columns else np.empty((len(times), 0))
@@ -46,8 +50,9 @@ def calendar_features(times, names):
 def calendar_names(times, calendar):
     """The names that `calendar` asks for.
 
-    "auto" takes the cycles, of the hour, day, week and year, that are longer than a step and that the series goes
-    through at least twice: of one that was not seen to return, nothing can be learnt.
+    "auto" takes the cycles, of the hour, day, week and year, that are longer than a step and that
+    the series goes through at least twice: of one that was not seen to return, nothing can be
+    learnt.
 
     Parameters
     ----------
@@ -57,17 +62,24 @@ def calendar_names(times, calendar):
     if not (isinstance(calendar, str) and calendar == "auto"):
         return _known(calendar)
     if len(times) < 2:
-        raise ConfigError(f"calendar='auto' needs at least 2 steps to see how long one is, got {len(times)}; name the features")
+        raise ConfigError(
+            f"calendar='auto' needs at least 2 steps to see how long one is, got {len(times)}; name"
+            " the features"
+        )
     seconds = np.asarray(times).astype("datetime64[us]").astype(np.int64) / 1e6
     step, span = float(np.median(np.diff(seconds))), seconds[-1] - seconds[0]
     of_year = "month" if step > 27 * DAY else "yearday"
     cycles = {"minute": HOUR, "hour": DAY, "weekday": 7 * DAY, of_year: YEAR}
-    return [name for name, length in cycles.items() if step < length / 2 and span >= 2 * length - step]
+    return [
+        name for name, length in cycles.items() if step < length / 2 and span >= 2 * length - step
+    ]
 
 
 def _known(names):
     if isinstance(names, str) or not hasattr(names, "__iter__"):
-        raise ConfigError(f"calendar is {names!r}; expected None, 'auto' or a list of {', '.join(_CYCLES)}")
+        raise ConfigError(
+            f"calendar is {names!r}; expected None, 'auto' or a list of {', '.join(_CYCLES)}"
+        )
     names = list(names)
     for name in names:
         if not (isinstance(name, str) and name in _CYCLES):
@@ -76,6 +88,7 @@ def _known(names):
 
 
 # ---- the part of each cycle that is over, in [0, 1)
+
 
 def _since(times, unit):
     """Seconds since the unit began."""

@@ -12,8 +12,9 @@ def class_weights(class_weight, labels, weights):
     Parameters
     ----------
     class_weight : dict, list of dict, or "balanced"
-        "balanced": all classes weigh the same in all. A sample of weight k counts as k samples, as in
-        scikit-learn's ``compute_class_weight``, whose ``compute_sample_weight`` knows no weights of samples.
+        "balanced": all classes weigh the same in all. A sample of weight k counts as k samples, as
+        in scikit-learn's ``compute_class_weight``, whose ``compute_sample_weight`` knows no weights
+        of samples.
     labels : ndarray (n,), or (n, labels) of 0 and 1
         Of samples whose weight is above 0.
     weights : ndarray (n,), or None

@@ -27,8 +27,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     {READING}
     {ARCHITECTURE}
     class_weight : dict, "balanced" or None
-        Weights of the classes, which those of samples are multiplied by. "balanced": such that all classes weigh the same,
-        samples counted by their weights.
+        Weights of the classes, which those of samples are multiplied by. "balanced": such that all
+        classes weigh the same, samples counted by their weights.
 
     Attributes
     ----------
@@ -46,11 +46,39 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     (1,)
     """
 
-    def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, pooling="max", dropout=0.0,
-                 recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None, alpha=0.0,
-                 optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
-                 max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
-                 class_weight=None, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
+    def __init__(
+        self,
+        cell="lstm",
+        units=64,
+        *,
+        num_layers=1,
+        bidirectional=False,
+        pooling="max",
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        embedding=None,
+        vocabulary_size=None,
+        missing="error",
+        architecture=None,
+        alpha=0.0,
+        optimizer="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        clipnorm=1.0,
+        batch_size="auto",
+        max_iter=100,
+        shuffle=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        class_weight=None,
+        warm_start=False,
+        dtype="auto",
+        random_state=None,
+        verbose=False,
+        n_jobs=None,
+    ):
         store(self, locals())
 
     def fit(self, X, y, sample_weight=None, groups=None, time=None):
@@ -67,7 +95,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
         time : array_like (rows,) or name of a column of X, optional
-            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
+            With groups: when each row was. Rows are put in this order within their group. None:
+            they are in order.
 
         Returns
         -------
@@ -110,8 +139,11 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             if not incremental:
                 self.classes_ = np.arange(labels.shape[1]) if several else np.unique(labels)
         if several != self._several or (several and labels.shape[1] != len(self.classes_)):
-            raise ConfigError(f"y has {'several labels' if several else 'one label'} a sample, of shape {labels.shape}; expected "
-                              f"what the first call gave, with {len(self.classes_)} classes")
+            raise ConfigError(
+                f"y has {'several labels' if several else 'one label'} a sample, of shape"
+                f" {labels.shape}; expected what the first call gave, with {len(self.classes_)}"
+                " classes"
+            )
         if several:
             return labels
         if not reset:
@@ -122,7 +154,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         if self.class_weight is None:
             return weights
         if incremental and isinstance(self.class_weight, str):
-            raise ConfigError("class_weight='balanced' needs all samples at once; give partial_fit a dict of weights")
+            raise ConfigError(
+                "class_weight='balanced' needs all samples at once; give partial_fit a dict of"
+                " weights"
+            )
         labels = targets if self._several else self.classes_[targets]
         by_class = class_weights(self.class_weight, labels, weights)
         return by_class if weights is None else weights * by_class
@@ -130,7 +165,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     def _output(self, targets):
         if self._several:
             return losses.BinaryCrossentropy(), len(self.classes_), "sigmoid"
-        if len(self.classes_) <= 2:  # one column says how probable the second class is, of one class that there is another
+        # one column says how probable the second class is, of one class that there is another
+        if len(self.classes_) <= 2:
             return losses.BinaryCrossentropy(), 1, "sigmoid"
         return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
 
@@ -140,7 +176,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     _score_name = "accuracy"
 
     def _score_of(self, targets, scores, sample_weight):
-        return accuracy_score(targets, decided(scores, len(self.classes_), self._several), sample_weight=sample_weight)
+        return accuracy_score(
+            targets, decided(scores, len(self.classes_), self._several), sample_weight=sample_weight
+        )
 
     # ---- predicting
 
@@ -160,7 +198,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         ------
         NotFittedError, ShapeError, DTypeError, NonFiniteError
         """
-        chosen = decided(self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several)
+        chosen = decided(
+            self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several
+        )
         return chosen if self._several else self.classes_[chosen]
 
     def decision_function(self, X, groups=None, time=None):
@@ -170,11 +210,18 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     def predict_proba(self, X, groups=None, time=None):
         """Probability of each class, or of each of several labels: ndarray (n, n_classes)."""
-        return probabilities(self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several)
+        return probabilities(
+            self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several
+        )
 
     def predict_log_proba(self, X, groups=None, time=None):
         """Logarithm of :meth:`predict_proba`, which does not underflow."""
-        return probabilities(self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several, log=True)
+        return probabilities(
+            self._scores(self._read_to_predict(X, groups, time)),
+            len(self.classes_),
+            self._several,
+            log=True,
+        )
 
     def score(self, X, y, sample_weight=None, groups=None, time=None):
         """Accuracy: the share of sequences whose labels are right."""

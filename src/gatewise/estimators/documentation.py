@@ -99,7 +99,13 @@ ATTRIBUTES = """model_ : Sequential
 def documented(cls):
     """Class decorator: puts the shared parameters and attributes into the docstring."""
     if cls.__doc__:  # None under python -OO
-        for name, text in (("PARAMETERS", PARAMETERS), ("READING", READING), ("POOLING", POOLING), ("ARCHITECTURE", ARCHITECTURE),
-                           ("NAMED_ARCHITECTURE", NAMED_ARCHITECTURE), ("ATTRIBUTES", ATTRIBUTES)):
+        for name, text in (
+            ("PARAMETERS", PARAMETERS),
+            ("READING", READING),
+            ("POOLING", POOLING),
+            ("ARCHITECTURE", ARCHITECTURE),
+            ("NAMED_ARCHITECTURE", NAMED_ARCHITECTURE),
+            ("ATTRIBUTES", ATTRIBUTES),
+        ):
             cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", text)
     return cls

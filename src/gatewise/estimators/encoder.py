@@ -22,9 +22,10 @@ from .regressor import SequenceRegressor
 class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEstimator):
     """Makes a vector of features of each sequence, with a recurrent network.
 
-    Without y the network is an autoencoder: a second one reads the vector at every step and gives the sequence back (Srivastava
-    et al. 2015); the difference is what training makes small. With y the vector is what a classifier or regressor of these labels
-    or numbers ends in, before its head.
+    Without y the network is an autoencoder: a second one reads the vector at every step and gives
+    the sequence back (Srivastava et al. 2015); the difference is what training makes small. With y
+    the vector is what a classifier or regressor of these labels or numbers ends in, before its
+    head.
 
     Parameters
     ----------
@@ -32,7 +33,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
     n_components : int, optional
         Features that come out, by a linear layer. None: the outputs of the last recurrent layer.
     objective : {"auto", "reconstruction"}
-        "auto": y where it is given; "reconstruction": the sequences, whatever y is, as in a pipeline that ends in a classifier.
+        "auto": y where it is given; "reconstruction": the sequences, whatever y is, as in a
+        pipeline that ends in a classifier.
     {POOLING}
     {READING}
     {NAMED_ARCHITECTURE}
@@ -43,14 +45,44 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
 
     References
     ----------
-    N. Srivastava, E. Mansimov, R. Salakhutdinov. Unsupervised learning of video representations using LSTMs. ICML 2015.
+    N. Srivastava, E. Mansimov, R. Salakhutdinov. Unsupervised learning of video representations
+    using LSTMs. ICML 2015.
     """
 
-    def __init__(self, cell="lstm", units=64, *, n_components=None, objective="auto", num_layers=1, bidirectional=False,
-                 pooling="last", dropout=0.0, recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error",
-                 architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
-                 batch_size="auto", max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1,
-                 n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
+    def __init__(
+        self,
+        cell="lstm",
+        units=64,
+        *,
+        n_components=None,
+        objective="auto",
+        num_layers=1,
+        bidirectional=False,
+        pooling="last",
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        embedding=None,
+        vocabulary_size=None,
+        missing="error",
+        architecture=None,
+        alpha=0.0,
+        optimizer="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        clipnorm=1.0,
+        batch_size="auto",
+        max_iter=100,
+        shuffle=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        dtype="auto",
+        random_state=None,
+        verbose=False,
+        n_jobs=None,
+    ):
         store(self, locals())
 
     def fit(self, X, y=None, sample_weight=None, groups=None, time=None):
@@ -67,7 +99,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
         time : array_like (rows,) or name of a column of X, optional
-            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
+            With groups: when each row was. Rows are put in this order within their group. None:
+            they are in order.
 
         Returns
         -------
@@ -85,8 +118,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         Parameters
         ----------
         X, y, sample_weight, groups, time
-            See :meth:`fit`. The first call says whether there is a y, of which kind, and how long a sequence is that the network
-            gives back.
+            See :meth:`fit`. The first call says whether there is a y, of which kind, and how long a
+            sequence is that the network gives back.
         classes : array_like (n_classes,), optional
             All labels there will be. None: those of the first call.
 
@@ -111,7 +144,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         Returns
         -------
         ndarray (n, n_components)
-            A frame where scikit-learn is set to one (``set_output``); with groups, its index holds their labels.
+            A frame where scikit-learn is set to one (``set_output``); with groups, its index holds
+            their labels.
 
         Raises
         ------
@@ -146,25 +180,43 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         if not hasattr(self, "_reader"):
             self._reader = SequenceClassifier()
         if not isinstance(self._reader, SequenceClassifier):
-            raise ConfigError("classes says which labels y may hold, and this encoder learns from no labels; leave classes out")
+            raise ConfigError(
+                "classes says which labels y may hold, and this encoder learns from no labels;"
+                " leave classes out"
+            )
         self._reader._take_classes(classes)
 
     def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
-        told = incremental and getattr(self, "_reader", None) is not None  # by classes, or by an earlier call
+        # by classes, or by an earlier call
+        told = incremental and getattr(self, "_reader", None) is not None
         if reset:
-            by_y = parameters.chosen(self.objective, "objective", ("auto", "reconstruction")) == "auto" and y is not None
+            by_y = (
+                parameters.chosen(self.objective, "objective", ("auto", "reconstruction")) == "auto"
+                and y is not None
+            )
             if told and not by_y:
-                raise ConfigError("classes says which labels y may hold, and y is not given or left aside; leave classes out")
+                raise ConfigError(
+                    "classes says which labels y may hold, and y is not given or left aside; leave"
+                    " classes out"
+                )
             self._reader = None if not by_y else self._reader if told else _reader_of(y)
             self._decoded_steps = sequences.values.shape[1]
         if self._reader is not None:
             return self._reader._read_targets(y, sequences, reset, told, weights)
         steps = sequences.values.shape[1]
         if steps > self._decoded_steps:
-            raise ShapeError(f"X has {steps} steps; the network gives back up to {self._decoded_steps}, as many as X had in the "
-                             f"first call: fit with warm_start=False")
-        targets = sequences.values if self._in_use("embedding") is not None else sequences.values[..., :self._step_features]
-        return np.pad(targets, [(0, 0), (0, self._decoded_steps - steps)] + [(0, 0)] * (targets.ndim - 2))
+            raise ShapeError(
+                f"X has {steps} steps; the network gives back up to {self._decoded_steps}, as many"
+                " as X had in the first call: fit with warm_start=False"
+            )
+        targets = (
+            sequences.values
+            if self._in_use("embedding") is not None
+            else sequences.values[..., : self._step_features]
+        )
+        return np.pad(
+            targets, [(0, 0), (0, self._decoded_steps - steps)] + [(0, 0)] * (targets.ndim - 2)
+        )
 
     def _normalized(self, weights, sequences):
         if self._reader is not None:
@@ -174,7 +226,11 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
 
     def _split(self, sequences, targets, weights):
         *training, (held_out, wanted, weights) = super()._split(sequences, targets, weights)
-        return *training, (held_out, wanted, weights if self._reader is not None else self._of_steps(weights, held_out))
+        return *training, (
+            held_out,
+            wanted,
+            weights if self._reader is not None else self._of_steps(weights, held_out),
+        )
 
     def _of_steps(self, weights, sequences):
         """Weights (n, steps to give back) of those of sequences, or of None; 0 at padding."""
@@ -191,12 +247,24 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
     def _layers(self, shape, outputs, activation, penalty):
         made = networks.encoder_layers(self, penalty)
         if self.n_components is not None:
-            made.append(Dense(checks.whole_number(self.n_components, "n_components"), kernel_regularizer=penalty))
+            made.append(
+                Dense(
+                    checks.whole_number(self.n_components, "n_components"),
+                    kernel_regularizer=penalty,
+                )
+            )
         self._encoding_layers = len(made)
         if self._reader is None:
             cell = parameters.CELLS[self.cell]
-            made += [RepeatVector(shape[0]), cell(self.units, return_sequences=True, kernel_regularizer=penalty,
-                                               recurrent_regularizer=penalty)]
+            made += [
+                RepeatVector(shape[0]),
+                cell(
+                    self.units,
+                    return_sequences=True,
+                    kernel_regularizer=penalty,
+                    recurrent_regularizer=penalty,
+                ),
+            ]
         return [*made, *networks.head_layers(outputs, activation, penalty)]
 
     def _stratify_by(self, targets):
@@ -211,7 +279,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         if self._reader is not None:
             return self._reader._score_of(targets, scores, sample_weight)
         given_back = scores if self._in_use("embedding") is None else probabilities(scores, 0)
-        return -self._output(targets)[0](targets, given_back, sample_weight * (sample_weight.size / sample_weight.sum()))
+        return -self._output(targets)[0](
+            targets, given_back, sample_weight * (sample_weight.size / sample_weight.sum())
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -10,17 +10,38 @@ from gatewise.training import losses, optimizers
 
 from .packing import LostFunction
 
-# Parameters that describe the network, or how X is read for it. A later fit that goes on cannot change them.
-OF_THE_NETWORK = ("cell", "units", "num_layers", "bidirectional", "pooling", "dropout", "recurrent_dropout", "embedding",
-                  "vocabulary_size", "missing", "architecture", "alpha", "dtype", "per_step", "n_components", "objective")
-# Parameters of the optimizer and the loss. A fit with warm_start makes new ones, partial_fit goes on with those it has.
+# Parameters that describe the network, or how X is read for it. A later fit that goes on cannot
+# change them.
+OF_THE_NETWORK = (
+    "cell",
+    "units",
+    "num_layers",
+    "bidirectional",
+    "pooling",
+    "dropout",
+    "recurrent_dropout",
+    "embedding",
+    "vocabulary_size",
+    "missing",
+    "architecture",
+    "alpha",
+    "dtype",
+    "per_step",
+    "n_components",
+    "objective",
+)
+# Parameters of the optimizer and the loss. A fit with warm_start makes new ones, partial_fit goes
+# on with those it has.
 OF_TRAINING = ("optimizer", "learning_rate", "learning_rate_init", "clipnorm", "loss")
 
 
 def parameters_in_use(estimator):
     """dict of the parameters that a network is made with, as they are now; optimizers and losses as what describes them."""
-    return {name: _described(getattr(estimator, name)) for name in (*OF_THE_NETWORK, *OF_TRAINING)
-            if name in estimator._get_param_names()}
+    return {
+        name: _described(getattr(estimator, name))
+        for name in (*OF_THE_NETWORK, *OF_TRAINING)
+        if name in estimator._get_param_names()
+    }
 
 
 def _described(value):
@@ -50,13 +71,19 @@ def refuse_changes(estimator, fitted, incremental):
     ConfigError
     """
     names = (*OF_THE_NETWORK, *OF_TRAINING) if incremental else OF_THE_NETWORK
-    changed = [name for name in names if name in fitted and not _same(fitted[name], _described(getattr(estimator, name)))]
+    changed = [
+        name
+        for name in names
+        if name in fitted and not _same(fitted[name], _described(getattr(estimator, name)))
+    ]
     if changed:
         cure = "call fit" if incremental else "set warm_start=False"
-        raise ConfigError(f"{'partial_fit' if incremental else 'warm_start=True'} goes on with the network of the last fit, and "
-                          f"{', '.join(changed)} changed since; {cure} to make a new one, or set "
-                          f"{'it' if len(changed) == 1 else 'them'} back to "
-                          f"{', '.join(repr(fitted[name]) for name in changed)}")
+        raise ConfigError(
+            f"{'partial_fit' if incremental else 'warm_start=True'} goes on with the network of the"
+            f" last fit, and {', '.join(changed)} changed since; {cure} to make a new one, or set"
+            f" {'it' if len(changed) == 1 else 'them'} back to"
+            f" {', '.join(repr(fitted[name]) for name in changed)}"
+        )
 
 
 def _same(before, now):
@@ -72,8 +99,9 @@ def _same(before, now):
 class Snapshot:
     """An estimator as it is now: :meth:`restore` brings all of it back.
 
-    Attributes are kept as they are, and lists by their contents, since training appends to them. Of a model that training goes on
-    with, weights, optimizer, random draws and all that ``compile`` sets are copied.
+    Attributes are kept as they are, and lists by their contents, since training appends to them. Of
+    a model that training goes on with, weights, optimizer, random draws and all that ``compile``
+    sets are copied.
 
     Parameters
     ----------
@@ -85,9 +113,15 @@ class Snapshot:
     def __init__(self, estimator, with_model):
         self._estimator = estimator
         self._attributes = _attributes_of(estimator)
-        self._nested = [(value, _attributes_of(value)) for value in vars(estimator).values() if isinstance(value, BaseEstimator)]
+        self._nested = [
+            (value, _attributes_of(value))
+            for value in vars(estimator).values()
+            if isinstance(value, BaseEstimator)
+        ]
         state = estimator.random_state
-        self._random = (state, state.get_state()) if isinstance(state, np.random.RandomState) else None
+        self._random = (
+            (state, state.get_state()) if isinstance(state, np.random.RandomState) else None
+        )
         self._model = _ModelSnapshot(estimator.model_) if with_model else None
 
     def restore(self):
@@ -123,7 +157,10 @@ class _ModelSnapshot:
 
 
 def _attributes_of(value):
-    return {name: (held, list(held) if type(held) is list else None) for name, held in vars(value).items()}
+    return {
+        name: (held, list(held) if type(held) is list else None)
+        for name, held in vars(value).items()
+    }
 
 
 def _restore_attributes(value, attributes):

@@ -9,7 +9,9 @@ from gatewise.errors import NonFiniteError
 
 from .preparation import last_seen
 
-AT_ONCE = 4096  # rows that a network steps side by side; it changes the memory that is used, not a bit of the result
+# rows that a network steps side by side; it changes the memory that is used, not a bit of the
+# result
+AT_ONCE = 4096
 
 
 @dataclass
@@ -58,9 +60,24 @@ class Forecasting:
         Inside it no other thread changes the network: a forecast step after step is of one network.
     """
 
-    def __init__(self, run, preparation, head, recursive, dtype, complete=None, unchanged=contextlib.nullcontext):
+    def __init__(
+        self,
+        run,
+        preparation,
+        head,
+        recursive,
+        dtype,
+        complete=None,
+        unchanged=contextlib.nullcontext,
+    ):
         self.unchanged = unchanged
-        self.run, self.preparation, self.head, self.recursive, self.dtype = run, preparation, head, recursive, dtype
+        self.run, self.preparation, self.head, self.recursive, self.dtype = (
+            run,
+            preparation,
+            head,
+            recursive,
+            dtype,
+        )
         self.gaps, self.complete = complete is not None, complete or (lambda windows: windows)
 
     def point(self, past, steps):
@@ -70,35 +87,59 @@ class Forecasting:
     def bounds(self, past, steps, coverage, paths, rng):
         """(lower, upper), each (n, steps, k): what lies between comes true with probability `coverage`."""
         if self.recursive:
-            self.head.bounds(np.zeros((1, self.head.outputs)), coverage)  # a head without intervals says so
+            # a head without intervals says so
+            self.head.bounds(np.zeros((1, self.head.outputs)), coverage)
             levels = [(1 - coverage) / 2, (1 + coverage) / 2]
-            return self._in_parts(past, paths, lambda part: self._sampled(part, steps, levels, paths, rng))
-        return self._in_parts(past, 1, lambda part: self._said(part, steps, lambda said: self.head.bounds(said, coverage)))
+            return self._in_parts(
+                past, paths, lambda part: self._sampled(part, steps, levels, paths, rng)
+            )
+        return self._in_parts(
+            past,
+            1,
+            lambda part: self._said(part, steps, lambda said: self.head.bounds(said, coverage)),
+        )
 
     def quantiles(self, past, steps, levels, paths, rng):
         """The quantiles `levels`, a tuple with an ndarray (n, steps, k) for each level."""
         if self.recursive:
-            return self._in_parts(past, paths, lambda part: self._sampled(part, steps, levels, paths, rng))
-        return self._in_parts(past, 1, lambda part: self._said(part, steps, lambda said: self.head.at(said, levels)))
+            return self._in_parts(
+                past, paths, lambda part: self._sampled(part, steps, levels, paths, rng)
+            )
+        return self._in_parts(
+            past, 1, lambda part: self._said(part, steps, lambda said: self.head.at(said, levels))
+        )
 
     def _in_parts(self, past, copies, work):
         """The results of `work` on a few origins at a time, put together."""
         size = max(1, AT_ONCE // copies)
         with self.unchanged():
-            parts = [work(past.take(slice(first, first + size))) for first in range(0, len(past.origins), size)]
+            parts = [
+                work(past.take(slice(first, first + size)))
+                for first in range(0, len(past.origins), size)
+            ]
         return tuple(np.concatenate(results) for results in zip(*parts))
 
     def _windows(self, past):
         preparation = self.preparation
-        return preparation.windows(preparation.rows(past.number, past.y, past.x, past.known), past.origins, self.dtype)
+        return preparation.windows(
+            preparation.rows(past.number, past.y, past.x, past.known), past.origins, self.dtype
+        )
 
     # ---- all steps at once
 
     def _point(self, past, steps):
         if self.recursive:
             said = self._step_by_step(past, steps, self.head.point)
-            return (self.preparation.accumulate(past.number, said, self._levels(past, steps), past.origins),)
-        return (self._restored(past, self.head.point(self.run(self.complete(self._windows(past)))), steps),)
+            return (
+                self.preparation.accumulate(
+                    past.number, said, self._levels(past, steps), past.origins
+                ),
+            )
+        return (
+            self._restored(
+                past, self.head.point(self.run(self.complete(self._windows(past)))), steps
+            ),
+        )
 
     def _said(self, past, steps, answers):
         """`answers` makes several arrays (n, numbers) of the network's outputs: each of them in the units of y."""
@@ -107,7 +148,9 @@ class Forecasting:
 
     def _restored(self, past, said, steps):
         said = said.reshape(len(said), self.preparation.horizon, -1)[:, :steps]
-        return self.preparation.restore(past.number, said, self.preparation.base(self._levels(past, steps), past.origins, steps))
+        return self.preparation.restore(
+            past.number, said, self.preparation.base(self._levels(past, steps), past.origins, steps)
+        )
 
     def _levels(self, past, steps):
         """y as the forecasts are added to it: the last value seen where one is missing.
@@ -119,17 +162,27 @@ class Forecasting:
         """
         levels = last_seen(past.y) if self.gaps else past.y
         if np.isnan(self.preparation.base(levels, past.origins, steps)).any():
-            raise NonFiniteError("a value of y is missing to which the forecast of its differences is added" +
-                                 (", and none was seen before it; go on from later steps, or fit without differencing" if self.gaps
-                                  else "; set missing, for example to 'forward_fill'"))
+            raise NonFiniteError(
+                "a value of y is missing to which the forecast of its differences is added"
+                + (
+                    ", and none was seen before it; go on from later steps, or fit without"
+                    " differencing"
+                    if self.gaps
+                    else "; set missing, for example to 'forward_fill'"
+                )
+            )
         return levels
 
     # ---- step after step
 
     def _sampled(self, past, steps, levels, paths, rng):
         """Quantiles of paths, each of which goes on from numbers that are drawn at every step."""
-        said = self._step_by_step(past, steps, lambda outputs: self.head.sample(outputs, rng), paths)
-        values = self.preparation.accumulate(past.number, said, self._levels(past, steps), past.origins.repeat(paths))
+        said = self._step_by_step(
+            past, steps, lambda outputs: self.head.sample(outputs, rng), paths
+        )
+        values = self.preparation.accumulate(
+            past.number, said, self._levels(past, steps), past.origins.repeat(paths)
+        )
         values = values.reshape(len(past.origins), paths, *values.shape[1:])
         return tuple(np.quantile(values, levels, axis=1))
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from gatewise.errors import ShapeError
 
-MOST_SPARSE = 10    # a grid with more than this many steps for each label is not what the labels were taken from
+# a grid with more than this many steps for each label is not what the labels were taken from
+MOST_SPARSE = 10
 
 
 def frequency_of(index):
@@ -61,29 +62,39 @@ def check_rising(index, name, fix=None):
     ------
     ShapeError
     """
-    if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):  # names have no order
+    # names have no order
+    if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):
         return
     rising = np.asarray(index[1:] > index[:-1])
     if rising.all():
         return
     at = int(np.argmin(rising))
     cure = "" if isinstance(index, np.ndarray) else f": {_in_order(index, fix or assigned(name))}"
-    raise ShapeError(f"the index of {name} does not rise: {index[at + 1]!r} comes after "
-                     f"{index[at]!r}; expected steps in the order "
-                     f"of time, each once{cure}")
+    raise ShapeError(
+        f"the index of {name} does not rise: {index[at + 1]!r} comes after "
+        f"{index[at]!r}; expected steps in the order "
+        f"of time, each once{cure}"
+    )
 
 
 def _in_order(index, fix):
     """What puts an index in order, as code and in words."""
     if index.hasnans:
-        return f"{fix(lambda part: f'{part}[{part}.index.notna()]')} leaves out rows without a label"
+        return (
+            f"{fix(lambda part: f'{part}[{part}.index.notna()]')} leaves out rows without a label"
+        )
     if index.is_unique:
         return f"{fix(lambda part: f'{part}.sort_index()')} puts them in order"
-    words = (f"{fix(lambda part: f'{part}.groupby(level=0).mean()')} takes the mean of the rows "
-             "that have one label, and puts them "
-             f"in order")
+    words = (
+        f"{fix(lambda part: f'{part}.groupby(level=0).mean()')} takes the mean of the rows "
+        "that have one label, and puts them "
+        "in order"
+    )
     if getattr(index, "tz", 0) is None and (index.hour != index.hour[0]).any():
-        words += " (an hour that comes twice because clocks were set back needs a time zone: tz_localize(zone, ambiguous='infer'))"
+        words += (
+            " (an hour that comes twice because clocks were set back needs a time zone:"
+            " tz_localize(zone, ambiguous='infer'))"
+        )
     return words
 
 
@@ -95,7 +106,8 @@ def check_even(index, name, fix=None, flat=True):
     index, name, fix
         As in :func:`check_rising`.
     flat : bool
-        The series is an array of one axis, rather than a table; for the advice that is given about an array.
+        The series is an array of one axis, rather than a table; for the advice that is given about
+        an array.
 
     Raises
     ------
@@ -114,18 +126,22 @@ def check_even(index, name, fix=None, flat=True):
     periods = _as_periods(index, fix)
     grid, code = (None, None) if periods else _grid(index)
     if grid is None:
-        raise ShapeError(f"the index of {name} is not evenly spaced: from {index[0]!r} to "
-                         f"{index[1]!r}, then to {index[2]!r}, for "
-                         f"example; expected steps of one length: {periods or _resampled(index, fix)}{count}")
+        raise ShapeError(
+            f"the index of {name} is not evenly spaced: from {index[0]!r} to "
+            f"{index[1]!r}, then to {index[2]!r}, for "
+            f"example; expected steps of one length: {periods or _resampled(index, fix)}{count}"
+        )
     at = int(np.argmin(grid.isin(index)))
     distance = getattr(grid, "freqstr", None) or getattr(grid, "step", None)
-    raise ShapeError(f"the index of {name} has no step {grid[at]!r} (from {grid[at - 1]!r} it goes "
-                     f"on with {_shown(index[at])}); expected "
-                     f"every step, {distance!r} apart: {fix(lambda part: part + code(part))} makes "
-                     "rows of NaN of the "
-                     f"{len(grid) - len(index)} missing steps (do the same with X), and "
-                     "missing='forward_fill', for example, lets "
-                     f"the forecaster read them; or {count}{_clocks(index, grid)}")
+    raise ShapeError(
+        f"the index of {name} has no step {grid[at]!r} (from {grid[at - 1]!r} it goes "
+        f"on with {_shown(index[at])}); expected "
+        f"every step, {distance!r} apart: {fix(lambda part: part + code(part))} makes "
+        "rows of NaN of the "
+        f"{len(grid) - len(index)} missing steps (do the same with X), and "
+        "missing='forward_fill', for example, lets "
+        f"the forecaster read them; or {count}{_clocks(index, grid)}"
+    )
 
 
 def _shown(label):
@@ -140,9 +156,11 @@ def _clocks(index, grid):
     missing = grid[~grid.isin(index)]
     if not ((missing.hour >= 1) & (missing.hour <= 3) & missing.month.isin([3, 4, 9, 10])).all():
         return ""
-    return (" (an hour that was skipped because clocks were set forward is not missing if the "
-            "dates have their time zone: "
-            "tz_localize(zone))")
+    return (
+        " (an hour that was skipped because clocks were set forward is not missing if the "
+        "dates have their time zone: "
+        "tz_localize(zone))"
+    )
 
 
 def assigned(name):
@@ -161,48 +179,65 @@ def _refuse_array(times, name, flat):
         grid, code = _grid(pandas.DatetimeIndex(times))
     if grid is not None:
         made = f"{import_pandas}({name}, pandas.DatetimeIndex(times))"
-        advice = (f"{name} = {made}{code(made)}, without times, has rows of NaN for the missing "
-                  "steps, which "
-                  f"missing='forward_fill', for example, lets the forecaster read; or {advice}")
+        advice = (
+            f"{name} = {made}{code(made)}, without times, has rows of NaN for the missing "
+            "steps, which "
+            f"missing='forward_fill', for example, lets the forecaster read; or {advice}"
+        )
     distances = np.diff(times)
     at = int(np.argmax(distances != np.median(distances.astype(np.int64)).astype(distances.dtype)))
-    raise ShapeError(f"times of {name} are not evenly spaced: {times[at]} is followed by "
-                     f"{times[at + 1]}, for example; expected "
-                     f"every step: {advice}")
+    raise ShapeError(
+        f"times of {name} are not evenly spaced: {times[at]} is followed by "
+        f"{times[at + 1]}, for example; expected "
+        f"every step: {advice}"
+    )
 
 
 def _refuse_fractions(index, name, fix, count):
     """Refuse floats, whose distances are subject to rounding."""
     whole = bool((index == np.floor(index)).all())
-    cure = f"{fix(lambda part: f'{part}.set_axis({part}.index.astype(int))')} makes whole numbers of them; or " if whole else ""
-    raise ShapeError(f"the index of {name} holds floats, from {index[0].item()!r} to {index[1].item()!r} for example; expected "
-                     f"dates or whole numbers: {cure}{count}")
+    cure = (
+        f"{fix(lambda part: f'{part}.set_axis({part}.index.astype(int))')} makes whole numbers of"
+        " them; or "
+        if whole
+        else ""
+    )
+    raise ShapeError(
+        f"the index of {name} holds floats, from {index[0].item()!r} to {index[1].item()!r} for"
+        f" example; expected dates or whole numbers: {cure}{count}"
+    )
 
 
 def _refuse_names(index, name, fix, count):
     import pandas
 
     if index.inferred_type == "period":
-        raise ShapeError(f"the index of {name} holds periods as objects, for example {index[0]!r}: "
-                         f"{fix(lambda part: f'{part}.set_axis(pandas.PeriodIndex({part}.index))')} "
-                         f"makes a PeriodIndex of it")
+        raise ShapeError(
+            f"the index of {name} holds periods as objects, for example {index[0]!r}: "
+            f"{fix(lambda part: f'{part}.set_axis(pandas.PeriodIndex({part}.index))')} "
+            "makes a PeriodIndex of it"
+        )
 
     kind = "text" if isinstance(index[0], str) else type(index[0]).__name__
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")     # that a format had to be guessed
+        warnings.simplefilter("ignore")  # that a format had to be guessed
         try:
             dates = pandas.to_datetime(index)
         except (ValueError, TypeError, OverflowError):
             dates = None
     if dates is None or not isinstance(dates, pandas.DatetimeIndex):
-        raise ShapeError(f"the index of {name} holds {kind}, for example {index[0]!r}, which does "
-                         "not show what comes next; expected "
-                         f"dates or whole numbers: {count}")
+        raise ShapeError(
+            f"the index of {name} holds {kind}, for example {index[0]!r}, which does "
+            "not show what comes next; expected "
+            f"dates or whole numbers: {count}"
+        )
     order = "" if dates.is_monotonic_increasing else ".sort_index()"
     make = fix(lambda part: f"{part}.set_axis(pandas.to_datetime({part}.index)){order}")
-    raise ShapeError(f"the index of {name} holds {kind}, for example {index[0]!r}; expected dates: "
-                     f"{make} makes dates of it (give "
-                     f"to_datetime a format= if days and months may be taken for each other)")
+    raise ShapeError(
+        f"the index of {name} holds {kind}, for example {index[0]!r}; expected dates: "
+        f"{make} makes dates of it (give "
+        "to_datetime a format= if days and months may be taken for each other)"
+    )
 
 
 def _grid(index):
@@ -217,11 +252,18 @@ def _grid(index):
     import pandas
 
     if isinstance(index, pandas.PeriodIndex):
-        return (pandas.period_range(index[0], index[-1], freq=index.freq),
-                lambda part: f".reindex(pandas.period_range({part}.index[0], {part}.index[-1], freq={index.freqstr!r}))")
+        return (
+            pandas.period_range(index[0], index[-1], freq=index.freq),
+            lambda part: (
+                f".reindex(pandas.period_range({part}.index[0], {part}.index[-1],"
+                f" freq={index.freqstr!r}))"
+            ),
+        )
     most = MOST_SPARSE * len(index)
     if isinstance(index, pandas.DatetimeIndex):
-        grids = [grid for freq in _candidates(index) if (grid := _grid_of(index, freq, most)) is not None]
+        grids = [
+            grid for freq in _candidates(index) if (grid := _grid_of(index, freq, most)) is not None
+        ]
         grid = min(grids, key=len, default=None)
         return (None, None) if grid is None else (grid, lambda part: f".asfreq({grid.freqstr!r})")
     if isinstance(index, pandas.TimedeltaIndex):
@@ -235,10 +277,17 @@ def _grid(index):
         return None, None
     if isinstance(index, pandas.TimedeltaIndex):
         freq = pandas.tseries.frequencies.to_offset(pandas.Timedelta(step, unit=index.unit)).freqstr
-        return (pandas.timedelta_range(index[0], index[-1], freq=freq),
-                lambda part: f".reindex(pandas.timedelta_range({part}.index[0], {part}.index[-1], freq={freq!r}))")
-    return (pandas.RangeIndex(values[0], values[-1] + step, step),
-            lambda part: f".reindex(range({values[0]}, {values[-1] + step}, {step}))")
+        return (
+            pandas.timedelta_range(index[0], index[-1], freq=freq),
+            lambda part: (
+                f".reindex(pandas.timedelta_range({part}.index[0], {part}.index[-1],"
+                f" freq={freq!r}))"
+            ),
+        )
+    return (
+        pandas.RangeIndex(values[0], values[-1] + step, step),
+        lambda part: f".reindex(range({values[0]}, {values[-1] + step}, {step}))",
+    )
 
 
 def _grid_of(index, freq, most):
@@ -256,20 +305,38 @@ def _candidates(index):
     found = {}
     for length in (3, 8):
         for start in range(0, min(len(index) - length + 1, 300)):
-            freq = pandas.DatetimeIndex(index[start:start + length], freq="infer").freq
+            freq = pandas.DatetimeIndex(index[start : start + length], freq="infer").freq
             if freq is not None:
                 found[freq.freqstr] = None
     first = index[0]
     day, month = first.strftime("%a").upper(), first.strftime("%b").upper()
-    for freq in ("B", "D", f"W-{day}", f"2W-{day}", "MS", "ME", "BMS", "BME", f"QS-{month}", f"QE-{month}", f"YS-{month}",
-                 f"YE-{month}"):
+    for freq in (
+        "B",
+        "D",
+        f"W-{day}",
+        f"2W-{day}",
+        "MS",
+        "ME",
+        "BMS",
+        "BME",
+        f"QS-{month}",
+        f"QE-{month}",
+        f"YS-{month}",
+        f"YE-{month}",
+    ):
         found[freq] = None
     step = int(np.gcd.reduce(np.diff(index.asi8)))
     if (index.asi8[-1] - index.asi8[0]) // step <= MOST_SPARSE * len(index):
-        found[pandas.tseries.frequencies.to_offset(pandas.Timedelta(step, unit=index.unit)).freqstr] = None
+        found[
+            pandas.tseries.frequencies.to_offset(pandas.Timedelta(step, unit=index.unit)).freqstr
+        ] = None
     span = (index[-1] - index[0]).total_seconds()
     lengths = {freq: _seconds(freq) for freq in found}
-    return [freq for freq, length in lengths.items() if length is None or span / length <= MOST_SPARSE * len(index)]
+    return [
+        freq
+        for freq, length in lengths.items()
+        if length is None or span / length <= MOST_SPARSE * len(index)
+    ]
 
 
 def _seconds(freq):
@@ -277,7 +344,11 @@ def _seconds(freq):
     import pandas
 
     offset = pandas.tseries.frequencies.to_offset(freq)
-    return pandas.Timedelta(offset).total_seconds() if isinstance(offset, pandas.tseries.offsets.Tick) else None
+    return (
+        pandas.Timedelta(offset).total_seconds()
+        if isinstance(offset, pandas.tseries.offsets.Tick)
+        else None
+    )
 
 
 def _as_periods(index, fix):
@@ -298,8 +369,14 @@ def _resampled(index, fix):
     if not hasattr(index, "tz_localize"):
         return ""
     median = float(np.median(np.diff(index.as_unit("ns").asi8))) / 1e9
-    freq = next((name for name, seconds in (("D", 86400), ("h", 3600), ("min", 60)) if median >= seconds), "s")
+    freq = next(
+        (name for name, seconds in (("D", 86400), ("h", 3600), ("min", 60)) if median >= seconds),
+        "s",
+    )
     if median >= 28 * 86400:
         freq = "MS"
     code = fix(lambda part: f"{part}.resample('{freq}').mean()")
-    return f"{code} takes the mean of each {freq!r}, with NaN where there is none, which missing='forward_fill' fills; or "
+    return (
+        f"{code} takes the mean of each {freq!r}, with NaN where there is none, which"
+        " missing='forward_fill' fills; or "
+    )

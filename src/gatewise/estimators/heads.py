@@ -17,7 +17,7 @@ class PointHead:
     loss : str or Loss
     """
 
-    outputs = 1     # for each number
+    outputs = 1  # for each number
     quantiles = ()  # that it says
 
     def __init__(self, loss):
@@ -29,13 +29,17 @@ class PointHead:
 
     def bounds(self, said, coverage):
         """(lower, upper) of the interval that holds a number with probability `coverage`, each (n, numbers)."""
-        raise ConfigError("predict_interval needs a forecaster that was built with distribution='gaussian', or with quantiles, for "
-                          "example quantiles=[0.05, 0.5, 0.95] for a coverage of 0.9")
+        raise ConfigError(
+            "predict_interval needs a forecaster that was built with distribution='gaussian', or"
+            " with quantiles, for example quantiles=[0.05, 0.5, 0.95] for a coverage of 0.9"
+        )
 
     def at(self, said, levels):
         """The quantiles `levels`, a list of (n, numbers)."""
-        raise ConfigError("predict_quantiles needs a forecaster that was built with quantiles, for example "
-                          "quantiles=[0.1, 0.5, 0.9], or with distribution='gaussian'")
+        raise ConfigError(
+            "predict_quantiles needs a forecaster that was built with quantiles, for example "
+            "quantiles=[0.1, 0.5, 0.9], or with distribution='gaussian'"
+        )
 
     def check_levels(self, levels):
         """Refuse quantiles that this head cannot give."""
@@ -53,11 +57,11 @@ class GaussianHead:
 
     def point(self, said):
         """The means."""
-        return said[:, :said.shape[1] // 2]
+        return said[:, : said.shape[1] // 2]
 
     def deviation(self, said):
         """The standard deviations."""
-        log_variance = np.maximum(said[:, said.shape[1] // 2:], math.log(self.loss.eps))
+        log_variance = np.maximum(said[:, said.shape[1] // 2 :], math.log(self.loss.eps))
         return np.exp(log_variance / 2)
 
     def bounds(self, said, coverage):
@@ -79,7 +83,9 @@ class GaussianHead:
 
     def sample(self, said, rng):
         """One draw of each number."""
-        return self.point(said) + self.deviation(said) * rng.standard_normal((len(said), said.shape[1] // 2))
+        return self.point(said) + self.deviation(said) * rng.standard_normal(
+            (len(said), said.shape[1] // 2)
+        )
 
 
 class QuantileHead:
@@ -97,9 +103,14 @@ class QuantileHead:
         self.quantiles = np.array(self.loss.quantiles)
         self.outputs = len(self.quantiles)
         if not (np.diff(self.quantiles) > 0).all():
-            raise ConfigError(f"quantiles are {self.loss.quantiles}; expected rising numbers, each once")
+            raise ConfigError(
+                f"quantiles are {self.loss.quantiles}; expected rising numbers, each once"
+            )
         if 0.5 not in self.quantiles:
-            raise ConfigError(f"quantiles are {self.loss.quantiles}; 0.5 must be among them: it is what predict gives")
+            raise ConfigError(
+                f"quantiles are {self.loss.quantiles}; 0.5 must be among them: it is what predict"
+                " gives"
+            )
 
     def _quantile(self, said, level):
         number = int(np.flatnonzero(np.isclose(self.quantiles, level, rtol=0, atol=1e-9))[0])
@@ -113,8 +124,11 @@ class QuantileHead:
         """Refuse quantiles that the network was not trained for."""
         for level in levels:
             if not np.isclose(self.quantiles, level, rtol=0, atol=1e-9).any():
-                raise ConfigError(f"quantile {level:g} was asked for; the forecaster was built with {self.loss.quantiles}: ask "
-                                  f"for one of these, or fit with quantiles that include {level:g}")
+                raise ConfigError(
+                    f"quantile {level:g} was asked for; the forecaster was built with"
+                    f" {self.loss.quantiles}: ask for one of these, or fit with quantiles that"
+                    f" include {level:g}"
+                )
 
     def point(self, said):
         """The medians."""
@@ -124,10 +138,16 @@ class QuantileHead:
         """See :meth:`PointHead.bounds`."""
         levels = (1 - coverage) / 2, (1 + coverage) / 2
         if not all(np.isclose(self.quantiles, level, rtol=0, atol=1e-9).any() for level in levels):
-            has = [float(round(1 - 2 * low, 12)) for low in self.quantiles if low < 0.5
-                   and np.isclose(self.quantiles, 1 - low, rtol=0, atol=1e-9).any()]
-            raise ConfigError(f"coverage={coverage:g} needs quantiles {levels[0]:g} and {levels[1]:g}; the forecaster was built "
-                              f"with {self.loss.quantiles}" + (f", which give coverage {', '.join(map(str, has))}" if has else ""))
+            has = [
+                float(round(1 - 2 * low, 12))
+                for low in self.quantiles
+                if low < 0.5 and np.isclose(self.quantiles, 1 - low, rtol=0, atol=1e-9).any()
+            ]
+            raise ConfigError(
+                f"coverage={coverage:g} needs quantiles {levels[0]:g} and {levels[1]:g}; the"
+                f" forecaster was built with {self.loss.quantiles}"
+                + (f", which give coverage {', '.join(map(str, has))}" if has else "")
+            )
         return tuple(self._quantile(said, level) for level in levels)
 
 
@@ -138,15 +158,21 @@ def head_of(loss, quantiles, distribution, recursive):
     ------
     ConfigError
     """
-    if distribution is not None and not (isinstance(distribution, str) and distribution == "gaussian"):
+    if distribution is not None and not (
+        isinstance(distribution, str) and distribution == "gaussian"
+    ):
         raise ConfigError(f"distribution is {distribution!r}; expected 'gaussian' or None")
     if quantiles is None and distribution is None:
         return PointHead(loss)
     if quantiles is not None and distribution is not None:
-        raise ConfigError("quantiles and distribution were both given; a forecaster says one or the other")
+        raise ConfigError(
+            "quantiles and distribution were both given; a forecaster says one or the other"
+        )
     if quantiles is None:
         return GaussianHead()
     if recursive:
-        raise ConfigError("quantiles need strategy='direct': quantiles of one step do not follow from those of the step before; "
-                          "with strategy='recursive' give distribution='gaussian'")
+        raise ConfigError(
+            "quantiles need strategy='direct': quantiles of one step do not follow from those of"
+            " the step before; with strategy='recursive' give distribution='gaussian'"
+        )
     return QuantileHead(checks.listed(quantiles, "quantiles", "numbers between 0 and 1"))

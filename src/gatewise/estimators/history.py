@@ -41,14 +41,22 @@ class History:
 
     def head(self, steps):
         """The first `steps`."""
-        return replace(self, y=self.y[:steps], x=None if self.x is None else self.x[:steps],
-                       calendar=None if self.calendar is None else self.calendar[:steps])
+        return replace(
+            self,
+            y=self.y[:steps],
+            x=None if self.x is None else self.x[:steps],
+            calendar=None if self.calendar is None else self.calendar[:steps],
+        )
 
     def tail(self, steps):
         """The last `steps`, as copies: the arrays that a user gave are let go."""
         last = slice(max(0, len(self) - steps), None)
-        return replace(self, y=self.y[last].copy(), x=None if self.x is None else self.x[last].copy(),
-                       calendar=None if self.calendar is None else self.calendar[last].copy())
+        return replace(
+            self,
+            y=self.y[last].copy(),
+            x=None if self.x is None else self.x[last].copy(),
+            calendar=None if self.calendar is None else self.calendar[last].copy(),
+        )
 
     def check_columns(self, series, x, what):
         """Refuse a series that has other variables or features, or has them in another order.
@@ -58,13 +66,24 @@ class History:
         ShapeError
         """
         if series.values.shape[1] != self.y.shape[1]:
-            raise ShapeError(f"{what} has {series.values.shape[1]} features, but SequenceForecaster is expecting "
-                             f"{self.y.shape[1]} features as input")
-        if self.form.names is not None and series.form.names is not None and series.form.names != self.form.names:
-            raise ShapeError(f"{what} has the columns {list(series.form.names)}; expected {list(self.form.names)}, as in fit")
+            raise ShapeError(
+                f"{what} has {series.values.shape[1]} features, but SequenceForecaster is expecting"
+                f" {self.y.shape[1]} features as input"
+            )
+        if (
+            self.form.names is not None
+            and series.form.names is not None
+            and series.form.names != self.form.names
+        ):
+            raise ShapeError(
+                f"{what} has the columns {list(series.form.names)}; expected"
+                f" {list(self.form.names)}, as in fit"
+            )
         width, given = (0 if columns is None else columns.shape[1] for columns in (self.x, x))
         if given != width:
-            raise ShapeError(f"{given} columns of X stand beside {what}; expected {width}, as in fit")
+            raise ShapeError(
+                f"{given} columns of X stand beside {what}; expected {width}, as in fit"
+            )
 
     def check_spacing(self, series):
         """Refuse labels that are not spaced as those of this history.
@@ -78,7 +97,9 @@ class History:
         if self.timeline is None:
             series.check_even()
         else:
-            self.timeline.check_spacing(series.index, series.name, series.fix, series.form.kind == "flat")
+            self.timeline.check_spacing(
+                series.index, series.name, series.fix, series.form.kind == "flat"
+            )
 
     def extended(self, series, x, names, what):
         """This history and the steps of `series`, which come next.
@@ -90,8 +111,13 @@ class History:
         """
         self.check_columns(series, x, what)
         timeline, calendar = self._goes_on(series, names)
-        return History(np.concatenate([self.y, series.values]), None if x is None else np.concatenate([self.x, x]), calendar,
-                       timeline, self.form)
+        return History(
+            np.concatenate([self.y, series.values]),
+            None if x is None else np.concatenate([self.x, x]),
+            calendar,
+            timeline,
+            self.form,
+        )
 
     def _goes_on(self, series, names):
         """(timeline, calendar) with the steps of `series`, by its index, or without one as evenly as before."""
@@ -99,7 +125,11 @@ class History:
             return None, None
         if series.index is None:
             labels = self.timeline.after(len(series)) if names else None
-            timeline = self.timeline.advanced(len(series)) if self.timeline.freq is not None else self.timeline
+            timeline = (
+                self.timeline.advanced(len(series))
+                if self.timeline.freq is not None
+                else self.timeline
+            )
         else:
             labels, timeline = series.index, self.timeline.followed_by(series.index)
         if not names:
@@ -110,4 +140,6 @@ class History:
         """Calendar features of these steps and of so many to come; None without names."""
         if not names:
             return None
-        return np.concatenate([self.calendar, calendar_features(moments(self.timeline.after(steps)), names)])
+        return np.concatenate(
+            [self.calendar, calendar_features(moments(self.timeline.after(steps)), names)]
+        )

@@ -34,19 +34,25 @@ def in_one(entries, sequences, name, *, columns=False):
     ShapeError
         Not one for each step.
     """
-    if is_frame(entries) or hasattr(entries, "iloc"):  # iteration goes over columns, or misses rows of other labels
+    # iteration goes over columns, or misses rows of other labels
+    if is_frame(entries) or hasattr(entries, "iloc"):
         entries = np.asarray(entries)
     rows = [np.asarray(unmasked(row, f"{name}[{number}]")) for number, row in enumerate(entries)]
     lengths = sequences.all_lengths
     if len(rows) != len(lengths):
-        raise ShapeError(f"{name} has {len(rows)} rows, X has {len(lengths)} sequences; expected one row of entries each")
+        raise ShapeError(
+            f"{name} has {len(rows)} rows, X has {len(lengths)} sequences; expected one row of"
+            " entries each"
+        )
     if not columns:
         rows = [row[:, 0] if row.ndim == 2 and row.shape[1] == 1 else row for row in rows]
     each = rows[0].shape[1:2] if columns else ()
     for number, (row, length) in enumerate(zip(rows, lengths)):
         if row.shape != (length, *each):
-            raise ShapeError(f"{name}[{number}] has shape {row.shape}, X[{number}] has {length} steps; expected one entry a step"
-                             + (f", with the {each[0]} columns of {name}[0]" if each else ""))
+            raise ShapeError(
+                f"{name}[{number}] has shape {row.shape}, X[{number}] has {length} steps; expected"
+                " one entry a step" + (f", with the {each[0]} columns of {name}[0]" if each else "")
+            )
     return np.concatenate([row for row in rows if len(row)] or rows)
 
 
@@ -58,17 +64,22 @@ def spread(flat, sequences):
     result[np.arange(steps) < lengths[:, None]] = flat
     if sequences.counted is None:
         return result
-    return np.ascontiguousarray(tools.compress(result, sequences.counted)[0][:, :sequences.values.shape[1]])
+    return np.ascontiguousarray(
+        tools.compress(result, sequences.counted)[0][:, : sequences.values.shape[1]]
+    )
 
 
 def as_given(result, X, sequences):
     """Results (n, steps, ...) in the form of X: an array, a list of arrays, or an entry a row of a long table.
 
-    A step that was left out, as values are missing, has the result of the last one before it that was not.
+    A step that was left out, as values are missing, has the result of the last one before it that
+    was not.
     """
     if sequences.counted is not None:
         before = np.maximum(np.cumsum(sequences.counted, axis=1) - 1, 0)
-        result = np.take_along_axis(result, before.reshape(*before.shape, *(1,) * (result.ndim - 2)), axis=1)
+        result = np.take_along_axis(
+            result, before.reshape(*before.shape, *(1,) * (result.ndim - 2)), axis=1
+        )
     if sequences.groups is None and container_of(X) is None:
         return result
     rows = [row[:length] for row, length in zip(result, sequences.all_lengths)]

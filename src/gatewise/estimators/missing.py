@@ -16,9 +16,9 @@ def completed(sequences, missing, means):
     ----------
     sequences : Sequences
     missing : one of MISSING
-        "forward_fill": the last value that was seen, before the first one the mean. "mean": the mean. "mask": steps at which
-        any value is missing are left out. "indicator", "decay": three features for each, see
-        :func:`gatewise.data.missing_indicators`.
+        "forward_fill": the last value that was seen, before the first one the mean. "mean": the
+        mean. "mask": steps at which any value is missing are left out. "indicator", "decay": three
+        features for each, see :func:`gatewise.data.missing_indicators`.
     means : ndarray (features,)
         Of the training data.
 
@@ -34,8 +34,10 @@ def completed(sequences, missing, means):
     if missing == "mask":
         counted = tools.counted_steps(values, lengths)
         values, left = tools.compress(values, counted)
-        values = np.ascontiguousarray(values[:, :max(1, left.max(initial=0))])
-        return Sequences(values, left, sequences.table, sequences.groups, counted, sequences.each_length)
+        values = np.ascontiguousarray(values[:, : max(1, left.max(initial=0))])
+        return Sequences(
+            values, left, sequences.table, sequences.groups, counted, sequences.each_length
+        )
     if missing == "forward_fill":
         values = tools.fill_forward(values, lengths, means)
     elif missing == "mean":

@@ -20,8 +20,10 @@ class LostFunction:
         self.name = name
 
     def __call__(self, *arguments):
-        raise ConfigError(f"the function {self.name!r} is not in the file that the estimator was read from; give it again, with "
-                          f"set_params, to fit anew")
+        raise ConfigError(
+            f"the function {self.name!r} is not in the file that the estimator was read from; give"
+            " it again, with set_params, to fit anew"
+        )
 
     def __repr__(self):
         return f"<{self.name}, not kept in the file>"
@@ -51,6 +53,7 @@ def pack(value, arrays, classes, name):
     ------
     DTypeError
     """
+
     def inner(part, key):
         return pack(part, arrays, classes, f"{name}/{key}")
 
@@ -62,7 +65,12 @@ def pack(value, arrays, classes, name):
         parts = [inner(part, number) for number, part in enumerate(value)]
         return parts if isinstance(value, list) else {"$tuple": parts}
     if isinstance(value, dict):
-        return {"$dict": [[inner(key, f"{number}k"), inner(part, number)] for number, (key, part) in enumerate(value.items())]}
+        return {
+            "$dict": [
+                [inner(key, f"{number}k"), inner(part, number)]
+                for number, (key, part) in enumerate(value.items())
+            ]
+        }
     if isinstance(value, np.ndarray):
         return _pack_array(value, arrays, name)
     if isinstance(value, optimizers.Optimizer):
@@ -74,16 +82,26 @@ def pack(value, arrays, classes, name):
     if type(value).__name__ in classes and type(value) is classes[type(value).__name__]:
         return {"$object": [type(value).__name__, inner(vars(value), "object")]}
     if callable(value):
-        return {"$function": getattr(value, "__qualname__", None) or getattr(value, "name", None) or type(value).__name__}
+        return {
+            "$function": (
+                getattr(value, "__qualname__", None)
+                or getattr(value, "name", None)
+                or type(value).__name__
+            )
+        }
     raise DTypeError(f"{name} is a {type(value).__name__}, which files cannot hold")
 
 
 def _pack_array(value, arrays, name):
     if value.dtype.kind in "OU":
-        parts = [part.item() if isinstance(part, np.generic) else part for part in value.ravel().tolist()]
+        parts = [
+            part.item() if isinstance(part, np.generic) else part for part in value.ravel().tolist()
+        ]
         if not all(type(part) in _PLAIN for part in parts):
-            raise DTypeError(f"{name} is an array of {type(parts[0]).__name__} objects, which files cannot hold; give labels that "
-                             f"are text or numbers")
+            raise DTypeError(
+                f"{name} is an array of {type(parts[0]).__name__} objects, which files cannot hold;"
+                " give labels that are text or numbers"
+            )
         return {"$texts": [value.dtype.str, list(value.shape), parts]}
     if value.dtype.kind not in "buif":
         raise DTypeError(f"{name} is an array of {value.dtype}, which files cannot hold")
@@ -98,6 +116,7 @@ def unpack(packed, arrays, classes):
     ------
     CheckpointError, and whatever else a wrong entry leads to
     """
+
     def inner(part):
         return unpack(part, arrays, classes)
 
@@ -138,7 +157,9 @@ def unpack(packed, arrays, classes):
 
 def _unpack_texts(dtype, shape, parts):
     if np.dtype(dtype).kind not in "OU" or not all(type(part) in _PLAIN for part in parts):
-        raise CheckpointError(f"an array of labels has dtype {dtype!r:.80}, or holds what is no label")
+        raise CheckpointError(
+            f"an array of labels has dtype {dtype!r:.80}, or holds what is no label"
+        )
     if dtype != "|O" and not all(isinstance(part, str) for part in parts):
         raise CheckpointError("an array of texts holds something else")
     result = np.empty(len(parts), object)

@@ -21,7 +21,10 @@ def chosen(value, name, options):
     ConfigError
     """
     if not isinstance(value, str) or value not in options:
-        raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(map(repr, options))}{did_you_mean(value, options)}")
+        raise ConfigError(
+            f"{name} is {value!r}; choose one of"
+            f" {', '.join(map(repr, options))}{did_you_mean(value, options)}"
+        )
     return value
 
 
@@ -63,7 +66,9 @@ def optimizer_of(optimizer, rate, initial_rate, clipnorm, steps):
     if isinstance(optimizer, optimizers.Optimizer):
         return optimizers.get(optimizers.serialize(optimizer))
     if not isinstance(optimizer, str):
-        raise DTypeError(f"optimizer is {optimizer!r}; expected a name or a gatewise.optimizers object")
+        raise DTypeError(
+            f"optimizer is {optimizer!r}; expected a name or a gatewise.optimizers object"
+        )
     initial_rate = checks.number(initial_rate, "learning_rate_init", 0.0, open_low=True)
     if rate == "cosine":
         initial_rate = schedules.CosineDecay(initial_rate, steps)
@@ -73,13 +78,16 @@ def optimizer_of(optimizer, rate, initial_rate, clipnorm, steps):
 def threads_of(n_jobs):
     """Threads of n_jobs, or None for gatewise's own number. Whoever works beside others takes no more than a share.
 
-    None: gatewise's own number; -1: all processors that this process may use. One inside a thread of joblib's, and in a worker
-    process no more than gatewise's own number there, which follows what joblib grants it (OMP_NUM_THREADS).
+    None: gatewise's own number; -1: all processors that this process may use. One inside a thread
+    of joblib's, and in a worker process no more than gatewise's own number there, which follows
+    what joblib grants it (OMP_NUM_THREADS).
     """
     if n_jobs is None:
         return 1 if _is_joblib_thread() else None
     if not isinstance(n_jobs, numbers.Integral) or isinstance(n_jobs, bool) or n_jobs == 0:
-        raise ConfigError(f"n_jobs is {n_jobs!r}; expected None, a number of threads, or -1 for all processors")
+        raise ConfigError(
+            f"n_jobs is {n_jobs!r}; expected None, a number of threads, or -1 for all processors"
+        )
     if _is_joblib_thread():
         return 1
     count = int(n_jobs) if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + int(n_jobs))

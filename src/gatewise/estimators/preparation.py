@@ -30,8 +30,10 @@ def scale_of(values, scaling):
     columns = values.shape[1]
     empty = np.isnan(values).all(axis=0)
     if empty.any():
-        raise NonFiniteError(f"in the training part every value of column {int(empty.argmax())} is missing, or every difference; "
-                             f"leave the column out")
+        raise NonFiniteError(
+            f"in the training part every value of column {int(empty.argmax())} is missing, or every"
+            " difference; leave the column out"
+        )
     if scaling is None:
         return np.zeros(columns), np.ones(columns)
     if scaling == "standard":
@@ -47,7 +49,9 @@ def scale_of(values, scaling):
 def checked_scaling(scaling):
     """One of SCALINGS."""
     if scaling is not None and not (isinstance(scaling, str) and scaling in SCALINGS):
-        raise ConfigError(f"scaling is {scaling!r}; expected 'standard', 'robust', 'minmax' or None")
+        raise ConfigError(
+            f"scaling is {scaling!r}; expected 'standard', 'robust', 'minmax' or None"
+        )
     return scaling
 
 
@@ -82,8 +86,8 @@ class Preparation:
 
         [ differences of y (k) | past columns of X | calendar of step t + 1 | ahead columns of X, steps t + 1 ... t + horizon ]
 
-    all but the calendar scaled. It says, for steps 1 ... horizon after the window, how far y lies above its anchor
-    (:func:`anchors`), in units of the scale of the differences.
+    all but the calendar scaled. It says, for steps 1 ... horizon after the window, how far y lies
+    above its anchor (:func:`anchors`), in units of the scale of the differences.
 
     Attributes
     ----------
@@ -128,8 +132,19 @@ class Preparation:
         else:
             x_center, x_spread = scale_of(np.concatenate(features), scaling)
         past = [column for column in range(len(x_center)) if column not in ahead]
-        return cls(window, horizon, lag, np.stack([center for center, _ in scales]), np.stack([spread for _, spread in scales]),
-                   x_center, x_spread, past, list(ahead), scaling, missing)
+        return cls(
+            window,
+            horizon,
+            lag,
+            np.stack([center for center, _ in scales]),
+            np.stack([spread for _, spread in scales]),
+            x_center,
+            x_spread,
+            past,
+            list(ahead),
+            scaling,
+            missing,
+        )
 
     @property
     def context(self):
@@ -156,10 +171,10 @@ class Preparation:
         """
         parts = [(differences(y, self.lag) - self.center[number]) / self.spread[number]]
         if self.past:
-            parts.append(self._scaled(x[:, self.past], self.past)[self.lag:])
+            parts.append(self._scaled(x[:, self.past], self.past)[self.lag :])
         if known is not None:
-            parts.append(known[self.lag:])
-        return np.concatenate([part[:min(map(len, parts))] for part in parts], axis=1)
+            parts.append(known[self.lag :])
+        return np.concatenate([part[: min(map(len, parts))] for part in parts], axis=1)
 
     def known(self, calendar, x):
         """What is known ahead, as the network reads it at steps 0, 1, ...; None where nothing is.
@@ -173,7 +188,11 @@ class Preparation:
         parts = [] if calendar is None else [calendar[1:]]
         if self.ahead:
             parts.append(leads(self._scaled(x[1:, self.ahead], self.ahead), self.horizon))
-        return np.concatenate([part[:min(map(len, parts))] for part in parts], axis=1) if parts else None
+        return (
+            np.concatenate([part[: min(map(len, parts))] for part in parts], axis=1)
+            if parts
+            else None
+        )
 
     def _scaled(self, values, columns):
         return (values - self.x_center[columns]) / self.x_spread[columns]
@@ -181,7 +200,9 @@ class Preparation:
     def windows(self, rows, origins, dtype):
         """The windows that end with each origin, a step of the series: (n, window, features)."""
         origins = np.asarray(origins)
-        checks.fits_memory(len(origins) * self.window * rows.shape[1], dtype, f"an array of {len(origins)} windows")
+        checks.fits_memory(
+            len(origins) * self.window * rows.shape[1], dtype, f"an array of {len(origins)} windows"
+        )
         rows = rows.astype(dtype, copy=False)
         first = origins - self.window + 1 - self.lag
         cut = sliding_window_view(rows, self.window, axis=0)[first]
@@ -202,7 +223,9 @@ class Preparation:
         truth = y[origins[:, None] + np.arange(1, self.horizon + 1)]
         base = self.base(last_seen(y), origins, self.horizon)
         drift = self._drift(number, self.horizon)
-        return ((truth - base - drift) / self.spread[number]).reshape(len(origins), self.horizon * y.shape[1])
+        return ((truth - base - drift) / self.spread[number]).reshape(
+            len(origins), self.horizon * y.shape[1]
+        )
 
     def restore(self, number, said, base):
         """The series' own numbers: `said` (n, steps, k) on top of `base`, which is anchored at each origin."""
@@ -230,11 +253,13 @@ class Preparation:
         levels = np.concatenate([known, steps], axis=1)
         for at in range(self.lag, self.lag + count):
             levels[:, at] += levels[:, at - self.lag]
-        return levels[:, self.lag:]
+        return levels[:, self.lag :]
 
 
 def leads(known, horizon):
     """Row t holds rows t, t + 1, ..., t + horizon - 1 of `known` side by side: (T - horizon + 1, horizon * columns)."""
     if len(known) < horizon:
         return np.empty((0, horizon * known.shape[1]))
-    return np.moveaxis(sliding_window_view(known, horizon, axis=0), -1, 1).reshape(len(known) - horizon + 1, -1)
+    return np.moveaxis(sliding_window_view(known, horizon, axis=0), -1, 1).reshape(
+        len(known) - horizon + 1, -1
+    )

@@ -11,8 +11,8 @@ from .fitted import Snapshot
 class Progress(Callback):
     """Fills an estimator's ``loss_curve_`` and the like, ends training if nothing improves, and keeps the best weights.
 
-    If an interrupt cuts a pass short, the estimator becomes what it was when the last pass ended: weights and histories always
-    belong together.
+    If an interrupt cuts a pass short, the estimator becomes what it was when the last pass ended:
+    weights and histories always belong together.
 
     Parameters
     ----------
@@ -28,7 +28,12 @@ class Progress(Callback):
     """
 
     def __init__(self, estimator, validation, count, incremental, goes_on):
-        self._estimator, self._validation, self._count, self._goes_on = estimator, validation, count, goes_on
+        self._estimator, self._validation, self._count, self._goes_on = (
+            estimator,
+            validation,
+            count,
+            goes_on,
+        )
         # The rate of "cosine" falls over all passes: the loss alone ends none of them.
         endless = incremental or (validation is None and estimator.learning_rate == "cosine")
         patience = checks.number(estimator.n_iter_no_change, "n_iter_no_change", 0.0)
@@ -54,8 +59,12 @@ class Progress(Callback):
         if not self._goes_on or estimator.validation_scores_ is None:
             estimator.validation_scores_ = []
         estimator.best_loss_, estimator.best_validation_score_ = None, -math.inf
-        if self._goes_on:  # the weights that are there are to be beaten, on the part that is held out now
-            estimator.best_validation_score_, self._best_weights = self._score(), self.model.get_weights()
+        # the weights that are there are to be beaten, on the part that is held out now
+        if self._goes_on:
+            estimator.best_validation_score_, self._best_weights = (
+                self._score(),
+                self.model.get_weights(),
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._in_pass = True
@@ -99,7 +108,9 @@ class Progress(Callback):
     def _score(self):
         """Of the weights as they are, on the validation part."""
         sequences, targets, weights = self._validation
-        return float(self._estimator._score_of(targets, self._estimator._scores(sequences), weights))
+        return float(
+            self._estimator._score_of(targets, self._estimator._scores(sequences), weights)
+        )
 
     def _end_or_slow_down(self):
         rate = self.model.optimizer.learning_rate
@@ -113,6 +124,7 @@ class Progress(Callback):
         if self._in_pass and self._last_pass is not None:
             before, self._best_weights = self._last_pass
             before.restore()
-            self.model.end_training()  # whatever the optimizer does at the end, it now does to these weights
+            # whatever the optimizer does at the end, it now does to these weights
+            self.model.end_training()
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)

@@ -19,19 +19,37 @@ from .targets import read_numbers, without_unknown
 
 # scikit-learn's names of losses, and ours.
 LOSSES = {"squared_error": "mse", "absolute_error": "mae", "poisson": "poisson"}
-OF_NUMBERS = ("squared_error", "absolute_error", "poisson", "huber", "log_cosh", "mean_absolute_percentage_error",
-              "mean_squared_logarithmic_error")
-# Of classes, of distributions, of several outputs for a number: they would train on something else, or not at all.
-OF_OTHER_THINGS = (losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy,
-                   losses.Hinge, losses.SquaredHinge, losses.CategoricalHinge, losses.KLDivergence, losses.GaussianNLL,
-                   losses.Quantile, losses.CTC)
+OF_NUMBERS = (
+    "squared_error",
+    "absolute_error",
+    "poisson",
+    "huber",
+    "log_cosh",
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+)
+# Of classes, of distributions, of several outputs for a number: they would train on something else,
+# or not at all.
+OF_OTHER_THINGS = (
+    losses.BinaryCrossentropy,
+    losses.CategoricalCrossentropy,
+    losses.SparseCategoricalCrossentropy,
+    losses.Hinge,
+    losses.SquaredHinge,
+    losses.CategoricalHinge,
+    losses.KLDivergence,
+    losses.GaussianNLL,
+    losses.Quantile,
+    losses.CTC,
+)
 
 
 @documented
 class SequenceRegressor(RegressorMixin, StepTargets):
     """A recurrent network that gives sequences, or with ``per_step=True`` their steps, a number, or several.
 
-    Targets are taken as they are: scale large ones (:class:`sklearn.compose.TransformedTargetRegressor`).
+    Targets are taken as they are: scale large ones
+    (:class:`sklearn.compose.TransformedTargetRegressor`).
 
     Parameters
     ----------
@@ -40,21 +58,51 @@ class SequenceRegressor(RegressorMixin, StepTargets):
     {READING}
     {ARCHITECTURE}
     loss : {"squared_error", "absolute_error", "poisson", "huber", "log_cosh"}, name or Loss
-        What training makes small: a loss of numbers, also by its name in :mod:`gatewise.losses`, or one of your own. With "poisson"
-        the output is exponential.
+        What training makes small: a loss of numbers, also by its name in :mod:`gatewise.losses`, or
+        one of your own. With "poisson" the output is exponential.
     per_step : bool
-        Targets stand beside steps, and so do predictions. There is nothing for `pooling` to sum up then.
+        Targets stand beside steps, and so do predictions. There is nothing for `pooling` to sum up
+        then.
 
     Attributes
     ----------
     {ATTRIBUTES}
     """
 
-    def __init__(self, cell="lstm", units=64, *, loss="squared_error", per_step=False, num_layers=1, bidirectional=False,
-                 pooling="last", dropout=0.0, recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error",
-                 architecture=None, alpha=0.0, optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0,
-                 batch_size="auto", max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1,
-                 n_iter_no_change=10, tol=1e-4, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
+    def __init__(
+        self,
+        cell="lstm",
+        units=64,
+        *,
+        loss="squared_error",
+        per_step=False,
+        num_layers=1,
+        bidirectional=False,
+        pooling="last",
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        embedding=None,
+        vocabulary_size=None,
+        missing="error",
+        architecture=None,
+        alpha=0.0,
+        optimizer="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        clipnorm=1.0,
+        batch_size="auto",
+        max_iter=100,
+        shuffle=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        dtype="auto",
+        random_state=None,
+        verbose=False,
+        n_jobs=None,
+    ):
         store(self, locals())
 
     def fit(self, X, y, sample_weight=None, groups=None, time=None):
@@ -65,16 +113,17 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
             See docs/estimators.md.
         y : array_like (n,) or (n, outputs)
-            With ``per_step=True``: (n, time) or (n, time, outputs), or list of (time_i,) or (time_i, outputs). With groups as
-            well: (rows,) or (rows, outputs).
+            With ``per_step=True``: (n, time) or (n, time, outputs), or list of (time_i,) or
+            (time_i, outputs). With groups as well: (rows,) or (rows, outputs).
         sample_weight : array_like (n,) or (n, outputs), optional
-            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples. With ``per_step=True``
-            weights of steps are accepted as well, (n, time) or in the form of y; a step of weight 0 counts in nothing. y may
-            be NaN where the weight is 0.
+            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
+            With ``per_step=True`` weights of steps are accepted as well, (n, time) or in the form
+            of y; a step of weight 0 counts in nothing. y may be NaN where the weight is 0.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
         time : array_like (rows,) or name of a column of X, optional
-            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
+            With groups: when each row was. Rows are put in this order within their group. None:
+            they are in order.
 
         Returns
         -------
@@ -102,8 +151,10 @@ class SequenceRegressor(RegressorMixin, StepTargets):
     def _begin(self, goes_on, incremental):
         super()._begin(goes_on, incremental)
         if self._per_step and self.pooling != "last":
-            raise ConfigError(f"pooling is {self.pooling!r}; with per_step=True each step has an output, and nothing is summed up: "
-                              f"leave pooling out")
+            raise ConfigError(
+                f"pooling is {self.pooling!r}; with per_step=True each step has an output, and"
+                " nothing is summed up: leave pooling out"
+            )
 
     def _read_weights(self, sample_weight, sequences):
         """ndarray (n,) or (n, outputs), or with ``per_step`` (n, steps) or (n, steps, outputs)."""
@@ -112,33 +163,43 @@ class SequenceRegressor(RegressorMixin, StepTargets):
             with inputs.checked_by_sklearn():
                 weights = check_array(sample_weight, dtype=np.float64, input_name="sample_weight")
             if len(weights) != len(sequences):
-                raise ShapeError(f"sample_weight has {len(weights)} rows, X has {len(sequences)} samples; expected one row each")
+                raise ShapeError(
+                    f"sample_weight has {len(weights)} rows, X has {len(sequences)} samples;"
+                    " expected one row each"
+                )
             return check_weights(weights)
         return super()._read_weights(sample_weight, sequences)
 
     def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
-        # NaN may stand where it counts in nothing: at weights of 0, and at steps that missing="mask" leaves out.
+        # NaN may stand where it counts in nothing: at weights of 0, and at steps that
+        # missing="mask" leaves out.
         unknown = weights is not None or sequences.counted is not None
         if self._per_step and y is not None:
             flat = in_one(y, sequences, "y", columns=True)
             numbers = read_numbers(flat, sequences.all_lengths.sum(), column=True, unknown=unknown)
         else:
             if _stands_beside_steps(y):
-                raise ShapeError("y holds numbers of steps; expected those of sequences, (n,) or (n, outputs): set per_step=True "
-                                 "to learn those of steps")
+                raise ShapeError(
+                    "y holds numbers of steps; expected those of sequences, (n,) or (n, outputs):"
+                    " set per_step=True to learn those of steps"
+                )
             numbers = read_numbers(y, len(sequences), unknown=unknown)
         columns = 1 if numbers.ndim == 1 else numbers.shape[1]
         if reset:
             self._column, self._columns = numbers.ndim == 1, columns
         elif columns != self._columns:
-            raise ShapeError(f"y has {columns} columns; expected {self._columns}, as in the first call")
+            raise ShapeError(
+                f"y has {columns} columns; expected {self._columns}, as in the first call"
+            )
         numbers = numbers.reshape(len(numbers), columns)
         numbers = spread(numbers, sequences) if self._per_step else numbers
         if unknown:
             weights = np.ones(numbers.shape[:-1]) if weights is None else weights
             if weights.ndim == numbers.ndim and weights.shape[-1] != columns:
-                raise ShapeError(f"sample_weight has {weights.shape[-1]} columns, y has {columns}; expected a weight for each "
-                                 f"output, or one for all of them")
+                raise ShapeError(
+                    f"sample_weight has {weights.shape[-1]} columns, y has {columns}; expected a"
+                    " weight for each output, or one for all of them"
+                )
             numbers = without_unknown(numbers, weights)
         if isinstance(self._loss(), losses.Poisson) and numbers.min() < 0:
             raise ConfigError(f"y holds {numbers.min()}; loss 'poisson' expects numbers from 0 up")
@@ -146,13 +207,21 @@ class SequenceRegressor(RegressorMixin, StepTargets):
 
     def _output(self, targets):
         loss = self._loss()
-        return loss, targets.shape[-1], "exponential" if isinstance(loss, losses.Poisson) else "linear"
+        return (
+            loss,
+            targets.shape[-1],
+            "exponential" if isinstance(loss, losses.Poisson) else "linear",
+        )
 
     def _loss(self):
-        loss = losses.get(LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
+        loss = losses.get(
+            LOSSES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss
+        )
         if isinstance(loss, OF_OTHER_THINGS):
-            raise ConfigError(f"loss is {loss.name!r}, which is none of numbers; expected one of "
-                              f"{', '.join(map(repr, OF_NUMBERS))}, or a gatewise.losses.Loss of your own")
+            raise ConfigError(
+                f"loss is {loss.name!r}, which is none of numbers; expected one of "
+                f"{', '.join(map(repr, OF_NUMBERS))}, or a gatewise.losses.Loss of your own"
+            )
         return loss
 
     _score_name = "R²"
@@ -162,12 +231,20 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         if self._per_step:
             targets, numbers = (part.reshape(-1, part.shape[-1]) for part in (targets, numbers))
             steps = targets.shape[0]
-            sample_weight = sample_weight.reshape(steps) if sample_weight.size == steps else sample_weight.reshape(steps, -1)
+            sample_weight = (
+                sample_weight.reshape(steps)
+                if sample_weight.size == steps
+                else sample_weight.reshape(steps, -1)
+            )
         return weighted_r2(targets, numbers, sample_weight)
 
     def _activated(self, scores):
         # The one that reads the targets of an encoder has no output, and the loss of default.
-        return np.exp(scores) if getattr(self, "out_activation_", "identity") == "exponential" else scores
+        return (
+            np.exp(scores)
+            if getattr(self, "out_activation_", "identity") == "exponential"
+            else scores
+        )
 
     # ---- predicting
 
@@ -182,8 +259,8 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         Returns
         -------
         ndarray (n,) or (n, outputs), as y was in fit
-            With ``per_step=True``: (n, time) or (n, time, outputs) for an array or table, list of (time_i,) or
-            (time_i, outputs) for a list, (rows,) or (rows, outputs) with groups.
+            With ``per_step=True``: (n, time) or (n, time, outputs) for an array or table, list of
+            (time_i,) or (time_i, outputs) for a list, (rows,) or (rows, outputs) with groups.
 
         Raises
         ------
@@ -202,7 +279,9 @@ class SequenceRegressor(RegressorMixin, StepTargets):
         """
         predicted = self.predict(X, groups, time)
         if self._per_step:
-            y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups, columns=True)
+            y, predicted, sample_weight = self._side_by_side(
+                y, predicted, sample_weight, groups, columns=True
+            )
         else:
             y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
         return weighted_r2(y, predicted, inputs.summable(sample_weight))

@@ -22,13 +22,14 @@ DEEPEST = 8  # levels of pipelines inside a pipeline
 def save_estimator(estimator, path):
     """Write an estimator, a transformer or a pipeline of them to one file, atomically: what :func:`load_estimator` reads.
 
-    Nothing in the file is pickled. A function given as ``architecture`` is not kept, the layers that it made are. Requests for
-    metadata are not kept, nor is a pipeline's ``memory``.
+    Nothing in the file is pickled. A function given as ``architecture`` is not kept, the layers
+    that it made are. Requests for metadata are not kept, nor is a pipeline's ``memory``.
 
     Parameters
     ----------
     estimator : fitted estimator of gatewise, transformer of :mod:`gatewise.data`, or Pipeline
-        The steps of a pipeline are estimators and transformers of gatewise, pipelines of them, ``"passthrough"`` or None.
+        The steps of a pipeline are estimators and transformers of gatewise, pipelines of them,
+        ``"passthrough"`` or None.
     path : str or path-like
 
     Raises
@@ -58,30 +59,49 @@ def _contents_of(estimator, prefix, what, moment):
         return arrays, {"transformer": pack_transformer(estimator, arrays, prefix)}
     if type(estimator) is not _classes().get(type(estimator).__name__):
         cure = "; give its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
-        raise DTypeError(f"{what} is a {type(estimator).__name__}, which files cannot hold; expected an estimator or "
-                         f"transformer of gatewise, or a pipeline of them{cure}")
+        raise DTypeError(
+            f"{what} is a {type(estimator).__name__}, which files cannot hold; expected an"
+            f" estimator or transformer of gatewise, or a pipeline of them{cure}"
+        )
     estimator._need_fitted()
     names = estimator._get_param_names()
-    attributes = {name: value for name, value in vars(estimator).items()
-                  if name not in (*names, *estimator._own_state, "model_", "_metadata_request")}
+    attributes = {
+        name: value
+        for name, value in vars(estimator).items()
+        if name not in (*names, *estimator._own_state, "model_", "_metadata_request")
+    }
     for name in attributes:
         if name not in CHECKS:
-            raise DTypeError(f"{type(estimator).__name__}.{name} is no attribute that files know of; delete it before saving")
+            raise DTypeError(
+                f"{type(estimator).__name__}.{name} is no attribute that files know of; delete it"
+                " before saving"
+            )
     arrays = {}
-    packed = {"class_name": type(estimator).__name__,
-              "parameters": {name: pack(getattr(estimator, name), arrays, _classes(), f"{prefix}parameters/{name}")
-                             for name in names},
-              "attributes": {name: pack(value, arrays, _classes(), f"{prefix}attributes/{name}")
-                             for name, value in attributes.items()},
-              "state": pack(estimator._get_state(), arrays, _classes(), f"{prefix}state")}
+    packed = {
+        "class_name": type(estimator).__name__,
+        "parameters": {
+            name: pack(getattr(estimator, name), arrays, _classes(), f"{prefix}parameters/{name}")
+            for name in names
+        },
+        "attributes": {
+            name: pack(value, arrays, _classes(), f"{prefix}attributes/{name}")
+            for name, value in attributes.items()
+        },
+        "state": pack(estimator._get_state(), arrays, _classes(), f"{prefix}state"),
+    }
     moment.enter_context(models.at_one_moment(estimator.model_))
     tensors, header = models.contents_of(estimator.model_)
-    return {f"{prefix}model/{name}": array for name, array in tensors.items()} | arrays, {"estimator": packed, "model": header}
+    return {f"{prefix}model/{name}": array for name, array in tensors.items()} | arrays, {
+        "estimator": packed,
+        "model": header,
+    }
 
 
 def _contents_of_pipeline(pipeline, prefix, what, moment):
     if prefix.count("/") > DEEPEST:
-        raise DTypeError(f"pipelines hold pipelines more than {DEEPEST} levels deep, which files do not hold")
+        raise DTypeError(
+            f"pipelines hold pipelines more than {DEEPEST} levels deep, which files do not hold"
+        )
     if getattr(pipeline, "transform_input", None) is not None:
         raise DTypeError(f"{what} has transform_input, which files do not keep; leave it out")
     tensors, steps = {}, []
@@ -98,15 +118,15 @@ def _contents_of_pipeline(pipeline, prefix, what, moment):
 def load_estimator(path, custom_objects=None):
     """The estimator, transformer or pipeline of a file that :func:`save_estimator` or its ``save`` wrote.
 
-    Nothing in the file is executed, and names, shapes and types are checked. A parameter that the file does not hold, since it is
-    younger than the release that wrote the file, has its default.
+    Nothing in the file is executed, and names, shapes and types are checked. A parameter that the
+    file does not hold, since it is younger than the release that wrote the file, has its default.
 
     Parameters
     ----------
     path : str or path-like
     custom_objects : dict of str to class, optional
-        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses, metrics and optimizers of
-        one's own, by the names of their classes.
+        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses,
+        metrics and optimizers of one's own, by the names of their classes.
 
     Returns
     -------
@@ -118,12 +138,17 @@ def load_estimator(path, custom_objects=None):
         The file is damaged or holds something else.
     """
     tensors, header = checkpoint.read(path)
-    with custom_object_scope({} if custom_objects is None else custom_objects), models.blaming(path):
+    with (
+        custom_object_scope({} if custom_objects is None else custom_objects),
+        models.blaming(path),
+    ):
         if not {"estimator", "transformer", "pipeline"} & set(header):
             raise CheckpointError("it holds no estimator; a model is read with gatewise.load_model")
         estimator = _from_contents(tensors, header)
         if tensors:
-            raise CheckpointError(f"tensor {next(iter(tensors))!r:.200} belongs to nothing in the estimator")
+            raise CheckpointError(
+                f"tensor {next(iter(tensors))!r:.200} belongs to nothing in the estimator"
+            )
     return estimator
 
 
@@ -140,11 +165,16 @@ def _from_contents(tensors, header, prefix="", depth=0):
         return transformer
     packed = header["estimator"]
     if packed["class_name"] not in _classes():
-        raise CheckpointError(f"estimator class {packed['class_name']!r:.80} is not known; expected one of {sorted(_classes())}")
+        raise CheckpointError(
+            f"estimator class {packed['class_name']!r:.80} is not known; expected one of"
+            f" {sorted(_classes())}"
+        )
     cls = _classes()[packed["class_name"]]
     arrays = {name: mine.pop(name) for name in list(mine) if not name.startswith(f"{prefix}model/")}
-    parameters, attributes = ({name: unpack(value, arrays, _classes()) for name, value in packed[part].items()}
-                              for part in ("parameters", "attributes"))
+    parameters, attributes = (
+        {name: unpack(value, arrays, _classes()) for name, value in packed[part].items()}
+        for part in ("parameters", "attributes")
+    )
     state = unpack(packed["state"], arrays, _classes())
     _need_none(arrays)
     unknown = sorted(set(parameters) - set(cls._get_param_names()))
@@ -155,8 +185,10 @@ def _from_contents(tensors, header, prefix="", depth=0):
     vars(estimator).update(attributes)
     if "_fitted_parameters" not in attributes:  # a file of an older release
         estimator._fitted_parameters = parameters_in_use(estimator)
-    estimator.model_ = models.model_of({name.removeprefix(f"{prefix}model/"): array for name, array in mine.items()},
-                                       header["model"])
+    estimator.model_ = models.model_of(
+        {name.removeprefix(f"{prefix}model/"): array for name, array in mine.items()},
+        header["model"],
+    )
     _check_model(estimator)
     estimator._set_state(state)
     return estimator
@@ -164,7 +196,9 @@ def _from_contents(tensors, header, prefix="", depth=0):
 
 def _need_none(arrays):
     if arrays:
-        raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator")
+        raise CheckpointError(
+            f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator"
+        )
 
 
 def _pipeline_of(tensors, packed, prefix, depth):
@@ -172,11 +206,16 @@ def _pipeline_of(tensors, packed, prefix, depth):
     for number, header in enumerate(checks.listed(packed["steps"], "steps", "steps of a pipeline")):
         name = checks.text(header["name"], "the name of a step")
         if "passthrough" in header:
-            steps.append((name, "passthrough" if checks.flag(header["passthrough"], "passthrough") else None))
+            steps.append(
+                (name, "passthrough" if checks.flag(header["passthrough"], "passthrough") else None)
+            )
         else:
             steps.append((name, _from_contents(tensors, header, f"{prefix}step{number}/", depth)))
     if not steps or len({name for name, _ in steps}) < len(steps):
-        raise CheckpointError(f"a pipeline has the steps {[name for name, _ in steps]!r:.100}; expected different names")
+        raise CheckpointError(
+            f"a pipeline has the steps {[name for name, _ in steps]!r:.100}; expected different"
+            " names"
+        )
     return Pipeline(steps, verbose=checks.flag(packed["verbose"], "verbose"))
 
 
@@ -185,10 +224,15 @@ def _classes():
     from gatewise import estimators
 
     found = (getattr(estimators, name) for name in estimators.__all__)
-    return {value.__name__: value for value in found if isinstance(value, type) and hasattr(value, "_needed")}
+    return {
+        value.__name__: value
+        for value in found
+        if isinstance(value, type) and hasattr(value, "_needed")
+    }
 
 
 # ---- what attributes may be
+
 
 def _count(value, name):
     checks.whole_number(value, name, 0, 2**62)
@@ -210,15 +254,23 @@ def _or_none(check):
 
 def _array(kinds):
     def check(value, name):
-        if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in kinds or not len(value):
+        if (
+            not isinstance(value, np.ndarray)
+            or value.ndim != 1
+            or value.dtype.kind not in kinds
+            or not len(value)
+        ):
             raise CheckpointError(f"{name} is {value!r:.80}; expected an array of one axis")
+
     return check
 
 
 def _classes_array(value, name):
     _array("buifOU")(value, name)
     if len(value) > 1 and not (value[:-1] < value[1:]).all():
-        raise CheckpointError(f"{name} is {value.tolist()!r:.80}; expected labels in order, each once")
+        raise CheckpointError(
+            f"{name} is {value.tolist()!r:.80}; expected labels in order, each once"
+        )
 
 
 def _means(value, name):
@@ -228,17 +280,29 @@ def _means(value, name):
 
 def _reader(value, name):
     """The estimator that reads the targets of an encoder: it has no model."""
-    if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor") or "model_" in vars(value):
-        raise CheckpointError(f"{name} is a {type(value).__name__}; expected a classifier or regressor")
+    if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor") or "model_" in vars(
+        value
+    ):
+        raise CheckpointError(
+            f"{name} is a {type(value).__name__}; expected a classifier or regressor"
+        )
     names = value._get_param_names()
-    vars(value).update({name: default for name, default in type(value)().get_params(deep=False).items() if name not in vars(value)})
+    vars(value).update(
+        {
+            name: default
+            for name, default in type(value)().get_params(deep=False).items()
+            if name not in vars(value)
+        }
+    )
     for attribute, held in vars(value).items():
         if attribute not in names:
             _check(attribute, held)
 
 
 def _output_config(value, name):
-    if not isinstance(value, dict) or not all(part is None or isinstance(part, str) for pair in value.items() for part in pair):
+    if not isinstance(value, dict) or not all(
+        part is None or isinstance(part, str) for pair in value.items() for part in pair
+    ):
         raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of text")
 
 
@@ -249,13 +313,32 @@ def _fitted_parameters(value, name):
 
 
 CHECKS = {
-    **dict.fromkeys(("n_features_in_", "n_outputs_", "n_iter_", "t_", "vocabulary_size_", "_step_features", "_columns",
-                     "_encoding_layers", "_decoded_steps"), _count),
+    **dict.fromkeys(
+        (
+            "n_features_in_",
+            "n_outputs_",
+            "n_iter_",
+            "t_",
+            "vocabulary_size_",
+            "_step_features",
+            "_columns",
+            "_encoding_layers",
+            "_decoded_steps",
+        ),
+        _count,
+    ),
     **dict.fromkeys(("_fitted_on_table", "_several", "_label_a_row", "_column"), checks.flag),
-    "out_activation_": checks.text, "loss_": _real, "loss_curve_": _reals, "validation_scores_": _or_none(_reals),
+    "out_activation_": checks.text,
+    "loss_": _real,
+    "loss_curve_": _reals,
+    "validation_scores_": _or_none(_reals),
     **dict.fromkeys(("best_loss_", "best_validation_score_"), _or_none(_real)),
-    "classes_": _classes_array, "feature_names_in_": _array("O"), "feature_means_": _means, "_reader": _or_none(_reader),
-    "_sklearn_output_config": _output_config, "_fitted_parameters": _fitted_parameters,
+    "classes_": _classes_array,
+    "feature_names_in_": _array("O"),
+    "feature_means_": _means,
+    "_reader": _or_none(_reader),
+    "_sklearn_output_config": _output_config,
+    "_fitted_parameters": _fitted_parameters,
 }
 
 
@@ -277,13 +360,24 @@ def _check_model(estimator):
     """The attributes fit the model that came with them."""
     model = estimator.model_
     if model.output_shape[-1] != estimator.n_outputs_:
-        raise CheckpointError(f"the model has {model.output_shape[-1]} outputs, the estimator {estimator.n_outputs_}")
+        raise CheckpointError(
+            f"the model has {model.output_shape[-1]} outputs, the estimator {estimator.n_outputs_}"
+        )
     classes = getattr(estimator, "classes_", None)
-    if classes is not None and estimator.n_outputs_ not in ({len(classes)} if len(classes) != 2 else {1, 2}):
-        raise CheckpointError(f"the model has {estimator.n_outputs_} outputs, and there are {len(classes)} classes")
+    if classes is not None and estimator.n_outputs_ not in (
+        {len(classes)} if len(classes) != 2 else {1, 2}
+    ):
+        raise CheckpointError(
+            f"the model has {estimator.n_outputs_} outputs, and there are {len(classes)} classes"
+        )
     if not 0 <= getattr(estimator, "_encoding_layers", 1) - 1 < len(model.layers):
-        raise CheckpointError(f"the encoding comes from layer {estimator._encoding_layers}; the model has {len(model.layers)}")
-    for needed, why in (("vocabulary_size_", estimator._in_use("embedding") is not None),
-                        ("feature_means_", estimator._in_use("missing") != "error")):
+        raise CheckpointError(
+            f"the encoding comes from layer {estimator._encoding_layers}; the model has"
+            f" {len(model.layers)}"
+        )
+    for needed, why in (
+        ("vocabulary_size_", estimator._in_use("embedding") is not None),
+        ("feature_means_", estimator._in_use("missing") != "error"),
+    ):
         if why and not hasattr(estimator, needed):
             raise CheckpointError(f"attribute {needed!r} is missing")

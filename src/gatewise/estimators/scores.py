@@ -14,7 +14,8 @@ def weighted_r2(y, predicted, weights):
     y, predicted : array_like (n,) or (n, outputs)
         y may be NaN where the weight is 0.
     weights : array_like (n,), or (n, outputs); or None
-        Each output is scored by the samples whose weight is above 0; an output without any is left out.
+        Each output is scored by the samples whose weight is above 0; an output without any is left
+        out.
 
     Returns
     -------
@@ -40,7 +41,13 @@ def _weighted_r2(y, predicted, weights):
     for column in range(y.shape[1]):
         counted = weights[:, column] > 0
         if counted.any():
-            scores.append(r2_score(y[counted, column], predicted[counted, column], sample_weight=weights[counted, column]))
+            scores.append(
+                r2_score(
+                    y[counted, column],
+                    predicted[counted, column],
+                    sample_weight=weights[counted, column],
+                )
+            )
     return float(np.mean(scores))
 
 

@@ -15,16 +15,18 @@ from .tagger import SequenceTagger
 def get_scorer(scoring):
     """A scorer by its name in scikit-learn, for every estimator of gatewise.
 
-    scikit-learn's own scorer of that name compares what ``predict`` gives with y, a sequence an entry. Of a
-    :class:`SequenceTagger`, or a :class:`SequenceRegressor` with ``per_step=True``, it can make nothing, or takes steps for labels
-    of one sample; a :class:`SequenceForecaster` has no y beside X. This one compares all steps, those of one sequence behind those
-    of another; and of a forecaster the forecasts of the steps that come after those seen, as its ``score`` does, which is given y
-    (and X) as in ``fit``. With other estimators it is scikit-learn's.
+    scikit-learn's own scorer of that name compares what ``predict`` gives with y, a sequence an
+    entry. Of a :class:`SequenceTagger`, or a :class:`SequenceRegressor` with ``per_step=True``, it
+    can make nothing, or takes steps for labels of one sample; a :class:`SequenceForecaster` has no
+    y beside X. This one compares all steps, those of one sequence behind those of another; and of a
+    forecaster the forecasts of the steps that come after those seen, as its ``score`` does, which
+    is given y (and X) as in ``fit``. With other estimators it is scikit-learn's.
 
     Parameters
     ----------
     scoring : str or scikit-learn scorer
-        ``"f1_macro"``, ``"neg_mean_absolute_error"``, ..., or what :func:`sklearn.metrics.make_scorer` made.
+        ``"f1_macro"``, ``"neg_mean_absolute_error"``, ..., or what
+        :func:`sklearn.metrics.make_scorer` made.
 
     Returns
     -------
@@ -56,10 +58,15 @@ class SequenceScorer:
         try:
             self.scorer = get_sklearn_scorer(scoring)
         except ValueError as error:
-            raise ConfigError(f"scoring is {scoring!r:.80}; expected one of the names of "
-                              f"sklearn.metrics.get_scorer_names()") from error
+            raise ConfigError(
+                f"scoring is {scoring!r:.80}; expected one of the names of "
+                "sklearn.metrics.get_scorer_names()"
+            ) from error
         if not hasattr(self.scorer, "_score_func"):
-            raise DTypeError(f"scoring is {scoring!r:.80}; expected a name, or what sklearn.metrics.make_scorer made")
+            raise DTypeError(
+                f"scoring is {scoring!r:.80}; expected a name, or what sklearn.metrics.make_scorer"
+                " made"
+            )
 
     def __repr__(self):
         return f"get_scorer({self.scorer!r})"
@@ -78,7 +85,9 @@ class SequenceScorer:
             return self.scorer(estimator, X, y, **weights)
         predicted = estimator.predict(X)
         columns = not isinstance(last, SequenceTagger)
-        truth, _, sample_weight = last._side_by_side(y, predicted, sample_weight, None, columns=columns)
+        truth, _, sample_weight = last._side_by_side(
+            y, predicted, sample_weight, None, columns=columns
+        )
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         kind = _Regressor if columns else _Classifier
         return float(self.scorer(kind(estimator), X, truth, **weights))

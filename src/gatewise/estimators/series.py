@@ -28,8 +28,8 @@ class Series:
     name : str
         What messages call it: "y", "y[2]".
     fix : callable(callable(str) -> str) -> str, or None
-        For advice in messages: a statement that sets the series to what the callable makes of it. None: an assignment to
-        `name`.
+        For advice in messages: a statement that sets the series to what the callable makes of it.
+        None: an assignment to `name`.
     """
 
     values: np.ndarray
@@ -94,7 +94,9 @@ class Form:
 
         index = timeline.after(len(values))
         if self.kind == "series":
-            return pandas.Series(values[:, 0], index, name=None if self.names is None else self.names[0])
+            return pandas.Series(
+                values[:, 0], index, name=None if self.names is None else self.names[0]
+            )
         return pandas.DataFrame(values, index, columns=pandas.Index(list(self.names)))
 
 
@@ -104,7 +106,8 @@ def read_target(y, times=None, *, missing=False):
     Parameters
     ----------
     y : array_like of shape (T,) or (T, k), pandas Series or DataFrame; or list of these
-        A list or tuple of arrays, Series or frames is several series; a list of numbers, or of rows of numbers, is one.
+        A list or tuple of arrays, Series or frames is several series; a list of numbers, or of rows
+        of numbers, is one.
     times : array_like of shape (T,), datetime64, or list of these, optional
         For a y without an index.
     missing : bool
@@ -126,15 +129,18 @@ def read_target(y, times=None, *, missing=False):
         raise ShapeError("y is an empty list; expected at least one series")
     moments = per_series(times, len(parts), several, "times")
     names = [f"y[{number}]" for number in range(len(parts))] if several else ["y"]
-    if hasattr(y, "fixes"):     # of a panel
+    if hasattr(y, "fixes"):  # of a panel
         names = y.names
-    series = [_read_one(part, moment, name, missing) for part, moment, name in zip(parts, moments, names)]
+    series = [
+        _read_one(part, moment, name, missing) for part, moment, name in zip(parts, moments, names)
+    ]
     for one, fix in zip(series, getattr(y, "fixes", ())):
         one.fix = fix
     widths = {one.values.shape[1] for one in series}
     if len(widths) > 1:
-        raise ShapeError(f"the series of y have {sorted(widths)} variables; expected the same "
-                         "number in each")
+        raise ShapeError(
+            f"the series of y have {sorted(widths)} variables; expected the same number in each"
+        )
     columns = column_names(y)  # once: it looks at every part
     for name, part in zip(names, parts):
         check_names(part, columns, name)
@@ -167,13 +173,17 @@ def read_features(x, series, several, names=None, *, missing=False):
         check_names(part, names, name)
         features = table(part, name, missing)
         if len(features) != len(one):
-            raise ShapeError(f"{name} has {len(features)} steps, {of_y} has {len(one)}; expected a "
-                             "row of X for each step of y")
+            raise ShapeError(
+                f"{name} has {len(features)} steps, {of_y} has {len(one)}; expected a "
+                "row of X for each step of y"
+            )
         check_labels(part, one.index, name)
         tables.append(features)
     if len({features.shape[1] for features in tables}) > 1:
-        raise ShapeError(f"X has {[features.shape[1] for features in tables]} columns; expected "
-                         "the same in each series")
+        raise ShapeError(
+            f"X has {[features.shape[1] for features in tables]} columns; expected "
+            "the same in each series"
+        )
     return tables
 
 
@@ -185,15 +195,16 @@ def check_names(given, names, what):
     ShapeError
     """
     if names is not None and hasattr(given, "columns") and list(given.columns) != list(names):
-        raise ShapeError(f"{what} has the columns {list(given.columns)}; expected {list(names)}, "
-                         "in this order")
+        raise ShapeError(
+            f"{what} has the columns {list(given.columns)}; expected {list(names)}, in this order"
+        )
 
 
 def check_labels(given, labels, what):
     """Refuse a pandas object whose index says that its rows are other steps than those labelled.
 
-    An index that pandas counted by itself says nothing, nor do numbers beside dates. Whether there are as many rows as labels is
-    another matter.
+    An index that pandas counted by itself says nothing, nor do numbers beside dates. Whether there
+    are as many rows as labels is another matter.
 
     Parameters
     ----------
@@ -215,18 +226,26 @@ def check_labels(given, labels, what):
     labels = pandas.Index(labels)
     if index.dtype.kind == labels.dtype.kind == "M":
         mine = getattr(labels, "tz", None)
-        check_zones(mine, getattr(index, "tz", None), what, "the steps that it stands beside belong")
+        check_zones(
+            mine, getattr(index, "tz", None), what, "the steps that it stands beside belong"
+        )
         index = index if mine is None else index.tz_convert(mine)
     if not index.equals(labels):
         other = int(np.argmin([one == two for one, two in zip(index, labels)]))
-        raise ShapeError(f"row {other} of {what} is labelled {index[other]!r}; the step that it "
-                         "stands beside is labelled "
-                         f"{labels[other]!r}: give both the same index, or {what} as an array")
+        raise ShapeError(
+            f"row {other} of {what} is labelled {index[other]!r}; the step that it "
+            "stands beside is labelled "
+            f"{labels[other]!r}: give both the same index, or {what} as an array"
+        )
 
 
 def is_several(y):
     """Whether y is a list of series rather than one."""
-    return isinstance(y, list | tuple) and len(y) > 0 and all(hasattr(part, "shape") and len(part.shape) > 0 for part in y)
+    return (
+        isinstance(y, list | tuple)
+        and len(y) > 0
+        and all(hasattr(part, "shape") and len(part.shape) > 0 for part in y)
+    )
 
 
 def per_series(value, count, several, name):
@@ -236,8 +255,10 @@ def per_series(value, count, several, name):
     if not several:
         return [value]
     if hasattr(value, "columns"):
-        raise ShapeError(f"{name} is one {type(value).__name__}, and y a list of {count} series; expected a list with the part "
-                         f"of each")
+        raise ShapeError(
+            f"{name} is one {type(value).__name__}, and y a list of {count} series; expected a list"
+            " with the part of each"
+        )
     parts = checks.listed(value, name, "arrays, one for each series of y")
     if len(parts) != count:
         raise ShapeError(f"{name} has {len(parts)} parts; y has {count} series: give one for each")
@@ -260,26 +281,41 @@ def table(given, name, missing=False):
     elif kind == "O" and len(getattr(given, "shape", ())) in (1, 2):
         _check_objects(given, name)
     if hasattr(given, "ngroups"):
-        raise DTypeError(f"{name} is a {type(given).__name__}; expected the frame itself, with "
-                         "groups= and time= for the names of its "
-                         f"columns, or a dict with a series for each key")
+        raise DTypeError(
+            f"{name} is a {type(given).__name__}; expected the frame itself, with "
+            "groups= and time= for the names of its "
+            "columns, or a dict with a series for each key"
+        )
     try:
         axes = np.ndim(given)
     except ValueError as error:  # lists of different lengths
-        raise ShapeError(f"{name} has rows of different lengths; expected the same variables in "
-                         "each step: several series go into "
-                         f"a list of arrays") from error
+        raise ShapeError(
+            f"{name} has rows of different lengths; expected the same variables in "
+            "each step: several series go into "
+            "a list of arrays"
+        ) from error
     if axes == 0:
-        raise ShapeError(f"{name} is {given!r:.80}; expected an array of steps{_array_of(given, name)}")
+        raise ShapeError(
+            f"{name} is {given!r:.80}; expected an array of steps{_array_of(given, name)}"
+        )
     with inputs.checked_by_sklearn():
-        values = check_array(inputs.unmasked(given, name), dtype=np.float64, order="C", ensure_2d=False, allow_nd=True,
-                             input_name=name, ensure_all_finite="allow-nan")
+        values = check_array(
+            inputs.unmasked(given, name),
+            dtype=np.float64,
+            order="C",
+            ensure_2d=False,
+            allow_nd=True,
+            input_name=name,
+            ensure_all_finite="allow-nan",
+        )
     if not missing:
         _refuse_nan(values, given, name)
     if values.ndim not in (1, 2):
-        raise ShapeError(f"{name} has shape {values.shape}; expected (steps,) or (steps, "
-                         "variables): several series go into a "
-                         f"list of arrays")
+        raise ShapeError(
+            f"{name} has shape {values.shape}; expected (steps,) or (steps, "
+            "variables): several series go into a "
+            "list of arrays"
+        )
     return values.reshape(len(values), -1)
 
 
@@ -302,9 +338,11 @@ def _refuse_nan(values, given, name):
         where += f", column {list(given.columns)[column[0]]!r}"
     elif column and values.shape[1] > 1:
         where += f", column {column[0]}"
-    raise NonFiniteError(f"Input {name} contains NaN, first in {where}. SequenceForecaster takes missing "
-                         f"values if it is built with missing='forward_fill', 'mean' or "
-                         f"'indicator', which say what the network reads there; or fill them")
+    raise NonFiniteError(
+        f"Input {name} contains NaN, first in {where}. SequenceForecaster takes missing "
+        "values if it is built with missing='forward_fill', 'mean' or "
+        "'indicator', which say what the network reads there; or fill them"
+    )
 
 
 def check_numbers(frame, name):
@@ -319,7 +357,7 @@ def check_numbers(frame, name):
     ------
     DTypeError
     """
-    found, written = {}, []     # kinds of columns; those of text that are dates
+    found, written = {}, []  # kinds of columns; those of text that are dates
     for at, column in enumerate(frame.columns):
         values = frame.iloc[:, at] if hasattr(frame, "iloc") else frame[column]
         if (kind := _kind_of(values)) is not None:
@@ -328,8 +366,9 @@ def check_numbers(frame, name):
                 written.append(column)
     if found:
         said = " and ".join(f"the column {column!r} of {kind}" for column, kind in found.items())
-        raise DTypeError(f"{name} has {said}; expected numbers: "
-                         f"{'; '.join(_cures(frame, name, found, written))}")
+        raise DTypeError(
+            f"{name} has {said}; expected numbers: {'; '.join(_cures(frame, name, found, written))}"
+        )
 
 
 def collected(frame, name):
@@ -340,34 +379,46 @@ def collected(frame, name):
     DTypeError
     """
     if hasattr(frame, "collect") and not hasattr(frame, "shape"):
-        raise DTypeError(f"{name} is a {type(frame).__name__}, which holds no numbers yet: {name} "
-                         f"= {name}.collect()")
+        raise DTypeError(
+            f"{name} is a {type(frame).__name__}, which holds no numbers yet: {name} "
+            f"= {name}.collect()"
+        )
 
 
 def _cures(frame, name, found, written):
     """What to do about columns that hold no numbers: list of str."""
     dates = [column for column, kind in found.items() if kind == "dates" or column in written]
-    numbers = [column for column, kind in found.items() if kind == "text" and _holds_numbers(frame[column])]
-    if numbers and not dates and hasattr(frame, "iloc"):     # beside dates they may be labels of series
+    numbers = [
+        column for column, kind in found.items() if kind == "text" and _holds_numbers(frame[column])
+    ]
+    # beside dates they may be labels of series
+    if numbers and not dates and hasattr(frame, "iloc"):
         made = f"**{{column: pandas.to_numeric({name}[column]) for column in {numbers!r}}}"
         rest = {column: kind for column, kind in found.items() if column not in numbers}
-        return [f"{name} = {name}.assign({made})", *(_cures(frame, name, rest, written) if rest else [])]
+        return [
+            f"{name} = {name}.assign({made})",
+            *(_cures(frame, name, rest, written) if rest else []),
+        ]
     texts = [column for column, kind in found.items() if kind == "text" and column not in written]
     pandas_like = hasattr(frame, "iloc")
     if name.startswith("y") and len(dates) == 1 and len(found) == len(dates) + len(texts) <= 2:
         date = dates[0]
-        if name != "y":     # one of several, which need no groups
+        if name != "y":  # one of several, which need no groups
             dropped = f".drop(columns={texts!r})" if texts else ""
             if not pandas_like:
-                return ["concatenate all series to one frame, and name its columns in groups= and "
-                        "time="]
-            made = f".assign(**{{{date!r}: pandas.to_datetime({name}[{date!r}])}})" if written else ""
+                return [
+                    "concatenate all series to one frame, and name its columns in groups= and time="
+                ]
+            made = (
+                f".assign(**{{{date!r}: pandas.to_datetime({name}[{date!r}])}})" if written else ""
+            )
             return [f"{name} = {name}{dropped}{made}.set_index({date!r}) makes labels of the dates"]
         groups = f"groups={texts[0]!r}, " if texts else ""
         cures = [f"fit(y, {groups}time={date!r}) reads such a table"]
         if pandas_like and not written:
-            cures.append(f"y = y.set_index({[*texts, date] if texts else date!r}) makes labels of "
-                         "it")
+            cures.append(
+                f"y = y.set_index({[*texts, date] if texts else date!r}) makes labels of it"
+            )
         return cures
     drop = f"columns={list(found)!r}" if pandas_like else repr(list(found))
     cures = [f"{name} = {name}.drop({drop}) leaves out what is no number"]
@@ -404,12 +455,14 @@ def _check_objects(given, name):
             cure = "leave the column out, or give times= for the dates of the steps"
             if kind == "text" and not of and _holds_numbers(values):
                 cure = f"{name} = pandas.to_numeric({name})"
-            raise DTypeError(f"{name} holds {kind}{of}, for example "
-                             f"{values[0, column] if of else values[0]!r}; expected numbers: {cure}")
+            raise DTypeError(
+                f"{name} holds {kind}{of}, for example "
+                f"{values[0, column] if of else values[0]!r}; expected numbers: {cure}"
+            )
 
 
 def _kind_of(values):
-    """"dates", "durations", "text" or "categories" of a column that holds no numbers, else None."""
+    """ "dates", "durations", "text" or "categories" of a column that holds no numbers, else None."""
     dtype = values.dtype
     if getattr(dtype, "kind", "f") in "mM":
         return "dates" if dtype.kind == "M" else "durations"
@@ -443,17 +496,24 @@ def column_numbers(chosen, names, count, what):
     if isinstance(chosen, str) and chosen == "all":
         return list(range(count))
     if isinstance(chosen, str) or not hasattr(chosen, "__iter__"):
-        raise ConfigError(f"{what} is {chosen!r}; expected None, 'all', or a list of column names "
-                          "or numbers")
+        raise ConfigError(
+            f"{what} is {chosen!r}; expected None, 'all', or a list of column names or numbers"
+        )
     numbers = []
     for column in chosen:
         if names is not None and column in names:
             numbers.append(names.index(column))
-        elif not isinstance(column, str | bool) and hasattr(column, "__index__") and 0 <= column < count:
+        elif (
+            not isinstance(column, str | bool)
+            and hasattr(column, "__index__")
+            and 0 <= column < count
+        ):
             numbers.append(int(column))
         else:
-            raise ConfigError(f"{what} names column {column!r}; X has "
-                              f"{list(names) if names else f'columns 0 to {count - 1}'}")
+            raise ConfigError(
+                f"{what} names column {column!r}; X has "
+                f"{list(names) if names else f'columns 0 to {count - 1}'}"
+            )
     if len(set(numbers)) < len(numbers):
         raise ConfigError(f"{what} is {list(chosen)!r}; it names a column twice")
     return numbers
@@ -476,18 +536,24 @@ def _one_level(part, name):
         return
     time = part.index.nlevels - 1
     if part.index.droplevel(time).nunique() > 1:
-        raise ShapeError(f"the index of {name} has {part.index.nlevels} levels, which label several series, and {name} is one of "
-                         f"several itself: give one pandas object, pandas.concat(...) of all of them")
-    raise ShapeError(f"the index of {name} has {part.index.nlevels} levels; expected the times of its steps: "
-                     f"{name} = {name}.droplevel({list(range(time))})")
+        raise ShapeError(
+            f"the index of {name} has {part.index.nlevels} levels, which label several series, and"
+            f" {name} is one of several itself: give one pandas object, pandas.concat(...) of all"
+            " of them"
+        )
+    raise ShapeError(
+        f"the index of {name} has {part.index.nlevels} levels; expected the times of its steps: "
+        f"{name} = {name}.droplevel({list(range(time))})"
+    )
 
 
 def _read_one(y, times, name, missing):
     values = table(y, name, missing)
     pandas_like = hasattr(y, "index") and hasattr(y, "to_numpy")
     if times is not None and pandas_like:
-        raise ConfigError("times was given beside a y that has an index; leave times out, or set "
-                          "it as the index")
+        raise ConfigError(
+            "times was given beside a y that has an index; leave times out, or set it as the index"
+        )
     if pandas_like:
         _one_level(y, name)
         frame = hasattr(y, "columns")
@@ -495,4 +561,3 @@ def _read_one(y, times, name, missing):
         return Series(values, y.index, Form("frame" if frame else "series", names), name)
     form = Form("flat" if np.ndim(y) == 1 else "table")
     return Series(values, None if times is None else index_of(times, len(values)), form, name)
-

@@ -39,7 +39,11 @@ class StepTargets(SequenceEstimator):
 
     def _split(self, sequences, targets, weights):
         *training, (held_out, wanted, weights) = super()._split(sequences, targets, weights)
-        return *training, (held_out, wanted, _of_steps(weights, held_out) if self._per_step else weights)
+        return *training, (
+            held_out,
+            wanted,
+            _of_steps(weights, held_out) if self._per_step else weights,
+        )
 
     @staticmethod
     def _side_by_side(y, predicted, sample_weight, groups, *, columns=False):
@@ -50,8 +54,11 @@ class StepTargets(SequenceEstimator):
         given = inputs.Sequences(np.empty((len(steps), max(steps))), np.array(steps))
         if sample_weight is not None:
             by_step = has_steps(sample_weight, max(steps))
-            sample_weight = (in_one(sample_weight, given, "sample_weight", columns=columns) if by_step
-                             else np.repeat(np.ravel(sample_weight), steps))
+            sample_weight = (
+                in_one(sample_weight, given, "sample_weight", columns=columns)
+                if by_step
+                else np.repeat(np.ravel(sample_weight), steps)
+            )
         return in_one(y, given, "y", columns=columns), np.concatenate(predicted), sample_weight
 
 

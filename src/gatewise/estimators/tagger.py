@@ -22,8 +22,8 @@ from .targets import check_classes, class_numbers, read_labels
 class SequenceTagger(StepTargets):
     """A recurrent network that gives each step of a sequence one of several labels.
 
-    A label a row, y of shape (n,), stands for all steps of that row. The tagger then predicts one label a row, too: the one whose
-    probability, in the mean over the steps, is highest.
+    A label a row, y of shape (n,), stands for all steps of that row. The tagger then predicts one
+    label a row, too: the one whose probability, in the mean over the steps, is highest.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class SequenceTagger(StepTargets):
     {READING}
     {ARCHITECTURE}
     class_weight : dict, "balanced" or None
-        Weights of the classes, which those of steps are multiplied by. "balanced": such that all classes weigh the same,
-        steps counted by their weights.
+        Weights of the classes, which those of steps are multiplied by. "balanced": such that all
+        classes weigh the same, steps counted by their weights.
 
     Attributes
     ----------
@@ -43,11 +43,38 @@ class SequenceTagger(StepTargets):
 
     _per_step = True
 
-    def __init__(self, cell="lstm", units=64, *, num_layers=1, bidirectional=False, dropout=0.0,
-                 recurrent_dropout=0.0, embedding=None, vocabulary_size=None, missing="error", architecture=None, alpha=0.0,
-                 optimizer="adam", learning_rate="constant", learning_rate_init=1e-3, clipnorm=1.0, batch_size="auto",
-                 max_iter=100, shuffle=True, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, tol=1e-4,
-                 class_weight=None, warm_start=False, dtype="auto", random_state=None, verbose=False, n_jobs=None):
+    def __init__(
+        self,
+        cell="lstm",
+        units=64,
+        *,
+        num_layers=1,
+        bidirectional=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        embedding=None,
+        vocabulary_size=None,
+        missing="error",
+        architecture=None,
+        alpha=0.0,
+        optimizer="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        clipnorm=1.0,
+        batch_size="auto",
+        max_iter=100,
+        shuffle=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        class_weight=None,
+        warm_start=False,
+        dtype="auto",
+        random_state=None,
+        verbose=False,
+        n_jobs=None,
+    ):
         store(self, locals())
 
     def fit(self, X, y, sample_weight=None, groups=None, time=None):
@@ -58,13 +85,16 @@ class SequenceTagger(StepTargets):
         X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
             See docs/estimators.md.
         y : array_like (n, time), list of (time_i,), or array_like (n,)
-            A label a step; or a label a row, which stands for all its steps. With groups, a label a row of X.
+            A label a step; or a label a row, which stands for all its steps. With groups, a label a
+            row of X.
         sample_weight : array_like (n,) or (n, time), or list of (time_i,), optional
-            Not negative. Weights of sequences or of steps; a step of weight 0 counts in nothing. With groups, a weight a row of X.
+            Not negative. Weights of sequences or of steps; a step of weight 0 counts in nothing.
+            With groups, a weight a row of X.
         groups : array_like (rows,) or name of a column of X, optional
             X is a long table, a row a step; rows of one group are one sequence.
         time : array_like (rows,) or name of a column of X, optional
-            With groups: when each row was. Rows are put in this order within their group. None: they are in order.
+            With groups: when each row was. Rows are put in this order within their group. None:
+            they are in order.
 
         Returns
         -------
@@ -107,15 +137,20 @@ class SequenceTagger(StepTargets):
         if a_row:
             labels, several = read_labels(y, len(lengths))
             if several:
-                raise ConfigError("y is a sparse matrix, which says which of several labels a row has; expected one label a step, "
-                                  "as an array or a list of arrays (y.toarray()), or one label a row")
+                raise ConfigError(
+                    "y is a sparse matrix, which says which of several labels a row has; expected"
+                    " one label a step, as an array or a list of arrays (y.toarray()), or one label"
+                    " a row"
+                )
             flat = np.repeat(labels, lengths)
         else:
             flat = in_one(y, sequences, "y")
         # A label at a step that counts in nothing may be anything, and makes no class.
         counted = self._counted(sequences, weights)
         if not counted.any():
-            raise ShapeError("X holds no step that counts: every one is left out or has a weight of 0")
+            raise ShapeError(
+                "X holds no step that counts: every one is left out or has a weight of 0"
+            )
         labels = flat[spread(np.arange(len(flat)), sequences)[counted]]
         labels, _ = read_labels(labels, len(labels))
         if reset:
@@ -123,8 +158,10 @@ class SequenceTagger(StepTargets):
             if not (incremental and hasattr(self, "classes_")):
                 self.classes_ = np.unique(labels)
         elif a_row != self._label_a_row:
-            raise ConfigError(f"y has a label a {'row' if a_row else 'step'}; the first call gave one a "
-                              f"{'step' if a_row else 'row'}")
+            raise ConfigError(
+                f"y has a label a {'row' if a_row else 'step'}; the first call gave one a "
+                f"{'step' if a_row else 'row'}"
+            )
         if not reset:
             check_classes(labels, self.classes_, warm=not incremental)
         numbers = np.zeros(counted.shape, np.intp)
@@ -140,20 +177,32 @@ class SequenceTagger(StepTargets):
 
     def _with_class_weight(self, weights, targets, sequences, incremental):
         if self._label_a_row and weights is not None and weights.ndim > 1:
-            raise ShapeError(f"sample_weight has a weight a step, shape {weights.shape}, and y a label a row; give a weight a row")
+            raise ShapeError(
+                f"sample_weight has a weight a step, shape {weights.shape}, and y a label a row;"
+                " give a weight a row"
+            )
         if self.class_weight is None:
             return weights
         if incremental and isinstance(self.class_weight, str):
-            raise ConfigError("class_weight='balanced' needs all samples at once; give partial_fit a dict of weights")
+            raise ConfigError(
+                "class_weight='balanced' needs all samples at once; give partial_fit a dict of"
+                " weights"
+            )
         by_class, counted = np.zeros(targets.shape), self._counted(sequences, weights)
         if weights is not None:
-            weights = np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], targets.shape)
-        by_class[counted] = class_weights(self.class_weight, self.classes_[targets[counted]],
-                                          None if weights is None else weights[counted])
+            weights = np.broadcast_to(
+                weights if weights.ndim == 2 else weights[:, None], targets.shape
+            )
+        by_class[counted] = class_weights(
+            self.class_weight,
+            self.classes_[targets[counted]],
+            None if weights is None else weights[counted],
+        )
         return by_class if weights is None else by_class * weights
 
     def _output(self, targets):
-        if len(self.classes_) <= 2:  # one column says how probable the second class is, of one class that there is another
+        # one column says how probable the second class is, of one class that there is another
+        if len(self.classes_) <= 2:
             return losses.BinaryCrossentropy(), 1, "sigmoid"
         return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
 
@@ -163,7 +212,11 @@ class SequenceTagger(StepTargets):
     _score_name = "accuracy"
 
     def _score_of(self, targets, scores, sample_weight):
-        return accuracy_score(targets.ravel(), decided(scores, len(self.classes_)).ravel(), sample_weight=sample_weight.ravel())
+        return accuracy_score(
+            targets.ravel(),
+            decided(scores, len(self.classes_)).ravel(),
+            sample_weight=sample_weight.ravel(),
+        )
 
     # ---- predicting
 
@@ -181,7 +234,8 @@ class SequenceTagger(StepTargets):
 
         Returns
         -------
-        ndarray (n, time) for an array or table; list of ndarray (time_i,) for a list; ndarray (rows,) with groups
+        ndarray (n, time) for an array or table; list of ndarray (time_i,) for a list; ndarray
+        (rows,) with groups
             ndarray (n,) where the tagger was fitted with a label a row.
 
         Raises
@@ -205,7 +259,8 @@ class SequenceTagger(StepTargets):
     def decision_function(self, X, groups=None, time=None):
         """Output before its activation: as :meth:`predict` of two classes, else with a last axis of classes.
 
-        Where the tagger was fitted with a label a row, that of the mean probability: its log-odds, or logarithms.
+        Where the tagger was fitted with a label a row, that of the mean probability: its log-odds,
+        or logarithms.
         """
         sequences = self._read_to_predict(X, groups, time)
         scores = self._scores(sequences)
@@ -230,7 +285,10 @@ class SequenceTagger(StepTargets):
         steps, valid = sequences.each_length, sequences.valid
         each[steps == 0] = -np.log(len(self.classes_))
         valid[steps == 0, 0] = True
-        means = logsumexp(np.where(valid[..., None], each, -np.inf), axis=1) - np.log(np.maximum(steps, 1))[:, None]
+        means = (
+            logsumexp(np.where(valid[..., None], each, -np.inf), axis=1)
+            - np.log(np.maximum(steps, 1))[:, None]
+        )
         return means if log else np.exp(means)
 
     def score(self, X, y, sample_weight=None, groups=None, time=None):

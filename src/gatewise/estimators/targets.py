@@ -13,9 +13,10 @@ from .inputs import checked_by_sklearn, unmasked
 def read_labels(y, count):
     """(labels (n,), False), or (0 and 1 (n, labels), True) of several labels a sample.
 
-    scikit-learn's ``type_of_target`` calls every integer matrix of at most two values several labels, so that one of 1 and 2,
-    or of -1 and 1, would be learned as if its numbers were 0 and 1. Such a matrix is refused: which of the two numbers means
-    that a sample has the label is not known.
+    scikit-learn's ``type_of_target`` calls every integer matrix of at most two values several
+    labels, so that one of 1 and 2, or of -1 and 1, would be learned as if its numbers were 0 and 1.
+    Such a matrix is refused: which of the two numbers means that a sample has the label is not
+    known.
 
     Raises
     ------
@@ -25,13 +26,17 @@ def read_labels(y, count):
     if issparse(y):
         y = y.toarray()
     with checked_by_sklearn():
-        y = check_array(y, dtype=None, ensure_2d=False, input_name="y")  # NaN is named before types of targets are
+        # NaN is named before types of targets are
+        y = check_array(y, dtype=None, ensure_2d=False, input_name="y")
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             return _zeros_and_ones(y), True
         if kind.endswith("multioutput"):
-            raise ConfigError("y has several columns of several classes each; expected one label a sample, or columns of 0 and 1")
+            raise ConfigError(
+                "y has several columns of several classes each; expected one label a sample, or"
+                " columns of 0 and 1"
+            )
         return column_or_1d(y, warn=True), False
 
 
@@ -46,9 +51,11 @@ def _zeros_and_ones(y):
     y = np.asarray(y).astype(np.int64)
     found = np.unique(y)
     if not np.isin(found, (0, 1)).all():
-        raise ConfigError(f"y of shape {y.shape} holds {' and '.join(map(str, found.tolist()))}; a matrix with a column for "
-                          f"each of several labels holds 1 if a sample has the label and 0 if not: give "
-                          f"(y == {found[-1]}).astype(int), or one label a sample, of shape ({len(y)},)")
+        raise ConfigError(
+            f"y of shape {y.shape} holds {' and '.join(map(str, found.tolist()))}; a matrix with a"
+            " column for each of several labels holds 1 if a sample has the label and 0 if not:"
+            f" give (y == {found[-1]}).astype(int), or one label a sample, of shape ({len(y)},)"
+        )
     return y
 
 
@@ -63,7 +70,13 @@ def read_numbers(y, count, *, column=False, unknown=False):
     """
     _check_given(y, count)
     with checked_by_sklearn():
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", ensure_all_finite="allow-nan" if unknown else True)
+        y = check_array(
+            y,
+            dtype=np.float64,
+            ensure_2d=False,
+            input_name="y",
+            ensure_all_finite="allow-nan" if unknown else True,
+        )
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 and not column else y
 
 
@@ -87,8 +100,10 @@ def without_unknown(numbers, weights):
     bad = np.argwhere(unknown & counted)
     if len(bad):
         at = tuple(bad[0].tolist())
-        raise NonFiniteError(f"y contains NaN, at {at[:-1] if numbers.shape[-1] == 1 else at} for example; expected a number, or a "
-                             f"sample_weight of 0 for what is not known")
+        raise NonFiniteError(
+            f"y contains NaN, at {at[:-1] if numbers.shape[-1] == 1 else at} for example; expected"
+            " a number, or a sample_weight of 0 for what is not known"
+        )
     return np.where(unknown, 0.0, numbers)
 
 
@@ -98,7 +113,10 @@ def _check_given(y, count):
     with checked_by_sklearn():
         rows = _num_samples(unmasked(y, "y"))
     if rows != count:
-        raise ShapeError(f"y has {rows} entries, X has {count} samples: found input variables with inconsistent numbers of samples")
+        raise ShapeError(
+            f"y has {rows} entries, X has {count} samples: found input variables with inconsistent"
+            " numbers of samples"
+        )
 
 
 def class_numbers(labels, classes):
@@ -112,7 +130,10 @@ def class_numbers(labels, classes):
     at = np.searchsorted(classes, labels)
     known = classes[np.minimum(at, len(classes) - 1)] == labels
     if not np.all(known):
-        raise ConfigError(f"y holds the label {labels[~known].tolist()[0]!r:.80}; known are {classes.tolist()!r:.200}")
+        raise ConfigError(
+            f"y holds the label {labels[~known].tolist()[0]!r:.80}; known are"
+            f" {classes.tolist()!r:.200}"
+        )
     return at.astype(np.intp)
 
 
@@ -125,5 +146,7 @@ def check_classes(labels, classes, warm):
     """
     found = np.unique(labels)
     if warm and not np.array_equal(found, classes):
-        raise ConfigError(f"warm_start can only be used where `y` has the same classes as in the previous call to fit: before "
-                          f"{classes.tolist()!r:.200}, now {found.tolist()!r:.200}")
+        raise ConfigError(
+            "warm_start can only be used where `y` has the same classes as in the previous call to"
+            f" fit: before {classes.tolist()!r:.200}, now {found.tolist()!r:.200}"
+        )

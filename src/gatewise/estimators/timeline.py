@@ -50,9 +50,11 @@ class Timeline:
         """
         last, freq = self.last, self.freq
         if freq is None:
-            raise ConfigError(f"the index, which ends in {last[0]!r}, has no frequency that shows "
-                              "what comes next: set one "
-                              f"(for example y.asfreq('D')), or give y as an array")
+            raise ConfigError(
+                f"the index, which ends in {last[0]!r}, has no frequency that shows "
+                "what comes next: set one "
+                "(for example y.asfreq('D')), or give y as an array"
+            )
         if isinstance(last, np.ndarray):
             return last + freq * np.arange(1, steps + 1)
         import pandas
@@ -60,9 +62,13 @@ class Timeline:
         if isinstance(last, pandas.PeriodIndex):
             return pandas.period_range(last[0] + freq, periods=steps, freq=freq, name=last.name)
         if isinstance(last, pandas.TimedeltaIndex):
-            return pandas.timedelta_range(last[0] + freq, periods=steps, freq=freq, name=last.name, unit=last.unit)
+            return pandas.timedelta_range(
+                last[0] + freq, periods=steps, freq=freq, name=last.name, unit=last.unit
+            )
         if isinstance(last, pandas.DatetimeIndex):
-            labels = pandas.date_range(last[0], periods=steps + 1, freq=freq, name=last.name, unit=last.unit)
+            labels = pandas.date_range(
+                last[0], periods=steps + 1, freq=freq, name=last.name, unit=last.unit
+            )
             return labels[labels > last[0]][:steps]
         return pandas.RangeIndex(last[0] + freq, last[0] + freq * (steps + 1), freq, name=last.name)
 
@@ -98,13 +104,16 @@ class Timeline:
         if not (_is_dates(self.last) and _is_dates(index)):
             return index
         mine, given = getattr(self.last, "tz", None), getattr(index, "tz", None)
-        check_zones(mine, given, name, "the forecaster was fitted", fix, isinstance(index, np.ndarray))
+        check_zones(
+            mine, given, name, "the forecaster was fitted", fix, isinstance(index, np.ndarray)
+        )
         return index if mine is None or str(mine) == str(given) else index.tz_convert(mine)
 
     def check_spacing(self, index, name="y", fix=None, flat=True):
         """Refuse labels that are not spaced as those of this timeline, wherever they begin.
 
-        Labels of another kind, numbers instead of dates for example, are only refused if they are not evenly spaced.
+        Labels of another kind, numbers instead of dates for example, are only refused if they are
+        not evenly spaced.
 
         Raises
         ------
@@ -118,10 +127,12 @@ class Timeline:
         check_rising(index, name, fix)
         check_even(index, name, fix, flat)
         if self.freq is not None and first is not None and len(index) > 1:
-            raise ShapeError(f"the steps of {name} are {_spoken(frequency_of(index))} apart, from "
-                             f"{index[0]!r} to {index[1]!r} for "
-                             "example; the forecaster was fitted to steps that are "
-                             f"{_spoken(self.freq)} apart: give such steps")
+            raise ShapeError(
+                f"the steps of {name} are {_spoken(frequency_of(index))} apart, from "
+                f"{index[0]!r} to {index[1]!r} for "
+                "example; the forecaster was fitted to steps that are "
+                f"{_spoken(self.freq)} apart: give such steps"
+            )
 
     def _as_own_kind(self, labels):
         """Labels as dates, durations, periods or numbers of the kind of `last`; None if they are of another kind."""
@@ -146,10 +157,12 @@ class Timeline:
             expected = self.after(len(index))
             if len(index) and not np.array_equal(np.asarray(expected), np.asarray(index)):
                 at = int(np.argmin(np.asarray(expected) == np.asarray(index)))
-                raise ShapeError(f"the new steps are labelled {index[at]!r} at position {at}; the "
-                                 "series goes on with "
-                                 f"{expected[at]!r}: give every step that comes next, once and in "
-                                 "order")
+                raise ShapeError(
+                    f"the new steps are labelled {index[at]!r} at position {at}; the "
+                    "series goes on with "
+                    f"{expected[at]!r}: give every step that comes next, once and in "
+                    "order"
+                )
         elif len(index):
             self._check_later(index)
         if not len(index):
@@ -162,9 +175,11 @@ class Timeline:
         check_rising(index, "the new steps")
         ordered = index.dtype.kind in "iufmM" or hasattr(index, "to_timestamp")
         if ordered and index.dtype.kind == self.last.dtype.kind and not index[0] > self.last[0]:
-            raise ShapeError(f"the new steps begin with {index[0]!r}; the series ends with "
-                             f"{self.last[0]!r}: give the steps that come "
-                             f"after it")
+            raise ShapeError(
+                f"the new steps begin with {index[0]!r}; the series ends with "
+                f"{self.last[0]!r}: give the steps that come "
+                "after it"
+            )
 
     def advanced(self, steps):
         """The timeline so many steps later."""
@@ -186,10 +201,12 @@ class Timeline:
         except CheckpointError:
             same = False
         if not same:
-            raise DTypeError("files cannot hold the index of a series, which ends in "
-                             f"{self.last[0]!r} and has the frequency "
-                             f"{self.freq!r}: give y with an index of a common frequency and time "
-                             "zone")
+            raise DTypeError(
+                "files cannot hold the index of a series, which ends in "
+                f"{self.last[0]!r} and has the frequency "
+                f"{self.freq!r}: give y with an index of a common frequency and time "
+                "zone"
+            )
         return config
 
     def _config(self):
@@ -197,7 +214,12 @@ class Timeline:
         if isinstance(last, np.ndarray):
             unit = np.datetime_data(last.dtype)
             count = None if freq is None else int(freq / np.timedelta64(1, unit))
-            return {"kind": "datetime64", "last": int(last.astype(np.int64)[0]), "unit": list(unit), "freq": count}
+            return {
+                "kind": "datetime64",
+                "last": int(last.astype(np.int64)[0]),
+                "unit": list(unit),
+                "freq": count,
+            }
         import pandas
 
         name = last.name if last.name is None else str(last.name)
@@ -205,10 +227,22 @@ class Timeline:
             return {"kind": "period", "last": str(last[0]), "freq": last.freqstr, "name": name}
         named = None if freq is None else getattr(freq, "freqstr", None)
         if isinstance(last, pandas.TimedeltaIndex):
-            return {"kind": "timedelta", "last": int(last.asi8[0]), "unit": last.unit, "name": name, "freq": named}
+            return {
+                "kind": "timedelta",
+                "last": int(last.asi8[0]),
+                "unit": last.unit,
+                "name": name,
+                "freq": named,
+            }
         if isinstance(last, pandas.DatetimeIndex):
-            return {"kind": "datetime", "last": int(last.asi8[0]), "unit": last.unit, "name": name,
-                    "tz": None if last.tz is None else str(last.tz), "freq": named}
+            return {
+                "kind": "datetime",
+                "last": int(last.asi8[0]),
+                "unit": last.unit,
+                "name": name,
+                "tz": None if last.tz is None else str(last.tz),
+                "freq": named,
+            }
         if freq is not None:
             return {"kind": "number", "last": int(last[0]), "freq": int(freq), "name": name}
         return {"kind": "label", "last": str(last[0]), "name": name}
@@ -224,8 +258,9 @@ class Timeline:
         try:
             return cls(*_READERS[config["kind"]](config))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise CheckpointError(f"the index of a series is {config!r:.120}, which says nothing: "
-                                  f"{error}") from error
+            raise CheckpointError(
+                f"the index of a series is {config!r:.120}, which says nothing: {error}"
+            ) from error
 
 
 def check_zones(mine, given, name, owner, fix=None, times=False):
@@ -252,16 +287,23 @@ def check_zones(mine, given, name, owner, fix=None, times=False):
         return
     fix = fix or assigned(name)
     if given is not None:
-        raise ShapeError(f"{name} has dates with the time zone {str(given)!r}, and {owner} to "
-                         "dates without one: "
-                         f"{fix(lambda part: f'{part}.tz_localize(None)')} leaves it out "
-                         "(tz_convert comes before it if the dates "
-                         f"without a zone are those of another place)")
-    cure = (f"times = pandas.DatetimeIndex(times).tz_localize({str(mine)!r})" if times else
-            fix(lambda part: f"{part}.tz_localize({str(mine)!r})"))
-    raise ShapeError(f"{name} has dates without a time zone, and {owner} to dates with the zone "
-                     f"{str(mine)!r}: {cure} says that "
-                     f"they are local time")
+        raise ShapeError(
+            f"{name} has dates with the time zone {str(given)!r}, and {owner} to "
+            "dates without one: "
+            f"{fix(lambda part: f'{part}.tz_localize(None)')} leaves it out "
+            "(tz_convert comes before it if the dates "
+            "without a zone are those of another place)"
+        )
+    cure = (
+        f"times = pandas.DatetimeIndex(times).tz_localize({str(mine)!r})"
+        if times
+        else fix(lambda part: f"{part}.tz_localize({str(mine)!r})")
+    )
+    raise ShapeError(
+        f"{name} has dates without a time zone, and {owner} to dates with the zone "
+        f"{str(mine)!r}: {cure} says that "
+        "they are local time"
+    )
 
 
 def _is_dates(labels):
@@ -298,10 +340,12 @@ def moments(labels):
         labels = labels.to_timestamp()
     if hasattr(labels, "tz_localize"):
         return labels.tz_localize(None).to_numpy()
-    raise ConfigError("calendar features need dates, and the steps are labelled "
-                      f"{type(labels).__name__}, for example "
-                      f"{labels[0]!r}: give y with a DatetimeIndex, or times= (an array of "
-                      "datetime64)")
+    raise ConfigError(
+        "calendar features need dates, and the steps are labelled "
+        f"{type(labels).__name__}, for example "
+        f"{labels[0]!r}: give y with a DatetimeIndex, or times= (an array of "
+        "datetime64)"
+    )
 
 
 def index_of(times, steps):
@@ -314,7 +358,8 @@ def index_of(times, steps):
     if hasattr(times, "get_loc"):  # a pandas index
         labels = times
     else:
-        if hasattr(times, "iloc") and getattr(times.dtype, "kind", "") == "M":   # a pandas Series of dates, which has a time zone
+        # a pandas Series of dates, which has a time zone
+        if hasattr(times, "iloc") and getattr(times.dtype, "kind", "") == "M":
             import pandas
 
             times = pandas.DatetimeIndex(times)
@@ -323,30 +368,38 @@ def index_of(times, steps):
         if labels.dtype.kind in "OU":
             labels = _moments_of(labels)
         if labels.dtype.kind != "M":
-            raise DTypeError(f"times holds {labels.dtype} values; expected datetime64, dates, or a "
-                             "pandas index")
+            raise DTypeError(
+                f"times holds {labels.dtype} values; expected datetime64, dates, or a pandas index"
+            )
     if labels.shape != (steps,):
-        raise ShapeError(f"times has shape {labels.shape}; expected ({steps},), a moment for each "
-                         "step")
+        raise ShapeError(
+            f"times has shape {labels.shape}; expected ({steps},), a moment for each step"
+        )
     return labels
 
 
 def _moments_of(values):
     """Dates and texts as datetime64."""
     if any(getattr(value, "tzinfo", None) is not None for value in values.ravel()):
-        raise DTypeError("times holds dates with a time zone, which arrays cannot hold; give a "
-                         "pandas DatetimeIndex")
+        raise DTypeError(
+            "times holds dates with a time zone, which arrays cannot hold; give a "
+            "pandas DatetimeIndex"
+        )
     try:
         return values.astype("datetime64")
     except ValueError as error:
-        raise DTypeError(f"times holds {str(values.flat[0])!r:.80}, for example; expected datetime64, "
-                         f"dates, or ISO 8601 text: times = pandas.to_datetime(times, format=...)") from error
+        raise DTypeError(
+            f"times holds {str(values.flat[0])!r:.80}, for example; expected datetime64, "
+            "dates, or ISO 8601 text: times = pandas.to_datetime(times, format=...)"
+        ) from error
 
 
 def _read_datetime64(config):
     name, count = config["unit"]
     unit = np.dtype(f"datetime64[{int(count)}{name}]")
-    freq = None if config["freq"] is None else np.timedelta64(int(config["freq"]), (name, int(count)))
+    freq = (
+        None if config["freq"] is None else np.timedelta64(int(config["freq"]), (name, int(count)))
+    )
     return np.array([int(config["last"])], np.int64).view(unit), freq
 
 
@@ -360,17 +413,25 @@ def _read_period(config):
 def _read_datetime(config):
     import pandas
 
-    last = pandas.DatetimeIndex([np.datetime64(int(config["last"]), config["unit"])], name=config["name"])
+    last = pandas.DatetimeIndex(
+        [np.datetime64(int(config["last"]), config["unit"])], name=config["name"]
+    )
     if config["tz"] is not None:
         last = last.tz_localize("UTC").tz_convert(config["tz"])
-    return last, None if config["freq"] is None else pandas.tseries.frequencies.to_offset(config["freq"])
+    return last, (
+        None if config["freq"] is None else pandas.tseries.frequencies.to_offset(config["freq"])
+    )
 
 
 def _read_timedelta(config):
     import pandas
 
-    last = pandas.TimedeltaIndex([np.timedelta64(int(config["last"]), config["unit"])], name=config["name"])
-    return last, None if config["freq"] is None else pandas.tseries.frequencies.to_offset(config["freq"])
+    last = pandas.TimedeltaIndex(
+        [np.timedelta64(int(config["last"]), config["unit"])], name=config["name"]
+    )
+    return last, (
+        None if config["freq"] is None else pandas.tseries.frequencies.to_offset(config["freq"])
+    )
 
 
 def _read_number(config):
@@ -385,6 +446,11 @@ def _read_label(config):
     return pandas.Index([config["last"]], name=config["name"]), None
 
 
-_READERS = {"datetime64": _read_datetime64, "period": _read_period, "datetime": _read_datetime, "timedelta": _read_timedelta,
-            "number": _read_number,
-            "label": _read_label}
+_READERS = {
+    "datetime64": _read_datetime64,
+    "period": _read_period,
+    "datetime": _read_datetime,
+    "timedelta": _read_timedelta,
+    "number": _read_number,
+    "label": _read_label,
+}

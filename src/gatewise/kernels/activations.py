@@ -1,7 +1,8 @@
 """Activations by name: the numbers of vmath.h's ``Activation``, with their constants.
 
-Formulas and constants are Keras 3's: ``hard_sigmoid`` is clip(x/6 + 1/2, 0, 1), ``leaky_relu`` has slope 0.2. Other
-constants are given with the name, ``("leaky_relu", 0.01)`` or ``("hard_sigmoid", 0.2, 0.5)``, as ONNX has them::
+Formulas and constants are Keras 3's: ``hard_sigmoid`` is clip(x/6 + 1/2, 0, 1), ``leaky_relu`` has
+slope 0.2. Other constants are given with the name, ``("leaky_relu", 0.01)`` or ``("hard_sigmoid",
+0.2, 0.5)``, as ONNX has them::
 
     hard_sigmoid      clip(alpha x + beta, 0, 1)         1/6, 1/2
     elu               x, or alpha (exp(x) - 1) below 0   1
@@ -15,10 +16,29 @@ from numbers import Real
 
 from gatewise.errors import ConfigError, DTypeError, did_you_mean
 
-_KINDS = ("linear", "tanh", "sigmoid", "relu", "hard_sigmoid", "softsign", "softplus", "elu", "leaky_relu",
-          "exponential", "thresholded_relu", "scaled_tanh", "affine")  # in vmath.h's order
-_CONSTANTS = {"hard_sigmoid": (1 / 6, 0.5), "elu": (1.0,), "leaky_relu": (0.2,), "thresholded_relu": (1.0,),
-              "scaled_tanh": (1.7159, 2 / 3), "affine": (1.0, 0.0)}
+_KINDS = (
+    "linear",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "hard_sigmoid",
+    "softsign",
+    "softplus",
+    "elu",
+    "leaky_relu",
+    "exponential",
+    "thresholded_relu",
+    "scaled_tanh",
+    "affine",
+)  # in vmath.h's order
+_CONSTANTS = {
+    "hard_sigmoid": (1 / 6, 0.5),
+    "elu": (1.0,),
+    "leaky_relu": (0.2,),
+    "thresholded_relu": (1.0,),
+    "scaled_tanh": (1.7159, 2 / 3),
+    "affine": (1.0, 0.0),
+}
 
 NAMES = frozenset(_KINDS)
 
@@ -38,29 +58,36 @@ def check_name(name, also=()):
     if isinstance(name, list | tuple) and name and isinstance(name[0], str):
         return _with_constants(check_name(name[0]), name[1:])
     if not isinstance(name, str):
-        raise DTypeError(f"activation is {type(name).__name__}; expected a name, one of {_listed(also)}")
+        raise DTypeError(
+            f"activation is {type(name).__name__}; expected a name, one of {_listed(also)}"
+        )
     if name not in NAMES and name not in also:
-        raise ConfigError(f"activation {name!r} is not known{did_you_mean(name, NAMES | set(also))}; choose one of "
-                          f"{_listed(also)}")
+        raise ConfigError(
+            f"activation {name!r} is not known{did_you_mean(name, NAMES | set(also))}; choose one"
+            f" of {_listed(also)}"
+        )
     return name
 
 
 def _with_constants(name, given):
     usual = _CONSTANTS.get(name, ())
     if len(given) > len(usual):
-        raise ConfigError(f"activation {name!r} was given {len(given)} constants; it has {len(usual)}")
+        raise ConfigError(
+            f"activation {name!r} was given {len(given)} constants; it has {len(usual)}"
+        )
     for value in given:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise DTypeError(f"activation {name!r} was given {value!r}; expected a number")
         if not abs(value) < 1e30:
             raise ConfigError(f"activation {name!r} was given {value}; expected a finite number")
     alpha = float(given[0]) if given else None
-    # A slope is found from the output, so two inputs of different slopes may not have the same output.
+    # A slope is found from the output, so two inputs of different slopes may not have the same
+    # output.
     if name in ("elu", "leaky_relu") and alpha is not None and alpha < 0:
         raise ConfigError(f"activation {name!r} has alpha {alpha}; expected 0 or more")
     if name == "scaled_tanh" and alpha == 0:
         raise ConfigError("activation 'scaled_tanh' has alpha 0: it would be 0 everywhere")
-    return (name, *map(float, given), *usual[len(given):]) if given else name
+    return (name, *map(float, given), *usual[len(given) :]) if given else name
 
 
 def code(name):
@@ -68,7 +95,7 @@ def code(name):
     name, *constants = (name, *_CONSTANTS.get(name, ())) if isinstance(name, str) else name
     if name in ("elu", "leaky_relu") and constants[0] == 0:
         name = "relu"
-    return (_KINDS.index(name), *constants, *(0.0, 0.0)[len(constants):])
+    return (_KINDS.index(name), *constants, *(0.0, 0.0)[len(constants) :])
 
 
 def config(name):

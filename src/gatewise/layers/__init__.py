@@ -4,7 +4,16 @@ from .attention import AdditiveAttention, Attention
 from .base import Layer
 from .bidirectional import Bidirectional
 from .convolution import Conv1D
-from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, RepeatVector, SpatialDropout1D
+from .core import (
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    InputLayer,
+    RepeatVector,
+    SpatialDropout1D,
+)
 from .custom import RNN
 from .embedding import Embedding
 from .grud import GRUD

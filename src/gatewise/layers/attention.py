@@ -15,7 +15,8 @@ from .sequences import SequenceLayer
 class _Attention(SequenceLayer):
     """What the two share: ``softmax(scores of query and key) value``, a row of the batch at a time.
 
-    A row's products run over its true steps alone, so that its result is the same bits however it is padded.
+    A row's products run over its true steps alone, so that its result is the same bits however it
+    is padded.
     """
 
     causal = False
@@ -36,11 +37,12 @@ class _Attention(SequenceLayer):
         Parameters
         ----------
         x : array_like (batch, steps, features), or list of ndarray
-            A sequence that attends to itself; or ``[query, value]`` or ``[query, value, key]``, each (batch, steps,
-            features), steps of value and key, and features of query and key, alike. The key is the value unless given.
+            A sequence that attends to itself; or ``[query, value]`` or ``[query, value, key]``,
+            each (batch, steps, features), steps of value and key, and features of query and key,
+            alike. The key is the value unless given.
         lengths : array_like (batch,), int, optional
-            Steps in each row; of a list, the list of those of the query and of the value, each an array or None. A step
-            past its row's end is not attended to, and its output is zero.
+            Steps in each row; of a list, the list of those of the query and of the value, each an
+            array or None. A step past its row's end is not attended to, and its output is zero.
         training : bool
             Keep what :meth:`backward` needs, and apply dropout.
         mask : array_like (batch, steps), bool, optional
@@ -51,23 +53,51 @@ class _Attention(SequenceLayer):
         ndarray (batch, steps of the query, features of the value)
             :meth:`backward` gives the gradient of x, a list where x is one.
         """
-        if not (isinstance(x, list | tuple) and 2 <= len(x) <= 3 and all(getattr(part, "ndim", 0) == 3 for part in x)):
+        if not (
+            isinstance(x, list | tuple)
+            and 2 <= len(x) <= 3
+            and all(getattr(part, "ndim", 0) == 3 for part in x)
+        ):
             return super().forward(x, lengths, initial_state, resets, training, mask)
         if mask is not None:
-            raise ConfigError(f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give lengths")
+            raise ConfigError(
+                f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give"
+                " lengths"
+            )
         if initial_state is not None or resets is not None:
-            raise ConfigError(f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent layers")
+            raise ConfigError(
+                f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent"
+                " layers"
+            )
         query = self._checked_input(x[0])
-        value, *rest = (checks.finite(checks.float_array(part, name, self.dtype, convert=False), name)
-                        for name, part in zip(("value", "key"), x[1:]))
+        value, *rest = (
+            checks.finite(checks.float_array(part, name, self.dtype, convert=False), name)
+            for name, part in zip(("value", "key"), x[1:])
+        )
         key = rest[0] if rest else value
-        if key.shape[:2] != value.shape[:2] or key.shape[2] != query.shape[2] or len(key) != len(query):
-            raise ShapeError(f"query, value and key have shapes {query.shape}, {value.shape} and {key.shape}; expected one number "
-                             f"of rows, as many features of query and key, and as many steps of value and key")
-        lengths = [None, None] if lengths is None else checks.listed(lengths, "lengths", "two arrays, of query and value")
+        if (
+            key.shape[:2] != value.shape[:2]
+            or key.shape[2] != query.shape[2]
+            or len(key) != len(query)
+        ):
+            raise ShapeError(
+                f"query, value and key have shapes {query.shape}, {value.shape} and {key.shape};"
+                " expected one number of rows, as many features of query and key, and as many"
+                " steps of value and key"
+            )
+        lengths = (
+            [None, None]
+            if lengths is None
+            else checks.listed(lengths, "lengths", "two arrays, of query and value")
+        )
         if len(lengths) != 2:
-            raise ShapeError(f"lengths has {len(lengths)} entries; expected two arrays, of query and value")
-        ends = [checks.sequence_lengths(given, *part.shape[:2]) for given, part in zip(lengths, (query, value))]
+            raise ShapeError(
+                f"lengths has {len(lengths)} entries; expected two arrays, of query and value"
+            )
+        ends = [
+            checks.sequence_lengths(given, *part.shape[:2])
+            for given, part in zip(lengths, (query, value))
+        ]
         with self._guard:
             y = self._attend(query, value, key, *ends, training)
         if training:
@@ -82,11 +112,18 @@ class _Attention(SequenceLayer):
 
     def _attend(self, query, value, key, query_ends, value_ends, training):
         shape = (query.shape[0], query.shape[1], value.shape[2])
-        checks.fits_memory(self._elements(query, key) if training else 0, self.dtype, "a batch in training in layer", self.name)
+        checks.fits_memory(
+            self._elements(query, key) if training else 0,
+            self.dtype,
+            "a batch in training in layer",
+            self.name,
+        )
         y, rows, mask = np.zeros(shape, self.dtype), [], None
         if training and self.dropout:
             draws = self._own_rng().random((*query.shape[:2], key.shape[1]), np.float32)
-            mask = arrays.dropout_mask(draws, self.dropout, self.dtype, threads.threads_for(4 * draws.size))
+            mask = arrays.dropout_mask(
+                draws, self.dropout, self.dtype, threads.threads_for(4 * draws.size)
+            )
         for row in range(shape[0]):
             here = slice(query.shape[1] if query_ends is None else query_ends[row])
             there = slice(value.shape[1] if value_ends is None else value_ends[row])
@@ -99,7 +136,12 @@ class _Attention(SequenceLayer):
             _multiply(kept, value[row, there], y[row, here])
             rows.append((here, there, saved, scores, kept))
         if training:
-            self._saved = {"rows": rows, "inputs": (query, value, key), "mask": mask, "y_shape": shape}
+            self._saved = {
+                "rows": rows,
+                "inputs": (query, value, key),
+                "mask": mask,
+                "y_shape": shape,
+            }
         return y
 
     def _elements(self, query, key):
@@ -114,11 +156,21 @@ class _Attention(SequenceLayer):
                 continue
             here, there, of_scores, weights, kept = kept_row
             d_weights = np.empty_like(weights)
-            _multiply_backward(kept, value[row, there], np.ascontiguousarray(dy[row, here]), d_value[row, there], d_weights)
+            _multiply_backward(
+                kept,
+                value[row, there],
+                np.ascontiguousarray(dy[row, here]),
+                d_value[row, there],
+                d_weights,
+            )
             if saved["mask"] is not None:
                 d_weights *= saved["mask"][row, here, there]
-            arrays.softmax_backward(weights, d_weights, d_weights, threads.threads_for(4 * weights.size))
-            d_query[row, here], d_key[row, there] = self._scores_backward(d_weights, of_scores, query[row, here], key[row, there])
+            arrays.softmax_backward(
+                weights, d_weights, d_weights, threads.threads_for(4 * weights.size)
+            )
+            d_query[row, here], d_key[row, there] = self._scores_backward(
+                d_weights, of_scores, query[row, here], key[row, there]
+            )
         if saved["given"] == 1:
             return d_query + d_value + d_key
         return [d_query, d_value + d_key] if saved["given"] == 2 else [d_query, d_value, d_key]
@@ -183,7 +235,9 @@ class Attention(_Attention):
     def _scores_backward(self, d_scores, saved, query, key):
         p, g = self._parameters, self._gradients
         if self.score_mode == "concat":
-            d_query, d_key, d_weight, d_scale = _additive_scores_backward(d_scores, saved, query, key, p.get("scale"))
+            d_query, d_key, d_weight, d_scale = _additive_scores_backward(
+                d_scores, saved, query, key, p.get("scale")
+            )
             g["concat_score_weight"] += d_weight.sum()
             if self.use_scale:
                 g["scale"] += d_scale
@@ -191,7 +245,10 @@ class Attention(_Attention):
         if self.use_scale:
             g["scale"] += (d_scores * saved).sum()
             d_scores = d_scores * p["scale"]
-        d_query, d_transposed = np.empty_like(query), np.zeros((key.shape[1], key.shape[0]), key.dtype)
+        d_query, d_transposed = (
+            np.empty_like(query),
+            np.zeros((key.shape[1], key.shape[0]), key.dtype),
+        )
         _multiply_backward(query, np.ascontiguousarray(key.T), d_scores, d_transposed, d_query)
         return d_query, d_transposed.T
 
@@ -202,8 +259,8 @@ class Attention(_Attention):
 class AdditiveAttention(_Attention):
     """``softmax(sum(scale * tanh(query + key))) value`` (Bahdanau et al. 2015).
 
-    Names and defaults are Keras's. The tanh of every pair of steps is kept in training: batch * steps * steps *
-    features numbers.
+    Names and defaults are Keras's. The tanh of every pair of steps is kept in training: batch *
+    steps * steps * features numbers.
 
     Parameters
     ----------
@@ -224,14 +281,23 @@ class AdditiveAttention(_Attention):
     def _parameter_specs(self, input_shape):
         self._output_shape(input_shape)
         if input_shape[-1] is None:
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected a known number of features")
-        return [ParameterSpec("scale", (input_shape[-1],), initializers.GlorotUniform())] if self.use_scale else []
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected a known number"
+                " of features"
+            )
+        return (
+            [ParameterSpec("scale", (input_shape[-1],), initializers.GlorotUniform())]
+            if self.use_scale
+            else []
+        )
 
     def _elements(self, query, key):
         return super()._elements(query, key) * query.shape[2]
 
     def _scores(self, query, key):
-        scale = self._parameters["scale"] if self.use_scale else np.ones(query.shape[1], query.dtype)
+        scale = (
+            self._parameters["scale"] if self.use_scale else np.ones(query.shape[1], query.dtype)
+        )
         return _additive_scores(query, key, scale, None)
 
     def _scores_backward(self, d_scores, saved, query, key):
@@ -263,7 +329,9 @@ def _additive_scores_backward(d_scores, saved, query, key, scale):
     d_rows, d_weight = np.empty_like(rows), np.zeros_like(column)
     _multiply_backward(rows, column, d_scores.reshape(-1, 1), d_weight, d_rows)
     d_sums, d_scale = d_rows.reshape(tanh.shape), None
-    arrays.activate_backward(tanh, d_sums, d_sums, activations.code("tanh"), threads.threads_for(4 * d_sums.size))
+    arrays.activate_backward(
+        tanh, d_sums, d_sums, activations.code("tanh"), threads.threads_for(4 * d_sums.size)
+    )
     if scale is not None:
         d_scale = (d_sums * (query[:, None] + key)).sum()
         d_sums *= scale
@@ -272,10 +340,14 @@ def _additive_scores_backward(d_scores, saved, query, key, scale):
 
 def _multiply(a, b, y):
     """y = a b, in tiles whose sums do not depend on the number of rows."""
-    dense.forward(a, dense.pack(b), y, LINEAR, threads.threads_for_products(2 * a.size * b.shape[1]))
+    dense.forward(
+        a, dense.pack(b), y, LINEAR, threads.threads_for_products(2 * a.size * b.shape[1])
+    )
 
 
 def _multiply_backward(a, b, dy, d_b, d_a):
     """d_b += a^T dy, d_a = dy b^T."""
     with threads.single_threaded_blas(uses_blas(a.shape[1])):
-        dense.backward(a, b, dy, d_b, None, d_a, threads.threads_for_products(4 * a.size * b.shape[1]))
+        dense.backward(
+            a, b, dy, d_b, None, d_a, threads.threads_for_products(4 * a.size * b.shape[1])
+        )

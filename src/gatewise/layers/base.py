@@ -36,7 +36,8 @@ class ParameterSpec:
     initializer: initializers.Initializer
     regularizer: regularizers.Regularizer | None = None
     constraint: constraints.Constraint | None = None
-    trained: bool = True    # False: kept beside the flat buffer, where no optimizer sees it (moving averages)
+    # False: kept beside the flat buffer, where no optimizer sees it (moving averages)
+    trained: bool = True
 
     @property
     def size(self):
@@ -47,9 +48,10 @@ class ParameterSpec:
 class Fixed:
     """An option that shapes and kernels are made from: it cannot be set once its layer is built, or inside another layer.
 
-    Before, it may be set to what a check lets through: ``check(value, name, **limits)`` gives what is kept, in the constructor
-    too. A check may be the name of one of the layer's methods, ``method(value)``. Without a ``__get__`` Python reads the option
-    from the instance like any attribute.
+    Before, it may be set to what a check lets through: ``check(value, name, **limits)`` gives what
+    is kept, in the constructor too. A check may be the name of one of the layer's methods,
+    ``method(value)``. Without a ``__get__`` Python reads the option from the instance like any
+    attribute.
     """
 
     def __init__(self, check, **limits):
@@ -60,17 +62,31 @@ class Fixed:
 
     def __set__(self, layer, value):
         if vars(layer).get("input_shape") is not None:
-            raise StateError(f"layer {layer.name!r} is built: {self._name} cannot change any more; make a new layer")
+            raise StateError(
+                f"layer {layer.name!r} is built: {self._name} cannot change any more; make a new"
+                " layer"
+            )
         if layer.holder is not None:
-            raise StateError(f"layer {layer.name!r} is inside {layer.holder.name!r}: {self._name} cannot change any more; make "
-                             f"both anew")
+            raise StateError(
+                f"layer {layer.name!r} is inside {layer.holder.name!r}: {self._name} cannot change"
+                " any more; make both anew"
+            )
         if isinstance(self._check, str):
             vars(layer)[self._name] = getattr(layer, self._check)(value)
         else:
             vars(layer)[self._name] = self._check(value, self._name, **self._limits)
 
 
-_PARAMETER_NAMES = ("kernel", "recurrent_kernel", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance")
+_PARAMETER_NAMES = (
+    "kernel",
+    "recurrent_kernel",
+    "bias",
+    "embeddings",
+    "gamma",
+    "beta",
+    "moving_mean",
+    "moving_variance",
+)
 
 
 class Layer(Guarded):
@@ -91,59 +107,84 @@ class Layer(Guarded):
     """
 
     rng = Checked(seeds.checked_generator)  # the model's generator, for layers that draw
-    model = None   # the Sequential that the layer belongs to
+    model = None  # the Sequential that the layer belongs to
     holder = None  # the layer that it is inside of
-    _rank, _axes = None, "(batch, ..., features)"   # of the input
+    _rank, _axes = None, "(batch, ..., features)"  # of the input
 
     # What a layer says of itself, so that models need not know its class.
-    reads_steps = False     # steps are more than features to it: x has a time axis, of at least one step
-    keeps_steps = True      # step t of the output stands for step t of the input: lengths, masks and resets still apply to it
-    takes_any_length = True # x may have another number of steps than the layer was built for
-    causal = True           # what it does at step t depends on no later one: truncated back-propagation may carry on from it
-    first_only = False      # it reads what only a model's input can be
-    has_state = False       # it takes initial_state and resets
-    state_names = ()        # of the arrays of its state
-    stateful = False        # it keeps its state from call to call
-    holds_outputs = False   # its output at a step that does not count is that of the last one that does, not zeros
-    returns_list = False    # of outputs, and states after them
-    keeps_limits = False    # its outputs lie within the limits of its inputs
-    limiting_activation = None  # name of the activation that its outputs come out of; None: of none, or not known
-    outputs = 1             # how many there are before the states
-    padded_dtype = None     # what rows of different lengths are padded in; None: the layer's own
+    # steps are more than features to it: x has a time axis, of at least one step
+    reads_steps = False
+    # step t of the output stands for step t of the input: lengths, masks and resets still apply to
+    # it
+    keeps_steps = True
+    takes_any_length = True  # x may have another number of steps than the layer was built for
+    # what it does at step t depends on no later one: truncated back-propagation may carry on from
+    # it
+    causal = True
+    first_only = False  # it reads what only a model's input can be
+    has_state = False  # it takes initial_state and resets
+    state_names = ()  # of the arrays of its state
+    stateful = False  # it keeps its state from call to call
+    # its output at a step that does not count is that of the last one that does, not zeros
+    holds_outputs = False
+    returns_list = False  # of outputs, and states after them
+    keeps_limits = False  # its outputs lie within the limits of its inputs
+    # name of the activation that its outputs come out of; None: of none, or not known
+    limiting_activation = None
+    outputs = 1  # how many there are before the states
+    padded_dtype = None  # what rows of different lengths are padded in; None: the layer's own
 
-    _trainable = True       # of copies and pickles that were made before there was this choice
+    _trainable = True  # of copies and pickles that were made before there was this choice
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cover(cls, ("forward", "backward", "set_weights"))
 
-    def __init__(self, *, name=None, dtype=None, input_shape=None, batch_input_shape=None, input_dim=None, trainable=True,
-                 **others):
+    def __init__(
+        self,
+        *,
+        name=None,
+        dtype=None,
+        input_shape=None,
+        batch_input_shape=None,
+        input_dim=None,
+        trainable=True,
+        **others,
+    ):
         checks.neutral(others, "layer", type(self).__name__, self.argument_names)
         self.name = _automatic_name(type(self)) if name in (None, "") else name
-        self.named = bool(name)     # by the user
+        self.named = bool(name)  # by the user
         self._trainable = checks.flag(trainable, "trainable")
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
         self._dtype = self._dtype_given or "float32"
-        shapes = {} if input_shape is None else {"input_shape": checks.shape_tuple(input_shape, "input_shape")}
+        shapes = (
+            {}
+            if input_shape is None
+            else {"input_shape": checks.shape_tuple(input_shape, "input_shape")}
+        )
         if input_dim is not None:  # Keras 2's way to say how many features there are
-            shapes["input_dim"] = self._shape_of_features(checks.whole_number(input_dim, "input_dim"))
+            shapes["input_dim"] = self._shape_of_features(
+                checks.whole_number(input_dim, "input_dim")
+            )
         if batch_input_shape is not None:
-            shapes["batch_input_shape"] = checks.shape_tuple(batch_input_shape, "batch_input_shape")[1:]
+            shapes["batch_input_shape"] = checks.shape_tuple(
+                batch_input_shape, "batch_input_shape"
+            )[1:]
         self.given_input_shape = one_shape(shapes)
-        self.input_shape = None     # (batch, ...) once built
+        self.input_shape = None  # (batch, ...) once built
         self.output_shape = None
         self.rng = None
         self._specs = []
-        self._penalized = []        # those with a regularizer
-        self._constrained = []      # those with a constraint
+        self._penalized = []  # those with a regularizer
+        self._constrained = []  # those with a constraint
         self._parameters = {}
         self._gradients = {}
-        self._views_given = False   # someone outside may write into our parameters at any time
-        self._guard = weights_guard()   # of a layer in a model: the model's
-        self._saved = None          # what backward needs
-        self._places = None         # of a layer used alone with a mask, for backward
-        self._held = None           # which steps count, of a layer used alone that holds its outputs, for backward
+        self._views_given = False  # someone outside may write into our parameters at any time
+        self._guard = weights_guard()  # of a layer in a model: the model's
+        self._saved = None  # what backward needs
+        self._places = None  # of a layer used alone with a mask, for backward
+        # which steps count, of a layer used alone that holds its outputs, for backward
+        self._held = None
 
     @property
     def name(self):
@@ -156,8 +197,13 @@ class Layer(Guarded):
             raise ConfigError(f"name is {value!r}; expected a string of at least one character")
         if self.model is not None and self.holder is None:
             paths = [value + path.removeprefix(self._name) for path in self.paths()]
-            if not {path for other in self.model.layers if other is not self for path in other.paths()}.isdisjoint(paths):
-                raise ConfigError(f"two layers of model {self.model.name!r} would be named {value!r}; give each its own name")
+            if not {
+                path for other in self.model.layers if other is not self for path in other.paths()
+            }.isdisjoint(paths):
+                raise ConfigError(
+                    f"two layers of model {self.model.name!r} would be named {value!r}; give each"
+                    " its own name"
+                )
         self._name = value
 
     @staticmethod
@@ -168,11 +214,21 @@ class Layer(Guarded):
         return f"layer {self.name!r}"
 
     def _setting_cure(self, name):
-        if name in ("weights", "variables", *(f"{kind}_{what}" for kind in ("trainable", "non_trainable")
-                                              for what in ("weights", "variables"))):
+        if name in (
+            "weights",
+            "variables",
+            *(
+                f"{kind}_{what}"
+                for kind in ("trainable", "non_trainable")
+                for what in ("weights", "variables")
+            ),
+        ):
             return "set_weights(arrays) takes values of all parameters"
         if name in self._parameters or name in _PARAMETER_NAMES:
-            return f"write to the array, layer.parameters[{name!r}][...] = values, or call set_weights(arrays)"
+            return (
+                f"write to the array, layer.parameters[{name!r}][...] = values, or call"
+                " set_weights(arrays)"
+            )
         if name in ("states", "initial_state"):
             return "set state, of a layer that is stateful, or give initial_state to the call"
         return None
@@ -183,13 +239,15 @@ class Layer(Guarded):
     def trainable(self):
         """Whether training changes the parameters, bool. May be set at any time but while ``fit`` runs.
 
-        A frozen layer (False) computes what it computed before; its parameters stay as they are, and its gradients are zero.
-        The optimizer leaves it out of its step, of weight decay, of the norm that ``global_clipnorm`` looks at and of the
-        running mean; what the optimizer has accumulated for it is kept. Its regularizers and constraints rest. A frozen
-        :class:`BatchNormalization` uses its moving averages in training too, and these stay as they are. Dropout still drops.
+        A frozen layer (False) computes what it computed before; its parameters stay as they are,
+        and its gradients are zero. The optimizer leaves it out of its step, of weight decay, of the
+        norm that ``global_clipnorm`` looks at and of the running mean; what the optimizer has
+        accumulated for it is kept. Its regularizers and constraints rest. A frozen
+        :class:`BatchNormalization` uses its moving averages in training too, and these stay as they
+        are. Dropout still drops.
 
-        In a model, a change holds from the next call of ``fit``, ``train_on_batch`` or ``compute_gradients`` on. It need not be
-        compiled again.
+        In a model, a change holds from the next call of ``fit``, ``train_on_batch`` or
+        ``compute_gradients`` on. It need not be compiled again.
 
         Raises
         ------
@@ -225,7 +283,7 @@ class Layer(Guarded):
 
     @property
     def dtype(self):
-        """"float32" or "float64"."""
+        """ "float32" or "float64"."""
         return self._dtype
 
     @property
@@ -238,7 +296,9 @@ class Layer(Guarded):
         """Make the parameters for inputs of this shape, (batch, ..., features) with None for free axes."""
         with self._guard.writing:
             if self.built:
-                raise StateError(f"layer {self.name!r} is built already, for input shape {self.input_shape}")
+                raise StateError(
+                    f"layer {self.name!r} is built already, for input shape {self.input_shape}"
+                )
             drawn = None if self.rng is None else self.rng.bit_generator.state
             try:
                 self.describe(input_shape)
@@ -289,7 +349,9 @@ class Layer(Guarded):
     def initialize(self, rng):
         """Draw the initial values."""
         for spec in self._specs:
-            self._parameters[spec.name][...] = self._of_shape(spec, "initializer", spec.initializer(spec.shape, rng, self.dtype))
+            self._parameters[spec.name][...] = self._of_shape(
+                spec, "initializer", spec.initializer(spec.shape, rng, self.dtype)
+            )
         self.weights_changed()
 
     def share_guard(self, guard):
@@ -299,8 +361,10 @@ class Layer(Guarded):
     def set_dtype(self, dtype):
         """Take the model's dtype; an explicit other one is refused."""
         if self._dtype_given not in (None, dtype):
-            raise ConfigError(f"layer {self.name!r} has dtype {self._dtype_given}, its model has {dtype}; "
-                              f"give all layers of a model one dtype")
+            raise ConfigError(
+                f"layer {self.name!r} has dtype {self._dtype_given}, its model has {dtype}; "
+                "give all layers of a model one dtype"
+            )
         self._dtype = dtype
 
     def kind(self):
@@ -377,14 +441,15 @@ class Layer(Guarded):
         Parameters
         ----------
         trainable : bool, optional
-            True: only those that training changes. False: only the others, frozen ones and moving averages.
-            None: all of them.
+            True: only those that training changes. False: only the others, frozen ones and moving
+            averages. None: all of them.
         """
         if trainable is None:
             return sum(spec.size for spec in self._specs)
         wanted = checks.flag(trainable, "trainable")
-        return sum(spec.size for spec in self._specs
-                   if (spec.trained and self.trains(spec.name)) == wanted)
+        return sum(
+            spec.size for spec in self._specs if (spec.trained and self.trains(spec.name)) == wanted
+        )
 
     def flat_size(self):
         """Number of parameters that optimizers move: what the layer takes of a model's flat buffer."""
@@ -412,7 +477,11 @@ class Layer(Guarded):
         return [array for name, array in self.parameters.items() if name not in chosen]
 
     # Keras's other names
-    variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
+    variables, trainable_variables, non_trainable_variables = (
+        weights,
+        trainable_weights,
+        non_trainable_weights,
+    )
 
     @names_memory
     def get_weights(self):
@@ -424,8 +493,9 @@ class Layer(Guarded):
     def set_weights(self, weights):
         """Copy values into the parameters.
 
-        Arrays are checked by their number, shapes and values. What they mean they do not say: the weights of a GRU without
-        bias fit one with another ``reset_after`` or ``update``, and those of an LSTM without one gate fit one without another.
+        Arrays are checked by their number, shapes and values. What they mean they do not say: the
+        weights of a GRU without bias fit one with another ``reset_after`` or ``update``, and those
+        of an LSTM without one gate fit one without another.
 
         Raises
         ------
@@ -435,17 +505,23 @@ class Layer(Guarded):
             The arrays do not fit.
         """
         if not self.built:
-            raise StateError(f"layer {self.name!r} is not built: call build(input_shape) before set_weights")
+            raise StateError(
+                f"layer {self.name!r} is not built: call build(input_shape) before set_weights"
+            )
         weights = checks.listed(weights, "weights", "arrays")
         if len(weights) != len(self._parameters):
-            raise ShapeError(f"layer {self.name!r} has {len(self._parameters)} weight arrays "
-                             f"({', '.join(self._parameters) or 'none'}), got {len(weights)}")
+            raise ShapeError(
+                f"layer {self.name!r} has {len(self._parameters)} weight arrays "
+                f"({', '.join(self._parameters) or 'none'}), got {len(weights)}"
+            )
         self._check_weights(weights)
         values = []
         for (name, place), given in zip(self._parameters.items(), weights):
             value = checks.float_array(given, f"{self.name}/{name}", self.dtype, convert=True)
             if value.shape != place.shape:
-                raise ShapeError(f"{self.name}/{name} has shape {value.shape}; expected {place.shape}")
+                raise ShapeError(
+                    f"{self.name}/{name} has shape {value.shape}; expected {place.shape}"
+                )
             values.append(checks.finite(value, f"{self.name}/{name}"))
         with self._guard.writing:
             for place, value in zip(self._parameters.values(), values):
@@ -463,7 +539,13 @@ class Layer(Guarded):
 
     def penalty(self):
         """Sum of the regularizers' penalties, of what is trained."""
-        return sum([spec.regularizer(self._parameters[spec.name]) for spec in self._penalized if self.trains(spec.name)])
+        return sum(
+            [
+                spec.regularizer(self._parameters[spec.name])
+                for spec in self._penalized
+                if self.trains(spec.name)
+            ]
+        )
 
     def add_penalty_gradients(self):
         """Add the regularizers' gradients."""
@@ -483,8 +565,10 @@ class Layer(Guarded):
     def _of_shape(self, spec, what, values):
         """What an initializer or constraint gave, perhaps one of a user's own."""
         if np.shape(values) != spec.shape:
-            raise ShapeError(f"{self.name}/{spec.name}: {what} {type(getattr(spec, what)).__name__} gave shape {np.shape(values)}; "
-                             f"expected {spec.shape}")
+            raise ShapeError(
+                f"{self.name}/{spec.name}: {what} {type(getattr(spec, what)).__name__} gave shape"
+                f" {np.shape(values)}; expected {spec.shape}"
+            )
         return values
 
     # ---- running
@@ -499,22 +583,23 @@ class Layer(Guarded):
         Parameters
         ----------
         x : array_like (batch, ..., features), or (batch, steps, features)
-            Must have the layer's dtype or convert to it without loss. Not changed; in training, not to be
-            changed by the caller before :meth:`backward`, which reads it again.
+            Must have the layer's dtype or convert to it without loss. Not changed; in training, not
+            to be changed by the caller before :meth:`backward`, which reads it again.
         lengths : array_like (batch,), int, optional
-            Steps in each row, 0 to steps: outputs past the end are zero, and the final state of a recurrent layer
-            is that of the row's last true step. None: every row has all steps.
+            Steps in each row, 0 to steps: outputs past the end are zero, and the final state of a
+            recurrent layer is that of the row's last true step. None: every row has all steps.
         initial_state : list of array_like (batch, units), optional
-            Of a recurrent layer: ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer, else zeros.
+            Of a recurrent layer: ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer,
+            else zeros.
         resets : array_like (batch, steps), bool, optional
             Of a recurrent layer: where true, the state is cleared before that step.
         training : bool
             Keep what :meth:`backward` needs, and apply dropout.
         mask : array_like (batch, steps), bool, optional
-            False where a step is as if it were not there: the state stays as it is, and the output of that step is
-            zero (of a recurrent layer with ``zero_output_for_mask=False``, the last output again). A reset there clears
-            the state before the next step that counts, which for a stateful layer may be one of the next call.
-            None: all steps count.
+            False where a step is as if it were not there: the state stays as it is, and the output
+            of that step is zero (of a recurrent layer with ``zero_output_for_mask=False``, the last
+            output again). A reset there clears the state before the next step that counts, which
+            for a stateful layer may be one of the next call. None: all steps count.
 
         Returns
         -------
@@ -529,7 +614,10 @@ class Layer(Guarded):
             lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1])
         if initial_state is not None or resets is not None:
             if not self.has_state:
-                raise ConfigError(f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent layers")
+                raise ConfigError(
+                    f"layer {self.name!r} keeps no state: initial_state and resets are for"
+                    " recurrent layers"
+                )
             if resets is not None:
                 resets = checks.reset_flags(resets, *x.shape[:2])
             if initial_state is not None:
@@ -538,7 +626,9 @@ class Layer(Guarded):
         with self.alone(), self._guard:
             if training:
                 self._places = self._held = None
-            if mask is not None or (lengths is not None and (self.holds_outputs or not self.has_state)):
+            if mask is not None or (
+                lengths is not None and (self.holds_outputs or not self.has_state)
+            ):
                 y = self._forward_masked(x, mask, call)
             else:
                 y = self._forward(x, call)
@@ -561,18 +651,23 @@ class Layer(Guarded):
         """See :mod:`gatewise.layers.masks`."""
         places = None
         if x.ndim < 3 and not self.reads_steps:
-            raise ShapeError(f"{'lengths were' if mask is None else 'mask was'} given beside an x of shape {x.shape}, which has no "
-                             f"steps; leave {'them' if mask is None else 'it'} out")
+            raise ShapeError(
+                f"{'lengths were' if mask is None else 'mask was'} given beside an x of shape"
+                f" {x.shape}, which has no steps; leave {'them' if mask is None else 'it'} out"
+            )
         if mask is not None:
             mask = masks.step_mask(mask, x.shape)
         counted = masks.counted_mask(mask, call.lengths, x.shape) if self.holds_outputs else None
         if mask is not None:
             if call.resets is not None:
-                call.resets, call.resets_back, call.cleared = masks.moved_resets(mask, call.resets, call.lengths)
+                call.resets, call.resets_back, call.cleared = masks.moved_resets(
+                    mask, call.resets, call.lengths
+                )
             call.lengths, places = masks.lengths_and_places(mask, call.lengths)
         if places is not None:
             x, call.places = places.to_front(x), places
-        elif call.lengths is not None and not self.has_state:  # whose outputs are zero there, and gradients not read
+        # whose outputs are zero there, and gradients not read
+        elif call.lengths is not None and not self.has_state:
             x, places = masks.cleared_ends(x, call.lengths), masks.ends(call.lengths, x.shape[1])
         y = self._forward(x, call)
         if call.training:
@@ -589,7 +684,10 @@ class Layer(Guarded):
             return y
         if not isinstance(y, list):
             return moved(y)
-        return [moved(part) if part is not None and k < self.outputs else part for k, part in enumerate(y)]
+        return [
+            moved(part) if part is not None and k < self.outputs else part
+            for k, part in enumerate(y)
+        ]
 
     @names_memory
     def backward(self, dy):
@@ -615,7 +713,9 @@ class Layer(Guarded):
         if held is not None:
             dy = self._each_step_of(dy, lambda part: masks.held_backward(part, held))
         with self._guard:
-            dx = self._backward_alone(dy if places is None else self._each_step_of(dy, places.to_front))
+            dx = self._backward_alone(
+                dy if places is None else self._each_step_of(dy, places.to_front)
+            )
             self.clear_frozen_gradients()
         return dx if dx is None or places is None else places.back(dx)
 
@@ -629,14 +729,19 @@ class Layer(Guarded):
 
     def _need_saved(self):
         if self._saved is None:
-            raise StateError(f"layer {self.name!r} has nothing to go back over: call forward(x, training=True) first")
+            raise StateError(
+                f"layer {self.name!r} has nothing to go back over: call forward(x, training=True)"
+                " first"
+            )
 
     def _checked_input(self, x):
         x = self.read_input(x, self._dtype, False)
         if self.input_shape is None:
             if x.ndim < 2 or (self._rank and x.ndim != self._rank) or 0 in x.shape[1:]:
-                raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, each axis but the first "
-                                 f"at least 1 long")
+                raise ShapeError(
+                    f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, each axis"
+                    " but the first at least 1 long"
+                )
             with self._guard.writing:
                 if self.input_shape is None:  # another thread may have built it meanwhile
                     self.build((None, *x.shape[1:]))
@@ -645,8 +750,10 @@ class Layer(Guarded):
 
     def _check_shape(self, x):
         if x.ndim != len(self.input_shape):
-            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
-                             f"{_shape_text(self.input_shape)}")
+            raise ShapeError(
+                f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
+                f"{_shape_text(self.input_shape)}"
+            )
         if self.input_shape[-1] not in (None, x.shape[-1]):
             checks.features(x, "x", self.input_shape[-1], f"layer {self.name!r}")
 
@@ -667,10 +774,13 @@ class Layer(Guarded):
     def __getstate__(self):
         """What copies and pickles hold.
 
-        Not the layer's model or holder, which take their own layers back themselves, nor what a pass kept for the way back.
-        The parameters are those of this moment: a pickle reads arrays later.
+        Not the layer's model or holder, which take their own layers back themselves, nor what a
+        pass kept for the way back. The parameters are those of this moment: a pickle reads arrays
+        later.
         """
-        state = {name: value for name, value in vars(self).items() if name not in ("model", "holder")}
+        state = {
+            name: value for name, value in vars(self).items() if name not in ("model", "holder")
+        }
         with self._guard:
             state["_parameters"] = {name: array.copy() for name, array in self._parameters.items()}
         return state | {name: None for name in ("_saved", "_places", "_held") if name in state}
@@ -727,7 +837,9 @@ def one_shape(shapes):
     merged = None
     for shape in shapes.values():
         known = shape if merged is None else merged
-        if len(known) != len(shape) or any(None not in pair and pair[0] != pair[1] for pair in zip(known, shape)):
+        if len(known) != len(shape) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(known, shape)
+        ):
             said = " and ".join(f"{name} says {_shape_text(each)}" for name, each in shapes.items())
             raise ConfigError(f"of one sample {said}; give one of them")
         merged = tuple(a if b is None else b for a, b in zip(known, shape))
@@ -739,19 +851,26 @@ class Call:
     """What travels with x through a stack of layers in one call."""
 
     training: bool = False
-    lengths: np.ndarray | None = None   # (batch,) of the sequences in x; None: full or no sequences
+    lengths: np.ndarray | None = None  # (batch,) of the sequences in x; None: full or no sequences
     initial_state: list | None = None
     resets: np.ndarray | None = None
-    final_state: list | None = None     # where given, a recurrent layer puts copies of the state it ends in here
-    resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
-    places: masks.Places | None = None  # where the steps of x came from, which a mask moved to the front of their rows
-    cleared: np.ndarray | None = None   # (batch, 2) of bool: rows whose state is not kept, by layers forward, and backwards
+    # where given, a recurrent layer puts copies of the state it ends in here
+    final_state: list | None = None
+    # resets of layers that go backwards, where a mask makes them others
+    resets_back: np.ndarray | None = None
+    # where the steps of x came from, which a mask moved to the front of their rows
+    places: masks.Places | None = None
+    # (batch, 2) of bool: rows whose state is not kept, by layers forward, and backwards
+    cleared: np.ndarray | None = None
 
     def kept(self, states, backwards):
         """Copies of final states, as a stateful layer keeps them for the next call."""
         if self.cleared is None:
             return [state.copy() for state in states]
-        return [np.where(self.cleared[:, int(backwards), None], state.dtype.type(0), state) for state in states]
+        return [
+            np.where(self.cleared[:, int(backwards), None], state.dtype.type(0), state)
+            for state in states
+        ]
 
     def resets_of(self, backwards):
         """The resets of a layer that goes backwards, or of one that does not."""
@@ -760,8 +879,10 @@ class Call:
 
 def _undefined(layer, method):
     hint = "; Keras's call gives no gradient" if hasattr(layer, "call") else ""
-    return (f"layer {type(layer).__name__} defines no {method}, which every layer needs{hint}. A recurrent layer is more easily "
-            f"written as a cell for RNN: docs/custom-cells.md")
+    return (
+        f"layer {type(layer).__name__} defines no {method}, which every layer needs{hint}. A"
+        " recurrent layer is more easily written as a cell for RNN: docs/custom-cells.md"
+    )
 
 
 def _shape_text(shape):

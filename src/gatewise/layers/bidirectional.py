@@ -20,25 +20,27 @@ MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 class Bidirectional(Wrapper, SequenceLayer):
     """Two recurrent layers that read a sequence from both ends (Schuster and Paliwal 1997).
 
-    The backward layer reads each row's true steps from the last to the first; with ``return_sequences`` its outputs
-    come back in the order of the input, zeros at steps that do not count, also where the layers have
-    ``zero_output_for_mask=False``. Without, each layer gives its last output: the backward layer's is that of
-    the row's first step.
+    The backward layer reads each row's true steps from the last to the first; with
+    ``return_sequences`` its outputs come back in the order of the input, zeros at steps that do not
+    count, also where the layers have ``zero_output_for_mask=False``. Without, each layer gives its
+    last output: the backward layer's is that of the row's first step.
 
     Parameters
     ----------
     layer : Recurrent
         The forward layer. Not to be used elsewhere; the backward layer is made like it.
     merge_mode : {"concat", "sum", "mul", "ave", None}
-        How the two outputs become one: side by side, their sum, product or mean. None: a list of the two, of a
-        layer used alone.
+        How the two outputs become one: side by side, their sum, product or mean. None: a list of
+        the two, of a layer used alone.
     backward_layer : Recurrent, optional
-        With ``go_backwards=True``, and the forward layer's return_sequences, return_state and stateful.
+        With ``go_backwards=True``, and the forward layer's return_sequences, return_state and
+        stateful.
 
     Notes
     -----
-    Weights are those of the forward layer, then those of the backward layer: "forward/kernel", ... So are states:
-    ``[h, h]``, or ``[h, c, h, c]``; they are read, kept and, with ``return_state``, returned after the output.
+    Weights are those of the forward layer, then those of the backward layer: "forward/kernel", ...
+    So are states: ``[h, h]``, or ``[h, c, h, c]``; they are read, kept and, with ``return_state``,
+    returned after the output.
     """
 
     has_state = True
@@ -48,8 +50,10 @@ class Bidirectional(Wrapper, SequenceLayer):
     def __init__(self, layer, merge_mode="concat", backward_layer=None, **kwargs):
         self._check_part(layer, "layer")
         if layer.go_backwards:
-            raise ConfigError(f"layer {layer.name!r} has go_backwards=True; Bidirectional makes the backward layer itself: give "
-                              f"one that goes forward")
+            raise ConfigError(
+                f"layer {layer.name!r} has go_backwards=True; Bidirectional makes the backward"
+                " layer itself: give one that goes forward"
+            )
         self._backward_given = backward_layer is not None
         if backward_layer is None:
             backward_layer = copy.deepcopy(layer)
@@ -57,13 +61,18 @@ class Bidirectional(Wrapper, SequenceLayer):
         self._check_part(backward_layer, "backward_layer")
         for option in ("return_sequences", "return_state", "stateful"):
             if getattr(layer, option) != getattr(backward_layer, option):
-                raise ConfigError(f"layer has {option}={getattr(layer, option)}, backward_layer has "
-                                  f"{option}={getattr(backward_layer, option)}; give both the same")
+                raise ConfigError(
+                    f"layer has {option}={getattr(layer, option)}, backward_layer has "
+                    f"{option}={getattr(backward_layer, option)}; give both the same"
+                )
         if not backward_layer.go_backwards:
-            raise ConfigError(f"backward_layer {backward_layer.name!r} has go_backwards=False; expected True")
+            raise ConfigError(
+                f"backward_layer {backward_layer.name!r} has go_backwards=False; expected True"
+            )
         self.forward_layer, self.backward_layer = layer, backward_layer
         self._checked_merge_mode(merge_mode)
-        for part in (layer, backward_layer):  # as in Keras: what one way repeats is nothing beside the other way's step
+        # as in Keras: what one way repeats is nothing beside the other way's step
+        for part in (layer, backward_layer):
             if part.zero_output_for_mask is False:
                 part.zero_output_for_mask = True
         super().__init__({"forward": layer, "backward": backward_layer}, **kwargs)
@@ -74,10 +83,15 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     def _checked_merge_mode(self, value):
         if value is not None and not (isinstance(value, str) and value in MERGE_MODES):
-            raise ConfigError(f"merge_mode is {value!r}; expected one of {', '.join(map(repr, MERGE_MODES))}")
+            raise ConfigError(
+                f"merge_mode is {value!r}; expected one of {', '.join(map(repr, MERGE_MODES))}"
+            )
         ahead, back = self.forward_layer.cell.output_width, self.backward_layer.cell.output_width
         if value not in ("concat", None) and ahead != back:
-            raise ConfigError(f"merge_mode {value!r} needs as many units both ways; layer has {ahead}, backward_layer has {back}")
+            raise ConfigError(
+                f"merge_mode {value!r} needs as many units both ways; layer has {ahead},"
+                f" backward_layer has {back}"
+            )
         return value
 
     @staticmethod
@@ -122,15 +136,19 @@ class Bidirectional(Wrapper, SequenceLayer):
         shapes = [part._output_shape(input_shape) for part in self._parts.values()]
         if self.merge_mode is None:
             return shapes
-        features = sum(shape[-1] for shape in shapes) if self.merge_mode == "concat" else shapes[0][-1]
+        features = (
+            sum(shape[-1] for shape in shapes) if self.merge_mode == "concat" else shapes[0][-1]
+        )
         return (*shapes[0][:-1], features)
 
     # ---- states, those of the forward layer first
 
     @property
     def state_names(self):
-        """"forward/h", ... of the arrays of :attr:`state`."""
-        return tuple(f"{path}/{name}" for path, part in self._parts.items() for name in part.state_names)
+        """ "forward/h", ... of the arrays of :attr:`state`."""
+        return tuple(
+            f"{path}/{name}" for path, part in self._parts.items() for name in part.state_names
+        )
 
     @property
     def state(self):
@@ -140,7 +158,11 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     @state.setter
     def state(self, value):
-        values = (None, None) if value is None else self._halves(self.checked_state(value, None, "state"))
+        values = (
+            (None, None)
+            if value is None
+            else self._halves(self.checked_state(value, None, "state"))
+        )
         with self.alone():
             self.forward_layer.state, self.backward_layer.state = values
 
@@ -166,17 +188,24 @@ class Bidirectional(Wrapper, SequenceLayer):
         """Gradients of the initial states after :meth:`backward`; None before."""
         if self.forward_layer.initial_state_gradient is None:
             return None
-        return [*self.forward_layer.initial_state_gradient, *self.backward_layer.initial_state_gradient]
+        return [
+            *self.forward_layer.initial_state_gradient,
+            *self.backward_layer.initial_state_gradient,
+        ]
 
     def checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = checks.listed(value, name, "arrays")
         if len(arrays) != len(self.state_names):
-            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(self.state_names)}: "
-                             f"{', '.join(self.state_names)}")
+            raise ShapeError(
+                f"{name} has {len(arrays)} arrays; layer {self.name!r} expects"
+                f" {len(self.state_names)}: {', '.join(self.state_names)}"
+            )
         first, second = self._halves(arrays)
         first = self.forward_layer.checked_state(first, batch, f"{name} forward")
-        return first + self.backward_layer.checked_state(second, first[0].shape[0], f"{name} backward")
+        return first + self.backward_layer.checked_state(
+            second, first[0].shape[0], f"{name} backward"
+        )
 
     def _halves(self, arrays):
         """(those of the forward layer, those of the backward layer), each None where there are none."""
@@ -188,7 +217,9 @@ class Bidirectional(Wrapper, SequenceLayer):
     def _forward(self, x, call):
         outputs, states, finals = [], [], []
         for part, start in zip(self._parts.values(), self._halves(call.initial_state)):
-            own = replace(call, initial_state=start, final_state=None if call.final_state is None else [])
+            own = replace(
+                call, initial_state=start, final_state=None if call.final_state is None else []
+            )
             y = part._forward(x, own)
             if self.return_state:
                 y, *last = y
@@ -202,8 +233,12 @@ class Bidirectional(Wrapper, SequenceLayer):
             outputs[1] = _put_steps(outputs[1], order)
         merged = self._merge(*outputs)
         if call.training:
-            self._saved = {"order": order, "y_shapes": [y.shape for y in merged], "state_shapes": [s.shape for s in states],
-                           "outputs": outputs if self.merge_mode == "mul" else None}
+            self._saved = {
+                "order": order,
+                "y_shapes": [y.shape for y in merged],
+                "state_shapes": [s.shape for s in states],
+                "outputs": outputs if self.merge_mode == "mul" else None,
+            }
         return [*merged, *states] if self.returns_list else merged[0]
 
     def _merge(self, ahead, back):
@@ -234,9 +269,13 @@ class Bidirectional(Wrapper, SequenceLayer):
             return self._checked_gradient(dy, "dy", shapes[0])
         parts = checks.listed(dy, "dy", "arrays")
         if len(parts) != len(shapes):
-            raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}")
-        return [None if part is None else self._checked_gradient(part, f"dy[{i}]", shape)
-                for i, (part, shape) in enumerate(zip(parts, shapes))]
+            raise ShapeError(
+                f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}"
+            )
+        return [
+            None if part is None else self._checked_gradient(part, f"dy[{i}]", shape)
+            for i, (part, shape) in enumerate(zip(parts, shapes))
+        ]
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()
@@ -246,7 +285,9 @@ class Bidirectional(Wrapper, SequenceLayer):
         if saved["order"] is not None and gradients[1] is not None:
             gradients[1] = _take_steps(gradients[1], saved["order"])
         dx = None
-        for part, gradient, states in zip(self._parts.values(), gradients, self._halves(dy[count:])):
+        for part, gradient, states in zip(
+            self._parts.values(), gradients, self._halves(dy[count:])
+        ):
             gradient = None if gradient is None else np.ascontiguousarray(gradient)
             found = part._backward([gradient, *states] if self.return_state else gradient, want_dx)
             if want_dx:
@@ -257,11 +298,18 @@ class Bidirectional(Wrapper, SequenceLayer):
         return self._backward(dy, True).copy()
 
     def get_config(self):
-        config = {"layer": layer_config(self.forward_layer), "merge_mode": self.merge_mode,
-                  "backward_layer": layer_config(self.backward_layer) if self._backward_given else None}
+        config = {
+            "layer": layer_config(self.forward_layer),
+            "merge_mode": self.merge_mode,
+            "backward_layer": layer_config(self.backward_layer) if self._backward_given else None,
+        }
         config["layer"]["config"]["name"] = self.forward_layer.name.removeprefix("forward_")
-        if self.forward_layer.trainable != self.backward_layer.trainable and not self._backward_given:
-            config["backward_trainable"] = self.backward_layer.trainable  # made like the forward layer, and set since
+        if (
+            self.forward_layer.trainable != self.backward_layer.trainable
+            and not self._backward_given
+        ):
+            # made like the forward layer, and set since
+            config["backward_trainable"] = self.backward_layer.trainable
         return super().get_config() | config
 
     @classmethod

@@ -18,8 +18,8 @@ from .windows import Windowed
 class Conv1D(_Activated, Windowed):
     """``y_t = act(sum_k x_(t strides + k dilation_rate) W_k + b)``: (batch, steps, features) to (batch, steps', filters).
 
-    Names and defaults are Keras's. Steps past a row's length count as zeros, like padding; what comes out past the
-    row's end is zero. Windows are laid out as rows of one large product.
+    Names and defaults are Keras's. Steps past a row's length count as zeros, like padding; what
+    comes out past the row's end is zero. Windows are laid out as rows of one large product.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ class Conv1D(_Activated, Windowed):
     strides : int
         Steps from one window to the next.
     padding : {"valid", "same", "causal"}
-        Whole windows only; as many steps as the input has, for strides of 1, windows in the middle of the row, by its
-        own length; the same, with each window ending in its own step.
+        Whole windows only; as many steps as the input has, for strides of 1, windows in the middle
+        of the row, by its own length; the same, with each window ending in its own step.
     dilation_rate : int
         Steps from one entry of a window to the next.
     groups : 1
@@ -47,24 +47,53 @@ class Conv1D(_Activated, Windowed):
     """
 
     paddings = ("valid", "same", "causal")
-    filters, activation, use_bias = Fixed(checks.whole_number), Fixed(activation_or_softmax), Fixed(checks.flag)
+    filters, activation, use_bias = (
+        Fixed(checks.whole_number),
+        Fixed(activation_or_softmax),
+        Fixed(checks.flag),
+    )
 
-    def __init__(self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
-                 activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
-                 kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None, bias_constraint=None, seed=None,
-                 **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        data_format=None,
+        dilation_rate=1,
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(kernel_size, strides, padding, dilation_rate, **kwargs)
         if data_format not in (None, "channels_last") or groups != 1 or groups is True:
-            raise ConfigError(f"data_format is {data_format!r} and groups is {groups!r}; expected 'channels_last' and 1")
+            raise ConfigError(
+                f"data_format is {data_format!r} and groups is {groups!r}; expected 'channels_last'"
+                " and 1"
+            )
         self.filters, self.activation, self.use_bias = filters, activation, use_bias
-        self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
-                               "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
+        self.weight_options = {
+            "kernel": WeightOptions(
+                "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+            ),
+            "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
+        }
         self.seed = checks.seed(seed)
         self._packed = PackedWeights()
 
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
-        shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | ({"bias": (self.filters,)} if self.use_bias else {})
+        shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | (
+            {"bias": (self.filters,)} if self.use_bias else {}
+        )
         return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
@@ -87,19 +116,34 @@ class Conv1D(_Activated, Windowed):
     def _forward(self, x, call):
         batch, steps, features = x.shape
         count = self._output_steps(steps)
-        checks.fits_memory(batch * count * (self.window * features + self.filters), self.dtype, "the windows of layer", self.name)
+        checks.fits_memory(
+            batch * count * (self.window * features + self.filters),
+            self.dtype,
+            "the windows of layer",
+            self.name,
+        )
         kept = None
         if call.lengths is not None:
             x = np.where(counted_steps(call.lengths, x.shape), x, x.dtype.type(0))
             kept = counted_steps(self.output_lengths(call.lengths), (batch, count, 1))
-        rows = np.ascontiguousarray(self._windows(x, 0, call.lengths)).reshape(batch * count, self.window * features)
+        rows = np.ascontiguousarray(self._windows(x, 0, call.lengths)).reshape(
+            batch * count, self.window * features
+        )
         y = np.empty((len(rows), self.filters), x.dtype)
-        dense.forward(rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1]))
+        dense.forward(
+            rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1])
+        )
         y = self._activate_rows(y, y).reshape(batch, count, self.filters)
         if call.training:
             # The output may be handed out and changed; a linear layer's backward does not need it.
-            self._saved = {"rows": rows, "y": None if self.activation == "linear" else y.copy(), "y_shape": y.shape, "kept": kept,
-                           "lengths": call.lengths, "steps": steps}
+            self._saved = {
+                "rows": rows,
+                "y": None if self.activation == "linear" else y.copy(),
+                "y_shape": y.shape,
+                "kept": kept,
+                "lengths": call.lengths,
+                "steps": steps,
+            }
         return y if kept is None else np.where(kept, y, y.dtype.type(0))
 
     def _backward(self, dy, want_dx):
@@ -107,22 +151,42 @@ class Conv1D(_Activated, Windowed):
         rows, matrix = saved["rows"], self._matrix()
         if saved["kept"] is not None:
             dy = np.where(saved["kept"], dy, dy.dtype.type(0))
-        dz = np.ascontiguousarray(self._slope_times(saved["y"], np.ascontiguousarray(dy))).reshape(-1, self.filters)
+        dz = np.ascontiguousarray(self._slope_times(saved["y"], np.ascontiguousarray(dy))).reshape(
+            -1, self.filters
+        )
         d_rows = np.empty_like(rows) if want_dx else None
         with threads.single_threaded_blas(uses_blas(rows.shape[1])):
-            dense.backward(rows, matrix, dz, self._gradients["kernel"].reshape(matrix.shape), self._gradients.get("bias"), d_rows,
-                           threads.threads_for_products(4 * rows.size * self.filters))
+            dense.backward(
+                rows,
+                matrix,
+                dz,
+                self._gradients["kernel"].reshape(matrix.shape),
+                self._gradients.get("bias"),
+                d_rows,
+                threads.threads_for_products(4 * rows.size * self.filters),
+            )
         if not want_dx:
             return None
-        dx = self._add_windows(d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]), saved["steps"], saved["lengths"])
+        dx = self._add_windows(
+            d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]),
+            saved["steps"],
+            saved["lengths"],
+        )
         if saved["lengths"] is None:
             return dx
         return np.where(counted_steps(saved["lengths"], dx.shape), dx, dx.dtype.type(0))
 
     def get_config(self):
         config = super().get_config() | {
-            "filters": self.filters, "kernel_size": self.window, "strides": self.strides, "padding": self.padding,
-            "dilation_rate": self.dilation, "activation": self.activation, "use_bias": self.use_bias, "seed": self.seed}
+            "filters": self.filters,
+            "kernel_size": self.window,
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "seed": self.seed,
+        }
         for options in self.weight_options.values():
             config |= options.get_config()
         return config

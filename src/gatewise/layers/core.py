@@ -32,12 +32,21 @@ def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=Non
     if batch_size is not None:
         checks.whole_number(batch_size, "batch_size")
         if batch_shape is not None:
-            raise ConfigError("batch_size is given beside batch_shape, which holds it already; leave one of them out")
+            raise ConfigError(
+                "batch_size is given beside batch_shape, which holds it already; leave one of"
+                " them out"
+            )
     if dtype is not None and checks.is_integer_type(dtype):
         dtype = None
     if (shape is None) == (batch_shape is None):
-        raise ConfigError("Input needs either shape, of one sample, or batch_shape, with the batch in front")
-    shape = checks.shape_tuple(batch_shape, "batch_shape")[1:] if shape is None else checks.shape_tuple(shape, "shape")
+        raise ConfigError(
+            "Input needs either shape, of one sample, or batch_shape, with the batch in front"
+        )
+    shape = (
+        checks.shape_tuple(batch_shape, "batch_shape")[1:]
+        if shape is None
+        else checks.shape_tuple(shape, "shape")
+    )
     return InputLayer(input_shape=shape, dtype=dtype, name=name)
 
 
@@ -73,7 +82,9 @@ class _Activated:
     def _activate_rows(self, z, y):
         """y = act(z), in place if z is y."""
         if z.shape[-1] == 0:
-            raise ShapeError(f"x has shape {z.shape}: nothing along the last axis; expected at least 1 feature")
+            raise ShapeError(
+                f"x has shape {z.shape}: nothing along the last axis; expected at least 1 feature"
+            )
         work = threads.threads_for(20 * z.size)
         if self.activation == "softmax":
             if z.size:
@@ -114,24 +125,47 @@ class Dense(_Activated, Layer):
         Of the initial weights of a layer used alone.
     """
 
-    units, activation, use_bias = Fixed(checks.whole_number), Fixed(activation_or_softmax), Fixed(checks.flag)
+    units, activation, use_bias = (
+        Fixed(checks.whole_number),
+        Fixed(activation_or_softmax),
+        Fixed(checks.flag),
+    )
 
-    def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None,
-                 bias_constraint=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.units, self.activation, self.use_bias = units, activation, use_bias
-        self.weight_options = {"kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
-                               "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint)}
+        self.weight_options = {
+            "kernel": WeightOptions(
+                "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+            ),
+            "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
+        }
         self.seed = checks.seed(seed)
         self._packed = PackedWeights()
         self._dx = None
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
-                             f"with a known number of features")
-        shapes = {"kernel": (input_shape[-1], self.units)} | ({"bias": (self.units,)} if self.use_bias else {})
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
+                " features) with a known number of features"
+            )
+        shapes = {"kernel": (input_shape[-1], self.units)} | (
+            {"bias": (self.units,)} if self.use_bias else {}
+        )
         return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def _output_shape(self, input_shape):
@@ -155,7 +189,9 @@ class Dense(_Activated, Layer):
         checks.fits_memory(math.prod(shape), self.dtype, "the output of layer", self.name)
         z = np.empty(shape, self.dtype)
         work = threads.threads_for_products(2 * z.size * x.shape[-1])
-        rows, out = (x, z) if z.ndim == 2 else (x.reshape(-1, x.shape[-1]), z.reshape(-1, self.units))
+        rows, out = (
+            (x, z) if z.ndim == 2 else (x.reshape(-1, x.shape[-1]), z.reshape(-1, self.units))
+        )
         dense.forward(rows, self._pack(), out, LINEAR, work)
         if call.training:
             vars(self)["_saved"] = {"x": x, "y": None, "y_shape": shape}
@@ -180,17 +216,27 @@ class Dense(_Activated, Layer):
         if want_dx:
             vars(self)["_dx"] = scratch_like(self._dx, rows.shape, self.dtype)
         with threads.single_threaded_blas(uses_blas(x.shape[-1])):
-            dense.backward(rows, self._parameters["kernel"], np.ascontiguousarray(dz).reshape(-1, self.units),
-                           self._gradients["kernel"], self._gradients.get("bias"), self._dx if want_dx else None,
-                           threads.threads_for_products(4 * rows.shape[0] * x.shape[-1] * self.units))
+            dense.backward(
+                rows,
+                self._parameters["kernel"],
+                np.ascontiguousarray(dz).reshape(-1, self.units),
+                self._gradients["kernel"],
+                self._gradients.get("bias"),
+                self._dx if want_dx else None,
+                threads.threads_for_products(4 * rows.shape[0] * x.shape[-1] * self.units),
+            )
         return self._dx.reshape(x.shape) if want_dx else None
 
     def _backward_alone(self, dy):
         return self._backward(dy, True).copy()
 
     def get_config(self):
-        config = super().get_config() | {"units": self.units, "activation": activations.config(self.activation),
-                                         "use_bias": self.use_bias, "seed": self.seed}
+        config = super().get_config() | {
+            "units": self.units,
+            "activation": activations.config(self.activation),
+            "use_bias": self.use_bias,
+            "seed": self.seed,
+        }
         for options in self.weight_options.values():
             config |= options.get_config()
         return config
@@ -253,7 +299,9 @@ class Dropout(Layer):
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.rate = rate
-        self.noise_shape = None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
+        self.noise_shape = (
+            None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
+        )
         self.seed = checks.seed(seed)
 
     def _forward(self, x, call):
@@ -263,7 +311,9 @@ class Dropout(Layer):
             self._saved = {"mask": None, "y_shape": x.shape}
             return x
         draws = self._own_rng().random(self._draw_shape(x.shape), np.float32)
-        mask = arrays.dropout_mask(draws, self.rate, self.dtype, threads.threads_for(4 * draws.size))
+        mask = arrays.dropout_mask(
+            draws, self.rate, self.dtype, threads.threads_for(4 * draws.size)
+        )
         self._saved = {"mask": mask, "y_shape": x.shape}
         return x * mask
 
@@ -271,10 +321,17 @@ class Dropout(Layer):
         if self.noise_shape is None:
             return shape
         if len(self.noise_shape) != len(shape):
-            raise ShapeError(f"noise_shape has {len(self.noise_shape)} axes, x has {len(shape)}: shape {shape}")
+            raise ShapeError(
+                f"noise_shape has {len(self.noise_shape)} axes, x has {len(shape)}: shape {shape}"
+            )
         if any(fixed not in (None, 1, extent) for fixed, extent in zip(self.noise_shape, shape)):
-            raise ShapeError(f"noise_shape is {self.noise_shape}, x has shape {shape}; expected the same extents, 1 or None")
-        return tuple(extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape))
+            raise ShapeError(
+                f"noise_shape is {self.noise_shape}, x has shape {shape}; expected the same"
+                " extents, 1 or None"
+            )
+        return tuple(
+            extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape)
+        )
 
     def _backward(self, dy, want_dx):
         saved = self._take_saved()
@@ -317,19 +374,30 @@ class Flatten(Layer):
 
     def _check_shape(self, x):
         if x.ndim != len(self.input_shape):
-            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}")
+            raise ShapeError(
+                f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
+            )
         for axis, (extent, expected) in enumerate(zip(x.shape, self.input_shape)):
             if expected is not None and axis and extent != expected:
-                raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}")
+                raise ShapeError(
+                    f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
+                )
 
     def _forward(self, x, call):
         counted = None
         if call.lengths is not None:
             counted = counted_steps(call.lengths, x.shape)
             x = np.where(counted, x, x.dtype.type(0))
-        y = (x if call.places is None else call.places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
+        y = (x if call.places is None else call.places.back(x)).reshape(
+            x.shape[0], math.prod(x.shape[1:])
+        )
         if call.training:
-            self._saved = {"x_shape": x.shape, "y_shape": y.shape, "counted": counted, "places": call.places}
+            self._saved = {
+                "x_shape": x.shape,
+                "y_shape": y.shape,
+                "counted": counted,
+                "places": call.places,
+            }
         return y
 
     def _backward(self, dy, want_dx):
@@ -343,7 +411,8 @@ class Flatten(Layer):
 class RepeatVector(Layer):
     """One vector a row, ``n`` times over: (batch, features) to (batch, n, features).
 
-    What stands between an encoder, whose last output sums up a sequence, and a decoder that reads it at every step.
+    What stands between an encoder, whose last output sums up a sequence, and a decoder that reads
+    it at every step.
 
     Parameters
     ----------
@@ -361,8 +430,15 @@ class RepeatVector(Layer):
 
     def _output_shape(self, input_shape):
         if len(input_shape) != 2:
-            hint = "; the recurrent layer before it needs return_sequences=False" if len(input_shape) == 3 and self.model else ""
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, features){hint}")
+            hint = (
+                "; the recurrent layer before it needs return_sequences=False"
+                if len(input_shape) == 3 and self.model
+                else ""
+            )
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected (batch,"
+                f" features){hint}"
+            )
         return (input_shape[0], self.n, input_shape[1])
 
     def _forward(self, x, call):

@@ -15,9 +15,9 @@ _PUBLISHED = {name: getattr(published, name) for name in published.__all__}
 class RNN(Stepwise):
     """A user's own cell, written in NumPy, walked through time.
 
-    A row of no steps has its initial first state as the output where that is what the cell's output is
-    (``output_size`` None), else zeros. The time loop is Python: :class:`LSTM`, :class:`GRU` and :class:`SimpleRNN`
-    are far faster.
+    A row of no steps has its initial first state as the output where that is what the cell's output
+    is (``output_size`` None), else zeros. The time loop is Python: :class:`LSTM`, :class:`GRU` and
+    :class:`SimpleRNN` are far faster.
 
     Parameters
     ----------
@@ -36,15 +36,38 @@ class RNN(Stepwise):
         Of the initial weights of a layer used alone.
     """
 
-    def __init__(self, cell, return_sequences=False, return_state=False, go_backwards=False, stateful=False,
-                 zero_output_for_mask=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        cell,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        zero_output_for_mask=None,
+        seed=None,
+        **kwargs,
+    ):
         if not isinstance(cell, RNNCell):
-            raise DTypeError(f"cell is {cell!r}; expected an object of a class that derives from gatewise.cells.RNNCell (for the "
-                             f"cells of the library use the layers SimpleRNN, LSTM and GRU)")
+            raise DTypeError(
+                f"cell is {cell!r}; expected an object of a class that derives from"
+                " gatewise.cells.RNNCell (for the cells of the library use the layers SimpleRNN,"
+                " LSTM and GRU)"
+            )
         for name in kwargs.keys() & _OF_KERNEL_LAYERS:
-            raise ArgumentError(f"RNN takes no argument {name!r}: its cell decides about its parameters, and about dropout")
-        super().__init__(cell, return_sequences=return_sequences, return_state=return_state, go_backwards=go_backwards,
-                         stateful=stateful, zero_output_for_mask=zero_output_for_mask, seed=seed, **kwargs)
+            raise ArgumentError(
+                f"RNN takes no argument {name!r}: its cell decides about its parameters, and about"
+                " dropout"
+            )
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            zero_output_for_mask=zero_output_for_mask,
+            seed=seed,
+            **kwargs,
+        )
         self._width = cell.output_width  # raises where the cell's sizes are none
 
     def kind(self):
@@ -59,20 +82,36 @@ class RNN(Stepwise):
         self._check_input_shape(input_shape)
         shapes, name = self.cell.parameter_shapes(input_shape[-1]), type(self.cell).__name__
         if not isinstance(shapes, dict):
-            raise DTypeError(f"{name}.parameter_shapes gave {shapes!r}; expected a dict of name to shape")
+            raise DTypeError(
+                f"{name}.parameter_shapes gave {shapes!r}; expected a dict of name to shape"
+            )
         for option in ("initializers", "regularizers", "constraints"):
             for parameter in getattr(self.cell, option).keys() - shapes.keys():
-                raise ConfigError(f"{name}.{option} names {parameter!r}; expected one of {', '.join(shapes)}")
-        return [self._spec(parameter, checks.shape_tuple(shape, f"the shape of {parameter}"))
-                for parameter, shape in shapes.items()]
+                raise ConfigError(
+                    f"{name}.{option} names {parameter!r}; expected one of {', '.join(shapes)}"
+                )
+        return [
+            self._spec(parameter, checks.shape_tuple(shape, f"the shape of {parameter}"))
+            for parameter, shape in shapes.items()
+        ]
 
     def _spec(self, name, shape):
         if None in shape:
             raise ShapeError(f"{self.name}/{name} has shape {shape}; expected known extents")
-        usual = "zeros" if len(shape) < 2 else "orthogonal" if name.startswith("recurrent") else "glorot_uniform"
+        usual = (
+            "zeros"
+            if len(shape) < 2
+            else "orthogonal"
+            if name.startswith("recurrent")
+            else "glorot_uniform"
+        )
         cell = self.cell
-        return WeightOptions(name, cell.initializers.get(name, usual), cell.regularizers.get(name),
-                             cell.constraints.get(name)).spec(name, shape)
+        return WeightOptions(
+            name,
+            cell.initializers.get(name, usual),
+            cell.regularizers.get(name),
+            cell.constraints.get(name),
+        ).spec(name, shape)
 
     def get_config(self):
         options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")
@@ -80,7 +119,8 @@ class RNN(Stepwise):
             options += ("zero_output_for_mask",)
         return Layer.get_config(self) | {
             "cell": config_of(self.cell, _PUBLISHED),
-            **{option: getattr(self, option) for option in options}}
+            **{option: getattr(self, option) for option in options},
+        }
 
     @classmethod
     def from_config(cls, config):
@@ -94,6 +134,13 @@ class RNN(Stepwise):
         return cls(**config | {"cell": cls_of_cell.from_config(cell["config"])})
 
 
-_OF_KERNEL_LAYERS = {"dropout", "recurrent_dropout", "learned_initial_state",
-                     *(f"{place}_{kind}" for place in ("kernel", "recurrent", "bias")
-                       for kind in ("initializer", "regularizer", "constraint"))}
+_OF_KERNEL_LAYERS = {
+    "dropout",
+    "recurrent_dropout",
+    "learned_initial_state",
+    *(
+        f"{place}_{kind}"
+        for place in ("kernel", "recurrent", "bias")
+        for kind in ("initializer", "regularizer", "constraint")
+    ),
+}

@@ -23,31 +23,47 @@ class Embedding(Layer):
     embeddings_regularizer : str or Regularizer, optional
     embeddings_constraint : str or Constraint, optional
     mask_zero : bool
-        0 stands for no step at all, at the end of a row or anywhere in it: a masked step is as if it were not there, to all
-        layers, the loss and the metrics.
+        0 stands for no step at all, at the end of a row or anywhere in it: a masked step is as if
+        it were not there, to all layers, the loss and the metrics.
     input_length : int, optional
         Steps of a sequence, where they are all of one length.
     seed : int, optional
         Of the initial vectors of a layer used alone.
     weights : array_like (input_dim, output_dim), or a list of one such array, optional
-        Vectors to start from, pretrained ones for instance, instead of those of an initializer: row k for the number k.
-        Rounded to the layer's dtype; read once, when the layer is built. With ``trainable=False`` they stay as they are.
-        A configuration does not hold them; files hold the layer's weights.
+        Vectors to start from, pretrained ones for instance, instead of those of an initializer: row
+        k for the number k. Rounded to the layer's dtype; read once, when the layer is built. With
+        ``trainable=False`` they stay as they are. A configuration does not hold them; files hold
+        the layer's weights.
 
     Notes
     -----
-    x may be of any integer type, or of floats that are whole. There is no gradient with respect to it:
-    :meth:`backward` returns None.
+    x may be of any integer type, or of floats that are whole. There is no gradient with respect to
+    it: :meth:`backward` returns None.
     """
 
     _rank, _axes = 2, "(batch, steps) of whole numbers"
     reads_steps = first_only = True
-    padded_dtype = "float64"    # holds every int32, and what is not whole, for read_input to find
-    input_dim, output_dim, mask_zero = Fixed("_checked_input_dim"), Fixed("_checked_output_dim"), Fixed(checks.flag)
-    _start = None   # given vectors, until they have been used
+    padded_dtype = "float64"  # holds every int32, and what is not whole, for read_input to find
+    input_dim, output_dim, mask_zero = (
+        Fixed("_checked_input_dim"),
+        Fixed("_checked_output_dim"),
+        Fixed(checks.flag),
+    )
+    _start = None  # given vectors, until they have been used
 
-    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None,
-                 embeddings_constraint=None, mask_zero=False, input_length=None, seed=None, weights=None, **kwargs):
+    def __init__(
+        self,
+        input_dim,
+        output_dim,
+        embeddings_initializer="uniform",
+        embeddings_regularizer=None,
+        embeddings_constraint=None,
+        mask_zero=False,
+        input_length=None,
+        seed=None,
+        weights=None,
+        **kwargs,
+    ):
         if input_length is not None:
             shapes = {"input_length": (checks.whole_number(input_length, "input_length"),)}
             if kwargs.get("input_shape") is not None:
@@ -55,9 +71,13 @@ class Embedding(Layer):
             kwargs["input_shape"] = one_shape(shapes)
         super().__init__(**kwargs)
         self.input_dim, self.output_dim, self.mask_zero = input_dim, output_dim, mask_zero
-        self.weight_options = WeightOptions("embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint)
+        self.weight_options = WeightOptions(
+            "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint
+        )
         self.seed = checks.seed(seed)
-        self._start = None if weights is None else self._checked_start(weights, embeddings_initializer)
+        self._start = (
+            None if weights is None else self._checked_start(weights, embeddings_initializer)
+        )
 
     def _checked_input_dim(self, value):
         return self._checked_extent(value, "input_dim")
@@ -68,7 +88,10 @@ class Embedding(Layer):
     def _checked_extent(self, value, name):
         value = checks.whole_number(value, name)
         if self._start is not None and value != getattr(self, name):
-            raise StateError(f"layer {self.name!r} was given weights: {name} cannot change any more; make a new layer")
+            raise StateError(
+                f"layer {self.name!r} was given weights: {name} cannot change any more; make a new"
+                " layer"
+            )
         return value
 
     def _checked_start(self, weights, initializer):
@@ -79,18 +102,23 @@ class Embedding(Layer):
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
         if initializer != "uniform":
-            raise ConfigError(f"layer {self.name!r}: weights and embeddings_initializer={initializer!r} "
-                              f"are both given; the vectors start as one of them: leave the other out")
-        if isinstance(weights, list | tuple) and len(weights) == 1 and np.ndim(weights[0]) == 2:  # as in Keras 2
+            raise ConfigError(
+                f"layer {self.name!r}: weights and embeddings_initializer={initializer!r} "
+                "are both given; the vectors start as one of them: leave the other out"
+            )
+        # as in Keras 2
+        if isinstance(weights, list | tuple) and len(weights) == 1 and np.ndim(weights[0]) == 2:
             weights = weights[0]
         dtype = "float64" if getattr(weights, "dtype", None) == np.float64 else "float32"
         array = checks.float_array(weights, "weights", dtype, convert=True)
         expected = (self.input_dim, self.output_dim)
         if array.shape != expected:
             turned = array.shape == expected[::-1]
-            raise ShapeError(f"weights has shape {array.shape}; layer {self.name!r} expects {expected}, "
-                             f"(input_dim, output_dim): a row for each number"
-                             + ("; give its transpose, weights.T" if turned else ""))
+            raise ShapeError(
+                f"weights has shape {array.shape}; layer {self.name!r} expects {expected}, "
+                "(input_dim, output_dim): a row for each number"
+                + ("; give its transpose, weights.T" if turned else "")
+            )
         return checks.finite(array, "weights")
 
     def initialize(self, rng):
@@ -104,7 +132,9 @@ class Embedding(Layer):
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) != 2:
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)")
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)"
+            )
         return [self.weight_options.spec("embeddings", (self.input_dim, self.output_dim))]
 
     def _output_shape(self, input_shape):
@@ -113,13 +143,17 @@ class Embedding(Layer):
     # ---- what it reads
 
     def read_input(self, x, dtype, convert):
-        return checks.whole_array(x, "x", f"layer {self.name!r} expects whole numbers from 0 to {self.input_dim - 1}")
+        return checks.whole_array(
+            x, "x", f"layer {self.name!r} expects whole numbers from 0 to {self.input_dim - 1}"
+        )
 
     def check_values(self, x):
         if x.size and not (x.min() >= 0 and x.max() < self.input_dim):
             at = tuple(int(i) for i in np.argwhere((x < 0) | (x >= self.input_dim))[0])
-            raise ShapeError(f"x holds {x[at]} at index {at}; layer {self.name!r} expects 0 to {self.input_dim - 1}: its "
-                             f"input_dim is one more than the largest number")
+            raise ShapeError(
+                f"x holds {x[at]} at index {at}; layer {self.name!r} expects 0 to"
+                f" {self.input_dim - 1}: its input_dim is one more than the largest number"
+            )
         return x
 
     def compute_mask(self, x):
@@ -127,7 +161,9 @@ class Embedding(Layer):
 
     def _check_shape(self, x):
         if x.ndim != 2 or x.shape[1] == 0:
-            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, at least 1 step")
+            raise ShapeError(
+                f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, at least 1 step"
+            )
 
     # ---- running
 
@@ -142,12 +178,24 @@ class Embedding(Layer):
         x = self._take_saved()["x"]
         if not self._trainable:
             return
-        rows.add_rows(x.reshape(-1), np.ascontiguousarray(dy).reshape(-1, self.output_dim), self._gradients["embeddings"],
-                      threads.threads_for(dy.size))
+        rows.add_rows(
+            x.reshape(-1),
+            np.ascontiguousarray(dy).reshape(-1, self.output_dim),
+            self._gradients["embeddings"],
+            threads.threads_for(dy.size),
+        )
 
     def _backward_alone(self, dy):
         return self._backward(dy, False)
 
     def get_config(self):
-        return super().get_config() | self.weight_options.get_config() | {
-            "input_dim": self.input_dim, "output_dim": self.output_dim, "mask_zero": self.mask_zero, "seed": self.seed}
+        return (
+            super().get_config()
+            | self.weight_options.get_config()
+            | {
+                "input_dim": self.input_dim,
+                "output_dim": self.output_dim,
+                "mask_zero": self.mask_zero,
+                "seed": self.seed,
+            }
+        )

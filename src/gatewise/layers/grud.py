@@ -16,8 +16,8 @@ from .stepwise import Stepwise
 class GRUD(Stepwise):
     """GRU-D (Che et al. 2018, "Recurrent Neural Networks for Multivariate Time Series with Missing Values").
 
-    What is missing decays from the last value seen to the feature's mean, and the state decays to zero, each as fast as
-    training finds right for the time since something was seen::
+    What is missing decays from the last value seen to the feature's mean, and the state decays to
+    zero, each as fast as training finds right for the time since something was seen::
 
         d_x = exp(-max(0, w * t + b))                       of each feature
         d_h = exp(-max(0, t W_d + b_d))                     of each unit
@@ -27,10 +27,10 @@ class GRUD(Stepwise):
         n = tanh(x^ W + (r h^) U + m V + b)
         h = (1 - z) h^ + z n
 
-    Input is (batch, steps, 3 * features): the values (anything finite where missing, 0 for instance), then the mask m
-    (1 seen, 0 missing), then the time t since each feature was last seen, as
-    ``gatewise.data.missing_indicators`` gives them. State is h, and what was last seen of each feature less its mean,
-    so that a series may be given in parts.
+    Input is (batch, steps, 3 * features): the values (anything finite where missing, 0 for
+    instance), then the mask m (1 seen, 0 missing), then the time t since each feature was last
+    seen, as ``gatewise.data.missing_indicators`` gives them. State is h, and what was last seen of
+    each feature less its mean, so that a series may be given in parts.
 
     Parameters
     ----------
@@ -40,18 +40,29 @@ class GRUD(Stepwise):
     use_bias : bool
         Whether there is b; the decays have biases always.
     means : array_like (features,), float, optional
-        What a value decays to: the features' means in the training data. None: zeros, right for standardised data.
+        What a value decays to: the features' means in the training data. None: zeros, right for
+        standardised data.
     **kwargs
-        Options of :class:`Recurrent` but the dropouts and learned_initial_state. Those of the kernel hold for V too. W_d starts
-        Glorot uniform, w uniform between 0 and 0.1, biases at zero.
+        Options of :class:`Recurrent` but the dropouts and learned_initial_state. Those of the
+        kernel hold for V too. W_d starts Glorot uniform, w uniform between 0 and 0.1, biases at
+        zero.
 
-    Weights in order: kernel W, recurrent_kernel U, bias b (gates z r h), mask_kernel V, input_decay_kernel w and
-    input_decay_bias (features,), hidden_decay_kernel W_d (features, units) and hidden_decay_bias.
+    Weights in order: kernel W, recurrent_kernel U, bias b (gates z r h), mask_kernel V,
+    input_decay_kernel w and input_decay_bias (features,), hidden_decay_kernel W_d (features, units)
+    and hidden_decay_bias.
     """
 
     means = Fixed("_checked_means")
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, means=None, **kwargs):
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        means=None,
+        **kwargs,
+    ):
         for name in kwargs.keys() & {"dropout", "recurrent_dropout", "learned_initial_state"}:
             raise ArgumentError(f"GRUD takes no argument {name!r}")
         super().__init__(GRUDCell(units, activation, recurrent_activation, use_bias), **kwargs)
@@ -59,7 +70,13 @@ class GRUD(Stepwise):
 
     @staticmethod
     def _checked_means(value):
-        return None if value is None else [checks.number(mean, "a mean") for mean in checks.listed(value, "means", "numbers")]
+        return (
+            None
+            if value is None
+            else [
+                checks.number(mean, "a mean") for mean in checks.listed(value, "means", "numbers")
+            ]
+        )
 
     @property
     def features(self):
@@ -72,24 +89,37 @@ class GRUD(Stepwise):
 
     def checked_state(self, value, batch, name):
         if not self.built:
-            raise StateError(f"{name}: layer {self.name!r} is not built, so that its number of features is not known: call "
-                             f"build(input_shape)")
+            raise StateError(
+                f"{name}: layer {self.name!r} is not built, so that its number of features is not"
+                " known: call build(input_shape)"
+            )
         return super().checked_state(value, batch, name)
 
     def _parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         if input_shape[-1] % 3:
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected 3 * features in the last axis: "
-                             f"values, mask and time since a value was seen")
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected 3 * features in"
+                " the last axis: values, mask and time since a value was seen"
+            )
         if self.means is not None and len(self.means) != input_shape[-1] // 3:
-            raise ShapeError(f"means has {len(self.means)} numbers; layer {self.name!r} reads {input_shape[-1] // 3} features")
-        return [self._spec(name, shape) for name, shape in self.cell.parameter_shapes(input_shape[-1]).items()]
+            raise ShapeError(
+                f"means has {len(self.means)} numbers; layer {self.name!r} reads"
+                f" {input_shape[-1] // 3} features"
+            )
+        return [
+            self._spec(name, shape)
+            for name, shape in self.cell.parameter_shapes(input_shape[-1]).items()
+        ]
 
     def _spec(self, name, shape):
         option = "kernel" if name == "mask_kernel" else name
         if option in self.weight_options:
             return self.weight_options[option].spec(name, shape)
-        usual = {"input_decay_kernel": initializers.RandomUniform(0.0, 0.1), "hidden_decay_kernel": initializers.GlorotUniform()}
+        usual = {
+            "input_decay_kernel": initializers.RandomUniform(0.0, 0.1),
+            "hidden_decay_kernel": initializers.GlorotUniform(),
+        }
         return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
 
     # ---- what does not depend on the state, for all steps at once
@@ -97,7 +127,8 @@ class GRUD(Stepwise):
     def _before(self, x, start, resets):
         values, mask, time = (np.ascontiguousarray(part) for part in np.split(x, 3, axis=-1))
         p = self._parameters
-        away = values if self.means is None else values - np.asarray(self.means, self.dtype)  # from the mean
+        # from the mean
+        away = values if self.means is None else values - np.asarray(self.means, self.dtype)
         seen, source = _last_seen(away, mask, start[1], resets)
         input_rate = time * p["input_decay_kernel"] + p["input_decay_bias"]
         input_decay = _decay(input_rate)
@@ -106,8 +137,19 @@ class GRUD(Stepwise):
             filled += np.asarray(self.means, self.dtype)
         hidden_rate = _product(time, p["hidden_decay_kernel"], p["hidden_decay_bias"])
         sums = _product(filled, p["kernel"], p.get("bias")) + _product(mask, p["mask_kernel"])
-        extra = {"mask": mask, "time": time, "away": away, "seen": seen, "source": source, "input_rate": input_rate,
-                 "input_decay": input_decay, "filled": filled, "hidden_rate": hidden_rate, "start": start[1], "shape": x.shape}
+        extra = {
+            "mask": mask,
+            "time": time,
+            "away": away,
+            "seen": seen,
+            "source": source,
+            "input_rate": input_rate,
+            "input_decay": input_decay,
+            "filled": filled,
+            "hidden_rate": hidden_rate,
+            "start": start[1],
+            "shape": x.shape,
+        }
         return np.concatenate([sums, _decay(hidden_rate)], axis=-1), start[:1], extra
 
     def _new_cell(self):
@@ -129,12 +171,22 @@ class GRUD(Stepwise):
         p, g, units = self._parameters, self._gradients, self.units
         with threads.single_threaded_blas(uses_blas(extra["time"].shape[-1], units)):
             cell.add_gradient(g["recurrent_kernel"])
-            d_sums = np.ascontiguousarray(d_inputs[..., :3 * units])
-            d_filled = _product_backward(extra["filled"], p["kernel"], d_sums, g["kernel"], g.get("bias"))
-            d_mask = _product_backward(extra["mask"], p["mask_kernel"], d_sums, g["mask_kernel"], None, want_dx)
-            d_hidden_rate = _decay_backward(extra["hidden_rate"], d_inputs[..., 3 * units:])
-            d_time = _product_backward(extra["time"], p["hidden_decay_kernel"], d_hidden_rate, g["hidden_decay_kernel"],
-                                       g["hidden_decay_bias"], want_dx)
+            d_sums = np.ascontiguousarray(d_inputs[..., : 3 * units])
+            d_filled = _product_backward(
+                extra["filled"], p["kernel"], d_sums, g["kernel"], g.get("bias")
+            )
+            d_mask = _product_backward(
+                extra["mask"], p["mask_kernel"], d_sums, g["mask_kernel"], None, want_dx
+            )
+            d_hidden_rate = _decay_backward(extra["hidden_rate"], d_inputs[..., 3 * units :])
+            d_time = _product_backward(
+                extra["time"],
+                p["hidden_decay_kernel"],
+                d_hidden_rate,
+                g["hidden_decay_kernel"],
+                g["hidden_decay_bias"],
+                want_dx,
+            )
         missing = 1 - extra["mask"]
         d_input_rate = _decay_backward(extra["input_rate"], d_filled * missing * extra["seen"])
         g["input_decay_kernel"] += (d_input_rate * extra["time"]).sum(axis=(0, 1), dtype=np.float64)
@@ -151,9 +203,16 @@ class GRUD(Stepwise):
         return np.concatenate([d_values, d_mask, d_time], axis=-1), d_start
 
     def get_config(self):
-        config = super().get_config() | {"activation": self.cell.activation, "means": self.means,
-                                         "recurrent_activation": self.cell.recurrent_activation}
-        return {name: value for name, value in config.items() if name not in ("dropout", "recurrent_dropout")}
+        config = super().get_config() | {
+            "activation": self.cell.activation,
+            "means": self.means,
+            "recurrent_activation": self.cell.recurrent_activation,
+        }
+        return {
+            name: value
+            for name, value in config.items()
+            if name not in ("dropout", "recurrent_dropout")
+        }
 
 
 class _Decayed(RNNCell):
@@ -164,21 +223,29 @@ class _Decayed(RNNCell):
 
     def __init__(self, cell, recurrent_kernel):
         self.units = cell.units
-        self._act, self._gate = activations.code(cell.activation), activations.code(cell.recurrent_activation)
-        gates, candidate = recurrent_kernel[:, :2 * self.units], recurrent_kernel[:, 2 * self.units:]
+        self._act, self._gate = (
+            activations.code(cell.activation),
+            activations.code(cell.recurrent_activation),
+        )
+        gates, candidate = (
+            recurrent_kernel[:, : 2 * self.units],
+            recurrent_kernel[:, 2 * self.units :],
+        )
         self._forward = [dense.pack(np.ascontiguousarray(part)) for part in (gates, candidate)]
         self._back = [np.ascontiguousarray(part.T) for part in (gates, candidate)]
-        self._products = []  # of each step back: both inputs of the recurrent products, and the gradients of their results
+        # of each step back: both inputs of the recurrent products, and the gradients of their
+        # results
+        self._products = []
 
     def step(self, x, states, parameters):
-        units, h = self.units, x[:, 3 * self.units:] * states[0]
+        units, h = self.units, x[:, 3 * self.units :] * states[0]
         gates = _tiles(h, self._forward[0], 2 * units)
-        gates += x[:, :2 * units]
+        gates += x[:, : 2 * units]
         _activate(gates, self._gate)
         z, r = gates[:, :units], gates[:, units:]
         reset = r * h
         n = _tiles(reset, self._forward[1], units)
-        n += x[:, 2 * units:3 * units]
+        n += x[:, 2 * units : 3 * units]
         _activate(n, self._act)
         new = h + z * (n - h)
         return new, [new], (x, states[0], h, gates, reset, n)
@@ -194,7 +261,7 @@ class _Decayed(RNNCell):
         arrays.activate_backward(gates, d_gates, d_gates, self._gate)
         d_h = d * (1 - z) + d_reset * r + _tiles(d_gates, self._packed_back(0), units)
         self._products.append((h, d_gates, reset, d_n))
-        return np.concatenate([d_gates, d_n, d_h * before], axis=1), [d_h * x[:, 3 * units:]]
+        return np.concatenate([d_gates, d_n, d_h * before], axis=1), [d_h * x[:, 3 * units :]]
 
     def _packed_back(self, part):
         """The transposed weights, packed at the first step back: inference has no use for them."""
@@ -207,9 +274,18 @@ class _Decayed(RNNCell):
         if not self._products:
             return
         h, d_gates, reset, d_n = (np.concatenate(parts) for parts in zip(*self._products))
-        for rows, dz, columns in ((h, d_gates, slice(0, 2 * self.units)), (reset, d_n, slice(2 * self.units, None))):
+        for rows, dz, columns in (
+            (h, d_gates, slice(0, 2 * self.units)),
+            (reset, d_n, slice(2 * self.units, None)),
+        ):
             d_w = np.zeros((self.units, dz.shape[1]), dz.dtype)
-            dense.backward(rows, d_w, dz, d_w, threads=threads.threads_for_products(2 * rows.size * dz.shape[1]))
+            dense.backward(
+                rows,
+                d_w,
+                dz,
+                d_w,
+                threads=threads.threads_for_products(2 * rows.size * dz.shape[1]),
+            )
             gradient[:, columns] += d_w
 
 
@@ -231,7 +307,15 @@ def _product_backward(x, w, dz, d_w, d_b, want_dx=True):
     """dx, or None; d_w and d_b are added to."""
     rows = x.reshape(-1, x.shape[-1])
     dx = np.empty_like(rows) if want_dx else None
-    dense.backward(rows, w, dz.reshape(-1, w.shape[1]), d_w, d_b, dx, threads.threads_for_products(4 * rows.size * w.shape[1]))
+    dense.backward(
+        rows,
+        w,
+        dz.reshape(-1, w.shape[1]),
+        d_w,
+        d_b,
+        dx,
+        threads.threads_for_products(4 * rows.size * w.shape[1]),
+    )
     return dx.reshape(x.shape) if want_dx else None
 
 
@@ -259,7 +343,8 @@ def _decay_backward(rate, d_decay):
 def _last_seen(values, mask, start, resets):
     """(batch, steps, features): the value of the last step up to each that has one, and where it comes from.
 
-    That is the number of the step; -1 for the value in `start`, -2 for none since a reset, which is 0.
+    That is the number of the step; -1 for the value in `start`, -2 for none since a reset, which is
+    0.
     """
     steps = np.arange(values.shape[1])[None, :, None]
     source = np.maximum.accumulate(np.where(mask > 0.5, steps, -1), axis=1)
@@ -276,8 +361,14 @@ def _last_seen_backward(d_seen, source):
     batch, steps, features = d_seen.shape
     rows = (np.arange(batch)[:, None, None] * steps + source) * features + np.arange(features)
     inside = source >= 0
-    d_values = np.bincount(rows[inside], d_seen[inside], minlength=d_seen.size).astype(d_seen.dtype).reshape(d_seen.shape)
-    return d_values, np.where(source == -1, d_seen, 0).sum(axis=1, dtype=np.float64).astype(d_seen.dtype)
+    d_values = (
+        np.bincount(rows[inside], d_seen[inside], minlength=d_seen.size)
+        .astype(d_seen.dtype)
+        .reshape(d_seen.shape)
+    )
+    return d_values, np.where(source == -1, d_seen, 0).sum(axis=1, dtype=np.float64).astype(
+        d_seen.dtype
+    )
 
 
 def _add_last(d_seen, d_start, d_last, lengths):

@@ -1,7 +1,8 @@
 """Boolean masks: which steps count. They become what everything else knows, rows with lengths.
 
-A masked step is as if it were not there. So the steps that count move to the front of their row, in their order, all
-layers run on rows of these lengths, and where the output has steps it is put back, with zeros where nothing counts.
+A masked step is as if it were not there. So the steps that count move to the front of their row, in
+their order, all layers run on rows of these lengths, and where the output has steps it is put back,
+with zeros where nothing counts.
 """
 
 from dataclasses import dataclass
@@ -92,9 +93,9 @@ def held_backward(dy, mask):
     """The gradient of what :func:`held` was given: that of each counted step and of the steps that repeat it."""
     result, later = np.zeros_like(dy), np.zeros_like(dy[:, :1])
     for t in range(dy.shape[1] - 1, -1, -1):
-        counts = mask[:, t:t + 1].reshape(-1, *(1,) * (dy.ndim - 1))
-        later = later + dy[:, t:t + 1]
-        result[:, t:t + 1] = np.where(counts, later, 0)
+        counts = mask[:, t : t + 1].reshape(-1, *(1,) * (dy.ndim - 1))
+        later = later + dy[:, t : t + 1]
+        result[:, t : t + 1] = np.where(counts, later, 0)
         later = np.where(counts, 0, later)
     return result
 
@@ -102,7 +103,8 @@ def held_backward(dy, mask):
 def cleared_ends(x, lengths):
     """x (batch, steps, ...) with zeros past these lengths; x itself if no row ends early.
 
-    What padding holds is any number. Products and exponentials of it can overflow, and 0 times infinity is NaN.
+    What padding holds is any number. Products and exponentials of it can overflow, and 0 times
+    infinity is NaN.
     """
     if lengths is None or x.shape[1] <= lengths.min(initial=x.shape[1]):
         return x
@@ -117,9 +119,10 @@ def ends(lengths, steps):
 def moved_resets(mask, resets, lengths=None):
     """(forward, backward, cleared): what becomes of resets where a mask moves the steps that count to the front.
 
-    A flag at a masked step clears the state before the step that counts and is visited next: the later one for a layer that goes
-    forward, the earlier one for one that goes backwards. Where none is left, it clears the state that is kept for the next call.
-    To a layer that goes backwards a row begins at its last counted step, so that what stands behind it is nothing.
+    A flag at a masked step clears the state before the step that counts and is visited next: the
+    later one for a layer that goes forward, the earlier one for one that goes backwards. Where none
+    is left, it clears the state that is kept for the next call. To a layer that goes backwards a
+    row begins at its last counted step, so that what stands behind it is nothing.
 
     Parameters
     ----------
@@ -139,14 +142,16 @@ def moved_resets(mask, resets, lengths=None):
         inside = counted_steps(lengths, mask.shape)
         mask, flags = mask & inside, flags & inside
     places = Places(mask, counted_steps(mask.sum(axis=1), mask.shape))
-    counted_before = np.cumsum(mask, axis=1) > 0   # at this step or an earlier one
+    counted_before = np.cumsum(mask, axis=1) > 0  # at this step or an earlier one
     counted_later = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] > 0
     inner = flags & counted_later
-    before = places.to_front(np.cumsum(inner, axis=1))                    # flags up to each counted step
-    after = places.to_front(np.cumsum(inner[:, ::-1], axis=1)[:, ::-1])   # and from each on
+    before = places.to_front(np.cumsum(inner, axis=1))  # flags up to each counted step
+    after = places.to_front(np.cumsum(inner[:, ::-1], axis=1)[:, ::-1])  # and from each on
     forward = np.diff(before, axis=1, prepend=0) > 0
     backward = np.diff(after, axis=1, append=0) < 0
-    cleared = np.stack([(flags & ~counted_later).any(axis=1), (inner & ~counted_before).any(axis=1)], axis=1)
+    cleared = np.stack(
+        [(flags & ~counted_later).any(axis=1), (inner & ~counted_before).any(axis=1)], axis=1
+    )
     return forward.view(np.uint8), backward.view(np.uint8), cleared
 
 
@@ -169,9 +174,14 @@ def step_mask(mask, shape):
         except ValueError as error:
             raise ShapeError("mask has rows of different lengths") from error
     if mask.dtype != np.bool_:
-        raise DTypeError(f"mask holds {mask.dtype} values; expected booleans, True where a step counts")
+        raise DTypeError(
+            f"mask holds {mask.dtype} values; expected booleans, True where a step counts"
+        )
     if mask.shape != tuple(shape[:2]):
-        raise ShapeError(f"mask has shape {mask.shape}, x has {tuple(shape)}; expected {tuple(shape[:2])}, one flag a step")
+        raise ShapeError(
+            f"mask has shape {mask.shape}, x has {tuple(shape)}; expected {tuple(shape[:2])}, one"
+            " flag a step"
+        )
     return np.ascontiguousarray(mask)
 
 

@@ -6,30 +6,51 @@ from gatewise.cells import MinGRUCell, MinLSTMCell
 from .base import Checked
 from .recurrent import _OF_THE_CELL_STATE, Recurrent
 
-_OF_RECURRENCE = ("recurrent_initializer", "recurrent_regularizer", "recurrent_constraint", "recurrent_dropout")
+_OF_RECURRENCE = (
+    "recurrent_initializer",
+    "recurrent_regularizer",
+    "recurrent_constraint",
+    "recurrent_dropout",
+)
 
 
 class _Minimal(Recurrent):
     _cell = None
-    _never = _OF_THE_CELL_STATE | dict.fromkeys(
-        ("recurrent_activation", "reset_after", "update", "clip", "zoneout", "layer_normalization"),
-        "its gates see x alone and are sigmoids, so that all steps are made at once; a GRU has it",
-    ) | dict.fromkeys(_OF_RECURRENCE, "there is no recurrent kernel")
-    recurrent_dropout = Checked(checks.number, low=0.0, high=0.0)   # there is none
+    _never = (
+        _OF_THE_CELL_STATE
+        | dict.fromkeys(
+            (
+                "recurrent_activation",
+                "reset_after",
+                "update",
+                "clip",
+                "zoneout",
+                "layer_normalization",
+            ),
+            "its gates see x alone and are sigmoids, so that all steps are made at once; a GRU"
+            " has it",
+        )
+        | dict.fromkeys(_OF_RECURRENCE, "there is no recurrent kernel")
+    )
+    recurrent_dropout = Checked(checks.number, low=0.0, high=0.0)  # there is none
 
     def __init__(self, units, activation="linear", use_bias=True, **kwargs):
         self._refuse(kwargs)
         super().__init__(self._cell(units, activation, use_bias), **kwargs)
 
     def get_config(self):
-        return {name: value for name, value in super().get_config().items() if name not in _OF_RECURRENCE}
+        return {
+            name: value
+            for name, value in super().get_config().items()
+            if name not in _OF_RECURRENCE
+        }
 
 
 class MinGRU(_Minimal):
     """``z = sigm(x W_z + b_z); n = act(x W_n + b_n); h = (1 - z) h' + z n`` (Feng et al. 2024).
 
-    No gate sees h', so the gates of all steps are one large product. Order of the weights' blocks: z h. See
-    :class:`Recurrent` for what all recurrent layers take; there is no recurrent kernel.
+    No gate sees h', so the gates of all steps are one large product. Order of the weights' blocks:
+    z h. See :class:`Recurrent` for what all recurrent layers take; there is no recurrent kernel.
 
     Parameters
     ----------

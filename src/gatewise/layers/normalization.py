@@ -16,22 +16,41 @@ class _Normalization(Layer):
     center, scale = Fixed(checks.flag), Fixed(checks.flag)
     epsilon = Checked(checks.number, low=0.0, open_low=True)
 
-    def __init__(self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
-                 beta_regularizer=None, gamma_regularizer=None, beta_constraint=None, gamma_constraint=None, **kwargs):
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if isinstance(axis, list | tuple) and len(axis) == 1:
             axis = axis[0]
         if axis != -1:
-            raise ConfigError(f"{type(self).__name__}: axis is {axis!r}; expected -1: the last axis holds the features")
+            raise ConfigError(
+                f"{type(self).__name__}: axis is {axis!r}; expected -1: the last axis holds the"
+                " features"
+            )
         self.epsilon = epsilon
         self.center, self.scale = center, scale
-        self.weight_options = {"gamma": WeightOptions("gamma", gamma_initializer, gamma_regularizer, gamma_constraint),
-                               "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint)}
+        self.weight_options = {
+            "gamma": WeightOptions("gamma", gamma_initializer, gamma_regularizer, gamma_constraint),
+            "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint),
+        }
 
     def _parameter_specs(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ..., features) "
-                             f"with a known number of features")
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
+                " features) with a known number of features"
+            )
         names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
         return [self.weight_options[name].spec(name, (input_shape[-1],)) for name in names]
 
@@ -51,7 +70,11 @@ class _Normalization(Layer):
         return dy * self._parameters["gamma"] if self.scale else dy
 
     def get_config(self):
-        config = super().get_config() | {"epsilon": self.epsilon, "center": self.center, "scale": self.scale}
+        config = super().get_config() | {
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+        }
         for options in self.weight_options.values():
             config |= options.get_config()
         return config
@@ -60,10 +83,11 @@ class _Normalization(Layer):
 class BatchNormalization(_Normalization):
     """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` of each feature (Ioffe and Szegedy 2015).
 
-    In training mean and variance are those of the batch, over all axes but the last, and moving averages follow them;
-    at inference the averages are used. Names and defaults are Keras's. A step past its row's length counts in neither,
-    and its output is zero. Sums are in float64, in one order whatever the number of threads. A frozen layer
-    (``trainable=False``) uses the averages in training too, and leaves them as they are.
+    In training mean and variance are those of the batch, over all axes but the last, and moving
+    averages follow them; at inference the averages are used. Names and defaults are Keras's. A step
+    past its row's length counts in neither, and its output is zero. Sums are in float64, in one
+    order whatever the number of threads. A frozen layer (``trainable=False``) uses the averages in
+    training too, and leaves them as they are.
 
     Parameters
     ----------
@@ -78,35 +102,65 @@ class BatchNormalization(_Normalization):
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
     beta_constraint, gamma_constraint : str or Constraint, optional
 
-    Weights in order: gamma, beta, moving_mean, moving_variance, each (features,). The last two have no gradient, and no
-    optimizer moves them.
+    Weights in order: gamma, beta, moving_mean, moving_variance, each (features,). The last two have
+    no gradient, and no optimizer moves them.
     """
 
     momentum = Checked(checks.number, low=0.0, high=1.0)
 
-    def __init__(self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
-                 gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones", **kwargs):
-        super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        **kwargs,
+    ):
+        super().__init__(
+            axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs
+        )
         self.momentum = momentum
         self._moved = {}  # the averages that the last training pass found
         self.moving_initializers = {
             "moving_mean": initializers.get(moving_mean_initializer, "moving_mean_initializer"),
-            "moving_variance": initializers.get(moving_variance_initializer, "moving_variance_initializer")}
+            "moving_variance": initializers.get(
+                moving_variance_initializer, "moving_variance_initializer"
+            ),
+        }
 
     def _parameter_specs(self, input_shape):
-        return [*super()._parameter_specs(input_shape),
-                *(ParameterSpec(name, (input_shape[-1],), initializer, trained=False)
-                  for name, initializer in self.moving_initializers.items())]
+        return [
+            *super()._parameter_specs(input_shape),
+            *(
+                ParameterSpec(name, (input_shape[-1],), initializer, trained=False)
+                for name, initializer in self.moving_initializers.items()
+            ),
+        ]
 
     def set_weights(self, weights):
         weights = checks.listed(weights, "weights", "arrays")
-        variance = checks.float_array(weights[-1], f"{self.name}/moving_variance", self.dtype, convert=True) if weights else None
+        variance = (
+            checks.float_array(
+                weights[-1], f"{self.name}/moving_variance", self.dtype, convert=True
+            )
+            if weights
+            else None
+        )
         if variance is not None and (variance < 0).any():
-            raise ConfigError(f"{self.name}/moving_variance holds {variance.min()}; a variance is never negative")
+            raise ConfigError(
+                f"{self.name}/moving_variance holds {variance.min()}; a variance is never negative"
+            )
         super().set_weights(weights)
 
     def _forward(self, x, call):
-        counted = None if call.lengths is None or x.ndim < 3 else counted_steps(call.lengths, x.shape[:2])
+        counted = (
+            None if call.lengths is None or x.ndim < 3 else counted_steps(call.lengths, x.shape[:2])
+        )
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
         if call.training and self._trainable:
             y, saved = self._of_batch(rows)
@@ -116,7 +170,12 @@ class BatchNormalization(_Normalization):
             inverse = 1 / np.sqrt(p["moving_variance"] + x.dtype.type(self.epsilon))
             y = self._scaled((rows - p["moving_mean"]) * inverse)
             if call.training:
-                self._saved = {"counted": counted, "y_shape": x.shape, "normalized": None, "inverse": inverse}
+                self._saved = {
+                    "counted": counted,
+                    "y_shape": x.shape,
+                    "normalized": None,
+                    "inverse": inverse,
+                }
         return _put_rows(y, counted, x.shape)
 
     def _of_batch(self, rows):
@@ -130,17 +189,22 @@ class BatchNormalization(_Normalization):
         self._refuse_overflow(rows, variance)
         inverse = (1 / np.sqrt(variance + self.epsilon)).astype(rows.dtype)
         normalized *= inverse
-        self._moved = {name: self._parameters[name] * self.momentum + value * (1 - self.momentum)
-                       for name, value in (("moving_mean", mean), ("moving_variance", variance))}
+        self._moved = {
+            name: self._parameters[name] * self.momentum + value * (1 - self.momentum)
+            for name, value in (("moving_mean", mean), ("moving_variance", variance))
+        }
         return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
 
     def _refuse_overflow(self, rows, variance):
         """Refuse finite numbers whose variance the moving average cannot hold: inference would not be what training was."""
         for feature in np.flatnonzero(~np.isfinite(variance)):
             if np.isfinite(rows[:, feature]).all():
-                raise NonFiniteError(f"layer {self.name!r}: feature {feature} goes from {rows[:, feature].min()} to "
-                                     f"{rows[:, feature].max()}, whose variance overflows {self.dtype}; scale what the layer "
-                                     f"reads{', or compute in float64' if self.dtype == 'float32' else ''}")
+                raise NonFiniteError(
+                    f"layer {self.name!r}: feature {feature} goes from {rows[:, feature].min()} to"
+                    f" {rows[:, feature].max()}, whose variance overflows {self.dtype}; scale what"
+                    " the layer"
+                    f" reads{', or compute in float64' if self.dtype == 'float32' else ''}"
+                )
 
     def settle(self):
         """The averages move on: after the pass, so that another thread's pass never reads one of before and one of after."""
@@ -153,13 +217,18 @@ class BatchNormalization(_Normalization):
         counted, normalized = saved["counted"], saved["normalized"]
         rows = dy.reshape(-1, dy.shape[-1]) if counted is None else dy[counted]
         if normalized is None:  # by the averages, of a frozen layer
-            d = rows * (self._parameters["gamma"] * saved["inverse"] if self.scale else saved["inverse"])
+            d = rows * (
+                self._parameters["gamma"] * saved["inverse"] if self.scale else saved["inverse"]
+            )
             return _put_rows(d, counted, dy.shape) if want_dx else None
         d = self._scaled_backward(normalized, rows)
         if not want_dx:
             return None
         if len(rows):
-            mean, slope = d.mean(axis=0, dtype=np.float64), (d * normalized).mean(axis=0, dtype=np.float64)
+            mean, slope = (
+                d.mean(axis=0, dtype=np.float64),
+                (d * normalized).mean(axis=0, dtype=np.float64),
+            )
             d = (d - mean.astype(d.dtype) - normalized * slope.astype(d.dtype)) * saved["inverse"]
         return _put_rows(d, counted, dy.shape)
 
@@ -173,7 +242,8 @@ class BatchNormalization(_Normalization):
 class LayerNormalization(_Normalization):
     """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` over the features of each position (Ba et al. 2016).
 
-    Names and defaults are Keras's. The same in training and at inference, and no position depends on another.
+    Names and defaults are Keras's. The same in training and at inference, and no position depends
+    on another.
 
     Parameters
     ----------
@@ -188,7 +258,9 @@ class LayerNormalization(_Normalization):
     """
 
     def _forward(self, x, call):
-        normalized, inverse = _normalized_rows(x.reshape(-1, x.shape[-1]), x.dtype.type(self.epsilon))
+        normalized, inverse = _normalized_rows(
+            x.reshape(-1, x.shape[-1]), x.dtype.type(self.epsilon)
+        )
         if call.training:
             self._saved = {"normalized": normalized, "inverse": inverse, "y_shape": x.shape}
         return self._scaled(normalized).reshape(x.shape)
@@ -199,7 +271,11 @@ class LayerNormalization(_Normalization):
         d = self._scaled_backward(normalized, dy.reshape(-1, dy.shape[-1]))
         if not want_dx:
             return None
-        d = d - d.mean(axis=1, keepdims=True) - normalized * (d * normalized).mean(axis=1, keepdims=True)
+        d = (
+            d
+            - d.mean(axis=1, keepdims=True)
+            - normalized * (d * normalized).mean(axis=1, keepdims=True)
+        )
         return (d * saved["inverse"]).reshape(dy.shape)
 
 
@@ -223,7 +299,7 @@ def _normalized_rows(rows, epsilon):
         small = rows * shrink
         normalized = small - small.mean(axis=1, keepdims=True)
         variance = np.square(normalized).mean(axis=1, keepdims=True)
-        equal = variance == 0   # rows of one number, as epsilon * shrink * shrink may be 0, too
+        equal = variance == 0  # rows of one number, as epsilon * shrink * shrink may be 0, too
         inverse = 1 / np.sqrt(np.where(equal, epsilon, variance + epsilon * shrink * shrink))
         return normalized * inverse, np.where(equal, inverse, inverse * shrink)
 

@@ -57,7 +57,12 @@ class GlobalMaxPooling1D(_GlobalPooling):
         if call.lengths is not None:
             y[call.lengths == 0] = 0
         if call.training:
-            self._saved = {"x_shape": x.shape, "lengths": call.lengths, "at": at, "y_shape": y.shape}
+            self._saved = {
+                "x_shape": x.shape,
+                "lengths": call.lengths,
+                "at": at,
+                "y_shape": y.shape,
+            }
         return y
 
     def _backward(self, dy, want_dx):

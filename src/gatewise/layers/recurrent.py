@@ -19,10 +19,18 @@ _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
 # Options of one kind of cell that another cannot have, and why.
 _OF_THE_CELL_STATE = {
-    **dict.fromkeys(("peepholes", "cell_clip", "output_activation"), "there is no cell state beside h; an LSTM has one"),
-    **dict.fromkeys(("coupled", "input_gate", "forget_gate", "output_gate", "unit_forget_bias"),
-                    "it has no input, forget and output gates; an LSTM has them"),
-    "projection": "h is its only state; an LSTM projects h beside its c. A Dense behind the layer makes its output narrower",
+    **dict.fromkeys(
+        ("peepholes", "cell_clip", "output_activation"),
+        "there is no cell state beside h; an LSTM has one",
+    ),
+    **dict.fromkeys(
+        ("coupled", "input_gate", "forget_gate", "output_gate", "unit_forget_bias"),
+        "it has no input, forget and output gates; an LSTM has them",
+    ),
+    "projection": (
+        "h is its only state; an LSTM projects h beside its c. A Dense behind the layer makes its"
+        " output narrower"
+    ),
 }
 _OF_GATES = dict.fromkeys(("recurrent_activation", "reset_after", "update"), "it has no gates")
 
@@ -47,38 +55,66 @@ class Recurrent(SequenceLayer):
     go_backwards : bool
         Visit each row's true steps from last to first; outputs come in that order.
     stateful : bool
-        A call starts from the state that the last one left, row by row; docs/training.md says what a model does with it.
+        A call starts from the state that the last one left, row by row; docs/training.md says what
+        a model does with it.
     learned_initial_state : bool
-        Rows that are given no state start from parameters ``initial_h`` (and ``initial_c``), zeros at first, instead of
-        zeros. A reset still clears the state to zeros.
+        Rows that are given no state start from parameters ``initial_h`` (and ``initial_c``), zeros
+        at first, instead of zeros. A reset still clears the state to zeros.
     zero_output_for_mask : bool, optional
-        With ``return_sequences``, what the output is at steps that do not count, masked or past the row's end. None, the
-        default, and True: zeros. False, Keras's default: the output of the last step that counts, again; zeros in front of
-        the first one.
+        With ``return_sequences``, what the output is at steps that do not count, masked or past the
+        row's end. None, the default, and True: zeros. False, Keras's default: the output of the
+        last step that counts, again; zeros in front of the first one.
     seed : int, optional
         Of the initial weights and dropout of a layer used alone.
     """
 
     has_state = True
     _never = MappingProxyType({})  # options that are refused, and why
-    return_sequences, return_state, go_backwards = Fixed(checks.flag), Fixed(checks.flag), Fixed(checks.flag)
+    return_sequences, return_state, go_backwards = (
+        Fixed(checks.flag),
+        Fixed(checks.flag),
+        Fixed(checks.flag),
+    )
     stateful, learned_initial_state = Fixed(checks.flag), Fixed(checks.flag)
     dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
     zero_output_for_mask = Checked(checks.optional_flag)
 
-    def __init__(self, cell, *, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
-                 bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
-                 kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
-                 dropout=0.0, recurrent_dropout=0.0, return_sequences=False, return_state=False, go_backwards=False,
-                 stateful=False, learned_initial_state=False, zero_output_for_mask=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        cell,
+        *,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        learned_initial_state=False,
+        zero_output_for_mask=None,
+        seed=None,
+        **kwargs,
+    ):
         if not isinstance(cell, Cell | RNNCell):
             raise DTypeError(f"cell is {cell!r}; expected an object of gatewise.cells")
         self._refuse(kwargs)
         kwargs = checks.without_neutral(kwargs, "recurrent layer", type(self).__name__)
         super().__init__(**kwargs)
         self.weight_options = {
-            "kernel": WeightOptions("kernel", kernel_initializer, kernel_regularizer, kernel_constraint),
-            "recurrent_kernel": WeightOptions("recurrent", recurrent_initializer, recurrent_regularizer, recurrent_constraint),
+            "kernel": WeightOptions(
+                "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+            ),
+            "recurrent_kernel": WeightOptions(
+                "recurrent", recurrent_initializer, recurrent_regularizer, recurrent_constraint
+            ),
             "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
         }
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
@@ -96,9 +132,12 @@ class Recurrent(SequenceLayer):
         self._named = self._named_inner = self._named_gradients = None
         self._workspace = None
         self._dx = None
-        self._trains = threads.OneAtATime(f"two threads train layer {self.name!r} at once; give each thread a layer of its own")
+        self._trains = threads.OneAtATime(
+            f"two threads train layer {self.name!r} at once; give each thread a layer of its own"
+        )
         self._one_stream = threads.one_stream(f"layer {self.name!r}")
-        self.cell = cell  # last: what the layer has not by now, and the cell has, is the cell's alone
+        # last: what the layer has not by now, and the cell has, is the cell's alone
+        self.cell = cell
 
     def _setting_cure(self, name):
         if not hasattr(type(self), name) and hasattr(vars(self).get("cell"), name):
@@ -115,9 +154,13 @@ class Recurrent(SequenceLayer):
 
     @property
     def limiting_activation(self):
-        """"tanh" of a cell whose output it is; None: not known."""
+        """ "tanh" of a cell whose output it is; None: not known."""
         activation = getattr(self.cell, "_output_activation", lambda: None)()
-        return "tanh" if activation == "tanh" and getattr(self.cell, "projection", None) is None else None
+        return (
+            "tanh"
+            if activation == "tanh" and getattr(self.cell, "projection", None) is None
+            else None
+        )
 
     @property
     def keeps_steps(self):
@@ -155,10 +198,16 @@ class Recurrent(SequenceLayer):
         self._check_input_shape(input_shape)
         shapes = self.cell.parameter_shapes(input_shape[-1])
         if self.learned_initial_state:
-            shapes |= {f"initial_{state}": (size,) for state, size in zip(self.cell.states, self.cell.state_sizes)}
+            shapes |= {
+                f"initial_{state}": (size,)
+                for state, size in zip(self.cell.states, self.cell.state_sizes)
+            }
         for name, shape in shapes.items():
             if shape[-1] > checks.MAX_EXTENT:
-                raise ShapeError(f"{self.name}/{name} has shape {shape}; an extent may be at most {checks.MAX_EXTENT}")
+                raise ShapeError(
+                    f"{self.name}/{name} has shape {shape}; an extent may be at most"
+                    f" {checks.MAX_EXTENT}"
+                )
         return [self._spec(name, shape) for name, shape in shapes.items()]
 
     def _spec(self, name, shape):
@@ -167,11 +216,17 @@ class Recurrent(SequenceLayer):
             return self.weight_options[name].spec(name, shape)
         if name == "projection_kernel":
             return ParameterSpec(name, shape, self.weight_options["kernel"].initializer)
-        return ParameterSpec(name, shape, initializers.Ones() if name.endswith("_gain") else initializers.Zeros())
+        return ParameterSpec(
+            name, shape, initializers.Ones() if name.endswith("_gain") else initializers.Zeros()
+        )
 
     def _output_shape(self, input_shape):
         batch, steps = input_shape[:2]
-        return (batch, steps, self.cell.output_width) if self.return_sequences else (batch, self.cell.output_width)
+        return (
+            (batch, steps, self.cell.output_width)
+            if self.return_sequences
+            else (batch, self.cell.output_width)
+        )
 
     def adopt(self, parameters, gradients):
         super().adopt(parameters, gradients)
@@ -182,8 +237,12 @@ class Recurrent(SequenceLayer):
     def _name_arrays(self):
         """Arrays by the kernel's names, so that a step need not look for them: of forward, of the way back, gradients."""
         named = self._named = self.cell.kernel_arrays(self._parameters)
-        self._named_inner = {name: array for name, array in named.items() if name in self._kernel.inner}
-        self._named_gradients = {f"d_{name}": array for name, array in self.cell.kernel_arrays(self._gradients).items()}
+        self._named_inner = {
+            name: array for name, array in named.items() if name in self._kernel.inner
+        }
+        self._named_gradients = {
+            f"d_{name}": array for name, array in self.cell.kernel_arrays(self._gradients).items()
+        }
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle: part of an array is not part of its copy."""
@@ -194,7 +253,9 @@ class Recurrent(SequenceLayer):
     def _refuse(self, options):
         """Say why one of these options cannot be."""
         for option in options.keys() & self._never:
-            raise ConfigError(f"{type(self).__name__} has no option {option!r}: {self._never[option]}")
+            raise ConfigError(
+                f"{type(self).__name__} has no option {option!r}: {self._never[option]}"
+            )
 
     def weights_changed(self):
         self._packed.forget()
@@ -220,7 +281,10 @@ class Recurrent(SequenceLayer):
     @state.setter
     def state(self, value):
         if not self.stateful:
-            raise StateError(f"layer {self.name!r} keeps no state: build it with stateful=True, or pass initial_state")
+            raise StateError(
+                f"layer {self.name!r} keeps no state: build it with stateful=True, or pass"
+                " initial_state"
+            )
         state = None if value is None else self.checked_state(value, None, "state")
         with self.alone():
             self._state = state
@@ -234,18 +298,26 @@ class Recurrent(SequenceLayer):
 
     def checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
-        arrays = [value] if isinstance(value, np.ndarray) and value.ndim == 2 else checks.listed(value, name, "arrays")
+        arrays = (
+            [value]
+            if isinstance(value, np.ndarray) and value.ndim == 2
+            else checks.listed(value, name, "arrays")
+        )
         names, sizes = self.cell.states, self.state_sizes
         if len(arrays) != len(names):
-            raise ShapeError(f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}: {', '.join(names)}, of "
-                             f"shapes {', '.join(f'(batch, {size})' for size in sizes)}")
+            raise ShapeError(
+                f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}:"
+                f" {', '.join(names)}, of shapes {', '.join(f'(batch, {size})' for size in sizes)}"
+            )
         checked = []
         for part, size, given in zip(names, sizes, arrays):
             array = checks.float_array(given, f"{name} {part}", self.dtype, convert=False)
             rows = array.shape[0] if batch is None and array.ndim == 2 else batch
             if array.shape != (rows, size):
-                raise ShapeError(f"{name} {part} has shape {array.shape}; expected "
-                                 f"({'batch' if rows is None else rows}, {size})")
+                raise ShapeError(
+                    f"{name} {part} has shape {array.shape}; expected "
+                    f"({'batch' if rows is None else rows}, {size})"
+                )
             batch = rows
             checked.append(checks.finite(array, f"{name} {part}").copy())
         return checked
@@ -262,38 +334,62 @@ class Recurrent(SequenceLayer):
         """In a model, lengths and resets are those of its input; what a RepeatVector made has other steps."""
         lengths, resets = call.lengths, call.resets
         if lengths is not None and lengths.max(initial=0) > steps:
-            raise ShapeError(f"lengths go up to {lengths.max()}, layer {self.name!r} reads {steps} steps; lengths count the "
-                             f"steps of the model's input: leave them out where a RepeatVector makes the steps")
+            raise ShapeError(
+                f"lengths go up to {lengths.max()}, layer {self.name!r} reads {steps} steps;"
+                " lengths count the steps of the model's input: leave them out where a"
+                " RepeatVector makes the steps"
+            )
         if resets is not None and resets.shape[1] != steps:
-            raise ShapeError(f"resets has flags for {resets.shape[1]} steps, layer {self.name!r} reads {steps}; resets belong "
-                             f"to the steps of the model's input: leave them out where a RepeatVector makes the steps")
+            raise ShapeError(
+                f"resets has flags for {resets.shape[1]} steps, layer {self.name!r} reads {steps};"
+                " resets belong to the steps of the model's input: leave them out where a"
+                " RepeatVector makes the steps"
+            )
 
     def _start(self, call, batch):
         """The initial state of a call, or None for zeros."""
         if call.initial_state is not None:
             if call.initial_state[0].shape[0] != batch:  # carried from another batch
-                raise ShapeError(f"layer {self.name!r} goes on from the state of {call.initial_state[0].shape[0]} rows, x has "
-                                 f"{batch}")
+                raise ShapeError(
+                    f"layer {self.name!r} goes on from the state of"
+                    f" {call.initial_state[0].shape[0]} rows, x has {batch}"
+                )
             return call.initial_state
         if self._state is not None and self._state[0].shape[0] != batch:
-            raise ShapeError(f"layer {self.name!r} keeps the state of {self._state[0].shape[0]} rows, x has {batch}; "
-                             f"call reset_state() before another batch")
+            raise ShapeError(
+                f"layer {self.name!r} keeps the state of {self._state[0].shape[0]} rows, x has"
+                f" {batch}; call reset_state() before another batch"
+            )
         return self._state
 
     def _forward(self, x, call):
         batch, steps, inputs = x.shape
         if batch * steps > checks.MAX_EXTENT:
-            raise ShapeError(f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT} run in one "
-                             f"call; use smaller batches")
-        kernel, lengths, resets, units, dtype = self._kernel, call.lengths, call.resets, self.cell.units, self._dtype
+            raise ShapeError(
+                f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT}"
+                " run in one call; use smaller batches"
+            )
+        kernel, lengths, resets, units, dtype = (
+            self._kernel,
+            call.lengths,
+            call.resets,
+            self.cell.units,
+            self._dtype,
+        )
         width = kernel.width  # of h
-        # A single step of a small layer takes as long as a few lines of Python: what has nothing to do is not called.
+        # A single step of a small layer takes as long as a few lines of Python: what has nothing to
+        # do is not called.
         if lengths is not None or resets is not None:
             self._check_steps(call, steps)
-        start = None if call.initial_state is None and self._state is None else self._start(call, batch)
+        start = (
+            None if call.initial_state is None and self._state is None else self._start(call, batch)
+        )
         learned = start is None and self.learned_initial_state
         if learned:
-            start = [np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0) for state in self.cell.states]
+            start = [
+                np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0)
+                for state in self.cell.states
+            ]
         order = sorted_lengths = None
         if lengths is not None:
             order = np.argsort(-lengths, kind="stable")
@@ -304,7 +400,12 @@ class Recurrent(SequenceLayer):
             resets = None if resets is None else _take_steps(call.resets_of(True), source)
         input_mask = recurrent_mask = zoneout_key = None
         if call.training:
-            checks.fits_memory(batch * steps * (kernel.saved + 3) * units, dtype, "a batch in training in layer", self.name)
+            checks.fits_memory(
+                batch * steps * (kernel.saved + 3) * units,
+                dtype,
+                "a batch in training in layer",
+                self.name,
+            )
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, inputs))
                 x = x * input_mask
@@ -320,17 +421,42 @@ class Recurrent(SequenceLayer):
         if len(self.cell.states) > 1:  # the kernel reads the initial c here
             final.append(np.zeros((batch, units), dtype) if start is None else start[1].copy())
         operations = batch * steps * self.cell.operations(inputs)
-        count, initial_h = threads.threads_for_products(operations), None if start is None else start[0]
+        count, initial_h = (
+            threads.threads_for_products(operations),
+            (None if start is None else start[0]),
+        )
         if call.training:
-            arguments = {"order": order, "lengths": sorted_lengths, "resets": resets, "mask": recurrent_mask,
-                         "zoneout_key": zoneout_key}
+            arguments = {
+                "order": order,
+                "lengths": sorted_lengths,
+                "resets": resets,
+                "mask": recurrent_mask,
+                "zoneout_key": zoneout_key,
+            }
             with self._trains:
                 self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
-                kernel.forward(self._pack(), x, *final, y=y, initial_h=initial_h, workspace=self._workspace, threads=count,
-                               **arguments)
+                kernel.forward(
+                    self._pack(),
+                    x,
+                    *final,
+                    y=y,
+                    initial_h=initial_h,
+                    workspace=self._workspace,
+                    threads=count,
+                    **arguments,
+                )
         else:
-            kernel.forward(self._pack(), x, *final, order=order, lengths=sorted_lengths, resets=resets, initial_h=initial_h, y=y,
-                           threads=count)
+            kernel.forward(
+                self._pack(),
+                x,
+                *final,
+                order=order,
+                lengths=sorted_lengths,
+                resets=resets,
+                initial_h=initial_h,
+                y=y,
+                threads=count,
+            )
         if self.stateful:
             self._state = call.kept(final, self.go_backwards)
         if call.final_state is not None:
@@ -338,8 +464,14 @@ class Recurrent(SequenceLayer):
         output = y if self.return_sequences else final[0]
         if call.training:
             vars(self)["_saved"] = {
-                "x": x, "arguments": arguments, "input_mask": input_mask, "operations": operations, "learned": learned,
-                "source": source if self.go_backwards else None, "y_shape": output.shape}
+                "x": x,
+                "arguments": arguments,
+                "input_mask": input_mask,
+                "operations": operations,
+                "learned": learned,
+                "source": source if self.go_backwards else None,
+                "y_shape": output.shape,
+            }
         if not self.return_state:
             return output
         return [output, *(array.copy() for array in final)]
@@ -362,8 +494,8 @@ class Recurrent(SequenceLayer):
         Returns
         -------
         ndarray (batch, steps, features)
-            Gradient of x. Those of the parameters are added to :attr:`gradients`; those of the initial
-            state stand in :attr:`initial_state_gradient`.
+            Gradient of x. Those of the parameters are added to :attr:`gradients`; those of the
+            initial state stand in :attr:`initial_state_gradient`.
         """
         return super().backward(dy)
 
@@ -374,9 +506,13 @@ class Recurrent(SequenceLayer):
         parts = checks.listed(dy, "dy", "arrays")
         shapes = [shape, *((shape[0], size) for size in self.state_sizes)]
         if len(parts) != len(shapes):
-            raise ShapeError(f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}")
-        return [None if part is None else self._checked_gradient(part, f"dy[{i}]", expected)
-                for i, (part, expected) in enumerate(zip(parts, shapes))]
+            raise ShapeError(
+                f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}"
+            )
+        return [
+            None if part is None else self._checked_gradient(part, f"dy[{i}]", expected)
+            for i, (part, expected) in enumerate(zip(parts, shapes))
+        ]
 
     def _backward_alone(self, dy):
         return self._backward(dy, True, reuse=False)
@@ -398,10 +534,17 @@ class Recurrent(SequenceLayer):
             dx = np.empty(x.shape, self.dtype)
         with self._trains, threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
-                self._kernel.pack_backward(**self._named_inner), x, self._parameters["kernel"], self._workspace, *d_final,
-                dy=d_output if self.return_sequences else None, dx=dx,
+                self._kernel.pack_backward(**self._named_inner),
+                x,
+                self._parameters["kernel"],
+                self._workspace,
+                *d_final,
+                dy=d_output if self.return_sequences else None,
+                dx=dx,
                 threads=threads.threads_for_products(2 * saved["operations"]),
-                **self._named_gradients, **saved["arguments"])
+                **self._named_gradients,
+                **saved["arguments"],
+            )
         vars(self)["initial_state_gradient"] = d_final
         if saved["learned"]:
             for state, gradient in zip(self.cell.states, d_final):
@@ -418,8 +561,15 @@ class Recurrent(SequenceLayer):
         config = super().get_config() | {"units": self.units, "use_bias": self.cell.use_bias}
         for options in self.weight_options.values():
             config |= options.get_config()
-        for option in ("dropout", "recurrent_dropout", "return_sequences", "return_state", "go_backwards", "stateful",
-                       "seed"):
+        for option in (
+            "dropout",
+            "recurrent_dropout",
+            "return_sequences",
+            "return_state",
+            "go_backwards",
+            "stateful",
+            "seed",
+        ):
             config[option] = getattr(self, option)
         config["activation"] = activations.config(self.cell.activation)
         if self.learned_initial_state:
@@ -434,7 +584,8 @@ def _backward_order(steps, lengths):
     if lengths is None:
         return slice(None, None, -1)
     at = lengths[:, None] - 1 - np.arange(steps)
-    return np.where(at >= 0, at, np.arange(steps))  # past the end: itself, so that the map is its own inverse
+    # past the end: itself, so that the map is its own inverse
+    return np.where(at >= 0, at, np.arange(steps))
 
 
 def _take_steps(x, source):
@@ -463,8 +614,19 @@ class SimpleRNN(Recurrent):
 
     _never = _OF_THE_CELL_STATE | _OF_GATES
 
-    def __init__(self, units, activation="tanh", use_bias=True, clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
-        super().__init__(SimpleRNNCell(units, activation, use_bias, clip, zoneout, layer_normalization), **kwargs)
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        use_bias=True,
+        clip=None,
+        zoneout=0.0,
+        layer_normalization=False,
+        **kwargs,
+    ):
+        super().__init__(
+            SimpleRNNCell(units, activation, use_bias, clip, zoneout, layer_normalization), **kwargs
+        )
 
 
 class LSTM(Recurrent):
@@ -481,19 +643,51 @@ class LSTM(Recurrent):
     use_bias : bool
     unit_forget_bias : bool
         The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
-    output_activation, peepholes, coupled, input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout, \
-    layer_normalization
+    output_activation, peepholes, coupled, input_gate, forget_gate, output_gate
+        See :class:`gatewise.cells.LSTMCell`.
+    clip, cell_clip, projection, zoneout, layer_normalization
         See :class:`gatewise.cells.LSTMCell`.
     """
 
     unit_forget_bias = Fixed(checks.flag)
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, unit_forget_bias=True,
-                 output_activation=None, peepholes=False, coupled=False, input_gate=True, forget_gate=True,
-                 output_gate=True, clip=None, cell_clip=None, projection=None, zoneout=0.0, layer_normalization=False,
-                 **kwargs):
-        cell = LSTMCell(units, activation, recurrent_activation, use_bias, output_activation, peepholes, coupled,
-                        input_gate, forget_gate, output_gate, clip, cell_clip, projection, zoneout, layer_normalization)
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        unit_forget_bias=True,
+        output_activation=None,
+        peepholes=False,
+        coupled=False,
+        input_gate=True,
+        forget_gate=True,
+        output_gate=True,
+        clip=None,
+        cell_clip=None,
+        projection=None,
+        zoneout=0.0,
+        layer_normalization=False,
+        **kwargs,
+    ):
+        cell = LSTMCell(
+            units,
+            activation,
+            recurrent_activation,
+            use_bias,
+            output_activation,
+            peepholes,
+            coupled,
+            input_gate,
+            forget_gate,
+            output_gate,
+            clip,
+            cell_clip,
+            projection,
+            zoneout,
+            layer_normalization,
+        )
         super().__init__(cell, **kwargs)
         self.unit_forget_bias = unit_forget_bias
 
@@ -501,7 +695,8 @@ class LSTM(Recurrent):
     def variant(cls, name, units, **options):
         """A variant of Greff et al. 2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`.
 
-        "FGR" is a cell in NumPy, so that it gives an :class:`~gatewise.layers.RNN`, which takes fewer options.
+        "FGR" is a cell in NumPy, so that it gives an :class:`~gatewise.layers.RNN`, which takes
+        fewer options.
         """
         if name == "FGR":
             from .custom import RNN  # which is a recurrent layer itself
@@ -513,12 +708,13 @@ class LSTM(Recurrent):
         super().initialize(rng)
         if self.unit_forget_bias and self.cell.use_bias and "f" in self.cell.gates:
             first = self.cell.gates.index("f") * self.units
-            self._parameters["bias"][first:first + self.units] = 1
+            self._parameters["bias"][first : first + self.units] = 1
 
     def get_config(self):
         return super().get_config() | {
             "recurrent_activation": activations.config(self.cell.recurrent_activation),
-            "unit_forget_bias": self.unit_forget_bias}
+            "unit_forget_bias": self.unit_forget_bias,
+        }
 
 
 class GRU(Recurrent):
@@ -530,12 +726,14 @@ class GRU(Recurrent):
     ----------
     units : int
     activation, recurrent_activation : str or tuple
-        Of the candidate; of the gates. A name, or a name with its constants: ``("leaky_relu", 0.01)``.
+        Of the candidate; of the gates. A name, or a name with its constants: ``("leaky_relu",
+        0.01)``.
     use_bias : bool
     reset_after : bool
-        See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not fit the other. Files
-        say which form their weights are of, and the other one is refused; arrays given to ``set_weights`` do not, and with
-        ``use_bias=False`` the shapes of the two are the same.
+        See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do
+        not fit the other. Files say which form their weights are of, and the other one is refused;
+        arrays given to ``set_weights`` do not, and with ``use_bias=False`` the shapes of the two
+        are the same.
     update : {"cho", "chung"}
         Which of h' and the candidate the update gate keeps.
     clip, zoneout, layer_normalization
@@ -544,22 +742,48 @@ class GRU(Recurrent):
 
     _never = _OF_THE_CELL_STATE
 
-    def __init__(self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, reset_after=True,
-                 update="cho", clip=None, zoneout=0.0, layer_normalization=False, **kwargs):
-        super().__init__(GRUCell(units, activation, recurrent_activation, use_bias, reset_after, update, clip, zoneout,
-                                 layer_normalization), **kwargs)
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        reset_after=True,
+        update="cho",
+        clip=None,
+        zoneout=0.0,
+        layer_normalization=False,
+        **kwargs,
+    ):
+        super().__init__(
+            GRUCell(
+                units,
+                activation,
+                recurrent_activation,
+                use_bias,
+                reset_after,
+                update,
+                clip,
+                zoneout,
+                layer_normalization,
+            ),
+            **kwargs,
+        )
 
     def _check_weights(self, weights):
         if self.cell.use_bias:
             there, given = self._parameters["bias"].shape, np.shape(weights[2])
             if given != there and given in ((2, there[-1]), there[-1:]):
-                raise ShapeError(f"{self.name}/bias has shape {given}: these are weights of a GRU with "
-                                 f"reset_after={not self.cell.reset_after}, layer {self.name!r} has "
-                                 f"reset_after={self.cell.reset_after}, which is another cell; build it as theirs is")
+                raise ShapeError(
+                    f"{self.name}/bias has shape {given}: these are weights of a GRU with"
+                    f" reset_after={not self.cell.reset_after}, layer {self.name!r} has"
+                    f" reset_after={self.cell.reset_after}, which is another cell; build it as"
+                    " theirs is"
+                )
 
     def get_config(self):
         return super().get_config() | {
             "recurrent_activation": activations.config(self.cell.recurrent_activation),
-            "reset_after": self.cell.reset_after, "update": self.cell.update}
-
-
+            "reset_after": self.cell.reset_after,
+            "update": self.cell.update,
+        }

@@ -9,13 +9,20 @@ def layer_classes():
 
     bases = (layers.Layer, layers.Recurrent, layers.InputLayer)
     public = {name: getattr(layers, name) for name in layers.__all__}
-    return {name: cls for name, cls in public.items() if isinstance(cls, type) and issubclass(cls, layers.Layer)
-            and cls not in bases}
+    return {
+        name: cls
+        for name, cls in public.items()
+        if isinstance(cls, type) and issubclass(cls, layers.Layer) and cls not in bases
+    }
 
 
 def layer_from_config(config, what):
     """A layer of a saved ``{"class_name", "config"}``, which may hold anything."""
-    name, arguments = (config.get("class_name"), config.get("config")) if isinstance(config, dict) else (None, None)
+    name, arguments = (
+        (config.get("class_name"), config.get("config"))
+        if isinstance(config, dict)
+        else (None, None)
+    )
     classes = layer_classes()
     if not isinstance(name, str) or name not in classes or not isinstance(arguments, dict):
         raise DTypeError(f"{what} is {config!r:.200}; expected class_name and config of a layer")
@@ -31,6 +38,8 @@ def layer_config(layer):
         The layer is of a class of one's own, which no file can be read back with.
     """
     if layer_classes().get(type(layer).__name__) is not type(layer):
-        raise ConfigError(f"layer {layer.name!r} is a {type(layer).__name__} of one's own: files hold gatewise's layers, and cells "
-                          f"of one's own in an RNN; keep its weights with get_weights")
+        raise ConfigError(
+            f"layer {layer.name!r} is a {type(layer).__name__} of one's own: files hold gatewise's"
+            " layers, and cells of one's own in an RNN; keep its weights with get_weights"
+        )
     return {"class_name": type(layer).__name__, "config": layer.get_config()}

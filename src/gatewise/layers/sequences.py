@@ -19,8 +19,15 @@ class SequenceLayer(Layer):
         if len(input_shape) == 3 and not (known_features and input_shape[-1] is None):
             return
         number = " with a known number of features" if known_features else ""
-        hint = "; the recurrent layer before it needs return_sequences=True" if len(input_shape) == 2 and self.model else ""
-        raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected {self._axes}{number}{hint}")
+        hint = (
+            "; the recurrent layer before it needs return_sequences=True"
+            if len(input_shape) == 2 and self.model
+            else ""
+        )
+        raise ShapeError(
+            f"layer {self.name!r} is given input shape {input_shape}; expected"
+            f" {self._axes}{number}{hint}"
+        )
 
     def _check_shape(self, x):
         super()._check_shape(x)

@@ -15,16 +15,23 @@ from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
 class Stepwise(Recurrent):
     """What :class:`RNN` and :class:`GRUD` share.
 
-    What can be done for all steps at once is done before the walk (:meth:`_before`) and after it (:meth:`_after`).
+    What can be done for all steps at once is done before the walk (:meth:`_before`) and after it
+    (:meth:`_after`).
     """
 
     # There are none.
-    dropout, recurrent_dropout = Checked(checks.number, low=0.0, high=0.0), Checked(checks.number, low=0.0, high=0.0)
+    dropout, recurrent_dropout = (
+        Checked(checks.number, low=0.0, high=0.0),
+        Checked(checks.number, low=0.0, high=0.0),
+    )
     learned_initial_state = Fixed("_no_learned_state")
 
     def _no_learned_state(self, value):
         if checks.flag(value, "learned_initial_state"):
-            raise ConfigError(f"{type(self).__name__} has no learned initial state: learned_initial_state is True; expected False")
+            raise ConfigError(
+                f"{type(self).__name__} has no learned initial state: learned_initial_state is"
+                " True; expected False"
+            )
         return False
 
     def adopt(self, parameters, gradients):
@@ -63,7 +70,10 @@ class Stepwise(Recurrent):
             start = [np.zeros((batch, size), self.dtype) for size in self.state_sizes]
         source = _backward_order(steps, lengths) if self.go_backwards else None
         if source is not None:
-            x, resets = _take_steps(x, source), None if resets is None else _take_steps(call.resets_of(True), source)
+            x, resets = (
+                _take_steps(x, source),
+                (None if resets is None else _take_steps(call.resets_of(True), source)),
+            )
         checks.fits_memory(batch * steps * self.units, self.dtype, "the output of layer", self.name)
         with self._trains if call.training else contextlib.nullcontext():
             inputs, cell_start, extra = self._before(x, start, resets)
@@ -71,7 +81,13 @@ class Stepwise(Recurrent):
             y, cell_final = walk.forward(inputs, cell_start, self._parameters, call.training)
             final = self._after(cell_final, extra, lengths)
             if call.training:
-                self._saved = {"walk": walk, "extra": extra, "source": source, "x": x, "y_shape": y.shape}
+                self._saved = {
+                    "walk": walk,
+                    "extra": extra,
+                    "source": source,
+                    "x": x,
+                    "y_shape": y.shape,
+                }
         if self.stateful:
             self._state = call.kept(final, self.go_backwards)
         if call.final_state is not None:
@@ -82,14 +98,22 @@ class Stepwise(Recurrent):
         saved = self._take_saved()
         batch = saved["x"].shape[0]
         d_output, *d_states = dy if self.return_state else (dy, *(None for _ in self.cell.states))
-        d_states = [np.zeros((batch, size), self.dtype) if given is None else given
-                    for size, given in zip(self.state_sizes, d_states)]
+        d_states = [
+            np.zeros((batch, size), self.dtype) if given is None else given
+            for size, given in zip(self.state_sizes, d_states)
+        ]
         if d_output is None:
             d_output = np.zeros(saved["y_shape"], self.dtype)
         with self._trains:
-            d_inputs, d_start = saved["walk"].backward(d_output, self._before_back(d_states, saved["extra"]), self._parameters,
-                                                       self._gradients)
-            dx, self.initial_state_gradient = self._after_back(d_inputs, d_start, saved["extra"], saved["walk"].cell, want_dx)
+            d_inputs, d_start = saved["walk"].backward(
+                d_output,
+                self._before_back(d_states, saved["extra"]),
+                self._parameters,
+                self._gradients,
+            )
+            dx, self.initial_state_gradient = self._after_back(
+                d_inputs, d_start, saved["extra"], saved["walk"].cell, want_dx
+            )
         if not want_dx:
             return None
         return dx if saved["source"] is None else _put_steps(dx, saved["source"])
@@ -107,7 +131,11 @@ class _Walk:
         batch, steps, _ = shape
         self.order = None if lengths is None else np.argsort(-lengths, kind="stable")
         # How many rows have a step t.
-        self.counts = [batch] * steps if lengths is None else (lengths[:, None] > np.arange(steps)).sum(axis=0).tolist()
+        self.counts = (
+            [batch] * steps
+            if lengths is None
+            else (lengths[:, None] > np.arange(steps)).sum(axis=0).tolist()
+        )
         self.resets = None if resets is None else self._in_time(resets).view(np.bool_)[..., None]
         self.saved = []  # of each step
         self.ready = False
@@ -115,14 +143,20 @@ class _Walk:
     def _ready(self, parameters):
         """Before a step: the memory that the products in it need. Small ones run in one thread and need none, after the first."""
         batch = self.shape[0]
-        if not self.ready or batch * sum(array.size for array in parameters.values()) > LARGE_PRODUCTS:
+        if (
+            not self.ready
+            or batch * sum(array.size for array in parameters.values()) > LARGE_PRODUCTS
+        ):
             self.ready = True
             numpy_products(16 * 8 * batch * max(self.width, *self.sizes))
 
     def forward(self, x, start, parameters, training):
         """(output, final states) of x (batch, steps, width)."""
         cell, (batch, steps, _), dtype = self.cell, self.shape, x.dtype
-        x, parameters = _read_only(self._in_time(x)), {name: _read_only(array) for name, array in parameters.items()}
+        x, parameters = (
+            _read_only(self._in_time(x)),
+            {name: _read_only(array) for name, array in parameters.items()},
+        )
         final = [self._in_order(state) for state in start]
         states = [state.copy() for state in final]  # what a step saves must outlive it
         y = np.zeros((steps, batch, self.width) if self.sequences else (batch, self.width), dtype)
@@ -133,15 +167,20 @@ class _Walk:
                 break
             states = [state[:count] for state in states]
             if self._resets(t, count):
-                states = [np.where(self.resets[t, :count], dtype.type(0), state) for state in states]
+                states = [
+                    np.where(self.resets[t, :count], dtype.type(0), state) for state in states
+                ]
             self._ready(parameters)
-            output, states, saved = self._parts(cell.step(x[t, :count], [_read_only(state) for state in states], parameters),
-                                                3, "step")
+            output, states, saved = self._parts(
+                cell.step(x[t, :count], [_read_only(state) for state in states], parameters),
+                3,
+                "step",
+            )
             self._check(output, (count, self.width), dtype, t, "step: output")
             self._check_states(states, count, dtype, t, "step: states")
             (y[t] if self.sequences else y)[:count] = output
             for place, state in zip(final, states) if count > self._next_count(t) else ():
-                place[self._next_count(t):count] = state[self._next_count(t):]
+                place[self._next_count(t) : count] = state[self._next_count(t) :]
             if training:
                 self.saved.append(saved)
         return self._in_batch(y), [self._back_in_order(state) for state in final]
@@ -152,26 +191,46 @@ class _Walk:
         parameters = {name: _read_only(array) for name, array in parameters.items()}
         d_final = [self._in_order(d_state) for d_state in d_final]
         d_output = self._in_time(d_output) if self.sequences else self._in_order(d_output)
-        d_x, d_states, running = np.zeros((steps, batch, width), dtype), [d_state[:0] for d_state in d_final], 0
+        d_x, d_states, running = (
+            np.zeros((steps, batch, width), dtype),
+            [d_state[:0] for d_state in d_final],
+            0,
+        )
         for t in range(len(self.saved) - 1, -1, -1):
             count = self.counts[t]
             if count > running:  # rows that end here
-                d_states = [np.concatenate([d_state, last[running:count]]) for d_state, last in zip(d_states, d_final)]
+                d_states = [
+                    np.concatenate([d_state, last[running:count]])
+                    for d_state, last in zip(d_states, d_final)
+                ]
             if self.sequences:
                 d_y = d_output[t, :count]
             else:
                 d_y = np.zeros((count, self.width), dtype)
                 d_y[running:] = d_output[running:count]
             self._ready(parameters)
-            found, d_states = self._parts(cell.step_backward(_read_only(d_y), [_read_only(d_state) for d_state in d_states],
-                                                             self.saved[t], parameters, gradients), 2, "step_backward")
+            found, d_states = self._parts(
+                cell.step_backward(
+                    _read_only(d_y),
+                    [_read_only(d_state) for d_state in d_states],
+                    self.saved[t],
+                    parameters,
+                    gradients,
+                ),
+                2,
+                "step_backward",
+            )
             self._check(found, (count, width), dtype, t, "step_backward: d_x")
             self._check_states(d_states, count, dtype, t, "step_backward: d_states")
             d_x[t, :count] = found
             if self._resets(t, count):
-                d_states = [np.where(self.resets[t, :count], dtype.type(0), d_state) for d_state in d_states]
+                d_states = [
+                    np.where(self.resets[t, :count], dtype.type(0), d_state) for d_state in d_states
+                ]
             running = count
-        d_start = [np.concatenate([d_state, last[running:]]) for d_state, last in zip(d_states, d_final)]
+        d_start = [
+            np.concatenate([d_state, last[running:]]) for d_state, last in zip(d_states, d_final)
+        ]
         if not self.sequences and cell.output_size is None:
             d_start[0][running:] += d_output[running:]
         return self._back_in_batch(d_x), [self._back_in_order(d_state) for d_state in d_start]
@@ -196,7 +255,11 @@ class _Walk:
 
     def _in_time(self, array):
         turned = array.swapaxes(0, 1)
-        return np.ascontiguousarray(turned) if self.order is None else np.take(turned, self.order, axis=1)
+        return (
+            np.ascontiguousarray(turned)
+            if self.order is None
+            else np.take(turned, self.order, axis=1)
+        )
 
     def _back_in_batch(self, array):
         return self._back_in_order(np.ascontiguousarray(array.swapaxes(0, 1)))
@@ -208,8 +271,12 @@ class _Walk:
 
     def _parts(self, result, count, method):
         if not isinstance(result, tuple) or len(result) != count:
-            what = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
-            raise ShapeError(f"{type(self.cell).__name__}.{method} returned {what}; expected a tuple of {count}")
+            what = (
+                f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+            )
+            raise ShapeError(
+                f"{type(self.cell).__name__}.{method} returned {what}; expected a tuple of {count}"
+            )
         return result
 
     def _check_states(self, states, count, dtype, t, what):
@@ -222,10 +289,20 @@ class _Walk:
 
     def _check(self, array, shape, dtype, t, what):
         if not isinstance(array, np.ndarray) or array.shape != shape:
-            given = f"has shape {array.shape}" if isinstance(array, np.ndarray) else f"is {type(array).__name__}"
-            raise ShapeError(f"{type(self.cell).__name__}.{what} {given} at step {t}; expected an array of shape {shape}")
+            given = (
+                f"has shape {array.shape}"
+                if isinstance(array, np.ndarray)
+                else f"is {type(array).__name__}"
+            )
+            raise ShapeError(
+                f"{type(self.cell).__name__}.{what} {given} at step {t}; expected an array of shape"
+                f" {shape}"
+            )
         if array.dtype != dtype:
-            raise DTypeError(f"{type(self.cell).__name__}.{what} is {array.dtype} at step {t}; expected {dtype}, that of x")
+            raise DTypeError(
+                f"{type(self.cell).__name__}.{what} is {array.dtype} at step {t}; expected {dtype},"
+                " that of x"
+            )
 
 
 def _read_only(array):

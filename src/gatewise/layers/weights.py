@@ -20,6 +20,8 @@ class WeightOptions:
 
     def get_config(self):
         """The arguments, as JSON values."""
-        return {f"{self.prefix}_initializer": initializers.serialize(self.initializer),
-                f"{self.prefix}_regularizer": regularizers.serialize(self.regularizer),
-                f"{self.prefix}_constraint": constraints.serialize(self.constraint)}
+        return {
+            f"{self.prefix}_initializer": initializers.serialize(self.initializer),
+            f"{self.prefix}_regularizer": regularizers.serialize(self.regularizer),
+            f"{self.prefix}_constraint": constraints.serialize(self.constraint),
+        }

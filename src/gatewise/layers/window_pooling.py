@@ -32,7 +32,13 @@ class _Pooling1D(Windowed):
         if call.lengths is not None:
             y *= kept
         if call.training:
-            self._saved = saved | {"inside": inside, "kept": kept, "lengths": call.lengths, "steps": x.shape[1], "y_shape": y.shape}
+            self._saved = saved | {
+                "inside": inside,
+                "kept": kept,
+                "lengths": call.lengths,
+                "steps": x.shape[1],
+                "y_shape": y.shape,
+            }
         return y
 
     def _backward(self, dy, want_dx):
@@ -45,14 +51,18 @@ class _Pooling1D(Windowed):
         return self._add_windows(d_windows, saved["steps"], saved["lengths"])
 
     def get_config(self):
-        return super().get_config() | {"pool_size": self.window, "strides": self.strides, "padding": self.padding}
+        return super().get_config() | {
+            "pool_size": self.window,
+            "strides": self.strides,
+            "padding": self.padding,
+        }
 
 
 class MaxPooling1D(_Pooling1D):
     """The maximum of each window of steps: (batch, steps, features) to (batch, steps', features).
 
-    Names and defaults are Keras's. Steps past a row's length are no part of a window. The gradient goes to the first
-    of the steps that hold the maximum.
+    Names and defaults are Keras's. Steps past a row's length are no part of a window. The gradient
+    goes to the first of the steps that hold the maximum.
 
     Parameters
     ----------
@@ -79,7 +89,8 @@ class MaxPooling1D(_Pooling1D):
 class AveragePooling1D(_Pooling1D):
     """The mean of each window of steps: (batch, steps, features) to (batch, steps', features).
 
-    Names and defaults are Keras's. Neither padding nor steps past a row's length are counted in the mean.
+    Names and defaults are Keras's. Neither padding nor steps past a row's length are counted in the
+    mean.
 
     Parameters
     ----------
@@ -93,7 +104,8 @@ class AveragePooling1D(_Pooling1D):
 
     def _pool(self, x, inside):
         share = (inside / np.maximum(inside.sum(axis=2, keepdims=True), 1)).astype(x.dtype)
-        if not inside.all():  # what lies past a row's end may be infinite, and 0 times infinity is NaN
+        # what lies past a row's end may be infinite, and 0 times infinity is NaN
+        if not inside.all():
             x = np.where(inside, x, x.dtype.type(0))
         return (x * share).sum(axis=2), {"share": share}
 

@@ -12,13 +12,18 @@ from .sequences import SequenceLayer
 class Windowed(SequenceLayer):
     """Base of layers whose output steps each see `window` steps of the input, `dilation` apart.
 
-    Steps past a row's length are no part of any window, and windows are placed by the row's own length. Output steps
-    that see no true step of their row, or with "valid" padding a step past its end, are zero.
+    Steps past a row's length are no part of any window, and windows are placed by the row's own
+    length. Output steps that see no true step of their row, or with "valid" padding a step past its
+    end, are zero.
     """
 
     paddings = ("valid", "same")
-    window, strides, padding, dilation = (Fixed("_checked_window"), Fixed("_checked_strides"), Fixed("_checked_padding"),
-                                          Fixed("_checked_dilation"))
+    window, strides, padding, dilation = (
+        Fixed("_checked_window"),
+        Fixed("_checked_strides"),
+        Fixed("_checked_padding"),
+        Fixed("_checked_dilation"),
+    )
 
     def __init__(self, window, strides, padding, dilation, /, **kwargs):
         super().__init__(**kwargs)
@@ -38,7 +43,9 @@ class Windowed(SequenceLayer):
 
     def _checked_padding(self, value):
         if not isinstance(value, str) or value not in self.paddings:
-            raise ConfigError(f"padding is {value!r}; expected one of {', '.join(map(repr, self.paddings))}")
+            raise ConfigError(
+                f"padding is {value!r}; expected one of {', '.join(map(repr, self.paddings))}"
+            )
         return value
 
     @property
@@ -68,8 +75,10 @@ class Windowed(SequenceLayer):
             return None
         count = int(self.output_lengths(steps))
         if count == 0:
-            raise ShapeError(f"layer {self.name!r} is given {steps} steps, its window reaches over {self._reach + 1}; give at "
-                             f"least as many, or padding='same'")
+            raise ShapeError(
+                f"layer {self.name!r} is given {steps} steps, its window reaches over"
+                f" {self._reach + 1}; give at least as many, or padding='same'"
+            )
         return count
 
     # ---- windows of an array, and back
@@ -86,8 +95,9 @@ class Windowed(SequenceLayer):
     def _placement(self, batch, steps, lengths):
         """[(rows, where their first step lies in the padded array)], and how many steps the padded array has.
 
-        With "same" padding and strides of more than 1, this depends on the number of steps of a row: each row is placed
-        by its own length, so that it gives the same whatever rows it is padded beside.
+        With "same" padding and strides of more than 1, this depends on the number of steps of a
+        row: each row is placed by its own length, so that it gives the same whatever rows it is
+        padded beside.
         """
         width = max((self._output_steps(steps) - 1) * self.strides + self._reach + 1, steps)
         if lengths is None:
@@ -96,8 +106,12 @@ class Windowed(SequenceLayer):
         fronts = self._in_front(lengths)
         found = np.unique(fronts).tolist()
         if len(found) <= 1:
-            return [(slice(None), front) for front in found], max(width, max(found, default=0) + steps)
-        return [(np.flatnonzero(fronts == front), front) for front in found], max(width, max(found) + steps)
+            return [(slice(None), front) for front in found], max(
+                width, max(found, default=0) + steps
+            )
+        return [(np.flatnonzero(fronts == front), front) for front in found], max(
+            width, max(found) + steps
+        )
 
     def _windows(self, x, fill, lengths):
         """(batch, output steps, window, ...) of x (batch, steps, ...), a view of it or of a padded copy.
@@ -105,7 +119,8 @@ class Windowed(SequenceLayer):
         Parameters
         ----------
         x : ndarray (batch, steps, ...)
-            What lies past a row's length is seen by the windows: it holds what they should see there.
+            What lies past a row's length is seen by the windows: it holds what they should see
+            there.
         fill : scalar
             What padding holds.
         lengths : ndarray (batch,), intp, or None
@@ -116,12 +131,15 @@ class Windowed(SequenceLayer):
         if width > x.shape[1]:
             padded = np.full((x.shape[0], width, *x.shape[2:]), fill, x.dtype)
             for rows, front in places:
-                padded[rows, front:front + x.shape[1]] = x[rows]
+                padded[rows, front : front + x.shape[1]] = x[rows]
             x = padded
         row, step, *rest = x.strides
         return np.lib.stride_tricks.as_strided(
-            x, (x.shape[0], count, self.window, *x.shape[2:]), (row, step * self.strides, step * self.dilation, *rest),
-            writeable=False)
+            x,
+            (x.shape[0], count, self.window, *x.shape[2:]),
+            (row, step * self.strides, step * self.dilation, *rest),
+            writeable=False,
+        )
 
     def _add_windows(self, d_windows, steps, lengths):
         """The gradient of x, from that of its windows."""
@@ -130,13 +148,15 @@ class Windowed(SequenceLayer):
         d_padded = np.zeros((batch, width, features), d_windows.dtype)
         for place in range(self.window):
             at = place * self.dilation
-            d_padded[:, at:at + (count - 1) * self.strides + 1:self.strides] += d_windows[:, :, place]
+            d_padded[:, at : at + (count - 1) * self.strides + 1 : self.strides] += d_windows[
+                :, :, place
+            ]
         if len(places) == 1:
-            (_, front), = places
-            return np.ascontiguousarray(d_padded[:, front:front + steps])
+            ((_, front),) = places
+            return np.ascontiguousarray(d_padded[:, front : front + steps])
         dx = np.empty((batch, steps, features), d_windows.dtype)
         for rows, front in places:
-            dx[rows] = d_padded[rows, front:front + steps]
+            dx[rows] = d_padded[rows, front : front + steps]
         return dx
 
 

@@ -19,8 +19,8 @@ class Wrapper(Layer):
     ----------
     parts : dict of str to Layer
     seed : int, optional
-        Of the initial weights and dropout of a layer used alone; all layers inside draw from one generator. None: the seed of
-        a layer inside.
+        Of the initial weights and dropout of a layer used alone; all layers inside draw from one
+        generator. None: the seed of a layer inside.
     """
 
     _model = None
@@ -34,7 +34,9 @@ class Wrapper(Layer):
         first = next(iter(parts.values()))
         if not {"batch_input_shape", "input_dim"} & kwargs.keys() and input_shape is None:
             input_shape = first.given_input_shape
-        super().__init__(dtype=first._dtype_given if dtype is None else dtype, input_shape=input_shape, **kwargs)
+        super().__init__(
+            dtype=first._dtype_given if dtype is None else dtype, input_shape=input_shape, **kwargs
+        )
         self.set_dtype(self._dtype)
         self.share_guard(self._guard)
         if not self._trainable:  # True leaves the layers inside as they are
@@ -50,19 +52,28 @@ class Wrapper(Layer):
             raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
 
     def _refuse_several_seeds(self):
-        seeds_given = {"seed": self._seed_given} | {f"{name}'s seed": part.seed for name, part in self._parts.items()
-                                                    if hasattr(part, "seed")}
+        seeds_given = {"seed": self._seed_given} | {
+            f"{name}'s seed": part.seed
+            for name, part in self._parts.items()
+            if hasattr(part, "seed")
+        }
         given = {name: seed for name, seed in seeds_given.items() if seed is not None}
         if len(set(given.values())) > 1:
-            raise ConfigError(f"{type(self).__name__}: {' and '.join(f'{name} is {seed}' for name, seed in given.items())}; all "
-                              f"layers inside draw from one generator: give one seed, to {type(self).__name__}")
+            raise ConfigError(
+                f"{type(self).__name__}:"
+                f" {' and '.join(f'{name} is {seed}' for name, seed in given.items())}; all layers"
+                f" inside draw from one generator: give one seed, to {type(self).__name__}"
+            )
 
     @property
     def seed(self):
         """What the layer and those inside draw from when it is used alone, int or None."""
         if self._seed_given is not None:
             return self._seed_given
-        return next((part.seed for part in self._parts.values() if getattr(part, "seed", None) is not None), None)
+        return next(
+            (part.seed for part in self._parts.values() if getattr(part, "seed", None) is not None),
+            None,
+        )
 
     # ---- freezing
 
@@ -123,7 +134,11 @@ class Wrapper(Layer):
             part.settle()
 
     def kind(self):
-        kinds = [f"{path}: {part.kind()}" for path, part in self._parts.items() if part.kind() is not None]
+        kinds = [
+            f"{path}: {part.kind()}"
+            for path, part in self._parts.items()
+            if part.kind() is not None
+        ]
         return "; ".join(kinds) or None
 
     def paths(self):
@@ -161,8 +176,15 @@ class Wrapper(Layer):
     def _take_arrays(self):
         """The parts' arrays, and no views beside them: what is written to one's own is written to theirs."""
         for arrays in ("_parameters", "_gradients"):
-            setattr(self, arrays, {f"{path}/{name}": array for path, part in self._parts.items()
-                                   for name, array in getattr(part, arrays).items()})
+            setattr(
+                self,
+                arrays,
+                {
+                    f"{path}/{name}": array
+                    for path, part in self._parts.items()
+                    for name, array in getattr(part, arrays).items()
+                },
+            )
 
     def __getstate__(self):
         return super().__getstate__() | {"_model": None}
@@ -177,7 +199,7 @@ class Wrapper(Layer):
     def _check_weights(self, weights):
         at = 0
         for part in self._parts.values():
-            part._check_weights(weights[at:at + len(part._parameters)])
+            part._check_weights(weights[at : at + len(part._parameters)])
             at += len(part._parameters)
 
     def initialize(self, rng):
@@ -198,9 +220,10 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """A layer applied to every step by itself: (batch, steps, ...) to (batch, steps, ...).
 
-    Steps past the end of their row are not given to it; there the output is zero. A Dense, Dropout or Activation gives
-    the same without TimeDistributed. A Flatten makes a row of each step, and a recurrent layer inside reads each step of
-    (batch, outer steps, steps, features) as a sequence of its own, all of one length.
+    Steps past the end of their row are not given to it; there the output is zero. A Dense, Dropout
+    or Activation gives the same without TimeDistributed. A Flatten makes a row of each step, and a
+    recurrent layer inside reads each step of (batch, outer steps, steps, features) as a sequence of
+    its own, all of one length.
 
     Parameters
     ----------
@@ -225,22 +248,35 @@ class TimeDistributed(Wrapper):
     def _check_part(self, part, name):
         super()._check_part(part, name)
         if part.first_only or part.stateful or isinstance(part, TimeDistributed):
-            raise ConfigError(f"TimeDistributed takes no {'stateful layer' if part.stateful else type(part).__name__}")
+            raise ConfigError(
+                "TimeDistributed takes no"
+                f" {'stateful layer' if part.stateful else type(part).__name__}"
+            )
         if part.returns_list:
-            raise ConfigError(f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one")
+            raise ConfigError(
+                f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one"
+            )
 
     def _part_input_shape(self, input_shape):
         if len(input_shape) < 3:
-            raise ShapeError(f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps, ...)")
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps,"
+                " ...)"
+            )
         return (None, *input_shape[2:])
 
     def _output_shape(self, input_shape):
-        return (*input_shape[:2], *self.layer._output_shape(self._part_input_shape(input_shape))[1:])
+        return (
+            *input_shape[:2],
+            *self.layer._output_shape(self._part_input_shape(input_shape))[1:],
+        )
 
     def _check_shape(self, x):
         if x.ndim != len(self.input_shape):
-            raise ShapeError(f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
-                             f"{self.input_shape}")
+            raise ShapeError(
+                f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
+                f"{self.input_shape}"
+            )
         self.layer._check_shape(self._apart(x))
 
     @staticmethod

@@ -9,8 +9,8 @@ def slots_to_write(model):
     """(dict of name to array, parts).
 
     parts is a list of [start, stop], the parts of the flat buffer that the arrays hold, one after
-    the other; None: they hold all of it. Parts are left out only if nothing has been accumulated for
-    them: a layer that was trained and then frozen keeps its moments.
+    the other; None: they hold all of it. Parts are left out only if nothing has been accumulated
+    for them: a layer that was trained and then frozen keeps its moments.
     """
     slots, parts = model.optimizer_state()[1], model.trained().parts
     starts = _starts(model)
@@ -41,14 +41,15 @@ def slots_read(model, slots, parts):
     for name in starts.keys() & slots.keys():
         array = slots[name]
         if array.shape != (held,):
-            raise CheckpointError(f"optimizer state {name} has shape {array.shape}; its parts have "
-                                  f"({held},)")
+            raise CheckpointError(
+                f"optimizer state {name} has shape {array.shape}; its parts have ({held},)"
+            )
         whole[name] = np.empty(size, array.dtype)
         whole[name][...] = starts[name]
         at = 0
         for part in slices:
             length = part.stop - part.start
-            whole[name][part] = array[at:at + length]
+            whole[name][part] = array[at : at + length]
             at += length
     return whole
 
@@ -70,11 +71,14 @@ def _gaps(parts, size):
 
 
 def _checked_parts(parts, size):
-    pairs = isinstance(parts, list) and all(isinstance(pair, list) and len(pair) == 2
-                                            for pair in parts)
+    pairs = isinstance(parts, list) and all(
+        isinstance(pair, list) and len(pair) == 2 for pair in parts
+    )
     ends = [end for pair in parts for end in pair] if pairs else []
     fits = all(type(end) is int and 0 <= end <= size for end in ends) and ends == sorted(set(ends))
     if not (pairs and fits):
-        raise CheckpointError(f"the optimizer's state is said to hold the parts {parts!r:.80}, which a "
-                              f"model of {size} parameters cannot have")
+        raise CheckpointError(
+            f"the optimizer's state is said to hold the parts {parts!r:.80}, which a "
+            f"model of {size} parameters cannot have"
+        )
     return [slice(*pair) for pair in parts]

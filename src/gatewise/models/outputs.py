@@ -26,8 +26,9 @@ def check_output(model, loss):
         loss._targets(columns)
     if misfit is None:
         return None
-    where = (f"loss {loss.name} behind {'one column' if columns == 1 else f'{columns} columns'}"
-             + (f" with activation {activation!r}" if activation else ""))
+    where = f"loss {loss.name} behind {'one column' if columns == 1 else f'{columns} columns'}" + (
+        f" with activation {activation!r}" if activation else ""
+    )
     if misfit.hopeless:
         raise ConfigError(f"{where}: {misfit.text}")
     checks.warn(f"{where}: {misfit.text}")
@@ -37,8 +38,11 @@ def check_output(model, loss):
 def _refuse_constant(model):
     for layer in model.layers:
         if layer.limiting_activation == "softmax" and layer.output_shape[-1] == 1:
-            raise ConfigError(f"layer {layer.name!r} takes the softmax of one column, which is 1 whatever its input is: nothing "
-                              f"can be learned; take activation 'sigmoid', or give it a column for each class")
+            raise ConfigError(
+                f"layer {layer.name!r} takes the softmax of one column, which is 1 whatever its"
+                " input is: nothing can be learned; take activation 'sigmoid', or give it a column"
+                " for each class"
+            )
 
 
 def last_activation(layers):

@@ -48,7 +48,8 @@ def contents_of(model):
     """(tensors, header) of a file that holds the model: what :func:`model_of` makes one of. The tensors are the arrays themselves:
     call it, and make a file of them, :func:`at_one_moment`.
 
-    Where training has got to is known in the thread that trains; a file that another one saves holds no run.
+    Where training has got to is known in the thread that trains; a file that another one saves
+    holds no run.
     """
     run = model.training_run
     if isinstance(run, Run) and run.thread != threading.get_ident():
@@ -57,8 +58,12 @@ def contents_of(model):
         rng = run.rng_state() if isinstance(run, Run) else model.rng.bit_generator.state
     header = {"architecture": _architecture(model), "rng": rng}
     tensors = _weights(model)
-    tensors |= {f"state/{layer.name}/{part}": array for layer, state in model.kept_states().items() if state
-                for part, array in zip(layer.state_names, state)}
+    tensors |= {
+        f"state/{layer.name}/{part}": array
+        for layer, state in model.kept_states().items()
+        if state
+        for part, array in zip(layer.state_names, state)
+    }
     if model.loss is not None:
         header["training"] = _training(model)
         slots, parts = slots_to_write(model)
@@ -67,28 +72,49 @@ def contents_of(model):
             header["optimizer_parts"] = parts
     _refuse_nonfinite(tensors)
     if run is not None:
-        header["run"] = _without_arrays(run.get_state() if isinstance(run, Run) else run, tensors, "run")
+        header["run"] = _without_arrays(
+            run.get_state() if isinstance(run, Run) else run, tensors, "run"
+        )
     return tensors, header
 
 
 def _architecture(model):
-    return {"class_name": "Sequential", "name": model.name, "seed": model.seed, "dtype": model.dtype,
-            "input_shape": list(model.input_shape[1:]),
-            "layers": [layer_config(layer) for layer in model.layers]}
+    return {
+        "class_name": "Sequential",
+        "name": model.name,
+        "seed": model.seed,
+        "dtype": model.dtype,
+        "input_shape": list(model.input_shape[1:]),
+        "layers": [layer_config(layer) for layer in model.layers],
+    }
 
 
 def _training(model):
-    return {"optimizer": optimizers.serialize(model.optimizer), "iterations": model.optimizer_state()[0],
-            "loss": losses.serialize(model.loss), "metrics": [metrics.serialize(metric) for metric in model.metrics]}
+    return {
+        "optimizer": optimizers.serialize(model.optimizer),
+        "iterations": model.optimizer_state()[0],
+        "loss": losses.serialize(model.loss),
+        "metrics": [metrics.serialize(metric) for metric in model.metrics],
+    }
 
 
 def _weights(model):
-    weights = [(f"weights/{layer.name}/{name}", array) for layer in model.layers for name, array in layer._parameters.items()]
+    weights = [
+        (f"weights/{layer.name}/{name}", array)
+        for layer in model.layers
+        for name, array in layer._parameters.items()
+    ]
     found = dict(weights)
     if len(found) < len(weights):
-        twice = next(name for name, count in Counter(layer.name for layer in model.layers).items() if count > 1)
-        raise ConfigError(f"two layers are named {twice!r}, so that a file cannot tell their weights "
-                          f"apart; give each its own name")
+        twice = next(
+            name
+            for name, count in Counter(layer.name for layer in model.layers).items()
+            if count > 1
+        )
+        raise ConfigError(
+            f"two layers are named {twice!r}, so that a file cannot tell their weights "
+            "apart; give each its own name"
+        )
     return found
 
 
@@ -96,8 +122,10 @@ def _refuse_nonfinite(tensors):
     """A valid file is never overwritten by one that no reader takes."""
     for name, array in tensors.items():
         if not np.isfinite(array).all():
-            raise NonFiniteError(f"{name} holds NaN or infinity, which no reader takes: nothing was written; go back to weights "
-                                 f"from before that, and train with a smaller learning rate, or clipnorm")
+            raise NonFiniteError(
+                f"{name} holds NaN or infinity, which no reader takes: nothing was written; go back"
+                " to weights from before that, and train with a smaller learning rate, or clipnorm"
+            )
 
 
 def save_weights(model, path):
@@ -106,7 +134,11 @@ def save_weights(model, path):
     with model.unchanged():
         weights = _weights(model)
         _refuse_nonfinite(weights)
-        header = {"weights": list(weights), "layers": [layer.name for layer in model.layers], "kinds": _kinds(model.layers)}
+        header = {
+            "weights": list(weights),
+            "layers": [layer.name for layer in model.layers],
+            "kinds": _kinds(model.layers),
+        }
         content = checkpoint.content_of(path, weights, header)
     checkpoint.replace(path, content)
 
@@ -120,7 +152,9 @@ def _kinds_in(header):
     """The same of a file; None if it is of a version that did not write it."""
     if "weights" in header:
         kinds = header.get("kinds")
-        if kinds is not None and not (isinstance(kinds, dict) and all(isinstance(kind, str) for kind in kinds.values())):
+        if kinds is not None and not (
+            isinstance(kinds, dict) and all(isinstance(kind, str) for kind in kinds.values())
+        ):
             raise CheckpointError("kinds, of its weights, is no dict of names to text")
         return kinds
     found = []
@@ -143,9 +177,15 @@ def _take_weights(model, tensors, header):
     there = _places(*_listed_weights(tensors, header))
     for place in sorted(here.keys() | there.keys()):
         ours, theirs = here.get(place), there.get(place)
-        if ours is None or theirs is None or (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
-            raise CheckpointError(f"the weights are those of another model: {_weight_text(place, theirs)} stands where this one "
-                                  f"has {_weight_text(place, ours)}")
+        if (
+            ours is None
+            or theirs is None
+            or (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype)
+        ):
+            raise CheckpointError(
+                f"the weights are those of another model: {_weight_text(place, theirs)} stands"
+                f" where this one has {_weight_text(place, ours)}"
+            )
     _refuse_other_kinds(model, tensors, header)
     model.set_weights([there[place] for place in here])
 
@@ -156,13 +196,17 @@ def _refuse_other_kinds(model, tensors, header):
     if theirs is None:
         return
     weights, names = _listed_weights(tensors, header)
-    with_weights = {layer for layer, _ in (_layer_and_parameter(name, set(names)) for name in weights)}
+    with_weights = {
+        layer for layer, _ in (_layer_and_parameter(name, set(names)) for name in weights)
+    }
     names = [name for name in names if name in with_weights]
     for name, layer in zip(names, (layer for layer in model.layers if layer._parameters)):
         if theirs.get(name) != layer.kind():
-            raise CheckpointError(f"the weights are those of another model: layer {name!r} is {theirs.get(name)}, layer "
-                                  f"{layer.name!r} of this model {layer.kind()}, whose weights have the same shapes and another "
-                                  f"meaning; build the model as the file's was")
+            raise CheckpointError(
+                f"the weights are those of another model: layer {name!r} is {theirs.get(name)},"
+                f" layer {layer.name!r} of this model {layer.kind()}, whose weights have the same"
+                " shapes and another meaning; build the model as the file's was"
+            )
 
 
 def _listed_weights(tensors, header):
@@ -174,7 +218,11 @@ def _listed_weights(tensors, header):
     if sorted(names) != sorted(tensors) or not all(name.startswith("weights/") for name in names):
         raise CheckpointError("the list of its weights does not name its tensors, each once")
     # Files of version 0.1 lack the list of layers; in those no layer held others.
-    known = header["layers"] if "layers" in header else [name.removeprefix("weights/").rpartition("/")[0] for name in names]
+    known = (
+        header["layers"]
+        if "layers" in header
+        else [name.removeprefix("weights/").rpartition("/")[0] for name in names]
+    )
     return {name: tensors[name] for name in names}, list(dict.fromkeys(known))
 
 
@@ -183,19 +231,25 @@ def _places(weights, layers_in_order):
     names = set(layers_in_order)
     split = {name: _layer_and_parameter(name, names) for name in weights}
     kept = {layer for layer, _ in split.values()}
-    numbers = {layer: number for number, layer in enumerate(layer for layer in layers_in_order if layer in kept)}
-    return {(numbers[layer], parameter): weights[name] for name, (layer, parameter) in split.items()}
+    numbers = {
+        layer: number
+        for number, layer in enumerate(layer for layer in layers_in_order if layer in kept)
+    }
+    return {
+        (numbers[layer], parameter): weights[name] for name, (layer, parameter) in split.items()
+    }
 
 
 def _layer_and_parameter(name, layers):
     """The two parts of "weights/<layer>/<parameter>", both of which may hold slashes."""
     path = name.removeprefix("weights/")
     end = path.rfind("/")
-    while end > 0 and path[:end] not in layers:  # the longest name of a layer that the path begins with
+    # the longest name of a layer that the path begins with
+    while end > 0 and path[:end] not in layers:
         end = path.rfind("/", 0, end)
     if end <= 0:
         raise CheckpointError(f"tensor {name!r:.200} belongs to none of its layers")
-    return path[:end], path[end + 1:]
+    return path[:end], path[end + 1 :]
 
 
 def _weight_text(place, array):
@@ -208,7 +262,8 @@ def _weight_text(place, array):
 def _without_arrays(value, tensors, name):
     """The value as JSON, with the arrays in it moved to `tensors`, under names that begin with `name`.
 
-    An array becomes ``{"$tensor": name}``. A key of a dict that begins with ``$`` gets one more, so that none is taken for it.
+    An array becomes ``{"$tensor": name}``. A key of a dict that begins with ``$`` gets one more, so
+    that none is taken for it.
     """
     if isinstance(value, np.ndarray):
         while name in tensors:  # a key held a slash
@@ -216,10 +271,16 @@ def _without_arrays(value, tensors, name):
         tensors[name] = value
         return {"$tensor": name}
     if isinstance(value, dict):
-        return {f"${key}" if isinstance(key, str) and key.startswith("$") else key: _without_arrays(part, tensors, f"{name}/{key}")
-                for key, part in value.items()}
+        return {
+            f"${key}" if isinstance(key, str) and key.startswith("$") else key: _without_arrays(
+                part, tensors, f"{name}/{key}"
+            )
+            for key, part in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_without_arrays(part, tensors, f"{name}/{number}") for number, part in enumerate(value)]
+        return [
+            _without_arrays(part, tensors, f"{name}/{number}") for number, part in enumerate(value)
+        ]
     return value
 
 
@@ -231,7 +292,10 @@ def _with_arrays(value, arrays):
         return value
     if value.keys() == {"$tensor"}:
         if value["$tensor"] not in arrays:
-            raise CheckpointError(f"the run asks for the tensor {value['$tensor']!r:.80}, which is missing or stands elsewhere too")
+            raise CheckpointError(
+                f"the run asks for the tensor {value['$tensor']!r:.80}, which is missing or stands"
+                " elsewhere too"
+            )
         return arrays.pop(value["$tensor"])
     return {key.removeprefix("$"): _with_arrays(part, arrays) for key, part in value.items()}
 
@@ -261,9 +325,11 @@ def resume_model(model, path, run):
     tensors, header = checkpoint.read(path)
     with blaming(path):
         if "run" not in header or "training" not in header:
-            raise CheckpointError("it holds no run to go on with: the model that was saved had not been trained by fit or had been "
-                                  "changed since, was a copy of one, or fit was at its very end, in the middle of a batch or in "
-                                  "another thread")
+            raise CheckpointError(
+                "it holds no run to go on with: the model that was saved had not been trained by"
+                " fit or had been changed since, was a copy of one, or fit was at its very end, in"
+                " the middle of a batch or in another thread"
+            )
         saved = _take_run(header, tensors)
         here = json.loads(json.dumps((_architecture(model), _training(model))))
         different = _difference((header["architecture"], header["training"]), here)
@@ -273,7 +339,10 @@ def resume_model(model, path, run):
     if different:
         raise ConfigError(f"resume_from: {path} holds another model than this one: {different}")
     if another_run:
-        raise ConfigError(f"resume_from: {path} holds another run than this one: {another_run}; give fit the same data and options")
+        raise ConfigError(
+            f"resume_from: {path} holds another run than this one: {another_run}; give fit the same"
+            " data and options"
+        )
     with _undone(model):
         with blaming(path):
             _put_back(model, header, tensors, names)
@@ -286,7 +355,8 @@ def _put_back(model, header, tensors, names):
     _take_weights(model, tensors, header)
     _restore_optimizer(model, header, tensors)
     learning_rate = header["training"]["optimizer"]["config"]["learning_rate"]
-    if not isinstance(learning_rate, dict):  # a callback may have set it; a schedule goes by the iterations
+    # a callback may have set it; a schedule goes by the iterations
+    if not isinstance(learning_rate, dict):
         model.optimizer.learning_rate = learning_rate
     model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
     model.reset_state()
@@ -299,15 +369,21 @@ def _take_weights_of_run(model, weights):
         return
     expected = model.flat_weights()
     if weights.shape != expected.shape or weights.dtype != model.dtype:
-        raise CheckpointError(f"the run's weights are {weights.dtype} {weights.shape}; the model has {model.dtype} "
-                              f"{expected.shape}")
+        raise CheckpointError(
+            f"the run's weights are {weights.dtype} {weights.shape}; the model has {model.dtype} "
+            f"{expected.shape}"
+        )
     model.set_flat_weights(checks.finite(weights, "the run's weights"))
 
 
 @contextlib.contextmanager
 def _undone(model):
     """Where the block raises, the model, its optimizer, random draws and states are as before it."""
-    before, rng, rate = model.snapshot(), model.rng.bit_generator.state, model.optimizer.get_config()["learning_rate"]
+    before, rng, rate = (
+        model.snapshot(),
+        model.rng.bit_generator.state,
+        model.optimizer.get_config()["learning_rate"],
+    )
     others = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
     try:
         yield
@@ -320,29 +396,48 @@ def _undone(model):
         raise
 
 
-# What may differ between a saved run and the one that goes on with it, besides what the file restores.
+# What may differ between a saved run and the one that goes on with it, besides what the file
+# restores.
 _FREE = {"name", "seed", "iterations", "learning_rate"}
 # What a configuration holds only where somebody chose it.
-_CHOSEN = {"trainable", "learned_initial_state", "zero_output_for_mask", *Cell.OPTIONS, *LSTMCell.OPTIONS}
+_CHOSEN = {
+    "trainable",
+    "learned_initial_state",
+    "zero_output_for_mask",
+    *Cell.OPTIONS,
+    *LSTMCell.OPTIONS,
+}
 
 
 def _difference(there, here, place=""):
     """Where two descriptions of a model differ, as text; None where they do not.
 
-    An option that `there` lacks is no difference, since the version that wrote it did not know it; but one that is written
-    only where it was chosen was not chosen there.
+    An option that `there` lacks is no difference, since the version that wrote it did not know it;
+    but one that is written only where it was chosen was not chosen there.
     """
     if isinstance(there, dict) and isinstance(here, dict):
         if chosen := sorted((here.keys() - there.keys()) & _CHOSEN):
             return f"its {place} {chosen[0]} was not given, here it is {here[chosen[0]]!r:.80}"
         for key in sorted(there):
-            plain = isinstance(there.get(key), int | float | str | None) and isinstance(here.get(key), int | float | str | None)
-            if not (key in _FREE and plain) and (found := _difference(there.get(key), here.get(key), f"{place} {key}".strip())):
+            plain = isinstance(there.get(key), int | float | str | None) and isinstance(
+                here.get(key), int | float | str | None
+            )
+            if not (key in _FREE and plain) and (
+                found := _difference(there.get(key), here.get(key), f"{place} {key}".strip())
+            ):
                 return found
         return None
-    if isinstance(there, list | tuple) and isinstance(here, list | tuple) and len(there) == len(here):
+    if (
+        isinstance(there, list | tuple)
+        and isinstance(here, list | tuple)
+        and len(there) == len(here)
+    ):
         return next(filter(None, (_difference(a, b, place) for a, b in zip(there, here))), None)
-    return None if there == here else f"its {place or 'description'} is {there!r:.80}, here {here!r:.80}"
+    return (
+        None
+        if there == here
+        else f"its {place or 'description'} is {there!r:.80}, here {here!r:.80}"
+    )
 
 
 @contextlib.contextmanager
@@ -357,25 +452,30 @@ def blaming(path):
     except KeyError as error:
         raise CheckpointError(f"{path}: the header lacks the entry {error!s:.500}") from error
     except GatewiseError as error:
-        raise CheckpointError(f"{path}: the header does not describe a model of this version: {error!s:.500}") from error
+        raise CheckpointError(
+            f"{path}: the header does not describe a model of this version: {error!s:.500}"
+        ) from error
     except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise CheckpointError(f"{path}: the header has an entry of a wrong kind: {error!s:.500}") from error
+        raise CheckpointError(
+            f"{path}: the header has an entry of a wrong kind: {error!s:.500}"
+        ) from error
 
 
 @names_memory
 def load_model(path, custom_objects=None, compile=True, **others):
     """The model of a file that :meth:`Sequential.save` wrote.
 
-    Nothing in the file is executed, and every name, shape and dtype is checked before memory is taken. A stateful layer
-    has the state that it had when the model was saved, and goes on from it; if the first call has another number of rows,
-    that state is dropped with a warning. ``reset_state()`` drops it without one.
+    Nothing in the file is executed, and every name, shape and dtype is checked before memory is
+    taken. A stateful layer has the state that it had when the model was saved, and goes on from it;
+    if the first call has another number of rows, that state is dropped with a warning.
+    ``reset_state()`` drops it without one.
 
     Parameters
     ----------
     path : str or os.PathLike
     custom_objects : dict of str to class, optional
-        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses, metrics and optimizers of
-        one's own, by the names of their classes.
+        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses,
+        metrics and optimizers of one's own, by the names of their classes.
     compile : bool
         False: leave the loss, the metrics, the optimizer and the run out.
 
@@ -393,15 +493,26 @@ def load_model(path, custom_objects=None, compile=True, **others):
     tensors, header = checkpoint.read(path)
     with custom_object_scope({} if custom_objects is None else custom_objects), blaming(path):
         if "architecture" not in header and "weights" in header:
-            raise CheckpointError("it holds weights alone: make the model and call its load_weights")
+            raise CheckpointError(
+                "it holds weights alone: make the model and call its load_weights"
+            )
         if "architecture" not in header and "estimator" in header:
-            raise CheckpointError("it holds an estimator: read it with gatewise.load_estimator, whose model_ is the model")
+            raise CheckpointError(
+                "it holds an estimator: read it with gatewise.load_estimator, whose model_ is the"
+                " model"
+            )
         for kind in ("pipeline", "transformer"):
             if "architecture" not in header and kind in header:
                 raise CheckpointError(f"it holds a {kind}: read it with gatewise.load_estimator")
         if not compiled:
-            header = {name: value for name, value in header.items() if name not in ("training", "run")}
-            tensors = {name: array for name, array in tensors.items() if not name.startswith(("optimizer/", "run/"))}
+            header = {
+                name: value for name, value in header.items() if name not in ("training", "run")
+            }
+            tensors = {
+                name: array
+                for name, array in tensors.items()
+                if not name.startswith(("optimizer/", "run/"))
+            }
         return model_of(tensors, header)
 
 
@@ -425,7 +536,9 @@ def _build(header, tensors):
 
     architecture = header["architecture"]
     if architecture["class_name"] != "Sequential":
-        raise CheckpointError(f"the file holds a {architecture['class_name']!r}; expected a Sequential")
+        raise CheckpointError(
+            f"the file holds a {architecture['class_name']!r}; expected a Sequential"
+        )
     if not architecture["layers"]:
         raise CheckpointError("the architecture has no layers")
     stack = [layers.Input(architecture["input_shape"], dtype=architecture["dtype"])]
@@ -433,9 +546,13 @@ def _build(header, tensors):
     expected = {}
     for entry in architecture["layers"]:
         if entry["class_name"] not in _LAYERS:
-            raise CheckpointError(f"layer class {entry['class_name']!r} is not known; expected one of {sorted(_LAYERS)}")
+            raise CheckpointError(
+                f"layer class {entry['class_name']!r} is not known; expected one of"
+                f" {sorted(_LAYERS)}"
+            )
         cls, config = _LAYERS[entry["class_name"]], entry["config"]
-        # Described on a copy: the shapes are compared with the file before memory is taken for them.
+        # Described on a copy: the shapes are compared with the file before memory is taken for
+        # them.
         probe = cls.from_config(copy.deepcopy(config))
         probe.describe(shape)
         shape = probe.output_shape
@@ -443,9 +560,13 @@ def _build(header, tensors):
         stack.append(cls.from_config(config))
     found = {name: array.shape for name, array in tensors.items() if name.startswith("weights/")}
     if found != expected:
-        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise CheckpointError(f"{wrong[0]} has shape {found.get(wrong[0])} in the file; the architecture asks for "
-                              f"{expected.get(wrong[0])}")
+        wrong = sorted(
+            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+        )
+        raise CheckpointError(
+            f"{wrong[0]} has shape {found.get(wrong[0])} in the file; the architecture asks for "
+            f"{expected.get(wrong[0])}"
+        )
     return Sequential(stack, name=architecture["name"], seed=architecture["seed"])
 
 
@@ -454,13 +575,19 @@ def _restore_weights(model, tensors):
         arrays = [tensors[f"weights/{layer.name}/{spec.name}"] for spec in layer._specs]
         for spec, array in zip(layer._specs, arrays):
             if array.dtype != model.dtype:
-                raise CheckpointError(f"weights/{layer.name}/{spec.name} is {array.dtype}; the model is {model.dtype}")
+                raise CheckpointError(
+                    f"weights/{layer.name}/{spec.name} is {array.dtype}; the model is {model.dtype}"
+                )
         layer.set_weights(arrays)
 
 
 def _check_names(model, names, header, tensors):
     """Nothing but what is read here: of a model whose layers the file knows by these names."""
-    known = {f"state/{name}/{part}" for layer, name in zip(model.layers, names) for part in layer.state_names}
+    known = {
+        f"state/{name}/{part}"
+        for layer, name in zip(model.layers, names)
+        for part in layer.state_names
+    }
     kinds = ("weights/", *(("optimizer/",) if header.get("training") is not None else ()))
     for name in tensors:
         if not (name.startswith(kinds) or name in known):
@@ -471,13 +598,21 @@ def _restore_training(model, header, tensors):
     training = header.get("training")
     if training is None:
         return
-    model.choose_training(optimizers.get(training["optimizer"]), losses.get(training["loss"]),
-                          [metrics.get(metric) for metric in training["metrics"]], fitting=True)
+    model.choose_training(
+        optimizers.get(training["optimizer"]),
+        losses.get(training["loss"]),
+        [metrics.get(metric) for metric in training["metrics"]],
+        fitting=True,
+    )
     _restore_optimizer(model, header, tensors)
 
 
 def _restore_optimizer(model, header, tensors):
-    slots = {name.removeprefix("optimizer/"): array for name, array in tensors.items() if name.startswith("optimizer/")}
+    slots = {
+        name.removeprefix("optimizer/"): array
+        for name, array in tensors.items()
+        if name.startswith("optimizer/")
+    }
     slots = slots_read(model, slots, header.get("optimizer_parts"))
     model.optimizer.restore(header["training"]["iterations"], slots, model._flat_parameters)
     for name, array in slots.items():
@@ -487,6 +622,8 @@ def _restore_optimizer(model, header, tensors):
 def _restore_state(model, tensors, names):
     """The states of stateful layers, which the file knows by these names."""
     for layer, name in zip(model.layers, names):
-        found = [tensors[key] for part in layer.state_names if (key := f"state/{name}/{part}") in tensors]
+        found = [
+            tensors[key] for part in layer.state_names if (key := f"state/{name}/{part}") in tensors
+        ]
         if found:
             layer.state = found

@@ -21,11 +21,28 @@ from .trained import Trained
 
 _CURES = {
     **dict.fromkeys(("optimizer", "loss", "metrics"), "call compile(optimizer, loss, metrics)"),
-    **dict.fromkeys(("weights", "variables", "trainable_weights", "non_trainable_weights", "trainable_variables",
-                     "non_trainable_variables"), "set_weights(arrays) takes values of all parameters"),
-    **dict.fromkeys(("flat_parameters", "flat_gradients"), "the layers' arrays are views of this buffer: write into it, [...] ="),
-    **dict.fromkeys(("seed", "rng"), "the weights are drawn already; make a new model, Sequential(..., seed=...)"),
-    **dict.fromkeys(("lr", "learning_rate"), "it belongs to the optimizer, model.optimizer.learning_rate"),
+    **dict.fromkeys(
+        (
+            "weights",
+            "variables",
+            "trainable_weights",
+            "non_trainable_weights",
+            "trainable_variables",
+            "non_trainable_variables",
+        ),
+        "set_weights(arrays) takes values of all parameters",
+    ),
+    **dict.fromkeys(
+        ("flat_parameters", "flat_gradients"),
+        "the layers' arrays are views of this buffer: write into it, [...] =",
+    ),
+    **dict.fromkeys(
+        ("seed", "rng"),
+        "the weights are drawn already; make a new model, Sequential(..., seed=...)",
+    ),
+    **dict.fromkeys(
+        ("lr", "learning_rate"), "it belongs to the optimizer, model.optimizer.learning_rate"
+    ),
     "layers": "add(layer) and pop() change the layers",
     "dtype": "give dtype= to a layer or to the Input",
     "input_shape": "give it to the Input or to the first layer, or call build",
@@ -39,7 +56,9 @@ class Stack(Guarded):
 
     def __init__(self, layers=None, name=None, seed=None):
         self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
-        self._trains = threads.OneAtATime(f"two threads train model {self.name!r} at once; give each thread a model of its own")
+        self._trains = threads.OneAtATime(
+            f"two threads train model {self.name!r} at once; give each thread a model of its own"
+        )
         self._guard = weights_guard()
         self._one_stream = threads.one_stream(f"model {self.name!r}")
         if seed is not None:
@@ -50,15 +69,18 @@ class Stack(Guarded):
         self.built = False
         self._flat_parameters = self.flat_gradients = None
         self._dtype = "float32"
-        self._input = None      # shape of one sample, once given
-        self._loaded_states = {}    # layer to the first array of a state that came from a file, until the first call
-        self._names = set()     # the paths of all layers, as they were when they were added
-        self._dtypes = Counter()    # how many layers gave each dtype
-        self._room = None       # the arrays that the flat buffers are the beginnings of: layers to come have their place there
+        self._input = None  # shape of one sample, once given
+        # layer to the first array of a state that came from a file, until the first call
+        self._loaded_states = {}
+        self._names = set()  # the paths of all layers, as they were when they were added
+        self._dtypes = Counter()  # how many layers gave each dtype
+        # the arrays that the flat buffers are the beginnings of: layers to come have their place
+        # there
+        self._room = None
         self._keeps_state = False
-        self._array_pieces = [] # where each parameter lies in the flat buffers
+        self._array_pieces = []  # where each parameter lies in the flat buffers
         self._array_names = []  # what its layer calls it
-        self._trained = None    # a Trained, once a step has asked which parameters are frozen
+        self._trained = None  # a Trained, once a step has asked which parameters are frozen
         given = checks.listed(layers or [], "layers", "gatewise.layers objects")
         try:
             for layer in given:
@@ -118,8 +140,10 @@ class Stack(Guarded):
                 self._shorten(first)
                 raise
             trained = [spec for spec in layer._specs if spec.trained]
-            self._array_pieces += [slice(first + piece.start, first + piece.stop)
-                                   for piece in self._pieces_of(spec.size for spec in trained)]
+            self._array_pieces += [
+                slice(first + piece.start, first + piece.stop)
+                for piece in self._pieces_of(spec.size for spec in trained)
+            ]
             self._array_names += [spec.name for spec in trained]
             self._keeps_state = self._keeps_state or layer.stateful
             self.built = True
@@ -128,12 +152,16 @@ class Stack(Guarded):
     def _reserve(self, count):
         """Make the flat buffers so long; if they must move, with room for as much again, so that they seldom do."""
         if self._room is None or len(self._room[0]) < count:
-            checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
+            checks.fits_memory(
+                2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters"
+            )
             before = self._flat_parameters, self.flat_gradients
             self._room = tuple(aligned_empty((2 * count,), self._dtype) for _ in before)
             for room, array in zip(self._room, before):
-                room[:array.size] = array
-            for layer, piece in zip(self._layers[:-1], self._pieces_of(layer.flat_size() for layer in self._layers[:-1])):
+                room[: array.size] = array
+            for layer, piece in zip(
+                self._layers[:-1], self._pieces_of(layer.flat_size() for layer in self._layers[:-1])
+            ):
                 layer.adopt(self._room[0][piece], self._room[1][piece])
         self._shorten(count)
 
@@ -160,11 +188,15 @@ class Stack(Guarded):
         if self._layers and isinstance(layer, InputLayer):
             raise ConfigError("an Input can only be the first entry of a Sequential")
         if self._layers and layer.first_only:
-            raise ConfigError(f"layer {layer.name!r} reads the model's input: it can only be the first layer of a Sequential")
+            raise ConfigError(
+                f"layer {layer.name!r} reads the model's input: it can only be the first layer of a"
+                " Sequential"
+            )
         while layer.name in self._names and not layer.named:
             layer.name = _automatic_name(type(layer))
         if not self._names.isdisjoint(layer.paths()):
-            self._names = {name for other in self._layers for name in other.paths()}  # some may have another name by now
+            # some may have another name by now
+            self._names = {name for other in self._layers for name in other.paths()}
             if not self._names.isdisjoint(layer.paths()):
                 raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
         if layer._dtype_given:
@@ -183,15 +215,21 @@ class Stack(Guarded):
     def _refuse_in_use(self, layer):
         """Layers cannot be shared: weights, gradients and what backward needs belong to one place in one model."""
         if layer.holder is not None:
-            raise ConfigError(f"layer {layer.name!r} is inside {layer.holder.name!r} already; make a new layer: layers cannot "
-                              f"be shared")
+            raise ConfigError(
+                f"layer {layer.name!r} is inside {layer.holder.name!r} already; make a new layer:"
+                " layers cannot be shared"
+            )
         if layer.model is self:
-            raise ConfigError(f"layer {layer.name!r} is in this model already; make a new layer: a layer cannot be in a model "
-                              f"twice")
+            raise ConfigError(
+                f"layer {layer.name!r} is in this model already; make a new layer: a layer cannot"
+                " be in a model twice"
+            )
         if layer.model is not None:
-            raise ConfigError(f"layer {layer.name!r} belongs to another model; make a new layer: layers cannot be shared. To "
-                              f"begin with its weights, build the new one and give it their copy: "
-                              f"set_weights(layer.get_weights())")
+            raise ConfigError(
+                f"layer {layer.name!r} belongs to another model; make a new layer: layers cannot be"
+                " shared. To begin with its weights, build the new one and give it their copy:"
+                " set_weights(layer.get_weights())"
+            )
 
     def pop(self):
         """Remove the last layer."""
@@ -208,8 +246,12 @@ class Stack(Guarded):
         with self._guard.writing:
             size, arrays = layer.flat_size(), sum(spec.trained for spec in layer._specs)
             first = self._flat_parameters.size - size
-            layer.adopt(self._flat_parameters[first:].copy(), self.flat_gradients[first:].copy())  # the place may be taken again
-            self._flat_parameters, self.flat_gradients = self._flat_parameters[:first], self.flat_gradients[:first]
+            # the place may be taken again
+            layer.adopt(self._flat_parameters[first:].copy(), self.flat_gradients[first:].copy())
+            self._flat_parameters, self.flat_gradients = (
+                self._flat_parameters[:first],
+                self.flat_gradients[:first],
+            )
             if arrays:
                 del self._array_pieces[-arrays:], self._array_names[-arrays:]
             if layer.stateful:
@@ -220,7 +262,9 @@ class Stack(Guarded):
     def _set_dtype(self, dtype):
         given = {name for name, count in self._dtypes.items() if name and count > 0} | {dtype}
         if len(given) > 1:
-            raise ConfigError(f"layers have dtypes {sorted(given)}; give all layers of a model one dtype")
+            raise ConfigError(
+                f"layers have dtypes {sorted(given)}; give all layers of a model one dtype"
+            )
         self._dtype = dtype
 
     def build(self, input_shape):
@@ -254,8 +298,13 @@ class Stack(Guarded):
         self._flat_parameters.fill(0)
         self.flat_gradients.fill(0)
         trained = [spec for layer in self._layers for spec in layer._specs if spec.trained]
-        self._array_pieces, self._array_names = self._pieces_of(spec.size for spec in trained), [spec.name for spec in trained]
-        for layer, piece in zip(self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)):
+        self._array_pieces, self._array_names = (
+            self._pieces_of(spec.size for spec in trained),
+            [spec.name for spec in trained],
+        )
+        for layer, piece in zip(
+            self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)
+        ):
             layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
             self._fill(layer, kept.get(layer))
         self._keeps_state = any(layer.stateful for layer in self._layers)
@@ -266,12 +315,16 @@ class Stack(Guarded):
     def _refuse_lists(layer):
         if layer.returns_list:
             option = "return_state=True" if layer.return_state else "merge_mode=None"
-            raise ConfigError(f"layer {layer.name!r} has {option}; a Sequential passes on one output")
+            raise ConfigError(
+                f"layer {layer.name!r} has {option}; a Sequential passes on one output"
+            )
 
     def _fill(self, layer, kept):
         """The weights that a layer held, if they fit, or new ones."""
         layer.rng = self.rng
-        if kept is not None and [array.shape for array in kept] == [spec.shape for spec in layer._specs]:
+        if kept is not None and [array.shape for array in kept] == [
+            spec.shape for spec in layer._specs
+        ]:
             layer.set_weights(kept)
         else:
             layer.initialize(self.rng)
@@ -306,7 +359,10 @@ class Stack(Guarded):
     def trainable(self, value):
         checks.flag(value, "trainable")
         if not self._layers:
-            raise StateError("trainable: the model has no layers to freeze yet: add them first, or make them with trainable=False")
+            raise StateError(
+                "trainable: the model has no layers to freeze yet: add them first, or make them"
+                " with trainable=False"
+            )
         self.trainable_changes()
         for layer in self._layers:
             layer.trainable = value
@@ -342,7 +398,7 @@ class Stack(Guarded):
 
     @property
     def dtype(self):
-        """"float32" or "float64"."""
+        """ "float32" or "float64"."""
         return self._dtype
 
     @property
@@ -365,7 +421,9 @@ class Stack(Guarded):
     def keeps_steps(self):
         """Whether the output still has the input's time axis, so that lengths apply to it."""
         return all(layer.keeps_steps for layer in self._layers) and (
-            len(self.output_shape) >= 3 and (len(self.input_shape) >= 3 or self._layers[0].reads_steps))
+            len(self.output_shape) >= 3
+            and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
+        )
 
     def output_lengths(self, lengths):
         """Steps in each row of the output, for these of the input; None where it has none that depend on them."""
@@ -397,7 +455,10 @@ class Stack(Guarded):
         for layer in self._layers:
             if layer.name == name:
                 return layer
-        raise ConfigError(f"no layer is named {name!r}; there are {', '.join(layer.name for layer in self._layers)}")
+        raise ConfigError(
+            f"no layer is named {name!r}; there are"
+            f" {', '.join(layer.name for layer in self._layers)}"
+        )
 
     # ---- weights
 
@@ -407,7 +468,11 @@ class Stack(Guarded):
         return [array for layer in self._layers for array in layer.parameters.values()]
 
     # Keras's other names
-    variables, trainable_variables, non_trainable_variables = weights, trainable_weights, non_trainable_weights
+    variables, trainable_variables, non_trainable_variables = (
+        weights,
+        trainable_weights,
+        non_trainable_weights,
+    )
 
     def count_params(self, trainable=None):
         """Number of parameters; those that training changes (True), or does not (False). None: all."""
@@ -431,7 +496,7 @@ class Stack(Guarded):
             before, at = self.flat_weights(), 0
             try:
                 for layer, count in zip(self._layers, counts):
-                    layer.set_weights(weights[at:at + count])
+                    layer.set_weights(weights[at : at + count])
                     at += count
             except BaseException:
                 self.set_flat_weights(before)
@@ -461,8 +526,8 @@ class Stack(Guarded):
     def unchanged(self):
         """Context manager: no other thread changes the weights inside it. Passes of other threads go on.
 
-        A program that makes several passes and wants one state of the weights for all of them enters it around them. The thread
-        itself cannot change weights inside (StateError).
+        A program that makes several passes and wants one state of the weights for all of them
+        enters it around them. The thread itself cannot change weights inside (StateError).
         """
         return self._guard
 
@@ -509,7 +574,9 @@ class Stack(Guarded):
                 aligned = aligned_empty(copied.shape, self._dtype)
                 aligned[...] = copied
                 setattr(self, name, aligned)
-            for layer, piece in zip(self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)):
+            for layer, piece in zip(
+                self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)
+            ):
                 layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
 
     def checked_rng_state(self, state):
@@ -522,11 +589,15 @@ class Stack(Guarded):
         """
         kind = type(self.rng.bit_generator)
         if not isinstance(state, dict) or state.get("bit_generator") != kind.__name__:
-            raise CheckpointError(f"the generator is {state!r:.80}; expected the state of a {kind.__name__}")
+            raise CheckpointError(
+                f"the generator is {state!r:.80}; expected the state of a {kind.__name__}"
+            )
         trial = kind()
         trial.state = state  # raises where the state is none
         if trial.state != state:
-            raise CheckpointError(f"the generator's state is {state!r:.80}, which no {kind.__name__} can have")
+            raise CheckpointError(
+                f"the generator's state is {state!r:.80}, which no {kind.__name__} can have"
+            )
         return state
 
     def reset_state(self):
@@ -552,12 +623,18 @@ class Stack(Guarded):
     def _drop_loaded_states(self, rows):
         """The first call after loading: the states of the file hold if they are those of as many rows."""
         loaded, self._loaded_states = self._loaded_states, {}
-        unfit = [layer for layer, first in loaded.items()
-                 if layer._state and layer._state[0] is first and len(first) != rows]
+        unfit = [
+            layer
+            for layer, first in loaded.items()
+            if layer._state and layer._state[0] is first and len(first) != rows
+        ]
         if unfit:
             self._set_states(dict.fromkeys(unfit))
-            checks.warn(f"model {self.name!r} was saved with the states of {len(loaded[unfit[0]])} rows, x has {rows}: its "
-                        f"stateful layers start without a state; call reset_state() after loading to start so on purpose")
+            checks.warn(
+                f"model {self.name!r} was saved with the states of {len(loaded[unfit[0]])} rows, x"
+                f" has {rows}: its stateful layers start without a state; call reset_state() after"
+                " loading to start so on purpose"
+            )
 
     reset_states = reset_state  # Keras 2's name
 
@@ -604,12 +681,16 @@ class Stack(Guarded):
                 if not self.built:  # another thread may have built it meanwhile
                     self.build((None, *x.shape[1:]))
         expected = self.input_shape
-        fits = x.ndim == len(expected) and all(want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:]))
+        fits = x.ndim == len(expected) and all(
+            want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:])
+        )
         if fits and expected[1] not in (None, x.shape[1]):
             fits = (x.ndim > 2 or first.reads_steps) and self.takes_any_length()
         if not fits:
-            raise ShapeError(f"x has shape {x.shape}; the model expects (samples, "
-                             f"{', '.join('any' if extent is None else str(extent) for extent in expected[1:])})")
+            raise ShapeError(
+                f"x has shape {x.shape}; the model expects (samples, "
+                f"{', '.join('any' if extent is None else str(extent) for extent in expected[1:])})"
+            )
         if first.reads_steps and x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
         return x
@@ -617,11 +698,19 @@ class Stack(Guarded):
     def _run_layers(self, samples, training, stop=None, carried=None):
         """Outputs of the layers before `stop`.
 
-        With `carried`, a dict of recurrent layers to states, those begin from theirs and leave the ones they end in.
+        With `carried`, a dict of recurrent layers to states, those begin from theirs and leave the
+        ones they end in.
         """
-        x, lengths, resets, back, places = samples.x, samples.lengths, samples.resets, samples.resets_back, samples.places
+        x, lengths, resets, back, places = (
+            samples.x,
+            samples.lengths,
+            samples.resets,
+            samples.resets_back,
+            samples.places,
+        )
         cleared = samples.cleared
-        if x.ndim > 1 and not self._layers[0].has_state:  # recurrent layers read nothing past a row's end
+        # recurrent layers read nothing past a row's end
+        if x.ndim > 1 and not self._layers[0].has_state:
             x = cleared_ends(x, lengths)
         if self._loaded_states:
             self._drop_loaded_states(len(x))
@@ -645,8 +734,9 @@ class Stack(Guarded):
     def run(self, samples, stop=None, training=False):
         """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one.
 
-        They are zero at steps that do not count; if a recurrent layer has zero_output_for_mask=False and no layer behind it
-        looks at other steps than its own, what the last step that counts gave.
+        They are zero at steps that do not count; if a recurrent layer has
+        zero_output_for_mask=False and no layer behind it looks at other steps than its own, what
+        the last step that counts gave.
         """
         layers = self._layers[:stop]
         with self.alone(), self._guard:
@@ -658,7 +748,10 @@ class Stack(Guarded):
             return self._held(y, samples.places.mask, layers)
         zeros_there = False  # as recurrent layers leave them
         for layer in layers if lengths is not None else ():
-            lengths, zeros_there = None if lengths is None else layer.output_lengths(lengths), layer.has_state
+            lengths, zeros_there = (
+                (None if lengths is None else layer.output_lengths(lengths)),
+                layer.has_state,
+            )
         if lengths is not None and any(layer.holds_outputs for layer in layers):
             y = ends(lengths, y.shape[1]).back(y)
             return self._held(y, counted_steps(lengths, y.shape[:2]), layers)
@@ -677,7 +770,8 @@ class Stack(Guarded):
             behind.insert(0, layer)
         else:
             return y
-        before = np.zeros((1, 1, layer.output_shape[-1]), y.dtype)  # what the layer gives before the first step that counts
+        # what the layer gives before the first step that counts
+        before = np.zeros((1, 1, layer.output_shape[-1]), y.dtype)
         with self._guard:
             for other in behind:
                 before = other._forward(before, Call())
@@ -689,5 +783,7 @@ class Stack(Guarded):
 
     def _need_built(self, what):
         if not self.built:
-            raise StateError(f"{what}: the model is not built: give its first layer an input_shape, call "
-                             f"build((None, steps, features)), or fit it")
+            raise StateError(
+                f"{what}: the model is not built: give its first layer an input_shape, call "
+                "build((None, steps, features)), or fit it"
+            )

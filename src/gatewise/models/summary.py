@@ -37,8 +37,10 @@ def total_lines(model):
     size = _bytes_text(count * (4 if model.dtype == "float32" else 8))
     line = f"{count:,} parameters, {size} in {model.dtype}"
     if unknown:
-        line += (f", and those of {unknown} {'layer' if unknown == 1 else 'layers'} that are known once "
-                 f"the shape of the input is: call build, or fit")
+        line += (
+            f", and those of {unknown} {'layer' if unknown == 1 else 'layers'} that are known once "
+            "the shape of the input is: call build, or fit"
+        )
     if not model.built:
         return [line]
     trained = model.count_params(trainable=True)
@@ -48,7 +50,7 @@ def total_lines(model):
 
 
 def frozen_text(layer):
-    """"frozen", "partly frozen", or nothing."""
+    """The text "frozen", "partly frozen", or nothing."""
     if not layer.trainable:
         return "frozen"
     moved = [layer.trains(spec.name) for spec in layer._specs if spec.trained]
@@ -99,29 +101,38 @@ def model_text(model):
     parts = [f"{type(model).__name__} {model.name!r}", f"layers {layers}" if names else "no layers"]
     if model.built:
         count, trained = model.count_params(), model.count_params(trainable=True)
-        parts += [f"input {model.input_shape}", f"output {model.output_shape}",
-                  f"{count:,} parameters"]
+        parts += [
+            f"input {model.input_shape}",
+            f"output {model.output_shape}",
+            f"{count:,} parameters",
+        ]
         if trained < count:
             parts[-1] += f" ({trained:,} trainable)"
     else:
         parts.append("not built")
     loss = getattr(model, "loss", None)
-    parts.append("not compiled" if loss is None
-                 else f"compiled with {model.optimizer!r} and {loss!r}")
+    parts.append(
+        "not compiled" if loss is None else f"compiled with {model.optimizer!r} and {loss!r}"
+    )
     return f"<{'; '.join(parts)}>"
 
 
 def model_html(model):
     """The table of summary() as HTML."""
     left, right = "style='text-align:left'", "style='text-align:right'"
-    head = "".join(f"<th {left}>{text}</th>"
-                   for text in ("Layer (type)", "Output shape", "Parameters"))
-    rows = "".join(f"<tr><td {left}>{html.escape(name)}</td><td {left}>{html.escape(shape)}</td>"
-                   f"<td {right}>{html.escape(count)}</td></tr>"
-                   for name, shape, count in summary_rows(model))
+    head = "".join(
+        f"<th {left}>{text}</th>" for text in ("Layer (type)", "Output shape", "Parameters")
+    )
+    rows = "".join(
+        f"<tr><td {left}>{html.escape(name)}</td><td {left}>{html.escape(shape)}</td>"
+        f"<td {right}>{html.escape(count)}</td></tr>"
+        for name, shape, count in summary_rows(model)
+    )
     totals = "<br>".join(html.escape(line) for line in total_lines(model))
-    return (f"<div><b>{html.escape(type(model).__name__)} {html.escape(model.name)}</b>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{totals}</div>")
+    return (
+        f"<div><b>{html.escape(type(model).__name__)} {html.escape(model.name)}</b>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{totals}</div>"
+    )
 
 
 def _bytes_text(size):

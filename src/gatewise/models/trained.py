@@ -30,14 +30,20 @@ class Trained:
     @classmethod
     def of(cls, layers, pieces, names):
         """What these layers train, whose arrays lie at these pieces."""
-        owners = [(number, layer, spec) for number, layer in enumerate(layers)
-                  for spec in layer._specs if spec.trained]
+        owners = [
+            (number, layer, spec)
+            for number, layer in enumerate(layers)
+            for spec in layer._specs
+            if spec.trained
+        ]
         moved = [layer.trains(spec.name) for _, layer, spec in owners]
         constrained = max((spec.size for _, _, spec in owners if spec.constraint), default=0)
         if all(moved):
             return cls(pieces, names, None, 0, constrained)
-        lowest = next((number for (number, _, _), moves in zip(owners, moved, strict=True) if moves),
-                      len(layers))
+        lowest = next(
+            (number for (number, _, _), moves in zip(owners, moved, strict=True) if moves),
+            len(layers),
+        )
         pieces = [piece for piece, moves in zip(pieces, moved, strict=True) if moves]
         names = [name for name, moves in zip(names, moved, strict=True) if moves]
         return cls(pieces, names, _joined(pieces), lowest, constrained)

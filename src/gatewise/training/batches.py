@@ -7,8 +7,10 @@ from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError
 
 PARTS = ("x", "y", "sample_weight", "lengths", "mask", "resets")
-FORMS = ("(x, y), followed by sample_weight, lengths, mask and resets as far as they are needed, "
-         "with None for what there is not; or a dict with these names")
+FORMS = (
+    "(x, y), followed by sample_weight, lengths, mask and resets as far as they are needed, "
+    "with None for what there is not; or a dict with these names"
+)
 
 
 def parts_of(item, name, need_y=True):
@@ -29,11 +31,13 @@ def parts_of(item, name, need_y=True):
     """
     if isinstance(item, dict):
         unknown = [key for key in item if key not in PARTS]
-        missing = [key for key in PARTS[:2 if need_y else 1] if key not in item]
+        missing = [key for key in PARTS[: 2 if need_y else 1] if key not in item]
         if unknown or missing:
             wrong = "has" if unknown else "lacks"
-            raise ConfigError(f"{name} {wrong} the key {(unknown or missing)[0]!r:.80}; a dict has the keys "
-                              f"{', '.join(PARTS)}, of which {'x and y are' if need_y else 'x is'} needed")
+            raise ConfigError(
+                f"{name} {wrong} the key {(unknown or missing)[0]!r:.80}; a dict has the keys "
+                f"{', '.join(PARTS)}, of which {'x and y are' if need_y else 'x is'} needed"
+            )
         return dict.fromkeys(PARTS) | item
     if not isinstance(item, tuple | list if need_y else tuple):
         item = (item,)
@@ -51,12 +55,15 @@ def refuse_uncalled(x, name):
     DTypeError
     """
     if inspect.isclass(x):
-        raise DTypeError(f"{name} is the class {x.__name__}; pass an object of it: {x.__name__}(...)")
+        raise DTypeError(
+            f"{name} is the class {x.__name__}; pass an object of it: {x.__name__}(...)"
+        )
     if inspect.isroutine(x) or isinstance(x, functools.partial):
         called = getattr(x, "__name__", None)
         called = "it" if called is None or not called.isidentifier() else f"{called}()"
-        raise DTypeError(f"{name} is a function that was not called; pass what it gives: "
-                         f"call {called}")
+        raise DTypeError(
+            f"{name} is a function that was not called; pass what it gives: call {called}"
+        )
 
 
 def refuse_pairs(x, name, need_y=True):
@@ -69,11 +76,15 @@ def refuse_pairs(x, name, need_y=True):
     kinds = tuple | list if need_y else tuple
     if not (isinstance(x, list | tuple) and x):
         return
-    if all(isinstance(pair, kinds) and 2 <= len(pair) <= len(PARTS) and _is_array(pair[0], need_y)
-           for pair in x):
-        raise DTypeError(f"{name} is a {type(x).__name__} of {len(x)} tuples (x, y); for batches pass what "
-                         f"makes them, for example the iterator iter({name}), or itertools.cycle({name}) "
-                         f"with steps_per_epoch; for single samples pass x and y apart: x, y = zip(*{name})")
+    if all(
+        isinstance(pair, kinds) and 2 <= len(pair) <= len(PARTS) and _is_array(pair[0], need_y)
+        for pair in x
+    ):
+        raise DTypeError(
+            f"{name} is a {type(x).__name__} of {len(x)} tuples (x, y); for batches pass what "
+            f"makes them, for example the iterator iter({name}), or itertools.cycle({name}) "
+            f"with steps_per_epoch; for single samples pass x and y apart: x, y = zip(*{name})"
+        )
 
 
 def _is_array(value, of_samples):

@@ -22,14 +22,20 @@ class Samples:
     weights: np.ndarray | None = None
     lengths: np.ndarray | None = None
     resets: np.ndarray | None = None
-    valid: np.ndarray | None = None     # 1 at positions that count, 0 at padding: what metrics weigh by
-    per_step: bool = False              # y, weights and valid have the time axis of x
-    resets_back: np.ndarray | None = None   # resets of layers that go backwards, where a mask makes them others
-    places: Places | None = None        # where the steps of all arrays came from, which a mask moved to the front of their rows
-    cleared: np.ndarray | None = None   # rows that leave no state to the next batch: a mask hid their last reset
-    # 0 where a target is NaN, which its weight of 0 allows, of the shape of positions or of y; None: nowhere
+    # 1 at positions that count, 0 at padding: what metrics weigh by
+    valid: np.ndarray | None = None
+    per_step: bool = False  # y, weights and valid have the time axis of x
+    # resets of layers that go backwards, where a mask makes them others
+    resets_back: np.ndarray | None = None
+    # where the steps of all arrays came from, which a mask moved to the front of their rows
+    places: Places | None = None
+    # rows that leave no state to the next batch: a mask hid their last reset
+    cleared: np.ndarray | None = None
+    # 0 where a target is NaN, which its weight of 0 allows, of the shape of positions or of y;
+    # None: nowhere
     known: np.ndarray | None = None
-    read_lengths: np.ndarray | None = None  # steps in each row of the output, where a loss has labels of whole rows
+    # steps in each row of the output, where a loss has labels of whole rows
+    read_lengths: np.ndarray | None = None
 
     def __len__(self):
         return len(self.x)
@@ -55,7 +61,9 @@ class Samples:
         """What metrics weigh by: 1 at positions, or targets, that count and are known, else 0; None: 1 everywhere."""
         if self.known is None or self.valid is None:
             return self.valid if self.known is None else self.known
-        return self.known * (self.valid if self.known.ndim == self.valid.ndim else self.valid[..., None])
+        return self.known * (
+            self.valid if self.known.ndim == self.valid.ndim else self.valid[..., None]
+        )
 
     @property
     def steps(self):
@@ -65,37 +73,78 @@ class Samples:
     def take(self, rows, steps=None):
         """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
         if steps is None:
-            names = ("x", "y", "weights", "lengths", "resets", "valid", "resets_back", "places", "cleared", "known", "read_lengths")
-            return replace(self, **{name: array[rows] for name in names if (array := getattr(self, name)) is not None})
-        along_time = (dict.fromkeys(("y", "weights", "valid", "known"), self.per_step)
-                      | dict.fromkeys(("x", "resets", "resets_back"), True))
-        parts = {name: np.ascontiguousarray(array[rows, steps] if timed else array[rows])
-                 for name, timed in along_time.items() if (array := getattr(self, name)) is not None}
-        # Nobody asks where the steps of such a part came from: it is trained on, by layers that take any length.
+            names = (
+                "x",
+                "y",
+                "weights",
+                "lengths",
+                "resets",
+                "valid",
+                "resets_back",
+                "places",
+                "cleared",
+                "known",
+                "read_lengths",
+            )
+            return replace(
+                self,
+                **{
+                    name: array[rows]
+                    for name in names
+                    if (array := getattr(self, name)) is not None
+                },
+            )
+        along_time = dict.fromkeys(
+            ("y", "weights", "valid", "known"), self.per_step
+        ) | dict.fromkeys(("x", "resets", "resets_back"), True)
+        parts = {
+            name: np.ascontiguousarray(array[rows, steps] if timed else array[rows])
+            for name, timed in along_time.items()
+            if (array := getattr(self, name)) is not None
+        }
+        # Nobody asks where the steps of such a part came from: it is trained on, by layers that
+        # take any length.
         last = steps.stop is None or steps.stop >= self.steps
-        return replace(self, **parts, lengths=part_of_lengths(self.lengths, rows, steps), places=None,
-                       read_lengths=None if self.read_lengths is None else self.read_lengths[rows],
-                       cleared=self.cleared[rows] if last and self.cleared is not None else None)
+        return replace(
+            self,
+            **parts,
+            lengths=part_of_lengths(self.lengths, rows, steps),
+            places=None,
+            read_lengths=None if self.read_lengths is None else self.read_lengths[rows],
+            cleared=self.cleared[rows] if last and self.cleared is not None else None,
+        )
 
 
 class MappedSamples:
     """Samples whose x stays in its file until a batch asks for it: checked and converted a batch at a time."""
 
-    def __init__(self, model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
+    def __init__(
+        self,
+        model,
+        x,
+        y=None,
+        sample_weight=None,
+        lengths=None,
+        resets=None,
+        mask=None,
+        need_y=True,
+    ):
         self.model, self.need_y, self.class_weight = model, need_y, None
         self.x, self.y, self.sample_weight = x, _rows_of(y), _rows_of(sample_weight)
         self.lengths, self.resets, self.mask = None, None, None
         if need_y and y is not None:
             _check_rows(self.y, x)
         if len(x) == 0 or x.ndim < 2:
-            prepare_samples(model, x, y, sample_weight, lengths, resets, mask, need_y)  # raises, or is empty
+            # raises, or is empty
+            prepare_samples(model, x, y, sample_weight, lengths, resets, mask, need_y)
         if lengths is not None:
             self.lengths = checks.sequence_lengths(lengths, *x.shape[:2])
         if resets is not None:
             self.resets = checks.reset_flags(resets, *x.shape[:2]).view(np.bool_)
         if mask is not None:
             self.mask = step_mask(mask, x.shape)
-        self.per_step = self.take(slice(0, 1)).per_step  # builds the model, and finds what cannot fit
+        # builds the model, and finds what cannot fit
+        self.per_step = self.take(slice(0, 1)).per_step
 
     def __len__(self):
         return len(self.x)
@@ -107,35 +156,50 @@ class MappedSamples:
 
     def part(self, rows):
         """The samples of a slice, still in their file."""
-        arrays = (None if array is None else array[rows] for array in
-                  (self.y, self.sample_weight, self.lengths, self.resets, self.mask))
+        arrays = (
+            None if array is None else array[rows]
+            for array in (self.y, self.sample_weight, self.lengths, self.resets, self.mask)
+        )
         part = MappedSamples(self.model, self.x[rows], *arrays, self.need_y)
         part.class_weight = self.class_weight
         return part
 
     def take(self, rows, steps=None):
         """See :meth:`Samples.take`. A slice of steps is one of those in the file, masked or not."""
-        y, weights, lengths, resets, mask = (None if array is None else array[rows] for array in
-                                             (self.y, self.sample_weight, self.lengths, self.resets, self.mask))
+        y, weights, lengths, resets, mask = (
+            None if array is None else array[rows]
+            for array in (self.y, self.sample_weight, self.lengths, self.resets, self.mask)
+        )
         x = self.x[rows] if steps is None else self.x[rows, steps]
         if steps is not None:
             resets, mask = (None if array is None else array[:, steps] for array in (resets, mask))
             if self.per_step:
-                y, weights = y[:, steps], weights[:, steps] if weights is not None and weights.ndim > 1 else weights
+                y, weights = (
+                    y[:, steps],
+                    (weights[:, steps] if weights is not None and weights.ndim > 1 else weights),
+                )
             lengths = part_of_lengths(self.lengths, rows, steps)
         try:
             samples = prepare_samples(self.model, x, y, weights, lengths, resets, mask, self.need_y)
         except NonFiniteError as error:
-            raise NonFiniteError(f"{error} (of a batch, whose rows are {np.arange(len(self))[rows].tolist()!s:.400} of the "
-                                 f"memory-mapped array)") from error
+            raise NonFiniteError(
+                f"{error} (of a batch, whose rows are {np.arange(len(self))[rows].tolist()!s:.400}"
+                " of the memory-mapped array)"
+            ) from error
         if self.class_weight is not None:
-            add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])
+            add_class_weight(
+                samples, self.class_weight, self.model.loss, self.model.output_shape[-1]
+            )
         return samples
 
 
 def part_of_lengths(lengths, rows, steps):
     """How many of these steps belong to each of the rows; None stays None."""
-    return None if lengths is None else np.clip(lengths[rows] - steps.start, 0, steps.stop - steps.start)
+    return (
+        None
+        if lengths is None
+        else np.clip(lengths[rows] - steps.start, 0, steps.stop - steps.start)
+    )
 
 
 def _rows_of(value):
@@ -149,12 +213,15 @@ def _rows_of(value):
     return np.asarray(value)
 
 
-def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
+def prepare_samples(
+    model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True
+):
     """Check what a call of a model was given, and bring it to the model's dtype and shapes.
 
-    x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. A list of sequences of
-    different lengths becomes an array padded with zeros, and their lengths. The steps that a mask leaves are moved to
-    the front of their rows, in all arrays, with lengths. The model is built if it was not.
+    x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. A list of
+    sequences of different lengths becomes an array padded with zeros, and their lengths. The steps
+    that a mask leaves are moved to the front of their rows, in all arrays, with lengths. The model
+    is built if it was not.
 
     Raises
     ------
@@ -164,17 +231,26 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
         x = list(x)
     if is_ragged(x):
         if lengths is not None:
-            raise ConfigError("lengths was given beside a list of sequences of different lengths, which has its own: give one")
+            raise ConfigError(
+                "lengths was given beside a list of sequences of different lengths, which has its"
+                " own: give one"
+            )
         lengths = np.array([len(row) for row in x])
         x = pad_sequences(x, dtype=model.padded_dtype, padding="post")
     x = model.read_input(x)
     if x.ndim == 0:
-        raise ShapeError(f"x is a single number; expected (samples, ...), as the model's input {model.input_shape}")
+        raise ShapeError(
+            "x is a single number; expected (samples, ...), as the model's input"
+            f" {model.input_shape}"
+        )
     x = model.match_input(x)
     model.check_values(x)
     for name, value in (("lengths", lengths), ("resets", resets), ("mask", mask)):
         if value is not None and not model.reads_sequences():
-            raise ConfigError(f"{name} was given to a model with no recurrent layer and no steps in its output; leave it out")
+            raise ConfigError(
+                f"{name} was given to a model with no recurrent layer and no steps in its output;"
+                " leave it out"
+            )
     lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1] if x.ndim > 1 else 0)
     resets = checks.reset_flags(resets, *x.shape[:2]) if resets is not None else None
     if y is None:
@@ -182,20 +258,33 @@ def prepare_samples(model, x, y=None, sample_weight=None, lengths=None, resets=N
             raise ConfigError("y is missing: give the targets")
         return _masked(Samples(x, lengths=lengths, resets=resets), _all_masks(model, x, mask))
     model.check_output()
-    shape, per_step = model.compute_output_shape(x.shape), model.keeps_steps() and not model.loss.per_sequence
+    shape, per_step = (
+        model.compute_output_shape(x.shape),
+        model.keeps_steps() and not model.loss.per_sequence,
+    )
     if lengths is not None and per_step:
         y = _pad_beside(y, "y", lengths, x.shape[1])
         sample_weight = _pad_beside(sample_weight, "sample_weight", lengths, x.shape[1])
     _check_rows(y, x)
     positions = shape[:1] if model.loss.per_sequence else shape[:-1]
-    weights = None if sample_weight is None else position_weights(sample_weight, positions, None, model.loss, shape[-1])
+    weights = (
+        None
+        if sample_weight is None
+        else position_weights(sample_weight, positions, None, model.loss, shape[-1])
+    )
     if weights is not None:
         checks.summable(weights, "sample_weight", model.dtype)
     mask = _all_masks(model, x, mask)
     y, known = _without_unknown(y, weights, positions)
     if model.loss.sparse and known is None:
-        y, known = _without_wrong_classes(y, weights, _counted_steps(lengths, mask, positions) if per_step else None,
-                                          positions, model.loss, shape[-1])
+        y, known = _without_wrong_classes(
+            y,
+            weights,
+            _counted_steps(lengths, mask, positions) if per_step else None,
+            positions,
+            model.loss,
+            shape[-1],
+        )
     y = model.loss.prepare(y, shape, model.dtype)
     known = _known_targets(model.loss, y, weights) if known is None else known
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
@@ -226,7 +315,11 @@ def _masked(samples, mask):
     if places is None:
         return replace(samples, lengths=lengths)
     names = ["x", *(("y", "weights", "known") if samples.per_step else ())]
-    moved = {name: places.to_front(array) for name in names if (array := getattr(samples, name)) is not None}
+    moved = {
+        name: places.to_front(array)
+        for name in names
+        if (array := getattr(samples, name)) is not None
+    }
     return replace(samples, **moved, lengths=lengths, places=places)
 
 
@@ -234,11 +327,15 @@ def _count_positions(model, samples, positions):
     """Set what counts: where there are steps, and where the loss counts its targets."""
     samples.valid = position_weights(None, positions, model.output_lengths(samples.lengths))
     if samples.valid is not None:
-        samples.weights = samples.valid if samples.weights is None else _weighted(samples.weights, samples.valid)
+        samples.weights = (
+            samples.valid if samples.weights is None else _weighted(samples.weights, samples.valid)
+        )
     looked_at = model.loss.counted(samples.y)
     if looked_at is not None:
-        samples.weights, samples.valid = (looked_at * (1.0 if array is None else array) for array in
-                                          (samples.weights, samples.valid))
+        samples.weights, samples.valid = (
+            looked_at * (1.0 if array is None else array)
+            for array in (samples.weights, samples.valid)
+        )
 
 
 def _weighted(weights, factors):
@@ -249,7 +346,8 @@ def _weighted(weights, factors):
 def _without_unknown(y, weights, positions):
     """(targets with 0 in place of NaN where the weight is 0, where they are known or None).
 
-    Anything else, NaN at other places above all, stays for the loss to refuse. 0 is a target that every loss takes.
+    Anything else, NaN at other places above all, stays for the loss to refuse. 0 is a target that
+    every loss takes.
     """
     if weights is None or not (weights == 0).any():
         return y, None
@@ -257,17 +355,26 @@ def _without_unknown(y, weights, positions):
         given = np.asarray(y)
     except ValueError:  # rows of different lengths, of which the loss says what they are
         return y, None
-    if given.dtype.kind != "f" or given.shape[:len(positions)] != tuple(positions) or not np.isnan(given).any():
+    if (
+        given.dtype.kind != "f"
+        or given.shape[: len(positions)] != tuple(positions)
+        or not np.isnan(given).any()
+    ):
         return y, None
     unknown = np.isnan(given)
     columns = unknown.reshape(*positions, -1)  # one column where y lacks the last axis
-    left_out = np.broadcast_to((weights == 0).reshape(*positions, -1), columns.shape) if weights.ndim > len(positions) else (
-        np.broadcast_to((weights == 0)[..., None], columns.shape))
+    left_out = (
+        np.broadcast_to((weights == 0).reshape(*positions, -1), columns.shape)
+        if weights.ndim > len(positions)
+        else (np.broadcast_to((weights == 0)[..., None], columns.shape))
+    )
     columns = columns & left_out
     known = ~columns
     if (known == known[..., :1]).all():
         known = known[..., 0]
-    return np.where(columns.reshape(given.shape), given.dtype.type(0), given), known.astype(np.float64)
+    return np.where(columns.reshape(given.shape), given.dtype.type(0), given), known.astype(
+        np.float64
+    )
 
 
 def _counted_steps(lengths, mask, positions):
@@ -314,7 +421,9 @@ def _check_targets(model, samples, shape):
     model.loss.check_targets(samples.y, samples.weights, places)
     for metric in model.metrics:
         if metric.takes is not None and samples.y.shape == tuple(shape):
-            metric.takes.refuse(samples.y, samples.metric_weights, "y", f"metric {metric.name}", places)
+            metric.takes.refuse(
+                samples.y, samples.metric_weights, "y", f"metric {metric.name}", places
+            )
 
 
 def refuse_uncounted(samples, name):
@@ -327,7 +436,8 @@ def refuse_uncounted(samples, name):
     mapped = isinstance(samples, MappedSamples)
     weights = samples.sample_weight if mapped else samples.weights
     if (samples.lengths is not None and not samples.lengths.any()) or (
-            mapped and samples.mask is not None and not samples.mask.any()):
+        mapped and samples.mask is not None and not samples.mask.any()
+    ):
         cause = "every row has 0 steps; check lengths and mask"
     elif not mapped and samples.valid is not None and not samples.valid.any():
         cause = "the loss ignores every target; check ignore_class and the mask"
@@ -340,7 +450,10 @@ def refuse_uncounted(samples, name):
 
 def is_ragged(x):
     """Whether x is a list, or an array of objects, that holds sequences of different lengths."""
-    if not (isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1)):
+    if not (
+        isinstance(x, list | tuple)
+        or (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1)
+    ):
         return False
     return len({len(row) for row in x if hasattr(row, "__len__") and getattr(row, "ndim", 1)}) > 1
 
@@ -355,7 +468,10 @@ def _pad_beside(value, name, lengths, steps):
         return value
     for number, (row, length) in enumerate(zip(value, lengths)):
         if len(row) != length:
-            raise ShapeError(f"{name}[{number}] has {len(row)} steps, x[{number}] has {length}; expected one entry a step")
+            raise ShapeError(
+                f"{name}[{number}] has {len(row)} steps, x[{number}] has {length}; expected one"
+                " entry a step"
+            )
     return pad_sequences(value, steps, dtype="float64", padding="post")
 
 
@@ -370,8 +486,11 @@ def add_class_weight(samples, class_weight, loss, outputs):
     with np.errstate(over="ignore"):
         weights = by_class if samples.weights is None else _weighted(samples.weights, by_class)
     dtype = "float64" if np.float64 in (samples.x.dtype, samples.y.dtype) else "float32"
-    samples.weights = checks.summable(weights, "class_weight" if samples.weights is None else "class_weight and sample_weight",
-                                      dtype)
+    samples.weights = checks.summable(
+        weights,
+        "class_weight" if samples.weights is None else "class_weight and sample_weight",
+        dtype,
+    )
 
 
 def _check_rows(y, x):
@@ -382,9 +501,14 @@ def _check_rows(y, x):
 
 def _class_weights(class_weight, y, loss, outputs, weights=None):
     if not isinstance(class_weight, dict):
-        raise DTypeError(f"class_weight is {class_weight!r}; expected a dict of class number to weight")
+        raise DTypeError(
+            f"class_weight is {class_weight!r}; expected a dict of class number to weight"
+        )
     if loss.per_sequence:
-        raise ConfigError(f"class_weight needs a class a position; loss {loss.name} has rows of labels: give sample_weight")
+        raise ConfigError(
+            f"class_weight needs a class a position; loss {loss.name} has rows of labels: give"
+            " sample_weight"
+        )
     if loss.sparse:
         classes = y
     elif loss.one_hot:
@@ -395,10 +519,14 @@ def _class_weights(class_weight, y, loss, outputs, weights=None):
         if weights is not None:
             wrong &= weights.reshape(classes.shape) != 0
         if wrong.any():
-            raise ConfigError(f"class_weight needs the classes 0 and 1, y holds {y[..., 0][wrong][0]:g}; make y whole numbers "
-                              f"from 0 up, or give sample_weight, a weight for each target")
+            raise ConfigError(
+                f"class_weight needs the classes 0 and 1, y holds {y[..., 0][wrong][0]:g}; make y"
+                " whole numbers from 0 up, or give sample_weight, a weight for each target"
+            )
     else:
-        raise ConfigError(f"class_weight needs class targets; loss {loss.name} has {y.shape[-1]} outputs")
+        raise ConfigError(
+            f"class_weight needs class targets; loss {loss.name} has {y.shape[-1]} outputs"
+        )
     weights = np.ones(classes.shape)
     for label, weight in class_weight.items():
         checks.whole_number(label, "a class of class_weight", 0, max(2, outputs) - 1)
@@ -411,7 +539,9 @@ def split_off_validation(samples, fraction):
     fraction = checks.fraction(fraction, "validation_split")
     at = int(len(samples) * (1 - fraction))
     if at == 0 or at == len(samples):
-        raise ShapeError(f"validation_split {fraction} of {len(samples)} samples leaves one side empty")
+        raise ShapeError(
+            f"validation_split {fraction} of {len(samples)} samples leaves one side empty"
+        )
     cut = samples.part if isinstance(samples, MappedSamples) else samples.take
     return cut(slice(None, at)), cut(slice(at, None))
 

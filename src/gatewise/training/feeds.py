@@ -1,7 +1,8 @@
 """Where batches come from: rows of arrays in some order, or batches that someone else makes.
 
-A feed makes a plan for an epoch, all of whose random draws come from the generator that it is given, and then the
-batches of the plan, from any one on. Training that goes on in the middle of an epoch draws the same plan again.
+A feed makes a plan for an epoch, all of whose random draws come from the generator that it is
+given, and then the batches of the plan, from any one on. Training that goes on in the middle of an
+epoch draws the same plan again.
 """
 
 from itertools import chain, count, islice
@@ -15,7 +16,8 @@ from .batches import FORMS, parts_of, refuse_pairs, refuse_uncalled
 from .data import MappedSamples, Samples, add_class_weight, batch_bounds, prepare_samples
 
 DEFAULT_BATCH = 32  # rows
-POOL = 16  # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
+# batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
+POOL = 16
 
 
 def makes_batches(x, name="x"):
@@ -29,7 +31,9 @@ def makes_batches(x, name="x"):
     if isinstance(x, np.ndarray):
         return False
     refuse_uncalled(x, name)
-    if isinstance(x, list | tuple | str | bytes | dict | set | frozenset) or hasattr(x, "__array__"):
+    if isinstance(x, list | tuple | str | bytes | dict | set | frozenset) or hasattr(
+        x, "__array__"
+    ):
         return False
     return hasattr(x, "__iter__") or hasattr(x, "__next__") or _is_indexed(x)
 
@@ -48,7 +52,9 @@ def _length(source):
     return None if batches is None else checks.whole_number(batches, "the length of x", 0)
 
 
-def samples_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True):
+def samples_of(
+    model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True
+):
     """Checked samples of arrays; those of a memory-mapped x stay in its file."""
     if y is None:
         refuse_pairs(x, "x", need_y)
@@ -72,8 +78,8 @@ def rows_in_batch(model, batch_size, count, name):
     Raises
     ------
     ShapeError
-        A layer is stateful and there are more rows than `batch_size`: the second batch would go on from the state of
-        the first one, whose rows are others.
+        A layer is stateful and there are more rows than `batch_size`: the second batch would go on
+        from the state of the first one, whose rows are others.
     """
     if not model.is_stateful():
         return DEFAULT_BATCH if batch_size is None else batch_size
@@ -81,22 +87,41 @@ def rows_in_batch(model, batch_size, count, name):
         return max(count, 1)
     if count > batch_size:
         layer = next(layer for layer in model.layers if layer.stateful)
-        raise ShapeError(f"{name} has {count} rows and the batch size is {batch_size}: layer {layer.name!r} is stateful, so "
-                         f"that row {batch_size} would go on from the state of row 0; leave the batch size out, and all "
-                         f"{count} rows are one batch; if batches are meant to go on from one another, pass a generator "
-                         f"or a sequence of batches as x")
+        raise ShapeError(
+            f"{name} has {count} rows and the batch size is {batch_size}: layer {layer.name!r} is"
+            f" stateful, so that row {batch_size} would go on from the state of row 0; leave the"
+            f" batch size out, and all {count} rows are one batch; if batches are meant to go on"
+            " from one another, pass a generator or a sequence of batches as x"
+        )
     return batch_size
 
 
-def feed_of(model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, *, batch_size=None, steps=None,
-            need_y=True, steps_name="steps", name="x"):
+def feed_of(
+    model,
+    x,
+    y=None,
+    sample_weight=None,
+    lengths=None,
+    resets=None,
+    mask=None,
+    *,
+    batch_size=None,
+    steps=None,
+    need_y=True,
+    steps_name="steps",
+    name="x",
+):
     """The feed of what an evaluation was given, in order."""
     if makes_batches(x, name):
-        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask)
+        refuse_beside_batches(
+            y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask
+        )
         return BatchFeed(model, x, steps, need_y=need_y, steps_name=steps_name)
     if steps is not None:
-        raise ConfigError(f"{steps_name} counts batches that x makes itself; x is an array, which batch_size divides: leave "
-                          f"it out")
+        raise ConfigError(
+            f"{steps_name} counts batches that x makes itself; x is an array, which batch_size"
+            " divides: leave it out"
+        )
     samples = samples_of(model, x, y, sample_weight, lengths, resets, mask, need_y)
     return RowFeed(samples, rows_in_batch(model, batch_size, len(samples), name))
 
@@ -105,7 +130,9 @@ def refuse_beside_batches(**given):
     """x makes whole batches: nothing else belongs to a sample."""
     for name, value in given.items():
         if value is not None:
-            raise ConfigError(f"{name} was given beside an x that makes batches; let x give {FORMS}")
+            raise ConfigError(
+                f"{name} was given beside an x that makes batches; let x give {FORMS}"
+            )
 
 
 class RowFeed:
@@ -134,12 +161,21 @@ class RowFeed:
         batches = len(batch_bounds(len(self.samples), self.batch_size))
         if self.tbptt_steps is None:
             return batches
-        return None if self.samples.lengths is not None else batches * -(-self.samples.steps // self.tbptt_steps)
+        return (
+            None
+            if self.samples.lengths is not None
+            else batches * -(-self.samples.steps // self.tbptt_steps)
+        )
 
     def describe(self):
         """What must be the same for an epoch's plan to be drawn again: JSON values."""
-        return {"samples": len(self.samples), "batch_size": self.batch_size, "shuffle": self.shuffle,
-                "bucketing": self.bucketing, "tbptt_steps": self.tbptt_steps}
+        return {
+            "samples": len(self.samples),
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "bucketing": self.bucketing,
+            "tbptt_steps": self.tbptt_steps,
+        }
 
     def takes_as_many(self, steps):
         """Never: rows are not counted in batches."""
@@ -157,8 +193,11 @@ class RowFeed:
             batches = [order[first:last] for first, last in batch_bounds(count, self.batch_size)]
         if self.tbptt_steps is None and not self.bucketing:
             return [(rows, None, True) for rows in batches]
-        return [(rows, steps, steps.start == 0) for rows in batches
-                for steps in chunks(_longest(self.samples, rows), self.tbptt_steps)]
+        return [
+            (rows, steps, steps.start == 0)
+            for rows in batches
+            for steps in chunks(_longest(self.samples, rows), self.tbptt_steps)
+        ]
 
     def _buckets(self, rng):
         order = rng.permutation(len(self.samples))
@@ -176,7 +215,11 @@ class RowFeed:
     def rows_going_on(self, plan, number):
         """Rows of a batch whose sequences began in an earlier one; None where they begin there, or nobody knows yet."""
         rows, _, begins = plan[number] if number < len(plan) else (None, None, True)
-        return None if begins else len(range(*rows.indices(len(self.samples))) if isinstance(rows, slice) else rows)
+        return (
+            None
+            if begins
+            else len(range(*rows.indices(len(self.samples))) if isinstance(rows, slice) else rows)
+        )
 
     def batches(self, plan, first=0):
         """Iterator over (Samples, whether sequences begin there) of the plan, from batch number `first` on."""
@@ -204,8 +247,8 @@ class BatchFeed:
     ----------
     model : Sequential
     source : iterator, iterable or sequence
-        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is what
-        :func:`batches.parts_of` takes; without need_y x alone is enough. The length of a
+        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is
+        what :func:`batches.parts_of` takes; without need_y x alone is enough. The length of a
         sequence is read at the beginning of each epoch, so that it may grow and shrink in between.
     steps : int, optional
         Items in an epoch. None: all there are.
@@ -216,11 +259,23 @@ class BatchFeed:
     class_weight : dict, optional
     """
 
-    def __init__(self, model, source, steps=None, shuffle=False, tbptt_steps=None, class_weight=None, need_y=True,
-                 steps_name="steps_per_epoch"):
+    def __init__(
+        self,
+        model,
+        source,
+        steps=None,
+        shuffle=False,
+        tbptt_steps=None,
+        class_weight=None,
+        need_y=True,
+        steps_name="steps_per_epoch",
+    ):
         self.model, self.source, self.need_y = model, source, need_y
-        self.told = None if hasattr(source, "__next__") else source  # of the beginning and the end of epochs
-        self.items = self.asked_for = None if steps is None else checks.whole_number(steps, steps_name)
+        # of the beginning and the end of epochs
+        self.told = None if hasattr(source, "__next__") else source
+        self.items = self.asked_for = (
+            None if steps is None else checks.whole_number(steps, steps_name)
+        )
         self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
         self.steps_name = steps_name
         self.indexed = _is_indexed(source)
@@ -228,9 +283,12 @@ class BatchFeed:
         if self.indexed:
             self._take_length()
             if steps is not None and self.indexed and self.asked_for > self.length:
-                raise ConfigError(f"{steps_name} is {self.asked_for}, and x makes {self.length} batches: leave it out")
-        self.once = hasattr(self.source, "__next__")     # goes on from epoch to epoch
-        self.drawn = 0                              # items taken from it so far
+                raise ConfigError(
+                    f"{steps_name} is {self.asked_for}, and x makes {self.length} batches: leave"
+                    " it out"
+                )
+        self.once = hasattr(self.source, "__next__")  # goes on from epoch to epoch
+        self.drawn = 0  # items taken from it so far
         self.ended = False
         if not model.built:
             self._build_model()
@@ -240,8 +298,10 @@ class BatchFeed:
         self.length = _length(self.source)
         if self.length is None:  # no end: it goes on from epoch to epoch like an iterator
             if self.asked_for is None:
-                raise ConfigError(f"x makes batches without end (its num_batches is None): say with {self.steps_name} how many to "
-                                  f"take")
+                raise ConfigError(
+                    "x makes batches without end (its num_batches is None): say with"
+                    f" {self.steps_name} how many to take"
+                )
             self.indexed, source = False, self.source
             self.source = (source[number] for number in count())
             return
@@ -249,7 +309,13 @@ class BatchFeed:
 
     def _build_model(self):
         """The first batch shows what the model takes; it comes again when its turn is."""
-        first = [self.source[0]] if self.indexed and self.items else [] if self.indexed else list(islice(self.source, 1))
+        first = (
+            [self.source[0]]
+            if self.indexed and self.items
+            else []
+            if self.indexed
+            else list(islice(self.source, 1))
+        )
         if not first:
             raise ShapeError("x gave no batch: nothing to build the model from")
         if self.once:
@@ -263,8 +329,12 @@ class BatchFeed:
 
     def describe(self):
         """See :meth:`RowFeed.describe`."""
-        return {"steps_per_epoch": self.asked_for, "iterator": self.once, "shuffle": self.indexed and self.shuffle,
-                "tbptt_steps": self.tbptt_steps}
+        return {
+            "steps_per_epoch": self.asked_for,
+            "iterator": self.once,
+            "shuffle": self.indexed and self.shuffle,
+            "tbptt_steps": self.tbptt_steps,
+        }
 
     def takes_as_many(self, steps):
         """Whether a saved run's number of batches is what is there without one: older files held the length of a sequence."""
@@ -274,7 +344,9 @@ class BatchFeed:
         """Numbers of the items, or None: as they come."""
         if not self.indexed:
             return None
-        return (rng.permutation(self.length) if self.shuffle else np.arange(self.length))[:self.items].tolist()
+        return (rng.permutation(self.length) if self.shuffle else np.arange(self.length))[
+            : self.items
+        ].tolist()
 
     def begin_epoch(self):
         """Notify a source that wants to know (Keras's PyDataset), then read how many batches it makes."""
@@ -283,8 +355,10 @@ class BatchFeed:
             return
         self._take_length()
         if self.asked_for is not None and self.items < self.asked_for:
-            checks.warn(f"x makes {self.items} batches now, and {self.steps_name} asks for {self.asked_for}: the epoch has "
-                        f"{self.items}; leave it out")
+            checks.warn(
+                f"x makes {self.items} batches now, and {self.steps_name} asks for"
+                f" {self.asked_for}: the epoch has {self.items}; leave it out"
+            )
 
     def end_epoch(self):
         """Notify a source that wants to know that an epoch has ended."""
@@ -312,7 +386,9 @@ class BatchFeed:
         number = 0
         for item in self._planned_items(plan):
             samples = self._samples(item)
-            parts = [None] if self.tbptt_steps is None else chunks(_longest(samples), self.tbptt_steps)
+            parts = (
+                [None] if self.tbptt_steps is None else chunks(_longest(samples), self.tbptt_steps)
+            )
             for steps in parts:
                 if number >= first:
                     part = samples if steps is None else samples.take(slice(None), steps)
@@ -331,7 +407,10 @@ class BatchFeed:
         # Past the loop only where the items came to an end, not where the reader stopped.
         self.ended = self.once and (self.items is None or taken < self.items)
         if not self.once and self.items is not None and taken < self.items:
-            checks.warn(f"x gave {taken} batches, and {self.steps_name} asks for {self.items}: there are no more; leave it out")
+            checks.warn(
+                f"x gave {taken} batches, and {self.steps_name} asks for {self.items}: there are no"
+                " more; leave it out"
+            )
             self.items = taken
 
     def all(self):

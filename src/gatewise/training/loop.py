@@ -14,13 +14,23 @@ from gatewise.errors import ConfigError, ShapeError, StateError
 from .batches import FORMS, PARTS, parts_of, refuse_pairs
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
 from .data import add_class_weight, refuse_uncounted, split_off_validation
-from .feeds import BatchFeed, RowFeed, feed_of, makes_batches, refuse_beside_batches, rows_in_batch, samples_of
+from .feeds import (
+    BatchFeed,
+    RowFeed,
+    feed_of,
+    makes_batches,
+    refuse_beside_batches,
+    rows_in_batch,
+    samples_of,
+)
 from .means import RunningMeans
 from .run import Run
 
 _NOBODY = CallbackList([])  # watches: it has nobody to notify
-_NOTHING_COUNTS = ("every step is masked or past the end of its row, every weight is 0, or the loss ignores every target; check "
-                   "mask, lengths, sample_weight and ignore_class")
+_NOTHING_COUNTS = (
+    "every step is masked or past the end of its row, every weight is 0, or the loss ignores every"
+    " target; check mask, lengths, sample_weight and ignore_class"
+)
 
 
 def refuse_second_fit(model):
@@ -32,31 +42,86 @@ def refuse_second_fit(model):
     """
     if isinstance(model.training_run, Run):
         model.training_run.check_thread(f"fit model {model.name!r}")
-        raise StateError(f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch it can")
+        raise StateError(
+            f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch"
+            " it can"
+        )
 
 
-def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
-        sample_weight, lengths, resets, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
-        validation_freq, bucketing, tbptt_steps, resume_from, mask):
+def fit(
+    model,
+    x,
+    y,
+    *,
+    batch_size,
+    epochs,
+    verbose,
+    callbacks,
+    validation_split,
+    validation_data,
+    shuffle,
+    class_weight,
+    sample_weight,
+    lengths,
+    resets,
+    initial_epoch,
+    steps_per_epoch,
+    validation_steps,
+    validation_batch_size,
+    validation_freq,
+    bucketing,
+    tbptt_steps,
+    resume_from,
+    mask,
+):
     """See :meth:`gatewise.models.Sequential.fit`."""
     epochs = checks.whole_number(epochs, "epochs")
     initial_epoch = checks.whole_number(initial_epoch, "initial_epoch", 0)
     if initial_epoch and resume_from is not None:
-        raise ConfigError("initial_epoch and resume_from are both given: the saved run knows its epoch, leave initial_epoch out")
+        raise ConfigError(
+            "initial_epoch and resume_from are both given: the saved run knows its epoch, leave"
+            " initial_epoch out"
+        )
     validated = _validated_epochs(validation_freq)
     feed, validation = _feeds(
-        model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
-        tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps)
+        model,
+        x,
+        y,
+        batch_size,
+        shuffle,
+        class_weight,
+        sample_weight,
+        lengths,
+        resets,
+        mask,
+        steps_per_epoch,
+        bucketing,
+        tbptt_steps,
+        validation_split,
+        validation_data,
+        validation_batch_size,
+        validation_steps,
+    )
     model.need_trainable("fit")
     to_come = range(initial_epoch + 1, epochs + 1)
     if validation is not None and to_come and not any(map(validated, to_come)):
-        checks.warn(f"validation_freq is {validation_freq!r}, and none of the epochs up to {epochs} is validated")
+        checks.warn(
+            f"validation_freq is {validation_freq!r}, and none of the epochs up to {epochs} is"
+            " validated"
+        )
     history = History()
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
     watchers = CallbackList([ProgressBar(verbose), *CallbackList(callbacks).callbacks, history])
     watchers.set_model(model)
-    watchers.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": feed.steps, "verbose": verbose,
-                         "validates": validation is not None})
+    watchers.set_params(
+        {
+            "epochs": epochs,
+            "initial_epoch": initial_epoch,
+            "steps": feed.steps,
+            "verbose": verbose,
+            "validates": validation is not None,
+        }
+    )
     run = Run(model, feed, watchers, initial_epoch, history, epochs)
     before = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
     try:
@@ -64,11 +129,17 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
             run.begin()
         else:
             model.resume(resume_from, run)
-            _replay_validation(validation, [epoch for epoch in range(1, min(run.epoch, epochs) + 1) if validated(epoch)])
+            _replay_validation(
+                validation,
+                [epoch for epoch in range(1, min(run.epoch, epochs) + 1) if validated(epoch)],
+            )
             if model.stop_training and run.epoch < epochs:
-                checks.warn(f"the run of {resume_from} was stopped after epoch {run.epoch}: nothing is trained; give "
-                            f"EarlyStopping more patience or, to train on from these weights, read the file with "
-                            f"gatewise.load_model and call fit without resume_from")
+                checks.warn(
+                    f"the run of {resume_from} was stopped after epoch {run.epoch}: nothing is"
+                    " trained; give EarlyStopping more patience or, to train on from these"
+                    " weights, read the file with gatewise.load_model and call fit without"
+                    " resume_from"
+                )
     except BaseException:
         vars(model).update(before)
         raise
@@ -80,7 +151,11 @@ def fit(model, x, y, *, batch_size, epochs, verbose, callbacks, validation_split
         when = f"in epoch {run.epoch + 1} after {run.batch} of its batches"
         if run.epoch and not run.batch:
             when = f"after epoch {run.epoch}"
-        where = "" if run.between_batches else ", in the middle of the next, so that a file saved now cannot go on to the bit"
+        where = (
+            ""
+            if run.between_batches
+            else ", in the middle of the next, so that a file saved now cannot go on to the bit"
+        )
         checks.warn(f"interrupted {when}{where}: weights and history are kept")
     finally:
         _end(model, run)
@@ -115,41 +190,86 @@ def _state_to_keep(run):
         return None
 
 
-def _feeds(model, x, y, batch_size, shuffle, class_weight, sample_weight, lengths, resets, mask, steps_per_epoch, bucketing,
-           tbptt_steps, validation_split, validation_data, validation_batch_size, validation_steps):
+def _feeds(
+    model,
+    x,
+    y,
+    batch_size,
+    shuffle,
+    class_weight,
+    sample_weight,
+    lengths,
+    resets,
+    mask,
+    steps_per_epoch,
+    bucketing,
+    tbptt_steps,
+    validation_split,
+    validation_data,
+    validation_batch_size,
+    validation_steps,
+):
     """(feed of training, feed of validation or None) of what fit was given."""
     batch_size = checks.optional_number(batch_size, "batch_size")
     validation_batch_size = checks.optional_number(validation_batch_size, "validation_batch_size")
-    if validation_batch_size is None and not model.is_stateful():  # whose validation has rows of its own
+    # whose validation has rows of its own
+    if validation_batch_size is None and not model.is_stateful():
         validation_batch_size = batch_size
-    validation_split = checks.fraction(0.0 if validation_split is None else validation_split, "validation_split")
-    shuffle = checks.flag(shuffle, "shuffle") and not model.is_stateful()  # whose rows and batches go on in their places
-    options = {"shuffle": shuffle,
-               "tbptt_steps": None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")}
+    validation_split = checks.fraction(
+        0.0 if validation_split is None else validation_split, "validation_split"
+    )
+    # whose rows and batches go on in their places
+    shuffle = checks.flag(shuffle, "shuffle") and not model.is_stateful()
+    options = {
+        "shuffle": shuffle,
+        "tbptt_steps": (
+            None if tbptt_steps is None else checks.whole_number(tbptt_steps, "tbptt_steps")
+        ),
+    }
     validation = None
     if makes_batches(x):
-        refuse_beside_batches(y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask,
-                              validation_split=validation_split or None)
+        refuse_beside_batches(
+            y=y,
+            sample_weight=sample_weight,
+            lengths=lengths,
+            resets=resets,
+            mask=mask,
+            validation_split=validation_split or None,
+        )
         _bucketing(model, bucketing, None, False)
         feed = BatchFeed(model, x, steps_per_epoch, class_weight=class_weight, **options)
     else:
         if steps_per_epoch is not None:
-            raise ConfigError("steps_per_epoch counts batches that x makes itself; x is an array: leave it out")
+            raise ConfigError(
+                "steps_per_epoch counts batches that x makes itself; x is an array: leave it out"
+            )
         samples = samples_of(model, x, y, sample_weight, lengths, resets, mask)
         if validation_data is None and validation_split:
             samples, held_out = split_off_validation(samples, validation_split)
             refuse_uncounted(held_out, "the validation part")
-            validation = RowFeed(held_out, rows_in_batch(model, validation_batch_size, len(held_out), "the validation part"))
+            validation = RowFeed(
+                held_out,
+                rows_in_batch(model, validation_batch_size, len(held_out), "the validation part"),
+            )
         if len(samples) == 0:
             raise ShapeError("x has 0 samples: nothing to train on")
         add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
         refuse_uncounted(samples, "x")
-        feed = RowFeed(samples, rows_in_batch(model, batch_size, len(samples), "x"),
-                       bucketing=_bucketing(model, bucketing, samples, shuffle), **options)
+        feed = RowFeed(
+            samples,
+            rows_in_batch(model, batch_size, len(samples), "x"),
+            bucketing=_bucketing(model, bucketing, samples, shuffle),
+            **options,
+        )
     if validation_data is not None:
-        validation = _validation_feed(model, validation_data, validation_batch_size, validation_steps)
+        validation = _validation_feed(
+            model, validation_data, validation_batch_size, validation_steps
+        )
     elif validation_steps is not None:
-        raise ConfigError("validation_steps counts batches that validation_data makes; there is none: leave it out")
+        raise ConfigError(
+            "validation_steps counts batches that validation_data makes; there is none: leave"
+            " it out"
+        )
     _check_truncated(model, options["tbptt_steps"])
     return feed, validation
 
@@ -168,8 +288,10 @@ def _replay_validation(validation, epochs):
 def _validated_epochs(validation_freq):
     """Function of the number of epochs done: whether to validate now."""
     if getattr(validation_freq, "ndim", 1) and hasattr(validation_freq, "__iter__"):
-        chosen = {checks.whole_number(epoch, "an epoch of validation_freq")
-                  for epoch in checks.listed(validation_freq, "validation_freq", "epochs, or one number")}
+        chosen = {
+            checks.whole_number(epoch, "an epoch of validation_freq")
+            for epoch in checks.listed(validation_freq, "validation_freq", "epochs, or one number")
+        }
         return lambda done: done in chosen
     frequency = checks.whole_number(validation_freq, "validation_freq")
     return lambda done: done % frequency == 0
@@ -199,13 +321,23 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
             model.go_back(snapshots[0 if failed_at == 0 else -1])
             model.stop_training = True
-            checks.warn(f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and optimizer are those from "
-                        f"before that epoch or, at its first batch, the one before (of a resumed run, at the earliest those "
-                        f"that it resumed with); {_advice(model, logs['loss'], run.failed_on)}")
+            checks.warn(
+                f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and"
+                " optimizer are those from before that epoch or, at its first batch, the one"
+                " before (of a resumed run, at the earliest those that it resumed with);"
+                f" {_advice(model, logs['loss'], run.failed_on)}"
+            )
         if validation is not None and validated(epoch + 1):
-            logs |= {f"val_{name}": value for name, value in
-                     evaluate_feed(model, validation, watchers=run.watchers, interrupted=interrupted,
-                                   name="validation_data").items()}
+            logs |= {
+                f"val_{name}": value
+                for name, value in evaluate_feed(
+                    model,
+                    validation,
+                    watchers=run.watchers,
+                    interrupted=interrupted,
+                    name="validation_data",
+                ).items()
+            }
         run.end_epoch(logs)
         if run.feed.ended and run.epoch < epochs:
             _warn_of_end(epoch)
@@ -248,30 +380,42 @@ def _advice(model, loss, samples):
     `samples` are those of the batch, None if the weights broke at the epoch's end.
     """
     if model.loss.per_sequence and loss == math.inf:
-        return "a row has fewer steps than its labels need: leave such rows out, or use CTC(zero_infinity=True)"
+        return (
+            "a row has fewer steps than its labels need: leave such rows out, or use"
+            " CTC(zero_infinity=True)"
+        )
     if model.misfit:
         return model.misfit
     breaks = None if samples is None else model.breaks_on(samples)
     if breaks == "outputs":
-        return (f"with those weights the outputs for this batch are not finite either, so that no learning rate helps: its x "
-                f"is too large to compute with in {model.dtype}; scale x")
+        return (
+            "with those weights the outputs for this batch are not finite either, so that no"
+            f" learning rate helps: its x is too large to compute with in {model.dtype}; scale x"
+        )
     if breaks == "loss":
-        return (f"with those weights the loss {model.loss.name} of this batch is not finite either, so that no learning rate "
-                f"helps: its targets or outputs are out of the range of the loss; check y (and scale it if it is large) and the "
-                f"activation of the last layer")
+        return (
+            f"with those weights the loss {model.loss.name} of this batch is not finite either, so"
+            " that no learning rate helps: its targets or outputs are out of the range of the"
+            " loss; check y (and scale it if it is large) and the activation of the last layer"
+        )
     return "try a smaller learning rate, or clipnorm"
 
 
 def _warn_of_end(epoch):
-    checks.warn(f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes on, or one that can be "
-                f"gone over again")
+    checks.warn(
+        f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes"
+        " on, or one that can be gone over again"
+    )
 
 
 @contextlib.contextmanager
 def _one_interrupt_waits():
     """A first Ctrl-C lets the batch end, a second one does not wait. Gives a list, empty until then."""
     asked = []
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
     if not ours:  # another thread cannot set a handler, and a program's own is left alone
         yield asked
         return
@@ -295,11 +439,15 @@ def _check_truncated(model, tbptt_steps):
         return
     whole = next((layer for layer in model.layers if not layer.causal), None)
     if whole is not None:
-        raise ConfigError(f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its own, which no "
-                          f"state carries from part to part; leave tbptt_steps out")
+        raise ConfigError(
+            f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its"
+            " own, which no state carries from part to part; leave tbptt_steps out"
+        )
     if not model.keeps_steps() or model.loss.per_sequence or not model.takes_any_length():
-        raise ConfigError("tbptt_steps needs an output and a target at each step: give every recurrent layer "
-                          "return_sequences=True, and a loss of single steps")
+        raise ConfigError(
+            "tbptt_steps needs an output and a target at each step: give every recurrent layer "
+            "return_sequences=True, and a loss of single steps"
+        )
 
 
 def _bucketing(model, bucketing, samples, shuffle):
@@ -309,8 +457,10 @@ def _bucketing(model, bucketing, samples, shuffle):
     ragged = samples is not None and samples.lengths is not None
     possible = shuffle and ragged and model.takes_any_length() and not model.is_stateful()
     if bucketing is True and not possible:
-        raise ConfigError("bucketing sorts shuffled rows by their lengths: it needs lengths, shuffle=True, no stateful layer and "
-                          "no Flatten")
+        raise ConfigError(
+            "bucketing sorts shuffled rows by their lengths: it needs lengths, shuffle=True, no"
+            " stateful layer and no Flatten"
+        )
     return bool(bucketing) and possible
 
 
@@ -318,15 +468,25 @@ def _validation_feed(model, data, batch_size, steps):
     if makes_batches(data, "validation_data"):
         if hasattr(data, "__next__"):
             if steps is None:
-                raise ConfigError("validation_data is an iterator: say with validation_steps how many batches to take each time, "
-                                  "or give something that can be gone over again")
+                raise ConfigError(
+                    "validation_data is an iterator: say with validation_steps how many batches to"
+                    " take each time, or give something that can be gone over again"
+                )
         return BatchFeed(model, data, steps, steps_name="validation_steps")
     if isinstance(data, list):
         refuse_pairs(data, "validation_data", need_y=False)
-    if not (isinstance(data, dict) or (isinstance(data, tuple | list) and 2 <= len(data) <= len(PARTS))):
+    if not (
+        isinstance(data, dict) or (isinstance(data, tuple | list) and 2 <= len(data) <= len(PARTS))
+    ):
         raise ConfigError(f"validation_data: expected {FORMS}; or batches")
-    feed = feed_of(model, **parts_of(data, "validation_data"), batch_size=batch_size, steps=steps,
-                   steps_name="validation_steps", name="validation_data")
+    feed = feed_of(
+        model,
+        **parts_of(data, "validation_data"),
+        batch_size=batch_size,
+        steps=steps,
+        steps_name="validation_steps",
+        name="validation_data",
+    )
     if len(feed.samples):
         refuse_uncounted(feed.samples, "validation_data")
     return feed
@@ -340,8 +500,8 @@ def metrics_of(model):
 def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x"):
     """dict of the loss and metrics over the batches of a feed, in order.
 
-    Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when `interrupted` is no longer
-    empty.
+    Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when
+    `interrupted` is no longer empty.
     """
     watchers = watchers or _NOBODY
     means = RunningMeans(metrics_of(model))

@@ -26,9 +26,11 @@ class RunningMeans:
         self.count += count
         weights = batch.metric_weights
         y = batch.y
-        if self.metrics and weights is not None and weights.ndim == outputs.ndim:  # single targets are unknown
+        # single targets are unknown
+        if self.metrics and weights is not None and weights.ndim == outputs.ndim:
             self._need_means_over_outputs()
-            weights = weights / y.shape[-1]  # so that a position weighs as much as one of a batch without such targets
+            # so that a position weighs as much as one of a batch without such targets
+            weights = weights / y.shape[-1]
             y, outputs = y[..., None], outputs[..., None]
         for metric in self.metrics:
             ends = {"lengths": batch.read_lengths} if getattr(metric, "per_sequence", False) else {}
@@ -37,9 +39,11 @@ class RunningMeans:
     def _need_means_over_outputs(self):
         for metric in self.metrics:
             if not getattr(metric, "is_mean_over_outputs", False):
-                raise ConfigError(f"metric {metric.name} needs all targets of a position, and weights of 0 leave some "
-                                  f"of them out, where y holds NaN or what the loss cannot have; leave out all "
-                                  f"targets of such positions, or leave out the metric")
+                raise ConfigError(
+                    f"metric {metric.name} needs all targets of a position, and weights of 0 leave"
+                    " some of them out, where y holds NaN or what the loss cannot have; leave out"
+                    " all targets of such positions, or leave out the metric"
+                )
 
     def logs(self):
         """dict name -> float of the means so far; empty as long as nothing counted."""
@@ -50,8 +54,12 @@ class RunningMeans:
 
     def get_state(self):
         """What :meth:`set_state` goes on from."""
-        return {"total": self.total, "count": self.count, "counted": self.counted,
-                "metrics": [metric.get_state() for metric in self.metrics]}
+        return {
+            "total": self.total,
+            "count": self.count,
+            "counted": self.counted,
+            "metrics": [metric.get_state() for metric in self.metrics],
+        }
 
     def set_state(self, state):
         """Go on from a saved state."""

@@ -1,7 +1,8 @@
 """Optimizers over one flat vector of parameters. Names, formulas and defaults are Keras's.
 
-An optimizer never sees layers: a step takes the flat parameters and gradients of a model, and the places and
-names of its arrays where an option works array by array (``clipnorm``, ``exclude_from_weight_decay``).
+An optimizer never sees layers: a step takes the flat parameters and gradients of a model, and the
+places and names of its arrays where an option works array by array (``clipnorm``,
+``exclude_from_weight_decay``).
 """
 
 import math
@@ -13,20 +14,39 @@ import numpy as np
 from gatewise import checks, threads
 from gatewise.attributes import Guarded
 from gatewise.configuration import accepts, config_of, object_of
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError, StateError, did_you_mean
+from gatewise.errors import (
+    CheckpointError,
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    StateError,
+    did_you_mean,
+)
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
 from gatewise.kernels._memory import reserve
 
 from . import schedules
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "Optimizer", "RMSprop", "get", "serialize"]
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "get",
+    "serialize",
+]
 
 
 class _Option:
     """An option that may be set between steps, to what a check lets through.
 
-    What decides which arrays the optimizer accumulates, or how they are read, cannot change after the first step.
+    What decides which arrays the optimizer accumulates, or how they are read, cannot change after
+    the first step.
     """
 
     def __init__(self, check, *, optional=False, **limits):
@@ -42,22 +62,31 @@ class _Option:
         if self._name not in held:  # under construction
             held[self._name] = value
             return
-        before, stepped = held[self._name], bool(vars(optimizer).get("_slots") or vars(optimizer).get("iterations"))
+        before, stepped = (
+            held[self._name],
+            bool(vars(optimizer).get("_slots") or vars(optimizer).get("iterations")),
+        )
         slots = self._accumulated(optimizer) if stepped else None
         held[self._name] = value
         try:
             optimizer._check_together()
             if stepped and self._accumulated(optimizer) != slots:
-                raise StateError(f"{type(optimizer).__name__}: {self._name} decides what is accumulated from step to step, and a "
-                                 f"step has been made; compile the model with a new one, "
-                                 f"{type(optimizer).__name__}(..., {self._name}={value!r})")
+                raise StateError(
+                    f"{type(optimizer).__name__}: {self._name} decides what is accumulated from"
+                    " step to step, and a step has been made; compile the model with a new one,"
+                    f" {type(optimizer).__name__}(..., {self._name}={value!r})"
+                )
         except BaseException:
             held[self._name] = before
             raise
 
     @staticmethod
     def _accumulated(optimizer):
-        return optimizer._array_slots(), optimizer._number_slots(), optimizer.gradient_accumulation_steps
+        return (
+            optimizer._array_slots(),
+            optimizer._number_slots(),
+            optimizer.gradient_accumulation_steps,
+        )
 
 
 class _Iterations:
@@ -67,8 +96,11 @@ class _Iterations:
         value = checks.whole_number(value, "iterations", 0, 2**53)
         accumulates = optimizer._array_slots() or optimizer._number_slots()
         if accumulates and (not optimizer._slots or value == 0) and value != optimizer.iterations:
-            raise StateError(f"{type(optimizer).__name__}: iterations is {optimizer.iterations} and cannot become {value}: "
-                             f"what is accumulated begins with the first step; a new optimizer begins at 0")
+            raise StateError(
+                f"{type(optimizer).__name__}: iterations is {optimizer.iterations} and cannot"
+                f" become {value}: what is accumulated begins with the first step; a new optimizer"
+                " begins at 0"
+            )
         vars(optimizer)["iterations"] = value
 
 
@@ -80,22 +112,24 @@ class Optimizer(Guarded):
     learning_rate : float or LearningRateSchedule
         A schedule gives the rate of each step from the number of steps before it.
     weight_decay : float, optional
-        Before each step every parameter loses `learning_rate * weight_decay` of itself (Loshchilov and Hutter 2019).
+        Before each step every parameter loses `learning_rate * weight_decay` of itself (Loshchilov
+        and Hutter 2019).
     clipnorm, clipvalue, global_clipnorm : float, optional
-        Scale each array's gradient to at most this norm; clip each element to [-v, v]; scale the whole
-        gradient to at most this norm. At most one of them.
+        Scale each array's gradient to at most this norm; clip each element to [-v, v]; scale the
+        whole gradient to at most this norm. At most one of them.
     use_ema : bool
-        Keep a running mean of the parameters (Polyak and Juditsky 1992), which :meth:`finalize` makes the
-        parameters at the end of training.
+        Keep a running mean of the parameters (Polyak and Juditsky 1992), which :meth:`finalize`
+        makes the parameters at the end of training.
     ema_momentum : float
-        In [0, 1]: what the mean keeps of itself at each step. It starts as the parameters after the first step.
+        In [0, 1]: what the mean keeps of itself at each step. It starts as the parameters after the
+        first step.
     ema_overwrite_frequency : int, optional
         Make the mean the parameters every so many steps.
     name : str, optional
         None: that of the class in small letters; "SGD" of :class:`SGD`, as in Keras.
     gradient_accumulation_steps : int, optional
-        At least 2: so many calls of :meth:`step` make one step, with the mean of their gradients. As in Keras, a
-        schedule and the running mean count calls, all else counts steps.
+        At least 2: so many calls of :meth:`step` make one step, with the mean of their gradients.
+        As in Keras, a schedule and the running mean count calls, all else counts steps.
 
     Attributes
     ----------
@@ -117,20 +151,37 @@ class Optimizer(Guarded):
 
     _decayed_of = None  # of pickles that were made before there was this
 
-    def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False,
-                 ema_momentum=0.99, ema_overwrite_frequency=None, gradient_accumulation_steps=None, name=None, **others):
+    def __init__(
+        self,
+        learning_rate,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **others,
+    ):
         checks.neutral(others, "optimizer", type(self).__name__, self.argument_names)
         self.name = _default_name(type(self)) if name is None else checks.text(name, "name")
         self._learning_rate = None
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
-        self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
+        self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = (
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+        )
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self._check_together()
         vars(self)["iterations"] = 0
         self._not_decayed = []  # expressions that find the names of arrays
-        self._decayed = self._decayed_of = None  # where the others lie, once a step has looked; in which list
+        # where the others lie, once a step has looked; in which list
+        self._decayed = self._decayed_of = None
         self._slots = {}
         self._model = None  # weak reference to the one it trains
 
@@ -138,10 +189,14 @@ class Optimizer(Guarded):
         """Refuse options that do not go together."""
         clips = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
         if sum(value is not None for value in clips.values()) > 1:
-            raise ConfigError(f"give at most one of clipnorm, clipvalue and global_clipnorm; got {clips}")
+            raise ConfigError(
+                f"give at most one of clipnorm, clipvalue and global_clipnorm; got {clips}"
+            )
         if self.ema_overwrite_frequency is not None and not self.use_ema:
-            raise ConfigError(f"ema_overwrite_frequency is {self.ema_overwrite_frequency}, and there is no mean to overwrite with: "
-                              f"give use_ema=True too")
+            raise ConfigError(
+                f"ema_overwrite_frequency is {self.ema_overwrite_frequency}, and there is no mean"
+                " to overwrite with: give use_ema=True too"
+            )
 
     def _shown_value(self, name):
         return self._learning_rate if name == "learning_rate" else super()._shown_value(name)
@@ -164,8 +219,10 @@ class Optimizer(Guarded):
         """
         other = self._model and self._model()
         if other not in (None, model):
-            raise ConfigError(f"this {type(self).__name__} trains model {other.name!r}; compile {model.name!r} with an "
-                              f"optimizer of its own, a new {type(self).__name__}(...)")
+            raise ConfigError(
+                f"this {type(self).__name__} trains model {other.name!r}; compile {model.name!r}"
+                f" with an optimizer of its own, a new {type(self).__name__}(...)"
+            )
         self._model = weakref.ref(model)
 
     @property
@@ -174,7 +231,9 @@ class Optimizer(Guarded):
         a schedule."""
         if isinstance(self._learning_rate, float):
             return self._learning_rate
-        return checks.number(self._learning_rate(self._calls()), "the learning rate of the schedule", 0.0)
+        return checks.number(
+            self._learning_rate(self._calls()), "the learning rate of the schedule", 0.0
+        )
 
     @learning_rate.setter
     def learning_rate(self, value):
@@ -182,11 +241,16 @@ class Optimizer(Guarded):
             self._learning_rate = schedules.get(value)
             return
         if callable(value):
-            raise DTypeError(f"learning_rate is {value!r}; expected a number or a gatewise.schedules object")
+            raise DTypeError(
+                f"learning_rate is {value!r}; expected a number or a gatewise.schedules object"
+            )
         rate = checks.number(value, "learning_rate", 0.0)
         if not isinstance(self._learning_rate, float | None):
-            raise ConfigError(f"learning_rate is set to {rate}, and a {type(self._learning_rate).__name__} schedule rules it; "
-                              f"give the optimizer a number as learning_rate, or set another schedule")
+            raise ConfigError(
+                f"learning_rate is set to {rate}, and a {type(self._learning_rate).__name__}"
+                " schedule rules it; give the optimizer a number as learning_rate, or set another"
+                " schedule"
+            )
         self._learning_rate = rate
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
@@ -197,8 +261,9 @@ class Optimizer(Guarded):
         var_list : None
             Keras's argument for variables, which gatewise has none of.
         var_names : list of str
-            An array whose name holds one of these (``re.search``) does not decay. Names are kernel, recurrent_kernel, bias,
-            gamma and the like, as in Keras; ``. * ^ $ |`` and ``[]`` mean what they mean in regular expressions.
+            An array whose name holds one of these (``re.search``) does not decay. Names are kernel,
+            recurrent_kernel, bias, gamma and the like, as in Keras; ``. * ^ $ |`` and ``[]`` mean
+            what they mean in regular expressions.
 
         Raises
         ------
@@ -208,19 +273,32 @@ class Optimizer(Guarded):
             One is no such expression.
         """
         if var_list is not None or var_names is None:
-            raise ConfigError("exclude_from_weight_decay: give names of arrays, var_names=['bias']; there are no variables to list")
+            raise ConfigError(
+                "exclude_from_weight_decay: give names of arrays, var_names=['bias']; there are no"
+                " variables to list"
+            )
         if self._slots:
-            raise StateError("weight decay has begun: exclude_from_weight_decay comes before the first step, or with a new "
-                             "optimizer")
-        names = [checks.text(name, "var_names") for name in checks.listed(var_names, "var_names", "regular expressions")]
+            raise StateError(
+                "weight decay has begun: exclude_from_weight_decay comes before the first step, or"
+                " with a new optimizer"
+            )
+        names = [
+            checks.text(name, "var_names")
+            for name in checks.listed(var_names, "var_names", "regular expressions")
+        ]
         for name in names:
             # A file may hold these: no expression takes long, whatever it is matched with.
             if not re.fullmatch(r"[\w/.*^$|\[\]-]{1,100}", name) or name.count("*") > 3:
-                raise ConfigError(f"var_names holds {name!r:.80}; expected letters, digits, _ and at most three *, or . ^ $ | []")
+                raise ConfigError(
+                    f"var_names holds {name!r:.80}; expected letters, digits, _ and at most three"
+                    " *, or . ^ $ | []"
+                )
             try:
                 re.compile(name)
             except re.error as error:
-                raise ConfigError(f"var_names holds {name!r}, which is no regular expression: {error}") from error
+                raise ConfigError(
+                    f"var_names holds {name!r}, which is no regular expression: {error}"
+                ) from error
         self._not_decayed = names
 
     # ---- a step
@@ -231,21 +309,27 @@ class Optimizer(Guarded):
         Parameters
         ----------
         parameters, gradients : ndarray (n,)
-            The flat buffers. Gradients are clipped in place, and with `gradient_accumulation_steps` become the mean
-            that a step is made with.
+            The flat buffers. Gradients are clipped in place, and with `gradient_accumulation_steps`
+            become the mean that a step is made with.
         pieces : list of slice
             Where each array lies in them, without those that are frozen.
         names : list of str
             What each array is called; for :meth:`exclude_from_weight_decay`.
         parts : list of slice, optional
-            Where `pieces` lie, those together that touch. All else is frozen: neither it nor what has been accumulated for
-            it changes, nor does its gradient count. None: nothing is frozen.
+            Where `pieces` lie, those together that touch. All else is frozen: neither it nor what
+            has been accumulated for it changes, nor does its gradient count. None: nothing is
+            frozen.
         """
         self._prepare(parameters)
         rate, steps_before = self.learning_rate, self.iterations
         decay = rate * (self.weight_decay or 0.0)
-        if self._not_decayed and decay:  # the only work on the parameters here that takes memory: before it, nothing has changed
-            reserve(2 * parameters.itemsize * max((piece.stop - piece.start for piece in pieces), default=0))
+        # the only work on the parameters here that takes memory: before it, nothing has changed
+        if self._not_decayed and decay:
+            reserve(
+                2
+                * parameters.itemsize
+                * max((piece.stop - piece.start for piece in pieces), default=0)
+            )
         if self.gradient_accumulation_steps is None or self._accumulate(gradients, parts):
             self._clip(gradients, pieces, parts)
             if self._not_decayed and decay:
@@ -254,7 +338,13 @@ class Optimizer(Guarded):
             vars(self)["iterations"] += 1
             try:
                 if parts is None:
-                    self._update(parameters, gradients, rate, decay, threads.threads_for(40 * parameters.size))
+                    self._update(
+                        parameters,
+                        gradients,
+                        rate,
+                        decay,
+                        threads.threads_for(40 * parameters.size),
+                    )
                 else:
                     self._update_parts(parameters, gradients, rate, decay, parts)
             except BaseException:
@@ -265,13 +355,18 @@ class Optimizer(Guarded):
 
     def _prepare(self, parameters):
         if not self._slots:
-            self._slots = {name: _begun(parameters, start) for name, start in self._array_slots().items()}
+            self._slots = {
+                name: _begun(parameters, start) for name, start in self._array_slots().items()
+            }
             self._slots |= {name: np.array(start) for name, start in self._number_slots().items()}
             return
         like = next(iter(self._slots.values()))  # arrays come before numbers
         if like.shape != parameters.shape or like.dtype != parameters.dtype:
-            raise StateError(f"the optimizer has worked on another model, or on this one before it changed; it cannot go on "
-                             f"with {parameters.size} parameters of {parameters.dtype}: compile it with a new one")
+            raise StateError(
+                "the optimizer has worked on another model, or on this one before it changed; it"
+                f" cannot go on with {parameters.size} parameters of {parameters.dtype}: compile it"
+                " with a new one"
+            )
 
     def _array_slots(self):
         """Name and start of each array that is as long as the parameters."""
@@ -292,7 +387,9 @@ class Optimizer(Guarded):
         """Calls of :meth:`step` so far."""
         if self.gradient_accumulation_steps is None:
             return self.iterations
-        return self.iterations * self.gradient_accumulation_steps + int(self._slots.get("accumulated", 0))
+        return self.iterations * self.gradient_accumulation_steps + int(
+            self._slots.get("accumulated", 0)
+        )
 
     def _accumulate(self, gradients, parts):
         """Take these in; True: they were the last of a step, and now hold the mean of all."""
@@ -318,16 +415,22 @@ class Optimizer(Guarded):
         """Take `decay` of themselves from the arrays that decay."""
         if self._decayed is None or self._decayed_of is not pieces:  # others are frozen than before
             self._decayed_of = pieces
-            within = [name.rpartition("/")[2] for name in names]  # Bidirectional's are called forward/kernel
-            self._decayed = [piece for piece, name in zip(pieces, within, strict=True)
-                             if not any(re.search(expression, name) for expression in self._not_decayed)]
+            # Bidirectional's are called forward/kernel
+            within = [name.rpartition("/")[2] for name in names]
+            self._decayed = [
+                piece
+                for piece, name in zip(pieces, within, strict=True)
+                if not any(re.search(expression, name) for expression in self._not_decayed)
+            ]
         for piece in self._decayed:
             parameters[piece] -= parameters.dtype.type(decay) * parameters[piece]
 
     def _update(self, p, g, rate, decay, work):
         """Take `decay` of p from p, then make step number `iterations`, on `work` threads."""
-        raise DTypeError(f"optimizer {type(self).__name__} defines no _update(self, p, g, rate, decay, work), which makes one "
-                         f"step on the flat parameters p")
+        raise DTypeError(
+            f"optimizer {type(self).__name__} defines no _update(self, p, g, rate, decay, work),"
+            " which makes one step on the flat parameters p"
+        )
 
     def _update_parts(self, p, g, rate, decay, parts):
         """:meth:`_update` of some parts of the buffers, for which the slots are theirs."""
@@ -336,11 +439,18 @@ class Optimizer(Guarded):
         try:
             if getattr(type(self)._update, "elementwise", False):
                 for part in parts:
-                    self._slots = {name: array[part] if array.ndim else numbers[name].copy() for name, array in whole.items()}
-                    self._update(p[part], g[part], rate, decay, threads.threads_for(40 * p[part].size))
+                    self._slots = {
+                        name: array[part] if array.ndim else numbers[name].copy()
+                        for name, array in whole.items()
+                    }
+                    self._update(
+                        p[part], g[part], rate, decay, threads.threads_for(40 * p[part].size)
+                    )
             elif parts:  # a user's own formula may look at all parameters at once
                 at = np.r_[tuple(parts)]
-                self._slots = {name: array[at] if array.ndim else array.copy() for name, array in whole.items()}
+                self._slots = {
+                    name: array[at] if array.ndim else array.copy() for name, array in whole.items()
+                }
                 moved = p[at]
                 self._update(moved, g[at], rate, decay, threads.threads_for(40 * moved.size))
                 p[at] = moved
@@ -356,11 +466,19 @@ class Optimizer(Guarded):
 
     def _average(self, parameters, steps_before, parts):
         """The first step's parameters are the first mean, of frozen ones too: it is there when they are trained."""
-        overwrite = self.ema_overwrite_frequency is not None and (steps_before + 1) % self.ema_overwrite_frequency == 0
+        overwrite = (
+            self.ema_overwrite_frequency is not None
+            and (steps_before + 1) % self.ema_overwrite_frequency == 0
+        )
         for part in _whole_or(parts if steps_before else None):
             p = parameters[part]
-            kernels.average(p, self._slots["average"][part], self.ema_momentum if steps_before else 0.0, overwrite,
-                            threads.threads_for(8 * p.size))
+            kernels.average(
+                p,
+                self._slots["average"][part],
+                self.ema_momentum if steps_before else 0.0,
+                overwrite,
+                threads.threads_for(8 * p.size),
+            )
 
     @property
     def average(self):
@@ -402,31 +520,48 @@ class Optimizer(Guarded):
             The arrays are not this optimizer's.
         """
         try:
-            iterations = checks.whole_number(iterations, "iterations", 0, 2**53)  # what a float64 counts
+            # what a float64 counts
+            iterations = checks.whole_number(iterations, "iterations", 0, 2**53)
         except GatewiseError as error:
             raise CheckpointError(f"optimizer state: {error}") from error
         full, numbers = self._array_slots(), self._number_slots()
-        expected = {*full, *numbers} if iterations or ("accumulated" in numbers and slots) else set()
+        expected = (
+            {*full, *numbers} if iterations or ("accumulated" in numbers and slots) else set()
+        )
         if set(slots) != expected:
-            raise CheckpointError(f"optimizer state holds {sorted(slots)}; {type(self).__name__} expects {sorted(expected)}")
+            raise CheckpointError(
+                f"optimizer state holds {sorted(slots)}; {type(self).__name__} expects"
+                f" {sorted(expected)}"
+            )
         for name in sorted(expected):
             shape, dtype = (like.shape, like.dtype) if name in full else ((), np.dtype(np.float64))
             _check_slot(name, slots[name], shape, dtype)
         self._check_numbers(slots)
         vars(self)["iterations"] = iterations
-        self._slots = {name: np.array(slots[name]) for name in (*full, *numbers) if name in expected}
+        self._slots = {
+            name: np.array(slots[name]) for name in (*full, *numbers) if name in expected
+        }
 
     def _check_numbers(self, slots):
         held, steps = float(slots.get("accumulated", 0)), self.gradient_accumulation_steps or 1
         if not (held.is_integer() and 0 <= held < steps):
-            raise CheckpointError(f"optimizer state accumulated is {held}; expected a whole number from 0 to {steps - 1}")
+            raise CheckpointError(
+                f"optimizer state accumulated is {held}; expected a whole number from 0 to"
+                f" {steps - 1}"
+            )
 
     def snapshot(self, parts=None):
         """What :meth:`go_back` returns to; with `parts`, of those alone, since the rest stays frozen."""
         if parts is None:
-            return self.iterations, {name: array.copy() for name, array in self._slots.items()}, None
-        held = {name: [array[part].copy() for part in parts] if array.ndim else array.copy()
-                for name, array in self._slots.items()}
+            return (
+                self.iterations,
+                {name: array.copy() for name, array in self._slots.items()},
+                None,
+            )
+        held = {
+            name: [array[part].copy() for part in parts] if array.ndim else array.copy()
+            for name, array in self._slots.items()
+        }
         return self.iterations, held, parts
 
     def go_back(self, snapshot):
@@ -446,12 +581,26 @@ class Optimizer(Guarded):
     def get_config(self):
         """The arguments, as JSON values."""
         rate = self._learning_rate
-        names = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
-                 "ema_overwrite_frequency", "gradient_accumulation_steps")
-        return {"learning_rate": rate if isinstance(rate, float) else schedules.serialize(rate),
-                **{name: getattr(self, name) for name in names},
-                **({"name": self.name} if self.name != _default_name(type(self)) and accepts(type(self), "name") else {}),
-                **({"exclude_from_weight_decay": list(self._not_decayed)} if self._not_decayed else {})}
+        names = (
+            "weight_decay",
+            "clipnorm",
+            "clipvalue",
+            "global_clipnorm",
+            "use_ema",
+            "ema_momentum",
+            "ema_overwrite_frequency",
+            "gradient_accumulation_steps",
+        )
+        return {
+            "learning_rate": rate if isinstance(rate, float) else schedules.serialize(rate),
+            **{name: getattr(self, name) for name in names},
+            **(
+                {"name": self.name}
+                if self.name != _default_name(type(self)) and accepts(type(self), "name")
+                else {}
+            ),
+            **({"exclude_from_weight_decay": list(self._not_decayed)} if self._not_decayed else {}),
+        }
 
     @classmethod
     def from_config(cls, config):
@@ -478,12 +627,16 @@ def _check_slot(name, array, shape, dtype):
     except GatewiseError as error:
         raise CheckpointError(str(error)) from error
     if name in ("velocity", "velocity_hat", "accumulator") and (array < 0).any():
-        raise CheckpointError(f"optimizer state {name} holds {array.min()}; a sum of squares is never negative")
+        raise CheckpointError(
+            f"optimizer state {name} holds {array.min()}; a sum of squares is never negative"
+        )
 
 
 def _begun(parameters, start):
     """An array like the parameters that holds `start`; zeros take no memory until they are written to."""
-    return np.full_like(parameters, start) if start else np.zeros(parameters.shape, parameters.dtype)
+    return (
+        np.full_like(parameters, start) if start else np.zeros(parameters.shape, parameters.dtype)
+    )
 
 
 def _whole_or(parts):
@@ -493,7 +646,10 @@ def _whole_or(parts):
 
 def _scale_to_norm(gradients, limit):
     """Scale arrays, in place, to at most this norm of all of them together."""
-    squares = sum(arrays.sum_of_squares(gradient, threads.threads_for(4 * gradient.size)) for gradient in gradients)
+    squares = sum(
+        arrays.sum_of_squares(gradient, threads.threads_for(4 * gradient.size))
+        for gradient in gradients
+    )
     norm = float(np.sqrt(squares))
     if norm > limit:
         for gradient in gradients:
@@ -515,7 +671,9 @@ class SGD(Optimizer):
         return ("momentum",) if self.momentum else ()
 
     def _update(self, p, g, rate, decay, work):
-        kernels.sgd(p, g, self._slots.get("momentum"), rate, self.momentum, self.nesterov, decay, work)
+        kernels.sgd(
+            p, g, self._slots.get("momentum"), rate, self.momentum, self.nesterov, decay, work
+        )
 
     def get_config(self):
         return super().get_config() | {"momentum": self.momentum, "nesterov": self.nesterov}
@@ -524,7 +682,8 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """``p -= lr g / sqrt(v + epsilon)``, v a running mean of g^2 (Tieleman and Hinton 2012).
 
-    Centered, ``v - mean(g)^2`` stands for v. Where rounding makes that negative it counts as 0 (Keras: NaN).
+    Centered, ``v - mean(g)^2`` stands for v. Where rounding makes that negative it counts as 0
+    (Keras: NaN).
     """
 
     rho = _Option(checks.fraction)
@@ -532,7 +691,9 @@ class RMSprop(Optimizer):
     epsilon = _Option(checks.number, low=0.0)
     centered = _Option(checks.flag)
 
-    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):
+    def __init__(
+        self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs
+    ):
         super().__init__(learning_rate, **kwargs)
         self.rho = rho
         self.momentum = momentum
@@ -540,16 +701,35 @@ class RMSprop(Optimizer):
         self.centered = centered
 
     def _own_slots(self):
-        return "velocity", *(("mean",) if self.centered else ()), *(("momentum",) if self.momentum else ())
+        return (
+            "velocity",
+            *(("mean",) if self.centered else ()),
+            *(("momentum",) if self.momentum else ()),
+        )
 
     def _update(self, p, g, rate, decay, work):
         slot = self._slots.get
-        kernels.rmsprop(p, g, slot("velocity"), slot("mean"), slot("momentum"), rate, self.rho, self.momentum, self.epsilon,
-                        decay, work)
+        kernels.rmsprop(
+            p,
+            g,
+            slot("velocity"),
+            slot("mean"),
+            slot("momentum"),
+            rate,
+            self.rho,
+            self.momentum,
+            self.epsilon,
+            decay,
+            work,
+        )
 
     def get_config(self):
-        return super().get_config() | {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon,
-                                       "centered": self.centered}
+        return super().get_config() | {
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": self.centered,
+        }
 
 
 class Adam(Optimizer):
@@ -563,7 +743,9 @@ class Adam(Optimizer):
     epsilon = _Option(checks.number, low=0.0)
     amsgrad = _Option(checks.flag)
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs):
+    def __init__(
+        self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs
+    ):
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -576,28 +758,55 @@ class Adam(Optimizer):
     def _update(self, p, g, rate, decay, work):
         t, slots = self.iterations, self._slots
         rate *= math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        kernels.adam(p, g, slots["momentum"], slots["velocity"], slots.get("velocity_hat"), rate, 0.0, self.beta_1,
-                     self.beta_2, self.epsilon, decay, work)
+        kernels.adam(
+            p,
+            g,
+            slots["momentum"],
+            slots["velocity"],
+            slots.get("velocity_hat"),
+            rate,
+            0.0,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+            decay,
+            work,
+        )
 
     def get_config(self):
-        return super().get_config() | {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon,
-                                       "amsgrad": self.amsgrad}
+        return super().get_config() | {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "amsgrad": self.amsgrad,
+        }
 
 
 class AdamW(Adam):
     """Adam after ``p -= lr weight_decay p`` (Loshchilov and Hutter 2019)."""
 
-    def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
-                 **kwargs):
+    def __init__(
+        self,
+        learning_rate=0.001,
+        weight_decay=0.004,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-7,
+        amsgrad=False,
+        **kwargs,
+    ):
         weight_decay = checks.number(weight_decay, "weight_decay", 0.0)
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
+        )
 
 
 class Nadam(Optimizer):
     """Adam with Nesterov momentum (Dozat 2016).
 
-    ``p -= lr (u' m / (1 - U u') + (1 - u) g / (1 - U)) / (sqrt(v / (1 - beta_2^t)) + epsilon)``, where
-    ``u = beta_1 (1 - 0.96^t / 2)``, u' is that of the next step, and U the product of all u so far.
+    ``p -= lr (u' m / (1 - U u') + (1 - u) g / (1 - U)) / (sqrt(v / (1 - beta_2^t)) + epsilon)``,
+    where ``u = beta_1 (1 - 0.96^t / 2)``, u' is that of the next step, and U the product of all u
+    so far.
     """
 
     beta_1 = _Option(checks.fraction)
@@ -619,7 +828,9 @@ class Nadam(Optimizer):
     def _check_numbers(self, slots):
         super()._check_numbers(slots)
         if "momentum_product" in slots and not 0 <= slots["momentum_product"] <= 1:
-            raise CheckpointError(f"optimizer state momentum_product is {slots['momentum_product']}; expected 0 to 1")
+            raise CheckpointError(
+                f"optimizer state momentum_product is {slots['momentum_product']}; expected 0 to 1"
+            )
 
     def _momentum_at(self, t):
         return self.beta_1 * (1 - 0.5 * 0.96**t)
@@ -629,13 +840,30 @@ class Nadam(Optimizer):
         now, following = self._momentum_at(t), self._momentum_at(t + 1)
         product = float(slots["momentum_product"]) * now
         slots["momentum_product"][()] = product
-        # Everything is multiplied by the root of v's correction: Adam's kernel then divides by sqrt(v) + epsilon.
+        # Everything is multiplied by the root of v's correction: Adam's kernel then divides by
+        # sqrt(v) + epsilon.
         root = math.sqrt(1 - self.beta_2**t)
-        kernels.adam(p, g, slots["momentum"], slots["velocity"], None, rate * root * following / (1 - product * following),
-                     rate * root * (1 - now) / (1 - product), self.beta_1, self.beta_2, self.epsilon * root, decay, work)
+        kernels.adam(
+            p,
+            g,
+            slots["momentum"],
+            slots["velocity"],
+            None,
+            rate * root * following / (1 - product * following),
+            rate * root * (1 - now) / (1 - product),
+            self.beta_1,
+            self.beta_2,
+            self.epsilon * root,
+            decay,
+            work,
+        )
 
     def get_config(self):
-        return super().get_config() | {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return super().get_config() | {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
 
 
 class Adagrad(Optimizer):
@@ -656,7 +884,10 @@ class Adagrad(Optimizer):
         kernels.adagrad(p, g, self._slots["accumulator"], rate, self.epsilon, decay, work)
 
     def get_config(self):
-        return super().get_config() | {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
+        return super().get_config() | {
+            "initial_accumulator_value": self.initial_accumulator_value,
+            "epsilon": self.epsilon,
+        }
 
 
 class Lion(Optimizer):
@@ -681,10 +912,18 @@ class Lion(Optimizer):
 
 
 for _each in (SGD, RMSprop, Adam, Nadam, Adagrad, Lion):
-    _each._update.elementwise = True  # no element looks at another: parts of the parameters may be updated one by one
+    # no element looks at another: parts of the parameters may be updated one by one
+    _each._update.elementwise = True
 
-_BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW, "adagrad": Adagrad, "nadam": Nadam,
-            "lion": Lion}
+_BY_NAME = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+    "adagrad": Adagrad,
+    "nadam": Nadam,
+    "lion": Lion,
+}
 _BY_CLASS = _BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}
 
 
@@ -696,12 +935,16 @@ def get(identifier):
         return identifier()
     if isinstance(identifier, str):
         if identifier.lower() not in _BY_NAME:
-            raise ConfigError(f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}"
-                              + did_you_mean(identifier, _BY_NAME))
+            raise ConfigError(
+                f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}"
+                + did_you_mean(identifier, _BY_NAME)
+            )
         return _BY_NAME[identifier.lower()]()
     if isinstance(identifier, dict):
         return object_of(identifier, Optimizer, _BY_CLASS, "optimizer")
-    raise DTypeError(f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object")
+    raise DTypeError(
+        f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object"
+    )
 
 
 def serialize(optimizer):

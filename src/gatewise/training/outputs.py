@@ -1,15 +1,29 @@
 """Which outputs a loss can learn from: the last activation of a model, and its number of columns.
 
-A loss names its rule in ``needs``: a function of the loss, the name of the activation (None: not known) and the number of
-columns. What it returns is a :class:`Misfit`, or None where nothing is wrong.
+A loss names its rule in ``needs``: a function of the loss, the name of the activation (None: not
+known) and the number of columns. What it returns is a :class:`Misfit`, or None where nothing is
+wrong.
 """
 
 from dataclasses import dataclass
 
 # What an activation gives: outputs from and to. What is not listed is not known.
-RANGES = {"linear": "all", "leaky_relu": "all", "affine": "all", "elu": "above -1", "tanh": "-1 to 1", "softsign": "-1 to 1",
-          "scaled_tanh": "both signs, limited", "relu": "0 or more", "thresholded_relu": "0 or more", "softplus": "above 0",
-          "exponential": "above 0", "sigmoid": "0 to 1", "hard_sigmoid": "0 to 1", "softmax": "0 to 1"}
+RANGES = {
+    "linear": "all",
+    "leaky_relu": "all",
+    "affine": "all",
+    "elu": "above -1",
+    "tanh": "-1 to 1",
+    "softsign": "-1 to 1",
+    "scaled_tanh": "both signs, limited",
+    "relu": "0 or more",
+    "thresholded_relu": "0 or more",
+    "softplus": "above 0",
+    "exponential": "above 0",
+    "sigmoid": "0 to 1",
+    "hard_sigmoid": "0 to 1",
+    "softmax": "0 to 1",
+}
 SIGNED = {name for name, values in RANGES.items() if not values.startswith(("0", "above 0"))}
 
 
@@ -35,15 +49,22 @@ def probabilities(loss, activation, columns):
         return _scores(activation, "sigmoid")
     if activation in ("sigmoid", "hard_sigmoid", "softmax"):
         return None
-    return Misfit("outputs outside 0 to 1 are cut off and have no gradient there; end with activation 'sigmoid'"
-                  + (", or give the loss from_logits=True" if RANGES[activation] == "all" else ""))
+    return Misfit(
+        "outputs outside 0 to 1 are cut off and have no gradient there; end with activation"
+        " 'sigmoid'"
+        + (", or give the loss from_logits=True" if RANGES[activation] == "all" else "")
+    )
 
 
 def classes(loss, activation, columns):
     """Of categorical cross-entropies: softmax, or scores with ``from_logits``, over at least two columns."""
     if columns == 1:
-        return Misfit("a single column always has the probability 1, so that the loss is a constant; give the last layer a column "
-                      "for each class and activation 'softmax', or take 'sigmoid' and loss 'binary_crossentropy'", True)
+        return Misfit(
+            "a single column always has the probability 1, so that the loss is a constant; give the"
+            " last layer a column for each class and activation 'softmax', or take 'sigmoid' and"
+            " loss 'binary_crossentropy'",
+            True,
+        )
     if activation is None:
         return None
     if loss.from_logits:
@@ -51,11 +72,16 @@ def classes(loss, activation, columns):
     if activation in ("softmax", "exponential", "softplus"):
         return None
     if activation in ("sigmoid", "hard_sigmoid"):
-        return Misfit("each row is divided by its sum; end with activation 'softmax', or for several labels a row take loss "
-                      "'binary_crossentropy'")
+        return Misfit(
+            "each row is divided by its sum; end with activation 'softmax', or for several labels a"
+            " row take loss 'binary_crossentropy'"
+        )
     if activation in SIGNED:
-        return Misfit("outputs are no probabilities: they are divided by their sum and cut off; end with activation 'softmax'"
-                      + (", or give the loss from_logits=True" if RANGES[activation] == "all" else ""))
+        return Misfit(
+            "outputs are no probabilities: they are divided by their sum and cut off; end with"
+            " activation 'softmax'"
+            + (", or give the loss from_logits=True" if RANGES[activation] == "all" else "")
+        )
     return Misfit("a row whose outputs are all 0 gives 0/0, NaN; end with activation 'softmax'")
 
 
@@ -63,8 +89,10 @@ def distribution(loss, activation, columns):
     """Of the Kullback-Leibler divergence: softmax, or one column from 0 to 1."""
     if activation == "softmax" or (columns == 1 and activation in ("sigmoid", "hard_sigmoid")):
         return None
-    return Misfit("rows of outputs do not sum to 1, or lie outside 0 to 1, where they are cut off and have no gradient; end with "
-                  "activation 'softmax'")
+    return Misfit(
+        "rows of outputs do not sum to 1, or lie outside 0 to 1, where they are cut off and have no"
+        " gradient; end with activation 'softmax'"
+    )
 
 
 def rates(loss, activation, columns):
@@ -72,7 +100,9 @@ def rates(loss, activation, columns):
     if activation in SIGNED:
         return Misfit("a rate below 0 gives NaN; end with activation 'exponential' or 'softplus'")
     if RANGES[activation] == "0 to 1":
-        return Misfit("rates above 1 cannot be reached; end with activation 'exponential' or 'softplus'")
+        return Misfit(
+            "rates above 1 cannot be reached; end with activation 'exponential' or 'softplus'"
+        )
     return None
 
 
@@ -80,13 +110,19 @@ def margins(loss, activation, columns):
     """Of hinge losses: both signs."""
     if activation in SIGNED:
         return None
-    return Misfit("outputs cannot be negative, so that the label -1 (or 0) is never met; end with activation 'tanh' or 'linear'")
+    return Misfit(
+        "outputs cannot be negative, so that the label -1 (or 0) is never met; end with activation"
+        " 'tanh' or 'linear'"
+    )
 
 
 def one_of_columns(loss, activation, columns):
     """Of categorical hinge: at least two columns."""
     if columns == 1:
-        return Misfit("there is one column, and no other class to be apart from; give the last layer a column for each class")
+        return Misfit(
+            "there is one column, and no other class to be apart from; give the last layer a column"
+            " for each class"
+        )
     return None
 
 
@@ -94,19 +130,33 @@ def any_sign(loss, activation, columns):
     """Of means and logarithms of variances: no limits."""
     if RANGES[activation] == "all":
         return None
-    return Misfit(f"outputs are limited ({RANGES[activation]}), means and log-variances are not; end with activation 'linear'")
+    return Misfit(
+        f"outputs are limited ({RANGES[activation]}), means and log-variances are not; end with"
+        " activation 'linear'"
+    )
 
 
 def readings(loss, activation, columns):
     """Of CTC: scores, or probabilities with ``from_logits=False``, and more classes than the blank."""
     if columns == 1:
-        return Misfit("a single column is the blank, and no label can be read; give the last layer a class more than labels", True)
+        return Misfit(
+            "a single column is the blank, and no label can be read; give the last layer a class"
+            " more than labels",
+            True,
+        )
     if activation is None:
         return None
     if loss.from_logits is False:
-        return None if activation == "softmax" else Misfit("from_logits=False expects probabilities; end with activation "
-                                                           "'softmax', or leave from_logits out")
-    if loss.from_logits is None and activation == "softmax":  # the model hands over what stands in front of it
+        return (
+            None
+            if activation == "softmax"
+            else Misfit(
+                "from_logits=False expects probabilities; end with activation "
+                "'softmax', or leave from_logits out"
+            )
+        )
+    # the model hands over what stands in front of it
+    if loss.from_logits is None and activation == "softmax":
         return None
     return _scores(activation, "softmax")
 
@@ -115,13 +165,18 @@ def _scores(activation, taken):
     if RANGES[activation] == "all":
         return None
     if activation in ("softmax", "sigmoid", "hard_sigmoid"):
-        return Misfit(f"the loss takes the {taken} of what went through a {activation} already; leave from_logits out, or "
-                      f"end with activation 'linear'")
-    return Misfit(f"the loss takes the {taken} of outputs, and these are limited ({RANGES[activation]}); end with activation "
-                  f"'linear'")
+        return Misfit(
+            f"the loss takes the {taken} of what went through a {activation} already; leave"
+            " from_logits out, or end with activation 'linear'"
+        )
+    return Misfit(
+        f"the loss takes the {taken} of outputs, and these are limited ({RANGES[activation]}); end"
+        " with activation 'linear'"
+    )
 
 
-COLUMNS_ALONE = (classes, one_of_columns, readings)  # rules that have something to say of an activation that is not known
+# rules that have something to say of an activation that is not known
+COLUMNS_ALONE = (classes, one_of_columns, readings)
 
 
 def misfit_of(loss, activation, columns):

@@ -10,10 +10,28 @@ from gatewise.errors import CheckpointError, ConfigError, GatewiseError, StateEr
 from .means import RunningMeans
 from .storable import is_numeric, storable
 
-_PARTS = {"epoch": int, "batch": int, "drawn": int, "stopped": bool, "feed": dict, "callbacks": dict,
-          "rng_before_plan": dict | None, "means": dict | None, "carried": list | None, "weights": np.ndarray | None}
+_PARTS = {
+    "epoch": int,
+    "batch": int,
+    "drawn": int,
+    "stopped": bool,
+    "feed": dict,
+    "callbacks": dict,
+    "rng_before_plan": dict | None,
+    "means": dict | None,
+    "carried": list | None,
+    "weights": np.ndarray | None,
+}
 _AT_AN_EPOCHS_END = "epoch_end"  # there only where some callbacks had yet to hear of it
-_WRONG_ENTRY = (GatewiseError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+_WRONG_ENTRY = (
+    GatewiseError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+)
 _IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
 
 
@@ -26,25 +44,43 @@ def checked_state(saved):
         It has another form.
     """
     if not isinstance(saved, dict) or saved.keys() - {_AT_AN_EPOCHS_END} != _PARTS.keys():
-        raise CheckpointError(f"the saved run is {saved!r:.80}; expected a dict of {', '.join(_PARTS)}")
+        raise CheckpointError(
+            f"the saved run is {saved!r:.80}; expected a dict of {', '.join(_PARTS)}"
+        )
     for name, kinds in _PARTS.items():
         value = saved[name]
-        if not isinstance(value, kinds) or (kinds is int and (isinstance(value, bool) or not 0 <= value < 2**62)):
+        if not isinstance(value, kinds) or (
+            kinds is int and (isinstance(value, bool) or not 0 <= value < 2**62)
+        ):
             raise CheckpointError(f"the saved run has {name} {value!r:.80}, which no run can have")
     for name in _IN_AN_EPOCH:
         if (saved[name] is None) != (saved["batch"] == 0):
-            raise CheckpointError(f"the saved run is at batch {saved['batch']} of an epoch and has {name} {saved[name]!r:.80}")
+            raise CheckpointError(
+                f"the saved run is at batch {saved['batch']} of an epoch and has {name}"
+                f" {saved[name]!r:.80}"
+            )
     if _AT_AN_EPOCHS_END in saved:
         _check_epoch_end(saved[_AT_AN_EPOCHS_END], saved)
     return saved
 
 
 def _check_epoch_end(told, saved):
-    fits = isinstance(told, dict) and told.keys() == {"logs", "waiting"} and saved["batch"] == 0 < saved["epoch"]
+    fits = (
+        isinstance(told, dict)
+        and told.keys() == {"logs", "waiting"}
+        and saved["batch"] == 0 < saved["epoch"]
+    )
     fits = fits and all(isinstance(part, list) for part in told.values())
-    fits = fits and all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
-                        for part in told.values() for pair in part)
-    fits = fits and all(type(number) is int for _, number in told["waiting"]) and all(_is_log(*pair) for pair in told["logs"])
+    fits = fits and all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
+        for part in told.values()
+        for pair in part
+    )
+    fits = (
+        fits
+        and all(type(number) is int for _, number in told["waiting"])
+        and all(_is_log(*pair) for pair in told["logs"])
+    )
     if not fits or len({name for name, _ in told["logs"]}) < len(told["logs"]):
         raise CheckpointError(f"the saved run has epoch_end {told!r:.80}, which no run can have")
 
@@ -54,8 +90,12 @@ def _is_log(name, value):
     number = isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
     if name == "loss" or name.startswith("val_loss"):
         return number
-    return number or value is None or isinstance(value, bool | str) or (
-        is_numeric(value) and value.ndim > 0)
+    return (
+        number
+        or value is None
+        or isinstance(value, bool | str)
+        or (is_numeric(value) and value.ndim > 0)
+    )
 
 
 class Run:
@@ -94,13 +134,14 @@ class Run:
         self.thread = threading.get_ident()
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
-        self._logs = None       # of the epoch whose end is being told
-        self.failed_on = None   # the batch whose loss was not finite
-        self.last_logs = {}     # of the last epoch that ended: what on_train_end receives
+        self._logs = None  # of the epoch whose end is being told
+        self.failed_on = None  # the batch whose loss was not finite
+        self.last_logs = {}  # of the last epoch that ended: what on_train_end receives
         self._rng_before_plan = None
-        self._planned = False   # the order of an epoch is drawn, and none of its batches was trained on
+        # the order of an epoch is drawn, and none of its batches was trained on
+        self._planned = False
         self._drawn_before = 0  # items that the epochs before took from an iterator
-        self._to_skip = 0       # of those, how many are still to be taken
+        self._to_skip = 0  # of those, how many are still to be taken
 
     def check_thread(self, doing):
         """Refuse what a second thread asks of a model that is in fit.
@@ -110,8 +151,10 @@ class Run:
         StateError
         """
         if threading.get_ident() != self.thread:
-            raise StateError(f"cannot {doing}: another thread is in its fit; wait for it, or give each thread a model of its "
-                             f"own: copy.deepcopy(model)")
+            raise StateError(
+                f"cannot {doing}: another thread is in its fit; wait for it, or give each thread a"
+                " model of its own: copy.deepcopy(model)"
+            )
 
     def begin(self, saved=None, reading=contextlib.nullcontext):
         """Tell the callbacks that training begins, and go on from a saved state that shows no :meth:`difference`.
@@ -125,9 +168,14 @@ class Run:
         Raises
         ------
         CheckpointError
-            The state holds something that no run can have. Training has ended again for the callbacks.
+            The state holds something that no run can have. Training has ended again for the
+            callbacks.
         """
-        self.model.history, self.model.training_run, self.model.stop_training = self.history, self, False
+        self.model.history, self.model.training_run, self.model.stop_training = (
+            self.history,
+            self,
+            False,
+        )
         if saved is None:
             self.watchers.on_train_begin()
             return
@@ -165,7 +213,10 @@ class Run:
         self.feed.begin_epoch()
         self.watchers.set_steps(self.feed.steps)
         self.means = RunningMeans(self.model.metrics)
-        self._rng_before_plan, self._drawn_before = self.model.rng.bit_generator.state, self._drawn()
+        self._rng_before_plan, self._drawn_before = (
+            self.model.rng.bit_generator.state,
+            self._drawn(),
+        )
         self._planned = True
         return self.feed.plan(self.model.rng)
 
@@ -216,22 +267,33 @@ class Run:
         """What :meth:`begin` goes on from: JSON values and arrays."""
         underway, waiting = self.batch > 0, self.watchers.waiting()
         state = {
-            "epoch": self.epoch, "batch": self.batch, "stopped": bool(self.model.stop_training),
-            "feed": self._feed_state(), "drawn": self._drawn_before,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "stopped": bool(self.model.stop_training),
+            "feed": self._feed_state(),
+            "drawn": self._drawn_before,
             "rng_before_plan": self._rng_before_plan if underway else None,
             "means": self.means.get_state() if underway else None,
-            "carried": [self.carried.get(layer) for layer in self.model.layers] if underway else None,
-            "callbacks": self.watchers.get_state(), "weights": None,
+            "carried": (
+                [self.carried.get(layer) for layer in self.model.layers] if underway else None
+            ),
+            "callbacks": self.watchers.get_state(),
+            "weights": None,
         }
         if waiting and not underway:
-            state[_AT_AN_EPOCHS_END] = {"logs": [[str(name), storable(value)] for name, value in self._logs.items()],
-                                        "waiting": waiting}  # pairs, since a header sorts the names of an object
+            state[_AT_AN_EPOCHS_END] = {
+                "logs": [[str(name), storable(value)] for name, value in self._logs.items()],
+                # pairs, since a header sorts the names of an object
+                "waiting": waiting,
+            }
         return state
 
     def _feed_state(self):
         """What the feed says of itself, in the middle of an epoch with the number of batches that its order was drawn of."""
         length = getattr(self.feed, "length", None)
-        return self.feed.describe() | ({"length": length} if self.batch and length is not None else {})
+        return self.feed.describe() | (
+            {"length": length} if self.batch and length is not None else {}
+        )
 
     def _check_length(self, length):
         """The order of an epoch that is under way was drawn of so many batches.
@@ -242,9 +304,11 @@ class Run:
         """
         here = getattr(self.feed, "length", None)
         if self.batch and length is not None and here is not None and length != here:
-            raise ConfigError(f"x makes {here} batches, and made {length!r:.80} in the epoch in which the run was saved: to "
-                              f"go on in the middle of an epoch, x must grow and shrink as it did then, for example in its "
-                              f"on_epoch_end")
+            raise ConfigError(
+                f"x makes {here} batches, and made {length!r:.80} in the epoch in which the run was"
+                " saved: to go on in the middle of an epoch, x must grow and shrink as it did"
+                " then, for example in its on_epoch_end"
+            )
 
     def difference(self, saved):
         """Where the data or the batches are not those of a saved run, as text; None where they are."""
@@ -253,7 +317,10 @@ class Run:
             if name == "steps_per_epoch" and self.feed.takes_as_many(there.get(name)):
                 continue
             if here.get(name) != there.get(name):
-                return f"the saved run had {name} {there.get(name)!r:.80}, this one has {here.get(name)!r}"
+                return (
+                    f"the saved run had {name} {there.get(name)!r:.80}, this one has"
+                    f" {here.get(name)!r}"
+                )
         return None
 
     def _restore(self, saved):
@@ -266,7 +333,9 @@ class Run:
         except CheckpointError:
             raise
         except _WRONG_ENTRY as error:
-            raise CheckpointError(f"the saved run has an entry that no run can have: {error!r:.300}") from error
+            raise CheckpointError(
+                f"the saved run has an entry that no run can have: {error!r:.300}"
+            ) from error
 
     def _restore_carried(self, saved):
         """The states of the batch under way, once the data are those of its epoch."""
@@ -277,12 +346,17 @@ class Run:
         except CheckpointError:
             raise
         except _WRONG_ENTRY as error:
-            raise CheckpointError(f"the saved run has an entry that no run can have: {error!r:.300}") from error
+            raise CheckpointError(
+                f"the saved run has an entry that no run can have: {error!r:.300}"
+            ) from error
 
     def _checked_drawn(self, drawn):
         items = getattr(self.feed, "items", None)
         if (drawn and not self._once) or (items is not None and drawn > self.epoch * items):
-            raise CheckpointError(f"the saved run took {drawn} batches from x in {self.epoch} epochs, which no run can have")
+            raise CheckpointError(
+                f"the saved run took {drawn} batches from x in {self.epoch} epochs, which no run"
+                " can have"
+            )
         return drawn
 
     def _checked_carried(self, carried):
@@ -290,16 +364,29 @@ class Run:
         plan = self._plan_again()
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
         if count is not None and self.batch > count:
-            raise CheckpointError(f"the saved run has done {self.batch} batches of an epoch that has {count}")
-        carries = [self.feed.tbptt_steps is not None and layer.has_state for layer in self.model.layers]
+            raise CheckpointError(
+                f"the saved run has done {self.batch} batches of an epoch that has {count}"
+            )
+        carries = [
+            self.feed.tbptt_steps is not None and layer.has_state for layer in self.model.layers
+        ]
         if [state is not None for state in carried] != carries:
-            raise CheckpointError("the saved run carries on the states of other layers than a run like this one does")
-        return {layer: layer.checked_state(state, rows, "a carried state")
-                for layer, state in zip(self.model.layers, carried) if state is not None}
+            raise CheckpointError(
+                "the saved run carries on the states of other layers than a run like this one does"
+            )
+        return {
+            layer: layer.checked_state(state, rows, "a carried state")
+            for layer, state in zip(self.model.layers, carried)
+            if state is not None
+        }
 
     def _tell_again(self, tell):
         """Tell the callbacks what the saved run had told them; what they do to the model then, they had done already."""
-        before, rate, rng = self.model.snapshot(), self.model.optimizer.learning_rate, self.model.rng.bit_generator.state
+        before, rate, rng = (
+            self.model.snapshot(),
+            self.model.optimizer.learning_rate,
+            self.model.rng.bit_generator.state,
+        )
         tell()
         self.model.go_back(before)
         self.model.rng.bit_generator.state = rng

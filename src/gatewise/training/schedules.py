@@ -1,7 +1,7 @@
 """Learning rates that follow a plan: functions of the number of steps taken.
 
-Names, arguments and formulas are Keras's, those of ``StepDecay`` and ``OneCycle`` PyTorch's; all is worked out in
-double. ``optimizer.learning_rate`` takes a schedule where it takes a number.
+Names, arguments and formulas are Keras's, those of ``StepDecay`` and ``OneCycle`` PyTorch's; all is
+worked out in double. ``optimizer.learning_rate`` takes a schedule where it takes a number.
 """
 
 import bisect
@@ -14,8 +14,19 @@ from gatewise.attributes import Guarded
 from gatewise.configuration import object_of
 from gatewise.errors import ConfigError, DTypeError
 
-__all__ = ["CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule", "OneCycle",
-           "PiecewiseConstantDecay", "PolynomialDecay", "StepDecay", "get", "serialize"]
+__all__ = [
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LearningRateSchedule",
+    "OneCycle",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "StepDecay",
+    "get",
+    "serialize",
+]
 
 
 class LearningRateSchedule(Guarded):
@@ -44,8 +55,10 @@ class LearningRateSchedule(Guarded):
         except OverflowError:  # Python's power raises where division gives infinity
             rate = math.inf
         if not 0.0 <= rate < math.inf:
-            raise ConfigError(f"{type(self).__name__} gives a learning rate of {rate} at step {step:g}; expected a finite "
-                              f"number from 0 up: choose other arguments than {self.get_config()}")
+            raise ConfigError(
+                f"{type(self).__name__} gives a learning rate of {rate} at step {step:g}; expected"
+                f" a finite number from 0 up: choose other arguments than {self.get_config()}"
+            )
         return rate
 
     def _rate(self, step):
@@ -65,7 +78,9 @@ class _RateDecay(LearningRateSchedule):
     """A start, and what `decay_rate` makes of it every `decay_steps`."""
 
     def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name=None):
-        self.initial_learning_rate = checks.number(initial_learning_rate, "initial_learning_rate", 0.0)
+        self.initial_learning_rate = checks.number(
+            initial_learning_rate, "initial_learning_rate", 0.0
+        )
         self.decay_steps = checks.number(decay_steps, "decay_steps", 0.0, open_low=True)
         self.decay_rate = checks.number(decay_rate, "decay_rate", 0.0)
         self.staircase = checks.flag(staircase, "staircase")
@@ -125,14 +140,24 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries, values, name="PiecewiseConstant"):
-        self.boundaries = [checks.number(bound, "a boundary") for bound in checks.listed(boundaries, "boundaries", "steps")]
-        self.values = [checks.number(value, "a value", 0.0) for value in checks.listed(values, "values", "learning rates")]
+        self.boundaries = [
+            checks.number(bound, "a boundary")
+            for bound in checks.listed(boundaries, "boundaries", "steps")
+        ]
+        self.values = [
+            checks.number(value, "a value", 0.0)
+            for value in checks.listed(values, "values", "learning rates")
+        ]
         self.name = checks.text(name, "name")
         if len(self.values) != len(self.boundaries) + 1:
-            raise ConfigError(f"{len(self.boundaries)} boundaries part {len(self.boundaries) + 1} learning rates; got "
-                              f"{len(self.values)} values")
+            raise ConfigError(
+                f"{len(self.boundaries)} boundaries part {len(self.boundaries) + 1} learning rates;"
+                f" got {len(self.values)} values"
+            )
         if any(a >= b for a, b in itertools.pairwise(self.boundaries)):
-            raise ConfigError(f"boundaries is {self.boundaries}; expected steps in strictly increasing order")
+            raise ConfigError(
+                f"boundaries is {self.boundaries}; expected steps in strictly increasing order"
+            )
 
     def _rate(self, step):
         return self.values[bisect.bisect_left(self.boundaries, step)]
@@ -148,13 +173,23 @@ class PolynomialDecay(LearningRateSchedule):
         Above 0. From there on the rate stays at `end_learning_rate`.
     end_learning_rate, power : float
     cycle : bool
-        Instead of staying, start again: `decay_steps` becomes its first multiple that is not below the step.
+        Instead of staying, start again: `decay_steps` becomes its first multiple that is not below
+        the step.
     name : str
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, end_learning_rate=0.0001, power=1.0, cycle=False,
-                 name="PolynomialDecay"):
-        self.initial_learning_rate = checks.number(initial_learning_rate, "initial_learning_rate", 0.0)
+    def __init__(
+        self,
+        initial_learning_rate,
+        decay_steps,
+        end_learning_rate=0.0001,
+        power=1.0,
+        cycle=False,
+        name="PolynomialDecay",
+    ):
+        self.initial_learning_rate = checks.number(
+            initial_learning_rate, "initial_learning_rate", 0.0
+        )
         self.decay_steps = checks.number(decay_steps, "decay_steps", 0.0, open_low=True)
         self.end_learning_rate = checks.number(end_learning_rate, "end_learning_rate", 0.0)
         self.power = checks.number(power, "power", 0.0)
@@ -164,7 +199,9 @@ class PolynomialDecay(LearningRateSchedule):
     def _rate(self, step):
         p = step / self.decay_steps
         p = p / max(1, math.ceil(p)) if self.cycle else min(p, 1.0)
-        return (self.initial_learning_rate - self.end_learning_rate) * (1 - p) ** self.power + self.end_learning_rate
+        return (self.initial_learning_rate - self.end_learning_rate) * (
+            1 - p
+        ) ** self.power + self.end_learning_rate
 
 
 class CosineDecay(LearningRateSchedule):
@@ -186,21 +223,41 @@ class CosineDecay(LearningRateSchedule):
         Steps from `initial_learning_rate` to `warmup_target`.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, alpha=0.0, name="CosineDecay", warmup_target=None, warmup_steps=0):
-        self.initial_learning_rate = checks.number(initial_learning_rate, "initial_learning_rate", 0.0)
+    def __init__(
+        self,
+        initial_learning_rate,
+        decay_steps,
+        alpha=0.0,
+        name="CosineDecay",
+        warmup_target=None,
+        warmup_steps=0,
+    ):
+        self.initial_learning_rate = checks.number(
+            initial_learning_rate, "initial_learning_rate", 0.0
+        )
         self.decay_steps = checks.number(decay_steps, "decay_steps", 0.0, open_low=True)
         self.alpha = checks.number(alpha, "alpha", 0.0)
         self.name = checks.text(name, "name")
-        self.warmup_target = None if warmup_target is None else checks.number(warmup_target, "warmup_target", 0.0)
+        self.warmup_target = (
+            None if warmup_target is None else checks.number(warmup_target, "warmup_target", 0.0)
+        )
         self.warmup_steps = checks.number(warmup_steps, "warmup_steps", 0.0)
         if self.warmup_steps and self.warmup_target is None:
-            raise ConfigError(f"warmup_steps is {self.warmup_steps:g} and warmup_target None; give the rate to warm up to")
+            raise ConfigError(
+                f"warmup_steps is {self.warmup_steps:g} and warmup_target None; give the rate to"
+                " warm up to"
+            )
 
     def _rate(self, step):
         if step < self.warmup_steps:
-            return self.initial_learning_rate + (self.warmup_target - self.initial_learning_rate) * step / self.warmup_steps
+            return (
+                self.initial_learning_rate
+                + (self.warmup_target - self.initial_learning_rate) * step / self.warmup_steps
+            )
         start = self.initial_learning_rate if self.warmup_target is None else self.warmup_target
-        return start * _half_cosine(min(1.0, (step - self.warmup_steps) / self.decay_steps), self.alpha)
+        return start * _half_cosine(
+            min(1.0, (step - self.warmup_steps) / self.decay_steps), self.alpha
+        )
 
 
 class CosineDecayRestarts(LearningRateSchedule):
@@ -212,16 +269,30 @@ class CosineDecayRestarts(LearningRateSchedule):
     first_decay_steps : float
         Above 0.
     t_mul, m_mul : float
-        What the length (at least 1) and the height of each cosine are multiplied by to give those of the next.
+        What the length (at least 1) and the height of each cosine are multiplied by to give those
+        of the next.
     alpha : float
         What remains at the end of each, as a fraction of `initial_learning_rate`.
     name : str
     """
 
-    def __init__(self, initial_learning_rate, first_decay_steps, t_mul=2.0, m_mul=1.0, alpha=0.0, name="SGDRDecay"):
-        self.initial_learning_rate = checks.number(initial_learning_rate, "initial_learning_rate", 0.0)
-        self.first_decay_steps = checks.number(first_decay_steps, "first_decay_steps", 0.0, open_low=True)
-        self.t_mul = checks.number(t_mul, "t_mul", 1.0)  # below, all restarts would be over after finitely many steps
+    def __init__(
+        self,
+        initial_learning_rate,
+        first_decay_steps,
+        t_mul=2.0,
+        m_mul=1.0,
+        alpha=0.0,
+        name="SGDRDecay",
+    ):
+        self.initial_learning_rate = checks.number(
+            initial_learning_rate, "initial_learning_rate", 0.0
+        )
+        self.first_decay_steps = checks.number(
+            first_decay_steps, "first_decay_steps", 0.0, open_low=True
+        )
+        # below, all restarts would be over after finitely many steps
+        self.t_mul = checks.number(t_mul, "t_mul", 1.0)
         self.m_mul = checks.number(m_mul, "m_mul", 0.0)
         self.alpha = checks.number(alpha, "alpha", 0.0)
         self.name = checks.text(name, "name")
@@ -261,7 +332,9 @@ class StepDecay(LearningRateSchedule):
     """
 
     def __init__(self, initial_learning_rate, step_size, gamma=0.1):
-        self.initial_learning_rate = checks.number(initial_learning_rate, "initial_learning_rate", 0.0)
+        self.initial_learning_rate = checks.number(
+            initial_learning_rate, "initial_learning_rate", 0.0
+        )
         self.step_size = checks.whole_number(step_size, "step_size")
         self.gamma = checks.number(gamma, "gamma", 0.0)
 
@@ -272,8 +345,8 @@ class StepDecay(LearningRateSchedule):
 class OneCycle(LearningRateSchedule):
     """Up to `max_lr` and down to next to nothing: the learning rate of PyTorch's ``OneCycleLR`` (Smith and Topin 2018).
 
-    The rate starts at ``max_lr / div_factor`` and ends, at step ``total_steps - 1``, at that divided by
-    `final_div_factor`, where it stays (PyTorch raises an error there).
+    The rate starts at ``max_lr / div_factor`` and ends, at step ``total_steps - 1``, at that
+    divided by `final_div_factor`, where it stays (PyTorch raises an error there).
 
     Parameters
     ----------
@@ -290,8 +363,16 @@ class OneCycle(LearningRateSchedule):
         Come down to the start in as many steps as it took to rise, and from there to the end.
     """
 
-    def __init__(self, max_lr, total_steps, pct_start=0.3, anneal_strategy="cos", div_factor=25.0, final_div_factor=1e4,
-                 three_phase=False):
+    def __init__(
+        self,
+        max_lr,
+        total_steps,
+        pct_start=0.3,
+        anneal_strategy="cos",
+        div_factor=25.0,
+        final_div_factor=1e4,
+        three_phase=False,
+    ):
         self.max_lr = checks.number(max_lr, "max_lr", 0.0)
         self.total_steps = checks.whole_number(total_steps, "total_steps")
         self.pct_start = checks.number(pct_start, "pct_start", 0.0, 1.0)
@@ -299,7 +380,9 @@ class OneCycle(LearningRateSchedule):
             raise ConfigError(f"anneal_strategy is {anneal_strategy!r}; expected 'cos' or 'linear'")
         self.anneal_strategy = anneal_strategy
         self.div_factor = checks.number(div_factor, "div_factor", 0.0, open_low=True)
-        self.final_div_factor = checks.number(final_div_factor, "final_div_factor", 0.0, open_low=True)
+        self.final_div_factor = checks.number(
+            final_div_factor, "final_div_factor", 0.0, open_low=True
+        )
         self.three_phase = checks.flag(three_phase, "three_phase")
 
     def _phases(self):
@@ -325,8 +408,19 @@ class OneCycle(LearningRateSchedule):
         return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
 
 
-_CLASSES = {cls.__name__: cls for cls in (CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle,
-                                          PiecewiseConstantDecay, PolynomialDecay, StepDecay)}
+_CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        CosineDecay,
+        CosineDecayRestarts,
+        ExponentialDecay,
+        InverseTimeDecay,
+        OneCycle,
+        PiecewiseConstantDecay,
+        PolynomialDecay,
+        StepDecay,
+    )
+}
 
 
 def get(identifier):
@@ -340,7 +434,9 @@ def get(identifier):
         return identifier
     if isinstance(identifier, dict):
         return object_of(identifier, LearningRateSchedule, _CLASSES, "learning rate schedule")
-    raise DTypeError(f"learning rate schedule is {identifier!r}; expected a gatewise.schedules object")
+    raise DTypeError(
+        f"learning rate schedule is {identifier!r}; expected a gatewise.schedules object"
+    )
 
 
 def serialize(schedule):
@@ -353,6 +449,8 @@ def serialize(schedule):
     """
     name = type(schedule).__name__
     if _CLASSES.get(name) is not type(schedule):
-        raise ConfigError(f"a schedule of class {name} cannot be written to a file; use one of gatewise.schedules "
-                          f"({', '.join(sorted(_CLASSES))}), or a number as learning rate")
+        raise ConfigError(
+            f"a schedule of class {name} cannot be written to a file; use one of gatewise.schedules"
+            f" ({', '.join(sorted(_CLASSES))}), or a number as learning rate"
+        )
     return {"class_name": name, "config": schedule.get_config()}

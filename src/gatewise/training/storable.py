@@ -10,7 +10,11 @@ def is_numeric(value):
 
 def is_storable(value):
     """Whether a file holds it as it is: None, a bool, a number, text, an array of numbers."""
-    return value is None or isinstance(value, bool | int | float | str | np.generic) or is_numeric(value)
+    return (
+        value is None
+        or isinstance(value, bool | int | float | str | np.generic)
+        or is_numeric(value)
+    )
 
 
 def storable(value):

@@ -1,7 +1,8 @@
 """Which targets a loss or a metric can have.
 
-A loss names its rule in ``takes``. A rule first looks at all values at once, which is cheap; only if some do not fit
-does it ask which of them count: padded steps and steps of weight 0 may hold anything.
+A loss names its rule in ``takes``. A rule first looks at all values at once, which is cheap; only
+if some do not fit does it ask which of them count: padded steps and steps of weight 0 may hold
+anything.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError
 
-SHOWN = 3       # different values that a message gives
+SHOWN = 3  # different values that a message gives
 ROUNDING = 1e-6  # how far rounding may bring a target beyond a limit, such as 1.0000001 or -1e-9
-FAR = 1e-2      # how far from 1 the sum of a row of probabilities may be before a warning
+FAR = 1e-2  # how far from 1 the sum of a row of probabilities may be before a warning
 
 
 class Rule:
@@ -67,7 +68,8 @@ class Rule:
         owner : str
             The loss or metric, for the message.
         places : Places, optional
-            Where steps were before a mask moved them to the front of their rows: the message gives those positions.
+            Where steps were before a mask moved them to the front of their rows: the message gives
+            those positions.
 
         Raises
         ------
@@ -78,16 +80,22 @@ class Rule:
         counted = _counted(y, weights)
         wrong = self.wrong(y) & counted
         if wrong.any():
-            shown = _shown(y, wrong) if places is None else _shown(places.back(y), places.back(wrong))
-            raise ConfigError(f"{name} holds {shown} ({wrong.sum()} of {counted.sum()} targets); {owner} expects "
-                              f"{self.expects}: {self.cure_of(np.unique(y[counted]))}")
+            shown = (
+                _shown(y, wrong) if places is None else _shown(places.back(y), places.back(wrong))
+            )
+            raise ConfigError(
+                f"{name} holds {shown} ({wrong.sum()} of {counted.sum()} targets); {owner} expects "
+                f"{self.expects}: {self.cure_of(np.unique(y[counted]))}"
+            )
 
 
 def _counted(y, weights):
     """bool ndarray like y: targets whose weight is not 0."""
     if weights is None:
         return np.ones(y.shape, bool)
-    return np.broadcast_to(weights != 0 if weights.ndim == y.ndim else (weights != 0)[..., None], y.shape)
+    return np.broadcast_to(
+        weights != 0 if weights.ndim == y.ndim else (weights != 0)[..., None], y.shape
+    )
 
 
 def _shown(y, wrong):
@@ -129,7 +137,11 @@ class YesOrNo(Rule):
     def fits(self, y):
         if y.dtype.kind == "b":
             return True
-        return bool(y.min() >= -ROUNDING and y.max() <= 1 + ROUNDING) if self.soft else not self.wrong(y).any()
+        return (
+            bool(y.min() >= -ROUNDING and y.max() <= 1 + ROUNDING)
+            if self.soft
+            else not self.wrong(y).any()
+        )
 
     def wrong(self, y):
         return ~((y >= -ROUNDING) & (y <= 1 + ROUNDING)) if self.soft else _other_than(y, 0, 1)
@@ -137,15 +149,19 @@ class YesOrNo(Rule):
     def cure_of(self, values):
         values = values[np.isfinite(values)]
         if not self.soft and len(values) and values.min() >= 0 and values.max() <= 1:
-            return ("make them 0 and 1, y = (y > 0.5); smooth labels in the loss, BinaryCrossentropy(label_smoothing=...), or "
-                    "leave the metric out")
+            return (
+                "make them 0 and 1, y = (y > 0.5); smooth labels in the loss,"
+                " BinaryCrossentropy(label_smoothing=...), or leave the metric out"
+            )
         if len(values) == 2:
             return f"make them 0 and 1, y = (y == {values[1]:g})"
         if (values == np.round(values)).all():
             if values.min() >= 0 and (len(values) > 20 or values.max() >= 100):
                 return f"scale them, y = y / {values.max():g}, or take a loss of numbers, 'mse'"
-            return ("class numbers go with loss 'sparse_categorical_crossentropy' and softmax over as many columns; of yes and "
-                    "no make 1 and 0")
+            return (
+                "class numbers go with loss 'sparse_categorical_crossentropy' and softmax over as"
+                " many columns; of yes and no make 1 and 0"
+            )
         return "scale them to 0 to 1, or take a loss and metrics of numbers, 'mse'"
 
 
@@ -158,8 +174,11 @@ class MissedUnlessYesOrNo(Rule):
 
     def warn(self, y, weights, name, owner):
         if (_other_than(y, 0, 1) & _counted(y, weights)).any():
-            checks.warn(f"{name} holds numbers other than 0 and 1, and {owner} counts each of them as missed: make labels 0 and 1; "
-                        f"smooth them in the loss, BinaryCrossentropy(label_smoothing=...); for numbers use the metric 'mae'")
+            checks.warn(
+                f"{name} holds numbers other than 0 and 1, and {owner} counts each of them as"
+                " missed: make labels 0 and 1; smooth them in the loss,"
+                " BinaryCrossentropy(label_smoothing=...); for numbers use the metric 'mae'"
+            )
 
 
 @dataclass(frozen=True)
@@ -181,13 +200,18 @@ class Signs(Rule):
         super().refuse(y, weights, name, owner, places)
         values = y[_counted(y, weights)]
         if (np.abs(values) < 0.5).any() and (values < -0.5).any():
-            raise ConfigError(f"{name} holds -1, 0 and perhaps 1; {owner} expects {self.expects}, since 0 stands for -1: "
-                              f"{self.cure_of(np.array([-1.0, 0, 1]))}")
+            raise ConfigError(
+                f"{name} holds -1, 0 and perhaps 1; {owner} expects {self.expects}, since 0 stands"
+                f" for -1: {self.cure_of(np.array([-1.0, 0, 1]))}"
+            )
 
     def cure_of(self, values):
         if len(values) == 2:
             return f"make them -1 and 1, y = where(y == {values[1]:g}, 1, -1)"
-        return "make one -1 and the other 1; of more than two classes take 'categorical_hinge' and one-hot rows"
+        return (
+            "make one -1 and the other 1; of more than two classes take 'categorical_hinge' and"
+            " one-hot rows"
+        )
 
 
 @dataclass(frozen=True)
@@ -213,8 +237,10 @@ class Distribution(Rule):
         return self.wrong(y) | (y == 0).all(axis=-1, keepdims=True)
 
     def cure_of(self, values):
-        return ("give one-hot rows (gatewise.utils.to_categorical) or rows of probabilities; numbers that are no probabilities "
-                "go with a loss of numbers, 'mse'")
+        return (
+            "give one-hot rows (gatewise.utils.to_categorical) or rows of probabilities; numbers"
+            " that are no probabilities go with a loss of numbers, 'mse'"
+        )
 
     def settled(self, y):
         return not y.size or (self.fits(y) and bool((np.abs(_sums(y) - 1) <= FAR).all()))
@@ -223,11 +249,16 @@ class Distribution(Rule):
         sums = _sums(y)
         off = ~(np.abs(sums - 1) <= FAR) & _counted(y, weights).any(axis=-1)
         if (sums[off] == 0).any():
-            checks.warn(f"{name} has rows that are all zero, at positions that count: they add nothing to {owner}; give every "
-                        f"row its class, or a weight of 0")
+            checks.warn(
+                f"{name} has rows that are all zero, at positions that count: they add nothing to"
+                f" {owner}; give every row its class, or a weight of 0"
+            )
         if (sums[off] != 0).any():
-            checks.warn(f"{name} has rows that do not sum to 1, at positions that count: {owner} expects one-hot rows or "
-                        f"probabilities; of several labels a row make sigmoid outputs and loss 'binary_crossentropy'")
+            checks.warn(
+                f"{name} has rows that do not sum to 1, at positions that count: {owner} expects"
+                " one-hot rows or probabilities; of several labels a row make sigmoid outputs and"
+                " loss 'binary_crossentropy'"
+            )
 
 
 def _other_than(y, *labels):
@@ -255,8 +286,11 @@ class OneLargest(Rule):
 
     def warn(self, y, weights, name, owner):
         if (self._ties(y) & _counted(y, weights).any(axis=-1)).any():
-            checks.warn(f"{name} has rows with no single largest value, all zero or with several labels: {owner} takes the first "
-                        f"for the class; of several labels a row take 'binary_accuracy', or give such rows a weight of 0")
+            checks.warn(
+                f"{name} has rows with no single largest value, all zero or with several labels:"
+                f" {owner} takes the first for the class; of several labels a row take"
+                " 'binary_accuracy', or give such rows a weight of 0"
+            )
 
     def _ties(self, y):
         ties = np.count_nonzero(y == y.max(axis=-1, keepdims=True), axis=-1) > 1
@@ -272,5 +306,8 @@ class NotZero(Rule):
 
     def warn(self, y, weights, name, owner):
         if ((np.abs(y) < 1e-7) & _counted(y, weights)).any():
-            checks.warn(f"{name} holds 0, which counts as 1e-7 in the divisor of {owner}: a small error there outweighs all "
-                        f"others; take 'mae' or the metric 'smape', or give such positions a weight of 0")
+            checks.warn(
+                f"{name} holds 0, which counts as 1e-7 in the divisor of {owner}: a small error"
+                " there outweighs all others; take 'mae' or the metric 'smape', or give such"
+                " positions a weight of 0"
+            )

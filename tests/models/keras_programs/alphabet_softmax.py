@@ -1,4 +1,5 @@
 """The next letter of the alphabet: one-hot targets, softmax, accuracy."""
+
 # ruff: noqa (left as its author would have it)
 import numpy
 from keras.layers import LSTM, Dense
@@ -13,7 +14,7 @@ seq_length = 3
 dataX = []
 dataY = []
 for i in range(0, len(alphabet) - seq_length, 1):
-    seq_in = alphabet[i:i + seq_length]
+    seq_in = alphabet[i : i + seq_length]
     seq_out = alphabet[i + seq_length]
     dataX.append([char_to_int[char] for char in seq_in])
     dataY.append(char_to_int[seq_out])
@@ -22,8 +23,8 @@ X = X / float(len(alphabet))
 y = to_categorical(dataY)
 model = Sequential()
 model.add(LSTM(32, input_shape=(X.shape[1], X.shape[2])))
-model.add(Dense(y.shape[1], activation='softmax'))
-model.compile(loss='categorical_crossentropy', optimizer='adam', metrics=['accuracy'])
+model.add(Dense(y.shape[1], activation="softmax"))
+model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
 history = model.fit(X, y, epochs=8, batch_size=1, verbose=0)
 scores = model.evaluate(X, y, verbose=0)
 print("Model Accuracy: %.2f%%" % (scores[1] * 100))

@@ -1,4 +1,5 @@
 """Sequences of different lengths, padded, sorted into two kinds; sigmoid and binary cross-entropy."""
+
 import numpy as np
 from keras.layers import LSTM, Dense
 from keras.models import Sequential
@@ -16,11 +17,14 @@ X_test = X_test.reshape((-1, max_length, 1)) / 10
 
 model = Sequential()
 model.add(LSTM(20, input_shape=(max_length, 1)))
-model.add(Dense(1, activation='sigmoid'))
-model.compile(loss='binary_crossentropy', optimizer='adam', metrics=['accuracy'])
-history = model.fit(X_train, y_train, validation_data=(X_test, y_test), epochs=8, batch_size=16, verbose=0)
+model.add(Dense(1, activation="sigmoid"))
+model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["accuracy"])
+history = model.fit(
+    X_train, y_train, validation_data=(X_test, y_test), epochs=8, batch_size=16, verbose=0
+)
 loss, acc = model.evaluate(X_test, y_test, verbose=0)
-print('Test accuracy:', acc)
+print("Test accuracy:", acc)
 probabilities = model.predict(X_test)
 assert ((probabilities > 0.5).astype(int).ravel() == y_test).mean() == acc or abs(
-    ((probabilities > 0.5).astype(int).ravel() == y_test).mean() - acc) < 1e-6
+    ((probabilities > 0.5).astype(int).ravel() == y_test).mean() - acc
+) < 1e-6

@@ -1,4 +1,5 @@
 """A rare class: class_weight against the imbalance, the last part of the data to validate on."""
+
 import numpy as np
 from keras.layers import GRU, Dense
 from keras.models import Sequential
@@ -11,4 +12,6 @@ model = Sequential()
 model.add(GRU(8, input_shape=(6, 2)))
 model.add(Dense(1, activation="sigmoid"))
 model.compile(loss="binary_crossentropy", optimizer="adam")
-history = model.fit(X, y, epochs=5, batch_size=20, class_weight=weights, verbose=0, validation_split=0.2)
+history = model.fit(
+    X, y, epochs=5, batch_size=20, class_weight=weights, verbose=0, validation_split=0.2
+)

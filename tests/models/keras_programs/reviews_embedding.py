@@ -1,4 +1,5 @@
 """Words as numbers, padded in front and masked: an embedding, both directions, one answer a text."""
+
 import numpy as np
 from keras.layers import LSTM, Bidirectional, Dense, Embedding
 from keras.models import Sequential
@@ -14,9 +15,11 @@ x_train, y_train, x_val, y_val = x[:70], labels[:70], x[70:], labels[70:]
 model = Sequential()
 model.add(Embedding(vocabulary_size, 8, mask_zero=True))
 model.add(Bidirectional(LSTM(6, return_sequences=True)))
-model.add(Bidirectional(LSTM(5), merge_mode='ave'))
-model.add(Dense(1, activation='sigmoid'))
-model.compile(optimizer='adam', loss='binary_crossentropy', metrics=['accuracy'])
-history = model.fit(x_train, y_train, batch_size=16, epochs=4, validation_data=(x_val, y_val), verbose=0)
+model.add(Bidirectional(LSTM(5), merge_mode="ave"))
+model.add(Dense(1, activation="sigmoid"))
+model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+history = model.fit(
+    x_train, y_train, batch_size=16, epochs=4, validation_data=(x_val, y_val), verbose=0
+)
 score, acc = model.evaluate(x_val, y_val, batch_size=16, verbose=0)
-print('Test score:', score, 'accuracy:', acc)
+print("Test score:", score, "accuracy:", acc)

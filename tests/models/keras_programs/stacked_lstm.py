@@ -1,4 +1,5 @@
 """Several steps ahead, from two series in parallel, with stacked LSTMs."""
+
 # ruff: noqa (left as its author would have it)
 from keras.layers import LSTM, Dense, Dropout
 from keras.models import Sequential
@@ -13,7 +14,7 @@ def split_sequences(sequences, n_steps_in, n_steps_out):
         if out_end_ix > len(sequences):
             break
         X.append(sequences[i:end_ix, :-1])
-        y.append(sequences[end_ix - 1:out_end_ix, -1])
+        y.append(sequences[end_ix - 1 : out_end_ix, -1])
     return array(X), array(y)
 
 
@@ -26,11 +27,11 @@ X, y = split_sequences(dataset, n_steps_in, n_steps_out)
 n_features = X.shape[2]
 
 model = Sequential()
-model.add(LSTM(30, activation='relu', return_sequences=True, input_shape=(n_steps_in, n_features)))
+model.add(LSTM(30, activation="relu", return_sequences=True, input_shape=(n_steps_in, n_features)))
 model.add(Dropout(0.0))
-model.add(LSTM(20, activation='relu'))
+model.add(LSTM(20, activation="relu"))
 model.add(Dense(n_steps_out))
-model.compile(optimizer='adam', loss='mse', metrics=['mae'])
+model.compile(optimizer="adam", loss="mse", metrics=["mae"])
 model.summary()
 history = model.fit(X, y, epochs=40, verbose=0)
 yhat = model.predict(X[-1:], verbose=0)

@@ -1,4 +1,5 @@
 """Forecast the next number of a series from the last three: integers, relu, no scaling, as most tutorials begin."""
+
 # ruff: noqa (left as its author would have it)
 from keras.layers import LSTM, Dense
 from keras.models import Sequential
@@ -22,9 +23,9 @@ X, y = split_sequence(raw_seq, n_steps)
 n_features = 1
 X = X.reshape((X.shape[0], X.shape[1], n_features))
 model = Sequential()
-model.add(LSTM(50, activation='relu', input_shape=(n_steps, n_features)))
+model.add(LSTM(50, activation="relu", input_shape=(n_steps, n_features)))
 model.add(Dense(1))
-model.compile(optimizer='adam', loss='mse')
+model.compile(optimizer="adam", loss="mse")
 history = model.fit(X, y, epochs=30, verbose=0)
 x_input = array([70, 80, 90])
 x_input = x_input.reshape((1, n_steps, n_features))

@@ -6,8 +6,20 @@ from .csv_logger import CSVLogger
 from .guards import SwapEMAWeights, TerminateOnNaN
 from .history import History
 from .monitor import EarlyStopping
-from .progress import ProgressBar, check_verbose, progress, say  # noqa: F401 (the last three for models and the loop)
+from .progress import ProgressBar, check_verbose, progress, say  # noqa: F401  for models, the loop
 from .rates import LearningRateScheduler, ReduceLROnPlateau
 
-__all__ = ["CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback", "LearningRateScheduler",
-           "ModelCheckpoint", "ProgressBar", "ReduceLROnPlateau", "SwapEMAWeights", "TerminateOnNaN"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgressBar",
+    "ReduceLROnPlateau",
+    "SwapEMAWeights",
+    "TerminateOnNaN",
+]

@@ -12,13 +12,14 @@ from .state import read_state
 class Callback(Guarded):
     """Base: override the moments of interest. ``self.model`` and ``self.params`` are set before the run.
 
-    A callback whose state a resumed run needs overrides :meth:`get_state` and :meth:`set_state` too.
+    A callback whose state a resumed run needs overrides :meth:`get_state` and :meth:`set_state`
+    too.
 
     Attributes
     ----------
     runs_last : bool
-        Called after all callbacks that do not run last, wherever it stands in the list: for what looks at the
-        others' state, as a checkpoint does.
+        Called after all callbacks that do not run last, wherever it stands in the list: for what
+        looks at the others' state, as a checkpoint does.
     """
 
     model = None
@@ -98,7 +99,8 @@ class Callback(Guarded):
         Raises
         ------
         CheckpointError
-            The state is not one of this callback; nothing has changed. It may come from a file of anybody's.
+            The state is not one of this callback; nothing has changed. It may come from a file of
+            anybody's.
         """
         read_state(state, type(self).__name__)
 
@@ -108,13 +110,20 @@ class CallbackList(Callback):
 
     def __init__(self, callbacks):
         given = []
-        for callback in checks.listed(callbacks, "callbacks", "gatewise.callbacks.Callback objects"):
+        for callback in checks.listed(
+            callbacks, "callbacks", "gatewise.callbacks.Callback objects"
+        ):
             given += callback.callbacks if isinstance(callback, CallbackList) else [callback]
         for callback in given:
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
-                raise ConfigError(f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects")
-        self.callbacks = sorted(given, key=lambda callback: bool(getattr(callback, "runs_last", False)))
-        self._waiting = []  # numbers of those that have not heard of the end of the epoch that is being told
+                raise ConfigError(
+                    f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects"
+                )
+        self.callbacks = sorted(
+            given, key=lambda callback: bool(getattr(callback, "runs_last", False))
+        )
+        # numbers of those that have not heard of the end of the epoch that is being told
+        self._waiting = []
 
     def set_model(self, model):
         for callback in self.callbacks:
@@ -133,7 +142,11 @@ class CallbackList(Callback):
     def on_epoch_end(self, epoch, logs=None, waiting=None):
         """To all of them, or to those whose places (:meth:`waiting`) are given."""
         logs = {} if logs is None else logs
-        self._waiting = [number for number, place in enumerate(self._places()) if waiting is None or place in waiting]
+        self._waiting = [
+            number
+            for number, place in enumerate(self._places())
+            if waiting is None or place in waiting
+        ]
         while self._waiting:
             self.callbacks[self._waiting.pop(0)].on_epoch_end(epoch, logs)
 
@@ -156,7 +169,9 @@ class CallbackList(Callback):
     def stop(self, stopped):
         """Whether a resumed run is at its end: one that was stopped is, unless what stopped it has more patience now."""
         lifted = any(getattr(callback, "lifts_stop", False) for callback in self.callbacks)
-        return stopped and (not lifted or any(getattr(callback, "stopped_epoch", 0) for callback in self.callbacks))
+        return stopped and (
+            not lifted or any(getattr(callback, "stopped_epoch", 0) for callback in self.callbacks)
+        )
 
     def on_train_end(self, logs=None):
         """To all of them, also where one raises: bars are closed and best weights come back."""
@@ -178,8 +193,12 @@ class CallbackList(Callback):
         ------
         CheckpointError
         """
-        if not (isinstance(state, dict) and all(isinstance(states, list) for states in state.values())):
-            raise CheckpointError("state of the callbacks: expected a dict of lists, one for each class")
+        if not (
+            isinstance(state, dict) and all(isinstance(states, list) for states in state.values())
+        ):
+            raise CheckpointError(
+                "state of the callbacks: expected a dict of lists, one for each class"
+            )
         waiting = {name: list(states) for name, states in state.items()}
         for callback in self._keeping_state():
             states = waiting.get(type(callback).__name__)
@@ -187,26 +206,36 @@ class CallbackList(Callback):
                 callback.set_state(states.pop(0))
         unused = sorted(str(name) for name, states in waiting.items() if any(states))
         if unused:
-            checks.warn(f"the run that is resumed had callbacks that this one lacks, and their state is dropped: "
-                        f"{', '.join(unused)}; give the same list of callbacks")
+            checks.warn(
+                "the run that is resumed had callbacks that this one lacks, and their state is"
+                f" dropped: {', '.join(unused)}; give the same list of callbacks"
+            )
 
     def _keeping_state(self):
         """The callbacks that have a state, which one from another library may not."""
-        return [callback for callback in self.callbacks if hasattr(callback, "get_state") and hasattr(callback, "set_state")]
+        return [
+            callback
+            for callback in self.callbacks
+            if hasattr(callback, "get_state") and hasattr(callback, "set_state")
+        ]
 
 
 def _forward_to_all(name):
     """A method that calls that of every callback, with arguments by position and logs that are a dict, as in Keras."""
     if "epoch" in name or "batch" in name:
+
         def call(self, number, logs=None):
             logs = {} if logs is None else logs
             for callback in self.callbacks:
                 getattr(callback, name)(number, logs)
+
     else:
+
         def call(self, logs=None):
             logs = {} if logs is None else logs
             for callback in self.callbacks:
                 getattr(callback, name)(logs)
+
     return call
 
 
@@ -222,6 +251,9 @@ class LambdaCallback(Callback):
     def __init__(self, **functions):
         for name, function in functions.items():
             if name not in MOMENTS or not (function is None or callable(function)):
-                raise ConfigError(f"{name}={function!r}: expected a function for one of {', '.join(sorted(MOMENTS))}")
+                raise ConfigError(
+                    f"{name}={function!r}: expected a function for one of"
+                    f" {', '.join(sorted(MOMENTS))}"
+                )
             if function is not None:
                 setattr(self, name, function)

@@ -15,20 +15,21 @@ from .state import count, read_state, real_or_none
 class ModelCheckpoint(Monitor):
     """Save the model after epochs, after a number of batches, or after some minutes.
 
-    It runs after all other callbacks, so that a file holds their state as the epoch leaves it. A file is replaced
-    only by one that is whole: where writing fails, the older one is kept.
+    It runs after all other callbacks, so that a file holds their state as the epoch leaves it. A
+    file is replaced only by one that is whole: where writing fails, the older one is kept.
 
     Parameters
     ----------
     filepath : str or path-like
-        May hold ``{epoch}`` (from 1), ``{batch}`` where batches are counted, and names of the logs, with formats:
-        ``"{epoch:02d}-{val_loss:.3f}.safetensors"``. Folders are made.
+        May hold ``{epoch}`` (from 1), ``{batch}`` where batches are counted, and names of the logs,
+        with formats: ``"{epoch:02d}-{val_loss:.3f}.safetensors"``. Folders are made.
     monitor : str
         A name in the logs, for `save_best_only`.
     verbose : int
         1: say what is done.
     save_best_only : bool
-        Save only what is better than all before. Where the logs lack `monitor`, everything is saved.
+        Save only what is better than all before. Where the logs lack `monitor`, everything is
+        saved.
     save_weights_only : bool
         ``model.save_weights`` instead of ``model.save``: no optimizer, and nothing to resume from.
     mode : {"auto", "min", "max"}
@@ -49,18 +50,40 @@ class ModelCheckpoint(Monitor):
     runs_last = True
     _without = "saves everything"
 
-    def __init__(self, filepath, monitor="val_loss", verbose=0, save_best_only=False, save_weights_only=False, mode="auto",
-                 save_freq="epoch", initial_value_threshold=None, minutes=None):
+    def __init__(
+        self,
+        filepath,
+        monitor="val_loss",
+        verbose=0,
+        save_best_only=False,
+        save_weights_only=False,
+        mode="auto",
+        save_freq="epoch",
+        initial_value_threshold=None,
+        minutes=None,
+    ):
         super().__init__(monitor, mode, 0.0, verbose)
         self.filepath = _path_text(filepath)
         self.save_best_only = checks.flag(save_best_only, "save_best_only")
         self.save_weights_only = checks.flag(save_weights_only, "save_weights_only")
-        self.save_freq = save_freq if isinstance(save_freq, str) and save_freq == "epoch" else _batches(save_freq)
-        self.best = None if initial_value_threshold is None else checks.number(initial_value_threshold, "initial_value_threshold")
-        self.minutes = None if minutes is None else checks.number(minutes, "minutes", 0.0, open_low=True)
+        self.save_freq = (
+            save_freq
+            if isinstance(save_freq, str) and save_freq == "epoch"
+            else _batches(save_freq)
+        )
+        self.best = (
+            None
+            if initial_value_threshold is None
+            else checks.number(initial_value_threshold, "initial_value_threshold")
+        )
+        self.minutes = (
+            None if minutes is None else checks.number(minutes, "minutes", 0.0, open_low=True)
+        )
         if self.minutes is not None and self.save_best_only:
-            raise ConfigError("minutes and save_best_only are both given: in the middle of an epoch there is nothing to compare; "
-                              "use two ModelCheckpoints")
+            raise ConfigError(
+                "minutes and save_best_only are both given: in the middle of an epoch there is"
+                " nothing to compare; use two ModelCheckpoints"
+            )
         self._epoch = self._batches = 0
         self._saved_at = time.monotonic()
 
@@ -77,7 +100,8 @@ class ModelCheckpoint(Monitor):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite((logs or {}).get("loss", 0.0)):  # training ends and goes back; nobody could go on from here
+        # training ends and goes back; nobody could go on from here
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
             return
         if self.save_freq != "epoch":
             self._batches += 1
@@ -102,7 +126,10 @@ class ModelCheckpoint(Monitor):
         value = self._value(logs) if self.save_best_only else None
         if value is not None:
             if not self._improves(value, before):
-                self._tell(epoch, f"{self.monitor} {value:.5g} is no better than {before:.5g}, nothing saved")
+                self._tell(
+                    epoch,
+                    f"{self.monitor} {value:.5g} is no better than {before:.5g}, nothing saved",
+                )
                 return
             self.best = value  # first, since the file holds it
         saved = False
@@ -135,8 +162,10 @@ class ModelCheckpoint(Monitor):
         try:
             return self.filepath.format(**(names | {"epoch": epoch + 1}))
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(f"filepath is {self.filepath!r}, which cannot be filled in ({type(error).__name__}: {error}); there "
-                              f"are {', '.join(sorted({*map(str, names), 'epoch'}))}") from error
+            raise ConfigError(
+                f"filepath is {self.filepath!r}, which cannot be filled in ({type(error).__name__}:"
+                f" {error}); there are {', '.join(sorted({*map(str, names), 'epoch'}))}"
+            ) from error
 
     def get_state(self):
         """The best value, and batches since the last save."""
@@ -151,7 +180,9 @@ def _make_folder(path):
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise CheckpointError(f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise CheckpointError(
+            f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def _path_text(filepath):

@@ -16,9 +16,10 @@ from .state import count, read_state
 class CSVLogger(Callback):
     """Write a row of the logs after each epoch; epochs count from 0, as in Keras.
 
-    The columns are the names of the first epoch, sorted, with ``val_`` ones where that epoch had none. The file is
-    closed between epochs: what was written is there. A run that is resumed, or that starts at a later epoch with
-    ``append=True``, cuts off the rows of the epochs that it repeats and goes on after them.
+    The columns are the names of the first epoch, sorted, with ``val_`` ones where that epoch had
+    none. The file is closed between epochs: what was written is there. A run that is resumed, or
+    that starts at a later epoch with ``append=True``, cuts off the rows of the epochs that it
+    repeats and goes on after them.
 
     Parameters
     ----------
@@ -36,11 +37,14 @@ class CSVLogger(Callback):
             raise DTypeError(f"filename is {filename!r}; expected a path") from error
         self.sep = checks.text(separator, "separator")
         if len(separator) != 1 or separator in '"\r\n':
-            raise ConfigError(f"separator is {separator!r}; expected one character, no quote and no line end")
+            raise ConfigError(
+                f"separator is {separator!r}; expected one character, no quote and no line end"
+            )
         self.append = checks.flag(append, "append")
         self.keys = None
-        self._keep = None   # lines of the file that stay when the first row comes; None: what `append` says
-        self._lines = 0     # lines written or kept
+        # lines of the file that stay when the first row comes; None: what `append` says
+        self._keep = None
+        self._lines = 0  # lines written or kept
         self._begun = False
 
     def on_train_begin(self, logs=None):
@@ -56,7 +60,9 @@ class CSVLogger(Callback):
         try:
             return action(*arguments)
         except (OSError, UnicodeError, csv.Error) as error:
-            raise CheckpointError(f"cannot write {self.filename!r}: {getattr(error, 'strerror', None) or error}") from error
+            raise CheckpointError(
+                f"cannot write {self.filename!r}: {getattr(error, 'strerror', None) or error}"
+            ) from error
 
     def _touch(self):
         """What cannot be written says so before an epoch is spent."""
@@ -82,8 +88,10 @@ class CSVLogger(Callback):
         self.keys = next(csv.reader(lines[:1], delimiter=self.sep), [])[1:]
         lost = sorted(set(logs) - set(self.keys))
         if lost:
-            checks.warn(f"{self.filename} has the columns {self.keys}: {', '.join(lost)} cannot be added to it; give another "
-                        f"file name, or append=False")
+            checks.warn(
+                f"{self.filename} has the columns {self.keys}: {', '.join(lost)} cannot be added to"
+                " it; give another file name, or append=False"
+            )
 
     def _lines_that_stay(self):
         """Whole lines of the file, header included; none: it begins anew."""
@@ -95,7 +103,7 @@ class CSVLogger(Callback):
         if lines and not lines[-1].endswith("\n"):  # a row that was cut short
             lines.pop()
         if self._keep is not None:
-            return lines[:self._keep]
+            return lines[: self._keep]
         while first and len(lines) > 1 and self._epoch_of(lines[-1]) >= first:
             lines.pop()
         return lines
@@ -123,7 +131,11 @@ class CSVLogger(Callback):
 
 def _columns(logs):
     names = sorted(logs)
-    return names if any(name.startswith("val_") for name in names) else [*names, *(f"val_{name}" for name in names)]
+    return (
+        names
+        if any(name.startswith("val_") for name in names)
+        else [*names, *(f"val_{name}" for name in names)]
+    )
 
 
 def _cell(value):

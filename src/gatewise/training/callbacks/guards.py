@@ -14,8 +14,8 @@ from .state import check_array, read_state
 class TerminateOnNaN(Callback):
     """End training when the loss is NaN or infinite.
 
-    ``fit`` ends by itself then, and goes back to the last good weights; with this, callbacks of the batch see
-    ``model.stop_training``, or the run fails.
+    ``fit`` ends by itself then, and goes back to the last good weights; with this, callbacks of the
+    batch see ``model.stop_training``, or the run fails.
 
     Parameters
     ----------
@@ -36,8 +36,10 @@ class TerminateOnNaN(Callback):
         if loss is None or math.isfinite(loss):
             return
         if self.raise_error:
-            raise StateError(f"the loss became {loss} at batch {batch + 1}; try a smaller learning rate, or clipnorm; "
-                             f"if it is so in the first batch already, check the range of x and y")
+            raise StateError(
+                f"the loss became {loss} at batch {batch + 1}; try a smaller learning rate, or"
+                " clipnorm; if it is so in the first batch already, check the range of x and y"
+            )
         self.model.stop_training = True
 
 
@@ -49,8 +51,8 @@ class SwapEMAWeights(Callback):
     Parameters
     ----------
     swap_on_epoch : bool
-        False: averaged weights while evaluating and predicting. True: also from an epoch's end to the next one's
-        begin, so that the callbacks of the epoch see them.
+        False: averaged weights while evaluating and predicting. True: also from an epoch's end to
+        the next one's begin, so that the callbacks of the epoch see them.
     """
 
     def __init__(self, swap_on_epoch=False):
@@ -62,8 +64,10 @@ class SwapEMAWeights(Callback):
         self._training, self._for_epoch = None, False
         optimizer = self.model.optimizer
         if not getattr(optimizer, "use_ema", False):
-            raise ConfigError(f"SwapEMAWeights needs averaged weights, and {type(optimizer).__name__} keeps none; compile with "
-                              f"{type(optimizer).__name__}(..., use_ema=True)")
+            raise ConfigError(
+                f"SwapEMAWeights needs averaged weights, and {type(optimizer).__name__} keeps none;"
+                f" compile with {type(optimizer).__name__}(..., use_ema=True)"
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._swap_back()
@@ -84,7 +88,8 @@ class SwapEMAWeights(Callback):
     on_predict_end = on_test_end
 
     def on_train_end(self, logs=None):
-        self._training, self._for_epoch = None, False  # the optimizer has made the averaged weights the model's
+        # the optimizer has made the averaged weights the model's
+        self._training, self._for_epoch = None, False
 
     def _swap_in(self):
         average = self.model.optimizer.average
@@ -104,10 +109,15 @@ class SwapEMAWeights(Callback):
 
     def get_state(self):
         """The training weights, while the model holds the averaged ones."""
-        return {"training": None if self._training is None else self._training.copy(), "for_epoch": self._for_epoch}
+        return {
+            "training": None if self._training is None else self._training.copy(),
+            "for_epoch": self._for_epoch,
+        }
 
     def set_state(self, state):
-        state = read_state(state, "SwapEMAWeights", training=self._read_weights, for_epoch=checks.flag)
+        state = read_state(
+            state, "SwapEMAWeights", training=self._read_weights, for_epoch=checks.flag
+        )
         if state["for_epoch"] and state["training"] is None:
             raise CheckpointError("state of SwapEMAWeights: the weights to go on with are missing")
         self._training, self._for_epoch = state["training"], state["for_epoch"]

@@ -25,7 +25,9 @@ class History(Callback):
     def __init__(self):
         self.history = {}
         self.epoch = []
-        self._rows = {}  # of each list of history, where in `epoch` its values belong: validation may be in some epochs only
+        # of each list of history, where in `epoch` its values belong: validation may be in some
+        # epochs only
+        self._rows = {}
 
     def on_epoch_end(self, epoch, logs=None):
         for name, value in (logs or {}).items():
@@ -37,11 +39,18 @@ class History(Callback):
         """The last value of each entry."""
         if not self.epoch:
             return "<History, no epoch yet>"
-        last = [f"{name} {value:.4g}" for name, values in self.history.items()
-                for value in values[-1:] if isinstance(value, int | float)]
+        last = [
+            f"{name} {value:.4g}"
+            for name, values in self.history.items()
+            for value in values[-1:]
+            if isinstance(value, int | float)
+        ]
         shown = [*last[:8], "..."] if len(last) > 9 else last
         count = len(self.epoch)
-        return f"<History, {count} {'epoch' if count == 1 else 'epochs'}{': ' * bool(shown)}{', '.join(shown)}>"
+        return (
+            f"<History, {count}"
+            f" {'epoch' if count == 1 else 'epochs'}{': ' * bool(shown)}{', '.join(shown)}>"
+        )
 
     def _repr_html_(self):
         """A table of the last epochs, as notebooks show it."""
@@ -52,16 +61,24 @@ class History(Callback):
 
     def _table(self, longest=10):
         rows = range(max(0, len(self.epoch) - longest), len(self.epoch))
-        values = {name: dict(zip(self._rows_of(name), column, strict=True))
-                  for name, column in self.history.items()}
+        values = {
+            name: dict(zip(self._rows_of(name), column, strict=True))
+            for name, column in self.history.items()
+        }
         head = "".join(f"<th>{html.escape(name)}</th>" for name in ("epoch", *values))
         body = "".join(
             f"<tr><td>{self.epoch[row] + 1}</td>"
-            + "".join(f"<td>{html.escape(_cell(column.get(row)))}</td>" for column in values.values())
-            + "</tr>" for row in rows)
+            + "".join(
+                f"<td>{html.escape(_cell(column.get(row)))}</td>" for column in values.values()
+            )
+            + "</tr>"
+            for row in rows
+        )
         left_out = f"the last {longest} of {len(self.epoch)} epochs" if rows.start else ""
-        return (f"<div><b>History</b> {left_out}<table><thead><tr>{head}</tr></thead>"
-                f"<tbody>{body}</tbody></table></div>")
+        return (
+            f"<div><b>History</b> {left_out}<table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table></div>"
+        )
 
     def to_dataframe(self):
         """A pandas DataFrame with a row an epoch and a column for each entry of `history`; NaN where an epoch has none.
@@ -71,7 +88,10 @@ class History(Callback):
         MissingPackageError
         """
         pandas = _load("pandas", "frame")
-        columns = {name: pandas.Series(values, index=self._rows_of(name)) for name, values in self.history.items()}
+        columns = {
+            name: pandas.Series(values, index=self._rows_of(name))
+            for name, values in self.history.items()
+        }
         frame = pandas.DataFrame(columns, index=range(len(self.epoch)))
         frame.index = pandas.Index(self.epoch, name="epoch")
         return frame
@@ -83,7 +103,8 @@ class History(Callback):
     def plot(self, metrics=None, ax=None):
         """Draw curves over the epochs, which count from 1: training as a line, validation dashed in its colour.
 
-        The loss and the metrics have different units, so each has its own panel unless `ax` is given.
+        The loss and the metrics have different units, so each has its own panel unless `ax` is
+        given.
 
         Parameters
         ----------
@@ -102,12 +123,21 @@ class History(Callback):
         ConfigError, MissingPackageError
         """
         names = self._names_to_plot(metrics)
-        parts = [part for part in (["loss"] if "loss" in names else [], [name for name in names if name != "loss"]) if part]
+        parts = [
+            part
+            for part in (
+                ["loss"] if "loss" in names else [],
+                [name for name in names if name != "loss"],
+            )
+            if part
+        ]
         if ax is not None or len(parts) < 2:
             axes = [_load("matplotlib.pyplot", "plot").subplots()[1] if ax is None else ax]
             parts = [names]
         else:
-            figure, axes = _load("matplotlib.pyplot", "plot").subplots(2, sharex=True, layout="constrained")
+            figure, axes = _load("matplotlib.pyplot", "plot").subplots(
+                2, sharex=True, layout="constrained"
+            )
         for panel, part in zip(axes, parts, strict=True):
             self._draw(panel, part)
         axes[-1].set_xlabel("epoch")
@@ -122,7 +152,9 @@ class History(Callback):
                     epochs = [self.epoch[row] + 1 for row in self._rows_of(key)]
                     # A single point draws no line.
                     marker = "o" if len(epochs) == 1 else None
-                    lines = ax.plot(epochs, self.history[key], style, color=colour, label=key, marker=marker)
+                    lines = ax.plot(
+                        epochs, self.history[key], style, color=colour, label=key, marker=marker
+                    )
                     colour = lines[0].get_color() if len(lines) == 1 else None
         if len(names) == 1:
             ax.set_ylabel(names[0])
@@ -133,29 +165,54 @@ class History(Callback):
     def _names_to_plot(self, metrics):
         known = list(dict.fromkeys(name.removeprefix("val_") for name in self.history))
         if metrics is None:
-            return [name for name in known if name != "learning_rate" and
-                    all(isinstance(value, int | float) or is_numeric(value) for value in self.history.get(name, []))]
-        metrics = [metrics] if isinstance(metrics, str) else checks.listed(metrics, "metrics", "names")
+            return [
+                name
+                for name in known
+                if name != "learning_rate"
+                and all(
+                    isinstance(value, int | float) or is_numeric(value)
+                    for value in self.history.get(name, [])
+                )
+            ]
+        metrics = (
+            [metrics] if isinstance(metrics, str) else checks.listed(metrics, "metrics", "names")
+        )
         for name in metrics:
             if name not in known:
-                raise ConfigError(f"metrics holds {name!r}; expected some of {', '.join(known) or 'nothing: no epoch has ended'}")
+                raise ConfigError(
+                    f"metrics holds {name!r}; expected some of"
+                    f" {', '.join(known) or 'nothing: no epoch has ended'}"
+                )
         return metrics
 
     def get_state(self):
         """The epochs, and of each list of `history` its values and their places.
 
-        Floats go into one array, so that a file of many epochs stays small; what no file can hold is kept as text.
+        Floats go into one array, so that a file of many epochs stays small; what no file can hold
+        is kept as text.
         """
-        return {"epoch": np.array(self.epoch, np.int64), "names": list(self.history),
-                "history": {name: {"values": _column(values), "rows": np.array(self._rows_of(name), np.int64)}
-                            for name, values in self.history.items()}}
+        return {
+            "epoch": np.array(self.epoch, np.int64),
+            "names": list(self.history),
+            "history": {
+                name: {"values": _column(values), "rows": np.array(self._rows_of(name), np.int64)}
+                for name, values in self.history.items()
+            },
+        }
 
     def set_state(self, state):
-        if isinstance(state, dict) and "names" not in state and isinstance(state.get("history"), dict):
-            state = state | {"names": list(state["history"])}  # of a file from before the order was kept
+        if (
+            isinstance(state, dict)
+            and "names" not in state
+            and isinstance(state.get("history"), dict)
+        ):
+            # of a file from before the order was kept
+            state = state | {"names": list(state["history"])}
         state = read_state(state, "History", epoch=_whole_numbers, history=_curves, names=_names)
         if sorted(state["names"]) != sorted(state["history"]):
-            raise CheckpointError("state of History: its names are not those of its curves, each once")
+            raise CheckpointError(
+                "state of History: its names are not those of its curves, each once"
+            )
         state["history"] = {name: state["history"][name] for name in state["names"]}
         if any(row >= len(state["epoch"]) for _, rows in state["history"].values() for row in rows):
             raise CheckpointError("state of History: a value belongs to an epoch that is not there")
@@ -178,8 +235,10 @@ def _load(module, extra):
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingPackageError(f"{module.partition('.')[0]} is needed here and cannot be imported ({error}); install it: "
-                                  f"python -m pip install 'gatewise[{extra}]'") from error
+        raise MissingPackageError(
+            f"{module.partition('.')[0]} is needed here and cannot be imported ({error}); install"
+            f" it: python -m pip install 'gatewise[{extra}]'"
+        ) from error
 
 
 def _column(values):
@@ -189,8 +248,15 @@ def _column(values):
 
 
 def _whole_numbers(value, name):
-    if not isinstance(value, np.ndarray) or value.dtype != np.int64 or value.ndim != 1 or (value < 0).any():
-        raise CheckpointError(f"{name}: expected a one-dimensional array of whole numbers from 0 up")
+    if (
+        not isinstance(value, np.ndarray)
+        or value.dtype != np.int64
+        or value.ndim != 1
+        or (value < 0).any()
+    ):
+        raise CheckpointError(
+            f"{name}: expected a one-dimensional array of whole numbers from 0 up"
+        )
     return value.tolist()
 
 
@@ -208,7 +274,9 @@ def _curves(value, name):
 def _curve(curve, name):
     curve = read_state(curve, f"curve {name!r}", values=_curve_values, rows=_whole_numbers)
     if len(curve["values"]) != len(curve["rows"]):
-        raise CheckpointError(f"curve {name!r} has {len(curve['values'])} values and {len(curve['rows'])} places")
+        raise CheckpointError(
+            f"curve {name!r} has {len(curve['values'])} values and {len(curve['rows'])} places"
+        )
     return curve["values"], curve["rows"]
 
 
@@ -216,6 +284,8 @@ def _curve_values(values, name):
     if isinstance(values, np.ndarray) and values.dtype == np.float64 and values.ndim == 1:
         return values.tolist()
     if not isinstance(values, list) or not all(
-            value is None or isinstance(value, bool | int | float | str) or is_numeric(value) for value in values):
+        value is None or isinstance(value, bool | int | float | str) or is_numeric(value)
+        for value in values
+    ):
         raise CheckpointError(f"{name}: expected numbers")
     return list(values)

@@ -1,6 +1,5 @@
 """Callbacks that watch one number of the logs: what counts as better, and early stopping."""
 
-
 import numpy as np
 
 from gatewise import checks
@@ -15,7 +14,9 @@ from .state import arrays_like, count, read_state, real_or_none
 
 def message_level(verbose):
     """An int from 0 to 2; True and False stand for 1 and 0."""
-    return int(verbose) if isinstance(verbose, bool) else checks.whole_number(verbose, "verbose", 0, 2)
+    return (
+        int(verbose) if isinstance(verbose, bool) else checks.whole_number(verbose, "verbose", 0, 2)
+    )
 
 
 class Monitor(Callback):
@@ -35,7 +36,8 @@ class Monitor(Callback):
     Attributes
     ----------
     best : float or None
-        None before there was a value. A first value of NaN counts as the best, as in Keras, and nothing is better.
+        None before there was a value. A first value of NaN counts as the best, as in Keras, and
+        nothing is better.
     """
 
     _always_shown = ("monitor",)
@@ -53,7 +55,9 @@ class Monitor(Callback):
     def _value(self, logs):
         """The number that is watched, or None, after one warning in a run, where there is none."""
         value = (logs or {}).get(self.monitor)
-        if isinstance(value, int | float | np.number) or (isinstance(value, np.ndarray) and value.shape == ()):
+        if isinstance(value, int | float | np.number) or (
+            isinstance(value, np.ndarray) and value.shape == ()
+        ):
             return float(value)
         if not self._warned and not self._not_validated(logs):
             self._warned = True
@@ -63,7 +67,10 @@ class Monitor(Callback):
                 remedy = "give validation data, or monitor one of these" + meant
             else:
                 found, remedy = f"that is {value!r}, not one number", "monitor another name"
-            checks.warn(f"{type(self).__name__} watches {self.monitor!r} and {found}: it {self._without}; {remedy}")
+            checks.warn(
+                f"{type(self).__name__} watches {self.monitor!r} and {found}: it {self._without};"
+                f" {remedy}"
+            )
         return None
 
     _without = "does nothing"
@@ -74,22 +81,34 @@ class Monitor(Callback):
 
     def _without_validation(self, logs):
         """Whether the run is validated, and this epoch was not."""
-        return bool((self.params or {}).get("validates")) and not any(str(name).startswith("val_") for name in logs or {})
+        return bool((self.params or {}).get("validates")) and not any(
+            str(name).startswith("val_") for name in logs or {}
+        )
 
     def _improves(self, value, reference):
         if reference is None:
             return True
-        return value - self.min_delta > reference if self._wants_more() else value + self.min_delta < reference
+        return (
+            value - self.min_delta > reference
+            if self._wants_more()
+            else value + self.min_delta < reference
+        )
 
     def _wants_more(self):
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
-        metric = next((metric for metric in getattr(self.model, "metrics", []) if metric.name == name), None)
-        direction = "down" if name == "loss" else getattr(metric, "direction", None) or direction_of(name)
+        metric = next(
+            (metric for metric in getattr(self.model, "metrics", []) if metric.name == name), None
+        )
+        direction = (
+            "down" if name == "loss" else getattr(metric, "direction", None) or direction_of(name)
+        )
         if direction is None:
-            raise ConfigError(f"{type(self).__name__} watches {self.monitor!r}, and mode 'auto' does not know whether more or less "
-                              f"of it is better; give mode='max' or mode='min'")
+            raise ConfigError(
+                f"{type(self).__name__} watches {self.monitor!r}, and mode 'auto' does not know"
+                " whether more or less of it is better; give mode='max' or mode='min'"
+            )
         return direction == "up"
 
 
@@ -126,11 +145,23 @@ class EarlyStopping(Monitor):
         It had stopped the run that is resumed, and has more patience now.
     """
 
-    patience, start_from_epoch = Checked(checks.whole_number, low=0), Checked(checks.whole_number, low=0)
+    patience, start_from_epoch = (
+        Checked(checks.whole_number, low=0),
+        Checked(checks.whole_number, low=0),
+    )
     restore_best_weights = Checked(checks.flag)
 
-    def __init__(self, monitor="val_loss", min_delta=0.0, patience=0, verbose=0, mode="auto", baseline=None,
-                 restore_best_weights=False, start_from_epoch=0):
+    def __init__(
+        self,
+        monitor="val_loss",
+        min_delta=0.0,
+        patience=0,
+        verbose=0,
+        mode="auto",
+        baseline=None,
+        restore_best_weights=False,
+        start_from_epoch=0,
+    ):
         super().__init__(monitor, mode, min_delta, verbose)
         self.patience = patience
         self.baseline = None if baseline is None else checks.number(baseline, "baseline")
@@ -172,17 +203,32 @@ class EarlyStopping(Monitor):
         if self.restore_best_weights and self.best_weights is not None:
             self.model.set_weights(self.best_weights)
         if self.stopped_epoch and self.verbose:
-            say(f"stopped after epoch {self.stopped_epoch + 1}; best was epoch {self.best_epoch + 1}")
+            say(
+                f"stopped after epoch {self.stopped_epoch + 1}; best was epoch"
+                f" {self.best_epoch + 1}"
+            )
 
     def get_state(self):
         """Counters, the best value, and the best weights where they are kept."""
-        return {"wait": self.wait, "stopped_epoch": self.stopped_epoch, "best_epoch": self.best_epoch, "best": self.best,
-                "best_weights": None if self.best_weights is None else list(self.best_weights)}
+        return {
+            "wait": self.wait,
+            "stopped_epoch": self.stopped_epoch,
+            "best_epoch": self.best_epoch,
+            "best": self.best,
+            "best_weights": None if self.best_weights is None else list(self.best_weights),
+        }
 
     def set_state(self, state):
         """See :meth:`Callback.set_state`. Of a run that it had stopped it stops the continuation, unless patience is now larger."""
-        state = read_state(state, "EarlyStopping", wait=count, stopped_epoch=count, best_epoch=count, best=real_or_none,
-                           best_weights=arrays_like(self.model.get_weights()))
+        state = read_state(
+            state,
+            "EarlyStopping",
+            wait=count,
+            stopped_epoch=count,
+            best_epoch=count,
+            best=real_or_none,
+            best_weights=arrays_like(self.model.get_weights()),
+        )
         vars(self).update(state)
         if not self.restore_best_weights:
             self.best_weights = None

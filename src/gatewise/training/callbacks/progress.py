@@ -13,10 +13,17 @@ from .base import Callback
 
 INTERVAL = 0.1  # seconds between updates: what is short shows no bar at all
 # Parts of a bar in order, in tqdm's words; the texts of loss and metrics follow.
-BAR = {"heading": "{desc}", "bar": "{bar:10}", "percent": "{percentage:3.0f}%", "count": "{n_fmt}/{total_fmt}",
-       "rate": "{rate_fmt}", "left": "{remaining} left"}
+BAR = {
+    "heading": "{desc}",
+    "bar": "{bar:10}",
+    "percent": "{percentage:3.0f}%",
+    "count": "{n_fmt}/{total_fmt}",
+    "rate": "{rate_fmt}",
+    "left": "{remaining} left",
+}
 BAR_WITHOUT_END = {"heading": "{desc}", "batches": "{n_fmt} batches", "rate": "{rate_fmt}"}
-# What a narrow terminal does without, in this order; between "count" and "bar" come the metrics, the last one first.
+# What a narrow terminal does without, in this order; between "count" and "bar" come the metrics,
+# the last one first.
 LEFT_OUT_FIRST, LEFT_OUT_LAST = ("in all", "rate", "count"), ("bar", "left", "batches")
 
 
@@ -44,8 +51,8 @@ def _print(text):
 class ProgressBar(Callback):
     """One line an epoch with the loss, the metrics, batches, rate and seconds; while it runs, a bar with the time left.
 
-    The bar is drawn on stderr, or on stdout where only that is a terminal, at most ten times a second. Lines are
-    printed to stdout, so that a log file holds them and nothing else.
+    The bar is drawn on stderr, or on stdout where only that is a terminal, at most ten times a
+    second. Lines are printed to stdout, so that a log file holds them and nothing else.
 
     Parameters
     ----------
@@ -105,8 +112,11 @@ class ProgressBar(Callback):
         count = self._seen - (self._first or 0)
         rate = count / max(self._batch_ended - self._epoch_began, 1e-9)
         seconds = time.monotonic() - self._epoch_began
-        return [f"{count} batch{'' if count == 1 else 'es'}", f"{rate:,.{_decimals(rate)}f}/s",
-                f"{seconds:.{_decimals(seconds)}f} s"]
+        return [
+            f"{count} batch{'' if count == 1 else 'es'}",
+            f"{rate:,.{_decimals(rate)}f}/s",
+            f"{seconds:.{_decimals(seconds)}f} s",
+        ]
 
     def _draw(self, logs):
         def draw():
@@ -115,7 +125,9 @@ class ProgressBar(Callback):
                 self.bar = open_bar(total=self._last_seen, initial=self._first)
                 self.bar.start_t -= time.monotonic() - self._epoch_began
             self.bar.n = self._seen
-            self._texts = self._time_left_in_all() | {name: f"{name} {_short(value)}" for name, value in logs.items()}
+            self._texts = self._time_left_in_all() | {
+                name: f"{name} {_short(value)}" for name, value in logs.items()
+            }
             self._show(self._heading())
 
         self._try(draw)
@@ -129,9 +141,17 @@ class ProgressBar(Callback):
         room = bar.format_dict["ncols"]
         for name in (None, *LEFT_OUT_FIRST, *reversed(metrics), *LEFT_OUT_LAST):
             shown.pop(name, None)
-            bar.bar_format = " ".join(part for key, part in shown.items() if key not in self._texts) + "{postfix}"
-            bar.set_postfix_str(", ".join(text for key, text in self._texts.items() if key in shown), refresh=False)
-            if not isinstance(room, int) or len(bar.format_meter(**bar.format_dict | {"ncols": None})) <= room:
+            bar.bar_format = (
+                " ".join(part for key, part in shown.items() if key not in self._texts)
+                + "{postfix}"
+            )
+            bar.set_postfix_str(
+                ", ".join(text for key, text in self._texts.items() if key in shown), refresh=False
+            )
+            if (
+                not isinstance(room, int)
+                or len(bar.format_meter(**bar.format_dict | {"ncols": None})) <= room
+            ):
                 break
         bar.refresh()
 
@@ -140,8 +160,14 @@ class ProgressBar(Callback):
         to_come = self.params["epochs"] - self._epoch - 1
         if not (to_come and self._last_seen):
             return {}
-        done = self._epoch - self.params.get("initial_epoch", 0) + min(self._seen / self._last_seen, 1)
-        left = (time.monotonic() - self._run_began) / done * (to_come + max(1 - self._seen / self._last_seen, 0))
+        done = (
+            self._epoch - self.params.get("initial_epoch", 0) + min(self._seen / self._last_seen, 1)
+        )
+        left = (
+            (time.monotonic() - self._run_began)
+            / done
+            * (to_come + max(1 - self._seen / self._last_seen, 0))
+        )
         return {"in all": f"{self.bar.format_interval(left)} in all"}
 
     def _close(self):
@@ -157,7 +183,7 @@ class ProgressBar(Callback):
 
 
 def epoch_line(heading, logs, pace, room=None):
-    """"epoch 1/9: loss 0.1234, mae 0.5 (80 batches, 41.2/s, 2.3 s)", without what a line has no room for.
+    """ "epoch 1/9: loss 0.1234, mae 0.5 (80 batches, 41.2/s, 2.3 s)", without what a line has no room for.
 
     Parameters
     ----------
@@ -176,7 +202,9 @@ def epoch_line(heading, logs, pace, room=None):
         pace = [part for part in pace if part != left_out]
         ending = ", ".join(pace)
         text = ", ".join(values.values())
-        line = f"{heading}: {text} ({ending})" if text and ending else f"{heading}: {text or ending}"
+        line = (
+            f"{heading}: {text} ({ending})" if text and ending else f"{heading}: {text or ending}"
+        )
         if room is None or len(line) <= room:
             break
     return line
@@ -185,7 +213,9 @@ def epoch_line(heading, logs, pace, room=None):
 def _terminal_width(stream):
     """Characters of a line of a terminal; None: the stream is none."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns or None if _is_terminal(stream) else None
+        return (
+            os.get_terminal_size(stream.fileno()).columns or None if _is_terminal(stream) else None
+        )
     except (OSError, ValueError, AttributeError):
         return None
 
@@ -198,7 +228,9 @@ def _short(value):
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
     if isinstance(value, np.ndarray):
-        return np.array2string(value, precision=4, threshold=8, max_line_width=10**6, separator=" ").replace("\n", "")
+        return np.array2string(
+            value, precision=4, threshold=8, max_line_width=10**6, separator=" "
+        ).replace("\n", "")
     return str(value)
 
 
@@ -259,4 +291,5 @@ def _is_terminal(stream):
 def _in_notebook():
     """Whether this is the kernel of a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return "ipykernel" in sys.modules and type(shell).__name__ in ("ZMQInteractiveShell", "Shell")  # Shell: Colab's
+    # Shell: Colab's
+    return "ipykernel" in sys.modules and type(shell).__name__ in ("ZMQInteractiveShell", "Shell")

@@ -30,7 +30,9 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule, verbose=0):
         if not callable(schedule):
-            raise ConfigError(f"schedule is {schedule!r}; expected a function of (epoch, learning rate)")
+            raise ConfigError(
+                f"schedule is {schedule!r}; expected a function of (epoch, learning rate)"
+            )
         self.schedule = schedule
         self.verbose = message_level(verbose)
         self._begun = None  # the epoch that goes on, whose rate is set
@@ -44,7 +46,11 @@ class LearningRateScheduler(Callback):
             return
         self._begun = epoch
         optimizer = self.model.optimizer
-        rate = self.schedule(epoch, optimizer.learning_rate) if _takes_two(self.schedule) else self.schedule(epoch)
+        rate = (
+            self.schedule(epoch, optimizer.learning_rate)
+            if _takes_two(self.schedule)
+            else self.schedule(epoch)
+        )
         optimizer.learning_rate = checks.number(rate, "what schedule returned", 0.0)
         if self.verbose:
             say(f"epoch {epoch + 1}: learning rate {optimizer.learning_rate:.6g}")
@@ -101,8 +107,17 @@ class ReduceLROnPlateau(Monitor):
     patience, cooldown = Checked(checks.whole_number, low=0), Checked(checks.whole_number, low=0)
     min_lr = Checked(checks.number, low=0.0)
 
-    def __init__(self, monitor="val_loss", factor=0.1, patience=10, verbose=0, mode="auto", min_delta=1e-4, cooldown=0,
-                 min_lr=0.0):
+    def __init__(
+        self,
+        monitor="val_loss",
+        factor=0.1,
+        patience=10,
+        verbose=0,
+        mode="auto",
+        min_delta=1e-4,
+        cooldown=0,
+        min_lr=0.0,
+    ):
         super().__init__(monitor, mode, min_delta, verbose)
         self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
         self._reset()
@@ -146,4 +161,8 @@ class ReduceLROnPlateau(Monitor):
         return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
 
     def set_state(self, state):
-        vars(self).update(read_state(state, "ReduceLROnPlateau", best=real_or_none, wait=count, cooldown_counter=count))
+        vars(self).update(
+            read_state(
+                state, "ReduceLROnPlateau", best=real_or_none, wait=count, cooldown_counter=count
+            )
+        )

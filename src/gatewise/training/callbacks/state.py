@@ -70,7 +70,11 @@ def arrays_like(expected):
 def check_array(array, like, name):
     """Refuse what is no finite array of the shape and dtype of `like`."""
     if not isinstance(array, np.ndarray) or array.shape != like.shape or array.dtype != like.dtype:
-        given = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
+        given = (
+            f"{array.dtype} {array.shape}"
+            if isinstance(array, np.ndarray)
+            else f"a {type(array).__name__}"
+        )
         raise CheckpointError(f"{name} is {given}; expected {like.dtype} {like.shape}")
     if not np.isfinite(array).all():
         raise CheckpointError(f"{name} holds values that are not finite")

@@ -21,18 +21,31 @@ class _Crossentropy(Loss):
         self.from_logits = checks.flag(from_logits, "from_logits")
         self.label_smoothing = checks.number(label_smoothing, "label_smoothing", 0.0, 1.0)
 
-    def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
-        return super().value_and_gradient(self._smooth(y_true, y_pred.shape[-1]), y_pred, weights, normalizer,
-                                          scores=scores or self.from_logits, want_gradient=want_gradient)
+    def value_and_gradient(
+        self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True
+    ):
+        return super().value_and_gradient(
+            self._smooth(y_true, y_pred.shape[-1]),
+            y_pred,
+            weights,
+            normalizer,
+            scores=scores or self.from_logits,
+            want_gradient=want_gradient,
+        )
 
     def _smooth(self, y_true, classes):
         """Targets of which a part is spread over the classes."""
         if self.label_smoothing == 0:
             return y_true
-        return y_true * y_true.dtype.type(1 - self.label_smoothing) + y_true.dtype.type(self.label_smoothing / classes)
+        return y_true * y_true.dtype.type(1 - self.label_smoothing) + y_true.dtype.type(
+            self.label_smoothing / classes
+        )
 
     def get_config(self):
-        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing} | self._name_given()
+        return {
+            "from_logits": self.from_logits,
+            "label_smoothing": self.label_smoothing,
+        } | self._name_given()
 
 
 class BinaryCrossentropy(_Crossentropy):
@@ -62,7 +75,9 @@ class BinaryCrossentropy(_Crossentropy):
         if not want_gradient:
             return values, None
         inside = (y_pred > EPSILON) & (y_pred < 1 - EPSILON)
-        return values, np.where(inside, (p - y_true) / (p * (1 - p)), 0).astype(p.dtype) * p.dtype.type(1 / p.shape[-1])
+        return values, np.where(inside, (p - y_true) / (p * (1 - p)), 0).astype(
+            p.dtype
+        ) * p.dtype.type(1 / p.shape[-1])
 
 
 class CategoricalCrossentropy(_Crossentropy):
@@ -102,10 +117,11 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     from_logits : bool
         The model's output is scores, whatever its activation.
     ignore_class : int, optional
-        Positions with this class, which may be any number, count in nothing: neither in the loss nor in its mean, and
-        in a model not in the metrics (Keras's metrics know nothing of it).
+        Positions with this class, which may be any number, count in nothing: neither in the loss
+        nor in its mean, and in a model not in the metrics (Keras's metrics know nothing of it).
     label_smoothing : float in [0, 1]
-        What :class:`CategoricalCrossentropy` makes of it, and ``torch.nn.CrossEntropyLoss``; Keras has none here.
+        What :class:`CategoricalCrossentropy` makes of it, and ``torch.nn.CrossEntropyLoss``; Keras
+        has none here.
     """
 
     name = "sparse_categorical_crossentropy"
@@ -142,30 +158,44 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         if y.ndim == len(shape) and y.shape[-1] == 1:
             y = y[..., 0]
         if y.shape != tuple(shape[:-1]):
-            raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects "
-                             f"class numbers of shape {tuple(shape[:-1])}"
-                             + ("; of rows with a column for each class take loss 'categorical_crossentropy', or y.argmax(axis=-1)"
-                                if y.shape == tuple(shape) else ""))
+            raise ShapeError(
+                f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name}"
+                f" expects class numbers of shape {tuple(shape[:-1])}"
+                + (
+                    "; of rows with a column for each class take loss 'categorical_crossentropy',"
+                    " or y.argmax(axis=-1)"
+                    if y.shape == tuple(shape)
+                    else ""
+                )
+            )
         classes = y
         if self.ignore_class is not None:
             ignored = y == self.ignore_class
             classes, y = y[~ignored], np.where(ignored, -1, y.astype(np.int64))
         if classes.size and not (0 <= classes.min() and classes.max() < shape[-1]):
             bad = classes.min() if classes.min() < 0 else classes.max()
-            raise ShapeError(f"y holds class {bad}; the model's output has {shape[-1]} classes, 0 to {shape[-1] - 1}: number the "
-                             f"classes from 0, or give the last layer more columns")
+            raise ShapeError(
+                f"y holds class {bad}; the model's output has {shape[-1]} classes, 0 to"
+                f" {shape[-1] - 1}: number the classes from 0, or give the last layer more columns"
+            )
         return y.astype(np.intp)
 
     def counted(self, y_true):
         return None if self.ignore_class is None else y_true >= 0
 
-    def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
+    def value_and_gradient(
+        self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True
+    ):
         counted = self.counted(y_true)
         if counted is not None:
-            weights = counted.astype(np.float64) if weights is None else np.where(counted, weights, 0)
+            weights = (
+                counted.astype(np.float64) if weights is None else np.where(counted, weights, 0)
+            )
             normalizer = int(counted.sum()) if normalizer is None else normalizer
             y_true = np.where(counted, y_true, 0)
-        return super().value_and_gradient(y_true, y_pred, weights, normalizer, scores=scores, want_gradient=want_gradient)
+        return super().value_and_gradient(
+            y_true, y_pred, weights, normalizer, scores=scores, want_gradient=want_gradient
+        )
 
     def _positions(self, y_true, y_pred, want_gradient):
         if self.label_smoothing:

@@ -14,25 +14,26 @@ from .base import EPSILON, Loss
 class CTC(Loss):
     """``-log p(labels)``, p summed over all places that the labels can have in time (Graves et al. 2006).
 
-    The model's outputs are (batch, steps, classes). At each step it says a class or the blank; equal classes
-    side by side are read once, then blanks are dropped. Each row counts once in the mean, and in the weights;
-    the ``lengths`` of the call say how many steps it has.
+    The model's outputs are (batch, steps, classes). At each step it says a class or the blank;
+    equal classes side by side are read once, then blanks are dropped. Each row counts once in the
+    mean, and in the weights; the ``lengths`` of the call say how many steps it has.
 
-    Targets (batch, labels) are class numbers. The first blank, or -1, ends a row; a row may have no labels. A list of
-    rows of different lengths will do.
+    Targets (batch, labels) are class numbers. The first blank, or -1, ends a row; a row may have no
+    labels. A list of rows of different lengths will do.
 
     Parameters
     ----------
     from_logits : bool, optional
-        None: outputs are scores, whose softmax is taken here, as in Keras. After a softmax layer a model
-        hands over the scores in front of it (in Keras the softmax would be taken twice). True: outputs are
-        scores whatever the last activation is. False: outputs are probabilities; for predictions of a
-        model that ends in a softmax, or one whose softmax the model does not know how to leave out.
+        None: outputs are scores, whose softmax is taken here, as in Keras. After a softmax layer a
+        model hands over the scores in front of it (in Keras the softmax would be taken twice).
+        True: outputs are scores whatever the last activation is. False: outputs are probabilities;
+        for predictions of a model that ends in a softmax, or one whose softmax the model does not
+        know how to leave out.
     blank : int
         Number of the blank class, 0 as in Keras and PyTorch.
     zero_infinity : bool
-        A row with too few steps for its labels (each needs one, and equal neighbours one between them)
-        has the value infinity and a gradient of 0. True: its value is 0, too.
+        A row with too few steps for its labels (each needs one, and equal neighbours one between
+        them) has the value infinity and a gradient of 0. True: its value is 0, too.
     """
 
     name = "ctc"
@@ -73,24 +74,36 @@ class CTC(Loss):
             y = np.asarray(list(y_true) if rows_as_objects else y_true)
         except ValueError:  # rows of different lengths
             y = pad_sequences(y_true, dtype="int64", padding="post", value=-1)
-        if y.dtype.kind not in "ui" and not (y.dtype.kind == "f" and np.array_equal(y, np.floor(y)) and np.isfinite(y).all()):
-            raise DTypeError(f"y holds {y.dtype} values that are not all whole numbers; loss {self.name} expects class numbers")
+        if y.dtype.kind not in "ui" and not (
+            y.dtype.kind == "f" and np.array_equal(y, np.floor(y)) and np.isfinite(y).all()
+        ):
+            raise DTypeError(
+                f"y holds {y.dtype} values that are not all whole numbers; loss {self.name} expects"
+                " class numbers"
+            )
         if y.ndim != 2 or len(y) != batch:
-            raise ShapeError(f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name} expects class "
-                             f"numbers of shape ({batch}, labels), rows filled up with the blank, {self.blank}, or -1")
+            raise ShapeError(
+                f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name}"
+                f" expects class numbers of shape ({batch}, labels), rows filled up with the blank,"
+                f" {self.blank}, or -1"
+            )
         classes = shape[-1]
         self._targets(classes)
         outside = (y < -1) | (y >= classes)
         if outside.any():
             at = tuple(int(i) for i in np.argwhere(outside)[0])
-            raise ShapeError(f"y holds class {y[at]} at index {at}; the model's output has {classes} classes, 0 to "
-                             f"{classes - 1}, and -1 or {self.blank} (the blank) ends a row")
+            raise ShapeError(
+                f"y holds class {y[at]} at index {at}; the model's output has {classes} classes, 0"
+                f" to {classes - 1}, and -1 or {self.blank} (the blank) ends a row"
+            )
         return self._ended(np.where(y < 0, self.blank, y).astype(np.intp))
 
     def _targets(self, outputs):
         if self.blank >= outputs:
-            raise ShapeError(f"the model's output has {outputs} classes; the blank is class {self.blank}: give the last layer "
-                             f"a class more, or choose another blank")
+            raise ShapeError(
+                f"the model's output has {outputs} classes; the blank is class {self.blank}: give"
+                " the last layer a class more, or choose another blank"
+            )
         return outputs
 
     def _ended(self, y):
@@ -99,12 +112,23 @@ class CTC(Loss):
         late = np.argwhere(ends[:, :-1] & ~ends[:, 1:])
         if late.size:
             row, column = (int(i) for i in late[0])
-            raise ShapeError(f"y[{row}] has label {y[row, column + 1]} at {column + 1}, behind a blank or -1; expected labels "
-                             f"first, then blanks to the end")
+            raise ShapeError(
+                f"y[{row}] has label {y[row, column + 1]} at {column + 1}, behind a blank or -1;"
+                " expected labels first, then blanks to the end"
+            )
         return y
 
-    def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True,
-                           lengths=None):
+    def value_and_gradient(
+        self,
+        y_true,
+        y_pred,
+        weights=None,
+        normalizer=None,
+        *,
+        scores=False,
+        want_gradient=True,
+        lengths=None,
+    ):
         """The loss, and its gradient with respect to the scores or probabilities.
 
         Parameters
@@ -127,27 +151,47 @@ class CTC(Loss):
         if scores or self.from_logits is not False:
             return self._from_scores(y_true, y_pred, weights, normalizer, lengths, want_gradient)
         p = np.maximum(y_pred, EPSILON)
-        value, gradient = self._from_scores(y_true, np.log(p), weights, normalizer, lengths, want_gradient)
+        value, gradient = self._from_scores(
+            y_true, np.log(p), weights, normalizer, lengths, want_gradient
+        )
         return value, np.where(y_pred >= EPSILON, gradient / p, 0) if want_gradient else None
 
     def _from_scores(self, y_true, z, weights, normalizer, lengths, want_gradient):
         batch, steps, classes = z.shape
         work = threads.threads_for(30 * z.size + 60 * batch * steps * (2 * y_true.shape[1] + 1))
-        checks.fits_memory(min(work, batch) * ctc.scratch_size(steps, y_true.shape[1], classes, want_gradient), "float64",
-                           f"loss {self.name} with {steps} steps and {y_true.shape[1]} labels a row")
+        checks.fits_memory(
+            min(work, batch) * ctc.scratch_size(steps, y_true.shape[1], classes, want_gradient),
+            "float64",
+            f"loss {self.name} with {steps} steps and {y_true.shape[1]} labels a row",
+        )
         gradient = np.empty(z.shape, z.dtype) if want_gradient else None
         counts = (y_true != self.blank).sum(axis=1, dtype=np.intp)
-        values = ctc.values(np.ascontiguousarray(z), np.ascontiguousarray(y_true), counts, lengths,
-                            None if weights is None else np.ascontiguousarray(weights, np.float64), self.blank,
-                            self.zero_infinity, 1 / normalizer, gradient, work)
+        values = ctc.values(
+            np.ascontiguousarray(z),
+            np.ascontiguousarray(y_true),
+            counts,
+            lengths,
+            None if weights is None else np.ascontiguousarray(weights, np.float64),
+            self.blank,
+            self.zero_infinity,
+            1 / normalizer,
+            gradient,
+            work,
+        )
         return float(values.sum() / normalizer), gradient
 
     def get_config(self):
-        return {"from_logits": self.from_logits, "blank": self.blank, "zero_infinity": self.zero_infinity} | self._name_given()
+        return {
+            "from_logits": self.from_logits,
+            "blank": self.blank,
+            "zero_infinity": self.zero_infinity,
+        } | self._name_given()
 
 
 def _batch_and_steps(shape):
     if len(shape) != 3:
-        raise ShapeError(f"the model's output has shape {tuple(shape)}; loss ctc expects (batch, steps, classes): let the "
-                          f"recurrent layers return sequences")
+        raise ShapeError(
+            f"the model's output has shape {tuple(shape)}; loss ctc expects (batch, steps,"
+            " classes): let the recurrent layers return sequences"
+        )
     return shape[:2]

@@ -13,9 +13,13 @@ class _Hinge(Loss):
     takes = Signs()
     needs = staticmethod(outputs.margins)
 
-    def value_and_gradient(self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True):
+    def value_and_gradient(
+        self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True
+    ):
         signs = np.where(np.abs(y_true) <= ROUNDING, y_true.dtype.type(-1), y_true)
-        return super().value_and_gradient(signs, y_pred, weights, normalizer, scores=scores, want_gradient=want_gradient)
+        return super().value_and_gradient(
+            signs, y_pred, weights, normalizer, scores=scores, want_gradient=want_gradient
+        )
 
 
 class Hinge(_Hinge):
@@ -48,7 +52,9 @@ class CategoricalHinge(Loss):
     def _positions(self, y_true, y_pred, want_gradient):
         others = (1 - y_true) * y_pred
         worst = others.argmax(axis=-1)[..., None]
-        short_by = np.take_along_axis(others, worst, -1)[..., 0] - (y_true * y_pred).sum(axis=-1) + 1
+        short_by = (
+            np.take_along_axis(others, worst, -1)[..., 0] - (y_true * y_pred).sum(axis=-1) + 1
+        )
         values = np.maximum(short_by, 0)
         if not want_gradient:
             return values, None

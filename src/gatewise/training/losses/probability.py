@@ -42,10 +42,10 @@ class KLDivergence(Loss):
 class GaussianNLL(Loss):
     """Negative log-likelihood of a normal distribution, whose mean and log-variance the model gives.
 
-    Outputs (..., 2k) are k means, then k logarithms s of variances; targets are (..., k). The value is the
-    mean over k of ``(log v + (y - mean)^2 / v) / 2`` with ``v = max(exp(s), eps)`` (Nix and Weigend 1994):
-    ``torch.nn.functional.gaussian_nll_loss`` of exp(s). As there, v that is held at eps passes its slope
-    on as if it were free, so that a variance can come back.
+    Outputs (..., 2k) are k means, then k logarithms s of variances; targets are (..., k). The value
+    is the mean over k of ``(log v + (y - mean)^2 / v) / 2`` with ``v = max(exp(s), eps)`` (Nix and
+    Weigend 1994): ``torch.nn.functional.gaussian_nll_loss`` of exp(s). As there, v that is held at
+    eps passes its slope on as if it were free, so that a variance can come back.
 
     Parameters
     ----------
@@ -66,8 +66,10 @@ class GaussianNLL(Loss):
 
     def _targets(self, outputs):
         if outputs % 2:
-            raise ShapeError(f"the model has {outputs} outputs; loss {self.name} expects an even number: means, then as many "
-                             f"log-variances")
+            raise ShapeError(
+                f"the model has {outputs} outputs; loss {self.name} expects an even number: means,"
+                " then as many log-variances"
+            )
         return outputs // 2
 
     def _positions(self, y_true, y_pred, want_gradient):
@@ -78,7 +80,9 @@ class GaussianNLL(Loss):
         root = np.exp(log_v / -2)  # of 1 / v: a square could overflow where the quotient does not
         off = (mean - y_true) * root
         squares = np.square(off)
-        values = (log_v + squares).mean(axis=-1) / 2 + (math.log(2 * math.pi) / 2 if self.full else 0)
+        values = (log_v + squares).mean(axis=-1) / 2 + (
+            math.log(2 * math.pi) / 2 if self.full else 0
+        )
         if not want_gradient:
             return values, None
         slope_of_v = np.exp(np.minimum(s - lowest, 0))
@@ -92,9 +96,10 @@ class GaussianNLL(Loss):
 class Quantile(Loss):
     """Pinball loss of several quantiles at once (Koenker and Bassett 1978).
 
-    Targets are (..., k), outputs (..., k * q) for q quantiles, quantile by quantile: output ``i * k + j`` is
-    quantile i of target j, so that ``outputs.reshape(..., q, k)`` has an axis for each. The value is the mean
-    over all outputs of ``max(tau e, (tau - 1) e)`` with ``e = y - output``; its slope at e = 0 is 0.
+    Targets are (..., k), outputs (..., k * q) for q quantiles, quantile by quantile: output ``i * k
+    + j`` is quantile i of target j, so that ``outputs.reshape(..., q, k)`` has an axis for each.
+    The value is the mean over all outputs of ``max(tau e, (tau - 1) e)`` with ``e = y - output``;
+    its slope at e = 0 is 0.
 
     Parameters
     ----------
@@ -109,22 +114,32 @@ class Quantile(Loss):
         given = checks.listed(quantiles, "quantiles", "numbers between 0 and 1")
         if not given:
             raise ConfigError("quantiles is empty; expected at least one number between 0 and 1")
-        self.quantiles = [checks.number(tau, f"quantiles[{i}]", 0.0, 1.0, open_low=True, open_high=True)
-                          for i, tau in enumerate(given)]
+        self.quantiles = [
+            checks.number(tau, f"quantiles[{i}]", 0.0, 1.0, open_low=True, open_high=True)
+            for i, tau in enumerate(given)
+        ]
 
     def _targets(self, outputs):
         count = len(self.quantiles)
         if outputs % count:
-            raise ShapeError(f"the model has {outputs} outputs; loss {self.name} with {count} quantiles expects {count} for "
-                             f"each target: all targets' first quantile, then their second")
+            raise ShapeError(
+                f"the model has {outputs} outputs; loss {self.name} with {count} quantiles expects"
+                f" {count} for each target: all targets' first quantile, then their second"
+            )
         return outputs // count
 
     def _positions(self, y_true, y_pred, want_gradient):
-        e = y_true[..., None, :] - y_pred.reshape(*y_true.shape[:-1], len(self.quantiles), y_true.shape[-1])
+        e = y_true[..., None, :] - y_pred.reshape(
+            *y_true.shape[:-1], len(self.quantiles), y_true.shape[-1]
+        )
         tau = np.array(self.quantiles, y_pred.dtype)[:, None]
         slope = np.where(e > 0, tau, np.where(e < 0, tau - 1, e))  # NaN stays NaN
         values = (slope * e).mean(axis=(-2, -1))
-        return values, slope.reshape(y_pred.shape) * y_pred.dtype.type(-1 / y_pred.shape[-1]) if want_gradient else None
+        return values, (
+            slope.reshape(y_pred.shape) * y_pred.dtype.type(-1 / y_pred.shape[-1])
+            if want_gradient
+            else None
+        )
 
     def get_config(self):
         return {"quantiles": list(self.quantiles)} | self._name_given()

@@ -46,7 +46,9 @@ class MeanSquaredLogarithmicError(Loss):
         values = np.square(distance).mean(axis=-1)
         if not want_gradient:
             return values, None
-        return values, np.where(y_pred >= EPSILON, distance / (1 + p), 0) * p.dtype.type(2 / p.shape[-1])
+        return values, np.where(y_pred >= EPSILON, distance / (1 + p), 0) * p.dtype.type(
+            2 / p.shape[-1]
+        )
 
 
 class Huber(Loss):

@@ -27,24 +27,51 @@ from .regression import (
     SymmetricMeanAbsolutePercentageError,
 )
 
-_CLASSES = (AUC, Accuracy, BinaryAccuracy, CategoricalAccuracy, CosineSimilarity, F1Score,
-            FBetaScore, LabelErrorRate, MeanAbsoluteError, MeanAbsolutePercentageError,
-            MeanSquaredError, MeanSquaredLogarithmicError, Perplexity, Precision, R2Score, Recall,
-            RootMeanSquaredError, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
-            SymmetricMeanAbsolutePercentageError, TopKCategoricalAccuracy)
+_CLASSES = (
+    AUC,
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    CosineSimilarity,
+    F1Score,
+    FBetaScore,
+    LabelErrorRate,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Perplexity,
+    Precision,
+    R2Score,
+    Recall,
+    RootMeanSquaredError,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    SymmetricMeanAbsolutePercentageError,
+    TopKCategoricalAccuracy,
+)
 
 __all__ = ["Metric", "get", "serialize", *(cls.__name__ for cls in _CLASSES)]
 
-_SHORT = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "mape": MeanAbsolutePercentageError,
-          "smape": SymmetricMeanAbsolutePercentageError, "msle": MeanSquaredLogarithmicError, "rmse": RootMeanSquaredError}
-_BY_NAME = _SHORT | {name.upper(): cls for name, cls in _SHORT.items()} | {"f_beta_score": FBetaScore}
+_SHORT = {
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "smape": SymmetricMeanAbsolutePercentageError,
+    "msle": MeanSquaredLogarithmicError,
+    "rmse": RootMeanSquaredError,
+}
+_BY_NAME = (
+    _SHORT | {name.upper(): cls for name, cls in _SHORT.items()} | {"f_beta_score": FBetaScore}
+)
 _BY_NAME |= {cls.default_name: cls for cls in _CLASSES} | {cls.__name__: cls for cls in _CLASSES}
 
 
 def get(identifier, loss=None, outputs=None):
     """A metric from a name, a saved configuration, a class or a metric.
 
-    "accuracy" and "acc" mean the accuracy that fits the loss and the number of outputs, as in Keras.
+    "accuracy" and "acc" mean the accuracy that fits the loss and the number of outputs, as in
+    Keras.
     """
     if isinstance(identifier, Metric):
         return identifier
@@ -54,12 +81,21 @@ def get(identifier, loss=None, outputs=None):
         if identifier in ("accuracy", "acc"):
             return _fitting_accuracy(loss, outputs)(name=identifier)
         if identifier not in _BY_NAME:
-            raise ConfigError(f"metric {identifier!r} is not known; choose one of acc, {', '.join(sorted(_BY_NAME))}"
-                              + did_you_mean(identifier, ["accuracy", "acc", *_BY_NAME]))
-        return _BY_NAME[identifier](name=None if identifier == _BY_NAME[identifier].__name__ else identifier)
+            raise ConfigError(
+                f"metric {identifier!r} is not known; choose one of acc,"
+                f" {', '.join(sorted(_BY_NAME))}"
+                + did_you_mean(identifier, ["accuracy", "acc", *_BY_NAME])
+            )
+        return _BY_NAME[identifier](
+            name=None if identifier == _BY_NAME[identifier].__name__ else identifier
+        )
     if isinstance(identifier, dict):
         return object_of(identifier, Metric, _BY_NAME, "metric")
-    own = "; docs/losses-and-metrics.md shows how to write one of your own" if callable(identifier) else ""
+    own = (
+        "; docs/losses-and-metrics.md shows how to write one of your own"
+        if callable(identifier)
+        else ""
+    )
     raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object{own}")
 
 
@@ -70,7 +106,7 @@ def _fitting_accuracy(loss, outputs):
 
 
 def direction_of(name):
-    """"up", "down" or None: what is better of a metric of this name."""
+    """ "up", "down" or None: what is better of a metric of this name."""
     return "up" if name == "acc" else getattr(_BY_NAME.get(name), "direction", None)
 
 

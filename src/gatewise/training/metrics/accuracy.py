@@ -122,7 +122,7 @@ class SparseTopKCategoricalAccuracy(_TopK):
 
     def _positions(self, y_true, y_pred):
         if self.from_sorted_ids:
-            return (y_pred[:, :self.k] == y_true[:, None]).any(axis=-1).astype(np.float64)
+            return (y_pred[:, : self.k] == y_true[:, None]).any(axis=-1).astype(np.float64)
         return self._hits(class_numbers(y_true, y_pred.shape[-1], self.name), y_pred)
 
     def get_config(self):

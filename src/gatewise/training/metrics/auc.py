@@ -14,9 +14,10 @@ EPSILON = 1e-7  # how far the outermost thresholds lie beyond 0 and 1, as in Ker
 class AUC(Metric):
     """Area under a curve of decisions ``y_pred > threshold`` over all thresholds.
 
-    With thresholds, the area is that of Keras: weights are summed between thresholds, and memory does not grow.
-    ``num_thresholds=None`` takes every score that occurs for a threshold: the ROC area is then exact (that of
-    scikit-learn), memory grows with the number of different scores, and they need not lie in [0, 1].
+    With thresholds, the area is that of Keras: weights are summed between thresholds, and memory
+    does not grow. ``num_thresholds=None`` takes every score that occurs for a threshold: the ROC
+    area is then exact (that of scikit-learn), memory grows with the number of different scores, and
+    they need not lie in [0, 1].
 
     Parameters
     ----------
@@ -24,8 +25,8 @@ class AUC(Metric):
         At least 2, evenly spaced in [0, 1].
     curve : {"ROC", "PR"}
     summation_method : {"interpolation", "minoring", "majoring"}
-        Between thresholds the curve is interpolated, or taken at its lower or upper end. Interpolation of PR is
-        that of Davis and Goadrich (2006).
+        Between thresholds the curve is interpolated, or taken at its lower or upper end.
+        Interpolation of PR is that of Davis and Goadrich (2006).
     name : str, optional
     thresholds : list of float in [0, 1], optional
         Instead of evenly spaced ones.
@@ -45,25 +46,61 @@ class AUC(Metric):
     takes = YesOrNo(soft=False)
     elementwise = True
 
-    def __init__(self, num_thresholds=200, curve="ROC", summation_method="interpolation", name=None, thresholds=None,
-                 multi_label=False, num_labels=None, label_weights=None, from_logits=False):
-        self.num_thresholds = None if num_thresholds is None else checks.whole_number(num_thresholds, "num_thresholds", 2)
-        self.thresholds = None if thresholds is None else sorted(
-            checks.number(value, "thresholds", 0.0, 1.0) for value in checks.listed(thresholds, "thresholds", "numbers"))
+    def __init__(
+        self,
+        num_thresholds=200,
+        curve="ROC",
+        summation_method="interpolation",
+        name=None,
+        thresholds=None,
+        multi_label=False,
+        num_labels=None,
+        label_weights=None,
+        from_logits=False,
+    ):
+        self.num_thresholds = (
+            None
+            if num_thresholds is None
+            else checks.whole_number(num_thresholds, "num_thresholds", 2)
+        )
+        self.thresholds = (
+            None
+            if thresholds is None
+            else sorted(
+                checks.number(value, "thresholds", 0.0, 1.0)
+                for value in checks.listed(thresholds, "thresholds", "numbers")
+            )
+        )
         self.exact = self.num_thresholds is None and self.thresholds is None
         self._parts = ("positives", "negatives", *(("scores",) if self.exact else ()))
         super().__init__(name)
-        self.curve = chosen(curve.upper() if isinstance(curve, str) else curve, "curve", ("ROC", "PR"))
-        self.summation_method = chosen(summation_method, "summation_method", ("interpolation", "minoring", "majoring"))
+        self.curve = chosen(
+            curve.upper() if isinstance(curve, str) else curve, "curve", ("ROC", "PR")
+        )
+        self.summation_method = chosen(
+            summation_method, "summation_method", ("interpolation", "minoring", "majoring")
+        )
         self.multi_label = checks.flag(multi_label, "multi_label")
-        self.num_labels = None if num_labels is None else checks.whole_number(num_labels, "num_labels")
-        self.label_weights = None if label_weights is None else [
-            checks.number(value, "label_weights", 0.0) for value in checks.listed(label_weights, "label_weights", "numbers")]
+        self.num_labels = (
+            None if num_labels is None else checks.whole_number(num_labels, "num_labels")
+        )
+        self.label_weights = (
+            None
+            if label_weights is None
+            else [
+                checks.number(value, "label_weights", 0.0)
+                for value in checks.listed(label_weights, "label_weights", "numbers")
+            ]
+        )
         self.from_logits = checks.flag(from_logits, "from_logits")
         self._check_labels()
         if not self.exact:
             count = len(self.thresholds) + 2 if self.thresholds is not None else self.num_thresholds
-            inner = self.thresholds if self.thresholds is not None else np.arange(1, count - 1) / (count - 1)
+            inner = (
+                self.thresholds
+                if self.thresholds is not None
+                else np.arange(1, count - 1) / (count - 1)
+            )
             self._limits = np.array([-EPSILON, *inner, 1 + EPSILON])
 
     def _check_labels(self):
@@ -72,21 +109,34 @@ class AUC(Metric):
         if self.num_labels is not None and not self.multi_label:
             raise ConfigError("num_labels is given without multi_label=True; leave it out")
         if self.exact and self.multi_label:
-            raise ConfigError("num_thresholds is None and multi_label is True: the exact area is there for one curve; give "
-                              "num_thresholds, or an AUC for each output")
-        if None not in (self.num_labels, self.label_weights) and len(self.label_weights) != self.num_labels:
-            raise ConfigError(f"label_weights has {len(self.label_weights)} entries, num_labels is {self.num_labels}")
+            raise ConfigError(
+                "num_thresholds is None and multi_label is True: the exact area is there for one"
+                " curve; give num_thresholds, or an AUC for each output"
+            )
+        if (
+            None not in (self.num_labels, self.label_weights)
+            and len(self.label_weights) != self.num_labels
+        ):
+            raise ConfigError(
+                f"label_weights has {len(self.label_weights)} entries, num_labels is"
+                f" {self.num_labels}"
+            )
 
     # ---- sums
 
     def _add(self, y_true, y_pred, weights):
         outputs = y_pred.shape[-1]
-        expected = self.num_labels or (None if self.label_weights is None else len(self.label_weights))
+        expected = self.num_labels or (
+            None if self.label_weights is None else len(self.label_weights)
+        )
         if expected not in (None, outputs):
-            raise ShapeError(f"metric {self.name} is made for {expected} outputs, y_pred has {outputs}")
+            raise ShapeError(
+                f"metric {self.name} is made for {expected} outputs, y_pred has {outputs}"
+            )
         broken = np.isnan(y_pred)
         if broken.any():
-            y_pred = np.where(broken, y_pred.dtype.type(-np.inf), y_pred)  # NaN is above no threshold
+            # NaN is above no threshold
+            y_pred = np.where(broken, y_pred.dtype.type(-np.inf), y_pred)
         truth = (one_hot(y_true, outputs, self.name) if y_true.ndim == 1 else y_true) > 0.5
         weights = np.broadcast_to(1.0 if weights is None else weights[:, None], truth.shape)
         if self.label_weights is not None and not self.multi_label:
@@ -102,8 +152,11 @@ class AUC(Metric):
             inside = np.clip(y_pred, 0, 1)
             off = np.abs(inside - y_pred) > ROUNDING
             if off.any() and np.isfinite(y_pred[off]).any():
-                checks.warn(f"y_pred holds numbers below 0 or above 1, which metric {self.name} takes for 0 and 1: for scores use "
-                            f"AUC(from_logits=True), or AUC(num_thresholds=None), which takes any numbers")
+                checks.warn(
+                    f"y_pred holds numbers below 0 or above 1, which metric {self.name} takes for 0"
+                    " and 1: for scores use AUC(from_logits=True), or AUC(num_thresholds=None),"
+                    " which takes any numbers"
+                )
             return inside
         return 0.5 * (1 + np.tanh(0.5 * y_pred.astype(np.float64)))  # the sigmoid, without overflow
 
@@ -115,7 +168,9 @@ class AUC(Metric):
         labels = truth.shape[-1] if self.multi_label else 1
         if self.multi_label:
             place = place * labels + np.arange(labels)
-        sums = [_weights_at(place[side], weights[side], buckets * labels) for side in (truth, ~truth)]
+        sums = [
+            _weights_at(place[side], weights[side], buckets * labels) for side in (truth, ~truth)
+        ]
         return [values.reshape(buckets, labels) if self.multi_label else values for values in sums]
 
     def _merge(self, truth, scores, weights):
@@ -144,7 +199,8 @@ class AUC(Metric):
         if not np.ndim(positives):
             return 0.0
         all_true, all_false = positives.sum(axis=0), negatives.sum(axis=0)
-        # Entry i: what lies above threshold i; the lowest threshold of the exact curve lies below all scores.
+        # Entry i: what lies above threshold i; the lowest threshold of the exact curve lies below
+        # all scores.
         above = [np.cumsum(values[::-1], axis=0)[::-1] for values in (positives, negatives)]
         if self.exact:
             tp, fp = (np.append(values, 0.0) for values in above)
@@ -158,13 +214,19 @@ class AUC(Metric):
             areas = self._area(ratio(fp, all_false), ratio(tp, all_true))
         if not self.multi_label:
             return float(areas)
-        weights = np.ones(len(areas)) if self.label_weights is None else np.array(self.label_weights)
+        weights = (
+            np.ones(len(areas)) if self.label_weights is None else np.array(self.label_weights)
+        )
         return ratio((areas * weights).sum(), weights.sum())
 
     def _area(self, x, y):
         """Area under y over x, which fall along the first axis."""
         ends = y[:-1], y[1:]
-        heights = {"interpolation": lambda a, b: (a + b) / 2, "minoring": np.minimum, "majoring": np.maximum}
+        heights = {
+            "interpolation": lambda a, b: (a + b) / 2,
+            "minoring": np.minimum,
+            "majoring": np.maximum,
+        }
         return ((x[:-1] - x[1:]) * heights[self.summation_method](*ends)).sum(axis=0)
 
     # ---- state and configuration
@@ -183,9 +245,15 @@ class AUC(Metric):
 
     def get_config(self):
         return super().get_config() | {
-            "num_thresholds": self.num_thresholds, "curve": self.curve, "summation_method": self.summation_method,
-            "thresholds": self.thresholds, "multi_label": self.multi_label, "num_labels": self.num_labels,
-            "label_weights": self.label_weights, "from_logits": self.from_logits}
+            "num_thresholds": self.num_thresholds,
+            "curve": self.curve,
+            "summation_method": self.summation_method,
+            "thresholds": self.thresholds,
+            "multi_label": self.multi_label,
+            "num_labels": self.num_labels,
+            "label_weights": self.label_weights,
+            "from_logits": self.from_logits,
+        }
 
 
 def _weights_at(places, weights, count):
@@ -203,5 +271,9 @@ def _interpolated_precision(tp, fp, all_true):
     rise, width = tp[:-1] - tp[1:], np.maximum(found[:-1] - found[1:], 0)
     slope = ratio(rise, width)
     intercept = tp[1:] - slope * found[1:]
-    growth = np.where((found[:-1] > 0) & (found[1:] > 0), ratio(found[:-1], np.maximum(found[1:], 0)), 1.0)
-    return ratio(slope * (rise + intercept * np.log(growth)), np.broadcast_to(all_true, slope.shape)).sum(axis=0)
+    growth = np.where(
+        (found[:-1] > 0) & (found[1:] > 0), ratio(found[:-1], np.maximum(found[1:], 0)), 1.0
+    )
+    return ratio(
+        slope * (rise + intercept * np.log(growth)), np.broadcast_to(all_true, slope.shape)
+    ).sum(axis=0)

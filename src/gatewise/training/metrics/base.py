@@ -18,9 +18,10 @@ from .variables import Variable, lasting, new_variable
 class Metric(Guarded):
     """Base of all metrics: sums over as many batches as are given, and a result of them.
 
-    A user-defined metric defines ``update_state``, ``result`` and, unless all that it has summed is in variables of
-    :meth:`add_variable`, ``reset_state``, as in Keras. Its variables, and attributes that are numbers and arrays, go into
-    checkpoints; one that has anything else defines ``get_state`` and ``set_state``, too: docs/losses-and-metrics.md.
+    A user-defined metric defines ``update_state``, ``result`` and, unless all that it has summed is
+    in variables of :meth:`add_variable`, ``reset_state``, as in Keras. Its variables, and
+    attributes that are numbers and arrays, go into checkpoints; one that has anything else defines
+    ``get_state`` and ``set_state``, too: docs/losses-and-metrics.md.
 
     Parameters
     ----------
@@ -33,15 +34,18 @@ class Metric(Guarded):
     """
 
     default_name = None
-    dtype = "float64"    # of sums and variables
+    dtype = "float64"  # of sums and variables
     direction = None
-    sparse = False       # True: targets are class numbers, without the class axis; None: those, or one-hot
-    takes = None         # a rule of training/targets.py for targets that are no class numbers; None: any number
-    elementwise = False  # each output is a value of its own: n predictions in one row are n positions of one output
+    # True: targets are class numbers, without the class axis; None: those, or one-hot
+    sparse = False
+    # a rule of training/targets.py for targets that are no class numbers; None: any number
+    takes = None
+    # each output is a value of its own: n predictions in one row are n positions of one output
+    elementwise = False
     _parts = ()
 
     _and_then = ", and compile the model with it"
-    _variables = ()      # of add_variable: pairs of a Variable and the number that it begins with
+    _variables = ()  # of add_variable: pairs of a Variable and the number that it begins with
 
     def __init__(self, name=None, **others):
         checks.neutral(others, "metric", type(self).__name__, self.argument_names)
@@ -108,15 +112,24 @@ class Metric(Guarded):
         y_true, y_pred : array_like (..., outputs)
             Targets of one output, and class numbers, may lack the last axis.
         sample_weight : array_like, optional
-            A weight for each sample or each position. What stands at positions of weight 0 does not matter.
+            A weight for each sample or each position. What stands at positions of weight 0 does not
+            matter.
 
         Raises
         ------
         DTypeError, ShapeError, NonFiniteError
         """
         y_true, y_pred = self._matched(_array(y_true, "y_true"), _array(y_pred, "y_pred"))
-        if self.takes is not None and y_true.shape == y_pred.shape and not self.takes.settled(y_true):
-            weights = None if sample_weight is None else position_weights(sample_weight, y_pred.shape[:-1], None)
+        if (
+            self.takes is not None
+            and y_true.shape == y_pred.shape
+            and not self.takes.settled(y_true)
+        ):
+            weights = (
+                None
+                if sample_weight is None
+                else position_weights(sample_weight, y_pred.shape[:-1], None)
+            )
             self.takes.check(y_true, weights, "y_true", f"metric {self.name}")
         self._add(*counted_rows(y_true, y_pred, sample_weight))
 
@@ -128,8 +141,11 @@ class Metric(Guarded):
         """Add to sums; arrays have one shape from the first batch on."""
         for name, value in parts.items():
             if np.ndim(self._sums[name]) and np.shape(self._sums[name]) != np.shape(value):
-                raise ShapeError(f"metric {self.name} has seen batches whose sums have shape {np.shape(self._sums[name])}, this "
-                                 f"one gives {np.shape(value)}; expected as many outputs as before: call reset_state() first")
+                raise ShapeError(
+                    f"metric {self.name} has seen batches whose sums have shape"
+                    f" {np.shape(self._sums[name])}, this one gives {np.shape(value)}; expected as"
+                    " many outputs as before: call reset_state() first"
+                )
         for name, value in parts.items():
             self._sums[name] = self._sums[name] + value
 
@@ -147,7 +163,9 @@ class Metric(Guarded):
         """Targets and predictions of shapes that belong together: nothing is broadcast."""
         for name, array in (("y_true", y_true), ("y_pred", y_pred)):
             if array.dtype.kind not in "buif":
-                raise DTypeError(f"{name} holds {array.dtype} values; metric {self.name} expects numbers")
+                raise DTypeError(
+                    f"{name} holds {array.dtype} values; metric {self.name} expects numbers"
+                )
         if self.elementwise and y_true.ndim == y_pred.ndim == 1:
             y_true, y_pred = y_true[:, None], y_pred[:, None]
         if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
@@ -161,8 +179,11 @@ class Metric(Guarded):
         elif not sparse and outputs == 1 and y_true.shape == classes:
             y_true = y_true[..., None]
         if outputs == 0 or y_true.shape != (classes if sparse else y_pred.shape):
-            raise ShapeError(f"y_true has shape {y_true.shape}, y_pred {y_pred.shape}; metric {self.name} expects "
-                             f"{'a class number for each row of outputs' if sparse else 'the same shape'}")
+            raise ShapeError(
+                f"y_true has shape {y_true.shape}, y_pred {y_pred.shape}; metric {self.name}"
+                " expects"
+                f" {'a class number for each row of outputs' if sparse else 'the same shape'}"
+            )
         return y_true, y_pred
 
     def get_state(self):
@@ -173,10 +194,17 @@ class Metric(Guarded):
         ConfigError
             A metric of one's own keeps what no file can hold.
         """
-        sums = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._sums.items()}
+        sums = {
+            name: value.copy() if isinstance(value, np.ndarray) else value
+            for name, value in self._sums.items()
+        }
         if not self._is_ones_own():
             return sums
-        variables = {"variables": [np.array(variable) for variable in self.variables]} if self._variables else {}
+        variables = (
+            {"variables": [np.array(variable) for variable in self.variables]}
+            if self._variables
+            else {}
+        )
         return {"sums": sums, "attributes": self._attributes(), **variables}
 
     def set_state(self, state):
@@ -190,18 +218,30 @@ class Metric(Guarded):
         attributes, variables = {}, []
         if self._is_ones_own():
             parts = {"sums", "attributes", *(("variables",) if self._variables else ())}
-            if not (isinstance(state, dict) and state.keys() == parts and isinstance(state["attributes"], dict)):
-                raise CheckpointError(f"state of metric {self.name} is {state!r:.80}; expected {', '.join(sorted(parts))}")
+            if not (
+                isinstance(state, dict)
+                and state.keys() == parts
+                and isinstance(state["attributes"], dict)
+            ):
+                raise CheckpointError(
+                    f"state of metric {self.name} is {state!r:.80}; expected"
+                    f" {', '.join(sorted(parts))}"
+                )
             variables = self._read_variables(state.get("variables", []))
             state, attributes = state["sums"], state["attributes"]
             self._check_attributes(attributes)
         if not isinstance(state, dict) or set(state) != set(self._parts):
             held = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
-            raise CheckpointError(f"state of metric {self.name} holds {held}; expected {sorted(self._parts)}")
+            raise CheckpointError(
+                f"state of metric {self.name} holds {held}; expected {sorted(self._parts)}"
+            )
         sums = {name: self._read_sum(value, name) for name, value in state.items()}
         if not self._state_fits(sums):
-            raise CheckpointError(f"state of metric {self.name} has arrays of shapes "
-                                  f"{({name: np.shape(value) for name, value in sums.items()})}, which do not fit its arguments")
+            raise CheckpointError(
+                f"state of metric {self.name} has arrays of shapes"
+                f" { ({name: np.shape(value) for name, value in sums.items()}) }, which do not fit"
+                " its arguments"
+            )
         self._sums = sums
         vars(self).update(attributes)
         for variable, value in zip(self.variables, variables):
@@ -209,9 +249,14 @@ class Metric(Guarded):
 
     def _read_variables(self, saved):
         shapes = [variable.shape for variable in self.variables]
-        good = isinstance(saved, list) and all(isinstance(value, np.ndarray) and value.dtype == np.float64 for value in saved)
+        good = isinstance(saved, list) and all(
+            isinstance(value, np.ndarray) and value.dtype == np.float64 for value in saved
+        )
         if not good or [value.shape for value in saved] != shapes:
-            raise CheckpointError(f"state of metric {self.name} has variables {saved!r:.80}; expected float64 of shapes {shapes}")
+            raise CheckpointError(
+                f"state of metric {self.name} has variables {saved!r:.80}; expected float64 of"
+                f" shapes {shapes}"
+            )
         return saved
 
     # ---- metrics of one's own, which may keep anything in attributes
@@ -230,8 +275,11 @@ class Metric(Guarded):
                 continue
             changed = self._changed_by_reset() if changed is None else changed
             if name in changed:
-                raise ConfigError(f"metric {self.name} keeps {name}, a {type(value).__name__}, which no checkpoint can hold in the "
-                                  f"middle of an epoch; keep numbers and arrays, or define get_state and set_state")
+                raise ConfigError(
+                    f"metric {self.name} keeps {name}, a {type(value).__name__}, which no"
+                    " checkpoint can hold in the middle of an epoch; keep numbers and arrays, or"
+                    " define get_state and set_state"
+                )
         return kept
 
     def _changed_by_reset(self):
@@ -245,13 +293,25 @@ class Metric(Guarded):
         here = vars(self)
         for name, value in saved.items():
             now = here.get(name)
-            alike = (is_numeric(value) and value.dtype.kind == now.dtype.kind if isinstance(now, np.ndarray)
-                     else isinstance(value, str) if isinstance(now, str)
-                     else now is None or (isinstance(now, bool | int | float | np.generic) and isinstance(value, int | float)))
+            alike = (
+                is_numeric(value) and value.dtype.kind == now.dtype.kind
+                if isinstance(now, np.ndarray)
+                else (
+                    isinstance(value, str)
+                    if isinstance(now, str)
+                    else now is None
+                    or (
+                        isinstance(now, bool | int | float | np.generic)
+                        and isinstance(value, int | float)
+                    )
+                )
+            )
             kept_elsewhere = name in ("name", "_sums", "_variables") or isinstance(now, Variable)
             if name not in here or kept_elsewhere or not (alike or value is None):
-                raise CheckpointError(f"state of metric {self.name}: {name} is {value!r:.80}, which stands where reset_state puts "
-                                      f"{now!r:.80}")
+                raise CheckpointError(
+                    f"state of metric {self.name}: {name} is {value!r:.80}, which stands where"
+                    f" reset_state puts {now!r:.80}"
+                )
 
     def _read_sum(self, value, name):
         if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim:
@@ -261,8 +321,11 @@ class Metric(Guarded):
                 return float(value)
             except OverflowError:
                 pass
-        raise CheckpointError(f"state of metric {self.name}: {name} is a {type(value).__name__}"
-                              f"{f' of {value.dtype}' if isinstance(value, np.ndarray) else ''}; expected float64 numbers")
+        raise CheckpointError(
+            f"state of metric {self.name}: {name} is a"
+            f" {type(value).__name__}{f' of {value.dtype}' if isinstance(value, np.ndarray) else ''};"
+            " expected float64 numbers"
+        )
 
     def _state_fits(self, sums):
         """Whether sums of a file have the shapes that this metric's sums have."""
@@ -270,7 +333,11 @@ class Metric(Guarded):
 
     def get_config(self):
         """The arguments, as JSON values: of a class of one's own, the attributes that are called like them."""
-        return kept_arguments(self) if type(self).get_config is Metric.get_config else {"name": self.name}
+        return (
+            kept_arguments(self)
+            if type(self).get_config is Metric.get_config
+            else {"name": self.name}
+        )
 
 
 class MeanMetric(Metric):
@@ -300,8 +367,10 @@ class MeanMetric(Metric):
 
 
 def _undefined(metric, method):
-    return (f"metric {type(metric).__name__} defines no {method}, which every metric needs: docs/losses-and-metrics.md shows a "
-            f"user-defined one")
+    return (
+        f"metric {type(metric).__name__} defines no {method}, which every metric needs:"
+        " docs/losses-and-metrics.md shows a user-defined one"
+    )
 
 
 def counted_rows(y_true, y_pred, sample_weight):
@@ -312,13 +381,17 @@ def counted_rows(y_true, y_pred, sample_weight):
     shape, outputs = y_pred.shape[:-1], y_pred.shape[-1]
     weights = None if sample_weight is None else position_weights(sample_weight, shape, None)
     count = y_pred.size // outputs
-    y_true = y_true.reshape((count, *y_true.shape[len(shape):]))
+    y_true = y_true.reshape((count, *y_true.shape[len(shape) :]))
     y_pred = y_pred.reshape(count, outputs)
     if weights is None:
         return y_true, y_pred, None
     weights = weights.reshape(count)
     counted = weights != 0
-    return (y_true, y_pred, weights) if counted.all() else (y_true[counted], y_pred[counted], weights[counted])
+    return (
+        (y_true, y_pred, weights)
+        if counted.all()
+        else (y_true[counted], y_pred[counted], weights[counted])
+    )
 
 
 def ratio(part, whole):
@@ -348,14 +421,22 @@ def class_numbers(classes, outputs, name):
         numbers = classes.astype(np.intp)
     bad = np.flatnonzero((numbers < 0) | (numbers >= outputs) | (numbers != classes))
     if bad.size:
-        raise ShapeError(f"y_true holds {classes[bad[0]]}; metric {name} expects class numbers from 0 to {outputs - 1}")
+        raise ShapeError(
+            f"y_true holds {classes[bad[0]]}; metric {name} expects class numbers from 0 to"
+            f" {outputs - 1}"
+        )
     return numbers
 
 
 def chosen(value, name, choices):
     """`value`, which must be one of the choices."""
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        raise ConfigError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}{did_you_mean(value, choices)}")
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice) for choice in choices
+    ):
+        raise ConfigError(
+            f"{name} is {value!r}; expected one of"
+            f" {', '.join(map(repr, choices))}{did_you_mean(value, choices)}"
+        )
     return value
 
 
@@ -363,4 +444,6 @@ def _array(values, name):
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise ShapeError(f"{name} has rows of different lengths; pad them, and give the padding a weight of 0") from error
+        raise ShapeError(
+            f"{name} has rows of different lengths; pad them, and give the padding a weight of 0"
+        ) from error

@@ -41,14 +41,19 @@ class _Decisions(Metric):
         if self.thresholds is None:
             self._limits = [0.5 if top_k is None else -np.inf]
         else:
-            self._limits = self.thresholds if isinstance(self.thresholds, list) else [self.thresholds]
+            self._limits = (
+                self.thresholds if isinstance(self.thresholds, list) else [self.thresholds]
+            )
 
     def _add(self, y_true, y_pred, weights):
         if y_true.ndim == 1:
             y_true = one_hot(y_true, y_pred.shape[-1], self.name)
         for name, number, least in (("top_k", self.top_k, 1), ("class_id", self.class_id, 0)):
             if number is not None and number >= y_pred.shape[-1] + least:
-                raise ShapeError(f"metric {self.name} has {name}={number}, and there are {y_pred.shape[-1]} outputs")
+                raise ShapeError(
+                    f"metric {self.name} has {name}={number}, and there are {y_pred.shape[-1]}"
+                    " outputs"
+                )
         if self.top_k is not None:
             y_pred = _largest(y_pred, self.top_k)
         if self.class_id is not None:
@@ -74,13 +79,20 @@ class _Decisions(Metric):
         return len(shapes) == 1 and shapes <= ({(), (count,)} if count > 1 else {()})
 
     def get_config(self):
-        return super().get_config() | {"thresholds": self.thresholds, "top_k": self.top_k, "class_id": self.class_id}
+        return super().get_config() | {
+            "thresholds": self.thresholds,
+            "top_k": self.top_k,
+            "class_id": self.class_id,
+        }
 
 
 def _thresholds(given):
     if np.ndim(given) == 0:
         return checks.number(given, "thresholds", 0.0, 1.0)
-    values = [checks.number(value, "thresholds", 0.0, 1.0) for value in checks.listed(given, "thresholds", "numbers")]
+    values = [
+        checks.number(value, "thresholds", 0.0, 1.0)
+        for value in checks.listed(given, "thresholds", "numbers")
+    ]
     return values or chosen(values, "thresholds", ("a number", "a list of numbers"))
 
 
@@ -108,7 +120,9 @@ def _docstring(summary, base, without=""):
 
 
 class Precision(_Decisions):
-    __doc__ = _docstring("Part of the positive decisions that are right: TP / (TP + FP).", _Decisions)
+    __doc__ = _docstring(
+        "Part of the positive decisions that are right: TP / (TP + FP).", _Decisions
+    )
 
     default_name = "precision"
     _wrong = "false_positives"
@@ -127,13 +141,13 @@ class FBetaScore(Metric):
     Parameters
     ----------
     average : {None, "micro", "macro", "weighted"}
-        None: a score for each output, an ndarray. micro: of all outputs together. macro: the mean over outputs.
-        weighted: that mean, weighted by how often each is the target.
+        None: a score for each output, an ndarray. micro: of all outputs together. macro: the mean
+        over outputs. weighted: that mean, weighted by how often each is the target.
     beta : float
         How much more recall counts than precision.
     threshold : float in (0, 1], optional
-        Outputs above it are positive. None: the largest of each row; give a threshold for a single output, which
-        is always the largest.
+        Outputs above it are positive. None: the largest of each row; give a threshold for a single
+        output, which is always the largest.
     name : str, optional
     """
 
@@ -148,13 +162,24 @@ class FBetaScore(Metric):
         super().__init__(name)
         self.average = chosen(average, "average", (None, "micro", "macro", "weighted"))
         self.beta = checks.number(beta, "beta", 0.0, open_low=True)
-        self.threshold = None if threshold is None else checks.number(threshold, "threshold", 0.0, 1.0, open_low=True)
+        self.threshold = (
+            None
+            if threshold is None
+            else checks.number(threshold, "threshold", 0.0, 1.0, open_low=True)
+        )
 
     def _add(self, y_true, y_pred, weights):
-        y_true = one_hot(y_true, y_pred.shape[-1], self.name) if y_true.ndim == 1 else y_true.astype(np.float64)
+        y_true = (
+            one_hot(y_true, y_pred.shape[-1], self.name)
+            if y_true.ndim == 1
+            else y_true.astype(np.float64)
+        )
         if self.threshold is None and y_pred.shape[-1] == 1:
-            checks.warn(f"metric {self.name} takes the largest output of each row for positive, and there is one output, which is "
-                        f"always the largest: give a threshold, {type(self).__name__}(threshold=0.5)")
+            checks.warn(
+                f"metric {self.name} takes the largest output of each row for positive, and there"
+                " is one output, which is always the largest: give a threshold,"
+                f" {type(self).__name__}(threshold=0.5)"
+            )
         if self.threshold is not None:
             positive = y_pred > self.threshold
         elif len(y_pred):
@@ -165,7 +190,11 @@ class FBetaScore(Metric):
         weights = np.ones(len(y_true)) if weights is None else weights
         numpy_products()
         hits = weights @ (y_true * positive)
-        self._accumulate(true_positives=hits, false_positives=weights @ positive - hits, false_negatives=weights @ y_true - hits)
+        self._accumulate(
+            true_positives=hits,
+            false_positives=weights @ positive - hits,
+            false_negatives=weights @ y_true - hits,
+        )
 
     def result(self):
         """The score so far, a float, or an ndarray (outputs,) without average; 0.0 before any batch."""
@@ -185,12 +214,19 @@ class FBetaScore(Metric):
         return len(shapes) == 1 and len(shapes.pop()) <= 1
 
     def get_config(self):
-        return super().get_config() | {"average": self.average, "beta": self.beta, "threshold": self.threshold}
+        return super().get_config() | {
+            "average": self.average,
+            "beta": self.beta,
+            "threshold": self.threshold,
+        }
 
 
 class F1Score(FBetaScore):
-    __doc__ = _docstring("Harmonic mean of precision and recall, ``2 TP / (2 TP + FN + FP)``.", FBetaScore,
-                         without="    beta : float\n        How much more recall counts than precision.\n")
+    __doc__ = _docstring(
+        "Harmonic mean of precision and recall, ``2 TP / (2 TP + FN + FP)``.",
+        FBetaScore,
+        without="    beta : float\n        How much more recall counts than precision.\n",
+    )
 
     default_name = "f1_score"
 

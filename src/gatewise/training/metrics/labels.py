@@ -14,11 +14,13 @@ from .base import Metric, ratio
 class LabelErrorRate(Metric):
     """Labels that are wrong, missing or too many, as a part of all labels: for models that are trained with ``CTC``.
 
-    ``sum of edit distances / sum of labels`` over all rows, with insertions, deletions and substitutions counted once each
-    (Levenshtein 1966): the character, phone or word error rate of speech and handwriting. It can exceed 1.
+    ``sum of edit distances / sum of labels`` over all rows, with insertions, deletions and
+    substitutions counted once each (Levenshtein 1966): the character, phone or word error rate of
+    speech and handwriting. It can exceed 1.
 
-    Targets (batch, labels) are those of :class:`gatewise.losses.CTC`: class numbers, rows filled up with the blank or -1, or
-    a list of rows of different lengths. Outputs (batch, steps, classes) are read by :func:`gatewise.utils.ctc_decode`.
+    Targets (batch, labels) are those of :class:`gatewise.losses.CTC`: class numbers, rows filled up
+    with the blank or -1, or a list of rows of different lengths. Outputs (batch, steps, classes)
+    are read by :func:`gatewise.utils.ctc_decode`.
 
     Parameters
     ----------
@@ -61,13 +63,20 @@ class LabelErrorRate(Metric):
         y_pred = checks.float_array(y_pred, "y_pred", "float64", convert=True)
         labels = CTC(blank=self.blank).prepare(y_true, y_pred.shape, "float64")
         lengths = checks.sequence_lengths(lengths, *y_pred.shape[:2])
-        weights = np.ones(len(labels)) if sample_weight is None else position_weights(sample_weight, labels.shape[:1], None)
+        weights = (
+            np.ones(len(labels))
+            if sample_weight is None
+            else position_weights(sample_weight, labels.shape[:1], None)
+        )
         counted = weights != 0
         labels, y_pred, weights = labels[counted], y_pred[counted], weights[counted]
         lengths = None if lengths is None else lengths[counted]
         counts = (labels != self.blank).sum(axis=1)
         read, read_counts = self._read(y_pred, lengths)
-        self._accumulate(edits=float(weights @ edit_distances(labels, counts, read, read_counts)), labels=float(weights @ counts))
+        self._accumulate(
+            edits=float(weights @ edit_distances(labels, counts, read, read_counts)),
+            labels=float(weights @ counts),
+        )
 
     def __call__(self, y_true, y_pred, sample_weight=None, lengths=None):
         """The rate of one batch alone."""
@@ -82,7 +91,7 @@ class LabelErrorRate(Metric):
             counts = np.array([len(row) for row in rows], np.intp)
             read = np.zeros((len(rows), max(counts, default=0)), np.intp)
             for place, row in zip(read, rows):
-                place[:len(row)] = row
+                place[: len(row)] = row
             return read, counts
         path = y_pred.argmax(axis=-1)
         kept = path != self.blank
@@ -98,7 +107,11 @@ class LabelErrorRate(Metric):
         return math.inf if edits and not labels else ratio(edits, labels)
 
     def get_config(self):
-        return super().get_config() | {"blank": self.blank, "beam_width": self.beam_width, "from_logits": self.from_logits}
+        return super().get_config() | {
+            "blank": self.blank,
+            "beam_width": self.beam_width,
+            "from_logits": self.from_logits,
+        }
 
 
 def edit_distances(a, a_counts, b, b_counts):
@@ -111,10 +124,12 @@ def edit_distances(a, a_counts, b, b_counts):
         How many labels each row has; what is behind them does not matter.
     """
     columns = np.arange(b.shape[1] + 1)
-    distances = np.tile(columns, (len(a), 1))  # between the first i labels of a and the first j of b, for all j
+    # between the first i labels of a and the first j of b, for all j
+    distances = np.tile(columns, (len(a), 1))
     for i in range(int(max(a_counts, default=0))):
         grown = distances + 1
         grown[:, 1:] = np.minimum(grown[:, 1:], distances[:, :-1] + (a[:, i, None] != b))
-        grown = np.minimum.accumulate(grown - columns, axis=1) + columns  # labels of b that are too many
+        # labels of b that are too many
+        grown = np.minimum.accumulate(grown - columns, axis=1) + columns
         distances = np.where((i < a_counts)[:, None], grown, distances)
     return distances[np.arange(len(a)), b_counts]

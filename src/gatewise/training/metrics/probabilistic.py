@@ -18,8 +18,8 @@ class Perplexity(MeanMetric):
     Parameters
     ----------
     from_logits : bool
-        Predictions are scores before softmax, not probabilities. Probabilities below 1e-7 count as 1e-7; scores
-        have no such bound.
+        Predictions are scores before softmax, not probabilities. Probabilities below 1e-7 count as
+        1e-7; scores have no such bound.
     name : str, optional
     """
 

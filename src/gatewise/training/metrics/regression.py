@@ -85,7 +85,9 @@ class MeanSquaredLogarithmicError(MeanMetric):
     elementwise = True
 
     def _positions(self, y_true, y_pred):
-        logarithms = [np.log1p(np.maximum(values.astype(np.float64), EPSILON)) for values in (y_true, y_pred)]
+        logarithms = [
+            np.log1p(np.maximum(values.astype(np.float64), EPSILON)) for values in (y_true, y_pred)
+        ]
         return np.square(logarithms[1] - logarithms[0]).mean(axis=-1)
 
 
@@ -111,22 +113,25 @@ class R2Score(Metric):
     class_aggregation : {"uniform_average", "variance_weighted_average", None}
         How the outputs become one number; None: an ndarray with one for each.
     num_regressors : int
-        p of the adjusted score ``1 - (1 - R2) (n - 1) / (n - p - 1)`` of n samples, which stays R2 while n <= p + 1.
-        Positions count, not outputs (Keras counts each output of a sample).
+        p of the adjusted score ``1 - (1 - R2) (n - 1) / (n - p - 1)`` of n samples, which stays R2
+        while n <= p + 1. Positions count, not outputs (Keras counts each output of a sample).
     name : str, optional
     """
 
     default_name = "r2_score"
     direction = "up"
     elementwise = True
-    # Sums of y and y^2 counted from the first target: large targets that vary little would cancel in them otherwise,
-    # and equal ones give exactly 0.
+    # Sums of y and y^2 counted from the first target: large targets that vary little would cancel
+    # in them otherwise, and equal ones give exactly 0.
     _parts = ("origin", "shifted", "squared", "residual", "weight", "count")
 
     def __init__(self, class_aggregation="uniform_average", num_regressors=0, name=None):
         super().__init__(name)
-        self.class_aggregation = chosen(class_aggregation, "class_aggregation",
-                                        ("uniform_average", "variance_weighted_average", None))
+        self.class_aggregation = chosen(
+            class_aggregation,
+            "class_aggregation",
+            ("uniform_average", "variance_weighted_average", None),
+        )
         self.num_regressors = checks.whole_number(num_regressors, "num_regressors", 0)
 
     def _add(self, y_true, y_pred, weights):
@@ -137,9 +142,13 @@ class R2Score(Metric):
         weights = np.ones((len(y_true), 1)) if weights is None else weights[:, None]
         if origin.shape == y_true.shape[1:]:  # else the sums below are refused
             y_pred, y_true = y_pred - y_true, y_true - origin
-        self._accumulate(shifted=(weights * y_true).sum(axis=0), squared=(weights * np.square(y_true)).sum(axis=0),
-                         residual=(weights * np.square(y_pred)).sum(axis=0),
-                         weight=np.full(y_true.shape[1], weights.sum()), count=np.full(y_true.shape[1], float(len(y_true))))
+        self._accumulate(
+            shifted=(weights * y_true).sum(axis=0),
+            squared=(weights * np.square(y_true)).sum(axis=0),
+            residual=(weights * np.square(y_pred)).sum(axis=0),
+            weight=np.full(y_true.shape[1], weights.sum()),
+            count=np.full(y_true.shape[1], float(len(y_true))),
+        )
         self._sums["origin"] = origin
 
     def result(self):
@@ -152,7 +161,9 @@ class R2Score(Metric):
         if self.class_aggregation == "uniform_average":
             scores = float(scores.mean())
         elif self.class_aggregation == "variance_weighted_average":
-            scores = ratio((total * scores).sum(), total.sum()) if total.sum() else float(scores.mean())
+            scores = (
+                ratio((total * scores).sum(), total.sum()) if total.sum() else float(scores.mean())
+            )
         return self._adjusted(scores)
 
     def _adjusted(self, score):
@@ -164,4 +175,7 @@ class R2Score(Metric):
         return len(shapes) == 1 and len(shapes.pop()) <= 1
 
     def get_config(self):
-        return super().get_config() | {"class_aggregation": self.class_aggregation, "num_regressors": self.num_regressors}
+        return super().get_config() | {
+            "class_aggregation": self.class_aggregation,
+            "num_regressors": self.num_regressors,
+        }

@@ -33,7 +33,9 @@ class Variable(np.ndarray):
         """
         value = np.asarray(value)
         if value.shape not in (self.shape, ()):
-            raise ShapeError(f"a metric's variable has shape {self.shape}; assign was given {value.shape}")
+            raise ShapeError(
+                f"a metric's variable has shape {self.shape}; assign was given {value.shape}"
+            )
         self[...] = value
         return self
 
@@ -60,10 +62,18 @@ def new_variable(shape, initializer, dtype):
     ------
     ConfigError
     """
-    if dtype is not None and not np.issubdtype(np.dtype(dtype), np.floating) and not np.issubdtype(np.dtype(dtype), np.integer):
+    if (
+        dtype is not None
+        and not np.issubdtype(np.dtype(dtype), np.floating)
+        and not np.issubdtype(np.dtype(dtype), np.integer)
+    ):
         raise ConfigError(f"dtype is {dtype!r}; a metric's variables are float64: leave it out")
     values = {"zeros": 0.0, "Zeros": 0.0, None: 0.0, "ones": 1.0, "Ones": 1.0}
     if isinstance(initializer, str | None) and initializer not in values:
         raise ConfigError(f"initializer is {initializer!r}; expected 'zeros', 'ones' or a number")
-    start = values[initializer] if isinstance(initializer, str | None) else checks.number(initializer, "initializer")
+    start = (
+        values[initializer]
+        if isinstance(initializer, str | None)
+        else checks.number(initializer, "initializer")
+    )
     return np.full(checks.shape_tuple(shape, "shape"), start).view(Variable)
