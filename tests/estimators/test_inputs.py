@@ -24,7 +24,7 @@ from gatewise.errors import (
     ShapeError,
     SizeError,
 )
-from gatewise.estimators.inputs import Groups, padded
+from gatewise.estimators.reading.inputs import Groups, padded
 
 FORMS = {
     "block": lambda X: X[..., None],

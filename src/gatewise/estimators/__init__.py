@@ -13,8 +13,8 @@ except ImportError as error:
 from .classifier import SequenceClassifier
 from .display import LearningCurve
 from .encoder import SequenceEncoder
-from .forecast_display import ForecastDisplay
-from .forecaster import SequenceForecaster
+from .forecasting.display import ForecastDisplay
+from .forecasting.forecaster import SequenceForecaster
 from .regressor import SequenceRegressor
 from .saving import load_estimator, save_estimator
 from .scoring import get_scorer

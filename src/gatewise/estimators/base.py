@@ -20,10 +20,11 @@ from gatewise.models import Sequential
 from gatewise.training import feeds, loop
 from gatewise.training.callbacks import ProgressBar, check_verbose
 
-from . import inputs, networks, parameters, saving
+from . import networks, parameters, saving
 from .fitted import OF_TRAINING, all_or_nothing, parameters_in_use, refuse_changes
-from .missing import MISSING, completed
 from .progress import Progress
+from .reading import inputs
+from .reading.missing import MISSING, completed
 
 PREDICTED_AT_ONCE = 128  # samples; it changes the memory that is used, not a bit of the result
 

@@ -8,12 +8,12 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from gatewise.errors import ConfigError
 from gatewise.training import losses
 
-from . import inputs
 from .base import SequenceEstimator, store
-from .class_weights import class_weights
 from .documentation import documented
-from .outputs import decided, probabilities
-from .targets import check_classes, class_numbers, read_labels
+from .reading import inputs
+from .targets.class_weights import class_weights
+from .targets.outputs import decided, probabilities
+from .targets.reading import check_classes, class_numbers, read_labels
 
 
 @documented

@@ -10,12 +10,13 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.layers import Dense, RepeatVector
 from gatewise.training import losses
 
-from . import inputs, networks, parameters
+from . import networks, parameters
 from .base import SequenceEstimator, store
 from .classifier import SequenceClassifier
 from .documentation import documented
-from .outputs import probabilities
+from .reading import inputs
 from .regressor import SequenceRegressor
+from .targets.outputs import probabilities
 
 
 @documented

@@ -9,13 +9,13 @@ from gatewise.data.sequences import container_of
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
 
-from . import inputs
 from .base import check_weights, store
 from .documentation import documented
-from .labelled_steps import as_given, in_one, spread
+from .reading import inputs
 from .scores import weighted_r2
-from .step_targets import StepTargets
-from .targets import read_numbers, without_unknown
+from .targets.labelled_steps import as_given, in_one, spread
+from .targets.reading import read_numbers, without_unknown
+from .targets.step_targets import StepTargets
 
 # scikit-learn's names of losses, and ours.
 LOSSES = {"squared_error": "mse", "absolute_error": "mae", "poisson": "poisson"}

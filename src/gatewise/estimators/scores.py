@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
-from .inputs import checked_by_sklearn
+from .reading.inputs import checked_by_sklearn
 
 
 def weighted_r2(y, predicted, weights):

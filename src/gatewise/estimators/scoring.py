@@ -7,9 +7,9 @@ from sklearn.pipeline import Pipeline
 
 from gatewise.errors import ConfigError, DTypeError
 
-from .forecaster import SequenceForecaster
-from .step_targets import StepTargets
+from .forecasting.forecaster import SequenceForecaster
 from .tagger import SequenceTagger
+from .targets.step_targets import StepTargets
 
 
 def get_scorer(scoring):

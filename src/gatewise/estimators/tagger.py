@@ -8,14 +8,14 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.training import losses
 
-from . import inputs
 from .base import store
-from .class_weights import class_weights
 from .documentation import documented
-from .labelled_steps import as_given, has_steps, in_one, spread
-from .outputs import decided, probabilities
-from .step_targets import StepTargets
-from .targets import check_classes, class_numbers, read_labels
+from .reading import inputs
+from .targets.class_weights import class_weights
+from .targets.labelled_steps import as_given, has_steps, in_one, spread
+from .targets.outputs import decided, probabilities
+from .targets.reading import check_classes, class_numbers, read_labels
+from .targets.step_targets import StepTargets
 
 
 @documented

@@ -2,7 +2,6 @@
 
 from .attention import AdditiveAttention, Attention
 from .base import Layer
-from .bidirectional import Bidirectional
 from .convolution import Conv1D
 from .core import (
     Activation,
@@ -14,14 +13,15 @@ from .core import (
     RepeatVector,
     SpatialDropout1D,
 )
-from .custom import RNN
 from .embedding import Embedding
-from .grud import GRUD
 from .masking import Masking
-from .minimal import MinGRU, MinLSTM
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
-from .recurrent import GRU, LSTM, Recurrent, SimpleRNN
+from .recurrent.base import GRU, LSTM, Recurrent, SimpleRNN
+from .recurrent.bidirectional import Bidirectional
+from .recurrent.grud import GRUD
+from .recurrent.minimal import MinGRU, MinLSTM
+from .recurrent.rnn import RNN
 from .window_pooling import AveragePooling1D, MaxPooling1D
 from .wrappers import TimeDistributed
 

@@ -21,8 +21,8 @@ from gatewise.training.means import RunningMeans
 from gatewise.training.run import Run
 
 from . import saving
+from .network import Stack
 from .outputs import check_output
-from .stack import Stack
 from .summary import model_html, model_text, summary_lines
 
 # Bytes for each number of an array that a constraint takes while it works, on an array of float64;

@@ -10,10 +10,9 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._guard import PackedWeights
 from gatewise.kernels._products import uses_blas
-
-from .base import Checked, Fixed, ParameterSpec, scratch_like
-from .sequences import SequenceLayer
-from .weights import WeightOptions
+from gatewise.layers.base import Checked, Fixed, ParameterSpec, scratch_like
+from gatewise.layers.sequences import SequenceLayer
+from gatewise.layers.weights import WeightOptions
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
@@ -699,7 +698,7 @@ class LSTM(Recurrent):
         fewer options.
         """
         if name == "FGR":
-            from .custom import RNN  # which is a recurrent layer itself
+            from .rnn import RNN
 
             return RNN(FullGateLSTMCell(units), **options)
         return cls(units, **(greff(name) | options))

@@ -4,10 +4,10 @@ from gatewise import checks
 from gatewise.cells import RNNCell, published
 from gatewise.configuration import class_of, config_of
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
+from gatewise.layers.base import Layer
+from gatewise.layers.weights import WeightOptions
 
-from .base import Layer
 from .stepwise import Stepwise
-from .weights import WeightOptions
 
 _PUBLISHED = {name: getattr(published, name) for name in published.__all__}
 

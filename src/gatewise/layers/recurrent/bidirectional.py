@@ -7,12 +7,12 @@ import numpy as np
 
 from gatewise import checks, threads
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.layers.base import Fixed
+from gatewise.layers.registry import layer_config, layer_from_config
+from gatewise.layers.sequences import SequenceLayer
+from gatewise.layers.wrappers import Wrapper
 
-from .base import Fixed
-from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
-from .registry import layer_config, layer_from_config
-from .sequences import SequenceLayer
-from .wrappers import Wrapper
+from .base import Recurrent, _backward_order, _put_steps, _take_steps
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 

@@ -2,9 +2,9 @@
 
 from gatewise import checks
 from gatewise.cells import MinGRUCell, MinLSTMCell
+from gatewise.layers.base import Checked
 
-from .base import Checked
-from .recurrent import _OF_THE_CELL_STATE, Recurrent
+from .base import _OF_THE_CELL_STATE, Recurrent
 
 _OF_RECURRENCE = (
     "recurrent_initializer",

@@ -28,7 +28,7 @@ class Timeline:
         ----------
         index : pandas.Index, or ndarray of datetime64, of shape (T,)
         name, fix
-            For messages, see :func:`gatewise.estimators.frequency.check_rising`.
+            For messages, see :func:`gatewise.estimators.forecasting.frequency.check_rising`.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Timeline:
         ----------
         index : pandas.Index or ndarray of datetime64, or None
         name, fix
-            For messages, see :func:`gatewise.estimators.frequency.check_rising`.
+            For messages, see :func:`gatewise.estimators.forecasting.frequency.check_rising`.
 
         Raises
         ------
@@ -275,7 +275,7 @@ def check_zones(mine, given, name, owner, fix=None, times=False):
     owner : str
         Who has the expected zone, "the forecaster was fitted" for example.
     fix : callable, optional
-        See :class:`gatewise.estimators.series.Series`.
+        See :class:`gatewise.estimators.forecasting.series.Series`.
     times : bool
         The dates are an array beside `name`.
 

@@ -24,9 +24,9 @@ from gatewise.errors import (
     MissingPackageError,
     ShapeError,
 )
+from gatewise.estimators.reading.inputs import of_index
 
 from .frequency import assigned
-from .inputs import of_index
 from .series import collected, is_several
 
 KINDS = ("index", "dict", "table")
@@ -43,7 +43,7 @@ class Parts(list):
     names : list of str
         What messages call each of them.
     fixes : list of callable
-        See :class:`gatewise.estimators.series.Series`.
+        See :class:`gatewise.estimators.forecasting.series.Series`.
     """
 
     def __init__(self, parts, names, fixes):

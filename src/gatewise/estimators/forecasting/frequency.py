@@ -56,7 +56,7 @@ def check_rising(index, name, fix=None):
     name : str
         What the labels belong to.
     fix : callable(callable) -> str, optional
-        See :class:`gatewise.estimators.series.Series`. None: of a variable `name`.
+        See :class:`gatewise.estimators.forecasting.series.Series`. None: of a variable `name`.
 
     Raises
     ------

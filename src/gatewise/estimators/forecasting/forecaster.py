@@ -9,20 +9,20 @@ from sklearn.metrics import r2_score
 from gatewise import checks
 from gatewise.data.missing import feature_means
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.estimators import parameters
+from gatewise.estimators.base import SequenceEstimator, store
+from gatewise.estimators.documentation import documented
+from gatewise.estimators.fitted import all_or_nothing
+from gatewise.estimators.reading import inputs
+from gatewise.estimators.reading.missing import MISSING, completed
 
-from . import inputs, parameters
 from .backtest import run_backtest
-from .base import SequenceEstimator, store
 from .calendar import calendar_names
-from .documentation import documented
-from .fitted import all_or_nothing
-from .forecaster_state import state_of, take_state
-from .forecasting import AT_ONCE, Forecasting, Past
 from .heads import GaussianHead, head_of
 from .history import History
-from .missing import MISSING, completed
 from .panel import unfold, unfold_future
 from .preparation import Preparation, checked_scaling
+from .rollout import AT_ONCE, Forecasting, Past
 from .series import (
     check_labels,
     column_names,
@@ -32,6 +32,7 @@ from .series import (
     read_target,
     table,
 )
+from .state import state_of, take_state
 from .timeline import moments
 
 STRATEGIES = ("direct", "recursive")

@@ -5,13 +5,13 @@ import numpy as np
 from gatewise import checks
 from gatewise.data.sequences import no_infinity
 from gatewise.errors import CheckpointError
+from gatewise.estimators.parameters import chosen
+from gatewise.estimators.reading.missing import MISSING
 
 from .calendar import calendar_features
 from .heads import head_of
 from .history import History
-from .missing import MISSING
 from .panel import Panel
-from .parameters import chosen
 from .preparation import Preparation, checked_scaling
 from .series import Form
 from .timeline import Timeline

@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from . import inputs
-from .base import SequenceEstimator, check_weights
+from gatewise.estimators.base import SequenceEstimator, check_weights
+from gatewise.estimators.reading import inputs
+
 from .labelled_steps import has_steps, in_one, spread
 
 

@@ -6,8 +6,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _num_samples, check_array, column_or_1d
 
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
-
-from .inputs import checked_by_sklearn, unmasked
+from gatewise.estimators.reading.inputs import checked_by_sklearn, unmasked
 
 
 def read_labels(y, count):

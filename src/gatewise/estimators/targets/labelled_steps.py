@@ -5,8 +5,7 @@ import numpy as np
 from gatewise.data import missing as tools
 from gatewise.data.sequences import container_of
 from gatewise.errors import ShapeError
-
-from .inputs import is_frame, unmasked
+from gatewise.estimators.reading.inputs import is_frame, unmasked
 
 
 def has_steps(entries, steps):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 
-from .inputs import checked_by_sklearn
+from gatewise.estimators.reading.inputs import checked_by_sklearn
 
 
 def class_weights(class_weight, labels, weights):

@@ -9,8 +9,8 @@ from sklearn.utils import check_array
 from gatewise import checks
 from gatewise.data.ordering import is_missing
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
+from gatewise.estimators.reading import inputs
 
-from . import inputs
 from .frequency import check_even
 from .timeline import Timeline, check_zones, index_of
 

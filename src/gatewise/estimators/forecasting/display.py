@@ -4,8 +4,8 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
+from gatewise.estimators.display import import_pyplot, line_options
 
-from .display import import_pyplot, line_options
 from .panel import part_of
 from .preparation import last_seen
 from .series import check_labels

@@ -6,10 +6,10 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.layers.base import Checked, Fixed, Layer
 from gatewise.memory import numpy_products
 
-from .base import Checked, Fixed, Layer
-from .recurrent import Recurrent, _backward_order, _put_steps, _take_steps
+from .base import Recurrent, _backward_order, _put_steps, _take_steps
 
 
 class Stepwise(Recurrent):

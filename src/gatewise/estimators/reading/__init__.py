@@ -1,0 +1,1 @@
+"""What X may be, and the arrays that are made of it."""

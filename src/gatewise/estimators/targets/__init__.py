@@ -1,0 +1,1 @@
+"""What y means: labels, several labels, numbers, and labels or numbers of single steps."""
