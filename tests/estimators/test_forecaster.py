@@ -7,7 +7,6 @@ import numpy as np
 import pandas
 import pytest
 import reference_forecasts as reference
-from gatewise.estimators.forecasting.rollout.history import History
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
@@ -15,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_sco
 import gatewise
 from gatewise import SequenceForecaster
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, NotFittedError, ShapeError
+from gatewise.estimators.forecasting.history import History
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -92,7 +92,7 @@ def test_what_is_known_ahead_stands_beside_the_step_before_it(y, x, strategy, la
 @pytest.mark.parametrize("lag", [0, 1, 3])
 def test_targets_and_their_way_back_are_exact(rng, y, lag):
     """What a perfect network would say leads back to the series, differences and scales undone."""
-    from gatewise.estimators.forecasting.rollout.preparation import Preparation
+    from gatewise.estimators.forecasting.preparation import Preparation
 
     made = Preparation.fit(6, 5, lag, "standard", "error", [y], None, [])
     origins = np.array([8, 20, 41])
@@ -470,7 +470,7 @@ def test_paths_of_a_random_walk_spread_with_the_root_of_time(rng):
 
 
 def test_quantiles_that_cross_are_put_in_order():
-    from gatewise.estimators.forecasting.rollout.heads import QuantileHead
+    from gatewise.estimators.forecasting.heads import QuantileHead
 
     head = QuantileHead([0.1, 0.5, 0.9])
     said = np.array([[3.0, 0.0, 2.0, 1.0, 1.0, 2.0]])  # quantile by quantile, of two numbers

@@ -7,16 +7,16 @@ from contextlib import nullcontext
 import numpy as np
 import pandas
 import pytest
-from gatewise.estimators.forecasting.rollout.calendar import calendar_features, calendar_names
-from gatewise.estimators.forecasting.rollout.series import (
+
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, ShapeError
+from gatewise.estimators.forecasting.calendar import calendar_features, calendar_names
+from gatewise.estimators.forecasting.series import (
     column_numbers,
     read_features,
     read_target,
     table,
 )
-from gatewise.estimators.forecasting.rollout.timeline import Timeline, index_of, moments
-
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, ShapeError
+from gatewise.estimators.forecasting.timeline import Timeline, index_of, moments
 
 # ---- calendar
 

@@ -10,7 +10,7 @@ import pytest
 
 from gatewise import SequenceForecaster, load_estimator
 from gatewise.errors import CheckpointError, GatewiseError
-from gatewise.estimators.forecasting.rollout import state as forecaster_state
+from gatewise.estimators.forecasting import state as forecaster_state
 from gatewise.estimators.packing import pack, unpack
 from gatewise.models.saving import blaming
 

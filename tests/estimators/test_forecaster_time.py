@@ -8,10 +8,10 @@ import re
 import numpy as np
 import pandas
 import pytest
-from gatewise.estimators.forecasting.rollout.frequency import frequency_of
 
 from gatewise import SequenceForecaster
 from gatewise.errors import GatewiseError, ShapeError
+from gatewise.estimators.forecasting.frequency import frequency_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -167,14 +167,14 @@ def test_warm_start_goes_on_from_a_file(rng, tmp_path):
 
 def test_files_from_before_there_were_panels(rng, tmp_path, monkeypatch):
     """Their state has no "panel", and forecasts go on."""
-    from gatewise.estimators.forecasting.rollout import state as forecaster_state
+    from gatewise.estimators.forecasting import state as forecaster_state
 
     y = pd.Series(waves(rng)[:, 0], dates())
     forecaster = fitted(SequenceForecaster(**SMALL, calendar=["hour"]), y)
     whole = forecaster_state.state_of(forecaster)
     assert whole["panel"] is None
     monkeypatch.setattr(
-        "gatewise.estimators.forecasting.rollout.forecaster.state_of",
+        "gatewise.estimators.forecasting.forecaster.state_of",
         lambda one: {name: value for name, value in whole.items() if name != "panel"},
     )
     forecaster.save(tmp_path / "file")

@@ -49,7 +49,7 @@ _CURES = {
 }
 
 
-class Stack(Guarded):
+class Network(Guarded):
     """What :class:`gatewise.models.Sequential` is before it is compiled."""
 
     name = Checked(checks.text)

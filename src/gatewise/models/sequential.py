@@ -21,7 +21,7 @@ from gatewise.training.means import RunningMeans
 from gatewise.training.run import Run
 
 from . import saving
-from .network import Stack
+from .network import Network
 from .outputs import check_output
 from .summary import model_html, model_text, summary_lines
 
@@ -30,7 +30,7 @@ from .summary import model_html, model_text, summary_lines
 CONSTRAINT_ROOM = 40
 
 
-class Sequential(Stack):
+class Sequential(Network):
     """Layers in order: compile, fit, evaluate, predict, save.
 
     Parameters
