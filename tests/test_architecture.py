@@ -15,6 +15,7 @@ ROOMS = ["kernels", "cells", "layers", "training", "models", "estimators", "inte
 # Single modules beside the rooms: any room above kernels may import them, and they import none but
 # kernels.
 LEAVES = {
+    "_typing",
     "errors",
     "checks",
     "configuration",
@@ -41,10 +42,10 @@ ALLOWED = {room: {*ROOMS[: number + 1], *LEAVES} for number, room in enumerate(R
 ALLOWED |= {name: {"kernels", *LEAVES} for name in LEAVES}
 ALLOWED |= {name: {name, *LEAVES} for name in ASIDE}
 ALLOWED |= {name: {"training"} for name in REPEATED}
-ALLOWED["kernels"] = {"kernels", "errors"}  # checks and threads stand on kernels
-ALLOWED["errors"] = set()
+ALLOWED["kernels"] = {"kernels", "errors", "_typing"}  # checks and threads stand on kernels
+ALLOWED["errors"] = {"_typing"}
 # arrays and plain values: it knows nothing of layers
-ALLOWED["checkpoint"] = {"errors", "file_kinds"}
+ALLOWED["checkpoint"] = {"errors", "file_kinds", "_typing"}
 ALLOWED["estimators"] |= ASIDE
 
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
