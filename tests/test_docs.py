@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from blocks import blocks, without_blocks
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gatewise"
@@ -12,16 +13,6 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted(ROOT.glob("docs/*.md")),
 ]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(page, language):
-    """(line number, text) of the page's fenced blocks in a language."""
-    text = page.read_text(encoding="utf-8")
-    found = [block for block in BLOCK.finditer(text) if block[1] == language]
-    return [(text.count("\n", 0, block.start()) + 2, block[2]) for block in found]
-
-
 def page_name(page):
     return page.relative_to(ROOT).as_posix()
 
@@ -61,10 +52,9 @@ def test_second_commands_install_and_run_the_tests():
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_point_to_files(page):
-    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     targets = [
         target.split("#")[0]
-        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page))
         if "://" not in target
     ]
     missing = [target for target in targets if target and not (page.parent / target).exists()]
