@@ -3,9 +3,9 @@
 import matplotlib
 import numpy as np
 import pytest
-from data import SMALL, fitted, ragged, signs
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
+from small_sequences import SMALL, fitted, ragged, signs
 
 from gatewise import LearningCurve, NotFittedError, SequenceClassifier
 from gatewise.data import SequenceScaler

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, ragged, signs
+from small_sequences import SMALL, fitted, ragged, signs
 
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger, layers
 from gatewise.errors import PredictionWarning

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import SequenceClassifier, SequenceEncoder
 from gatewise.errors import ConfigError, ShapeError

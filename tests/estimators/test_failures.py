@@ -5,8 +5,8 @@ import warnings
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn.exceptions import ConvergenceWarning
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import (
     SequenceClassifier,

@@ -5,7 +5,6 @@ import pickle
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -25,6 +24,7 @@ from sklearn.model_selection import (
 )
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import (
     SequenceClassifier,

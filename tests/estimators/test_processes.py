@@ -5,7 +5,7 @@ import multiprocessing
 import joblib
 import numpy as np
 import pytest
-from data import parameters_of, ragged, signs
+from small_sequences import parameters_of, ragged, signs
 
 from gatewise import SequenceClassifier, threads
 from gatewise.estimators import parameters

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted, parameters_of, ragged
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
+from small_sequences import SMALL, fitted, parameters_of, ragged
 
 from gatewise import SequenceRegressor, load_estimator
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError

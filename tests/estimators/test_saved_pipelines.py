@@ -4,11 +4,11 @@ import pickletools
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, ragged, signs
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from small_sequences import SMALL, fitted, ragged, signs
 
 from gatewise import (
     SequenceClassifier,

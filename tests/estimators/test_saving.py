@@ -6,7 +6,7 @@ import forgery
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 import gatewise
 from gatewise import (

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, ragged
 from sklearn import metrics
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
+from small_sequences import SMALL, fitted, ragged
 
 from gatewise import SequenceClassifier, SequenceForecaster, SequenceRegressor, SequenceTagger
 from gatewise.data import SequenceScaler

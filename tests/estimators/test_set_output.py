@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted
 from sklearn import config_context
 from sklearn.pipeline import make_pipeline
+from small_sequences import SMALL, fitted
 
 from gatewise import SequenceClassifier, SequenceEncoder
 from gatewise.data import FrameStacker, SequencePadder, SequenceScaler, Windower

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import (
     SequenceClassifier,

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted, parameters_of, ragged
 from scipy import sparse
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from small_sequences import SMALL, fitted, parameters_of, ragged
 
 from gatewise import SequenceTagger
 from gatewise.errors import ConfigError, PredictionWarning, ShapeError

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, ragged, signs
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import r2_score
+from small_sequences import SMALL, fitted, ragged, signs
 
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, losses
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError

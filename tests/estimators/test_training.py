@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import (
     SequenceClassifier,

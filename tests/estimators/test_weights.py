@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn.metrics import r2_score
 from sklearn.utils.class_weight import compute_class_weight
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import SequenceClassifier, SequenceRegressor, SequenceTagger, losses
 from gatewise.errors import NonFiniteError, ShapeError

@@ -7,7 +7,7 @@ import forgery
 import numpy as np
 import pandas
 import pytest
-from data import fitted
+from small_sequences import fitted
 from test_forecaster_time import cured, refusal
 
 from gatewise import SequenceForecaster, load_estimator

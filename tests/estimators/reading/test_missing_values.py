@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import SequenceClassifier, SequenceForecaster, SequenceTagger
 from gatewise.data.missing import feature_means, fill_forward, fill_mean, missing_indicators

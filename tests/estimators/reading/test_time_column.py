@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import (
     SequenceClassifier,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from data import fitted, parameters_of
+from small_sequences import fitted, parameters_of
 
 from gatewise import SequenceForecaster, SequenceRegressor
 from gatewise.data.missing import fill_forward, fill_mean, missing_indicators

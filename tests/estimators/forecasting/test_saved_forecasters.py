@@ -6,7 +6,7 @@ import forgery
 import numpy as np
 import pandas as pd
 import pytest
-from data import fitted
+from small_sequences import fitted
 
 from gatewise import SequenceForecaster, load_estimator
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, GatewiseError

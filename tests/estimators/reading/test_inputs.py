@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted, parameters_of, ragged, signs
 from sklearn.pipeline import make_pipeline
+from small_sequences import SMALL, fitted, parameters_of, ragged, signs
 
 from gatewise import (
     SequenceClassifier,

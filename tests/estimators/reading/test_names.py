@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from data import SMALL, fitted, parameters_of
+from small_sequences import SMALL, fitted, parameters_of
 
 from gatewise import (
     SequenceClassifier,
