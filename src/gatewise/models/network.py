@@ -11,7 +11,7 @@ from gatewise.attributes import Checked, Guarded
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
-from gatewise.layers import InputLayer, Layer
+from gatewise.layers import Layer
 from gatewise.layers.base import Call, _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
 from gatewise.memory import names_memory, size_error
@@ -50,11 +50,11 @@ _CURES = {
 
 
 class Network(Guarded):
-    """What :class:`gatewise.models.Sequential` is before it is compiled."""
+    """Layers over one flat buffer of parameters: weights, states, and passes through them."""
 
     name = Checked(checks.text)
 
-    def __init__(self, layers=None, name=None, seed=None):
+    def __init__(self, name=None, seed=None):
         self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
         self._trains = threads.OneAtATime(
             f"two threads train model {self.name!r} at once; give each thread a model of its own"
@@ -81,17 +81,6 @@ class Network(Guarded):
         self._array_pieces = []  # where each parameter lies in the flat buffers
         self._array_names = []  # what its layer calls it
         self._trained = None  # a Trained, once a step has asked which parameters are frozen
-        given = checks.listed(layers or [], "layers", "gatewise.layers objects")
-        try:
-            for layer in given:
-                self._append(layer)
-            if self._layers and self._input is not None:
-                self.build((None, *self._input))
-        except BaseException:  # the layers are free for another try
-            for layer in given:
-                if isinstance(layer, Layer) and layer.model is self:
-                    layer.model = None
-            raise
 
     # ---- building
 
@@ -99,55 +88,6 @@ class Network(Guarded):
     def layers(self):
         """list of Layer, a copy: :meth:`add` and :meth:`pop` change the model."""
         return list(self._layers)
-
-    @names_memory
-    def add(self, layer):
-        """Append a layer. The model is built as soon as the shape of its input is known.
-
-        Adding n layers one by one takes time linear in n.
-        """
-        was_built, dtype = self.built, self._dtype
-        self._append(layer)
-        if self._layers and self._input is not None and not self.built:
-            extends = was_built and dtype == self._dtype
-            try:
-                if extends:
-                    self._extend(layer)
-                else:
-                    self.build((None, *self._input))
-            except BaseException:
-                self._remove_last()
-                if extends:
-                    self.built = True
-                elif self._layers:
-                    self.build((None, *self._input))
-                raise
-
-    def _extend(self, layer):
-        """Build the last layer: the others are, and keep their places in the flat buffers."""
-        with self._guard.writing:
-            layer.set_dtype(self._dtype)
-            kept = layer.get_weights() if layer.built else None
-            layer.describe(self._layers[-2].output_shape)
-            self._refuse_lists(layer)
-            first, size = self._flat_parameters.size, layer.flat_size()
-            self._reserve(first + size)
-            try:
-                self._flat_parameters[first:], self.flat_gradients[first:] = 0, 0
-                layer.adopt(self._flat_parameters[first:], self.flat_gradients[first:])
-                self._fill(layer, kept)
-            except BaseException:
-                self._shorten(first)
-                raise
-            trained = [spec for spec in layer._specs if spec.trained]
-            self._array_pieces += [
-                slice(first + piece.start, first + piece.stop)
-                for piece in self._pieces_of(spec.size for spec in trained)
-            ]
-            self._array_names += [spec.name for spec in trained]
-            self._keeps_state = self._keeps_state or layer.stateful
-            self.built = True
-            self._layers_changed()
 
     def _reserve(self, count):
         """Make the flat buffers so long; if they must move, with room for as much again, so that they seldom do."""
@@ -173,45 +113,6 @@ class Network(Guarded):
         """What follows from which layers there are is made anew."""
         self._trained = None
 
-    def _remove_last(self):
-        """The last layer belongs to no model any more."""
-        layer = self._layers.pop()
-        layer.model = None
-        self._names.difference_update(layer.paths())
-        self._dtypes.subtract([layer._dtype_given])
-        return layer
-
-    def _append(self, layer):
-        if not isinstance(layer, Layer):
-            raise ConfigError(f"add: got {layer!r}; expected a gatewise.layers object")
-        self._refuse_in_use(layer)
-        if self._layers and isinstance(layer, InputLayer):
-            raise ConfigError("an Input can only be the first entry of a Sequential")
-        if self._layers and layer.first_only:
-            raise ConfigError(
-                f"layer {layer.name!r} reads the model's input: it can only be the first layer of a"
-                " Sequential"
-            )
-        while layer.name in self._names and not layer.named:
-            layer.name = _automatic_name(type(layer))
-        if not self._names.isdisjoint(layer.paths()):
-            # some may have another name by now
-            self._names = {name for other in self._layers for name in other.paths()}
-            if not self._names.isdisjoint(layer.paths()):
-                raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
-        if layer._dtype_given:
-            self._set_dtype(layer._dtype_given)
-        if layer.given_input_shape is not None and not self._layers and self._input is None:
-            self._input = layer.given_input_shape
-        layer.model = self
-        layer.share_guard(self._guard)
-        if isinstance(layer, InputLayer):
-            return
-        self._layers.append(layer)
-        self._names.update(layer.paths())
-        self._dtypes[layer._dtype_given] += 1
-        self.built = False
-
     def _refuse_in_use(self, layer):
         """Layers cannot be shared: weights, gradients and what backward needs belong to one place in one model."""
         if layer.holder is not None:
@@ -230,34 +131,6 @@ class Network(Guarded):
                 " shared. To begin with its weights, build the new one and give it their copy:"
                 " set_weights(layer.get_weights())"
             )
-
-    def pop(self):
-        """Remove the last layer."""
-        if not self._layers:
-            raise StateError("there is no layer to remove")
-        was_built = self.built
-        layer = self._remove_last()
-        self.built = False
-        if not (self._layers and self._input is not None):
-            return
-        if not was_built:
-            self.build((None, *self._input))
-            return
-        with self._guard.writing:
-            size, arrays = layer.flat_size(), sum(spec.trained for spec in layer._specs)
-            first = self._flat_parameters.size - size
-            # the place may be taken again
-            layer.adopt(self._flat_parameters[first:].copy(), self.flat_gradients[first:].copy())
-            self._flat_parameters, self.flat_gradients = (
-                self._flat_parameters[:first],
-                self.flat_gradients[:first],
-            )
-            if arrays:
-                del self._array_pieces[-arrays:], self._array_names[-arrays:]
-            if layer.stateful:
-                self._keeps_state = any(other.stateful for other in self._layers)
-            self.built = True
-            self._layers_changed()
 
     def _set_dtype(self, dtype):
         given = {name for name, count in self._dtypes.items() if name and count > 0} | {dtype}

@@ -1,0 +1,432 @@
+"""A network with a loss, an optimizer and metrics: gradients, steps and what may be undone."""
+
+import contextlib
+import math
+import threading
+
+import numpy as np
+
+from gatewise import threads
+from gatewise.errors import ConfigError, StateError
+from gatewise.kernels import arrays
+from gatewise.kernels._guard import NOTHING
+from gatewise.layers.base import Call
+from gatewise.memory import names_memory, reserve, size_error
+from gatewise.training import losses, metrics, optimizers
+from gatewise.training.run import Run
+
+from .network import Network
+from .outputs import check_output
+
+# Bytes for each number of an array that a constraint takes while it works, on an array of float64;
+# on the safe side.
+CONSTRAINT_ROOM = 40
+
+
+class CompiledNetwork(Network):
+    """A network that knows how it is trained, and does one step at a time on samples that were checked."""
+
+    ends_training = False  # of pickles that were made before there was this
+    _outgrown = False  # the layers have changed since the optimizer began to accumulate
+
+    def __init__(self, name=None, seed=None):
+        self.optimizer = self.loss = None
+        self.metrics = []
+        self._metric_choices = []
+        self._output_checked = False
+        self.misfit = None  # what is wrong between the loss and the output, as text
+        self._fused = False  # the loss starts from the scores of the last layer
+        self.training_run = None  # a Run while training goes on, then what a file keeps of it
+        self.ends_training = False  # whether callbacks are told that a fit is over
+        # of stateful layers, while a running fit evaluates or predicts
+        self._training_states = None
+        threads.renew_after_fork(self)
+        super().__init__(name, seed)
+
+    def _at_fork_reinit(self):
+        """In a forked child no fit of another thread goes on."""
+        if isinstance(self.training_run, Run) and self.training_run.thread != threading.get_ident():
+            self.training_run = self._training_states = None
+
+    @names_memory
+    def build(self, input_shape):
+        self._output_checked = False
+        drawn = self.rng.bit_generator.state
+        with self._guard.writing:
+            try:
+                super().build(input_shape)
+            except BaseException:  # the next build draws the same weights
+                self.rng.bit_generator.state = drawn
+                raise
+
+    def _layers_changed(self):
+        super()._layers_changed()
+        self._forget_run()
+        if self.optimizer is not None and self.optimizer.slots():
+            self._outgrown = True
+        self._choose_loss_path()
+
+    def __getstate__(self):
+        """What a pickle holds. It reads the arrays later, one by one, so those of this moment are added.
+
+        Raises
+        ------
+        StateError
+            The model is stateful, and another thread uses it.
+        """
+        if not self.built:
+            return self._copied_state()
+        with self.alone(), self._guard:
+            optimizer = None if self.optimizer is None else self.optimizer.snapshot()
+            moment = self.flat_weights(), optimizer, list(self._states().values())
+        return self._copied_state() | {"_moment": moment}
+
+    def _copied_state(self):
+        return vars(self) | {
+            "training_run": None,
+            "ends_training": False,
+            "_training_states": None,
+            "_room": None,
+        }
+
+    def __setstate__(self, state):
+        state = dict(state)
+        moment = state.pop("_moment", None)  # of a pickle, not of a copy
+        super().__setstate__(state)
+        threads.renew_after_fork(self)
+        if self.optimizer is not None:
+            self.optimizer.bind(self)
+        if moment is not None:
+            weights, optimizer, states = moment
+            self.set_flat_weights(weights)
+            self._set_states(dict(zip(self._states(), states)))
+            if optimizer is not None:
+                self.optimizer.go_back(optimizer)
+
+    # ---- what it is trained with
+
+    def choose_training(self, optimizer, loss, metrics, fitting=False):
+        """See :meth:`compile`. With `fitting` the loss fits the output: what a file holds has been trained before."""
+        chosen_optimizer = optimizers.get(optimizer)
+        if loss is None:
+            raise ConfigError("compile needs a loss, for example loss='mse'")
+        chosen_loss = losses.get(loss)
+        if metrics is not None and not isinstance(metrics, list | tuple):
+            raise ConfigError(f"metrics is {metrics!r}; expected a list, for example ['accuracy']")
+        outputs = self.output_shape[-1] if self.built else None
+        names = [
+            "loss",
+            *(_metric_of(choice, chosen_loss, outputs).name for choice in metrics or []),
+        ]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"metrics have the names {names[1:]}; give each its own, and none 'loss'"
+            )
+        if self._outgrown and chosen_optimizer is self.optimizer:
+            self._refuse_outgrown("compile")
+        if self.built and not fitting:
+            self.misfit = check_output(self, chosen_loss)
+        chosen_optimizer.bind(self)
+        self._forget_run()
+        self._outgrown = False
+        self.optimizer, self.loss = chosen_optimizer, chosen_loss
+        self._metric_choices = list(metrics or [])
+        self.metrics = []
+        self._output_checked = self.built or fitting
+        if self.built:
+            self._choose_loss_path()
+
+    def check_output(self):
+        """Refuse, or warn of, a loss that cannot learn from the output; once for each time that the model is compiled or built.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+        """
+        if not self._output_checked:
+            self.misfit = check_output(self, self.loss)
+            self._output_checked = True
+
+    def _choose_loss_path(self):
+        if self.loss is None:
+            return
+        last = self._layers[-1]
+        self._fused = (
+            self.loss.fuses is not None
+            and getattr(last, "activation", None) == self.loss.fuses
+            and hasattr(last, "scores")
+            and not getattr(self.loss, "from_logits", False)
+        )
+        outputs = self.output_shape[-1]
+        self.metrics = [_metric_of(choice, self.loss, outputs) for choice in self._metric_choices]
+
+    @property
+    def metrics_names(self):
+        """Names of what evaluate returns, in order."""
+        return ["loss", *(metric.name for metric in self.metrics)]
+
+    def need_trainable(self, what):
+        """Refuse to train if every parameter is frozen, or the optimizer began with other layers."""
+        if self._outgrown:
+            self._refuse_outgrown(what)
+        if self.trained().parts == []:
+            raise StateError(
+                f"{what}: all {self._flat_parameters.size:,} parameters are frozen, so that nothing"
+                " is trained; set trainable = True of the model or of a layer"
+            )
+
+    def _refuse_outgrown(self, what):
+        optimizer = type(self.optimizer).__name__
+        raise StateError(
+            f"{what}: the layers have changed since the model was trained, and what its {optimizer}"
+            f" has accumulated does not fit; compile it with a new optimizer, {optimizer}(...)"
+        )
+
+    def trainable_changes(self):
+        if isinstance(self.training_run, Run):
+            raise StateError(
+                "trainable cannot change while fit runs: set it between two calls of fit, the"
+                " second one with initial_epoch if epochs are to be counted on"
+            )
+        super().trainable_changes()
+        self._forget_run()
+
+    @names_memory
+    def set_weights(self, weights):
+        with self._guard.writing:
+            super().set_weights(weights)
+            self._forget_run()
+
+    def _forget_run(self):
+        """The model is no longer where its last fit left it, and no file goes on from there."""
+        if isinstance(self.training_run, dict):
+            self.training_run = None
+
+    def optimizer_state(self):
+        """(steps taken, dict of name to array): what files hold; of an optimizer that began with other layers, a new one's."""
+        return (0, {}) if self._outgrown else (self.optimizer.iterations, self.optimizer.slots())
+
+    # ---- what may be undone
+
+    def snapshot(self, trained_only=False):
+        """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to.
+
+        With `trained_only`, what the optimizer keeps for frozen layers is left out: it stays as it
+        is until then.
+        """
+        parts = self.trained().parts if trained_only else None
+        with self._guard:
+            return self.flat_weights(), self.optimizer.snapshot(parts), self._states()
+
+    def go_back(self, snapshot):
+        """Weights, optimizer and states as they were."""
+        with self._guard.writing:
+            self.set_flat_weights(snapshot[0])
+            self.optimizer.go_back(snapshot[1])
+            self._set_states(snapshot[2])
+
+    def apart_from_training(self):
+        """Context manager: while fit runs, what stateful layers do inside starts from no state and leaves that of training alone.
+
+        Outside fit nothing is changed: calls go on from the kept state and leave the one they end
+        in.
+
+        Raises
+        ------
+        StateError
+            fit runs in another thread.
+        """
+        if not ((isinstance(self.training_run, Run) or self.ends_training) and self.is_stateful()):
+            return NOTHING
+        if not self.ends_training:
+            self.training_run.check_thread(f"use the stateful model {self.name!r}")
+        return self._without_training_states()
+
+    @contextlib.contextmanager
+    def _without_training_states(self):
+        before, outer = self._states(), self._training_states
+        self._training_states = before if outer is None else outer
+        self.reset_state()
+        try:
+            yield
+        finally:
+            self._set_states(before)
+            self._training_states = outer
+
+    def kept_states(self):
+        """dict of layer to the state that training, or the next call, goes on from: what files hold."""
+        return self._states() if self._training_states is None else self._training_states
+
+    def first_nonfinite(self):
+        """What holds NaN or infinity, as text: the weights or what the optimizer keeps; None: neither."""
+        weights = [
+            self._flat_parameters,
+            *(array for layer in self._layers for array in layer.kept_arrays()),
+        ]
+        for what, held in (
+            ("the weights", weights),
+            ("what the optimizer keeps", self.optimizer.slots().values()),
+        ):
+            if any(
+                arrays.first_nonfinite(array.reshape(-1)) >= 0
+                for array in held
+                if array.dtype.kind == "f"
+            ):
+                return what
+        return None
+
+    # ---- one batch
+
+    def _scores_or_outputs(self, samples, training, carried=None):
+        """What the loss starts from, and the outputs that the metrics see (None where nobody looks)."""
+        if not self._fused:
+            outputs = self._run_layers(samples, training, carried=carried)
+            return outputs, outputs
+        last = self._layers[-1]
+        scores = last.scores(self._run_layers(samples, training, -1, carried), Call(training))
+        outputs = last._activate_rows(scores, np.empty_like(scores)) if self.metrics else None
+        return scores, outputs
+
+    def _loss_of(self, samples, start, want_gradient):
+        """(value, gradient) of the loss, over the positions that count: padded steps do not."""
+        loss = self.loss
+        if loss.per_sequence:
+            return loss.value_and_gradient(
+                samples.y,
+                start,
+                samples.weights,
+                scores=self._fused,
+                want_gradient=want_gradient,
+                lengths=self.output_lengths(samples.lengths),
+            )
+        normalizer = None if samples.valid is None else float(samples.valid.sum())
+        return loss.value_and_gradient(
+            samples.y,
+            start,
+            samples.weights,
+            normalizer,
+            scores=self._fused,
+            want_gradient=want_gradient,
+        )
+
+    def gradients_of(self, samples, carried=None, settle=True):
+        """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs).
+
+        With `settle`, what the pass found for moving averages is taken over.
+        """
+        with self._trains, self.alone():
+            with self._guard:
+                found = self._gradients_of(samples, carried)
+            if settle:
+                self.settle()
+        return found
+
+    def _gradients_of(self, samples, carried):
+        trained = self.trained()
+        for part in [slice(None)] if trained.parts is None else trained.parts:
+            self.flat_gradients[part].fill(0)
+        start, outputs = self._scores_or_outputs(samples, True, carried)
+        value, gradient = self._loss_of(samples, start, True)
+        lowest = trained.lowest
+        for position in range(len(self._layers) - 1, lowest - 1, -1):
+            layer = self._layers[position]
+            try:
+                if self._fused and position == len(self._layers) - 1:
+                    gradient = layer.backward_from_scores(gradient, position > lowest)
+                else:
+                    gradient = layer._backward(gradient, position > lowest)
+                layer.add_penalty_gradients()
+            except MemoryError as error:
+                raise size_error(error, f"layer {layer.name!r} in training") from error
+            if trained.parts is not None:
+                layer.clear_frozen_gradients()
+        return value + self._penalty(), outputs
+
+    def train_step(self, samples, carried=None, look=None):
+        """One step of the optimizer on checked samples; (loss, outputs).
+
+        `carried`, a dict of recurrent layers to states, says where sequences that go on have got
+        to, and is brought up to date: truncated back-propagation through time. If nothing in the
+        samples counts there is no step, not even one of accumulated gradients or of a running mean;
+        states go on.
+
+        A step that fails, for lack of memory for example, leaves the weights, the optimizer and the
+        states of the layers as they were. `look`, if given, is called with (loss, outputs) before
+        anything changes.
+        """
+        with self.alone():
+            states = self._states()
+            try:
+                return self._train_step(samples, carried, look)
+            except BaseException:
+                self._set_states(states)
+                raise
+
+    def _train_step(self, samples, carried, look):
+        if not samples.counts:
+            with self._trains, self.alone(), self._guard:
+                start, outputs = self._scores_or_outputs(samples, True, carried)
+                loss = self._loss_of(samples, start, False)[0] + self._penalty()
+            if look is not None:
+                look(loss, outputs)
+            return loss, outputs
+        loss, outputs = self.gradients_of(samples, carried, settle=False)
+        if look is not None:
+            look(loss, outputs)
+        trained = self.trained()
+        with self._guard.writing:
+            if trained.constrained:
+                reserve(CONSTRAINT_ROOM * trained.constrained)
+            self.optimizer.step(
+                self._flat_parameters,
+                self.flat_gradients,
+                trained.pieces,
+                trained.names,
+                *([] if trained.parts is None else [trained.parts]),
+            )
+            for layer in self._layers:
+                layer.settle()
+                layer.constrain()
+            self.weights_changed()
+        return loss, outputs
+
+    def breaks_on(self, samples):
+        """What is not finite for checked samples with the weights as they are: "outputs", the "loss" of them, or None."""
+        with self.apart_from_training(), self.alone(), self._guard:
+            start, _ = self._scores_or_outputs(samples, False)
+            value, _ = self._loss_of(samples, start, False)
+        if math.isfinite(value):
+            return None
+        return "loss" if np.isfinite(start).all() else "outputs"
+
+    def test_step(self, samples):
+        """(loss, outputs) of checked samples, without training."""
+        with self.alone(), self._guard:
+            start, outputs = self._scores_or_outputs(samples, False)
+            value, _ = self._loss_of(samples, start, False)
+            return value + self._penalty(), outputs
+
+    def _penalty(self):
+        return float(sum([layer.penalty() for layer in self._layers]))
+
+    def end_training(self):
+        """What an optimizer does to the weights once, after the last step."""
+        parts = self.trained().parts
+        with self._guard.writing:
+            self.optimizer.finalize(self._flat_parameters, *([] if parts is None else [parts]))
+            self.weights_changed()
+
+
+def _metric_of(choice, loss, outputs):
+    metric = metrics.get(choice, loss, outputs)
+    if loss.per_sequence and not getattr(metric, "per_sequence", False):
+        raise ConfigError(
+            f"metric {metric.name} needs a target for each output; targets of loss {loss.name} are"
+            " labels of a whole row: leave the metric out, or take 'label_error_rate'"
+        )
+    if not loss.per_sequence and getattr(metric, "per_sequence", False):
+        raise ConfigError(
+            f"metric {metric.name} reads rows of labels, which loss {loss.name} has none of; it"
+            " goes with loss 'ctc'"
+        )
+    return metric
