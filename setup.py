@@ -37,6 +37,8 @@ MODULES = [
     "optimizers",
     "rows",
     "_guard",
+    "_packed_weights",
+    "_null_context",
     "_system_threads",
 ]
 DEBUG = os.environ.get("GATEWISE_DEBUG") == "1"

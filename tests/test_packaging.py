@@ -181,7 +181,7 @@ def kernel_sources(*patterns):
 def test_sdist_holds_all_that_a_build_and_a_test_run_need(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    assert kernel_sources("*.pyx", "*.pxd", "*.h", "isa_*.cpp", "*.py") <= names
+    assert kernel_sources("*.pyx", "*.pxd", "*.pyi", "*.h", "isa_*.cpp", "*.py") <= names
     folders = {
         folder: {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py")}
         for folder in ("src", "tests", "benchmarks", "examples")
@@ -231,7 +231,8 @@ def test_wheel_is_small_and_holds_only_the_package(wheel):
     assert {name.split(".")[0] for name in compiled} == {
         f"gatewise/kernels/{Path(name).stem}" for name in kernel_sources("*.pyx")
     }
-    assert package == modules | compiled | {"gatewise/py.typed"}
+    stubs = {name.removeprefix("src/") for name in kernel_sources("*.pyi")}
+    assert package == modules | compiled | stubs | {"gatewise/py.typed"}
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 

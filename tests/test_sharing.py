@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 from cases import assert_same_bits
-from gatewise.kernels._guard import PackedWeights
 
 from gatewise import Sequential, checkpoint, load_model
 from gatewise.callbacks import Callback
 from gatewise.errors import CheckpointError, StateError
 from gatewise.kernels import _guard
+from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.layers import (
     GRU,
     LSTM,

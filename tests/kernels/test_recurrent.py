@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from cases import assert_all_same_bits, assert_same_bits, run_python
-from gatewise.kernels.recurrent import RecurrentKernel, Workspace
 
 from gatewise.kernels import activations
+from gatewise.kernels.recurrent import RecurrentKernel, Workspace
 from gatewise.threads import single_threaded_blas
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "gru_before": 3}

@@ -1,11 +1,13 @@
-"""What Python threads that share weights need: many readers or one writer, and packed weights that are never out of date.
+"""A lock with many readers or one writer, for Python threads that share weights.
 
-Compiled for two reasons. A reader pays about a tenth of a microsecond, where Python's own locks take ten times as long. And no
-interrupt can arrive between entering and being counted, so that Ctrl-C never leaves a reader behind who has gone.
+It is compiled for two reasons. A reader pays about a tenth of a microsecond, a tenth of what
+Python's own locks take. And no interrupt can arrive between entering and being counted, so that
+Ctrl-C never leaves a reader in the list that has already gone.
 
-How it works: a reader first writes its thread into a list, then looks for a writer. A writer first makes itself known, then
-waits for the list to hold nobody else. Each does both in this order, so that at least one of two sees the other. While a
-writer is known, readers wait; when it has ended, they go before the next writer: neither kind can keep the other out.
+How it works: a reader first adds its thread to a list, then looks for a writer. A writer first
+makes itself known, then waits until the list is empty. Both do it in this order, so at least one
+of two sees the other. While a writer is known, readers wait. When it has ended, the waiting readers
+go before the next writer, so that neither kind can keep the other out.
 """
 from cpython.pythread cimport PyThread_get_thread_ident
 
@@ -13,28 +15,35 @@ from threading import Condition
 
 from gatewise.errors import StateError
 
-POLL = 0.05  # seconds; who waits looks again after these, should a notice have been lost to an interrupt
+# Seconds after which a waiting thread looks again, in case an interrupt has lost a notification.
+POLL = 0.05
 
 
 cdef class Guard:
     """``with guard:`` reads, ``with guard.writing:`` writes.
 
-    Both may be nested in one thread, and a writer may read. A reader that wants to write is refused: it would wait for itself.
+    Both may be nested in one thread, and a writer may read. A reader that wants to write gets a
+    StateError, since it would wait for itself.
 
     Parameters
     ----------
     message : str
-        Of that refusal, a StateError.
+        Text of that StateError.
+
+    Attributes
+    ----------
+    writing : context manager
+        Held while weights are changed.
     """
 
     cdef object __weakref__
     cdef readonly str message
     cdef readonly _Writing writing
-    cdef list readers       # a thread for each time it entered
-    cdef object writer      # a thread; None: nobody writes
-    cdef int depth          # of the writer's blocks
-    cdef int waiting        # readers that a writer holds back
-    cdef object turn        # what those who wait are notified with
+    cdef list readers       # identifier of a thread, once for each time that it has entered
+    cdef object writer      # identifier of the writing thread, or None
+    cdef int depth          # how many of the writer's blocks are nested
+    cdef int waiting        # readers that wait for a writer to end
+    cdef object turn        # Condition that notifies waiting threads
 
     def __init__(self, str message):
         self.message = message
@@ -102,7 +111,7 @@ cdef class Guard:
                 self.turn.notify_all()
 
     def _at_fork_reinit(self):
-        """In a forked child only the thread that forked goes on."""
+        """In a forked child: only the thread that forked goes on."""
         cdef object me = <unsigned long>PyThread_get_thread_ident()
         self.readers = [reader for reader in self.readers if reader == me]
         if self.writer != me:
@@ -112,7 +121,7 @@ cdef class Guard:
 
 
 cdef class _Writing:
-    """The context manager of a Guard's writer."""
+    """The context manager of a guard's writer."""
 
     cdef Guard guard
 
@@ -124,51 +133,3 @@ cdef class _Writing:
 
     def __exit__(self, *_):
         self.guard.end_to_write()
-
-
-cdef class PackedWeights:
-    """Weights in the form that a kernel reads, kept until the weights change. A copy keeps nothing."""
-
-    cdef object version
-    cdef tuple kept         # (the version that something was made for, what was made), in one piece
-
-    def __init__(self):
-        self.forget()
-
-    def __reduce__(self):
-        return PackedWeights, ()
-
-    cpdef forget(self):
-        """The weights have changed."""
-        self.version = object()
-        self.kept = (None, None)
-
-    def of(self, layer):
-        """What ``layer._pack_now()`` makes of the weights as they are.
-
-        It is kept for the next call, unless others may write to the layer's weights (``layer._views_given``).
-
-        The version is read before the weights are. So a change while they are packed, in another thread, is noticed: what
-        was made of the weights before it is never taken for what they are after it.
-        """
-        cdef object version = self.version
-        cdef tuple kept = self.kept
-        if kept[0] is version:
-            return kept[1]
-        kept = (version, layer._pack_now())
-        if not layer._views_given:
-            self.kept = kept
-        return kept[1]
-
-
-cdef class _Nothing:
-    """A context manager that does nothing, in less time than contextlib's."""
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, value, trace):
-        pass
-
-
-NOTHING = _Nothing()

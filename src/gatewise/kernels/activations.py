@@ -42,6 +42,9 @@ _CONSTANTS = {
 
 NAMES = frozenset(_KINDS)
 
+#: An activation as kernels take it: its number in vmath.h, and its constants alpha and beta.
+ActivationCode = tuple[int, float, float]
+
 
 def check_name(name, also=()):
     """The activation's name, or (name, constants...) where constants were given; ``None`` means "linear".

@@ -11,8 +11,8 @@ import numpy as np
 from gatewise import checks, constraints, initializers, regularizers, seeds
 from gatewise.attributes import Checked, Guarded
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
-from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
+from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import cover, names_memory
 from gatewise.sharing import weights_guard
 
@@ -645,7 +645,7 @@ class Layer(Guarded):
         StateError
             On entering it while another thread is inside.
         """
-        return self._one_stream if self.stateful else NOTHING
+        return self._one_stream if self.stateful else NULL_CONTEXT
 
     def _forward_masked(self, x, mask, call):
         """See :mod:`gatewise.layers.masks`."""

@@ -5,7 +5,7 @@ import numpy as np
 from gatewise import checks, threads
 from gatewise.errors import ConfigError
 from gatewise.kernels import dense
-from gatewise.kernels._guard import PackedWeights
+from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
 
 from .base import Fixed

@@ -9,7 +9,7 @@ import numpy as np
 from gatewise import threads
 from gatewise.errors import ConfigError, StateError
 from gatewise.kernels import arrays
-from gatewise.kernels._guard import NOTHING
+from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.layers.base import Call
 from gatewise.memory import names_memory, reserve, size_error
 from gatewise.training import losses, metrics, optimizers
@@ -237,7 +237,7 @@ class CompiledNetwork(Network):
             fit runs in another thread.
         """
         if not ((isinstance(self.training_run, Run) or self.ends_training) and self.is_stateful()):
-            return NOTHING
+            return NULL_CONTEXT
         if not self.ends_training:
             self.training_run.check_thread(f"use the stateful model {self.name!r}")
         return self._without_training_states()

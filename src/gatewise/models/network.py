@@ -9,8 +9,8 @@ import numpy as np
 from gatewise import checks, seeds, threads
 from gatewise.attributes import Checked, Guarded
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
-from gatewise.kernels._guard import NOTHING
 from gatewise.kernels._memory import aligned_empty
+from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.layers import Layer
 from gatewise.layers.base import Call, _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
@@ -412,7 +412,7 @@ class Network(Guarded):
         StateError
             On entering it while another thread is inside.
         """
-        return self._one_stream if self.is_stateful() else NOTHING
+        return self._one_stream if self.is_stateful() else NULL_CONTEXT
 
     def settle(self):
         """Take over what a training pass found for the weights that no optimizer moves: after the pass."""

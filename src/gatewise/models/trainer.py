@@ -6,7 +6,7 @@ import math
 from gatewise import checks, threads
 from gatewise.described import arguments_of
 from gatewise.errors import StateError
-from gatewise.kernels._guard import NOTHING
+from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import names_memory
 from gatewise.training import feeds, loop
 from gatewise.training.callbacks import Callback, CallbackList, check_verbose
@@ -294,7 +294,7 @@ class Trainer(CompiledNetwork):
 
     def _unchanged_over(self, feed, callbacks):
         """Context manager: all batches see the same weights, unless the user's code runs between them and may wait for a change."""
-        return self.unchanged() if isinstance(feed, feeds.RowFeed) and not callbacks else NOTHING
+        return self.unchanged() if isinstance(feed, feeds.RowFeed) and not callbacks else NULL_CONTEXT
 
     def _watchers(self, callbacks, feed, verbose):
         watchers = CallbackList([callbacks] if isinstance(callbacks, Callback) else callbacks or [])

@@ -8,7 +8,7 @@ from gatewise import checks, initializers, threads
 from gatewise.cells import Cell, FullGateLSTMCell, GRUCell, LSTMCell, RNNCell, SimpleRNNCell, greff
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
-from gatewise.kernels._guard import PackedWeights
+from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
 from gatewise.layers.base import Checked, Fixed, ParameterSpec, scratch_like
 from gatewise.layers.sequences import SequenceLayer
