@@ -17,11 +17,15 @@ from .embedding import Embedding
 from .masking import Masking
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
-from .recurrent.base import GRU, LSTM, Recurrent, SimpleRNN
+from .recurrent.base import Recurrent
 from .recurrent.bidirectional import Bidirectional
+from .recurrent.gru import GRU
 from .recurrent.grud import GRUD
+from .recurrent.lstm import LSTM
 from .recurrent.minimal import MinGRU, MinLSTM
 from .recurrent.rnn import RNN
+from .recurrent.simple_rnn import SimpleRNN
+from .registry import register as _register
 from .window_pooling import AveragePooling1D, MaxPooling1D
 from .wrappers import TimeDistributed
 
@@ -57,3 +61,7 @@ __all__ = [
     "SpatialDropout1D",
     "TimeDistributed",
 ]
+
+# Layers that a configuration may name: all of these except base classes and the input's.
+_NOT_IN_FILES = {"Input", "InputLayer", "Layer", "Recurrent"}
+_register(*(globals()[name] for name in __all__ if name not in _NOT_IN_FILES))

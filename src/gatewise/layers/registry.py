@@ -2,18 +2,21 @@
 
 from gatewise.errors import ConfigError, DTypeError
 
+_CLASSES = {}  # filled once, by the import of gatewise.layers
+
+
+def register(*classes):
+    """Let configurations name these classes of layers.
+
+    :mod:`gatewise.layers` calls this for its public layers: the layers that hold others import this
+    module, so that this module cannot import them.
+    """
+    _CLASSES.update({cls.__name__: cls for cls in classes})
+
 
 def layer_classes():
     """dict of name to class of the public layers that a configuration may ask for."""
-    from gatewise import layers
-
-    bases = (layers.Layer, layers.Recurrent, layers.InputLayer)
-    public = {name: getattr(layers, name) for name in layers.__all__}
-    return {
-        name: cls
-        for name, cls in public.items()
-        if isinstance(cls, type) and issubclass(cls, layers.Layer) and cls not in bases
-    }
+    return dict(_CLASSES)
 
 
 def layer_from_config(config, what):
@@ -23,10 +26,9 @@ def layer_from_config(config, what):
         if isinstance(config, dict)
         else (None, None)
     )
-    classes = layer_classes()
-    if not isinstance(name, str) or name not in classes or not isinstance(arguments, dict):
+    if not isinstance(name, str) or name not in _CLASSES or not isinstance(arguments, dict):
         raise DTypeError(f"{what} is {config!r:.200}; expected class_name and config of a layer")
-    return classes[name].from_config(arguments)
+    return _CLASSES[name].from_config(arguments)
 
 
 def layer_config(layer):
@@ -37,7 +39,7 @@ def layer_config(layer):
     ConfigError
         The layer is of a class of one's own, which no file can be read back with.
     """
-    if layer_classes().get(type(layer).__name__) is not type(layer):
+    if _CLASSES.get(type(layer).__name__) is not type(layer):
         raise ConfigError(
             f"layer {layer.name!r} is a {type(layer).__name__} of one's own: files hold gatewise's"
             " layers, and cells of one's own in an RNN; keep its weights with get_weights"

@@ -1,0 +1,37 @@
+"""SimpleRNN: Elman's network."""
+
+from gatewise.cells import SimpleRNNCell
+
+from .base import _OF_GATES, _OF_THE_CELL_STATE, Recurrent
+
+
+class SimpleRNN(Recurrent):
+    """``h = act(x W + h' U + b)``: Elman's network.
+
+    Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
+
+    Parameters
+    ----------
+    units : int
+    activation : str or tuple
+        A name, or a name with its constants: ``("leaky_relu", 0.01)``.
+    use_bias : bool
+    clip, zoneout, layer_normalization
+        See :class:`gatewise.cells.Cell`.
+    """
+
+    _never = _OF_THE_CELL_STATE | _OF_GATES
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        use_bias=True,
+        clip=None,
+        zoneout=0.0,
+        layer_normalization=False,
+        **kwargs,
+    ):
+        super().__init__(
+            SimpleRNNCell(units, activation, use_bias, clip, zoneout, layer_normalization), **kwargs
+        )
