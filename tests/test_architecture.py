@@ -31,6 +31,7 @@ LEAVES = {
     "file_kinds",
     "memory",
     "sharing",
+    "transaction",
     "attributes",
     "described",
 }

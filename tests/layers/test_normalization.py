@@ -447,11 +447,11 @@ def test_broken_training_goes_back_to_good_averages(data):
     x, y, _ = data
     model = model_of("sgd")
     model.fit(x, y, epochs=1, verbose=0)
-    before = model.snapshot()
+    before = model._snapshot()
     weights = model.get_weights()
     model.fit(x, y, epochs=2, verbose=0)
     assert (averages(model)[0] != weights[5]).any()
-    model.go_back(before)
+    before.restore()
     assert_all_same_bits(model.get_weights(), weights)
 
 

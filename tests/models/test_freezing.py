@@ -478,7 +478,7 @@ def test_a_broken_epoch_leaves_frozen_and_trained_as_before_it(begun, xy):
     model.layers[0].trainable = model.layers[4].trainable = False
     model.fit(*xy, epochs=1, batch_size=4, verbose=0)
     before = bits([*model.get_weights(), *model.optimizer.slots().values()])
-    steps, pieces = model.optimizer.iterations, model.optimizer.snapshot(model.trained().parts)
+    steps, pieces = model.optimizer.iterations, model.optimizer._snapshot(model.trained().parts)
     frozen = sum(model.layers[k].flat_size() for k in (0, 4))
     assert sum(piece.size for piece in pieces[1]["momentum"]) == model.flat_parameters.size - frozen
     model.optimizer.learning_rate = 1e38

@@ -121,14 +121,14 @@ def test_restored_state_continues_bit_for_bit(name, options, dtype, problem):
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
-def test_a_snapshot_may_be_gone_back_to_more_than_once(name, options, problem):
+def test_a_snapshot_may_be_restored_more_than_once(name, options, problem):
     start, gradients = problem
     optimizer, p, ends = make(name, options), start.astype("float32"), set()
     run(optimizer, p, gradients[:7])
-    weights, snapshot = p.copy(), optimizer.snapshot()
+    weights, snapshot = p.copy(), optimizer._snapshot()
     for _ in range(3):
         p[...] = weights
-        optimizer.go_back(snapshot)
+        optimizer._restore(snapshot)
         run(optimizer, p, gradients[7:20])
         ends.add((p.tobytes(), optimizer.iterations, optimizer.learning_rate))
     assert len(ends) == 1

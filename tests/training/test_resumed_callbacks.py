@@ -34,7 +34,7 @@ class Saver(Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == self.epoch:
             model = self.model
-            self.snapshot = model.snapshot()
+            self.weights, self.optimizer = model.flat_weights(), model.optimizer._snapshot()
             self.rate, self.rng = model.optimizer.learning_rate, model.rng.bit_generator.state
             self.state = through_a_file(CallbackList([*self.watched, model.history]).get_state())
 
@@ -47,7 +47,8 @@ class Resumer(Callback):
 
     def on_train_begin(self, logs=None):
         model, saved = self.model, self.saved
-        model.go_back((*saved.snapshot[:2], {}))  # another model's layers keep their states
+        model.set_flat_weights(saved.weights)
+        model.optimizer._restore(saved.optimizer)
         model.optimizer.learning_rate, model.rng.bit_generator.state = saved.rate, saved.rng
         CallbackList([*self.watched, model.history]).set_state(saved.state)
 

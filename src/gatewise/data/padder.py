@@ -4,9 +4,10 @@ import numpy as np
 
 from gatewise.checks import fits_memory, sequence_lengths, whole_number
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.transaction import Transaction, attributes_of
 
 from .sequences import real_array
-from .transformer import SequenceTransformer, unchanged_if_it_fails
+from .transformer import SequenceTransformer
 
 __all__ = ["SequencePadder"]
 
@@ -82,7 +83,7 @@ class SequencePadder(SequenceTransformer):
             X is not made of sequences of real numbers, or holds infinity.
         """
         self._check_options()
-        with unchanged_if_it_fails(self):
+        with Transaction(attributes_of(self)):
             sequences = self._read(X, first=True)
             self.length_ = (
                 int(sequences.lengths.max())

@@ -8,8 +8,9 @@ from sklearn.utils.metaestimators import available_if
 
 from gatewise.checks import flag
 from gatewise.errors import ConfigError, ShapeError
+from gatewise.transaction import Transaction, attributes_of
 
-from .transformer import SequenceTransformer, unchanged_if_it_fails
+from .transformer import SequenceTransformer
 
 __all__ = ["SequenceScaler"]
 
@@ -108,7 +109,7 @@ class SequenceScaler(SequenceTransformer):
             X is not made of sequences of real numbers, holds no step, or holds infinity.
         """
         scaler = self._new_scaler()
-        with unchanged_if_it_fails(self):
+        with Transaction(attributes_of(self)):
             self.scaler_ = self._call(scaler.fit, self._steps(X, first=True))
         return self
 
@@ -132,7 +133,7 @@ class SequenceScaler(SequenceTransformer):
         """
         first = not hasattr(self, "scaler_")
         scaler = self._new_scaler() if first else copy.deepcopy(self.scaler_)
-        with unchanged_if_it_fails(self):
+        with Transaction(attributes_of(self)):
             self.scaler_ = self._call(scaler.partial_fit, self._steps(X, first=first))
         return self
 

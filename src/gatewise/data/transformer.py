@@ -1,7 +1,5 @@
 """What the transformers of sequences share: one reading of X, and scikit-learn's rules about features."""
 
-import contextlib
-
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from gatewise.described import KnownArguments
@@ -13,18 +11,6 @@ from .saving import Saved
 from .sequences import read_sequences
 
 __all__ = ["SequenceTransformer"]
-
-
-@contextlib.contextmanager
-def unchanged_if_it_fails(transformer):
-    """What fit learned of X stays as it was if a later fit fails, whatever the reason."""
-    before = dict(vars(transformer))
-    try:
-        yield
-    except BaseException:
-        vars(transformer).clear()
-        vars(transformer).update(before)
-        raise
 
 
 class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator):

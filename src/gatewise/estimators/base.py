@@ -21,7 +21,7 @@ from gatewise.training import feeds, loop
 from gatewise.training.callbacks import ProgressBar, check_verbose
 
 from . import networks, parameters, saving
-from .fitted import OF_TRAINING, all_or_nothing, parameters_in_use, refuse_changes
+from .fitted import OF_TRAINING, parameters_in_use, refuse_changes, transaction_of
 from .progress import Progress
 from .reading import inputs
 from .reading.missing import MISSING, completed
@@ -230,7 +230,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         goes_on = hasattr(self, "model_") and (
             incremental or checks.flag(self.warm_start, "warm_start")
         )
-        with all_or_nothing(self, with_model=goes_on):
+        with transaction_of(self, with_model=goes_on):
             self._begin(goes_on, incremental)
             if incremental:
                 self._take_classes(classes)
@@ -449,7 +449,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         ):
             rate = checks.number(self.learning_rate_init, "learning_rate_init", 0.0, open_low=True)
             after = type(before).from_config(before.get_config() | {"learning_rate": rate})
-            after.go_back(before.snapshot())
+            after._restore(before._snapshot())
             self.model_.choose_training(after, self.model_.loss, None, fitting=True)
 
     # ---- files

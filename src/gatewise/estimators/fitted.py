@@ -1,12 +1,11 @@
-"""What a fit must put back where it fails, and which parameters the fitted network was made with."""
-
-import contextlib
+"""What a fit that fails restores, and which parameters the fitted network was made with."""
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from gatewise.errors import ConfigError
 from gatewise.training import losses, optimizers
+from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .packing import LostFunction
 
@@ -96,8 +95,8 @@ def _same(before, now):
         return bool(np.array_equal(before, now))
 
 
-class Snapshot:
-    """An estimator as it is now: :meth:`restore` brings all of it back.
+def transaction_of(estimator, with_model):
+    """A call that fails leaves the estimator as it is now, and so does an interrupt.
 
     Attributes are kept as they are, and lists by their contents, since training appends to them. Of
     a model that training goes on with, weights, optimizer, random draws and all that ``compile``
@@ -108,75 +107,19 @@ class Snapshot:
     estimator : SequenceEstimator
     with_model : bool
         The call changes the estimator's model rather than make a new one.
+
+    Returns
+    -------
+    Transaction
     """
-
-    def __init__(self, estimator, with_model):
-        self._estimator = estimator
-        self._attributes = _attributes_of(estimator)
-        self._nested = [
-            (value, _attributes_of(value))
-            for value in vars(estimator).values()
-            if isinstance(value, BaseEstimator)
-        ]
-        state = estimator.random_state
-        self._random = (
-            (state, state.get_state()) if isinstance(state, np.random.RandomState) else None
-        )
-        self._model = _ModelSnapshot(estimator.model_) if with_model else None
-
-    def restore(self):
-        """Bring everything back."""
-        for value, attributes in [(self._estimator, self._attributes), *self._nested]:
-            _restore_attributes(value, attributes)
-        if self._random is not None:
-            self._random[0].set_state(self._random[1])
-        if self._model is not None:
-            self._model.restore()
-
-
-class _ModelSnapshot:
-    """A model with weights, optimizer, states and random draws as they are now."""
-
-    def __init__(self, model):
-        self._model, self._attributes = model, dict(vars(model))
-        self._optimizer = None if model.optimizer is None else dict(vars(model.optimizer))
-        self._held = model.snapshot() if model.optimizer is not None else model.flat_weights()
-        self._random = model.rng.bit_generator.state
-
-    def restore(self):
-        model = self._model
-        vars(model).clear()
-        vars(model).update(self._attributes)
-        if self._optimizer is None:
-            model.set_flat_weights(self._held)
-        else:
-            vars(model.optimizer).clear()
-            vars(model.optimizer).update(self._optimizer)
-            model.go_back(self._held)
-        model.rng.bit_generator.state = self._random
-
-
-def _attributes_of(value):
-    return {
-        name: (held, list(held) if type(held) is list else None)
-        for name, held in vars(value).items()
-    }
-
-
-def _restore_attributes(value, attributes):
-    vars(value).clear()
-    for name, (held, items) in attributes.items():
-        if items is not None:
-            held[:] = items
-        vars(value)[name] = held
-
-
-@contextlib.contextmanager
-def all_or_nothing(estimator, with_model):
-    """A call that fails, for whatever reason, leaves the estimator as it was before it."""
-    before = Snapshot(estimator, with_model)
-    try:
-        yield
-    except BaseException:
-        before.restore()
-        raise
+    restores = []
+    if with_model:
+        model = estimator.model_
+        restores += [draws_of(model.rng), model._snapshot().restore]
+        if model.optimizer is not None:
+            restores.append(attributes_of(model.optimizer))
+        restores.append(attributes_of(model))
+    if isinstance(estimator.random_state, np.random.RandomState):
+        restores.append(draws_of(estimator.random_state))
+    nested = [value for value in vars(estimator).values() if isinstance(value, BaseEstimator)]
+    return Transaction(*restores, *map(attributes_of, [*nested, estimator]))

@@ -5,7 +5,7 @@ import math
 from gatewise import checks
 from gatewise.training.callbacks import Callback
 
-from .fitted import Snapshot
+from .fitted import transaction_of
 
 
 class Progress(Callback):
@@ -73,7 +73,10 @@ class Progress(Callback):
         if math.isfinite(logs["loss"]):  # else fit restores the weights from before, and warns
             self._take_in(logs)
             if epoch + 1 < self.params["epochs"] and not self.model.stop_training:
-                self._last_pass = Snapshot(self._estimator, with_model=True), self._best_weights
+                self._last_pass = (
+                    transaction_of(self._estimator, with_model=True),
+                    self._best_weights,
+                )
         self._in_pass = False
 
     def _take_in(self, logs):

@@ -14,6 +14,7 @@ from gatewise.layers.base import Call
 from gatewise.memory import names_memory, reserve, size_error
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run
+from gatewise.transaction import Transaction, draws_of, value_of
 
 from .network import Network
 from .outputs import check_output
@@ -51,13 +52,9 @@ class CompiledNetwork(Network):
     @names_memory
     def build(self, input_shape):
         self._output_checked = False
-        drawn = self.rng.bit_generator.state
-        with self._guard.writing:
-            try:
-                super().build(input_shape)
-            except BaseException:  # the next build draws the same weights
-                self.rng.bit_generator.state = drawn
-                raise
+        # a build that fails draws nothing: the next one draws the same weights
+        with self._guard.writing, Transaction(draws_of(self.rng)):
+            super().build(input_shape)
 
     def _layers_changed(self):
         super()._layers_changed()
@@ -77,7 +74,7 @@ class CompiledNetwork(Network):
         if not self.built:
             return self._copied_state()
         with self.alone(), self._guard:
-            optimizer = None if self.optimizer is None else self.optimizer.snapshot()
+            optimizer = None if self.optimizer is None else self.optimizer._snapshot()
             moment = self.flat_weights(), optimizer, list(self._states().values())
         return self._copied_state() | {"_moment": moment}
 
@@ -101,7 +98,7 @@ class CompiledNetwork(Network):
             self.set_flat_weights(weights)
             self._set_states(dict(zip(self._states(), states)))
             if optimizer is not None:
-                self.optimizer.go_back(optimizer)
+                self.optimizer._restore(optimizer)
 
     # ---- what it is trained with
 
@@ -208,22 +205,24 @@ class CompiledNetwork(Network):
 
     # ---- what may be undone
 
-    def snapshot(self, trained_only=False):
-        """Weights, optimizer and states of layers as they are: what :meth:`go_back` returns to.
+    def _snapshot(self, trained_only=False):
+        """Weights, optimizer and states of layers as they are, to be restored: a :class:`Transaction`.
 
         With `trained_only`, what the optimizer keeps for frozen layers is left out: it stays as it
         is until then.
         """
         parts = self.trained().parts if trained_only else None
         with self._guard:
-            return self.flat_weights(), self.optimizer.snapshot(parts), self._states()
+            optimizer = None if self.optimizer is None else self.optimizer._snapshot(parts)
+            before = self.flat_weights(), optimizer, self._states()
+        return Transaction(lambda: self._restore(*before))
 
-    def go_back(self, snapshot):
-        """Weights, optimizer and states as they were."""
+    def _restore(self, weights, optimizer, states):
         with self._guard.writing:
-            self.set_flat_weights(snapshot[0])
-            self.optimizer.go_back(snapshot[1])
-            self._set_states(snapshot[2])
+            self.set_flat_weights(weights)
+            if optimizer is not None:
+                self.optimizer._restore(optimizer)
+            self._set_states(states)
 
     def apart_from_training(self):
         """Context manager: while fit runs, what stateful layers do inside starts from no state and leaves that of training alone.
@@ -354,13 +353,14 @@ class CompiledNetwork(Network):
         states of the layers as they were. `look`, if given, is called with (loss, outputs) before
         anything changes.
         """
-        with self.alone():
-            states = self._states()
-            try:
-                return self._train_step(samples, carried, look)
-            except BaseException:
-                self._set_states(states)
-                raise
+        with self.alone(), self._states_restored():
+            return self._train_step(samples, carried, look)
+
+    def _states_restored(self):
+        """Context manager: if the block raises, the states of stateful layers are as before."""
+        if not self.is_stateful():
+            return NOTHING
+        return Transaction(value_of(self._states, self._set_states))
 
     def _train_step(self, samples, carried, look):
         if not samples.counts:

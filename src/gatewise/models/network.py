@@ -16,6 +16,7 @@ from gatewise.layers.base import Call, _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
 from gatewise.memory import names_memory, size_error
 from gatewise.sharing import weights_guard
+from gatewise.transaction import Transaction, attributes_of, value_of
 
 from .trained import Trained
 
@@ -144,15 +145,12 @@ class Network(Guarded):
         """Make the parameters for inputs (batch, ...); weights that layers already hold are kept."""
         if not self._layers:
             raise StateError("the model has no layers: add some first")
-        shape, before = checks.shape_tuple(input_shape, "input_shape"), self._input
+        shape = checks.shape_tuple(input_shape, "input_shape")
+        # layers that were built before have their weights, wherever these lie now
         new = [layer for layer in self._layers if not layer.built]
-        try:
+        self.built = False
+        with Transaction(attributes_of(self, "_input", "built"), *(layer.unbuild for layer in new)):
             self._build(shape)
-        except BaseException:  # the others have their weights, wherever these lie now
-            self._input, self.built = before, False
-            for layer in new:
-                layer.unbuild()
-            raise
 
     def _build(self, shape):
         self._input = shape[1:]
@@ -365,15 +363,14 @@ class Network(Guarded):
         counts = [len(layer._specs) for layer in self._layers]
         if len(weights) != sum(counts):
             raise ShapeError(f"the model has {sum(counts)} weight arrays, got {len(weights)}")
-        with self._guard.writing:
-            before, at = self.flat_weights(), 0
-            try:
-                for layer, count in zip(self._layers, counts):
-                    layer.set_weights(weights[at : at + count])
-                    at += count
-            except BaseException:
-                self.set_flat_weights(before)
-                raise
+        with (
+            self._guard.writing,
+            Transaction(value_of(self.flat_weights, self.set_flat_weights)),
+        ):
+            at = 0
+            for layer, count in zip(self._layers, counts):
+                layer.set_weights(weights[at : at + count])
+                at += count
 
     @names_memory
     def flat_weights(self):

@@ -16,6 +16,7 @@ from gatewise.layers.registry import layer_classes, layer_config, layer_from_con
 from gatewise.memory import names_memory
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run, checked_state
+from gatewise.transaction import Transaction, attributes_of, draws_of
 from gatewise.utils import custom_object_scope
 
 from .kept_slots import slots_read, slots_to_write
@@ -343,7 +344,10 @@ def resume_model(model, path, run):
             f"resume_from: {path} holds another run than this one: {another_run}; give fit the same"
             " data and options"
         )
-    with _undone(model):
+    optimizer = model.optimizer
+    with Transaction(
+        attributes_of(optimizer, "_learning_rate"), draws_of(model.rng), model._snapshot().restore
+    ):
         with blaming(path):
             _put_back(model, header, tensors, names)
             _take_weights_of_run(model, saved["weights"])
@@ -374,26 +378,6 @@ def _take_weights_of_run(model, weights):
             f"{expected.shape}"
         )
     model.set_flat_weights(checks.finite(weights, "the run's weights"))
-
-
-@contextlib.contextmanager
-def _undone(model):
-    """Where the block raises, the model, its optimizer, random draws and states are as before it."""
-    before, rng, rate = (
-        model.snapshot(),
-        model.rng.bit_generator.state,
-        model.optimizer.get_config()["learning_rate"],
-    )
-    others = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
-    try:
-        yield
-    except BaseException:
-        model.go_back(before)
-        model.rng.bit_generator.state = rng
-        if not isinstance(rate, dict):
-            model.optimizer.learning_rate = rate
-        vars(model).update(others)
-        raise
 
 
 # What may differ between a saved run and the one that goes on with it, besides what the file

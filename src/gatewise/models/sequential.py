@@ -5,6 +5,7 @@ from gatewise.errors import ConfigError, StateError
 from gatewise.layers import InputLayer, Layer
 from gatewise.layers.base import _automatic_name
 from gatewise.memory import names_memory
+from gatewise.transaction import Transaction
 
 from .trainer import Trainer
 
@@ -31,16 +32,17 @@ class Sequential(Trainer):
     def __init__(self, layers=None, name=None, seed=None):
         super().__init__(name, seed)
         given = checks.listed(layers or [], "layers", "gatewise.layers objects")
-        try:
+        with Transaction(lambda: self._release(given)):
             for layer in given:
                 self._append(layer)
             if self._layers and self._input is not None:
                 self.build((None, *self._input))
-        except BaseException:  # the layers are free for another try
-            for layer in given:
-                if isinstance(layer, Layer) and layer.model is self:
-                    layer.model = None
-            raise
+
+    def _release(self, layers):
+        """The layers of a model that could not be made are free for another try."""
+        for layer in layers:
+            if isinstance(layer, Layer) and layer.model is self:
+                layer.model = None
 
     @names_memory
     def add(self, layer):
@@ -52,18 +54,19 @@ class Sequential(Trainer):
         self._append(layer)
         if self._layers and self._input is not None and not self.built:
             extends = was_built and dtype == self._dtype
-            try:
+            with Transaction(lambda: self._take_out(extends)):
                 if extends:
                     self._extend(layer)
                 else:
                     self.build((None, *self._input))
-            except BaseException:
-                self._remove_last()
-                if extends:
-                    self.built = True
-                elif self._layers:
-                    self.build((None, *self._input))
-                raise
+
+    def _take_out(self, extended):
+        """Undo the failed :meth:`add` of the last layer; `extended`: the others are built still."""
+        self._remove_last()
+        if extended:
+            self.built = True
+        elif self._layers:
+            self.build((None, *self._input))
 
     def _extend(self, layer):
         """Build the last layer: the others are, and keep their places in the flat buffers."""
@@ -74,13 +77,10 @@ class Sequential(Trainer):
             self._refuse_lists(layer)
             first, size = self._flat_parameters.size, layer.flat_size()
             self._reserve(first + size)
-            try:
+            with Transaction(lambda: self._shorten(first)):
                 self._flat_parameters[first:], self.flat_gradients[first:] = 0, 0
                 layer.adopt(self._flat_parameters[first:], self.flat_gradients[first:])
                 self._fill(layer, kept)
-            except BaseException:
-                self._shorten(first)
-                raise
             trained = [spec for spec in layer._specs if spec.trained]
             self._array_pieces += [
                 slice(first + piece.start, first + piece.stop)

@@ -10,6 +10,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError, StateError
+from gatewise.transaction import Transaction, attributes_of
 
 from .batches import FORMS, PARTS, parts_of, refuse_pairs
 from .callbacks import Callback, CallbackList, History, ProgressBar, progress, say
@@ -123,8 +124,7 @@ def fit(
         }
     )
     run = Run(model, feed, watchers, initial_epoch, history, epochs)
-    before = {name: getattr(model, name) for name in ("history", "training_run", "stop_training")}
-    try:
+    with Transaction(attributes_of(model, "history", "training_run", "stop_training")):
         if resume_from is None:
             run.begin()
         else:
@@ -140,9 +140,6 @@ def fit(
                     " weights, read the file with gatewise.load_model and call fit without"
                     " resume_from"
                 )
-    except BaseException:
-        vars(model).update(before)
-        raise
     try:
         with _one_interrupt_waits() as interrupted:
             _run_epochs(model, run, validation, epochs, validated, interrupted)
@@ -302,7 +299,7 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
     while run.epoch < epochs and not model.stop_training:
         epoch = run.epoch
         plan = run.begin_epoch()
-        snapshots = [*snapshots[-1:], model.snapshot(trained_only=True)]
+        snapshots = [*snapshots[-1:], model._snapshot(trained_only=True)]
         logs, failed_at = _train_epoch(model, run, plan, interrupted)
         if run.batch == 0:
             if not getattr(run.feed, "drawn", 0):
@@ -319,7 +316,7 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
             logs["loss"] = math.nan  # so that no callback takes the epoch for a good one
         if broken:
             # What fails at an epoch's first batch was broken by the last step of the epoch before.
-            model.go_back(snapshots[0 if failed_at == 0 else -1])
+            snapshots[0 if failed_at == 0 else -1].restore()
             model.stop_training = True
             checks.warn(
                 f"{broken} in epoch {epoch + 1}: training stopped {where}, and weights and"

@@ -550,8 +550,8 @@ class Optimizer(Guarded):
                 f" {steps - 1}"
             )
 
-    def snapshot(self, parts=None):
-        """What :meth:`go_back` returns to; with `parts`, of those alone, since the rest stays frozen."""
+    def _snapshot(self, parts=None):
+        """What :meth:`_restore` restores; with `parts`, of those alone, since the rest stays frozen."""
         if parts is None:
             return (
                 self.iterations,
@@ -564,7 +564,7 @@ class Optimizer(Guarded):
         }
         return self.iterations, held, parts
 
-    def go_back(self, snapshot):
+    def _restore(self, snapshot):
         """Forget the steps since the snapshot."""
         iterations, held, parts = snapshot
         vars(self)["iterations"] = iterations

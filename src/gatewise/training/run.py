@@ -6,6 +6,7 @@ import threading
 import numpy as np
 
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, StateError
+from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .means import RunningMeans
 from .storable import is_numeric, storable
@@ -382,13 +383,10 @@ class Run:
 
     def _tell_again(self, tell):
         """Tell the callbacks what the saved run had told them; what they do to the model then, they had done already."""
-        before, rate, rng = (
-            self.model.snapshot(),
-            self.model.optimizer.learning_rate,
-            self.model.rng.bit_generator.state,
+        before = Transaction(
+            attributes_of(self.model.optimizer, "_learning_rate"),
+            draws_of(self.model.rng),
+            self.model._snapshot().restore,
         )
         tell()
-        self.model.go_back(before)
-        self.model.rng.bit_generator.state = rng
-        if self.model.optimizer.learning_rate != rate:
-            self.model.optimizer.learning_rate = rate
+        before.restore()

@@ -12,7 +12,7 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.estimators import parameters
 from gatewise.estimators.base import SequenceEstimator, store
 from gatewise.estimators.documentation import documented
-from gatewise.estimators.fitted import all_or_nothing
+from gatewise.estimators.fitted import transaction_of
 from gatewise.estimators.reading import inputs
 from gatewise.estimators.reading.missing import MISSING, completed
 
@@ -218,7 +218,7 @@ class SequenceForecaster(SequenceEstimator):
         ConfigError, ShapeError, DTypeError, NonFiniteError
         """
         goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
-        with all_or_nothing(self, with_model=goes_on):
+        with transaction_of(self, with_model=goes_on):
             self._fit_series(y, X, times, goes_on, groups, time)
         return self
 
@@ -637,7 +637,7 @@ class SequenceForecaster(SequenceEstimator):
         self
         """
         self._need_fitted()
-        with all_or_nothing(self, with_model=False):
+        with transaction_of(self, with_model=False):
             series, features = self._read_more(y_new, X_new, times)
             self._histories = [
                 history.tail(self._preparation.context)
