@@ -359,7 +359,7 @@ class CompiledNetwork(Network):
     def _states_restored(self):
         """Context manager: if the block raises, the states of stateful layers are as before."""
         if not self.is_stateful():
-            return NOTHING
+            return NULL_CONTEXT
         return Transaction(value_of(self._states, self._set_states))
 
     def _train_step(self, samples, carried, look):
