@@ -19,6 +19,7 @@ LEAVES = {
     "errors",
     "checks",
     "configuration",
+    "registry",
     "seeds",
     "threads",
     "initializers",

@@ -210,8 +210,12 @@ def test_a_configuration_that_fits_nothing(get, given, error):
 
 
 def test_what_is_kept_is_what_the_constructor_takes():
-    for module in (constraints, initializers, regularizers):
-        for cls in module._BY_CLASS.values():
+    for registry in (
+        constraints.CONSTRAINTS,
+        initializers.INITIALIZERS,
+        regularizers.REGULARIZERS,
+    ):
+        for cls in registry.classes.values():
             assert cls().get_config().keys() == inspect.signature(cls).parameters.keys()
 
 

@@ -87,7 +87,7 @@ def test_arguments(make, meant):
         (lambda: Dense(3, kernel_regularizer="l1_12"), "l1_l2"),
         (lambda: Dense(3, kernel_constraint="max_nrom"), "max_norm"),
         (lambda: metrics.AUC(curve="ROCK"), "ROC"),
-        (lambda: losses.get({"class_name": "Hubber", "config": {}}), "huber"),
+        (lambda: losses.get({"class_name": "Hubber", "config": {}}), "Huber"),
     ],
 )
 def test_names(make, meant):

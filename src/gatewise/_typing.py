@@ -6,11 +6,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Array", "ArrayLike", "BoolArray", "DType", "IntArray", "PathLike", "Shape"]
+__all__ = ["Array", "ArrayLike", "BoolArray", "Config", "DType", "IntArray", "PathLike", "Shape"]
 
 Array = NDArray[Any]  # of whatever dtype: the docstring names it
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
+Config = dict[str, Any]  # arguments as JSON values
 DType = Literal["float32", "float64"]
 PathLike = str | os.PathLike[str]
 Shape = tuple[int | None, ...]  # None for an axis of any extent

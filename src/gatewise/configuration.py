@@ -1,24 +1,49 @@
-"""Objects as JSON values, the name of their class and their arguments, and classes of one's own to read them back with."""
+"""Arguments of objects as JSON values, and the user-defined classes that files may name."""
+
+from __future__ import annotations
 
 import contextlib
 import contextvars
 import inspect
 import types
+from typing import TYPE_CHECKING, Any
 
-from gatewise.errors import ConfigError, DTypeError, did_you_mean
+from gatewise.errors import ConfigError, DTypeError
 
-_custom_objects = contextvars.ContextVar("custom_objects", default=types.MappingProxyType({}))
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gatewise._typing import Config
+
+_custom_objects: contextvars.ContextVar[Mapping[str, type]] = contextvars.ContextVar(
+    "custom_objects", default=types.MappingProxyType({})
+)
 
 
 @contextlib.contextmanager
-def custom_object_scope(objects):
-    """Context manager: what is made from a configuration inside finds these classes by these names.
+def custom_object_scope(objects: Mapping[str, type]) -> Iterator[None]:
+    """Context manager in which saved configurations may name these user-defined classes.
 
     Parameters
     ----------
     objects : dict of str to class
-        Classes of one's own: cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers,
-        constraints, losses, metrics and optimizers.
+        User-defined classes by name: cells (:class:`gatewise.cells.RNNCell`), initializers,
+        regularizers, constraints, losses, metrics and optimizers. Scopes add up; an inner one goes
+        first.
+
+    Raises
+    ------
+    DTypeError
+        It is no dict with names as keys.
+
+    Examples
+    --------
+    >>> from gatewise import regularizers
+    >>> from gatewise.utils import custom_object_scope
+    >>> class MyL2(regularizers.L2): ...
+    >>> with custom_object_scope({"MyL2": MyL2}):
+    ...     regularizers.get({"class_name": "MyL2", "config": {"l2": 0.5}})
+    MyL2(l2=0.5)
     """
     if not isinstance(objects, dict) or not all(isinstance(name, str) for name in objects):
         raise DTypeError(f"custom_objects is {objects!r}; expected a dict of name to class")
@@ -29,73 +54,12 @@ def custom_object_scope(objects):
         _custom_objects.reset(token)
 
 
-def class_of(name, base, known, what):
-    """The class of this name: one's own, from the scopes that are open, or one of `known`, a dict.
-
-    Raises
-    ------
-    ConfigError, DTypeError
-        There is none, or it does not derive from `base`.
-    """
-    if not isinstance(name, str):
-        raise DTypeError(f"{what} class is {name!r:.200}; expected the name of one")
-    cls = _custom_objects.get().get(name, known.get(name))
-    if cls is None:
-        raise ConfigError(
-            f"{what} class {name!r} is not known: give it, as load_model(path,"
-            f" custom_objects={{{name!r}: {name}}}), or choose one of"
-            f" {', '.join(sorted(known))}{did_you_mean(name, known)}"
-        )
-    if not (isinstance(cls, type) and issubclass(cls, base)):
-        raise DTypeError(
-            f"custom_objects has {cls!r} for {name!r}; expected a class that derives from"
-            f" {base.__name__}"
-        )
-    return cls
+def custom_objects() -> Mapping[str, type]:
+    """The classes of all open scopes by name."""
+    return _custom_objects.get()
 
 
-def object_of(config, base, known, what):
-    """An object of a saved ``{"class_name", "config"}``, which may hold anything; see :func:`class_of`."""
-    name = config.get("class_name")
-    cls = class_of(name, base, known, what)
-    arguments = config.get("config", {})
-    try:
-        return (
-            cls.from_config(arguments)
-            if hasattr(cls, "from_config") and isinstance(arguments, dict)
-            else cls(**arguments)
-        )
-    except TypeError as error:
-        raise ConfigError(
-            f"{what} {name} has a configuration that does not fit: {error}"
-        ) from error
-
-
-def config_of(thing, known):
-    """What :func:`object_of` reads back, as JSON values.
-
-    Raises
-    ------
-    ConfigError
-        The class has the name of another one of `known`, which would be made of it; or its
-        ``get_config`` forgets an argument.
-    """
-    cls, config = type(thing), thing.get_config()
-    if known.get(cls.__name__, cls) is not cls:
-        raise ConfigError(
-            f"{cls.__name__} has the name of a class of gatewise, for which a file would take it;"
-            " give it another"
-        )
-    forgotten = [name for name in _arguments(cls) if name not in config]
-    if forgotten:
-        raise ConfigError(
-            f"{cls.__name__}.get_config says nothing of the argument {forgotten[0]!r} of its"
-            f" constructor; define it so that {cls.__name__}(**config) makes the same thing"
-        )
-    return {"class_name": cls.__name__, "config": config}
-
-
-def _arguments(cls):
+def argument_names(cls: type) -> list[str]:
     """Names of the constructor's arguments, without ``*args`` and ``**kwargs``."""
     return [
         name
@@ -104,28 +68,28 @@ def _arguments(cls):
     ]
 
 
-def _parameters(cls):
-    """Of the constructor, dict of name to inspect.Parameter, without ``self``."""
+def _parameters(cls: Any) -> dict[str, inspect.Parameter]:
+    """The constructor's parameters by name, without ``self``."""
     if cls.__init__ is object.__init__:
         return {}
     return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
 
 
-def accepts(cls, name):
+def accepts(cls: type, name: str) -> bool:
     """Whether the constructor takes an argument of this name."""
     parameters = _parameters(cls)
     return name in parameters or any(kind.kind is kind.VAR_KEYWORD for kind in parameters.values())
 
 
-def kept_arguments(thing):
-    """The arguments of the constructor, from the attributes of the same names: dict of name to value.
+def kept_arguments(thing: object) -> Config:
+    """The arguments of the constructor, read from the attributes of the same names.
 
     Raises
     ------
     ConfigError
-        One of them is not kept.
+        An argument has no attribute of its name.
     """
-    names = _arguments(type(thing))
+    names = argument_names(type(thing))
     for name in names:
         if not hasattr(thing, name):
             raise ConfigError(

@@ -4,8 +4,9 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.attributes import Guarded
-from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.errors import ConfigError, DTypeError, did_you_mean
+from gatewise.configuration import kept_arguments
+from gatewise.errors import ConfigError, DTypeError
+from gatewise.registry import Registry
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "serialize"]
 
@@ -92,32 +93,25 @@ class NonNeg(Constraint):
 
 # Keras's names for the functions
 max_norm, unit_norm, min_max_norm, non_neg = MaxNorm, UnitNorm, MinMaxNorm, NonNeg
-_BY_NAME = {
-    "max_norm": MaxNorm,
-    "unit_norm": UnitNorm,
-    "min_max_norm": MinMaxNorm,
-    "non_neg": NonNeg,
-}
-_BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
+CONSTRAINTS = Registry(
+    "constraint",
+    Constraint,
+    (MaxNorm, UnitNorm, MinMaxNorm, NonNeg),
+    {
+        "max_norm": MaxNorm,
+        "unit_norm": UnitNorm,
+        "min_max_norm": MinMaxNorm,
+        "non_neg": NonNeg,
+    },
+    namespace="gatewise.constraints",
+)
 
 
 def get(identifier, name="constraint"):
     """A constraint from a name, a class name, a saved configuration or a constraint; None stays None."""
-    if identifier is None or isinstance(identifier, Constraint):
-        return identifier
-    if isinstance(identifier, str):
-        cls = _BY_NAME.get(identifier) or _BY_CLASS.get(identifier)
-        if cls is None:
-            raise ConfigError(
-                f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
-                + did_you_mean(identifier, _BY_NAME)
-            )
-        return cls()
-    if isinstance(identifier, dict):
-        return object_of(identifier, Constraint, _BY_CLASS, name)
-    raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.constraints object")
+    return None if identifier is None else CONSTRAINTS.get(identifier, name)
 
 
 def serialize(constraint):
     """What :func:`get` reads back, as JSON values."""
-    return None if constraint is None else config_of(constraint, _BY_CLASS)
+    return None if constraint is None else CONSTRAINTS.serialize(constraint)

@@ -8,9 +8,10 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.attributes import Guarded
-from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.errors import ConfigError, DTypeError, ShapeError, did_you_mean
+from gatewise.configuration import kept_arguments
+from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.memory import numpy_products
+from gatewise.registry import Registry
 
 __all__ = [
     "Constant",
@@ -249,7 +250,7 @@ class Identity(Initializer):
         return self.gain * np.tile(np.eye(shape[0]), shape[1] // shape[0])
 
 
-_BY_NAME = {
+_ALIASES = {
     "zeros": Zeros,
     "ones": Ones,
     "constant": Constant,
@@ -268,28 +269,20 @@ _BY_NAME = {
     "truncated_normal": TruncatedNormal,
     "variance_scaling": VarianceScaling,
 }
-_BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
+INITIALIZERS = Registry(
+    "initializer",
+    Initializer,
+    _ALIASES.values(),
+    _ALIASES,
+    namespace="gatewise.initializers",
+)
 
 
 def get(identifier, name="initializer"):
     """An initializer from a name, a class name, a saved configuration or an initializer."""
-    if isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if isinstance(identifier, str):
-        cls = _BY_NAME.get(identifier) or _BY_CLASS.get(identifier)
-        if cls is None:
-            raise ConfigError(
-                f"{name} {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
-                + did_you_mean(identifier, _BY_NAME)
-            )
-        return cls()
-    if isinstance(identifier, dict):
-        return object_of(identifier, Initializer, _BY_CLASS, name)
-    raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.initializers object")
+    return INITIALIZERS.get(identifier, name)
 
 
 def serialize(initializer):
     """What :func:`get` reads back, as JSON values."""
-    return config_of(initializer, _BY_CLASS)
+    return INITIALIZERS.serialize(initializer)

@@ -4,8 +4,9 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.attributes import Guarded
-from gatewise.configuration import config_of, kept_arguments, object_of
-from gatewise.errors import ConfigError, DTypeError, did_you_mean
+from gatewise.configuration import kept_arguments
+from gatewise.errors import DTypeError
+from gatewise.registry import Registry
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "serialize"]
 
@@ -64,34 +65,29 @@ class L2(L1L2):
 
 
 l1, l2, l1_l2 = L1, L2, L1L2  # Keras's names for the functions
-_BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
-_BY_CLASS = {cls.__name__: cls for cls in _BY_NAME.values()}
+REGULARIZERS = Registry(
+    "regularizer",
+    Regularizer,
+    (L1, L2, L1L2),
+    {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2},
+    namespace="gatewise.regularizers",
+    ignore_case=True,
+)
 
 
 def get(identifier, name="regularizer"):
     """A regularizer from a name, a saved configuration, ``{"l1", "l2"}`` or a regularizer; None stays None."""
-    if identifier is None or isinstance(identifier, Regularizer):
-        return identifier
-    if isinstance(identifier, str):
-        if identifier.lower() not in _BY_NAME:
-            raise ConfigError(
-                f"{name} {identifier!r} is not known; choose one of l1, l2, l1_l2"
-                + did_you_mean(identifier, _BY_NAME)
-            )
-        cls = _BY_NAME[identifier.lower()]
-        return cls(0.01, 0.01) if cls is L1L2 else cls()
-    if isinstance(identifier, dict):
-        config = (
-            identifier
-            if "class_name" in identifier
-            else {"class_name": "L1L2", "config": identifier}
-        )
-        return object_of(config, Regularizer, _BY_CLASS, name)
-    raise DTypeError(f"{name} is {identifier!r}; expected a name or a gatewise.regularizers object")
+    if identifier is None:
+        return None
+    if isinstance(identifier, str) and REGULARIZERS.class_named(identifier, name) is L1L2:
+        return L1L2(0.01, 0.01)
+    if isinstance(identifier, dict) and "class_name" not in identifier:
+        identifier = {"class_name": "L1L2", "config": identifier}
+    return REGULARIZERS.get(identifier, name)
 
 
 def serialize(regularizer):
     """What :func:`get` reads back, as JSON values."""
-    if type(regularizer) in _BY_CLASS.values():
+    if type(regularizer) in REGULARIZERS.classes.values():
         return {"l1": regularizer.l1, "l2": regularizer.l2}
-    return None if regularizer is None else config_of(regularizer, _BY_CLASS)
+    return None if regularizer is None else REGULARIZERS.serialize(regularizer)

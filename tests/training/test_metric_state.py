@@ -108,10 +108,10 @@ def keras_names(known):
 
 
 def test_names_and_directions_are_those_of_keras(keras_rival):
-    from gatewise.training.metrics import _BY_NAME, direction_of
+    from gatewise.training.metrics import METRICS, direction_of
 
     found, directions = keras_rival.run(keras_names, EVERY)
-    ours = {name: cls.__name__ for name, cls in _BY_NAME.items()}
+    ours = {name: cls.__name__ for name, cls in METRICS.names.items()}
     assert {name: cls for name, cls in found.items() if cls in EVERY} == {
         name: ours[name] for name in ours if name in found
     }

@@ -157,7 +157,9 @@ def test_accuracy_fits_the_loss(word, loss, outputs, cls):
 
 
 def test_unknown_metrics_are_refused():
-    with pytest.raises(ConfigError, match=r"metric 'f1' is not known; choose one of acc, .*mse"):
+    with pytest.raises(
+        ConfigError, match=r"metric 'f1' is not known; choose one of accuracy, .*mse"
+    ):
         metrics.get("f1")
     with pytest.raises(
         ConfigError, match=r"metric class 'Nothing' is not known: give it, .*custom_objects"

@@ -529,7 +529,7 @@ def test_names_and_classes():
         )
     with pytest.raises(
         ConfigError,
-        match="optimizer 'adamax' is not known; choose one of sgd, rmsprop, adam, adamw, adagrad, ",
+        match="optimizer 'adamax' is not known; choose one of adagrad, adam, adamw, lion, ",
     ):
         optimizers.get("adamax")
     with pytest.raises(

@@ -13,18 +13,18 @@ import numpy as np
 
 from gatewise import checks, threads
 from gatewise.attributes import Guarded
-from gatewise.configuration import accepts, config_of, object_of
+from gatewise.configuration import accepts
 from gatewise.errors import (
     CheckpointError,
     ConfigError,
     DTypeError,
     GatewiseError,
     StateError,
-    did_you_mean,
 )
 from gatewise.kernels import arrays
 from gatewise.kernels import optimizers as kernels
 from gatewise.kernels._memory import reserve
+from gatewise.registry import Registry
 
 from . import schedules
 
@@ -915,38 +915,29 @@ for _each in (SGD, RMSprop, Adam, Nadam, Adagrad, Lion):
     # no element looks at another: parts of the parameters may be updated one by one
     _each._update.elementwise = True
 
-_BY_NAME = {
-    "sgd": SGD,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-    "adagrad": Adagrad,
-    "nadam": Nadam,
-    "lion": Lion,
-}
-_BY_CLASS = _BY_NAME | {cls.__name__: cls for cls in _BY_NAME.values()}
+OPTIMIZERS = Registry(
+    "optimizer",
+    Optimizer,
+    (SGD, RMSprop, Adam, AdamW, Adagrad, Nadam, Lion),
+    {
+        "sgd": SGD,
+        "rmsprop": RMSprop,
+        "adam": Adam,
+        "adamw": AdamW,
+        "adagrad": Adagrad,
+        "nadam": Nadam,
+        "lion": Lion,
+    },
+    namespace="gatewise.optimizers",
+    ignore_case=True,
+)
 
 
 def get(identifier):
     """An optimizer from a name, a saved configuration, a class or an optimizer."""
-    if isinstance(identifier, Optimizer):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        return identifier()
-    if isinstance(identifier, str):
-        if identifier.lower() not in _BY_NAME:
-            raise ConfigError(
-                f"optimizer {identifier!r} is not known; choose one of {', '.join(_BY_NAME)}"
-                + did_you_mean(identifier, _BY_NAME)
-            )
-        return _BY_NAME[identifier.lower()]()
-    if isinstance(identifier, dict):
-        return object_of(identifier, Optimizer, _BY_CLASS, "optimizer")
-    raise DTypeError(
-        f"optimizer is {identifier!r}; expected a name or a gatewise.optimizers object"
-    )
+    return OPTIMIZERS.get(identifier)
 
 
 def serialize(optimizer):
     """What :func:`get` reads back, as JSON values."""
-    return config_of(optimizer, _BY_CLASS)
+    return OPTIMIZERS.serialize(optimizer)

@@ -11,8 +11,8 @@ import math
 
 from gatewise import checks
 from gatewise.attributes import Guarded
-from gatewise.configuration import object_of
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError
+from gatewise.registry import Registry
 
 __all__ = [
     "CosineDecay",
@@ -408,9 +408,10 @@ class OneCycle(LearningRateSchedule):
         return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
 
 
-_CLASSES = {
-    cls.__name__: cls
-    for cls in (
+SCHEDULES = Registry(
+    "learning rate schedule",
+    LearningRateSchedule,
+    (
         CosineDecay,
         CosineDecayRestarts,
         ExponentialDecay,
@@ -419,8 +420,9 @@ _CLASSES = {
         PiecewiseConstantDecay,
         PolynomialDecay,
         StepDecay,
-    )
-}
+    ),
+    namespace="gatewise.schedules",
+)
 
 
 def get(identifier):
@@ -430,13 +432,7 @@ def get(identifier):
     ------
     DTypeError, ConfigError
     """
-    if isinstance(identifier, LearningRateSchedule):
-        return identifier
-    if isinstance(identifier, dict):
-        return object_of(identifier, LearningRateSchedule, _CLASSES, "learning rate schedule")
-    raise DTypeError(
-        f"learning rate schedule is {identifier!r}; expected a gatewise.schedules object"
-    )
+    return SCHEDULES.get(identifier)
 
 
 def serialize(schedule):
@@ -448,9 +444,9 @@ def serialize(schedule):
         The class is not one of gatewise's: nobody who reads the file would have it.
     """
     name = type(schedule).__name__
-    if _CLASSES.get(name) is not type(schedule):
+    if SCHEDULES.classes.get(name) is not type(schedule):
         raise ConfigError(
             f"a schedule of class {name} cannot be written to a file; use one of gatewise.schedules"
-            f" ({', '.join(sorted(_CLASSES))}), or a number as learning rate"
+            f" ({', '.join(sorted(SCHEDULES.classes))}), or a number as learning rate"
         )
-    return {"class_name": name, "config": schedule.get_config()}
+    return SCHEDULES.serialize(schedule)

@@ -2,14 +2,19 @@
 
 from gatewise import checks
 from gatewise.cells import RNNCell, published
-from gatewise.configuration import class_of, config_of
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 from gatewise.layers.base import Layer
 from gatewise.layers.weights import WeightOptions
+from gatewise.registry import Registry
 
 from .stepwise import Stepwise
 
-_PUBLISHED = {name: getattr(published, name) for name in published.__all__}
+CELLS = Registry(
+    "cell",
+    RNNCell,
+    [getattr(published, name) for name in published.__all__],
+    namespace="gatewise.cells",
+)
 
 
 class RNN(Stepwise):
@@ -118,7 +123,7 @@ class RNN(Stepwise):
         if self.zero_output_for_mask is not None:
             options += ("zero_output_for_mask",)
         return Layer.get_config(self) | {
-            "cell": config_of(self.cell, _PUBLISHED),
+            "cell": CELLS.serialize(self.cell),
             **{option: getattr(self, option) for option in options},
         }
 
@@ -126,12 +131,10 @@ class RNN(Stepwise):
     def from_config(cls, config):
         """A new layer from :meth:`get_config`.
 
-        A cell of one's own is found by the name of its class among the objects of
+        A user-defined cell is found by the name of its class among the objects of
         :func:`gatewise.utils.custom_object_scope`.
         """
-        cell = config["cell"]
-        cls_of_cell = class_of(cell["class_name"], RNNCell, _PUBLISHED, "cell")
-        return cls(**config | {"cell": cls_of_cell.from_config(cell["config"])})
+        return cls(**config | {"cell": CELLS.deserialize(config["cell"])})
 
 
 _OF_KERNEL_LAYERS = {

@@ -8,8 +8,7 @@ A loss that ``fuses`` with an activation can start from the scores in front of i
 where the probabilities themselves have already rounded to 0 or 1.
 """
 
-from gatewise.configuration import config_of, object_of
-from gatewise.errors import ConfigError, DTypeError, did_you_mean
+from gatewise.registry import Registry
 
 from .base import Loss, position_weights  # noqa: F401  what training.data takes from here
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -48,7 +47,7 @@ __all__ = [
     "serialize",
 ]
 
-_BY_NAME = {
+_SHORT = {
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
     "mape": MeanAbsolutePercentageError,
@@ -56,7 +55,6 @@ _BY_NAME = {
     "bce": BinaryCrossentropy,
     "kld": KLDivergence,
 }
-_BY_NAME |= {name.upper(): cls for name, cls in _BY_NAME.items()}
 _CLASSES = (
     MeanSquaredError,
     MeanAbsoluteError,
@@ -76,32 +74,24 @@ _CLASSES = (
     Quantile,
     CTC,
 )
-_BY_NAME |= {cls.name: cls for cls in _CLASSES} | {cls.__name__: cls for cls in _CLASSES}
+
+LOSSES = Registry(
+    "loss",
+    Loss,
+    _CLASSES,
+    _SHORT
+    | {name.upper(): cls for name, cls in _SHORT.items()}
+    | {cls.name: cls for cls in _CLASSES},
+    namespace="gatewise.losses",
+    guide="docs/losses-and-metrics.md",
+)
 
 
 def get(identifier):
     """A loss from a name, a saved configuration, a class or a loss."""
-    if isinstance(identifier, Loss):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Loss):
-        return identifier()
-    if isinstance(identifier, str):
-        if identifier not in _BY_NAME:
-            raise ConfigError(
-                f"loss {identifier!r} is not known; choose one of {', '.join(sorted(_BY_NAME))}"
-                + did_you_mean(identifier, _BY_NAME)
-            )
-        return _BY_NAME[identifier]()
-    if isinstance(identifier, dict):
-        return object_of(identifier, Loss, _BY_NAME, "loss")
-    own = (
-        "; docs/losses-and-metrics.md shows how to write one of your own"
-        if callable(identifier)
-        else ""
-    )
-    raise DTypeError(f"loss is {identifier!r}; expected a name or a gatewise.losses object{own}")
+    return LOSSES.get(identifier)
 
 
 def serialize(loss):
     """What :func:`get` reads back, as JSON values."""
-    return config_of(loss, _BY_NAME)
+    return LOSSES.serialize(loss)

@@ -1,7 +1,6 @@
 """Metrics: what a person can read of how good predictions are. Names, arguments and formulas are Keras's."""
 
-from gatewise.configuration import config_of, object_of
-from gatewise.errors import ConfigError, DTypeError, did_you_mean
+from gatewise.registry import Registry
 
 from .accuracy import (
     Accuracy,
@@ -61,10 +60,17 @@ _SHORT = {
     "msle": MeanSquaredLogarithmicError,
     "rmse": RootMeanSquaredError,
 }
-_BY_NAME = (
-    _SHORT | {name.upper(): cls for name, cls in _SHORT.items()} | {"f_beta_score": FBetaScore}
+METRICS = Registry(
+    "metric",
+    Metric,
+    _CLASSES,
+    _SHORT
+    | {name.upper(): cls for name, cls in _SHORT.items()}
+    | {"f_beta_score": FBetaScore}
+    | {cls.default_name: cls for cls in _CLASSES},
+    namespace="gatewise.metrics",
+    guide="docs/losses-and-metrics.md",
 )
-_BY_NAME |= {cls.default_name: cls for cls in _CLASSES} | {cls.__name__: cls for cls in _CLASSES}
 
 
 def get(identifier, loss=None, outputs=None):
@@ -73,30 +79,12 @@ def get(identifier, loss=None, outputs=None):
     "accuracy" and "acc" mean the accuracy that fits the loss and the number of outputs, as in
     Keras.
     """
-    if isinstance(identifier, Metric):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Metric):
-        return identifier()
-    if isinstance(identifier, str):
-        if identifier in ("accuracy", "acc"):
-            return _fitting_accuracy(loss, outputs)(name=identifier)
-        if identifier not in _BY_NAME:
-            raise ConfigError(
-                f"metric {identifier!r} is not known; choose one of acc,"
-                f" {', '.join(sorted(_BY_NAME))}"
-                + did_you_mean(identifier, ["accuracy", "acc", *_BY_NAME])
-            )
-        return _BY_NAME[identifier](
-            name=None if identifier == _BY_NAME[identifier].__name__ else identifier
-        )
-    if isinstance(identifier, dict):
-        return object_of(identifier, Metric, _BY_NAME, "metric")
-    own = (
-        "; docs/losses-and-metrics.md shows how to write one of your own"
-        if callable(identifier)
-        else ""
-    )
-    raise DTypeError(f"metric is {identifier!r}; expected a name or a gatewise.metrics object{own}")
+    if not isinstance(identifier, str):
+        return METRICS.get(identifier)
+    if identifier in ("accuracy", "acc"):
+        return _fitting_accuracy(loss, outputs)(name=identifier)
+    cls = METRICS.class_named(identifier)
+    return cls(name=None if identifier == cls.__name__ else identifier)
 
 
 def _fitting_accuracy(loss, outputs):
@@ -107,9 +95,9 @@ def _fitting_accuracy(loss, outputs):
 
 def direction_of(name):
     """ "up", "down" or None: what is better of a metric of this name."""
-    return "up" if name == "acc" else getattr(_BY_NAME.get(name), "direction", None)
+    return "up" if name == "acc" else getattr(METRICS.names.get(name), "direction", None)
 
 
 def serialize(metric):
     """What :func:`get` reads back, as JSON values."""
-    return config_of(metric, _BY_NAME)
+    return METRICS.serialize(metric)
