@@ -13,6 +13,8 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted(ROOT.glob("docs/*.md")),
 ]
+
+
 def page_name(page):
     return page.relative_to(ROOT).as_posix()
 

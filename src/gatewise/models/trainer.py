@@ -294,7 +294,9 @@ class Trainer(CompiledNetwork):
 
     def _unchanged_over(self, feed, callbacks):
         """Context manager: all batches see the same weights, unless the user's code runs between them and may wait for a change."""
-        return self.unchanged() if isinstance(feed, feeds.RowFeed) and not callbacks else NULL_CONTEXT
+        return (
+            self.unchanged() if isinstance(feed, feeds.RowFeed) and not callbacks else NULL_CONTEXT
+        )
 
     def _watchers(self, callbacks, feed, verbose):
         watchers = CallbackList([callbacks] if isinstance(callbacks, Callback) else callbacks or [])
