@@ -26,7 +26,7 @@ from gatewise.layers import (
     TimeDistributed,
 )
 from gatewise.layers.base import Layer
-from gatewise.sharing import weights_guard
+from gatewise.sharing import WeightsGuard
 
 SECONDS = 30  # after which a test that hangs fails
 
@@ -107,7 +107,7 @@ def guard_is_wanted(guard):
 
 
 def test_readers_share_and_a_writer_is_alone():
-    guard, inside, leave = weights_guard(), threading.Barrier(3), threading.Event()
+    guard, inside, leave = WeightsGuard(), threading.Barrier(3), threading.Event()
 
     def read():
         with guard:
@@ -132,7 +132,7 @@ def test_readers_share_and_a_writer_is_alone():
 
 
 def test_blocks_of_one_thread_may_be_nested():
-    guard = weights_guard()
+    guard = WeightsGuard()
     with guard.writing, guard, guard.writing, guard:
         pass
     with guard, guard:
@@ -141,7 +141,7 @@ def test_blocks_of_one_thread_may_be_nested():
 
 
 def test_a_reader_may_enter_again_while_a_writer_waits():
-    guard, asked = weights_guard(), []
+    guard, asked = WeightsGuard(), []
 
     def write():
         with guard.writing:
@@ -179,7 +179,7 @@ def test_an_interrupt_while_a_reader_waits_leaves_the_guard_free(call, monkeypat
 
     reader, notices = None, []
     monkeypatch.setattr(_guard, "Condition", Interrupted)
-    guard = weights_guard()
+    guard = WeightsGuard()
 
     def read():
         nonlocal reader
@@ -202,7 +202,7 @@ def test_an_interrupt_while_a_reader_waits_leaves_the_guard_free(call, monkeypat
 
 
 def test_exceptions_leave_the_guard_free():
-    guard = weights_guard()
+    guard = WeightsGuard()
     for enter in (guard, guard.writing):
         with pytest.raises(KeyError), enter:
             raise KeyError

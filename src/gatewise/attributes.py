@@ -1,73 +1,78 @@
-"""Attributes that users set: each takes effect or is refused; none is accepted and read by nobody."""
+"""Attributes that users set: each takes effect or is refused; none is accepted and ignored."""
 
 import difflib
 import inspect
 import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, ClassVar
 
 from gatewise.described import Described
 from gatewise.errors import SettingError
 
-_MISSING = object()
+_MISSING: Any = object()
 _set = object.__setattr__
 
 
 class Checked:
-    """An option that may be set at any time, to what a check lets through.
+    """An option that may be set at any time, to a value that passes a check.
 
-    ``check(value, name, **limits)`` gives what is kept.
-    Without a ``__get__`` Python reads it from the instance like any attribute.
+    ``check(value, name, **limits)`` returns the value to store. The class has no ``__get__``, so
+    that Python reads the option from the instance like any attribute.
     """
 
-    def __init__(self, check, **limits):
+    def __init__(self, check: Callable[..., Any], **limits: Any) -> None:
         self._check, self._limits = check, limits
 
-    def __set_name__(self, owner, name):
+    def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __set__(self, thing, value):
+    def __set__(self, thing: object, value: Any) -> None:
         vars(thing)[self._name] = self._check(value, self._name, **self._limits)
 
 
 class Guarded(Described):
-    """Base of layers, models, optimizers, losses, metrics, callbacks and what these are made of.
+    """Base of layers, models, optimizers, losses, metrics, callbacks and their parts.
 
-    An attribute that does not begin with ``_`` can be set
+    An attribute whose name does not begin with ``_`` can be set
 
-    - by the library, and by methods of the object's own class, whatever it is called;
-    - by anybody, if the class has a property or another descriptor for it, or names it in
+    - by the library, and by methods of the object's own class, whatever its name;
+    - by any code, if the class has a property or another descriptor for it, or lists it in
       ``_settable``;
-    - by anybody, on an object of a user's class, unless it is an argument of a constructor of the
-      library's;
+    - by any code, on an object of a user-defined class, unless it is an argument of one of the
+      library's constructors;
     - to override a method of one object.
 
-    All else raises :class:`gatewise.errors.SettingError`.
+    Everything else raises :class:`gatewise.errors.SettingError`.
 
-    Each attribute that is set passes through Python, which takes half a microsecond. What a step of
-    training sets in Dense and the recurrent layers goes into ``vars(self)`` instead.
+    Setting an attribute runs Python code, which takes half a microsecond. What a training step sets
+    in Dense and the recurrent layers therefore goes into ``vars(self)`` instead.
     """
 
-    _settable = frozenset()  # plain attributes that are read whenever they are needed
-    _and_then = ""  # what to do with a new one
+    # plain attributes that the library reads whenever it needs them
+    _settable: ClassVar[frozenset[str]] = frozenset()
+    _and_then: ClassVar[str] = ""  # end of the message: what to do with a new object
     # Any attribute that the object has already may be set, except arguments of constructors.
-    _keeps_public_state = False
+    _keeps_public_state: ClassVar[bool] = False
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if name[0] != "_":
             _check(self, name, value)
         _set(self, name, value)
 
-    def _setting_cure(self, name):
-        """What to do instead of setting this attribute, as text; None: give it to the constructor."""
+    def _setting_cure(self, name: str) -> str | None:
+        """What to do instead of setting this attribute; None: give it to the constructor."""
         return None
 
-    def _title(self):
-        """What messages call the object."""
+    def _title(self) -> str:
+        """Name of the object in messages."""
         return type(self).__name__
 
 
-def _check(thing, name, value):
+def _check(thing: Guarded, name: str, value: Any) -> None:
+    """Refuse an attribute that the code calling ``__setattr__`` may not set."""
     frame = sys._getframe(2)
-    while frame.f_code.co_name == "__setattr__":
+    while frame.f_code.co_name == "__setattr__" and frame.f_back is not None:
         frame = frame.f_back
     if _is_ours(frame.f_globals.get("__name__", "")):
         return
@@ -84,26 +89,27 @@ def _check(thing, name, value):
         if cls._keeps_public_state and name not in options and name in vars(thing):
             return
     if any(vars(thing).get(held, _MISSING) is value for held in (name, f"_{name}")):
-        return  # no change: x.array += 1 sets what it has changed in place
+        return  # no change: x.array += 1 sets the array that it changed in place
     raise SettingError(_message(thing, name, options, place))
 
 
-def _is_ours(module):
+def _is_ours(module: str) -> bool:
+    """Whether this is the name of a module of gatewise."""
     return module == "gatewise" or module.startswith("gatewise.")
 
 
-def _is_method_of(frame, thing):
-    """Whether the code that sets is a method of the object."""
+def _is_method_of(frame: FrameType, thing: object) -> bool:
+    """Whether a frame runs a method of the object."""
     code = frame.f_code
     return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is thing
 
 
-def _options(cls):
-    """Arguments that the constructors of the library's classes among the bases take, set of str."""
-    names = set()
+def _options(cls: type) -> set[str]:
+    """Arguments of the constructors of those bases that are the library's classes."""
+    names: set[str] = set()
     for base in cls.__mro__:
         if _is_ours(base.__module__) and "__init__" in vars(base):
-            kinds = inspect.signature(base.__init__).parameters
+            kinds = inspect.signature(vars(base)["__init__"]).parameters
             names |= {
                 name
                 for name, kind in kinds.items()
@@ -112,7 +118,8 @@ def _options(cls):
     return names - {"self"}
 
 
-def _message(thing, name, options, place):
+def _message(thing: Guarded, name: str, options: set[str], place: Any) -> str:
+    """Text of the SettingError for an attribute that cannot be set."""
     cls, title, cure = type(thing), thing._title(), thing._setting_cure(name)
     if cure is not None:
         return f"{title}: {name} cannot be set: {cure}"
@@ -122,16 +129,13 @@ def _message(thing, name, options, place):
             f"new one, {cls.__name__}(..., {name}=...){cls._and_then}"
         )
     if place is not _MISSING or name in vars(thing):
-        return (
-            f"{title}: {name} cannot be set: it follows from how the object was made, and from what"
-            " was done with it since"
-        )
+        return f"{title}: {name} cannot be set: it follows from how the object was made and used"
     known = {each for each in (*dir(cls), *vars(thing)) if each[0] != "_"} | options
     close = difflib.get_close_matches(name, sorted(known), 1, 0.7)
     advice = (
-        f"a class of your own that derives from {cls.__name__} may have it, and so may a name that"
-        " begins with _"
+        f"a user-defined class that derives from {cls.__name__} may have it, and any object may have"
+        " a name that begins with _"
     )
-    return f"{title} has no attribute {name!r}, so that nobody would read it; " + (
+    return f"{title} has no attribute {name!r}, so no code would read it; " + (
         f"did you mean {close[0]!r}?" if close else advice
     )

@@ -1,12 +1,15 @@
-"""Checks of what the user gives, each with an error that says what was given and what was expected."""
+"""Checks of what users give, each with an error that states what was given and what was expected."""
 
 import math
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
+from gatewise._typing import Array, IntArray, Shape
 from gatewise.errors import (
     ArgumentError,
     ConfigError,
@@ -19,12 +22,14 @@ from gatewise.errors import (
 )
 from gatewise.kernels import arrays
 
+_A = TypeVar("_A", bound=np.ndarray)
+
 DTYPES = ("float32", "float64")
 MAX_EXTENT = 2**31 - 1  # BLAS takes extents as C int
 
 
-def warn(message, category=TrainingWarning):
-    """Warn at the line of the user's program that called gatewise, through scikit-learn as well, however deep the caller is."""
+def warn(message: str, category: type[Warning] = TrainingWarning) -> None:
+    """Warn at the line of the user's program that called gatewise, directly or by scikit-learn."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in (
         "gatewise",
@@ -34,8 +39,8 @@ def warn(message, category=TrainingWarning):
     warnings.warn(message, category, stacklevel=level)
 
 
-def dtype_name(dtype):
-    """ "float32" or "float64" of anything NumPy understands as one of them."""
+def dtype_name(dtype: Any) -> str:
+    """Return "float32" or "float64" for anything that NumPy understands as one of them."""
     try:
         name = np.dtype(dtype).name
     except TypeError as error:
@@ -45,7 +50,7 @@ def dtype_name(dtype):
     return name
 
 
-def is_integer_type(dtype):
+def is_integer_type(dtype: Any) -> bool:
     """Whether this is a name or type of NumPy's integers."""
     try:
         return np.dtype(dtype).kind in "ui"
@@ -53,8 +58,8 @@ def is_integer_type(dtype):
         return False
 
 
-def whole_number(value, name, low=1, high=MAX_EXTENT):
-    """An int in [low, high]; booleans and fractions are refused."""
+def whole_number(value: Any, name: str, low: int = 1, high: float = MAX_EXTENT) -> int:
+    """Return an int in [low, high]; booleans and fractions are refused."""
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
         raise DTypeError(f"{name} is {value!r}; expected a whole number")
     try:
@@ -66,19 +71,27 @@ def whole_number(value, name, low=1, high=MAX_EXTENT):
     return value
 
 
-def optional_number(value, name, low=1):
-    """An int from `low` up, or None."""
+def optional_number(value: Any, name: str, low: int = 1) -> int | None:
+    """Return an int from `low` up, or None."""
     return None if value is None else whole_number(value, name, low)
 
 
-def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_high=False):
-    """A finite float in [low, high], ends excluded where said."""
+def number(
+    value: Any,
+    name: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return a finite float in [low, high], without an end that is marked as open."""
     if isinstance(value, bool | np.bool_ | str) or not hasattr(value, "__float__"):
         raise DTypeError(f"{name} is {value!r}; expected a number")
     try:
         result = float(value)
     except (OverflowError, ValueError, TypeError) as error:
-        # Python writes out no more than 4,300 digits
+        # Python converts at most 4,300 digits to text.
         huge = isinstance(value, int) and value.bit_length() > 10_000
         raise ConfigError(
             f"{name} is {'a huge whole number' if huge else f'{value!r:.80}'}; expected "
@@ -94,16 +107,16 @@ def number(value, name, low=-math.inf, high=math.inf, *, open_low=False, open_hi
     return result
 
 
-def _numbers(low, high, open_low, open_high):
-    """What is expected, as text. No end that is infinite belongs to it."""
+def _numbers(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    """Text of the expected interval, in which an infinite end is always open."""
     return (
         f"a number in {'(' if open_low or low == -math.inf else '['}{low}, {high}"
         f"{')' if open_high or high == math.inf else ']'}"
     )
 
 
-def listed(value, name, holds):
-    """`value` as a list; what cannot be one is refused."""
+def listed(value: Any, name: str, holds: str) -> list[Any]:
+    """Return `value` as a list; text, dicts and single values are refused."""
     if (
         isinstance(value, str | bytes | dict)
         or not hasattr(value, "__iter__")
@@ -113,20 +126,20 @@ def listed(value, name, holds):
     return list(value)
 
 
-def text(value, name):
-    """A string."""
+def text(value: Any, name: str) -> str:
+    """Return a string."""
     if not isinstance(value, str):
         raise DTypeError(f"{name} is {value!r}; expected text")
     return value
 
 
-def seed(value):
-    """A seed: None or a whole number from 0 up."""
+def seed(value: Any) -> int | None:
+    """Return a seed: None or a whole number from 0 up."""
     return None if value is None else whole_number(value, "seed", 0, math.inf)
 
 
-# Arguments of Keras that gatewise has no use for, and the values of each that ask for nothing.
-NEUTRAL = {
+# Arguments of Keras that gatewise does not need, and those of their values that change no result.
+NEUTRAL: dict[str, dict[str, tuple[Any, ...]]] = {
     "layer": {"activity_regularizer": (None,), "autocast": (True,)},
     "recurrent layer": {
         "unroll": (False, True),
@@ -152,14 +165,28 @@ NEUTRAL = {
 }
 
 
-def _is_one_of(value, allowed):
+def _is_one_of(value: Any, allowed: Iterable[Any]) -> bool:
     return any(value is each or (type(value) is type(each) and value == each) for each in allowed)
 
 
-def neutral(arguments, kind, what, known=()):
-    """Refuse keyword arguments that are not known, or that ask for what there is not.
+def refuse_unknown_arguments(
+    arguments: Mapping[str, Any],
+    kind: str,
+    what: str,
+    known: Iterable[str] | Callable[[], Iterable[str]] = (),
+) -> None:
+    """Refuse keyword arguments that are unknown, or that ask for what gatewise does not have.
 
-    `known` are names of the arguments that there are, of which one may have been meant.
+    Parameters
+    ----------
+    arguments : dict
+        Names and values.
+    kind : str
+        Key of ``NEUTRAL``, the arguments of Keras that are accepted with values that change nothing.
+    what : str
+        What takes the arguments, for the message.
+    known : iterable of str, or callable without arguments that returns one
+        Names of the existing arguments, one of which may have been meant.
 
     Raises
     ------
@@ -174,13 +201,13 @@ def neutral(arguments, kind, what, known=()):
         allowed = NEUTRAL[kind][name]
         if not _is_one_of(value, allowed):
             raise ConfigError(
-                f"{what}: {name}={value!r} is not there in gatewise; leave it out, or give "
+                f"{what}: {name}={value!r} does not exist in gatewise; leave it out, or give "
                 f"{' or '.join(map(repr, allowed))}"
             )
 
 
-def without_neutral(arguments, kind, what):
-    """The other arguments, once those of Keras that change no result of ours are checked: each has a few values.
+def without_neutral(arguments: Mapping[str, Any], kind: str, what: str) -> dict[str, Any]:
+    """Check the arguments of Keras that change no result here, and return the others.
 
     Raises
     ------
@@ -197,27 +224,27 @@ def without_neutral(arguments, kind, what):
     return {name: value for name, value in arguments.items() if name not in NEUTRAL[kind]}
 
 
-def fraction(value, name):
-    """A rate in [0, 1)."""
+def fraction(value: Any, name: str) -> float:
+    """Return a rate in [0, 1)."""
     return number(value, name, 0.0, 1.0, open_high=True)
 
 
-def flag(value, name):
-    """A bool."""
+def flag(value: Any, name: str) -> bool:
+    """Return a bool."""
     if not isinstance(value, bool | np.bool_):
         raise DTypeError(f"{name} is {value!r}; expected True or False")
     return bool(value)
 
 
-def optional_flag(value, name):
-    """A bool or None."""
+def optional_flag(value: Any, name: str) -> bool | None:
+    """Return a bool or None."""
     if value is not None and not isinstance(value, bool | np.bool_):
         raise DTypeError(f"{name} is {value!r}; expected True, False or None")
     return None if value is None else bool(value)
 
 
-def shape_tuple(shape, name):
-    """A tuple of extents, each a positive int or None for a free axis."""
+def shape_tuple(shape: Any, name: str) -> Shape:
+    """Return a tuple of extents, each a positive int, or None for a free axis."""
     if isinstance(shape, int):
         shape = (shape,)
     if isinstance(shape, set | frozenset | dict | str):
@@ -236,7 +263,7 @@ def shape_tuple(shape, name):
 _BYTES = {"float32": 4, "float64": 8, "int32": 4}
 
 
-def fits_memory(elements, dtype, what, name=None):
+def fits_memory(elements: int, dtype: Any, what: str, name: str | None = None) -> None:
     """Refuse a size that this machine's memory cannot hold, before any of it is touched.
 
     Raises
@@ -244,7 +271,7 @@ def fits_memory(elements, dtype, what, name=None):
     SizeError
         More bytes than the machine has memory, or than an index can count.
     """
-    if elements < 1_000_000:  # of a step in microseconds
+    if elements < 1_000_000:  # a step takes microseconds, and this check is part of it
         return
     needed = int(elements) * (_BYTES.get(dtype) or np.dtype(dtype).itemsize)
     if needed > _PHYSICAL_MEMORY:
@@ -255,10 +282,11 @@ def fits_memory(elements, dtype, what, name=None):
         )
 
 
-def _physical_memory():
+def _physical_memory() -> int:
+    """Bytes of memory that the machine has."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    # not told here: refuse only what cannot be indexed
+    # This platform does not report it: refuse only what cannot be indexed.
     except (AttributeError, ValueError, OSError):
         return 2**62
 
@@ -266,8 +294,8 @@ def _physical_memory():
 _PHYSICAL_MEMORY = _physical_memory()
 
 
-def float_array(x, name, dtype, *, convert):
-    """C-contiguous ndarray of `dtype` with the values of x, which is never changed.
+def float_array(x: Any, name: str, dtype: Any, *, convert: bool) -> Array:
+    """Return a C-contiguous ndarray of `dtype` with the values of x, which is never changed.
 
     Parameters
     ----------
@@ -275,7 +303,7 @@ def float_array(x, name, dtype, *, convert):
         Booleans, integers and floats; lists are read in `dtype`.
     convert : bool
         True: float64 may be rounded to float32 (models: the caller chose the model's dtype).
-        False: only what loses nothing (layers).
+        False: only conversions that lose nothing (layers).
 
     Raises
     ------
@@ -320,10 +348,10 @@ def float_array(x, name, dtype, *, convert):
     return result
 
 
-def of_columns(given, name):
-    """float64 ndarray of a pandas object whose columns have different dtypes, or hold numbers as objects.
+def of_columns(given: Any, name: str) -> Array:
+    """Return a float64 ndarray for a pandas object with columns of different dtypes or of objects.
 
-    NumPy makes objects of columns of numbers beside columns of booleans. A value that is missing
+    NumPy makes objects of columns of numbers next to columns of booleans. A missing value
     (``pandas.NA``, ``None``) becomes NaN.
 
     Raises
@@ -340,8 +368,8 @@ def of_columns(given, name):
         ) from error
 
 
-def _overflow(x, dtype, name):
-    """What to raise for an array of floats of which `dtype` does not hold all that are finite."""
+def _overflow(x: Array, dtype: Any, name: str) -> NonFiniteError:
+    """The error for an array with finite numbers that are too large for `dtype`."""
     with np.errstate(over="ignore"):
         at = np.unravel_index(
             np.flatnonzero(np.isinf(x.astype(dtype)) & np.isfinite(x))[0], x.shape
@@ -358,8 +386,8 @@ def _overflow(x, dtype, name):
     )
 
 
-def summable(weights, name, dtype="float64"):
-    """Weights, unless their sum is larger than `dtype` holds: products and means of such weights would be infinite, or 0.
+def summable(weights: _A, name: str, dtype: Any = "float64") -> _A:
+    """Return weights whose sum `dtype` can hold; otherwise their means would be infinite, or 0.
 
     Raises
     ------
@@ -375,8 +403,8 @@ def summable(weights, name, dtype="float64"):
     return weights
 
 
-def whole_array(x, name, expects):
-    """C-contiguous int32 ndarray with the values of x, integers or floats that are whole; never changed.
+def whole_array(x: Any, name: str, expects: str) -> Array:
+    """Return a C-contiguous int32 ndarray with the values of x, integers or whole floats.
 
     Raises
     ------
@@ -386,7 +414,7 @@ def whole_array(x, name, expects):
     x = _given_array(x, name)
     if x.dtype.kind not in "buif":
         raise DTypeError(f"{name} holds {x.dtype} values; {expects}")
-    with np.errstate(invalid="ignore"):  # NaN becomes some number, which it does not equal
+    with np.errstate(invalid="ignore"):  # NaN becomes a number, which NaN does not equal
         whole = _contiguous(x, "int32", name)
     if whole is not x and not np.array_equal(whole, x):
         at = tuple(int(i) for i in np.argwhere(whole != x)[0])
@@ -394,8 +422,8 @@ def whole_array(x, name, expects):
     return whole
 
 
-def _given_array(x, name):
-    """An ndarray of what a user gave, of any dtype."""
+def _given_array(x: Any, name: str) -> Array:
+    """An ndarray of any dtype with the values of x."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise NonFiniteError(
             f"{name} has masked elements; expected numbers: fill them, with {name}.filled(value)"
@@ -412,8 +440,8 @@ def _given_array(x, name):
         ) from error
 
 
-def _contiguous(x, dtype, name):
-    """x itself where it lies as the kernels need it, else a copy that memory can hold."""
+def _contiguous(x: Array, dtype: Any, name: str) -> Array:
+    """x itself if its layout is the one that kernels need, else a copy, if memory can hold it."""
     if x.dtype != dtype or not (x.flags.c_contiguous and x.flags.aligned):
         fits_memory(x.size, dtype, name)
     try:
@@ -424,41 +452,42 @@ def _contiguous(x, dtype, name):
         ) from error
 
 
-def _exact(result, x):
-    """Whether floats hold the same whole numbers; few are so large that they must be looked at one by one."""
+def _exact(result: Array, x: Array) -> bool:
+    """Whether floats hold the same whole numbers as integers."""
+    # Only numbers that are too large for the mantissa must be compared one by one.
     large = np.abs(result) > 2.0 ** np.finfo(result.dtype).nmant
     return all(int(a) == int(b) for a, b in zip(result[large].tolist(), x[large].tolist()))
 
 
-def finite(x, name):
-    """Refuse NaN and infinity, with the position of the first."""
+def finite(x: _A, name: str) -> _A:
+    """Return x; NaN and infinity are refused, with the position of the first."""
     at = arrays.first_nonfinite(x)
     if at >= 0:
         position = tuple(int(i) for i in np.unravel_index(at, x.shape))
         raise NonFiniteError(
             f"{name} holds {x[position]} at index {position}; expected finite numbers: "
-            "fill or drop missing values first (padding past a row's length holds numbers, too)"
+            "fill or drop missing values first (padding past a row's length must hold numbers, too)"
         )
     return x
 
 
-def features(x, name, expected, expects):
-    """The last axis of x has `expected` features (None: any)."""
+def features(x: Array, name: str, expected: int | None, expects: str) -> None:
+    """Refuse x if its last axis does not have `expected` features (None: any number)."""
     if expected is not None and x.shape[-1] != expected:
         raise ShapeError(
             f"{name} has {x.shape[-1]} features (shape {x.shape}), {expects} expects {expected}"
         )
 
 
-def _as_array(values, name):
+def _as_array(values: Any, name: str) -> Array:
     try:
         return np.asarray(values)
     except ValueError as error:
         raise ShapeError(f"{name} has rows of different lengths") from error
 
 
-def sequence_lengths(lengths, batch, steps):
-    """intp ndarray (batch,) of lengths in [0, steps]; None stays None.
+def sequence_lengths(lengths: Any, batch: int, steps: int) -> IntArray | None:
+    """Return lengths in [0, steps] as an intp ndarray (batch,); None stays None.
 
     Raises
     ------
@@ -479,8 +508,8 @@ def sequence_lengths(lengths, batch, steps):
     return given.astype(np.intp)
 
 
-def reset_flags(resets, batch, steps):
-    """uint8 ndarray (batch, steps) of a boolean one; None stays None."""
+def reset_flags(resets: Any, batch: int, steps: int) -> Array | None:
+    """Return a boolean array (batch, steps) as uint8; None stays None."""
     if resets is None:
         return None
     given = _as_array(resets, "resets")

@@ -1,7 +1,9 @@
-"""What an object shows of itself in a terminal: its class and the arguments it was made with."""
+"""What an object shows in a terminal: its class and the arguments it was made with."""
 
 import functools
 import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,41 +14,44 @@ _LONGEST = 100  # characters of one value
 
 
 class KnownArguments:
-    """Base of what is made with named arguments: one that is not known is refused, with the name that may have been meant."""
+    """Base of classes whose constructors refuse unknown arguments and suggest the right name."""
 
-    def __init_subclass__(cls, **kwargs):
+    __signature__: ClassVar[inspect.Signature | None]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Of a class without a constructor ``inspect`` would show that of __new__; None: that of
-        # __init__.
+        # None: ``inspect`` reads the signature of __init__. For a class without a constructor it
+        # would show that of __new__.
         cls.__signature__ = inspect.Signature() if cls.__init__ is object.__init__ else None
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if kwargs:
             refuse_unknown(cls, kwargs)
         return super().__new__(cls)
 
 
 class Described(KnownArguments):
-    """Base of objects whose ``repr`` is the call that makes them, without arguments at their defaults.
+    """Base of objects whose ``repr`` is the call that makes them, without default arguments.
 
-    An argument is read from the attribute of its name. A ``repr`` never raises: that of an object
-    whose constructor has not finished, or of a subclass that breaks, is its class alone.
+    An argument is read from the attribute of its name. A ``repr`` never raises: if the constructor
+    has not finished, or a subclass is faulty, it shows the class alone.
     """
 
     @classmethod
-    def argument_names(cls):
-        """Names of the constructor's arguments, those included that go on to the bases: list of str."""
+    def _argument_names(cls) -> list[str]:
+        """Names of the constructor's arguments, including those it passes on to the bases."""
         return list(_arguments(cls))
 
-    _always_shown = ()  # arguments that are shown even if they have their defaults
+    # arguments that are shown even if they have their defaults
+    _always_shown: ClassVar[tuple[str, ...]] = ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         try:
             return self._description()
-        except Exception:  # whatever a subclass does
+        except Exception:  # whatever a subclass raises
             return f"<{type(self).__name__}>"
 
-    def _description(self):
+    def _description(self) -> str:
         shown = []
         for name, default in _arguments(type(self)).items():
             value = self._shown_value(name)
@@ -56,7 +61,7 @@ class Described(KnownArguments):
                 shown.append(f"{name}={value_text(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def _shown_value(self, name):
+    def _shown_value(self, name: str) -> Any:
         """The value of an argument; ``_MISSING`` if the object does not have it."""
         place = inspect.getattr_static(type(self), name, None)
         if name in vars(self) or isinstance(place, property):
@@ -64,7 +69,7 @@ class Described(KnownArguments):
         return _MISSING
 
 
-def refuse_unknown(cls, given):
+def refuse_unknown(cls: type, given: Iterable[str]) -> None:
     """Refuse arguments that no constructor of a class knows; one that takes any checks them itself.
 
     Raises
@@ -81,8 +86,8 @@ def refuse_unknown(cls, given):
 
 
 @functools.lru_cache(maxsize=1024)
-def _known_arguments(cls):
-    """(names of arguments, whether the constructors take any others, too)."""
+def _known_arguments(cls: type) -> tuple[list[str], bool]:
+    """(names of arguments, whether the constructors accept any others)."""
     constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
     if not constructors:
         return [], False
@@ -90,12 +95,12 @@ def _known_arguments(cls):
         any(kind.kind is kind.VAR_KEYWORD for kind in inspect.signature(each).parameters.values())
         for each in constructors
     ]
-    users = not constructors[0].__module__.startswith("gatewise.")  # which may take some for itself
+    users = not constructors[0].__module__.startswith("gatewise.")  # it may use some of them itself
     return list(_arguments(cls)), all(is_open) or (users and is_open[0])
 
 
-def arguments_of(function):
-    """Names of the arguments of a function or method, list of str."""
+def arguments_of(function: Callable[..., Any]) -> list[str]:
+    """Names of the arguments of a function or method."""
     return [
         name
         for name, kind in inspect.signature(function).parameters.items()
@@ -103,8 +108,8 @@ def arguments_of(function):
     ]
 
 
-def value_text(value):
-    """A value in a few words."""
+def value_text(value: object) -> str:
+    """A short text for a value."""
     if isinstance(value, np.ndarray) and value.ndim:
         return f"<{value.dtype} array {value.shape}>"
     if inspect.isroutine(value):
@@ -113,24 +118,27 @@ def value_text(value):
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _arguments(cls):
-    """Arguments of the constructors of a class and its bases, dict of name to default, its own first."""
-    found = {}
+def _arguments(cls: type) -> dict[str, Any]:
+    """Names and defaults of the arguments of a class's and its bases' constructors, its own first."""
+    found: dict[str, Any] = {}
     for base in cls.__mro__[:-1]:
         if "__init__" not in vars(base):
             continue
-        kinds = list(inspect.signature(base.__init__).parameters.values())[1:]
+        kinds = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         found |= {
             kind.name: kind.default
             for kind in kinds
             if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD) and kind.name not in found
         }
-        if not any(kind.kind is kind.VAR_KEYWORD for kind in kinds):  # it takes none of its bases'
+        if not any(
+            kind.kind is kind.VAR_KEYWORD for kind in kinds
+        ):  # it accepts none of its bases'
             break
     return found
 
 
-def _is_usual_name(thing, value):
+def _is_usual_name(thing: object, value: object) -> bool:
+    """Whether a name is the one that objects of this class have by default."""
     cls = type(thing)
     usual = (
         getattr(cls, "name", None),
@@ -142,14 +150,17 @@ def _is_usual_name(thing, value):
     return value in usual
 
 
-def _same(value, default):
+def _same(value: Any, default: Any) -> bool:
+    """Whether a value is its default, for values of any kind."""
     if value is default:
         return True
     if value is None or default is None or isinstance(value, str) != isinstance(default, str):
         return False
     try:
-        if isinstance(value, tuple) and value and not isinstance(default, tuple):  # one for each
+        if (
+            isinstance(value, tuple) and value and not isinstance(default, tuple)
+        ):  # one value for each part
             return all(each == default for each in value)
         return bool(value == default)
-    except Exception:  # arrays of several numbers, objects of users
+    except Exception:  # arrays of several numbers, users' objects
         return False

@@ -1,30 +1,45 @@
-"""The errors gatewise raises.
+"""The errors and warnings of gatewise.
 
-Each derives from :class:`GatewiseError` and from the built-in that fits, so that both
-``except GatewiseError`` and ``except ValueError`` do what their reader expects. A message
-says what was given, what was expected and what to do.
+Each error derives from :class:`GatewiseError` and from the built-in exception that fits, so that
+both ``except GatewiseError`` and ``except ValueError`` do what their reader expects. A message
+states what was given, what was expected and what to do.
 """
 
+from collections.abc import Iterable
+from typing import Any
 
-def did_you_mean(name, known):
-    """ "; did you mean 'x'?" of the name that is most like this one; nothing where none is like it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # at run time the class is made on first use, by __getattr__
+    from sklearn.exceptions import NotFittedError as _SklearnNotFittedError
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Return a hint for a message: the known name that is most similar to an unknown one.
 
     Parameters
     ----------
     name : str
+        The unknown name.
     known : iterable of str
-    """
-    import difflib  # only where something went wrong
+        The names to choose from.
 
-    # of names that differ in capitals the first
-    known = {str(each).lower(): str(each) for each in reversed(list(known))}
+    Returns
+    -------
+    str
+        ``"; did you mean 'x'?"``, or nothing if no known name is similar.
+    """
+    import difflib  # needed only when something went wrong
+
+    # If several names differ in capitals only, the first one is taken.
+    by_lower_case = {str(each).lower(): str(each) for each in reversed(list(known))}
+    wanted = str(name).lower()
     initials = [
         each
-        for each in known
-        if "_" in each and "".join(part[:1] for part in each.split("_")) == str(name).lower()
+        for each in by_lower_case
+        if "_" in each and "".join(part[:1] for part in each.split("_")) == wanted
     ]
-    close = initials or difflib.get_close_matches(str(name).lower(), sorted(known), 1, 0.65)
-    return f"; did you mean {known[close[0]]!r}?" if close else ""
+    close = initials or difflib.get_close_matches(wanted, sorted(by_lower_case), 1, 0.65)
+    return f"; did you mean {by_lower_case[close[0]]!r}?" if close else ""
 
 
 class GatewiseError(Exception):
@@ -36,7 +51,7 @@ class ConfigError(GatewiseError, ValueError):
 
 
 class ShapeError(GatewiseError, ValueError):
-    """An array, or a size asked for, has the wrong rank, extent or bounds."""
+    """An array, or a requested size, has the wrong rank, extent or bounds."""
 
 
 class ArgumentError(ConfigError, TypeError):
@@ -44,7 +59,7 @@ class ArgumentError(ConfigError, TypeError):
 
 
 class DTypeError(GatewiseError, TypeError):
-    """An array or argument has a type that cannot be used without losing something."""
+    """An array or argument has a type that cannot be used without losing information."""
 
 
 class NonFiniteError(GatewiseError, ValueError):
@@ -52,15 +67,18 @@ class NonFiniteError(GatewiseError, ValueError):
 
 
 class SizeError(GatewiseError, MemoryError):
-    """A size asked for needs more memory than this machine has."""
+    """A requested size needs more memory than this machine has."""
+
+    doing: list[str]  # which calls needed the memory, outermost first: see gatewise.memory
+    refused: str  # what the system answered
 
 
 class StateError(GatewiseError, RuntimeError):
-    """A call came too early: not built, not compiled, or nothing to go back over."""
+    """A call came too early: not built, not compiled, or no forward pass before backward."""
 
 
 class SettingError(ConfigError, StateError, AttributeError):
-    """An attribute was set that cannot be, or that nobody would read."""
+    """An attribute was set that cannot be set, or that no code would read."""
 
 
 class CheckpointError(GatewiseError, OSError):
@@ -68,25 +86,32 @@ class CheckpointError(GatewiseError, OSError):
 
 
 class MissingPackageError(GatewiseError, ImportError):
-    """A package that gatewise needs only here is not installed."""
+    """An optional package that this call needs is not installed."""
 
 
 class TrainingWarning(UserWarning):
-    """Training ended early, or in a way that the caller should know of."""
+    """Training ended early, or in a way that the caller should know about."""
 
 
 class PredictionWarning(UserWarning):
-    """A prediction was made of a sequence in which no step counts: it says nothing of that sequence."""
+    """A sequence in which no step counts got a prediction, which carries no information."""
 
 
-def __getattr__(name):
+if TYPE_CHECKING:
+
+    class NotFittedError(GatewiseError, _SklearnNotFittedError):
+        """An estimator was used before ``fit``."""
+
+
+def __getattr__(name: str) -> Any:
     if name == "NotFittedError":
-        # scikit-learn's own class, so that its users' except clauses work; imported on first use.
+        # It derives from scikit-learn's class, so that existing except clauses work; scikit-learn
+        # is imported on first use.
         return _not_fitted_error()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _not_fitted_error():
+def _not_fitted_error() -> type:
     from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
     class NotFittedError(GatewiseError, SklearnNotFittedError):

@@ -1,17 +1,25 @@
-"""What this build and this process are made of."""
+"""What this build and this process consist of."""
 
 import platform
+from typing import Any
 
 
-def build_info():
-    """What results and speed depend on besides the program.
+def build_info() -> dict[str, Any]:
+    """Return what results and speed depend on besides the program.
 
     Returns
     -------
     dict
-        version, python, numpy and scipy versions; ``isa``, the instruction set in use;
-        ``isas_supported``, those that GATEWISE_ISA may name here; ``openmp``, whether the build has
-        threads; ``threads``, how many are used; ``blas``, the BLAS that SciPy calls.
+        ``version``, ``python``, ``numpy`` and ``scipy``: versions, str. ``isa``: the instruction
+        set in use. ``isas_supported``: those that GATEWISE_ISA may name here, list of str.
+        ``openmp``: whether the build has threads. ``threads``: how many are used. ``blas``: the
+        BLAS that SciPy calls.
+
+    Examples
+    --------
+    >>> import gatewise
+    >>> sorted(gatewise.build_info())[:3]
+    ['blas', 'isa', 'isas_supported']
     """
     import numpy
     import scipy

@@ -1,17 +1,22 @@
 """Memory that the system refuses: the call that needed it raises a SizeError that names the call.
 
-A limit on the address space (``ulimit -v``), a container's limit or a full machine refuses memory
-at any place. NumPy's MemoryError names the shape and dtype of the array, but not what it was for.
+A limit on the address space (``ulimit -v``), a container's limit or a full machine may refuse
+memory anywhere. NumPy's MemoryError names the shape and dtype of the array, but not its purpose.
 """
 
 import errno
 import functools
 import threading
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from gatewise.errors import SizeError
 from gatewise.kernels._memory import BLAS_BUFFER, reserve
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _CURE = (
     "use smaller batches, fewer or shorter sequences, or fewer units, or raise the limit on "
@@ -19,40 +24,44 @@ _CURE = (
 )
 
 
-def size_error(error, doing):
-    """The SizeError for whatever said that there is no memory.
+def size_error(error: BaseException, doing: str) -> SizeError:
+    """Return the SizeError for an error that reports that there is no memory.
 
     Parameters
     ----------
     error : BaseException
-        A MemoryError, or what :func:`_is_refusal` knows. A SizeError of a check, which names the
-        array, is returned itself.
+        A MemoryError, or an error that :func:`_is_refusal` recognises. A SizeError that a check
+        raised, which names the array, is returned itself.
     doing : str
         What needed the memory. If `error` comes from :func:`size_error`, this is put in front.
+
+    Returns
+    -------
+    SizeError
     """
-    parts = getattr(error, "doing", None)
-    if isinstance(error, SizeError) and parts is None:
+    parts: list[str] = getattr(error, "doing", [])
+    if isinstance(error, SizeError) and not parts:
         return error
-    refused = error.refused if parts else str(error).strip().rstrip(".")
+    refused = getattr(error, "refused", "") or str(error).strip().rstrip(".")
     refused = refused or "the system gave no more memory"
-    # The call of the user comes first. Calls between it and the layer would tell the user nothing.
-    parts = [doing, *(part for part in parts or [] if part.startswith("layer "))]
+    # The user's call comes first. Calls between it and the layer would not help the user.
+    parts = [doing, *(part for part in parts if part.startswith("layer "))]
     made = SizeError(f"{', '.join(parts)}: {refused[0].lower()}{refused[1:]}; {_CURE}")
     made.doing, made.refused = parts, refused
     return made
 
 
-def _is_refusal(error):
-    """Whether an error of a system call, or of a library to load, says that there was no memory."""
+def _is_refusal(error: BaseException) -> bool:
+    """Whether an error of a system call, or of loading a library, reports a lack of memory."""
     return getattr(error, "errno", None) == errno.ENOMEM or "annot allocate memory" in str(error)
 
 
-def names_memory(function):
-    """Decorator: if the system refuses memory, the call raises a SizeError with its name."""
+def names_memory(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorate a function: if the system refuses memory, it raises a SizeError with its name."""
     of_class = "." in function.__qualname__.rpartition("<locals>.")[2]
 
     @functools.wraps(function)
-    def named(*args, **kwargs):
+    def named(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return function(*args, **kwargs)
         except (MemoryError, OSError, ImportError) as error:
@@ -64,21 +73,21 @@ def names_memory(function):
             made = size_error(error, name)
             if made is error:
                 raise
-            # Of several calls inside each other the innermost error, NumPy's, is the cause.
+            # If such calls are nested, the cause is the innermost error, NumPy's.
             raise made from (error.__cause__ if isinstance(error, SizeError) else error)
 
     return named
 
 
-def cover(cls, names):
-    """Decorate those of a class's own methods that have one of these names."""
+def cover(cls: type, names: Iterable[str]) -> None:
+    """Apply :func:`names_memory` to a class's own methods that have one of these names."""
     for name in names:
         method = vars(cls).get(name)
         if type(method) is type(cover):
             setattr(cls, name, names_memory(method))
 
 
-# NumPy's OpenBLAS takes a buffer at its first product, and a list of the parts at each product that
+# NumPy's OpenBLAS allocates a buffer at its first product, and a list of parts at each product that
 # several threads share. If the system refuses either, OpenBLAS ends the process.
 
 PARTS_OF_PRODUCT = 4 * 2**20  # bytes, on the safe side
@@ -87,13 +96,13 @@ _has_buffer = False
 _first_product = threading.Lock()
 
 
-def numpy_products(size=0):
-    """Make sure of the memory that NumPy's BLAS needs; called before products of matrices.
+def numpy_products(size: int = 0) -> None:
+    """Make sure that NumPy's BLAS can have the memory it needs: called before matrix products.
 
     Parameters
     ----------
     size : int
-        Bytes that the work itself takes until the last product.
+        Bytes that the work itself allocates until the last product.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Weights that several Python threads use: any number read them, or one changes them.
+"""Weights that several Python threads use: any number of readers, or one writer.
 
-A pass through a model reads. What changes weights, a step of an optimizer or ``set_weights``, waits
-for passes under way and holds back those to come. So a pass beside a change sees the old weights or
-the new ones, never some of each. A model and its layers have one guard.
+A pass through a model reads. Whatever changes weights, a step of an optimizer or ``set_weights``,
+waits for passes under way and holds back those to come. A pass beside a change therefore sees the
+old weights or the new ones, never some of each. A model and its layers share one guard.
 """
 
 from gatewise import threads
@@ -14,23 +14,20 @@ _MESSAGE = (
 )
 
 
-def weights_guard():
-    """A new guard: ``with guard:`` around what reads weights, ``with guard.writing:`` around what changes them.
+class WeightsGuard(Guard):
+    """Guard of weights: ``with guard:`` around reading, ``with guard.writing:`` around changing.
+
+    A forked child finds it free, and a copy of it is a new one.
 
     Raises
     ------
     StateError
         On entering ``guard.writing`` inside ``with guard:``, which would wait for itself.
     """
-    return WeightsGuard(_MESSAGE)
 
-
-class WeightsGuard(Guard):
-    """A guard that a forked child finds free, and of which a copy is a new one."""
-
-    def __init__(self, message):
-        super().__init__(message)
+    def __init__(self) -> None:
+        super().__init__(_MESSAGE)
         threads.renew_after_fork(self)
 
-    def __reduce__(self):
-        return weights_guard, ()
+    def __reduce__(self) -> tuple[type["WeightsGuard"], tuple[()]]:
+        return WeightsGuard, ()

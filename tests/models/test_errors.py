@@ -661,7 +661,7 @@ def test_no_samples_to_evaluate():
         (
             {"loss": "mse", "optimizer": "adamax"},
             ConfigError,
-            "optimizer 'adamax' is not known; choose one of sgd",
+            "optimizer 'adamax' is not known; choose one of adagrad",
         ),
         (
             {"loss": "mse", "optimizer": None},

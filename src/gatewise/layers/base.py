@@ -14,7 +14,7 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import cover, names_memory
-from gatewise.sharing import weights_guard
+from gatewise.sharing import WeightsGuard
 
 from . import masks
 
@@ -151,7 +151,7 @@ class Layer(Guarded):
         trainable=True,
         **others,
     ):
-        checks.neutral(others, "layer", type(self).__name__, self.argument_names)
+        checks.refuse_unknown_arguments(others, "layer", type(self).__name__, self._argument_names)
         self.name = _automatic_name(type(self)) if name in (None, "") else name
         self.named = bool(name)  # by the user
         self._trainable = checks.flag(trainable, "trainable")
@@ -180,7 +180,7 @@ class Layer(Guarded):
         self._parameters = {}
         self._gradients = {}
         self._views_given = False  # someone outside may write into our parameters at any time
-        self._guard = weights_guard()  # of a layer in a model: the model's
+        self._guard = WeightsGuard()  # of a layer in a model: the model's
         self._saved = None  # what backward needs
         self._places = None  # of a layer used alone with a mask, for backward
         # which steps count, of a layer used alone that holds its outputs, for backward

@@ -15,7 +15,7 @@ from gatewise.layers import Layer
 from gatewise.layers.base import Call, _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
 from gatewise.memory import names_memory, size_error
-from gatewise.sharing import weights_guard
+from gatewise.sharing import WeightsGuard
 from gatewise.transaction import Transaction, attributes_of, value_of
 
 from .trained import Trained
@@ -60,7 +60,7 @@ class Network(Guarded):
         self._trains = threads.OneAtATime(
             f"two threads train model {self.name!r} at once; give each thread a model of its own"
         )
-        self._guard = weights_guard()
+        self._guard = WeightsGuard()
         self._one_stream = threads.one_stream(f"model {self.name!r}")
         if seed is not None:
             seed = checks.whole_number(seed, "seed", 0, 2**64 - 1)

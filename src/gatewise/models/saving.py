@@ -472,7 +472,9 @@ def load_model(path, custom_objects=None, compile=True, **others):
     CheckpointError
         The file is damaged or holds something else.
     """
-    checks.neutral(others, "load_model", "load_model", lambda: arguments_of(load_model))
+    checks.refuse_unknown_arguments(
+        others, "load_model", "load_model", lambda: arguments_of(load_model)
+    )
     compiled = checks.flag(compile, "compile")
     tensors, header = checkpoint.read(path)
     with custom_object_scope({} if custom_objects is None else custom_objects), blaming(path):

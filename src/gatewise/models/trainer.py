@@ -51,7 +51,9 @@ class Trainer(CompiledNetwork):
             layer. Of other losses that do not fit the output there is a warning. Both come with the
             first data if the model is not built.
         """
-        checks.neutral(others, "compile", "compile", lambda: arguments_of(self.compile))
+        checks.refuse_unknown_arguments(
+            others, "compile", "compile", lambda: arguments_of(self.compile)
+        )
         self.choose_training(optimizer, loss, metrics)
 
     @names_memory
@@ -159,7 +161,7 @@ class Trainer(CompiledNetwork):
             ConfigError says that resume_from holds another model or another run than this one.
         ConfigError, ShapeError, DTypeError, NonFiniteError, SizeError
         """
-        checks.neutral(others, "fit", "fit", lambda: arguments_of(self.fit))
+        checks.refuse_unknown_arguments(others, "fit", "fit", lambda: arguments_of(self.fit))
         self._need_compiled("fit")
         loop.refuse_second_fit(self)
         with self.alone(), self._fits:
@@ -218,7 +220,7 @@ class Trainer(CompiledNetwork):
         ``model.stop_evaluating`` to True ends it after the batch. ``verbose`` "auto" or 1 shows a
         bar with the time left, in a terminal or notebook, on work of more than a second.
         """
-        checks.neutral(
+        checks.refuse_unknown_arguments(
             others, "evaluate and predict", "evaluate", lambda: arguments_of(self.evaluate)
         )
         self._need_compiled("evaluate")
@@ -270,7 +272,7 @@ class Trainer(CompiledNetwork):
         sets ``model.stop_predicting`` to True ends it after the batch. ``verbose`` "auto" or 1
         shows a bar with the time left, in a terminal or notebook, on work of more than a second.
         """
-        checks.neutral(
+        checks.refuse_unknown_arguments(
             others, "evaluate and predict", "predict", lambda: arguments_of(self.predict)
         )
         self._need_layers("predict")
@@ -407,7 +409,9 @@ class Trainer(CompiledNetwork):
     @names_memory
     def save_weights(self, path, **others):
         """Write the weights alone to one file, atomically: what :meth:`load_weights` reads."""
-        checks.neutral(others, "save", "save_weights", lambda: arguments_of(self.save_weights))
+        checks.refuse_unknown_arguments(
+            others, "save", "save_weights", lambda: arguments_of(self.save_weights)
+        )
         self._need_built("save_weights")
         saving.save_weights(self, path)
 
@@ -420,7 +424,7 @@ class Trainer(CompiledNetwork):
         CheckpointError
             The file is damaged, or its weights have other names or shapes. No weight has changed.
         """
-        checks.neutral(
+        checks.refuse_unknown_arguments(
             others, "load_model", "load_weights", lambda: arguments_of(self.load_weights)
         )
         self._need_built("load_weights")
@@ -442,7 +446,7 @@ class Trainer(CompiledNetwork):
         NonFiniteError
             Weights or what the optimizer keeps are NaN or infinite. No file was touched.
         """
-        checks.neutral(others, "save", "save", lambda: arguments_of(self.save))
+        checks.refuse_unknown_arguments(others, "save", "save", lambda: arguments_of(self.save))
         self._need_built("save")
         saving.save_model(self, path)
 

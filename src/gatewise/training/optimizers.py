@@ -165,7 +165,9 @@ class Optimizer(Guarded):
         name=None,
         **others,
     ):
-        checks.neutral(others, "optimizer", type(self).__name__, self.argument_names)
+        checks.refuse_unknown_arguments(
+            others, "optimizer", type(self).__name__, self._argument_names
+        )
         self.name = _default_name(type(self)) if name is None else checks.text(name, "name")
         self._learning_rate = None
         self.learning_rate = learning_rate

@@ -59,7 +59,7 @@ class Loss(Guarded):
     _and_then = ", and compile the model with it"
 
     def __init__(self, name=None, **others):
-        checks.neutral(others, "loss", type(self).__name__, self.argument_names)
+        checks.refuse_unknown_arguments(others, "loss", type(self).__name__, self._argument_names)
         if name is not None and name != type(self).name:
             self.name = checks.text(name, "name")
 

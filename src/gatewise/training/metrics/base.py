@@ -48,7 +48,7 @@ class Metric(Guarded):
     _variables = ()  # of add_variable: pairs of a Variable and the number that it begins with
 
     def __init__(self, name=None, **others):
-        checks.neutral(others, "metric", type(self).__name__, self.argument_names)
+        checks.refuse_unknown_arguments(others, "metric", type(self).__name__, self._argument_names)
         default = type(self).__name__.lower() if self.default_name is None else self.default_name
         self.name = default if name is None else checks.text(name, "name")
         self._variables = []
