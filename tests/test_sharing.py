@@ -613,7 +613,7 @@ def test_a_file_saved_by_another_thread_while_fit_runs_is_a_model_without_a_run(
             assert all(map(np.array_equal, found.get_weights(), self.model.get_weights()))
 
     model.fit(x, y, batch_size=2, epochs=2, verbose=0, callbacks=SaveElsewhere())
-    with pytest.raises(CheckpointError, match="no run to go on with.*another thread"):
+    with pytest.raises(CheckpointError, match="no run to continue.*another thread"):
         network(LSTM(5, dropout=0.5), Dense(2)).fit(
             x, y, batch_size=2, epochs=3, verbose=0, resume_from=path
         )

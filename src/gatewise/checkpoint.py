@@ -18,13 +18,14 @@ import stat
 import zlib
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gatewise import file_kinds
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, SizeError
 
-__all__ = ["FORMAT_VERSION", "CheckpointNotFoundError", "read", "write"]
+__all__ = ["FORMAT_VERSION", "CheckpointNotFoundError", "Contents", "read", "write"]
 
 FORMAT_VERSION = 2
 
@@ -49,6 +50,21 @@ _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxlong = _repr.maxother = 100
 _short = _repr.repr
+
+
+class Contents(NamedTuple):
+    """What one file holds.
+
+    Attributes
+    ----------
+    tensors : dict of str to ndarray
+        The arrays by name.
+    header : dict
+        JSON values beside them.
+    """
+
+    tensors: dict[str, np.ndarray]
+    header: dict[str, Any]
 
 
 class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
@@ -156,7 +172,7 @@ def read(path):
     path = _path_text(path)
     try:
         with open(path, "rb", opener=_open_regular) as file:
-            return _read_file(file, path)
+            return Contents(*_read_file(file, path))
     except _Refused as refusal:
         raise CheckpointError(f"{path!r} {refusal}") from None
     except MemoryError as error:

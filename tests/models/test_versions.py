@@ -133,7 +133,7 @@ def test_written_again_it_says_the_same(version, tmp_path):
 
 def test_version_1_holds_no_run(monkeypatch):
     monkeypatch.setattr(Sequential, "is_stateful", lambda self: False)
-    with pytest.raises(CheckpointError, match="holds no run to go on with"):
+    with pytest.raises(CheckpointError, match="holds no run to continue"):
         train(make(), resume_from=path_of(1))
 
 

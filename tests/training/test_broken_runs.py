@@ -185,7 +185,7 @@ def test_interrupted_in_the_middle_of_a_step(data, tmp_path, monkeypatch):
     ):
         model.fit(*data, batch_size=8, epochs=4, verbose=0)
     model.save(tmp_path / "m")
-    with pytest.raises(CheckpointError, match="no run to go on with: .*in the middle of a batch"):
+    with pytest.raises(CheckpointError, match="no run to continue: .*in the middle of a batch"):
         model_of().fit(*data, batch_size=8, epochs=4, verbose=0, resume_from=tmp_path / "m")
 
 

@@ -323,7 +323,7 @@ def test_weights_alone_are_finite_too(tmp_path):
     for save in (model.save, model.save_weights):
         with pytest.raises(
             NonFiniteError,
-            match="lstm/kernel holds NaN or infinity, which no reader takes: nothing was written",
+            match="lstm/kernel holds NaN or infinity, which no reader accepts: nothing was written",
         ):
             save(tmp_path / "m")
     assert os.listdir(tmp_path) == []

@@ -448,7 +448,7 @@ def test_files_that_hold_no_run(tmp_path, rng):
     model.fit(x, y, epochs=1, verbose=0)
     fresh = model_of()
     fresh.save(tmp_path / "fresh")
-    with pytest.raises(CheckpointError, match="no run to go on with"):
+    with pytest.raises(CheckpointError, match="no run to continue"):
         model.fit(x, y, resume_from=tmp_path / "fresh")
     with pytest.raises(FileNotFoundError):
         model.fit(x, y, resume_from=tmp_path / "nothing")

@@ -188,7 +188,7 @@ def test_a_model_that_was_changed_after_fit_holds_no_run(data, tmp_path, change)
     model.fit(*data, verbose=0)
     change(model, data)
     model.save(tmp_path / "m")
-    with pytest.raises(CheckpointError, match="no run to go on with: .* or had been changed since"):
+    with pytest.raises(CheckpointError, match="no run to continue: .* or had been changed since"):
         model.fit(*data, epochs=2, verbose=0, resume_from=tmp_path / "m")
 
 

@@ -9,7 +9,8 @@ from gatewise import checkpoint, checks, file_kinds
 from gatewise.data.saving import is_transformer, pack_transformer, unpack_transformer
 from gatewise.errors import CheckpointError, DTypeError
 from gatewise.memory import names_memory
-from gatewise.models import saving as models
+from gatewise.models import loading, restoring
+from gatewise.models import saving as model_saving
 from gatewise.utils import custom_object_scope
 
 from .fitted import OF_THE_NETWORK, OF_TRAINING, parameters_in_use
@@ -89,8 +90,8 @@ def _contents_of(estimator, prefix, what, moment):
         },
         "state": pack(estimator._get_state(), arrays, _classes(), f"{prefix}state"),
     }
-    moment.enter_context(models.at_one_moment(estimator.model_))
-    tensors, header = models.contents_of(estimator.model_)
+    moment.enter_context(model_saving.at_one_moment(estimator.model_))
+    tensors, header = model_saving.contents_of(estimator.model_)
     return {f"{prefix}model/{name}": array for name, array in tensors.items()} | arrays, {
         "estimator": packed,
         "model": header,
@@ -140,7 +141,7 @@ def load_estimator(path, custom_objects=None):
     tensors, header = checkpoint.read(path)
     with (
         custom_object_scope({} if custom_objects is None else custom_objects),
-        models.blaming(path),
+        restoring.file_errors(path),
     ):
         if not {"estimator", "transformer", "pipeline"} & set(header):
             raise CheckpointError("it holds no estimator; a model is read with gatewise.load_model")
@@ -185,7 +186,7 @@ def _from_contents(tensors, header, prefix="", depth=0):
     vars(estimator).update(attributes)
     if "_fitted_parameters" not in attributes:  # a file of an older release
         estimator._fitted_parameters = parameters_in_use(estimator)
-    estimator.model_ = models.model_of(
+    estimator.model_ = loading.model_of(
         {name.removeprefix(f"{prefix}model/"): array for name, array in mine.items()},
         header["model"],
     )

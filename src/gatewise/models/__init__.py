@@ -1,6 +1,6 @@
 """Models: layers put together."""
 
-from .saving import load_model
+from .loading import load_model
 from .sequential import Sequential
 
 __all__ = ["Sequential", "load_model"]

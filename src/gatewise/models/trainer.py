@@ -14,7 +14,7 @@ from gatewise.training.data import add_class_weight, prepare_samples
 from gatewise.training.means import RunningMeans
 from gatewise.training.run import Run
 
-from . import saving
+from . import restoring, saving
 from .compiled import CompiledNetwork
 from .summary import model_html, model_text, summary_lines
 
@@ -193,7 +193,7 @@ class Trainer(CompiledNetwork):
 
     def resume(self, path, run):
         """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
-        saving.resume_model(self, path, run)
+        restoring.resume_model(self, path, run)
 
     @names_memory
     def evaluate(
@@ -428,7 +428,7 @@ class Trainer(CompiledNetwork):
             others, "load_model", "load_weights", lambda: arguments_of(self.load_weights)
         )
         self._need_built("load_weights")
-        saving.load_weights(self, path)
+        restoring.load_weights(self, path)
 
     @names_memory
     def save(self, path, **others):

@@ -12,7 +12,7 @@ from gatewise import SequenceForecaster, load_estimator
 from gatewise.errors import CheckpointError, GatewiseError
 from gatewise.estimators.forecasting import state as forecaster_state
 from gatewise.estimators.packing import pack, unpack
-from gatewise.models.saving import blaming
+from gatewise.models.restoring import file_errors
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_refused_or_means_something(frame):
         for value in (None, -1, "x"):
             other = copy.deepcopy(forecaster)
             try:
-                with blaming("file"):
+                with file_errors("file"):
                     forecaster_state.take_state(
                         other, unpack(changed(whole, at, value), dict(arrays), {})
                     )

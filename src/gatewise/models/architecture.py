@@ -1,0 +1,117 @@
+"""A model's layers as JSON values, and layers built from such a description."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from gatewise import layers
+from gatewise.cells import Cell, LSTMCell
+from gatewise.errors import CheckpointError
+from gatewise.layers.registry import layer_classes, layer_config
+
+if TYPE_CHECKING:
+    from gatewise.layers import Layer
+
+    from .network import Network
+
+# What may differ between a saved run and the one that continues it, besides what the file
+# restores.
+_FREE = {"name", "seed", "iterations", "learning_rate"}
+# What a configuration holds only if somebody chose it.
+_CHOSEN = {
+    "trainable",
+    "learned_initial_state",
+    "zero_output_for_mask",
+    *Cell.OPTIONS,
+    *LSTMCell.OPTIONS,
+}
+
+
+def architecture_of(model: Network) -> dict[str, Any]:
+    """Return the description of a built model, as JSON values."""
+    return {
+        "class_name": "Sequential",
+        "name": model.name,
+        "seed": model.seed,
+        "dtype": model.dtype,
+        "input_shape": list(model.input_shape[1:]),
+        "layers": [layer_config(layer) for layer in model.layers],
+    }
+
+
+def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> list[Layer]:
+    """Return the layers of a description, the input's first; they are not built yet.
+
+    Parameters
+    ----------
+    architecture : dict
+        As :func:`architecture_of` gives it. It may come from a damaged file.
+    shapes : dict of str to tuple of int
+        Shapes of the weights in the file, by ``weights/<layer>/<parameter>``. They are compared
+        with those that the layers need before any memory is taken for weights.
+
+    Raises
+    ------
+    CheckpointError
+        A class is not known, or the weights do not have the shapes that the layers need.
+    """
+    if architecture["class_name"] != "Sequential":
+        raise CheckpointError(
+            f"the file holds a {architecture['class_name']!r}; expected a Sequential"
+        )
+    if not architecture["layers"]:
+        raise CheckpointError("the architecture has no layers")
+    known = layer_classes()
+    stack = [layers.Input(architecture["input_shape"], dtype=architecture["dtype"])]
+    shape = (None, *architecture["input_shape"])
+    expected = {}
+    for entry in architecture["layers"]:
+        if entry["class_name"] not in known:
+            raise CheckpointError(
+                f"layer class {entry['class_name']!r} is not known; expected one of {sorted(known)}"
+            )
+        cls, config = known[entry["class_name"]], entry["config"]
+        # A copy of the layer is described, which takes no memory for weights.
+        probe = cls.from_config(copy.deepcopy(config))
+        probe.describe(shape)
+        shape = probe.output_shape
+        expected |= {f"weights/{probe.name}/{spec.name}": spec.shape for spec in probe._specs}
+        stack.append(cls.from_config(config))
+    if shapes != expected:
+        wrong = min(
+            name
+            for name in expected.keys() | shapes.keys()
+            if expected.get(name) != shapes.get(name)
+        )
+        raise CheckpointError(
+            f"{wrong} has shape {shapes.get(wrong)} in the file; the architecture asks for "
+            f"{expected.get(wrong)}"
+        )
+    return stack
+
+
+def difference(there: Any, here: Any, place: str = "") -> str | None:
+    """Return what differs between two descriptions of a model, as text; None if nothing does.
+
+    An option that `there` lacks is no difference, since the version that wrote it did not know it.
+    An option that is written only if it was chosen is one: it was not chosen there.
+    """
+    if isinstance(there, dict) and isinstance(here, dict):
+        if chosen := sorted((here.keys() - there.keys()) & _CHOSEN):
+            return f"its {place} {chosen[0]} was not given, here it is {here[chosen[0]]!r:.80}"
+        for key in sorted(there):
+            plain = all(
+                isinstance(side.get(key), int | float | str | None) for side in (there, here)
+            )
+            if key in _FREE and plain:
+                continue
+            if found := difference(there.get(key), here.get(key), f"{place} {key}".strip()):
+                return found
+        return None
+    both = isinstance(there, list | tuple) and isinstance(here, list | tuple)
+    if both and len(there) == len(here):
+        return next(filter(None, (difference(a, b, place) for a, b in zip(there, here))), None)
+    if there == here:
+        return None
+    return f"its {place or 'description'} is {there!r:.80}, here {here!r:.80}"
