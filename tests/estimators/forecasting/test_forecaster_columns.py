@@ -45,7 +45,7 @@ def test_features_are_those_of_fit(call, y, x):
             ShapeError, match=r"X has the columns .*expected \['hot', 'rain'\], in this order"
         ):
             CALLS[call](forecaster, y, other)
-    with pytest.raises(ShapeError, match=r"row 0 of X is labelled .*stands beside is labelled"):
+    with pytest.raises(ShapeError, match=r"row 0 of X is labelled .*belongs to is labelled"):
         CALLS[call](forecaster, y, x.shift(5, freq="D"))
     CALLS[call](forecaster, y, x)
 

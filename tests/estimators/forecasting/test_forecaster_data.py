@@ -10,13 +10,14 @@ import pytest
 
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.estimators.forecasting.calendar import calendar_features, calendar_names
+from gatewise.estimators.forecasting.columns import column_numbers
+from gatewise.estimators.forecasting.labels import index_of, moments
 from gatewise.estimators.forecasting.series import (
-    column_numbers,
     read_features,
     read_target,
-    table,
 )
-from gatewise.estimators.forecasting.timeline import Timeline, index_of, moments
+from gatewise.estimators.forecasting.table import read_table
+from gatewise.estimators.forecasting.timeline import Timeline
 
 # ---- calendar
 
@@ -194,7 +195,7 @@ def test_labels_that_do_not_come_next():
     ids=str,
 )
 def test_damaged_labels_are_refused(config):
-    with pytest.raises(CheckpointError, match="says nothing"):
+    with pytest.raises(CheckpointError, match="cannot be read"):
         Timeline.from_config(config)
 
 
@@ -247,7 +248,7 @@ def test_series_that_cannot_be_read():
         read_target([1.0, 2.0], times=np.array(["2020"], "datetime64[D]"))
     with pytest.raises(ConfigError, match="has an index"):
         read_target(pandas.Series([1.0, 2.0]), times=np.array(["2020", "2021"], "datetime64[D]"))
-    assert np.isnan(table([1.0, np.nan], "y", missing=True)[1, 0])
+    assert np.isnan(read_table([1.0, np.nan], "y", missing=True)[1, 0])
 
 
 @pytest.mark.parametrize(

@@ -602,7 +602,7 @@ def test_panels_inside_lists_and_other_mixtures():
     table = y.reset_index()
     with pytest.raises(ConfigError, match="groups and time both name the column 'store'"):
         small().fit(table, groups="store", time="store")
-    with pytest.raises(ConfigError, match="y has no column beside 'store', 'date'"):
+    with pytest.raises(ConfigError, match="y has no columns other than 'store', 'date'"):
         small().fit(table[["store", "date"]], groups="store", time="date")
     with pytest.raises(ShapeError, match=r"y has 4 steps .*in the series 'a'; window"):
         small().fit(y.drop([("a", date) for date in DATES[4:]]))

@@ -6,10 +6,10 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.estimators.display import import_pyplot, line_options
 
-from .panel import part_of
+from .columns import check_labels
+from .labels import moments
 from .preparation import last_seen
-from .series import check_labels
-from .timeline import moments
+from .unfold import part_of
 
 UNITS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 LEGEND = 0.17  # of the height of the lines: two rows

@@ -18,22 +18,16 @@ from gatewise.estimators.reading.missing import MISSING, completed
 
 from .backtest import run_backtest
 from .calendar import calendar_names
+from .columns import check_labels, column_names, column_numbers
 from .heads import GaussianHead, head_of
 from .history import History
-from .panel import unfold, unfold_future
+from .labels import moments
 from .preparation import Preparation, checked_scaling
 from .rollout import AT_ONCE, Forecasting, Past
-from .series import (
-    check_labels,
-    column_names,
-    column_numbers,
-    per_series,
-    read_features,
-    read_target,
-    table,
-)
+from .series import is_several, per_series, read_features, read_target
 from .state import state_of, take_state
-from .timeline import moments
+from .table import read_table
+from .unfold import unfold, unfold_future
 
 STRATEGIES = ("direct", "recursive")
 
@@ -289,7 +283,7 @@ class SequenceForecaster(SequenceEstimator):
         """Series with their dates in the time zones of those fitted."""
         if len(series) != len(self._histories):
             return series  # which is refused later
-        return [one.beside(history.timeline) for one, history in zip(series, self._histories)]
+        return [one.in_zone_of(history.timeline) for one, history in zip(series, self._histories)]
 
     def _prepare(self, series, features, X):
         """Learn everything that is not the network; the histories of the series."""
@@ -493,7 +487,7 @@ class SequenceForecaster(SequenceEstimator):
         vars(self).pop("feature_names_in_", None)
         if series.form.kind == "frame" and all(isinstance(name, str) for name in series.form.names):
             self.feature_names_in_ = np.array(series.form.names, object)
-        self._x_names = column_names(X)
+        self._x_names = column_names(X[0] if is_several(X) else X)
 
     # ---- forecasting
 
@@ -816,7 +810,7 @@ class SequenceForecaster(SequenceEstimator):
                     f"X_future lacks the columns {missing}; it has {list(given.columns)}"
                 )
             given = given[names]
-        values = table(given, "X_future", self._preparation.missing != "error")
+        values = read_table(given, "X_future", self._preparation.missing != "error")
         if values.shape == (needed, width):
             return values
         if values.shape != (needed, len(ahead)):
@@ -884,7 +878,7 @@ class SequenceForecaster(SequenceEstimator):
             for history, values in zip(self._histories, forecasts)
         ]
         if self._panel is not None:
-            return self._panel.written(written)
+            return self._panel.write(written)
         return written if self._several else written[0]
 
     def _forecasting(self):

@@ -1,17 +1,20 @@
-"""The distance that the labels of a series keep, and what a user can do about labels that keep none."""
+"""Whether the labels of a series rise and are evenly spaced, with advice on those that are not."""
+
+from __future__ import annotations
 
 import warnings
+from typing import Any, NoReturn
 
 import numpy as np
 
 from gatewise.errors import ShapeError
 
-# a grid with more than this many steps for each label is not what the labels were taken from
-MOST_SPARSE = 10
+from .advice import Fix, Labels, as_periods, assigned, resampling, skipped_hours, sorting
+from .grid import Grid, grid_of
 
 
-def frequency_of(index):
-    """The distance from each label to the next.
+def frequency_of(index: Labels) -> Any:
+    """Return the distance from each label to the next.
 
     Parameters
     ----------
@@ -20,7 +23,7 @@ def frequency_of(index):
     Returns
     -------
     pandas offset, numpy.timedelta64, int, or None
-        None: the labels are not evenly spaced, or are neither dates nor whole numbers.
+        None if the labels are not evenly spaced, or are neither dates nor whole numbers.
     """
     if isinstance(index, np.ndarray):
         return even_distance(index)
@@ -40,74 +43,52 @@ def frequency_of(index):
     return None
 
 
-def even_distance(values):
-    """The distance between neighbours, if it is always the same and not 0, else None."""
+def even_distance(values: np.ndarray) -> Any:
+    """Return the distance between neighbours if it is always the same and not 0, else None."""
     distances = np.diff(values)
     even = len(distances) and (distances == distances[0]).all() and distances[0] != distances[0] * 0
     return distances[0] if even else None
 
 
-def check_rising(index, name, fix=None):
-    """Refuse dates and numbers that are not in the order of time.
+def check_rising(index: Labels, name: str, fix: Fix | None = None) -> None:
+    """Refuse dates and numbers that do not rise.
 
     Parameters
     ----------
     index : pandas.Index, or ndarray of datetime64
+        Text is accepted in any order: it has none.
     name : str
-        What the labels belong to.
-    fix : callable(callable) -> str, optional
-        See :class:`gatewise.estimators.forecasting.series.Series`. None: of a variable `name`.
+        The series, for the message.
+    fix : callable, optional
+        See :data:`gatewise.estimators.forecasting.advice.Fix`. None: an assignment to `name`.
 
     Raises
     ------
     ShapeError
     """
-    # names have no order
-    if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):
+    if not _has_order(index):
         return
     rising = np.asarray(index[1:] > index[:-1])
     if rising.all():
         return
     at = int(np.argmin(rising))
-    cure = "" if isinstance(index, np.ndarray) else f": {_in_order(index, fix or assigned(name))}"
+    cure = "" if isinstance(index, np.ndarray) else f": {sorting(index, fix or assigned(name))}"
     raise ShapeError(
-        f"the index of {name} does not rise: {index[at + 1]!r} comes after "
-        f"{index[at]!r}; expected steps in the order "
-        f"of time, each once{cure}"
+        f"the index of {name} does not rise: {index[at + 1]!r} comes after {index[at]!r}; expected"
+        f" steps in the order of time, each once{cure}"
     )
 
 
-def _in_order(index, fix):
-    """What puts an index in order, as code and in words."""
-    if index.hasnans:
-        return (
-            f"{fix(lambda part: f'{part}[{part}.index.notna()]')} leaves out rows without a label"
-        )
-    if index.is_unique:
-        return f"{fix(lambda part: f'{part}.sort_index()')} puts them in order"
-    words = (
-        f"{fix(lambda part: f'{part}.groupby(level=0).mean()')} takes the mean of the rows "
-        "that have one label, and puts them "
-        "in order"
-    )
-    if getattr(index, "tz", 0) is None and (index.hour != index.hour[0]).any():
-        words += (
-            " (an hour that comes twice because clocks were set back needs a time zone:"
-            " tz_localize(zone, ambiguous='infer'))"
-        )
-    return words
-
-
-def check_even(index, name, fix=None, flat=True):
+def check_even(index: Labels, name: str, fix: Fix | None = None, flat: bool = True) -> None:
     """Refuse labels that do not show what comes next: a step is missing, or they are text.
 
     Parameters
     ----------
     index, name, fix
-        As in :func:`check_rising`.
-    flat : bool
-        The series is an array of one axis, rather than a table; for the advice that is given about
-        an array.
+        As in :func:`check_rising`; the index rises.
+    flat : bool, default True
+        Whether the series is an array of one axis rather than a table. The code that is proposed
+        for an array depends on it.
 
     Raises
     ------
@@ -115,268 +96,119 @@ def check_even(index, name, fix=None, flat=True):
     """
     if len(index) < 2 or frequency_of(index) is not None:
         return
-    fix = fix or assigned(name)
     if isinstance(index, np.ndarray):
         _refuse_array(index, name, flat)
+    fix = fix or assigned(name)
     count = f"{fix(lambda part: f'{part}.reset_index(drop=True)')} counts the steps instead"
-    if index.dtype.kind not in "iufmM" and not hasattr(index, "to_timestamp"):
-        _refuse_names(index, name, fix, count)
+    if not _has_order(index):
+        _refuse_objects(index, name, fix, count)
     if index.dtype.kind == "f":
-        _refuse_fractions(index, name, fix, count)
-    periods = _as_periods(index, fix)
-    grid, code = (None, None) if periods else _grid(index)
+        _refuse_floats(index, name, fix, count)
+    periods = as_periods(index, fix)
+    grid = None if periods else grid_of(index)
     if grid is None:
         raise ShapeError(
-            f"the index of {name} is not evenly spaced: from {index[0]!r} to "
-            f"{index[1]!r}, then to {index[2]!r}, for "
-            f"example; expected steps of one length: {periods or _resampled(index, fix)}{count}"
+            f"the index of {name} is not evenly spaced: from {index[0]!r} to {index[1]!r}, then to"
+            f" {index[2]!r}, for example; expected steps of one length:"
+            f" {periods or resampling(index, fix)}{count}"
         )
-    at = int(np.argmin(grid.isin(index)))
-    distance = getattr(grid, "freqstr", None) or getattr(grid, "step", None)
+    _refuse_gaps(index, grid, name, fix, count)
+
+
+def _has_order(index: Labels) -> bool:
+    """Return whether labels are numbers, dates, durations or periods rather than text."""
+    return index.dtype.kind in "iufmM" or hasattr(index, "to_timestamp")
+
+
+def _refuse_gaps(index: Labels, grid: Grid, name: str, fix: Fix, count: str) -> NoReturn:
+    """Refuse labels that lack steps of a regular grid."""
+    labels = grid.labels
+    at = int(np.argmin(labels.isin(index)))
+    distance = getattr(labels, "freqstr", None) or getattr(labels, "step", None)
     raise ShapeError(
-        f"the index of {name} has no step {grid[at]!r} (from {grid[at - 1]!r} it goes "
-        f"on with {_shown(index[at])}); expected "
-        f"every step, {distance!r} apart: {fix(lambda part: part + code(part))} makes "
-        "rows of NaN of the "
-        f"{len(grid) - len(index)} missing steps (do the same with X), and "
-        "missing='forward_fill', for example, lets "
-        f"the forecaster read them; or {count}{_clocks(index, grid)}"
+        f"the index of {name} has no step {labels[at]!r} ({labels[at - 1]!r} is followed by"
+        f" {_shown(index[at])}); expected every step, {distance!r} apart:"
+        f" {fix(lambda part: part + grid.code(part))} makes rows of NaN of the"
+        f" {len(labels) - len(index)} missing steps (do the same with X), and"
+        " missing='forward_fill', for example, lets the forecaster read them; or"
+        f" {count}{skipped_hours(index, labels)}"
     )
 
 
-def _shown(label):
-    """A label for a message: numbers as Python writes them."""
+def _shown(label: Any) -> str:
+    """Return a label as messages show it: numbers as Python writes them."""
     return repr(label.item() if isinstance(label, np.integer) else label)
 
 
-def _clocks(index, grid):
-    """A word on the hour that clocks skip, if it may be what is missing."""
-    if getattr(index, "tz", 0) is not None or len(grid) - len(index) > 4 * (len(grid) // 1000 + 1):
-        return ""
-    missing = grid[~grid.isin(index)]
-    if not ((missing.hour >= 1) & (missing.hour <= 3) & missing.month.isin([3, 4, 9, 10])).all():
-        return ""
-    return (
-        " (an hour that was skipped because clocks were set forward is not missing if the "
-        "dates have their time zone: "
-        "tz_localize(zone))"
-    )
-
-
-def assigned(name):
-    """The `fix` of a variable: a statement that sets it to what is made of it."""
-    return lambda make: f"{name} = {make(name)}"
-
-
-def _refuse_array(times, name, flat):
-    import_pandas = "pandas.Series" if flat else "pandas.DataFrame"
+def _refuse_array(times: np.ndarray, name: str, flat: bool) -> NoReturn:
+    """Refuse dates in an array, with advice that needs pandas if it is installed."""
     advice = "leave times out, and the steps are counted"
     try:
         import pandas
     except ImportError:
         grid = None
     else:
-        grid, code = _grid(pandas.DatetimeIndex(times))
+        grid = grid_of(pandas.DatetimeIndex(times))
     if grid is not None:
-        made = f"{import_pandas}({name}, pandas.DatetimeIndex(times))"
+        constructor = "pandas.Series" if flat else "pandas.DataFrame"
+        made = f"{constructor}({name}, pandas.DatetimeIndex(times))"
         advice = (
-            f"{name} = {made}{code(made)}, without times, has rows of NaN for the missing "
-            "steps, which "
-            f"missing='forward_fill', for example, lets the forecaster read; or {advice}"
+            f"{name} = {made}{grid.code(made)}, without times, has rows of NaN for the missing"
+            " steps, which missing='forward_fill', for example, lets the forecaster read; or"
+            f" {advice}"
         )
     distances = np.diff(times)
-    at = int(np.argmax(distances != np.median(distances.astype(np.int64)).astype(distances.dtype)))
+    usual = np.median(distances.astype(np.int64)).astype(distances.dtype)
+    at = int(np.argmax(distances != usual))
     raise ShapeError(
-        f"times of {name} are not evenly spaced: {times[at]} is followed by "
-        f"{times[at + 1]}, for example; expected "
-        f"every step: {advice}"
+        f"times of {name} are not evenly spaced: {times[at]} is followed by {times[at + 1]}, for"
+        f" example; expected every step: {advice}"
     )
 
 
-def _refuse_fractions(index, name, fix, count):
-    """Refuse floats, whose distances are subject to rounding."""
-    whole = bool((index == np.floor(index)).all())
-    cure = (
-        f"{fix(lambda part: f'{part}.set_axis({part}.index.astype(int))')} makes whole numbers of"
-        " them; or "
-        if whole
-        else ""
-    )
+def _refuse_floats(index: Labels, name: str, fix: Fix, count: str) -> NoReturn:
+    """Refuse floats: rounding makes their distances uneven."""
+    cure = ""
+    if (index == np.floor(index)).all():
+        code = fix(lambda part: f"{part}.set_axis({part}.index.astype(int))")
+        cure = f"{code} makes whole numbers of them; or "
     raise ShapeError(
         f"the index of {name} holds floats, from {index[0].item()!r} to {index[1].item()!r} for"
         f" example; expected dates or whole numbers: {cure}{count}"
     )
 
 
-def _refuse_names(index, name, fix, count):
+def _refuse_objects(index: Labels, name: str, fix: Fix, count: str) -> NoReturn:
+    """Refuse text and other objects, with code that makes dates of them if they are dates."""
+    if index.inferred_type == "period":
+        code = fix(lambda part: f"{part}.set_axis(pandas.PeriodIndex({part}.index))")
+        raise ShapeError(
+            f"the index of {name} holds periods as objects, for example {index[0]!r}:"
+            f" {code} makes a PeriodIndex of it"
+        )
+    kind = "text" if isinstance(index[0], str) else type(index[0]).__name__
+    dates = _as_dates(index)
+    if dates is None:
+        raise ShapeError(
+            f"the index of {name} holds {kind}, for example {index[0]!r}, which does not show what"
+            f" comes next; expected dates or whole numbers: {count}"
+        )
+    order = "" if dates.is_monotonic_increasing else ".sort_index()"
+    code = fix(lambda part: f"{part}.set_axis(pandas.to_datetime({part}.index)){order}")
+    raise ShapeError(
+        f"the index of {name} holds {kind}, for example {index[0]!r}; expected dates: {code} makes"
+        " dates of it (give to_datetime a format= if days and months may be taken for each other)"
+    )
+
+
+def _as_dates(index: Labels) -> Labels | None:
+    """Return the dates that pandas reads in an index of text, or None if it reads none."""
     import pandas
 
-    if index.inferred_type == "period":
-        raise ShapeError(
-            f"the index of {name} holds periods as objects, for example {index[0]!r}: "
-            f"{fix(lambda part: f'{part}.set_axis(pandas.PeriodIndex({part}.index))')} "
-            "makes a PeriodIndex of it"
-        )
-
-    kind = "text" if isinstance(index[0], str) else type(index[0]).__name__
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a format had to be guessed
+        warnings.simplefilter("ignore")  # pandas warns that it guesses the format
         try:
             dates = pandas.to_datetime(index)
         except (ValueError, TypeError, OverflowError):
-            dates = None
-    if dates is None or not isinstance(dates, pandas.DatetimeIndex):
-        raise ShapeError(
-            f"the index of {name} holds {kind}, for example {index[0]!r}, which does "
-            "not show what comes next; expected "
-            f"dates or whole numbers: {count}"
-        )
-    order = "" if dates.is_monotonic_increasing else ".sort_index()"
-    make = fix(lambda part: f"{part}.set_axis(pandas.to_datetime({part}.index)){order}")
-    raise ShapeError(
-        f"the index of {name} holds {kind}, for example {index[0]!r}; expected dates: "
-        f"{make} makes dates of it (give "
-        "to_datetime a format= if days and months may be taken for each other)"
-    )
-
-
-def _grid(index):
-    """The labels without holes that an index was taken from, and how a user makes them; (None, None) of uneven labels.
-
-    Returns
-    -------
-    grid : pandas.Index or None
-    code : callable(str) -> str
-        Of the expression for a series, what is to be written behind it.
-    """
-    import pandas
-
-    if isinstance(index, pandas.PeriodIndex):
-        return (
-            pandas.period_range(index[0], index[-1], freq=index.freq),
-            lambda part: (
-                f".reindex(pandas.period_range({part}.index[0], {part}.index[-1],"
-                f" freq={index.freqstr!r}))"
-            ),
-        )
-    most = MOST_SPARSE * len(index)
-    if isinstance(index, pandas.DatetimeIndex):
-        grids = [
-            grid for freq in _candidates(index) if (grid := _grid_of(index, freq, most)) is not None
-        ]
-        grid = min(grids, key=len, default=None)
-        return (None, None) if grid is None else (grid, lambda part: f".asfreq({grid.freqstr!r})")
-    if isinstance(index, pandas.TimedeltaIndex):
-        values = index.asi8
-    elif index.dtype.kind in "ui":
-        values = index.to_numpy().astype(np.int64)
-    else:
-        return None, None
-    step = int(np.gcd.reduce(np.diff(values)))
-    if (values[-1] - values[0]) // step + 1 > most:
-        return None, None
-    if isinstance(index, pandas.TimedeltaIndex):
-        freq = pandas.tseries.frequencies.to_offset(pandas.Timedelta(step, unit=index.unit)).freqstr
-        return (
-            pandas.timedelta_range(index[0], index[-1], freq=freq),
-            lambda part: (
-                f".reindex(pandas.timedelta_range({part}.index[0], {part}.index[-1],"
-                f" freq={freq!r}))"
-            ),
-        )
-    return (
-        pandas.RangeIndex(values[0], values[-1] + step, step),
-        lambda part: f".reindex(range({values[0]}, {values[-1] + step}, {step}))",
-    )
-
-
-def _grid_of(index, freq, most):
-    """The labels from the first to the last of `index`, if all of it lies on them and they are not too many, else None."""
-    import pandas
-
-    grid = pandas.date_range(index[0], index[-1], freq=freq, unit=index.unit)
-    return grid if len(index) <= len(grid) <= most and index.isin(grid).all() else None
-
-
-def _candidates(index):
-    """Frequencies that the dates of an index may have: those of stretches of it, and common ones."""
-    import pandas
-
-    found = {}
-    for length in (3, 8):
-        for start in range(0, min(len(index) - length + 1, 300)):
-            freq = pandas.DatetimeIndex(index[start : start + length], freq="infer").freq
-            if freq is not None:
-                found[freq.freqstr] = None
-    first = index[0]
-    day, month = first.strftime("%a").upper(), first.strftime("%b").upper()
-    for freq in (
-        "B",
-        "D",
-        f"W-{day}",
-        f"2W-{day}",
-        "MS",
-        "ME",
-        "BMS",
-        "BME",
-        f"QS-{month}",
-        f"QE-{month}",
-        f"YS-{month}",
-        f"YE-{month}",
-    ):
-        found[freq] = None
-    step = int(np.gcd.reduce(np.diff(index.asi8)))
-    if (index.asi8[-1] - index.asi8[0]) // step <= MOST_SPARSE * len(index):
-        found[
-            pandas.tseries.frequencies.to_offset(pandas.Timedelta(step, unit=index.unit)).freqstr
-        ] = None
-    span = (index[-1] - index[0]).total_seconds()
-    lengths = {freq: _seconds(freq) for freq in found}
-    return [
-        freq
-        for freq, length in lengths.items()
-        if length is None or span / length <= MOST_SPARSE * len(index)
-    ]
-
-
-def _seconds(freq):
-    """Seconds of a frequency that always has as many, else None."""
-    import pandas
-
-    offset = pandas.tseries.frequencies.to_offset(freq)
-    return (
-        pandas.Timedelta(offset).total_seconds()
-        if isinstance(offset, pandas.tseries.offsets.Tick)
-        else None
-    )
-
-
-def _as_periods(index, fix):
-    """Advice for dates of which one lies in each week, month, quarter or year, or ""."""
-    if not hasattr(index, "tz_localize"):
-        return ""
-    local = index.tz_localize(None)
-    for freq, word in (("W", "week"), ("M", "month"), ("Q", "quarter"), ("Y", "year")):
-        if (np.diff(local.to_period(freq).asi8) == 1).all():
-            zone = "" if index.tz is None else ".tz_localize(None)"
-            code = fix(lambda part: f"{part}{zone}.to_period({freq!r})")
-            return f"{code} labels each row with its {word}; or "
-    return ""
-
-
-def _resampled(index, fix):
-    """Advice for dates that lie on no grid: means over stretches of one length."""
-    if not hasattr(index, "tz_localize"):
-        return ""
-    median = float(np.median(np.diff(index.as_unit("ns").asi8))) / 1e9
-    freq = next(
-        (name for name, seconds in (("D", 86400), ("h", 3600), ("min", 60)) if median >= seconds),
-        "s",
-    )
-    if median >= 28 * 86400:
-        freq = "MS"
-    code = fix(lambda part: f"{part}.resample('{freq}').mean()")
-    return (
-        f"{code} takes the mean of each {freq!r}, with NaN where there is none, which"
-        " missing='forward_fill' fills; or "
-    )
+            return None
+    return dates if isinstance(dates, pandas.DatetimeIndex) else None

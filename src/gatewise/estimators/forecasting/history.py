@@ -7,8 +7,9 @@ import numpy as np
 from gatewise.errors import ShapeError
 
 from .calendar import calendar_features
+from .labels import moments
 from .series import Form
-from .timeline import Timeline, moments
+from .timeline import Timeline
 
 
 @dataclass
