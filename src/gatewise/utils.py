@@ -1,11 +1,14 @@
-"""Small helpers for labels, ragged lists and seeds, with the names and meaning of Keras's; reading what CTC trained."""
+"""Labels, ragged lists and seeds, with the names and meaning of Keras's; decoding for CTC."""
 
 import operator
 import random
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from . import checks, seeds
+from ._typing import Array, ArrayLike, BoolArray
 from .configuration import custom_object_scope
 from .errors import ConfigError, DTypeError, ShapeError, SizeError
 from .memory import names_memory
@@ -19,14 +22,28 @@ __all__ = [
 ]
 
 
-def set_random_seed(seed):
-    """Seed Python's and NumPy's global generators, and all models and layers made from now on without a seed.
+def set_random_seed(seed: int) -> None:
+    """Seed Python's and NumPy's generators, and models and layers made later without a seed.
 
-    ``Sequential(seed=...)`` does the same for one model, whatever is made beside it.
+    ``Sequential(seed=...)`` does the same for one model, whatever else is made.
 
     Parameters
     ----------
-    seed : int in [0, 2**32 - 1]
+    seed : int
+        From 0 to ``2**32 - 1``.
+
+    Raises
+    ------
+    DTypeError, ConfigError
+        `seed` is no whole number, or out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.utils import set_random_seed
+    >>> set_random_seed(1)
+    >>> float(np.random.rand())
+    0.417022004702574
     """
     seed = _integer("seed", seed, least=0)
     if seed >= 2**32:
@@ -37,16 +54,16 @@ def set_random_seed(seed):
 
 
 @names_memory
-def to_categorical(x, num_classes=None):
-    """One-hot rows from class numbers.
+def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
+    """Make one-hot rows of class numbers.
 
     Parameters
     ----------
-    x : array-like of int, any shape
-        Classes from 0 to ``num_classes - 1``. Whole numbers kept as floats are taken too.
+    x : array_like of int, any shape
+        Classes from 0 to ``num_classes - 1``. Floats that hold whole numbers are accepted too.
         A last axis of extent 1 is dropped, unless it is the only one.
     num_classes : int, optional
-        How many classes there are. ``None``: the largest label plus one.
+        Number of classes. None: the largest label plus one.
 
     Returns
     -------
@@ -63,6 +80,13 @@ def to_categorical(x, num_classes=None):
         ``num_classes`` is below 1.
     SizeError
         The result does not fit into memory.
+
+    Examples
+    --------
+    >>> from gatewise.utils import to_categorical
+    >>> to_categorical([0, 2])
+    array([[1., 0., 0.],
+           [0., 0., 1.]])
     """
     labels = _labels(x)
     if num_classes is not None:
@@ -94,8 +118,8 @@ def to_categorical(x, num_classes=None):
     return one_hot.reshape(*shape, num_classes)
 
 
-def _labels(x):
-    """x as int64, refusing whatever that would change."""
+def _labels(x: ArrayLike) -> Array:
+    """x as int64; values that the conversion would change are refused."""
     try:
         given = np.asarray(x)
     except ValueError as error:
@@ -125,28 +149,34 @@ def _labels(x):
 
 @names_memory
 def pad_sequences(
-    sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0
-):
-    """Sequences of different lengths as one array.
+    sequences: Sequence[ArrayLike],
+    maxlen: int | None = None,
+    dtype: Any = "int32",
+    padding: Literal["pre", "post"] = "pre",
+    truncating: Literal["pre", "post"] = "pre",
+    value: float | str = 0.0,
+) -> Array:
+    """Pad or cut sequences of different lengths to one array.
 
     Parameters
     ----------
-    sequences : list of n array-likes, each of shape (time, ...)
+    sequences : list of n array_like, each of shape (time, ...)
         All axes after the first must agree. Empty sequences become padding only.
     maxlen : int, optional
-        Steps in the result. ``None``: those of the longest sequence.
-    dtype : str, type or dtype
+        Number of steps in the result. None: those of the longest sequence.
+    dtype : str, type or dtype, default "int32"
         Type of the result. The default suits tokens; name a floating type for measurements, and
         ``object`` for strings.
-    padding, truncating : {"pre", "post"}
-        Which end is filled, and which end is cut. The layers of gatewise take ``lengths`` beside
-        arrays padded at the end: use ``padding="post"`` for those.
-    value : number or str
-        What fills the padding.
+    padding, truncating : {"pre", "post"}, default "pre"
+        Which end is filled, and which end is cut. The layers of gatewise take ``lengths`` with
+        arrays that are padded at the end: use ``padding="post"`` for those.
+    value : number or str, default 0
+        Fills the padding.
 
     Returns
     -------
     ndarray of shape (n, maxlen, ...), dtype ``dtype``
+        The sequences, one a row.
 
     Raises
     ------
@@ -161,6 +191,13 @@ def pad_sequences(
         them off.) Floating types may round.
     SizeError
         The result does not fit into memory.
+
+    Examples
+    --------
+    >>> from gatewise.utils import pad_sequences
+    >>> pad_sequences([[1, 2, 3], [4]], padding="post")
+    array([[1, 2, 3],
+           [4, 0, 0]], dtype=int32)
     """
     for name, word in (("padding", padding), ("truncating", truncating)):
         if not (isinstance(word, str) and word in ("pre", "post")):
@@ -213,7 +250,8 @@ def pad_sequences(
     return padded
 
 
-def _lengths(sequences):
+def _lengths(sequences: Any) -> list[int]:
+    """Number of steps of each sequence."""
     if not hasattr(sequences, "__len__") or isinstance(sequences, str | bytes):
         raise ShapeError(
             f"sequences is of type {type(sequences).__name__}; expected a list of sequences "
@@ -233,7 +271,8 @@ def _lengths(sequences):
     return lengths
 
 
-def _sequence(sequence, dtype, n):
+def _sequence(sequence: ArrayLike, dtype: np.dtype[Any], n: int) -> Array:
+    """Sequence number n as an array."""
     try:
         return np.asarray(sequence, dtype=object if dtype.kind == "O" else None)
     except ValueError as error:
@@ -243,8 +282,8 @@ def _sequence(sequence, dtype, n):
         ) from error
 
 
-def _converted(array, dtype, name):
-    """array as dtype; integers and strings must come through whole, floating types may round."""
+def _converted(array: Array, dtype: np.dtype[Any], name: str) -> Array:
+    """array as dtype; integers and strings must not change, floating types may round."""
     if dtype.kind == "O":
         return array
     advice = "use dtype=object for strings, a floating or wider dtype for numbers"
@@ -270,59 +309,73 @@ def _converted(array, dtype, name):
     return converted
 
 
-def _integer(name, number, least):
+def _integer(name: str, number: Any, least: int) -> int:
     try:
         if isinstance(number, bool | np.bool_):
             raise TypeError
-        number = operator.index(number)
+        whole = operator.index(number)
     except TypeError as error:
         raise DTypeError(
             f"{name} is {number!r}; expected an int of at least {least}, or None"
         ) from error
-    if number < least:
-        raise ConfigError(f"{name} is {number}; expected at least {least}, or None")
-    return number
+    if whole < least:
+        raise ConfigError(f"{name} is {whole}; expected at least {least}, or None")
+    return whole
 
 
-def _first(mask):
+def _first(mask: BoolArray) -> tuple[int, ...]:
+    """Index of the first True."""
     return tuple(int(i) for i in np.argwhere(mask)[0])
 
 
-def _place(where):
+def _place(where: tuple[int, ...]) -> str:
+    """An index as text."""
     return f"index {where[0] if len(where) == 1 else where}" if where else "the one element"
 
 
 @names_memory
-def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0, from_logits=False):
-    """The labels that a model trained with CTC reads.
+def ctc_decode(
+    probabilities: ArrayLike,
+    lengths: ArrayLike | None = None,
+    beam_width: int = 1,
+    blank: int = 0,
+    from_logits: bool = False,
+) -> tuple[list[list[int]], Array]:
+    """Decode the outputs of a model that was trained with CTC.
 
     Parameters
     ----------
     probabilities : array_like (batch, steps, classes)
-        What a softmax gives: numbers in [0, 1]. With `from_logits` the scores in front of one.
+        Outputs of a softmax, numbers in [0, 1]. With `from_logits`, its inputs.
     lengths : array_like (batch,), int, optional
-        Steps in each row; what is behind them is not looked at.
-    beam_width : int
-        1: the likeliest class of each step, equal neighbours read once, blanks dropped. More:
-        prefix beam search (Hannun et al. 2014), which adds up all alignments of a reading and keeps
-        so many readings after each step.
-    blank : int
+        Number of steps in each row; later steps are ignored. None: all.
+    beam_width : int, default 1
+        1: take the most probable class of each step, merge equal neighbours, drop blanks. More:
+        prefix beam search (Hannun et al. 2014), which adds up all alignments of a labelling and
+        keeps this many labellings after each step.
+    blank : int, default 0
         Number of the blank class.
-    from_logits : bool
-        True: of a model that ends without a softmax, whose outputs are scores; their softmax is
-        taken here.
+    from_logits : bool, default False
+        True: `probabilities` holds scores, of a model that ends without a softmax.
 
     Returns
     -------
     labels : list of list of int
-        One for each row.
+        The labels of each row.
     scores : ndarray (batch,), float64
-        Logarithm of the probability: of the likeliest alignment (beam_width 1), or of the reading,
-        over the alignments that were kept.
+        Logarithm of the probability of the most probable alignment (beam_width 1), or of the
+        labelling, over the alignments that were kept.
 
     Raises
     ------
     ShapeError, DTypeError, ConfigError, NonFiniteError
+
+    Examples
+    --------
+    >>> from gatewise.utils import ctc_decode
+    >>> labels, scores = ctc_decode([[[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]]])
+    >>> labels
+    [[1]]
     """
     p = checks.float_array(probabilities, "probabilities", "float64", convert=True)
     if p.ndim != 3 or p.shape[-1] == 0:
@@ -333,25 +386,25 @@ def ctc_decode(probabilities, lengths=None, beam_width=1, blank=0, from_logits=F
         raise ConfigError(
             f"blank is {blank}; there are {p.shape[-1]} classes, 0 to {p.shape[-1] - 1}"
         )
-    lengths = checks.sequence_lengths(lengths, *p.shape[:2])
+    steps = checks.sequence_lengths(lengths, *p.shape[:2])
     read = _softmax_of if checks.flag(from_logits, "from_logits") else _probabilities_of
-    rows = [read(row if lengths is None else row[: lengths[n]], n) for n, row in enumerate(p)]
+    rows = [read(row if steps is None else row[: steps[n]], n) for n, row in enumerate(p)]
     found = [
-        _best_path(row, blank) if beam_width == 1 else _best_reading(row, beam_width, blank)
+        _best_path(row, blank) if beam_width == 1 else _best_labelling(row, beam_width, blank)
         for row in rows
     ]
     return [labels for labels, _ in found], np.array([score for _, score in found], np.float64)
 
 
-def _softmax_of(row, n):
-    """Probabilities of the scores of one row."""
+def _softmax_of(row: Array, n: int) -> Array:
+    """Probabilities for the scores of one row."""
     checks.finite(row, f"scores[{n}]")
-    powers = np.exp(row - row.max(axis=1, keepdims=True))
+    powers: Array = np.exp(row - row.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _probabilities_of(row, n):
-    """The steps of one row, refused where they cannot be probabilities."""
+def _probabilities_of(row: Array, n: int) -> Array:
+    """The steps of one row; numbers that cannot be probabilities are refused."""
     checks.finite(row, f"probabilities[{n}]")
     bad = (row < 0) | (row > 1 + 1e-4)
     if bad.any():
@@ -363,8 +416,8 @@ def _probabilities_of(row, n):
     return row
 
 
-def _best_path(p, blank):
-    """(labels, log probability) of the likeliest alignment."""
+def _best_path(p: Array, blank: int) -> tuple[list[int], float]:
+    """(labels, log probability) of the most probable alignment."""
     path = p.argmax(axis=1)
     first = np.ones(len(path), bool)
     first[1:] = path[1:] != path[:-1]
@@ -372,25 +425,26 @@ def _best_path(p, blank):
         return path[first & (path != blank)].tolist(), float(np.log(p.max(axis=1)).sum())
 
 
-def _best_reading(p, width, blank):
-    """(labels, log probability) of the likeliest reading among the `width` that are kept after each step.
+def _best_labelling(p: Array, width: int, blank: int) -> tuple[list[int], float]:
+    """(labels, log probability) of the best labelling, with `width` of them kept at each step.
 
-    A reading is a tuple of labels with two probabilities: of its alignments that end in a blank,
+    A labelling is a tuple of labels with two probabilities: of its alignments that end in a blank,
     and of those that end in its last label. They are scaled to a maximum of 1 at each step.
     """
-    kept, scale = {(): (1.0, 0.0)}, 0.0
+    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
+    scale = 0.0
     for step in p:
-        # Of the ways to go on from one reading only the likeliest `width` can be kept; its last
-        # label comes extra.
+        # Of all continuations of one labelling only the `width` most probable can be kept, besides
+        # the one by its last label.
         likely = [k for k in np.argsort(-step, kind="stable")[: width + 2].tolist() if k != blank]
-        grown = {}
+        grown: dict[tuple[int, ...], tuple[float, float]] = {}
         for labels, (blank_end, label_end) in kept.items():
             both = blank_end + label_end
             last = labels[-1] if labels else None
             _add(grown, labels, both * step[blank], label_end * step[last] if labels else 0.0)
             for k in likely:
                 _add(grown, (*labels, k), 0.0, (blank_end if k == last else both) * step[k])
-        # a reading that is kept may also come from another one by an unlikely label
+        # A kept labelling may also continue another one by an improbable label.
         for labels in kept:
             if labels and labels[:-1] in kept and labels[-1] not in likely:
                 blank_end, label_end = kept[labels[:-1]]
@@ -404,17 +458,23 @@ def _best_reading(p, width, blank):
         best = sorted(grown, key=lambda labels: -sum(grown[labels]))[:width]
         top = sum(grown[best[0]])
         if top == 0:
-            return list(best[0]), -np.inf
+            return list(best[0]), -float("inf")
         kept = {
             labels: (grown[labels][0] / top, grown[labels][1] / top)
             for labels in best
             if sum(grown[labels]) > 0
         }
         scale += float(np.log(top))
-    best = max(kept, key=lambda labels: sum(kept[labels]))
-    return list(best), scale + float(np.log(sum(kept[best])))
+    likeliest = max(kept, key=lambda labels: sum(kept[labels]))
+    return list(likeliest), scale + float(np.log(sum(kept[likeliest])))
 
 
-def _add(readings, labels, blank_end, label_end):
-    before = readings.get(labels, (0.0, 0.0))
-    readings[labels] = (before[0] + blank_end, before[1] + label_end)
+def _add(
+    labellings: dict[tuple[int, ...], tuple[float, float]],
+    labels: tuple[int, ...],
+    blank_end: float,
+    label_end: float,
+) -> None:
+    """Add to the two probabilities of a labelling."""
+    before = labellings.get(labels, (0.0, 0.0))
+    labellings[labels] = (before[0] + blank_end, before[1] + label_end)
