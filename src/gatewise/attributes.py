@@ -3,8 +3,8 @@
 import difflib
 import inspect
 import sys
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Mapping
+from types import FrameType, MappingProxyType
 from typing import Any, ClassVar
 
 from gatewise.described import Described
@@ -54,6 +54,16 @@ class Guarded(Described):
     _and_then: ClassVar[str] = ""  # end of the message: what to do with a new object
     # Any attribute that the object has already may be set, except arguments of constructors.
     _keeps_public_state: ClassVar[bool] = False
+    # Hooks that had another name: new name to old. A class may define either; both call the same.
+    _renamed_hooks: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for new, old in cls._renamed_hooks.items():
+            if new in vars(cls):
+                setattr(cls, old, vars(cls)[new])
+            elif old in vars(cls):
+                setattr(cls, new, vars(cls)[old])
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name[0] != "_":

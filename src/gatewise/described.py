@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gatewise.errors import ArgumentError, did_you_mean
+from gatewise.errors import ArgumentError, DTypeError, did_you_mean
 
 _MISSING = object()
 _LONGEST = 100  # characters of one value
@@ -27,7 +27,14 @@ class KnownArguments:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if kwargs:
             refuse_unknown(cls, kwargs)
+        if getattr(cls, "__abstractmethods__", None):
+            raise DTypeError(_undefined_hooks(cls))
         return super().__new__(cls)
+
+    @classmethod
+    def _advice_on_hooks(cls) -> str:
+        """What messages add about an abstract method that a class does not define, as text."""
+        return ""
 
 
 class Described(KnownArguments):
@@ -67,6 +74,19 @@ class Described(KnownArguments):
         if name in vars(self) or isinstance(place, property):
             return getattr(self, name)
         return _MISSING
+
+
+def _undefined_hooks(cls: Any) -> str:
+    """What is wrong with a class that does not define all abstract methods, as text."""
+    texts = []
+    for name in sorted(cls.__abstractmethods__):
+        base = next(base for base in reversed(cls.__mro__) if name in vars(base))
+        if name not in getattr(cls, "_renamed_hooks", {}).values():
+            signature = inspect.signature(getattr(cls, name))
+            plain = [kind.replace(annotation=kind.empty) for kind in signature.parameters.values()]
+            signature = inspect.Signature(plain)
+            texts.append(f"{name}{signature}, which every {base.__name__} needs")
+    return f"{cls.__name__} defines no {', and no '.join(texts)}{cls._advice_on_hooks()}"
 
 
 def refuse_unknown(cls: type, given: Iterable[str]) -> None:

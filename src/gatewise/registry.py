@@ -46,7 +46,7 @@ class Registry(Generic[T]):
     def __init__(
         self,
         kind: str,
-        base: type[T],
+        base: Any,  # type[T]: mypy refuses abstract classes there
         classes: Iterable[type[T]],
         aliases: Mapping[str, type[T]] | None = None,
         *,
@@ -54,7 +54,8 @@ class Registry(Generic[T]):
         guide: str = "",
         ignore_case: bool = False,
     ) -> None:
-        self.kind, self.base, self.namespace = kind, base, namespace
+        self.kind, self.namespace = kind, namespace
+        self.base: type[T] = base
         self.classes: dict[str, type[T]] = {cls.__name__: cls for cls in classes}
         self.aliases: dict[str, type[T]] = dict(aliases or {})
         self.names: dict[str, type[T]] = self.aliases | self.classes

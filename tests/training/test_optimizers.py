@@ -111,7 +111,7 @@ def test_restored_state_continues_bit_for_bit(name, options, dtype, problem):
         second = through_json(first)
         saved = {key: array.copy() for key, array in first.slots().items()}
         assert all(array.shape in (p.shape, ()) for array in saved.values())
-        second.restore(first.iterations, saved, p)
+        second._load_slots(first.iterations, saved, p)
         assert second.learning_rate == first.learning_rate
         for array in saved.values():
             array.fill(np.nan)  # the optimizer keeps its own
@@ -222,7 +222,7 @@ def test_restore_refuses_what_does_not_fit(make_one, lie, words):
     lie(slots)
     optimizer = make_one()
     with pytest.raises(CheckpointError, match=words):
-        optimizer.restore(max(iterations, 1), slots, p)
+        optimizer._load_slots(max(iterations, 1), slots, p)
     assert optimizer.iterations == 0
     assert optimizer.slots() == {}
 
@@ -231,12 +231,12 @@ def test_restore_refuses_wrong_counts_of_steps():
     iterations, slots, p = state_of(optimizers.Adam())
     for wrong in (-1, 1.5, True, "3", 2**63, None, np.nan):
         with pytest.raises(CheckpointError, match="iterations"):
-            optimizers.Adam().restore(wrong, slots, p)
+            optimizers.Adam()._load_slots(wrong, slots, p)
     with pytest.raises(CheckpointError, match="optimizer state holds"):
-        optimizers.Adam().restore(0, slots, p)
-    optimizers.Adam().restore(0, {}, p)
+        optimizers.Adam()._load_slots(0, slots, p)
+    optimizers.Adam()._load_slots(0, {}, p)
     # no step yet, three gradients held
-    optimizers.SGD(**FULL).restore(0, state_of(optimizers.SGD(**FULL))[1], p)
+    optimizers.SGD(**FULL)._load_slots(0, state_of(optimizers.SGD(**FULL))[1], p)
 
 
 ALL = ["SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion"]
@@ -276,7 +276,7 @@ def test_a_model_without_parameters(name, options):
     for _ in range(5):
         optimizer.step(p, np.empty(0, np.float32), [])
     again = through_json(optimizer)
-    again.restore(optimizer.iterations, optimizer.slots(), p)
+    again._load_slots(optimizer.iterations, optimizer.slots(), p)
     assert again.slots().keys() == optimizer.slots().keys()
 
 
@@ -284,7 +284,7 @@ def test_many_steps_do_not_overflow():
     for name in ALL:
         optimizer = make(name, {})
         iterations, slots, p = state_of(optimizer)
-        optimizer.restore(2**53, slots, p)
+        optimizer._load_slots(2**53, slots, p)
         optimizer.step(p, np.ones_like(p), [slice(0, 4)])
         assert np.isfinite(p).all()
         assert optimizer.iterations == 2**53 + 1

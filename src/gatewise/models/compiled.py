@@ -92,7 +92,7 @@ class CompiledNetwork(Network):
         super().__setstate__(state)
         threads.renew_after_fork(self)
         if self.optimizer is not None:
-            self.optimizer.bind(self)
+            self.optimizer._bind(self)
         if moment is not None:
             weights, optimizer, states = moment
             self.set_flat_weights(weights)
@@ -123,7 +123,7 @@ class CompiledNetwork(Network):
             self._refuse_outgrown("compile")
         if self.built and not fitting:
             self.misfit = check_output(self, chosen_loss)
-        chosen_optimizer.bind(self)
+        chosen_optimizer._bind(self)
         self._forget_run()
         self._outgrown = False
         self.optimizer, self.loss = chosen_optimizer, chosen_loss

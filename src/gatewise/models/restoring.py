@@ -286,7 +286,7 @@ def restore_optimizer(model: Trainer, header: dict[str, Any], tensors: dict[str,
         if name.startswith("optimizer/")
     }
     slots = slots_read(model, slots, header.get("optimizer_parts"))
-    model.optimizer.restore(header["training"]["iterations"], slots, model._flat_parameters)
+    model.optimizer._load_slots(header["training"]["iterations"], slots, model._flat_parameters)
     for name, array in slots.items():
         checks.finite(array, f"optimizer/{name}")
 
