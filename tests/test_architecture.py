@@ -66,27 +66,79 @@ def name_of(path):
     )
 
 
-def imports_of(path):
-    """Every name of gatewise that a module imports, at the top or inside a function."""
+def statements(tree, static):
+    """All nodes of a module; unless `static`, without those that only static tools read."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for field, children in ast.iter_fields(node):
+            only_static = (
+                field == "body"
+                and isinstance(node, ast.If)
+                and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+            )
+            if isinstance(children, list) and (static or not only_static):
+                waiting += [child for child in children if isinstance(child, ast.AST)]
+
+
+def imports_of(path, static=True):
+    """(base, name or None) of every import of a module, at the top or inside a function."""
     package = ["gatewise", *path.relative_to(SOURCE).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in statements(ast.parse(path.read_text(encoding="utf-8")), static):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*base, *filter(None, [node.module])])
-            # "from gatewise import checks" imports a part; "from gatewise.checks import finite" a
-            # name in one.
-            yield from (
-                [f"gatewise.{alias.name}" for alias in node.names] if base == "gatewise" else [base]
-            )
+            yield from ((base, alias.name) for alias in node.names)
 
 
 def parts_imported(path):
+    # "from gatewise import checks" imports a part; "from gatewise.checks import finite" a name in
+    # one.
     names = (
-        name for name in imports_of(path) if name == "gatewise" or name.startswith("gatewise.")
+        f"{base}.{name}" if base == "gatewise" and name else base for base, name in imports_of(path)
     )
-    return {part_of(name) for name in names} - {None, "__version__"}
+    return {part_of(name) for name in names if name.partition(".")[0] == "gatewise"} - {
+        None,
+        "__version__",
+    }
+
+
+def import_graph():
+    """dict of module to the modules that it imports when it runs.
+
+    A package that is imported on the way to one of its modules does not count: it would be part of
+    a circle with nearly all of its modules.
+    """
+    modules = {name_of(path): path for path in SOURCE.rglob("*.py")}
+    graph = {}
+    for module, path in modules.items():
+        imported = {
+            f"{base}.{name}" if f"{base}.{name}" in modules else base
+            for base, name in imports_of(path, static=False)
+        }
+        graph[module] = imported & modules.keys() - {module}
+    return graph
+
+
+def import_circles(graph):
+    """Modules on a circle of imports, or on the way from one circle to another, in order of name.
+
+    Modules that import none of the others, and those that none of the others imports, are taken
+    away until there is no such module.
+    """
+    graph = {module: set(imported) for module, imported in graph.items()}
+    while ends := {
+        module
+        for module, imported in graph.items()
+        if not imported or not any(module in others for others in graph.values())
+    }:
+        graph = {
+            module: imported - ends for module, imported in graph.items() if module not in ends
+        }
+    return sorted(graph)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -146,6 +198,40 @@ def test_this_test_sees_an_upward_import(tmp_path, monkeypatch):
     assert parts_imported(module) == {"models", "training"}
     with pytest.raises(AssertionError, match="stand above layers"):
         test_imports_go_down(module)
+
+
+def test_no_module_imports_one_that_imports_it():
+    graph = import_graph()
+    assert len(graph) > 100  # the modules were found
+    circles = import_circles(graph)
+    assert not circles, f"modules import one another: {circles}"
+
+
+def test_this_test_sees_a_circle(tmp_path, monkeypatch):
+    files = {
+        "__init__.py": "",
+        "rooms/__init__.py": "from .one import f\n",
+        "rooms/one.py": "def f():\n    from .two import g\n",
+        "rooms/two.py": "from gatewise.rooms import three\n",
+        "rooms/three.py": "from ..rooms.one import f\n",
+        "rooms/end.py": "from . import three\n",
+        "rooms/apart.py": (
+            "from typing import TYPE_CHECKING\n\nfrom .beside import f\n\n"
+            "if TYPE_CHECKING:\n    from .two import g\nelse:\n    from .end import h\n"
+        ),
+        "rooms/beside.py": (
+            "import typing\n\nif typing.TYPE_CHECKING:\n    from .apart import f\n"
+        ),
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setitem(globals(), "SOURCE", tmp_path)
+    graph = import_graph()
+    assert graph["gatewise.rooms.apart"] == {"gatewise.rooms.beside", "gatewise.rooms.end"}
+    assert graph["gatewise.rooms.beside"] == set()
+    assert import_circles(graph) == [f"gatewise.rooms.{name}" for name in ("one", "three", "two")]
 
 
 def test_one_module_knows_blas():

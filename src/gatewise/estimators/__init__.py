@@ -15,8 +15,10 @@ from .display import LearningCurve
 from .encoder import SequenceEncoder
 from .forecasting.display import ForecastDisplay
 from .forecasting.forecaster import SequenceForecaster
+from .loading import load_estimator
+from .registry import register as _register
 from .regressor import SequenceRegressor
-from .saving import load_estimator, save_estimator
+from .saving import save_estimator
 from .scoring import get_scorer
 from .tagger import SequenceTagger
 
@@ -32,3 +34,7 @@ __all__ = [
     "load_estimator",
     "save_estimator",
 ]
+
+_register(
+    SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger
+)

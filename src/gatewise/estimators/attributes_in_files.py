@@ -1,0 +1,130 @@
+"""Which fitted attributes a file of an estimator holds, and what each of them may be."""
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import CheckpointError
+
+from .fitted import OF_THE_NETWORK, OF_TRAINING
+
+
+def _count(value, name):
+    checks.whole_number(value, name, 0, 2**62)
+
+
+def _real(value, name):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CheckpointError(f"{name} is {value!r:.80}; expected a number")
+
+
+def _reals(value, name):
+    for number, part in enumerate(checks.listed(value, name, "numbers")):
+        _real(part, f"{name}[{number}]")
+
+
+def _or_none(check):
+    return lambda value, name: None if value is None else check(value, name)
+
+
+def _array(kinds):
+    def check(value, name):
+        if (
+            not isinstance(value, np.ndarray)
+            or value.ndim != 1
+            or value.dtype.kind not in kinds
+            or not len(value)
+        ):
+            raise CheckpointError(f"{name} is {value!r:.80}; expected an array of one axis")
+
+    return check
+
+
+def _classes_array(value, name):
+    _array("buifOU")(value, name)
+    if len(value) > 1 and not (value[:-1] < value[1:]).all():
+        raise CheckpointError(
+            f"{name} is {value.tolist()!r:.80}; expected labels in order, each once"
+        )
+
+
+def _means(value, name):
+    _array("f")(value, name)
+    checks.finite(value, name)
+
+
+def _reader(value, name):
+    """The estimator that reads the targets of an encoder: it has no model."""
+    if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor") or "model_" in vars(
+        value
+    ):
+        raise CheckpointError(
+            f"{name} is a {type(value).__name__}; expected a classifier or regressor"
+        )
+    names = value._get_param_names()
+    vars(value).update(
+        {
+            name: default
+            for name, default in type(value)().get_params(deep=False).items()
+            if name not in vars(value)
+        }
+    )
+    for attribute, held in vars(value).items():
+        if attribute not in names:
+            _check(attribute, held)
+
+
+def _output_config(value, name):
+    if not isinstance(value, dict) or not all(
+        part is None or isinstance(part, str) for pair in value.items() for part in pair
+    ):
+        raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of text")
+
+
+def _fitted_parameters(value, name):
+    """Those of an estimator class; what they are is checked when its ``fit`` goes on, or X is read."""
+    if not isinstance(value, dict) or not set(value) <= {*OF_THE_NETWORK, *OF_TRAINING}:
+        raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of parameters")
+
+
+CHECKS = {
+    **dict.fromkeys(
+        (
+            "n_features_in_",
+            "n_outputs_",
+            "n_iter_",
+            "t_",
+            "vocabulary_size_",
+            "_step_features",
+            "_columns",
+            "_encoding_layers",
+            "_decoded_steps",
+        ),
+        _count,
+    ),
+    **dict.fromkeys(("_fitted_on_table", "_several", "_label_a_row", "_column"), checks.flag),
+    "out_activation_": checks.text,
+    "loss_": _real,
+    "loss_curve_": _reals,
+    "validation_scores_": _or_none(_reals),
+    **dict.fromkeys(("best_loss_", "best_validation_score_"), _or_none(_real)),
+    "classes_": _classes_array,
+    "feature_names_in_": _array("O"),
+    "feature_means_": _means,
+    "_reader": _or_none(_reader),
+    "_sklearn_output_config": _output_config,
+    "_fitted_parameters": _fitted_parameters,
+}
+
+
+def _check(name, value):
+    if name not in CHECKS:
+        raise CheckpointError(f"attribute {name!r:.80} is not known")
+    CHECKS[name](value, name)
+
+
+def check_attributes(cls, attributes):
+    for name in cls._needed:
+        if name not in attributes:
+            raise CheckpointError(f"attribute {name!r} of a {cls.__name__} is missing")
+    for name, value in attributes.items():
+        _check(name, value)
