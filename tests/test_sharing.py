@@ -371,7 +371,7 @@ def test_a_predict_between_two_layers_beside_each_change(change, x, monkeypatch,
         "set_flat_weights": lambda: model.set_flat_weights(other.flat_weights()),
     }
     before, stop = model.predict(x, verbose=0), Stop()
-    stopped_in(monkeypatch, model.layers[0], "_forward", stop, after=True)
+    stopped_in(monkeypatch, model.layers[0], "run", stop, after=True)
     predicting = Caller(lambda: model.predict(x, verbose=0))
     assert stop.reached.wait(SECONDS)
     changing = Caller(changes[change])
@@ -415,7 +415,7 @@ def test_moving_averages_change_after_the_pass(x, monkeypatch):
         lambda: [layer.get_weights()[2:] for layer in model.layers[:3:2]],
     )
     before = averages()
-    stopped_in(monkeypatch, model.layers[2], "_forward", stop, after=True)
+    stopped_in(monkeypatch, model.layers[2], "run", stop, after=True)
     training = Caller(lambda: model.train_on_batch(x, y))
     assert stop.reached.wait(SECONDS)
     for here, there in zip(before, averages(), strict=True):
@@ -512,7 +512,7 @@ def test_a_stateful_model_in_two_threads_is_refused(use, x, monkeypatch):
         "deepcopy": lambda: copy.deepcopy(model),
     }
     stop = Stop()
-    stopped_in(monkeypatch, model.layers[0], "_forward", stop)
+    stopped_in(monkeypatch, model.layers[0], "run", stop)
     predicting = Caller(lambda: model.predict(x, verbose=0))
     assert stop.reached.wait(SECONDS)
     with pytest.raises(
@@ -531,7 +531,7 @@ def test_a_stateful_model_in_two_threads_is_refused(use, x, monkeypatch):
 )
 def test_a_stateful_layer_in_two_threads_is_refused(layer, x, monkeypatch):
     layer, stop = layer(), Stop()
-    stopped_in(monkeypatch, layer, "_forward", stop)
+    stopped_in(monkeypatch, layer, "run", stop)
     running = Caller(lambda: layer(x))
     assert stop.reached.wait(SECONDS)
     for use in (lambda: layer(x), layer.reset_state, lambda: setattr(layer, "state", None)):
@@ -553,7 +553,7 @@ def test_one_thread_after_the_other_may_use_a_stateful_model(x):
 
 def test_two_threads_that_train_one_model_are_told_of_threads(x, monkeypatch):
     model, y, stop = network(LSTM(5), Dense(2)), np.zeros((6, 2), np.float32), Stop()
-    stopped_in(monkeypatch, model.layers[0], "_forward", stop)
+    stopped_in(monkeypatch, model.layers[0], "run", stop)
     training = Caller(lambda: model.fit(x, y, verbose=0))
     assert stop.reached.wait(SECONDS)
     for use in (lambda: model.fit(x, y, verbose=0), lambda: model.train_on_batch(x, y)):
@@ -641,7 +641,7 @@ def test_every_file_saved_beside_fit_can_be_read(x, tmp_path):
 
 def test_a_stateful_model_is_not_saved_while_another_thread_runs_it(x, monkeypatch, tmp_path):
     model, stop = network(LSTM(5, stateful=True), Dense(2)), Stop()
-    stopped_in(monkeypatch, model.layers[0], "_forward", stop)
+    stopped_in(monkeypatch, model.layers[0], "run", stop)
     running = Caller(lambda: model.predict(x, verbose=0))
     assert stop.reached.wait(SECONDS)
     with pytest.raises(StateError, match="is stateful, and two threads use it at once"):

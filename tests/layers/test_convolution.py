@@ -54,7 +54,7 @@ def test_convolution(geometry, padding, dtype, tolerance, rng):
         assert_same_bits(
             layer.forward(x, lengths=lengths, training=True), layer.forward(x, lengths=lengths)
         )
-    assert layer._output_shape((None, 9, 3)) == (None, len(windows), 5)
+    assert layer.compute_output_shape((None, 9, 3)) == (None, len(windows), 5)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

@@ -921,6 +921,7 @@ def test_a_layer_without_equations():
 
     with pytest.raises(
         TypeError,
-        match=r"layer Empty defines no _forward\(self, x, call\), which .*docs/custom-cells.md",
+        match=r"layer Empty defines no run\(self, inputs, tape, node\) and no run_backward\(.*, which"
+        r" .*docs/custom-layers.md.*docs/custom-cells.md",
     ):
-        Empty().forward(x_of(2, 3))
+        Empty()

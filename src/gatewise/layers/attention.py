@@ -10,6 +10,7 @@ from gatewise.kernels._products import uses_blas
 from .base import Checked, Fixed, ParameterSpec
 from .core import LINEAR
 from .sequences import SequenceLayer
+from .tape import Batch, Steps
 
 
 class _Attention(SequenceLayer):
@@ -20,6 +21,7 @@ class _Attention(SequenceLayer):
     """
 
     causal = False
+    several_inputs = True
     dropout = Checked(checks.fraction)
 
     def __init__(self, dropout=0.0, seed=None, **kwargs):
@@ -27,9 +29,13 @@ class _Attention(SequenceLayer):
         self.dropout = dropout
         self.seed = checks.seed(seed)
 
-    def _output_shape(self, input_shape):
-        self._check_input_shape(input_shape, known_features=False)
-        return input_shape
+    def compute_output_shape(self, input_shape):
+        query, value = (
+            input_shape[:2] if isinstance(input_shape, list) else (input_shape, input_shape)
+        )
+        for shape in (query, value):
+            self._check_input_shape(shape, known_features=False)
+        return (*query[:-1], value[-1])
 
     def forward(self, x, lengths=None, initial_state=None, resets=None, training=False, mask=None):
         """Compute the layer's output.
@@ -53,22 +59,17 @@ class _Attention(SequenceLayer):
         ndarray (batch, steps of the query, features of the value)
             :meth:`backward` gives the gradient of x, a list where x is one.
         """
-        if not (
+        return super().forward(x, lengths, initial_state, resets, training, mask)
+
+    @staticmethod
+    def _is_several(x):
+        return (
             isinstance(x, list | tuple)
             and 2 <= len(x) <= 3
             and all(getattr(part, "ndim", 0) == 3 for part in x)
-        ):
-            return super().forward(x, lengths, initial_state, resets, training, mask)
-        if mask is not None:
-            raise ConfigError(
-                f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give"
-                " lengths"
-            )
-        if initial_state is not None or resets is not None:
-            raise ConfigError(
-                f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent"
-                " layers"
-            )
+        )
+
+    def _read_several(self, x, lengths):
         query = self._checked_input(x[0])
         value, *rest = (
             checks.finite(checks.float_array(part, name, self.dtype, convert=False), name)
@@ -95,20 +96,22 @@ class _Attention(SequenceLayer):
                 f"lengths has {len(lengths)} entries; expected two arrays, of query and value"
             )
         ends = [
-            checks.sequence_lengths(given, *part.shape[:2])
+            None if given is None else Steps(checks.sequence_lengths(given, *part.shape[:2]))
             for given, part in zip(lengths, (query, value))
         ]
-        with self._guard:
-            y = self._attend(query, value, key, *ends, training)
-        if training:
-            self._saved["given"], self._places = len(x), None
-        return y
+        return [Batch(query, ends[0]), *(Batch(part, ends[1]) for part in (value, *rest))]
 
-    def _forward(self, x, call):
-        y = self._attend(x, x, x, call.lengths, call.lengths, call.training)
-        if call.training:
-            self._saved["given"] = 1
-        return y
+    def run(self, inputs, tape, node):
+        several = isinstance(inputs, list)
+        query, value, key = (
+            (inputs[0], inputs[1], inputs[-1]) if several else (inputs, inputs, inputs)
+        )
+        y, saved = self._attend(
+            query.values, value.values, key.values, query.lengths, value.lengths, tape is not None
+        )
+        if tape is not None:
+            tape.keep(node, saved | {"given": len(inputs) if several else 1})
+        return query.with_values(y)
 
     def _attend(self, query, value, key, query_ends, value_ends, training):
         shape = (query.shape[0], query.shape[1], value.shape[2])
@@ -135,20 +138,13 @@ class _Attention(SequenceLayer):
             kept = scores if mask is None else scores * mask[row, here, there]
             _multiply(kept, value[row, there], y[row, here])
             rows.append((here, there, saved, scores, kept))
-        if training:
-            self._saved = {
-                "rows": rows,
-                "inputs": (query, value, key),
-                "mask": mask,
-                "y_shape": shape,
-            }
-        return y
+        return y, {"rows": rows, "inputs": (query, value, key), "mask": mask}
 
     def _elements(self, query, key):
         return query.shape[0] * query.shape[1] * key.shape[1]
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
+    def run_backward(self, gradients, tape, node, wanted):
+        saved, dy = tape.take(node), gradients
         query, value, key = saved["inputs"]
         d_query, d_value, d_key = (np.zeros_like(part) for part in (query, value, key))
         for row, kept_row in enumerate(saved["rows"]):
@@ -174,9 +170,6 @@ class _Attention(SequenceLayer):
         if saved["given"] == 1:
             return d_query + d_value + d_key
         return [d_query, d_value + d_key] if saved["given"] == 2 else [d_query, d_value, d_key]
-
-    def _backward_alone(self, dy):
-        return self._backward(dy, True)
 
     def get_config(self):
         return super().get_config() | {"dropout": self.dropout, "seed": self.seed}
@@ -214,8 +207,8 @@ class Attention(_Attention):
             raise ConfigError(f"score_mode is {value!r}; expected 'dot' or 'concat'")
         return value
 
-    def _parameter_specs(self, input_shape):
-        self._output_shape(input_shape)
+    def parameter_specs(self, input_shape):
+        self.compute_output_shape(input_shape)
         wanted = {"scale": self.use_scale, "concat_score_weight": self.score_mode == "concat"}
         names = [name for name, is_wanted in wanted.items() if is_wanted]
         return [ParameterSpec(name, (), initializers.Ones()) for name in names]
@@ -278,8 +271,8 @@ class AdditiveAttention(_Attention):
         super().__init__(dropout, seed, **kwargs)
         self.use_scale = use_scale
 
-    def _parameter_specs(self, input_shape):
-        self._output_shape(input_shape)
+    def parameter_specs(self, input_shape):
+        self.compute_output_shape(input_shape)
         if input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected a known number"

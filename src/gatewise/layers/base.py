@@ -1,5 +1,6 @@
 """What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and backward."""
 
+import abc
 import copy
 import itertools
 import math
@@ -11,12 +12,15 @@ import numpy as np
 from gatewise import checks, constraints, initializers, regularizers, seeds
 from gatewise.attributes import Checked, Guarded
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
-from gatewise.kernels._memory import aligned_empty
 from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import cover, names_memory
 from gatewise.sharing import WeightsGuard
 
 from . import masks
+from .tape import Batch, Steps, Tape
+
+# Nodes of the tape of a layer used alone: the layer, and what is known of its outputs.
+LAYER, OUTPUTS = "layer", "outputs"
 
 _counters = {}
 
@@ -89,7 +93,7 @@ _PARAMETER_NAMES = (
 )
 
 
-class Layer(Guarded):
+class Layer(Guarded, abc.ABC):
     """Base of all layers.
 
     A layer alone owns its parameters; in a model it owns views into the model's flat buffer.
@@ -132,9 +136,17 @@ class Layer(Guarded):
     # name of the activation that its outputs come out of; None: of none, or not known
     limiting_activation = None
     outputs = 1  # how many there are before the states
+    several_inputs = False  # it takes a list of arrays, too
     padded_dtype = None  # what rows of different lengths are padded in; None: the layer's own
 
+    _tape = None  # of a layer used alone, once it has been trained
+    _trains = NULL_CONTEXT  # context manager of training a layer used alone
     _trainable = True  # of copies and pickles that were made before there was this choice
+
+    def __new__(cls, *args, **kwargs):
+        if cls.__abstractmethods__:
+            raise DTypeError(_undefined(cls))
+        return super().__new__(cls, *args, **kwargs)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -181,10 +193,6 @@ class Layer(Guarded):
         self._gradients = {}
         self._views_given = False  # someone outside may write into our parameters at any time
         self._guard = WeightsGuard()  # of a layer in a model: the model's
-        self._saved = None  # what backward needs
-        self._places = None  # of a layer used alone with a mask, for backward
-        # which steps count, of a layer used alone that holds its outputs, for backward
-        self._held = None
 
     @property
     def name(self):
@@ -321,11 +329,14 @@ class Layer(Guarded):
 
     def describe(self, input_shape):
         """First half of building: check the shape, list the parameters, set the output shape."""
-        shape = checks.shape_tuple(input_shape, "input_shape")
-        self._specs = list(self._parameter_specs(shape))
+        if isinstance(input_shape, list) and self.several_inputs:
+            shape = [checks.shape_tuple(part, "input_shape") for part in input_shape]
+        else:
+            shape = checks.shape_tuple(input_shape, "input_shape")
+        self._specs = list(self.parameter_specs(shape))
         self._penalized = [spec for spec in self._specs if spec.regularizer]
         self._constrained = [spec for spec in self._specs if spec.constraint]
-        self.output_shape = self._output_shape(shape)
+        self.output_shape = self.compute_output_shape(shape)
         self.input_shape = shape
 
     def adopt(self, parameters, gradients):
@@ -380,13 +391,90 @@ class Layer(Guarded):
             self.rng = seeds.generator(getattr(self, "seed", None))
         return self.rng
 
-    # What a subclass defines: its parameters, its output shape, _forward and _backward.
+    # What a layer's class defines.
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
+        """The layer's parameters for inputs of this shape, in the order of :meth:`get_weights`.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            (batch, ..., features), None for axes of any extent. A list of them if the layer has
+            several inputs.
+
+        Returns
+        -------
+        list of ParameterSpec
+            Empty unless the class defines others.
+
+        Raises
+        ------
+        ShapeError
+            The layer cannot read inputs of this shape.
+        """
         return []
 
-    def _output_shape(self, input_shape):
-        return input_shape
+    def compute_output_shape(self, input_shape):
+        """Shape of the output for inputs of this shape.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            (batch, ..., features), None for axes of any extent. A list of them if the layer has
+            several inputs.
+
+        Returns
+        -------
+        tuple, or a list of them if the layer has several outputs
+            The shape of the (first) input unless the class defines another.
+        """
+        return input_shape[0] if isinstance(input_shape, list) else input_shape
+
+    @abc.abstractmethod
+    def run(self, inputs, tape, node):
+        """Compute the outputs: what a layer does in a forward pass.
+
+        Called with inputs that are checked, by :meth:`forward` and by models.
+
+        Parameters
+        ----------
+        inputs : Batch, or list of Batch
+            A list if the layer has several inputs; of a recurrent layer, if its initial state comes
+            with them: ``[x, h]`` or ``[x, h, c]``.
+        tape : Tape or None
+            What :meth:`run_backward` needs is kept there, under `node`. None: inference, nothing is
+            kept, and dropout does nothing.
+        node : hashable
+            The place of this call in the pass.
+
+        Returns
+        -------
+        Batch, or list of Batch
+            Values are new arrays, or those of the inputs, unchanged.
+        """
+
+    @abc.abstractmethod
+    def run_backward(self, gradients, tape, node, wanted):
+        """Compute the gradients of the inputs, and add those of the parameters to the layer's.
+
+        Parameters
+        ----------
+        gradients : ndarray, or list of ndarray
+            Of the loss with respect to the outputs; a list if :meth:`run` returned one, in which
+            None stands for zeros.
+        tape : Tape
+            With what :meth:`run` kept.
+        node : hashable
+            As :meth:`run` was given it.
+        wanted : bool
+            False: nobody reads the gradients of the inputs.
+
+        Returns
+        -------
+        ndarray, list of ndarray, or None
+            Gradients of the inputs; a list if the inputs were one. None if they are not wanted, or
+            if an input has no gradient, such as whole numbers.
+        """
 
     def output_lengths(self, lengths):
         """Steps in each row of the output, for these of the input; None where the output has no such steps."""
@@ -403,14 +491,6 @@ class Layer(Guarded):
     def compute_mask(self, x):
         """Which steps of x count, bool ndarray (batch, steps), where the layer knows; else None."""
         return None
-
-    def _forward(self, x, call):
-        """Output for a checked x; `call` is a :class:`Call`."""
-        raise DTypeError(_undefined(self, "_forward(self, x, call)"))
-
-    def _backward(self, dy, want_dx):
-        """dx, or None where it is not wanted, for the last training forward; adds to the gradients."""
-        raise DTypeError(_undefined(self, "_backward(self, dy, want_dx)"))
 
     # ---- parameters
 
@@ -534,9 +614,6 @@ class Layer(Guarded):
     def weights_changed(self):
         """Forget what was derived from the weights."""
 
-    def settle(self):
-        """Take over what a training pass found for the weights that no optimizer moves: after the pass."""
-
     def penalty(self):
         """Sum of the regularizers' penalties, of what is trained."""
         return sum(
@@ -609,33 +686,35 @@ class Layer(Guarded):
         ------
         ShapeError, DTypeError, NonFiniteError, SizeError
         """
-        x = self._checked_input(x)
-        if lengths is not None:
-            lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1])
-        if initial_state is not None or resets is not None:
-            if not self.has_state:
-                raise ConfigError(
-                    f"layer {self.name!r} keeps no state: initial_state and resets are for"
-                    " recurrent layers"
-                )
-            if resets is not None:
-                resets = checks.reset_flags(resets, *x.shape[:2])
-            if initial_state is not None:
-                initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
-        call = Call(training, lengths, initial_state, resets)
-        with self.alone(), self._guard:
-            if training:
-                self._places = self._held = None
-            if mask is not None or (
-                lengths is not None and (self.holds_outputs or not self.has_state)
-            ):
-                y = self._forward_masked(x, mask, call)
-            else:
-                y = self._forward(x, call)
+        inputs, places, counted = self._read(x, lengths, initial_state, resets, mask)
+        tape = self._begin_pass() if training else None
+        with self.alone(), self._guard, self._trains if training else NULL_CONTEXT:
+            outputs = self.run(inputs, tape, LAYER)
+        values = (
+            [output.values for output in outputs] if isinstance(outputs, list) else outputs.values
+        )
         if training:
-            with self._guard.writing:
-                self.settle()
-        return y if isinstance(y, list) else apart(y, x)
+            shapes = [part.shape for part in (values if isinstance(values, list) else [values])]
+            tape.keep(OUTPUTS, _Outputs(shapes, isinstance(outputs, list), places, counted))
+            if tape.has_actions:
+                with self._guard.writing:
+                    tape.settle()
+        if places is not None:
+            values = self._each_step_of(values, places.back)
+        if counted is not None:
+            values = self._each_step_of(values, lambda part: masks.held(part, counted))
+        if isinstance(values, list):
+            return values
+        for batch in inputs if isinstance(inputs, list) else [inputs]:
+            values = apart(values, batch.values)
+        return values
+
+    def _begin_pass(self):
+        """The tape of the layer used alone, for another pass."""
+        if self._tape is None:
+            self._tape = Tape(hands_out=True)
+        self._tape.begin()
+        return self._tape
 
     def alone(self):
         """Context manager of what uses the kept state: one thread at a time, of a layer that keeps one.
@@ -647,9 +726,89 @@ class Layer(Guarded):
         """
         return self._one_stream if self.stateful else NULL_CONTEXT
 
-    def _forward_masked(self, x, mask, call):
-        """See :mod:`gatewise.layers.masks`."""
-        places = None
+    def _read(self, x, lengths, initial_state, resets, mask):
+        """What :meth:`forward` was given, checked: (inputs of :meth:`run`, places, counted).
+
+        `places` says where steps of the outputs belong, `counted` which of them count, each None if
+        they are right as they are. See :mod:`gatewise.layers.masks`.
+        """
+        if self.several_inputs and self._is_several(x):
+            self._refuse_state(initial_state, resets)
+            if mask is not None:
+                raise ConfigError(
+                    f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give"
+                    " lengths"
+                )
+            return self._read_several(x, lengths), None, None
+        x = self._checked_input(x)
+        if lengths is not None:
+            lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1])
+        if initial_state is not None or resets is not None:
+            if not self.has_state:
+                self._refuse_state(initial_state, resets)
+            if resets is not None:
+                resets = checks.reset_flags(resets, *x.shape[:2])
+            if initial_state is not None:
+                initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
+        places = counted = None
+        if mask is not None or (lengths is not None and (self.holds_outputs or not self.has_state)):
+            batch, places, counted = self._masked(x, lengths, resets, mask)
+        elif lengths is None and resets is None:
+            batch = Batch(x)
+        else:
+            batch = Batch(x, Steps(lengths, resets))
+        if initial_state is None:
+            return batch, places, counted
+        return [batch, *(Batch(state) for state in initial_state)], places, counted
+
+    def _refuse_state(self, initial_state, resets):
+        if initial_state is not None or resets is not None:
+            raise ConfigError(
+                f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent"
+                " layers"
+            )
+
+    @staticmethod
+    def _is_several(x):
+        """Whether x is a list of arrays, one for each input, rather than one array as a list."""
+        return (
+            isinstance(x, list | tuple)
+            and len(x) > 1
+            and all(isinstance(part, np.ndarray) and part.ndim > 1 for part in x)
+        )
+
+    def _read_several(self, x, lengths):
+        """A list of several inputs, checked; lengths is a list with those of each, or None."""
+        arrays = [
+            checks.finite(
+                checks.float_array(part, f"x[{k}]", self._dtype, convert=False), f"x[{k}]"
+            )
+            for k, part in enumerate(x)
+        ]
+        if len({len(part) for part in arrays}) > 1:
+            raise ShapeError(
+                f"x holds arrays of shapes {', '.join(str(part.shape) for part in arrays)};"
+                " expected as many rows in each"
+            )
+        if not self.built:
+            with self._guard.writing:
+                if not self.built:
+                    self.build([(None, *part.shape[1:]) for part in arrays])
+        given = [None] * len(x) if lengths is None else checks.listed(lengths, "lengths", "arrays")
+        if len(given) != len(arrays):
+            raise ShapeError(
+                f"lengths has {len(given)} entries; expected {len(arrays)}, an array or None for"
+                " each input"
+            )
+        batches = []
+        for part, ends in zip(arrays, given):
+            ends = None if ends is None else checks.sequence_lengths(ends, *part.shape[:2])
+            batches.append(Batch(part, None if ends is None else Steps(ends)))
+        return batches
+
+    def _masked(self, x, lengths, resets, mask):
+        """(Batch whose steps that count are at the front, places, counted); see :meth:`_read`."""
+        places = back = cleared = None
         if x.ndim < 3 and not self.reads_steps:
             raise ShapeError(
                 f"{'lengths were' if mask is None else 'mask was'} given beside an x of shape"
@@ -657,26 +816,18 @@ class Layer(Guarded):
             )
         if mask is not None:
             mask = masks.step_mask(mask, x.shape)
-        counted = masks.counted_mask(mask, call.lengths, x.shape) if self.holds_outputs else None
+        counted = masks.counted_mask(mask, lengths, x.shape) if self.holds_outputs else None
         if mask is not None:
-            if call.resets is not None:
-                call.resets, call.resets_back, call.cleared = masks.moved_resets(
-                    mask, call.resets, call.lengths
-                )
-            call.lengths, places = masks.lengths_and_places(mask, call.lengths)
+            if resets is not None:
+                resets, back, cleared = masks.moved_resets(mask, resets, lengths)
+            lengths, places = masks.lengths_and_places(mask, lengths)
+        steps = Steps(lengths, resets, back, places, cleared)
         if places is not None:
-            x, call.places = places.to_front(x), places
+            x = places.to_front(x)
         # whose outputs are zero there, and gradients not read
-        elif call.lengths is not None and not self.has_state:
-            x, places = masks.cleared_ends(x, call.lengths), masks.ends(call.lengths, x.shape[1])
-        y = self._forward(x, call)
-        if call.training:
-            self._places, self._held = places, counted
-        if places is not None:
-            y = self._each_step_of(y, places.back)
-        if counted is not None:
-            y = self._each_step_of(y, lambda part: masks.held(part, counted))
-        return y
+        elif lengths is not None and not self.has_state:
+            x, places = masks.cleared_ends(x, lengths), masks.ends(lengths, x.shape[1])
+        return Batch(x, steps), places, counted
 
     def _each_step_of(self, y, moved):
         """Outputs, or their gradients, with those that have steps moved."""
@@ -695,44 +846,61 @@ class Layer(Guarded):
 
         Parameters
         ----------
-        dy : array_like
-            Gradient of the loss with respect to the output, of its shape.
+        dy : array_like, or a list of them if the layer returns one
+            Gradient of the loss with respect to the output, of its shape; with ``return_state``
+            then of the final h, and of the final c. None in a list stands for zeros.
 
         Returns
         -------
-        ndarray
+        ndarray, or a list of them if x was one
             Gradient with respect to x. Those of the parameters are added to :attr:`gradients`.
 
         Raises
         ------
         StateError
-            There was no training forward pass, or it was gone back over already.
+            There was no training forward pass, or its backward pass has been already.
         """
-        self._need_saved()
-        dy, places, held = self._checked_dy(dy), self._places, self._held
-        if held is not None:
-            dy = self._each_step_of(dy, lambda part: masks.held_backward(part, held))
-        with self._guard:
-            dx = self._backward_alone(
-                dy if places is None else self._each_step_of(dy, places.to_front)
-            )
-            self.clear_frozen_gradients()
-        return dx if dx is None or places is None else places.back(dx)
-
-    def _checked_dy(self, dy):
-        return self._checked_gradient(dy, "dy", self._saved["y_shape"])
-
-    def _backward_alone(self, dy):
-        """dx that no later pass writes to."""
-        dx = self._backward(dy, True)
-        return apart(dx, dy)
-
-    def _need_saved(self):
-        if self._saved is None:
+        tape = self._tape
+        if tape is None or not tape.holds(OUTPUTS):
             raise StateError(
                 f"layer {self.name!r} has nothing to go back over: call forward(x, training=True)"
                 " first"
             )
+        outputs = tape.look(OUTPUTS)
+        dy = self._checked_gradients(dy, outputs)
+        places, counted = outputs.places, outputs.counted
+        if counted is not None:
+            dy = self._each_step_of(dy, lambda part: masks.held_backward(part, counted))
+        if places is not None:
+            dy = self._each_step_of(dy, places.to_front)
+        with self._trains, self._guard:
+            tape.take(OUTPUTS)
+            dx = self.run_backward(dy, tape, LAYER, True)
+            self.clear_frozen_gradients()
+        if isinstance(dx, list):
+            if self.several_inputs:
+                return dx
+            dx = dx[0]  # those of the states that came with x are in initial_state_gradient
+        if dx is None:
+            return None
+        for part in dy if isinstance(dy, list) else [dy]:
+            dx = dx if part is None else apart(dx, part)
+        return dx if places is None else places.back(dx)
+
+    def _checked_gradients(self, dy, outputs):
+        """What :meth:`backward` was given, for these :class:`_Outputs`."""
+        shapes = outputs.shapes
+        if not outputs.listed:
+            return self._checked_gradient(dy, "dy", shapes[0])
+        parts = checks.listed(dy, "dy", "arrays")
+        if len(parts) != len(shapes):
+            raise ShapeError(
+                f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}"
+            )
+        return [
+            None if part is None else self._checked_gradient(part, f"dy[{i}]", shape)
+            for i, (part, shape) in enumerate(zip(parts, shapes))
+        ]
 
     def _checked_input(self, x):
         x = self.read_input(x, self._dtype, False)
@@ -757,12 +925,6 @@ class Layer(Guarded):
         if self.input_shape[-1] not in (None, x.shape[-1]):
             checks.features(x, "x", self.input_shape[-1], f"layer {self.name!r}")
 
-    def _take_saved(self):
-        """What the forward pass kept, once."""
-        self._need_saved()
-        saved, vars(self)["_saved"] = self._saved, None
-        return saved
-
     def _checked_gradient(self, dy, name, shape):
         dy = checks.float_array(dy, name, self.dtype, convert=False)
         if dy.shape != shape:
@@ -774,16 +936,15 @@ class Layer(Guarded):
     def __getstate__(self):
         """What copies and pickles hold.
 
-        Not the layer's model or holder, which take their own layers back themselves, nor what a
-        pass kept for the way back. The parameters are those of this moment: a pickle reads arrays
-        later.
+        Not the layer's model or holder, which take their own layers back themselves. The
+        parameters are those of this moment: a pickle reads arrays later.
         """
         state = {
             name: value for name, value in vars(self).items() if name not in ("model", "holder")
         }
         with self._guard:
             state["_parameters"] = {name: array.copy() for name, array in self._parameters.items()}
-        return state | {name: None for name in ("_saved", "_places", "_held") if name in state}
+        return state
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle."""
@@ -847,41 +1008,29 @@ def one_shape(shapes):
 
 
 @dataclass(slots=True)
-class Call:
-    """What travels with x through a stack of layers in one call."""
+class _Outputs:
+    """What the backward pass of a layer used alone needs to know of its outputs."""
 
-    training: bool = False
-    lengths: np.ndarray | None = None  # (batch,) of the sequences in x; None: full or no sequences
-    initial_state: list | None = None
-    resets: np.ndarray | None = None
-    # where given, a recurrent layer puts copies of the state it ends in here
-    final_state: list | None = None
-    # resets of layers that go backwards, where a mask makes them others
-    resets_back: np.ndarray | None = None
-    # where the steps of x came from, which a mask moved to the front of their rows
-    places: masks.Places | None = None
-    # (batch, 2) of bool: rows whose state is not kept, by layers forward, and backwards
-    cleared: np.ndarray | None = None
-
-    def kept(self, states, backwards):
-        """Copies of final states, as a stateful layer keeps them for the next call."""
-        if self.cleared is None:
-            return [state.copy() for state in states]
-        return [
-            np.where(self.cleared[:, int(backwards), None], state.dtype.type(0), state)
-            for state in states
-        ]
-
-    def resets_of(self, backwards):
-        """The resets of a layer that goes backwards, or of one that does not."""
-        return self.resets if self.resets_back is None or not backwards else self.resets_back
+    shapes: list
+    listed: bool  # the outputs are a list
+    places: masks.Places | masks.Ends | None
+    counted: np.ndarray | None
 
 
-def _undefined(layer, method):
-    hint = "; Keras's call gives no gradient" if hasattr(layer, "call") else ""
+def _undefined(cls):
+    missing = [
+        method
+        for method in (
+            "run(self, inputs, tape, node)",
+            "run_backward(self, gradients, tape, node, wanted)",
+        )
+        if method.partition("(")[0] in cls.__abstractmethods__
+    ]
+    hint = "; Keras's call gives no gradient" if hasattr(cls, "call") else ""
     return (
-        f"layer {type(layer).__name__} defines no {method}, which every layer needs{hint}. A"
-        " recurrent layer is more easily written as a cell for RNN: docs/custom-cells.md"
+        f"layer {cls.__name__} defines no {' and no '.join(missing)}, which every layer needs{hint}:"
+        " docs/custom-layers.md. A recurrent layer is more easily written as a cell for RNN:"
+        " docs/custom-cells.md"
     )
 
 
@@ -894,10 +1043,3 @@ def apart(y, x):
     if y.base is None and y is not x and x.base is not y:  # the usual case, in a tenth of the time
         return y
     return y.copy() if np.may_share_memory(y, x) else y
-
-
-def scratch_like(array, shape, dtype):
-    """`array` if it has this shape and dtype, else a new one: contents are undefined."""
-    if array is not None and array.shape == shape and array.dtype == dtype:
-        return array
-    return aligned_empty(shape, dtype)

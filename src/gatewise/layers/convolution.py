@@ -89,14 +89,14 @@ class Conv1D(_Activated, Windowed):
         self.seed = checks.seed(seed)
         self._packed = PackedWeights()
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | (
             {"bias": (self.filters,)} if self.use_bias else {}
         )
         return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
 
     def weights_changed(self):
@@ -113,7 +113,8 @@ class Conv1D(_Activated, Windowed):
     def _pack_now(self):
         return dense.pack(self._matrix(), self._parameters.get("bias"))
 
-    def _forward(self, x, call):
+    def run(self, inputs, tape, node):
+        x, lengths = inputs.values, inputs.lengths
         batch, steps, features = x.shape
         count = self._output_steps(steps)
         checks.fits_memory(
@@ -123,10 +124,10 @@ class Conv1D(_Activated, Windowed):
             self.name,
         )
         kept = None
-        if call.lengths is not None:
-            x = np.where(counted_steps(call.lengths, x.shape), x, x.dtype.type(0))
-            kept = counted_steps(self.output_lengths(call.lengths), (batch, count, 1))
-        rows = np.ascontiguousarray(self._windows(x, 0, call.lengths)).reshape(
+        if lengths is not None:
+            x = np.where(counted_steps(lengths, x.shape), x, x.dtype.type(0))
+            kept = counted_steps(self.output_lengths(lengths), (batch, count, 1))
+        rows = np.ascontiguousarray(self._windows(x, 0, lengths)).reshape(
             batch * count, self.window * features
         )
         y = np.empty((len(rows), self.filters), x.dtype)
@@ -134,27 +135,26 @@ class Conv1D(_Activated, Windowed):
             rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1])
         )
         y = self._activate_rows(y, y).reshape(batch, count, self.filters)
-        if call.training:
+        if tape is not None:
             # The output may be handed out and changed; a linear layer's backward does not need it.
-            self._saved = {
-                "rows": rows,
-                "y": None if self.activation == "linear" else y.copy(),
-                "y_shape": y.shape,
-                "kept": kept,
-                "lengths": call.lengths,
-                "steps": steps,
-            }
-        return y if kept is None else np.where(kept, y, y.dtype.type(0))
+            kept_y = None if self.activation == "linear" else y.copy()
+            tape.keep(
+                node,
+                {"rows": rows, "y": kept_y, "kept": kept, "lengths": lengths, "steps": steps},
+            )
+        return self._with_steps(
+            y if kept is None else np.where(kept, y, y.dtype.type(0)), inputs.steps
+        )
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
+    def run_backward(self, gradients, tape, node, wanted):
+        saved, dy = tape.take(node), gradients
         rows, matrix = saved["rows"], self._matrix()
         if saved["kept"] is not None:
             dy = np.where(saved["kept"], dy, dy.dtype.type(0))
         dz = np.ascontiguousarray(self._slope_times(saved["y"], np.ascontiguousarray(dy))).reshape(
             -1, self.filters
         )
-        d_rows = np.empty_like(rows) if want_dx else None
+        d_rows = np.empty_like(rows) if wanted else None
         with threads.single_threaded_blas(uses_blas(rows.shape[1])):
             dense.backward(
                 rows,
@@ -165,7 +165,7 @@ class Conv1D(_Activated, Windowed):
                 d_rows,
                 threads.threads_for_products(4 * rows.size * self.filters),
             )
-        if not want_dx:
+        if not wanted:
             return None
         dx = self._add_windows(
             d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]),

@@ -10,8 +10,9 @@ from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
 
-from .base import Checked, Fixed, Layer, scratch_like
+from .base import Checked, Fixed, Layer
 from .masks import counted_steps
+from .tape import Batch
 from .weights import WeightOptions
 
 
@@ -53,14 +54,11 @@ def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=Non
 class InputLayer(Layer):
     """Says what one sample looks like and passes it on."""
 
-    def _forward(self, x, call):
-        if call.training:
-            self._saved = {"y_shape": x.shape}
-        return x
+    def run(self, inputs, tape, node):
+        return inputs
 
-    def _backward(self, dy, want_dx):
-        self._saved = None
-        return dy
+    def run_backward(self, gradients, tape, node, wanted):
+        return gradients
 
 
 LINEAR = activations.code("linear")
@@ -155,9 +153,8 @@ class Dense(_Activated, Layer):
         }
         self.seed = checks.seed(seed)
         self._packed = PackedWeights()
-        self._dx = None
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
@@ -168,7 +165,7 @@ class Dense(_Activated, Layer):
         )
         return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
     def weights_changed(self):
@@ -180,11 +177,24 @@ class Dense(_Activated, Layer):
     def _pack_now(self):
         return dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
 
-    def _forward(self, x, call):
-        return self._activate(self.scores(x, call), call)
+    def run(self, inputs, tape, node):
+        z = self._product(inputs.values)
+        self._activate_rows(z, z)
+        if tape is not None:
+            # The output may be handed out and changed; a linear layer's backward does not need it.
+            y = None if self.activation == "linear" else z.copy()
+            tape.keep(node, {"x": inputs.values, "y": y})
+        return inputs.with_values(z)
 
-    def scores(self, x, call):
+    def _run_to_scores(self, inputs, tape, node):
         """x W + b, without the activation: what a loss that knows the activation starts from."""
+        z = self._product(inputs.values)
+        if tape is not None:
+            tape.keep(node, {"x": inputs.values})
+        return inputs.with_values(z)
+
+    def _product(self, x):
+        """x W + b."""
         shape = (*x.shape[:-1], self.units)
         checks.fits_memory(math.prod(shape), self.dtype, "the output of layer", self.name)
         z = np.empty(shape, self.dtype)
@@ -193,28 +203,21 @@ class Dense(_Activated, Layer):
             (x, z) if z.ndim == 2 else (x.reshape(-1, x.shape[-1]), z.reshape(-1, self.units))
         )
         dense.forward(rows, self._pack(), out, LINEAR, work)
-        if call.training:
-            vars(self)["_saved"] = {"x": x, "y": None, "y_shape": shape}
         return z
 
-    def _activate(self, z, call):
-        self._activate_rows(z, z)
-        if call.training:
-            # The output may be handed out and changed; a linear layer's backward does not need it.
-            self._saved["y"] = None if self.activation == "linear" else z.copy()
-        return z
+    def run_backward(self, gradients, tape, node, wanted):
+        saved = tape.take(node)
+        return self._product_backward(
+            saved["x"], self._slope_times(saved["y"], gradients), tape, node, wanted
+        )
 
-    def _backward(self, dy, want_dx):
-        self._need_saved()
-        return self.backward_from_scores(self._slope_times(self._saved["y"], dy), want_dx)
+    def _run_backward_from_scores(self, gradients, tape, node, wanted):
+        """As run_backward, from the gradient of what :meth:`_run_to_scores` gave."""
+        return self._product_backward(tape.take(node)["x"], gradients, tape, node, wanted)
 
-    def backward_from_scores(self, dz, want_dx):
-        """As backward, from the gradient of :meth:`scores`."""
-        saved = self._take_saved()
-        x = saved["x"]
+    def _product_backward(self, x, dz, tape, node, wanted):
         rows = x.reshape(-1, x.shape[-1])
-        if want_dx:
-            vars(self)["_dx"] = scratch_like(self._dx, rows.shape, self.dtype)
+        dx = tape.scratch(node, rows.shape, self.dtype) if wanted else None
         with threads.single_threaded_blas(uses_blas(x.shape[-1])):
             dense.backward(
                 rows,
@@ -222,13 +225,10 @@ class Dense(_Activated, Layer):
                 np.ascontiguousarray(dz).reshape(-1, self.units),
                 self._gradients["kernel"],
                 self._gradients.get("bias"),
-                self._dx if want_dx else None,
+                dx,
                 threads.threads_for_products(4 * rows.shape[0] * x.shape[-1] * self.units),
             )
-        return self._dx.reshape(x.shape) if want_dx else None
-
-    def _backward_alone(self, dy):
-        return self._backward(dy, True).copy()
+        return dx.reshape(x.shape) if wanted else None
 
     def get_config(self):
         config = super().get_config() | {
@@ -256,26 +256,22 @@ class Activation(_Activated, Layer):
         super().__init__(**kwargs)
         self.activation = activation
 
-    def _forward(self, x, call):
+    def run(self, inputs, tape, node):
+        x = inputs.values
         y = self._activate_rows(x, np.empty_like(x))
-        if call.training:
-            self._saved = {"y": y.copy(), "y_shape": y.shape}
-        return y
+        if tape is not None:
+            tape.keep(node, y.copy())
+        return inputs.with_values(y)
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
-        return self._slope_times(saved["y"], dy)
+    def run_backward(self, gradients, tape, node, wanted):
+        return self._slope_times(tape.take(node), gradients)
 
-    def scores(self, x, call):
-        """x itself: what a loss that knows the activation starts from."""
-        if call.training:
-            self._saved = {"y": None, "y_shape": x.shape}
-        return x
+    def _run_to_scores(self, inputs, tape, node):
+        """The input itself: what a loss that knows the activation starts from."""
+        return inputs
 
-    def backward_from_scores(self, dz, want_dx):
-        """dz itself."""
-        self._saved = None
-        return dz
+    def _run_backward_from_scores(self, gradients, tape, node, wanted):
+        return gradients
 
     def get_config(self):
         return super().get_config() | {"activation": activations.config(self.activation)}
@@ -304,18 +300,19 @@ class Dropout(Layer):
         )
         self.seed = checks.seed(seed)
 
-    def _forward(self, x, call):
-        if not call.training:
-            return x
+    def run(self, inputs, tape, node):
+        if tape is None:
+            return inputs
         if self.rate == 0:
-            self._saved = {"mask": None, "y_shape": x.shape}
-            return x
+            tape.keep(node, None)
+            return inputs
+        x = inputs.values
         draws = self._own_rng().random(self._draw_shape(x.shape), np.float32)
         mask = arrays.dropout_mask(
             draws, self.rate, self.dtype, threads.threads_for(4 * draws.size)
         )
-        self._saved = {"mask": mask, "y_shape": x.shape}
-        return x * mask
+        tape.keep(node, mask)
+        return inputs.with_values(x * mask)
 
     def _draw_shape(self, shape):
         if self.noise_shape is None:
@@ -333,9 +330,9 @@ class Dropout(Layer):
             extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape)
         )
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
-        return dy if saved["mask"] is None else dy * saved["mask"]
+    def run_backward(self, gradients, tape, node, wanted):
+        mask = tape.take(node)
+        return gradients if mask is None else gradients * mask
 
     def get_config(self):
         shape = None if self.noise_shape is None else list(self.noise_shape)
@@ -368,7 +365,7 @@ class Flatten(Layer):
 
     keeps_steps = takes_any_length = False
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         rest = input_shape[1:]
         return (input_shape[0], None if None in rest else math.prod(rest))
 
@@ -383,26 +380,20 @@ class Flatten(Layer):
                     f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
                 )
 
-    def _forward(self, x, call):
-        counted = None
-        if call.lengths is not None:
-            counted = counted_steps(call.lengths, x.shape)
+    def run(self, inputs, tape, node):
+        x, counted = inputs.values, None
+        places = None if inputs.steps is None else inputs.steps.places
+        if inputs.lengths is not None:
+            counted = counted_steps(inputs.lengths, x.shape)
             x = np.where(counted, x, x.dtype.type(0))
-        y = (x if call.places is None else call.places.back(x)).reshape(
-            x.shape[0], math.prod(x.shape[1:])
-        )
-        if call.training:
-            self._saved = {
-                "x_shape": x.shape,
-                "y_shape": y.shape,
-                "counted": counted,
-                "places": call.places,
-            }
-        return y
+        y = (x if places is None else places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
+        if tape is not None:
+            tape.keep(node, {"shape": x.shape, "counted": counted, "places": places})
+        return Batch(y)
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
-        dx, counted, places = dy.reshape(saved["x_shape"]), saved["counted"], saved["places"]
+    def run_backward(self, gradients, tape, node, wanted):
+        saved = tape.take(node)
+        dx, counted, places = gradients.reshape(saved["shape"]), saved["counted"], saved["places"]
         if places is not None:
             return places.to_front(dx)
         return dx if counted is None else np.where(counted, dx, dx.dtype.type(0))
@@ -428,7 +419,7 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         self.n = n
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         if len(input_shape) != 2:
             hint = (
                 "; the recurrent layer before it needs return_sequences=False"
@@ -441,16 +432,14 @@ class RepeatVector(Layer):
             )
         return (input_shape[0], self.n, input_shape[1])
 
-    def _forward(self, x, call):
-        shape = (x.shape[0], self.n, x.shape[1])
-        checks.fits_memory(math.prod(shape), self.dtype, "the output of layer", self.name)
-        if call.training:
-            self._saved = {"y_shape": shape}
-        return np.repeat(x[:, None], self.n, axis=1)
+    def run(self, inputs, tape, node):
+        x = inputs.values
+        count = x.shape[0] * self.n * x.shape[1]
+        checks.fits_memory(count, self.dtype, "the output of layer", self.name)
+        return inputs.with_values(np.repeat(x[:, None], self.n, axis=1))
 
-    def _backward(self, dy, want_dx):
-        self._take_saved()
-        return dy.sum(axis=1)
+    def run_backward(self, gradients, tape, node, wanted):
+        return gradients.sum(axis=1)
 
     def get_config(self):
         return super().get_config() | {"n": self.n}

@@ -130,14 +130,14 @@ class Embedding(Layer):
         self._start = None
         self.weights_changed()
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         if len(input_shape) != 2:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)"
             )
         return [self.weight_options.spec("embeddings", (self.input_dim, self.output_dim))]
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         return (*input_shape, self.output_dim)
 
     # ---- what it reads
@@ -167,26 +167,23 @@ class Embedding(Layer):
 
     # ---- running
 
-    def _forward(self, x, call):
-        shape = (*x.shape, self.output_dim)
+    def run(self, inputs, tape, node):
+        x = inputs.values
         checks.fits_memory(x.size * self.output_dim, self.dtype, "the output of layer", self.name)
-        if call.training:
-            self._saved = {"x": x.copy(), "y_shape": shape}
-        return np.take(self._parameters["embeddings"], x, axis=0)
+        if tape is not None:
+            tape.keep(node, x.copy())
+        return inputs.with_values(np.take(self._parameters["embeddings"], x, axis=0))
 
-    def _backward(self, dy, want_dx):
-        x = self._take_saved()["x"]
+    def run_backward(self, gradients, tape, node, wanted):
+        x = tape.take(node)
         if not self._trainable:
             return
         rows.add_rows(
             x.reshape(-1),
-            np.ascontiguousarray(dy).reshape(-1, self.output_dim),
+            np.ascontiguousarray(gradients).reshape(-1, self.output_dim),
             self._gradients["embeddings"],
-            threads.threads_for(dy.size),
+            threads.threads_for(gradients.size),
         )
-
-    def _backward_alone(self, dy):
-        return self._backward(dy, False)
 
     def get_config(self):
         return (

@@ -35,15 +35,16 @@ class Masking(Layer):
     def compute_mask(self, x):
         return (x != np.asarray(self.mask_value, x.dtype)).any(axis=-1)
 
-    def _forward(self, x, call):
+    def run(self, inputs, tape, node):
+        x = inputs.values
         mask = self.compute_mask(x)[..., None]
-        if call.training:
-            self._saved = {"mask": mask, "y_shape": x.shape}
-        return np.where(mask, x, x.dtype.type(0))
+        if tape is not None:
+            tape.keep(node, mask)
+        return inputs.with_values(np.where(mask, x, x.dtype.type(0)))
 
-    def _backward(self, dy, want_dx):
-        mask = self._take_saved()["mask"]
-        return np.where(mask, dy, dy.dtype.type(0)) if want_dx else None
+    def run_backward(self, gradients, tape, node, wanted):
+        mask = tape.take(node)
+        return np.where(mask, gradients, gradients.dtype.type(0)) if wanted else None
 
     def get_config(self):
         return super().get_config() | {"mask_value": self.mask_value}

@@ -45,7 +45,7 @@ class _Normalization(Layer):
             "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint),
         }
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
@@ -125,7 +125,6 @@ class BatchNormalization(_Normalization):
             axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs
         )
         self.momentum = momentum
-        self._moved = {}  # the averages that the last training pass found
         self.moving_initializers = {
             "moving_mean": initializers.get(moving_mean_initializer, "moving_mean_initializer"),
             "moving_variance": initializers.get(
@@ -133,9 +132,9 @@ class BatchNormalization(_Normalization):
             ),
         }
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         return [
-            *super()._parameter_specs(input_shape),
+            *super().parameter_specs(input_shape),
             *(
                 ParameterSpec(name, (input_shape[-1],), initializer, trained=False)
                 for name, initializer in self.moving_initializers.items()
@@ -157,28 +156,22 @@ class BatchNormalization(_Normalization):
             )
         super().set_weights(weights)
 
-    def _forward(self, x, call):
-        counted = (
-            None if call.lengths is None or x.ndim < 3 else counted_steps(call.lengths, x.shape[:2])
-        )
+    def run(self, inputs, tape, node):
+        x, lengths = inputs.values, inputs.lengths
+        counted = None if lengths is None or x.ndim < 3 else counted_steps(lengths, x.shape[:2])
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
-        if call.training and self._trainable:
-            y, saved = self._of_batch(rows)
-            self._saved = {"counted": counted, "y_shape": x.shape} | saved
+        if tape is not None and self._trainable:
+            y, saved = self._of_batch(rows, tape)
         else:
             p = self._parameters
             inverse = 1 / np.sqrt(p["moving_variance"] + x.dtype.type(self.epsilon))
             y = self._scaled((rows - p["moving_mean"]) * inverse)
-            if call.training:
-                self._saved = {
-                    "counted": counted,
-                    "y_shape": x.shape,
-                    "normalized": None,
-                    "inverse": inverse,
-                }
-        return _put_rows(y, counted, x.shape)
+            saved = {"normalized": None, "inverse": inverse}
+        if tape is not None:
+            tape.keep(node, saved | {"counted": counted})
+        return inputs.with_values(_put_rows(y, counted, x.shape))
 
-    def _of_batch(self, rows):
+    def _of_batch(self, rows, tape):
         """Output, and what backward needs; the averages move on when the pass is over."""
         if len(rows) == 0:
             return rows.copy(), {"normalized": rows, "inverse": None}
@@ -189,10 +182,8 @@ class BatchNormalization(_Normalization):
         self._refuse_overflow(rows, variance)
         inverse = (1 / np.sqrt(variance + self.epsilon)).astype(rows.dtype)
         normalized *= inverse
-        self._moved = {
-            name: self._parameters[name] * self.momentum + value * (1 - self.momentum)
-            for name, value in (("moving_mean", mean), ("moving_variance", variance))
-        }
+        # after the pass, so that another thread's pass never reads one of before and one of after
+        tape.afterwards(lambda: self._move({"moving_mean": mean, "moving_variance": variance}))
         return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
 
     def _refuse_overflow(self, rows, variance):
@@ -206,23 +197,23 @@ class BatchNormalization(_Normalization):
                     f" reads{', or compute in float64' if self.dtype == 'float32' else ''}"
                 )
 
-    def settle(self):
-        """The averages move on: after the pass, so that another thread's pass never reads one of before and one of after."""
-        moved, self._moved = self._moved, {}
-        for name, value in moved.items():
-            self._parameters[name][...] = value
+    def _move(self, found):
+        """Move the averages towards those of a batch, dict of name to ndarray."""
+        for name, value in found.items():
+            average = self._parameters[name]
+            average[...] = average * self.momentum + value * (1 - self.momentum)
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
+    def run_backward(self, gradients, tape, node, wanted):
+        saved, dy = tape.take(node), gradients
         counted, normalized = saved["counted"], saved["normalized"]
         rows = dy.reshape(-1, dy.shape[-1]) if counted is None else dy[counted]
         if normalized is None:  # by the averages, of a frozen layer
             d = rows * (
                 self._parameters["gamma"] * saved["inverse"] if self.scale else saved["inverse"]
             )
-            return _put_rows(d, counted, dy.shape) if want_dx else None
+            return _put_rows(d, counted, dy.shape) if wanted else None
         d = self._scaled_backward(normalized, rows)
-        if not want_dx:
+        if not wanted:
             return None
         if len(rows):
             mean, slope = (
@@ -257,19 +248,20 @@ class LayerNormalization(_Normalization):
     beta_constraint, gamma_constraint : str or Constraint, optional
     """
 
-    def _forward(self, x, call):
+    def run(self, inputs, tape, node):
+        x = inputs.values
         normalized, inverse = _normalized_rows(
             x.reshape(-1, x.shape[-1]), x.dtype.type(self.epsilon)
         )
-        if call.training:
-            self._saved = {"normalized": normalized, "inverse": inverse, "y_shape": x.shape}
-        return self._scaled(normalized).reshape(x.shape)
+        if tape is not None:
+            tape.keep(node, {"normalized": normalized, "inverse": inverse})
+        return inputs.with_values(self._scaled(normalized).reshape(x.shape))
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
+    def run_backward(self, gradients, tape, node, wanted):
+        saved, dy = tape.take(node), gradients
         normalized = saved["normalized"]
         d = self._scaled_backward(normalized, dy.reshape(-1, dy.shape[-1]))
-        if not want_dx:
+        if not wanted:
             return None
         d = (
             d

@@ -7,6 +7,7 @@ from gatewise.kernels import rows
 
 from .masks import counted_steps
 from .sequences import SequenceLayer
+from .tape import Batch
 
 
 class _GlobalPooling(SequenceLayer):
@@ -15,7 +16,7 @@ class _GlobalPooling(SequenceLayer):
     keeps_limits = True
     keeps_steps = False
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         self._check_input_shape(input_shape, known_features=False)
         return (input_shape[0], input_shape[2])
 
@@ -23,18 +24,19 @@ class _GlobalPooling(SequenceLayer):
 class GlobalAveragePooling1D(_GlobalPooling):
     """The mean over each row's steps: (batch, steps, features) to (batch, features). Zeros for a row without any."""
 
-    def _forward(self, x, call):
+    def run(self, inputs, tape, node):
+        x = inputs.values
         y = np.empty((x.shape[0], x.shape[2]), x.dtype)
-        rows.mean_of_steps(x, call.lengths, y, threads.threads_for(x.size))
-        if call.training:
-            self._saved = {"x_shape": x.shape, "lengths": call.lengths, "y_shape": y.shape}
-        return y
+        rows.mean_of_steps(x, inputs.lengths, y, threads.threads_for(x.size))
+        if tape is not None:
+            tape.keep(node, {"shape": x.shape, "lengths": inputs.lengths})
+        return Batch(y)
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
-        if not want_dx:
+    def run_backward(self, gradients, tape, node, wanted):
+        saved, dy = tape.take(node), gradients
+        if not wanted:
             return None
-        lengths, shape = saved["lengths"], saved["x_shape"]
+        lengths, shape = saved["lengths"], saved["shape"]
         if lengths is None:
             return np.repeat((dy / shape[1])[:, None], shape[1], axis=1)
         share = dy / np.maximum(lengths, 1)[:, None].astype(dy.dtype)
@@ -47,29 +49,25 @@ class GlobalMaxPooling1D(_GlobalPooling):
     The gradient goes to the first of the steps that hold the maximum.
     """
 
-    def _forward(self, x, call):
-        if call.lengths is None:
+    def run(self, inputs, tape, node):
+        x, lengths = inputs.values, inputs.lengths
+        if lengths is None:
             candidates = x
         else:
-            candidates = np.where(counted_steps(call.lengths, x.shape), x, x.dtype.type(-np.inf))
+            candidates = np.where(counted_steps(lengths, x.shape), x, x.dtype.type(-np.inf))
         at = candidates.argmax(axis=1)[:, None]
         y = np.take_along_axis(x, at, axis=1)[:, 0]
-        if call.lengths is not None:
-            y[call.lengths == 0] = 0
-        if call.training:
-            self._saved = {
-                "x_shape": x.shape,
-                "lengths": call.lengths,
-                "at": at,
-                "y_shape": y.shape,
-            }
-        return y
+        if lengths is not None:
+            y[lengths == 0] = 0
+        if tape is not None:
+            tape.keep(node, {"shape": x.shape, "lengths": lengths, "at": at})
+        return Batch(y)
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
-        if not want_dx:
+    def run_backward(self, gradients, tape, node, wanted):
+        saved, dy = tape.take(node), gradients
+        if not wanted:
             return None
-        dx = np.zeros(saved["x_shape"], dy.dtype)
+        dx = np.zeros(saved["shape"], dy.dtype)
         if saved["lengths"] is not None:
             dy = np.where((saved["lengths"] > 0)[:, None], dy, dy.dtype.type(0))
         np.put_along_axis(dx, saved["at"], dy[:, None], axis=1)

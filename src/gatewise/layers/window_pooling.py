@@ -20,30 +20,28 @@ class _Pooling1D(Windowed):
     def _checked_dilation(value):
         return checks.whole_number(value, "dilation", high=1)  # there is no choice
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         self._check_input_shape(input_shape)
         return (input_shape[0], self._output_steps(input_shape[1]), input_shape[2])
 
-    def _forward(self, x, call):
-        lengths = np.full(x.shape[0], x.shape[1]) if call.lengths is None else call.lengths
-        inside = self._windows(counted_steps(lengths, x.shape), False, call.lengths)
+    def run(self, inputs, tape, node):
+        x, given = inputs.values, inputs.lengths
+        lengths = np.full(x.shape[0], x.shape[1]) if given is None else given
+        inside = self._windows(counted_steps(lengths, x.shape), False, given)
         kept = counted_steps(self.output_lengths(lengths), inside.shape[:3])
-        y, saved = self._pool(self._windows(x, 0, call.lengths), inside)
-        if call.lengths is not None:
+        y, saved = self._pool(self._windows(x, 0, given), inside)
+        if given is not None:
             y *= kept
-        if call.training:
-            self._saved = saved | {
-                "inside": inside,
-                "kept": kept,
-                "lengths": call.lengths,
-                "steps": x.shape[1],
-                "y_shape": y.shape,
-            }
-        return y
+        if tape is not None:
+            tape.keep(
+                node,
+                saved | {"inside": inside, "kept": kept, "lengths": given, "steps": x.shape[1]},
+            )
+        return self._with_steps(y, inputs.steps)
 
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
-        if not want_dx:
+    def run_backward(self, gradients, tape, node, wanted):
+        saved, dy = tape.take(node), gradients
+        if not wanted:
             return None
         if saved["lengths"] is not None:
             dy = np.where(saved["kept"], dy, dy.dtype.type(0))

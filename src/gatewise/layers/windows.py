@@ -7,6 +7,7 @@ from gatewise.errors import ConfigError, ShapeError
 
 from .base import Fixed
 from .sequences import SequenceLayer
+from .tape import Batch, Steps
 
 
 class Windowed(SequenceLayer):
@@ -64,6 +65,13 @@ class Windowed(SequenceLayer):
         if self.padding == "valid":
             steps = steps - self._reach
         return np.maximum((steps + self.strides - 1) // self.strides, 0)
+
+    def _with_steps(self, y, steps):
+        """The output as a Batch, for an input of these Steps or None."""
+        if steps is None or self.keeps_steps:
+            return Batch(y, steps)
+        lengths = steps.lengths
+        return Batch(y, None if lengths is None else Steps(self.output_lengths(lengths)))
 
     @property
     def _reach(self):

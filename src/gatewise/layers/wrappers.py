@@ -7,9 +7,10 @@ import numpy as np
 from gatewise import checks, seeds
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
-from .base import Call, Layer
+from .base import Layer
 from .masks import counted_steps
 from .registry import layer_config, layer_from_config
+from .tape import Batch
 
 
 class Wrapper(Layer):
@@ -43,6 +44,7 @@ class Wrapper(Layer):
             self.trainable = False
         for part in parts.values():
             part.holder = self
+        self._trains = first._trains
 
     @staticmethod
     def _check_part(part, name):
@@ -129,10 +131,6 @@ class Wrapper(Layer):
         for part in self._parts.values():
             part.share_guard(guard)
 
-    def settle(self):
-        for part in self._parts.values():
-            part.settle()
-
     def kind(self):
         kinds = [
             f"{path}: {part.kind()}"
@@ -158,7 +156,7 @@ class Wrapper(Layer):
         """What the layers inside are given of an input of this shape."""
         return input_shape
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         specs = []
         for path, part in self._parts.items():
             part.describe(self._part_input_shape(input_shape))
@@ -265,10 +263,10 @@ class TimeDistributed(Wrapper):
             )
         return (None, *input_shape[2:])
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         return (
             *input_shape[:2],
-            *self.layer._output_shape(self._part_input_shape(input_shape))[1:],
+            *self.layer.compute_output_shape(self._part_input_shape(input_shape))[1:],
         )
 
     def _check_shape(self, x):
@@ -293,42 +291,42 @@ class TimeDistributed(Wrapper):
         steps[counted] = rows
         return steps
 
-    def _run(self, run, x, call):
+    def run(self, inputs, tape, node):
+        return self._run(self.layer.run, inputs, tape, node)
+
+    def run_backward(self, gradients, tape, node, wanted):
+        return self._run_backward(self.layer.run_backward, gradients, tape, node, wanted)
+
+    def _run(self, run, inputs, tape, node):
         """Output of one of the inner layer's functions."""
-        counted = None if call.lengths is None else counted_steps(call.lengths, x.shape[:2])
-        y = self._as_steps(run(self._apart(x, counted), Call(call.training)), x.shape, counted)
-        if call.training:
-            self._saved = {"x_shape": x.shape, "y_shape": y.shape, "counted": counted}
-        return y
+        x, lengths = inputs.values, inputs.lengths
+        counted = None if lengths is None else counted_steps(lengths, x.shape[:2])
+        y = run(Batch(self._apart(x, counted)), tape, (node, "layer")).values
+        if tape is not None:
+            tape.keep(node, {"shape": x.shape, "counted": counted})
+        return inputs.with_values(self._as_steps(y, x.shape, counted))
 
-    def _run_back(self, run, dy, want_dx):
-        saved = self._take_saved()
-        dx = run(self._apart(np.ascontiguousarray(dy), saved["counted"]), want_dx)
-        return self._as_steps(dx, saved["x_shape"], saved["counted"]) if want_dx else None
-
-    def _forward(self, x, call):
-        return self._run(self.layer._forward, x, call)
-
-    def _backward(self, dy, want_dx):
-        return self._run_back(self.layer._backward, dy, want_dx)
-
-    def _backward_alone(self, dy):
-        return self._backward(dy, True).copy()
+    def _run_backward(self, run_backward, gradients, tape, node, wanted):
+        saved = tape.take(node)
+        rows = self._apart(np.ascontiguousarray(gradients), saved["counted"])
+        dx = run_backward(rows, tape, (node, "layer"), wanted)
+        return self._as_steps(dx, saved["shape"], saved["counted"]) if wanted else None
 
     # Where the layer inside ends in an activation that the loss fuses with, so does this one.
 
     @property
     def activation(self):
         """The activation of the layer inside; None where it has none."""
-        return getattr(self.layer, "activation", None) if hasattr(self.layer, "scores") else None
+        has_scores = hasattr(self.layer, "_run_to_scores")
+        return getattr(self.layer, "activation", None) if has_scores else None
 
-    def scores(self, x, call):
-        """See :meth:`Dense.scores`."""
-        return self._run(self.layer.scores, x, call)
+    def _run_to_scores(self, inputs, tape, node):
+        return self._run(self.layer._run_to_scores, inputs, tape, node)
 
-    def backward_from_scores(self, dz, want_dx):
-        """See :meth:`Dense.backward_from_scores`."""
-        return self._run_back(self.layer.backward_from_scores, dz, want_dx)
+    def _run_backward_from_scores(self, gradients, tape, node, wanted):
+        return self._run_backward(
+            self.layer._run_backward_from_scores, gradients, tape, node, wanted
+        )
 
     def _activate_rows(self, z, y):
         return self.layer._activate_rows(z, y)

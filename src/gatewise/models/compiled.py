@@ -10,8 +10,7 @@ from gatewise import threads
 from gatewise.errors import ConfigError, StateError
 from gatewise.kernels import arrays
 from gatewise.kernels._null_context import NULL_CONTEXT
-from gatewise.layers.base import Call
-from gatewise.memory import names_memory, reserve, size_error
+from gatewise.memory import names_memory, reserve
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run
 from gatewise.transaction import Transaction, draws_of, value_of
@@ -151,7 +150,7 @@ class CompiledNetwork(Network):
         self._fused = (
             self.loss.fuses is not None
             and getattr(last, "activation", None) == self.loss.fuses
-            and hasattr(last, "scores")
+            and hasattr(last, "_run_to_scores")
             and not getattr(self.loss, "from_logits", False)
         )
         outputs = self.output_shape[-1]
@@ -276,13 +275,14 @@ class CompiledNetwork(Network):
 
     # ---- one batch
 
-    def _scores_or_outputs(self, samples, training, carried=None):
+    def _scores_or_outputs(self, samples, tape):
         """What the loss starts from, and the outputs that the metrics see (None where nobody looks)."""
         if not self._fused:
-            outputs = self._run_layers(samples, training, carried=carried)
+            outputs = self._run_layers(samples, tape).values
             return outputs, outputs
-        last = self._layers[-1]
-        scores = last.scores(self._run_layers(samples, training, -1, carried), Call(training))
+        node = len(self._layers) - 1
+        last, inputs = self._layers[node], self._run_layers(samples, tape, node)
+        scores = last._run_to_scores(inputs, tape, node).values
         outputs = last._activate_rows(scores, np.empty_like(scores)) if self.metrics else None
         return scores, outputs
 
@@ -308,43 +308,30 @@ class CompiledNetwork(Network):
             want_gradient=want_gradient,
         )
 
-    def gradients_of(self, samples, carried=None, settle=True):
-        """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs).
-
-        With `settle`, what the pass found for moving averages is taken over.
-        """
-        with self._trains, self.alone():
-            with self._guard:
-                found = self._gradients_of(samples, carried)
-            if settle:
-                self.settle()
+    def gradients_of(self, samples):
+        """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs)."""
+        tape = self._tapes.borrow()
+        try:
+            found = self._gradients_of(samples, tape)
+            self._settle(tape)
+        finally:
+            self._tapes.give_back(tape)
         return found
 
-    def _gradients_of(self, samples, carried):
-        trained = self.trained()
-        for part in [slice(None)] if trained.parts is None else trained.parts:
-            self.flat_gradients[part].fill(0)
-        start, outputs = self._scores_or_outputs(samples, True, carried)
-        value, gradient = self._loss_of(samples, start, True)
-        lowest = trained.lowest
-        for position in range(len(self._layers) - 1, lowest - 1, -1):
-            layer = self._layers[position]
-            try:
-                if self._fused and position == len(self._layers) - 1:
-                    gradient = layer.backward_from_scores(gradient, position > lowest)
-                else:
-                    gradient = layer._backward(gradient, position > lowest)
-                layer.add_penalty_gradients()
-            except MemoryError as error:
-                raise size_error(error, f"layer {layer.name!r} in training") from error
-            if trained.parts is not None:
-                layer.clear_frozen_gradients()
-        return value + self._penalty(), outputs
+    def _gradients_of(self, samples, tape):
+        with self._trains, self.alone(), self._guard:
+            trained = self.trained()
+            for part in [slice(None)] if trained.parts is None else trained.parts:
+                self.flat_gradients[part].fill(0)
+            start, outputs = self._scores_or_outputs(samples, tape)
+            value, gradient = self._loss_of(samples, start, True)
+            self._run_layers_backward(gradient, tape, trained, self._fused)
+            return value + self._penalty(), outputs
 
     def train_step(self, samples, carried=None, look=None):
         """One step of the optimizer on checked samples; (loss, outputs).
 
-        `carried`, a dict of recurrent layers to states, says where sequences that go on have got
+        `carried`, a dict of numbers of recurrent layers to states, says where sequences that go on have got
         to, and is brought up to date: truncated back-propagation through time. If nothing in the
         samples counts there is no step, not even one of accumulated gradients or of a running mean;
         states go on.
@@ -353,8 +340,12 @@ class CompiledNetwork(Network):
         states of the layers as they were. `look`, if given, is called with (loss, outputs) before
         anything changes.
         """
-        with self.alone(), self._states_restored():
-            return self._train_step(samples, carried, look)
+        tape = self._tapes.borrow(carried)
+        try:
+            with self.alone(), self._states_restored():
+                return self._train_step(samples, tape, look)
+        finally:
+            self._tapes.give_back(tape)
 
     def _states_restored(self):
         """Context manager: if the block raises, the states of stateful layers are as before."""
@@ -362,15 +353,15 @@ class CompiledNetwork(Network):
             return NULL_CONTEXT
         return Transaction(value_of(self._states, self._set_states))
 
-    def _train_step(self, samples, carried, look):
+    def _train_step(self, samples, tape, look):
         if not samples.counts:
             with self._trains, self.alone(), self._guard:
-                start, outputs = self._scores_or_outputs(samples, True, carried)
+                start, outputs = self._scores_or_outputs(samples, tape)
                 loss = self._loss_of(samples, start, False)[0] + self._penalty()
             if look is not None:
                 look(loss, outputs)
             return loss, outputs
-        loss, outputs = self.gradients_of(samples, carried, settle=False)
+        loss, outputs = self._gradients_of(samples, tape)
         if look is not None:
             look(loss, outputs)
         trained = self.trained()
@@ -384,8 +375,8 @@ class CompiledNetwork(Network):
                 trained.names,
                 *([] if trained.parts is None else [trained.parts]),
             )
+            tape.settle()
             for layer in self._layers:
-                layer.settle()
                 layer.constrain()
             self.weights_changed()
         return loss, outputs
@@ -393,7 +384,7 @@ class CompiledNetwork(Network):
     def breaks_on(self, samples):
         """What is not finite for checked samples with the weights as they are: "outputs", the "loss" of them, or None."""
         with self.apart_from_training(), self.alone(), self._guard:
-            start, _ = self._scores_or_outputs(samples, False)
+            start, _ = self._scores_or_outputs(samples, None)
             value, _ = self._loss_of(samples, start, False)
         if math.isfinite(value):
             return None
@@ -402,7 +393,7 @@ class CompiledNetwork(Network):
     def test_step(self, samples):
         """(loss, outputs) of checked samples, without training."""
         with self.alone(), self._guard:
-            start, outputs = self._scores_or_outputs(samples, False)
+            start, outputs = self._scores_or_outputs(samples, None)
             value, _ = self._loss_of(samples, start, False)
             return value + self._penalty(), outputs
 

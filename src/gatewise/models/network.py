@@ -11,9 +11,9 @@ from gatewise.attributes import Checked, Guarded
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.kernels._null_context import NULL_CONTEXT
-from gatewise.layers import Layer
-from gatewise.layers.base import Call, _automatic_name, apart
+from gatewise.layers.base import _automatic_name, apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
+from gatewise.layers.tape import Batch, Steps, Tapes
 from gatewise.memory import names_memory, size_error
 from gatewise.sharing import WeightsGuard
 from gatewise.transaction import Transaction, attributes_of, value_of
@@ -82,6 +82,7 @@ class Network(Guarded):
         self._array_pieces = []  # where each parameter lies in the flat buffers
         self._array_names = []  # what its layer calls it
         self._trained = None  # a Trained, once a step has asked which parameters are frozen
+        self._tapes = Tapes()
 
     # ---- building
 
@@ -113,6 +114,7 @@ class Network(Guarded):
     def _layers_changed(self):
         """What follows from which layers there are is made anew."""
         self._trained = None
+        self._tapes = Tapes()
 
     def _refuse_in_use(self, layer):
         """Layers cannot be shared: weights, gradients and what backward needs belong to one place in one model."""
@@ -286,7 +288,7 @@ class Network(Guarded):
         """Shape of the output for an input of this shape."""
         shape = tuple(input_shape)
         for layer in self._layers:
-            shape = layer._output_shape(shape)
+            shape = layer.compute_output_shape(shape)
         return shape
 
     def keeps_steps(self):
@@ -411,13 +413,11 @@ class Network(Guarded):
         """
         return self._one_stream if self.is_stateful() else NULL_CONTEXT
 
-    def settle(self):
+    def _settle(self, tape):
         """Take over what a training pass found for the weights that no optimizer moves: after the pass."""
-        settling = [layer for layer in self._layers if type(layer).settle is not Layer.settle]
-        if settling:
+        if tape.has_actions:
             with self._guard.writing:
-                for layer in settling:
-                    layer.settle()
+                tape.settle()
 
     def __copy__(self):
         """A model of its own: two cannot share one buffer."""
@@ -436,6 +436,7 @@ class Network(Guarded):
         vars(self).update(state)
         seeds.forkable(self.rng)
         self._trained = None
+        self._tapes = Tapes()
         for layer in self._layers:
             layer.model = self
         if self.built:
@@ -565,41 +566,42 @@ class Network(Guarded):
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
         return x
 
-    def _run_layers(self, samples, training, stop=None, carried=None):
-        """Outputs of the layers before `stop`.
-
-        With `carried`, a dict of recurrent layers to states, those begin from theirs and leave the
-        ones they end in.
-        """
-        x, lengths, resets, back, places = (
-            samples.x,
-            samples.lengths,
-            samples.resets,
-            samples.resets_back,
-            samples.places,
-        )
-        cleared = samples.cleared
+    def _run_layers(self, samples, tape, stop=None):
+        """Output of the layers before number `stop` for checked samples, a Batch; a layer's number is its node of the tape."""
+        x, lengths, resets = samples.x, samples.lengths, samples.resets
         # recurrent layers read nothing past a row's end
-        if x.ndim > 1 and not self._layers[0].has_state:
+        if lengths is not None and x.ndim > 1 and not self._layers[0].has_state:
             x = cleared_ends(x, lengths)
         if self._loaded_states:
             self._drop_loaded_states(len(x))
-        for layer in self._layers[:stop]:
-            call = Call(training, lengths, None, resets, None, back, places, cleared)
-            carries = carried is not None and layer.has_state
-            if carries:
-                call.initial_state, call.final_state = carried.get(layer), []
+        if lengths is None and resets is None:
+            batch = Batch(x)
+        else:
+            batch = Batch(
+                x, Steps(lengths, resets, samples.resets_back, samples.places, samples.cleared)
+            )
+        for node, layer in enumerate(self._layers[:stop]):
             try:
-                x = layer._forward(x, call)
+                batch = layer.run(batch, tape, node)
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
-            if carries:
-                carried[layer] = call.final_state
-            if lengths is not None:
-                lengths = layer.output_lengths(lengths)
-            if not layer.keeps_steps:  # what comes next has other steps, or none
-                resets = back = places = cleared = None
-        return x
+        return batch
+
+    def _run_layers_backward(self, gradient, tape, trained, from_scores):
+        """Add the gradients of all parameters that are trained, from that of the output, or of the last layer's scores."""
+        last = len(self._layers) - 1
+        for node in range(last, trained.lowest - 1, -1):
+            layer, wanted = self._layers[node], node > trained.lowest
+            try:
+                if from_scores and node == last:
+                    gradient = layer._run_backward_from_scores(gradient, tape, node, wanted)
+                else:
+                    gradient = layer.run_backward(gradient, tape, node, wanted)
+                layer.add_penalty_gradients()
+            except MemoryError as error:
+                raise size_error(error, f"layer {layer.name!r} in training") from error
+            if trained.parts is not None:
+                layer.clear_frozen_gradients()
 
     def run(self, samples, stop=None, training=False):
         """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one.
@@ -608,23 +610,28 @@ class Network(Guarded):
         zero_output_for_mask=False and no layer behind it looks at other steps than its own, what
         the last step that counts gave.
         """
+        if not training:
+            with self.alone(), self._guard:
+                batch = self._run_layers(samples, None, stop)
+        else:
+            tape = self._tapes.borrow()
+            try:
+                with self.alone(), self._guard:
+                    batch = self._run_layers(samples, tape, stop)
+                self._settle(tape)
+            finally:
+                self._tapes.give_back(tape)
+        y, steps = batch.values, batch.steps
+        if steps is None:
+            return apart(y, samples.x)
         layers = self._layers[:stop]
-        with self.alone(), self._guard:
-            y, lengths = self._run_layers(samples, training, stop), samples.lengths
-        if training:
-            self.settle()
-        if samples.places is not None and all(layer.keeps_steps for layer in layers):
-            y = samples.places.back(y)
-            return self._held(y, samples.places.mask, layers)
-        zeros_there = False  # as recurrent layers leave them
-        for layer in layers if lengths is not None else ():
-            lengths, zeros_there = (
-                (None if lengths is None else layer.output_lengths(lengths)),
-                layer.has_state,
-            )
+        if steps.places is not None:
+            return self._held(steps.places.back(y), steps.places.mask, layers)
+        lengths = steps.lengths
         if lengths is not None and any(layer.holds_outputs for layer in layers):
             y = ends(lengths, y.shape[1]).back(y)
             return self._held(y, counted_steps(lengths, y.shape[:2]), layers)
+        zeros_there = layers[-1].has_state  # as recurrent layers leave them
         if lengths is not None and not zeros_there and y.shape[1] > lengths.min(initial=y.shape[1]):
             return ends(lengths, y.shape[1]).back(y)
         return apart(y, samples.x)
@@ -641,11 +648,11 @@ class Network(Guarded):
         else:
             return y
         # what the layer gives before the first step that counts
-        before = np.zeros((1, 1, layer.output_shape[-1]), y.dtype)
+        before = Batch(np.zeros((1, 1, layer.output_shape[-1]), y.dtype))
         with self._guard:
             for other in behind:
-                before = other._forward(before, Call())
-        return held(y, mask, before[0, 0])
+                before = other.run(before, None, None)
+        return held(y, mask, before.values[0, 0])
 
     def _need_layers(self, what):
         if not self._layers:

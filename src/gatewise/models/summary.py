@@ -87,8 +87,8 @@ def _count_for(layer, shape):
         return None, None
     count = output = None
     try:
-        output = probe._output_shape(shape)
-        count = sum(spec.size for spec in probe._parameter_specs(shape))
+        output = probe.compute_output_shape(shape)
+        count = sum(spec.size for spec in probe.parameter_specs(shape))
     except Exception:  # the shape does not say enough
         pass
     return count, output if isinstance(output, tuple) else None

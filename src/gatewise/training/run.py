@@ -118,7 +118,7 @@ class Run:
     ----------
     epoch, batch : int
         The epoch under way, or the next one, and how many of its batches are done.
-    carried : dict of Layer to list of ndarray
+    carried : dict of the number of a layer to list of ndarray
         States that truncated back-propagation takes to the next part of a batch.
     means : RunningMeans
         Of the epoch under way.
@@ -276,7 +276,9 @@ class Run:
             "rng_before_plan": self._rng_before_plan if underway else None,
             "means": self.means.get_state() if underway else None,
             "carried": (
-                [self.carried.get(layer) for layer in self.model.layers] if underway else None
+                [self.carried.get(node) for node in range(len(self.model.layers))]
+                if underway
+                else None
             ),
             "callbacks": self.watchers.get_state(),
             "weights": None,
@@ -361,7 +363,7 @@ class Run:
         return drawn
 
     def _checked_carried(self, carried):
-        """States by layer: those of all recurrent layers, for the rows that go on; or none."""
+        """States by the number of a layer: those of all recurrent layers, for the rows that go on; or none."""
         plan = self._plan_again()
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
         if count is not None and self.batch > count:
@@ -376,8 +378,8 @@ class Run:
                 "the saved run carries on the states of other layers than a run like this one does"
             )
         return {
-            layer: layer.checked_state(state, rows, "a carried state")
-            for layer, state in zip(self.model.layers, carried)
+            node: layer.checked_state(state, rows, "a carried state")
+            for node, (layer, state) in enumerate(zip(self.model.layers, carried))
             if state is not None
         }
 

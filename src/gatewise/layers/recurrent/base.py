@@ -10,9 +10,12 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
-from gatewise.layers.base import Checked, Fixed, ParameterSpec, scratch_like
+from gatewise.layers.base import LAYER, Checked, Fixed, ParameterSpec
 from gatewise.layers.sequences import SequenceLayer
+from gatewise.layers.tape import Batch
 from gatewise.layers.weights import WeightOptions
+
+from .visiting_order import backward_order, take_steps
 
 _NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
 
@@ -124,13 +127,10 @@ class Recurrent(SequenceLayer):
         self.learned_initial_state = learned_initial_state
         self.zero_output_for_mask = zero_output_for_mask
         self.seed = checks.seed(seed)
-        self.initial_state_gradient = None  # list like the initial state, set by backward
         self._state = None
         self._kernel = None
         self._packed = PackedWeights()
         self._named = self._named_inner = self._named_gradients = None
-        self._workspace = None
-        self._dx = None
         self._trains = threads.OneAtATime(
             f"two threads train layer {self.name!r} at once; give each thread a layer of its own"
         )
@@ -193,7 +193,7 @@ class Recurrent(SequenceLayer):
 
     # ---- building
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         shapes = self.cell.parameter_shapes(input_shape[-1])
         if self.learned_initial_state:
@@ -219,7 +219,7 @@ class Recurrent(SequenceLayer):
             name, shape, initializers.Ones() if name.endswith("_gain") else initializers.Zeros()
         )
 
-    def _output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape):
         batch, steps = input_shape[:2]
         return (
             (batch, steps, self.cell.output_width)
@@ -230,7 +230,6 @@ class Recurrent(SequenceLayer):
     def adopt(self, parameters, gradients):
         super().adopt(parameters, gradients)
         self._kernel = self.cell.build_kernel(self.input_shape[-1], self.dtype)
-        self._workspace = self._kernel.workspace()
         self._name_arrays()
 
     def _name_arrays(self):
@@ -329,9 +328,8 @@ class Recurrent(SequenceLayer):
             return
         super()._check_shape(x)
 
-    def _check_steps(self, call, steps):
+    def _check_steps(self, lengths, resets, steps):
         """In a model, lengths and resets are those of its input; what a RepeatVector made has other steps."""
-        lengths, resets = call.lengths, call.resets
         if lengths is not None and lengths.max(initial=0) > steps:
             raise ShapeError(
                 f"lengths go up to {lengths.max()}, layer {self.name!r} reads {steps} steps;"
@@ -345,15 +343,29 @@ class Recurrent(SequenceLayer):
                 " RepeatVector makes the steps"
             )
 
-    def _start(self, call, batch):
-        """The initial state of a call, or None for zeros."""
-        if call.initial_state is not None:
-            if call.initial_state[0].shape[0] != batch:  # carried from another batch
-                raise ShapeError(
-                    f"layer {self.name!r} goes on from the state of"
-                    f" {call.initial_state[0].shape[0]} rows, x has {batch}"
-                )
-            return call.initial_state
+    def _start(self, states, tape, node, batch):
+        """The initial state of a pass, list of ndarray, or None for zeros.
+
+        It comes with the inputs, as `states`; or is carried from another batch, or from another
+        call.
+        """
+        if states:
+            start = [state.values for state in states]
+        elif tape is not None and tape.carried is not None:
+            start = tape.carried.get(node)
+            if start is None:
+                return self._checked_rows_of_state(batch)
+        else:
+            return self._checked_rows_of_state(batch)
+        if start[0].shape[0] != batch:
+            raise ShapeError(
+                f"layer {self.name!r} goes on from the state of {start[0].shape[0]} rows, x has"
+                f" {batch}"
+            )
+        return start
+
+    def _checked_rows_of_state(self, batch):
+        """The state of the last call, or None."""
         if self._state is not None and self._state[0].shape[0] != batch:
             raise ShapeError(
                 f"layer {self.name!r} keeps the state of {self._state[0].shape[0]} rows, x has"
@@ -361,44 +373,54 @@ class Recurrent(SequenceLayer):
             )
         return self._state
 
-    def _forward(self, x, call):
-        batch, steps, inputs = x.shape
+    def _leave(self, final, steps, tape, node):
+        """Keep final states, list of ndarray, for the next call or part of the sequences."""
+        if self.stateful:
+            cleared = None if steps is None else steps.cleared
+            if cleared is None:
+                self._state = [state.copy() for state in final]
+            else:
+                rows = cleared[:, int(self.go_backwards), None]
+                self._state = [np.where(rows, state.dtype.type(0), state) for state in final]
+        if tape is not None and tape.carried is not None:
+            tape.carried[node] = [state.copy() for state in final]
+
+    def run(self, inputs, tape, node):
+        inputs, *states = inputs if isinstance(inputs, list) else [inputs]
+        x, steps_of_x = inputs.values, inputs.steps
+        batch, steps, inputs_width = x.shape
         if batch * steps > checks.MAX_EXTENT:
             raise ShapeError(
                 f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT}"
                 " run in one call; use smaller batches"
             )
-        kernel, lengths, resets, units, dtype = (
-            self._kernel,
-            call.lengths,
-            call.resets,
-            self.cell.units,
-            self._dtype,
-        )
+        kernel, units, dtype = self._kernel, self.cell.units, self._dtype
         width = kernel.width  # of h
         # A single step of a small layer takes as long as a few lines of Python: what has nothing to
         # do is not called.
-        if lengths is not None or resets is not None:
-            self._check_steps(call, steps)
-        start = (
-            None if call.initial_state is None and self._state is None else self._start(call, batch)
-        )
+        lengths = resets = order = sorted_lengths = None
+        if steps_of_x is not None:
+            lengths, resets = steps_of_x.lengths, steps_of_x.resets_of(self.go_backwards)
+            self._check_steps(lengths, resets, steps)
+        start = None
+        if states or tape is not None or self._state is not None:
+            start = self._start(states, tape, node, batch)
         learned = start is None and self.learned_initial_state
         if learned:
             start = [
                 np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0)
                 for state in self.cell.states
             ]
-        order = sorted_lengths = None
         if lengths is not None:
             order = np.argsort(-lengths, kind="stable")
             sorted_lengths = lengths[order]
+        source = None
         if self.go_backwards:
-            source = _backward_order(steps, lengths)
-            x = _take_steps(x, source)
-            resets = None if resets is None else _take_steps(call.resets_of(True), source)
+            source = backward_order(steps, lengths)
+            x = take_steps(x, source)
+            resets = None if resets is None else take_steps(resets, source)
         input_mask = recurrent_mask = zoneout_key = None
-        if call.training:
+        if tape is not None:
             checks.fits_memory(
                 batch * steps * (kernel.saved + 3) * units,
                 dtype,
@@ -406,7 +428,7 @@ class Recurrent(SequenceLayer):
                 self.name,
             )
             if self.dropout:
-                input_mask = self._draw_mask(self.dropout, (batch, 1, inputs))
+                input_mask = self._draw_mask(self.dropout, (batch, 1, inputs_width))
                 x = x * input_mask
             if self.recurrent_dropout:
                 recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, width))
@@ -419,12 +441,12 @@ class Recurrent(SequenceLayer):
         final = [np.empty((batch, width), _NUMPY[dtype])]
         if len(self.cell.states) > 1:  # the kernel reads the initial c here
             final.append(np.zeros((batch, units), dtype) if start is None else start[1].copy())
-        operations = batch * steps * self.cell.operations(inputs)
+        operations = batch * steps * self.cell.operations(inputs_width)
         count, initial_h = (
             threads.threads_for_products(operations),
             (None if start is None else start[0]),
         )
-        if call.training:
+        if tape is not None:
             arguments = {
                 "order": order,
                 "lengths": sorted_lengths,
@@ -432,18 +454,31 @@ class Recurrent(SequenceLayer):
                 "mask": recurrent_mask,
                 "zoneout_key": zoneout_key,
             }
-            with self._trains:
-                self._workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
-                kernel.forward(
-                    self._pack(),
-                    x,
-                    *final,
-                    y=y,
-                    initial_h=initial_h,
-                    workspace=self._workspace,
-                    threads=count,
-                    **arguments,
-                )
+            workspace = tape.workspace(node, kernel.workspace)
+            workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
+            kernel.forward(
+                self._pack(),
+                x,
+                *final,
+                y=y,
+                initial_h=initial_h,
+                workspace=workspace,
+                threads=count,
+                **arguments,
+            )
+            tape.keep(
+                node,
+                {
+                    "x": x,
+                    "workspace": workspace,
+                    "arguments": arguments,
+                    "input_mask": input_mask,
+                    "operations": operations,
+                    "learned": learned,
+                    "source": source,
+                    "states_given": bool(states),
+                },
+            )
         else:
             kernel.forward(
                 self._pack(),
@@ -456,103 +491,58 @@ class Recurrent(SequenceLayer):
                 y=y,
                 threads=count,
             )
-        if self.stateful:
-            self._state = call.kept(final, self.go_backwards)
-        if call.final_state is not None:
-            call.final_state[:] = [array.copy() for array in final]
-        output = y if self.return_sequences else final[0]
-        if call.training:
-            vars(self)["_saved"] = {
-                "x": x,
-                "arguments": arguments,
-                "input_mask": input_mask,
-                "operations": operations,
-                "learned": learned,
-                "source": source if self.go_backwards else None,
-                "y_shape": output.shape,
-            }
+        if self.stateful or (tape is not None and tape.carried is not None):
+            self._leave(final, steps_of_x, tape, node)
+        output = Batch(final[0]) if y is None else Batch(y, steps_of_x)
         if not self.return_state:
             return output
-        return [output, *(array.copy() for array in final)]
+        return [output, *(Batch(array.copy()) for array in final)]
 
     def _draw_mask(self, rate, shape):
         draws = self._own_rng().random(shape, np.float32)
         return arrays.dropout_mask(draws, rate, self.dtype, threads.threads_for(4 * draws.size))
 
-    # ---- going back
+    # ---- the backward pass
 
-    def backward(self, dy):
-        """Gradients of the last ``forward(..., training=True)``.
+    @property
+    def initial_state_gradient(self):
+        """Gradients of the initial state after :meth:`backward`, list of ndarray; None before."""
+        return None if self._tape is None else self._tape.state_gradients.get(LAYER)
 
-        Parameters
-        ----------
-        dy : array_like, or list of array_like with ``return_state``
-            Gradient of the output; with ``return_state`` then of the final h, and of the final c.
-            None in the list stands for zeros.
-
-        Returns
-        -------
-        ndarray (batch, steps, features)
-            Gradient of x. Those of the parameters are added to :attr:`gradients`; those of the
-            initial state stand in :attr:`initial_state_gradient`.
-        """
-        return super().backward(dy)
-
-    def _checked_dy(self, dy):
-        shape = self._saved["y_shape"]
-        if not self.return_state:
-            return self._checked_gradient(dy, "dy", shape)
-        parts = checks.listed(dy, "dy", "arrays")
-        shapes = [shape, *((shape[0], size) for size in self.state_sizes)]
-        if len(parts) != len(shapes):
-            raise ShapeError(
-                f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}"
-            )
-        return [
-            None if part is None else self._checked_gradient(part, f"dy[{i}]", expected)
-            for i, (part, expected) in enumerate(zip(parts, shapes))
-        ]
-
-    def _backward_alone(self, dy):
-        return self._backward(dy, True, reuse=False)
-
-    def _backward(self, dy, want_dx, reuse=True):
-        saved = self._take_saved()
+    def run_backward(self, gradients, tape, node, wanted):
+        saved = tape.take(node)
         x = saved["x"]
-        d_output, d_states = (dy[0], dy[1:]) if self.return_state else (dy, [])
-        d_final = [np.zeros((x.shape[0], size), self.dtype) for size in self.cell.state_sizes]
-        for place, given in zip(d_final, d_states):
+        d_output, d_states = (gradients[0], gradients[1:]) if self.return_state else (gradients, [])
+        d_start = [np.zeros((x.shape[0], size), self.dtype) for size in self.cell.state_sizes]
+        for place, given in zip(d_start, d_states):
             if given is not None:
                 place += given
         if not self.return_sequences and d_output is not None:
-            d_final[0] += d_output
-        dx = None
-        if want_dx and reuse:
-            dx = vars(self)["_dx"] = scratch_like(self._dx, x.shape, self.dtype)
-        elif want_dx:  # handed out: a later pass must not write to it
-            dx = np.empty(x.shape, self.dtype)
-        with self._trains, threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
+            d_start[0] += d_output
+        dx = tape.scratch(node, x.shape, self.dtype) if wanted else None
+        with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
                 self._kernel.pack_backward(**self._named_inner),
                 x,
                 self._parameters["kernel"],
-                self._workspace,
-                *d_final,
+                saved["workspace"],
+                *d_start,
                 dy=d_output if self.return_sequences else None,
                 dx=dx,
                 threads=threads.threads_for_products(2 * saved["operations"]),
                 **self._named_gradients,
                 **saved["arguments"],
             )
-        vars(self)["initial_state_gradient"] = d_final
+        tape.state_gradients[node] = d_start
         if saved["learned"]:
-            for state, gradient in zip(self.cell.states, d_final):
+            for state, gradient in zip(self.cell.states, d_start):
                 self._gradients[f"initial_{state}"] += gradient.sum(axis=0)
-        if not want_dx:
-            return None
-        if saved["input_mask"] is not None:
-            dx *= saved["input_mask"]
-        return dx if saved["source"] is None else _put_steps(dx, saved["source"])
+        if wanted:
+            if saved["input_mask"] is not None:
+                dx *= saved["input_mask"]
+            if saved["source"] is not None:
+                dx = take_steps(dx, saved["source"])  # the order is its own inverse
+        return [dx, *d_start] if saved["states_given"] else dx
 
     # ---- saving
 
@@ -576,21 +566,3 @@ class Recurrent(SequenceLayer):
         if self.zero_output_for_mask is not None:
             config["zero_output_for_mask"] = self.zero_output_for_mask
         return config | self.cell.chosen_options()
-
-
-def _backward_order(steps, lengths):
-    """Which step of x comes s-th when each row's true steps are visited from last to first."""
-    if lengths is None:
-        return slice(None, None, -1)
-    at = lengths[:, None] - 1 - np.arange(steps)
-    # past the end: itself, so that the map is its own inverse
-    return np.where(at >= 0, at, np.arange(steps))
-
-
-def _take_steps(x, source):
-    if isinstance(source, slice):
-        return np.ascontiguousarray(x[:, source])
-    return x[np.arange(x.shape[0])[:, None], source]
-
-
-_put_steps = _take_steps  # the order is its own inverse

@@ -1,18 +1,19 @@
 """A recurrent layer over the steps from the first to the last, and one from the last to the first."""
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 
 from gatewise import checks, threads
 from gatewise.errors import ConfigError, DTypeError, ShapeError
-from gatewise.layers.base import Fixed
+from gatewise.layers.base import LAYER, Fixed
 from gatewise.layers.registry import layer_config, layer_from_config
 from gatewise.layers.sequences import SequenceLayer
+from gatewise.layers.tape import Batch
 from gatewise.layers.wrappers import Wrapper
 
-from .base import Recurrent, _backward_order, _put_steps, _take_steps
+from .base import Recurrent
+from .visiting_order import backward_order, take_steps
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
@@ -132,8 +133,8 @@ class Bidirectional(Wrapper, SequenceLayer):
         """How many outputs come before the states."""
         return 2 if self.merge_mode is None else 1
 
-    def _output_shape(self, input_shape):
-        shapes = [part._output_shape(input_shape) for part in self._parts.values()]
+    def compute_output_shape(self, input_shape):
+        shapes = [part.compute_output_shape(input_shape) for part in self._parts.values()]
         if self.merge_mode is None:
             return shapes
         features = (
@@ -185,13 +186,8 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     @property
     def initial_state_gradient(self):
-        """Gradients of the initial states after :meth:`backward`; None before."""
-        if self.forward_layer.initial_state_gradient is None:
-            return None
-        return [
-            *self.forward_layer.initial_state_gradient,
-            *self.backward_layer.initial_state_gradient,
-        ]
+        """Gradients of the initial states after :meth:`backward`, list of ndarray; None before."""
+        return None if self._tape is None else self._tape.state_gradients.get(LAYER)
 
     def checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
@@ -214,31 +210,30 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     # ---- running
 
-    def _forward(self, x, call):
-        outputs, states, finals = [], [], []
-        for part, start in zip(self._parts.values(), self._halves(call.initial_state)):
-            own = replace(
-                call, initial_state=start, final_state=None if call.final_state is None else []
-            )
-            y = part._forward(x, own)
+    def run(self, inputs, tape, node):
+        x, *given = inputs if isinstance(inputs, list) else [inputs]
+        outputs, states = [], []
+        for (path, part), start in zip(self._parts.items(), self._halves(given or None)):
+            found = part.run([x, *start] if start else x, tape, (node, path))
             if self.return_state:
-                y, *last = y
+                found, *last = found
                 states += last
-            outputs.append(y)
-            finals += own.final_state or []
-        if call.final_state is not None:
-            call.final_state[:] = finals
-        order = _backward_order(x.shape[1], call.lengths) if self.return_sequences else None
+            outputs.append(found)
+        steps = outputs[0].steps
+        outputs = [output.values for output in outputs]
+        order = backward_order(x.values.shape[1], x.lengths) if self.return_sequences else None
         if order is not None:
-            outputs[1] = _put_steps(outputs[1], order)
-        merged = self._merge(*outputs)
-        if call.training:
-            self._saved = {
-                "order": order,
-                "y_shapes": [y.shape for y in merged],
-                "state_shapes": [s.shape for s in states],
-                "outputs": outputs if self.merge_mode == "mul" else None,
-            }
+            outputs[1] = take_steps(outputs[1], order)
+        merged = [Batch(y, steps) for y in self._merge(*outputs)]
+        if tape is not None:
+            tape.keep(
+                node,
+                {
+                    "order": order,
+                    "outputs": outputs if self.merge_mode == "mul" else None,
+                    "states_given": bool(given),
+                },
+            )
         return [*merged, *states] if self.returns_list else merged[0]
 
     def _merge(self, ahead, back):
@@ -263,39 +258,26 @@ class Bidirectional(Wrapper, SequenceLayer):
             return [dy[0] * outputs[1], dy[0] * outputs[0]]
         return [dy[0] if self.merge_mode == "sum" else dy[0] / 2] * 2
 
-    def _checked_dy(self, dy):
-        shapes = [*self._saved["y_shapes"], *self._saved["state_shapes"]]
-        if not self.returns_list:
-            return self._checked_gradient(dy, "dy", shapes[0])
-        parts = checks.listed(dy, "dy", "arrays")
-        if len(parts) != len(shapes):
-            raise ShapeError(
-                f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}"
-            )
-        return [
-            None if part is None else self._checked_gradient(part, f"dy[{i}]", shape)
-            for i, (part, shape) in enumerate(zip(parts, shapes))
-        ]
-
-    def _backward(self, dy, want_dx):
-        saved = self._take_saved()
-        dy = dy if self.returns_list else [dy]
-        count = len(saved["y_shapes"])
-        gradients = self._part_gradients(dy[:count], saved["outputs"])
-        if saved["order"] is not None and gradients[1] is not None:
-            gradients[1] = _take_steps(gradients[1], saved["order"])
-        dx = None
-        for part, gradient, states in zip(
-            self._parts.values(), gradients, self._halves(dy[count:])
+    def run_backward(self, gradients, tape, node, wanted):
+        saved = tape.take(node)
+        dy = gradients if self.returns_list else [gradients]
+        of_outputs = self._part_gradients(dy[: self.outputs], saved["outputs"])
+        if saved["order"] is not None and of_outputs[1] is not None:
+            of_outputs[1] = take_steps(of_outputs[1], saved["order"])
+        dx, d_start = None, []
+        for (path, part), gradient, states in zip(
+            self._parts.items(), of_outputs, self._halves(dy[self.outputs :])
         ):
             gradient = None if gradient is None else np.ascontiguousarray(gradient)
-            found = part._backward([gradient, *states] if self.return_state else gradient, want_dx)
-            if want_dx:
+            found = part.run_backward(
+                [gradient, *states] if self.return_state else gradient, tape, (node, path), wanted
+            )
+            found = found[0] if saved["states_given"] else found
+            d_start += tape.state_gradients[node, path]
+            if wanted:
                 dx = found if dx is None else np.add(dx, found, out=dx)
-        return dx
-
-    def _backward_alone(self, dy):
-        return self._backward(dy, True).copy()
+        tape.state_gradients[node] = d_start
+        return [dx, *d_start] if saved["states_given"] else dx
 
     def get_config(self):
         config = {

@@ -95,7 +95,7 @@ class GRUD(Stepwise):
             )
         return super().checked_state(value, batch, name)
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         if input_shape[-1] % 3:
             raise ShapeError(

@@ -83,7 +83,7 @@ class RNN(Stepwise):
         """Width of the output."""
         return self._width
 
-    def _parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
         shapes, name = self.cell.parameter_shapes(input_shape[-1]), type(self.cell).__name__
         if not isinstance(shapes, dict):

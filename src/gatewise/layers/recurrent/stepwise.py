@@ -1,15 +1,15 @@
 """Recurrent layers whose walk through time is in Python: each step is NumPy over all rows that still run."""
 
-import contextlib
-
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.layers.base import Checked, Fixed, Layer
+from gatewise.layers.tape import Batch
 from gatewise.memory import numpy_products
 
-from .base import Recurrent, _backward_order, _put_steps, _take_steps
+from .base import Recurrent
+from .visiting_order import backward_order, take_steps
 
 
 class Stepwise(Recurrent):
@@ -60,63 +60,68 @@ class Stepwise(Recurrent):
         """(dx or None, gradients of the layer's initial states), from those of what :meth:`_before` gave."""
         return d_inputs, d_start
 
-    def _forward(self, x, call):
+    def run(self, inputs, tape, node):
+        inputs, *states = inputs if isinstance(inputs, list) else [inputs]
+        x, steps_of_x = inputs.values, inputs.steps
         batch, steps = x.shape[:2]
-        lengths, resets = call.lengths, call.resets_of(self.go_backwards)
-        if lengths is not None or resets is not None:
-            self._check_steps(call, steps)
-        start = self._start(call, batch)
+        lengths = resets = None
+        if steps_of_x is not None:
+            lengths, resets = steps_of_x.lengths, steps_of_x.resets_of(self.go_backwards)
+            self._check_steps(lengths, resets, steps)
+        start = self._start(states, tape, node, batch)
         if start is None:
             start = [np.zeros((batch, size), self.dtype) for size in self.state_sizes]
-        source = _backward_order(steps, lengths) if self.go_backwards else None
+        source = backward_order(steps, lengths) if self.go_backwards else None
         if source is not None:
-            x, resets = (
-                _take_steps(x, source),
-                (None if resets is None else _take_steps(call.resets_of(True), source)),
-            )
+            x = take_steps(x, source)
+            resets = None if resets is None else take_steps(resets, source)
         checks.fits_memory(batch * steps * self.units, self.dtype, "the output of layer", self.name)
-        with self._trains if call.training else contextlib.nullcontext():
-            inputs, cell_start, extra = self._before(x, start, resets)
-            walk = _Walk(self._new_cell(), self.return_sequences, inputs.shape, lengths, resets)
-            y, cell_final = walk.forward(inputs, cell_start, self._parameters, call.training)
-            final = self._after(cell_final, extra, lengths)
-            if call.training:
-                self._saved = {
+        read, cell_start, extra = self._before(x, start, resets)
+        walk = _Walk(self._new_cell(), self.return_sequences, read.shape, lengths, resets)
+        y, cell_final = walk.forward(read, cell_start, self._parameters, tape is not None)
+        final = self._after(cell_final, extra, lengths)
+        if tape is not None:
+            tape.keep(
+                node,
+                {
                     "walk": walk,
                     "extra": extra,
                     "source": source,
-                    "x": x,
-                    "y_shape": y.shape,
-                }
-        if self.stateful:
-            self._state = call.kept(final, self.go_backwards)
-        if call.final_state is not None:
-            call.final_state[:] = [array.copy() for array in final]
-        return [y, *(array.copy() for array in final)] if self.return_state else y
+                    "rows": batch,
+                    "output_shape": y.shape,
+                    "states_given": bool(states),
+                },
+            )
+        self._leave(final, steps_of_x, tape, node)
+        output = Batch(y, steps_of_x if self.return_sequences else None)
+        return [output, *(Batch(array.copy()) for array in final)] if self.return_state else output
 
-    def _backward(self, dy, want_dx, reuse=True):
-        saved = self._take_saved()
-        batch = saved["x"].shape[0]
-        d_output, *d_states = dy if self.return_state else (dy, *(None for _ in self.cell.states))
+    def run_backward(self, gradients, tape, node, wanted):
+        saved = tape.take(node)
+        d_output, *d_states = (
+            gradients if self.return_state else (gradients, *(None for _ in self.cell.states))
+        )
         d_states = [
-            np.zeros((batch, size), self.dtype) if given is None else given
+            np.zeros((saved["rows"], size), self.dtype) if given is None else given
             for size, given in zip(self.state_sizes, d_states)
         ]
         if d_output is None:
-            d_output = np.zeros(saved["y_shape"], self.dtype)
-        with self._trains:
-            d_inputs, d_start = saved["walk"].backward(
-                d_output,
-                self._before_back(d_states, saved["extra"]),
-                self._parameters,
-                self._gradients,
-            )
-            dx, self.initial_state_gradient = self._after_back(
-                d_inputs, d_start, saved["extra"], saved["walk"].cell, want_dx
-            )
-        if not want_dx:
-            return None
-        return dx if saved["source"] is None else _put_steps(dx, saved["source"])
+            d_output = np.zeros(saved["output_shape"], self.dtype)
+        d_inputs, d_start = saved["walk"].backward(
+            d_output,
+            self._before_back(d_states, saved["extra"]),
+            self._parameters,
+            self._gradients,
+        )
+        dx, d_start = self._after_back(
+            d_inputs, d_start, saved["extra"], saved["walk"].cell, wanted
+        )
+        tape.state_gradients[node] = d_start
+        if not wanted:
+            dx = None
+        elif saved["source"] is not None:
+            dx = take_steps(dx, saved["source"])  # the order is its own inverse
+        return [dx, *d_start] if saved["states_given"] else dx
 
 
 LARGE_PRODUCTS = 100_000  # multiplications; OpenBLAS begins to share products at twice as many
