@@ -1,14 +1,12 @@
-"""What all tests share: one seed, one table of tolerances, and threads that are put back.
-
-``GATEWISE_TEST_SEED=7 pytest`` draws other data; every seed must pass.
-"""
+"""Fixtures of all tests: random data of one seed, tolerances, threads, and other libraries."""
 
 import signal
 import threading
 
-import numpy as np
 import pytest
-from tolerances import SEED, TOLERANCES
+import rivals
+from seeds import SEED, generator
+from tolerances import TOLERANCES
 
 from gatewise import threads as gatewise_threads
 
@@ -29,12 +27,29 @@ def tolerance(dtype):
 
 @pytest.fixture
 def rng():
-    return np.random.default_rng(SEED)
+    """A random generator that starts in the same state in every test; any seed must pass."""
+    return generator()
+
+
+@pytest.fixture
+def keras_rival():
+    """A process with Keras on PyTorch; one serves the whole session."""
+    if not rivals.installed("keras", "torch"):
+        pytest.skip("Keras with torch is not installed")
+    return rivals.rival()
+
+
+@pytest.fixture
+def torch_rival():
+    """A process with PyTorch; one serves the whole session."""
+    if not rivals.installed("torch"):
+        pytest.skip("torch is not installed")
+    return rivals.rival()
 
 
 @pytest.fixture
 def threads():
-    """``gatewise.threads``; the number of threads is put back afterwards."""
+    """``gatewise.threads``; the number of threads is restored afterwards."""
     before = gatewise_threads.get_num_threads()
     yield gatewise_threads
     gatewise_threads.set_num_threads(before)
@@ -47,8 +62,14 @@ def forced_threads(threads, monkeypatch):
     return threads
 
 
-def pytest_configure():
-    """Ctrl-C works in the tests, also if a shell started them in the background, which ignores it."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Hypothesis draws from the tests' seed, and Ctrl-C works in the tests.
+
+    A shell that starts them in the background makes them ignore Ctrl-C.
+    """
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(SEED)
     if (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         and threading.current_thread() is threading.main_thread()

@@ -6,6 +6,7 @@ import tempfile
 import warnings
 
 import numpy as np
+from seeds import generator
 
 from gatewise import callbacks, metrics, optimizers, schedules
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError
@@ -13,7 +14,7 @@ from gatewise.layers import GRU, LSTM, Dense, Dropout, Flatten, Input, SimpleRNN
 from gatewise.models import Sequential, load_model
 
 EPOCHS = 3
-DRAWS = np.random.default_rng(0)
+DRAWS = generator(0)
 X, Y = (
     DRAWS.normal(size=(8, 6, 2)).astype(np.float32),
     DRAWS.normal(size=(8, 6, 1)).astype(np.float32),

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import pathlib
-import random
 import stat
 import struct
 import subprocess
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+from seeds import plain_generator
 
 from gatewise import checkpoint
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, SizeError
@@ -386,7 +386,7 @@ def run_child(code, *arguments):
 @posix
 def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
     path = tmp_path / "file"
-    draw = random.Random(5)
+    draw = plain_generator(5)
     for _ in range(5):
         child = run_child(
             """
@@ -702,7 +702,7 @@ SPLINTERS += b'\xff \0 F64 I8 BOOL BF16 shape dtype __metadata__ "a":1, [[[[[[[[
 
 def wounds(content):
     splinters = [b"", b" ", *SPLINTERS.split(b" ")]
-    draw = random.Random(11)
+    draw = plain_generator(11)
     for _ in range(4000):
         bad = bytearray(content)
         for _ in range(draw.choice([1, 1, 2, 5])):

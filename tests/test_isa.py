@@ -17,6 +17,7 @@ from cases import (
     sequences,
     states_for,
 )
+from seeds import generator
 from tolerances import TOLERANCES
 
 from gatewise import build_info
@@ -39,7 +40,7 @@ PROGRAM = """
 
 def layers_and_inputs(dtype):
     """Each cell and width with an awkward batch: (name, layer, x, arguments)."""
-    rng = np.random.default_rng(7)
+    rng = generator(7)
     for cell in CELLS:
         for units in (1, 5, 16, 33):
             layer = make(cell, units, 3, rng, dtype, return_sequences=True, return_state=True)
@@ -52,7 +53,7 @@ def layers_and_inputs(dtype):
 
 
 def dense_and_input(dtype):
-    rng = np.random.default_rng(8)
+    rng = generator(8)
     for activation in ("tanh", "sigmoid", "softmax", "softplus", "elu", "hard_sigmoid"):
         layer = Dense(37, activation, dtype=dtype, seed=1)
         yield f"dense {activation} {dtype}", layer, rng.normal(size=(9, 5)).astype(dtype)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError
 from gatewise.layers import GRU, LSTM, Attention, Dense, Input
@@ -130,7 +131,7 @@ def test_weights_of_estimators():
     from gatewise import SequenceClassifier, SequenceRegressor, SequenceTagger
 
     x, y, weights = (
-        np.random.default_rng(0).normal(size=(4, 3, 2)),
+        generator(0).normal(size=(4, 3, 2)),
         np.array([0, 1, 0, 1]),
         np.full(4, 1e308),
     )

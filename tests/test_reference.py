@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import reference
+from seeds import generator
 
 TOLERANCE = 1e-12
 B, T, INPUTS, H = 4, 7, 3, 5
@@ -14,7 +15,7 @@ LENGTHS = np.array([7, 3, 1, 5])
 
 @pytest.fixture
 def rng():
-    return np.random.default_rng(20)
+    return generator(20)
 
 
 def problem(rng, family, units=H, two_biases=True):

@@ -147,13 +147,14 @@ def test_too_little_address_space_for_threads(count, room, allowed):
         """
         import resource, sys, warnings
         import numpy as np
+        from seeds import generator
         import gatewise
         from gatewise import threads
         from gatewise.layers import LSTM
 
         count, room, allowed = int(sys.argv[1]), int(sys.argv[2]) << 20, sys.argv[3] == "True"
         threads.NOTICE_LATENESS = False
-        x, layer = np.random.default_rng(0).normal(size=(64, 20, 32)).astype("float32"), LSTM(64, seed=1)
+        x, layer = generator().normal(size=(64, 20, 32)).astype("float32"), LSTM(64, seed=1)
         with threads.num_threads(1):
             wanted = layer(x)
         gatewise.set_num_threads(count)
@@ -248,13 +249,14 @@ def test_the_stack_that_openmp_gives(environment, size, threads, monkeypatch):
 FORK = """
     import multiprocessing, os, signal, sys, threading, time, warnings
     import numpy as np
+    from seeds import generator
     import gatewise
     from gatewise import threads
     from gatewise.layers import LSTM, Dense
 
     warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later: about forking at all
     gatewise.set_num_threads(2)
-    rng = np.random.default_rng(0)
+    rng = generator()
     x = rng.normal(size=(64, 20, 32)).astype("float32")
     layer, dense = LSTM(64, return_sequences=True, seed=1), Dense(200, "tanh", seed=2)
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, ShapeError, SizeError
 from gatewise.utils import pad_sequences, to_categorical
@@ -115,7 +116,7 @@ class TestPadSequences:
     @pytest.mark.parametrize("padding", ["pre", "post"])
     @pytest.mark.parametrize("truncating", ["pre", "post"])
     def test_trailing_axes(self, padding, truncating):
-        rng = np.random.default_rng(0)
+        rng = generator(0)
         sequences = [rng.normal(size=(n, 2, 3)).astype(np.float32) for n in (4, 0, 1, 6)]
         padded = pad_sequences(sequences, 4, "float32", padding, truncating, value=9.0)
         assert padded.shape == (4, 4, 2, 3)

@@ -1,9 +1,6 @@
-"""The seed of all tests, and the one table of tolerances."""
+"""The one table of tolerances."""
 
-import os
 from dataclasses import dataclass
-
-SEED = int(os.environ.get("GATEWISE_TEST_SEED", "20"))
 
 
 @dataclass(frozen=True)

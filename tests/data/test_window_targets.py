@@ -153,11 +153,8 @@ def from_keras(series, labels, cases):
 
 
 @pytest.mark.long
-def test_against_keras(rng):
+def test_against_keras(rng, keras_rival):
     """What timeseries_dataset_from_array cuts, where targets are single steps at a fixed distance."""
-    rivals = pytest.importorskip("rivals")
-    if not rivals.installed("keras", "torch"):
-        pytest.skip("Keras with torch is not installed")
     series, labels = rng.normal(size=(40, 2)), rng.normal(size=40)
     sizes = [
         (length, stride, rate, skip)
@@ -171,7 +168,7 @@ def test_against_keras(rng):
         for length, stride, rate, skip in sizes
     ]
     try:
-        answers = rivals.rival().run(from_keras, series, labels, offsets)
+        answers = keras_rival.run(from_keras, series, labels, offsets)
     except RuntimeError as error:
         if "timeseries_dataset_from_array() got an unexpected keyword" not in str(error):
             raise

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise.data import windows
 from gatewise.errors import (
@@ -39,7 +40,7 @@ def by_hand(series, input_steps, horizon, stride):
 )
 class TestAgainstTheDefinition:
     def test_one_series(self, steps, input_steps, horizon, stride):
-        series = np.random.default_rng(0).normal(size=steps)
+        series = generator(0).normal(size=steps)
         x, y = windows(series, input_steps, horizon, stride)
         expected_x, expected_y = by_hand(series, input_steps, horizon, stride)
         np.testing.assert_array_equal(x, expected_x[:, :, np.newaxis])
@@ -48,7 +49,7 @@ class TestAgainstTheDefinition:
 
     @pytest.mark.parametrize("features", [1, 3])
     def test_several_features(self, steps, input_steps, horizon, stride, features):
-        series = np.random.default_rng(1).normal(size=(steps, features))
+        series = generator(1).normal(size=(steps, features))
         x, y = windows(series, input_steps, horizon, stride)
         expected_x, expected_y = by_hand(series, input_steps, horizon, stride)
         np.testing.assert_array_equal(x, expected_x)

@@ -5,6 +5,7 @@ import multiprocessing
 import joblib
 import numpy as np
 import pytest
+from seeds import generator
 from small_sequences import parameters_of, ragged, signs
 
 from gatewise import SequenceClassifier, threads
@@ -15,7 +16,7 @@ SECONDS = 120
 
 def train(seed):
     """(weights, threads of gatewise here, those of n_jobs=-1)."""
-    X = ragged(np.random.default_rng(seed))
+    X = ragged(generator(seed))
     estimator = SequenceClassifier(
         units=4, max_iter=9, tol=10.0, n_iter_no_change=2, random_state=seed
     ).fit(X, signs(X))

@@ -4,6 +4,7 @@ import pickletools
 
 import numpy as np
 import pytest
+from seeds import generator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -241,7 +242,7 @@ def nested(depth):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     X, path = ragged(rng), tmp_path_factory.mktemp("saved") / "file"
     save_estimator(
         fitted(make_pipeline(SequenceScaler(), SequenceRegressor(**SMALL)), X, np.arange(24.0)),

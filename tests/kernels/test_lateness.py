@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise.kernels import _lateness, _table
 from gatewise.layers import GRU, LSTM, SimpleRNN
@@ -100,7 +101,7 @@ def test_large_work_uses_one_thread_after_a_late_call(threads, monkeypatch):
 )
 def test_a_thread_that_goes_on_alone_gives_the_same_bits(cls, forced_threads):
     """More threads than processors, which other processes keep busy: some call ends with one thread."""
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     layer = cls(256, return_sequences=True, seed=0)
     x, dy = (
         rng.normal(size=(2, 30, 24)).astype("float32"),

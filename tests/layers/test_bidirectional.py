@@ -17,7 +17,7 @@ from cases import (
     run,
     sequences,
 )
-from tolerances import SEED
+from seeds import generator
 
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.layers import GRU, LSTM, Bidirectional, Dense, SimpleRNN
@@ -325,7 +325,7 @@ def test_shapes_in_a_model():
 
 @pytest.mark.parametrize("stateful", [False, True])
 def test_fit_save_resume(stateful, tmp_path):
-    rng = np.random.default_rng(SEED)
+    rng = generator()
     x, y = rng.normal(size=(24, 5, 2)), rng.normal(size=(24, 1))
     whole, part = bidirectional_model(stateful), bidirectional_model(stateful)
     for model in (whole, part):

@@ -15,6 +15,7 @@ from cases import (
     sequences,
     states_for,
 )
+from seeds import generator
 
 from gatewise import initializers
 from gatewise.cells import FullGateLSTMCell, LSTMCell, RNNCell
@@ -412,18 +413,14 @@ def test_training_goes_on_from_a_file_to_the_bit(data, tmp_path):
 def test_truncated_back_propagation_carries_the_state(rng):
     x = rng.normal(size=(2, 12, 2))
     layers = {
-        "compiled": lambda: make(
-            "rnn", 3, 2, np.random.default_rng(1), dtype="float64", return_sequences=True
-        ),
+        "compiled": lambda: make("rnn", 3, 2, generator(1), dtype="float64", return_sequences=True),
         "own": lambda: RNN(ElmanCell(3), return_sequences=True, dtype="float64"),
     }
     results = {}
     for name, layer in layers.items():
         model = Sequential([layer(), Dense(1, dtype="float64")], seed=0)
         model.build((None, None, 2))
-        model.set_weights(
-            [0.1 * np.random.default_rng(2).normal(size=w.shape) for w in model.get_weights()]
-        )
+        model.set_weights([0.1 * generator(2).normal(size=w.shape) for w in model.get_weights()])
         model.compile("adam", "mse")
         model.fit(x, x[..., :1], epochs=2, tbptt_steps=5, verbose=0, shuffle=False)
         results[name] = model.get_weights()

@@ -22,6 +22,7 @@ from cases import (
     sequences,
     states_for,
 )
+from seeds import generator
 
 from gatewise.layers import Activation, Dense, Dropout, Flatten, Input, RepeatVector
 
@@ -217,7 +218,7 @@ def test_recurrent_dropout_touches_only_the_recurrent_product(cell, rng, dtype, 
     )
     shows_mask = make("rnn", units, 3, rng, dtype, activation="linear", recurrent_dropout=rate)
     shows_mask.set_weights([np.zeros((3, units)), np.eye(units), np.zeros(units)])
-    shows_mask.rng, layer.rng = np.random.default_rng(8), np.random.default_rng(8)
+    shows_mask.rng, layer.rng = generator(8), generator(8)
     mask = shows_mask.forward(
         np.zeros((batch, 1, 3), dtype),
         initial_state=[np.ones((batch, units), dtype)],
@@ -372,9 +373,9 @@ def test_inputs_may_come_in_any_form(form, dtype, rng):
         layer.built or layer.build((None, 4, 3))
         wanted = layer.forward(x)
         assert_same_bits(layer.forward(FORMS[form](x)), wanted)
-        layer.rng = np.random.default_rng(3)
+        layer.rng = generator(3)
         wanted = run(layer, x, dy=[np.ones_like(wanted)])
-        layer.rng = np.random.default_rng(3)
+        layer.rng = generator(3)
         dy = [
             (
                 FORMS[form](np.ones_like(wanted["output 0"]))
@@ -478,7 +479,7 @@ def test_outputs_belong_to_the_caller(dtype, rng):
     for layer, arguments in one_of_each(dtype, rng):
         results = []
         for spoil in (False, True):
-            layer.rng = np.random.default_rng(5)
+            layer.rng = generator(5)
             if hasattr(layer, "reset_state"):
                 layer.reset_state()
             layer.forward(
@@ -574,7 +575,7 @@ def test_padding_is_never_read(dtype, rng):
             results = []
             for filler in (0, 1, -1e30):
                 x[past], dy[past] = filler, filler
-                layer.rng = np.random.default_rng(2)
+                layer.rng = generator(2)
                 results.append(run(layer, x, [dy], lengths=lengths))
                 assert not results[-1]["output 0"][past].any()
                 assert not results[-1]["x"][past].any()

@@ -15,6 +15,7 @@ from cases import (
     sequences,
     states_for,
 )
+from seeds import generator
 
 from gatewise.layers import (
     GRU,
@@ -41,8 +42,8 @@ def everything(layer, rng, batch, steps):
 
 def train(layer, x, seed=3, **arguments):
     """All outputs and gradients, with gradients of the outputs that follow from their shapes, and dropout redrawn."""
-    layer.rng = np.random.default_rng(seed)
-    rng = np.random.default_rng(4)
+    layer.rng = generator(seed)
+    rng = generator(4)
     dy = [
         rng.normal(size=out.shape).astype(layer.dtype)
         for out in as_list(layer.forward(x, **arguments))
@@ -468,7 +469,7 @@ def test_an_inference_between_forward_and_backward_is_not_noticed(cell, dtype, r
     x, dy = sequences(rng, 5, 4, 3, dtype), sequences(rng, 5, 4, 10, dtype)
     results = []
     for between in (False, True):
-        layer.rng = np.random.default_rng(3)
+        layer.rng = generator(3)
         layer.zero_gradients()
         layer.forward(x, training=True)
         if between:

@@ -7,6 +7,7 @@ rounding.
 import numpy as np
 import pytest
 from cases import assert_close, assert_same_bits, randomize
+from seeds import generator
 
 from gatewise.cells import RNNCell
 from gatewise.layers import (
@@ -213,7 +214,7 @@ def assert_same_row(whole, alone, model):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_predictions_do_not_depend_on_neighbours(seed):
-    rng = np.random.default_rng([1, seed])
+    rng = generator(1, seed)
     model, rows = random_model(rng), random_rows(rng, "float32")
     lengths, order = np.array([len(row) for row in rows]), rng.permutation(5)
     whole = model.predict(padded(rows, LONGEST), lengths=lengths)
@@ -228,7 +229,7 @@ def test_predictions_do_not_depend_on_neighbours(seed):
 
 @pytest.mark.parametrize("seed", range(30))
 def test_masked_steps_are_as_if_they_were_not_there(seed):
-    rng = np.random.default_rng([2, seed])
+    rng = generator(2, seed)
     model, steps = random_model(rng), LONGEST
     mask = rng.random((5, steps)) < 0.6
     mask[np.arange(5), rng.integers(0, steps, 5)] = True
@@ -256,7 +257,7 @@ def gradients(model, x, dy_of, lengths=None):
 
 @pytest.mark.parametrize("seed", range(50))
 def test_gradients_are_the_sums_of_those_of_the_rows(seed):
-    rng = np.random.default_rng([3, seed])
+    rng = generator(3, seed)
     model, rows = random_model(rng, True, "float64"), random_rows(rng, "float64")
     lengths = np.array([len(row) for row in rows])
     outputs = [model.predict(row[None]) for row in rows]
@@ -283,7 +284,7 @@ def test_gradients_are_the_sums_of_those_of_the_rows(seed):
 @pytest.mark.parametrize("seed", range(30))
 def test_training_does_not_see_padding(seed):
     """The gradients of a model's loss, over all that counts, are those of its rows; whatever padding holds."""
-    rng = np.random.default_rng([4, seed])
+    rng = generator(4, seed)
     model, rows = random_model(rng, True, "float64"), random_rows(rng, "float64")
     model.compile("sgd", "mse")
     lengths = np.array([len(row) for row in rows])

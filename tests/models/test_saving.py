@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import random
 import sys
 import time
 import tracemalloc
@@ -12,6 +11,7 @@ import warnings
 import forgery
 import numpy as np
 import pytest
+from seeds import generator, plain_generator
 
 import gatewise
 from gatewise import (
@@ -244,7 +244,7 @@ def model_of(stack, optimizer="adam", dtype="float32", loss="mse", metric_list=(
 
 
 def data_for(model, rows=24):
-    rng = np.random.default_rng(5)
+    rng = generator(5)
     words = isinstance(model.layers[0], Embedding)
     x = rng.integers(0, 8, (rows, 6)) if words else rng.normal(size=(rows, 6, 2))
     return x, rng.normal(size=(rows, *model.output_shape[1:]))
@@ -289,9 +289,7 @@ def test_round_trip(stack, optimizer, dtype, tmp_path):
     if optimizer != "none":
         model.fit(x, y, epochs=2, batch_size=24 if model.is_stateful() else 8, verbose=0)
     else:
-        model.set_weights(
-            [w + np.random.default_rng(1).random(w.shape) for w in model.get_weights()]
-        )
+        model.set_weights([w + generator(1).random(w.shape) for w in model.get_weights()])
     model.reset_state()
     path = tmp_path / "model.gatewise"
     assert model.save(path) is None
@@ -329,7 +327,7 @@ def test_losses_and_metrics_come_back(loss, tmp_path):
             metrics.MeanAbsoluteError("mine"),
         ],
     )
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     x = rng.normal(size=(9, 6, 2))
     y = rng.integers(0, 2, 9) if model.loss.sparse else np.eye(2)[rng.integers(0, 2, 9)]
     if model.loss.sparse:
@@ -344,7 +342,7 @@ def test_losses_and_metrics_come_back(loss, tmp_path):
 def test_a_model_that_was_built_by_its_data(tmp_path):
     model = Sequential([GRU(3), Dense(1)], seed=0)
     model.compile("adam", "mse")
-    x = np.random.default_rng(0).normal(size=(8, 5, 2))
+    x = generator(0).normal(size=(8, 5, 2))
     model.fit(x, np.ones(8), verbose=0)
     model.save(str(tmp_path / "m"))
     loaded = gatewise.load_model(str(tmp_path / "m"))
@@ -458,7 +456,7 @@ def test_every_cut_and_every_kind_of_wrong_bit_is_refused(tmp_path):
     path = tmp_path / "m"
     model_of("lstm").save(path)
     good = path.read_bytes()
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     for length in [0, 1, 7, 8, 9, *rng.integers(10, len(good) - 1, 25).tolist(), len(good) - 1]:
         path.write_bytes(good[:length])
         with pytest.raises(CheckpointError):
@@ -487,7 +485,7 @@ def honest(tmp_path_factory):
         seed=3,
     )
     model.compile(optimizers.Adam(0.01, clipnorm=1.0), "categorical_crossentropy", ["accuracy"])
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     model.fit(rng.normal(size=(8, 6, 2)), np.eye(2)[rng.integers(0, 2, 8)], verbose=0)
     model.save(path)
     return checkpoint.read(path)
@@ -685,7 +683,7 @@ def fuzz(seeds, forge, tmp_path):
     for seed in seeds:
 
         def change(tensors, header, seed=seed):
-            forgery.change_header(header, random.Random(seed))
+            forgery.change_header(header, plain_generator(seed))
             return header
 
         path = forge(change)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise import losses, optimizers, regularizers, testing, threads
 from gatewise.errors import GatewiseError, ShapeError, StateError
@@ -486,7 +487,7 @@ def test_the_loss_of_a_step_is_the_loss_of_a_test_step(xy):
         model = compiled(Input((6, 2)), *(make() for make in stack), loss=loss)
         if any(getattr(layer, "dropout", getattr(layer, "rate", 0)) for layer in model.layers):
             continue
-        y = targets_for(model, model.compute_output_shape(xy[0].shape), np.random.default_rng(0))
+        y = targets_for(model, model.compute_output_shape(xy[0].shape), generator(0))
         assert model.test_on_batch(xy[0], y) == pytest.approx(
             model.compute_gradients(xy[0], y), rel=1e-5
         )
@@ -682,7 +683,7 @@ def test_stateful_training_by_hand(rng):
 
 
 def diverging(optimizer, **fit_options):
-    x = np.random.default_rng(0).normal(size=(12, 2))
+    x = generator(0).normal(size=(12, 2))
     model = compiled(Dense(1, input_shape=(2,)), optimizer=optimizer)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -706,14 +707,14 @@ def test_a_loss_that_is_not_finite_stops_training():
 def test_the_weights_kept_are_the_last_good_ones():
     model, history, _ = diverging(optimizers.SGD(1e25), epochs=8, batch_size=32)
     assert len(history.epoch) == 2
-    x = np.random.default_rng(0).normal(size=(12, 2))
+    x = generator(0).normal(size=(12, 2))
     assert np.isfinite(model.evaluate(x, np.full(12, 1e3), verbose=0))
 
 
 def test_training_can_go_on_with_a_smaller_learning_rate():
     model, _, _ = diverging(optimizers.Adam(1e25), epochs=8, batch_size=4)
     model.optimizer.learning_rate = 1e-3
-    x = np.random.default_rng(0).normal(size=(12, 2))
+    x = generator(0).normal(size=(12, 2))
     history = model.fit(x, np.ones(12), epochs=3, verbose=0)
     assert len(history.epoch) == 3
 

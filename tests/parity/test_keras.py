@@ -10,7 +10,8 @@ import json
 import numpy as np
 import pytest
 from cases import ACTIVATIONS, as_list, assert_close, randomize, run_python
-from tolerances import SEED, TOLERANCES
+from seeds import generator
+from tolerances import TOLERANCES
 
 from gatewise.layers import GRU, LSTM, Dense, SimpleRNN
 
@@ -102,7 +103,7 @@ def all_cases():
 
 def random_cases(count):
     """Any combination of what Keras's recurrent layers take."""
-    rng = np.random.default_rng(SEED)
+    rng = generator()
     activations = ["tanh", *(name for name in ACTIVATIONS if name != "exponential")]
 
     def any_of(values):
@@ -140,7 +141,7 @@ CASES = {
 def problem(name):
     """(our layer with random weights, x, arguments for Keras, arguments for ours)."""
     layer, options, given = CASES[name]
-    rng = np.random.default_rng([SEED, *name.encode()])
+    rng = generator(*name.encode())
     ours = LAYERS[layer](**options)
     x = rng.normal(size=(BATCH, STEPS, INPUTS)).astype(ours.dtype)
     ours.build(x.shape)

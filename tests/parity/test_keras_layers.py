@@ -9,7 +9,8 @@ import json
 import numpy as np
 import pytest
 from cases import assert_close, run_python
-from tolerances import SEED, TOLERANCES
+from seeds import generator
+from tolerances import TOLERANCES
 
 from gatewise import constraints, initializers, layers
 
@@ -158,7 +159,7 @@ INITIALIZERS = {
 def problem(name):
     """(our layer with random weights, its inputs)."""
     layer, options, inputs, _, _ = LAYERS[name]
-    rng = np.random.default_rng([SEED, *name.encode()])
+    rng = generator(*name.encode())
     ours = getattr(layers, layer)(**options)
     ours.build((None, STEPS, FEATURES))
     ours.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in ours.get_weights()])
@@ -175,7 +176,7 @@ def keras_says(tmp_path_factory):
         {},
         {
             "lengths": LENGTHS,
-            "w": np.random.default_rng(SEED).normal(size=(4, 3)).astype("float32"),
+            "w": generator().normal(size=(4, 3)).astype("float32"),
         },
     )
     for name, (layer, options, inputs, training, mask) in LAYERS.items():
@@ -234,7 +235,7 @@ def test_initializers(name, keras_says):
     """Mean, deviation and the large ones of some 30,000 draws. (Keras on torch lets a few go beyond a truncation.)"""
     cls, options, shape = INITIALIZERS[name]
     ours, theirs = (
-        getattr(initializers, cls)(**options)(shape, np.random.default_rng(SEED)),
+        getattr(initializers, cls)(**options)(shape, generator()),
         keras_says[name],
     )
     assert ours.shape == theirs.shape

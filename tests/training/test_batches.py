@@ -4,12 +4,13 @@ import functools
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise.errors import ConfigError, DTypeError
 from gatewise.layers import GRU, LSTM, Bidirectional, Dense, Input
 from gatewise.models import Sequential
 
-rng = np.random.default_rng(8)
+rng = generator(8)
 X, Y = rng.normal(size=(4, 6, 2)), rng.normal(size=(4, 6, 1))
 RESETS = rng.random((4, 6)) < 0.3
 LENGTHS = np.array([6, 3, 5, 1])

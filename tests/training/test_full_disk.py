@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise import checkpoint
 from gatewise.callbacks import Callback, ModelCheckpoint
@@ -22,7 +23,7 @@ from gatewise.layers import LSTM, Dense, Dropout, Input
 from gatewise.models import Sequential, load_model
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX file system")
-X = np.random.default_rng(0).normal(size=(12, 5, 2))
+X = generator(0).normal(size=(12, 5, 2))
 Y = X.sum((1, 2))[:, None]
 
 

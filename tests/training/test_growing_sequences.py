@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise import checkpoint
 from gatewise.callbacks import Callback, LambdaCallback, ModelCheckpoint
@@ -21,7 +22,7 @@ class Batches:
 
     def __init__(self, *sizes):
         self.sizes, self.epoch, self.log = sizes, 0, []
-        draws = np.random.default_rng(1)
+        draws = generator(1)
         self.items = [(draws.normal(size=(3, 4, 2)), draws.normal(size=(3, 1))) for _ in range(9)]
 
     def __len__(self):
@@ -192,7 +193,7 @@ def test_a_file_that_holds_the_length_as_steps_goes_on(tmp_path):
 
 def test_an_iterator_of_validation_goes_on_where_it_was(tmp_path):
     def batches():
-        draws = np.random.default_rng(4)
+        draws = generator(4)
         while True:
             yield draws.normal(size=(3, 4, 2)), draws.normal(size=(3, 1))
 

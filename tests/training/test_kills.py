@@ -8,6 +8,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from seeds import SEED
 
 from gatewise import checkpoint
 from gatewise.models import load_model
@@ -27,7 +28,7 @@ PROGRAM = textwrap.dedent("""
 
     folder, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     path, draw = os.path.join(folder, "run"), random.Random(seed)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(32, 4, 3)), rng.normal(size=(32, 1))
     EPOCHS = 2 * kills  # of 7 batches: more than there are lives
 
@@ -122,7 +123,7 @@ def test_kills(kills, seed, tmp_path):
         "OMP_NUM_THREADS": "1",
     }
     child = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), str(kills), str(seed)],
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(kills), str(10 * SEED + seed)],
         env=environment,
         text=True,
         stdin=subprocess.PIPE,

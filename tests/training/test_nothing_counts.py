@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise import optimizers
 from gatewise.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint
@@ -13,7 +14,7 @@ from gatewise.layers import GRU, LSTM, BatchNormalization, Dense, Input
 from gatewise.losses import SparseCategoricalCrossentropy
 from gatewise.models import Sequential
 
-rng = np.random.default_rng(3)
+rng = generator(3)
 X = rng.normal(size=(6, 4, 2))
 Y = rng.integers(0, 3, (6, 4))
 NOWHERE = np.zeros((6, 4), bool)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from seeds import generator
 
 from gatewise import callbacks, layers
 from gatewise.callbacks import Callback, CallbackList, LambdaCallback
@@ -54,7 +55,7 @@ class Resumer(Callback):
 
 
 def train(watched, more, epochs=12, initial_epoch=0):
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
     model = Sequential([layers.Dense(4, "tanh", input_shape=(3,)), layers.Dense(1)], seed=0)
     model.compile("adam", "mse")

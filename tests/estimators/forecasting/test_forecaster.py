@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import reference_forecasts as reference
+from seeds import generator
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
@@ -107,7 +108,7 @@ def test_targets_and_their_way_back_are_exact(rng, y, lag):
 def test_recursion_over_two_periods():
     """The forecast of a noisy season, from windows of one period, is better than the period before."""
     window = 12
-    rng, t = np.random.default_rng(0), np.arange(180) * 2 * np.pi / 12
+    rng, t = generator(0), np.arange(180) * 2 * np.pi / 12
     y = 10 + 3 * np.sin(t) + 1.5 * np.sin(2 * t + 1) + rng.normal(0, 0.5, 180)
     forecaster = SequenceForecaster(
         window,

@@ -1,12 +1,12 @@
 """Panels: indices of several levels, dicts, long tables; and frames with dates or text in their columns."""
 
 import copy
-import random
 
 import forgery
 import numpy as np
 import pandas
 import pytest
+from seeds import generator, plain_generator
 from small_sequences import fitted
 from test_forecaster_time import cured, refusal
 
@@ -34,7 +34,7 @@ def small(**options):
 
 def panel(dates=DATES, keys=("b", "a"), columns=("sales", "visits")):
     index = pandas.MultiIndex.from_product([keys, dates], names=["store", "date"])
-    rng = np.random.default_rng(len(dates))
+    rng = generator(len(dates))
     values = {key: rng.normal(size=(len(dates), len(columns))) for key in sorted(keys)}
     return pandas.DataFrame(
         np.concatenate([values[key] for key in keys]), index, columns=list(columns)
@@ -174,7 +174,7 @@ def test_levels_of_several_labels_and_numbers_of_steps():
 )
 def test_the_level_of_time_has_a_name_or_is_the_last(names):
     """Twelve firms over thirty years; a level of firms was taken for time if it came last."""
-    values = np.random.default_rng(0).normal(size=(12, 30))
+    values = generator(0).normal(size=(12, 30))
     expected = small().fit(list(values)).predict()
     first = names[0] in ("year", "Time")
     levels = [range(1990, 2020), range(12)] if first else [range(12), range(1990, 2020)]
@@ -400,7 +400,7 @@ def test_panels_from_files(form, tmp_path):
     assert str(ours) == str(theirs) and type(ours) is type(theirs)
     content, read, wrong = (tmp_path / "file").read_bytes(), 0, {}
     for seed in range(25):
-        (tmp_path / "file").write_bytes(forgery.forge(content, random.Random(seed)))
+        (tmp_path / "file").write_bytes(forgery.forge(content, plain_generator(seed)))
         try:
             again = load_estimator(tmp_path / "file")
             read += 1
@@ -521,7 +521,7 @@ def test_numbers_as_text():
 def test_categories_of_numbers_are_numbers():
     """As of hours that were made categories for another library."""
     hours = pandas.DataFrame({"hour": np.arange(30) % 24, "open": np.arange(30) % 24 > 8})
-    y = np.random.default_rng(0).normal(size=30)
+    y = generator(0).normal(size=30)
     expected = small().fit(y, hours).predict()
     np.testing.assert_array_equal(
         small().fit(y, hours.astype({"hour": "category"})).predict(), expected

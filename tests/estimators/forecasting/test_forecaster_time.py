@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas
 import pytest
+from seeds import generator
 
 from gatewise import SequenceForecaster
 from gatewise.errors import GatewiseError, ShapeError
@@ -23,7 +24,7 @@ def small(**options):
 
 
 def numbers(count, columns=None):
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     return rng.normal(size=count if columns is None else (count, columns))
 
 
@@ -159,7 +160,7 @@ def test_times_of_months_and_business_days_beside_an_array(index):
 def test_uneven_readings():
     index = pandas.DatetimeIndex(
         np.datetime64("2024-01-01T00:00:07")
-        + np.cumsum(np.random.default_rng(0).integers(3000, 9000, 80)) * np.timedelta64(1, "s")
+        + np.cumsum(generator(0).integers(3000, 9000, 80)) * np.timedelta64(1, "s")
     )
     y = pandas.Series(numbers(80), index)
     message = refusal(lambda: small().fit(y))
