@@ -193,7 +193,7 @@ def fingerprint(model):
             for layer in model.layers
         ],
         id(model.history),
-        id(model.training_run),
+        id(model._training_run),
         model.stop_training,
     )
 

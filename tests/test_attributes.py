@@ -286,6 +286,6 @@ def test_a_step_of_training_sets_no_attribute_through_the_guard(model, rng, monk
     seen = []
     monkeypatch.setattr(Guarded, "__setattr__", lambda self, name, value: seen.append(name))
     samples = prepare_samples(model, x, y)
-    model.train_step(samples)
-    model.test_step(samples)
+    model._train_step(samples)
+    model._test_step(samples)
     assert seen == []

@@ -78,7 +78,7 @@ def test_each_reader_says_what_a_foreign_file_is_and_what_to_do(name, model, tmp
     content, message = FILES[name]
     path = tmp_path / name
     path.write_bytes(content)
-    weights = model.flat_weights()
+    weights = model._flat_weights()
     model.compile("sgd", "mse")
     x = np.zeros((2, 2))
     for read in (
@@ -90,7 +90,7 @@ def test_each_reader_says_what_a_foreign_file_is_and_what_to_do(name, model, tmp
         with pytest.raises(CheckpointError, match=message) as caught:
             read(path)
         assert name in str(caught.value) and "bytes, " not in str(caught.value)
-    np.testing.assert_array_equal(model.flat_weights(), weights)
+    np.testing.assert_array_equal(model._flat_weights(), weights)
 
 
 def test_a_folder_is_named(tmp_path):

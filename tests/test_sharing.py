@@ -368,7 +368,7 @@ def test_a_predict_between_two_layers_beside_each_change(change, x, monkeypatch,
         "fit": lambda: model.fit(x, y, verbose=0),
         "train_on_batch": lambda: model.train_on_batch(x, y),
         "load_weights": lambda: model.load_weights(tmp_path / "weights.safetensors"),
-        "set_flat_weights": lambda: model.set_flat_weights(other.flat_weights()),
+        "set_flat_weights": lambda: model._set_flat_weights(other._flat_weights()),
     }
     before, stop = model.predict(x, verbose=0), Stop()
     stopped_in(monkeypatch, model.layers[0], "run", stop, after=True)
@@ -609,7 +609,7 @@ def test_a_file_saved_by_another_thread_while_fit_runs_is_a_model_without_a_run(
         def on_train_batch_end(self, batch, logs=None):
             Caller(lambda: self.model.save(path)).get()
             found = load_model(path)
-            assert found.training_run is None
+            assert found._training_run is None
             assert all(map(np.array_equal, found.get_weights(), self.model.get_weights()))
 
     model.fit(x, y, batch_size=2, epochs=2, verbose=0, callbacks=SaveElsewhere())

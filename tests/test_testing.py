@@ -330,7 +330,7 @@ def test_a_model_is_left_as_it_was(built, x):
     if built:
         model.build((None, None, 2))
         model.compute_gradients(x, y)
-        before = [model.flat_gradients.copy(), model.flat_weights(), *model.layers[0].state]
+        before = [model.flat_gradients.copy(), model._flat_weights(), *model.layers[0].state]
     random_state = model.rng.bit_generator.state
     assert check_gradients(model, 2 * x, y=y).passed
     assert check_gradients(model, 2 * x, y=y, loss="log_cosh").passed
@@ -339,7 +339,7 @@ def test_a_model_is_left_as_it_was(built, x):
     if built:
         assert not model.layers[0]._views_given
         for a, b in zip(
-            [model.flat_gradients, model.flat_weights(), *model.layers[0].state],
+            [model.flat_gradients, model._flat_weights(), *model.layers[0].state],
             before,
             strict=True,
         ):

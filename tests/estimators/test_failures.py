@@ -51,7 +51,7 @@ def everything_of(estimator):
     model, optimizer = estimator.model_, estimator.model_.optimizer
     reader = getattr(estimator, "_reader", None)
     numbers = {
-        "weights": model.flat_weights(),
+        "weights": model._flat_weights(),
         "slots": optimizer.slots(),
         "steps": optimizer.iterations,
         "rate": optimizer.learning_rate,
@@ -93,17 +93,17 @@ class Breaks:
 
 
 POINTS = [  # (class, method, calls that work, error)
-    (Sequential, "train_step", 0, ValueError("at once")),
-    (Sequential, "train_step", 4, MemoryError("in the second pass")),
-    (Sequential, "choose_training", 0, ValueError("compile")),
-    (Sequential, "end_training", 0, ValueError("at the end")),
+    (Sequential, "_train_step", 0, ValueError("at once")),
+    (Sequential, "_train_step", 4, MemoryError("in the second pass")),
+    (Sequential, "_choose_training", 0, ValueError("compile")),
+    (Sequential, "_end_training", 0, ValueError("at the end")),
     (Progress, "on_train_begin", 0, ValueError("before")),
     (Progress, "on_epoch_end", 0, OSError("disk full")),
     (Progress, "on_epoch_end", 1, RuntimeError("second pass")),
     (ProgressBar, "on_epoch_end", 1, OSError("no space left")),
     (Progress, "on_train_end", 0, ValueError("after")),
     (optimizers.Adam, "step", 3, MemoryError("step")),
-    (Sequential, "train_step", 1, KeyboardInterrupt()),
+    (Sequential, "_train_step", 1, KeyboardInterrupt()),
     (Progress, "on_epoch_end", 0, KeyboardInterrupt()),
     (optimizers.Adam, "step", 0, KeyboardInterrupt()),
 ]
@@ -130,7 +130,7 @@ def test_a_call_that_fails_leaves_everything_as_it_was(cls, how, rng, monkeypatc
     for owner, method, calls, error in POINTS:
         what = f"{owner.__name__}.{method}, {error!r}"
         # it goes on with the optimizer that it has
-        if how == "partial" and method == "choose_training":
+        if how == "partial" and method == "_choose_training":
             continue
         with monkeypatch.context() as patch, warnings.catch_warnings():
             warnings.simplefilter("ignore", TrainingWarning)

@@ -57,7 +57,7 @@ def test_attributes_of_a_fit(samples):
     assert estimator.best_loss_ == min(estimator.loss_curve_)
     assert (estimator.n_outputs_, estimator.out_activation_) == (1, "logistic")
     assert estimator.validation_scores_ is None and estimator.best_validation_score_ is None
-    assert estimator.model_.training_run is None
+    assert estimator.model_._training_run is None
 
 
 def test_the_loss_is_that_of_the_model(samples):
@@ -748,11 +748,11 @@ def test_a_pass_cut_short_by_an_interrupt_leaves_the_estimator_as_the_last_whole
             raise KeyboardInterrupt
         return whole_step(model, samples)
 
-    whole_step = Sequential.train_step
-    monkeypatch.setattr(Sequential, "train_step", interrupt)
+    whole_step = Sequential._train_step
+    monkeypatch.setattr(Sequential, "_train_step", interrupt)
     with pytest.warns(TrainingWarning, match="interrupted"):
         estimator.fit(X, y)
-    monkeypatch.setattr(Sequential, "train_step", whole_step)
+    monkeypatch.setattr(Sequential, "_train_step", whole_step)
     assert estimator.n_iter_ == len(estimator.loss_curve_) == 2 and estimator.t_ == 2 * 40
     if "learning_rate" not in options:  # cosine would fall faster
         shorter = fitted(clone(estimator).set_params(max_iter=2), X, y)

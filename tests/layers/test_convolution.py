@@ -163,7 +163,7 @@ def test_steps_that_stay_are_counted_as_steps(rng):
         seed=0,
     )
     model.compile("sgd", "mse")
-    assert model.keeps_steps()
+    assert model._keeps_steps
     x, y, lengths = sequences(rng, 4, 6, 3), rng.normal(size=(4, 6, 1)), np.array([6, 2, 4, 1])
     other = x.copy()
     other[np.arange(6) >= lengths[:, None]] = 50

@@ -237,7 +237,7 @@ def test_masked_steps_are_as_if_they_were_not_there(seed):
     whole = model.predict(x, mask=mask)
     for row in range(5):
         alone = model.predict(x[row][mask[row]][None])[0]
-        assert_same_row(whole[row][mask[row]] if model.keeps_steps() else whole[row], alone, model)
+        assert_same_row(whole[row][mask[row]] if model._keeps_steps else whole[row], alone, model)
 
 
 def gradients(model, x, dy_of, lengths=None):
@@ -290,13 +290,13 @@ def test_training_does_not_see_padding(seed):
     lengths = np.array([len(row) for row in rows])
     outputs = [model.predict(row[None])[0] for row in rows]
     if (
-        not model.keeps_steps()
+        not model._keeps_steps
         and outputs[0].ndim > 1
         and not any(isinstance(layer, RepeatVector) for layer in model.layers)
     ):
         counts = np.array([len(output) for output in outputs])
     else:
-        counts = lengths if model.keeps_steps() else np.ones(5, int)
+        counts = lengths if model._keeps_steps else np.ones(5, int)
     steps = len(model.predict(padded(rows[:1], LONGEST + 2))[0]) if outputs[0].ndim > 1 else None
     y = rng.normal(size=(5, *(() if steps is None else (steps,)), outputs[0].shape[-1]))
     found = []

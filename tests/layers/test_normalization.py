@@ -368,7 +368,7 @@ def test_no_optimizer_moves_the_averages(optimizer, data):
         one.compute_gradients(x, y)
     before = averages(plain)
     model.optimizer.step(model._flat_parameters, model.flat_gradients, model._array_pieces)
-    model.end_training()
+    model._end_training()
     assert_all_same_bits(averages(model), before)
     assert any((average != 0).any() for average in before)
 

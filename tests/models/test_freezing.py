@@ -116,8 +116,8 @@ def test_what_is_trained_learns_as_if_the_rest_were_no_part_of_the_model(xy):
         for _ in range(4):
             whole.train_on_batch(*xy)
             head.train_on_batch(features, xy[1])
-        whole.end_training()
-        head.end_training()
+        whole._end_training()
+        head._end_training()
         assert bits(whole.get_weights()[3:]) == bits(head.get_weights()), options
 
 
@@ -193,7 +193,7 @@ def test_a_mean_of_parameters_that_begin_frozen(xy):
     model.fit(*xy, epochs=2, verbose=0)
     assert bits(model.layers[0].get_weights()) == frozen
     model.layers[0].trainable = True
-    start = model.flat_weights()[: model.layers[0].flat_size()]
+    start = model._flat_weights()[: model.layers[0].flat_size()]
     np.testing.assert_array_equal(model.optimizer.average[: len(start)], start)  # not zeros
 
 
@@ -224,7 +224,7 @@ def test_an_optimizer_of_a_user_sees_what_is_trained_as_one_vector(xy):
     model = stack(OwnOptimizer(0.1))
     model.layers[1].trainable = model.layers[4].trainable = False
     model.train_on_batch(*xy)
-    trained = model.trained()
+    trained = model._trained()
     assert len(trained.parts) == 3
     gradient = np.concatenate([model.flat_gradients[part] for part in trained.parts])
     slots = model.optimizer.slots()
@@ -263,7 +263,7 @@ def test_the_model_sets_every_layer_and_a_layer_has_the_last_word(xy):
     model.fit(*xy, verbose=0)
     assert bits(model.get_weights()[:-2]) == before
     model.trainable = True
-    assert model.trained().parts is None
+    assert model._trained().parts is None
     for value in (0, None, "no"):
         with pytest.raises(DTypeError, match="trainable is"):
             model.trainable = value
@@ -327,11 +327,11 @@ def test_files_copies_and_pickles_know(xy, tmp_path):
         copy.copy(model),
         pickle.loads(pickle.dumps(model)),
     ):
-        assert flags(again) == flags(model) and again.trained().parts == model.trained().parts
+        assert flags(again) == flags(model) and again._trained().parts == model._trained().parts
         again.fit(*xy, verbose=0)
         assert bits(again.layers[0].get_weights()) == bits(model.layers[0].get_weights())
     again.layers[4].backward_layer.trainable = True  # the model inside a copy is the copy
-    assert again.trained().parts != model.trained().parts
+    assert again._trained().parts != model._trained().parts
 
 
 def test_configurations_name_it_only_where_it_is_frozen():
@@ -371,11 +371,11 @@ def test_a_run_goes_on_to_the_bit(xy, tmp_path):
 def test_a_run_is_not_gone_on_with_after_a_change(xy, tmp_path):
     model = stack()
     model.fit(*xy, epochs=2, verbose=0)
-    assert model.training_run is not None
+    assert model._training_run is not None
     model.layers[0].trainable = True  # as it was
-    assert model.training_run is not None
+    assert model._training_run is not None
     model.layers[0].trainable = False
-    assert model.training_run is None
+    assert model._training_run is None
 
 
 def test_an_embedding_may_be_frozen(rng):
@@ -478,7 +478,7 @@ def test_a_broken_epoch_leaves_frozen_and_trained_as_before_it(begun, xy):
     model.layers[0].trainable = model.layers[4].trainable = False
     model.fit(*xy, epochs=1, batch_size=4, verbose=0)
     before = bits([*model.get_weights(), *model.optimizer.slots().values()])
-    steps, pieces = model.optimizer.iterations, model.optimizer._snapshot(model.trained().parts)
+    steps, pieces = model.optimizer.iterations, model.optimizer._snapshot(model._trained().parts)
     frozen = sum(model.layers[k].flat_size() for k in (0, 4))
     assert (
         sum(piece.size for piece in pieces.slots["momentum"]) == model.flat_parameters.size - frozen

@@ -125,7 +125,7 @@ def test_layers_added_one_by_one_are_those_of_a_list():
         for trained in (model, reference):
             trained.rng.bit_generator.state = generator(5).bit_generator.state
             trained.fit(x, x, epochs=2, verbose=0)
-        np.testing.assert_array_equal(model.flat_weights(), reference.flat_weights())
+        np.testing.assert_array_equal(model._flat_weights(), reference._flat_weights())
         assert model.flat_parameters.size == model.flat_gradients.size == model.count_params()
         assert all(
             array.base is not None and np.shares_memory(array, model.flat_parameters)
@@ -160,11 +160,11 @@ def test_a_layer_that_was_removed_keeps_its_weights():
 def test_a_layer_that_cannot_be_added_leaves_the_model_as_it_was():
     model = Sequential([Input((4, 2)), LSTM(3, return_sequences=True, name="a")], seed=1)
     model.compile("sgd", "mse")
-    weights, refused = model.flat_weights(), LSTM(2, return_state=True, name="b")
+    weights, refused = model._flat_weights(), LSTM(2, return_state=True, name="b")
     for _ in range(2):
         with pytest.raises(ConfigError, match="return_state"):
             model.add(refused)
-    np.testing.assert_array_equal(model.flat_weights(), weights)
+    np.testing.assert_array_equal(model._flat_weights(), weights)
     assert model.built and len(model.layers) == 1 and refused.model is None
     model.add(LSTM(2, name="b"))  # the name is free
     model.add(BatchNormalization())

@@ -287,7 +287,7 @@ def test_round_trip(stack, optimizer, dtype, tmp_path):
     model = model_of(stack, optimizer, dtype)
     x, y = data_for(model)
     if optimizer != "none":
-        model.fit(x, y, epochs=2, batch_size=24 if model.is_stateful() else 8, verbose=0)
+        model.fit(x, y, epochs=2, batch_size=24 if model._is_stateful else 8, verbose=0)
     else:
         model.set_weights([w + generator(1).random(w.shape) for w in model.get_weights()])
     model.reset_state()
@@ -827,7 +827,7 @@ def test_what_is_ones_own_comes_back_with_its_class(tmp_path):
     plain = load_model(tmp_path / "m", compile=False)
     assert plain.optimizer is None
     assert plain.loss is None
-    assert plain.training_run is None
+    assert plain._training_run is None
     with pytest.raises(DTypeError, match="compile is 3"):
         load_model(tmp_path / "m", compile=3)
 

@@ -287,7 +287,7 @@ def test_writing_to_the_flat_buffer_and_saying_so_changes_the_outputs(xy):
     model = forecaster()
     model.predict(xy[0])
     model.flat_parameters[...] = 0
-    model.weights_changed()
+    model._weights_changed()
     assert not model.predict(xy[0]).any()
     assert not any(w.any() for w in model.get_weights())
 

@@ -32,7 +32,7 @@ def test_fit_is_the_steps_written_out(xy):
             loss = by_hand.compute_gradients(x[rows], y[rows])
             total += loss * len(x[rows])
             by_hand.flat_parameters[...] -= np.float32(0.1) * by_hand.flat_gradients
-            by_hand.weights_changed()
+            by_hand._weights_changed()
         assert history[epoch] == pytest.approx(total / 20, rel=1e-6)
     np.testing.assert_allclose(
         fitted.flat_parameters, by_hand.flat_parameters, rtol=1e-5, atol=1e-6
@@ -162,11 +162,11 @@ def test_shuffle_draws_a_new_order_each_epoch_and_sees_every_sample_once():
     seen = []
 
     class Spy(Sequential):
-        def train_step(self, samples):
+        def _train_step(self, samples):
             seen.append(samples.x[:, 0].copy())
             np.testing.assert_array_equal(samples.y[:, 0], samples.x[:, 0] * 2)
             np.testing.assert_array_equal(samples.weights, samples.x[:, 0] * 3)
-            return super().train_step(samples)
+            return super()._train_step(samples)
 
     def orders(**options):
         seen.clear()
@@ -751,7 +751,7 @@ def test_a_new_head_needs_a_new_optimizer(xy, tmp_path):
     model.compile("adam", "mse")
     model.fit(*xy, verbose=0)
     loaded.fit(*xy, verbose=0)
-    np.testing.assert_array_equal(loaded.flat_weights(), model.flat_weights())
+    np.testing.assert_array_equal(loaded._flat_weights(), model._flat_weights())
 
 
 def test_an_optimizer_that_accumulates_nothing_fits_any_layers(xy):

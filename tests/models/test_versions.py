@@ -132,7 +132,7 @@ def test_written_again_it_says_the_same(version, tmp_path):
 
 
 def test_version_1_holds_no_run(monkeypatch):
-    monkeypatch.setattr(Sequential, "is_stateful", lambda self: False)
+    monkeypatch.setattr(Sequential, "_is_stateful", False)
     with pytest.raises(CheckpointError, match="holds no run to continue"):
         train(make(), resume_from=path_of(1))
 
@@ -143,7 +143,7 @@ def test_a_run_of_version_2_goes_on(monkeypatch):
         ShapeError, match="x has 4 rows and the batch size is 2: layer 'a/b ü' is stateful"
     ):
         train(make())
-    monkeypatch.setattr(Sequential, "is_stateful", lambda self: False)
+    monkeypatch.setattr(Sequential, "_is_stateful", False)
     whole, resumed = make(), make()
     history = train(whole)
     again = train(resumed, resume_from=path_of(2))

@@ -45,7 +45,7 @@ class Poison(Callback):
     def on_train_batch_end(self, batch, logs=None):
         if (self.epoch, batch) == self.at:
             self.model._flat_parameters[0] = np.nan
-            self.model.weights_changed()
+            self.model._weights_changed()
 
 
 def same(a, b):

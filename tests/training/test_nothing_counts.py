@@ -45,7 +45,7 @@ def batch(way):
 
 
 def state_of(model):
-    return [model.flat_weights(), *model.optimizer.slots().values(), model.optimizer.iterations]
+    return [model._flat_weights(), *model.optimizer.slots().values(), model.optimizer.iterations]
 
 
 def equal(one, other):
@@ -194,7 +194,7 @@ def test_states_go_on_over_parts_that_the_loss_ignores():
     for step in range(4):
         other.train_on_batch(X[:, step : step + 1], ignored[:, step : step + 1])
     assert one.optimizer.iterations == other.optimizer.iterations == 2
-    np.testing.assert_allclose(one.flat_weights(), other.flat_weights(), rtol=1e-6)
+    np.testing.assert_allclose(one._flat_weights(), other._flat_weights(), rtol=1e-6)
 
 
 def test_moving_averages_stay():
@@ -207,7 +207,7 @@ def test_moving_averages_stay():
     model.train_on_batch(X, Y / 2, mask=NOWHERE)
     assert equal(state_of(model), before)
     model.train_on_batch(X, Y / 2)
-    assert np.isfinite(model.flat_weights()).all()
+    assert np.isfinite(model._flat_weights()).all()
 
 
 def test_a_run_goes_on_from_a_file_between_such_batches(tmp_path):
@@ -233,5 +233,5 @@ def test_a_run_goes_on_from_a_file_between_such_batches(tmp_path):
     whole, history = run(0)
     for at in ("1-1", "1-2", "2-4"):
         again, resumed = run(9, resume_from=tmp_path / at)
-        assert np.array_equal(again.flat_weights(), whole.flat_weights())
+        assert np.array_equal(again._flat_weights(), whole._flat_weights())
         assert resumed.history == history.history

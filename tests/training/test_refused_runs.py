@@ -146,7 +146,7 @@ def test_carried_states_of_other_rows_than_a_batch_that_x_makes(rng):
 
     samples = prepare_samples(model, rng.normal(size=(4, 5, 2)), np.zeros((4, 1)))
     with pytest.raises(ShapeError, match="state of 7 rows, x has 4"):
-        model.train_step(samples, {0: [np.zeros((7, 3), np.float32)] * 2})
+        model._train_step(samples, {0: [np.zeros((7, 3), np.float32)] * 2})
 
 
 def test_an_iterator_is_not_emptied_by_a_file(tmp_path):

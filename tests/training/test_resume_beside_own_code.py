@@ -28,7 +28,7 @@ def same(one, other):
         one.history.history == other.history.history
         and list(one.history.history) == list(other.history.history)
         and one.history.epoch == other.history.epoch
-        and np.array_equal(one.flat_weights(), other.flat_weights())
+        and np.array_equal(one._flat_weights(), other._flat_weights())
     )
 
 
@@ -120,7 +120,7 @@ def test_a_callback_that_fails_at_the_end_of_an_epoch_loses_nobody_the_epoch(dat
 def test_an_epochs_end_that_lies(data, tmp_path, lie):
     model = model_of()
     model.fit(*data, verbose=0)
-    model.training_run["epoch_end"] = lie
+    model._training_run["epoch_end"] = lie
     model.save(tmp_path / "m")
     with pytest.raises(CheckpointError, match="epoch_end"):
         model_of().fit(*data, epochs=2, verbose=0, resume_from=tmp_path / "m")
@@ -369,7 +369,7 @@ def test_a_fitted_model_and_what_watched_it_are_pickled(data):
     model, stop = model_of(), callbacks.EarlyStopping(patience=3)
     model.fit(*data, verbose=0, validation_split=0.2, callbacks=[stop])
     again = pickle.loads(pickle.dumps([model, stop, model.history]))
-    np.testing.assert_array_equal(again[0].flat_weights(), model.flat_weights())
+    np.testing.assert_array_equal(again[0]._flat_weights(), model._flat_weights())
     assert again[2].history == model.history.history
 
 
@@ -457,7 +457,7 @@ def test_an_epoch_of_one_batch_goes_back_to_where_it_began(data):
                 )
             ],
         )
-    np.testing.assert_array_equal(model.flat_weights(), expected.flat_weights())
+    np.testing.assert_array_equal(model._flat_weights(), expected._flat_weights())
 
 
 # ---- data
@@ -501,4 +501,4 @@ def test_data_that_change_after_each_epoch(data, tmp_path):
         epochs=1,
         verbose=0,
     )
-    assert not np.array_equal(plain.flat_weights(), whole.flat_weights())
+    assert not np.array_equal(plain._flat_weights(), whole._flat_weights())

@@ -35,7 +35,7 @@ class Saver(Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == self.epoch:
             model = self.model
-            self.weights, self.optimizer = model.flat_weights(), model.optimizer._snapshot()
+            self.weights, self.optimizer = model._flat_weights(), model.optimizer._snapshot()
             self.rate, self.rng = model.optimizer.learning_rate, model.rng.bit_generator.state
             self.state = through_a_file(CallbackList([*self.watched, model.history]).get_state())
 
@@ -48,7 +48,7 @@ class Resumer(Callback):
 
     def on_train_begin(self, logs=None):
         model, saved = self.model, self.saved
-        model.set_flat_weights(saved.weights)
+        model._set_flat_weights(saved.weights)
         model.optimizer._restore(saved.optimizer)
         model.optimizer.learning_rate, model.rng.bit_generator.state = saved.rate, saved.rng
         CallbackList([*self.watched, model.history]).set_state(saved.state)

@@ -33,7 +33,7 @@ def data(rng):
 
 
 def same(one, other):
-    return np.array_equal(one.flat_weights(), other.flat_weights())
+    return np.array_equal(one._flat_weights(), other._flat_weights())
 
 
 def state_of(model):
@@ -74,7 +74,7 @@ def test_all_rows_are_one_batch(data):
 )
 def test_a_batch_size_that_cuts_rows_is_refused(call, data):
     model = model_of()
-    before = model.flat_weights()
+    before = model._flat_weights()
     with pytest.raises(
         ShapeError,
         match=(
@@ -82,7 +82,7 @@ def test_a_batch_size_that_cuts_rows_is_refused(call, data):
         ),
     ):
         call(model, *data)
-    assert np.array_equal(model.flat_weights(), before)
+    assert np.array_equal(model._flat_weights(), before)
     assert model.layers[0].state is None
 
 

@@ -88,12 +88,12 @@ def test_gradients_are_central_differences_and_never_look_at_what_is_unknown(
     with_numbers = model.flat_gradients.copy()
     y = without_unknown(y, weights)
     model.compute_gradients(x, y, weights)
-    gradient, start = model.flat_gradients.copy(), model.flat_weights()
+    gradient, start = model.flat_gradients.copy(), model._flat_weights()
     np.testing.assert_array_equal(gradient, with_numbers)
     direction = rng.normal(size=start.shape)
 
     def loss_at(distance):
-        model.set_flat_weights(start + distance * direction)
+        model._set_flat_weights(start + distance * direction)
         return model.compute_gradients(x, y, weights)
 
     assert (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6 == pytest.approx(gradient @ direction, rel=1e-5)
@@ -107,7 +107,7 @@ def test_equal_weights_of_the_targets_are_those_of_the_position(steps, rng):
     for given in (positions, np.repeat(positions[..., None], TARGETS, axis=-1)):
         model = model_of("mse", steps=steps)
         model.fit(x, y, sample_weight=given, epochs=3, verbose=0)
-        results.append(model.flat_weights())
+        results.append(model._flat_weights())
     np.testing.assert_allclose(*results, rtol=1e-13)
 
 
@@ -141,7 +141,7 @@ def test_targets_of_weight_zero_may_be_unknown_everywhere(rng):
         ]
         logs += [model.fit([(x, y, weights, lengths)].__iter__(), verbose=0).history]
         logs += [model.train_on_batch(x, y, weights), model.test_on_batch(x, y, weights)]
-        return model.flat_weights(), logs
+        return model._flat_weights(), logs
 
     known = weights != 0
     numbers, logs = trained(y, ragged[1])
@@ -151,7 +151,7 @@ def test_targets_of_weight_zero_may_be_unknown_everywhere(rng):
     np.testing.assert_array_equal(numbers, unknown)
     assert logs[0]["loss"] == unknown_logs[0]["loss"]
     model = model_of("mse", steps=True, metrics=["mse"])
-    model.set_flat_weights(unknown)
+    model._set_flat_weights(unknown)
     squared = np.square(model.predict(x) - y)[known].mean()  # of what is known
     assert model.evaluate(x, without_unknown(y, weights), sample_weight=weights, verbose=0)[
         1
@@ -172,7 +172,7 @@ def test_a_memory_mapped_x(rng, tmp_path):
     ):
         model = model_of("mse")
         model.fit(given, targets, sample_weight=weights, batch_size=3, epochs=2, verbose=0)
-        results.append(model.flat_weights())
+        results.append(model._flat_weights())
     np.testing.assert_array_equal(*results)
 
 

@@ -342,7 +342,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
             raise KeyboardInterrupt(
                 "interrupted before the first pass had ended: the estimator is as it was"
             )
-        self.model_.training_run = None  # it belongs to files that go on with an interrupted fit
+        self.model_._training_run = None  # it belongs to files that go on with an interrupted fit
         if (
             not incremental
             and self.learning_rate != "cosine"
@@ -430,7 +430,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
                 " warm_start=False to make a new one"
             )
         # one label gives one column
-        self.model_.choose_training(optimizer, loss, None, fitting=True)
+        self.model_._choose_training(optimizer, loss, None, fitting=True)
         now = parameters_in_use(self)
         self._fitted_parameters = self._fitted_parameters | {
             name: now[name] for name in OF_TRAINING if name in now
@@ -450,7 +450,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
             rate = checks.number(self.learning_rate_init, "learning_rate_init", 0.0, open_low=True)
             after = type(before).from_config(before.get_config() | {"learning_rate": rate})
             after._restore(before._snapshot())
-            self.model_.choose_training(after, self.model_.loss, None, fitting=True)
+            self.model_._choose_training(after, self.model_.loss, None, fitting=True)
 
     # ---- files
 
@@ -522,7 +522,7 @@ class SequenceEstimator(KnownArguments, BaseEstimator):
         """Numbers of the sequences that get a prediction though no step of them counts, ndarray."""
         counted = sequences.each_length
         # of an architecture that masks steps itself
-        mask = self.model_.compute_mask(sequences.values)
+        mask = self.model_._compute_mask(sequences.values)
         if mask is not None:
             counted = (mask & sequences.valid).sum(axis=1)
         # Where steps have predictions, a sequence without steps has none.

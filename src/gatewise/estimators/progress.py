@@ -128,6 +128,6 @@ class Progress(Callback):
             before, self._best_weights = self._last_pass
             before.restore()
             # whatever the optimizer does at the end, it now does to these weights
-            self.model.end_training()
+            self.model._end_training()
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)

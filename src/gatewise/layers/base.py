@@ -270,7 +270,7 @@ class Layer(Guarded, abc.ABC):
         if value == self._trainable:
             return
         if self.model is not None:
-            self.model.trainable_changes()
+            self.model._trainable_changes()
         self._trainable = value
 
     def trains(self, name):

@@ -26,7 +26,7 @@ CONSTRAINT_ROOM = 40
 class CompiledNetwork(Network):
     """A network that knows how it is trained, and does one step at a time on samples that were checked."""
 
-    ends_training = False  # of pickles that were made before there was this
+    _ends_training = False  # of pickles that were made before there was this
     _outgrown = False  # the layers have changed since the optimizer began to accumulate
 
     def __init__(self, name=None, seed=None):
@@ -34,10 +34,10 @@ class CompiledNetwork(Network):
         self.metrics = []
         self._metric_choices = []
         self._output_checked = False
-        self.misfit = None  # what is wrong between the loss and the output, as text
+        self._misfit = None  # what is wrong between the loss and the output, as text
         self._fused = False  # the loss starts from the scores of the last layer
-        self.training_run = None  # a Run while training goes on, then what a file keeps of it
-        self.ends_training = False  # whether callbacks are told that a fit is over
+        self._training_run = None  # a Run while training goes on, then what a file keeps of it
+        self._ends_training = False  # whether callbacks are told that a fit is over
         # of stateful layers, while a running fit evaluates or predicts
         self._training_states = None
         threads.renew_after_fork(self)
@@ -45,8 +45,11 @@ class CompiledNetwork(Network):
 
     def _at_fork_reinit(self):
         """In a forked child no fit of another thread goes on."""
-        if isinstance(self.training_run, Run) and self.training_run.thread != threading.get_ident():
-            self.training_run = self._training_states = None
+        if (
+            isinstance(self._training_run, Run)
+            and self._training_run.thread != threading.get_ident()
+        ):
+            self._training_run = self._training_states = None
 
     @names_memory
     def build(self, input_shape):
@@ -72,15 +75,15 @@ class CompiledNetwork(Network):
         """
         if not self.built:
             return self._copied_state()
-        with self.alone(), self._guard:
+        with self._alone(), self._guard:
             optimizer = None if self.optimizer is None else self.optimizer._snapshot()
-            moment = self.flat_weights(), optimizer, list(self._states().values())
+            moment = self._flat_weights(), optimizer, list(self._states().values())
         return self._copied_state() | {"_moment": moment}
 
     def _copied_state(self):
         return vars(self) | {
-            "training_run": None,
-            "ends_training": False,
+            "_training_run": None,
+            "_ends_training": False,
             "_training_states": None,
             "_room": None,
         }
@@ -94,14 +97,14 @@ class CompiledNetwork(Network):
             self.optimizer._bind(self)
         if moment is not None:
             weights, optimizer, states = moment
-            self.set_flat_weights(weights)
+            self._set_flat_weights(weights)
             self._set_states(dict(zip(self._states(), states)))
             if optimizer is not None:
                 self.optimizer._restore(optimizer)
 
     # ---- what it is trained with
 
-    def choose_training(self, optimizer, loss, metrics, fitting=False):
+    def _choose_training(self, optimizer, loss, metrics, fitting=False):
         """See :meth:`compile`. With `fitting` the loss fits the output: what a file holds has been trained before."""
         chosen_optimizer = optimizers.get(optimizer)
         if loss is None:
@@ -121,7 +124,7 @@ class CompiledNetwork(Network):
         if self._outgrown and chosen_optimizer is self.optimizer:
             self._refuse_outgrown("compile")
         if self.built and not fitting:
-            self.misfit = check_output(self, chosen_loss)
+            self._misfit = check_output(self, chosen_loss)
         chosen_optimizer._bind(self)
         self._forget_run()
         self._outgrown = False
@@ -132,7 +135,7 @@ class CompiledNetwork(Network):
         if self.built:
             self._choose_loss_path()
 
-    def check_output(self):
+    def _check_output(self):
         """Refuse, or warn of, a loss that cannot learn from the output; once for each time that the model is compiled or built.
 
         Raises
@@ -140,7 +143,7 @@ class CompiledNetwork(Network):
         ConfigError, ShapeError
         """
         if not self._output_checked:
-            self.misfit = check_output(self, self.loss)
+            self._misfit = check_output(self, self.loss)
             self._output_checked = True
 
     def _choose_loss_path(self):
@@ -161,11 +164,11 @@ class CompiledNetwork(Network):
         """Names of what evaluate returns, in order."""
         return ["loss", *(metric.name for metric in self.metrics)]
 
-    def need_trainable(self, what):
+    def _need_trainable(self, what):
         """Refuse to train if every parameter is frozen, or the optimizer began with other layers."""
         if self._outgrown:
             self._refuse_outgrown(what)
-        if self.trained().parts == []:
+        if self._trained().parts == []:
             raise StateError(
                 f"{what}: all {self._flat_parameters.size:,} parameters are frozen, so that nothing"
                 " is trained; set trainable = True of the model or of a layer"
@@ -178,13 +181,13 @@ class CompiledNetwork(Network):
             f" has accumulated does not fit; compile it with a new optimizer, {optimizer}(...)"
         )
 
-    def trainable_changes(self):
-        if isinstance(self.training_run, Run):
+    def _trainable_changes(self):
+        if isinstance(self._training_run, Run):
             raise StateError(
                 "trainable cannot change while fit runs: set it between two calls of fit, the"
                 " second one with initial_epoch if epochs are to be counted on"
             )
-        super().trainable_changes()
+        super()._trainable_changes()
         self._forget_run()
 
     @names_memory
@@ -195,10 +198,10 @@ class CompiledNetwork(Network):
 
     def _forget_run(self):
         """The model is no longer where its last fit left it, and no file goes on from there."""
-        if isinstance(self.training_run, dict):
-            self.training_run = None
+        if isinstance(self._training_run, dict):
+            self._training_run = None
 
-    def optimizer_state(self):
+    def _optimizer_state(self):
         """(steps taken, dict of name to array): what files hold; of an optimizer that began with other layers, a new one's."""
         return (0, {}) if self._outgrown else (self.optimizer.iterations, self.optimizer.slots())
 
@@ -210,20 +213,20 @@ class CompiledNetwork(Network):
         With `trained_only`, what the optimizer keeps for frozen layers is left out: it stays as it
         is until then.
         """
-        parts = self.trained().parts if trained_only else None
+        parts = self._trained().parts if trained_only else None
         with self._guard:
             optimizer = None if self.optimizer is None else self.optimizer._snapshot(parts)
-            before = self.flat_weights(), optimizer, self._states()
+            before = self._flat_weights(), optimizer, self._states()
         return Transaction(lambda: self._restore(*before))
 
     def _restore(self, weights, optimizer, states):
         with self._guard.writing:
-            self.set_flat_weights(weights)
+            self._set_flat_weights(weights)
             if optimizer is not None:
                 self.optimizer._restore(optimizer)
             self._set_states(states)
 
-    def apart_from_training(self):
+    def _apart_from_training(self):
         """Context manager: while fit runs, what stateful layers do inside starts from no state and leaves that of training alone.
 
         Outside fit nothing is changed: calls go on from the kept state and leave the one they end
@@ -234,10 +237,10 @@ class CompiledNetwork(Network):
         StateError
             fit runs in another thread.
         """
-        if not ((isinstance(self.training_run, Run) or self.ends_training) and self.is_stateful()):
+        if not ((isinstance(self._training_run, Run) or self._ends_training) and self._is_stateful):
             return NULL_CONTEXT
-        if not self.ends_training:
-            self.training_run.check_thread(f"use the stateful model {self.name!r}")
+        if not self._ends_training:
+            self._training_run.check_thread(f"use the stateful model {self.name!r}")
         return self._without_training_states()
 
     @contextlib.contextmanager
@@ -251,11 +254,11 @@ class CompiledNetwork(Network):
             self._set_states(before)
             self._training_states = outer
 
-    def kept_states(self):
+    def _kept_states(self):
         """dict of layer to the state that training, or the next call, goes on from: what files hold."""
         return self._states() if self._training_states is None else self._training_states
 
-    def first_nonfinite(self):
+    def _first_nonfinite(self):
         """What holds NaN or infinity, as text: the weights or what the optimizer keeps; None: neither."""
         weights = [
             self._flat_parameters,
@@ -296,7 +299,7 @@ class CompiledNetwork(Network):
                 samples.weights,
                 scores=self._fused,
                 want_gradient=want_gradient,
-                lengths=self.output_lengths(samples.lengths),
+                lengths=self._output_lengths(samples.lengths),
             )
         normalizer = None if samples.valid is None else float(samples.valid.sum())
         return loss.value_and_gradient(
@@ -308,19 +311,19 @@ class CompiledNetwork(Network):
             want_gradient=want_gradient,
         )
 
-    def gradients_of(self, samples):
+    def _gradients_of(self, samples):
         """Gradients of the loss for checked samples, into the flat buffer; (loss, outputs)."""
         tape = self._tapes.borrow()
         try:
-            found = self._gradients_of(samples, tape)
+            found = self._pass_both_ways(samples, tape)
             self._settle(tape)
         finally:
             self._tapes.give_back(tape)
         return found
 
-    def _gradients_of(self, samples, tape):
-        with self._trains, self.alone(), self._guard:
-            trained = self.trained()
+    def _pass_both_ways(self, samples, tape):
+        with self._trains, self._alone(), self._guard:
+            trained = self._trained()
             for part in [slice(None)] if trained.parts is None else trained.parts:
                 self.flat_gradients[part].fill(0)
             start, outputs = self._scores_or_outputs(samples, tape)
@@ -328,7 +331,7 @@ class CompiledNetwork(Network):
             self._run_layers_backward(gradient, tape, trained, self._fused)
             return value + self._penalty(), outputs
 
-    def train_step(self, samples, carried=None, look=None):
+    def _train_step(self, samples, carried=None, look=None):
         """One step of the optimizer on checked samples; (loss, outputs).
 
         `carried`, a dict of numbers of recurrent layers to states, says where sequences that go on have got
@@ -342,29 +345,29 @@ class CompiledNetwork(Network):
         """
         tape = self._tapes.borrow(carried)
         try:
-            with self.alone(), self._states_restored():
-                return self._train_step(samples, tape, look)
+            with self._alone(), self._states_restored():
+                return self._step(samples, tape, look)
         finally:
             self._tapes.give_back(tape)
 
     def _states_restored(self):
         """Context manager: if the block raises, the states of stateful layers are as before."""
-        if not self.is_stateful():
+        if not self._is_stateful:
             return NULL_CONTEXT
         return Transaction(value_of(self._states, self._set_states))
 
-    def _train_step(self, samples, tape, look):
+    def _step(self, samples, tape, look):
         if not samples.counts:
-            with self._trains, self.alone(), self._guard:
+            with self._trains, self._alone(), self._guard:
                 start, outputs = self._scores_or_outputs(samples, tape)
                 loss = self._loss_of(samples, start, False)[0] + self._penalty()
             if look is not None:
                 look(loss, outputs)
             return loss, outputs
-        loss, outputs = self._gradients_of(samples, tape)
+        loss, outputs = self._pass_both_ways(samples, tape)
         if look is not None:
             look(loss, outputs)
-        trained = self.trained()
+        trained = self._trained()
         with self._guard.writing:
             if trained.constrained:
                 reserve(CONSTRAINT_ROOM * trained.constrained)
@@ -378,21 +381,21 @@ class CompiledNetwork(Network):
             tape.settle()
             for layer in self._layers:
                 layer.constrain()
-            self.weights_changed()
+            self._weights_changed()
         return loss, outputs
 
-    def breaks_on(self, samples):
+    def _breaks_on(self, samples):
         """What is not finite for checked samples with the weights as they are: "outputs", the "loss" of them, or None."""
-        with self.apart_from_training(), self.alone(), self._guard:
+        with self._apart_from_training(), self._alone(), self._guard:
             start, _ = self._scores_or_outputs(samples, None)
             value, _ = self._loss_of(samples, start, False)
         if math.isfinite(value):
             return None
         return "loss" if np.isfinite(start).all() else "outputs"
 
-    def test_step(self, samples):
+    def _test_step(self, samples):
         """(loss, outputs) of checked samples, without training."""
-        with self.alone(), self._guard:
+        with self._alone(), self._guard:
             start, outputs = self._scores_or_outputs(samples, None)
             value, _ = self._loss_of(samples, start, False)
             return value + self._penalty(), outputs
@@ -400,12 +403,12 @@ class CompiledNetwork(Network):
     def _penalty(self):
         return float(sum([layer.penalty() for layer in self._layers]))
 
-    def end_training(self):
+    def _end_training(self):
         """What an optimizer does to the weights once, after the last step."""
-        parts = self.trained().parts
+        parts = self._trained().parts
         with self._guard.writing:
             self.optimizer.finalize(self._flat_parameters, *([] if parts is None else [parts]))
-            self.weights_changed()
+            self._weights_changed()
 
 
 def _metric_of(choice, loss, outputs):

@@ -12,7 +12,7 @@ def slots_to_write(model):
     the other; None: they hold all of it. Parts are left out only if nothing has been accumulated
     for them: a layer that was trained and then frozen keeps its moments.
     """
-    slots, parts = model.optimizer_state()[1], model.trained().parts
+    slots, parts = model._optimizer_state()[1], model._trained().parts
     starts = _starts(model)
     arrays = [name for name in slots if name in starts]
     gaps = [] if parts is None else _gaps(parts, model._flat_parameters.size)

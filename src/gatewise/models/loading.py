@@ -116,10 +116,10 @@ def model_of(tensors: dict[str, Array], header: dict[str, Any]) -> Sequential:
     check_names(model, names, header, tensors)
     _set_weights(model, tensors)
     _restore_training(model, header, tensors)
-    model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
+    model.rng.bit_generator.state = model._checked_rng_state(header["rng"])
     restore_states(model, tensors, names)
-    model.states_loaded()
-    model.training_run = run
+    model._states_loaded()
+    model._training_run = run
     return model
 
 
@@ -138,7 +138,7 @@ def _restore_training(model: Sequential, header: dict[str, Any], tensors: dict[s
     training = header.get("training")
     if training is None:
         return
-    model.choose_training(
+    model._choose_training(
         optimizers.get(training["optimizer"]),
         losses.get(training["loss"]),
         [metrics.get(metric) for metric in training["metrics"]],

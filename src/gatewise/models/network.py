@@ -81,7 +81,7 @@ class Network(Guarded):
         self._keeps_state = False
         self._array_pieces = []  # where each parameter lies in the flat buffers
         self._array_names = []  # what its layer calls it
-        self._trained = None  # a Trained, once a step has asked which parameters are frozen
+        self._trained_parts = None  # a Trained, once a step has asked which parameters are frozen
         self._tapes = Tapes()
 
     # ---- building
@@ -113,7 +113,7 @@ class Network(Guarded):
 
     def _layers_changed(self):
         """What follows from which layers there are is made anew."""
-        self._trained = None
+        self._trained_parts = None
         self._tapes = Tapes()
 
     def _refuse_in_use(self, layer):
@@ -236,21 +236,21 @@ class Network(Guarded):
                 "trainable: the model has no layers to freeze yet: add them first, or make them"
                 " with trainable=False"
             )
-        self.trainable_changes()
+        self._trainable_changes()
         for layer in self._layers:
             layer.trainable = value
 
-    def trainable_changes(self):
+    def _trainable_changes(self):
         """A layer is about to be frozen, or no longer to be."""
-        self._trained = None
+        self._trained_parts = None
 
-    def trained(self):
+    def _trained(self):
         """What of the flat buffer training changes, a :class:`Trained`."""
-        if self._trained is None:
-            self._trained = Trained.of(self._layers, self._array_pieces, self._array_names)
-            if self._trained.parts is not None:
+        if self._trained_parts is None:
+            self._trained_parts = Trained.of(self._layers, self._array_pieces, self._array_names)
+            if self._trained_parts.parts is not None:
                 self.flat_gradients.fill(0)  # where a layer is frozen they stay so
-        return self._trained
+        return self._trained_parts
 
     @property
     def trainable_weights(self):
@@ -291,14 +291,14 @@ class Network(Guarded):
             shape = layer.compute_output_shape(shape)
         return shape
 
-    def keeps_steps(self):
+    def _keeps_steps(self):
         """Whether the output still has the input's time axis, so that lengths apply to it."""
         return all(layer.keeps_steps for layer in self._layers) and (
             len(self.output_shape) >= 3
             and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
         )
 
-    def output_lengths(self, lengths):
+    def _output_lengths(self, lengths):
         """Steps in each row of the output, for these of the input; None where it has none that depend on them."""
         for layer in self._layers:
             if lengths is None:
@@ -306,15 +306,15 @@ class Network(Guarded):
             lengths = layer.output_lengths(lengths)
         return lengths if len(self.output_shape) >= 3 else None
 
-    def reads_sequences(self):
+    def _reads_sequences(self):
         """Whether steps are more than features to the model: lengths and resets mean something."""
-        return any(layer.reads_steps for layer in self._layers) or self.keeps_steps()
+        return any(layer.reads_steps for layer in self._layers) or self._keeps_steps
 
-    def takes_any_length(self):
+    def _takes_any_length(self):
         """Whether sequences may have another number of steps than was announced: a Flatten needs that many."""
         return all(layer.takes_any_length for layer in self._layers)
 
-    def is_stateful(self):
+    def _is_stateful(self):
         """Whether a layer keeps its state from call to call."""
         return self._keeps_state if self.built else any(layer.stateful for layer in self._layers)
 
@@ -367,7 +367,7 @@ class Network(Guarded):
             raise ShapeError(f"the model has {sum(counts)} weight arrays, got {len(weights)}")
         with (
             self._guard.writing,
-            Transaction(value_of(self.flat_weights, self.set_flat_weights)),
+            Transaction(value_of(self._flat_weights, self._set_flat_weights)),
         ):
             at = 0
             for layer, count in zip(self._layers, counts):
@@ -375,22 +375,22 @@ class Network(Guarded):
                 at += count
 
     @names_memory
-    def flat_weights(self):
+    def _flat_weights(self):
         """A copy of all weights as one vector: the flat parameters, then what no optimizer moves."""
         with self._guard:
             kept = [array.ravel() for layer in self._layers for array in layer.kept_arrays()]
             return np.concatenate([self._flat_parameters, *kept])
 
-    def set_flat_weights(self, weights):
+    def _set_flat_weights(self, weights):
         """Take what :meth:`flat_weights` gave."""
         kept = [array for layer in self._layers for array in layer.kept_arrays()]
         sizes = [self._flat_parameters.size, *(array.size for array in kept)]
         with self._guard.writing:
             for array, piece in zip([self._flat_parameters, *kept], self._pieces_of(sizes)):
                 array[...] = weights[piece].reshape(array.shape)
-            self.weights_changed()
+            self._weights_changed()
 
-    def weights_changed(self):
+    def _weights_changed(self):
         """Tell every layer that the flat buffer was written to."""
         for layer in self._layers:
             layer.weights_changed()
@@ -403,7 +403,7 @@ class Network(Guarded):
         """
         return self._guard
 
-    def alone(self):
+    def _alone(self):
         """Context manager of what uses the kept state of a stateful model: one thread at a time; of others it does nothing.
 
         Raises
@@ -411,7 +411,7 @@ class Network(Guarded):
         StateError
             On entering it while another thread is inside.
         """
-        return self._one_stream if self.is_stateful() else NULL_CONTEXT
+        return self._one_stream if self._is_stateful else NULL_CONTEXT
 
     def _settle(self, tape):
         """Take over what a training pass found for the weights that no optimizer moves: after the pass."""
@@ -426,7 +426,7 @@ class Network(Guarded):
     def __deepcopy__(self, memo):
         """Of the weights at one moment, whatever other threads do."""
         made = memo[id(self)] = type(self).__new__(type(self))
-        with self.alone(), self._guard:
+        with self._alone(), self._guard:
             state = copy.deepcopy(self._copied_state(), memo)
         made.__setstate__(state)
         return made
@@ -435,7 +435,7 @@ class Network(Guarded):
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
         seeds.forkable(self.rng)
-        self._trained = None
+        self._trained_parts = None
         self._tapes = Tapes()
         for layer in self._layers:
             layer.model = self
@@ -450,7 +450,7 @@ class Network(Guarded):
             ):
                 layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
 
-    def checked_rng_state(self, state):
+    def _checked_rng_state(self, state):
         """A state of the model's generator, out of a file.
 
         Raises
@@ -473,7 +473,7 @@ class Network(Guarded):
 
     def reset_state(self):
         """Clear the state of every stateful layer."""
-        with self.alone():
+        with self._alone():
             for layer in self._layers:
                 if layer.has_state:
                     layer.reset_state()
@@ -487,7 +487,7 @@ class Network(Guarded):
         for layer, state in states.items():
             layer._state = state
 
-    def states_loaded(self):
+    def _states_loaded(self):
         """Note that the states of the layers come from a file: a first call with another number of rows drops them."""
         self._loaded_states = {layer: state[0] for layer, state in self._states().items() if state}
 
@@ -512,7 +512,7 @@ class Network(Guarded):
     # ---- running
 
     @property
-    def padded_dtype(self):
+    def _padded_dtype(self):
         """What rows of different lengths are padded in."""
         return self._first_layer().padded_dtype or self._dtype
 
@@ -521,19 +521,19 @@ class Network(Guarded):
             raise StateError("the model has no layers: add some first")
         return self._layers[0]
 
-    def read_input(self, x):
+    def _read_input(self, x):
         """An ndarray of what the user gave, as the first layer reads it."""
         return self._first_layer().read_input(x, self._dtype, True)
 
-    def check_values(self, x):
+    def _check_values(self, x):
         """Refuse values that the first layer cannot compute with."""
         return self._layers[0].check_values(x)
 
-    def compute_mask(self, x):
+    def _compute_mask(self, x):
         """Which steps of x count, as far as the first layer knows, bool ndarray (samples, steps); else None."""
         return self._first_layer().compute_mask(x)
 
-    def match_input(self, x):
+    def _match_input(self, x):
         """x with the axes that the model asks for; builds the model where it was not.
 
         Raises
@@ -556,7 +556,7 @@ class Network(Guarded):
             want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:])
         )
         if fits and expected[1] not in (None, x.shape[1]):
-            fits = (x.ndim > 2 or first.reads_steps) and self.takes_any_length()
+            fits = (x.ndim > 2 or first.reads_steps) and self._takes_any_length
         if not fits:
             raise ShapeError(
                 f"x has shape {x.shape}; the model expects (samples, "
@@ -603,7 +603,7 @@ class Network(Guarded):
             if trained.parts is not None:
                 layer.clear_frozen_gradients()
 
-    def run(self, samples, stop=None, training=False):
+    def _run(self, samples, stop=None, training=False):
         """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one.
 
         They are zero at steps that do not count; if a recurrent layer has
@@ -611,12 +611,12 @@ class Network(Guarded):
         the last step that counts gave.
         """
         if not training:
-            with self.alone(), self._guard:
+            with self._alone(), self._guard:
                 batch = self._run_layers(samples, None, stop)
         else:
             tape = self._tapes.borrow()
             try:
-                with self.alone(), self._guard:
+                with self._alone(), self._guard:
                     batch = self._run_layers(samples, tape, stop)
                 self._settle(tape)
             finally:
@@ -651,7 +651,7 @@ class Network(Guarded):
         before = Batch(np.zeros((1, 1, layer.output_shape[-1]), y.dtype))
         with self._guard:
             for other in behind:
-                before = other.run(before, None, None)
+                before = other._run(before, None, None)
         return held(y, mask, before.values[0, 0])
 
     def _need_layers(self, what):

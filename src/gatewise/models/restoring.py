@@ -180,7 +180,7 @@ def _kinds_in(header: dict[str, Any]) -> dict[str, str] | None:
 
 
 def resume_model(model: Trainer, path: PathLike, run: Run) -> None:
-    """Continue the run of a file: see :meth:`Sequential.resume`.
+    """Continue the run of a file: see :meth:`Sequential._resume`.
 
     If this raises, the model is as it was.
 
@@ -232,7 +232,7 @@ def _restore_model(
     # A callback may have set it. A schedule needs nothing: it follows the iterations.
     if not isinstance(learning_rate, dict):
         model.optimizer.learning_rate = learning_rate
-    model.rng.bit_generator.state = model.checked_rng_state(header["rng"])
+    model.rng.bit_generator.state = model._checked_rng_state(header["rng"])
     model.reset_state()
     restore_states(model, tensors, names)
 
@@ -241,13 +241,13 @@ def _take_weights_of_run(model: Trainer, weights: Array | None) -> None:
     """Take the weights that training continues with, if the file's are best or averaged ones."""
     if weights is None:
         return
-    expected = model.flat_weights()
+    expected = model._flat_weights()
     if weights.shape != expected.shape or weights.dtype != model.dtype:
         raise CheckpointError(
             f"the run's weights are {weights.dtype} {weights.shape}; the model has {model.dtype} "
             f"{expected.shape}"
         )
-    model.set_flat_weights(checks.finite(weights, "the run's weights"))
+    model._set_flat_weights(checks.finite(weights, "the run's weights"))
 
 
 def check_names(

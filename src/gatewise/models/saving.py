@@ -60,7 +60,7 @@ def at_one_moment(model: Trainer) -> Iterator[None]:
     StateError
         The model is stateful, and another thread uses it.
     """
-    with model.alone(), model.unchanged():
+    with model._alone(), model.unchanged():
         yield
 
 
@@ -80,7 +80,7 @@ def contents_of(model: Trainer) -> checkpoint.Contents:
     ConfigError
         Two layers have one name, or a layer is of a class that files do not hold.
     """
-    run = model.training_run
+    run = model._training_run
     if isinstance(run, Run) and run.thread != threading.get_ident():
         run = None
     with model.rng.bit_generator.lock:
@@ -89,7 +89,7 @@ def contents_of(model: Trainer) -> checkpoint.Contents:
     tensors = named_weights(model)
     tensors |= {
         f"state/{layer.name}/{part}": array
-        for layer, state in model.kept_states().items()
+        for layer, state in model._kept_states().items()
         if state
         for part, array in zip(layer.state_names, state)
     }
@@ -110,7 +110,7 @@ def training_of(model: Trainer) -> dict[str, Any]:
     """Return what a compiled model is trained with, as JSON values."""
     return {
         "optimizer": optimizers.serialize(model.optimizer),
-        "iterations": model.optimizer_state()[0],
+        "iterations": model._optimizer_state()[0],
         "loss": losses.serialize(model.loss),
         "metrics": [metrics.serialize(metric) for metric in model.metrics],
     }

@@ -54,7 +54,7 @@ class Trainer(CompiledNetwork):
         checks.refuse_unknown_arguments(
             others, "compile", "compile", lambda: arguments_of(self.compile)
         )
-        self.choose_training(optimizer, loss, metrics)
+        self._choose_training(optimizer, loss, metrics)
 
     @names_memory
     def fit(
@@ -164,7 +164,7 @@ class Trainer(CompiledNetwork):
         checks.refuse_unknown_arguments(others, "fit", "fit", lambda: arguments_of(self.fit))
         self._need_compiled("fit")
         loop.refuse_second_fit(self)
-        with self.alone(), self._fits:
+        with self._alone(), self._fits:
             return loop.fit(
                 self,
                 x,
@@ -191,7 +191,7 @@ class Trainer(CompiledNetwork):
                 mask=mask,
             )
 
-    def resume(self, path, run):
+    def _resume(self, path, run):
         """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
         restoring.resume_model(self, path, run)
 
@@ -236,7 +236,7 @@ class Trainer(CompiledNetwork):
             steps=steps,
             batch_size=checks.optional_number(batch_size, "batch_size"),
         )
-        with self.alone(), self._unchanged_over(feed, callbacks):
+        with self._alone(), self._unchanged_over(feed, callbacks):
             return _as_asked(
                 loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose)),
                 return_dict,
@@ -289,7 +289,7 @@ class Trainer(CompiledNetwork):
             need_y=False,
             batch_size=checks.optional_number(batch_size, "batch_size"),
         )
-        with self.alone(), self._unchanged_over(feed, callbacks):
+        with self._alone(), self._unchanged_over(feed, callbacks):
             return loop.predict_feed(
                 self, feed, verbose, self._watchers(callbacks, feed, verbose) if callbacks else None
             )
@@ -304,7 +304,7 @@ class Trainer(CompiledNetwork):
         watchers = CallbackList([callbacks] if isinstance(callbacks, Callback) else callbacks or [])
         watchers.set_model(self)
         # else they may be those of the fit, which has its own
-        if not isinstance(self.training_run, Run):
+        if not isinstance(self._training_run, Run):
             watchers.set_params({"epochs": 1, "steps": feed.steps, "verbose": verbose})
         return watchers
 
@@ -314,8 +314,8 @@ class Trainer(CompiledNetwork):
     def __call__(self, x, lengths=None, training=False, mask=None, resets=None):
         """Outputs for one batch; ``training=True`` applies dropout."""
         samples = prepare_samples(self, x, lengths=lengths, resets=resets, mask=mask, need_y=False)
-        with self.apart_from_training():
-            return self.run(samples, training=checks.flag(training, "training"))
+        with self._apart_from_training():
+            return self._run(samples, training=checks.flag(training, "training"))
 
     def predict_on_batch(self, x, lengths=None, mask=None, resets=None):
         """Outputs for one batch."""
@@ -341,16 +341,16 @@ class Trainer(CompiledNetwork):
         self._need_compiled("train_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
-        self.need_trainable("train_on_batch")
-        if isinstance(self.training_run, Run):  # a callback may
-            self.training_run.check_thread(f"train model {self.name!r} on a batch")
+        self._need_trainable("train_on_batch")
+        if isinstance(self._training_run, Run):  # a callback may
+            self._training_run.check_thread(f"train model {self.name!r} on a batch")
         logs = {}
         looks = (
             {"look": lambda loss, outputs: logs.update(self._one_batch(samples, loss, outputs))}
             if self.metrics
             else {}
         )
-        loss, outputs = self.train_step(samples, **looks)
+        loss, outputs = self._train_step(samples, **looks)
         self._forget_run()
         return _as_asked(logs or self._one_batch(samples, loss, outputs), return_dict)
 
@@ -361,8 +361,8 @@ class Trainer(CompiledNetwork):
         """Loss and metrics of one batch, as evaluate returns them; NaN if nothing in it counts."""
         self._need_compiled("test_on_batch")
         samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
-        with self.apart_from_training():
-            loss, outputs = self.test_step(samples)
+        with self._apart_from_training():
+            loss, outputs = self._test_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
     def _one_batch(self, samples, loss, outputs):
@@ -375,8 +375,8 @@ class Trainer(CompiledNetwork):
         """The loss of one batch; its gradient is left in the layers' gradients and in flat_gradients."""
         self._need_compiled("compute_gradients")
         samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
-        with self.apart_from_training():
-            return self.gradients_of(samples)[0]
+        with self._apart_from_training():
+            return self._gradients_of(samples)[0]
 
     def _need_compiled(self, what):
         self._need_layers(what)

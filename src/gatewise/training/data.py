@@ -236,17 +236,17 @@ def prepare_samples(
                 " own: give one"
             )
         lengths = np.array([len(row) for row in x])
-        x = pad_sequences(x, dtype=model.padded_dtype, padding="post")
-    x = model.read_input(x)
+        x = pad_sequences(x, dtype=model._padded_dtype, padding="post")
+    x = model._read_input(x)
     if x.ndim == 0:
         raise ShapeError(
             "x is a single number; expected (samples, ...), as the model's input"
             f" {model.input_shape}"
         )
-    x = model.match_input(x)
-    model.check_values(x)
+    x = model._match_input(x)
+    model._check_values(x)
     for name, value in (("lengths", lengths), ("resets", resets), ("mask", mask)):
-        if value is not None and not model.reads_sequences():
+        if value is not None and not model._reads_sequences:
             raise ConfigError(
                 f"{name} was given to a model with no recurrent layer and no steps in its output;"
                 " leave it out"
@@ -257,10 +257,10 @@ def prepare_samples(
         if need_y:
             raise ConfigError("y is missing: give the targets")
         return _masked(Samples(x, lengths=lengths, resets=resets), _all_masks(model, x, mask))
-    model.check_output()
+    model._check_output()
     shape, per_step = (
         model.compute_output_shape(x.shape),
-        model.keeps_steps() and not model.loss.per_sequence,
+        model._keeps_steps and not model.loss.per_sequence,
     )
     if lengths is not None and per_step:
         y = _pad_beside(y, "y", lengths, x.shape[1])
@@ -290,7 +290,7 @@ def prepare_samples(
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
     samples = _masked(samples, mask)
     if model.loss.per_sequence:
-        samples.read_lengths = model.output_lengths(samples.lengths)
+        samples.read_lengths = model._output_lengths(samples.lengths)
     else:
         _count_positions(model, samples, positions)
         _check_targets(model, samples, shape)
@@ -300,7 +300,7 @@ def prepare_samples(
 def _all_masks(model, x, mask):
     """What was given and what the first layer finds in x, bool ndarray (samples, steps); None: neither."""
     mask = None if mask is None else step_mask(mask, x.shape)
-    found = model.compute_mask(x)
+    found = model._compute_mask(x)
     return found if mask is None else mask if found is None else mask & found
 
 
@@ -325,7 +325,7 @@ def _masked(samples, mask):
 
 def _count_positions(model, samples, positions):
     """Set what counts: where there are steps, and where the loss counts its targets."""
-    samples.valid = position_weights(None, positions, model.output_lengths(samples.lengths))
+    samples.valid = position_weights(None, positions, model._output_lengths(samples.lengths))
     if samples.valid is not None:
         samples.weights = (
             samples.valid if samples.weights is None else _weighted(samples.weights, samples.valid)

@@ -81,7 +81,7 @@ def rows_in_batch(model, batch_size, count, name):
         A layer is stateful and there are more rows than `batch_size`: the second batch would go on
         from the state of the first one, whose rows are others.
     """
-    if not model.is_stateful():
+    if not model._is_stateful:
         return DEFAULT_BATCH if batch_size is None else batch_size
     if batch_size is None:
         return max(count, 1)

@@ -41,8 +41,8 @@ def refuse_second_fit(model):
     ------
     StateError
     """
-    if isinstance(model.training_run, Run):
-        model.training_run.check_thread(f"fit model {model.name!r}")
+    if isinstance(model._training_run, Run):
+        model._training_run.check_thread(f"fit model {model.name!r}")
         raise StateError(
             f"model {model.name!r} is in fit already: a callback cannot call fit, train_on_batch"
             " it can"
@@ -103,7 +103,7 @@ def fit(
         validation_batch_size,
         validation_steps,
     )
-    model.need_trainable("fit")
+    model._need_trainable("fit")
     to_come = range(initial_epoch + 1, epochs + 1)
     if validation is not None and to_come and not any(map(validated, to_come)):
         checks.warn(
@@ -124,11 +124,11 @@ def fit(
         }
     )
     run = Run(model, feed, watchers, initial_epoch, history, epochs)
-    with Transaction(attributes_of(model, "history", "training_run", "stop_training")):
+    with Transaction(attributes_of(model, "history", "_training_run", "stop_training")):
         if resume_from is None:
             run.begin()
         else:
-            model.resume(resume_from, run)
+            model._resume(resume_from, run)
             _replay_validation(
                 validation,
                 [epoch for epoch in range(1, min(run.epoch, epochs) + 1) if validated(epoch)],
@@ -144,7 +144,7 @@ def fit(
         with _one_interrupt_waits() as interrupted:
             _run_epochs(model, run, validation, epochs, validated, interrupted)
     except KeyboardInterrupt:
-        model.weights_changed()
+        model._weights_changed()
         when = f"in epoch {run.epoch + 1} after {run.batch} of its batches"
         if run.epoch and not run.batch:
             when = f"after epoch {run.epoch}"
@@ -161,18 +161,18 @@ def fit(
 
 def _end(model, run):
     """Best or averaged weights come back, bars are closed; a file that is saved then can go on from the weights before."""
-    model.training_run, model.ends_training = None, True
+    model._training_run, model._ends_training = None, True
     try:
         with contextlib.ExitStack() as ends:
             ends.callback(run.watchers.on_train_end, run.last_logs)
-            ends.callback(model.end_training)
+            ends.callback(model._end_training)
             kept = _state_to_keep(run)
-            weights = model.flat_weights()
+            weights = model._flat_weights()
     finally:
-        model.ends_training = False
-    if kept is not None and not np.array_equal(weights, model.flat_weights()):
+        model._ends_training = False
+    if kept is not None and not np.array_equal(weights, model._flat_weights()):
         kept["weights"] = weights
-    model.training_run = kept
+    model._training_run = kept
 
 
 def _state_to_keep(run):
@@ -210,13 +210,13 @@ def _feeds(
     batch_size = checks.optional_number(batch_size, "batch_size")
     validation_batch_size = checks.optional_number(validation_batch_size, "validation_batch_size")
     # whose validation has rows of its own
-    if validation_batch_size is None and not model.is_stateful():
+    if validation_batch_size is None and not model._is_stateful:
         validation_batch_size = batch_size
     validation_split = checks.fraction(
         0.0 if validation_split is None else validation_split, "validation_split"
     )
     # whose rows and batches go on in their places
-    shuffle = checks.flag(shuffle, "shuffle") and not model.is_stateful()
+    shuffle = checks.flag(shuffle, "shuffle") and not model._is_stateful
     options = {
         "shuffle": shuffle,
         "tbptt_steps": (
@@ -311,7 +311,7 @@ def _run_epochs(model, run, validation, epochs, validated, interrupted):
         broken = None
         if failed_at is not None:
             broken, where = f"the loss became {logs['loss']}", f"at batch {failed_at + 1}"
-        elif what := model.first_nonfinite():
+        elif what := model._first_nonfinite():
             broken, where = f"{what} became NaN or infinite", "at its end"
             logs["loss"] = math.nan  # so that no callback takes the epoch for a good one
         if broken:
@@ -354,9 +354,9 @@ def _train_epoch(model, run, plan, interrupted):
         run.between_batches = False
         if carries:
             run.carried = {} if begins else run.carried
-            loss, outputs = model.train_step(samples, run.carried)
+            loss, outputs = model._train_step(samples, run.carried)
         else:
-            loss, outputs = model.train_step(samples)
+            loss, outputs = model._train_step(samples)
         means.add(samples, loss, outputs)
         logs = means.logs()
         run.batch, run.between_batches = number + 1, True
@@ -381,9 +381,9 @@ def _advice(model, loss, samples):
             "a row has fewer steps than its labels need: leave such rows out, or use"
             " CTC(zero_infinity=True)"
         )
-    if model.misfit:
-        return model.misfit
-    breaks = None if samples is None else model.breaks_on(samples)
+    if model._misfit:
+        return model._misfit
+    breaks = None if samples is None else model._breaks_on(samples)
     if breaks == "outputs":
         return (
             "with those weights the outputs for this batch are not finite either, so that no"
@@ -440,7 +440,7 @@ def _check_truncated(model, tbptt_steps):
             f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its"
             " own, which no state carries from part to part; leave tbptt_steps out"
         )
-    if not model.keeps_steps() or model.loss.per_sequence or not model.takes_any_length():
+    if not model._keeps_steps or model.loss.per_sequence or not model._takes_any_length:
         raise ConfigError(
             "tbptt_steps needs an output and a target at each step: give every recurrent layer "
             "return_sequences=True, and a loss of single steps"
@@ -452,7 +452,7 @@ def _bucketing(model, bucketing, samples, shuffle):
     if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
         raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
     ragged = samples is not None and samples.lengths is not None
-    possible = shuffle and ragged and model.takes_any_length() and not model.is_stateful()
+    possible = shuffle and ragged and model._takes_any_length and not model._is_stateful
     if bucketing is True and not possible:
         raise ConfigError(
             "bucketing sorts shuffled rows by their lengths: it needs lengths, shuffle=True, no"
@@ -491,7 +491,7 @@ def _validation_feed(model, data, batch_size, steps):
 
 def metrics_of(model):
     """The model's metrics; copies while it trains, since its own hold what they have seen of the epoch."""
-    return copy.deepcopy(model.metrics) if isinstance(model.training_run, Run) else model.metrics
+    return copy.deepcopy(model.metrics) if isinstance(model._training_run, Run) else model.metrics
 
 
 def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x"):
@@ -504,12 +504,12 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x
     means = RunningMeans(metrics_of(model))
     number = -1
     model.stop_evaluating = False
-    with model.apart_from_training():
+    with model._apart_from_training():
         watchers.on_test_begin()
         feed.begin_epoch()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
             watchers.on_test_batch_begin(number)
-            loss, outputs = model.test_step(samples)
+            loss, outputs = model._test_step(samples)
             means.add(samples, loss, outputs)
             watchers.on_test_batch_end(number, means.logs())
             if interrupted:
@@ -532,12 +532,12 @@ def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
     watchers = watchers or _NOBODY
     outputs = []
     model.stop_predicting = False
-    with model.apart_from_training():
+    with model._apart_from_training():
         watchers.on_predict_begin()
         feed.begin_epoch()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
             watchers.on_predict_batch_begin(number)
-            outputs.append(model.run(samples, stop))
+            outputs.append(model._run(samples, stop))
             watchers.on_predict_batch_end(number, {"outputs": outputs[-1]})
             if model.stop_predicting:
                 break

@@ -172,7 +172,7 @@ class Run:
             The state holds something that no run can have. Training has ended again for the
             callbacks.
         """
-        self.model.history, self.model.training_run, self.model.stop_training = (
+        self.model.history, self.model._training_run, self.model.stop_training = (
             self.history,
             self,
             False,
@@ -331,7 +331,7 @@ class Run:
             self.epoch, self.batch = saved["epoch"], saved["batch"]
             self._drawn_before = self._to_skip = self._checked_drawn(saved["drawn"])
             if self.batch:
-                self._rng_before_plan = self.model.checked_rng_state(saved["rng_before_plan"])
+                self._rng_before_plan = self.model._checked_rng_state(saved["rng_before_plan"])
                 self.means.set_state(saved["means"])
         except CheckpointError:
             raise

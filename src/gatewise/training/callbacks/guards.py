@@ -105,7 +105,7 @@ class SwapEMAWeights(Callback):
     def _put(self, weights):
         with self.model._guard.writing:
             self.model._flat_parameters[...] = weights
-            self.model.weights_changed()
+            self.model._weights_changed()
 
     def get_state(self):
         """The training weights, while the model holds the averaged ones."""
