@@ -385,7 +385,7 @@ def test_a_predict_between_two_layers_beside_each_change(change, x, monkeypatch,
 def test_all_batches_of_a_predict_see_the_same_weights(x, monkeypatch):
     model = network(LSTM(5), Dense(2))
     before, stop = model.predict(x, verbose=0), Stop()
-    stopped_in(monkeypatch, model, "run", stop, after=True)  # after the first of three batches
+    stopped_in(monkeypatch, model, "_run", stop, after=True)  # after the first of three batches
     predicting = Caller(lambda: model.predict(x, batch_size=2, verbose=0))
     assert stop.reached.wait(SECONDS)
     changing = Caller(lambda: model.set_weights([array + 1 for array in model.get_weights()]))
