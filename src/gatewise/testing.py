@@ -1,66 +1,79 @@
-"""Is a backward pass right? Compare its gradients with differences of the forward pass."""
+"""Check a backward pass: compare its gradients with differences of the forward pass."""
 
 import copy
 import math
 import numbers
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ._typing import Array, ArrayLike
 from .errors import ConfigError, DTypeError, GatewiseError
 
 __all__ = ["GradientError", "GradientReport", "check_gradients", "compare_gradients"]
 
-# An entry that disagrees at the step asked for is tried at these multiples of it: a shorter step
-# does not reach over a kink (relu, hard_sigmoid), a longer one sees a slope that rounding had
-# drowned. A wrong gradient disagrees at all of them.
+# An entry that disagrees at the chosen step is tried again at these multiples of it: a shorter step
+# does not cross a kink (relu, hard_sigmoid), and a longer one reveals a slope that is smaller than
+# rounding. A wrong gradient disagrees at all of them.
 _STEPS = (1.0, 0.1, 10.0, 0.01, 100.0)
 
-# Errors are not measured against less than this part of the largest gradient of all arrays.
+# Errors are relative to at least this fraction of the largest gradient of all arrays.
 _FLOOR = 1e-3
 
 
 class GradientError(GatewiseError, AssertionError):
     """A gradient disagrees with the differences of the forward pass, or cannot be compared.
 
-    ``report`` holds the :class:`GradientReport` when there was something to compare, else None.
+    Attributes
+    ----------
+    report : GradientReport or None
+        What was found; None if the gradients could not be compared.
     """
 
-    report = None
+    report: "GradientReport | None" = None
 
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What a comparison of gradients found.
+    """Result of a comparison of gradients.
 
-    Attributes
+    Parameters
     ----------
     errors : dict of str to float
         Worst relative error of each array.
     entries : dict of str to int
-        How many entries of each array were compared.
+        Number of entries of each array that were compared.
     tolerance : float
         The largest error that passes.
     unchecked : tuple of str
         Parameters without a gradient (moving averages, for instance, and those of a frozen layer).
+
+    Examples
+    --------
+    >>> from gatewise.testing import GradientReport
+    >>> print(GradientReport({"kernel": 2e-9}, {"kernel": 12}, 1e-7))
+    gradients agree (tolerance 1e-07)
+      kernel  error 2.0e-09  in 12 entries
     """
 
-    errors: dict
-    entries: dict
+    errors: dict[str, float]
+    entries: dict[str, int]
     tolerance: float
-    unchecked: tuple = ()
+    unchecked: tuple[str, ...] = ()
 
     @property
-    def worst(self):
+    def worst(self) -> str:
         """Name of the array with the largest error."""
-        return max(self.errors, key=self.errors.get)
+        return max(self.errors, key=lambda name: self.errors[name])
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Whether every error is within the tolerance."""
         return all(error <= self.tolerance for error in self.errors.values())
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max(len(name) for name in (*self.errors, *self.unchecked))
         lines = [
             f"gradients {'agree' if self.passed else 'DISAGREE'} (tolerance {self.tolerance:g})"
@@ -75,56 +88,61 @@ class GradientReport:
 
 
 def check_gradients(
-    layer_or_model,
-    x,
+    layer_or_model: Any,
+    x: Array | Sequence[Array],
     *,
-    lengths=None,
-    initial_state=None,
-    resets=None,
-    mask=None,
-    y=None,
-    loss=None,
-    eps=1e-5,
-    tolerance=1e-7,
-    max_entries=200,
-    seed=0,
-):
+    lengths: ArrayLike | None = None,
+    initial_state: Array | Sequence[Array] | None = None,
+    resets: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    loss: Any = None,
+    eps: float = 1e-5,
+    tolerance: float = 1e-7,
+    max_entries: int = 200,
+    seed: int = 0,
+) -> GradientReport:
     """Check every gradient of a layer or of a model against numerical ones.
 
-    Of a model, the loss of one batch is differentiated with respect to each parameter, penalties
-    and fused output activation included. Of a layer:
+    For a model, the loss of one batch is differentiated with respect to each parameter, including
+    penalties and a fused output activation.
 
-    The number differentiated is ``sum(output * p)`` with a fixed random ``p``, summed over all
-    outputs of a layer that returns its state too. ``backward(p)`` must then give the gradients that
-    central differences of ``forward(..., training=True)`` give, for each parameter, for ``x`` if it
-    is floating and the layer does not read whole numbers of it, and for each initial state that is
-    passed.
+    For a layer, the differentiated number is ``sum(output * p)`` with a fixed random ``p``, summed
+    over all outputs if the layer returns its state too. ``backward(p)`` must then return the
+    gradients that central differences of ``forward(..., training=True)`` give: for each parameter,
+    for ``x`` if it is floating and the layer does not read whole numbers from it, and for each
+    initial state that is passed.
 
-    A copy is checked: the layer or model is left as it is, and so are the arrays passed in. Dropout
-    is drawn alike in every pass, and a stateful layer starts each one from no state.
+    A copy is checked: the layer or model does not change, nor do the arrays passed in. Dropout
+    draws the same numbers in every pass, and a stateful layer starts each pass without a state.
 
     Parameters
     ----------
     layer_or_model : Layer or Sequential
-        In float64. One that is not built yet is checked with weights such as it would start with,
-        for the shape of ``x``.
+        In float64. If it is not built yet, it is built for the shape of ``x``, with the weights
+        that it would start with.
     x : ndarray of shape (B, ...), float64 or int, or list of ndarray of shape (B, steps, features)
-        Inputs; a list for a layer that takes one, such as Attention. Small ones do: the cost is
-        four passes an entry.
-    lengths, resets, mask : ndarray, optional
-        Handed to ``forward`` if given.
+        Inputs; a list for a layer with several inputs, such as Attention. Small ones are enough: the
+        cost is four passes for each entry.
+    lengths : ndarray, optional
+        Passed to ``forward`` if given.
     initial_state : ndarray or list of ndarray, float64, optional
-        Handed to ``forward`` if given; ``layer.initial_state_gradient`` is then checked.
-    y : array_like
+        Passed to ``forward`` if given; ``layer.initial_state_gradient`` is then checked.
+    resets, mask : ndarray, optional
+        Passed to ``forward`` if given.
+    y : array_like, optional
         A model's targets; None for a layer.
     loss : str or Loss, optional
         A model's loss, for this check only. None: the one that it was compiled with.
-    eps, tolerance, max_entries, seed
+    eps, tolerance : float, defaults 1e-5 and 1e-7
+        As in :func:`compare_gradients`.
+    max_entries, seed : int, defaults 200 and 0
         As in :func:`compare_gradients`; ``seed`` draws ``p`` too.
 
     Returns
     -------
     GradientReport
+        The error of each array, all of them within the tolerance.
 
     Raises
     ------
@@ -132,14 +150,19 @@ def check_gradients(
         A gradient is wrong, missing, or of another shape than its array; or ``forward`` does not
         repeat itself. The message names the array and the index.
     DTypeError
-        The layer, ``x``, the initial state or an output is not float64, or this is no layer.
+        The layer, ``x``, the initial state or an output is not float64, or the object is no layer.
     ConfigError
         ``y`` or ``loss`` was given for a layer, or another option cannot be used.
 
     Examples
     --------
-    >>> layer = LSTM(4, dtype="float64")
-    >>> print(check_gradients(layer, rng.normal(size=(2, 5, 3)), lengths=[5, 2]))
+    >>> import numpy as np
+    >>> from gatewise.layers import LSTM
+    >>> from gatewise.testing import check_gradients
+    >>> x = np.random.default_rng(0).normal(size=(2, 5, 3))
+    >>> report = check_gradients(LSTM(4, dtype="float64", seed=0), x, lengths=[5, 2])
+    >>> report.passed, list(report.errors)
+    (True, ['kernel', 'recurrent_kernel', 'bias', 'x'])
     """
     _check_options(eps, tolerance, max_entries)
     options = {"eps": eps, "tolerance": tolerance, "max_entries": max_entries, "seed": seed}
@@ -163,7 +186,9 @@ def check_gradients(
     )
 
 
-def _check_model(model, x, y, loss, lengths, mask, options):
+def _check_model(
+    model: Any, x: Any, y: Any, loss: Any, lengths: Any, mask: Any, options: Mapping[str, Any]
+) -> GradientReport:
     """Gradients of the loss of one batch, by compute_gradients and by differences."""
     if y is None:
         raise ConfigError(
@@ -175,10 +200,10 @@ def _check_model(model, x, y, loss, lengths, mask, options):
         model.compile("sgd", loss)
     random_state = model.rng.bit_generator.state
 
-    def scalar():
+    def scalar() -> float:
         model.rng.bit_generator.state = random_state
         model.reset_state()
-        return model.compute_gradients(x, y, lengths=lengths, mask=mask)
+        return float(model.compute_gradients(x, y, lengths=lengths, mask=mask))
 
     if not model.built:
         scalar()
@@ -192,8 +217,10 @@ def _check_model(model, x, y, loss, lengths, mask, options):
     return compare_gradients(scalar, pairs, **options)
 
 
-def _check_layer(layer, x, arguments, options):
-    """Gradients of the outputs, weighed at random, by backward and by differences."""
+def _check_layer(
+    layer: Any, x: Any, arguments: Mapping[str, Any], options: Mapping[str, Any]
+) -> GradientReport:
+    """Gradients of the outputs, with random weights, by backward and by differences."""
     for name in ("forward", "backward"):
         if not hasattr(layer, name):
             raise DTypeError(
@@ -208,11 +235,11 @@ def _check_layer(layer, x, arguments, options):
         )
     rng = np.random.default_rng(options["seed"])
     weights = [rng.standard_normal(out.shape) for out in start]
-    pairs = probe.go_back(weights)
+    pairs = probe.backward(weights)
 
-    def scalar():
-        # Less the outputs at the start, which moves the sum by a constant: what cancels in the
-        # differences then never rounds the sum.
+    def scalar() -> float:
+        # The outputs at the start are subtracted, which changes the sum by a constant: parts that
+        # cancel in the differences then do not round the sum.
         return sum(
             float(np.sum((out - out_0) * p))
             for out, out_0, p in zip(probe.outputs(), start, weights, strict=True)
@@ -223,9 +250,9 @@ def _check_layer(layer, x, arguments, options):
 
 
 class _Probe:
-    """A copy of a layer and of what it is given: every pass is like the others, and the layer itself is left alone."""
+    """A copy of a layer and its inputs, so that passes repeat and the layer does not change."""
 
-    def __init__(self, layer, x, arguments):
+    def __init__(self, layer: Any, x: Any, arguments: Mapping[str, Any]) -> None:
         several = _holds_sequences(x)
         self.inputs = _copies("x", x, several, allow_integers=True)
         first = next(iter(self.inputs.values()))
@@ -233,7 +260,8 @@ class _Probe:
         if not self.layer.built:
             self.layer.build((None, *first.shape[1:]))
         self.x = list(self.inputs.values()) if several else _as_read(self.layer, first)
-        self.states, self.arguments = {}, dict(arguments)
+        self.states: dict[str, Array] = {}
+        self.arguments = dict(arguments)
         if "initial_state" in arguments:
             given = arguments["initial_state"]
             alone = not isinstance(given, list | tuple)
@@ -249,8 +277,8 @@ class _Probe:
             (generator, generator.bit_generator.state) for generator in _generators(self.layer)
         ]
 
-    def outputs(self):
-        """Copies of the outputs, a list. Draws are the same in every pass, and no state is left from the last."""
+    def outputs(self) -> list[Array]:
+        """Copies of the outputs. Every pass draws the same numbers and starts without a state."""
         for generator, state in self.generators:
             generator.bit_generator.state = state
         if getattr(self.layer, "stateful", False):
@@ -258,11 +286,11 @@ class _Probe:
         result = self.layer.forward(self.x, training=True, **self.arguments)
         return [np.array(out) for out in (result if isinstance(result, list | tuple) else [result])]
 
-    def go_back(self, dy):
-        """dict of name to (array, gradient) of everything that has one, for these gradients of the last pass's outputs."""
+    def backward(self, dy: Sequence[Array]) -> dict[str, tuple[Array, Array]]:
+        """Name to (array, gradient) of everything that has one, for gradients of the outputs."""
         for gradient in self.gradients.values():
             gradient[...] = 0  # backward adds to what is there
-        dy = [part.copy() for part in dy]  # the layer may hold what it was given
+        dy = [part.copy() for part in dy]  # the layer may keep the arrays
         dx = self.layer.backward(dy if len(dy) > 1 else dy[0])
         pairs = {
             name: (array, np.array(self.gradients[name]))
@@ -286,8 +314,8 @@ class _Probe:
         return pairs
 
 
-def _holds_sequences(x):
-    """Whether x is a list of inputs, (batch, steps, features) each, to one layer."""
+def _holds_sequences(x: Any) -> bool:
+    """Whether x is a list of inputs, (batch, steps, features) each, for one layer."""
     return (
         isinstance(x, list | tuple)
         and len(x) > 0
@@ -295,20 +323,22 @@ def _holds_sequences(x):
     )
 
 
-def _copies(name, given, several, allow_integers=False):
-    """dict of name to a copy; of several arrays with their numbers."""
+def _copies(name: str, given: Any, several: bool, allow_integers: bool = False) -> dict[str, Array]:
+    """Name to a copy; the names of several arrays have numbers."""
     named = {f"{name}[{k}]": part for k, part in enumerate(given)} if several else {name: given}
     return {name: _copy(name, part, allow_integers) for name, part in named.items()}
 
 
-def _as_read(layer, x):
-    """x, or the whole numbers that the layer reads of it, which have no gradient."""
-    read = layer.read_input(x, layer.dtype, False) if hasattr(layer, "read_input") else x
+def _as_read(layer: Any, x: Array) -> Array:
+    """x, or the whole numbers that the layer reads from it, which have no gradient."""
+    read: Array = layer.read_input(x, layer.dtype, False) if hasattr(layer, "read_input") else x
     return read if read.dtype.kind in "iu" else x
 
 
-def _paired(arrays, found, missing, other_count):
-    """dict of name to (array, its gradient): `found` is one, or a list of as many as there are arrays."""
+def _paired(
+    arrays: Mapping[str, Array], found: Any, missing: str, other_count: str
+) -> dict[str, tuple[Array, Array]]:
+    """Name to (array, its gradient): `found` is one gradient, or a list with one for each array."""
     found = found if isinstance(found, list | tuple) else [found]
     for name, gradient in zip(arrays, found):
         if gradient is None:
@@ -321,9 +351,16 @@ def _paired(arrays, found, missing, other_count):
 
 
 def compare_gradients(
-    scalar, pairs, *, eps=1e-5, tolerance=1e-7, max_entries=200, seed=0, unchecked=()
-):
-    """Compare gradients with central differences of a function of no arguments.
+    scalar: Callable[[], float],
+    pairs: Mapping[str, tuple[Array, Array]],
+    *,
+    eps: float = 1e-5,
+    tolerance: float = 1e-7,
+    max_entries: int = 200,
+    seed: int = 0,
+    unchecked: tuple[str, ...] = (),
+) -> GradientReport:
+    """Compare gradients with central differences of a function without arguments.
 
     The slope along an entry ``v`` is the difference of fourth order, with ``s = eps * max(1,
     |v|)``::
@@ -333,32 +370,33 @@ def compare_gradients(
     whose error is ``s^4 f'''''/30`` plus rounding of about ``2e-16 |f| / s``. An entry that
     disagrees is tried again with steps from ``eps/100`` to ``100 eps`` and its best agreement
     counts, so that neither a kink nearby nor a tiny slope fails a correct gradient. A kink at the
-    very point does: the slope is then not defined; move the point.
+    point itself does: the slope is not defined there; move the point.
 
     The error of an array is its largest ``|analytic - numeric|`` divided by the largest entry of
     either, or by a thousandth of the largest gradient of all arrays if that is more: a gradient
-    that has all but vanished is not asked for digits that rounding has taken.
+    that is nearly zero need not have the digits that rounding has removed.
 
     Parameters
     ----------
     scalar : callable () -> float
         Computes the number from the arrays as they are at that moment.
     pairs : dict of str to (array, gradient)
-        Each float64 array is changed in place while it is probed, and put back.
-    eps : float
+        Each float64 array is changed in place while it is probed, and restored.
+    eps : float, default 1e-5
         The first step, before it is scaled.
-    tolerance : float
+    tolerance : float, default 1e-7
         Largest error that passes.
-    max_entries : int
-        Entries compared in each array; larger arrays are sampled at random.
-    seed : int
-        Of that sample.
-    unchecked : tuple of str
-        Names for the report to list as left out.
+    max_entries : int, default 200
+        Number of entries compared in each array; larger arrays are sampled at random.
+    seed : int, default 0
+        Seed of that sample.
+    unchecked : tuple of str, default ()
+        Names that the report lists as not checked.
 
     Returns
     -------
     GradientReport
+        The error of each array, all of them within the tolerance.
 
     Raises
     ------
@@ -368,6 +406,14 @@ def compare_gradients(
         An array is not float64.
     ConfigError
         ``eps``, ``tolerance`` or ``max_entries`` is not positive, or there is nothing to compare.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.testing import compare_gradients
+    >>> x = np.array([1.0, 2.0])
+    >>> compare_gradients(lambda: (x**3).sum(), {"x": (x, 3 * x**2)}).passed
+    True
     """
     _check_options(eps, tolerance, max_entries)
     if not pairs:
@@ -413,9 +459,11 @@ def compare_gradients(
 
 
 class _Sample:
-    """The entries of one array that are compared, with both their gradients."""
+    """The compared entries of one array, with their analytic and numeric gradients."""
 
-    def __init__(self, array, gradient, rng, max_entries):
+    def __init__(
+        self, array: Array, gradient: Array, rng: np.random.Generator, max_entries: int
+    ) -> None:
         self.array = array
         flat = np.arange(array.size)
         if array.size > max_entries:
@@ -424,20 +472,23 @@ class _Sample:
         self.analytic = np.array([gradient[index] for index in self.indices], dtype=np.float64)
         self.numeric = np.zeros(len(flat))
 
-    def largest(self):
+    def largest(self) -> float:
         """Largest finite gradient of either kind."""
         both = np.abs(np.concatenate([self.analytic, self.numeric]))
-        return both[np.isfinite(both)].max(initial=0.0)
+        return float(both[np.isfinite(both)].max(initial=0.0))
 
-    def errors(self, floor):
-        """Relative error of each entry, infinite where a gradient is not finite."""
+    def errors(self, floor: float) -> Array:
+        """Relative error of each entry, infinite if a gradient is not finite."""
         with np.errstate(invalid="ignore"):
             differences = np.abs(self.analytic - self.numeric)
         differences[np.isnan(differences)] = np.inf
-        return differences / (max(self.largest(), floor) or 1.0)
+        relative: Array = differences / (max(self.largest(), floor) or 1.0)
+        return relative
 
-    def retry(self, scalar, eps, tolerance, floor):
-        """Try the other steps where an entry disagrees, and keep the slope that agrees best."""
+    def retry(
+        self, scalar: Callable[[], float], eps: float, tolerance: float, floor: float
+    ) -> None:
+        """Try the other steps for entries that disagree, and keep the slope that agrees best."""
         for k in np.flatnonzero(self.errors(floor) > tolerance):
             if not np.isfinite(self.analytic[k]):
                 continue
@@ -449,7 +500,7 @@ class _Sample:
                 self.numeric[k] = min(slopes, key=lambda s: abs(s - self.analytic[k]))
 
 
-def _slope(scalar, array, index, eps):
+def _slope(scalar: Callable[[], float], array: Array, index: tuple[int, ...], eps: float) -> float:
     """Central difference of fourth order along one entry."""
     value = float(array[index])
     step = (value + eps * max(1.0, abs(value))) - value  # so that value + step is exact
@@ -463,7 +514,8 @@ def _slope(scalar, array, index, eps):
     return (8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * step)
 
 
-def _complaint(report, sample, floor):
+def _complaint(report: GradientReport, sample: _Sample, floor: float) -> str:
+    """Text of the error for the worst entry of the worst array."""
     errors = sample.errors(floor)
     k = int(errors.argmax())
     index = ", ".join(map(str, sample.indices[k]))
@@ -475,9 +527,11 @@ def _complaint(report, sample, floor):
     )
 
 
-def _generators(layer):
+def _generators(layer: Any) -> list[np.random.Generator]:
     """The random generators of a layer and of the layers it wraps."""
-    found, seen, waiting = [], set(), [layer]
+    found: list[np.random.Generator] = []
+    seen: set[int] = set()
+    waiting = [layer]
     while waiting:
         layer = waiting.pop()
         if id(layer) in seen:
@@ -492,21 +546,21 @@ def _generators(layer):
     return found
 
 
-def _copy(name, array, allow_integers):
-    array = np.array(array, order="C")
-    if not (allow_integers and array.dtype.kind in "iu"):
-        _need_float64(name, array.dtype, f"pass {name}.astype('float64')")
-    return array
+def _copy(name: str, array: Any, allow_integers: bool) -> Array:
+    copied: Array = np.array(array, order="C")
+    if not (allow_integers and copied.dtype.kind in "iu"):
+        _need_float64(name, copied.dtype, f"pass {name}.astype('float64')")
+    return copied
 
 
-def _need_float64(what, dtype, advice):
+def _need_float64(what: str, dtype: Any, advice: str) -> None:
     if np.dtype(dtype) != np.float64:
         raise DTypeError(
             f"{what} is {np.dtype(dtype)}; gradients are compared in float64 only: {advice}"
         )
 
 
-def _check_options(eps, tolerance, max_entries):
+def _check_options(eps: float, tolerance: float, max_entries: int) -> None:
     for name, value in (("eps", eps), ("tolerance", tolerance), ("max_entries", max_entries)):
         kind, word = (
             (numbers.Integral, "an int") if name == "max_entries" else (numbers.Real, "a number")
