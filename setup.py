@@ -26,6 +26,7 @@ MODULES = [
     "_products",
     "_cell",
     "_packing",
+    "_workspace",
     "_walk",
     "_passes",
     "recurrent",

@@ -5,17 +5,22 @@ import pytest
 from cases import assert_all_same_bits, assert_same_bits, run_python
 
 from gatewise.kernels import activations
-from gatewise.kernels.recurrent import RecurrentKernel, Workspace
+from gatewise.kernels._workspace import Workspace
+from gatewise.kernels.cell_options import CellOptions
+from gatewise.kernels.recurrent import RecurrentKernel
 from gatewise.threads import single_threaded_blas
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 
 
 def build(cell, dtype, inputs, units, act="tanh", gate="sigmoid"):
-    act, gate = activations.code(act), activations.code(gate)
-    return RecurrentKernel(
-        cell.split("_")[0], dtype, inputs, units, act, gate, act, reset_after="_" not in cell
+    options = CellOptions(
+        activation=activations.code(act),
+        recurrent_activation=activations.code(gate),
+        output_activation=activations.code(act),
+        reset_after="_" not in cell,
     )
+    return RecurrentKernel(cell.split("_")[0], dtype, inputs, units, options)
 
 
 class Problem:
@@ -59,6 +64,16 @@ class Problem:
             self.order = np.argsort(-lengths, kind="stable")
             self.lengths = lengths[self.order]
 
+    @property
+    def weights(self):
+        """Parameters by the kernel's names."""
+        return {
+            "kernel": self.w,
+            "recurrent_kernel": self.u,
+            "bias": self.b,
+            "recurrent_bias": self.b_h,
+        }
+
     def train(self, threads=1, workspace=None):
         """Forward and backward: dict of every result."""
         batch, steps, _ = self.x.shape
@@ -73,26 +88,25 @@ class Problem:
         }
         y, h = np.full(self.dy.shape, np.nan, self.dtype), np.full(self.h.shape, np.nan, self.dtype)
         c, dh, dc = (None if a is None else a.copy() for a in (self.c, self.dh, self.dc))
-        packed = self.kernel.pack_forward(self.w, self.u, self.b, self.b_h)
+        packed = self.kernel.pack_forward(self.weights)
         self.kernel.forward(
             packed, self.x, h, c, y=y, initial_h=self.h, workspace=workspace, **shared
         )
-        d_w, d_u, d_b = np.zeros_like(self.w), np.zeros_like(self.u), np.zeros_like(self.b)
-        d_b_h = None if self.b_h is None else np.zeros_like(self.b_h)
+        gradients = {
+            name: None if array is None else np.zeros_like(array)
+            for name, array in self.weights.items()
+        }
         dx = np.full_like(self.x, np.nan)
         with single_threaded_blas():
             self.kernel.backward(
-                self.kernel.pack_backward(self.u),
+                self.kernel.pack_backward(self.weights),
                 self.x,
-                self.w,
+                self.weights,
                 workspace,
                 dh,
                 dc,
                 dy=self.dy,
-                d_kernel=d_w,
-                d_recurrent_kernel=d_u,
-                d_bias=d_b,
-                d_recurrent_bias=d_b_h,
+                gradients=gradients,
                 dx=dx,
                 **shared,
             )
@@ -102,10 +116,10 @@ class Problem:
             "c": c,
             "dh": dh,
             "dc": dc,
-            "dw": d_w,
-            "du": d_u,
-            "db": d_b,
-            "db_h": d_b_h,
+            "dw": gradients["kernel"],
+            "du": gradients["recurrent_kernel"],
+            "db": gradients["bias"],
+            "db_h": gradients["recurrent_bias"],
             "dx": dx,
         }
         return {name: array for name, array in results.items() if array is not None}
@@ -114,7 +128,7 @@ class Problem:
         """Forward alone: (y or None, h, c or None)."""
         y = np.full(self.dy.shape, np.nan, self.dtype) if with_y else None
         h, c = np.full(self.h.shape, np.nan, self.dtype), None if self.c is None else self.c.copy()
-        packed = self.kernel.pack_forward(self.w, self.u, self.b, self.b_h)
+        packed = self.kernel.pack_forward(self.weights)
         self.kernel.forward(
             packed,
             self.x,
@@ -323,7 +337,8 @@ def test_a_workspace_serves_changing_shapes(cell, dtype, rng):
         lengths = rng.integers(0, steps + 1, batch)
         p = Problem(rng, cell, dtype, batch, steps, lengths=lengths, masked=masked)
         workspace.prepare(p.kernel, batch, steps, masked)
-        for array in (workspace.gates, workspace.h_in, workspace.h0, workspace.c):
+        saved = workspace.saved
+        for array in (saved.gates, saved.h_in, saved.h0, saved.c):
             if array is not None:
                 array.fill(np.nan)
         fresh = p.train()
@@ -335,16 +350,15 @@ def test_a_workspace_serves_changing_shapes(cell, dtype, rng):
 def test_a_workspace_is_kept_while_shapes_last(cell, dtype, rng):
     kernel, workspace = build(cell, dtype, 3, 10), Workspace()
     workspace.prepare(kernel, 5, 7, False)
-    before = workspace.gates, workspace.h_in, workspace.h0, workspace.c
-    assert all(array is None or array.ctypes.data % 64 == 0 for array in before)
+    before = workspace.saved
+    arrays = before.gates, before.h_in, before.h0, before.c
+    assert all(array is None or array.ctypes.data % 64 == 0 for array in arrays)
     workspace.prepare(kernel, 5, 7, False)
-    assert all(
-        a is b for a, b in zip(before, (workspace.gates, workspace.h_in, workspace.h0, workspace.c))
-    )
+    assert workspace.saved is before
     workspace.prepare(kernel, 5, 7, True)
-    assert workspace.h0 is not workspace.h_in
+    assert workspace.saved.h0 is not workspace.saved.h_in
     workspace.prepare(kernel, 5, 8, True)
-    assert workspace.gates.shape[1] == 8
+    assert workspace.saved.gates.shape[1] == 8
 
 
 # ---- the layers' promise is checked again before a pointer is taken
@@ -370,9 +384,8 @@ def test_wrong_arrays_are_refused(cell, dtype, rng):
     kernel, workspace = p.kernel, Workspace()
     workspace.prepare(kernel, batch, steps, True)
     shared = {"order": p.order, "lengths": p.lengths, "resets": p.resets, "mask": p.mask}
-    packs = {"w_x": p.w, "w_h": p.u, "b": p.b, "b_h": p.b_h}
     forward = {
-        "packed": kernel.pack_forward(p.w, p.u, p.b, p.b_h),
+        "packed": kernel.pack_forward(p.weights),
         "x": p.x,
         "final_h": p.h.copy(),
         "final_c": p.c,
@@ -381,24 +394,26 @@ def test_wrong_arrays_are_refused(cell, dtype, rng):
         **shared,
     }
     backward = {
-        "packed": kernel.pack_backward(p.u),
+        "packed": kernel.pack_backward(p.weights),
         "x": p.x,
-        "kernel": p.w,
         "dh": p.dh,
         "dc": p.dc,
         "dy": p.dy,
-        "d_kernel": p.w.copy(),
-        "d_recurrent_kernel": p.u.copy(),
-        "d_bias": p.b.copy(),
-        "d_recurrent_bias": p.b_h,
         "dx": p.x.copy(),
         **shared,
     }
+    gradients = {name: None if a is None else a.copy() for name, a in p.weights.items()}
+
+    def backward_call(weights, gradients, **arguments):
+        kernel.backward(workspace=workspace, weights=weights, gradients=gradients, **arguments)
+
     calls = [
-        (packs, lambda a: kernel.pack_forward(*a.values())),
-        ({"w_h": p.u}, lambda a: kernel.pack_backward(*a.values())),
+        (p.weights, lambda a: kernel.pack_forward(a)),
+        ({"recurrent_kernel": p.u}, lambda a: kernel.pack_backward(a)),
         (forward, lambda a: kernel.forward(workspace=workspace, **a)),
-        (backward, lambda a: kernel.backward(workspace=workspace, **a)),
+        (backward, lambda a: backward_call(p.weights, gradients, **a)),
+        ({"kernel": p.w}, lambda a: backward_call(a, gradients, **backward)),
+        (gradients, lambda a: backward_call(p.weights, a, **backward)),
     ]
     for arguments, call in calls:
         for name, right in arguments.items():
@@ -414,26 +429,20 @@ def test_wrong_arrays_are_refused(cell, dtype, rng):
 
 
 def test_wrong_arrays_of_options_are_refused(dtype):
-    tanh, zeros = activations.code("tanh"), lambda *shape: np.zeros(shape, dtype)
-    rich = RecurrentKernel(
-        "lstm",
-        dtype,
-        2,
-        10,
-        tanh,
-        tanh,
-        tanh,
-        gates=("i", "g", "o"),
-        peepholes=("i", "o"),
-        projection=3,
-    )
-    plain = {
+    def zeros(*shape):
+        return np.zeros(shape, dtype)
+
+    options = CellOptions(gates=("i", "g", "o"), peepholes=("i", "o"), projection=3)
+    with_options = RecurrentKernel("lstm", dtype, 2, 10, options)
+    weights = {
         "kernel": zeros(2, 30),
         "recurrent_kernel": zeros(3, 30),
         "peephole": zeros(2, 10),
         "projection_kernel": zeros(10, 3),
     }
-    normal = RecurrentKernel("lstm", dtype, 2, 10, tanh, tanh, tanh, normalized=True)
+    inner = {name: array for name, array in weights.items() if name != "kernel"}
+    normal = RecurrentKernel("lstm", dtype, 2, 10, CellOptions(layer_normalization=True))
+    matrices = {"kernel": zeros(2, 40), "recurrent_kernel": zeros(10, 40)}
     gains = {
         "input_gain": zeros(40),
         "recurrent_gain": zeros(40),
@@ -442,25 +451,17 @@ def test_wrong_arrays_of_options_are_refused(dtype):
     }
     workspace, x, state = Workspace(), zeros(2, 4, 2), zeros(2, 10)
     workspace.prepare(normal, 2, 4, False)
-    packs = (
-        normal.pack_forward(zeros(2, 40), zeros(10, 40), **gains),
-        normal.pack_backward(zeros(10, 40), **gains),
-    )
-    d = {
-        "d_kernel": zeros(2, 40),
-        "d_recurrent_kernel": zeros(10, 40),
-        **{f"d_{name}": array for name, array in gains.items()},
-    }
+    packs = normal.pack_forward(matrices | gains), normal.pack_backward(matrices | gains)
     normal.forward(packs[0], x, state, state.copy(), workspace=workspace)
     calls = [
-        (plain, lambda a: rich.pack_forward(**a)),
-        ({n: a for n, a in plain.items() if n != "kernel"}, lambda a: rich.pack_backward(**a)),
-        (gains, lambda a: normal.pack_forward(zeros(2, 40), zeros(10, 40), **a)),
-        (gains, lambda a: normal.pack_backward(zeros(10, 40), **a)),
+        (weights, lambda a: with_options.pack_forward(a)),
+        (inner, lambda a: with_options.pack_backward(a)),
+        (gains, lambda a: normal.pack_forward(matrices | a)),
+        (gains, lambda a: normal.pack_backward(matrices | a)),
         (
-            d,
+            matrices | gains,
             lambda a: normal.backward(
-                packs[1], x, zeros(2, 40), workspace, state, state.copy(), **a
+                packs[1], x, matrices, workspace, state, state.copy(), gradients=a
             ),
         ),
     ]
@@ -490,7 +491,7 @@ def test_a_workspace_of_another_shape_is_refused(dtype, rng):
             workspace.prepare(build(cell, dtype, inputs, units), batch, steps, False)
             with pytest.raises(AssertionError, match="kernel expects"):
                 p.kernel.forward(
-                    p.kernel.pack_forward(p.w, p.u, p.b, p.b_h),
+                    p.kernel.pack_forward(p.weights),
                     p.x,
                     p.h.copy(),
                     p.c,
@@ -504,26 +505,31 @@ def test_an_array_that_is_needed_may_not_be_none():
         import os, sys
         import numpy as np
         from gatewise.kernels import activations, arrays, dense, optimizers
-        from gatewise.kernels.recurrent import RecurrentKernel, Workspace
+        from gatewise.kernels._workspace import Workspace
+        from gatewise.kernels.recurrent import RecurrentKernel
 
         tanh = activations.code("tanh")
-        kernel = RecurrentKernel("lstm", "float64", 3, 10, tanh, tanh, tanh)
+        kernel = RecurrentKernel("lstm", "float64", 3, 10)
         w, u, b, x = np.zeros((3, 40)), np.zeros((10, 40)), np.zeros(40), np.zeros((2, 4, 3))
         h, c = np.zeros((2, 10)), np.zeros((2, 10))
-        packed, back, workspace = kernel.pack_forward(w, u, b), kernel.pack_backward(u), Workspace()
+        weights = {"kernel": w, "recurrent_kernel": u, "bias": b}
+        packed, back, workspace = kernel.pack_forward(weights), kernel.pack_backward(weights), Workspace()
         workspace.prepare(kernel, 2, 4, False)
         forward = dict(packed=packed, x=x, final_h=h, final_c=c)
-        backward = dict(packed=back, x=x, kernel=w, workspace=workspace, dh=h, dc=c, d_kernel=w, d_recurrent_kernel=u)
+        backward = dict(packed=back, x=x, weights=weights, workspace=workspace, dh=h, dc=c, gradients=weights)
         flat, of_gru = np.zeros(64), Workspace()
-        of_gru.prepare(RecurrentKernel("gru", "float64", 3, 10, tanh, tanh, tanh, True), 2, 4, False)
+        of_gru.prepare(RecurrentKernel("gru", "float64", 3, 10), 2, 4, False)
         calls = {
             "forward unprepared workspace": lambda: kernel.forward(**forward, workspace=Workspace()),
             "forward workspace of a GRU": lambda: kernel.forward(**forward, workspace=of_gru),
             **{f"forward {n}": lambda n=n: kernel.forward(**{**forward, n: None}) for n in forward},
             **{f"backward {n}": lambda n=n: kernel.backward(**{**backward, n: None}) for n in backward},
-            "pack_forward w_x": lambda: kernel.pack_forward(None, u, b),
-            "pack_forward w_h": lambda: kernel.pack_forward(w, None, b),
-            "pack_backward w_h": lambda: kernel.pack_backward(None),
+            "pack_forward kernel": lambda: kernel.pack_forward(weights | {"kernel": None}),
+            "pack_forward recurrent_kernel": lambda: kernel.pack_forward({"kernel": w}),
+            "pack_forward": lambda: kernel.pack_forward(None),
+            "pack_backward": lambda: kernel.pack_backward({}),
+            "backward kernel": lambda: kernel.backward(**backward | {"weights": {}}),
+            "backward d_kernel": lambda: kernel.backward(**backward | {"gradients": {}}),
             "activate y": lambda: arrays.activate(flat, None, tanh),
             "softmax y": lambda: arrays.softmax(flat.reshape(8, 8), None),
             "dense.forward packed": lambda: dense.forward(x[0], None, np.zeros((4, 5)), tanh),

@@ -6,6 +6,7 @@ from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.errors import ConfigError
 from gatewise.kernels import activations
+from gatewise.kernels.cell_options import CellOptions
 from gatewise.kernels.recurrent import RecurrentKernel
 
 
@@ -122,14 +123,7 @@ class Cell(Guarded):
     def kernel_arrays(self, arrays):
         """Parameters, or their gradients, by the kernel's names for them; None where there is none."""
         bias, recurrent_bias = self.split_bias(arrays.get("bias"))
-        return {
-            "kernel": arrays["kernel"],
-            "recurrent_kernel": arrays["recurrent_kernel"],
-            "bias": bias,
-            "recurrent_bias": recurrent_bias,
-            "input_gain": arrays.get("input_gain"),
-            "recurrent_gain": arrays.get("recurrent_gain"),
-        }
+        return {**arrays, "bias": bias, "recurrent_bias": recurrent_bias}
 
     def operations(self, inputs):
         """Floating-point operations of one row's step."""
@@ -142,20 +136,21 @@ class Cell(Guarded):
             dtype,
             inputs,
             self.units,
-            activations.code(self.activation),
-            activations.code(self.recurrent_activation),
-            activations.code(self._output_activation()),
-            **self._kernel_options(),
+            CellOptions(**self._kernel_options()),
         )
 
     def _output_activation(self):
         return self.activation
 
     def _kernel_options(self):
+        """Arguments of CellOptions."""
         return {
+            "activation": activations.code(self.activation),
+            "recurrent_activation": activations.code(self.recurrent_activation),
+            "output_activation": activations.code(self._output_activation()),
             "clip": self.clip or 0.0,
-            "zoneout": (self.zoneout, 0.0),
-            "normalized": self.layer_normalization,
+            "zoneout_h": self.zoneout,
+            "layer_normalization": self.layer_normalization,
         }
 
 

@@ -205,11 +205,6 @@ class LSTMCell(Cell):
             shapes |= {"cell_gain": (self.units,), "cell_bias": (self.units,)}
         return shapes
 
-    def kernel_arrays(self, arrays):
-        """Parameters, or their gradients, by the kernel's names for them; None where there is none."""
-        own = ("peephole", "projection_kernel", "cell_gain", "cell_bias")
-        return super().kernel_arrays(arrays) | {name: arrays.get(name) for name in own}
-
     def operations(self, inputs):
         """Floating-point operations of one row's step."""
         width = self.output_width
@@ -227,5 +222,6 @@ class LSTMCell(Cell):
             "peepholes": self.peephole_gates,
             "cell_clip": self.cell_clip or 0.0,
             "projection": self.projection,
-            "zoneout": (of_h, of_c),
+            "zoneout_h": of_h,
+            "zoneout_c": of_c,
         }

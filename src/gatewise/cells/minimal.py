@@ -30,10 +30,6 @@ class MinimalCell(Cell):
         del shapes["recurrent_kernel"]
         return shapes
 
-    def kernel_arrays(self, arrays):
-        """Parameters, or their gradients, by the kernel's names for them."""
-        return {"kernel": arrays["kernel"], "bias": arrays.get("bias")}
-
     def operations(self, inputs):
         """Floating-point operations of one row's step."""
         return 2 * self.units * (len(self.gates) * inputs + 1)

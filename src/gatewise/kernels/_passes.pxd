@@ -1,11 +1,21 @@
-# A pass over whole sequences. kept: the arrays of a workspace, or None.
+# A pass over whole sequences.
 from cython cimport floating
 
 from gatewise.kernels._cell cimport CompiledCell
 from gatewise.kernels._table cimport gw_cell, gw_family
+from gatewise.kernels._workspace cimport SavedSteps
 
-cdef object forward(CompiledCell k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                    final_h, final_c, order, lengths, resets, initial_h, mask, zoneout_key, y, tuple kept, int threads)
-cdef object backward(CompiledCell k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                     kernel, tuple kept, dh, dc, order, lengths, resets, mask, zoneout_key, dy, dx, dict gradients,
-                     int threads)
+
+# Arguments of a call, as RecurrentKernel's methods document them; None: not given.
+cdef class SequenceCall:
+    cdef object packed, x, order, lengths, resets, mask, zoneout_key
+    cdef SavedSteps saved
+    cdef int threads
+    cdef object final_h, final_c, initial_h, y           # forward
+    cdef dict weights, gradients                         # backward
+    cdef object dh, dc, dy, dx
+
+cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
+                    const gw_cell[floating] *weightless, SequenceCall call)
+cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
+                     const gw_cell[floating] *weightless, SequenceCall call)

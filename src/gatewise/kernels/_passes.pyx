@@ -1,4 +1,8 @@
-"""One call: its arrays, checked, become a gw_sequence; the walk; then the products over all steps at once."""
+"""One call: its arrays, checked, become a gw_sequence; the walk; then the products over all steps.
+
+Letters: B rows, T steps, I inputs, H units, P units of h (fewer than H with a projection), G blocks of
+units in the weights.
+"""
 from cython cimport floating
 cimport numpy as cnp
 
@@ -6,161 +10,196 @@ import numpy as np
 
 from gatewise.kernels._cell cimport CompiledCell
 from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
-from gatewise.kernels._packing cimport add_to_vectors, blocks_of, vectors_of
+from gatewise.kernels._packing cimport add_to_vectors, vector_blocks, vectors_of
 from gatewise.kernels._plan cimport PROJECTED_STEPS, choose_plan
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._sequence cimport gw_sequence
-from gatewise.kernels._table cimport gw_cell, gw_family, gw_int, gw_piece, table32, table64
+from gatewise.kernels._table cimport gw_cell, gw_family, gw_gradients, gw_int, gw_piece, table32, table64
 from gatewise.kernels._walk cimport run
+from gatewise.kernels._workspace cimport SavedSteps
 
 cnp.import_array()
 
 
-cdef int describe(gw_sequence[floating] *s, CompiledCell k, Py_ssize_t batch, Py_ssize_t steps, x, order, lengths,
-                  resets, mask, tuple kept) except -1:
-    """The part of a call that forward and backward share; `kept` are the arrays of a workspace, or None."""
-    cdef int R = number_of(<floating *>NULL)
-    cdef Py_ssize_t H = k.units, P = k.width
-    s.batch, s.steps, s.inputs, s.units, s.width, s.saved = batch, steps, k.inputs, H, P, k.saved
-    s.z_steps = s.z_width = 1
-    s.sums_width = 0
-    s.x = <const floating *>needed_pointer(x, R, 3, batch, steps, k.inputs)
-    s.order = <const gw_int *>pointer_to(order, cnp.NPY_INTP, 1, batch)
-    s.lengths = <const gw_int *>pointer_to(lengths, cnp.NPY_INTP, 1, batch)
-    s.resets = <const unsigned char *>pointer_to(resets, cnp.NPY_UINT8, 2, batch, steps)
-    s.mask = <const floating *>pointer_to(mask, R, 2, batch, P)
-    s.initial_h = NULL
-    s.z = s.y = s.final_h = s.final_c = s.scratch_h = s.scratch_gates = s.gates = s.h_in = s.h0 = s.c = s.dh = s.dc = NULL
-    s.m = s.dm = s.sums = s.v = s.u = s.scales = NULL
-    s.dy = NULL
-    if kept is not None:
-        gates, h_in, h0, c, m, dm, v, u, scales = kept
-        s.gates = <floating *>needed_pointer(gates, R, 3, batch, steps, k.saved * H)
-        s.h_in = <floating *>needed_pointer(h_in, R, 3, batch, steps, P)
-        s.h0 = <floating *>needed_pointer(h0, R, 3, batch, steps, P)
-        if k.family == "lstm" and c is None:
-            raise AssertionError("kernel expects a workspace that was prepared for an LSTM")
-        s.c = <floating *>pointer_to(c, R, 3, batch, steps + 1, H)
-        if P != H:
-            s.m = <floating *>needed_pointer(m, R, 3, batch, steps, H)
-            s.dm = <floating *>needed_pointer(dm, R, 3, batch, steps, P)
-        if k.normalized:
-            s.v = <floating *>needed_pointer(v, R, 3, batch, steps, k.saved * H)
-            s.u = <floating *>needed_pointer(u, R, 3, batch, steps, k.saved * H)
-            s.scales = <floating *>needed_pointer(scales, R, 3, batch, steps, 4)
+cdef class SequenceCall:
+    """Arguments of a call; see _passes.pxd."""
+
+
+cdef int describe(gw_sequence[floating] *s, CompiledCell compiled, SequenceCall call) except -1:
+    """The part of a call that forward and backward share."""
+    cdef int typenum = number_of(<floating *>NULL)
+    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], H = compiled.units, P = compiled.width
+    s.batch, s.steps, s.inputs, s.units, s.width = B, T, compiled.inputs, H, P
+    s.saved = compiled.saved
+    s.x = <const floating *>needed_pointer(call.x, typenum, 3, B, T, compiled.inputs)
+    s.order = <const gw_int *>pointer_to(call.order, cnp.NPY_INTP, 1, B)
+    s.lengths = <const gw_int *>pointer_to(call.lengths, cnp.NPY_INTP, 1, B)
+    s.resets = <const unsigned char *>pointer_to(call.resets, cnp.NPY_UINT8, 2, B, T)
+    s.mask = <const floating *>pointer_to(call.mask, typenum, 2, B, P)
+    s.zeros = <floating *>cnp.PyArray_DATA(compiled.zeros)
+    if call.saved is not None:
+        describe_saved(s, compiled, call.saved)
     return 0
 
 
-cdef void set_draws(CompiledCell k, gw_cell[floating] *cell, key):
-    cell.zoneout_drawn = k.zoned and key is not None
+cdef int describe_saved(gw_sequence[floating] *s, CompiledCell compiled, SavedSteps saved) except -1:
+    """The arrays of a workspace."""
+    cdef int typenum = number_of(<floating *>NULL)
+    cdef Py_ssize_t B = s.batch, T = s.steps, H = s.units, P = s.width, of_gates = s.saved * s.units
+    s.gates = <floating *>needed_pointer(saved.gates, typenum, 3, B, T, of_gates)
+    s.h_in = <floating *>needed_pointer(saved.h_in, typenum, 3, B, T, P)
+    s.h0 = <floating *>needed_pointer(saved.h0, typenum, 3, B, T, P)
+    if compiled.family == "lstm":
+        s.c = <floating *>needed_pointer(saved.c, typenum, 3, B, T + 1, H)
+    if P != H:
+        s.unprojected = <floating *>needed_pointer(saved.unprojected, typenum, 3, B, T, H)
+        s.d_projected = <floating *>needed_pointer(saved.d_projected, typenum, 3, B, T, P)
+    if compiled.normalized:
+        s.norm_x = <floating *>needed_pointer(saved.norm_x, typenum, 3, B, T, of_gates)
+        s.norm_h = <floating *>needed_pointer(saved.norm_h, typenum, 3, B, T, of_gates)
+        s.norm_scales = <floating *>needed_pointer(saved.norm_scales, typenum, 3, B, T, 4)
+    return 0
+
+
+cdef void set_draws(CompiledCell compiled, gw_cell[floating] *cell, key):
+    cell.zoneout_drawn = compiled.has_zoneout and key is not None
     cell.zoneout_key = key if cell.zoneout_drawn else 0
 
 
-cdef object forward(CompiledCell k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                    final_h, final_c, order, lengths, resets, initial_h, mask, zoneout_key, y, tuple kept, int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
+                    const gw_cell[floating] *weightless, SequenceCall call):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
-    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], H = k.units, P = k.width
+    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], H = compiled.units, P = compiled.width
     cdef int n_bands, parts
     if B == 0:
         return None
-    if k.family == "lstm" and final_c is None:
+    if compiled.family == "lstm" and call.final_c is None:
         raise AssertionError("kernel expects final_c for an LSTM, got None")
-    n_bands, parts, cell.x_done = choose_plan(k.x_gates, k.inputs, H, k.dtype.itemsize, B, T, threads, family.block)
-    describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
-    cell.weights = <const floating *>needed_pointer(packed, R, 1, family.forward_size(&cell))
-    set_draws(k, &cell, zoneout_key)
-    s.initial_h = <const floating *>pointer_to(initial_h, R, 2, B, P)
-    s.final_h = <floating *>needed_pointer(final_h, R, 2, B, P)
-    s.final_c = <floating *>pointer_to(final_c, R, 2, B, H)
-    s.y = <floating *>pointer_to(y, R, 3, B, T, P)
-    s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
-    # Scratch that a call holds while it runs. Training has a place for each of these in its workspace.
-    scratch_h = scratch_gates = scratch_m = scratch_z = scratch_u = None
-    if k.normalized:
-        cell.x_done = 1
-        scratch_m = np.empty((B, 2 * H), k.dtype)
-        s.m = <floating *>cnp.PyArray_DATA(scratch_m)
-        if kept is None:
-            scratch_u = np.empty((B, k.saved * H), k.dtype)
-            s.u = <floating *>cnp.PyArray_DATA(scratch_u)
-    if kept is None:
-        if y is None:
-            scratch_h = np.empty((2, B, P), k.dtype)
-            s.scratch_h = <floating *>cnp.PyArray_DATA(scratch_h)
-        if P != H:
-            scratch_m = np.empty((B, H), k.dtype)
-            s.m = <floating *>cnp.PyArray_DATA(scratch_m)
-        elif family.forward_phases(&cell) > 1:
-            scratch_gates = np.empty((B, k.saved * H), k.dtype)
-            s.scratch_gates = <floating *>cnp.PyArray_DATA(scratch_gates)
-    if cell.x_done:
-        if kept is None:
-            s.z_steps, s.z_width = min(T, PROJECTED_STEPS), k.x_gates * H
-            scratch_z = np.empty((B, s.z_steps, s.z_width), k.dtype)
-            s.z = <floating *>cnp.PyArray_DATA(scratch_z)
-        else:
-            s.z, s.z_steps, s.z_width = s.gates, T, k.saved * H
-    run[floating](family, &cell, &s, lengths, n_bands, parts, False)
+    n_bands, parts, cell.input_projected = choose_plan(
+        compiled.x_gates, compiled.inputs, H, compiled.dtype.itemsize, B, T, call.threads, family.block
+    )
+    describe(&s, compiled, call)
+    cell.weights = <const floating *>needed_pointer(
+        call.packed, typenum, 1, family.forward_size(&cell)
+    )
+    set_draws(compiled, &cell, call.zoneout_key)
+    s.initial_h = <const floating *>pointer_to(call.initial_h, typenum, 2, B, P)
+    s.final_h = <floating *>needed_pointer(call.final_h, typenum, 2, B, P)
+    s.final_c = <floating *>pointer_to(call.final_c, typenum, 2, B, H)
+    s.y = <floating *>pointer_to(call.y, typenum, 3, B, T, P)
+    if compiled.normalized:
+        cell.input_projected = 1
+    scratch = forward_scratch(&s, compiled, family, &cell)  # held while the call runs
+    run[floating](family, &cell, &s, call.lengths, n_bands, parts, False)
     return None
 
 
-cdef object backward(CompiledCell k, const gw_family[floating] *family, const gw_cell[floating] *weightless, packed, x,
-                     kernel, tuple kept, dh, dc, order, lengths, resets, mask, zoneout_key, dy, dx, dict gradients,
-                     int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef list forward_scratch(gw_sequence[floating] *s, CompiledCell compiled,
+                          const gw_family[floating] *family, const gw_cell[floating] *cell):
+    """Memory that a forward call needs while it runs. A workspace has a place for most of it."""
+    cdef Py_ssize_t B = s.batch, H = s.units, P = s.width
+    cdef bint training = s.gates != NULL
+    held = []
+    if compiled.normalized:
+        s.norm_scratch = <floating *>scratch_of(held, (B, 2 * H), compiled.dtype)
+    if training:
+        if cell.input_projected:
+            s.z, s.z_steps, s.z_width = s.gates, s.steps, s.saved * H
+        return held
+    if compiled.normalized:
+        s.norm_h = <floating *>scratch_of(held, (B, s.saved * H), compiled.dtype)
+    if s.y == NULL:
+        s.scratch_h = <floating *>scratch_of(held, (2, B, P), compiled.dtype)
+    if P != H:
+        s.unprojected = <floating *>scratch_of(held, (B, H), compiled.dtype)
+    elif family.forward_phases(cell) > 1:
+        s.scratch_gates = <floating *>scratch_of(held, (B, s.saved * H), compiled.dtype)
+    if cell.input_projected:
+        s.z_steps, s.z_width = min(s.steps, <Py_ssize_t>PROJECTED_STEPS), compiled.x_gates * H
+        s.z = <floating *>scratch_of(held, (B, s.z_steps, s.z_width), compiled.dtype)
+    return held
+
+
+cdef void *scratch_of(list held, tuple shape, dtype) except NULL:
+    """Data of a new array, which `held` keeps alive."""
+    array = np.empty(shape, dtype)
+    held.append(array)
+    return cnp.PyArray_DATA(array)
+
+
+cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
+                     const gw_cell[floating] *weightless, SequenceCall call):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
-    cdef gw_piece[floating] pieces[3]
-    cdef Py_ssize_t B = x.shape[0], T = x.shape[1], I = k.inputs, H = k.units, P = k.width, G = k.x_gates
+    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], I = compiled.inputs, H = compiled.units
+    cdef Py_ssize_t P = compiled.width, G = compiled.x_gates
     cdef int n_bands, parts
     if B == 0:
         return None
-    if kept is None or (k.family == "lstm" and dc is None):
+    if call.saved is None or (compiled.family == "lstm" and call.dc is None):
         raise AssertionError("kernel expects the workspace of a forward call, and dc for an LSTM, got None")
-    n_bands, parts, _ = choose_plan(k.x_gates, k.inputs, H, k.dtype.itemsize, B, T, threads, family.block)
-    describe(&s, k, B, T, x, order, lengths, resets, mask, kept)
-    cell.weights = <const floating *>needed_pointer(packed, R, 1, family.backward_size(&cell))
-    set_draws(k, &cell, zoneout_key)
-    s.dh = <floating *>needed_pointer(dh, R, 2, B, P)
-    s.dc = <floating *>pointer_to(dc, R, 2, B, H)
-    s.dy = <const floating *>pointer_to(dy, R, 3, B, T, P)
-    s.zeros = <floating *>cnp.PyArray_DATA(k.zeros)
-    cdef floating *d_w = <floating *>needed_pointer(gradients.get("kernel"), R, 2, I, G * H)
-    cdef floating *d_u = <floating *>needed_pointer(gradients.get("recurrent_kernel"), R, 2, P, G * H)
-    cdef floating *d_b = <floating *>pointer_to(gradients.get("bias"), R, 1, G * H)
-    cdef floating *d_b_h = <floating *>pointer_to(gradients.get("recurrent_bias"), R, 1, G * H)
-    cdef floating *d_p = NULL
-    cdef floating *d_r = NULL
-    if cell.peepholes:  # sums of each row, then of all
-        d_p = <floating *>needed_pointer(gradients.get("peephole"), R, 2, cell.peepholes, H)
-        s.sums_width = cell.peepholes * H
-        sums = np.zeros((B, s.sums_width), k.dtype)
+    n_bands, parts, _ = choose_plan(
+        compiled.x_gates, I, H, compiled.dtype.itemsize, B, T, call.threads, family.block
+    )
+    describe(&s, compiled, call)
+    cell.weights = <const floating *>needed_pointer(
+        call.packed, typenum, 1, family.backward_size(&cell)
+    )
+    set_draws(compiled, &cell, call.zoneout_key)
+    s.dh = <floating *>needed_pointer(call.dh, typenum, 2, B, P)
+    s.dc = <floating *>pointer_to(call.dc, typenum, 2, B, H)
+    s.dy = <const floating *>pointer_to(call.dy, typenum, 3, B, T, P)
+    cdef gw_gradients[floating] d
+    find_gradients(&d, compiled, &cell, call.gradients)
+    cdef const floating *w_x = <const floating *>needed_pointer(
+        call.weights.get("kernel"), typenum, 2, I, G * H
+    )
+    cdef floating *dx = <floating *>pointer_to(call.dx, typenum, 3, B, T, I)
+    cdef bint gru = compiled.family == "gru"
+    vectors = vectors_of(compiled, call.gradients) if compiled.normalized else None
+    # Peepholes and the vectors of a normalized cell: sums of each row, then of all rows.
+    s.sums_width = vector_blocks(compiled) * H if compiled.normalized else cell.peepholes * H
+    held = []
+    if s.sums_width > 0:
+        sums = np.zeros((B, s.sums_width), compiled.dtype)
         s.sums = <floating *>cnp.PyArray_DATA(sums)
-    if k.normalized:  # all vectors' gradients likewise
-        d_b = d_b_h = NULL
-        d_vectors = vectors_of(k, gradients)
-        s.sums_width = blocks_of(k) * H
-        sums = np.zeros((B, s.sums_width), k.dtype)
-        s.sums = <floating *>cnp.PyArray_DATA(sums)
-        scratch_m = np.empty((B, 2 * H), k.dtype)
-        s.m = <floating *>cnp.PyArray_DATA(scratch_m)
-    if P != H:
-        d_r = <floating *>needed_pointer(gradients.get("projection_kernel"), R, 2, H, P)
-    cdef bint gru = k.family == "gru"
-    cdef int n_pieces = weight_gradients(&s, &cell, gru, G, pieces, d_w, d_u, d_b, d_b_h, d_r)
-    cdef const floating *w_x = <const floating *>needed_pointer(kernel, R, 2, I, G * H)
-    cdef floating *d_x = <floating *>pointer_to(dx, R, 3, B, T, I)
-    run[floating](family, &cell, &s, lengths, n_bands, parts, True)
-    if d_p != NULL:
-        add_column_sums(s.sums, B, s.sums_width, d_p)
-    if k.normalized:
-        total = np.zeros(s.sums_width, k.dtype)
+    if compiled.normalized:
+        s.norm_scratch = <floating *>scratch_of(held, (B, 2 * H), compiled.dtype)
+    cdef gw_piece[floating] pieces[3]
+    cdef int n_pieces = weight_gradients(&s, &cell, gru, G, &d, pieces)
+    run[floating](family, &cell, &s, call.lengths, n_bands, parts, True)
+    if d.peephole != NULL:
+        add_column_sums(s.sums, B, s.sums_width, d.peephole)
+    if compiled.normalized:
+        total = np.zeros(s.sums_width, compiled.dtype)
         add_column_sums(s.sums, B, s.sums_width, <floating *>cnp.PyArray_DATA(total))
-        add_to_vectors(k, d_vectors, total)
-    multiply(pieces, n_pieces, B * T, pieces[0].z, k.saved * H, G * H, w_x, I, d_x, threads)
+        add_to_vectors(compiled, vectors, total)
+    multiply(pieces, n_pieces, B * T, pieces[0].z, s.saved * H, G * H, w_x, I, dx, call.threads)
     return None
+
+
+cdef int find_gradients(gw_gradients[floating] *d, CompiledCell compiled,
+                        const gw_cell[floating] *cell, dict gradients) except -1:
+    """The gradients that matrices and biases are added to. NULL: not wanted, or none."""
+    cdef int typenum = number_of(<floating *>NULL)
+    cdef Py_ssize_t H = compiled.units, P = compiled.width, columns = compiled.x_gates * H
+    d.w_x = <floating *>needed_pointer(gradients.get("kernel"), typenum, 2, compiled.inputs, columns)
+    d.w_h = <floating *>needed_pointer(gradients.get("recurrent_kernel"), typenum, 2, P, columns)
+    if not compiled.normalized:  # else they are among its vectors
+        d.b = <floating *>pointer_to(gradients.get("bias"), typenum, 1, columns)
+        d.b_h = <floating *>pointer_to(gradients.get("recurrent_bias"), typenum, 1, columns)
+    if cell.peepholes:
+        d.peephole = <floating *>needed_pointer(
+            gradients.get("peephole"), typenum, 2, cell.peepholes, H
+        )
+    if P != H:
+        d.projection = <floating *>needed_pointer(
+            gradients.get("projection_kernel"), typenum, 2, H, P
+        )
+    return 0
 
 
 cdef void add_column_sums(const floating *x, Py_ssize_t rows, Py_ssize_t columns, floating *sums) noexcept:
@@ -170,25 +209,30 @@ cdef void add_column_sums(const floating *x, Py_ssize_t rows, Py_ssize_t columns
         table64().add_column_sums(x, rows, columns, columns, sums)
 
 
-cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, bint gru, Py_ssize_t G,
-                          gw_piece[floating] *p, floating *d_w, floating *d_u, floating *d_b, floating *d_b_h,
-                          floating *d_r) noexcept nogil:
-    """What to multiply with what; the first is that of x. A GRU's candidate has a recurrent input, or a dz, of its own."""
-    cdef Py_ssize_t n = s.batch * s.steps, I = s.inputs, H = s.units, P = s.width, ldz = s.saved * H
-    if s.u != NULL:  # layer normalisation
-        p[0] = make_piece(n, s.x, I, I, s.v, ldz, G * H, d_w, G * H, d_b)
-        p[1] = make_piece(n, s.h_in, H, H, s.u, ldz, G * H, d_u, G * H, d_b_h)
+cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, bint gru,
+                          Py_ssize_t G, const gw_gradients[floating] *d,
+                          gw_piece[floating] *piece) noexcept nogil:
+    """What to multiply with what, and how many products there are; the first is that of x.
+
+    The candidate of a GRU has a recurrent input, or a dz, that the other gates do not share.
+    """
+    cdef Py_ssize_t n = s.batch * s.steps, I = s.inputs, H = s.units, P = s.width
+    cdef Py_ssize_t columns = G * H, ldz = s.saved * H
+    if s.norm_h != NULL:  # layer normalisation
+        piece[0] = make_piece(n, s.x, I, I, s.norm_x, ldz, columns, d.w_x, columns, d.b)
+        piece[1] = make_piece(n, s.h_in, H, H, s.norm_h, ldz, columns, d.w_h, columns, d.b_h)
         return 2
-    p[0] = make_piece(n, s.x, I, I, s.gates, ldz, G * H, d_w, G * H, d_b)
-    p[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else G * H, d_u, G * H, d_b_h)
-    if d_r != NULL:
-        p[2] = make_piece(n, s.m, H, H, s.dm, P, P, d_r, P, <floating *>NULL)
+    piece[0] = make_piece(n, s.x, I, I, s.gates, ldz, columns, d.w_x, columns, d.b)
+    piece[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else columns, d.w_h, columns, d.b_h)
+    if d.projection != NULL:
+        piece[2] = make_piece(n, s.unprojected, H, H, s.d_projected, P, P, d.projection, P, <floating *>NULL)
         return 3
     if not gru:
         return 2
     if cell.reset_after:
-        p[2] = make_piece(n, s.h_in, H, H, s.gates + 3 * H, ldz, H, d_u + 2 * H, G * H,
-                          d_b_h + 2 * H if d_b_h != NULL else NULL)
+        piece[2] = make_piece(n, s.h_in, H, H, s.gates + 3 * H, ldz, H, d.w_h + 2 * H, columns,
+                              d.b_h + 2 * H if d.b_h != NULL else NULL)
     else:
-        p[2] = make_piece(n, s.gates + 3 * H, ldz, H, s.gates + 2 * H, ldz, H, d_u + 2 * H, G * H, <floating *>NULL)
+        piece[2] = make_piece(n, s.gates + 3 * H, ldz, H, s.gates + 2 * H, ldz, H, d.w_h + 2 * H,
+                              columns, <floating *>NULL)
     return 3

@@ -18,16 +18,17 @@ cdef extern from "sequence.h" nogil:
         R *final_c
         R *scratch_h
         R *scratch_gates
-        R *m
-        R *v
-        R *u
-        R *scales
+        R *unprojected
+        R *d_projected
+        R *norm_x
+        R *norm_h
+        R *norm_scales
+        R *norm_scratch
         R *gates
         R *h_in
         R *h0
         R *c
         const R *dy
-        R *dm
         R *sums
         R *dh
         R *dc

@@ -21,21 +21,22 @@ cdef extern from "table.h" nogil:
         const R *dy
         R *dh
         R *dc
-        const R *soon
+        const R *prefetch
         gw_int at
-        R *m
-        R *dm
         R *sums
-        R *v
-        R *u
-        R *scale
+        R *unprojected
+        R *d_projected
+        R *norm_x
+        R *norm_h
+        R *norm_scales
+        R *scratch
 
     cdef cppclass gw_cell[R]:
         gw_int inputs, units, width
         const R *weights
-        int x_done, reset_after, chung
+        int input_projected, reset_after, chung
         gw_activation[R] act, gate, out
-        int rich, gates, at_i, at_f, at_g, at_o, coupled, peepholes, peephole_i, peephole_f, peephole_o
+        int has_options, gates, at_i, at_f, at_g, at_o, coupled, peepholes, peephole_i, peephole_f, peephole_o
         R clip
         R gate_ends[2]
         R act_ends[2]
@@ -51,6 +52,14 @@ cdef extern from "table.h" nogil:
         const R *peephole
         const R *projection
         const R *vectors
+
+    cdef cppclass gw_gradients[R]:
+        R *w_x
+        R *w_h
+        R *b
+        R *b_h
+        R *peephole
+        R *projection
 
     cdef cppclass gw_family[R]:
         gw_int block

@@ -51,7 +51,7 @@ cdef extern from "sequence.h" nogil:
 
 # ---- where a row's arrays are at step t
 
-cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
+cdef inline void locate_row(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
                        bint last) noexcept nogil:
     cdef Py_ssize_t at = b * s.steps + t, H = s.units, P = s.width
     row.c0 = row.c1 = NULL
@@ -60,14 +60,14 @@ cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py
     row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
     row.y = s.y + at * P if s.y != NULL else NULL
     row.mask = s.mask + b * P if s.mask != NULL else NULL
-    row.soon = NULL
-    if s.u != NULL:  # layer normalisation: m is scratch of a row
-        row.m = s.m + b * 2 * H
-        row.v = s.v + at * s.saved * H if s.v != NULL else row.z
-        row.u = s.u + (at if s.gates != NULL else b) * s.saved * H
-        row.scale = s.scales + at * 4 if s.scales != NULL else NULL
-    elif s.m != NULL:
-        row.m = s.m + (at if s.gates != NULL else b) * H
+    row.prefetch = NULL
+    if s.norm_h != NULL:  # layer normalisation
+        row.scratch = s.norm_scratch + b * 2 * H
+        row.norm_x = s.norm_x + at * s.saved * H if s.norm_x != NULL else row.z
+        row.norm_h = s.norm_h + (at if s.gates != NULL else b) * s.saved * H
+        row.norm_scales = s.norm_scales + at * 4 if s.norm_scales != NULL else NULL
+    elif s.unprojected != NULL:
+        row.unprojected = s.unprojected + (at if s.gates != NULL else b) * H
     if s.gates != NULL:
         row.gates = s.gates + at * s.saved * H
         row.h_in, row.h0 = s.h_in + at * P, s.h0 + at * P
@@ -92,15 +92,15 @@ cdef inline void place(const gw_sequence[floating] *s, gw_row[floating] *row, Py
         row.h_in = row.h0 = row.c0 = s.zeros
 
 
-cdef inline void place_backward(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
+cdef inline void locate_row_backward(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
                                 Py_ssize_t t) noexcept nogil:
-    place(s, row, b, t, False)
+    locate_row(s, row, b, t, False)
     row.dy = s.dy + row.at * s.width if s.dy != NULL else NULL
     row.dh = s.dh + b * s.width
-    row.dm = s.dm + row.at * s.width if s.dm != NULL else NULL
+    row.d_projected = s.d_projected + row.at * s.width if s.d_projected != NULL else NULL
     row.sums = s.sums + b * s.sums_width if s.sums != NULL else NULL
     row.dc = s.dc + b * s.units if s.dc != NULL else NULL
-    row.soon = row.gates - s.saved * s.units if t > 0 else NULL
+    row.prefetch = row.gates - s.saved * s.units if t > 0 else NULL
 
 
 cdef inline Py_ssize_t row_of(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
@@ -125,12 +125,12 @@ cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil
     if s.gates != NULL:
         memset(s.gates + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
         memset(s.h_in + (at + n) * P, 0, (T - n) * size_h)
-        if s.u != NULL:
-            memset(s.v + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
-            memset(s.u + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
-        elif s.m != NULL:
-            memset(s.m + (at + n) * H, 0, (T - n) * size)
-            memset(s.dm + (at + n) * P, 0, (T - n) * size_h)
+        if s.norm_h != NULL:
+            memset(s.norm_x + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
+            memset(s.norm_h + (at + n) * s.saved * H, 0, (T - n) * s.saved * size)
+        elif s.unprojected != NULL:
+            memset(s.unprojected + (at + n) * H, 0, (T - n) * size)
+            memset(s.d_projected + (at + n) * P, 0, (T - n) * size_h)
         if n > 0:
             memcpy(s.h0 + at * P, h, size_h)
             if s.mask != NULL:
@@ -175,29 +175,29 @@ cdef void forward_band(gw_band[floating] *band) noexcept nogil:
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, k, t, still = band.end
     cdef int phase, phases = band.family.forward_phases(band.cell)
-    together(band, START, 0, 0)
+    run_phase(band, START, 0, 0)
     for t in range(s.steps):
         while still > band.begin and length_of(s, still - 1) <= t:
             still -= 1
         if still == band.begin:
             break
-        if band.cell.x_done and t % PROJECTED_STEPS == 0:
+        if band.cell.input_projected and t % PROJECTED_STEPS == 0:
             band.n = 0
             for i in range(band.begin, still):
                 for k in range(t, min(t + PROJECTED_STEPS, length_of(s, i))):
-                    place(s, &band.rows[band.n], row_of(s, i), k, False)
+                    locate_row(s, &band.rows[band.n], row_of(s, i), k, False)
                     band.n += 1
-            together(band, PROJECT, t, 0)
+            run_phase(band, PROJECT, t, 0)
             if band.left:
                 return
         band.n = still - band.begin
         for i in range(band.n):
-            place(s, &band.rows[i], row_of(s, band.begin + i), t, length_of(s, band.begin + i) == t + 1)
+            locate_row(s, &band.rows[i], row_of(s, band.begin + i), t, length_of(s, band.begin + i) == t + 1)
         for phase in range(phases):
-            together(band, FORWARD, t, phase)
+            run_phase(band, FORWARD, t, phase)
             if band.left:
                 return
-    together(band, FINISH, 0, 0)
+    run_phase(band, FINISH, 0, 0)
 
 
 cdef void backward_band(gw_band[floating] *band) noexcept nogil:
@@ -210,9 +210,9 @@ cdef void backward_band(gw_band[floating] *band) noexcept nogil:
         while band.begin + band.n < band.end and length_of(s, band.begin + band.n) > t:
             band.n += 1
         for i in range(band.n):
-            place_backward(s, &band.rows[i], row_of(s, band.begin + i), t)
+            locate_row_backward(s, &band.rows[i], row_of(s, band.begin + i), t)
         for phase in range(phases):
-            together(band, BACKWARD, t, phase)
+            run_phase(band, BACKWARD, t, phase)
             if band.left:
                 return
 
@@ -234,9 +234,9 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
     if action == FORWARD:
         if s.resets != NULL and s.gates != NULL and phase == 0 and part == 0:
             clear_resets(band, t)
-        to_and_fro(band, action, t, phase, first, last)
+        serpentine(band, action, t, phase, first, last)
     elif action == BACKWARD:
-        to_and_fro(band, action, t, phase, first, last)
+        serpentine(band, action, t, phase, first, last)
         if s.resets != NULL and phase == band.family.backward_phases(band.cell) - 1:
             cut_at_resets(band, t, part)
     elif action == PROJECT:
@@ -269,7 +269,7 @@ cdef inline Py_ssize_t width_of(const gw_sequence[floating] *s, Action action, i
     return s.width if action == BACKWARD and phase != 1 else s.units
 
 
-cdef inline void to_and_fro(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, Py_ssize_t first,
+cdef inline void serpentine(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, Py_ssize_t first,
                             Py_ssize_t last) noexcept nogil:
     """A phase of a step for units [first, last), in pieces, of which every other step begins with the last.
 
@@ -287,7 +287,7 @@ cdef inline void to_and_fro(const gw_band[floating] *band, Action action, Py_ssi
             band.family.backward(band.cell, band.rows, band.n, here, next, phase)
 
 
-cdef inline void together(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
+cdef inline void run_phase(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
     """One phase: my own part first, then, if the others are late, theirs; returns when all are done, or has left."""
     cdef int spins = 0
     cdef gw_int began = 0, now
@@ -341,7 +341,7 @@ cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int pa
     last[0] = min(units, (part + 1) * blocks // parts * block)
 
 
-cdef void work(const gw_band[floating] *template, const Py_ssize_t *bound, int n_bands, Py_ssize_t rows_each,
+cdef void thread_main(const gw_band[floating] *template, const Py_ssize_t *bound, int n_bands, Py_ssize_t rows_each,
                bint backwards, int team, int member, gw_watch *watch) noexcept nogil:
     """What one of `team` threads does. With fewer threads than asked for, bands are whole again.
 
@@ -378,6 +378,7 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
              int n_bands, int parts, bint backwards) except -1:
     """Spread the bands, and the parts of each, over threads."""
     cdef gw_band[floating] band
+    cdef gw_row[floating] empty
     cdef Py_ssize_t whole[2]
     cdef Py_ssize_t *bound = whole
     cdef Py_ssize_t k, rows_each = s.batch
@@ -391,25 +392,26 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
         bound, rows_each = <Py_ssize_t *>cnp.PyArray_DATA(places), 0
         for k in range(n_bands):
             rows_each = max(rows_each, bound[k + 1] - bound[k])
-    if cell.x_done:
+    if cell.input_projected:
         rows_each *= PROJECTED_STEPS
     cdef cnp.ndarray rows = np.empty(count * rows_each * sizeof(gw_row[floating]), np.uint8)
     band.family, band.cell, band.s, band.parts = family, cell, s, parts
-    band.counters = NULL
     band.rows = <gw_row[floating] *>cnp.PyArray_DATA(rows)
+    for k in range(count * rows_each):
+        band.rows[k] = empty
     if parts > 1:
         counters = aligned_empty((n_bands * (2 + parts) * sizeof(gw_counter),), np.uint8)
         counters.fill(0)
         band.counters = <gw_counter *>cnp.PyArray_DATA(counters)
     if count == 1:
         with nogil:
-            work(&band, bound, 1, rows_each, backwards, 1, 0, NULL)
+            thread_main(&band, bound, 1, rows_each, backwards, 1, 0, NULL)
     else:
         first = gw_processor()
         watch = gw_open(count)
         with nogil, parallel(num_threads=count):
             if omp_get_thread_num() > 0:
                 gw_move_from(first)
-            work(&band, bound, n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num(), &watch)
+            thread_main(&band, bound, n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num(), &watch)
         gw_remember(lateness(), &watch)
     return 0

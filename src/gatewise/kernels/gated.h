@@ -25,10 +25,10 @@ template <class R> GW_INLINE int fold_of(const Gates &g, gw_int units, gw_int j)
     return 4 * lanes > LANES<R> ? 2 : 4;
 }
 
-template <class R> GW_INLINE gw_int gated_panel(const gw_cell<R> *c, const Gates &g) {
-    return LANES<R> * (g.slots + g.x * c->inputs + g.h * c->width);
+template <class R> GW_INLINE gw_int gated_panel(const gw_cell<R> *cell, const Gates &g) {
+    return LANES<R> * (g.slots + g.x * cell->inputs + g.h * cell->width);
 }
-template <class R> GW_INLINE gw_int blocks(const gw_cell<R> *c) { return padded<R>(c->units) / LANES<R>; }
+template <class R> GW_INLINE gw_int blocks(const gw_cell<R> *cell) { return padded<R>(cell->units) / LANES<R>; }
 
 // The gates of one row of w, units [j, j + LANES), zeros past the last unit; `fold` gates a vector.
 template <class R> GW_INLINE R *pack_gates(const R *w, gw_int units, gw_int j, int gates, R *out, int fold = 1) {
@@ -40,12 +40,12 @@ template <class R> GW_INLINE R *pack_gates(const R *w, gw_int units, gw_int j, i
 
 // kernel and recurrent_kernel have `stride` columns a row; the bias is written by the caller's cell.
 template <class R, class Bias>
-static void pack_gated(const gw_cell<R> *c, const Gates &g, gw_int stride, const R *w_x, const R *w_h, Bias bias, R *out) {
-    for (gw_int j = 0; j < c->units; j += LANES<R>) {
-        const int fold = fold_of<R>(g, c->units, j);
+static void pack_gated(const gw_cell<R> *cell, const Gates &g, gw_int stride, const R *w_x, const R *w_h, Bias bias, R *out) {
+    for (gw_int j = 0; j < cell->units; j += LANES<R>) {
+        const int fold = fold_of<R>(g, cell->units, j);
         out = bias(j, out);
-        for (gw_int k = 0; k < c->inputs; k++) out = pack_gates(w_x + k * stride, c->units, j, g.x, out, fold);
-        for (gw_int k = 0; k < c->width; k++) out = pack_gates(w_h + k * stride, c->units, j, g.h, out, fold);
+        for (gw_int k = 0; k < cell->inputs; k++) out = pack_gates(w_x + k * stride, cell->units, j, g.x, out, fold);
+        for (gw_int k = 0; k < cell->width; k++) out = pack_gates(w_h + k * stride, cell->units, j, g.h, out, fold);
     }
 }
 
@@ -61,34 +61,34 @@ template <class R> GW_INLINE void fetch_written(const gw_row<R> *row, gw_int r, 
 
 // One tile's sums: x W + h' U + b of block q for rows [row, row + m), into buf[m][slots].
 template <class R, int X, int H, int SLOTS, int LAST_H>
-GW_INLINE void gated_product(const gw_cell<R> *c, const R *panel, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
-    const gw_int L = LANES<R>, I = c->inputs, units = c->units, lanes = lanes_left<R>(units, j);
+GW_INLINE void gated_product(const gw_cell<R> *cell, const R *panel, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+    const gw_int L = LANES<R>, I = cell->inputs, units = cell->units, lanes = lanes_left<R>(units, j);
     Pointers<R> x(row, m, &gw_row<R>::x), h(row, m, &gw_row<R>::h_in);
     fill_with_bias(buf, m, SLOTS, panel);
-    if (c->x_done)
+    if (cell->input_projected)
         for (gw_int i = 0; i < m; i++)
             for (int g = 0; g < X; g++)
                 store(buf + (i * SLOTS + g) * L, load_first(row[i].z + g * units + j, lanes));
     const R *w = panel + SLOTS * L;
     product<R, X, H, SLOTS, LAST_H>(
-        m, buf, {x.p, c->x_done ? 0 : I, w, X * L}, {h.p, c->width, w + I * X * L, H * L},
+        m, buf, {x.p, cell->input_projected ? 0 : I, w, X * L}, {h.p, cell->width, w + I * X * L, H * L},
         [=](gw_int r, gw_int n) { fetch_written(row, r, n, units, j); });
 }
 
 // A folded block: N vectors a row for four gates. The same sums, spread into the four slots of buf.
 template <class R, int N>
-static void folded_product(const gw_cell<R> *c, const R *panel, const gw_row<R> *row, gw_int m, gw_int j, bool only_x, R *buf) {
-    const gw_int L = LANES<R>, I = c->inputs, units = c->units, lanes = lanes_left<R>(units, j), step = N * L / 4;
+static void folded_product(const gw_cell<R> *cell, const R *panel, const gw_row<R> *row, gw_int m, gw_int j, bool only_x, R *buf) {
+    const gw_int L = LANES<R>, I = cell->inputs, units = cell->units, lanes = lanes_left<R>(units, j), step = N * L / 4;
     alignas(64) R folded[GROUP_ROWS * N * LANES<R>];
     Pointers<R> x(row, m, &gw_row<R>::x), h(row, m, &gw_row<R>::h_in);
     fill_with_bias(folded, m, N, panel);
-    if (c->x_done && !only_x)
+    if (cell->input_projected && !only_x)
         for (gw_int i = 0; i < m; i++)
             for (int g = 0; g < 4; g++)
                 for (gw_int l = 0; l < lanes; l++) folded[i * N * L + g * step + l] = row[i].z[g * units + j + l];
     const R *w = panel + N * L;
-    product<R, N, N, N, N - 1>(m, folded, {x.p, c->x_done && !only_x ? 0 : I, w, N * L},
-                               {h.p, only_x ? 0 : c->width, w + I * N * L, N * L},
+    product<R, N, N, N, N - 1>(m, folded, {x.p, cell->input_projected && !only_x ? 0 : I, w, N * L},
+                               {h.p, only_x ? 0 : cell->width, w + I * N * L, N * L},
                                [=](gw_int r, gw_int n) { if (!only_x) fetch_written(row, r, n, units, j); });
     for (gw_int i = 0; i < m; i++)
         for (int g = 0; g < 4; g++) store(buf + (i * 4 + g) * L, load_first(folded + i * N * L + g * step, lanes));
@@ -96,11 +96,11 @@ static void folded_product(const gw_cell<R> *c, const R *panel, const gw_row<R> 
 
 // The same sums in the same order as the fused step's, kept in row.z.
 template <class R, int X, int SLOTS>
-static void gated_project(const gw_cell<R> *c, const Gates &gates, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-    const gw_int I = c->inputs, units = c->units, L = LANES<R>;
+static void gated_project(const gw_cell<R> *cell, const Gates &gates, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const gw_int I = cell->inputs, units = cell->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += L) {
-        const R *panel = c->weights + j / L * gated_panel(c, gates);
+        const R *panel = cell->weights + j / L * gated_panel(cell, gates);
         const int fold = fold_of<R>(gates, units, j);
         const gw_int lanes = lanes_left<R>(units, j);
         for (gw_int r = 0, m; r < n; r += m) {
@@ -110,8 +110,8 @@ static void gated_project(const gw_cell<R> *c, const Gates &gates, const gw_row<
                 fill_with_bias(buf, m, SLOTS, panel);
                 product<R, X, X, SLOTS, X - 1>(m, buf, {x.p, I, panel + SLOTS * L, X * L}, {}, FetchNothing{});
             } else {
-                fold == 2 ? folded_product<R, 2>(c, panel, rows + r, m, j, true, buf)
-                          : folded_product<R, 1>(c, panel, rows + r, m, j, true, buf);
+                fold == 2 ? folded_product<R, 2>(cell, panel, rows + r, m, j, true, buf)
+                          : folded_product<R, 1>(cell, panel, rows + r, m, j, true, buf);
             }
             for (gw_int i = 0; i < m; i++)
                 for (int g = 0; g < X; g++)

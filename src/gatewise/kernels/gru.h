@@ -24,20 +24,20 @@ namespace GW_ISA {
 // panels hold z and r alone.
 constexpr Gates GRU_AFTER = {3, 3, 4, 3, false}, GRU_BEFORE = {3, 2, 3, 1, false};
 
-template <class R> GW_INLINE const Gates &gru_gates(const gw_cell<R> *c) { return c->reset_after ? GRU_AFTER : GRU_BEFORE; }
+template <class R> GW_INLINE const Gates &gru_gates(const gw_cell<R> *cell) { return cell->reset_after ? GRU_AFTER : GRU_BEFORE; }
 
 // Reset before: U_n in column panels stands behind the gated panels.
-template <class R> GW_INLINE gw_int gru_candidate_at(const gw_cell<R> *c) { return blocks(c) * gated_panel(c, gru_gates(c)); }
+template <class R> GW_INLINE gw_int gru_candidate_at(const gw_cell<R> *cell) { return blocks(cell) * gated_panel(cell, gru_gates(cell)); }
 
-template <class R> static gw_int gru_forward_size(const gw_cell<R> *c) {
-    return gru_candidate_at(c) + (c->reset_after ? 0 : padded<R>(c->units) * c->units);
+template <class R> static gw_int gru_forward_size(const gw_cell<R> *cell) {
+    return gru_candidate_at(cell) + (cell->reset_after ? 0 : padded<R>(cell->units) * cell->units);
 }
 
-template <class R> static void gru_pack_forward(const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
-    const gw_int H = c->units, L = LANES<R>;
+template <class R> static void gru_pack_forward(const gw_cell<R> *cell, const gw_weights<R> *w, R *out) {
+    const gw_int H = cell->units, L = LANES<R>;
     const R *w_h = w->w_h, *b = w->b, *b_h = w->b_h;
-    const int after = c->reset_after;
-    pack_gated(c, gru_gates(c), 3 * H, w->w_x, w_h, [=](gw_int j, R *p) {
+    const int after = cell->reset_after;
+    pack_gated(cell, gru_gates(cell), 3 * H, w->w_x, w_h, [=](gw_int j, R *p) {
         R *z = p, *end = pack_gates(b, H, j, 3, p);
         if (!after) return end;
         R recurrent[3 * LANES<R>];
@@ -47,36 +47,36 @@ template <class R> static void gru_pack_forward(const gw_cell<R> *c, const gw_we
         return end;
     }, out);
     if (after) return;
-    pack_columns(w_h + 2 * H, 3 * H, H, H, out + gru_candidate_at(c));
+    pack_columns(w_h + 2 * H, 3 * H, H, H, out + gru_candidate_at(cell));
 }
 
 // F3 for one vector.
-template <class R> GW_INLINE Vec<R> gru_mix(const gw_cell<R> *c, Vec<R> z, Vec<R> h0, Vec<R> n) {
-    return c->chung ? fma(z, n - h0, h0) : fma(z, h0 - n, n);
+template <class R> GW_INLINE Vec<R> gru_mix(const gw_cell<R> *cell, Vec<R> z, Vec<R> h0, Vec<R> n) {
+    return cell->chung ? fma(z, n - h0, h0) : fma(z, h0 - n, n);
 }
 
-template <class R, bool RICH> GW_INLINE void gru_after_cell(const gw_cell<R> *c, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
-    const gw_int L = LANES<R>, H = c->units, lanes = lanes_left<R>(H, j);
-    finish_slot<R, RICH>(c, buf, m, 4, 0, c->gate);
-    finish_slot<R, RICH>(c, buf, m, 4, 1, c->gate);
+template <class R, bool HAS_OPTIONS> GW_INLINE void gru_after_cell(const gw_cell<R> *cell, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+    const gw_int L = LANES<R>, H = cell->units, lanes = lanes_left<R>(H, j);
+    finish_slot<R, HAS_OPTIONS>(cell, buf, m, 4, 0, cell->gate);
+    finish_slot<R, HAS_OPTIONS>(cell, buf, m, 4, 1, cell->gate);
     for (gw_int r = 0; r < m; r++) {
         R *z = buf + r * 4 * L;
         store(z + 2 * L, fma(load(z + L), load(z + 3 * L), load(z + 2 * L)));
     }
-    finish_slot<R, RICH>(c, buf, m, 4, 2, c->act);
+    finish_slot<R, HAS_OPTIONS>(cell, buf, m, 4, 2, cell->act);
     for (gw_int r = 0; r < m; r++) {
         const R *z = buf + r * 4 * L;
         if (row[r].gates)
             for (int g = 0; g < 4; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
-        write_new_state<R, RICH>(c, row[r], j, gru_mix(c, load(z), load_first(row[r].h0 + j, lanes), load(z + 2 * L)), lanes);
+        write_new_state<R, HAS_OPTIONS>(cell, row[r], j, gru_mix(cell, load(z), load_first(row[r].h0 + j, lanes), load(z + 2 * L)), lanes);
     }
 }
 
 // F1 and q = r * h'; n holds x W_n + b_n until the second phase.
-template <class R, bool RICH> GW_INLINE void gru_before_gates(const gw_cell<R> *c, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
-    const gw_int L = LANES<R>, H = c->units, lanes = lanes_left<R>(H, j);
-    finish_slot<R, RICH>(c, buf, m, 3, 0, c->gate);
-    finish_slot<R, RICH>(c, buf, m, 3, 1, c->gate);
+template <class R, bool HAS_OPTIONS> GW_INLINE void gru_before_gates(const gw_cell<R> *cell, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+    const gw_int L = LANES<R>, H = cell->units, lanes = lanes_left<R>(H, j);
+    finish_slot<R, HAS_OPTIONS>(cell, buf, m, 3, 0, cell->gate);
+    finish_slot<R, HAS_OPTIONS>(cell, buf, m, 3, 1, cell->gate);
     for (gw_int r = 0; r < m; r++) {
         const R *z = buf + r * 3 * L;
         for (int g = 0; g < 3; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
@@ -84,11 +84,11 @@ template <class R, bool RICH> GW_INLINE void gru_before_gates(const gw_cell<R> *
     }
 }
 
-template <class R, bool RICH>
-static void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-    const gw_int L = LANES<R>, H = c->units;
+template <class R, bool HAS_OPTIONS>
+static void gru_before_candidate(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const gw_int L = LANES<R>, H = cell->units;
     alignas(64) R buf[BUFFER<R>];
-    const R *w = c->weights + gru_candidate_at(c);
+    const R *w = cell->weights + gru_candidate_at(cell);
     for (gw_int j = first, v; j < last; j += v * L) {
         const PanelPart<R> part(H, j, last);
         v = part.n;
@@ -102,120 +102,120 @@ static void gru_before_candidate(const gw_cell<R> *c, const gw_row<R> *rows, gw_
             product_of_columns<R>(v, m, buf, {}, {q.p, H, w + part.panel * H + part.offset, part.stride});
             for (int s = 0; s < v; s++) {
                 const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
-                finish_slot<R, RICH>(c, buf, m, v, s, c->act);
+                finish_slot<R, HAS_OPTIONS>(cell, buf, m, v, s, cell->act);
                 for (gw_int i = 0; i < m; i++) {
                     Vec<R> cand = load(buf + (i * v + s) * L), z = load_first(row[i].gates + u, lanes);
                     store_first(row[i].gates + 2 * H + u, cand, lanes);
-                    write_new_state<R, RICH>(c, row[i], u, gru_mix(c, z, load_first(row[i].h0 + u, lanes), cand), lanes);
+                    write_new_state<R, HAS_OPTIONS>(cell, row[i], u, gru_mix(cell, z, load_first(row[i].h0 + u, lanes), cand), lanes);
                 }
             }
         }
     }
 }
 
-template <class R, bool RICH>
-static void gru_units_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (phase == 1) return gru_before_candidate<R, RICH>(c, rows, n, first, last);
-    const gw_int L = LANES<R>, panel = gated_panel(c, gru_gates(c));
+template <class R, bool HAS_OPTIONS>
+static void gru_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    if (phase == 1) return gru_before_candidate<R, HAS_OPTIONS>(cell, rows, n, first, last);
+    const gw_int L = LANES<R>, panel = gated_panel(cell, gru_gates(cell));
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += L)
         for (gw_int r = 0, m; r < n; r += m) {
             m = group_rows(n - r);
-            const R *w = c->weights + j / L * panel;
-            if (c->reset_after) {
-                gated_product<R, 3, 3, 4, 3>(c, w, rows + r, m, j, buf);
-                gru_after_cell<R, RICH>(c, rows + r, m, j, buf);
+            const R *w = cell->weights + j / L * panel;
+            if (cell->reset_after) {
+                gated_product<R, 3, 3, 4, 3>(cell, w, rows + r, m, j, buf);
+                gru_after_cell<R, HAS_OPTIONS>(cell, rows + r, m, j, buf);
             } else {
-                gated_product<R, 3, 2, 3, 1>(c, w, rows + r, m, j, buf);
-                gru_before_gates<R, RICH>(c, rows + r, m, j, buf);
+                gated_product<R, 3, 2, 3, 1>(cell, w, rows + r, m, j, buf);
+                gru_before_gates<R, HAS_OPTIONS>(cell, rows + r, m, j, buf);
             }
         }
 }
 
 template <class R>
-static void gru_forward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (c->rich) gru_units_forward<R, true>(c, rows, n, first, last, phase);
-    else gru_units_forward<R, false>(c, rows, n, first, last, phase);
+static void gru_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    if (cell->has_options) gru_units_forward<R, true>(cell, rows, n, first, last, phase);
+    else gru_units_forward<R, false>(cell, rows, n, first, last, phase);
 }
 
 // B1, and B2 of the reset-after form, for one row.
-template <class R, bool RICH> GW_INLINE void gru_cell_backward(const gw_cell<R> *c, const gw_row<R> &row, gw_int first, gw_int last) {
-    const gw_int H = c->units;
+template <class R, bool HAS_OPTIONS> GW_INLINE void gru_cell_backward(const gw_cell<R> *cell, const gw_row<R> &row, gw_int first, gw_int last) {
+    const gw_int H = cell->units;
     for (gw_int u = first; u < last; u += LANES<R>) {
         const gw_int lanes = lanes_left<R>(H, u);
         R *s = row.gates + u;
         Vec<R> z = load_first(s, lanes), r = load_first(s + H, lanes), n = load_first(s + 2 * H, lanes),
                q = load_first(s + 3 * H, lanes), h0 = load_first(row.h0 + u, lanes);
-        Vec<R> dh = RICH ? take_gradient_of_h<R, RICH>(c, row, u, lanes) : gradient_of_h(row, u, lanes), one = splat(R(1));
-        Vec<R> keep = c->chung ? one - z : z, difference = c->chung ? n - h0 : h0 - n;
-        Vec<R> dn = dh * (one - keep) * slope_within<R, RICH>(c, n, c->act, c->act_ends), straight = dh * keep;
-        if (RICH) straight += load_first(row.dh + u, lanes);
+        Vec<R> dh = HAS_OPTIONS ? take_gradient_of_h<R, HAS_OPTIONS>(cell, row, u, lanes) : gradient_of_h(row, u, lanes), one = splat(R(1));
+        Vec<R> keep = cell->chung ? one - z : z, difference = cell->chung ? n - h0 : h0 - n;
+        Vec<R> dn = dh * (one - keep) * slope_within<R, HAS_OPTIONS>(cell, n, cell->act, cell->act_ends), straight = dh * keep;
+        if (HAS_OPTIONS) straight += load_first(row.dh + u, lanes);
         store_first(row.dh + u, straight, lanes);
-        store_first(s, dh * difference * slope_within<R, RICH>(c, z, c->gate, c->gate_ends), lanes);
+        store_first(s, dh * difference * slope_within<R, HAS_OPTIONS>(cell, z, cell->gate, cell->gate_ends), lanes);
         store_first(s + 2 * H, dn, lanes);
-        if (c->reset_after) {
-            store_first(s + H, dn * q * slope_within<R, RICH>(c, r, c->gate, c->gate_ends), lanes);
+        if (cell->reset_after) {
+            store_first(s + H, dn * q * slope_within<R, HAS_OPTIONS>(cell, r, cell->gate, cell->gate_ends), lanes);
             store_first(s + 3 * H, dn * r, lanes);
         }
     }
 }
 
 // B2 of the reset-before form: dq from dn, which gives dr and a part of dh'.
-template <class R, bool RICH>
-static void gru_before_reset(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-    const gw_int H = c->units;
-    const R *u_n = c->weights + transposed_size<R>(H, 2 * H);
+template <class R, bool HAS_OPTIONS>
+static void gru_before_reset(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    const gw_int H = cell->units;
+    const R *u_n = cell->weights + transposed_size<R>(H, 2 * H);
     column_product(H, &gw_row<R>::gates, 0, H, rows, n, first, last, u_n, 2 * H, H, 0, 0,
                    [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
         R *s = row.gates + u;
         Vec<R> r = load_first(s + H, lanes), d = dq * r;
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
-        store_first(s + H, dq * load_first(row.h_in + u, lanes) * slope_within<R, RICH>(c, r, c->gate, c->gate_ends), lanes);
+        store_first(s + H, dq * load_first(row.h_in + u, lanes) * slope_within<R, HAS_OPTIONS>(cell, r, cell->gate, cell->gate_ends), lanes);
     });
 }
 
-template <class R, bool RICH>
-static void gru_units_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    const gw_int H = c->units;
+template <class R, bool HAS_OPTIONS>
+static void gru_units_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    const gw_int H = cell->units;
     if (phase == 0) {
-        for (gw_int r = 0; r < n; r++) gru_cell_backward<R, RICH>(c, rows[r], first, last);
-    } else if (c->reset_after) {
-        add_recurrent_gradient(c, 4, rows, n, first, last, c->weights, 0, 2 * H, 3 * H, H);
+        for (gw_int r = 0; r < n; r++) gru_cell_backward<R, HAS_OPTIONS>(cell, rows[r], first, last);
+    } else if (cell->reset_after) {
+        add_recurrent_gradient(cell, 4, rows, n, first, last, cell->weights, 0, 2 * H, 3 * H, H);
     } else if (phase == 1) {
-        gru_before_reset<R, RICH>(c, rows, n, first, last);
+        gru_before_reset<R, HAS_OPTIONS>(cell, rows, n, first, last);
     } else {
-        add_recurrent_gradient(c, 4, rows, n, first, last, c->weights, 0, 2 * H, 0, 0);
+        add_recurrent_gradient(cell, 4, rows, n, first, last, cell->weights, 0, 2 * H, 0, 0);
     }
 }
 
 template <class R>
-static void gru_backward(const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (c->rich) gru_units_backward<R, true>(c, rows, n, first, last, phase);
-    else gru_units_backward<R, false>(c, rows, n, first, last, phase);
+static void gru_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    if (cell->has_options) gru_units_backward<R, true>(cell, rows, n, first, last, phase);
+    else gru_units_backward<R, false>(cell, rows, n, first, last, phase);
 }
 
 template <class R> static gw_family<R> gru_family() {
     gw_family<R> f = {};
     f.block = LANES<R>;
-    f.forward_phases = [](const gw_cell<R> *c) { return c->reset_after ? 1 : 2; };
-    f.backward_phases = [](const gw_cell<R> *c) { return c->reset_after ? 2 : 3; };
+    f.forward_phases = [](const gw_cell<R> *cell) { return cell->reset_after ? 1 : 2; };
+    f.backward_phases = [](const gw_cell<R> *cell) { return cell->reset_after ? 2 : 3; };
     f.forward_size = gru_forward_size<R>, f.pack_forward = gru_pack_forward<R>;
-    f.backward_size = [](const gw_cell<R> *c) { return transposed_size<R>(c->units, 3 * c->units); };
+    f.backward_size = [](const gw_cell<R> *cell) { return transposed_size<R>(cell->units, 3 * cell->units); };
     // Reset after: [z r n] in one matrix. Reset before: [z r] in one, n in another behind it.
-    f.pack_backward = [](const gw_cell<R> *c, const gw_weights<R> *w, R *out) {
-        const gw_int H = c->units;
+    f.pack_backward = [](const gw_cell<R> *cell, const gw_weights<R> *w, R *out) {
+        const gw_int H = cell->units;
         const R *w_h = w->w_h;
-        if (c->reset_after) {
+        if (cell->reset_after) {
             pack_transposed<R>(w_h, H, 3 * H, 0, 3 * H, out);
         } else {
             out = pack_transposed<R>(w_h, H, 3 * H, 0, 2 * H, out);
             pack_transposed<R>(w_h, H, 3 * H, 2 * H, H, out);
         }
     };
-    f.project = [](const gw_cell<R> *c, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
-        if (c->reset_after) gated_project<R, 3, 4>(c, GRU_AFTER, rows, n, first, last);
-        else gated_project<R, 3, 3>(c, GRU_BEFORE, rows, n, first, last);
+    f.project = [](const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+        if (cell->reset_after) gated_project<R, 3, 4>(cell, GRU_AFTER, rows, n, first, last);
+        else gated_project<R, 3, 3>(cell, GRU_BEFORE, rows, n, first, last);
     };
     f.forward = gru_forward<R>, f.backward = gru_backward<R>;
     return f;

@@ -37,11 +37,11 @@ struct gw_lateness {
 
 // What the first thread of a call measures.
 struct gw_watch {
-    gw_int opened; // when the parallel region began
-    gw_int worked; // when the first thread had nothing left to do
-    gw_int waited; // how long it waited before that
-    gw_int own;    // parts of the work that it did; 0: nothing is known
-    gw_int all;    // all parts
+    gw_int opened = 0; // when the parallel region began
+    gw_int worked = 0; // when the first thread had nothing left to do
+    gw_int waited = 0; // how long it waited before that
+    gw_int own = 0;    // parts of the work that it did; 0: nothing is known
+    gw_int all = 0;    // all parts
 };
 
 static inline gw_watch gw_open(gw_int parts) { return {gw_nanoseconds(), 0, 0, 0, parts}; }

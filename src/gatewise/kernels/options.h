@@ -1,5 +1,5 @@
 // Options that every cell takes: clipped sums, and zoneout. A cell function that takes them is a template over
-// RICH; without RICH nothing of this file is in it.
+// HAS_OPTIONS; without HAS_OPTIONS nothing of this file is in it.
 #pragma once
 #include "transposed.h"
 
@@ -20,17 +20,17 @@ template <class R> static void clip_slot(R *buf, gw_int m, int slots, int slot, 
 }
 
 // Slot `slot` of a tile, clipped if the cell clips, through an activation.
-template <class R, bool RICH>
-GW_INLINE void finish_slot(const gw_cell<R> *c, R *buf, gw_int m, int slots, int slot, const gw_activation<R> &f) {
-    if (RICH && c->clip > 0) clip_slot(buf, m, slots, slot, c->clip);
+template <class R, bool HAS_OPTIONS>
+GW_INLINE void finish_slot(const gw_cell<R> *cell, R *buf, gw_int m, int slots, int slot, const gw_activation<R> &f) {
+    if (HAS_OPTIONS && cell->clip > 0) clip_slot(buf, m, slots, slot, cell->clip);
     activate_slot(buf, m, slots, slot, f);
 }
 
 // dy/dx by the output. What came out as act(+-clip) was clipped, or within a rounding of it: no gradient passes.
-template <class R, bool RICH>
-GW_INLINE Vec<R> slope_within(const gw_cell<R> *c, Vec<R> y, const gw_activation<R> &f, const R (&ends)[2]) {
+template <class R, bool HAS_OPTIONS>
+GW_INLINE Vec<R> slope_within(const gw_cell<R> *cell, Vec<R> y, const gw_activation<R> &f, const R (&ends)[2]) {
     Vec<R> s = slope(y, f);
-    if (RICH && c->clip > 0) s = (y == ends[0]) | (y == ends[1]) ? Vec<R>{} : s;
+    if (HAS_OPTIONS && cell->clip > 0) s = (y == ends[0]) | (y == ends[1]) ? Vec<R>{} : s;
     return s;
 }
 
@@ -62,14 +62,14 @@ template <class R> GW_INLINE Vec<R> zoneout_draw(uint32_t key, gw_int at, gw_int
 }
 
 // How much of the old value stays: 0 or 1 in training, the rate at inference.
-template <class R> GW_INLINE Vec<R> kept(const gw_cell<R> *c, R rate, uint32_t key, gw_int at, gw_int u) {
-    return c->zoneout_drawn ? zoneout_draw<R>(key, at, u, rate) : splat(rate);
+template <class R> GW_INLINE Vec<R> kept(const gw_cell<R> *cell, R rate, uint32_t key, gw_int at, gw_int u) {
+    return cell->zoneout_drawn ? zoneout_draw<R>(key, at, u, rate) : splat(rate);
 }
-template <class R> GW_INLINE Vec<R> kept_of_h(const gw_cell<R> *c, const gw_row<R> &row, gw_int u) {
-    return kept(c, c->zoneout_h, c->zoneout_key, row.at, u);
+template <class R> GW_INLINE Vec<R> kept_of_h(const gw_cell<R> *cell, const gw_row<R> &row, gw_int u) {
+    return kept(cell, cell->zoneout_h, cell->zoneout_key, row.at, u);
 }
-template <class R> GW_INLINE Vec<R> kept_of_c(const gw_cell<R> *c, const gw_row<R> &row, gw_int u) {
-    return kept(c, c->zoneout_c, c->zoneout_key ^ GW_KEY_OF_C, row.at, u);
+template <class R> GW_INLINE Vec<R> kept_of_c(const gw_cell<R> *cell, const gw_row<R> &row, gw_int u) {
+    return kept(cell, cell->zoneout_c, cell->zoneout_key ^ GW_KEY_OF_C, row.at, u);
 }
 template <class R> GW_INLINE Vec<R> mixed(Vec<R> kept, Vec<R> before, Vec<R> after) {
     return fma(kept, before, (R(1) - kept) * after);
@@ -80,17 +80,17 @@ template <class R> static void zoneout_mask(unsigned key, gw_int at, R rate, gw_
 }
 
 // write_state of h, or of what zoneout makes of it.
-template <class R, bool RICH>
-GW_INLINE void write_new_state(const gw_cell<R> *c, const gw_row<R> &row, gw_int u, Vec<R> h, gw_int lanes) {
-    if (RICH && c->zoneout_h > 0) h = mixed<R>(kept_of_h(c, row, u), load_first(row.h0 + u, lanes), h);
+template <class R, bool HAS_OPTIONS>
+GW_INLINE void write_new_state(const gw_cell<R> *cell, const gw_row<R> &row, gw_int u, Vec<R> h, gw_int lanes) {
+    if (HAS_OPTIONS && cell->zoneout_h > 0) h = mixed<R>(kept_of_h(cell, row, u), load_first(row.h0 + u, lanes), h);
     write_state(row, u, h, lanes);
 }
 
 // The gradient of the h that the cell made; row.dh becomes the part that goes straight to h'.
-template <class R, bool RICH> GW_INLINE Vec<R> take_gradient_of_h(const gw_cell<R> *c, const gw_row<R> &row, gw_int u, gw_int lanes) {
+template <class R, bool HAS_OPTIONS> GW_INLINE Vec<R> take_gradient_of_h(const gw_cell<R> *cell, const gw_row<R> &row, gw_int u, gw_int lanes) {
     Vec<R> dh = gradient_of_h(row, u, lanes), straight = {};
-    if (RICH && c->zoneout_h > 0) {
-        const Vec<R> k = kept_of_h(c, row, u);
+    if (HAS_OPTIONS && cell->zoneout_h > 0) {
+        const Vec<R> k = kept_of_h(cell, row, u);
         straight = k * dh, dh = (R(1) - k) * dh;
     }
     store_first(row.dh + u, straight, lanes);

@@ -9,8 +9,7 @@ from gatewise.kernels.activations import ActivationCode
 LINEAR: ActivationCode
 
 class ScanKernel:
-    zoned: ClassVar[bool]
-    inner: ClassVar[frozenset[str]]
+    has_zoneout: ClassVar[bool]
     family: str
     dtype: np.dtype[Any]
     inputs: int
@@ -22,13 +21,14 @@ class ScanKernel:
         self, family: str, dtype: DTypeLike, inputs: int, units: int, act: ActivationCode
     ) -> None: ...
     def workspace(self) -> ScanWorkspace: ...
-    def pack_forward(self, kernel: Array, bias: Array | None = None) -> Array: ...
-    def pack_backward(self) -> None: ...
+    def pack_forward(self, weights: dict[str, Array | None]) -> Array: ...
+    def pack_backward(self, weights: dict[str, Array | None]) -> None: ...
     def forward(
         self,
         packed: Array,
         x: Array,
         final_h: Array,
+        final_c: Array | None = None,
         *,
         order: Array | None = None,
         lengths: Array | None = None,
@@ -44,9 +44,10 @@ class ScanKernel:
         self,
         packed: Array | None,
         x: Array,
-        kernel: Array,
+        weights: dict[str, Array | None],
         workspace: ScanWorkspace,
         dh: Array,
+        dc: Array | None = None,
         *,
         order: Array | None = None,
         lengths: Array | None = None,
@@ -54,8 +55,7 @@ class ScanKernel:
         mask: Array | None = None,
         zoneout_key: int | None = None,
         dy: Array | None = None,
-        d_kernel: Array,
-        d_bias: Array | None = None,
+        gradients: dict[str, Array | None],
         dx: Array | None = None,
         threads: int = 1,
     ) -> None: ...

@@ -41,8 +41,7 @@ class ScanKernel:
         Activation of the candidate.
     """
 
-    zoned = False
-    inner = frozenset()  # parameters that both passes pack
+    has_zoneout = False
 
     def __init__(self, family, dtype, inputs, units, act):
         self.family, self.dtype, self.inputs, self.units, self.act = family, np.dtype(dtype), inputs, units, act
@@ -52,14 +51,14 @@ class ScanKernel:
         """What a training pass keeps."""
         return ScanWorkspace()
 
-    def pack_forward(self, kernel, bias=None):
+    def pack_forward(self, weights):
         """Weights as the forward pass reads them."""
-        return dense.pack(kernel, bias)
+        return dense.pack(weights["kernel"], weights.get("bias"))
 
-    def pack_backward(self):
-        """Nothing: no recurrent product."""
+    def pack_backward(self, weights):
+        """None: there is no recurrent product."""
 
-    def forward(self, packed, x, final_h, *, order=None, lengths=None, resets=None, initial_h=None, mask=None,
+    def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None, initial_h=None, mask=None,
                 zoneout_key=None, y=None, workspace=None, threads=1):
         """See RecurrentKernel.forward."""
         batch, steps, inputs = x.shape
@@ -77,8 +76,8 @@ class ScanKernel:
             _gates[double](table64(), self, w, True, threads)
             _scan[double](table64(), self, w, order, lengths, resets, y, final_h, None, True, threads)
 
-    def backward(self, packed, x, kernel, workspace, dh, *, order=None, lengths=None, resets=None, mask=None,
-                 zoneout_key=None, dy=None, d_kernel, d_bias=None, dx=None, threads=1):
+    def backward(self, packed, x, weights, workspace, dh, dc=None, *, order=None, lengths=None,
+                 resets=None, mask=None, zoneout_key=None, dy=None, gradients, dx=None, threads=1):
         """See RecurrentKernel.backward."""
         batch, steps, inputs = x.shape
         if batch == 0:
@@ -90,7 +89,8 @@ class ScanKernel:
         else:
             _scan[double](table64(), self, w, order, lengths, resets, None, dh, dy, False, threads)
             _gates[double](table64(), self, w, False, threads)
-        dense.backward(x.reshape(-1, inputs), kernel, w.g.reshape(batch * steps, -1), d_kernel, d_bias,
+        dense.backward(x.reshape(-1, inputs), weights["kernel"], w.g.reshape(batch * steps, -1),
+                       gradients["kernel"], gradients.get("bias"),
                        None if dx is None else dx.reshape(-1, inputs), threads)
 
 

@@ -9,70 +9,85 @@ typedef ptrdiff_t gw_int; // every size and index
 
 // One activation and its constants (vmath.h says what they are).
 template <class R> struct gw_activation {
-    int kind;
-    R alpha, beta;
+    int kind = 0;
+    R alpha = 0, beta = 0;
 };
 
-// The places that one row of the batch reads and writes at one time step. The orchestration moves
-// them from step to step; a kernel never knows the batch's layout, its raggedness or direction.
+// Where one row of the batch reads and writes at one time step. The walk moves these pointers from
+// step to step; a kernel knows nothing of the batch's layout, lengths or direction. nullptr: there is
+// no such array.
 template <class R> struct gw_row {
-    const R *x;     // IN   (inputs,)
-    R *z;           // x W + b, (x_gates * units,): written by project, read by forward if cell.x_done
-    const R *h_in;  // IN   (units,) h', what the recurrent product reads (after recurrent dropout)
-    const R *h0;    // IN   (units,) h' itself
-    const R *c0;    // IN   (units,) c' (LSTM)
-    const R *mask;  // IN   (units,) recurrent dropout's multipliers, or NULL
-    R *gates;       // OUT  (saved * units,) what backward needs, or scratch, or NULL; then dz, in place
-    R *h1;          // OUT  (units,) h
-    R *h_next;      // OUT  (units,) h after recurrent dropout, or NULL: the next step's h_in
-    R *y;           // OUT  (units,) h once more, for the caller, or NULL
-    R *c1;          // OUT  (units,) c (LSTM)
-    const R *dy;    // IN   (units,) gradient of this step's output, or NULL
-    R *dh;          // INOUT (units,) gradient of h; after the step that of h'
-    R *dc;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
-    const R *soon;  // gates of the step that backward visits next, or NULL: fetched ahead
-    gw_int at;      // number of the row's step in the batch: what zoneout draws from
-    R *m;           // OUT  (units,) what is projected to h (LSTM with projection); in backward IN. With layer
-                    //      normalisation (2 * units,): scratch of a row
-    R *dm;          // OUT  (width,) gradient of the projected h (LSTM with projection)
-    R *sums;        // INOUT (peepholes * units,) the row's part of the peepholes' gradient; with layer normalisation of
-                    //      its vectors'
-    // With layer normalisation:
-    R *v, *u;       // (gates * units,) x W and h' U, normalised; become their gradients. At inference v is z
-    R *scale;       // (4,) what v and then u were multiplied by, in one span or two each, or NULL
+    const R *x = nullptr;     // IN    (inputs,)
+    R *z = nullptr;           // x W + b, (x_gates * units,): written by project, read by forward if
+                              //       cell.input_projected
+    const R *h_in = nullptr;  // IN    (width,) h' as the recurrent product reads it: after dropout
+    const R *h0 = nullptr;    // IN    (width,) h' itself
+    const R *c0 = nullptr;    // IN    (units,) c' (LSTM)
+    const R *mask = nullptr;  // IN    (width,) multipliers of recurrent dropout
+    R *gates = nullptr;       // OUT   (saved * units,) what backward needs, or scratch; then dz, in place
+    R *h1 = nullptr;          // OUT   (width,) h
+    R *h_next = nullptr;      // OUT   (width,) h after recurrent dropout: the next step's h_in
+    R *y = nullptr;           // OUT   (width,) h once more, for the caller
+    R *c1 = nullptr;          // OUT   (units,) c (LSTM)
+    const R *dy = nullptr;    // IN    (width,) gradient of this step's output
+    R *dh = nullptr;          // INOUT (width,) gradient of h; after the step that of h'
+    R *dc = nullptr;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
+    const R *prefetch = nullptr; // gates of the step that backward visits next
+    gw_int at = 0;            // number of the row's step in the batch: what zoneout draws from
+    R *sums = nullptr;        // INOUT the row's part of the gradients of peepholes (peepholes * units,),
+                              //       or of the vectors of layer normalisation
+
+    // LSTM with a projection:
+    R *unprojected = nullptr; // OUT   (units,) what is projected to h; in backward IN
+    R *d_projected = nullptr; // OUT   (width,) gradient of the projected h
+
+    // Layer normalisation:
+    R *norm_x = nullptr;      // (gates * units,) x W, normalised; becomes its gradient. Inference: z
+    R *norm_h = nullptr;      // (gates * units,) h' U, normalised; becomes its gradient
+    R *norm_scales = nullptr; // (4,) what x W and then h' U were multiplied by: one or two spans each
+    R *scratch = nullptr;     // (2 * units,)
 };
 
-// What one step of a cell needs beside the rows. Lengths that are `units` above are `width` for all that
-// holds h: narrower than the cell where an LSTM projects.
+// What one step of a cell needs beside the rows. Lengths that are `units` above are `width` for all
+// that holds h: narrower than the cell where an LSTM projects.
 template <class R> struct gw_cell {
-    gw_int inputs, units, width;
-    const R *weights;    // packed for this pass: forward or backward
-    int x_done;          // row.z holds x W + b: the input product was done ahead
-    int reset_after;     // GRU: r multiplies h' U instead of h'
-    int chung;           // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
+    gw_int inputs = 0, units = 0, width = 0;
+    const R *weights = nullptr; // packed for this pass: forward or backward
+    int input_projected = 0;             // row.z holds x W + b: the input product was done ahead
+    int reset_after = 0;        // GRU: r multiplies h' U instead of h'
+    int chung = 0;              // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
     gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM)
 
-    // Options. A cell without any has rich = 0, and runs code that holds none of them.
-    int rich;
-    int gates;           // LSTM: blocks of units in the weights, 4 if none is left out
-    int at_i, at_f, at_g, at_o; // LSTM: which block is whose; -1: left out
-    int coupled;         // LSTM: f = 1 - i; else a gate that is left out is 1
-    int peepholes;       // LSTM: rows of peephole weights: those of i f o that there are
-    int peephole_i, peephole_f, peephole_o; // which row is whose; -1: none
-    R clip;              // sums go into activations within [-clip, clip]; 0: as they are
-    R gate_ends[2], act_ends[2]; // gate(+-clip), act(+-clip): outputs of this value pass no gradient
-    R cell_clip;         // LSTM: c within [-cell_clip, cell_clip]; 0: as it is
-    R zoneout_h, zoneout_c; // rates at which h and c keep their old value
-    int zoneout_drawn;   // 1: one draw a unit and step; 0: their expectation
-    unsigned zoneout_key;
+    // Options. A cell without any has has_options = 0, and runs code that holds none of them.
+    int has_options = 0;
+    int gates = 4;              // LSTM: blocks of units in the weights, 4 if none is left out
+    int at_i = 0, at_f = 1, at_g = 2, at_o = 3; // LSTM: which block is whose; -1: left out
+    int coupled = 0;            // LSTM: f = 1 - i; else a gate that is left out is 1
+    int peepholes = 0;          // LSTM: rows of peephole weights: those of i f o that there are
+    int peephole_i = -1, peephole_f = -1, peephole_o = -1; // which row is whose; -1: none
+    R clip = 0;                 // sums go into activations within [-clip, clip]; 0: as they are
+    R gate_ends[2] = {}, act_ends[2] = {}; // gate(+-clip), act(+-clip): they pass no gradient
+    R cell_clip = 0;            // LSTM: c within [-cell_clip, cell_clip]; 0: as it is
+    R zoneout_h = 0, zoneout_c = 0; // rates at which h and c keep their old value
+    int zoneout_drawn = 0;      // 1: one draw a unit and step; 0: their expectation
+    unsigned zoneout_key = 0;
 };
 
-// What a pack is made from. w_x (inputs, gates*units), w_h (width, gates*units), b (gates*units,) or NULL,
-// b_h (gates*units,) or NULL: recurrent bias of a reset-after GRU; peephole (peepholes, units) or NULL;
-// projection (units, width) or NULL.
+// What a pack is made from; nullptr: there is none.
 template <class R> struct gw_weights {
-    const R *w_x, *w_h, *b, *b_h, *peephole, *projection;
-    const R *vectors; // with layer normalisation: biases and gains side by side (normalized.h)
+    const R *w_x = nullptr;        // (inputs, gates * units)
+    const R *w_h = nullptr;        // (width, gates * units)
+    const R *b = nullptr;          // (gates * units,)
+    const R *b_h = nullptr;        // (gates * units,) recurrent bias of a reset-after GRU
+    const R *peephole = nullptr;   // (peepholes, units)
+    const R *projection = nullptr; // (units, width)
+    const R *vectors = nullptr;    // with layer normalisation: biases, gains (normalized.h)
+};
+
+// Their gradients, which a backward pass adds to; nullptr: not wanted.
+template <class R> struct gw_gradients {
+    R *w_x = nullptr, *w_h = nullptr, *b = nullptr, *b_h = nullptr;
+    R *peephole = nullptr, *projection = nullptr;
 };
 
 template <class R> struct gw_family {
@@ -98,23 +113,24 @@ template <class R> struct gw_family {
 
 // One weight gradient: w (rows, columns) += a^T z, b (columns,) += column sums of z, or NULL.
 template <class R> struct gw_piece {
-    const R *a, *z;        // (n, rows), (n, columns), with lda and ldz elements a row
-    gw_int n, lda, ldz, rows, columns;
-    R *w, *b;
-    gw_int ldw;
+    const R *a = nullptr, *z = nullptr; // (n, rows), (n, columns), lda and ldz elements a row
+    gw_int n = 0, lda = 0, ldz = 0, rows = 0, columns = 0;
+    R *w = nullptr, *b = nullptr;
+    gw_int ldw = 0;
 };
 
 // One row of a cell whose gates see x alone (scan.h). NULL where the call has no such array.
 template <class R> struct gw_scan {
-    gw_int steps, length, units, width; // length: true steps; width: of a row of sums, in numbers
-    const unsigned char *resets; // (steps,)
-    const R *h0;           // (units,)
-    R *n;                  // (steps, units), width apart: the candidate; becomes its gradient
-    R *a;                  // (steps, units) how much of h' stays; becomes its gradient
-    R *h, *y;              // (steps, units) kept for backward; for the caller
-    R *final_h;            // (units,)
-    const R *dy;           // (steps, units)
-    R *dh;                 // (units,)
+    gw_int steps = 0, length = 0;      // length: true steps
+    gw_int units = 0, width = 0;       // width: of a row of sums, in numbers
+    const unsigned char *resets = nullptr; // (steps,)
+    const R *h0 = nullptr;             // (units,)
+    R *n = nullptr;                    // (steps, units), width apart: the candidate; becomes dn
+    R *a = nullptr;                    // (steps, units) how much of h' stays; becomes da
+    R *h = nullptr, *y = nullptr;      // (steps, units) kept for backward; for the caller
+    R *final_h = nullptr;              // (units,)
+    const R *dy = nullptr;             // (steps, units)
+    R *dh = nullptr;                   // (units,)
     gw_activation<R> act;  // of the candidate
 };
 

@@ -34,13 +34,13 @@ template <gw_int MOST> GW_INLINE gw_int even_share(gw_int left) {
 GW_INLINE gw_int group_rows(gw_int left) { return even_share<GROUP_ROWS>(left); }
 
 // acc[r][v] += sum over k of a[r][k] * w[k][v]; the last vector goes to slot LAST. The cache lines from
-// `soon` on are fetched meanwhile, one for each k; they may lie past the end of the weights.
+// `prefetch` on are fetched meanwhile, one for each k; they may lie past the end of the weights.
 template <class R, int M, int N, int SLOTS, int LAST>
 GW_INLINE void accumulate(Vec<R> (&acc)[M][SLOTS], const R *const (&a)[M], gw_int k_end, const R *w, gw_int stride,
-                          const R *soon) {
+                          const R *prefetch) {
     const gw_int L = LANES<R>;
-    for (gw_int k = 0; k < k_end; k++, w += stride, soon += LINE<R>) {
-        __builtin_prefetch(soon);
+    for (gw_int k = 0; k < k_end; k++, w += stride, prefetch += LINE<R>) {
+        __builtin_prefetch(prefetch);
         Vec<R> wv[N];
 #pragma GCC unroll 4
         for (int v = 0; v < N; v++) wv[v] = load(w + v * L);
@@ -63,10 +63,10 @@ template <class R> struct Term {
     const R *weights;
     gw_int stride;        // elements from one input's weights to the next's
     gw_int from;          // first input
-    const R *soon;        // what is fetched meanwhile
+    const R *prefetch;        // what is fetched meanwhile
     Term() : Term(nullptr, 0, nullptr, 0) {}
     Term(const R *const *rows, gw_int length, const R *weights, gw_int stride)
-        : rows(rows), length(length), weights(weights), stride(stride), from(0), soon(weights + length * stride) {}
+        : rows(rows), length(length), weights(weights), stride(stride), from(0), prefetch(weights + length * stride) {}
 
     // For the rows from `row` on.
     Term below(gw_int row) const {
@@ -81,7 +81,7 @@ template <class R> struct Term {
         t.from = k, t.length = length - k < CHUNK_INPUTS ? length - k : CHUNK_INPUTS;
         t.weights = weights + k * stride;
         const gw_int size = t.length * stride, share = tile * t.length * LINE<R>;
-        t.soon = t.weights + (share < size ? size + share : 0);
+        t.prefetch = t.weights + (share < size ? size + share : 0);
         return t;
     }
 };
@@ -98,13 +98,13 @@ static void product_of(R *buf, const Term<R> &ta, const Term<R> &tb) {
         const R *a[M];
 #pragma GCC unroll 6
         for (int r = 0; r < M; r++) a[r] = ta.rows[r] + ta.from;
-        accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights, ta.stride, ta.soon);
+        accumulate<R, M, NA, SLOTS, NA - 1>(acc, a, ta.length, ta.weights, ta.stride, ta.prefetch);
     }
     if (tb.length) {
         const R *b[M];
 #pragma GCC unroll 6
         for (int r = 0; r < M; r++) b[r] = tb.rows[r] + tb.from;
-        accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights, tb.stride, tb.soon);
+        accumulate<R, M, NB, SLOTS, LAST_B>(acc, b, tb.length, tb.weights, tb.stride, tb.prefetch);
     }
 #pragma GCC unroll 6
     for (int r = 0; r < M; r++)

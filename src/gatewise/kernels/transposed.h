@@ -64,9 +64,9 @@ GW_INLINE void column_product(gw_int units, Member dz, gw_int fetched, gw_int st
             product_of_columns<R>(v, m, buf, {pa.p, na, panel, part.stride}, {pb.p, nb, panel + na * part.stride, part.stride},
                                   [=](gw_int begin, gw_int count) {
                 for (gw_int i = begin; i < begin + count; i++) // the next step's gates of these units come from far away
-                    if (group[i].soon)
+                    if (group[i].prefetch)
                         for (gw_int g = 0; g < fetched; g++)
-                            for (int s = 0; s < v; s++) __builtin_prefetch(group[i].soon + g * stride + j + s * L, 1);
+                            for (int s = 0; s < v; s++) __builtin_prefetch(group[i].prefetch + g * stride + j + s * L, 1);
             });
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++) {
@@ -79,10 +79,10 @@ GW_INLINE void column_product(gw_int units, Member dz, gw_int fetched, gw_int st
 
 // dh += (dz U^T) * mask: what h' received through the recurrent product.
 template <class R>
-static void add_recurrent_gradient(const gw_cell<R> *c, gw_int saved, const gw_row<R> *rows, gw_int n, gw_int first,
+static void add_recurrent_gradient(const gw_cell<R> *cell, gw_int saved, const gw_row<R> *rows, gw_int n, gw_int first,
                                    gw_int last, const R *w, gw_int a, gw_int na, gw_int b, gw_int nb,
                                    R *gw_row<R>::*dz = &gw_row<R>::gates) {
-    column_product(c->width, dz, saved, c->units, rows, n, first, last, w, a, na, b, nb,
+    column_product(cell->width, dz, saved, cell->units, rows, n, first, last, w, a, na, b, nb,
                    [](const gw_row<R> &row, gw_int u, Vec<R> d, gw_int lanes) {
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);

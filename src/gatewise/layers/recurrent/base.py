@@ -130,7 +130,7 @@ class Recurrent(SequenceLayer):
         self._state = None
         self._kernel = None
         self._packed = PackedWeights()
-        self._named = self._named_inner = self._named_gradients = None
+        self._named = self._named_gradients = None
         self._trains = threads.OneAtATime(
             f"two threads train layer {self.name!r} at once; give each thread a layer of its own"
         )
@@ -233,14 +233,9 @@ class Recurrent(SequenceLayer):
         self._name_arrays()
 
     def _name_arrays(self):
-        """Arrays by the kernel's names, so that a step need not look for them: of forward, of the way back, gradients."""
-        named = self._named = self.cell.kernel_arrays(self._parameters)
-        self._named_inner = {
-            name: array for name, array in named.items() if name in self._kernel.inner
-        }
-        self._named_gradients = {
-            f"d_{name}": array for name, array in self.cell.kernel_arrays(self._gradients).items()
-        }
+        """Arrays by the kernel's names, so that a step need not look for them."""
+        self._named = self.cell.kernel_arrays(self._parameters)
+        self._named_gradients = self.cell.kernel_arrays(self._gradients)
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle: part of an array is not part of its copy."""
@@ -263,7 +258,7 @@ class Recurrent(SequenceLayer):
         return self._packed.of(self)
 
     def _pack_now(self):
-        return self._kernel.pack_forward(**self._named)
+        return self._kernel.pack_forward(self._named)
 
     # ---- state
 
@@ -432,7 +427,7 @@ class Recurrent(SequenceLayer):
                 x = x * input_mask
             if self.recurrent_dropout:
                 recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, width))
-            if kernel.zoned:
+            if kernel.has_zoneout:
                 zoneout_key = int(self._own_rng().integers(2**32))
         y = None
         if self.return_sequences:
@@ -522,15 +517,15 @@ class Recurrent(SequenceLayer):
         dx = tape.scratch(node, x.shape, self.dtype) if wanted else None
         with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
-                self._kernel.pack_backward(**self._named_inner),
+                self._kernel.pack_backward(self._named),
                 x,
-                self._parameters["kernel"],
+                self._named,
                 saved["workspace"],
                 *d_start,
                 dy=d_output if self.return_sequences else None,
                 dx=dx,
                 threads=threads.threads_for_products(2 * saved["operations"]),
-                **self._named_gradients,
+                gradients=self._named_gradients,
                 **saved["arguments"],
             )
         tape.state_gradients[node] = d_start
