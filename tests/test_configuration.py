@@ -21,7 +21,7 @@ class Alternate(Initializer):
     def __init__(self, size=1.0):
         self.size = size
 
-    def _draw(self, shape, rng):
+    def draw(self, shape, rng):
         return self.size * (-1.0) ** np.arange(np.prod(shape)).reshape(shape)
 
 
@@ -117,6 +117,9 @@ def test_what_a_file_cannot_describe_is_refused_before_it_is_written(option, tmp
 
         def __call__(self, *given):
             return np.zeros(given[0]) if option == "kernel_initializer" else 0.0
+
+        def add_gradient(self, w, gradient):
+            pass
 
     known = {
         "kernel_initializer": "Zeros",

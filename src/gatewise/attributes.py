@@ -8,7 +8,7 @@ from types import FrameType, MappingProxyType
 from typing import Any, ClassVar
 
 from gatewise.described import Described
-from gatewise.errors import SettingError
+from gatewise.errors import DTypeError, SettingError
 
 _MISSING: Any = object()
 _set = object.__setattr__
@@ -56,6 +56,8 @@ class Guarded(Described):
     _keeps_public_state: ClassVar[bool] = False
     # Hooks that had another name: new name to old. A class may define either; both call the same.
     _renamed_hooks: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    # Abstract hooks and the method that calls each: a class that overrides the method needs no hook.
+    _callers_of_hooks: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -64,6 +66,11 @@ class Guarded(Described):
                 setattr(cls, old, vars(cls)[new])
             elif old in vars(cls):
                 setattr(cls, new, vars(cls)[old])
+        for hook, caller in cls._callers_of_hooks.items():
+            abstract = getattr(getattr(cls, hook), "__isabstractmethod__", False)
+            if abstract and caller in vars(cls) and hook not in vars(cls):
+                for name in {hook, cls._renamed_hooks.get(hook, hook)}:
+                    setattr(cls, name, _uncalled)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name[0] != "_":
@@ -77,6 +84,11 @@ class Guarded(Described):
     def _title(self) -> str:
         """Name of the object in messages."""
         return type(self).__name__
+
+
+def _uncalled(self: object, *args: Any) -> Any:
+    """The hook of a class that has overridden what calls it."""
+    raise DTypeError(f"{type(self).__name__} does without this method")
 
 
 def _check(thing: Guarded, name: str, value: Any) -> None:

@@ -1,17 +1,29 @@
 """Initial values of weights. Names, formulas and defaults are Keras's.
 
-An initializer is called with ``(shape, rng, dtype)``. Where it is not told otherwise it draws from
-the generator of the model or layer that it serves; with ``seed`` it draws from one of its own.
+An initializer is called with ``(shape, rng, dtype)``. It draws from the generator of the model or
+layer that it serves, or, if it has a ``seed``, from a generator of its own.
 """
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.configuration import kept_arguments
-from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.errors import ConfigError, ShapeError
 from gatewise.memory import numpy_products
 from gatewise.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import DTypeLike
+
+    from gatewise._typing import Array, Config
 
 __all__ = [
     "Constant",
@@ -35,24 +47,64 @@ __all__ = [
 ]
 
 
-class Initializer(Guarded):
-    """Base: subclasses define ``_draw(shape, rng)`` in float64 and keep their arguments as attributes of the same names."""
+class Initializer(Guarded, abc.ABC):
+    """Base of all initializers.
 
-    seed = None
+    A user-defined initializer defines :meth:`draw` and keeps the arguments of its constructor as
+    attributes of the same names, so that files can hold them.
+
+    Attributes
+    ----------
+    seed : int or None
+        None: draws come from the generator that the call is given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.initializers import Initializer
+    >>> class Alternating(Initializer):
+    ...     def draw(self, shape, rng):
+    ...         return (-1.0) ** np.arange(np.prod(shape)).reshape(shape)
+    >>> Alternating()((2, 2))
+    array([[ 1., -1.],
+           [ 1., -1.]], dtype=float32)
+    """
+
+    seed: int | None = None
     _settable = frozenset({"seed"})  # read, and checked, at every call
+    _renamed_hooks: ClassVar[Mapping[str, str]] = {"draw": "_draw"}
+    _callers_of_hooks: ClassVar[Mapping[str, str]] = {"draw": "__call__"}
 
-    def __call__(self, shape, rng=None, dtype="float32"):
-        """ndarray of `shape` and `dtype`, drawn from `rng` (or from this initializer's own seed).
+    def __call__(
+        self,
+        shape: Sequence[int],
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = "float32",
+    ) -> Array:
+        """Draw an array.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        rng : numpy.random.Generator, optional
+            What to draw from if the initializer has no seed. None: a new one without a seed.
+        dtype : dtype, default "float32"
+
+        Returns
+        -------
+        ndarray of `shape` and `dtype`
 
         Raises
         ------
         ConfigError
             The dtype cannot hold the values.
+        ShapeError
+            The initializer cannot fill such a shape.
         """
         if self.seed is not None or rng is None:
             rng = np.random.default_rng(checks.seed(self.seed))
         with np.errstate(over="ignore"):
-            values = np.asarray(self._draw(tuple(shape), rng), dtype)
+            values = np.asarray(self.draw(tuple(shape), rng), dtype)
         if not np.isfinite(values).all():
             raise ConfigError(
                 f"{type(self).__name__} with {vars(self)} gives values that {dtype} cannot hold;"
@@ -60,66 +112,132 @@ class Initializer(Guarded):
             )
         return values
 
-    def _draw(self, shape, rng):
-        raise DTypeError(f"{type(self).__name__} defines no _draw(shape, rng)")
+    @abc.abstractmethod
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """Values of this shape, as float64: for subclasses to define.
 
-    def get_config(self):
-        """The arguments, as JSON values."""
+        Parameters
+        ----------
+        shape : tuple of int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of `shape`, float64
+        """
+
+    def get_config(self) -> Config:
+        """The arguments of the constructor as JSON values."""
         return kept_arguments(self)
 
 
 class Zeros(Initializer):
-    """All 0."""
+    """All values are 0.
 
-    def _draw(self, shape, rng):
+    Examples
+    --------
+    >>> from gatewise.initializers import Zeros
+    >>> Zeros()((2,))
+    array([0., 0.], dtype=float32)
+    """
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return np.zeros(shape)
 
 
 class Ones(Initializer):
-    """All 1."""
+    """All values are 1.
 
-    def _draw(self, shape, rng):
+    Examples
+    --------
+    >>> from gatewise.initializers import Ones
+    >>> Ones()((2,))
+    array([1., 1.], dtype=float32)
+    """
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return np.ones(shape)
 
 
 class Constant(Initializer):
-    """All `value`."""
+    """All values are `value`.
 
-    def __init__(self, value=0.0):
+    Parameters
+    ----------
+    value : float, default 0.0
+
+    Examples
+    --------
+    >>> from gatewise.initializers import Constant
+    >>> Constant(0.5)((2,))
+    array([0.5, 0.5], dtype=float32)
+    """
+
+    def __init__(self, value: float = 0.0) -> None:
         self.value = checks.number(value, "value")
 
-    def _draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return np.full(shape, self.value)
 
 
 class RandomNormal(Initializer):
-    """Normal with `mean` and `stddev`."""
+    """A normal distribution with `mean` and `stddev`.
 
-    def __init__(self, mean=0.0, stddev=0.05, seed=None):
-        self.mean, self.stddev, self.seed = (
-            checks.number(mean, "mean"),
-            checks.number(stddev, "stddev", 0.0),
-            seed,
-        )
+    Parameters
+    ----------
+    mean : float, default 0.0
+    stddev : float, default 0.05
+        From 0.
+    seed : int, optional
 
-    def _draw(self, shape, rng):
+    Examples
+    --------
+    >>> from gatewise.initializers import RandomNormal
+    >>> RandomNormal(mean=1.0, stddev=0.0)((2,))
+    array([1., 1.], dtype=float32)
+    """
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        self.mean = checks.number(mean, "mean")
+        self.stddev = checks.number(stddev, "stddev", 0.0)
+        self.seed = seed
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.normal(self.mean, self.stddev, shape)
 
 
 class RandomUniform(Initializer):
-    """Uniform in [minval, maxval)."""
+    """A uniform distribution over [minval, maxval).
 
-    def __init__(self, minval=-0.05, maxval=0.05, seed=None):
+    Parameters
+    ----------
+    minval : float, default -0.05
+    maxval : float, default 0.05
+        From `minval`.
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import RandomUniform
+    >>> values = RandomUniform(0, 1, seed=0)((100,))
+    >>> bool((values >= 0).all() and (values < 1).all())
+    True
+    """
+
+    def __init__(
+        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+    ) -> None:
         self.minval = checks.number(minval, "minval")
-        self.maxval, self.seed = checks.number(maxval, "maxval", self.minval), seed
+        self.maxval = checks.number(maxval, "maxval", self.minval)
+        self.seed = seed
         checks.number(self.maxval - self.minval, "maxval - minval")
 
-    def _draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.uniform(self.minval, self.maxval, shape)
 
 
-def _truncated_normal(shape, rng):
-    """Standard normal, drawn again beyond two deviations."""
+def _truncated_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Standard normal values, drawn again if they lie more than two deviations from 0."""
     draw = rng.standard_normal(shape)
     while (outside := np.abs(draw) > 2).any():
         draw[outside] = rng.standard_normal(int(outside.sum()))
@@ -127,26 +245,45 @@ def _truncated_normal(shape, rng):
 
 
 class TruncatedNormal(Initializer):
-    """Normal with `mean` and `stddev`, drawn again beyond two of these deviations from the mean."""
+    """A normal distribution, drawn again if a value lies more than two deviations from the mean.
 
-    def __init__(self, mean=0.0, stddev=0.05, seed=None):
-        self.mean, self.stddev, self.seed = (
-            checks.number(mean, "mean"),
-            checks.number(stddev, "stddev", 0.0),
-            seed,
-        )
+    Parameters
+    ----------
+    mean : float, default 0.0
+    stddev : float, default 0.05
+        From 0; that of the distribution before values are drawn again.
+    seed : int, optional
 
-    def _draw(self, shape, rng):
+    Examples
+    --------
+    >>> from gatewise.initializers import TruncatedNormal
+    >>> bool((abs(TruncatedNormal(stddev=0.5, seed=0)((1000,))) <= 1).all())
+    True
+    """
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        self.mean = checks.number(mean, "mean")
+        self.stddev = checks.number(stddev, "stddev", 0.0)
+        self.seed = seed
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return self.mean + self.stddev * _truncated_normal(shape, rng)
 
 
 class _Scaled(Initializer):
-    scale, mode, normal = 1.0, "fan_in", False
+    """Variance ``scale / n``, with n the inputs or outputs of a unit, or their mean."""
 
-    def __init__(self, seed=None):
+    scale: float = 1.0
+    mode: str = "fan_in"
+    _normal: bool = False
+
+    def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
-    def _draw(self, shape, rng):
+    def _is_normal(self) -> bool:
+        return self._normal
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         if len(shape) < 2:
             fan_in = fan_out = shape[0] if shape else 1
         else:
@@ -154,7 +291,7 @@ class _Scaled(Initializer):
             fan_in, fan_out = shape[-2] * field, shape[-1] * field
         fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
         variance = self.scale / max(1.0, fans[self.mode])
-        if not self.normal:
+        if not self._is_normal():
             limit = np.sqrt(3 * variance)
             return rng.uniform(-limit, limit, shape)
         # truncation shrinks the deviation by the constant
@@ -162,17 +299,33 @@ class _Scaled(Initializer):
 
 
 class VarianceScaling(_Scaled):
-    """Variance `scale` / n, n the fan_in, fan_out or their mean ("fan_avg") as `mode` says.
+    """Variance `scale` / n, with n the fan_in, the fan_out or their mean.
+
+    The fan_in of a matrix (inputs, units) is its number of inputs, the fan_out that of units.
 
     Parameters
     ----------
-    scale : float above 0
-    mode : {"fan_in", "fan_out", "fan_avg"}
-    distribution : {"truncated_normal", "uniform"}
+    scale : float, default 1.0
+        Above 0.
+    mode : {"fan_in", "fan_out", "fan_avg"}, default "fan_in"
+    distribution : {"truncated_normal", "uniform"}, default "truncated_normal"
     seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import VarianceScaling
+    >>> values = VarianceScaling(3.0, "fan_in", "uniform", seed=0)((9, 100))
+    >>> bool((abs(values) <= 1).all())
+    True
     """
 
-    def __init__(self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None):
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ) -> None:
         self.scale = checks.number(scale, "scale", 0.0, open_low=True)
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ConfigError(f"mode is {mode!r}; expected 'fan_in', 'fan_out' or 'fan_avg'")
@@ -182,53 +335,136 @@ class VarianceScaling(_Scaled):
             )
         self.mode, self.distribution, self.seed = mode, distribution, seed
 
-    @property
-    def normal(self):
-        """Whether the distribution is not uniform."""
+    def _is_normal(self) -> bool:
         return self.distribution != "uniform"
 
 
 class GlorotUniform(_Scaled):
-    """Uniform, variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    """Uniform, variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010).
+
+    Parameters
+    ----------
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import GlorotUniform
+    >>> values = GlorotUniform(seed=0)((6, 6))
+    >>> values.shape, bool((abs(values) < 0.71).all())
+    ((6, 6), True)
+    """
 
     mode = "fan_avg"
 
 
 class GlorotNormal(GlorotUniform):
-    """Truncated normal, variance 2 / (fan_in + fan_out)."""
+    """Truncated normal, variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010).
 
-    normal = True
+    Parameters
+    ----------
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import GlorotNormal
+    >>> values = GlorotNormal(seed=0)((6, 6))
+    >>> values.shape, bool((abs(values) < 0.93).all())
+    ((6, 6), True)
+    """
+
+    _normal = True
 
 
 class HeUniform(_Scaled):
-    """Uniform, variance 2 / fan_in (He et al. 2015)."""
+    """Uniform, variance 2 / fan_in (He et al. 2015).
+
+    Parameters
+    ----------
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import HeUniform
+    >>> values = HeUniform(seed=0)((6, 6))
+    >>> values.shape, bool((abs(values) < 1.01).all())
+    ((6, 6), True)
+    """
 
     scale = 2.0
 
 
 class HeNormal(HeUniform):
-    """Truncated normal, variance 2 / fan_in."""
+    """Truncated normal, variance 2 / fan_in (He et al. 2015).
 
-    normal = True
+    Parameters
+    ----------
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import HeNormal
+    >>> values = HeNormal(seed=0)((6, 6))
+    >>> values.shape, bool((abs(values) < 1.32).all())
+    ((6, 6), True)
+    """
+
+    _normal = True
 
 
 class LecunUniform(_Scaled):
-    """Uniform, variance 1 / fan_in (LeCun et al. 1998)."""
+    """Uniform, variance 1 / fan_in (LeCun et al. 1998).
+
+    Parameters
+    ----------
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import LecunUniform
+    >>> values = LecunUniform(seed=0)((6, 6))
+    >>> values.shape, bool((abs(values) < 0.71).all())
+    ((6, 6), True)
+    """
 
 
 class LecunNormal(LecunUniform):
-    """Truncated normal, variance 1 / fan_in."""
+    """Truncated normal, variance 1 / fan_in (LeCun et al. 1998).
 
-    normal = True
+    Parameters
+    ----------
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import LecunNormal
+    >>> values = LecunNormal(seed=0)((6, 6))
+    >>> values.shape, bool((abs(values) < 0.93).all())
+    ((6, 6), True)
+    """
+
+    _normal = True
 
 
 class Orthogonal(Initializer):
-    """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014), times `gain`."""
+    """Orthonormal rows or columns, whichever are fewer, times `gain` (Saxe et al. 2014).
 
-    def __init__(self, gain=1.0, seed=None):
+    Parameters
+    ----------
+    gain : float, default 1.0
+    seed : int, optional
+
+    Examples
+    --------
+    >>> from gatewise.initializers import Orthogonal
+    >>> q = Orthogonal(seed=0)((3, 3))
+    >>> bool(abs(q @ q.T - [[1, 0, 0], [0, 1, 0], [0, 0, 1]]).max() < 1e-6)
+    True
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         self.gain, self.seed = checks.number(gain, "gain"), seed
 
-    def _draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         if len(shape) < 2:
             raise ShapeError(f"orthogonal weights need two axes, got shape {shape}")
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
@@ -239,18 +475,30 @@ class Orthogonal(Initializer):
 
 
 class Identity(Initializer):
-    """The identity times `gain` (IRNN: Le et al. 2015); a wide matrix repeats it for each gate."""
+    """The identity matrix times `gain` (Le et al. 2015); a wide matrix repeats it for each gate.
 
-    def __init__(self, gain=1.0):
+    Parameters
+    ----------
+    gain : float, default 1.0
+
+    Examples
+    --------
+    >>> from gatewise.initializers import Identity
+    >>> Identity()((2, 4))
+    array([[1., 0., 1., 0.],
+           [0., 1., 0., 1.]], dtype=float32)
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
         self.gain = checks.number(gain, "gain")
 
-    def _draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         if len(shape) != 2 or shape[1] % shape[0]:
             raise ShapeError(f"identity weights need shape (n, k*n), got {shape}")
         return self.gain * np.tile(np.eye(shape[0]), shape[1] // shape[0])
 
 
-_ALIASES = {
+_ALIASES: dict[str, type[Initializer]] = {
     "zeros": Zeros,
     "ones": Ones,
     "constant": Constant,
@@ -269,7 +517,7 @@ _ALIASES = {
     "truncated_normal": TruncatedNormal,
     "variance_scaling": VarianceScaling,
 }
-INITIALIZERS = Registry(
+INITIALIZERS: Registry[Initializer] = Registry(
     "initializer",
     Initializer,
     _ALIASES.values(),
@@ -278,11 +526,51 @@ INITIALIZERS = Registry(
 )
 
 
-def get(identifier, name="initializer"):
-    """An initializer from a name, a class name, a saved configuration or an initializer."""
+def get(
+    identifier: str | Config | type[Initializer] | Initializer, name: str = "initializer"
+) -> Initializer:
+    """An initializer from a name, a class, a saved configuration or an initializer.
+
+    Parameters
+    ----------
+    identifier : str, dict, type or Initializer
+        A name such as ``"glorot_uniform"`` or ``"GlorotUniform"``; what :func:`serialize` returned;
+        a class, which is made with its defaults; or an initializer, which is returned itself.
+    name : str, default "initializer"
+        What messages call it.
+
+    Raises
+    ------
+    ConfigError
+        The name is not known, or the configuration does not fit.
+    DTypeError
+        It is none of these.
+
+    Examples
+    --------
+    >>> from gatewise import initializers
+    >>> initializers.get("he_normal")
+    HeNormal()
+    """
     return INITIALIZERS.get(identifier, name)
 
 
-def serialize(initializer):
-    """What :func:`get` reads back, as JSON values."""
+def serialize(initializer: Initializer) -> Config:
+    """The class and arguments of an initializer as JSON values, which :func:`get` reads.
+
+    Parameters
+    ----------
+    initializer : Initializer
+
+    Raises
+    ------
+    ConfigError
+        A user-defined class has the name of one of the library's, or lacks an argument.
+
+    Examples
+    --------
+    >>> from gatewise import initializers
+    >>> initializers.serialize(initializers.Constant(0.5))
+    {'class_name': 'Constant', 'config': {'value': 0.5}}
+    """
     return INITIALIZERS.serialize(initializer)

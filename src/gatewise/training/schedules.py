@@ -408,7 +408,7 @@ class OneCycle(LearningRateSchedule):
         return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
 
 
-SCHEDULES = Registry(
+SCHEDULES: Registry[LearningRateSchedule] = Registry(
     "learning rate schedule",
     LearningRateSchedule,
     (

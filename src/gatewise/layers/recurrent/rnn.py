@@ -9,7 +9,7 @@ from gatewise.registry import Registry
 
 from .stepwise import Stepwise
 
-CELLS = Registry(
+CELLS: Registry[RNNCell] = Registry(
     "cell",
     RNNCell,
     [getattr(published, name) for name in published.__all__],

@@ -75,7 +75,7 @@ _CLASSES = (
     CTC,
 )
 
-LOSSES = Registry(
+LOSSES: Registry[Loss] = Registry(
     "loss",
     Loss,
     _CLASSES,

@@ -60,7 +60,7 @@ _SHORT = {
     "msle": MeanSquaredLogarithmicError,
     "rmse": RootMeanSquaredError,
 }
-METRICS = Registry(
+METRICS: Registry[Metric] = Registry(
     "metric",
     Metric,
     _CLASSES,

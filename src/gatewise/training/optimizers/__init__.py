@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-OPTIMIZERS = Registry(
+OPTIMIZERS: Registry[Optimizer] = Registry(
     "optimizer",
     Optimizer,
     (SGD, RMSprop, Adam, AdamW, Adagrad, Nadam, Lion),
