@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,14 +148,16 @@ OTHERS = [isa for isa in SUPPORTED if isa != build_info()["isa"]]
 @pytest.fixture(scope="module")
 def children(tmp_path_factory):
     """{isa: (process, its output)}: all tests of the kernels and of what layers compute, with the other sets side by side."""
-    here, folder = os.path.dirname(__file__), tmp_path_factory.mktemp("isa")
+    here, folder = Path(__file__).parent, tmp_path_factory.mktemp("isa")
     files = [
-        f"{here}/kernels",
+        here / "kernels",
         *(
-            f"{here}/layers/test_{name}.py"
+            path
             for name in ("gradients", "forward", "identities", "options", "minimal")
+            for path in sorted(here.glob(f"layers/**/test_{name}*.py"))
         ),
     ]
+    assert len(files) > 5
     running = {}
     for isa in OTHERS:
         output = folder / isa

@@ -24,7 +24,7 @@ from gatewise.layers import (
 from gatewise.models import Sequential
 from gatewise.testing import check_gradients
 
-from .test_custom_cells import ElmanCell
+from .recurrent.test_custom_cells import ElmanCell
 
 FEATURES = 3
 LAYERS = {

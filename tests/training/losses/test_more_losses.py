@@ -7,7 +7,8 @@ from differences import central_differences
 from gatewise import Sequential, layers, losses
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 from gatewise.training.losses import position_weights
-from training.test_losses import keras_losses
+
+from .beside import keras_losses
 
 QUANTILES = [0.1, 0.5, 0.8]
 
