@@ -19,7 +19,8 @@ from gatewise import (
 )
 from gatewise.data import SequencePadder, SequenceScaler
 from gatewise.errors import GatewiseError, ShapeError, TrainingWarning
-from gatewise.estimators.progress import Progress
+from gatewise.estimators.fit_monitor import FitMonitor
+from gatewise.estimators.targets.labels import Labels
 from gatewise.training import optimizers
 from gatewise.training.callbacks import ProgressBar
 
@@ -49,7 +50,6 @@ def attributes_of(value):
 def everything_of(estimator):
     """What can be compared of an estimator: attributes, weights, optimizer and random draws."""
     model, optimizer = estimator.model_, estimator.model_.optimizer
-    reader = getattr(estimator, "_reader", None)
     numbers = {
         "weights": model._flat_weights(),
         "slots": optimizer.slots(),
@@ -61,7 +61,7 @@ def everything_of(estimator):
         "stop": model.stop_training,
     }
     return copy.deepcopy(numbers), [
-        attributes_of(value) for value in (estimator, reader) if value is not None
+        attributes_of(value) for value in (estimator, estimator._target)
     ]
 
 
@@ -97,14 +97,14 @@ POINTS = [  # (class, method, calls that work, error)
     (Sequential, "_train_step", 4, MemoryError("in the second pass")),
     (Sequential, "_choose_training", 0, ValueError("compile")),
     (Sequential, "_end_training", 0, ValueError("at the end")),
-    (Progress, "on_train_begin", 0, ValueError("before")),
-    (Progress, "on_epoch_end", 0, OSError("disk full")),
-    (Progress, "on_epoch_end", 1, RuntimeError("second pass")),
+    (FitMonitor, "on_train_begin", 0, ValueError("before")),
+    (FitMonitor, "on_epoch_end", 0, OSError("disk full")),
+    (FitMonitor, "on_epoch_end", 1, RuntimeError("second pass")),
     (ProgressBar, "on_epoch_end", 1, OSError("no space left")),
-    (Progress, "on_train_end", 0, ValueError("after")),
+    (FitMonitor, "on_train_end", 0, ValueError("after")),
     (optimizers.Adam, "step", 3, MemoryError("step")),
     (Sequential, "_train_step", 1, KeyboardInterrupt()),
-    (Progress, "on_epoch_end", 0, KeyboardInterrupt()),
+    (FitMonitor, "on_epoch_end", 0, KeyboardInterrupt()),
     (optimizers.Adam, "step", 0, KeyboardInterrupt()),
 ]
 
@@ -158,26 +158,27 @@ def test_a_call_that_fails_leaves_everything_as_it_was(cls, how, rng, monkeypatc
 
 
 @pytest.mark.parametrize("how", ["warm", "anew"])
-def test_a_score_that_fails_under_early_stopping(how, rng):
-    class Breaking(SequenceClassifier):
-        works = 10**6
+def test_a_score_that_fails_under_early_stopping(how, rng, monkeypatch):
+    works, score = 10**6, Labels.score
 
-        def _score_of(self, targets, scores, sample_weight):
-            type(self).works -= 1
-            if self.works < 0:
-                raise RuntimeError("a metric that fails")
-            return super()._score_of(targets, scores, sample_weight)
+    def breaking(*arguments):
+        nonlocal works
+        works -= 1
+        if works < 0:
+            raise RuntimeError("a metric that fails")
+        return score(*arguments)
 
+    monkeypatch.setattr(Labels, "score", breaking)
     X = ragged(rng, 24)
-    estimator = Breaking(
+    estimator = SequenceClassifier(
         early_stopping=True, validation_fraction=0.3, warm_start=how == "warm", **SMALL
     )
     before = everything_of(fitted(estimator, X, signs(X)))
-    for works in (0, 1, 2):
-        Breaking.works = works
+    for count in (0, 1, 2):
+        works = count
         with pytest.raises(RuntimeError, match="a metric that fails"):
             estimator.fit(X, signs(X))
-        assert_as(estimator, before, f"after {works} scores")
+        assert_as(estimator, before, f"after {count} scores")
 
 
 def test_a_loss_of_ones_own_that_fails(rng):

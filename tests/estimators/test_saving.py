@@ -159,18 +159,25 @@ def test_files_of_an_older_release(rng, tmp_path):
         load_estimator(tmp_path / "unknown")
 
 
-def test_an_encoder_of_an_older_release(rng, tmp_path):
-    """So it is with the classifier within that reads the labels."""
+@pytest.mark.parametrize("kind", ["classifier", "regressor", "reconstruction"])
+def test_an_encoder_of_an_older_release(kind, rng, tmp_path):
+    """There a classifier or regressor within read y, and the steps given back were always held."""
     X = ragged(rng)
-    encoder = fitted(SequenceEncoder(**SMALL), X, signs(X))
+    y = {"classifier": signs(X), "regressor": rng.normal(size=len(X)), "reconstruction": None}[kind]
+    encoder = fitted(SequenceEncoder(**SMALL, warm_start=True), X, y)
     encoder.save(tmp_path / "file")
     tensors, header = checkpoint.read(tmp_path / "file")
-    held = header["estimator"]["attributes"]["_reader"]["$object"][1]["$dict"]
-    held[:] = [pair for pair in held if pair[0] != "pooling"]
+    attributes = header["estimator"]["attributes"]
+    if kind != "reconstruction":
+        held = [*attributes["_reader"]["$dict"], ["units", 64], ["cell", "lstm"]]
+        attributes["_reader"] = {"$object": [f"Sequence{kind.capitalize()}", {"$dict": held}]}
+        attributes["_decoded_steps"] = 7
     checkpoint.write(tmp_path / "older", tensors, header)
     again = load_estimator(tmp_path / "older")
     np.testing.assert_array_equal(again.transform(X), encoder.transform(X))
-    assert again._reader.get_params() == encoder._reader.get_params()
+    for one in (again, encoder):
+        fitted(one, X, y)
+    np.testing.assert_array_equal(again.transform(X), encoder.transform(X))
 
 
 @pytest.mark.parametrize("case", ["classifier", "objects", "tagger", "encoder of labels"])

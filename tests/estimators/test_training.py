@@ -21,6 +21,8 @@ from gatewise import (
     threads,
 )
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, TrainingWarning
+from gatewise.estimators.targets.labels import Labels
+from gatewise.estimators.targets.step_labels import StepLabels
 from gatewise.models import Sequential
 
 
@@ -369,20 +371,22 @@ def test_early_stopping_may_come_and_go_with_warm_start(samples):
     assert estimator.best_loss_ == estimator.loss_
 
 
-@pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceTagger])
-def test_the_held_out_part_is_stratified_and_not_trained_on(estimator, rng):
+@pytest.mark.parametrize(
+    ("estimator", "target"), [(SequenceClassifier, Labels), (SequenceTagger, StepLabels)]
+)
+def test_the_held_out_part_is_stratified_and_not_trained_on(estimator, target, rng, monkeypatch):
     """Two rare labels among 40: a draw of 4 that is not stratified would seldom hold one."""
     X = ragged(rng, 40)
     y = np.array(["rare"] * 10 + ["usual"] * 30)
-    seen = []
+    seen, score = [], target.score
 
-    class Watched(estimator):
-        def _score_of(self, targets, scores, sample_weight):
-            # of a tagger each step has the label of the row
-            seen.append(targets if targets.ndim == 1 else targets[:, 0])
-            return super()._score_of(targets, scores, sample_weight)
+    def watched(self, targets, scores, sample_weight):
+        # of a tagger each step has the label of the row
+        seen.append(targets if targets.ndim == 1 else targets[:, 0])
+        return score(self, targets, scores, sample_weight)
 
-    made = fitted(Watched(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
+    monkeypatch.setattr(target, "score", watched)
+    made = fitted(estimator(early_stopping=True, validation_fraction=0.2, **SMALL), X, y)
     assert all(sorted(targets) == [0, 0, 1, 1, 1, 1, 1, 1] for targets in seen)
     assert made.t_ == 3 * 32
     with pytest.raises(ConfigError, match="validation_fraction is 0.01: 1 of 40 samples"):
@@ -713,19 +717,19 @@ def test_parameters_are_checked_in_fit(parameter, value, error, samples):
 # ---- what goes wrong
 
 
-def test_an_interrupt_ends_training_with_a_warning(samples):
+def test_an_interrupt_ends_training_with_a_warning(samples, monkeypatch):
     X, y = samples
+    score = Labels.score
+    made = SequenceClassifier(units=4, max_iter=100, early_stopping=True, random_state=0)
 
-    class Interrupted(SequenceClassifier):
-        def _score_of(self, targets, scores, sample_weight):
-            if len(self.loss_curve_) == 3:
-                raise KeyboardInterrupt
-            return super()._score_of(targets, scores, sample_weight)
+    def interrupted(*arguments):
+        if len(made.loss_curve_) == 3:
+            raise KeyboardInterrupt
+        return score(*arguments)
 
+    monkeypatch.setattr(Labels, "score", interrupted)
     with pytest.warns(TrainingWarning, match="interrupted"):
-        estimator = Interrupted(units=4, max_iter=100, early_stopping=True, random_state=0).fit(
-            X, y
-        )
+        estimator = made.fit(X, y)
     assert estimator.n_iter_ == len(estimator.validation_scores_) == len(estimator.loss_curve_) == 2
     assert estimator.predict(X).shape == (40,)
 

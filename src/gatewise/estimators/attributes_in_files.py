@@ -53,24 +53,22 @@ def _means(value, name):
 
 
 def _reader(value, name):
-    """The estimator that reads the targets of an encoder: it has no model."""
-    if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor") or "model_" in vars(
-        value
-    ):
+    """What an encoder's target holds of y, if it is no reconstruction."""
+    known = ({"classes_", "_several"}, {"_column", "_columns"})
+    if not isinstance(value, dict) or set(value) not in known:
         raise CheckpointError(
-            f"{name} is a {type(value).__name__}; expected a classifier or regressor"
+            f"{name} is {value!r:.80}; expected what is known of labels or numbers"
         )
-    names = value._get_param_names()
-    vars(value).update(
-        {
-            name: default
-            for name, default in type(value)().get_params(deep=False).items()
-            if name not in vars(value)
-        }
-    )
-    for attribute, held in vars(value).items():
-        if attribute not in names:
-            _check(attribute, held)
+    for attribute, held in value.items():
+        _check(attribute, held)
+
+
+def reader_of_older_releases(value):
+    """What is known of y: in older files a classifier or regressor held it, within the encoder."""
+    if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor"):
+        return value
+    names = ("classes_", "_several", "_column", "_columns")
+    return {name: held for name, held in vars(value).items() if name in names}
 
 
 def _output_config(value, name):
@@ -86,6 +84,8 @@ def _fitted_parameters(value, name):
         raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of parameters")
 
 
+# Attributes in files that belong to the target.
+OF_TARGETS = ("_several", "_label_a_row", "_column", "_columns", "_reader", "_decoded_steps")
 CHECKS = {
     **dict.fromkeys(
         (
@@ -128,3 +128,5 @@ def check_attributes(cls, attributes):
             raise CheckpointError(f"attribute {name!r} of a {cls.__name__} is missing")
     for name, value in attributes.items():
         _check(name, value)
+    if attributes.get("_reader", True) is None and "_decoded_steps" not in attributes:
+        raise CheckpointError(f"attribute '_decoded_steps' of a {cls.__name__} is missing")

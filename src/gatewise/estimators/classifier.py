@@ -1,23 +1,33 @@
-"""SequenceClassifier: one label, or several, a sequence."""
+"""SequenceClassifier: one label, or several, for each sequence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from gatewise.errors import ConfigError
-from gatewise.training import losses
 
-from .base import SequenceEstimator, store
-from .documentation import documented
-from .reading import inputs
-from .targets.class_weights import class_weights
-from .targets.outputs import decided, probabilities
-from .targets.reading import check_classes, class_numbers, read_labels
+from .base import TargetEstimator, by_sequence
+from .reading.inputs import summable
+from .targets.classes import read_labels
+from .targets.labels import Labels, labels_target, stored_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
+
+    from gatewise._typing import Array, ArrayLike
+    from gatewise.layers import Layer
+    from gatewise.training.optimizers import Optimizer
+
+    from .reading.inputs import Sequences
+    from .targets.base import SequenceTarget
 
 
-@documented
-class SequenceClassifier(ClassifierMixin, SequenceEstimator):
+class SequenceClassifier(ClassifierMixin, TargetEstimator):
     """A recurrent network that gives sequences one of several labels, or several of them.
 
     Parameters
@@ -48,190 +58,297 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     def __init__(
         self,
-        cell="lstm",
-        units=64,
+        cell: str = "lstm",
+        units: int = 64,
         *,
-        num_layers=1,
-        bidirectional=False,
-        pooling="max",
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        embedding=None,
-        vocabulary_size=None,
-        missing="error",
-        architecture=None,
-        alpha=0.0,
-        optimizer="adam",
-        learning_rate="constant",
-        learning_rate_init=1e-3,
-        clipnorm=1.0,
-        batch_size="auto",
-        max_iter=100,
-        shuffle=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        class_weight=None,
-        warm_start=False,
-        dtype="auto",
-        random_state=None,
-        verbose=False,
-        n_jobs=None,
-    ):
-        store(self, locals())
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        pooling: str = "max",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        embedding: int | None = None,
+        vocabulary_size: int | None = None,
+        missing: str = "error",
+        architecture: str | Callable[..., list[Layer]] | None = None,
+        alpha: float = 0.0,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-3,
+        clipnorm: float | None = 1.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
+        warm_start: bool = False,
+        dtype: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | int = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.cell = cell
+        self.units = units
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.embedding = embedding
+        self.vocabulary_size = vocabulary_size
+        self.missing = missing
+        self.architecture = architecture
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.clipnorm = clipnorm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
 
-    def fit(self, X, y, sample_weight=None, groups=None, time=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> Self:
         """Fit to sequences and their labels.
 
         Parameters
         ----------
-        X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
-            See docs/estimators.md.
+        X
         y : array_like (n,), or (n, labels) of 0 and 1
-            A label a sequence; or which of several labels it has.
-        sample_weight : array_like (n,), optional
-            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
-        groups : array_like (rows,) or name of a column of X, optional
-            X is a long table, a row a step; rows of one group are one sequence.
-        time : array_like (rows,) or name of a column of X, optional
-            With groups: when each row was. Rows are put in this order within their group. None:
-            they are in order.
+            One label for each sequence, text or numbers; or, for several labels, 1 if the sequence
+            has the label of the column and 0 if not. With groups, also one a row of X.
+        sample_weight
+        groups
+        time
 
         Returns
         -------
-        self
+        SequenceClassifier
+            The estimator itself.
 
         Raises
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
+            An argument or a parameter is not as described; the estimator is as it was before.
         """
         return self._fit(X, y, sample_weight, groups, time)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None, time=None):
-        """One pass over these samples, from where training stands.
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one pass over these samples, from the weights that there are.
 
         Parameters
         ----------
-        X, y, sample_weight, groups, time
-            See :meth:`fit`.
+        X
+        y : array_like (n,), or (n, labels) of 0 and 1
+            As in :meth:`fit`. It may lack some of the classes.
         classes : array_like (n_classes,), optional
-            All labels there will be. Needed in the first call.
+            All labels that there will be. Needed in the first call.
+        sample_weight
+        groups
+        time
 
         Returns
         -------
-        self
+        SequenceClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            An argument or a parameter is not as described; the estimator is as it was before.
         """
+        if classes is None and not hasattr(self, "model_"):
+            raise ConfigError("classes must be passed on the first call to partial_fit.")
         return self._fit(X, y, sample_weight, groups, time, incremental=True, classes=classes)
 
     # ---- fitting
 
-    _needed = (*SequenceEstimator._needed, "classes_", "_several")
+    classes_: Array
+    _target: Labels
+    _needed = (*TargetEstimator._needed, "classes_", "_several")
 
-    def _take_classes(self, classes):
-        with inputs.checked_by_sklearn():
-            _check_partial_fit_first_call(self, classes)
+    def _new_target(self, y: Any, sequences: Sequences, classes: Any) -> SequenceTarget:
+        return labels_target(y, len(sequences), classes)
 
-    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
-        labels, several = read_labels(y, len(sequences))
-        if reset:
-            self._several = several
-            if not incremental:
-                self.classes_ = np.arange(labels.shape[1]) if several else np.unique(labels)
-        if several != self._several or (several and labels.shape[1] != len(self.classes_)):
-            raise ConfigError(
-                f"y has {'several labels' if several else 'one label'} a sample, of shape"
-                f" {labels.shape}; expected what the first call gave, with {len(self.classes_)}"
-                " classes"
-            )
-        if several:
-            return labels
-        if not reset:
-            check_classes(labels, self.classes_, warm=not incremental)
-        return class_numbers(labels, self.classes_)
+    def _take_target(self, target: Labels) -> None:
+        self._target, self.classes_ = target, target.known
 
-    def _with_class_weight(self, weights, targets, sequences, incremental):
-        if self.class_weight is None:
-            return weights
-        if incremental and isinstance(self.class_weight, str):
-            raise ConfigError(
-                "class_weight='balanced' needs all samples at once; give partial_fit a dict of"
-                " weights"
-            )
-        labels = targets if self._several else self.classes_[targets]
-        by_class = class_weights(self.class_weight, labels, weights)
-        return by_class if weights is None else weights * by_class
-
-    def _output(self, targets):
-        if self._several:
-            return losses.BinaryCrossentropy(), len(self.classes_), "sigmoid"
-        # one column says how probable the second class is, of one class that there is another
-        if len(self.classes_) <= 2:
-            return losses.BinaryCrossentropy(), 1, "sigmoid"
-        return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
-
-    def _stratify_by(self, targets):
-        return None if self._several else targets
-
-    _score_name = "accuracy"
-
-    def _score_of(self, targets, scores, sample_weight):
-        return accuracy_score(
-            targets, decided(scores, len(self.classes_), self._several), sample_weight=sample_weight
-        )
+    def _restore_target(self, held: dict[str, Any]) -> None:
+        self._take_target(stored_labels(held))
 
     # ---- predicting
 
-    def predict(self, X, groups=None, time=None):
-        """Labels of sequences.
+    def predict(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Array:
+        """Return the labels of sequences.
 
         Parameters
         ----------
-        X, groups, time
-            See :meth:`fit`.
+        X
+        groups
+        time
 
         Returns
         -------
         ndarray (n,), or (n, labels) of 0 and 1
+            The most probable label of each sequence; of several labels, those that are more
+            probable than not.
 
         Raises
         ------
-        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
         """
-        chosen = decided(
-            self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several
-        )
-        return chosen if self._several else self.classes_[chosen]
-
-    def decision_function(self, X, groups=None, time=None):
-        """Output before its activation: (n,) of two classes, else (n, n_classes)."""
         scores = self._scores(self._read_to_predict(X, groups, time))
-        return scores[:, 0] if len(self.classes_) == 2 and not self._several else scores
+        return self._target.labels(scores)
 
-    def predict_proba(self, X, groups=None, time=None):
-        """Probability of each class, or of each of several labels: ndarray (n, n_classes)."""
-        return probabilities(
-            self._scores(self._read_to_predict(X, groups, time)), len(self.classes_), self._several
-        )
+    def decision_function(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Array:
+        """Return the output of the network before its activation.
 
-    def predict_log_proba(self, X, groups=None, time=None):
-        """Logarithm of :meth:`predict_proba`, which does not underflow."""
-        return probabilities(
-            self._scores(self._read_to_predict(X, groups, time)),
-            len(self.classes_),
-            self._several,
-            log=True,
-        )
+        Parameters
+        ----------
+        X
+        groups
+        time
 
-    def score(self, X, y, sample_weight=None, groups=None, time=None):
-        """Accuracy: the share of sequences whose labels are right."""
+        Returns
+        -------
+        ndarray (n,) for two classes, else (n, n_classes)
+            Log-odds of the second class or of each of several labels; else the logarithm of each
+            probability, up to a constant.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
+        """
+        scores = self._scores(self._read_to_predict(X, groups, time))
+        return self._target.decisions(scores)
+
+    def predict_proba(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Array:
+        """Return the probability of each class, or of each of several labels.
+
+        Parameters
+        ----------
+        X
+        groups
+        time
+
+        Returns
+        -------
+        ndarray (n, n_classes) of float64
+            Columns in the order of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
+        """
+        scores = self._scores(self._read_to_predict(X, groups, time))
+        return self._target.probabilities(scores)
+
+    def predict_log_proba(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Array:
+        """Return the logarithms of :meth:`predict_proba`, which do not underflow.
+
+        Parameters
+        ----------
+        X
+        groups
+        time
+
+        Returns
+        -------
+        ndarray (n, n_classes) of float64
+            Columns in the order of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
+        """
+        scores = self._scores(self._read_to_predict(X, groups, time))
+        return self._target.probabilities(scores, log=True)
+
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> float:
+        """Return the accuracy: the share of sequences whose labels are right.
+
+        Parameters
+        ----------
+        X
+        y : array_like (n,), or (n, labels) of 0 and 1
+            As in :meth:`fit`.
+        sample_weight : array_like (n,), optional
+            Weights of the sequences in the mean. None: all are 1.
+        groups
+        time
+
+        Returns
+        -------
+        float
+            Between 0 and 1. Several labels of a sequence must all be right.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
+        """
         predicted = self.predict(X, groups, time)
-        y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
-        if self._several:
+        y, sample_weight = by_sequence(X, groups, y, sample_weight)
+        if predicted.ndim == 2:
             y = read_labels(y, len(predicted))[0]
-        return accuracy_score(y, predicted, sample_weight=inputs.summable(sample_weight))
+        return accuracy_score(y, predicted, sample_weight=summable(sample_weight))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

@@ -9,6 +9,8 @@ from sklearn.pipeline import Pipeline
 
 from gatewise.errors import ArgumentError, ConfigError, MissingPackageError, NotFittedError
 
+from .base import SequenceEstimator
+
 
 class LearningCurve:
     """The loss of each pass, and with early stopping the validation score, in the manner of scikit-learn's displays.
@@ -151,8 +153,8 @@ class LearningCurve:
 
 def _score_name(estimator):
     """What an estimator's validation scores are."""
-    if hasattr(estimator, "_score_name"):
-        return estimator._score_name
+    if isinstance(estimator, SequenceEstimator):
+        return estimator._target.score_name
     return "accuracy" if is_classifier(estimator) else "R²" if is_regressor(estimator) else None
 
 

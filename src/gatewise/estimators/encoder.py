@@ -1,26 +1,39 @@
 """SequenceEncoder: sequences to vectors of features."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.multiclass import type_of_target
 
 from gatewise import checks
-from gatewise.errors import ConfigError, ShapeError
+from gatewise.errors import ConfigError
 from gatewise.layers import Dense, RepeatVector
-from gatewise.training import losses
 
 from . import networks, parameters
-from .base import SequenceEstimator, store
-from .classifier import SequenceClassifier
-from .documentation import documented
-from .reading import inputs
-from .regressor import SequenceRegressor
-from .targets.outputs import probabilities
+from .base import TargetEstimator
+from .reading.inputs import checked_by_sklearn
+from .targets.labels import labels_target, stored_labels
+from .targets.numbers import Numbers
+from .targets.reconstruction import Reconstruction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from gatewise._typing import Array, ArrayLike
+    from gatewise.layers import Layer
+    from gatewise.regularizers import Regularizer
+    from gatewise.training.optimizers import Optimizer
+
+    from .reading.inputs import Groups, Sequences
+    from .targets.base import SequenceTarget
 
 
-@documented
-class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEstimator):
+class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TargetEstimator):
     """Makes a vector of features of each sequence, with a recurrent network.
 
     Without y the network is an autoencoder: a second one reads the vector at every step and gives
@@ -52,111 +65,198 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
 
     def __init__(
         self,
-        cell="lstm",
-        units=64,
+        cell: str = "lstm",
+        units: int = 64,
         *,
-        n_components=None,
-        objective="auto",
-        num_layers=1,
-        bidirectional=False,
-        pooling="last",
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        embedding=None,
-        vocabulary_size=None,
-        missing="error",
-        architecture=None,
-        alpha=0.0,
-        optimizer="adam",
-        learning_rate="constant",
-        learning_rate_init=1e-3,
-        clipnorm=1.0,
-        batch_size="auto",
-        max_iter=100,
-        shuffle=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        warm_start=False,
-        dtype="auto",
-        random_state=None,
-        verbose=False,
-        n_jobs=None,
-    ):
-        store(self, locals())
+        n_components: int | None = None,
+        objective: str = "auto",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        pooling: str = "last",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        embedding: int | None = None,
+        vocabulary_size: int | None = None,
+        missing: str = "error",
+        architecture: str | Callable[..., list[Layer]] | None = None,
+        alpha: float = 0.0,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-3,
+        clipnorm: float | None = 1.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        dtype: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | int = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.cell = cell
+        self.units = units
+        self.n_components = n_components
+        self.objective = objective
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.embedding = embedding
+        self.vocabulary_size = vocabulary_size
+        self.missing = missing
+        self.architecture = architecture
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.clipnorm = clipnorm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
 
-    def fit(self, X, y=None, sample_weight=None, groups=None, time=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> Self:
         """Fit to sequences, or to sequences and their labels or numbers.
 
         Parameters
         ----------
-        X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
-            See docs/estimators.md.
+        X
         y : array_like (n,), (n, labels) of 0 and 1, or (n, outputs), optional
-            Labels, unless there are numbers with fractions.
-        sample_weight : array_like (n,), optional
-            Not negative. Weight k is the same as k copies, exactly where a batch holds all samples.
-        groups : array_like (rows,) or name of a column of X, optional
-            X is a long table, a row a step; rows of one group are one sequence.
-        time : array_like (rows,) or name of a column of X, optional
-            With groups: when each row was. Rows are put in this order within their group. None:
-            they are in order.
+            Labels, unless there are numbers with fractions. None: the network learns to give back
+            the sequences.
+        sample_weight
+        groups
+        time
 
         Returns
         -------
-        self
+        SequenceEncoder
+            The estimator itself.
 
         Raises
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
+            An argument or a parameter is not as described; the estimator is as it was before.
         """
         return self._fit(X, y, sample_weight, groups, time)
 
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None, groups=None, time=None):
-        """One pass over these samples, from where training stands.
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one pass over these samples, from the weights that there are.
+
+        The first call decides whether there is a y, of which kind, and how many steps the network
+        gives back.
 
         Parameters
         ----------
-        X, y, sample_weight, groups, time
-            See :meth:`fit`. The first call says whether there is a y, of which kind, and how long a
-            sequence is that the network gives back.
+        X
+        y : array_like (n,), (n, labels) of 0 and 1, or (n, outputs), optional
+            As in :meth:`fit`. It may lack some of the classes.
         classes : array_like (n_classes,), optional
-            All labels there will be. None: those of the first call.
+            All labels that there will be. None: those of the first call.
+        sample_weight
+        groups
+        time
 
         Returns
         -------
-        self
+        SequenceEncoder
+            The estimator itself.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            An argument or a parameter is not as described; the estimator is as it was before.
         """
         return self._fit(X, y, sample_weight, groups, time, incremental=True, classes=classes)
 
-    def fit_transform(self, X, y=None, sample_weight=None, groups=None, time=None):
-        """:meth:`fit`, then :meth:`transform`."""
-        return self.fit(X, y, sample_weight, groups, time).transform(X, groups, time)
-
-    def transform(self, X, groups=None, time=None):
-        """Features of sequences.
+    def fit_transform(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> Any:
+        """Fit, then return the features of the same sequences.
 
         Parameters
         ----------
-        X, groups, time
-            See :meth:`fit`.
+        X
+        y : array_like (n,), (n, labels) of 0 and 1, or (n, outputs), optional
+            As in :meth:`fit`.
+        sample_weight
+        groups
+        time
 
         Returns
         -------
         ndarray (n, n_components)
-            A frame where scikit-learn is set to one (``set_output``); with groups, its index holds
+            As :meth:`transform`.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            An argument or a parameter is not as described; the estimator is as it was before.
+        """
+        return self.fit(X, y, sample_weight, groups, time).transform(X, groups, time)
+
+    def transform(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Any:
+        """Return the features of sequences.
+
+        Parameters
+        ----------
+        X
+        groups
+        time
+
+        Returns
+        -------
+        ndarray (n, n_components)
+            A frame if scikit-learn is set to one (``set_output``); with groups, its index holds
             their labels.
 
         Raises
         ------
-        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
         """
         sequences = self._read_to_predict(X, groups, time)
         return self._labelled(self._run(sequences, self._encoding_layers), sequences.groups)
 
-    def _labelled(self, features, groups):
-        """Features; as a frame with the labels of the groups for its index where scikit-learn is set to pandas.
+    def _labelled(self, features: Array, groups: Groups | None) -> Any:
+        """Features; a frame indexed by the labels of the groups if scikit-learn is set to pandas.
 
         scikit-learn would give it the index of X, which has a row a step.
         """
@@ -168,84 +268,43 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
         return pandas.DataFrame(features, index=groups.labels, columns=self.get_feature_names_out())
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.model_.layers[self._encoding_layers - 1].output_shape[-1]
 
     # ---- fitting
 
-    _needed = (*SequenceEstimator._needed, "_reader", "_encoding_layers", "_decoded_steps")
+    _encoding_layers: int  # layers from the input to the features
+    _needed = (*TargetEstimator._needed, "_reader", "_encoding_layers")
 
-    def _take_classes(self, classes):
-        if classes is None:
-            return
-        if not hasattr(self, "_reader"):
-            self._reader = SequenceClassifier()
-        if not isinstance(self._reader, SequenceClassifier):
+    def _new_target(self, y: Any, sequences: Sequences, classes: Any) -> SequenceTarget:
+        learns_y = (
+            parameters.chosen(self.objective, "objective", ("auto", "reconstruction")) == "auto"
+            and y is not None
+        )
+        if classes is not None and not learns_y:
             raise ConfigError(
-                "classes says which labels y may hold, and this encoder learns from no labels;"
-                " leave classes out"
+                "classes says which labels y may hold, and y is not given or left aside; leave"
+                " classes out"
             )
-        self._reader._take_classes(classes)
+        if not learns_y:
+            return self._reconstruction()
+        with checked_by_sklearn():
+            kind = type_of_target(y, input_name="y")
+        if classes is None and kind.startswith("continuous"):
+            return Numbers()
+        return labels_target(y, len(sequences), classes)
 
-    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
-        # by classes, or by an earlier call
-        told = incremental and getattr(self, "_reader", None) is not None
-        if reset:
-            by_y = (
-                parameters.chosen(self.objective, "objective", ("auto", "reconstruction")) == "auto"
-                and y is not None
-            )
-            if told and not by_y:
-                raise ConfigError(
-                    "classes says which labels y may hold, and y is not given or left aside; leave"
-                    " classes out"
-                )
-            self._reader = None if not by_y else self._reader if told else _reader_of(y)
-            self._decoded_steps = sequences.values.shape[1]
-        if self._reader is not None:
-            return self._reader._read_targets(y, sequences, reset, told, weights)
-        steps = sequences.values.shape[1]
-        if steps > self._decoded_steps:
-            raise ShapeError(
-                f"X has {steps} steps; the network gives back up to {self._decoded_steps}, as many"
-                " as X had in the first call: fit with warm_start=False"
-            )
-        targets = (
-            sequences.values
-            if self._in_use("embedding") is not None
-            else sequences.values[..., : self._step_features]
-        )
-        return np.pad(
-            targets, [(0, 0), (0, self._decoded_steps - steps)] + [(0, 0)] * (targets.ndim - 2)
-        )
+    def _reconstruction(self) -> Reconstruction:
+        tokens = self._in_use("embedding") is not None
+        return Reconstruction(self._step_features, self.vocabulary_size_ if tokens else None)
 
-    def _normalized(self, weights, sequences):
-        if self._reader is not None:
-            return super()._normalized(weights, sequences)
-        weights = self._of_steps(weights, sequences)
-        return weights * (weights.size / weights.sum())
-
-    def _split(self, sequences, targets, weights):
-        *training, (held_out, wanted, weights) = super()._split(sequences, targets, weights)
-        return *training, (
-            held_out,
-            wanted,
-            weights if self._reader is not None else self._of_steps(weights, held_out),
-        )
-
-    def _of_steps(self, weights, sequences):
-        """Weights (n, steps to give back) of those of sequences, or of None; 0 at padding."""
-        valid = np.arange(self._decoded_steps) < sequences.each_length[:, None]
-        return valid * (1.0 if weights is None else weights[:, None])
-
-    def _output(self, targets):
-        if self._reader is not None:
-            return self._reader._output(targets)
-        if self._in_use("embedding") is not None:
-            return losses.SparseCategoricalCrossentropy(), self.vocabulary_size_, "softmax"
-        return losses.MeanSquaredError(), targets.shape[-1], "linear"
-
-    def _layers(self, shape, outputs, activation, penalty):
+    def _layers(
+        self,
+        shape: tuple[int, ...],
+        outputs: int,
+        activation: str,
+        penalty: Regularizer | None,
+    ) -> list[Layer]:
         made = networks.encoder_layers(self, penalty)
         if self.n_components is not None:
             made.append(
@@ -255,7 +314,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
                 )
             )
         self._encoding_layers = len(made)
-        if self._reader is None:
+        if isinstance(self._target, Reconstruction):
             cell = parameters.CELLS[self.cell]
             made += [
                 RepeatVector(shape[0]),
@@ -268,30 +327,26 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Sequenc
             ]
         return [*made, *networks.head_layers(outputs, activation, penalty)]
 
-    def _stratify_by(self, targets):
-        return None if self._reader is None else self._reader._stratify_by(targets)
+    # ---- files
 
-    @property
-    def _score_name(self):
-        return "score (minus the loss)" if self._reader is None else self._reader._score_name
+    def _stored_target(self) -> dict[str, Any]:
+        held = self._target.stored()
+        if isinstance(self._target, Reconstruction):
+            return held | {"_reader": None}
+        return {"_reader": held}
 
-    def _score_of(self, targets, scores, sample_weight):
-        """Of a reader's kind; of reconstructions the loss, turned round."""
-        if self._reader is not None:
-            return self._reader._score_of(targets, scores, sample_weight)
-        given_back = scores if self._in_use("embedding") is None else probabilities(scores, 0)
-        return -self._output(targets)[0](
-            targets, given_back, sample_weight * (sample_weight.size / sample_weight.sum())
-        )
+    def _restore_target(self, held: dict[str, Any]) -> None:
+        reader = held["_reader"]
+        if reader is None:
+            target = self._reconstruction()
+            target.steps = held["_decoded_steps"]
+        elif "classes_" in reader:
+            target = stored_labels(reader)
+        else:
+            target = Numbers().restore(reader)
+        self._target = target
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _reader_of(y):
-    """The estimator that reads such targets."""
-    with inputs.checked_by_sklearn():
-        kind = type_of_target(y, input_name="y")
-    return SequenceRegressor() if kind.startswith("continuous") else SequenceClassifier()

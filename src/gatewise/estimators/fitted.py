@@ -1,7 +1,6 @@
 """What a fit that fails restores, and which parameters the fitted network was made with."""
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from gatewise.errors import ConfigError
 from gatewise.training import losses, optimizers
@@ -121,5 +120,4 @@ def transaction_of(estimator, with_model):
         restores.append(attributes_of(model))
     if isinstance(estimator.random_state, np.random.RandomState):
         restores.append(draws_of(estimator.random_state))
-    nested = [value for value in vars(estimator).values() if isinstance(value, BaseEstimator)]
-    return Transaction(*restores, *map(attributes_of, [*nested, estimator]))
+    return Transaction(*restores, attributes_of(estimator))

@@ -10,7 +10,7 @@ from gatewise.models.loading import model_of
 from gatewise.models.restoring import file_errors
 from gatewise.utils import custom_object_scope
 
-from .attributes_in_files import check_attributes
+from .attributes_in_files import OF_TARGETS, check_attributes, reader_of_older_releases
 from .fitted import parameters_in_use
 from .packing import unpack
 from .registry import CLASSES
@@ -83,11 +83,16 @@ def _from_contents(tensors, header, prefix="", depth=0):
     unknown = sorted(set(parameters) - set(cls._get_param_names()))
     if unknown:
         raise CheckpointError(f"the parameter {unknown[0]!r:.80} is none of a {cls.__name__}")
+    if "_reader" in attributes:
+        attributes["_reader"] = reader_of_older_releases(attributes["_reader"])
     check_attributes(cls, attributes)
     estimator = cls(**parameters)
     vars(estimator).update(attributes)
     if "_fitted_parameters" not in attributes:  # a file of an older release
         estimator._fitted_parameters = parameters_in_use(estimator)
+    for name in OF_TARGETS:
+        vars(estimator).pop(name, None)
+    estimator._restore_target(attributes)
     estimator.model_ = model_of(
         {name.removeprefix(f"{prefix}model/"): array for name, array in mine.items()},
         header["model"],

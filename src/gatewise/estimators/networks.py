@@ -102,7 +102,7 @@ def head_layers(outputs, activation, penalty):
     return [Dense(outputs, kernel_regularizer=penalty), Activation(activation)]
 
 
-def own_layers(architecture, shape, outputs, activation, embedding=()):
+def custom_layers(architecture, shape, outputs, activation, embedding=()):
     """Layers that the user's function makes, ended by the activation where they lack it.
 
     Parameters

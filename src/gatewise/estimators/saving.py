@@ -64,10 +64,9 @@ def _contents_of(estimator, prefix, what, moment):
         )
     estimator._need_fitted()
     names = estimator._get_param_names()
-    attributes = {
-        name: value
-        for name, value in vars(estimator).items()
-        if name not in (*names, *estimator._own_state, "model_", "_metadata_request")
+    apart = (*names, *estimator._own_state, "model_", "_target", "_metadata_request")
+    attributes = estimator._stored_target() | {
+        name: value for name, value in vars(estimator).items() if name not in apart
     }
     for name in attributes:
         if name not in CHECKS:

@@ -1,5 +1,9 @@
 """scikit-learn's scorers for forecasters, and for estimators whose targets stand beside steps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer as get_sklearn_scorer
@@ -7,9 +11,12 @@ from sklearn.pipeline import Pipeline
 
 from gatewise.errors import ConfigError, DTypeError
 
+from .base import TargetEstimator
 from .forecasting.forecaster import SequenceForecaster
-from .tagger import SequenceTagger
-from .targets.step_targets import StepTargets
+from .targets.labels import ClassTarget
+
+if TYPE_CHECKING:
+    from .targets.steps import StepEntries
 
 
 def get_scorer(scoring):
@@ -81,21 +88,19 @@ class SequenceScorer:
             X = X if last is estimator else estimator[:-1].transform(X)
             truth, forecasts = last.forecasts_beside(X, y)
             return float(self.scorer(_Said(forecasts), forecasts, truth))
-        if not (isinstance(last, StepTargets) and _is_per_step(last)):
+        if not (isinstance(last, TargetEstimator) and _predicts_steps(last)):
             return self.scorer(estimator, X, y, **weights)
         predicted = estimator.predict(X)
-        columns = not isinstance(last, SequenceTagger)
-        truth, _, sample_weight = last._side_by_side(
-            y, predicted, sample_weight, None, columns=columns
-        )
+        entries = cast("StepEntries", last._entries())
+        truth, _, sample_weight = entries.side_by_side(y, predicted, sample_weight)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        kind = _Regressor if columns else _Classifier
+        kind = _Classifier if isinstance(last._target, ClassTarget) else _Regressor
         return float(self.scorer(kind(estimator), X, truth, **weights))
 
 
-def _is_per_step(last):
-    """Whether predictions stand beside steps."""
-    return not last._label_a_row if isinstance(last, SequenceTagger) else last._per_step
+def _predicts_steps(estimator: TargetEstimator) -> bool:
+    """Whether a fitted estimator has a prediction for each step."""
+    return hasattr(estimator, "model_") and estimator._target.predicts_steps
 
 
 class _Said(RegressorMixin, BaseEstimator):

@@ -1,25 +1,30 @@
 """SequenceTagger: a label for each step."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.metrics import accuracy_score
-from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from gatewise.errors import ConfigError, ShapeError
-from gatewise.training import losses
+from .base import TargetEstimator, by_sequence
+from .reading.inputs import summable
+from .targets.step_labels import StepLabels
+from .targets.steps import StepEntries, as_given
 
-from .base import store
-from .documentation import documented
-from .reading import inputs
-from .targets.class_weights import class_weights
-from .targets.labelled_steps import as_given, has_steps, in_one, spread
-from .targets.outputs import decided, probabilities
-from .targets.reading import check_classes, class_numbers, read_labels
-from .targets.step_targets import StepTargets
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
+
+    from gatewise._typing import Array, ArrayLike
+    from gatewise.layers import Layer
+    from gatewise.training.optimizers import Optimizer
+
+    from .reading.inputs import Sequences
+    from .targets.base import SequenceTarget
 
 
-@documented
-class SequenceTagger(StepTargets):
+class SequenceTagger(TargetEstimator):
     """A recurrent network that gives each step of a sequence one of several labels.
 
     A label a row, y of shape (n,), stands for all steps of that row. The tagger then predicts one
@@ -41,261 +46,315 @@ class SequenceTagger(StepTargets):
     {ATTRIBUTES}
     """
 
-    _per_step = True
-
     def __init__(
         self,
-        cell="lstm",
-        units=64,
+        cell: str = "lstm",
+        units: int = 64,
         *,
-        num_layers=1,
-        bidirectional=False,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        embedding=None,
-        vocabulary_size=None,
-        missing="error",
-        architecture=None,
-        alpha=0.0,
-        optimizer="adam",
-        learning_rate="constant",
-        learning_rate_init=1e-3,
-        clipnorm=1.0,
-        batch_size="auto",
-        max_iter=100,
-        shuffle=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        class_weight=None,
-        warm_start=False,
-        dtype="auto",
-        random_state=None,
-        verbose=False,
-        n_jobs=None,
-    ):
-        store(self, locals())
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        embedding: int | None = None,
+        vocabulary_size: int | None = None,
+        missing: str = "error",
+        architecture: str | Callable[..., list[Layer]] | None = None,
+        alpha: float = 0.0,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-3,
+        clipnorm: float | None = 1.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
+        warm_start: bool = False,
+        dtype: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | int = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.cell = cell
+        self.units = units
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.embedding = embedding
+        self.vocabulary_size = vocabulary_size
+        self.missing = missing
+        self.architecture = architecture
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.clipnorm = clipnorm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
 
-    def fit(self, X, y, sample_weight=None, groups=None, time=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> Self:
         """Fit to sequences and the labels of their steps.
 
         Parameters
         ----------
-        X : array_like (n, time) or (n, time, features), list of (time_i, features) or (time_i,), or frame
-            See docs/estimators.md.
+        X
         y : array_like (n, time), list of (time_i,), or array_like (n,)
-            A label a step; or a label a row, which stands for all its steps. With groups, a label a
-            row of X.
+            A label a step; or a label a row, which all its steps have. With groups, a label a row
+            of X.
         sample_weight : array_like (n,) or (n, time), or list of (time_i,), optional
             Not negative. Weights of sequences or of steps; a step of weight 0 counts in nothing.
-            With groups, a weight a row of X.
-        groups : array_like (rows,) or name of a column of X, optional
-            X is a long table, a row a step; rows of one group are one sequence.
-        time : array_like (rows,) or name of a column of X, optional
-            With groups: when each row was. Rows are put in this order within their group. None:
-            they are in order.
+            With groups, a weight a row of X. None: all are 1.
+        groups
+        time
 
         Returns
         -------
-        self
+        SequenceTagger
+            The estimator itself.
 
         Raises
         ------
         ConfigError, ShapeError, DTypeError, NonFiniteError
+            An argument or a parameter is not as described; the estimator is as it was before.
         """
         return self._fit(X, y, sample_weight, groups, time)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None, time=None):
-        """One pass over these samples, from where training stands.
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: Any = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one pass over these samples, from the weights that there are.
 
         Parameters
         ----------
-        X, y, sample_weight, groups, time
-            See :meth:`fit`.
+        X
+        y : array_like (n, time), list of (time_i,), or array_like (n,)
+            As in :meth:`fit`. It may lack some of the classes.
         classes : array_like (n_classes,), optional
-            All labels there will be. None: those of the first call.
+            All labels that there will be. None: those of the first call.
+        sample_weight : array_like (n,) or (n, time), or list of (time_i,), optional
+            As in :meth:`fit`.
+        groups
+        time
 
         Returns
         -------
-        self
+        SequenceTagger
+            The estimator itself.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            An argument or a parameter is not as described; the estimator is as it was before.
         """
         return self._fit(X, y, sample_weight, groups, time, incremental=True, classes=classes)
 
     # ---- fitting
 
-    _needed = (*StepTargets._needed, "classes_", "_label_a_row")
+    classes_: Array
+    _target: StepLabels
+    _needed = (*TargetEstimator._needed, "classes_", "_label_a_row")
 
-    def _take_classes(self, classes):
-        if classes is not None:
-            with inputs.checked_by_sklearn():
-                _check_partial_fit_first_call(self, classes)
+    def _entries(self) -> StepEntries:
+        return StepEntries()
 
-    def _read_targets(self, y, sequences, reset, incremental=False, weights=None):
-        lengths = sequences.all_lengths
-        a_row = not has_steps(y, lengths.max())
-        if a_row:
-            labels, several = read_labels(y, len(lengths))
-            if several:
-                raise ConfigError(
-                    "y is a sparse matrix, which says which of several labels a row has; expected"
-                    " one label a step, as an array or a list of arrays (y.toarray()), or one label"
-                    " a row"
-                )
-            flat = np.repeat(labels, lengths)
-        else:
-            flat = in_one(y, sequences, "y")
-        # A label at a step that counts in nothing may be anything, and makes no class.
-        counted = self._counted(sequences, weights)
-        if not counted.any():
-            raise ShapeError(
-                "X holds no step that counts: every one is left out or has a weight of 0"
-            )
-        labels = flat[spread(np.arange(len(flat)), sequences)[counted]]
-        labels, _ = read_labels(labels, len(labels))
-        if reset:
-            self._label_a_row = a_row
-            if not (incremental and hasattr(self, "classes_")):
-                self.classes_ = np.unique(labels)
-        elif a_row != self._label_a_row:
-            raise ConfigError(
-                f"y has a label a {'row' if a_row else 'step'}; the first call gave one a "
-                f"{'step' if a_row else 'row'}"
-            )
-        if not reset:
-            check_classes(labels, self.classes_, warm=not incremental)
-        numbers = np.zeros(counted.shape, np.intp)
-        numbers[counted] = class_numbers(labels, self.classes_)
-        return numbers
+    def _new_target(self, y: Any, sequences: Sequences, classes: Any) -> SequenceTarget:
+        return StepLabels(classes)
 
-    @staticmethod
-    def _counted(sequences, weights):
-        """Which steps count, bool ndarray (n, steps)."""
-        if weights is None:
-            return sequences.valid
-        return sequences.valid & ((weights if weights.ndim == 2 else weights[:, None]) > 0)
+    def _take_target(self, target: StepLabels) -> None:
+        self._target, self.classes_ = target, target.known
 
-    def _with_class_weight(self, weights, targets, sequences, incremental):
-        if self._label_a_row and weights is not None and weights.ndim > 1:
-            raise ShapeError(
-                f"sample_weight has a weight a step, shape {weights.shape}, and y a label a row;"
-                " give a weight a row"
-            )
-        if self.class_weight is None:
-            return weights
-        if incremental and isinstance(self.class_weight, str):
-            raise ConfigError(
-                "class_weight='balanced' needs all samples at once; give partial_fit a dict of"
-                " weights"
-            )
-        by_class, counted = np.zeros(targets.shape), self._counted(sequences, weights)
-        if weights is not None:
-            weights = np.broadcast_to(
-                weights if weights.ndim == 2 else weights[:, None], targets.shape
-            )
-        by_class[counted] = class_weights(
-            self.class_weight,
-            self.classes_[targets[counted]],
-            None if weights is None else weights[counted],
-        )
-        return by_class if weights is None else by_class * weights
-
-    def _output(self, targets):
-        # one column says how probable the second class is, of one class that there is another
-        if len(self.classes_) <= 2:
-            return losses.BinaryCrossentropy(), 1, "sigmoid"
-        return losses.SparseCategoricalCrossentropy(), len(self.classes_), "softmax"
-
-    def _stratify_by(self, targets):
-        return targets[:, 0] if self._label_a_row else None
-
-    _score_name = "accuracy"
-
-    def _score_of(self, targets, scores, sample_weight):
-        return accuracy_score(
-            targets.ravel(),
-            decided(scores, len(self.classes_)).ravel(),
-            sample_weight=sample_weight.ravel(),
-        )
+    def _restore_target(self, held: dict[str, Any]) -> None:
+        target = StepLabels()
+        target.classes, target.label_a_row = held["classes_"], held["_label_a_row"]
+        self._take_target(target)
 
     # ---- predicting
 
-    @property
-    def _predicts_steps(self):
-        return not self._label_a_row
-
-    def predict(self, X, groups=None, time=None):
-        """Labels of steps.
+    def predict(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Any:
+        """Return the labels of steps.
 
         Parameters
         ----------
-        X, groups, time
-            See :meth:`fit`.
+        X
+        groups
+        time
 
         Returns
         -------
-        ndarray (n, time) for an array or table; list of ndarray (time_i,) for a list; ndarray
-        (rows,) with groups
-            ndarray (n,) where the tagger was fitted with a label a row.
+        ndarray (n, time) for an array or table
+            list of ndarray (time_i,) for a list, and ndarray (rows) with groups. ndarray
+            (n,) if the tagger was fitted with a label a row.
 
         Raises
         ------
-        NotFittedError, ShapeError, DTypeError, NonFiniteError
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
         """
         sequences = self._read_to_predict(X, groups, time)
         scores = self._scores(sequences)
-        if self._label_a_row:
-            return self.classes_[self._row_means(scores, sequences).argmax(axis=1)]
-        return as_given(self.classes_[decided(scores, len(self.classes_))], X, sequences)
+        if self._target.label_a_row:
+            return self.classes_[self._target.row_means(scores, sequences).argmax(axis=1)]
+        return as_given(self._target.labels(scores), X, sequences)
 
-    def predict_proba(self, X, groups=None, time=None):
-        """Probability of each class at each step: as :meth:`predict`, with a last axis of classes."""
+    def predict_proba(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Any:
+        """Return the probability of each class at each step.
+
+        Parameters
+        ----------
+        X
+        groups
+        time
+
+        Returns
+        -------
+        ndarray (n, time, n_classes) for an array or table
+            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with groups. ndarray
+            (n, n_classes) if the tagger was fitted with a label a row.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
+        """
         return self._probabilities(X, groups, time, log=False)
 
-    def predict_log_proba(self, X, groups=None, time=None):
-        """Logarithm of :meth:`predict_proba`, which does not underflow."""
+    def predict_log_proba(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Any:
+        """Return the logarithms of :meth:`predict_proba`, which do not underflow.
+
+        Parameters
+        ----------
+        X
+        groups
+        time
+
+        Returns
+        -------
+        ndarray (n, time, n_classes) for an array or table
+            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with groups. ndarray
+            (n, n_classes) if the tagger was fitted with a label a row.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
+        """
         return self._probabilities(X, groups, time, log=True)
 
-    def decision_function(self, X, groups=None, time=None):
-        """Output before its activation: as :meth:`predict` of two classes, else with a last axis of classes.
+    def decision_function(
+        self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None
+    ) -> Any:
+        """Return the output of the network before its activation, at each step.
 
-        Where the tagger was fitted with a label a row, that of the mean probability: its log-odds,
-        or logarithms.
+        If the tagger was fitted with a label a row, that of the mean probability: its log-odds, or
+        logarithms.
+
+        Parameters
+        ----------
+        X
+        groups
+        time
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            As :meth:`predict` for two classes, else with a last axis of classes.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
         """
         sequences = self._read_to_predict(X, groups, time)
         scores = self._scores(sequences)
-        if self._label_a_row:
-            scores = self._row_means(scores, sequences, log=True)
+        if self._target.label_a_row:
+            scores = self._target.row_means(scores, sequences, log=True)
             return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
-        return as_given(scores[..., 0] if len(self.classes_) == 2 else scores, X, sequences)
+        return as_given(self._target.decisions(scores), X, sequences)
 
-    def _probabilities(self, X, groups, time, log):
+    def _probabilities(self, X: Any, groups: Any, time: Any, log: bool) -> Any:
         sequences = self._read_to_predict(X, groups, time)
         scores = self._scores(sequences)
-        if self._label_a_row:
-            return self._row_means(scores, sequences, log)
-        return as_given(probabilities(scores, len(self.classes_), log=log), X, sequences)
+        if self._target.label_a_row:
+            return self._target.row_means(scores, sequences, log=log)
+        return as_given(self._target.probabilities(scores, log=log), X, sequences)
 
-    def _row_means(self, scores, sequences, log=False):
-        """Mean of the probabilities over the steps of each row, (n, n_classes), or its logarithm.
+    def score(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> float:
+        """Return the accuracy: the share of steps, or of rows with a label each, that are right.
 
-        Of a row without steps all are equal.
+        Parameters
+        ----------
+        X
+        y : array_like (n, time), list of (time_i,), or array_like (n,)
+            As in :meth:`fit`.
+        sample_weight : array_like (n,) or (n, time), or list of (time_i,), optional
+            As in :meth:`fit`.
+        groups
+        time
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator has not been fitted.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X, groups or time is not as in `fit`.
         """
-        each = probabilities(scores, len(self.classes_), log=True)
-        steps, valid = sequences.each_length, sequences.valid
-        each[steps == 0] = -np.log(len(self.classes_))
-        valid[steps == 0, 0] = True
-        means = (
-            logsumexp(np.where(valid[..., None], each, -np.inf), axis=1)
-            - np.log(np.maximum(steps, 1))[:, None]
-        )
-        return means if log else np.exp(means)
-
-    def score(self, X, y, sample_weight=None, groups=None, time=None):
-        """Accuracy: the share of steps, or of rows where a label stands for a row, that are right."""
         predicted = self.predict(X, groups, time)
-        if self._label_a_row:
-            y, sample_weight = self._of_sequences(X, groups, y, sample_weight)
-        else:
-            y, predicted, sample_weight = self._side_by_side(y, predicted, sample_weight, groups)
-        return accuracy_score(y, predicted, sample_weight=inputs.summable(sample_weight))
+        if self._target.label_a_row:
+            y, sample_weight = by_sequence(X, groups, y, sample_weight)
+        elif groups is None:
+            y, predicted, sample_weight = self._entries().side_by_side(y, predicted, sample_weight)
+        return accuracy_score(y, predicted, sample_weight=summable(sample_weight))

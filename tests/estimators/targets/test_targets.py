@@ -9,7 +9,7 @@ from small_sequences import SMALL, fitted, ragged, signs
 
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, losses
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
-from gatewise.estimators.regressor import OF_NUMBERS
+from gatewise.estimators.targets.numbers import LOSSES_OF_NUMBERS
 
 TRAINED = {"units": 12, "max_iter": 150, "learning_rate_init": 0.02, "random_state": 0}
 
@@ -115,8 +115,7 @@ def test_one_column_is_one_label_a_sample_of_any_kind(cls, labels, classes, rng)
     X, y = ragged(rng, 12), np.array(labels * 6)
     with pytest.warns(DataConversionWarning, match="column-vector"):
         estimator = fitted(cls(**SMALL), X, y[:, None])
-    reader = estimator if cls is SequenceClassifier else estimator._reader
-    assert list(reader.classes_) == classes and estimator.n_outputs_ == 1
+    assert list(estimator._target.classes) == classes and estimator.n_outputs_ == 1
 
 
 def test_one_label(rng):
@@ -161,7 +160,7 @@ def test_losses_of_numbers(rng):
     for loss in ("poisson", "Poisson", losses.Poisson()):
         with pytest.raises(ConfigError, match="loss 'poisson' expects numbers from 0 up"):
             SequenceRegressor(loss=loss).fit(X, y - 10)
-    for loss in (*OF_NUMBERS, losses.Huber(2.0), Cubes()):
+    for loss in (*LOSSES_OF_NUMBERS, losses.Huber(2.0), Cubes()):
         wanted = "exponential" if loss == "poisson" else "identity"
         assert fitted(SequenceRegressor(loss=loss, **SMALL), X, y).out_activation_ == wanted
 
@@ -185,7 +184,8 @@ def test_losses_of_other_things(rng):
         name
         for name in losses.__all__
         if name not in ("Loss", "get", "serialize")
-        and losses.get(name).name not in ("mean_squared_error", "mean_absolute_error", *OF_NUMBERS)
+        and losses.get(name).name
+        not in ("mean_squared_error", "mean_absolute_error", *LOSSES_OF_NUMBERS)
     ]
     assert len(others) == 10
     for name in others:

@@ -1,7 +1,9 @@
 """SequenceForecaster: what comes next in one series or several."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -10,7 +12,7 @@ from gatewise import checks
 from gatewise.data.missing import feature_means
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.estimators import parameters
-from gatewise.estimators.base import SequenceEstimator, store
+from gatewise.estimators.base import SequenceEstimator
 from gatewise.estimators.documentation import documented
 from gatewise.estimators.fitted import transaction_of
 from gatewise.estimators.reading import inputs
@@ -28,6 +30,13 @@ from .series import is_several, per_series, read_features, read_target
 from .state import state_of, take_state
 from .table import read_table
 from .unfold import unfold, unfold_future
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gatewise.layers import Layer
+    from gatewise.training.losses import Loss
+    from gatewise.training.optimizers import Optimizer
 
 STRATEGIES = ("direct", "recursive")
 
@@ -111,52 +120,88 @@ class SequenceForecaster(SequenceEstimator):
 
     def __init__(
         self,
-        window=10,
-        horizon=1,
-        strategy="direct",
-        cell="lstm",
-        units=64,
+        window: int = 10,
+        horizon: int = 1,
+        strategy: str = "direct",
+        cell: str = "lstm",
+        units: int = 64,
         *,
-        num_layers=1,
-        loss="mse",
-        differencing=0,
-        scaling="standard",
-        quantiles=None,
-        distribution=None,
-        calendar=None,
-        future_features=None,
-        stride=1,
-        missing="error",
-        bidirectional=False,
-        pooling="last",
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        architecture=None,
-        alpha=0.0,
-        optimizer="adam",
-        learning_rate="constant",
-        learning_rate_init=1e-3,
-        clipnorm=1.0,
-        batch_size="auto",
-        max_iter=100,
-        shuffle=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        warm_start=False,
-        dtype="auto",
-        random_state=None,
-        verbose=False,
-        n_jobs=None,
-    ):
-        store(self, locals())
+        num_layers: int = 1,
+        loss: str | Loss = "mse",
+        differencing: int = 0,
+        scaling: str | None = "standard",
+        quantiles: Sequence[float] | None = None,
+        distribution: str | None = None,
+        calendar: str | Sequence[str] | None = None,
+        future_features: Sequence[int | str] | str | None = None,
+        stride: int = 1,
+        missing: str = "error",
+        bidirectional: bool = False,
+        pooling: str = "last",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        architecture: str | Callable[..., list[Layer]] | None = None,
+        alpha: float = 0.0,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-3,
+        clipnorm: float | None = 1.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        dtype: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | int = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.window = window
+        self.horizon = horizon
+        self.strategy = strategy
+        self.cell = cell
+        self.units = units
+        self.num_layers = num_layers
+        self.loss = loss
+        self.differencing = differencing
+        self.scaling = scaling
+        self.quantiles = quantiles
+        self.distribution = distribution
+        self.calendar = calendar
+        self.future_features = future_features
+        self.stride = stride
+        self.missing = missing
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.architecture = architecture
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.clipnorm = clipnorm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
 
     # ---- files
 
     _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_")
     _own_state = (
-        "_head",
+        "_target",
         "_preparation",
         "calendar_",
         "_automatic_calendar",
@@ -230,7 +275,7 @@ class SequenceForecaster(SequenceEstimator):
         else:
             self._recursive = recursive
             histories = self._prepare(series, features, X)
-        self._head = head
+        self._target = head
         self._most_steps = checks.whole_number(self.horizon, "horizon")
         windows, targets, self._held_out = self._samples(histories)
         with self._using_threads():
@@ -445,14 +490,6 @@ class SequenceForecaster(SequenceEstimator):
             (sequences.take(held_out), targets[held_out], None),
         )
 
-    def _output(self, targets):
-        return self._head.loss, self._head.outputs * targets.shape[1], "linear"
-
-    _score_name = "score (minus the loss)"
-
-    def _score_of(self, targets, scores, sample_weight):
-        return -self._head.loss(targets, scores)
-
     def _check_options(self, head, recursive):
         """Refuse to go on with another network than the one fitted, or with other data for it."""
         fitted = self._preparation
@@ -471,8 +508,9 @@ class SequenceForecaster(SequenceEstimator):
             "calendar": (
                 self._automatic_calendar if self.calendar == "auto" else calendar == self.calendar_
             ),
-            "quantiles": np.array_equal(head.quantiles, self._head.quantiles),
-            "distribution": isinstance(head, GaussianHead) == isinstance(self._head, GaussianHead),
+            "quantiles": np.array_equal(head.quantiles, self._target.quantiles),
+            "distribution": isinstance(head, GaussianHead)
+            == isinstance(self._target, GaussianHead),
         }
         changed = [name for name, is_same in same.items() if not is_same]
         if changed:
@@ -588,14 +626,14 @@ class SequenceForecaster(SequenceEstimator):
     def _levels(self, quantiles):
         """The quantiles that a caller asks for, checked: list of float."""
         if quantiles is None:
-            if not len(self._head.quantiles):
-                self._head.check_levels([])  # a network that gives single numbers refuses
+            if not len(self._target.quantiles):
+                self._target.check_levels([])  # a network that gives single numbers refuses
                 raise ConfigError(
                     "quantiles is None, and the forecaster was built with "
                     "distribution='gaussian', which gives any: "
                     "name them, for example quantiles=[0.1, 0.5, 0.9]"
                 )
-            return [float(level) for level in self._head.quantiles]
+            return [float(level) for level in self._target.quantiles]
         given = (
             [quantiles]
             if np.ndim(quantiles) == 0
@@ -609,7 +647,7 @@ class SequenceForecaster(SequenceEstimator):
             raise ConfigError(
                 f"quantiles is {quantiles!r}; expected one quantile or more, each once"
             )
-        self._head.check_levels(levels)
+        self._target.check_levels(levels)
         return levels
 
     def update(self, y_new, X_new=None, times=None):
@@ -885,7 +923,7 @@ class SequenceForecaster(SequenceEstimator):
         return Forecasting(
             self._outputs_of,
             self._preparation,
-            self._head,
+            self._target,
             self._recursive,
             self.model_.dtype,
             None if self._preparation.missing == "error" else self._completed,

@@ -6,10 +6,27 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError
+from gatewise.estimators.targets.base import Output, Target
 from gatewise.training import losses
 
 
-class PointHead:
+class Head(Target):
+    """What all heads share: the loss, and a score that is minus the loss."""
+
+    score_name = "score (minus the loss)"
+    loss: losses.Loss
+    outputs: int  # for each number
+
+    def output(self, targets):
+        """See the base."""
+        return Output(self.loss, self.outputs * targets.shape[1], "linear")
+
+    def score(self, targets, scores, sample_weight):
+        """Minus the loss."""
+        return -self.loss(targets, scores)
+
+
+class PointHead(Head):
     """One output for each number.
 
     Parameters
@@ -46,7 +63,7 @@ class PointHead:
         self.at(None, levels)
 
 
-class GaussianHead:
+class GaussianHead(Head):
     """A mean and the logarithm of a variance for each number (:class:`gatewise.losses.GaussianNLL`)."""
 
     outputs = 2
@@ -88,7 +105,7 @@ class GaussianHead:
         )
 
 
-class QuantileHead:
+class QuantileHead(Head):
     """Some quantiles of each number (:class:`gatewise.losses.Quantile`).
 
     Where the network's quantiles cross they are put in order (Chernozhukov et al. 2010).

@@ -32,7 +32,7 @@ def state_of(forecaster):
         }
         for history in forecaster._histories
     ]
-    head = forecaster._head
+    head = forecaster._target
     return {
         "recursive": forecaster._recursive,
         "head": type(head).__name__,
@@ -60,7 +60,7 @@ def take_state(forecaster, state):
     CheckpointError, or another error that says what does not fit
     """
     recursive = forecaster._recursive = checks.flag(state["recursive"], "recursive")
-    forecaster._head = _head(state["head"], state["loss"], recursive)
+    forecaster._target = _head(state["head"], state["loss"], recursive)
     forecaster._several = checks.flag(state["several"], "several")
     forecaster._most_steps = checks.whole_number(state["most_steps"], "most_steps")
     forecaster.calendar_ = checks.listed(state["calendar"], "calendar", "names")
@@ -223,7 +223,7 @@ def _check_model(forecaster, waves):
         + waves
         + len(preparation.ahead) * preparation.horizon
     )
-    said = forecaster._head.outputs * preparation.horizon * forecaster.n_features_in_
+    said = forecaster._target.outputs * preparation.horizon * forecaster.n_features_in_
     means = getattr(forecaster, "feature_means_", ())
     if preparation.missing != "error" and len(means) != read:
         raise CheckpointError(f"there are {len(means)} means; expected {read}")

@@ -1,1 +1,1 @@
-"""What y means: labels, several labels, numbers, and labels or numbers of single steps."""
+"""What y means: labels, several labels, numbers, labels or numbers of steps, reconstruction."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gatewise.data.columns import is_frame
+from gatewise.errors import ConfigError
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, BoolArray
@@ -78,13 +79,17 @@ class SequenceTarget(Target):
     """
 
     def expect_classes(self, classes: Any) -> None:
-        """Take the `classes` argument of ``partial_fit``.
+        """Check the `classes` that a later call of ``partial_fit`` was given.
 
         Raises
         ------
         ConfigError
-            Classes are needed and not given, are not those of the call before, or have no meaning.
+            They are not the classes of the first call, or the target has none.
         """
+        raise ConfigError(
+            "classes says which labels y may hold, and this estimator learns from no labels; leave"
+            " classes out"
+        )
 
     @abc.abstractmethod
     def read(

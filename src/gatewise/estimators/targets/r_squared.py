@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
-from .reading.inputs import checked_by_sklearn
+from gatewise.estimators.reading.inputs import checked_by_sklearn
 
 
 def weighted_r2(y, predicted, weights):

@@ -8,7 +8,7 @@ from gatewise.training.callbacks import Callback
 from .fitted import transaction_of
 
 
-class Progress(Callback):
+class FitMonitor(Callback):
     """Fills an estimator's ``loss_curve_`` and the like, ends training if nothing improves, and keeps the best weights.
 
     If an interrupt cuts a pass short, the estimator becomes what it was when the last pass ended:
@@ -112,7 +112,7 @@ class Progress(Callback):
         """Of the weights as they are, on the validation part."""
         sequences, targets, weights = self._validation
         return float(
-            self._estimator._score_of(targets, self._estimator._scores(sequences), weights)
+            self._estimator._target.score(targets, self._estimator._scores(sequences), weights)
         )
 
     def _end_or_slow_down(self):

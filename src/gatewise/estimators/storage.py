@@ -1,0 +1,76 @@
+"""The part of an estimator that files hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gatewise.errors import CheckpointError
+
+from . import saving
+from .input_reading import InputReading
+
+if TYPE_CHECKING:
+    from gatewise._typing import PathLike
+
+
+class Storage(InputReading):
+    """What a file holds of an estimator, beside its parameters and its model: see saving.py."""
+
+    # Fitted attributes that a file must hold; those that it may hold are in saving.py.
+    _needed: ClassVar[tuple[str, ...]] = (
+        "n_features_in_",
+        "_fitted_on_table",
+        "_step_features",
+        "n_outputs_",
+        "out_activation_",
+        "t_",
+        "n_iter_",
+        "loss_curve_",
+    )
+    # Attributes that :meth:`_get_state` packs.
+    _own_state: ClassVar[tuple[str, ...]] = ()
+
+    def _get_state(self) -> dict[str, Any]:
+        """What files hold beside attributes, as :mod:`packing` takes it."""
+        return {}
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`_get_state` returned; called when everything else is there.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        if state:
+            raise CheckpointError(
+                f"the state of a {type(self).__name__} is {state!r:.80}; expected none"
+            )
+
+    def _stored_target(self) -> dict[str, Any]:
+        """What files hold of the target: values by the names of attributes."""
+        return {}
+
+    def _restore_target(self, held: dict[str, Any]) -> None:
+        """Make the target of what :meth:`_stored_target` returned."""
+
+    def save(self, path: PathLike) -> None:
+        """Write parameters, fitted attributes and the model to one file, atomically.
+
+        :func:`load_estimator` reads it. Nothing in it is pickled. A function given as
+        ``architecture`` is not kept, the layers that it made are. Requests for metadata are not
+        kept.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NotFittedError
+        CheckpointError
+            The file could not be written; an older file of that name is still whole.
+        DTypeError
+            A parameter or label is of a kind that files cannot hold.
+        """
+        self._need_fitted()
+        saving.save_estimator(self, path)
