@@ -291,6 +291,7 @@ class Network(Guarded):
             shape = layer.compute_output_shape(shape)
         return shape
 
+    @property
     def _keeps_steps(self):
         """Whether the output still has the input's time axis, so that lengths apply to it."""
         return all(layer.keeps_steps for layer in self._layers) and (
@@ -306,14 +307,17 @@ class Network(Guarded):
             lengths = layer.output_lengths(lengths)
         return lengths if len(self.output_shape) >= 3 else None
 
+    @property
     def _reads_sequences(self):
         """Whether steps are more than features to the model: lengths and resets mean something."""
         return any(layer.reads_steps for layer in self._layers) or self._keeps_steps
 
+    @property
     def _takes_any_length(self):
         """Whether sequences may have another number of steps than was announced: a Flatten needs that many."""
         return all(layer.takes_any_length for layer in self._layers)
 
+    @property
     def _is_stateful(self):
         """Whether a layer keeps its state from call to call."""
         return self._keeps_state if self.built else any(layer.stateful for layer in self._layers)
