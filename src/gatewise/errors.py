@@ -27,6 +27,12 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     -------
     str
         ``"; did you mean 'x'?"``, or nothing if no known name is similar.
+
+    Examples
+    --------
+    >>> from gatewise.errors import did_you_mean
+    >>> did_you_mean("unit", ["units", "activation"])
+    "; did you mean 'units'?"
     """
     import difflib  # needed only when something went wrong
 
