@@ -208,7 +208,7 @@ def test_an_update_that_fails(rng, monkeypatch):
         estimator.update([y[:5], np.zeros((5, 2))])
     with monkeypatch.context() as patch:
         patch.setattr(
-            "gatewise.estimators.forecasting.history.History.tail",
+            "gatewise.estimators.forecasting.history.History.last",
             Breaks(lambda history, steps: history, 1, KeyboardInterrupt()),
         )
         with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,10 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_sco
 import gatewise
 from gatewise import SequenceForecaster
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, NotFittedError, ShapeError
+from gatewise.estimators.forecasting.heads import PointHead
 from gatewise.estimators.forecasting.history import History
+from gatewise.estimators.forecasting.samples import ValidationPart, WindowCutter
+from gatewise.estimators.forecasting.series import Form
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -94,7 +97,16 @@ def test_targets_and_their_way_back_are_exact(rng, y, lag):
     """What a perfect network would say leads back to the series, differences and scales undone."""
     from gatewise.estimators.forecasting.preparation import Preparation
 
-    made = Preparation.fit(6, 5, lag, "standard", "error", [y], None, [])
+    made = Preparation.fit(
+        [y],
+        None,
+        window=6,
+        horizon=5,
+        lag=lag,
+        ahead=[],
+        scaling="standard",
+        missing="error",
+    )
     origins = np.array([8, 20, 41])
     said = made.targets(0, y, origins).reshape(3, 5, 2)
     truth = y[origins[:, None] + np.arange(1, 6)]
@@ -312,7 +324,10 @@ def test_scales_come_from_the_training_part_alone(y):
 def test_validation_windows_are_those_whose_targets_are_held_out(y):
     forecaster = small(early_stopping=True, validation_fraction=0.25, stride=1)
     preparation = forecaster.fit(y)._preparation
-    train, held_out = forecaster._origins(0, History(y, None, None, None, None), preparation)
+    cutter = WindowCutter(
+        preparation, PointHead("mse"), ValidationPart(0.25, 3), 1, lambda windows: windows
+    )
+    train, held_out = cutter._origins(0, History(y, None, None, None, Form("table")))
     assert (train[0], train[-1]) == (5, 41)  # targets up to step 44
     assert (held_out[0], held_out[-1]) == (44, 56)  # targets from step 45 up
 
@@ -619,7 +634,7 @@ def test_series_are_never_changed_nor_kept(y, x):
     np.testing.assert_array_equal(x, given[1])
     y[:], x[:] = 0, 0
     np.testing.assert_array_equal(forecaster.predict(), forecast)
-    assert len(forecaster._histories[0]) == 6
+    assert len(forecaster._seen.histories[0]) == 6
 
 
 def test_warm_start_goes_on(y):

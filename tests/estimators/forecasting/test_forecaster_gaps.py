@@ -123,7 +123,7 @@ def test_scores_leave_out_what_is_missing(holes):
             {"missing": "mask"},
             None,
             ConfigError,
-            "missing is 'mask'; the steps of a window are evenly spaced",
+            "missing is 'mask', which leaves steps out, and the steps of a window are evenly spaced",
         ),
         ({"missing": "drop"}, None, ConfigError, "missing is 'drop'; choose one of"),
         ({"missing": "decay"}, None, ConfigError, "give cell='gru'"),
@@ -149,7 +149,7 @@ def test_scores_leave_out_what_is_missing(holes):
             {"missing": "mean", "horizon": 2},
             lambda y: np.where(np.arange(60) % 2, np.nan, 1.0),
             ShapeError,
-            "after 0 windows to train on .* nothing is missing for 2 steps",
+            "0 windows to train on .* are followed by 2 steps without missing values",
         ),
     ],
 )

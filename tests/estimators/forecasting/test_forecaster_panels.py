@@ -334,7 +334,7 @@ def test_panels_that_do_not_fit():
         small().fit(parts(y)).update(later)
     with pytest.raises(ShapeError, match="fitted to one series"):
         small().fit(y.loc["a"]).update(later)
-    with pytest.raises(ConfigError, match="times was given beside a panel"):
+    with pytest.raises(ConfigError, match="times was given, and y is a panel"):
         small().fit(y, times=DATES)
     with pytest.raises(ShapeError, match="empty dict"):
         small().fit({})

@@ -179,5 +179,3 @@ def test_files_from_before_there_were_panels(rng, tmp_path, monkeypatch):
     forecaster.save(tmp_path / "file")
     again = load_estimator(tmp_path / "file")
     pd.testing.assert_series_equal(again.predict(), forecaster.predict())
-    del forecaster._panel  # pickles of before
-    pd.testing.assert_series_equal(forecaster.predict(), again.predict())

@@ -1,4 +1,8 @@
-"""Calendar features: where a moment stands in its hour, day, week and year, as points on circles."""
+"""Calendar features: the position of a moment in its hour, day, week and year, as sine and cosine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -9,15 +13,15 @@ HOUR, DAY, YEAR = 3600.0, 86400.0, 365.2425 * 86400.0  # seconds
 __all__ = ["calendar_features", "calendar_names"]
 
 
-def calendar_features(times, names):
-    """Sine and cosine of the place of each moment in the cycles named.
+def calendar_features(times: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return sine and cosine of the position of each moment in the cycles named.
 
-    The ends of a cycle meet: 23:00 lies beside 00:00, and December beside January.
+    The ends of a cycle meet: 23:00 is next to 00:00, and December next to January.
 
     Parameters
     ----------
     times : ndarray of shape (T,), datetime64
-        Local time, where hours of the day are to mean anything.
+        Local time, so that hours of the day have their usual meaning.
     names : list of str
         "minute" (of the hour), "hour" (of the day), "weekday", "monthday", "month", "quarter",
         "yearday".
@@ -25,14 +29,14 @@ def calendar_features(times, names):
     Returns
     -------
     ndarray of shape (T, 2 * len(names)), float64
-        Sine, then cosine, of one cycle after the other.
+        Sine and cosine of the first cycle, then of the next.
 
     Raises
     ------
     ConfigError
         A name is not known.
     DTypeError, NonFiniteError
-        times holds something other than moments, or NaT.
+        `times` holds something other than moments, or NaT.
     """
     times = np.asarray(times)
     if times.dtype.kind != "M":
@@ -42,29 +46,32 @@ def calendar_features(times, names):
             f"times holds NaT at index {int(np.flatnonzero(np.isnat(times))[0])}; expected a moment"
             " for each step"
         )
-    angles = [2 * np.pi * _CYCLES[name](times) for name in _known(names)]
+    angles = [2 * np.pi * _CYCLES[name](times) for name in _checked_names(names)]
     columns = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
     return np.stack(columns, axis=-1) if columns else np.empty((len(times), 0))
 
 
-def calendar_names(times, calendar):
-    """The names that `calendar` asks for.
+def calendar_names(times: np.ndarray, calendar: str | Sequence[str]) -> list[str]:
+    """Return the names of the features that the parameter `calendar` chooses.
 
     "auto" takes the cycles, of the hour, day, week and year, that are longer than a step and that
-    the series goes through at least twice: of one that was not seen to return, nothing can be
-    learnt.
+    the series contains at least twice: nothing can be learned from a cycle that did not return.
 
     Parameters
     ----------
     times : ndarray of shape (T,), datetime64
     calendar : "auto", or list of str
+
+    Raises
+    ------
+    ConfigError
     """
     if not (isinstance(calendar, str) and calendar == "auto"):
-        return _known(calendar)
+        return _checked_names(calendar)
     if len(times) < 2:
         raise ConfigError(
-            f"calendar='auto' needs at least 2 steps to see how long one is, got {len(times)}; name"
-            " the features"
+            "calendar='auto' needs at least 2 steps to see how long one is, got"
+            f" {len(times)}; name the features"
         )
     seconds = np.asarray(times).astype("datetime64[us]").astype(np.int64) / 1e6
     step, span = float(np.median(np.diff(seconds))), seconds[-1] - seconds[0]
@@ -75,7 +82,7 @@ def calendar_names(times, calendar):
     ]
 
 
-def _known(names):
+def _checked_names(names: object) -> list[str]:
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise ConfigError(
             f"calendar is {names!r}; expected None, 'auto' or a list of {', '.join(_CYCLES)}"
@@ -83,35 +90,36 @@ def _known(names):
     names = list(names)
     for name in names:
         if not (isinstance(name, str) and name in _CYCLES):
-            raise ConfigError(f"calendar names {name!r}; expected of {', '.join(_CYCLES)}")
+            raise ConfigError(f"calendar names {name!r}; expected names from {', '.join(_CYCLES)}")
     return names
 
 
 # ---- the part of each cycle that is over, in [0, 1)
 
 
-def _since(times, unit):
-    """Seconds since the unit began."""
+def _since(times: np.ndarray, unit: str) -> np.ndarray:
+    """Return the seconds since the beginning of the current hour, day, month or year."""
     begun = times.astype(f"datetime64[{unit}]")
     return (times.astype("datetime64[us]") - begun.astype("datetime64[us]")).astype(np.int64) / 1e6
 
 
-def _months(times):
+def _months(times: np.ndarray) -> np.ndarray:
+    """Return the months since January 1970."""
     return times.astype("datetime64[M]").astype(np.int64)
 
 
-def _weekday(times):
+def _weekday(times: np.ndarray) -> np.ndarray:
     days = times.astype("datetime64[D]").astype(np.int64)
     return (days + 3) % 7 / 7  # 1970-01-01 was a Thursday; Monday is 0
 
 
-def _monthday(times):
+def _monthday(times: np.ndarray) -> np.ndarray:
     month = times.astype("datetime64[M]")
     days = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
     return _since(times, "M") // DAY / days
 
 
-_CYCLES = {
+_CYCLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "minute": lambda times: _since(times, "h") / HOUR,
     "hour": lambda times: _since(times, "D") / DAY,
     "weekday": _weekday,

@@ -134,7 +134,7 @@ class ForecastDisplay:
         line_options(line_kw, cls.from_estimator)
         forecaster._need_fitted()
         series, title = _number_of(series, forecaster)
-        history = forecaster._histories[series]
+        history = forecaster._seen.histories[series]
         names = list(history.form.names or range(history.y.shape[1]))
         if variable not in names and not (isinstance(variable, int) and 0 <= variable < len(names)):
             raise ConfigError(
@@ -150,7 +150,7 @@ class ForecastDisplay:
                 for bound in forecaster._bounds(horizon, coverage, X_future, 1000)[series]
             )
         if actual is not None:
-            actual = part_of(actual, forecaster._panel, series, "actual")
+            actual = part_of(actual, forecaster._seen.panel, series, "actual")
             actual = _came(actual, _index_ahead(history, steps), steps, names, column)
         repeated, said = _naive(naive, history.y[:, column], forecaster._preparation.lag, steps)
         seen_labels, labels, unit = _labels(history, steps)
@@ -245,7 +245,7 @@ def _readable_dates(ax):
 
 def _number_of(series, forecaster):
     """(number of the series, its title) of a number, or of a label in a panel."""
-    panel, count = forecaster._panel, len(forecaster._histories)
+    panel, count = forecaster._seen.panel, len(forecaster._seen.histories)
     keys = () if panel is None else panel.keys
     if not isinstance(series, bool) and series in keys:
         number = keys.index(series)
@@ -257,7 +257,7 @@ def _number_of(series, forecaster):
     else:
         number = series
     if not keys:
-        return number, f"series {number}" if forecaster._several and count > 1 else None
+        return number, f"series {number}" if forecaster._seen.several and count > 1 else None
     key = keys[number]
     return number, ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 

@@ -1,4 +1,9 @@
-"""What a fitted forecaster knows beside its network, to and from plain values and arrays for its file."""
+"""What a file holds of a fitted forecaster beside its network: plain values and arrays."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,75 +14,98 @@ from gatewise.estimators.parameters import chosen
 from gatewise.estimators.reading.missing import MISSING
 
 from .calendar import calendar_features
-from .heads import head_of
+from .heads import restored_head
 from .history import History
 from .panel import Panel
-from .preparation import Preparation, checked_scaling
+from .preparation import Preparation
+from .scaling import checked_scaling
+from .seen import SeenSeries
 from .series import Form
 from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .forecaster import SequenceForecaster
 
 KINDS = ("flat", "table", "series", "frame")
 
 
-def state_of(forecaster):
-    """dict of what :func:`take_state` reads, as it was fitted: parameters may have been set since."""
-    histories = [
-        {
-            "y": history.y,
-            "x": history.x,
-            "calendar": history.calendar,
-            "timeline": None if history.timeline is None else history.timeline.get_config(),
-            "kind": history.form.kind,
-            "names": _listed(history.form.names),
-        }
-        for history in forecaster._histories
-    ]
-    head = forecaster._target
+def state_of(forecaster: SequenceForecaster) -> dict[str, Any]:
+    """Return what :func:`take_state` reads.
+
+    It is what was fitted, even if parameters were set since.
+    """
+    seen = forecaster._seen
     return {
         "recursive": forecaster._recursive,
-        "head": type(head).__name__,
-        "loss": head.loss,
-        "several": forecaster._several,
+        **forecaster._target.stored(),
+        "several": seen.several,
         "most_steps": forecaster._most_steps,
-        "calendar": list(forecaster.calendar_),
+        "calendar": list(seen.calendar),
         "automatic_calendar": forecaster._automatic_calendar,
-        "x_names": _listed(forecaster._x_names),
+        "x_names": _listed(seen.x_names),
         "preparation": dict(vars(forecaster._preparation)),
-        "histories": histories,
-        "panel": None if forecaster._panel is None else forecaster._panel.get_config(),
+        "histories": [
+            {
+                "y": history.y,
+                "x": history.x,
+                "calendar": history.calendar,
+                "timeline": None if history.timeline is None else history.timeline.get_config(),
+                "kind": history.form.kind,
+                "names": _listed(history.form.names),
+            }
+            for history in seen.histories
+        ],
+        "panel": None if seen.panel is None else seen.panel.get_config(),
     }
 
 
-def _listed(names):
+def _listed(names: Sequence[Any] | None) -> list[Any] | None:
     return None if names is None else list(names)
 
 
-def take_state(forecaster, state):
-    """Put back what :func:`state_of` gave, each part checked, into a forecaster that has its parameters and its model.
+def take_state(forecaster: SequenceForecaster, state: dict[str, Any]) -> None:
+    """Set what :func:`state_of` returned, each part checked.
+
+    Parameters
+    ----------
+    forecaster : SequenceForecaster
+        It has its parameters and its model.
+    state : dict
+        Values from a file of any origin.
 
     Raises
     ------
-    CheckpointError, or another error that says what does not fit
+    CheckpointError
+        A part does not fit to the others.
+    ConfigError, ShapeError, DTypeError, NonFiniteError
+        A value is not what it must be.
     """
-    recursive = forecaster._recursive = checks.flag(state["recursive"], "recursive")
-    forecaster._target = _head(state["head"], state["loss"], recursive)
-    forecaster._several = checks.flag(state["several"], "several")
-    forecaster._most_steps = checks.whole_number(state["most_steps"], "most_steps")
-    forecaster.calendar_ = checks.listed(state["calendar"], "calendar", "names")
-    forecaster._automatic_calendar = checks.flag(state["automatic_calendar"], "automatic_calendar")
-    waves = calendar_features(np.zeros(1, "datetime64[s]"), forecaster.calendar_).shape[1]
     variables = forecaster.n_features_in_
-    preparation = _preparation(state["preparation"], variables)
+    forecaster._recursive = checks.flag(state["recursive"], "recursive")
+    forecaster._target = restored_head(state["head"], state["loss"], forecaster._recursive)
+    forecaster._most_steps = checks.whole_number(state["most_steps"], "most_steps")
+    forecaster._automatic_calendar = checks.flag(state["automatic_calendar"], "automatic_calendar")
+    forecaster._preparation = _preparation(state["preparation"], variables)
+    forecaster._seen = _seen(state, forecaster._preparation, variables)
+    forecaster.calendar_ = forecaster._seen.calendar
+    _check_horizon(forecaster)
+    _check_model(forecaster)
+
+
+def _seen(state: dict[str, Any], preparation: Preparation, variables: int) -> SeenSeries:
+    """Return the series of a state."""
+    several = checks.flag(state["several"], "several")
+    calendar = checks.listed(state["calendar"], "calendar", "names")
+    waves = _waves(calendar)
     features = len(preparation.x_center)
-    forecaster._x_names = _names(state["x_names"], features)
-    gaps = preparation.missing != "error"
+    names = _names(state["x_names"], features)
     histories = [
-        _history(part, variables, features, waves, gaps)
+        _history(part, variables, features, waves, preparation.fills_gaps)
         for part in checks.listed(state["histories"], "histories", "dicts")
     ]
-    if len(histories) != len(preparation.center) or (
-        len(histories) > 1 and not forecaster._several
-    ):
+    if len(histories) != len(preparation.center) or (len(histories) > 1 and not several):
         raise CheckpointError(
             f"there are {len(histories)} series, and scales of {len(preparation.center)}"
         )
@@ -85,40 +113,38 @@ def take_state(forecaster, state):
         raise CheckpointError(
             f"a series has less than the {preparation.context} steps that a forecast depends on"
         )
-    if preparation.horizon != (1 if recursive else forecaster._most_steps):
-        raise CheckpointError(
-            f"the network says {preparation.horizon} steps, recursive is {recursive} and the"
-            f" horizon {forecaster._most_steps}"
-        )
-    panel = state.get("panel")  # files of older versions have none
-    forecaster._panel = None if panel is None else Panel.from_config(panel, len(histories))
+    config = state.get("panel")  # files of older versions have none
+    panel = None if config is None else Panel.from_config(config, len(histories))
     if panel is not None and not (
-        forecaster._several
+        several
         and all(
-            history.form.kind in ("series", "frame") or forecaster._panel.kind == "dict"
+            history.form.kind in ("series", "frame") or panel.kind == "dict"
             for history in histories
         )
     ):
-        raise CheckpointError(f"the panel is {panel!r:.80}, and its series are no parts of one")
-    forecaster._preparation, forecaster._histories = preparation, histories
-    _check_model(forecaster, waves)
+        raise CheckpointError(f"the panel is {config!r:.80}, and its series are not parts of one")
+    return SeenSeries(histories, several, panel, names, calendar, preparation.fills_gaps)
 
 
-def _head(name, loss, recursive):
-    quantiles = loss.quantiles if name == "QuantileHead" else None
-    head = head_of(loss, quantiles, "gaussian" if name == "GaussianHead" else None, recursive)
-    if type(head).__name__ != name or type(head.loss) is not type(loss):
-        raise CheckpointError(f"the head is {name!r:.80}, with loss {loss!r:.80}")
-    return head
+def _waves(calendar: list[str]) -> int:
+    """Return the number of calendar features."""
+    return calendar_features(np.zeros(1, "datetime64[s]"), calendar).shape[1]
 
 
-def _preparation(given, variables):
-    if not isinstance(given, dict) or set(given) != set(Preparation.__dataclass_fields__):
+def _check_horizon(forecaster: SequenceForecaster) -> None:
+    """Check that the network forecasts as many steps as the strategy needs."""
+    horizon, recursive = forecaster._preparation.horizon, forecaster._recursive
+    if horizon != (1 if recursive else forecaster._most_steps):
         raise CheckpointError(
-            f"the preparation is {given!r:.80}; expected {sorted(Preparation.__dataclass_fields__)}"
+            f"the network forecasts {horizon} steps, recursive is {recursive} and the horizon"
+            f" {forecaster._most_steps}"
         )
-    window, horizon = (checks.whole_number(given[name], name) for name in ("window", "horizon"))
-    lag = checks.whole_number(given["lag"], "lag", 0)
+
+
+def _preparation(given: Any, variables: int) -> Preparation:
+    names = {field.name for field in fields(Preparation)}
+    if not isinstance(given, dict) or set(given) != names:
+        raise CheckpointError(f"the preparation is {given!r:.80}; expected {sorted(names)}")
     center, spread = (
         _numbers(given[name], name, (None, variables)) for name in ("center", "spread")
     )
@@ -142,21 +168,21 @@ def _preparation(given, variables):
             f"columns {past} and {ahead} are not all {len(x_center)} columns, each once"
         )
     return Preparation(
-        window,
-        horizon,
-        lag,
-        center,
-        spread,
-        x_center,
-        x_spread,
-        past,
-        ahead,
-        checked_scaling(given["scaling"]),
-        chosen(given["missing"], "missing", sorted({*MISSING} - {"mask"})),
+        window=checks.whole_number(given["window"], "window"),
+        horizon=checks.whole_number(given["horizon"], "horizon"),
+        lag=checks.whole_number(given["lag"], "lag", 0),
+        center=center,
+        spread=spread,
+        x_center=x_center,
+        x_spread=x_spread,
+        past=past,
+        ahead=ahead,
+        scaling=checked_scaling(given["scaling"]),
+        missing=chosen(given["missing"], "missing", sorted({*MISSING} - {"mask"})),
     )
 
 
-def _history(given, variables, features, waves, gaps):
+def _history(given: Any, variables: int, features: int, waves: int, gaps: bool) -> History:
     y = _numbers(given["y"], "y", (None, variables), gaps)
     x = None if given["x"] is None else _numbers(given["x"], "x", (len(y), features), gaps)
     calendar = (
@@ -167,8 +193,8 @@ def _history(given, variables, features, waves, gaps):
     if (x is None) != (features == 0) or (calendar is None) != (waves == 0):
         raise CheckpointError(
             f"a series has {'no ' if x is None else ''}features and"
-            f" {'no ' if calendar is None else ''}calendar; the forecaster knows {features}"
-            f" features and {waves} of the calendar"
+            f" {'no ' if calendar is None else ''}calendar; the forecaster has {features} features"
+            f" and {waves} of the calendar"
         )
     timeline = None if given["timeline"] is None else Timeline.from_config(given["timeline"])
     names = _names(given["names"], variables)
@@ -188,11 +214,11 @@ def _history(given, variables, features, waves, gaps):
     return History(y, x, calendar, timeline, Form(given["kind"], names))
 
 
-def _names(names, count):
+def _names(names: Any, count: int) -> tuple[Any, ...] | None:
     if names is None:
         return None
     names = checks.listed(names, "names", "names")
-    # of columns of several levels
+    # a tuple is the name of a column of several levels
     parts = [part for name in names for part in (name if isinstance(name, tuple) else (name,))]
     if len(names) != count or not all(
         part is None or isinstance(part, str | int | float) for part in parts
@@ -201,8 +227,10 @@ def _names(names, count):
     return tuple(names)
 
 
-def _numbers(array, name, shape, gaps=False):
-    """A finite float64 ndarray of `shape`, None for any extent; with `gaps` NaN may stand in it."""
+def _numbers(
+    array: Any, name: str, shape: tuple[int | None, ...], gaps: bool = False
+) -> np.ndarray:
+    """Return a float64 ndarray of `shape`, None for any extent; with `gaps` it may hold NaN."""
     if (
         not isinstance(array, np.ndarray)
         or array.dtype != np.float64
@@ -214,23 +242,24 @@ def _numbers(array, name, shape, gaps=False):
     return no_infinity(array, name) if gaps else checks.finite(array, name)
 
 
-def _check_model(forecaster, waves):
-    """The network reads and says as many numbers as the rest asks for."""
+def _check_model(forecaster: SequenceForecaster) -> None:
+    """Check that the network reads and outputs as many numbers as the rest of the state needs."""
     model, preparation = forecaster.model_, forecaster._preparation
-    read = (
+    inputs = (
         forecaster.n_features_in_
         + len(preparation.past)
-        + waves
+        + _waves(forecaster.calendar_)
         + len(preparation.ahead) * preparation.horizon
     )
-    said = forecaster._target.outputs * preparation.horizon * forecaster.n_features_in_
+    numbers = preparation.horizon * forecaster.n_features_in_
+    outputs = forecaster._target.outputs_per_number * numbers
     means = getattr(forecaster, "feature_means_", ())
-    if preparation.missing != "error" and len(means) != read:
-        raise CheckpointError(f"there are {len(means)} means; expected {read}")
+    if preparation.fills_gaps and len(means) != inputs:
+        raise CheckpointError(f"there are {len(means)} means; expected {inputs}")
     if preparation.missing in ("indicator", "decay"):
-        read *= 3
-    if model.input_shape[-1] != read or model.output_shape[-1] != said:
+        inputs *= 3
+    if model.input_shape[-1] != inputs or model.output_shape[-1] != outputs:
         raise CheckpointError(
-            f"the model reads {model.input_shape[-1]} numbers and says {model.output_shape[-1]};"
-            f" expected {read} and {said}"
+            f"the model reads {model.input_shape[-1]} numbers and outputs"
+            f" {model.output_shape[-1]}; expected {inputs} and {outputs}"
         )
