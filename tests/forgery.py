@@ -4,7 +4,8 @@ import copy
 import json
 import struct
 
-from gatewise import checkpoint
+from gatewise.checkpoint import FORMAT_VERSION
+from gatewise.checkpoint.layout import checksum_of
 
 VALUES = [
     None,
@@ -104,10 +105,10 @@ def take_apart(content):
     return tensors, text.partition('"header":')[2][:-1].encode()
 
 
-def put_together(tensors, header, version=checkpoint.FORMAT_VERSION):
+def put_together(tensors, header, version=FORMAT_VERSION):
     """A file of tensors and the text of a header, whatever they are, with lengths, places and checksum that are right."""
     covered = f'"format_version":{version},"header":{header.decode("utf-8", "replace")}}}'
-    text = f'{{"checksum":{checkpoint._checksum(covered, sorted(tensors))},{covered}'
+    text = f'{{"checksum":{checksum_of(covered, sorted(tensors))},{covered}'
     entries, end = [f'"__metadata__":{json.dumps({"gatewise": text})}'], 0
     for name, code, shape, data in tensors:  # as text, since a name may occur twice
         place = {"dtype": code, "shape": shape, "data_offsets": [end, end + len(data)]}

@@ -47,7 +47,7 @@ ALLOWED |= {name: {"training"} for name in REPEATED}
 ALLOWED["kernels"] = {"kernels", "errors", "_typing"}  # checks and threads stand on kernels
 ALLOWED["errors"] = {"_typing"}
 # arrays and plain values: it knows nothing of layers
-ALLOWED["checkpoint"] = {"errors", "file_kinds", "_typing"}
+ALLOWED["checkpoint"] = {"checkpoint", "errors", "file_kinds", "_typing"}
 ALLOWED["estimators"] |= ASIDE
 
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -587,7 +587,7 @@ def test_a_file_saved_beside_a_step_holds_one_moment(kind, x, monkeypatch, tmp_p
     model.train_on_batch(x, y)
     save(model, path)
     before, stop = path.read_bytes(), Stop()
-    stopped_in(monkeypatch, checkpoint, "_checksum", stop, after=True)
+    stopped_in(monkeypatch, checkpoint.writing, "checksum_of", stop, after=True)
     saving = Caller(lambda: save(model, path))
     assert stop.reached.wait(SECONDS)
     training = Caller(lambda: model.train_on_batch(x, y))

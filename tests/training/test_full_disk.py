@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from seeds import generator
 
-from gatewise import checkpoint
 from gatewise.callbacks import Callback, ModelCheckpoint
+from gatewise.checkpoint import files
 from gatewise.errors import CheckpointError, NonFiniteError
 from gatewise.layers import LSTM, Dense, Dropout, Input
 from gatewise.models import Sequential, load_model
@@ -178,11 +178,9 @@ def failing(where, number):
     def trouble():
         with pytest.MonkeyPatch.context() as patch:
             if where in ("write", "close"):
-                patch.setattr(
-                    checkpoint, "open", Write if where == "write" else Close, raising=False
-                )
+                patch.setattr(files, "open", Write if where == "write" else Close, raising=False)
             else:
-                patch.setattr(checkpoint.os, where, fail)
+                patch.setattr(files.os, where, fail)
             yield
 
     return trouble()

@@ -69,16 +69,16 @@ PROGRAM = textwrap.dedent("""
                     writes(self.file, content)
             writes = die_after(count, lambda file, content: file.write(content), half=True)
             plain = open
-            checkpoint.open = lambda *how, **more: File(plain(*how, **more)) if "xb" in how else plain(*how, **more)
+            checkpoint.files.open = lambda *how, **more: File(plain(*how, **more)) if "xb" in how else plain(*how, **more)
         elif place == "sync":
-            checkpoint.os.fsync = die_after(2 * count, os.fsync)
+            checkpoint.files.os.fsync = die_after(2 * count, os.fsync)
         elif place == "sync of the folder":
-            checkpoint.os.fsync = die_after(2 * count + 1, os.fsync)
+            checkpoint.files.os.fsync = die_after(2 * count + 1, os.fsync)
         elif place == "slow sync":  # killed from outside, nearly always in it
             plain = os.fsync
-            checkpoint.os.fsync = lambda file: time.sleep(0.01) or plain(file)
+            checkpoint.files.os.fsync = lambda file: time.sleep(0.01) or plain(file)
         elif place == "renaming":
-            checkpoint.os.replace = die_after(count, os.replace)
+            checkpoint.files.os.replace = die_after(count, os.replace)
 
     PLACES = ["half written", "sync", "sync of the folder", "renaming"]
 

@@ -4,7 +4,8 @@ import contextlib
 
 from sklearn.pipeline import Pipeline
 
-from gatewise import checkpoint, file_kinds
+from gatewise import file_kinds
+from gatewise.checkpoint.writing import content_of, replace
 from gatewise.data.saving import is_transformer, pack_transformer
 from gatewise.errors import DTypeError
 from gatewise.memory import names_memory
@@ -42,8 +43,8 @@ def save_estimator(estimator, path):
     file_kinds.warn_of_ending(path)
     with contextlib.ExitStack() as moment:
         tensors, header = _contents_of(estimator, "", type(estimator).__name__, moment)
-        content = checkpoint.content_of(path, tensors, header)
-    checkpoint.replace(path, content)
+        content = content_of(path, tensors, header)
+    replace(path, content)
 
 
 def _contents_of(estimator, prefix, what, moment):

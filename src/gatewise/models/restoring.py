@@ -15,7 +15,7 @@ from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .architecture import architecture_of, difference
 from .kept_slots import slots_read
-from .saving import named_weights, training_of, weight_kinds
+from .saving import RUN, named_weights, training_of, weight_kinds
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, PathLike
@@ -301,22 +301,6 @@ def restore_states(model: Trainer, tensors: dict[str, Array], names: Iterable[st
             layer.state = found
 
 
-def _with_arrays(value: Any, arrays: dict[str, Array]) -> Any:
-    """What :func:`_without_arrays` was given; each array is taken out of `arrays`, so that none is used twice."""
-    if isinstance(value, list):
-        return [_with_arrays(part, arrays) for part in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {"$tensor"}:
-        if value["$tensor"] not in arrays:
-            raise CheckpointError(
-                f"the run asks for the tensor {value['$tensor']!r:.80}, which is missing or stands"
-                " elsewhere too"
-            )
-        return arrays.pop(value["$tensor"])
-    return {key.removeprefix("$"): _with_arrays(part, arrays) for key, part in value.items()}
-
-
 def take_run(header: dict[str, Any], tensors: dict[str, Array]) -> dict[str, Any] | None:
     """Return the run of a file, None if it holds none; its arrays are taken out of `tensors`.
 
@@ -326,7 +310,7 @@ def take_run(header: dict[str, Any], tensors: dict[str, Array]) -> dict[str, Any
         The run is damaged.
     """
     arrays = {name: tensors.pop(name) for name in list(tensors) if name.startswith("run/")}
-    run = checked_state(_with_arrays(header["run"], arrays)) if "run" in header else None
+    run = checked_state(RUN.decode(header["run"], arrays)) if "run" in header else None
     if arrays:
         raise CheckpointError(f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the run")
     return run

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewise import checkpoint, file_kinds
+from gatewise import file_kinds
+from gatewise.checkpoint import Contents
+from gatewise.checkpoint.codec import Arrays, Codec
+from gatewise.checkpoint.writing import content_of, replace
 from gatewise.errors import ConfigError, NonFiniteError
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run
@@ -25,13 +28,17 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 
+# What a run of training holds: in a header with NaN and infinities, arrays apart.
+RUN = Codec(Arrays("$tensor"))
+
+
 def save_model(model: Trainer, path: PathLike) -> None:
     """Write a model to one file: see :meth:`Sequential.save`."""
     file_kinds.warn_of_ending(path)
     with at_one_moment(model):
         contents = contents_of(model)
-        content = checkpoint.content_of(path, contents.tensors, contents.header)
-    checkpoint.replace(path, content)
+        content = content_of(path, contents.tensors, contents.header)
+    replace(path, content)
 
 
 def save_weights(model: Network, path: PathLike) -> None:
@@ -45,8 +52,8 @@ def save_weights(model: Network, path: PathLike) -> None:
             "layers": [layer.name for layer in model.layers],
             "kinds": weight_kinds(model.layers),
         }
-        content = checkpoint.content_of(path, weights, header)
-    checkpoint.replace(path, content)
+        content = content_of(path, weights, header)
+    replace(path, content)
 
 
 @contextlib.contextmanager
@@ -64,7 +71,7 @@ def at_one_moment(model: Trainer) -> Iterator[None]:
         yield
 
 
-def contents_of(model: Trainer) -> checkpoint.Contents:
+def contents_of(model: Trainer) -> Contents:
     """Return the tensors and the header of a file that holds the model.
 
     :func:`gatewise.models.loading.model_of` makes a model of them. The tensors are the model's own
@@ -102,8 +109,8 @@ def contents_of(model: Trainer) -> checkpoint.Contents:
     _refuse_non_finite(tensors)
     if run is not None:
         state = run.get_state() if isinstance(run, Run) else run
-        header["run"] = _without_arrays(state, tensors, "run")
-    return checkpoint.Contents(tensors, header)
+        header["run"] = RUN.encode(state, "run", tensors)
+    return Contents(tensors, header)
 
 
 def training_of(model: Trainer) -> dict[str, Any]:
@@ -151,28 +158,3 @@ def _refuse_non_finite(tensors: Mapping[str, Array]) -> None:
                 " restore weights from before that, and train with a smaller learning rate or with"
                 " clipnorm"
             )
-
-
-def _without_arrays(value: Any, tensors: dict[str, Array], name: str) -> Any:
-    """The value as JSON, with the arrays in it moved to `tensors`, under names that begin with `name`.
-
-    An array becomes ``{"$tensor": name}``. A key of a dict that begins with ``$`` gets one more, so
-    that none is taken for it.
-    """
-    if isinstance(value, np.ndarray):
-        while name in tensors:  # a key held a slash
-            name += "_"
-        tensors[name] = value
-        return {"$tensor": name}
-    if isinstance(value, dict):
-        return {
-            f"${key}" if isinstance(key, str) and key.startswith("$") else key: _without_arrays(
-                part, tensors, f"{name}/{key}"
-            )
-            for key, part in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [
-            _without_arrays(part, tensors, f"{name}/{number}") for number, part in enumerate(value)
-        ]
-    return value

@@ -5,11 +5,11 @@ import threading
 
 import numpy as np
 
+from gatewise.checkpoint.codec import is_numeric, storable
 from gatewise.errors import CheckpointError, ConfigError, GatewiseError, StateError
 from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .means import RunningMeans
-from .storable import is_numeric, storable
 
 _PARTS = {
     "epoch": int,

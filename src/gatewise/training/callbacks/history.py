@@ -5,9 +5,9 @@ import html
 import numpy as np
 
 from gatewise import checks
+from gatewise.checkpoint.codec import is_numeric, storable
 from gatewise.errors import CheckpointError, ConfigError, MissingPackageError
 
-from ..storable import is_numeric, storable
 from .base import Callback
 from .state import read_state
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.attributes import Guarded
+from gatewise.checkpoint.codec import is_numeric, is_storable, storable
 from gatewise.configuration import kept_arguments
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError, did_you_mean
 from gatewise.memory import names_memory
 
 from ..losses import position_weights
-from ..storable import is_numeric, is_storable, storable
 from .variables import Variable, lasting, new_variable
 
 
