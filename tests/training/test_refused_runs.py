@@ -91,15 +91,15 @@ LIES = {
     ),
     "a tensor twice": (
         lambda t, h: h["run"]["callbacks"].update(more=[state(t, h, "History")["epoch"]]),
-        "stands elsewhere",
+        "belongs to something else",
     ),
     "a tensor of the weights": (
         lambda t, h: state(t, h, "History")["epoch"].update({"$tensor": "weights/dense/bias"}),
-        "'weights/dense/bias', which is missing or stands elsewhere",
+        "'weights/dense/bias', which is missing or belongs to something else",
     ),
     "a tensor that is missing": (
         lambda t, h: t.pop("run/callbacks/History/0/epoch"),
-        "stands elsewhere",
+        "belongs to something else",
     ),
     "a part more": (lambda t, h: h["run"].update(more=1), "expected a dict of"),
     "more batches than there are": (
