@@ -96,7 +96,7 @@ def held(model):
     states = [
         array
         for layer in model.layers
-        if layer.has_state and layer._state
+        if layer._has_state and layer._state
         for array in layer._state
     ]
     return [

@@ -459,7 +459,7 @@ def test_threads_share_a_layer_for_inference(cell, handed_out, dtype, rng, threa
         return results
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        layer.weights_changed()  # the first round packs
+        layer._weights_changed()  # the first round packs
         for results, expected in zip(pool.map(work, inputs), wanted):
             for result in results:
                 assert_all_same_bits(result, expected)
@@ -470,7 +470,7 @@ def test_threads_share_a_dense_layer_for_inference(dtype, rng, threads):
     layer = Dense(200, "softmax", dtype=dtype, seed=1)
     inputs = [rng.normal(size=(n, 50)).astype(dtype) for n in (1, 3, 500, 1000)]
     wanted = [layer.forward(x) for x in inputs]
-    layer.weights_changed()
+    layer._weights_changed()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             assert_all_same_bits(list(pool.map(layer.forward, inputs)), wanted)

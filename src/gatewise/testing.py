@@ -212,7 +212,7 @@ def _check_model(
         f"{layer.name}/{name}": (layer.parameters[name], gradient.copy())
         for layer in model.layers
         for name, gradient in layer.gradients.items()
-        if layer.trains(name)
+        if layer._is_trained(name)
     }
     return compare_gradients(scalar, pairs, **options)
 
@@ -269,7 +269,9 @@ class _Probe:
             copies = list(self.states.values())
             self.arguments["initial_state"] = copies[0] if alone else copies
         self.parameters = self.layer.parameters
-        trains = getattr(self.layer, "trains", lambda name: True)  # those of frozen layers are zero
+        trains = getattr(
+            self.layer, "_is_trained", lambda name: True
+        )  # those of frozen layers are zero
         self.gradients = {
             name: gradient for name, gradient in self.layer.gradients.items() if trains(name)
         }
@@ -331,7 +333,7 @@ def _copies(name: str, given: Any, several: bool, allow_integers: bool = False) 
 
 def _as_read(layer: Any, x: Array) -> Array:
     """x, or the whole numbers that the layer reads from it, which have no gradient."""
-    read: Array = layer.read_input(x, layer.dtype, False) if hasattr(layer, "read_input") else x
+    read: Array = layer._read_input(x, layer.dtype, False) if hasattr(layer, "_read_input") else x
     return read if read.dtype.kind in "iu" else x
 
 

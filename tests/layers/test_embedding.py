@@ -149,8 +149,8 @@ def test_whole_numbers_reach_it_as_they_are(rng):
     """float32 would not tell these apart."""
     x = 2**24 + np.arange(4).reshape(2, 2)
     assert prepare_samples(tagger(), [[0, 1]], need_y=False).x.dtype == "int32"
-    assert Sequential([Embedding(2**24 + 4, 1)]).read_input(x).tolist() == x.tolist()
-    assert Sequential([Embedding(2**24 + 4, 1)]).read_input(x.astype(float)).tolist() == x.tolist()
+    assert Sequential([Embedding(2**24 + 4, 1)])._read_input(x).tolist() == x.tolist()
+    assert Sequential([Embedding(2**24 + 4, 1)])._read_input(x.astype(float)).tolist() == x.tolist()
 
 
 @pytest.mark.parametrize("kind", ["int32", "float64", "uint8"])

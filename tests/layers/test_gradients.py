@@ -280,8 +280,8 @@ def test_penalties(penalty, rng):
         wanted = 0.01 * (np.abs(weights).sum() if "l1" in penalty else 0)
         wanted += 0.01 * ((weights**2).sum() if "l2" in penalty else 0)
         assert layer.penalty() == pytest.approx(wanted, rel=1e-12)
-        layer.add_penalty_gradients()
-        layer.add_penalty_gradients()  # added to what is there
+        layer._add_penalty_gradients()
+        layer._add_penalty_gradients()  # added to what is there
         pairs = {name: (array, layer.gradients[name] / 2) for name, array in parameters.items()}
         compare_gradients(layer.penalty, pairs, tolerance=TOLERANCE)
 

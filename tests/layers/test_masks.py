@@ -257,7 +257,7 @@ def test_both_directions(merge_mode, return_sequences, rng):
 )
 def test_gradients_of_every_kind_of_layer(make_layer, rng):
     layer = make_layer()
-    layer.set_dtype("float64")
+    layer._set_dtype("float64")
     x = sequences(rng, 6, 6, 2)
     check_gradients(layer, x, mask=MASK, max_entries=20)
     y = layer(x, mask=MASK)

@@ -298,7 +298,7 @@ def test_inside_a_time_distributed(rng):
     assert model.flat_parameters.size == model.count_params() - 6
     twin = pickle.loads(pickle.dumps(model))
     twin.set_weights([w + 1 for w in model.get_weights()])
-    for one, other in zip(twin.layers[0].kept_arrays(), twin.layers[0].layer.kept_arrays()):
+    for one, other in zip(twin.layers[0]._kept_arrays(), twin.layers[0].layer._kept_arrays()):
         assert one is other
     assert_all_same_bits(inside.get_weights(), alone.get_weights())
 
@@ -335,7 +335,7 @@ def data(rng):
 
 
 def averages(model):
-    return [array.copy() for layer in model.layers for array in layer.kept_arrays()]
+    return [array.copy() for layer in model.layers for array in layer._kept_arrays()]
 
 
 def test_counts_and_order(data):

@@ -156,7 +156,7 @@ def test_spatial_dropout(rng):
 def test_step_by_step_is_the_layer_itself(make, rng):
     x = sequences(rng, 3, 4, 5)
     plain, stepwise = make(), TimeDistributed(make(), dtype="float64")
-    plain.set_dtype("float64")
+    plain._set_dtype("float64")
     plain.build(x.shape)
     stepwise.build(x.shape)
     stepwise.set_weights(plain.get_weights())

@@ -83,7 +83,7 @@ def test_frozen_layers_stay_and_the_others_learn(optimizer, frozen, xy):
 )
 def test_the_constructor_freezes(layer):
     layer.build((None, 5, 2, 3) if isinstance(layer, TimeDistributed) else (None, 5, 3))
-    assert layer.trainable is False and layer.trained_names() == [] == layer.trainable_weights
+    assert layer.trainable is False and layer._trained_names() == [] == layer.trainable_weights
     assert len(layer.non_trainable_weights) == len(layer.weights) > 0
     again = type(layer).from_config(layer.get_config())
     assert again.trainable is False
@@ -173,7 +173,7 @@ def test_penalties_and_constraints_of_frozen_layers_rest(xy):
 def test_moments_are_kept(xy):
     model = stack()
     model.fit(*xy, epochs=2, verbose=0)
-    part = slice(0, model.layers[0].flat_size())
+    part = slice(0, model.layers[0]._flat_size())
     before = {name: array[part].copy() for name, array in model.optimizer.slots().items()}
     model.layers[0].trainable = False
     model.fit(*xy, epochs=2, verbose=0)
@@ -193,7 +193,7 @@ def test_a_mean_of_parameters_that_begin_frozen(xy):
     model.fit(*xy, epochs=2, verbose=0)
     assert bits(model.layers[0].get_weights()) == frozen
     model.layers[0].trainable = True
-    start = model._flat_weights()[: model.layers[0].flat_size()]
+    start = model._flat_weights()[: model.layers[0]._flat_size()]
     np.testing.assert_array_equal(model.optimizer.average[: len(start)], start)  # not zeros
 
 
@@ -314,7 +314,7 @@ def partly_frozen_with(optimizer):
 
 def flags(model):
     """Of every layer, inside wrappers too."""
-    return [layer.trained_names() for layer in model.layers]
+    return [layer._trained_names() for layer in model.layers]
 
 
 def test_files_copies_and_pickles_know(xy, tmp_path):
@@ -479,7 +479,7 @@ def test_a_broken_epoch_leaves_frozen_and_trained_as_before_it(begun, xy):
     model.fit(*xy, epochs=1, batch_size=4, verbose=0)
     before = bits([*model.get_weights(), *model.optimizer.slots().values()])
     steps, pieces = model.optimizer.iterations, model.optimizer._snapshot(model._trained().parts)
-    frozen = sum(model.layers[k].flat_size() for k in (0, 4))
+    frozen = sum(model.layers[k]._flat_size() for k in (0, 4))
     assert (
         sum(piece.size for piece in pieces.slots["momentum"]) == model.flat_parameters.size - frozen
     )

@@ -105,5 +105,5 @@ def test_layers_whose_shapes_say_it_have_no_kind():
         Bidirectional(LSTM(3)),
         LSTM(3, peepholes=True),
     ):
-        assert layer.kind() is None
-    assert np.all([GRU(3).kind() != GRU(3, reset_after=False).kind()])
+        assert layer._kind() is None
+    assert np.all([GRU(3)._kind() != GRU(3, reset_after=False)._kind()])

@@ -101,10 +101,10 @@ def test_a_wrapper_that_is_refused_leaves_the_layer_as_it_was():
 def test_copies_are_free(through):
     wrapper = Bidirectional(LSTM(2))
     copied = through(wrapper)
-    assert copied.forward_layer.holder is copied
-    assert wrapper.forward_layer.holder is wrapper
+    assert copied.forward_layer._holder is copied
+    assert wrapper.forward_layer._holder is wrapper
     inner = through(wrapper.forward_layer)
-    assert inner.holder is None
+    assert inner._holder is None
     Sequential([inner])
     with pytest.raises(ConfigError, match="is inside"):
         Sequential([copied.backward_layer])

@@ -37,7 +37,7 @@ def same(one, other):
 
 
 def state_of(model):
-    return [array for layer in model.layers if layer.has_state for array in layer.state]
+    return [array for layer in model.layers if layer._has_state for array in layer.state]
 
 
 # ---- rows

@@ -70,9 +70,9 @@ class Fixed:
                 f"layer {layer.name!r} is built: {self._name} cannot change any more; make a new"
                 " layer"
             )
-        if layer.holder is not None:
+        if layer._holder is not None:
             raise StateError(
-                f"layer {layer.name!r} is inside {layer.holder.name!r}: {self._name} cannot change"
+                f"layer {layer.name!r} is inside {layer._holder.name!r}: {self._name} cannot change"
                 " any more; make both anew"
             )
         if isinstance(self._check, str):
@@ -112,7 +112,7 @@ class Layer(Guarded, abc.ABC):
 
     rng = Checked(seeds.checked_generator)  # the model's generator, for layers that draw
     model = None  # the Sequential that the layer belongs to
-    holder = None  # the layer that it is inside of
+    _holder = None  # the layer that it is inside of
     _rank, _axes = None, "(batch, ..., features)"  # of the input
 
     # What a layer says of itself, so that models need not know its class.
@@ -125,19 +125,19 @@ class Layer(Guarded, abc.ABC):
     # what it does at step t depends on no later one: truncated back-propagation may carry on from
     # it
     causal = True
-    first_only = False  # it reads what only a model's input can be
-    has_state = False  # it takes initial_state and resets
+    _first_only = False  # it reads what only a model's input can be
+    _has_state = False  # it takes initial_state and resets
     state_names = ()  # of the arrays of its state
     stateful = False  # it keeps its state from call to call
     # its output at a step that does not count is that of the last one that does, not zeros
-    holds_outputs = False
-    returns_list = False  # of outputs, and states after them
-    keeps_limits = False  # its outputs lie within the limits of its inputs
+    _holds_outputs = False
+    _returns_list = False  # of outputs, and states after them
+    _keeps_limits = False  # its outputs lie within the limits of its inputs
     # name of the activation that its outputs come out of; None: of none, or not known
-    limiting_activation = None
-    outputs = 1  # how many there are before the states
+    _limiting_activation = None
+    _output_count = 1  # how many there are before the states
     several_inputs = False  # it takes a list of arrays, too
-    padded_dtype = None  # what rows of different lengths are padded in; None: the layer's own
+    _padded_dtype = None  # what rows of different lengths are padded in; None: the layer's own
 
     _tape = None  # of a layer used alone, once it has been trained
     _trains = NULL_CONTEXT  # context manager of training a layer used alone
@@ -165,7 +165,7 @@ class Layer(Guarded, abc.ABC):
     ):
         checks.refuse_unknown_arguments(others, "layer", type(self).__name__, self._argument_names)
         self.name = _automatic_name(type(self)) if name in (None, "") else name
-        self.named = bool(name)  # by the user
+        self._named_by_user = bool(name)  # by the user
         self._trainable = checks.flag(trainable, "trainable")
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
         self._dtype = self._dtype_given or "float32"
@@ -182,7 +182,7 @@ class Layer(Guarded, abc.ABC):
             shapes["batch_input_shape"] = checks.shape_tuple(
                 batch_input_shape, "batch_input_shape"
             )[1:]
-        self.given_input_shape = one_shape(shapes)
+        self._given_input_shape = one_shape(shapes)
         self.input_shape = None  # (batch, ...) once built
         self.output_shape = None
         self.rng = None
@@ -203,10 +203,10 @@ class Layer(Guarded, abc.ABC):
     def name(self, value):
         if not isinstance(value, str) or not value:
             raise ConfigError(f"name is {value!r}; expected a string of at least one character")
-        if self.model is not None and self.holder is None:
-            paths = [value + path.removeprefix(self._name) for path in self.paths()]
+        if self.model is not None and self._holder is None:
+            paths = [value + path.removeprefix(self._name) for path in self._paths()]
             if not {
-                path for other in self.model.layers if other is not self for path in other.paths()
+                path for other in self.model.layers if other is not self for path in other._paths()
             }.isdisjoint(paths):
                 raise ConfigError(
                     f"two layers of model {self.model.name!r} would be named {value!r}; give each"
@@ -273,18 +273,18 @@ class Layer(Guarded, abc.ABC):
             self.model._trainable_changes()
         self._trainable = value
 
-    def trains(self, name):
+    def _is_trained(self, name):
         """Whether training changes the parameter of this name, one that optimizers move where they may."""
         return self._trainable
 
-    def trained_names(self):
+    def _trained_names(self):
         """Names of the parameters that training changes, list of str."""
-        return [spec.name for spec in self._specs if spec.trained and self.trains(spec.name)]
+        return [spec.name for spec in self._specs if spec.trained and self._is_trained(spec.name)]
 
-    def clear_frozen_gradients(self):
+    def _clear_frozen_gradients(self):
         """Set the gradients of parameters that are frozen to zero."""
         for name, gradient in self._gradients.items():
-            if not self.trains(name):
+            if not self._is_trained(name):
                 gradient.fill(0)
 
     # ---- building
@@ -309,25 +309,25 @@ class Layer(Guarded, abc.ABC):
                 )
             drawn = None if self.rng is None else self.rng.bit_generator.state
             try:
-                self.describe(input_shape)
-                count = self.flat_size()
+                self._describe(input_shape)
+                count = self._flat_size()
                 checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
-                self.adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
-                self.initialize(self._own_rng())
+                self._adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
+                self._initialize(self._own_rng())
             except BaseException:  # as if nothing had been tried
-                self.unbuild()
+                self._unbuild()
                 if drawn is None:
                     self.rng = None
                 else:
                     self.rng.bit_generator.state = drawn
                 raise
 
-    def unbuild(self):
+    def _unbuild(self):
         """Forget the shapes and the parameters of a build that failed."""
         self.input_shape = self.output_shape = None
         self._specs, self._parameters, self._gradients = [], {}, {}
 
-    def describe(self, input_shape):
+    def _describe(self, input_shape):
         """First half of building: check the shape, list the parameters, set the output shape."""
         if isinstance(input_shape, list) and self.several_inputs:
             shape = [checks.shape_tuple(part, "input_shape") for part in input_shape]
@@ -339,7 +339,7 @@ class Layer(Guarded, abc.ABC):
         self.output_shape = self.compute_output_shape(shape)
         self.input_shape = shape
 
-    def adopt(self, parameters, gradients):
+    def _adopt(self, parameters, gradients):
         """Second half: take this part of a flat buffer, and of its gradients, as the place of the parameters."""
         before, self._parameters, self._gradients, at = self._parameters, {}, {}, 0
         for spec in self._specs:
@@ -350,26 +350,26 @@ class Layer(Guarded, abc.ABC):
             self._parameters[spec.name] = parameters[piece].reshape(spec.shape)
             self._gradients[spec.name] = gradients[piece].reshape(spec.shape)
             at += spec.size
-        self.weights_changed()
+        self._weights_changed()
 
     def _kept_array(self, spec, before):
         """The array of a parameter that is not trained: the one from before where it fits."""
         fits = before is not None and before.shape == spec.shape and before.dtype == self.dtype
         return before if fits else np.zeros(spec.shape, self.dtype)
 
-    def initialize(self, rng):
+    def _initialize(self, rng):
         """Draw the initial values."""
         for spec in self._specs:
             self._parameters[spec.name][...] = self._of_shape(
                 spec, "initializer", spec.initializer(spec.shape, rng, self.dtype)
             )
-        self.weights_changed()
+        self._weights_changed()
 
-    def share_guard(self, guard):
+    def _share_guard(self, guard):
         """Be read and changed together with whatever else has this guard (:mod:`gatewise.sharing`)."""
         self._guard = guard
 
-    def set_dtype(self, dtype):
+    def _set_dtype(self, dtype):
         """Take the model's dtype; an explicit other one is refused."""
         if self._dtype_given not in (None, dtype):
             raise ConfigError(
@@ -378,11 +378,11 @@ class Layer(Guarded, abc.ABC):
             )
         self._dtype = dtype
 
-    def kind(self):
+    def _kind(self):
         """What the parameters are those of, as text for files, if shapes do not say it; else None."""
         return None
 
-    def paths(self):
+    def _paths(self):
         """Names that files know it by: its own and those of layers that it holds."""
         return [self.name]
 
@@ -480,11 +480,11 @@ class Layer(Guarded, abc.ABC):
         """Steps in each row of the output, for these of the input; None where the output has no such steps."""
         return lengths if self.keeps_steps else None
 
-    def read_input(self, x, dtype, convert):
+    def _read_input(self, x, dtype, convert):
         """What the layer reads of an x that a user gave: an ndarray; its values are for :meth:`check_values`."""
         return checks.float_array(x, "x", dtype, convert=convert)
 
-    def check_values(self, x):
+    def _check_values(self, x):
         """Refuse values that the layer cannot compute with; x comes from :meth:`read_input`."""
         return checks.finite(x, "x")
 
@@ -497,13 +497,13 @@ class Layer(Guarded, abc.ABC):
     @property
     def parameters(self):
         """dict name -> ndarray: views that may be written to."""
-        self.expose()
+        self._expose()
         return dict(self._parameters)
 
-    def expose(self):
+    def _expose(self):
         """Someone outside may write to the parameters from now on: nothing derived from them is kept."""
         self._views_given = True
-        self.weights_changed()
+        self._weights_changed()
 
     @property
     def gradients(self):
@@ -528,14 +528,16 @@ class Layer(Guarded, abc.ABC):
             return sum(spec.size for spec in self._specs)
         wanted = checks.flag(trainable, "trainable")
         return sum(
-            spec.size for spec in self._specs if (spec.trained and self.trains(spec.name)) == wanted
+            spec.size
+            for spec in self._specs
+            if (spec.trained and self._is_trained(spec.name)) == wanted
         )
 
-    def flat_size(self):
+    def _flat_size(self):
         """Number of parameters that optimizers move: what the layer takes of a model's flat buffer."""
         return sum(spec.size for spec in self._specs if spec.trained)
 
-    def kept_arrays(self):
+    def _kept_arrays(self):
         """The parameters that no optimizer moves, list of ndarray: the arrays themselves."""
         return [self._parameters[spec.name] for spec in self._specs if not spec.trained]
 
@@ -547,13 +549,13 @@ class Layer(Guarded, abc.ABC):
     @property
     def trainable_weights(self):
         """Views of the parameters that training changes, list of ndarray."""
-        chosen = set(self.trained_names())
+        chosen = set(self._trained_names())
         return [array for name, array in self.parameters.items() if name in chosen]
 
     @property
     def non_trainable_weights(self):
         """Views of the parameters that training leaves as they are: of a frozen layer, and moving averages."""
-        chosen = set(self.trained_names())
+        chosen = set(self._trained_names())
         return [array for name, array in self.parameters.items() if name not in chosen]
 
     # Keras's other names
@@ -606,12 +608,12 @@ class Layer(Guarded, abc.ABC):
         with self._guard.writing:
             for place, value in zip(self._parameters.values(), values):
                 place[...] = value
-            self.weights_changed()
+            self._weights_changed()
 
     def _check_weights(self, weights):
         """Refuse weights, as many as there are parameters, of which the layer knows better than by shapes what is wrong."""
 
-    def weights_changed(self):
+    def _weights_changed(self):
         """Forget what was derived from the weights."""
 
     def penalty(self):
@@ -620,21 +622,21 @@ class Layer(Guarded, abc.ABC):
             [
                 spec.regularizer(self._parameters[spec.name])
                 for spec in self._penalized
-                if self.trains(spec.name)
+                if self._is_trained(spec.name)
             ]
         )
 
-    def add_penalty_gradients(self):
+    def _add_penalty_gradients(self):
         """Add the regularizers' gradients."""
         for spec in self._penalized:
-            if not self.trains(spec.name):
+            if not self._is_trained(spec.name):
                 continue
             spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
 
-    def constrain(self):
+    def _constrain(self):
         """Bring parameters with a constraint back to what it allows: after every step of an optimizer."""
         for spec in self._constrained:
-            if not self.trains(spec.name):
+            if not self._is_trained(spec.name):
                 continue
             array = self._parameters[spec.name]
             array[...] = self._of_shape(spec, "constraint", spec.constraint(array))
@@ -688,7 +690,7 @@ class Layer(Guarded, abc.ABC):
         """
         inputs, places, counted = self._read(x, lengths, initial_state, resets, mask)
         tape = self._begin_pass() if training else None
-        with self.alone(), self._guard, self._trains if training else NULL_CONTEXT:
+        with self._alone(), self._guard, self._trains if training else NULL_CONTEXT:
             outputs = self.run(inputs, tape, LAYER)
         values = (
             [output.values for output in outputs] if isinstance(outputs, list) else outputs.values
@@ -716,7 +718,7 @@ class Layer(Guarded, abc.ABC):
         self._tape.begin()
         return self._tape
 
-    def alone(self):
+    def _alone(self):
         """Context manager of what uses the kept state: one thread at a time, of a layer that keeps one.
 
         Raises
@@ -744,14 +746,16 @@ class Layer(Guarded, abc.ABC):
         if lengths is not None:
             lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1])
         if initial_state is not None or resets is not None:
-            if not self.has_state:
+            if not self._has_state:
                 self._refuse_state(initial_state, resets)
             if resets is not None:
                 resets = checks.reset_flags(resets, *x.shape[:2])
             if initial_state is not None:
-                initial_state = self.checked_state(initial_state, x.shape[0], "initial_state")
+                initial_state = self._checked_state(initial_state, x.shape[0], "initial_state")
         places = counted = None
-        if mask is not None or (lengths is not None and (self.holds_outputs or not self.has_state)):
+        if mask is not None or (
+            lengths is not None and (self._holds_outputs or not self._has_state)
+        ):
             batch, places, counted = self._masked(x, lengths, resets, mask)
         elif lengths is None and resets is None:
             batch = Batch(x)
@@ -816,7 +820,7 @@ class Layer(Guarded, abc.ABC):
             )
         if mask is not None:
             mask = masks.step_mask(mask, x.shape)
-        counted = masks.counted_mask(mask, lengths, x.shape) if self.holds_outputs else None
+        counted = masks.counted_mask(mask, lengths, x.shape) if self._holds_outputs else None
         if mask is not None:
             if resets is not None:
                 resets, back, cleared = masks.moved_resets(mask, resets, lengths)
@@ -825,7 +829,7 @@ class Layer(Guarded, abc.ABC):
         if places is not None:
             x = places.to_front(x)
         # whose outputs are zero there, and gradients not read
-        elif lengths is not None and not self.has_state:
+        elif lengths is not None and not self._has_state:
             x, places = masks.cleared_ends(x, lengths), masks.ends(lengths, x.shape[1])
         return Batch(x, steps), places, counted
 
@@ -836,7 +840,7 @@ class Layer(Guarded, abc.ABC):
         if not isinstance(y, list):
             return moved(y)
         return [
-            moved(part) if part is not None and k < self.outputs else part
+            moved(part) if part is not None and k < self._output_count else part
             for k, part in enumerate(y)
         ]
 
@@ -876,7 +880,7 @@ class Layer(Guarded, abc.ABC):
         with self._trains, self._guard:
             tape.take(OUTPUTS)
             dx = self.run_backward(dy, tape, LAYER, True)
-            self.clear_frozen_gradients()
+            self._clear_frozen_gradients()
         if isinstance(dx, list):
             if self.several_inputs:
                 return dx
@@ -903,7 +907,7 @@ class Layer(Guarded, abc.ABC):
         ]
 
     def _checked_input(self, x):
-        x = self.read_input(x, self._dtype, False)
+        x = self._read_input(x, self._dtype, False)
         if self.input_shape is None:
             if x.ndim < 2 or (self._rank and x.ndim != self._rank) or 0 in x.shape[1:]:
                 raise ShapeError(
@@ -914,7 +918,7 @@ class Layer(Guarded, abc.ABC):
                 if self.input_shape is None:  # another thread may have built it meanwhile
                     self.build((None, *x.shape[1:]))
         self._check_shape(x)
-        return self.check_values(x)
+        return self._check_values(x)
 
     def _check_shape(self, x):
         if x.ndim != len(self.input_shape):
@@ -940,7 +944,7 @@ class Layer(Guarded, abc.ABC):
         parameters are those of this moment: a pickle reads arrays later.
         """
         state = {
-            name: value for name, value in vars(self).items() if name not in ("model", "holder")
+            name: value for name, value in vars(self).items() if name not in ("model", "_holder")
         }
         with self._guard:
             state["_parameters"] = {name: array.copy() for name, array in self._parameters.items()}
@@ -955,7 +959,7 @@ class Layer(Guarded, abc.ABC):
     def __deepcopy__(self, memo):
         """Of the weights at one moment, whatever other threads do."""
         made = memo[id(self)] = type(self).__new__(type(self))
-        with self.alone(), self._guard:
+        with self._alone(), self._guard:
             state = copy.deepcopy(self.__getstate__(), memo)
         made.__setstate__(state)
         return made
@@ -967,8 +971,8 @@ class Layer(Guarded, abc.ABC):
     def get_config(self):
         """The constructor's arguments as JSON values."""
         config = {"name": self.name, "dtype": self._dtype_given}
-        if self.given_input_shape is not None:
-            config["input_shape"] = list(self.given_input_shape)
+        if self._given_input_shape is not None:
+            config["input_shape"] = list(self._given_input_shape)
         if not self.trainable:
             config["trainable"] = False
         return config

@@ -80,7 +80,7 @@ class Conv1D(_Activated, Windowed):
                 " and 1"
             )
         self.filters, self.activation, self.use_bias = filters, activation, use_bias
-        self.weight_options = {
+        self._weight_options = {
             "kernel": WeightOptions(
                 "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
             ),
@@ -94,12 +94,12 @@ class Conv1D(_Activated, Windowed):
         shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | (
             {"bias": (self.filters,)} if self.use_bias else {}
         )
-        return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
+        return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
 
-    def weights_changed(self):
+    def _weights_changed(self):
         self._packed.forget()
 
     def _matrix(self):
@@ -187,6 +187,6 @@ class Conv1D(_Activated, Windowed):
             "use_bias": self.use_bias,
             "seed": self.seed,
         }
-        for options in self.weight_options.values():
+        for options in self._weight_options.values():
             config |= options.get_config()
         return config

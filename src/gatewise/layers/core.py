@@ -73,7 +73,7 @@ class _Activated:
     """What layers that end in an activation share: act(z) forward, dz backward."""
 
     @property
-    def limiting_activation(self):
+    def _limiting_activation(self):
         """The activation's name, without its constants."""
         return self.activation if isinstance(self.activation, str) else self.activation[0]
 
@@ -145,7 +145,7 @@ class Dense(_Activated, Layer):
     ):
         super().__init__(**kwargs)
         self.units, self.activation, self.use_bias = units, activation, use_bias
-        self.weight_options = {
+        self._weight_options = {
             "kernel": WeightOptions(
                 "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
             ),
@@ -163,12 +163,12 @@ class Dense(_Activated, Layer):
         shapes = {"kernel": (input_shape[-1], self.units)} | (
             {"bias": (self.units,)} if self.use_bias else {}
         )
-        return [self.weight_options[name].spec(name, shape) for name, shape in shapes.items()]
+        return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
-    def weights_changed(self):
+    def _weights_changed(self):
         self._packed.forget()
 
     def _pack(self):
@@ -237,7 +237,7 @@ class Dense(_Activated, Layer):
             "use_bias": self.use_bias,
             "seed": self.seed,
         }
-        for options in self.weight_options.values():
+        for options in self._weight_options.values():
             config |= options.get_config()
         return config
 
@@ -289,7 +289,7 @@ class Dropout(Layer):
         Of a layer used alone; in a model the model's generator draws.
     """
 
-    keeps_limits = True
+    _keeps_limits = True
     rate = Checked(checks.fraction)
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
@@ -411,7 +411,7 @@ class RepeatVector(Layer):
         Steps of the output.
     """
 
-    keeps_limits = True
+    _keeps_limits = True
     _rank, _axes = 2, "(batch, features)"
     n = Fixed(checks.whole_number)
 

@@ -42,8 +42,8 @@ class Embedding(Layer):
     """
 
     _rank, _axes = 2, "(batch, steps) of whole numbers"
-    reads_steps = first_only = True
-    padded_dtype = "float64"  # holds every int32, and what is not whole, for read_input to find
+    reads_steps = _first_only = True
+    _padded_dtype = "float64"  # holds every int32, and what is not whole, for read_input to find
     input_dim, output_dim, mask_zero = (
         Fixed("_checked_input_dim"),
         Fixed("_checked_output_dim"),
@@ -71,7 +71,7 @@ class Embedding(Layer):
             kwargs["input_shape"] = one_shape(shapes)
         super().__init__(**kwargs)
         self.input_dim, self.output_dim, self.mask_zero = input_dim, output_dim, mask_zero
-        self.weight_options = WeightOptions(
+        self._weight_options = WeightOptions(
             "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint
         )
         self.seed = checks.seed(seed)
@@ -121,33 +121,33 @@ class Embedding(Layer):
             )
         return checks.finite(array, "weights")
 
-    def initialize(self, rng):
+    def _initialize(self, rng):
         if self._start is None:
-            super().initialize(rng)
+            super()._initialize(rng)
             return
         values = checks.float_array(self._start, "weights", self.dtype, convert=True)
         self._parameters["embeddings"][...] = checks.finite(values, f"weights, in {self.dtype},")
         self._start = None
-        self.weights_changed()
+        self._weights_changed()
 
     def parameter_specs(self, input_shape):
         if len(input_shape) != 2:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)"
             )
-        return [self.weight_options.spec("embeddings", (self.input_dim, self.output_dim))]
+        return [self._weight_options.spec("embeddings", (self.input_dim, self.output_dim))]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.output_dim)
 
     # ---- what it reads
 
-    def read_input(self, x, dtype, convert):
+    def _read_input(self, x, dtype, convert):
         return checks.whole_array(
             x, "x", f"layer {self.name!r} expects whole numbers from 0 to {self.input_dim - 1}"
         )
 
-    def check_values(self, x):
+    def _check_values(self, x):
         if x.size and not (x.min() >= 0 and x.max() < self.input_dim):
             at = tuple(int(i) for i in np.argwhere((x < 0) | (x >= self.input_dim))[0])
             raise ShapeError(
@@ -188,7 +188,7 @@ class Embedding(Layer):
     def get_config(self):
         return (
             super().get_config()
-            | self.weight_options.get_config()
+            | self._weight_options.get_config()
             | {
                 "input_dim": self.input_dim,
                 "output_dim": self.output_dim,

@@ -19,9 +19,9 @@ class Masking(Layer):
     mask_value : float
     """
 
-    keeps_limits = True
+    _keeps_limits = True
     _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = first_only = True
+    reads_steps = _first_only = True
     mask_value = Fixed(checks.number)
 
     def __init__(self, mask_value=0.0, **kwargs):

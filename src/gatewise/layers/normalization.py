@@ -40,7 +40,7 @@ class _Normalization(Layer):
             )
         self.epsilon = epsilon
         self.center, self.scale = center, scale
-        self.weight_options = {
+        self._weight_options = {
             "gamma": WeightOptions("gamma", gamma_initializer, gamma_regularizer, gamma_constraint),
             "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint),
         }
@@ -52,7 +52,7 @@ class _Normalization(Layer):
                 " features) with a known number of features"
             )
         names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
-        return [self.weight_options[name].spec(name, (input_shape[-1],)) for name in names]
+        return [self._weight_options[name].spec(name, (input_shape[-1],)) for name in names]
 
     def _scaled(self, normalized):
         """gamma x + beta, a new array."""
@@ -75,7 +75,7 @@ class _Normalization(Layer):
             "center": self.center,
             "scale": self.scale,
         }
-        for options in self.weight_options.values():
+        for options in self._weight_options.values():
             config |= options.get_config()
         return config
 

@@ -13,7 +13,7 @@ from .tape import Batch
 class _GlobalPooling(SequenceLayer):
     """What layers share that make (batch, features) of (batch, steps, features)."""
 
-    keeps_limits = True
+    _keeps_limits = True
     keeps_steps = False
 
     def compute_output_shape(self, input_shape):

@@ -11,7 +11,7 @@ from .windows import Windowed
 class _Pooling1D(Windowed):
     """What the two share."""
 
-    keeps_limits = True
+    _keeps_limits = True
 
     def __init__(self, pool_size=2, strides=None, padding="valid", **kwargs):
         super().__init__(pool_size, pool_size if strides is None else strides, padding, 1, **kwargs)

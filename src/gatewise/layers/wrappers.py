@@ -34,23 +34,23 @@ class Wrapper(Layer):
         self._refuse_several_seeds()
         first = next(iter(parts.values()))
         if not {"batch_input_shape", "input_dim"} & kwargs.keys() and input_shape is None:
-            input_shape = first.given_input_shape
+            input_shape = first._given_input_shape
         super().__init__(
             dtype=first._dtype_given if dtype is None else dtype, input_shape=input_shape, **kwargs
         )
-        self.set_dtype(self._dtype)
-        self.share_guard(self._guard)
+        self._set_dtype(self._dtype)
+        self._share_guard(self._guard)
         if not self._trainable:  # True leaves the layers inside as they are
             self.trainable = False
         for part in parts.values():
-            part.holder = self
+            part._holder = self
         self._trains = first._trains
 
     @staticmethod
     def _check_part(part, name):
         if not isinstance(part, Layer):
             raise DTypeError(f"{name} is {part!r}; expected a gatewise.layers object")
-        if part.built or part.model is not None or part.holder is not None:
+        if part.built or part.model is not None or part._holder is not None:
             raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
 
     def _refuse_several_seeds(self):
@@ -89,9 +89,9 @@ class Wrapper(Layer):
         for part in self._parts.values():
             part.trainable = value
 
-    def trains(self, name):
+    def _is_trained(self, name):
         path, _, inner = name.partition("/")
-        return self._parts[path].trains(inner)
+        return self._parts[path]._is_trained(inner)
 
     @property
     def model(self):
@@ -126,31 +126,31 @@ class Wrapper(Layer):
         config = super().get_config()
         return config if self._seed_given is None else config | {"seed": self._seed_given}
 
-    def share_guard(self, guard):
-        super().share_guard(guard)
+    def _share_guard(self, guard):
+        super()._share_guard(guard)
         for part in self._parts.values():
-            part.share_guard(guard)
+            part._share_guard(guard)
 
-    def kind(self):
+    def _kind(self):
         kinds = [
-            f"{path}: {part.kind()}"
+            f"{path}: {part._kind()}"
             for path, part in self._parts.items()
-            if part.kind() is not None
+            if part._kind() is not None
         ]
         return "; ".join(kinds) or None
 
-    def paths(self):
+    def _paths(self):
         return [self.name, *(f"{self.name}/{path}" for path in self._parts)]
 
-    def set_dtype(self, dtype):
-        super().set_dtype(dtype)
+    def _set_dtype(self, dtype):
+        super()._set_dtype(dtype)
         for part in self._parts.values():
-            part.set_dtype(dtype)
+            part._set_dtype(dtype)
 
-    def unbuild(self):
-        super().unbuild()
+    def _unbuild(self):
+        super()._unbuild()
         for part in self._parts.values():
-            part.unbuild()
+            part._unbuild()
 
     def _part_input_shape(self, input_shape):
         """What the layers inside are given of an input of this shape."""
@@ -159,15 +159,15 @@ class Wrapper(Layer):
     def parameter_specs(self, input_shape):
         specs = []
         for path, part in self._parts.items():
-            part.describe(self._part_input_shape(input_shape))
+            part._describe(self._part_input_shape(input_shape))
             specs += [replace(spec, name=f"{path}/{spec.name}") for spec in part._specs]
         return specs
 
-    def adopt(self, parameters, gradients):
+    def _adopt(self, parameters, gradients):
         at = 0
         for part in self._parts.values():
-            piece = slice(at, at + part.flat_size())
-            part.adopt(parameters[piece], gradients[piece])
+            piece = slice(at, at + part._flat_size())
+            part._adopt(parameters[piece], gradients[piece])
             at = piece.stop
         self._take_arrays()
 
@@ -191,7 +191,7 @@ class Wrapper(Layer):
         """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""
         super().__setstate__(state)
         for part in self._parts.values():
-            part.holder = self
+            part._holder = self
         self._take_arrays()
 
     def _check_weights(self, weights):
@@ -200,19 +200,19 @@ class Wrapper(Layer):
             part._check_weights(weights[at : at + len(part._parameters)])
             at += len(part._parameters)
 
-    def initialize(self, rng):
+    def _initialize(self, rng):
         self.rng = rng
         for part in self._parts.values():
-            part.initialize(rng)
+            part._initialize(rng)
 
-    def expose(self):
-        super().expose()
+    def _expose(self):
+        super()._expose()
         for part in self._parts.values():
-            part.expose()
+            part._expose()
 
-    def weights_changed(self):
+    def _weights_changed(self):
         for part in self._parts.values():
-            part.weights_changed()
+            part._weights_changed()
 
 
 class TimeDistributed(Wrapper):
@@ -230,14 +230,14 @@ class TimeDistributed(Wrapper):
     """
 
     @property
-    def limiting_activation(self):
+    def _limiting_activation(self):
         """That of the layer within."""
-        return self.layer.limiting_activation
+        return self.layer._limiting_activation
 
     @property
-    def keeps_limits(self):
+    def _keeps_limits(self):
         """Whether the layer within does."""
-        return self.layer.keeps_limits
+        return self.layer._keeps_limits
 
     def __init__(self, layer, **kwargs):
         self.layer = layer
@@ -245,12 +245,12 @@ class TimeDistributed(Wrapper):
 
     def _check_part(self, part, name):
         super()._check_part(part, name)
-        if part.first_only or part.stateful or isinstance(part, TimeDistributed):
+        if part._first_only or part.stateful or isinstance(part, TimeDistributed):
             raise ConfigError(
                 "TimeDistributed takes no"
                 f" {'stateful layer' if part.stateful else type(part).__name__}"
             )
-        if part.returns_list:
+        if part._returns_list:
             raise ConfigError(
                 f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one"
             )

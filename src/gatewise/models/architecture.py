@@ -74,7 +74,7 @@ def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]
         cls, config = known[entry["class_name"]], entry["config"]
         # A copy of the layer is described, which takes no memory for weights.
         probe = cls.from_config(copy.deepcopy(config))
-        probe.describe(shape)
+        probe._describe(shape)
         shape = probe.output_shape
         expected |= {f"weights/{probe.name}/{spec.name}": spec.shape for spec in probe._specs}
         stack.append(cls.from_config(config))

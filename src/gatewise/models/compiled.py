@@ -262,7 +262,7 @@ class CompiledNetwork(Network):
         """What holds NaN or infinity, as text: the weights or what the optimizer keeps; None: neither."""
         weights = [
             self._flat_parameters,
-            *(array for layer in self._layers for array in layer.kept_arrays()),
+            *(array for layer in self._layers for array in layer._kept_arrays()),
         ]
         for what, held in (
             ("the weights", weights),
@@ -380,7 +380,7 @@ class CompiledNetwork(Network):
             )
             tape.settle()
             for layer in self._layers:
-                layer.constrain()
+                layer._constrain()
             self._weights_changed()
         return loss, outputs
 

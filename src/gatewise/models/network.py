@@ -102,9 +102,10 @@ class Network(Guarded):
             for room, array in zip(self._room, before):
                 room[: array.size] = array
             for layer, piece in zip(
-                self._layers[:-1], self._pieces_of(layer.flat_size() for layer in self._layers[:-1])
+                self._layers[:-1],
+                self._pieces_of(layer._flat_size() for layer in self._layers[:-1]),
             ):
-                layer.adopt(self._room[0][piece], self._room[1][piece])
+                layer._adopt(self._room[0][piece], self._room[1][piece])
         self._shorten(count)
 
     def _shorten(self, count):
@@ -118,9 +119,9 @@ class Network(Guarded):
 
     def _refuse_in_use(self, layer):
         """Layers cannot be shared: weights, gradients and what backward needs belong to one place in one model."""
-        if layer.holder is not None:
+        if layer._holder is not None:
             raise ConfigError(
-                f"layer {layer.name!r} is inside {layer.holder.name!r} already; make a new layer:"
+                f"layer {layer.name!r} is inside {layer._holder.name!r} already; make a new layer:"
                 " layers cannot be shared"
             )
         if layer.model is self:
@@ -151,20 +152,22 @@ class Network(Guarded):
         # layers that were built before have their weights, wherever these lie now
         new = [layer for layer in self._layers if not layer.built]
         self.built = False
-        with Transaction(attributes_of(self, "_input", "built"), *(layer.unbuild for layer in new)):
+        with Transaction(
+            attributes_of(self, "_input", "built"), *(layer._unbuild for layer in new)
+        ):
             self._build(shape)
 
     def _build(self, shape):
         self._input = shape[1:]
         kept = {}
         for layer in self._layers:
-            layer.set_dtype(self._dtype)
+            layer._set_dtype(self._dtype)
             if layer.built:
                 kept[layer] = layer.get_weights()
-            layer.describe(shape)
+            layer._describe(shape)
             shape = layer.output_shape
             self._refuse_lists(layer)
-        count = sum(layer.flat_size() for layer in self._layers)
+        count = sum(layer._flat_size() for layer in self._layers)
         checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
         self._room = tuple(aligned_empty((count,), self._dtype) for _ in range(2))
         self._flat_parameters, self.flat_gradients = self._room
@@ -176,9 +179,9 @@ class Network(Guarded):
             [spec.name for spec in trained],
         )
         for layer, piece in zip(
-            self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)
+            self._layers, self._pieces_of(layer._flat_size() for layer in self._layers)
         ):
-            layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
+            layer._adopt(self._flat_parameters[piece], self.flat_gradients[piece])
             self._fill(layer, kept.get(layer))
         self._keeps_state = any(layer.stateful for layer in self._layers)
         self.built = True
@@ -186,7 +189,7 @@ class Network(Guarded):
 
     @staticmethod
     def _refuse_lists(layer):
-        if layer.returns_list:
+        if layer._returns_list:
             option = "return_state=True" if layer.return_state else "merge_mode=None"
             raise ConfigError(
                 f"layer {layer.name!r} has {option}; a Sequential passes on one output"
@@ -200,7 +203,7 @@ class Network(Guarded):
         ]:
             layer.set_weights(kept)
         else:
-            layer.initialize(self.rng)
+            layer._initialize(self.rng)
 
     @staticmethod
     def _pieces_of(sizes):
@@ -266,7 +269,7 @@ class Network(Guarded):
     def flat_parameters(self):
         """All parameters that optimizers move, ndarray (n,): the buffer itself, which may be written to."""
         for layer in self._layers:
-            layer.expose()
+            layer._expose()
         return self._flat_parameters
 
     @property
@@ -382,12 +385,12 @@ class Network(Guarded):
     def _flat_weights(self):
         """A copy of all weights as one vector: the flat parameters, then what no optimizer moves."""
         with self._guard:
-            kept = [array.ravel() for layer in self._layers for array in layer.kept_arrays()]
+            kept = [array.ravel() for layer in self._layers for array in layer._kept_arrays()]
             return np.concatenate([self._flat_parameters, *kept])
 
     def _set_flat_weights(self, weights):
         """Take what :meth:`flat_weights` gave."""
-        kept = [array for layer in self._layers for array in layer.kept_arrays()]
+        kept = [array for layer in self._layers for array in layer._kept_arrays()]
         sizes = [self._flat_parameters.size, *(array.size for array in kept)]
         with self._guard.writing:
             for array, piece in zip([self._flat_parameters, *kept], self._pieces_of(sizes)):
@@ -397,7 +400,7 @@ class Network(Guarded):
     def _weights_changed(self):
         """Tell every layer that the flat buffer was written to."""
         for layer in self._layers:
-            layer.weights_changed()
+            layer._weights_changed()
 
     def unchanged(self):
         """Context manager: no other thread changes the weights inside it. Passes of other threads go on.
@@ -450,9 +453,9 @@ class Network(Guarded):
                 aligned[...] = copied
                 setattr(self, name, aligned)
             for layer, piece in zip(
-                self._layers, self._pieces_of(layer.flat_size() for layer in self._layers)
+                self._layers, self._pieces_of(layer._flat_size() for layer in self._layers)
             ):
-                layer.adopt(self._flat_parameters[piece], self.flat_gradients[piece])
+                layer._adopt(self._flat_parameters[piece], self.flat_gradients[piece])
 
     def _checked_rng_state(self, state):
         """A state of the model's generator, out of a file.
@@ -479,12 +482,12 @@ class Network(Guarded):
         """Clear the state of every stateful layer."""
         with self._alone():
             for layer in self._layers:
-                if layer.has_state:
+                if layer._has_state:
                     layer.reset_state()
 
     def _states(self):
         """dict of layer to its kept state, None where there is none."""
-        return {layer: layer._state for layer in self._layers if layer.has_state}
+        return {layer: layer._state for layer in self._layers if layer._has_state}
 
     def _set_states(self, states):
         """Take what :meth:`_states` gave."""
@@ -518,7 +521,7 @@ class Network(Guarded):
     @property
     def _padded_dtype(self):
         """What rows of different lengths are padded in."""
-        return self._first_layer().padded_dtype or self._dtype
+        return self._first_layer()._padded_dtype or self._dtype
 
     def _first_layer(self):
         if not self._layers:
@@ -527,11 +530,11 @@ class Network(Guarded):
 
     def _read_input(self, x):
         """An ndarray of what the user gave, as the first layer reads it."""
-        return self._first_layer().read_input(x, self._dtype, True)
+        return self._first_layer()._read_input(x, self._dtype, True)
 
     def _check_values(self, x):
         """Refuse values that the first layer cannot compute with."""
-        return self._layers[0].check_values(x)
+        return self._layers[0]._check_values(x)
 
     def _compute_mask(self, x):
         """Which steps of x count, as far as the first layer knows, bool ndarray (samples, steps); else None."""
@@ -574,7 +577,7 @@ class Network(Guarded):
         """Output of the layers before number `stop` for checked samples, a Batch; a layer's number is its node of the tape."""
         x, lengths, resets = samples.x, samples.lengths, samples.resets
         # recurrent layers read nothing past a row's end
-        if lengths is not None and x.ndim > 1 and not self._layers[0].has_state:
+        if lengths is not None and x.ndim > 1 and not self._layers[0]._has_state:
             x = cleared_ends(x, lengths)
         if self._loaded_states:
             self._drop_loaded_states(len(x))
@@ -601,11 +604,11 @@ class Network(Guarded):
                     gradient = layer._run_backward_from_scores(gradient, tape, node, wanted)
                 else:
                     gradient = layer.run_backward(gradient, tape, node, wanted)
-                layer.add_penalty_gradients()
+                layer._add_penalty_gradients()
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r} in training") from error
             if trained.parts is not None:
-                layer.clear_frozen_gradients()
+                layer._clear_frozen_gradients()
 
     def _run(self, samples, stop=None, training=False):
         """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one.
@@ -632,10 +635,10 @@ class Network(Guarded):
         if steps.places is not None:
             return self._held(steps.places.back(y), steps.places.mask, layers)
         lengths = steps.lengths
-        if lengths is not None and any(layer.holds_outputs for layer in layers):
+        if lengths is not None and any(layer._holds_outputs for layer in layers):
             y = ends(lengths, y.shape[1]).back(y)
             return self._held(y, counted_steps(lengths, y.shape[:2]), layers)
-        zeros_there = layers[-1].has_state  # as recurrent layers leave them
+        zeros_there = layers[-1]._has_state  # as recurrent layers leave them
         if lengths is not None and not zeros_there and y.shape[1] > lengths.min(initial=y.shape[1]):
             return ends(lengths, y.shape[1]).back(y)
         return apart(y, samples.x)
@@ -644,7 +647,7 @@ class Network(Guarded):
         """y with the last counted output at the steps that do not count, if a layer asks for it and none behind undoes it."""
         behind = []
         for layer in reversed(layers):
-            if layer.holds_outputs:
+            if layer._holds_outputs:
                 break
             if layer.reads_steps or not layer.keeps_steps:
                 return y

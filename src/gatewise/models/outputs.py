@@ -37,7 +37,7 @@ def check_output(model, loss):
 
 def _refuse_constant(model):
     for layer in model.layers:
-        if layer.limiting_activation == "softmax" and layer.output_shape[-1] == 1:
+        if layer._limiting_activation == "softmax" and layer.output_shape[-1] == 1:
             raise ConfigError(
                 f"layer {layer.name!r} takes the softmax of one column, which is 1 whatever its"
                 " input is: nothing can be learned; take activation 'sigmoid', or give it a column"
@@ -48,6 +48,6 @@ def _refuse_constant(model):
 def last_activation(layers):
     """The activation that limits the values that come out of these layers; None: not known."""
     for layer in reversed(layers):
-        if layer.limiting_activation is not None or not layer.keeps_limits:
-            return layer.limiting_activation
+        if layer._limiting_activation is not None or not layer._keeps_limits:
+            return layer._limiting_activation
     return None

@@ -103,10 +103,10 @@ def _refuse_other_kinds(
     there = [name for name in names if name in with_weights]
     here = [layer for layer in model.layers if layer._parameters]
     for name, layer in zip(there, here):
-        if kinds.get(name) != layer.kind():
+        if kinds.get(name) != layer._kind():
             raise CheckpointError(
                 f"the weights are those of another model: layer {name!r} is {kinds.get(name)},"
-                f" layer {layer.name!r} of this model {layer.kind()}, whose weights have the same"
+                f" layer {layer.name!r} of this model {layer._kind()}, whose weights have the same"
                 " shapes and another meaning; build the model as the file's was"
             )
 

@@ -146,7 +146,7 @@ def named_weights(model: Network) -> dict[str, Array]:
 
 def weight_kinds(layers: Iterable[Layer]) -> dict[str, str]:
     """Return the kind of cell by layer name, for layers whose shapes do not tell their kind."""
-    return {layer.name: kind for layer in layers if (kind := layer.kind()) is not None}
+    return {layer.name: kind for layer in layers if (kind := layer._kind()) is not None}
 
 
 def _refuse_non_finite(tensors: Mapping[str, Array]) -> None:

@@ -71,15 +71,15 @@ class Sequential(Trainer):
     def _extend(self, layer):
         """Build the last layer: the others are, and keep their places in the flat buffers."""
         with self._guard.writing:
-            layer.set_dtype(self._dtype)
+            layer._set_dtype(self._dtype)
             kept = layer.get_weights() if layer.built else None
-            layer.describe(self._layers[-2].output_shape)
+            layer._describe(self._layers[-2].output_shape)
             self._refuse_lists(layer)
-            first, size = self._flat_parameters.size, layer.flat_size()
+            first, size = self._flat_parameters.size, layer._flat_size()
             self._reserve(first + size)
             with Transaction(lambda: self._shorten(first)):
                 self._flat_parameters[first:], self.flat_gradients[first:] = 0, 0
-                layer.adopt(self._flat_parameters[first:], self.flat_gradients[first:])
+                layer._adopt(self._flat_parameters[first:], self.flat_gradients[first:])
                 self._fill(layer, kept)
             trained = [spec for spec in layer._specs if spec.trained]
             self._array_pieces += [
@@ -97,28 +97,28 @@ class Sequential(Trainer):
         self._refuse_in_use(layer)
         if self._layers and isinstance(layer, InputLayer):
             raise ConfigError("an Input can only be the first entry of a Sequential")
-        if self._layers and layer.first_only:
+        if self._layers and layer._first_only:
             raise ConfigError(
                 f"layer {layer.name!r} reads the model's input: it can only be the first layer of a"
                 " Sequential"
             )
-        while layer.name in self._names and not layer.named:
+        while layer.name in self._names and not layer._named_by_user:
             layer.name = _automatic_name(type(layer))
-        if not self._names.isdisjoint(layer.paths()):
+        if not self._names.isdisjoint(layer._paths()):
             # some may have another name by now
-            self._names = {name for other in self._layers for name in other.paths()}
-            if not self._names.isdisjoint(layer.paths()):
+            self._names = {name for other in self._layers for name in other._paths()}
+            if not self._names.isdisjoint(layer._paths()):
                 raise ConfigError(f"two layers are named {layer.name!r}; give each its own name")
         if layer._dtype_given:
             self._set_dtype(layer._dtype_given)
-        if layer.given_input_shape is not None and not self._layers and self._input is None:
-            self._input = layer.given_input_shape
+        if layer._given_input_shape is not None and not self._layers and self._input is None:
+            self._input = layer._given_input_shape
         layer.model = self
-        layer.share_guard(self._guard)
+        layer._share_guard(self._guard)
         if isinstance(layer, InputLayer):
             return
         self._layers.append(layer)
-        self._names.update(layer.paths())
+        self._names.update(layer._paths())
         self._dtypes[layer._dtype_given] += 1
         self.built = False
 
@@ -146,10 +146,10 @@ class Sequential(Trainer):
             self.build((None, *self._input))
             return
         with self._guard.writing:
-            size, arrays = layer.flat_size(), sum(spec.trained for spec in layer._specs)
+            size, arrays = layer._flat_size(), sum(spec.trained for spec in layer._specs)
             first = self._flat_parameters.size - size
             # the place may be taken again
-            layer.adopt(self._flat_parameters[first:].copy(), self.flat_gradients[first:].copy())
+            layer._adopt(self._flat_parameters[first:].copy(), self.flat_gradients[first:].copy())
             self._flat_parameters, self.flat_gradients = (
                 self._flat_parameters[:first],
                 self.flat_gradients[:first],
@@ -165,6 +165,6 @@ class Sequential(Trainer):
         """The last layer belongs to no model any more."""
         layer = self._layers.pop()
         layer.model = None
-        self._names.difference_update(layer.paths())
+        self._names.difference_update(layer._paths())
         self._dtypes.subtract([layer._dtype_given])
         return layer

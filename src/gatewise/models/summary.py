@@ -53,7 +53,7 @@ def frozen_text(layer):
     """The text "frozen", "partly frozen", or nothing."""
     if not layer.trainable:
         return "frozen"
-    moved = [layer.trains(spec.name) for spec in layer._specs if spec.trained]
+    moved = [layer._is_trained(spec.name) for spec in layer._specs if spec.trained]
     return "" if all(moved) else "partly frozen"
 
 

@@ -36,7 +36,7 @@ class Trained:
             for spec in layer._specs
             if spec.trained
         ]
-        moved = [layer.trains(spec.name) for _, layer, spec in owners]
+        moved = [layer._is_trained(spec.name) for _, layer, spec in owners]
         constrained = max((spec.size for _, _, spec in owners if spec.constraint), default=0)
         if all(moved):
             return cls(pieces, names, None, 0, constrained)

@@ -371,14 +371,14 @@ class Run:
                 f"the saved run has done {self.batch} batches of an epoch that has {count}"
             )
         carries = [
-            self.feed.tbptt_steps is not None and layer.has_state for layer in self.model.layers
+            self.feed.tbptt_steps is not None and layer._has_state for layer in self.model.layers
         ]
         if [state is not None for state in carried] != carries:
             raise CheckpointError(
                 "the saved run carries on the states of other layers than a run like this one does"
             )
         return {
-            node: layer.checked_state(state, rows, "a carried state")
+            node: layer._checked_state(state, rows, "a carried state")
             for node, (layer, state) in enumerate(zip(self.model.layers, carried))
             if state is not None
         }

@@ -221,7 +221,7 @@ def test_the_seed_of_a_wrapper_is_that_of_the_layers_inside(make):
     x = np.ones(
         (
             (2, 4, 3, 3)
-            if type(make(1, None)) is TimeDistributed and make(1, None).layer.has_state
+            if type(make(1, None)) is TimeDistributed and make(1, None).layer._has_state
             else (2, 4, 3)
         ),
         "float32",
@@ -279,9 +279,9 @@ def test_shapes_that_say_different_things(make, words):
 
 
 def test_shapes_that_agree():
-    assert LSTM(2, input_shape=(4, 3), input_dim=3).given_input_shape == (4, 3)
-    assert LSTM(2, batch_input_shape=(8, None, 3), input_shape=(4, 3)).given_input_shape == (4, 3)
-    assert Embedding(3, 2, input_length=4, input_shape=(None,)).given_input_shape == (4,)
+    assert LSTM(2, input_shape=(4, 3), input_dim=3)._given_input_shape == (4, 3)
+    assert LSTM(2, batch_input_shape=(8, None, 3), input_shape=(4, 3))._given_input_shape == (4, 3)
+    assert Embedding(3, 2, input_length=4, input_shape=(None,))._given_input_shape == (4,)
 
 
 def test_a_recurrent_layer_of_no_cell():

@@ -70,7 +70,7 @@ class Recurrent(SequenceLayer):
         Of the initial weights and dropout of a layer used alone.
     """
 
-    has_state = True
+    _has_state = True
     _never = MappingProxyType({})  # options that are refused, and why
     return_sequences, return_state, go_backwards = (
         Fixed(checks.flag),
@@ -110,7 +110,7 @@ class Recurrent(SequenceLayer):
         self._refuse(kwargs)
         kwargs = checks.without_neutral(kwargs, "recurrent layer", type(self).__name__)
         super().__init__(**kwargs)
-        self.weight_options = {
+        self._weight_options = {
             "kernel": WeightOptions(
                 "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
             ),
@@ -143,7 +143,7 @@ class Recurrent(SequenceLayer):
             return "it is an option of its cell and cannot change any more; make a new layer"
         return super()._setting_cure(name)
 
-    def kind(self):
+    def _kind(self):
         return self.cell.kind()
 
     @property
@@ -152,7 +152,7 @@ class Recurrent(SequenceLayer):
         return self.cell.units
 
     @property
-    def limiting_activation(self):
+    def _limiting_activation(self):
         """ "tanh" of a cell whose output it is; None: not known."""
         activation = getattr(self.cell, "_output_activation", lambda: None)()
         return (
@@ -167,7 +167,7 @@ class Recurrent(SequenceLayer):
         return self.return_sequences
 
     @property
-    def holds_outputs(self):
+    def _holds_outputs(self):
         """Whether the output at a step that does not count is that of the last one that does."""
         return self.return_sequences and self.zero_output_for_mask is False
 
@@ -177,7 +177,7 @@ class Recurrent(SequenceLayer):
         return not self.go_backwards
 
     @property
-    def returns_list(self):
+    def _returns_list(self):
         """Whether states are returned too."""
         return self.return_state
 
@@ -211,10 +211,10 @@ class Recurrent(SequenceLayer):
 
     def _spec(self, name, shape):
         """A projection starts as a kernel does, gains as ones, peepholes and initial states as zeros."""
-        if name in self.weight_options:
-            return self.weight_options[name].spec(name, shape)
+        if name in self._weight_options:
+            return self._weight_options[name].spec(name, shape)
         if name == "projection_kernel":
-            return ParameterSpec(name, shape, self.weight_options["kernel"].initializer)
+            return ParameterSpec(name, shape, self._weight_options["kernel"].initializer)
         return ParameterSpec(
             name, shape, initializers.Ones() if name.endswith("_gain") else initializers.Zeros()
         )
@@ -227,8 +227,8 @@ class Recurrent(SequenceLayer):
             else (batch, self.cell.output_width)
         )
 
-    def adopt(self, parameters, gradients):
-        super().adopt(parameters, gradients)
+    def _adopt(self, parameters, gradients):
+        super()._adopt(parameters, gradients)
         self._kernel = self.cell.build_kernel(self.input_shape[-1], self.dtype)
         self._name_arrays()
 
@@ -250,7 +250,7 @@ class Recurrent(SequenceLayer):
                 f"{type(self).__name__} has no option {option!r}: {self._never[option]}"
             )
 
-    def weights_changed(self):
+    def _weights_changed(self):
         self._packed.forget()
 
     def _pack(self):
@@ -278,18 +278,18 @@ class Recurrent(SequenceLayer):
                 f"layer {self.name!r} keeps no state: build it with stateful=True, or pass"
                 " initial_state"
             )
-        state = None if value is None else self.checked_state(value, None, "state")
-        with self.alone():
+        state = None if value is None else self._checked_state(value, None, "state")
+        with self._alone():
             self._state = state
 
     def reset_state(self):
         """Forget the state: the next call starts from zeros, for any batch size."""
-        with self.alone():
+        with self._alone():
             self._state = None
 
     reset_states = reset_state  # Keras 2's name
 
-    def checked_state(self, value, batch, name):
+    def _checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = (
             [value]
@@ -543,7 +543,7 @@ class Recurrent(SequenceLayer):
 
     def get_config(self):
         config = super().get_config() | {"units": self.units, "use_bias": self.cell.use_bias}
-        for options in self.weight_options.values():
+        for options in self._weight_options.values():
             config |= options.get_config()
         for option in (
             "dropout",

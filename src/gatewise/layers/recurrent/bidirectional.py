@@ -44,7 +44,7 @@ class Bidirectional(Wrapper, SequenceLayer):
     returned after the output.
     """
 
-    has_state = True
+    _has_state = True
     causal = False
     merge_mode = Fixed("_checked_merge_mode")
 
@@ -124,12 +124,12 @@ class Bidirectional(Wrapper, SequenceLayer):
         return self.return_sequences
 
     @property
-    def returns_list(self):
+    def _returns_list(self):
         """Whether there is more than one output."""
         return self.return_state or self.merge_mode is None
 
     @property
-    def outputs(self):
+    def _output_count(self):
         """How many outputs come before the states."""
         return 2 if self.merge_mode is None else 1
 
@@ -162,9 +162,9 @@ class Bidirectional(Wrapper, SequenceLayer):
         values = (
             (None, None)
             if value is None
-            else self._halves(self.checked_state(value, None, "state"))
+            else self._halves(self._checked_state(value, None, "state"))
         )
-        with self.alone():
+        with self._alone():
             self.forward_layer.state, self.backward_layer.state = values
 
     @property
@@ -179,7 +179,7 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     def reset_state(self):
         """Forget the states: the next call starts from zeros, for any batch size."""
-        with self.alone():
+        with self._alone():
             self._state = None
 
     reset_states = reset_state  # Keras 2's name
@@ -189,7 +189,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         """Gradients of the initial states after :meth:`backward`, list of ndarray; None before."""
         return None if self._tape is None else self._tape.state_gradients.get(LAYER)
 
-    def checked_state(self, value, batch, name):
+    def _checked_state(self, value, batch, name):
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = checks.listed(value, name, "arrays")
         if len(arrays) != len(self.state_names):
@@ -198,8 +198,8 @@ class Bidirectional(Wrapper, SequenceLayer):
                 f" {len(self.state_names)}: {', '.join(self.state_names)}"
             )
         first, second = self._halves(arrays)
-        first = self.forward_layer.checked_state(first, batch, f"{name} forward")
-        return first + self.backward_layer.checked_state(
+        first = self.forward_layer._checked_state(first, batch, f"{name} forward")
+        return first + self.backward_layer._checked_state(
             second, first[0].shape[0], f"{name} backward"
         )
 
@@ -234,7 +234,7 @@ class Bidirectional(Wrapper, SequenceLayer):
                     "states_given": bool(given),
                 },
             )
-        return [*merged, *states] if self.returns_list else merged[0]
+        return [*merged, *states] if self._returns_list else merged[0]
 
     def _merge(self, ahead, back):
         """list of the outputs that two make."""
@@ -260,13 +260,13 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     def run_backward(self, gradients, tape, node, wanted):
         saved = tape.take(node)
-        dy = gradients if self.returns_list else [gradients]
-        of_outputs = self._part_gradients(dy[: self.outputs], saved["outputs"])
+        dy = gradients if self._returns_list else [gradients]
+        of_outputs = self._part_gradients(dy[: self._output_count], saved["outputs"])
         if saved["order"] is not None and of_outputs[1] is not None:
             of_outputs[1] = take_steps(of_outputs[1], saved["order"])
         dx, d_start = None, []
         for (path, part), gradient, states in zip(
-            self._parts.items(), of_outputs, self._halves(dy[self.outputs :])
+            self._parts.items(), of_outputs, self._halves(dy[self._output_count :])
         ):
             gradient = None if gradient is None else np.ascontiguousarray(gradient)
             found = part.run_backward(

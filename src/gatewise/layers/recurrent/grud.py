@@ -87,13 +87,13 @@ class GRUD(Stepwise):
     def state_sizes(self):
         return self.units, self.features
 
-    def checked_state(self, value, batch, name):
+    def _checked_state(self, value, batch, name):
         if not self.built:
             raise StateError(
                 f"{name}: layer {self.name!r} is not built, so that its number of features is not"
                 " known: call build(input_shape)"
             )
-        return super().checked_state(value, batch, name)
+        return super()._checked_state(value, batch, name)
 
     def parameter_specs(self, input_shape):
         self._check_input_shape(input_shape)
@@ -114,8 +114,8 @@ class GRUD(Stepwise):
 
     def _spec(self, name, shape):
         option = "kernel" if name == "mask_kernel" else name
-        if option in self.weight_options:
-            return self.weight_options[option].spec(name, shape)
+        if option in self._weight_options:
+            return self._weight_options[option].spec(name, shape)
         usual = {
             "input_decay_kernel": initializers.RandomUniform(0.0, 0.1),
             "hidden_decay_kernel": initializers.GlorotUniform(),

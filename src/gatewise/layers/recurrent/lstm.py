@@ -82,8 +82,8 @@ class LSTM(Recurrent):
             return RNN(FullGateLSTMCell(units), **options)
         return cls(units, **(greff(name) | options))
 
-    def initialize(self, rng):
-        super().initialize(rng)
+    def _initialize(self, rng):
+        super()._initialize(rng)
         if self.unit_forget_bias and self.cell.use_bias and "f" in self.cell.gates:
             first = self.cell.gates.index("f") * self.units
             self._parameters["bias"][first : first + self.units] = 1

@@ -75,7 +75,7 @@ class RNN(Stepwise):
         )
         self._width = cell.output_width  # raises where the cell's sizes are none
 
-    def kind(self):
+    def _kind(self):
         return None  # nothing is known of a user's cell
 
     @property

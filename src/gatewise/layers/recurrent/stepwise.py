@@ -34,8 +34,8 @@ class Stepwise(Recurrent):
             )
         return False
 
-    def adopt(self, parameters, gradients):
-        Layer.adopt(self, parameters, gradients)
+    def _adopt(self, parameters, gradients):
+        Layer._adopt(self, parameters, gradients)
 
     def _name_arrays(self):
         """Nothing: a cell in NumPy finds its parameters itself."""
