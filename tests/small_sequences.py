@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from gatewise import SequenceClassifier, SequenceRegressor, SequenceTagger
+
 SMALL = {"units": 4, "max_iter": 3, "random_state": 0}
 
 
@@ -29,3 +31,13 @@ def fitted(estimator, *arguments, **more):
 def parameters_of(estimator):
     """ndarray: all weights of the network."""
     return np.array(estimator.model_.flat_parameters)
+
+
+def targets_of(estimator, X):
+    """Targets that this class of estimators learns from; None for an encoder."""
+    if estimator is SequenceTagger:
+        return [np.arange(len(row)) % 2 for row in X]
+    return {
+        SequenceClassifier: signs(X),
+        SequenceRegressor: np.array([row.sum() for row in X]),
+    }.get(estimator)

@@ -1,19 +1,18 @@
-"""Python threads that share a layer or model: old weights or new ones, never a mixture, and nothing kept that is out of date."""
+"""Python threads that share a layer or model: old weights or new ones, never a mixture."""
 
 import copy
 import io
 import pickle
 import threading
-import time
 
 import numpy as np
 import pytest
 from cases import assert_same_bits
+from sharing_cases import SECONDS, Caller, network, waits_for_a_writer
 
 from gatewise import Sequential, checkpoint, load_model
 from gatewise.callbacks import Callback
 from gatewise.errors import CheckpointError, StateError
-from gatewise.kernels import _guard
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.layers import (
     GRU,
@@ -22,36 +21,9 @@ from gatewise.layers import (
     Bidirectional,
     Conv1D,
     Dense,
-    Input,
     TimeDistributed,
 )
 from gatewise.layers.base import Layer
-from gatewise.sharing import WeightsGuard
-
-SECONDS = 30  # after which a test that hangs fails
-
-
-class Caller:
-    """A function in a thread of its own, with what it returned or raised."""
-
-    def __init__(self, function):
-        self.result = self.error = None
-        self._function = function
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        try:
-            self.result = self._function()
-        except BaseException as error:
-            self.error = error
-
-    def get(self):
-        self._thread.join(SECONDS)
-        assert not self._thread.is_alive(), "the thread hangs"
-        if self.error is not None:
-            raise self.error
-        return self.result
 
 
 class Stop:
@@ -80,149 +52,6 @@ def stopped_in(monkeypatch, owner, name, stop, after=False):
         return result
 
     monkeypatch.setattr(owner, name, stopping)
-
-
-def waits_for_a_writer(guard):
-    """Until a thread asks to change the weights of this guard."""
-    for _ in range(SECONDS * 1000):
-        if guard_is_wanted(guard):
-            return
-        time.sleep(0.001)
-    raise AssertionError("no thread asks to change the weights")
-
-
-def guard_is_wanted(guard):
-    """A reader that enters while a writer waits is held back: seen from a thread that gives up."""
-    entered = threading.Event()
-
-    def enter():
-        with guard:
-            entered.set()
-
-    threading.Thread(target=enter, daemon=True).start()
-    return not entered.wait(0.02)
-
-
-# ---- the guard
-
-
-def test_readers_share_and_a_writer_is_alone():
-    guard, inside, leave = WeightsGuard(), threading.Barrier(3), threading.Event()
-
-    def read():
-        with guard:
-            inside.wait(SECONDS)  # the other one and the test: both read at once
-            assert leave.wait(SECONDS)
-
-    readers = [Caller(read), Caller(read)]
-    inside.wait(SECONDS)
-    written = []
-
-    def write():
-        with guard.writing:
-            written.append(True)
-
-    writer = Caller(write)
-    waits_for_a_writer(guard)
-    assert not written
-    leave.set()
-    for caller in (*readers, writer):
-        caller.get()
-    assert written
-
-
-def test_blocks_of_one_thread_may_be_nested():
-    guard = WeightsGuard()
-    with guard.writing, guard, guard.writing, guard:
-        pass
-    with guard, guard:
-        pass
-    assert Caller(lambda: guard.writing.__enter__()).get() is None  # free again
-
-
-def test_a_reader_may_enter_again_while_a_writer_waits():
-    guard, asked = WeightsGuard(), []
-
-    def write():
-        with guard.writing:
-            asked.append(True)
-
-    with guard:
-        writer = Caller(write)
-        waits_for_a_writer(guard)
-        with guard:
-            assert not asked
-    writer.get()
-    assert asked
-
-
-def test_a_reader_that_changes_weights_is_refused_and_the_guard_stays_usable():
-    layer = Dense(2, seed=1)
-    layer.build((None, 3))
-    for _ in range(2):
-        with layer._guard, pytest.raises(StateError, match="before or after the pass"):
-            layer.set_weights(layer.get_weights())
-    layer.set_weights(layer.get_weights())
-
-
-@pytest.mark.parametrize("call", [1, 2])
-def test_an_interrupt_while_a_reader_waits_leaves_the_guard_free(call, monkeypatch):
-    """Ctrl-C may come in any line of the waiting, even when the reader is counted already."""
-
-    class Interrupted(threading.Condition):
-        def notify_all(self):
-            super().notify_all()
-            if threading.current_thread() is reader:
-                notices.append(True)
-                if len(notices) == call:
-                    raise KeyboardInterrupt
-
-    reader, notices = None, []
-    monkeypatch.setattr(_guard, "Condition", Interrupted)
-    guard = WeightsGuard()
-
-    def read():
-        nonlocal reader
-        reader = threading.current_thread()
-        with guard:
-            pass
-
-    with guard.writing:
-        reading = Caller(read)
-        while not notices:
-            time.sleep(0.001)
-    with pytest.raises(KeyboardInterrupt):
-        reading.get()
-
-    def write():
-        with guard.writing:
-            return True
-
-    assert Caller(write).get()
-
-
-def test_exceptions_leave_the_guard_free():
-    guard = WeightsGuard()
-    for enter in (guard, guard.writing):
-        with pytest.raises(KeyError), enter:
-            raise KeyError
-
-    def both():
-        with guard.writing, guard:
-            return True
-
-    assert Caller(both).get()
-
-
-def test_copies_have_guards_of_their_own():
-    model = network(LSTM(3), Dense(1))
-    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert other._guard is not model._guard
-        assert {id(layer._guard) for layer in other.layers} == {id(other._guard)}
-    layer = Bidirectional(GRU(2))
-    assert layer.forward_layer._guard is layer._guard is not copy.copy(layer)._guard
-    model = Sequential([Input((3, 2)), layer])
-    assert layer.forward_layer._guard is layer._guard is model._guard
 
 
 # ---- copies and pickles
@@ -302,12 +131,6 @@ def test_what_is_packed_during_a_change_is_not_kept():
     layer._views_given = True
     assert [packed.of(layer) for _ in range(3)] == [3, 4, 5]
     assert copy.copy(packed).of(layer) == 6
-
-
-def network(*layers, seed=1):
-    model = Sequential([Input((4, 3)), *layers], seed=seed)
-    model.compile("sgd", "mse")
-    return model
 
 
 STACKS = {

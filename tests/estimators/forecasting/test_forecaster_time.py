@@ -3,66 +3,17 @@
 A cure is code in the message, a statement ``y = ...``; the tests run it.
 """
 
-import re
-
 import numpy as np
 import pandas
 import pytest
+from frame_cases import cured, numbers, refusal, small
 from seeds import generator
 
 from gatewise import SequenceForecaster
-from gatewise.errors import GatewiseError, ShapeError
+from gatewise.errors import ShapeError
 from gatewise.estimators.forecasting.frequency import frequency_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def small(**options):
-    return SequenceForecaster(
-        **({"window": 4, "horizon": 2, "units": 2, "max_iter": 1, "random_state": 0} | options)
-    )
-
-
-def numbers(count, columns=None):
-    rng = generator(0)
-    return rng.normal(size=count if columns is None else (count, columns))
-
-
-def refusal(call):
-    with pytest.raises(GatewiseError) as caught:
-        call()
-    return str(caught.value)
-
-
-def compiles(text):
-    try:
-        compile(text, "", "exec")
-    except SyntaxError:
-        return False
-    return text.endswith(("]", ")", "}"))
-
-
-def cured(message, number=0, **names):
-    """The variables after the statement with this number in a message."""
-    starts = [
-        match.start()
-        for match in re.finditer(r"(?<![\w.])(y|y_new|X|y\[[^]]+\]|times) = " "", message)
-    ]
-    statements = [
-        max(
-            (
-                message[start:end]
-                for end in range(start, len(message) + 1)
-                if compiles(message[start:end])
-            ),
-            key=len,
-        )
-        for start in starts
-    ]
-    assert len(statements) > number, message
-    names = {"pandas": pandas, "np": np} | names
-    exec(statements[number], names)
-    return names
 
 
 # ---- holes

@@ -8,7 +8,7 @@ from gatewise import Sequential, layers, losses
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
 from gatewise.training.losses import position_weights
 
-from .beside import keras_losses
+from .loss_cases import keras_losses
 
 QUANTILES = [0.1, 0.5, 0.8]
 

@@ -1,6 +1,7 @@
 """Optimizers with each of their options, the problem they are run on, and their formulas in plain NumPy."""
 
 import itertools
+import json
 
 import numpy as np
 
@@ -289,3 +290,31 @@ def formulas(name, options, start, gradients):
             means.append(mean)
         path.append(p)
     return np.array(path), np.array(means)
+
+
+def run(optimizer, p, gradients):
+    for g in gradients:
+        optimizer.step(p, g.astype(p.dtype), PIECES)
+
+
+def through_json(optimizer):
+    """Another one of the same configuration, as a file would give it back."""
+    again = optimizers.get(json.loads(json.dumps(optimizers.serialize(optimizer))))
+    assert type(again) is type(optimizer)
+    assert optimizers.serialize(again) == optimizers.serialize(optimizer)
+    return again
+
+
+def state_of(optimizer, steps=3):
+    """(iterations, slots, parameters) after some steps."""
+    p = np.linspace(-1, 1, 4, dtype=np.float32)
+    for _ in range(steps):
+        optimizer.step(p, np.ones(4, np.float32), [slice(0, 4)])
+    return (
+        optimizer.iterations,
+        {name: array.copy() for name, array in optimizer.slots().items()},
+        p,
+    )
+
+
+ALL = ["SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion"]

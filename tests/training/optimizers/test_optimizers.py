@@ -1,8 +1,6 @@
-"""Optimizers: 50 steps beside plain formulas; clipping; state; threads; arguments."""
+"""Optimizers: 50 steps beside plain formulas; clipping; threads; decay; accumulation; frozen parts."""
 
-import copy
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -10,8 +8,6 @@ from seeds import generator
 
 from gatewise import Sequential, layers, load_model, optimizers, schedules, threads
 from gatewise.errors import (
-    ArgumentError,
-    CheckpointError,
     ConfigError,
     DTypeError,
     GatewiseError,
@@ -19,6 +15,7 @@ from gatewise.errors import (
 )
 
 from .optimizer_cases import (
+    ALL,
     EMA,
     IDS,
     OPTIONS,
@@ -27,14 +24,11 @@ from .optimizer_cases import (
     TOTAL,
     formulas,
     make,
-    make_problem,
     ours,
+    run,
+    state_of,
+    through_json,
 )
-
-
-@pytest.fixture
-def problem(rng):
-    return make_problem(rng)
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
@@ -82,165 +76,6 @@ def test_norms_do_not_overflow_in_float32():
     p = np.zeros(4, np.float32)
     optimizers.SGD(1.0, global_clipnorm=2.0).step(p, g, [slice(0, 4)])
     np.testing.assert_allclose(p, -1.0, rtol=1e-6)
-
-
-# ---- state -----------------------------------------------------------------------------------------
-
-
-def run(optimizer, p, gradients):
-    for g in gradients:
-        optimizer.step(p, g.astype(p.dtype), PIECES)
-
-
-def through_json(optimizer):
-    """Another one of the same configuration, as a file would give it back."""
-    again = optimizers.get(json.loads(json.dumps(optimizers.serialize(optimizer))))
-    assert type(again) is type(optimizer)
-    assert optimizers.serialize(again) == optimizers.serialize(optimizer)
-    return again
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
-def test_restored_state_continues_bit_for_bit(name, options, dtype, problem):
-    """From step 13, which is in the middle of an accumulation; and from step 1."""
-    start, gradients = problem
-    whole, means = ours(name, options, start, gradients, dtype)
-    for cut in (1, 13):
-        first, p = make(name, options), start.astype(dtype)
-        run(first, p, gradients[:cut])
-        second = through_json(first)
-        saved = {key: array.copy() for key, array in first.slots().items()}
-        assert all(array.shape in (p.shape, ()) for array in saved.values())
-        second._load_slots(first.iterations, saved, p)
-        assert second.learning_rate == first.learning_rate
-        for array in saved.values():
-            array.fill(np.nan)  # the optimizer keeps its own
-        run(second, p, gradients[cut:])
-        assert p.tobytes() == whole[-1].tobytes()
-        assert second.average is None or second.average.tobytes() == means[-1].tobytes()
-
-
-@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
-def test_a_snapshot_may_be_restored_more_than_once(name, options, problem):
-    start, gradients = problem
-    optimizer, p, ends = make(name, options), start.astype("float32"), set()
-    run(optimizer, p, gradients[:7])
-    weights, snapshot = p.copy(), optimizer._snapshot()
-    for _ in range(3):
-        p[...] = weights
-        optimizer._restore(snapshot)
-        run(optimizer, p, gradients[7:20])
-        ends.add((p.tobytes(), optimizer.iterations, optimizer.learning_rate))
-    assert len(ends) == 1
-
-
-def test_a_copy_goes_its_own_way(problem):
-    start, gradients = problem
-    one, p = (
-        optimizers.Nadam(
-            learning_rate=schedules.StepDecay(0.1, 5), gradient_accumulation_steps=2, use_ema=True
-        ),
-        start.copy(),
-    )
-    run(one, p, gradients[:9])
-    two, q = copy.deepcopy(one), p.copy()
-    run(one, p, gradients[9:])
-    run(two, q, gradients[9:])
-    assert p.tobytes() == q.tobytes()
-    assert not np.shares_memory(one.average, two.average)
-
-
-def state_of(optimizer, steps=3):
-    """(iterations, slots, parameters) after some steps."""
-    p = np.linspace(-1, 1, 4, dtype=np.float32)
-    for _ in range(steps):
-        optimizer.step(p, np.ones(4, np.float32), [slice(0, 4)])
-    return (
-        optimizer.iterations,
-        {name: array.copy() for name, array in optimizer.slots().items()},
-        p,
-    )
-
-
-FULL = {"gradient_accumulation_steps": 4, "use_ema": True}
-
-
-@pytest.mark.parametrize(
-    ("make_one", "lie", "words"),
-    [
-        (optimizers.Adam, lambda s: s.clear(), "optimizer state holds"),
-        (optimizers.Adam, lambda s: s.pop("velocity"), "optimizer state holds"),
-        (optimizers.Adam, lambda s: s.update(other=s["velocity"]), "optimizer state holds"),
-        (
-            optimizers.Adam,
-            lambda s: s.update(velocity=np.zeros(5, np.float32)),
-            "velocity is float32",
-        ),
-        (optimizers.Adam, lambda s: s.update(velocity=np.zeros(4)), "velocity is float64"),
-        (optimizers.Adam, lambda s: s.update(velocity=np.float32(3)), "velocity is"),
-        (optimizers.Adam, lambda s: s.update(velocity=[0, 0, 0, 0]), "velocity is"),
-        (optimizers.Adam, lambda s: s.update(velocity=None), "velocity is None"),
-        (optimizers.Adam, lambda s: s["velocity"].fill(-1), "never negative"),
-        (optimizers.Adam, lambda s: s["momentum"].fill(np.nan), "optimizer/momentum holds nan"),
-        (
-            optimizers.Adagrad,
-            lambda s: s["accumulator"].fill(np.inf),
-            "optimizer/accumulator holds inf",
-        ),
-        (
-            lambda: optimizers.Adam(amsgrad=True),
-            lambda s: s.pop("velocity_hat"),
-            "optimizer state holds",
-        ),
-        (
-            lambda: optimizers.Adam(amsgrad=True),
-            lambda s: s["velocity_hat"].fill(-1),
-            "never negative",
-        ),
-        (lambda: optimizers.SGD(use_ema=True), lambda s: s.clear(), "optimizer state holds"),
-        (lambda: optimizers.SGD(**FULL), lambda s: s.pop("accumulated"), "optimizer state holds"),
-        *[
-            (
-                lambda: optimizers.SGD(**FULL),
-                lambda s, value=value: s.update(accumulated=np.array(value)),
-                "accumulated",
-            )
-            for value in (4.0, -1.0, 0.5, 1e300, np.nan, np.inf, 3, [1.0], True)
-        ],
-        *[
-            (
-                optimizers.Nadam,
-                lambda s, value=value: s.update(momentum_product=np.array(value)),
-                "momentum_product",
-            )
-            for value in (-0.1, 1.1, np.nan, np.float32(0.5), [0.5])
-        ],
-    ],
-)
-def test_restore_refuses_what_does_not_fit(make_one, lie, words):
-    iterations, slots, p = state_of(make_one())
-    lie(slots)
-    optimizer = make_one()
-    with pytest.raises(CheckpointError, match=words):
-        optimizer._load_slots(max(iterations, 1), slots, p)
-    assert optimizer.iterations == 0
-    assert optimizer.slots() == {}
-
-
-def test_restore_refuses_wrong_counts_of_steps():
-    iterations, slots, p = state_of(optimizers.Adam())
-    for wrong in (-1, 1.5, True, "3", 2**63, None, np.nan):
-        with pytest.raises(CheckpointError, match="iterations"):
-            optimizers.Adam()._load_slots(wrong, slots, p)
-    with pytest.raises(CheckpointError, match="optimizer state holds"):
-        optimizers.Adam()._load_slots(0, slots, p)
-    optimizers.Adam()._load_slots(0, {}, p)
-    # no step yet, three gradients held
-    optimizers.SGD(**FULL)._load_slots(0, state_of(optimizers.SGD(**FULL))[1], p)
-
-
-ALL = ["SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Nadam", "Lion"]
 
 
 # ---- edges -----------------------------------------------------------------------------------------
@@ -505,171 +340,6 @@ def test_threads_do_not_change_a_bit(name, options, dtype, rng):
                 optimizer.step(p, g.copy(), pieces)
         results.append(p.tobytes())
     assert len(set(results)) == 1
-
-
-# ---- arguments -------------------------------------------------------------------------------------
-
-
-def test_names_and_classes():
-    for identifier in (
-        "adam",
-        "Adam",
-        "ADAM",
-        optimizers.Adam,
-        {"class_name": "adam", "config": {}},
-    ):
-        assert type(optimizers.get(identifier)) is optimizers.Adam
-    same = optimizers.SGD()
-    assert optimizers.get(same) is same
-    for name in ALL:
-        assert type(optimizers.get(name.lower())).__name__ == name
-        assert optimizers.get(name.lower()).get_config() == make(name, {}).get_config()
-        assert (
-            make(name, {}).from_config(make(name, {}).get_config()).get_config()
-            == make(name, {}).get_config()
-        )
-    with pytest.raises(
-        ConfigError,
-        match="optimizer 'adamax' is not known; choose one of adagrad, adam, adamw, lion, ",
-    ):
-        optimizers.get("adamax")
-    with pytest.raises(
-        ConfigError, match=r"optimizer class 'x' is not known: give it, .*custom_objects"
-    ):
-        optimizers.get({"class_name": "x"})
-    for wrong in (3, None):
-        with pytest.raises(DTypeError, match=r"expected a name or a gatewise.optimizers object"):
-            optimizers.get(wrong)
-
-
-@pytest.mark.parametrize(
-    ("cls", "options", "error", "words"),
-    [
-        ("Adam", {"learning_rate": -1}, ConfigError, "learning_rate is -1.0; expected a number in"),
-        ("Adam", {"learning_rate": np.nan}, ConfigError, "learning_rate is nan"),
-        ("Adam", {"learning_rate": "0.1"}, DTypeError, "learning_rate is '0.1'; expected a number"),
-        ("Adam", {"beta_1": 1.0}, ConfigError, "beta_1 is 1.0"),
-        ("Adam", {"beta_2": -0.1}, ConfigError, "beta_2 is -0.1"),
-        ("Adam", {"epsilon": -1e-7}, ConfigError, "epsilon is -1e-07"),
-        ("SGD", {"momentum": 1.5}, ConfigError, "momentum is 1.5"),
-        ("SGD", {"nesterov": 1}, DTypeError, "nesterov is 1; expected True or False"),
-        ("RMSprop", {"rho": 1}, ConfigError, "rho is 1.0"),
-        ("RMSprop", {"centered": "yes"}, DTypeError, "centered is 'yes'"),
-        ("AdamW", {"weight_decay": -1}, ConfigError, "weight_decay is -1.0"),
-        ("AdamW", {"weight_decay": None}, DTypeError, "weight_decay is None; expected a number"),
-        ("Adam", {"weight_decay": np.nan}, ConfigError, "weight_decay is nan"),
-        ("Adam", {"weight_decay": True}, DTypeError, "weight_decay is True"),
-        ("Adam", {"amsgrad": 1}, DTypeError, "amsgrad is 1; expected True or False"),
-        ("Nadam", {"beta_1": 1}, ConfigError, "beta_1 is 1.0"),
-        ("Nadam", {"epsilon": np.inf}, ConfigError, "epsilon is inf"),
-        ("Nadam", {"amsgrad": True}, ArgumentError, "Nadam takes no argument 'amsgrad'"),
-        (
-            "Adagrad",
-            {"initial_accumulator_value": -0.1},
-            ConfigError,
-            "initial_accumulator_value is -0.1",
-        ),
-        (
-            "Adagrad",
-            {"initial_accumulator_value": None},
-            DTypeError,
-            "initial_accumulator_value is None",
-        ),
-        ("Adagrad", {"epsilon": "small"}, DTypeError, "epsilon is 'small'"),
-        ("Lion", {"beta_1": 0}, ConfigError, r"beta_1 is 0.0; expected a number in \(0.0, 1.0\]"),
-        ("Lion", {"beta_2": 1}, ConfigError, "beta_2 is 1.0"),
-        ("SGD", {"use_ema": 1}, DTypeError, "use_ema is 1; expected True or False"),
-        ("SGD", {"use_ema": True, "ema_momentum": 1.1}, ConfigError, "ema_momentum is 1.1"),
-        ("SGD", {"use_ema": True, "ema_momentum": np.nan}, ConfigError, "ema_momentum is nan"),
-        (
-            "SGD",
-            {"use_ema": True, "ema_overwrite_frequency": 0},
-            ConfigError,
-            "ema_overwrite_frequency is 0; expected 1 to",
-        ),
-        (
-            "SGD",
-            {"use_ema": True, "ema_overwrite_frequency": 2.0},
-            DTypeError,
-            "ema_overwrite_frequency is 2.0",
-        ),
-        (
-            "SGD",
-            {"ema_overwrite_frequency": 5},
-            ConfigError,
-            "ema_overwrite_frequency is 5, .* give use_ema=True too",
-        ),
-        (
-            "SGD",
-            {"gradient_accumulation_steps": 1},
-            ConfigError,
-            "gradient_accumulation_steps is 1; expected 2 to",
-        ),
-        (
-            "SGD",
-            {"gradient_accumulation_steps": 10**30},
-            ConfigError,
-            "gradient_accumulation_steps is 10",
-        ),
-        (
-            "SGD",
-            {"gradient_accumulation_steps": 2.5},
-            DTypeError,
-            "gradient_accumulation_steps is 2.5",
-        ),
-        ("SGD", {"loss_scale_factor": 2.0}, ConfigError, "loss_scale_factor=2.0 is not there"),
-        ("SGD", {"learning_rate": 10**400}, ConfigError, "learning_rate is 1000"),
-        ("SGD", {"learning_rate": None}, DTypeError, "learning_rate is None; expected a number"),
-        (
-            "SGD",
-            {"learning_rate": lambda: 0.1},
-            DTypeError,
-            "expected a number or a gatewise.schedules object",
-        ),
-        (
-            "SGD",
-            {"learning_rate": schedules.StepDecay},
-            DTypeError,
-            "expected a number or a gatewise.schedules object",
-        ),
-        (
-            "SGD",
-            {"learning_rate": {"class_name": "Cosine", "config": {}}},
-            ConfigError,
-            "learning rate schedule class 'Cosine' is not",
-        ),
-        (
-            "SGD",
-            {"learning_rate": {"class_name": "StepDecay", "config": {"step": 1}}},
-            ConfigError,
-            "StepDecay has a config",
-        ),
-        ("SGD", {"clipnorm": 0}, ConfigError, "clipnorm is 0.0"),
-        ("SGD", {"clipvalue": -1}, ConfigError, "clipvalue is -1.0"),
-        ("SGD", {"global_clipnorm": np.inf}, ConfigError, "global_clipnorm is inf"),
-        (
-            "SGD",
-            {"clipnorm": 1, "clipvalue": 1},
-            ConfigError,
-            "give at most one of clipnorm, clipvalue and global",
-        ),
-    ],
-)
-def test_bad_options(cls, options, error, words):
-    with pytest.raises(error, match=words):
-        getattr(optimizers, cls)(**options)
-
-
-def test_learning_rate_can_be_set_between_steps():
-    optimizer = optimizers.SGD(0.5)
-    p = np.zeros(1)
-    optimizer.step(p, np.ones(1), [slice(0, 1)])
-    optimizer.learning_rate = 0.25
-    optimizer.step(p, np.ones(1), [slice(0, 1)])
-    assert p[0] == -0.75
-    assert optimizer.get_config()["learning_rate"] == 0.25
-    with pytest.raises(ConfigError, match="learning_rate is -1"):
-        optimizer.learning_rate = -1
 
 
 # ---- frozen parts

@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from .optimizer_cases import OPTIONS, PIECES, SHAPES, STEPS, TOTAL, make, make_problem, ours
-
-
-@pytest.fixture
-def problem(rng):
-    return make_problem(rng)
-
+from .optimizer_cases import OPTIONS, PIECES, SHAPES, STEPS, TOTAL, make, ours
 
 # ---- Keras -----------------------------------------------------------------------------------------
 

@@ -1,4 +1,12 @@
-"""Values and gradients of losses in PyTorch and Keras: functions that run in the rival process."""
+"""The basic losses by name; and functions for the rival process, which compute losses in PyTorch and Keras."""
+
+NAMES = [
+    "mean_squared_error",
+    "mean_absolute_error",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+]
 
 
 def torch_losses(cases):
