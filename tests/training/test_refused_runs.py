@@ -95,7 +95,7 @@ LIES = {
     ),
     "a tensor of the weights": (
         lambda t, h: state(t, h, "History")["epoch"].update({"$tensor": "weights/dense/bias"}),
-        "'weights/dense/bias', which is missing or belongs to something else",
+        "'weights/dense/bias' is missing, or belongs to something else",
     ),
     "a tensor that is missing": (
         lambda t, h: t.pop("run/callbacks/History/0/epoch"),
