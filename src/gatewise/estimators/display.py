@@ -1,7 +1,10 @@
 """LearningCurve: how training went, as a plot."""
 
+from __future__ import annotations
+
 import difflib
 import inspect
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
@@ -11,63 +14,108 @@ from gatewise.errors import ArgumentError, ConfigError, MissingPackageError, Not
 
 from .base import SequenceEstimator
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+
 
 class LearningCurve:
-    """The loss of each pass, and with early stopping the validation score, in the manner of scikit-learn's displays.
+    """Plot of the loss of each pass and, with early stopping, of the validation score.
 
-    The best pass is marked: the one with the highest validation score, whose weights early stopping
-    keeps, or without scores the one with the lowest loss.
+    It is used like scikit-learn's displays. The best pass is marked: the one with the highest
+    validation score, whose weights early stopping keeps, or without scores the one with the lowest
+    loss.
 
     Parameters
     ----------
     loss_curve : list of float
-    validation_scores : list of float, optional
-        Of the last passes, if there are fewer of them.
-    estimator_name : str, optional
-        Title of the plot.
-    score_name : str, optional
+        Loss of each pass.
+    validation_scores : list of float, default None
+        Score of each pass, or of the last passes if there are fewer scores. None: only the loss is
+        drawn.
+    estimator_name : str, default None
+        Title of the plot. None: no title.
+    score_name : str, default None
         What the scores are, for example "accuracy". None: "score".
 
     Attributes
     ----------
-    ax_, figure_ : matplotlib Axes and Figure
+    ax_ : matplotlib Axes
+        Axes of the loss.
+    figure_ : matplotlib Figure
+        Figure that the axes belong to.
     line_ : matplotlib Line2D
-        Of the loss.
-    score_ax_, score_line_ : Axes and Line2D, or None
-        Of the validation scores, whose axis is on the right.
+        Line of the loss.
+    score_ax_ : matplotlib Axes or None
+        Axes of the validation scores, on the right; None without scores.
+    score_line_ : matplotlib Line2D or None
+        Line of the validation scores.
     best_line_ : matplotlib Line2D
-        The mark of the best pass.
+        Mark of the best pass.
     legend_ : matplotlib Legend
-        Above the plot, where no line crosses it.
+        Legend, above the plot so that it covers no line.
+
+    Examples
+    --------
+    >>> from gatewise.estimators import LearningCurve
+    >>> curve = LearningCurve([0.9, 0.5, 0.4], [0.6, 0.8, 0.7], score_name="accuracy")
+    >>> from matplotlib.figure import Figure
+    >>> curve.plot(ax=Figure().subplots()).best_line_.get_label()
+    'best: 0.8 in pass 2'
     """
 
-    def __init__(self, loss_curve, validation_scores=None, estimator_name=None, score_name=None):
+    ax_: Axes
+    figure_: Figure
+    line_: Line2D
+    score_ax_: Axes | None
+    score_line_: Line2D | None
+    best_line_: Line2D
+    legend_: Legend
+
+    def __init__(
+        self,
+        loss_curve: Sequence[float],
+        validation_scores: Sequence[float] | None = None,
+        estimator_name: str | None = None,
+        score_name: str | None = None,
+    ) -> None:
         self.loss_curve = loss_curve
         self.validation_scores = validation_scores
         self.estimator_name = estimator_name
         self.score_name = score_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Plot the training of a fitted estimator.
 
         Parameters
         ----------
-        estimator
-            With ``loss_curve_``, and ``validation_scores_`` where there are any: those of gatewise,
-            and scikit-learn's multi-layer perceptrons; or a Pipeline that ends in one.
-        ax : matplotlib Axes, optional
-            None: of a new figure.
-        **kwargs
-            For the line of the loss, see ``matplotlib.axes.Axes.plot``.
+        estimator : estimator of gatewise, MLPClassifier, MLPRegressor, or Pipeline
+            A fitted estimator with ``loss_curve_`` and, if it has scores, ``validation_scores_``;
+            or a Pipeline that ends in one.
+        ax : matplotlib Axes, default None
+            Where to draw. None: on the axes of a new figure.
+        **kwargs : dict
+            Options of the line of the loss, see ``matplotlib.axes.Axes.plot``.
 
         Returns
         -------
         LearningCurve
+            The display, which has been drawn.
 
         Raises
         ------
-        NotFittedError, MissingPackageError
+        NotFittedError
+            The estimator has not been fitted.
+        MissingPackageError
+            matplotlib is not installed.
+        ArgumentError, ConfigError
+            An option is no property of a line, or is given twice.
         """
         import_pyplot()  # raises before any work is done
         line_options(kwargs, cls.from_estimator)
@@ -85,8 +133,28 @@ class LearningCurve:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, *, ax=None, **kwargs):
-        """Draw it; see :meth:`from_estimator`."""
+    def plot(self, *, ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Draw the curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default None
+            Where to draw. None: on the axes of a new figure.
+        **kwargs : dict
+            Options of the line of the loss, see ``matplotlib.axes.Axes.plot``.
+
+        Returns
+        -------
+        LearningCurve
+            The display itself.
+
+        Raises
+        ------
+        MissingPackageError
+            matplotlib is not installed.
+        ArgumentError, ConfigError
+            An option is no property of a line, or is given twice.
+        """
         kwargs = line_options(kwargs, self.plot)
         if ax is None:
             ax = import_pyplot().subplots(layout="constrained")[1]
@@ -115,13 +183,11 @@ class LearningCurve:
         self._title_and_legend([*lines, self.best_line_])
         return self
 
-    def _mark_best(self):
-        """A mark on the best pass, Line2D."""
-        line, ax = (
-            (self.line_, self.ax_)
-            if self.score_line_ is None
-            else (self.score_line_, self.score_ax_)
-        )
+    def _mark_best(self) -> Line2D:
+        """Put a mark on the best pass."""
+        line, ax = self.line_, self.ax_
+        if self.score_line_ is not None and self.score_ax_ is not None:
+            line, ax = self.score_line_, self.score_ax_
         passes, values = (np.asarray(part) for part in line.get_data())
         at = int(np.argmin(values) if self.score_line_ is None else np.argmax(values))
         (mark,) = ax.plot(
@@ -136,8 +202,8 @@ class LearningCurve:
         )
         return mark
 
-    def _title_and_legend(self, lines):
-        """The legend stands between the title and the plot; no line crosses it there, whichever axis is drawn last."""
+    def _title_and_legend(self, lines: list[Line2D]) -> None:
+        """Put the legend between title and plot, where no line crosses it."""
         self.legend_ = self.ax_.legend(
             handles=lines,
             loc="lower center",
@@ -151,31 +217,33 @@ class LearningCurve:
         self.ax_.set_title(self.estimator_name or "", pad=26)
 
 
-def _score_name(estimator):
-    """What an estimator's validation scores are."""
+def _score_name(estimator: Any) -> str | None:
+    """Name of an estimator's validation scores."""
     if isinstance(estimator, SequenceEstimator):
         return estimator._target.score_name
     return "accuracy" if is_classifier(estimator) else "R²" if is_regressor(estimator) else None
 
 
-def line_options(given, method):
-    """Keyword arguments that a display hands on to matplotlib for a line, with their long names.
+def line_options(given: dict[str, Any], method: Callable[..., Any]) -> dict[str, Any]:
+    """Options that a display hands on to matplotlib for a line, with their long names.
 
     Parameters
     ----------
     given : dict
+        Options by name.
     method : callable
-        That was given them: its own arguments are suggested, too.
+        Method that was given them. Its own arguments are suggested as well.
 
     Returns
     -------
     dict
+        Options by their long names.
 
     Raises
     ------
     ArgumentError
-        A name is no property of a line. Without this check it would be refused only after the work,
-        by matplotlib and without a suggestion.
+        A name is no property of a line. Without this check matplotlib would refuse it, but only
+        after the work and without a suggestion.
     ConfigError
         A property is given twice, as "color" and "c".
     """
@@ -215,12 +283,13 @@ def line_options(given, method):
         raise ConfigError(f"{method.__qualname__}: {error}") from error
 
 
-def import_pyplot():
-    """matplotlib.pyplot.
+def import_pyplot() -> Any:
+    """Import matplotlib.pyplot.
 
     Raises
     ------
     MissingPackageError
+        matplotlib is not installed.
     """
     try:
         import matplotlib.pyplot

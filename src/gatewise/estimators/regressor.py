@@ -31,27 +31,144 @@ if TYPE_CHECKING:
 
 
 class SequenceRegressor(RegressorMixin, TargetEstimator):
-    """A recurrent network that gives sequences, or with ``per_step=True`` their steps, a number, or several.
+    """Predict one number, or several, of each sequence or of each step, with a recurrent network.
 
-    Targets are taken as they are: scale large ones
-    (:class:`sklearn.compose.TransformedTargetRegressor`).
+    The numbers in y are not scaled: scale large ones, for example with
+    :class:`sklearn.compose.TransformedTargetRegressor`.
 
     Parameters
     ----------
-    {PARAMETERS}
-    {POOLING}
-    {READING}
-    {ARCHITECTURE}
-    loss : {"squared_error", "absolute_error", "poisson", "huber", "log_cosh"}, name or Loss
-        What training makes small: a loss of numbers, also by its name in :mod:`gatewise.losses`, or
-        one of your own. With "poisson" the output is exponential.
-    per_step : bool
-        Targets stand beside steps, and so do predictions. There is nothing for `pooling` to sum up
-        then.
+    cell : {"lstm", "gru", "rnn"}, default "lstm"
+        Kind of the recurrent layers: LSTM, GRU or SimpleRNN.
+    units : int, default 64
+        Number of units in each recurrent layer.
+    loss : {"squared_error", "absolute_error", "poisson", "huber", "log_cosh"}, name or Loss, default "squared_error"
+        What training makes small: one of these, the name of another loss of numbers in
+        :mod:`gatewise.losses`, or an object, which may be user-defined. With "poisson" the output
+        is exponential.
+    per_step : bool, default False
+        Whether y and the predictions have an entry for each step instead of each sequence.
+        `pooling` must then be "last", and has no effect.
+    num_layers : int, default 1
+        Number of recurrent layers, each on top of the one before.
+    bidirectional : bool, default False
+        Whether each recurrent layer reads its sequence in both directions.
+    pooling : {"last", "mean", "max"}, default "last"
+        How the steps of the last layer become one vector: its output at the last step, or the mean
+        or maximum over all steps. docs/estimators.md says when to use which.
+    dropout : float in [0, 1), default 0.0
+        Share of the outputs of each recurrent layer that are set to zero in training.
+    recurrent_dropout : float in [0, 1), default 0.0
+        Share of the state that is set to zero in the recurrent product in training; the same units
+        for all steps of a sequence.
+    embedding : int or None, default None
+        Size of the vectors that tokens become; they are learned. X then holds whole numbers, the
+        tokens, from 0 up. None: X holds numbers.
+    vocabulary_size : int or None, default None
+        Number of tokens, with `embedding`. None: the largest token in `fit`, plus 1.
+    missing : {"error", "forward_fill", "mean", "mask", "indicator", "decay"}, default "error"
+        What to do about NaN in X. "error": refuse it. "forward_fill": put the last value seen in
+        its place. "mean": put the mean of the feature in training. "mask": leave out steps with a
+        missing value. "indicator": give the network, beside each value, whether it was seen and how
+        many steps ago. "decay", with ``cell="gru"``: make the first layer a GRU-D (Che et al.
+        2018), which learns how fast values lose their meaning.
+    architecture : str, callable or None, default None
+        Layers around the recurrent ones. None or "recurrent": those that the parameters describe.
+        "convolution": before them a convolution over 5 steps. "attention": after them attention of
+        each step to all others (Luong et al. 2015), then the mean, or maximum, over the steps.
+        "normalization": after each of them layer normalization (Ba et al. 2016). A function makes
+        all layers itself: it is called with n_steps, n_features and n_outputs and returns a list of
+        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output
+        is added. With `embedding`, an Embedding is put before them, and n_features is the size of
+        its vectors. The other parameters that describe layers, and `alpha`, have no effect then.
+    alpha : float, default 0.0
+        L2 penalty on kernels: ``alpha / 2`` times the sum of their squares, divided by the number
+        of samples in a batch, is added to the loss.
+    optimizer : str or Optimizer, default "adam"
+        A name in :mod:`gatewise.optimizers`, or an optimizer, of which a copy is used;
+        `learning_rate_init` and `clipnorm` have no effect on the latter.
+    learning_rate : {"constant", "cosine", "adaptive"}, default "constant"
+        How the learning rate changes. "cosine": it falls along half a cosine over `max_iter`
+        passes, all of which are run unless `early_stopping` ends them. "adaptive": it is divided by
+        5 each time that training would end. `partial_fit` uses a constant rate with "cosine".
+    learning_rate_init : float, default 0.001
+        Learning rate of the first step.
+    clipnorm : float or None, default 1.0
+        Largest norm of the whole gradient; a larger gradient is scaled down to it. None: no limit.
+    batch_size : int or "auto", default "auto"
+        Samples in a batch. "auto": all samples if there are up to 32; else as many that a pass
+        makes 16 steps, but at least 8 and at most 32.
+    max_iter : int, default 100
+        Largest number of passes over the samples.
+    shuffle : bool, default True
+        Whether each pass takes the samples in a new random order.
+    early_stopping : bool, default False
+        Whether to hold out part of the samples, end training when their score no longer rises, and
+        keep the weights that had the best score.
+    validation_fraction : float in (0, 1), default 0.1
+        Share of the samples that `early_stopping` holds out.
+    n_iter_no_change : int, default 10
+        Training ends after more than this number of passes in a row without an improvement by
+        `tol`.
+    tol : float, default 0.0001
+        Least improvement of the loss, or with `early_stopping` of the score, that counts as one.
+    warm_start : bool, default False
+        Whether `fit` goes on from the weights of the last fit.
+    dtype : {"auto", "float32", "float64"}, default "auto"
+        Precision of the network. "auto": float64 if a batch holds all samples, else float32.
+    random_state : int, RandomState or None, default None
+        Seed of all random draws: initial weights, held-out samples, order, dropout. None: other
+        draws in each call.
+    verbose : bool, 0, 1 or 2, default False
+        True or 1: print a line for each pass, and in a terminal or notebook show a bar with the
+        time left. 2: lines only. False or 0: nothing.
+    n_jobs : int or None, default None
+        Number of threads. None: :func:`gatewise.get_num_threads`; -1: all processors. The results
+        have the same bits for any number.
 
     Attributes
     ----------
-    {ATTRIBUTES}
+    model_ : Sequential
+        The network.
+    n_features_in_ : int
+        Number of columns if X is a table with a sequence in each row, else of features of a step.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X. Only if all of them are strings.
+    feature_means_ : ndarray (n_features,) of float64
+        Mean of each feature in training. Only if `missing` is not "error".
+    vocabulary_size_ : int
+        Number of tokens. Only with `embedding`.
+    n_outputs_ : int
+        Number of outputs of the network.
+    out_activation_ : str
+        Activation of the output: "identity", "logistic", "softmax" or "exponential".
+    loss_ : float
+        Loss of the last pass.
+    loss_curve_ : list of float
+        Loss of each pass.
+    best_loss_ : float or None
+        Lowest loss of a pass; None with `early_stopping`.
+    validation_scores_ : list of float or None
+        Score of the held-out samples after each pass, with `early_stopping`; else None.
+    best_validation_score_ : float or None
+        Highest of these scores, whose weights are kept; None without `early_stopping`.
+    n_iter_ : int
+        Number of passes of the last fit.
+    t_ : int
+        Number of samples seen in training, each pass counted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise import SequenceRegressor
+    >>> X = np.random.default_rng(0).normal(size=(32, 6))
+    >>> y = X.mean(axis=1)
+    >>> options = {"learning_rate": "cosine", "learning_rate_init": 0.02, "max_iter": 40}
+    >>> regressor = SequenceRegressor("gru", units=8, random_state=0, **options).fit(X, y)
+    >>> regressor.predict(X[:2]).shape
+    (2,)
+    >>> regressor.score(X, y) > 0.5
+    True
     """
 
     def __init__(
@@ -131,17 +248,24 @@ class SequenceRegressor(RegressorMixin, TargetEstimator):
 
         Parameters
         ----------
-        X
+        X : array_like (n, time), (n, time, features), or list of array_like (time_i, features)
+            Sequences: rows of a table, blocks of steps, or one by one with lengths of their own,
+            (time_i,) if there is one feature; with `groups`, a long table (rows, features) with a
+            step in each row. docs/estimators.md has all forms. It is not changed.
         y : array_like (n,) or (n, outputs)
             With ``per_step=True``: (n, time) or (n, time, outputs), or list of (time_i,) or
             (time_i, outputs). With groups as well: (rows,) or (rows, outputs).
-        sample_weight : array_like (n,) or (n, outputs), optional
+        sample_weight : array_like (n,) or (n, outputs), default None
             Not negative. Weight k is the same as k copies, exactly if a batch holds all samples.
             With ``per_step=True`` weights of steps are accepted as well, (n, time) or in the form
             of y; a step of weight 0 counts in nothing. y may be NaN if its weight is 0. None: all
             are 1.
-        groups
-        time
+        groups : array_like (rows,), or name of a column of X, default None
+            Label of the sequence that each row of a long table belongs to. None: X is no long
+            table.
+        time : array_like (rows,), or name of a column of X, default None
+            With `groups`: time of each row of the long table, by which the rows of a sequence are
+            sorted. None: they are in order.
 
         Returns
         -------
@@ -167,13 +291,20 @@ class SequenceRegressor(RegressorMixin, TargetEstimator):
 
         Parameters
         ----------
-        X
+        X : array_like (n, time), (n, time, features), or list of array_like (time_i, features)
+            Sequences: rows of a table, blocks of steps, or one by one with lengths of their own,
+            (time_i,) if there is one feature; with `groups`, a long table (rows, features) with a
+            step in each row. docs/estimators.md has all forms. It is not changed.
         y : array_like (n,) or (n, outputs)
             As in :meth:`fit`.
-        sample_weight : array_like (n,) or (n, outputs), optional
+        sample_weight : array_like (n,) or (n, outputs), default None
             As in :meth:`fit`.
-        groups
-        time
+        groups : array_like (rows,), or name of a column of X, default None
+            Label of the sequence that each row of a long table belongs to. None: X is no long
+            table.
+        time : array_like (rows,), or name of a column of X, default None
+            With `groups`: time of each row of the long table, by which the rows of a sequence are
+            sorted. None: they are in order.
 
         Returns
         -------
@@ -225,9 +356,16 @@ class SequenceRegressor(RegressorMixin, TargetEstimator):
 
         Parameters
         ----------
-        X
-        groups
-        time
+        X : array_like (n, time), (n, time, features), or list of array_like (time_i, features)
+            Sequences: rows of a table, blocks of steps, or one by one with lengths of their own,
+            (time_i,) if there is one feature; with `groups`, a long table (rows, features) with a
+            step in each row. docs/estimators.md has all forms. It is not changed.
+        groups : array_like (rows,), or name of a column of X, default None
+            Label of the sequence that each row of a long table belongs to. None: X is no long
+            table.
+        time : array_like (rows,), or name of a column of X, default None
+            With `groups`: time of each row of the long table, by which the rows of a sequence are
+            sorted. None: they are in order.
 
         Returns
         -------
@@ -262,13 +400,20 @@ class SequenceRegressor(RegressorMixin, TargetEstimator):
 
         Parameters
         ----------
-        X
+        X : array_like (n, time), (n, time, features), or list of array_like (time_i, features)
+            Sequences: rows of a table, blocks of steps, or one by one with lengths of their own,
+            (time_i,) if there is one feature; with `groups`, a long table (rows, features) with a
+            step in each row. docs/estimators.md has all forms. It is not changed.
         y : array_like (n,) or (n, outputs)
             As in :meth:`fit`; it may be NaN if its weight is 0.
-        sample_weight : array_like (n,) or (n, outputs), optional
+        sample_weight : array_like (n,) or (n, outputs), default None
             As in :meth:`fit`.
-        groups
-        time
+        groups : array_like (rows,), or name of a column of X, default None
+            Label of the sequence that each row of a long table belongs to. None: X is no long
+            table.
+        time : array_like (rows,), or name of a column of X, default None
+            With `groups`: time of each row of the long table, by which the rows of a sequence are
+            sorted. None: they are in order.
 
         Returns
         -------

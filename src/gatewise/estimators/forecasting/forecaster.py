@@ -11,7 +11,6 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.estimators import parameters
 from gatewise.estimators.base import SequenceEstimator
-from gatewise.estimators.documentation import documented
 from gatewise.estimators.fitted import transaction_of
 from gatewise.estimators.reading import inputs
 from gatewise.estimators.reading.missing import MISSING, completed
@@ -49,7 +48,6 @@ class Interval(NamedTuple):
     upper: Any
 
 
-@documented
 class SequenceForecaster(SequenceEstimator):
     """Forecasts of one time series or several, with a recurrent network.
 
@@ -67,6 +65,12 @@ class SequenceForecaster(SequenceEstimator):
     strategy : {"direct", "recursive"}, default "direct"
         "direct": one network forecasts all steps up to `horizon`. "recursive": a network forecasts
         one step, which it then reads as the last of its window, and so on, for any number of steps.
+    cell : {"lstm", "gru", "rnn"}, default "lstm"
+        Kind of the recurrent layers: LSTM, GRU or SimpleRNN.
+    units : int, default 64
+        Number of units in each recurrent layer.
+    num_layers : int, default 1
+        Number of recurrent layers, each on top of the one before.
     loss : str or Loss, default "mse"
         Loss of scaled numbers: "mse", "mae", "huber", ...; not with `quantiles` or `distribution`,
         which have their own.
@@ -76,10 +80,10 @@ class SequenceForecaster(SequenceEstimator):
         example: the same with changes since the season before.
     scaling : {"standard", "robust", "minmax"} or None, default "standard"
         How each series' differences, and each column of X, are scaled.
-    quantiles : list of float in (0, 1), optional
+    quantiles : list of float in (0, 1), default None
         Forecast these quantiles, 0.5 among them (Koenker and Bassett 1978); needs
         ``strategy="direct"``. See :meth:`predict_quantiles` and :meth:`predict_interval`.
-    distribution : {"gaussian"}, optional
+    distribution : {"gaussian"}, default None
         Forecast a normal distribution (Nix and Weigend 1994).
     calendar : None, "auto", or list of str, default None
         Features of the date of the next step, as sine and cosine: "minute", "hour", "weekday",
@@ -94,15 +98,96 @@ class SequenceForecaster(SequenceEstimator):
         How NaN in y and in X is replaced: as in :class:`SequenceClassifier`, in scaled numbers, in
         each window separately. A value that is to be forecast is never replaced: windows that are
         followed by a missing value are not trained on.
-    {PARAMETERS}
-    {POOLING}
-    {ARCHITECTURE}
+    bidirectional : bool, default False
+        Whether each recurrent layer reads its sequence in both directions.
+    pooling : {"last", "mean", "max"}, default "last"
+        How the steps of the last layer become one vector: its output at the last step, or the mean
+        or maximum over all steps. docs/estimators.md says when to use which.
+    dropout : float in [0, 1), default 0.0
+        Share of the outputs of each recurrent layer that are set to zero in training.
+    recurrent_dropout : float in [0, 1), default 0.0
+        Share of the state that is set to zero in the recurrent product in training; the same units
+        for all steps of a sequence.
+    architecture : str, callable or None, default None
+        Layers around the recurrent ones. None or "recurrent": those that the parameters describe.
+        "convolution": before them a convolution over 5 steps. "attention": after them attention of
+        each step to all others (Luong et al. 2015), then the mean, or maximum, over the steps.
+        "normalization": after each of them layer normalization (Ba et al. 2016). A function makes
+        all layers itself: it is called with n_steps, n_features and n_outputs and returns a list of
+        :mod:`gatewise.layers` objects that ends in n_outputs scores; the activation of the output
+        is added. With `embedding`, an Embedding is put before them, and n_features is the size of
+        its vectors. The other parameters that describe layers, and `alpha`, have no effect then.
+    alpha : float, default 0.0
+        L2 penalty on kernels: ``alpha / 2`` times the sum of their squares, divided by the number
+        of samples in a batch, is added to the loss.
+    optimizer : str or Optimizer, default "adam"
+        A name in :mod:`gatewise.optimizers`, or an optimizer, of which a copy is used;
+        `learning_rate_init` and `clipnorm` have no effect on the latter.
+    learning_rate : {"constant", "cosine", "adaptive"}, default "constant"
+        How the learning rate changes. "cosine": it falls along half a cosine over `max_iter`
+        passes, all of which are run unless `early_stopping` ends them. "adaptive": it is divided by
+        5 each time that training would end. `partial_fit` uses a constant rate with "cosine".
+    learning_rate_init : float, default 0.001
+        Learning rate of the first step.
+    clipnorm : float or None, default 1.0
+        Largest norm of the whole gradient; a larger gradient is scaled down to it. None: no limit.
+    batch_size : int or "auto", default "auto"
+        Samples in a batch. "auto": all samples if there are up to 32; else as many that a pass
+        makes 16 steps, but at least 8 and at most 32.
+    max_iter : int, default 100
+        Largest number of passes over the samples.
+    shuffle : bool, default True
+        Whether each pass takes the samples in a new random order.
+    early_stopping : bool, default False
+        Whether to hold out part of the samples, end training when their score no longer rises, and
+        keep the weights that had the best score.
+    validation_fraction : float in (0, 1), default 0.1
+        Share of the samples that `early_stopping` holds out.
+    n_iter_no_change : int, default 10
+        Training ends after more than this number of passes in a row without an improvement by
+        `tol`.
+    tol : float, default 0.0001
+        Least improvement of the loss, or with `early_stopping` of the score, that counts as one.
+    warm_start : bool, default False
+        Whether `fit` goes on from the weights of the last fit.
+    dtype : {"auto", "float32", "float64"}, default "auto"
+        Precision of the network. "auto": float64 if a batch holds all samples, else float32.
+    random_state : int, RandomState or None, default None
+        Seed of all random draws: initial weights, held-out samples, order, dropout. None: other
+        draws in each call.
+    verbose : bool, 0, 1 or 2, default False
+        True or 1: print a line for each pass, and in a terminal or notebook show a bar with the
+        time left. 2: lines only. False or 0: nothing.
+    n_jobs : int or None, default None
+        Number of threads. None: :func:`gatewise.get_num_threads`; -1: all processors. The results
+        have the same bits for any number.
 
     Attributes
     ----------
     calendar_ : list of str
         The calendar features in use.
-    {ATTRIBUTES}
+    model_ : Sequential
+        The network.
+    feature_means_ : ndarray (n_features,) of float64
+        Mean of each feature in training. Only if `missing` is not "error".
+    n_outputs_ : int
+        Number of outputs of the network.
+    out_activation_ : str
+        Activation of the output: "identity", "logistic", "softmax" or "exponential".
+    loss_ : float
+        Loss of the last pass.
+    loss_curve_ : list of float
+        Loss of each pass.
+    best_loss_ : float or None
+        Lowest loss of a pass; None with `early_stopping`.
+    validation_scores_ : list of float or None
+        Score of the held-out samples after each pass, with `early_stopping`; else None.
+    best_validation_score_ : float or None
+        Highest of these scores, whose weights are kept; None without `early_stopping`.
+    n_iter_ : int
+        Number of passes of the last fit.
+    t_ : int
+        Number of samples seen in training, each pass counted.
 
     Notes
     -----
@@ -116,7 +201,8 @@ class SequenceForecaster(SequenceEstimator):
     >>> import numpy as np
     >>> from gatewise import SequenceForecaster
     >>> y = np.sin(np.arange(300) / 5)
-    >>> forecaster = SequenceForecaster(window=20, horizon=10, units=16, max_iter=30, random_state=0)
+    >>> options = {"learning_rate": "cosine", "max_iter": 30, "random_state": 0}
+    >>> forecaster = SequenceForecaster(window=20, horizon=10, units=16, **options)
     >>> forecaster.fit(y).predict().shape
     (10,)
     """
