@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from samples import samples_of
 
 from gatewise import (
     callbacks,
@@ -21,7 +22,6 @@ from gatewise import (
 from gatewise.attributes import Guarded
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, SettingError, StateError
 from gatewise.models import Sequential
-from gatewise.training.data import prepare_samples
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_a_step_of_training_sets_no_attribute_through_the_guard(model, rng, monk
     model.train_on_batch(x, y)
     seen = []
     monkeypatch.setattr(Guarded, "__setattr__", lambda self, name, value: seen.append(name))
-    samples = prepare_samples(model, x, y)
+    samples = samples_of(model, x, y)
     model._train_step(samples)
     model._test_step(samples)
     assert seen == []

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from samples import samples_of
 
 from gatewise import layers, losses
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
@@ -10,7 +11,6 @@ from gatewise.training.data import (
     Samples,
     add_class_weight,
     batch_bounds,
-    prepare_samples,
     split_off_validation,
 )
 
@@ -127,7 +127,7 @@ def test_a_split_outside_its_range_is_refused(fraction):
 )
 def test_inputs_that_people_have(x, forecaster):
     before = np.array(x)
-    samples = prepare_samples(forecaster, x, [0, 1, 2, 3])
+    samples = samples_of(forecaster, x, [0, 1, 2, 3])
     assert samples.x.shape == (4, 5, 1)
     assert samples.x.dtype == np.float32
     assert samples.x.flags.c_contiguous
@@ -138,7 +138,7 @@ def test_inputs_that_people_have(x, forecaster):
 
 
 def test_booleans_are_numbers(forecaster):
-    assert prepare_samples(forecaster, np.ones((2, 5), bool), need_y=False).x.sum() == 10
+    assert samples_of(forecaster, np.ones((2, 5), bool), need_y=False).x.sum() == 10
 
 
 def test_rank_2_gets_its_axis_only_where_one_feature_is_asked_for():
@@ -146,31 +146,29 @@ def test_rank_2_gets_its_axis_only_where_one_feature_is_asked_for():
     with pytest.raises(
         ShapeError, match=r"x has shape \(4, 5\); the model expects \(samples, 5, 2\)"
     ):
-        prepare_samples(model, np.zeros((4, 5)), np.zeros(4))
+        samples_of(model, np.zeros((4, 5)), np.zeros(4))
     dense = model_of(layers.Dense(1, input_shape=(5,)))
-    assert prepare_samples(dense, np.zeros((4, 5)), np.zeros(4)).x.shape == (4, 5)
-    assert prepare_samples(model_of(layers.Dense(1)), np.zeros((4, 5)), np.zeros(4)).x.shape == (
+    assert samples_of(dense, np.zeros((4, 5)), np.zeros(4)).x.shape == (4, 5)
+    assert samples_of(model_of(layers.Dense(1)), np.zeros((4, 5)), np.zeros(4)).x.shape == (
         4,
         5,
     )
     free = model_of(layers.LSTM(2))
-    assert prepare_samples(free, np.zeros((4, 5)), np.zeros((4, 2))).x.shape == (4, 5, 1)
+    assert samples_of(free, np.zeros((4, 5)), np.zeros((4, 2))).x.shape == (4, 5, 1)
     assert free.input_shape == (None, 5, 1)
 
 
 def test_sample_weights_and_lengths_meet(tagger):
     x, y = np.zeros((2, 3, 2)), np.zeros((2, 3, 2))
-    assert prepare_samples(tagger, x, y).weights is None
-    samples = prepare_samples(tagger, x, y, sample_weight=[2, 3], lengths=[3, 1])
+    assert samples_of(tagger, x, y).weights is None
+    samples = samples_of(tagger, x, y, sample_weight=[2, 3], lengths=[3, 1])
     assert samples.weights.tolist() == [[2, 2, 2], [3, 0, 0]]
     assert samples.lengths.tolist() == [3, 1]
 
 
 def test_a_column_of_sample_weights(forecaster):
     """df[["weight"]].to_numpy(), as it comes out of a table."""
-    samples = prepare_samples(
-        forecaster, np.zeros((3, 5)), np.zeros(3), sample_weight=[[1], [2], [3]]
-    )
+    samples = samples_of(forecaster, np.zeros((3, 5)), np.zeros(3), sample_weight=[[1], [2], [3]])
     assert samples.weights.tolist() == [1, 2, 3]
 
 
@@ -178,7 +176,7 @@ def test_a_column_of_sample_weights(forecaster):
 
 
 def weighed(model, x, y, class_weight=None, **options):
-    samples = prepare_samples(model, x, y, **options)
+    samples = samples_of(model, x, y, **options)
     add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
     return samples
 
@@ -262,21 +260,21 @@ def test_positions_of_what_is_not_finite(forecaster):
     with pytest.raises(
         NonFiniteError, match=r"x holds inf at index \(2, 3, 0\); expected finite numbers"
     ):
-        prepare_samples(forecaster, x, y)
+        samples_of(forecaster, x, y)
     y[1] = np.nan
     with pytest.raises(NonFiniteError, match=r"y holds nan at index \(1,"):
-        prepare_samples(forecaster, np.zeros((4, 5, 1)), y)
+        samples_of(forecaster, np.zeros((4, 5, 1)), y)
     weights = np.ones(4)
     weights[3] = -np.inf
     with pytest.raises(NonFiniteError, match=r"sample_weight holds -inf at index \(3,"):
-        prepare_samples(forecaster, np.zeros((4, 5, 1)), np.zeros(4), weights)
+        samples_of(forecaster, np.zeros((4, 5, 1)), np.zeros(4), weights)
 
 
 def test_too_large_for_float32_is_refused_not_rounded_to_infinity(forecaster):
     with pytest.raises(
         NonFiniteError, match=r"x holds 1e\+300 at index \(0, 0\), which overflows float32"
     ):
-        prepare_samples(forecaster, np.full((1, 5), 1e300), need_y=False)
+        samples_of(forecaster, np.full((1, 5), 1e300), need_y=False)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +291,7 @@ def test_too_large_for_float32_is_refused_not_rounded_to_infinity(forecaster):
 )
 def test_bad_targets(y, error, words, forecaster):
     with pytest.raises(error, match=words):
-        prepare_samples(forecaster, np.zeros((4, 5)), y)
+        samples_of(forecaster, np.zeros((4, 5)), y)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +306,7 @@ def test_bad_targets(y, error, words, forecaster):
 )
 def test_bad_lengths(lengths, error, words, forecaster):
     with pytest.raises(error, match=words):
-        prepare_samples(forecaster, np.zeros((4, 5)), np.zeros(4), lengths=lengths)
+        samples_of(forecaster, np.zeros((4, 5)), np.zeros(4), lengths=lengths)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +322,7 @@ def test_bad_lengths(lengths, error, words, forecaster):
 )
 def test_bad_resets(resets, error, words, forecaster):
     with pytest.raises(error, match=words):
-        prepare_samples(forecaster, np.zeros((4, 5)), np.zeros(4), resets=resets)
+        samples_of(forecaster, np.zeros((4, 5)), np.zeros(4), resets=resets)
 
 
 def test_losses_are_not_changed_by_preparing(rng):

@@ -218,7 +218,7 @@ def test_a_mapped_array_is_read_a_batch_at_a_time(data, tmp_path, monkeypatch):
     monkeypatch.setattr(
         module,
         "prepare_samples",
-        lambda model, x, *rest: [rows.append(len(x)), original(model, x, *rest)][1],
+        lambda model, given, *rest: [rows.append(len(given.x)), original(model, given, *rest)][1],
     )
     forecaster().fit(mapped, data[1], batch_size=6, verbose=0)
     assert max(rows) == 6

@@ -142,9 +142,9 @@ def test_carried_states_of_other_rows_than_a_batch_that_x_makes(rng):
     layer = LSTM(3, input_shape=(5, 2))
     model = Sequential([layer, Dense(1)])
     model.compile("sgd", "mse")
-    from gatewise.training.data import prepare_samples
+    from samples import samples_of
 
-    samples = prepare_samples(model, rng.normal(size=(4, 5, 2)), np.zeros((4, 1)))
+    samples = samples_of(model, rng.normal(size=(4, 5, 2)), np.zeros((4, 1)))
     with pytest.raises(ShapeError, match="state of 7 rows, x has 4"):
         model._train_step(samples, {0: [np.zeros((7, 3), np.float32)] * 2})
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import PredictionWarning
-from gatewise.training import feeds, loop
+from gatewise.training.batches import Given
+from gatewise.training.evaluation import predict_feed
+from gatewise.training.reading import feed_of
 
 from .input_reading import InputReading
 from .network_training import NetworkTraining
@@ -57,12 +59,11 @@ class Prediction(InputReading, NetworkTraining):
 
     def _run(self, sequences: Sequences, stop: int) -> Array:
         """Output of the layers before number `stop`."""
-        feed = feeds.feed_of(
+        feed = feed_of(
             self.model_,
-            sequences.values,
-            lengths=sequences.lengths,
+            Given(sequences.values, lengths=sequences.lengths),
             batch_size=PREDICTED_AT_ONCE,
             need_y=False,
         )
         with self._using_threads(), self.model_.unchanged():
-            return loop.predict_feed(self.model_, feed, stop=stop)
+            return predict_feed(self.model_, feed, stop=stop)

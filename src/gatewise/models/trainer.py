@@ -8,11 +8,16 @@ from gatewise.described import arguments_of
 from gatewise.errors import StateError
 from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import names_memory
-from gatewise.training import feeds, loop
+from gatewise.training import loop
+from gatewise.training.batches import Given
 from gatewise.training.callbacks import Callback, CallbackList, check_verbose
 from gatewise.training.data import add_class_weight, prepare_samples
+from gatewise.training.evaluation import evaluate_feed, metrics_of, predict_feed
+from gatewise.training.feeds import RowFeed
 from gatewise.training.means import RunningMeans
+from gatewise.training.reading import feed_of
 from gatewise.training.run import Run
+from gatewise.training.setup import FitSetup
 
 from . import restoring, saving
 from .compiled import CompiledNetwork
@@ -164,32 +169,27 @@ class Trainer(CompiledNetwork):
         checks.refuse_unknown_arguments(others, "fit", "fit", lambda: arguments_of(self.fit))
         self._need_compiled("fit")
         loop.refuse_second_fit(self)
+        setup = FitSetup(
+            given=Given(x, y, sample_weight, lengths, mask, resets),
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+            bucketing=bucketing,
+            tbptt_steps=tbptt_steps,
+            resume_from=resume_from,
+        )
         with self._alone(), self._fits:
-            return loop.fit(
-                self,
-                x,
-                y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_split=validation_split,
-                validation_data=validation_data,
-                shuffle=shuffle,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                lengths=lengths,
-                resets=resets,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size,
-                validation_freq=validation_freq,
-                bucketing=bucketing,
-                tbptt_steps=tbptt_steps,
-                resume_from=resume_from,
-                mask=mask,
-            )
+            return loop.fit(self, setup)
 
     def _resume(self, path, run):
         """Go on with a saved run: weights, optimizer, random draws and `run` itself, begun, are as the file has them."""
@@ -225,20 +225,15 @@ class Trainer(CompiledNetwork):
         )
         self._need_compiled("evaluate")
         check_verbose(verbose)
-        feed = feeds.feed_of(
+        feed = feed_of(
             self,
-            x,
-            y,
-            sample_weight,
-            lengths,
-            resets,
-            mask,
+            Given(x, y, sample_weight, lengths, mask, resets),
             steps=steps,
             batch_size=checks.optional_number(batch_size, "batch_size"),
         )
         with self._alone(), self._unchanged_over(feed, callbacks):
             return _as_asked(
-                loop.evaluate_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose)),
+                evaluate_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose)),
                 return_dict,
             )
 
@@ -277,28 +272,21 @@ class Trainer(CompiledNetwork):
         )
         self._need_layers("predict")
         check_verbose(verbose)
-        feed = feeds.feed_of(
+        feed = feed_of(
             self,
-            x,
-            None,
-            None,
-            lengths,
-            resets,
-            mask,
+            Given(x, lengths=lengths, mask=mask, resets=resets),
             steps=steps,
             need_y=False,
             batch_size=checks.optional_number(batch_size, "batch_size"),
         )
         with self._alone(), self._unchanged_over(feed, callbacks):
-            return loop.predict_feed(
+            return predict_feed(
                 self, feed, verbose, self._watchers(callbacks, feed, verbose) if callbacks else None
             )
 
     def _unchanged_over(self, feed, callbacks):
         """Context manager: all batches see the same weights, unless the user's code runs between them and may wait for a change."""
-        return (
-            self.unchanged() if isinstance(feed, feeds.RowFeed) and not callbacks else NULL_CONTEXT
-        )
+        return self.unchanged() if isinstance(feed, RowFeed) and not callbacks else NULL_CONTEXT
 
     def _watchers(self, callbacks, feed, verbose):
         watchers = CallbackList([callbacks] if isinstance(callbacks, Callback) else callbacks or [])
@@ -313,7 +301,7 @@ class Trainer(CompiledNetwork):
     @names_memory
     def __call__(self, x, lengths=None, training=False, mask=None, resets=None):
         """Outputs for one batch; ``training=True`` applies dropout."""
-        samples = prepare_samples(self, x, lengths=lengths, resets=resets, mask=mask, need_y=False)
+        samples = prepare_samples(self, Given(x, None, None, lengths, mask, resets), False)
         with self._apart_from_training():
             return self._run(samples, training=checks.flag(training, "training"))
 
@@ -339,7 +327,7 @@ class Trainer(CompiledNetwork):
         they are NaN.
         """
         self._need_compiled("train_on_batch")
-        samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
+        samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
         add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
         self._need_trainable("train_on_batch")
         if isinstance(self._training_run, Run):  # a callback may
@@ -360,13 +348,13 @@ class Trainer(CompiledNetwork):
     ):
         """Loss and metrics of one batch, as evaluate returns them; NaN if nothing in it counts."""
         self._need_compiled("test_on_batch")
-        samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
+        samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
         with self._apart_from_training():
             loss, outputs = self._test_step(samples)
         return _as_asked(self._one_batch(samples, loss, outputs), return_dict)
 
     def _one_batch(self, samples, loss, outputs):
-        running = RunningMeans(loop.metrics_of(self))
+        running = RunningMeans(metrics_of(self))
         running.add(samples, loss, outputs)
         return running.logs() or dict.fromkeys(self.metrics_names, math.nan)
 
@@ -374,7 +362,7 @@ class Trainer(CompiledNetwork):
     def compute_gradients(self, x, y, sample_weight=None, lengths=None, mask=None, resets=None):
         """The loss of one batch; its gradient is left in the layers' gradients and in flat_gradients."""
         self._need_compiled("compute_gradients")
-        samples = prepare_samples(self, x, y, sample_weight, lengths, resets, mask)
+        samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
         with self._apart_from_training():
             return self._gradients_of(samples)[0]
 

@@ -2,11 +2,29 @@
 
 import functools
 import inspect
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError
 
-PARTS = ("x", "y", "sample_weight", "lengths", "mask", "resets")
+
+class Given(NamedTuple):
+    """What a call, or one batch, was given of samples: as it came, None for what there is not.
+
+    The order is that in which a user gives the parts of a batch by position.
+    """
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+    lengths: Any = None
+    mask: Any = None
+    resets: Any = None
+
+
+PARTS = Given._fields
 FORMS = (
     "(x, y), followed by sample_weight, lengths, mask and resets as far as they are needed, "
     "with None for what there is not; or a dict with these names"
@@ -14,7 +32,7 @@ FORMS = (
 
 
 def parts_of(item, name, need_y=True):
-    """dict of the parts of one batch, None for what it does not have.
+    """The parts of one batch, a :class:`Given`.
 
     Parameters
     ----------
@@ -38,13 +56,13 @@ def parts_of(item, name, need_y=True):
                 f"{name} {wrong} the key {(unknown or missing)[0]!r:.80}; a dict has the keys "
                 f"{', '.join(PARTS)}, of which {'x and y are' if need_y else 'x is'} needed"
             )
-        return dict.fromkeys(PARTS) | item
+        return Given(**item)
     if not isinstance(item, tuple | list if need_y else tuple):
         item = (item,)
     if not (2 if need_y else 1) <= len(item) <= len(PARTS):
         parts = f"{len(item)} part{'' if len(item) == 1 else 's'}"
         raise DTypeError(f"{name} has {parts}; expected {FORMS}")
-    return dict.fromkeys(PARTS) | dict(zip(PARTS, item))
+    return Given(*item)
 
 
 def refuse_uncalled(x, name):
@@ -91,3 +109,26 @@ def _is_array(value, of_samples):
     """Whether this is x: of one sample at least, or, if a row may be a tuple, more than one step of it."""
     axes = getattr(value, "ndim", None)
     return axes is not None and checks.whole_number(axes, "ndim", 0) >= (1 if of_samples else 2)
+
+
+def makes_batches(x, name="x"):
+    """Whether x is a generator or a sequence of batches rather than an array of samples.
+
+    Raises
+    ------
+    DTypeError
+        It is a function or a class that was not called.
+    """
+    if isinstance(x, np.ndarray):
+        return False
+    refuse_uncalled(x, name)
+    if isinstance(x, list | tuple | str | bytes | dict | set | frozenset) or hasattr(
+        x, "__array__"
+    ):
+        return False
+    return hasattr(x, "__iter__") or hasattr(x, "__next__") or is_indexed(x)
+
+
+def is_indexed(x):
+    """Whether x is a sequence of batches: each has a number, and their number is known."""
+    return hasattr(x, "__getitem__") and (hasattr(x, "__len__") or hasattr(x, "num_batches"))

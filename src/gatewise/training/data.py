@@ -9,6 +9,7 @@ from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.layers.masks import Places, lengths_and_places, moved_resets, step_mask
 from gatewise.utils import pad_sequences
 
+from .batches import Given
 from .losses import position_weights
 from .targets import ROUNDING
 
@@ -118,17 +119,8 @@ class Samples:
 class MappedSamples:
     """Samples whose x stays in its file until a batch asks for it: checked and converted a batch at a time."""
 
-    def __init__(
-        self,
-        model,
-        x,
-        y=None,
-        sample_weight=None,
-        lengths=None,
-        resets=None,
-        mask=None,
-        need_y=True,
-    ):
+    def __init__(self, model, given, need_y=True):
+        x, y, sample_weight, lengths = given.x, given.y, given.sample_weight, given.lengths
         self.model, self.need_y, self.class_weight = model, need_y, None
         self.x, self.y, self.sample_weight = x, _rows_of(y), _rows_of(sample_weight)
         self.lengths, self.resets, self.mask = None, None, None
@@ -136,13 +128,13 @@ class MappedSamples:
             _check_rows(self.y, x)
         if len(x) == 0 or x.ndim < 2:
             # raises, or is empty
-            prepare_samples(model, x, y, sample_weight, lengths, resets, mask, need_y)
+            prepare_samples(model, given, need_y)
         if lengths is not None:
             self.lengths = checks.sequence_lengths(lengths, *x.shape[:2])
-        if resets is not None:
-            self.resets = checks.reset_flags(resets, *x.shape[:2]).view(np.bool_)
-        if mask is not None:
-            self.mask = step_mask(mask, x.shape)
+        if given.resets is not None:
+            self.resets = checks.reset_flags(given.resets, *x.shape[:2]).view(np.bool_)
+        if given.mask is not None:
+            self.mask = step_mask(given.mask, x.shape)
         # builds the model, and finds what cannot fit
         self.per_step = self.take(slice(0, 1)).per_step
 
@@ -158,9 +150,9 @@ class MappedSamples:
         """The samples of a slice, still in their file."""
         arrays = (
             None if array is None else array[rows]
-            for array in (self.y, self.sample_weight, self.lengths, self.resets, self.mask)
+            for array in (self.y, self.sample_weight, self.lengths, self.mask, self.resets)
         )
-        part = MappedSamples(self.model, self.x[rows], *arrays, self.need_y)
+        part = MappedSamples(self.model, Given(self.x[rows], *arrays), self.need_y)
         part.class_weight = self.class_weight
         return part
 
@@ -180,7 +172,8 @@ class MappedSamples:
                 )
             lengths = part_of_lengths(self.lengths, rows, steps)
         try:
-            samples = prepare_samples(self.model, x, y, weights, lengths, resets, mask, self.need_y)
+            given = Given(x, y, weights, lengths, mask, resets)
+            samples = prepare_samples(self.model, given, self.need_y)
         except NonFiniteError as error:
             raise NonFiniteError(
                 f"{error} (of a batch, whose rows are {np.arange(len(self))[rows].tolist()!s:.400}"
@@ -213,9 +206,7 @@ def _rows_of(value):
     return np.asarray(value)
 
 
-def prepare_samples(
-    model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True
-):
+def prepare_samples(model, given, need_y=True):
     """Check what a call of a model was given, and bring it to the model's dtype and shapes.
 
     x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. A list of
@@ -227,6 +218,8 @@ def prepare_samples(
     ------
     ShapeError, DTypeError, NonFiniteError, ConfigError
     """
+    x, y, sample_weight = given.x, given.y, given.sample_weight
+    lengths, resets, mask = given.lengths, given.resets, given.mask
     if _holds_rows(x):
         x = list(x)
     if is_ragged(x):

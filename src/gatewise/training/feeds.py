@@ -12,34 +12,11 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
-from .batches import FORMS, parts_of, refuse_pairs, refuse_uncalled
-from .data import MappedSamples, Samples, add_class_weight, batch_bounds, prepare_samples
+from .batches import is_indexed, parts_of
+from .data import Samples, add_class_weight, batch_bounds, prepare_samples
 
-DEFAULT_BATCH = 32  # rows
 # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
 POOL = 16
-
-
-def makes_batches(x, name="x"):
-    """Whether x is a generator or a sequence of batches rather than an array of samples.
-
-    Raises
-    ------
-    DTypeError
-        It is a function or a class that was not called.
-    """
-    if isinstance(x, np.ndarray):
-        return False
-    refuse_uncalled(x, name)
-    if isinstance(x, list | tuple | str | bytes | dict | set | frozenset) or hasattr(
-        x, "__array__"
-    ):
-        return False
-    return hasattr(x, "__iter__") or hasattr(x, "__next__") or _is_indexed(x)
-
-
-def _is_indexed(x):
-    return hasattr(x, "__getitem__") and (hasattr(x, "__len__") or hasattr(x, "num_batches"))
 
 
 def _length(source):
@@ -50,89 +27,6 @@ def _length(source):
     batches = source.num_batches if hasattr(source, "num_batches") else len(source)
     batches = batches() if callable(batches) else batches
     return None if batches is None else checks.whole_number(batches, "the length of x", 0)
-
-
-def samples_of(
-    model, x, y=None, sample_weight=None, lengths=None, resets=None, mask=None, need_y=True
-):
-    """Checked samples of arrays; those of a memory-mapped x stay in its file."""
-    if y is None:
-        refuse_pairs(x, "x", need_y)
-    kind = MappedSamples if isinstance(x, np.memmap) else prepare_samples
-    return kind(model, x, y, sample_weight, lengths, resets, mask, need_y)
-
-
-def rows_in_batch(model, batch_size, count, name):
-    """Number of rows in a batch, of which all but the last one have that many.
-
-    Parameters
-    ----------
-    model : Sequential
-    batch_size : int or None
-        None: 32, and all rows if a layer of the model is stateful.
-    count : int
-        Number of rows.
-    name : str
-        What the rows are, for the message.
-
-    Raises
-    ------
-    ShapeError
-        A layer is stateful and there are more rows than `batch_size`: the second batch would go on
-        from the state of the first one, whose rows are others.
-    """
-    if not model._is_stateful:
-        return DEFAULT_BATCH if batch_size is None else batch_size
-    if batch_size is None:
-        return max(count, 1)
-    if count > batch_size:
-        layer = next(layer for layer in model.layers if layer.stateful)
-        raise ShapeError(
-            f"{name} has {count} rows and the batch size is {batch_size}: layer {layer.name!r} is"
-            f" stateful, so that row {batch_size} would go on from the state of row 0; leave the"
-            f" batch size out, and all {count} rows are one batch; if batches are meant to go on"
-            " from one another, pass a generator or a sequence of batches as x"
-        )
-    return batch_size
-
-
-def feed_of(
-    model,
-    x,
-    y=None,
-    sample_weight=None,
-    lengths=None,
-    resets=None,
-    mask=None,
-    *,
-    batch_size=None,
-    steps=None,
-    need_y=True,
-    steps_name="steps",
-    name="x",
-):
-    """The feed of what an evaluation was given, in order."""
-    if makes_batches(x, name):
-        refuse_beside_batches(
-            y=y, sample_weight=sample_weight, lengths=lengths, resets=resets, mask=mask
-        )
-        return BatchFeed(model, x, steps, need_y=need_y, steps_name=steps_name)
-    if steps is not None:
-        raise ConfigError(
-            f"{steps_name} counts batches that x makes itself; x is an array, which batch_size"
-            " divides: leave it out"
-        )
-    samples = samples_of(model, x, y, sample_weight, lengths, resets, mask, need_y)
-    return RowFeed(samples, rows_in_batch(model, batch_size, len(samples), name))
-
-
-def refuse_beside_batches(**given):
-    """x makes whole batches: nothing else belongs to a sample."""
-    for name, value in given.items():
-        if value is not None:
-            raise ConfigError(
-                f"{name} was given beside an x that makes batches; let x give {FORMS}"
-            )
 
 
 class RowFeed:
@@ -278,7 +172,7 @@ class BatchFeed:
         )
         self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
         self.steps_name = steps_name
-        self.indexed = _is_indexed(source)
+        self.indexed = is_indexed(source)
         self.length = None  # batches of a sequence in the epoch under way
         if self.indexed:
             self._take_length()
@@ -418,10 +312,10 @@ class BatchFeed:
         return (samples for samples, _ in self.batches(range(self.items) if self.indexed else None))
 
     def _samples(self, item):
-        parts = parts_of(item, "a batch that x gave", self.need_y)
+        given = parts_of(item, "a batch that x gave", self.need_y)
         if not self.need_y:
-            parts |= {"y": None, "sample_weight": None}
-        samples = prepare_samples(self.model, **parts, need_y=self.need_y)
+            given = given._replace(y=None, sample_weight=None)
+        samples = prepare_samples(self.model, given, self.need_y)
         if len(samples) == 0:
             raise ShapeError("x gave a batch of 0 samples")
         add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])

@@ -1,0 +1,76 @@
+"""The loss and metrics over the batches of a feed, and outputs for them."""
+
+import copy
+
+import numpy as np
+
+from gatewise.errors import ConfigError, ShapeError
+
+from .callbacks import CallbackList, progress
+from .means import RunningMeans
+from .run import Run
+
+_NOBODY = CallbackList([])  # watches: it has nobody to notify
+NOTHING_COUNTS = (
+    "every step is masked or past the end of its row, every weight is 0, or the loss ignores every"
+    " target; check mask, lengths, sample_weight and ignore_class"
+)
+
+
+def metrics_of(model):
+    """The model's metrics; copies while it trains, since its own hold what they have seen of the epoch."""
+    return copy.deepcopy(model.metrics) if isinstance(model._training_run, Run) else model.metrics
+
+
+def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x"):
+    """dict of the loss and metrics over the batches of a feed, in order.
+
+    Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when
+    `interrupted` is no longer empty.
+    """
+    watchers = watchers or _NOBODY
+    means = RunningMeans(metrics_of(model))
+    number = -1
+    model.stop_evaluating = False
+    with model._apart_from_training():
+        watchers.on_test_begin()
+        feed.begin_epoch()
+        for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
+            watchers.on_test_batch_begin(number)
+            loss, outputs = model._test_step(samples)
+            means.add(samples, loss, outputs)
+            watchers.on_test_batch_end(number, means.logs())
+            if interrupted:
+                raise KeyboardInterrupt
+            if model.stop_evaluating:
+                break
+        feed.end_epoch()
+    if number < 0:
+        raise ShapeError(f"{name} has 0 samples: nothing to evaluate")
+    if not means.counted:
+        raise ConfigError(f"nothing in {name} counts: {NOTHING_COUNTS}")
+    logs = means.logs()
+    watchers.on_test_end(logs)
+    return logs
+
+
+def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
+    """Outputs for all batches, of the layers before number `stop` or all; the batch size changes the memory that is used, not
+    a bit of the result. Ends early when a callback sets ``model.stop_predicting``."""
+    watchers = watchers or _NOBODY
+    outputs = []
+    model.stop_predicting = False
+    with model._apart_from_training():
+        watchers.on_predict_begin()
+        feed.begin_epoch()
+        for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
+            watchers.on_predict_batch_begin(number)
+            outputs.append(model._run(samples, stop))
+            watchers.on_predict_batch_end(number, {"outputs": outputs[-1]})
+            if model.stop_predicting:
+                break
+        feed.end_epoch()
+    watchers.on_predict_end()
+    if not outputs:
+        return np.empty(model.compute_output_shape(feed.samples.x.shape), model.dtype)
+    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

@@ -1,0 +1,32 @@
+"""Ctrl-C while a model trains."""
+
+import contextlib
+import signal
+import threading
+
+from .callbacks import say
+
+
+@contextlib.contextmanager
+def one_interrupt_waits():
+    """A first Ctrl-C lets the batch end, a second one does not wait. Gives a list, empty until then."""
+    asked = []
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if not ours:  # another thread cannot set a handler, and a program's own is left alone
+        yield asked
+        return
+
+    def remember(number, frame):
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        say("interrupted: training ends after this batch; interrupt again to stop at once")
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,233 @@
+"""What a call was given, read and checked: the feeds of fit, evaluate and predict."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gatewise.errors import ConfigError, ShapeError
+
+from .batches import FORMS, PARTS, makes_batches, parts_of, refuse_pairs
+from .data import (
+    MappedSamples,
+    add_class_weight,
+    prepare_samples,
+    refuse_uncounted,
+    split_off_validation,
+)
+from .feeds import BatchFeed, RowFeed
+
+DEFAULT_BATCH = 32  # rows
+
+
+class Feeds(NamedTuple):
+    """Where the batches of a fit come from; validation is None if nothing is validated."""
+
+    training: RowFeed | BatchFeed
+    validation: RowFeed | BatchFeed | None
+
+
+def read_feeds(model, setup):
+    """The feeds of a fit, as its :class:`FitSetup` describes them; the model is built if it was not."""
+    if makes_batches(setup.given.x):
+        training, held_out = _feed_of_batches(model, setup), None
+    else:
+        training, held_out = _feed_of_rows(model, setup)
+    if setup.validation_data is not None:
+        validation = _validation_feed(model, setup)
+    else:
+        validation = held_out
+        if setup.validation_steps is not None:
+            raise ConfigError(
+                "validation_steps counts batches that validation_data makes; there is none: leave"
+                " it out"
+            )
+    _check_truncated(model, setup.tbptt_steps)
+    return Feeds(training, validation)
+
+
+def _shuffles(model, setup):
+    """Rows and batches of a stateful model go on in their places."""
+    return setup.shuffle and not model._is_stateful
+
+
+def _validation_rows(model, setup):
+    """The batch size of validation; a stateful model validates all rows at once, which are others."""
+    if setup.validation_batch_size is None and not model._is_stateful:
+        return setup.batch_size
+    return setup.validation_batch_size
+
+
+def _feed_of_batches(model, setup):
+    refuse_beside_batches(setup.given, validation_split=setup.validation_split or None)
+    _bucketing(model, setup.bucketing, None, False)
+    return BatchFeed(
+        model,
+        setup.given.x,
+        setup.steps_per_epoch,
+        shuffle=_shuffles(model, setup),
+        tbptt_steps=setup.tbptt_steps,
+        class_weight=setup.class_weight,
+    )
+
+
+def _feed_of_rows(model, setup):
+    """(feed of training, feed of the part that is held out or None)."""
+    if setup.steps_per_epoch is not None:
+        raise ConfigError(
+            "steps_per_epoch counts batches that x makes itself; x is an array: leave it out"
+        )
+    samples, validation = samples_of(model, setup.given), None
+    if setup.validation_data is None and setup.validation_split:
+        samples, held_out = split_off_validation(samples, setup.validation_split)
+        refuse_uncounted(held_out, "the validation part")
+        rows = _validation_rows(model, setup)
+        validation = RowFeed(
+            held_out, rows_in_batch(model, rows, len(held_out), "the validation part")
+        )
+    if len(samples) == 0:
+        raise ShapeError("x has 0 samples: nothing to train on")
+    add_class_weight(samples, setup.class_weight, model.loss, model.output_shape[-1])
+    refuse_uncounted(samples, "x")
+    shuffle = _shuffles(model, setup)
+    training = RowFeed(
+        samples,
+        rows_in_batch(model, setup.batch_size, len(samples), "x"),
+        shuffle=shuffle,
+        bucketing=_bucketing(model, setup.bucketing, samples, shuffle),
+        tbptt_steps=setup.tbptt_steps,
+    )
+    return training, validation
+
+
+def _validation_feed(model, setup):
+    data, steps = setup.validation_data, setup.validation_steps
+    if makes_batches(data, "validation_data"):
+        if hasattr(data, "__next__"):
+            if steps is None:
+                raise ConfigError(
+                    "validation_data is an iterator: say with validation_steps how many batches to"
+                    " take each time, or give something that can be gone over again"
+                )
+        return BatchFeed(model, data, steps, steps_name="validation_steps")
+    if isinstance(data, list):
+        refuse_pairs(data, "validation_data", need_y=False)
+    if not (
+        isinstance(data, dict) or (isinstance(data, tuple | list) and 2 <= len(data) <= len(PARTS))
+    ):
+        raise ConfigError(f"validation_data: expected {FORMS}; or batches")
+    feed = feed_of(
+        model,
+        parts_of(data, "validation_data"),
+        batch_size=_validation_rows(model, setup),
+        steps=steps,
+        steps_name="validation_steps",
+        name="validation_data",
+    )
+    if len(feed.samples):
+        refuse_uncounted(feed.samples, "validation_data")
+    return feed
+
+
+def feed_of(
+    model,
+    given,
+    *,
+    batch_size=None,
+    steps=None,
+    need_y=True,
+    steps_name="steps",
+    name="x",
+):
+    """The feed of what an evaluation was given, in order."""
+    if makes_batches(given.x, name):
+        refuse_beside_batches(given)
+        return BatchFeed(model, given.x, steps, need_y=need_y, steps_name=steps_name)
+    if steps is not None:
+        raise ConfigError(
+            f"{steps_name} counts batches that x makes itself; x is an array, which batch_size"
+            " divides: leave it out"
+        )
+    samples = samples_of(model, given, need_y)
+    return RowFeed(samples, rows_in_batch(model, batch_size, len(samples), name))
+
+
+def samples_of(model, given, need_y=True):
+    """Checked samples of arrays; those of a memory-mapped x stay in its file."""
+    if given.y is None:
+        refuse_pairs(given.x, "x", need_y)
+    kind = MappedSamples if isinstance(given.x, np.memmap) else prepare_samples
+    return kind(model, given, need_y)
+
+
+def rows_in_batch(model, batch_size, count, name):
+    """Number of rows in a batch, of which all but the last one have that many.
+
+    Parameters
+    ----------
+    model : Sequential
+    batch_size : int or None
+        None: 32, and all rows if a layer of the model is stateful.
+    count : int
+        Number of rows.
+    name : str
+        What the rows are, for the message.
+
+    Raises
+    ------
+    ShapeError
+        A layer is stateful and there are more rows than `batch_size`: the second batch would go on
+        from the state of the first one, whose rows are others.
+    """
+    if not model._is_stateful:
+        return DEFAULT_BATCH if batch_size is None else batch_size
+    if batch_size is None:
+        return max(count, 1)
+    if count > batch_size:
+        layer = next(layer for layer in model.layers if layer.stateful)
+        raise ShapeError(
+            f"{name} has {count} rows and the batch size is {batch_size}: layer {layer.name!r} is"
+            f" stateful, so that row {batch_size} would go on from the state of row 0; leave the"
+            f" batch size out, and all {count} rows are one batch; if batches are meant to go on"
+            " from one another, pass a generator or a sequence of batches as x"
+        )
+    return batch_size
+
+
+def refuse_beside_batches(given, **others):
+    """x makes whole batches: nothing else belongs to a sample."""
+    for name, value in (given._asdict() | others).items():
+        if name != "x" and value is not None:
+            raise ConfigError(
+                f"{name} was given beside an x that makes batches; let x give {FORMS}"
+            )
+
+
+def _bucketing(model, bucketing, samples, shuffle):
+    """Whether to sort rows into batches by length; "auto": where shuffled rows have lengths."""
+    if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
+        raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
+    ragged = samples is not None and samples.lengths is not None
+    possible = shuffle and ragged and model._takes_any_length and not model._is_stateful
+    if bucketing is True and not possible:
+        raise ConfigError(
+            "bucketing sorts shuffled rows by their lengths: it needs lengths, shuffle=True, no"
+            " stateful layer and no Flatten"
+        )
+    return bool(bucketing) and possible
+
+
+def _check_truncated(model, tbptt_steps):
+    """Truncated back-propagation goes forward in time, and has a target at each step."""
+    if tbptt_steps is None:
+        return
+    whole = next((layer for layer in model.layers if not layer.causal), None)
+    if whole is not None:
+        raise ConfigError(
+            f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its"
+            " own, which no state carries from part to part; leave tbptt_steps out"
+        )
+    if not model._keeps_steps or model.loss.per_sequence or not model._takes_any_length:
+        raise ConfigError(
+            "tbptt_steps needs an output and a target at each step: give every recurrent layer "
+            "return_sequences=True, and a loss of single steps"
+        )
