@@ -62,10 +62,12 @@ class Guarded(Described):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for new, old in cls._renamed_hooks.items():
-            if new in vars(cls):
-                setattr(cls, old, vars(cls)[new])
-            elif old in vars(cls):
-                setattr(cls, new, vars(cls)[old])
+            # of the first class that defines either, which may be a mixin of a user
+            first = next(vars(b) for b in cls.__mro__ if new in vars(b) or old in vars(b))
+            if not (new in first and old in first):
+                hook = first[new] if new in first else first[old]
+                setattr(cls, new, hook)
+                setattr(cls, old, hook)
         for hook, caller in cls._callers_of_hooks.items():
             abstract = getattr(getattr(cls, hook), "__isabstractmethod__", False)
             if abstract and caller in vars(cls) and hook not in vars(cls):

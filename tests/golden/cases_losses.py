@@ -83,7 +83,7 @@ def _run(kind, options, dtype):
     found = {"call": loss(y, p), "weighted call": loss(y, p, weights)}
     found["plain"] = loss.value_and_gradient(prepared, p)
     found["weighted"] = loss.value_and_gradient(prepared, p, weights, 7.0)
-    if loss.fuses is not None and not options.get("from_logits"):
+    if loss._fuses is not None and not options.get("from_logits"):
         scores = np.random.default_rng(2).normal(size=p.shape).astype(dtype)
         found["scores"] = loss.value_and_gradient(prepared, scores, weights, scores=True)
     if kind.startswith("Mean"):

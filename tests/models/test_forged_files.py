@@ -232,7 +232,7 @@ def use(model):
     out = model.predict(x)
     assert out.dtype == model.dtype
     if model.loss is not None:
-        y = np.zeros(out.shape[:-1], int) if model.loss.sparse else np.ones(out.shape)
+        y = np.zeros(out.shape[:-1], int) if model.loss._sparse else np.ones(out.shape)
         with np.errstate(all="ignore"):
             model.evaluate(x, y, verbose=0, return_dict=True)
             model.train_on_batch(x, y)

@@ -111,8 +111,8 @@ def test_losses_and_metrics_come_back(loss, tmp_path):
     )
     rng = generator(0)
     x = rng.normal(size=(9, 6, 2))
-    y = rng.integers(0, 2, 9) if model.loss.sparse else np.eye(2)[rng.integers(0, 2, 9)]
-    if model.loss.sparse:
+    y = rng.integers(0, 2, 9) if model.loss._sparse else np.eye(2)[rng.integers(0, 2, 9)]
+    if model.loss._sparse:
         model.compile("sgd", loss, ["accuracy", "sparse_categorical_accuracy"])
     model.save(tmp_path / "m")
     loaded = load_model(tmp_path / "m")

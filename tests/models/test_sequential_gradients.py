@@ -95,11 +95,11 @@ MODELS = {
 
 
 def targets_for(model, shape, rng):
-    if model.loss.sparse:
+    if model.loss._sparse:
         return rng.integers(0, shape[-1], shape[:-1])
-    if model.loss.fuses == "softmax":
+    if model.loss._fuses == "softmax":
         return np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
-    if model.loss.fuses == "sigmoid":
+    if model.loss._fuses == "sigmoid":
         return rng.integers(0, 2, shape)
     return rng.normal(size=shape)
 

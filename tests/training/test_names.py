@@ -90,7 +90,7 @@ class Own(losses.Loss):
 
 def test_a_name_that_a_constructor_does_not_take_is_not_written():
     assert losses.serialize(Own(2)) == {"class_name": "Own", "config": {"factor": 2}}
-    assert type("Plain", (losses.Loss,), {})().name == "Plain"
+    assert type("Plain", (losses.Loss,), {"position_values": None})().name == "Plain"
 
 
 @pytest.mark.parametrize("cls", [*LOSSES, *OPTIMIZERS])

@@ -219,7 +219,7 @@ def test_a_formula_of_ones_own_is_no_mean_over_outputs_unless_it_says_so(rng):
             off = y_pred - y_true
             return np.square(off.sum(axis=-1)), None
 
-    assert losses.MeanSquaredError.by_target and not Sums.by_target
+    assert losses.MeanSquaredError._by_target and not Sums._by_target
     x, y, weights = data_of(rng)
     with pytest.raises(ShapeError, match="loss sums is no mean over outputs"):
         model_of(Sums()).evaluate(x, y, sample_weight=weights, verbose=0)

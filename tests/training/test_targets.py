@@ -128,7 +128,7 @@ def test_takes(name):
 
 
 def test_every_rule_is_tried():
-    assert {name for name in EVERY if loss_of(name).takes is not None} == set(REFUSES) | set(WARNS)
+    assert {name for name in EVERY if loss_of(name)._takes is not None} == set(REFUSES) | set(WARNS)
 
 
 @pytest.mark.parametrize(("name", "y", "message"), cases(REFUSES))
@@ -164,7 +164,7 @@ def test_a_formula_of_ones_own_takes_what_it_likes():
         def _positions(self, y_true, y_pred, want_gradient):
             return (y_true - y_pred).sum(axis=-1), -np.ones_like(y_pred)
 
-    assert Own().takes is None
+    assert Own()._takes is None
     assert Own()([[2.0]], [[1.0]]) == 1.0
 
 

@@ -151,8 +151,8 @@ class CompiledNetwork(Network):
             return
         last = self._layers[-1]
         self._fused = (
-            self.loss.fuses is not None
-            and getattr(last, "activation", None) == self.loss.fuses
+            self.loss._fuses is not None
+            and getattr(last, "activation", None) == self.loss._fuses
             and hasattr(last, "_run_to_scores")
             and not getattr(self.loss, "from_logits", False)
         )
@@ -292,7 +292,7 @@ class CompiledNetwork(Network):
     def _loss_of(self, samples, start, want_gradient):
         """(value, gradient) of the loss, over the positions that count: padded steps do not."""
         loss = self.loss
-        if loss.per_sequence:
+        if loss._per_sequence:
             return loss.value_and_gradient(
                 samples.y,
                 start,
@@ -413,12 +413,12 @@ class CompiledNetwork(Network):
 
 def _metric_of(choice, loss, outputs):
     metric = metrics.get(choice, loss, outputs)
-    if loss.per_sequence and not getattr(metric, "per_sequence", False):
+    if loss._per_sequence and not getattr(metric, "_per_sequence", False):
         raise ConfigError(
             f"metric {metric.name} needs a target for each output; targets of loss {loss.name} are"
             " labels of a whole row: leave the metric out, or take 'label_error_rate'"
         )
-    if not loss.per_sequence and getattr(metric, "per_sequence", False):
+    if not loss._per_sequence and getattr(metric, "_per_sequence", False):
         raise ConfigError(
             f"metric {metric.name} reads rows of labels, which loss {loss.name} has none of; it"
             " goes with loss 'ctc'"

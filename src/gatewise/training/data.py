@@ -253,13 +253,13 @@ def prepare_samples(model, given, need_y=True):
     model._check_output()
     shape, per_step = (
         model.compute_output_shape(x.shape),
-        model._keeps_steps and not model.loss.per_sequence,
+        model._keeps_steps and not model.loss._per_sequence,
     )
     if lengths is not None and per_step:
         y = _pad_beside(y, "y", lengths, x.shape[1])
         sample_weight = _pad_beside(sample_weight, "sample_weight", lengths, x.shape[1])
     _check_rows(y, x)
-    positions = shape[:1] if model.loss.per_sequence else shape[:-1]
+    positions = shape[:1] if model.loss._per_sequence else shape[:-1]
     weights = (
         None
         if sample_weight is None
@@ -269,7 +269,7 @@ def prepare_samples(model, given, need_y=True):
         checks.summable(weights, "sample_weight", model.dtype)
     mask = _all_masks(model, x, mask)
     y, known = _without_unknown(y, weights, positions)
-    if model.loss.sparse and known is None:
+    if model.loss._sparse and known is None:
         y, known = _without_wrong_classes(
             y,
             weights,
@@ -282,7 +282,7 @@ def prepare_samples(model, given, need_y=True):
     known = _known_targets(model.loss, y, weights) if known is None else known
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
     samples = _masked(samples, mask)
-    if model.loss.per_sequence:
+    if model.loss._per_sequence:
         samples.read_lengths = model._output_lengths(samples.lengths)
     else:
         _count_positions(model, samples, positions)
@@ -323,7 +323,7 @@ def _count_positions(model, samples, positions):
         samples.weights = (
             samples.valid if samples.weights is None else _weighted(samples.weights, samples.valid)
         )
-    looked_at = model.loss.counted(samples.y)
+    looked_at = model.loss._counted(samples.y)
     if looked_at is not None:
         samples.weights, samples.valid = (
             looked_at * (1.0 if array is None else array)
@@ -401,9 +401,9 @@ def _without_wrong_classes(y, weights, counted, positions, loss, outputs):
 
 def _known_targets(loss, y, weights):
     """0 where a weight of 0 stands beside what the loss takes for no target, such as -1 at padding; None: nowhere."""
-    if weights is None or loss.takes is None or loss.takes.settled(y) or not (weights == 0).any():
+    if weights is None or loss._takes is None or loss._takes.settled(y) or not (weights == 0).any():
         return None
-    absent = loss.takes.absent(y)
+    absent = loss._takes.absent(y)
     unknown = (absent if weights.ndim == y.ndim else absent.any(axis=-1)) & (weights == 0)
     return (~unknown).astype(np.float64) if unknown.any() else None
 
@@ -411,10 +411,10 @@ def _known_targets(loss, y, weights):
 def _check_targets(model, samples, shape):
     """Refuse targets that the loss or a metric cannot have, before anything is trained on them."""
     places = samples.places if samples.per_step else None
-    model.loss.check_targets(samples.y, samples.weights, places)
+    model.loss._check_targets(samples.y, samples.weights, places)
     for metric in model.metrics:
-        if metric.takes is not None and samples.y.shape == tuple(shape):
-            metric.takes.refuse(
+        if metric._takes is not None and samples.y.shape == tuple(shape):
+            metric._takes.refuse(
                 samples.y, samples.metric_weights, "y", f"metric {metric.name}", places
             )
 
@@ -497,14 +497,14 @@ def _class_weights(class_weight, y, loss, outputs, weights=None):
         raise DTypeError(
             f"class_weight is {class_weight!r}; expected a dict of class number to weight"
         )
-    if loss.per_sequence:
+    if loss._per_sequence:
         raise ConfigError(
             f"class_weight needs a class a position; loss {loss.name} has rows of labels: give"
             " sample_weight"
         )
-    if loss.sparse:
+    if loss._sparse:
         classes = y
-    elif loss.one_hot:
+    elif loss._one_hot:
         classes = y.argmax(axis=-1)
     elif y.shape[-1] == 1:
         classes = np.round(y[..., 0])

@@ -220,7 +220,7 @@ def _advice(model, loss, samples):
 
     `samples` are those of the batch, None if the weights broke at the epoch's end.
     """
-    if model.loss.per_sequence and loss == math.inf:
+    if model.loss._per_sequence and loss == math.inf:
         return (
             "a row has fewer steps than its labels need: leave such rows out, or use"
             " CTC(zero_infinity=True)"

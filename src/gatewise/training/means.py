@@ -33,12 +33,14 @@ class RunningMeans:
             weights = weights / y.shape[-1]
             y, outputs = y[..., None], outputs[..., None]
         for metric in self.metrics:
-            ends = {"lengths": batch.read_lengths} if getattr(metric, "per_sequence", False) else {}
+            ends = (
+                {"lengths": batch.read_lengths} if getattr(metric, "_per_sequence", False) else {}
+            )
             metric.update_state(y, outputs, weights, **ends)
 
     def _need_means_over_outputs(self):
         for metric in self.metrics:
-            if not getattr(metric, "is_mean_over_outputs", False):
+            if not getattr(metric, "_is_mean_over_outputs", False):
                 raise ConfigError(
                     f"metric {metric.name} needs all targets of a position, and weights of 0 leave"
                     " some of them out, where y holds NaN or what the loss cannot have; leave out"

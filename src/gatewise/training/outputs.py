@@ -191,6 +191,6 @@ def misfit_of(loss, activation, columns):
         The last axis of the output.
     """
     activation = activation if activation in RANGES else None
-    if loss.needs is None or (activation is None and loss.needs not in COLUMNS_ALONE):
+    if loss._needs is None or (activation is None and loss._needs not in COLUMNS_ALONE):
         return None
-    return loss.needs(loss, activation, columns)
+    return loss._needs(loss, activation, columns)

@@ -226,7 +226,7 @@ def _check_truncated(model, tbptt_steps):
             f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its"
             " own, which no state carries from part to part; leave tbptt_steps out"
         )
-    if not model._keeps_steps or model.loss.per_sequence or not model._takes_any_length:
+    if not model._keeps_steps or model.loss._per_sequence or not model._takes_any_length:
         raise ConfigError(
             "tbptt_steps needs an output and a target at each step: give every recurrent layer "
             "return_sequences=True, and a loss of single steps"

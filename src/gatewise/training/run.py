@@ -190,12 +190,12 @@ class Run:
             if self.batch:
                 self._tell_again(lambda: self.watchers.on_epoch_begin(self.epoch))
                 self.feed.begin_epoch()
-                self.watchers.set_steps(self.feed.steps)
+                self.watchers._set_steps(self.feed.steps)
             self._check_length(saved["feed"].get("length"))
             with reading():
                 self._restore_carried(saved)
                 self.watchers.set_state(saved["callbacks"])
-            self.model.stop_training = self.watchers.stop(saved["stopped"])
+            self.model.stop_training = self.watchers._stop(saved["stopped"])
             if _AT_AN_EPOCHS_END in saved:
                 told = saved[_AT_AN_EPOCHS_END]
                 self._tell_epoch_end(dict(told["logs"]), told["waiting"])
@@ -212,7 +212,7 @@ class Run:
             return self._plan_again()
         self.watchers.on_epoch_begin(self.epoch)
         self.feed.begin_epoch()
-        self.watchers.set_steps(self.feed.steps)
+        self.watchers._set_steps(self.feed.steps)
         self.means = RunningMeans(self.model.metrics)
         self._rng_before_plan, self._drawn_before = (
             self.model.rng.bit_generator.state,
@@ -259,14 +259,14 @@ class Run:
         try:
             self.watchers.on_epoch_end(self.epoch - 1, logs, waiting)
         except BaseException:
-            self.watchers.tell_at_once(self.history, self.epoch - 1, logs)
+            self.watchers._tell_at_once(self.history, self.epoch - 1, logs)
             raise
 
     # ---- saving
 
     def get_state(self):
         """What :meth:`begin` goes on from: JSON values and arrays."""
-        underway, waiting = self.batch > 0, self.watchers.waiting()
+        underway, waiting = self.batch > 0, self.watchers._waiting_places()
         state = {
             "epoch": self.epoch,
             "batch": self.batch,

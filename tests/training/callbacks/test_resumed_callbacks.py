@@ -119,7 +119,7 @@ def test_a_run_that_was_stopped_stays_stopped(tmp_path):
         seen = []
         ask = LambdaCallback(
             on_train_begin=lambda logs, again=again, seen=seen: seen.append(
-                CallbackList(again).stop(True)
+                CallbackList(again)._stop(True)
             )
         )
         train(again, [Resumer(saver, again), ask], initial_epoch=4)

@@ -16,7 +16,7 @@ PATHS = [
     (name, scores)
     for name in NAMES
     for scores in (False, True)
-    if losses.get(name).fuses or not scores
+    if losses.get(name)._fuses or not scores
 ]
 
 SHAPES = [(1, 1), (4, 1), (5, 3), (2, 3, 4), (3, 1, 2), (2, 2, 3, 2)]
@@ -32,7 +32,7 @@ def softmax(z):
 
 
 def activation_of(name):
-    return {"sigmoid": sigmoid, "softmax": softmax, None: lambda z: z}[losses.get(name).fuses]
+    return {"sigmoid": sigmoid, "softmax": softmax, None: lambda z: z}[losses.get(name)._fuses]
 
 
 def targets_for(name, shape, rng):
@@ -172,7 +172,7 @@ def test_from_scores_is_the_same_function_as_through_the_activation(name, shape,
     assert value == pytest.approx(value_p, rel=1e-12)
     dz = (
         dp * p * (1 - p)
-        if loss.fuses == "sigmoid"
+        if loss._fuses == "sigmoid"
         else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
     )
     np.testing.assert_allclose(gradient, dz, rtol=1e-9, atol=1e-14)
@@ -241,11 +241,11 @@ def test_predictions_of_exactly_zero_and_one_give_finite_losses(name):
     """Without scores, probabilities are kept 1e-7 away from 0 and 1, as in Keras."""
     loss = losses.get(name)
     p = np.array([[0.0, 1.0], [1.0, 0.0]])
-    wrong = np.array([0, 1]) if loss.sparse else np.eye(2)
+    wrong = np.array([0, 1]) if loss._sparse else np.eye(2)
     value, gradient = loss.value_and_gradient(loss.prepare(wrong, p.shape, "float64"), p)
     assert value == pytest.approx(-np.log(1e-7), rel=1e-6)
     assert np.isfinite(gradient).all()
-    right = np.array([1, 0]) if loss.sparse else np.eye(2)[::-1]
+    right = np.array([1, 0]) if loss._sparse else np.eye(2)[::-1]
     assert loss(right, p) == pytest.approx(1e-7, rel=1e-6)
 
 
@@ -254,8 +254,8 @@ def test_large_scores_keep_their_difference_where_probabilities_have_rounded(nam
     """float32: sigmoid(30) is 1, and the fused loss still tells 30 from 40."""
     loss = losses.get(name)
     for z in (30.0, 40.0):
-        scores = np.array([[z]] if loss.fuses == "sigmoid" else [[z, 0]], np.float32)
-        wrong = [[0]] if loss.fuses == "sigmoid" else [1] if loss.sparse else [[0, 1]]
+        scores = np.array([[z]] if loss._fuses == "sigmoid" else [[z, 0]], np.float32)
+        wrong = [[0]] if loss._fuses == "sigmoid" else [1] if loss._sparse else [[0, 1]]
         y = loss.prepare(wrong, scores.shape, "float32")
         assert loss.value_and_gradient(y, scores, scores=True)[0] == pytest.approx(z, rel=1e-6)
 
@@ -334,7 +334,7 @@ def test_position_weights_of_every_shape():
 def test_no_positions_give_zero(name, shape, scores, rng):
     loss = losses.get(name)
     y = loss.prepare(
-        np.zeros(shape[:-1], int) if loss.sparse else np.zeros(shape), shape, "float32"
+        np.zeros(shape[:-1], int) if loss._sparse else np.zeros(shape), shape, "float32"
     )
     value, gradient = loss.value_and_gradient(y, np.zeros(shape, np.float32), scores=scores)
     assert value == 0.0
@@ -375,7 +375,7 @@ def test_beside_torch(rng, torch_rival):
     cases = []
     for name in NAMES:
         for shape in ((6, 1), (5, 3), (2, 3, 4)):
-            for scores in (False, True) if losses.get(name).fuses else (False,):
+            for scores in (False, True) if losses.get(name)._fuses else (False,):
                 if shape[-1] == 1 and "categorical" in name and not scores:
                     continue
                 given, _ = targets_for(name, shape, rng)
@@ -404,7 +404,7 @@ def test_beside_keras(rng, keras_rival):
     for name in NAMES:
         cls = type(losses.get(name)).__name__
         for shape in ((6, 1), (5, 3), (2, 3, 4)):
-            for from_logits in (False, True) if losses.get(name).fuses else (None,):
+            for from_logits in (False, True) if losses.get(name)._fuses else (None,):
                 config = {} if from_logits is None else {"from_logits": from_logits}
                 given, _ = targets_for(name, shape, rng)
                 z = rng.normal(size=shape) * 2
@@ -414,9 +414,9 @@ def test_beside_keras(rng, keras_rival):
                         # Keras takes no weight a sample here
                         weights = np.repeat(weights[:, None], shape[1], axis=1)
                     cases.append((cls, config, np.asarray(given), p, weights))
-        if losses.get(name).fuses:  # clipping
+        if losses.get(name)._fuses:  # clipping
             p = np.array([[0, 1.0], [1, 0], [1e-9, 1 - 1e-9]])
-            wrong = np.array([0, 1, 0]) if losses.get(name).sparse else np.eye(2)[[0, 1, 0]]
+            wrong = np.array([0, 1, 0]) if losses.get(name)._sparse else np.eye(2)[[0, 1, 0]]
             cases.append((cls, {"from_logits": False}, wrong, p, None))
     for (cls, config, given, p, weights), (value, gradient) in zip(
         cases, keras_rival.run(keras_losses, cases), strict=True
@@ -450,7 +450,7 @@ def test_a_subclass_with_its_own_formula_is_not_bypassed(name, rng):
     p = predictions_for(name, (4, 3), rng)
     loss = doubled(type(losses.get(name)))
     assert loss(given, p) == pytest.approx(2 * p.sum() / 4, rel=1e-12)
-    assert loss.fuses is None  # its formula is one of predictions
+    assert loss._fuses is None  # its formula is one of predictions
     with pytest.raises(ConfigError, match="starts from predictions"):
         loss.value_and_gradient(loss.prepare(given, p.shape, "float64"), p, scores=True)
 

@@ -19,10 +19,10 @@ VARIANTS = [(name, {}) for name in EVERY] + [
 
 
 def data(rng, metric):
-    if getattr(metric, "per_sequence", False):
+    if getattr(metric, "_per_sequence", False):
         return rng.integers(1, 4, (30, 3)), rng.uniform(size=(30, 6, 4)), rng.uniform(0, 2, 30)
     p = rng.uniform(size=(30, 4))
-    y = rng.integers(0, 4, 30) if metric.sparse else np.eye(4)[rng.integers(0, 4, 30)]
+    y = rng.integers(0, 4, 30) if metric._sparse else np.eye(4)[rng.integers(0, 4, 30)]
     return y, p, rng.uniform(0, 2, 30)
 
 

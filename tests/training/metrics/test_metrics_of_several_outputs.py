@@ -161,7 +161,7 @@ def test_beside_scikit_learn(case, shape, weighted, rng):
     weights = rng.uniform(0.1, 3, shape[:-1]) if weighted else None
     expected = score(rows(y), rows(p), **({"sample_weight": weights.ravel()} if weighted else {}))
     metric = getattr(metrics, case.split()[0])(**arguments)
-    given = y.argmax(-1) if metric.sparse else y
+    given = y.argmax(-1) if metric._sparse else y
     half = shape[0] // 2
     for part in (slice(None, half), slice(half, None)):
         metric.update_state(given[part], p[part], None if weights is None else weights[part])

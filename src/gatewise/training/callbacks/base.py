@@ -133,14 +133,14 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_params(params)
 
-    def set_steps(self, steps):
+    def _set_steps(self, steps):
         """Say how many batches the epoch that begins has, in the params that all callbacks were given."""
         for callback in self.callbacks:
             if isinstance(getattr(callback, "params", None), dict) and "steps" in callback.params:
                 callback.params["steps"] = steps
 
     def on_epoch_end(self, epoch, logs=None, waiting=None):
-        """To all of them, or to those whose places (:meth:`waiting`) are given."""
+        """To all of them, or to those whose places (:meth:`_waiting_places`) are given."""
         logs = {} if logs is None else logs
         self._waiting = [
             number
@@ -150,14 +150,14 @@ class CallbackList(Callback):
         while self._waiting:
             self.callbacks[self._waiting.pop(0)].on_epoch_end(epoch, logs)
 
-    def tell_at_once(self, callback, epoch, logs):
+    def _tell_at_once(self, callback, epoch, logs):
         """Let one hear of the epoch's end before its turn, if that is still to come."""
         number = next(number for number, each in enumerate(self.callbacks) if each is callback)
         if number in self._waiting:
             self._waiting.remove(number)
             callback.on_epoch_end(epoch, logs)
 
-    def waiting(self):
+    def _waiting_places(self):
         """Places, [class name, number among those of its class], of the callbacks that have yet to hear of an epoch's end."""
         places = self._places()
         return [places[number] for number in self._waiting]
@@ -166,9 +166,9 @@ class CallbackList(Callback):
         names = [type(callback).__name__ for callback in self.callbacks]
         return [[name, names[:number].count(name)] for number, name in enumerate(names)]
 
-    def stop(self, stopped):
+    def _stop(self, stopped):
         """Whether a resumed run is at its end: one that was stopped is, unless what stopped it has more patience now."""
-        lifted = any(getattr(callback, "lifts_stop", False) for callback in self.callbacks)
+        lifted = any(getattr(callback, "_lifts_stop", False) for callback in self.callbacks)
         return stopped and (
             not lifted or any(getattr(callback, "stopped_epoch", 0) for callback in self.callbacks)
         )

@@ -141,7 +141,7 @@ class EarlyStopping(Monitor):
     best_epoch : int
         The epoch of `best`.
     best : float or None
-    lifts_stop : bool
+    _lifts_stop : bool
         It had stopped the run that is resumed, and has more patience now.
     """
 
@@ -172,7 +172,7 @@ class EarlyStopping(Monitor):
     def _reset(self):
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
-        self.lifts_stop = False
+        self._lifts_stop = False
         self._warned = False
 
     def on_train_begin(self, logs=None):
@@ -232,6 +232,6 @@ class EarlyStopping(Monitor):
         vars(self).update(state)
         if not self.restore_best_weights:
             self.best_weights = None
-        self.lifts_stop = bool(self.stopped_epoch) and self.wait < self.patience
-        if self.lifts_stop:
+        self._lifts_stop = bool(self.stopped_epoch) and self.wait < self.patience
+        if self._lifts_stop:
             self.stopped_epoch = 0

@@ -4,13 +4,17 @@ A loss is the mean, over batch and steps, of a value at each position; a positio
 the last. With weights it is the sum of weight times value over `normalizer`, by default the number
 of positions that count (Keras's ``sum_over_batch_size``).
 
-A loss that ``fuses`` with an activation can start from the scores in front of it: that is exact
+A loss that fuses with an activation can start from the scores in front of it: that is exact
 where the probabilities themselves have already rounded to 0 or 1.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from gatewise.registry import Registry
 
-from .base import Loss, position_weights  # noqa: F401  what training.data takes from here
+from .base import Loss
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from .ctc import CTC
 from .hinge import CategoricalHinge, Hinge, SquaredHinge
@@ -23,6 +27,10 @@ from .regression import (
     MeanSquaredError,
     MeanSquaredLogarithmicError,
 )
+from .weights import position_weights  # noqa: F401  for the rooms beside this one
+
+if TYPE_CHECKING:
+    from gatewise._typing import Config
 
 __all__ = [
     "CTC",
@@ -47,7 +55,7 @@ __all__ = [
     "serialize",
 ]
 
-_SHORT = {
+_SHORT: dict[str, type[Loss]] = {
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
     "mape": MeanAbsolutePercentageError,
@@ -55,7 +63,7 @@ _SHORT = {
     "bce": BinaryCrossentropy,
     "kld": KLDivergence,
 }
-_CLASSES = (
+_CLASSES: tuple[type[Loss], ...] = (
     MeanSquaredError,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
@@ -87,11 +95,48 @@ LOSSES: Registry[Loss] = Registry(
 )
 
 
-def get(identifier):
-    """A loss from a name, a saved configuration, a class or a loss."""
+def get(identifier: str | Config | type[Loss] | Loss) -> Loss:
+    """A loss from a name, a class, a saved configuration or a loss.
+
+    Parameters
+    ----------
+    identifier : str, dict, type or Loss
+        A name such as ``"mse"``, ``"mean_squared_error"`` or ``"MeanSquaredError"``; what
+        :func:`serialize` returned; a class, which is made with its defaults; or a loss, which is
+        returned itself.
+
+    Raises
+    ------
+    ConfigError
+        The name is not known, or the configuration does not fit.
+    DTypeError
+        It is none of these.
+
+    Examples
+    --------
+    >>> from gatewise import losses
+    >>> losses.get("mse")
+    MeanSquaredError()
+    """
     return LOSSES.get(identifier)
 
 
-def serialize(loss):
-    """What :func:`get` reads back, as JSON values."""
+def serialize(loss: Loss) -> Config:
+    """The class and arguments of a loss as JSON values, which :func:`get` reads.
+
+    Parameters
+    ----------
+    loss : Loss
+
+    Raises
+    ------
+    ConfigError
+        A user-defined class has the name of one of the library's, or lacks an argument.
+
+    Examples
+    --------
+    >>> from gatewise import losses
+    >>> losses.serialize(losses.Huber(delta=2.0))
+    {'class_name': 'Huber', 'config': {'delta': 2.0}}
+    """
     return LOSSES.serialize(loss)

@@ -1,5 +1,9 @@
 """Cross-entropies: of yes or no, and of one class among several."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks
@@ -9,21 +13,40 @@ from .. import outputs
 from ..targets import Distribution, YesOrNo
 from .base import EPSILON, Loss
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, ArrayLike, BoolArray, Config
+
 
 class _Crossentropy(Loss):
-    """With ``from_logits`` the model's output is scores, whatever its activation.
+    """What cross-entropies share: scores as predictions, and smoothed targets.
 
-    ``label_smoothing`` in [0, 1] is the part of each target that is spread evenly over all classes.
+    Parameters
+    ----------
+    from_logits : bool, default False
+        Whether the model's output is scores, whatever its activation.
+    label_smoothing : float, default 0.0
+        In [0, 1]: part of each target that is spread evenly over all classes.
     """
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, **others):
+    def __init__(
+        self, from_logits: bool = False, label_smoothing: float = 0.0, **others: Any
+    ) -> None:
         super().__init__(**others)
         self.from_logits = checks.flag(from_logits, "from_logits")
         self.label_smoothing = checks.number(label_smoothing, "label_smoothing", 0.0, 1.0)
 
     def value_and_gradient(
-        self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True
-    ):
+        self,
+        y_true: Array,
+        y_pred: Array,
+        weights: Array | None = None,
+        normalizer: float | None = None,
+        *,
+        scores: bool = False,
+        want_gradient: bool = True,
+    ) -> tuple[float, Array | None]:
         return super().value_and_gradient(
             self._smooth(y_true, y_pred.shape[-1]),
             y_pred,
@@ -33,7 +56,7 @@ class _Crossentropy(Loss):
             want_gradient=want_gradient,
         )
 
-    def _smooth(self, y_true, classes):
+    def _smooth(self, y_true: Array, classes: int) -> Array:
         """Targets of which a part is spread over the classes."""
         if self.label_smoothing == 0:
             return y_true
@@ -41,7 +64,7 @@ class _Crossentropy(Loss):
             self.label_smoothing / classes
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "from_logits": self.from_logits,
             "label_smoothing": self.label_smoothing,
@@ -53,23 +76,32 @@ class BinaryCrossentropy(_Crossentropy):
 
     Parameters
     ----------
-    from_logits : bool
-        The model's output is scores, whatever its activation.
-    label_smoothing : float in [0, 1]
-        Targets are ``y (1 - label_smoothing) + label_smoothing / 2``.
+    from_logits : bool, default False
+        Whether the model's output is scores, whatever its activation.
+    label_smoothing : float, default 0.0
+        In [0, 1]: targets become ``y (1 - label_smoothing) + label_smoothing / 2``.
+    name : str, optional
+
+    Examples
+    --------
+    >>> from gatewise.losses import BinaryCrossentropy
+    >>> round(BinaryCrossentropy()([[1.0]], [[0.5]]), 4)
+    0.6931
     """
 
     name = "binary_crossentropy"
-    by_target = True
-    fuses = "sigmoid"
-    takes = YesOrNo()
-    needs = staticmethod(outputs.probabilities)
+    _by_target = True
+    _fuses = "sigmoid"
+    _takes = YesOrNo()
+    _needs = staticmethod(outputs.probabilities)
     _kernel = "binary_crossentropy"
 
-    def _smooth(self, y_true, classes):
+    def _smooth(self, y_true: Array, classes: int) -> Array:
         return super()._smooth(y_true, 2)
 
-    def _positions(self, y_true, y_pred, want_gradient):
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
         p = np.clip(y_pred, EPSILON, 1 - EPSILON)
         values = -(y_true * np.log(p) + (1 - y_true) * np.log1p(-p)).mean(axis=-1)
         if not want_gradient:
@@ -85,20 +117,29 @@ class CategoricalCrossentropy(_Crossentropy):
 
     Parameters
     ----------
-    from_logits : bool
-        The model's output is scores, whatever its activation.
-    label_smoothing : float in [0, 1]
-        Targets are ``y (1 - label_smoothing) + label_smoothing / classes``.
+    from_logits : bool, default False
+        Whether the model's output is scores, whatever its activation.
+    label_smoothing : float, default 0.0
+        In [0, 1]: targets become ``y (1 - label_smoothing) + label_smoothing / classes``.
+    name : str, optional
+
+    Examples
+    --------
+    >>> from gatewise.losses import CategoricalCrossentropy
+    >>> round(CategoricalCrossentropy()([[1.0, 0.0]], [[0.5, 0.5]]), 4)
+    0.6931
     """
 
     name = "categorical_crossentropy"
-    fuses = "softmax"
-    takes = Distribution()
-    needs = staticmethod(outputs.classes)
+    _fuses = "softmax"
+    _takes = Distribution()
+    _needs = staticmethod(outputs.classes)
     _kernel = "categorical_crossentropy"
-    one_hot = True
+    _one_hot = True
 
-    def _positions(self, y_true, y_pred, want_gradient):
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
         total = y_pred.sum(axis=-1, keepdims=True)  # Keras scales rows to sum to 1
         q = y_pred / total
         p = np.clip(q, EPSILON, 1 - EPSILON)
@@ -114,36 +155,49 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
     Parameters
     ----------
-    from_logits : bool
-        The model's output is scores, whatever its activation.
+    from_logits : bool, default False
+        Whether the model's output is scores, whatever its activation.
     ignore_class : int, optional
-        Positions with this class, which may be any number, count in nothing: neither in the loss
-        nor in its mean, and in a model not in the metrics (Keras's metrics know nothing of it).
-    label_smoothing : float in [0, 1]
-        What :class:`CategoricalCrossentropy` makes of it, and ``torch.nn.CrossEntropyLoss``; Keras
+        Positions with this class, which may be any number, do not count: neither in the loss nor in
+        its mean, and in a model not in the metrics (Keras's metrics count them).
+    label_smoothing : float, default 0.0
+        In [0, 1]: as in :class:`CategoricalCrossentropy` and ``torch.nn.CrossEntropyLoss``; Keras
         has none here.
+    name : str, optional
+
+    Examples
+    --------
+    >>> from gatewise.losses import SparseCategoricalCrossentropy
+    >>> round(SparseCategoricalCrossentropy()([0], [[0.5, 0.5]]), 4)
+    0.6931
     """
 
     name = "sparse_categorical_crossentropy"
-    fuses = "softmax"
+    _fuses = "softmax"
     _kernel = "sparse_crossentropy"
-    needs = staticmethod(outputs.classes)
-    sparse = True
+    _needs = staticmethod(outputs.classes)
+    _sparse = True
 
-    def __init__(self, from_logits=False, ignore_class=None, label_smoothing=0.0, **others):
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        label_smoothing: float = 0.0,
+        **others: Any,
+    ) -> None:
         super().__init__(from_logits, label_smoothing, **others)
         if ignore_class is not None:
             ignore_class = checks.whole_number(ignore_class, "ignore_class", -checks.MAX_EXTENT)
         self.ignore_class = ignore_class
 
     @property
-    def _option(self):
+    def _option(self) -> float:
         return self.label_smoothing
 
-    def _smooth(self, y_true, classes):
+    def _smooth(self, y_true: Array, classes: int) -> Array:
         return y_true  # class numbers stay whole: the formulas do it
 
-    def prepare(self, y_true, shape, dtype):
+    def prepare(self, y_true: ArrayLike, shape: Sequence[int], dtype: Any) -> Array:
         """Class numbers, -1 where they are ignored: see :meth:`Loss.prepare`."""
         y = np.asarray(y_true)
         if y.dtype.kind == "b":
@@ -180,13 +234,20 @@ class SparseCategoricalCrossentropy(_Crossentropy):
             )
         return y.astype(np.intp)
 
-    def counted(self, y_true):
+    def _counted(self, y_true: Array) -> BoolArray | None:
         return None if self.ignore_class is None else y_true >= 0
 
     def value_and_gradient(
-        self, y_true, y_pred, weights=None, normalizer=None, *, scores=False, want_gradient=True
-    ):
-        counted = self.counted(y_true)
+        self,
+        y_true: Array,
+        y_pred: Array,
+        weights: Array | None = None,
+        normalizer: float | None = None,
+        *,
+        scores: bool = False,
+        want_gradient: bool = True,
+    ) -> tuple[float, Array | None]:
+        counted = self._counted(y_true)
         if counted is not None:
             weights = (
                 counted.astype(np.float64) if weights is None else np.where(counted, weights, 0)
@@ -197,9 +258,11 @@ class SparseCategoricalCrossentropy(_Crossentropy):
             y_true, y_pred, weights, normalizer, scores=scores, want_gradient=want_gradient
         )
 
-    def _positions(self, y_true, y_pred, want_gradient):
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
         if self.label_smoothing:
-            return self._smoothed_positions(y_true, y_pred, want_gradient)
+            return self._smoothed_values(y_true, y_pred, want_gradient)
         total = y_pred.sum(axis=-1)
         q = np.take_along_axis(y_pred, y_true[..., None], -1)[..., 0] / total
         p = np.clip(q, EPSILON, 1 - EPSILON)
@@ -211,12 +274,12 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         np.put_along_axis(gradient, y_true[..., None], at[..., None].astype(y_pred.dtype), -1)
         return -np.log(p), gradient
 
-    def _smoothed_positions(self, y_true, y_pred, want_gradient):
-        """As with one-hot rows, which every class has a part in."""
+    def _smoothed_values(self, y_true, y_pred, want_gradient):
+        """As for one-hot rows, of which every class has a part."""
         dense = CategoricalCrossentropy(label_smoothing=self.label_smoothing)
         rows = np.zeros_like(y_pred)
         np.put_along_axis(rows, y_true[..., None], 1, -1)
-        return dense._positions(dense._smooth(rows, y_pred.shape[-1]), y_pred, want_gradient)
+        return dense.position_values(dense._smooth(rows, y_pred.shape[-1]), y_pred, want_gradient)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"ignore_class": self.ignore_class}

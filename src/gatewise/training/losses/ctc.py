@@ -1,5 +1,9 @@
 """Connectionist temporal classification: labels without their places in time."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, threads
@@ -10,16 +14,21 @@ from gatewise.utils import pad_sequences
 from .. import outputs
 from .base import EPSILON, Loss
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, ArrayLike, Config, IntArray
+
 
 class CTC(Loss):
-    """``-log p(labels)``, p summed over all places that the labels can have in time (Graves et al. 2006).
+    """``-log p(labels)``, summed over all places of the labels in time (Graves et al. 2006).
 
-    The model's outputs are (batch, steps, classes). At each step it says a class or the blank;
+    The model's outputs are (batch, steps, classes). Each step stands for a class or the blank;
     equal classes side by side are read once, then blanks are dropped. Each row counts once in the
-    mean, and in the weights; the ``lengths`` of the call say how many steps it has.
+    mean, and in the weights; the ``lengths`` of the call are the numbers of steps.
 
     Targets (batch, labels) are class numbers. The first blank, or -1, ends a row; a row may have no
-    labels. A list of rows of different lengths will do.
+    labels. A list of rows of different lengths is accepted.
 
     Parameters
     ----------
@@ -29,26 +38,46 @@ class CTC(Loss):
         True: outputs are scores whatever the last activation is. False: outputs are probabilities;
         for predictions of a model that ends in a softmax, or one whose softmax the model does not
         know how to leave out.
-    blank : int
-        Number of the blank class, 0 as in Keras and PyTorch.
-    zero_infinity : bool
+    blank : int, default 0
+        Number of the blank class; 0 as in Keras and PyTorch.
+    zero_infinity : bool, default False
         A row with too few steps for its labels (each needs one, and equal neighbours one between
         them) has the value infinity and a gradient of 0. True: its value is 0, too.
+    name : str, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.losses import CTC
+    >>> round(CTC(from_logits=False)([[1]], np.full((1, 2, 2), 0.5)), 4)  # -log(3 / 4)
+    0.2877
     """
 
     name = "ctc"
-    needs = staticmethod(outputs.readings)
-    fuses = "softmax"
-    per_sequence = True
+    _needs = staticmethod(outputs.readings)
+    _fuses = "softmax"
+    _per_sequence = True
 
-    def __init__(self, from_logits=None, blank=0, zero_infinity=False, **others):
+    def __init__(
+        self,
+        from_logits: bool | None = None,
+        blank: int = 0,
+        zero_infinity: bool = False,
+        **others: Any,
+    ) -> None:
         super().__init__(**others)
         self.from_logits = None if from_logits is None else checks.flag(from_logits, "from_logits")
         self.blank = checks.whole_number(blank, "blank", 0)
         self.zero_infinity = checks.flag(zero_infinity, "zero_infinity")
 
-    def __call__(self, y_true, y_pred, sample_weight=None, lengths=None):
-        """The loss, a float.
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> float:
+        """The loss of predictions.
 
         Parameters
         ----------
@@ -56,13 +85,29 @@ class CTC(Loss):
         y_pred : array_like (batch, steps, classes)
         sample_weight : array_like (batch,), optional
         lengths : array_like (batch,), int, optional
-            Steps in each row.
+            Steps in each row. None: all.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ShapeError, DTypeError
         """
         lengths = checks.sequence_lengths(lengths, *_batch_and_steps(np.shape(y_pred)))
         return self._value_of(y_true, y_pred, sample_weight, lengths=lengths)
 
-    def prepare(self, y_true, shape, dtype):
-        """Class numbers (batch, labels), the blank behind a row's last label.
+    def prepare(self, y_true: Any, shape: Sequence[int], dtype: Any) -> Array:
+        """Class numbers (batch, labels), with the blank behind a row's last label.
+
+        Parameters
+        ----------
+        y_true : array_like (batch, labels), or list of rows of different lengths, int
+        shape : tuple of int
+            That of the outputs, (batch, steps, classes).
+        dtype : dtype
+            Ignored: labels are integers.
 
         Raises
         ------
@@ -98,7 +143,7 @@ class CTC(Loss):
             )
         return self._ended(np.where(y < 0, self.blank, y).astype(np.intp))
 
-    def _targets(self, outputs):
+    def _targets(self, outputs: int) -> int:
         if self.blank >= outputs:
             raise ShapeError(
                 f"the model's output has {outputs} classes; the blank is class {self.blank}: give"
@@ -106,7 +151,7 @@ class CTC(Loss):
             )
         return outputs
 
-    def _ended(self, y):
+    def _ended(self, y: Array) -> Array:
         """y, in which nothing may follow a row's first blank."""
         ends = y == self.blank
         late = np.argwhere(ends[:, :-1] & ~ends[:, 1:])
@@ -120,43 +165,80 @@ class CTC(Loss):
 
     def value_and_gradient(
         self,
-        y_true,
-        y_pred,
-        weights=None,
-        normalizer=None,
+        y_true: Array,
+        y_pred: Array,
+        weights: Array | None = None,
+        normalizer: float | None = None,
         *,
-        scores=False,
-        want_gradient=True,
-        lengths=None,
-    ):
+        scores: bool = False,
+        want_gradient: bool = True,
+        lengths: IntArray | None = None,
+    ) -> tuple[float, Array | None]:
         """The loss, and its gradient with respect to the scores or probabilities.
 
         Parameters
         ----------
-        y_true : intp ndarray (batch, labels), from :meth:`prepare`
-        y_pred : ndarray (batch, steps, classes)
+        y_true : intp ndarray (batch, labels)
+            What :meth:`prepare` returned.
+        y_pred : ndarray (batch, steps, classes), float32 or float64
         weights : ndarray (batch,), optional
         normalizer : float, optional
             None: the number of rows.
+        scores : bool, default False
+            Whether y_pred holds scores, whatever `from_logits` is.
+        want_gradient : bool, default True
         lengths : intp ndarray (batch,), optional
+            Steps in each row. None: all.
 
         Returns
         -------
         value : float
         gradient : ndarray like y_pred, or None
+            None if it is not wanted.
         """
         normalizer = len(y_pred) if normalizer is None else normalizer
         if normalizer == 0:  # no rows
             return 0.0, np.zeros_like(y_pred) if want_gradient else None
-        if scores or self.from_logits is not False:
+        are_scores = scores or self.from_logits is not False
+        values, gradient = self._row_values(
+            y_true, y_pred, weights, normalizer, lengths, are_scores, want_gradient
+        )
+        return float(values.sum() / normalizer), gradient
+
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
+        are_scores = self.from_logits is not False
+        return self._row_values(y_true, y_pred, None, 1, None, are_scores, want_gradient)
+
+    def _row_values(
+        self,
+        y_true: Array,
+        y_pred: Array,
+        weights: Array | None,
+        normalizer: float,
+        lengths: IntArray | None,
+        are_scores: bool,
+        want_gradient: bool,
+    ) -> tuple[Array, Array | None]:
+        """The weighted value of each row, and the gradient of their sum / normalizer."""
+        if are_scores:
             return self._from_scores(y_true, y_pred, weights, normalizer, lengths, want_gradient)
         p = np.maximum(y_pred, EPSILON)
-        value, gradient = self._from_scores(
+        values, gradient = self._from_scores(
             y_true, np.log(p), weights, normalizer, lengths, want_gradient
         )
-        return value, np.where(y_pred >= EPSILON, gradient / p, 0) if want_gradient else None
+        return values, None if gradient is None else np.where(y_pred >= EPSILON, gradient / p, 0)
 
-    def _from_scores(self, y_true, z, weights, normalizer, lengths, want_gradient):
+    def _from_scores(
+        self,
+        y_true: Array,
+        z: Array,
+        weights: Array | None,
+        normalizer: float,
+        lengths: IntArray | None,
+        want_gradient: bool,
+    ) -> tuple[Array, Array | None]:
         batch, steps, classes = z.shape
         work = threads.threads_for(30 * z.size + 60 * batch * steps * (2 * y_true.shape[1] + 1))
         checks.fits_memory(
@@ -178,9 +260,9 @@ class CTC(Loss):
             gradient,
             work,
         )
-        return float(values.sum() / normalizer), gradient
+        return values, gradient
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "from_logits": self.from_logits,
             "blank": self.blank,
@@ -188,10 +270,10 @@ class CTC(Loss):
         } | self._name_given()
 
 
-def _batch_and_steps(shape):
+def _batch_and_steps(shape: Sequence[int]) -> tuple[int, int]:
     if len(shape) != 3:
         raise ShapeError(
             f"the model's output has shape {tuple(shape)}; loss ctc expects (batch, steps,"
             " classes): let the recurrent layers return sequences"
         )
-    return shape[:2]
+    return shape[0], shape[1]

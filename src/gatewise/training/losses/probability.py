@@ -1,6 +1,9 @@
 """Losses of distributions: counts, divergence, a normal distribution, quantiles."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,60 +14,102 @@ from .. import outputs
 from ..targets import AtLeast, Distribution
 from .base import EPSILON, Loss
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, Config
+
 
 class Poisson(Loss):
-    """Mean over the last axis of ``y_pred - y_true log(y_pred + 1e-7)``. Predictions are rates: NaN below 0."""
+    """Mean over the last axis of ``y_pred - y_true log(y_pred + 1e-7)``.
+
+    Predictions are rates: below 0 the loss is NaN. Targets below 0 are refused.
+
+    Parameters
+    ----------
+    name : str, optional
+
+    Examples
+    --------
+    >>> from gatewise.losses import Poisson
+    >>> round(Poisson()([[2.0]], [[1.0]]), 4)
+    1.0
+    """
 
     name = "poisson"
-    by_target = True
-    takes = AtLeast(0, "targets are counts; for other numbers take 'mse'")
-    needs = staticmethod(outputs.rates)
+    _by_target = True
+    _takes = AtLeast(0, "targets are counts; for other numbers take 'mse'")
+    _needs = staticmethod(outputs.rates)
 
-    def _positions(self, y_true, y_pred, want_gradient):
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
         p = y_pred + y_pred.dtype.type(EPSILON)
         values = (y_pred - y_true * np.log(p)).mean(axis=-1)
         return values, (1 - y_true / p) * p.dtype.type(1 / p.shape[-1]) if want_gradient else None
 
 
 class KLDivergence(Loss):
-    """``sum y_true log(y_true / y_pred)`` over the last axis, both kept in [1e-7, 1]."""
+    """``sum y_true log(y_true / y_pred)`` over the last axis, both kept in [1e-7, 1].
+
+    Targets are probabilities.
+
+    Parameters
+    ----------
+    name : str, optional
+
+    Examples
+    --------
+    >>> from gatewise.losses import KLDivergence
+    >>> round(KLDivergence()([[1.0, 0.0]], [[0.5, 0.5]]), 4)
+    0.6931
+    """
 
     name = "kl_divergence"
-    takes = Distribution(limited=True)
-    needs = staticmethod(outputs.distribution)
+    _takes = Distribution(limited=True)
+    _needs = staticmethod(outputs.distribution)
 
-    def _positions(self, y_true, y_pred, want_gradient):
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
         y, p = np.clip(y_true, EPSILON, 1), np.clip(y_pred, EPSILON, 1)
         values = (y * np.log(y / p)).sum(axis=-1)
         return values, np.where(p == y_pred, -y / p, 0) if want_gradient else None
 
 
 class GaussianNLL(Loss):
-    """Negative log-likelihood of a normal distribution, whose mean and log-variance the model gives.
+    """Negative log-likelihood of normal distributions (Nix and Weigend 1994).
 
     Outputs (..., 2k) are k means, then k logarithms s of variances; targets are (..., k). The value
-    is the mean over k of ``(log v + (y - mean)^2 / v) / 2`` with ``v = max(exp(s), eps)`` (Nix and
-    Weigend 1994): ``torch.nn.functional.gaussian_nll_loss`` of exp(s). As there, v that is held at
-    eps passes its slope on as if it were free, so that a variance can come back.
+    is the mean over k of ``(log v + (y - mean)^2 / v) / 2`` with ``v = max(exp(s), eps)``:
+    ``torch.nn.functional.gaussian_nll_loss`` of exp(s). As there, a v that is held at eps passes
+    its slope on as if it were free, so that the variance can grow again.
 
     Parameters
     ----------
-    full : bool
-        Add the constant ``log(2 pi) / 2``.
-    eps : float above 0
-        The smallest variance.
+    full : bool, default False
+        Whether to add the constant ``log(2 pi) / 2``.
+    eps : float, default 1e-6
+        Above 0: the smallest variance.
+    name : str, optional
+
+    Examples
+    --------
+    >>> from gatewise.losses import GaussianNLL
+    >>> GaussianNLL()([[1.0]], [[2.0, 0.0]])
+    0.5
     """
 
     name = "gaussian_nll"
-    needs = staticmethod(outputs.any_sign)
-    by_target = True
+    _needs = staticmethod(outputs.any_sign)
+    _by_target = True
 
-    def __init__(self, full=False, eps=1e-6, **others):
+    def __init__(self, full: bool = False, eps: float = 1e-6, **others: Any) -> None:
         super().__init__(**others)
         self.full = checks.flag(full, "full")
         self.eps = checks.number(eps, "eps", 0.0, open_low=True)
 
-    def _targets(self, outputs):
+    def _targets(self, outputs: int) -> int:
         if outputs % 2:
             raise ShapeError(
                 f"the model has {outputs} outputs; loss {self.name} expects an even number: means,"
@@ -72,7 +117,9 @@ class GaussianNLL(Loss):
             )
         return outputs // 2
 
-    def _positions(self, y_true, y_pred, want_gradient):
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
         k = y_true.shape[-1]
         mean, s = y_pred[..., :k], y_pred[..., k:]
         lowest = s.dtype.type(math.log(self.eps))
@@ -89,7 +136,7 @@ class GaussianNLL(Loss):
         gradient = np.concatenate([off * root, slope_of_v * (1 - squares) / 2], axis=-1)
         return values, gradient / k
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"full": self.full, "eps": self.eps} | self._name_given()
 
 
@@ -103,13 +150,21 @@ class Quantile(Loss):
 
     Parameters
     ----------
-    quantiles : list of float in (0, 1)
+    quantiles : list of float, default (0.1, 0.5, 0.9)
+        Each in (0, 1).
+    name : str, optional
+
+    Examples
+    --------
+    >>> from gatewise.losses import Quantile
+    >>> Quantile([0.5])([[1.0]], [[2.0]])
+    0.5
     """
 
     name = "quantile"
-    by_target = True
+    _by_target = True
 
-    def __init__(self, quantiles=(0.1, 0.5, 0.9), **others):
+    def __init__(self, quantiles: Sequence[float] = (0.1, 0.5, 0.9), **others: Any) -> None:
         super().__init__(**others)
         given = checks.listed(quantiles, "quantiles", "numbers between 0 and 1")
         if not given:
@@ -119,7 +174,7 @@ class Quantile(Loss):
             for i, tau in enumerate(given)
         ]
 
-    def _targets(self, outputs):
+    def _targets(self, outputs: int) -> int:
         count = len(self.quantiles)
         if outputs % count:
             raise ShapeError(
@@ -128,7 +183,9 @@ class Quantile(Loss):
             )
         return outputs // count
 
-    def _positions(self, y_true, y_pred, want_gradient):
+    def position_values(
+        self, y_true: Array, y_pred: Array, want_gradient: bool
+    ) -> tuple[Array, Array | None]:
         e = y_true[..., None, :] - y_pred.reshape(
             *y_true.shape[:-1], len(self.quantiles), y_true.shape[-1]
         )
@@ -141,5 +198,5 @@ class Quantile(Loss):
             else None
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"quantiles": list(self.quantiles)} | self._name_given()

@@ -1,4 +1,11 @@
-"""Metrics: what a person can read of how good predictions are. Names, arguments and formulas are Keras's."""
+"""Metrics: numbers for people, of how good predictions are.
+
+Names, arguments and formulas are Keras's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from gatewise.registry import Registry
 
@@ -26,7 +33,11 @@ from .regression import (
     SymmetricMeanAbsolutePercentageError,
 )
 
-_CLASSES = (
+if TYPE_CHECKING:
+    from gatewise._typing import Config
+    from gatewise.training.losses import Loss
+
+_CLASSES: tuple[type[Metric], ...] = (
     AUC,
     Accuracy,
     BinaryAccuracy,
@@ -50,9 +61,34 @@ _CLASSES = (
     TopKCategoricalAccuracy,
 )
 
-__all__ = ["Metric", "get", "serialize", *(cls.__name__ for cls in _CLASSES)]
+__all__ = [
+    "AUC",
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "LabelErrorRate",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Metric",
+    "Perplexity",
+    "Precision",
+    "R2Score",
+    "Recall",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "SymmetricMeanAbsolutePercentageError",
+    "TopKCategoricalAccuracy",
+    "get",
+    "serialize",
+]
 
-_SHORT = {
+_SHORT: dict[str, type[Metric]] = {
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
     "mape": MeanAbsolutePercentageError,
@@ -67,17 +103,43 @@ METRICS: Registry[Metric] = Registry(
     _SHORT
     | {name.upper(): cls for name, cls in _SHORT.items()}
     | {"f_beta_score": FBetaScore}
-    | {cls.default_name: cls for cls in _CLASSES},
+    | {str(cls.default_name): cls for cls in _CLASSES},
     namespace="gatewise.metrics",
     guide="docs/losses-and-metrics.md",
 )
 
 
-def get(identifier, loss=None, outputs=None):
-    """A metric from a name, a saved configuration, a class or a metric.
+def get(
+    identifier: str | Config | type[Metric] | Metric,
+    loss: Loss | None = None,
+    outputs: int | None = None,
+) -> Metric:
+    """A metric from a name, a class, a saved configuration or a metric.
 
-    "accuracy" and "acc" mean the accuracy that fits the loss and the number of outputs, as in
-    Keras.
+    Parameters
+    ----------
+    identifier : str, dict, type or Metric
+        A name such as ``"mae"``, ``"mean_absolute_error"`` or ``"MeanAbsoluteError"``; what
+        :func:`serialize` returned; a class, which is made with its defaults; or a metric, which is
+        returned itself. "accuracy" and "acc" mean the accuracy that fits the loss and the number of
+        outputs, as in Keras.
+    loss : Loss, optional
+        Loss of the model, for "accuracy".
+    outputs : int, optional
+        Number of outputs of the model, for "accuracy".
+
+    Raises
+    ------
+    ConfigError
+        The name is not known, or the configuration does not fit.
+    DTypeError
+        It is none of these.
+
+    Examples
+    --------
+    >>> from gatewise import metrics
+    >>> metrics.get("mae").name
+    'mae'
     """
     if not isinstance(identifier, str):
         return METRICS.get(identifier)
@@ -87,17 +149,33 @@ def get(identifier, loss=None, outputs=None):
     return cls(name=None if identifier == cls.__name__ else identifier)
 
 
-def _fitting_accuracy(loss, outputs):
-    if loss is not None and loss.sparse:
+def _fitting_accuracy(loss: Loss | None, outputs: int | None) -> type[Metric]:
+    if loss is not None and loss._sparse:
         return SparseCategoricalAccuracy
     return BinaryAccuracy if outputs == 1 else CategoricalAccuracy
 
 
-def direction_of(name):
-    """ "up", "down" or None: what is better of a metric of this name."""
+def direction_of(name: str) -> str | None:
+    """Which values of a metric of this name are better: "up", "down", or None if not known."""
     return "up" if name == "acc" else getattr(METRICS.names.get(name), "direction", None)
 
 
-def serialize(metric):
-    """What :func:`get` reads back, as JSON values."""
+def serialize(metric: Metric) -> Config:
+    """The class and arguments of a metric as JSON values, which :func:`get` reads.
+
+    Parameters
+    ----------
+    metric : Metric
+
+    Raises
+    ------
+    ConfigError
+        A user-defined class has the name of one of the library's, or lacks an argument.
+
+    Examples
+    --------
+    >>> from gatewise import metrics
+    >>> metrics.serialize(metrics.MeanAbsoluteError())
+    {'class_name': 'MeanAbsoluteError', 'config': {'name': 'mean_absolute_error'}}
+    """
     return METRICS.serialize(metric)

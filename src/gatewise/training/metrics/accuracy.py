@@ -1,69 +1,120 @@
 """Accuracies: the part of positions that are right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gatewise import checks
 
 from ..targets import ROUNDING, MissedUnlessYesOrNo, OneLargest
-from .base import MeanMetric, class_numbers
+from .sums import MeanMetric, class_numbers
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array, Config
 
 
 class Accuracy(MeanMetric):
-    """Part of outputs that equal the target."""
+    """Share of outputs that equal the target.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "accuracy".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import Accuracy
+    >>> Accuracy()([[1], [2]], [[1], [3]])
+    0.5
+    """
 
     default_name = "accuracy"
     direction = "up"
-    elementwise = True
+    _elementwise = True
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         return (y_pred == y_true).mean(axis=-1)
 
 
 class BinaryAccuracy(MeanMetric):
-    """Part of outputs on the target's side of the threshold.
+    """Share of outputs on the target's side of the threshold.
 
     Targets are 0 or 1. Any other number counts as missed, as in Keras, with a warning.
 
     Parameters
     ----------
-    threshold : float
+    name : str, optional
+        Default "binary_accuracy".
+    threshold : float, default 0.5
+
+    Examples
+    --------
+    >>> from gatewise.metrics import BinaryAccuracy
+    >>> BinaryAccuracy()([[1], [0]], [[0.8], [0.6]])
+    0.5
     """
 
     default_name = "binary_accuracy"
-    takes = MissedUnlessYesOrNo()
+    _takes = MissedUnlessYesOrNo()
     direction = "up"
-    elementwise = True
+    _elementwise = True
 
-    def __init__(self, name=None, threshold=0.5):
+    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
         self.threshold = checks.number(threshold, "threshold")
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         return (np.abs((y_pred > self.threshold) - y_true) <= ROUNDING).mean(axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"threshold": self.threshold}
 
 
 class CategoricalAccuracy(MeanMetric):
-    """Part of positions whose largest output is the class of the one-hot target."""
+    """Share of positions whose largest output is the class of the one-hot target.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "categorical_accuracy".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import CategoricalAccuracy
+    >>> CategoricalAccuracy()([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
+    0.5
+    """
 
     default_name = "categorical_accuracy"
-    takes = OneLargest()
+    _takes = OneLargest()
     direction = "up"
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         return (y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)).astype(np.float64)
 
 
 class SparseCategoricalAccuracy(MeanMetric):
-    """Part of positions whose largest output is the class with the target's number."""
+    """Share of positions whose largest output is the class with the target's number.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "sparse_categorical_accuracy".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import SparseCategoricalAccuracy
+    >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.3, 0.7]])
+    0.5
+    """
 
     default_name = "sparse_categorical_accuracy"
     direction = "up"
-    sparse = True
+    _sparse = True
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         classes = class_numbers(y_true, y_pred.shape[-1], self.name)
         return (classes == y_pred.argmax(axis=-1)).astype(np.float64)
 
@@ -73,57 +124,75 @@ class _TopK(MeanMetric):
 
     direction = "up"
 
-    def __init__(self, k=5, name=None):
+    def __init__(self, k: int = 5, name: str | None = None) -> None:
         super().__init__(name)
         self.k = checks.whole_number(k, "k")
 
-    def _hits(self, classes, y_pred):
+    def _hits(self, classes: Array, y_pred: Array) -> Array:
         of_class = np.take_along_axis(y_pred, classes[:, None], axis=-1)
         larger = ~(y_pred <= of_class)  # NaN too: an output that is none is no hit
         return (larger.sum(axis=-1) < self.k).astype(np.float64)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"k": self.k}
 
 
 class TopKCategoricalAccuracy(_TopK):
-    """Part of positions whose one-hot target is among the k largest outputs, those as large as the k-th included.
+    """Share of positions whose one-hot target is among the k largest outputs.
+
+    Outputs as large as the k-th are included.
 
     Parameters
     ----------
-    k : int
+    k : int, default 5
     name : str, optional
+        Default "top_k_categorical_accuracy".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import TopKCategoricalAccuracy
+    >>> TopKCategoricalAccuracy(k=2)([[0, 0, 1]], [[0.5, 0.2, 0.3]])
+    1.0
     """
 
     default_name = "top_k_categorical_accuracy"
-    takes = OneLargest()
+    _takes = OneLargest()
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         return self._hits(y_true.argmax(axis=-1), y_pred)
 
 
 class SparseTopKCategoricalAccuracy(_TopK):
-    """Part of positions whose class number is among the k largest outputs, those as large as the k-th included.
+    """Share of positions whose class number is among the k largest outputs.
+
+    Outputs as large as the k-th are included.
 
     Parameters
     ----------
-    k : int
+    k : int, default 5
     name : str, optional
-    from_sorted_ids : bool
-        Predictions are not scores but class numbers, the likeliest first.
+        Default "sparse_top_k_categorical_accuracy".
+    from_sorted_ids : bool, default False
+        Whether predictions are not scores but class numbers, the likeliest first.
+
+    Examples
+    --------
+    >>> from gatewise.metrics import SparseTopKCategoricalAccuracy
+    >>> SparseTopKCategoricalAccuracy(k=2)([2], [[0.5, 0.2, 0.3]])
+    1.0
     """
 
     default_name = "sparse_top_k_categorical_accuracy"
-    sparse = True
+    _sparse = True
 
-    def __init__(self, k=5, name=None, from_sorted_ids=False):
+    def __init__(self, k: int = 5, name: str | None = None, from_sorted_ids: bool = False) -> None:
         super().__init__(k, name)
         self.from_sorted_ids = checks.flag(from_sorted_ids, "from_sorted_ids")
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         if self.from_sorted_ids:
             return (y_pred[:, : self.k] == y_true[:, None]).any(axis=-1).astype(np.float64)
         return self._hits(class_numbers(y_true, y_pred.shape[-1], self.name), y_pred)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"from_sorted_ids": self.from_sorted_ids}

@@ -1,17 +1,26 @@
 """Area under the ROC and the precision-recall curve."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
 from ..targets import ROUNDING, YesOrNo
-from .base import Metric, chosen, one_hot, ratio
+from .sums import SummedMetric, chosen, one_hot, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, Config
 
 EPSILON = 1e-7  # how far the outermost thresholds lie beyond 0 and 1, as in Keras
 
 
-class AUC(Metric):
+class AUC(SummedMetric):
     """Area under a curve of decisions ``y_pred > threshold`` over all thresholds.
 
     With thresholds, the area is that of Keras: weights are summed between thresholds, and memory
@@ -21,43 +30,56 @@ class AUC(Metric):
 
     Parameters
     ----------
-    num_thresholds : int or None
+    num_thresholds : int or None, default 200
         At least 2, evenly spaced in [0, 1].
-    curve : {"ROC", "PR"}
-    summation_method : {"interpolation", "minoring", "majoring"}
+    curve : {"ROC", "PR"}, default "ROC"
+    summation_method : {"interpolation", "minoring", "majoring"}, default "interpolation"
         Between thresholds the curve is interpolated, or taken at its lower or upper end.
         Interpolation of PR is that of Davis and Goadrich (2006).
     name : str, optional
-    thresholds : list of float in [0, 1], optional
-        Instead of evenly spaced ones.
-    multi_label : bool
-        A curve for each output, and the mean of their areas; else all outputs make one curve.
+        Default "auc".
+    thresholds : list of float, optional
+        In [0, 1], instead of evenly spaced ones.
+    multi_label : bool, default False
+        True: a curve for each output, and the mean of their areas. False: all outputs make one
+        curve.
     num_labels : int, optional
-        How many outputs there must be, with `multi_label`.
+        The number of outputs that is expected, with `multi_label`. None: any.
     label_weights : list of float, optional
-        A weight for each output.
-    from_logits : bool
-        Predictions are scores before a sigmoid.
+        A weight for each output. None: all weigh the same.
+    from_logits : bool, default False
+        Whether predictions are scores before a sigmoid.
+
+    Raises
+    ------
+    ConfigError
+        Two options exclude each other.
+
+    Examples
+    --------
+    >>> from gatewise.metrics import AUC
+    >>> AUC(num_thresholds=None)([[0], [0], [1], [1]], [[0.1], [0.4], [0.35], [0.8]])
+    0.75
     """
 
     default_name = "auc"
     direction = "up"
-    sparse = None
-    takes = YesOrNo(soft=False)
-    elementwise = True
+    _sparse = None
+    _takes = YesOrNo(soft=False)
+    _elementwise = True
 
     def __init__(
         self,
-        num_thresholds=200,
-        curve="ROC",
-        summation_method="interpolation",
-        name=None,
-        thresholds=None,
-        multi_label=False,
-        num_labels=None,
-        label_weights=None,
-        from_logits=False,
-    ):
+        num_thresholds: int | None = 200,
+        curve: str = "ROC",
+        summation_method: str = "interpolation",
+        name: str | None = None,
+        thresholds: Sequence[float] | None = None,
+        multi_label: bool = False,
+        num_labels: int | None = None,
+        label_weights: Sequence[float] | None = None,
+        from_logits: bool = False,
+    ) -> None:
         self.num_thresholds = (
             None
             if num_thresholds is None
@@ -94,16 +116,13 @@ class AUC(Metric):
         )
         self.from_logits = checks.flag(from_logits, "from_logits")
         self._check_labels()
-        if not self.exact:
-            count = len(self.thresholds) + 2 if self.thresholds is not None else self.num_thresholds
-            inner = (
-                self.thresholds
-                if self.thresholds is not None
-                else np.arange(1, count - 1) / (count - 1)
-            )
-            self._limits = np.array([-EPSILON, *inner, 1 + EPSILON])
+        if self.thresholds is not None:
+            self._limits = np.array([-EPSILON, *self.thresholds, 1 + EPSILON])
+        elif self.num_thresholds is not None:
+            last = self.num_thresholds - 1
+            self._limits = np.array([-EPSILON, *(np.arange(1, last) / last), 1 + EPSILON])
 
-    def _check_labels(self):
+    def _check_labels(self) -> None:
         if self.label_weights == []:
             raise ConfigError("label_weights is empty; expected a number for each output, or None")
         if self.num_labels is not None and not self.multi_label:
@@ -113,18 +132,13 @@ class AUC(Metric):
                 "num_thresholds is None and multi_label is True: the exact area is there for one"
                 " curve; give num_thresholds, or an AUC for each output"
             )
-        if (
-            None not in (self.num_labels, self.label_weights)
-            and len(self.label_weights) != self.num_labels
-        ):
-            raise ConfigError(
-                f"label_weights has {len(self.label_weights)} entries, num_labels is"
-                f" {self.num_labels}"
-            )
+        count = None if self.label_weights is None else len(self.label_weights)
+        if None not in (self.num_labels, count) and count != self.num_labels:
+            raise ConfigError(f"label_weights has {count} entries, num_labels is {self.num_labels}")
 
     # ---- sums
 
-    def _add(self, y_true, y_pred, weights):
+    def _add(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         outputs = y_pred.shape[-1]
         expected = self.num_labels or (
             None if self.label_weights is None else len(self.label_weights)
@@ -147,7 +161,7 @@ class AUC(Metric):
             positives, negatives = self._histograms(truth, self._probabilities(y_pred), weights)
             self._accumulate(positives=positives, negatives=negatives)
 
-    def _probabilities(self, y_pred):
+    def _probabilities(self, y_pred: Array) -> Array:
         if not self.from_logits:
             inside = np.clip(y_pred, 0, 1)
             off = np.abs(inside - y_pred) > ROUNDING
@@ -160,8 +174,11 @@ class AUC(Metric):
             return inside
         return 0.5 * (1 + np.tanh(0.5 * y_pred.astype(np.float64)))  # the sigmoid, without overflow
 
-    def _histograms(self, truth, y_pred, weights):
-        """Weights of true and of false targets by the number of thresholds below the prediction: (buckets[, labels])."""
+    def _histograms(self, truth: Array, y_pred: Array, weights: Array) -> list[Array]:
+        """Weights of true and of false targets, by the number of thresholds below the prediction.
+
+        Each is (buckets,), with `multi_label` (buckets, labels).
+        """
         buckets = len(self._limits) + 1
         limits = self._limits.astype(np.float32) if y_pred.dtype == np.float32 else self._limits
         place = np.searchsorted(limits, y_pred, side="left")
@@ -173,7 +190,7 @@ class AUC(Metric):
         ]
         return [values.reshape(buckets, labels) if self.multi_label else values for values in sums]
 
-    def _merge(self, truth, scores, weights):
+    def _merge(self, truth: Array, scores: Array, weights: Array) -> None:
         """Add scores to the sorted ones, equal ones to one entry."""
         fresh, place = np.unique(scores, return_inverse=True)
         sums = [_weights_at(place, weights * side, len(fresh)) for side in (truth, ~truth)]
@@ -193,8 +210,8 @@ class AUC(Metric):
 
     # ---- area
 
-    def result(self):
-        """The area so far, a float; 0.0 before any batch."""
+    def result(self) -> float:
+        """The area so far; 0.0 before any batch."""
         positives, negatives = self._sums["positives"], self._sums["negatives"]
         if not np.ndim(positives):
             return 0.0
@@ -219,10 +236,10 @@ class AUC(Metric):
         )
         return ratio((areas * weights).sum(), weights.sum())
 
-    def _area(self, x, y):
+    def _area(self, x: Array, y: Array) -> Any:
         """Area under y over x, which fall along the first axis."""
         ends = y[:-1], y[1:]
-        heights = {
+        heights: dict[str, Any] = {
             "interpolation": lambda a, b: (a + b) / 2,
             "minoring": np.minimum,
             "majoring": np.maximum,
@@ -231,7 +248,7 @@ class AUC(Metric):
 
     # ---- state and configuration
 
-    def _state_fits(self, sums):
+    def _state_fits(self, sums: dict[str, Any]) -> bool:
         shapes = {np.shape(value) for value in sums.values()}
         if len(shapes) > 1:
             return False
@@ -243,7 +260,7 @@ class AUC(Metric):
         labels = () if not self.multi_label else (self.num_labels or shape[-1],)
         return shape == (len(self._limits) + 1, *labels)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {
             "num_thresholds": self.num_thresholds,
             "curve": self.curve,
@@ -256,12 +273,15 @@ class AUC(Metric):
         }
 
 
-def _weights_at(places, weights, count):
-    """Sums of the weights at each of `count` places, float64: bincount would make integers of an empty batch."""
+def _weights_at(places: Array, weights: Array, count: int) -> Array:
+    """Sums of the weights at each of `count` places, float64.
+
+    bincount alone would make integers of an empty batch.
+    """
     return np.bincount(places, weights, count).astype(np.float64, copy=False)
 
 
-def _interpolated_precision(tp, fp, all_true):
+def _interpolated_precision(tp: Array, fp: Array, all_true: Any) -> Any:
     """Area under precision over recall where true positives rise linearly with all positives between thresholds.
 
     In an interval from A to B, precision is (TP_B + slope (P - P_B)) / P, whose integral over TP is

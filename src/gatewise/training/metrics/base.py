@@ -1,6 +1,10 @@
-"""What all metrics share: targets and predictions that belong together, positions that count, sums over batches."""
+"""The base of all metrics: what they sum over batches, in variables, and their state."""
 
+from __future__ import annotations
+
+import abc
 import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -8,67 +12,105 @@ from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.checkpoint.codec import is_numeric, is_storable, storable
 from gatewise.configuration import kept_arguments
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError, did_you_mean
-from gatewise.memory import names_memory
+from gatewise.errors import CheckpointError, ConfigError, ShapeError
 
-from ..losses import position_weights
 from .variables import Variable, lasting, new_variable
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-class Metric(Guarded):
-    """Base of all metrics: sums over as many batches as are given, and a result of them.
+    from gatewise._typing import Array, ArrayLike, Config
 
-    A user-defined metric defines ``update_state``, ``result`` and, unless all that it has summed is
-    in variables of :meth:`add_variable`, ``reset_state``, as in Keras. Its variables, and
-    attributes that are numbers and arrays, go into checkpoints; one that has anything else defines
-    ``get_state`` and ``set_state``, too: docs/losses-and-metrics.md.
+    from ..targets import Rule
+
+
+class Metric(Guarded, abc.ABC):
+    """Base of all metrics: sums over any number of batches, and a result of them.
+
+    A user-defined metric defines :meth:`update_state`, :meth:`result` and, unless everything it
+    sums is in variables of :meth:`add_variable`, :meth:`reset_state`, as in Keras. Its variables,
+    and attributes that are numbers and arrays, go into checkpoints; a metric that has anything else
+    also defines :meth:`get_state` and :meth:`set_state`: docs/losses-and-metrics.md.
 
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here are accepted if they have a value that does
+        not ask for anything.
 
     Attributes
     ----------
+    name : str
+    dtype : str
+        "float64": that of sums and variables.
     direction : {"up", "down"} or None
-        What is better; None: not known.
+        Which values are better; None: not known.
+
+    Examples
+    --------
+    >>> from gatewise.metrics import Metric
+    >>> class Largest(Metric):
+    ...     def reset_state(self):
+    ...         self.largest = 0.0
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.largest = max(self.largest, abs(y_pred - y_true).max())
+    ...     def result(self):
+    ...         return float(self.largest)
+    >>> import numpy as np
+    >>> Largest()(np.array([1.0, 2.0]), np.array([1.5, 4.0]))
+    2.0
     """
 
-    default_name = None
-    dtype = "float64"  # of sums and variables
-    direction = None
-    # True: targets are class numbers, without the class axis; None: those, or one-hot
-    sparse = False
-    # a rule of training/targets.py for targets that are no class numbers; None: any number
-    takes = None
-    # each output is a value of its own: n predictions in one row are n positions of one output
-    elementwise = False
-    _parts = ()
-
+    default_name: ClassVar[str | None] = None
+    name: str
+    dtype: str = "float64"
+    direction: Literal["up", "down"] | None = None
+    # True: targets are class numbers, without the class axis; None: those, or one-hot.
+    _sparse: ClassVar[bool | None] = False
+    # A rule of training/targets.py for targets that are no class numbers; None: any number.
+    _takes: ClassVar[Rule | None] = None
+    # Each output is a value of its own: n predictions in one row are n positions of one output.
+    _elementwise: ClassVar[bool] = False
+    _per_sequence: ClassVar[bool] = False  # targets are one a row of the batch, as for CTC
+    _parts: Sequence[str] = ()  # names of the sums
     _and_then = ", and compile the model with it"
-    _variables = ()  # of add_variable: pairs of a Variable and the number that it begins with
+    # Of add_variable: pairs of a Variable and the number that it begins with.
+    _variables: Any = ()
 
-    def __init__(self, name=None, **others):
+    def __init__(self, name: str | None = None, **others: Any) -> None:
         checks.refuse_unknown_arguments(others, "metric", type(self).__name__, self._argument_names)
         default = type(self).__name__.lower() if self.default_name is None else self.default_name
         self.name = default if name is None else checks.text(name, "name")
         self._variables = []
-        self._sums = dict.fromkeys(self._parts, 0.0)
+        self._sums: dict[str, Any] = dict.fromkeys(self._parts, 0.0)
         try:
             self.reset_state()
         except AttributeError:
-            if not self._is_ones_own():
+            if not self._is_user_defined():
                 raise  # a user-defined one may reset what its constructor has yet to make
 
-    def add_variable(self, shape=(), initializer="zeros", dtype=None, name=None):
-        """A sum of a user-defined metric, as in Keras: it has ``assign``, ``assign_add`` and ``value``.
+    @classmethod
+    def _advice_on_hooks(cls) -> str:
+        return ": docs/losses-and-metrics.md shows a user-defined metric"
 
-        ``reset_state`` takes it back to where it began, and checkpoints hold it.
+    def add_variable(
+        self,
+        shape: Sequence[int] = (),
+        initializer: str | float | None = "zeros",
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Add a sum to a user-defined metric, as in Keras: a variable with ``assign``, ``assign_add`` and ``value``.
+
+        ``reset_state`` gives it its first value again, and checkpoints hold it.
 
         Parameters
         ----------
-        shape : tuple of int
-        initializer : {"zeros", "ones"} or float
-        dtype : None or str
+        shape : tuple of int, default ()
+        initializer : {"zeros", "ones"} or float, default "zeros"
+        dtype : dtype, optional
             Variables are float64 whatever it is.
         name : str, optional
             For the reader; nothing depends on it.
@@ -76,11 +118,12 @@ class Metric(Guarded):
         Returns
         -------
         Variable
-            An ndarray of `shape`.
+            An ndarray of `shape`, float64.
 
         Raises
         ------
         ConfigError, DTypeError
+            An argument cannot be used.
         """
         if name is not None:
             checks.text(name, "name")
@@ -88,56 +131,52 @@ class Metric(Guarded):
         self._variables.append((variable, variable.flat[0] if variable.size else 0.0))
         return variable
 
-    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None):
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: str | float | None = "zeros",
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> Variable:
         """:meth:`add_variable` by its other name."""
         return self.add_variable(shape, initializer, dtype, name)
 
     @property
-    def variables(self):
-        """list of Variable: those of :meth:`add_variable`."""
+    def variables(self) -> list[Variable]:
+        """The variables of :meth:`add_variable`."""
         return [variable for variable, _ in self._variables]
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forget all batches."""
         self._sums = dict.fromkeys(self._parts, 0.0)
         for variable, start in self._variables:
             variable.assign(start)
 
-    @names_memory
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        """Add one batch.
+    @abc.abstractmethod
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add one batch: for subclasses to define.
 
         Parameters
         ----------
         y_true, y_pred : array_like (..., outputs)
             Targets of one output, and class numbers, may lack the last axis.
         sample_weight : array_like, optional
-            A weight for each sample or each position. What stands at positions of weight 0 does not
-            matter.
-
-        Raises
-        ------
-        DTypeError, ShapeError, NonFiniteError
+            A weight for each sample or each position. In ``fit`` it is 0 at padding, where arrays
+            may hold anything; None: all count once.
         """
-        y_true, y_pred = self._matched(_array(y_true, "y_true"), _array(y_pred, "y_pred"))
-        if (
-            self.takes is not None
-            and y_true.shape == y_pred.shape
-            and not self.takes.settled(y_true)
-        ):
-            weights = (
-                None
-                if sample_weight is None
-                else position_weights(sample_weight, y_pred.shape[:-1], None)
-            )
-            self.takes.check(y_true, weights, "y_true", f"metric {self.name}")
-        self._add(*counted_rows(y_true, y_pred, sample_weight))
 
-    def _add(self, y_true, y_pred, weights):
-        """Add positions that count: y_true (n, outputs) or class numbers (n,), y_pred (n, outputs), weights (n,) or None."""
-        raise DTypeError(_undefined(self, "update_state(self, y_true, y_pred, sample_weight=None)"))
+    @abc.abstractmethod
+    def result(self) -> Any:
+        """The metric of all batches so far: for subclasses to define.
 
-    def _accumulate(self, **parts):
+        Returns
+        -------
+        float or ndarray
+            An ndarray if there are several values. The library's metrics return 0.0 before any
+            batch.
+        """
+
+    def _accumulate(self, **parts: Any) -> None:
         """Add to sums; arrays have one shape from the first batch on."""
         for name, value in parts.items():
             if np.ndim(self._sums[name]) and np.shape(self._sums[name]) != np.shape(value):
@@ -149,56 +188,41 @@ class Metric(Guarded):
         for name, value in parts.items():
             self._sums[name] = self._sums[name] + value
 
-    def result(self):
-        """The metric of all batches so far: a float, or an ndarray where there is a value for each of several; 0.0 before any."""
-        raise DTypeError(_undefined(self, "result(self)"))
+    def __call__(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Any:
+        """The result of one batch alone.
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """The result of one batch alone."""
+        Parameters
+        ----------
+        y_true, y_pred : array_like (..., outputs)
+        sample_weight : array_like, optional
+
+        Returns
+        -------
+        float or ndarray
+        """
         self.reset_state()
         self.update_state(y_true, y_pred, sample_weight)
         return lasting(self.result())
 
-    def _matched(self, y_true, y_pred):
-        """Targets and predictions of shapes that belong together: nothing is broadcast."""
-        for name, array in (("y_true", y_true), ("y_pred", y_pred)):
-            if array.dtype.kind not in "buif":
-                raise DTypeError(
-                    f"{name} holds {array.dtype} values; metric {self.name} expects numbers"
-                )
-        if self.elementwise and y_true.ndim == y_pred.ndim == 1:
-            y_true, y_pred = y_true[:, None], y_pred[:, None]
-        if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
-            y_pred = y_pred[..., None]
-        classes, outputs = y_pred.shape[:-1], y_pred.shape[-1] if y_pred.ndim else 0
-        sparse = self.sparse
-        if sparse is None:
-            sparse = y_true.shape != y_pred.shape and outputs > 1
-        if sparse and y_true.shape == (*classes, 1):
-            y_true = y_true[..., 0]
-        elif not sparse and outputs == 1 and y_true.shape == classes:
-            y_true = y_true[..., None]
-        if outputs == 0 or y_true.shape != (classes if sparse else y_pred.shape):
-            raise ShapeError(
-                f"y_true has shape {y_true.shape}, y_pred {y_pred.shape}; metric {self.name}"
-                " expects"
-                f" {'a class number for each row of outputs' if sparse else 'the same shape'}"
-            )
-        return y_true, y_pred
+    def get_state(self) -> dict[str, Any]:
+        """The sums so far, from which :meth:`set_state` continues.
 
-    def get_state(self):
-        """The sums so far, dict of str to float or ndarray of float64: what :meth:`set_state` continues from.
+        Returns
+        -------
+        dict of str to float or ndarray of float64
 
         Raises
         ------
         ConfigError
-            A metric of one's own keeps what no file can hold.
+            A user-defined metric has a value that no file can hold.
         """
         sums = {
             name: value.copy() if isinstance(value, np.ndarray) else value
             for name, value in self._sums.items()
         }
-        if not self._is_ones_own():
+        if not self._is_user_defined():
             return sums
         variables = (
             {"variables": [np.array(variable) for variable in self.variables]}
@@ -207,16 +231,21 @@ class Metric(Guarded):
         )
         return {"sums": sums, "attributes": self._attributes(), **variables}
 
-    def set_state(self, state):
-        """Continue from what :meth:`get_state` gave, perhaps in another process.
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`get_state` returned, perhaps in another process.
+
+        Parameters
+        ----------
+        state : dict
 
         Raises
         ------
         CheckpointError
             These are not the sums of such a metric; nothing has changed.
         """
-        attributes, variables = {}, []
-        if self._is_ones_own():
+        attributes: dict[str, Any] = {}
+        variables: list[Array] = []
+        if self._is_user_defined():
             parts = {"sums", "attributes", *(("variables",) if self._variables else ())}
             if not (
                 isinstance(state, dict)
@@ -247,7 +276,7 @@ class Metric(Guarded):
         for variable, value in zip(self.variables, variables):
             variable.assign(value)
 
-    def _read_variables(self, saved):
+    def _read_variables(self, saved: Any) -> list[Array]:
         shapes = [variable.shape for variable in self.variables]
         good = isinstance(saved, list) and all(
             isinstance(value, np.ndarray) and value.dtype == np.float64 for value in saved
@@ -259,12 +288,12 @@ class Metric(Guarded):
             )
         return saved
 
-    # ---- metrics of one's own, which may keep anything in attributes
+    # ---- user-defined metrics, which may have anything in attributes
 
-    def _is_ones_own(self):
+    def _is_user_defined(self) -> bool:
         return not type(self).__module__.startswith("gatewise.")
 
-    def _attributes(self):
+    def _attributes(self) -> dict[str, Any]:
         """dict of name to value of what a file can hold: numbers, text, arrays."""
         kept, changed = {}, None
         for name, value in vars(self).items():
@@ -282,14 +311,14 @@ class Metric(Guarded):
                 )
         return kept
 
-    def _changed_by_reset(self):
+    def _changed_by_reset(self) -> set[str]:
         """Names of the attributes that are what has been seen, rather than arguments."""
         fresh = copy.deepcopy(self)
         before = dict(vars(fresh))
         fresh.reset_state()
         return {name for name, value in vars(fresh).items() if value is not before.get(name)}
 
-    def _check_attributes(self, saved):
+    def _check_attributes(self, saved: dict[str, Any]) -> None:
         here = vars(self)
         for name, value in saved.items():
             now = here.get(name)
@@ -309,11 +338,11 @@ class Metric(Guarded):
             kept_elsewhere = name in ("name", "_sums", "_variables") or isinstance(now, Variable)
             if name not in here or kept_elsewhere or not (alike or value is None):
                 raise CheckpointError(
-                    f"state of metric {self.name}: {name} is {value!r:.80}, which stands where"
-                    f" reset_state puts {now!r:.80}"
+                    f"state of metric {self.name}: {name} is {value!r:.80}, which does not"
+                    f" fit {now!r:.80}, its value after reset_state"
                 )
 
-    def _read_sum(self, value, name):
+    def _read_sum(self, value: Any, name: str) -> float | Array:
         if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim:
             return value.copy()
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -327,123 +356,17 @@ class Metric(Guarded):
             " expected float64 numbers"
         )
 
-    def _state_fits(self, sums):
+    def _state_fits(self, sums: dict[str, Any]) -> bool:
         """Whether sums of a file have the shapes that this metric's sums have."""
         return all(np.ndim(value) == 0 for value in sums.values())
 
-    def get_config(self):
-        """The arguments, as JSON values: of a class of one's own, the attributes that are called like them."""
+    def get_config(self) -> Config:
+        """The arguments of the constructor as JSON values.
+
+        A user-defined class keeps them as attributes of the same names, or overrides this.
+        """
         return (
             kept_arguments(self)
             if type(self).get_config is Metric.get_config
             else {"name": self.name}
         )
-
-
-class MeanMetric(Metric):
-    """A weighted mean of a value at each position: subclasses define ``_positions``."""
-
-    _parts = ("total", "weight")
-
-    @property
-    def is_mean_over_outputs(self):
-        """Whether the value of a position is the mean of those of its outputs, so that single ones can be left out."""
-        return self.elementwise
-
-    def _add(self, y_true, y_pred, weights):
-        values = self._positions(y_true, y_pred)
-        if weights is None:
-            self._accumulate(total=float(values.sum(dtype=np.float64)), weight=float(values.size))
-        else:
-            self._accumulate(total=float((values * weights).sum()), weight=float(weights.sum()))
-
-    def _positions(self, y_true, y_pred):
-        """The value at each position, ndarray (n,)."""
-        raise DTypeError(_undefined(self, "_positions(self, y_true, y_pred)"))
-
-    def result(self):
-        """The mean so far, a float; 0.0 before any batch."""
-        return ratio(self._sums["total"], self._sums["weight"])
-
-
-def _undefined(metric, method):
-    return (
-        f"metric {type(metric).__name__} defines no {method}, which every metric needs:"
-        " docs/losses-and-metrics.md shows a user-defined one"
-    )
-
-
-def counted_rows(y_true, y_pred, sample_weight):
-    """Targets, predictions and weights, one row a position, without those of weight 0.
-
-    Padding must not count even where it holds NaN, which no multiplication by 0 would remove.
-    """
-    shape, outputs = y_pred.shape[:-1], y_pred.shape[-1]
-    weights = None if sample_weight is None else position_weights(sample_weight, shape, None)
-    count = y_pred.size // outputs
-    y_true = y_true.reshape((count, *y_true.shape[len(shape) :]))
-    y_pred = y_pred.reshape(count, outputs)
-    if weights is None:
-        return y_true, y_pred, None
-    weights = weights.reshape(count)
-    counted = weights != 0
-    return (
-        (y_true, y_pred, weights)
-        if counted.all()
-        else (y_true[counted], y_pred[counted], weights[counted])
-    )
-
-
-def ratio(part, whole):
-    """part / whole, and 0 where whole is 0: a float of floats, an ndarray of ndarrays."""
-    if np.ndim(whole) == 0 and np.ndim(part) == 0:
-        return float(part / whole) if whole else 0.0
-    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
-    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole != 0)
-
-
-def one_hot(classes, outputs, name):
-    """Rows of zeros with a one at the class number, float64 (n, outputs).
-
-    Raises
-    ------
-    ShapeError
-    """
-    numbers = class_numbers(classes, outputs, name)
-    rows = np.zeros((len(numbers), outputs))
-    rows[np.arange(len(numbers)), numbers] = 1
-    return rows
-
-
-def class_numbers(classes, outputs, name):
-    """Class numbers as intp (n,), each in [0, outputs)."""
-    with np.errstate(invalid="ignore"):
-        numbers = classes.astype(np.intp)
-    bad = np.flatnonzero((numbers < 0) | (numbers >= outputs) | (numbers != classes))
-    if bad.size:
-        raise ShapeError(
-            f"y_true holds {classes[bad[0]]}; metric {name} expects class numbers from 0 to"
-            f" {outputs - 1}"
-        )
-    return numbers
-
-
-def chosen(value, name, choices):
-    """`value`, which must be one of the choices."""
-    if not any(
-        value is choice or (isinstance(value, str) and value == choice) for choice in choices
-    ):
-        raise ConfigError(
-            f"{name} is {value!r}; expected one of"
-            f" {', '.join(map(repr, choices))}{did_you_mean(value, choices)}"
-        )
-    return value
-
-
-def _array(values, name):
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(
-            f"{name} has rows of different lengths; pad them, and give the padding a weight of 0"
-        ) from error

@@ -1,5 +1,9 @@
 """Metrics of right and wrong decisions: precision, recall, F scores."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks
@@ -7,32 +11,43 @@ from gatewise.errors import ShapeError
 from gatewise.memory import numpy_products
 
 from ..targets import YesOrNo
-from .base import Metric, chosen, one_hot, ratio
+from .sums import SummedMetric, chosen, one_hot, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, Config
 
 
-class _Decisions(Metric):
+class _Decisions(SummedMetric):
     """Counts of decisions that ``y_pred > threshold``, at each of some thresholds.
 
     Targets are 0 or 1; class numbers stand for one-hot rows.
 
     Parameters
     ----------
-    thresholds : float or list of float in [0, 1], optional
-        Several give a value for each. None: 0.5; with `top_k`, none.
+    thresholds : float or list of float, optional
+        In [0, 1]; several give a value for each. None: 0.5; with `top_k`, none.
     top_k : int, optional
-        Only a position's k largest outputs can be positive; of equal ones, the first.
+        Only a position's k largest outputs can be positive; of equal ones, the first. None: all.
     class_id : int, optional
-        Look at this output alone.
+        Look at this output alone. None: at all outputs.
     name : str, optional
     """
 
     direction = "up"
-    sparse = None
-    takes = YesOrNo(soft=False)
-    elementwise = True
-    _wrong = None  # which wrong decisions are counted beside the true positives
+    _sparse = None
+    _takes = YesOrNo(soft=False)
+    _elementwise = True
+    _wrong: str = ""  # which wrong decisions are counted beside the true positives
 
-    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None):
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+    ) -> None:
         self._parts = ("true_positives", self._wrong)
         super().__init__(name)
         self.thresholds = thresholds if thresholds is None else _thresholds(thresholds)
@@ -45,7 +60,7 @@ class _Decisions(Metric):
                 self.thresholds if isinstance(self.thresholds, list) else [self.thresholds]
             )
 
-    def _add(self, y_true, y_pred, weights):
+    def _add(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         if y_true.ndim == 1:
             y_true = one_hot(y_true, y_pred.shape[-1], self.name)
         for name, number, least in (("top_k", self.top_k, 1), ("class_id", self.class_id, 0)):
@@ -63,22 +78,22 @@ class _Decisions(Metric):
         right, wrong = np.array(counts, np.float64).T if len(counts) > 1 else counts[0]
         self._accumulate(**{"true_positives": right, self._wrong: wrong})
 
-    def _count(self, truth, positive, weights):
+    def _count(self, truth: Array, positive: Array, weights: Array | None) -> tuple[float, float]:
         """(true positives, wrong decisions of the kind that matters), floats."""
         wrong = positive & ~truth if self._wrong == "false_positives" else truth & ~positive
         return _total(truth & positive, weights), _total(wrong, weights)
 
-    def result(self):
-        """The metric so far, a float, or an ndarray with one for each threshold; 0.0 before any batch."""
+    def result(self) -> float | Array:
+        """The metric so far; with several thresholds an ndarray. 0.0 before any batch."""
         right = self._sums["true_positives"]
         return ratio(right, right + self._sums[self._wrong])
 
-    def _state_fits(self, sums):
+    def _state_fits(self, sums: dict[str, Any]) -> bool:
         count = len(self._limits)
         shapes = {np.shape(value) for value in sums.values()}
         return len(shapes) == 1 and shapes <= ({(), (count,)} if count > 1 else {()})
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {
             "thresholds": self.thresholds,
             "top_k": self.top_k,
@@ -86,7 +101,7 @@ class _Decisions(Metric):
         }
 
 
-def _thresholds(given):
+def _thresholds(given: Any) -> Any:
     if np.ndim(given) == 0:
         return checks.number(given, "thresholds", 0.0, 1.0)
     values = [
@@ -96,7 +111,7 @@ def _thresholds(given):
     return values or chosen(values, "thresholds", ("a number", "a list of numbers"))
 
 
-def _largest(y_pred, k):
+def _largest(y_pred: Array, k: int) -> Array:
     """y_pred with -inf in place of all but the k largest of each row."""
     order = np.argsort(-y_pred.astype(np.float64), axis=-1, kind="stable")[:, :k]
     kept = np.full(y_pred.shape, -np.inf)
@@ -104,61 +119,106 @@ def _largest(y_pred, k):
     return kept
 
 
-def _total(hits, weights):
+def _total(hits: Array, weights: Array | None) -> float:
     """Weighted number of hits (n, outputs), a float."""
     if weights is None:
         return float(np.count_nonzero(hits))
     return float(weights @ hits.sum(axis=-1))
 
 
-def _docstring(summary, base, without=""):
-    """The docstring of a class whose parameters are those of `base`; None under ``python -OO``, which strips them."""
-    if base.__doc__ is None:
-        return None
-    shared = base.__doc__.partition("\n\n")[2]
-    return f"{summary}\n\n{shared.replace(without, '') if without else shared}"
-
-
 class Precision(_Decisions):
-    __doc__ = _docstring(
-        "Part of the positive decisions that are right: TP / (TP + FP).", _Decisions
-    )
+    """Share of the positive decisions that are right: TP / (TP + FP).
+
+    Targets are 0 or 1; class numbers stand for one-hot rows.
+
+    Parameters
+    ----------
+    thresholds : float or list of float, optional
+        In [0, 1]; several give a value for each. None: 0.5; with `top_k`, none.
+    top_k : int, optional
+        Only a position's k largest outputs can be positive; of equal ones, the first. None: all.
+    class_id : int, optional
+        Look at this output alone. None: at all outputs.
+    name : str, optional
+        Default "precision".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import Precision
+    >>> Precision()([[1], [0], [1]], [[0.9], [0.8], [0.2]])
+    0.5
+    """
 
     default_name = "precision"
     _wrong = "false_positives"
 
 
 class Recall(_Decisions):
-    __doc__ = _docstring("Part of the true targets that are found: TP / (TP + FN).", _Decisions)
+    """Share of the true targets that are found: TP / (TP + FN).
+
+    Targets are 0 or 1; class numbers stand for one-hot rows.
+
+    Parameters
+    ----------
+    thresholds : float or list of float, optional
+        In [0, 1]; several give a value for each. None: 0.5; with `top_k`, none.
+    top_k : int, optional
+        Only a position's k largest outputs can be positive; of equal ones, the first. None: all.
+    class_id : int, optional
+        Look at this output alone. None: at all outputs.
+    name : str, optional
+        Default "recall".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import Recall
+    >>> Recall()([[1], [0], [1]], [[0.9], [0.8], [0.2]])
+    0.5
+    """
 
     default_name = "recall"
     _wrong = "false_negatives"
 
 
-class FBetaScore(Metric):
-    """``(1 + beta^2) TP / ((1 + beta^2) TP + beta^2 FN + FP)``, of one-hot or multi-label targets or class numbers.
+class FBetaScore(SummedMetric):
+    """``(1 + beta^2) TP / ((1 + beta^2) TP + beta^2 FN + FP)`` of each output.
+
+    Targets are one-hot or multi-label rows, or class numbers.
 
     Parameters
     ----------
     average : {None, "micro", "macro", "weighted"}
-        None: a score for each output, an ndarray. micro: of all outputs together. macro: the mean
-        over outputs. weighted: that mean, weighted by how often each is the target.
-    beta : float
-        How much more recall counts than precision.
-    threshold : float in (0, 1], optional
-        Outputs above it are positive. None: the largest of each row; give a threshold for a single
-        output, which is always the largest.
+        None, the default: a score for each output, an ndarray. micro: of all outputs together.
+        macro: the mean over outputs. weighted: that mean, weighted by how often each is the target.
+    beta : float, default 1.0
+        Above 0: how much more recall counts than precision.
+    threshold : float, optional
+        In (0, 1]: outputs above it are positive. None: the largest of each row; give a threshold
+        for a single output, which is always the largest.
     name : str, optional
+        Default "fbeta_score".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import FBetaScore
+    >>> FBetaScore("micro", beta=2.0)([0, 1], [[0.9, 0.1], [0.8, 0.2]])
+    0.5
     """
 
     default_name = "fbeta_score"
     direction = "up"
-    sparse = None
-    takes = YesOrNo(soft=False)
-    elementwise = True
+    _sparse = None
+    _takes = YesOrNo(soft=False)
+    _elementwise = True
     _parts = ("true_positives", "false_positives", "false_negatives")
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name=None):
+    def __init__(
+        self,
+        average: str | None = None,
+        beta: float = 1.0,
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.average = chosen(average, "average", (None, "micro", "macro", "weighted"))
         self.beta = checks.number(beta, "beta", 0.0, open_low=True)
@@ -168,7 +228,7 @@ class FBetaScore(Metric):
             else checks.number(threshold, "threshold", 0.0, 1.0, open_low=True)
         )
 
-    def _add(self, y_true, y_pred, weights):
+    def _add(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         y_true = (
             one_hot(y_true, y_pred.shape[-1], self.name)
             if y_true.ndim == 1
@@ -196,8 +256,8 @@ class FBetaScore(Metric):
             false_negatives=weights @ y_true - hits,
         )
 
-    def result(self):
-        """The score so far, a float, or an ndarray (outputs,) without average; 0.0 before any batch."""
+    def result(self) -> float | Array:
+        """The score so far; without average an ndarray (outputs,). 0.0 before any batch."""
         hits, false, missed = (self._sums[name] for name in self._parts)
         if self.average == "micro":
             hits, false, missed = np.sum(hits), np.sum(false), np.sum(missed)
@@ -209,11 +269,11 @@ class FBetaScore(Metric):
             return float(scores.mean())
         return ratio((scores * (hits + missed)).sum(), (hits + missed).sum())
 
-    def _state_fits(self, sums):
+    def _state_fits(self, sums: dict[str, Any]) -> bool:
         shapes = {np.shape(value) for value in sums.values()}
         return len(shapes) == 1 and len(shapes.pop()) <= 1
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {
             "average": self.average,
             "beta": self.beta,
@@ -222,18 +282,39 @@ class FBetaScore(Metric):
 
 
 class F1Score(FBetaScore):
-    __doc__ = _docstring(
-        "Harmonic mean of precision and recall, ``2 TP / (2 TP + FN + FP)``.",
-        FBetaScore,
-        without="    beta : float\n        How much more recall counts than precision.\n",
-    )
+    """Harmonic mean of precision and recall, ``2 TP / (2 TP + FN + FP)``, of each output.
+
+    Targets are one-hot or multi-label rows, or class numbers.
+
+    Parameters
+    ----------
+    average : {None, "micro", "macro", "weighted"}
+        None, the default: a score for each output, an ndarray. micro: of all outputs together.
+        macro: the mean over outputs. weighted: that mean, weighted by how often each is the target.
+    threshold : float, optional
+        In (0, 1]: outputs above it are positive. None: the largest of each row; give a threshold
+        for a single output, which is always the largest.
+    name : str, optional
+        Default "f1_score".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import F1Score
+    >>> F1Score("micro")([0, 1], [[0.9, 0.1], [0.8, 0.2]])
+    0.5
+    """
 
     default_name = "f1_score"
 
-    def __init__(self, average=None, threshold=None, name=None):
+    def __init__(
+        self,
+        average: str | None = None,
+        threshold: float | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(average, 1.0, threshold, name)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["beta"]
         return config

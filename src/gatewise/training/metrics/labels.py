@@ -1,6 +1,9 @@
-"""How well rows of labels are read: the edit distance between what a model reads and what stands there."""
+"""How well rows of labels are read: the edit distance between what a model reads and what is written there."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,43 +11,68 @@ from gatewise import checks
 from gatewise.utils import ctc_decode
 
 from ..losses import CTC, position_weights
-from .base import Metric, ratio
+from .base import Metric
+from .sums import ratio
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array, ArrayLike, Config
 
 
 class LabelErrorRate(Metric):
-    """Labels that are wrong, missing or too many, as a part of all labels: for models that are trained with ``CTC``.
+    """Labels that are wrong, missing or too many, as a share of all labels.
 
     ``sum of edit distances / sum of labels`` over all rows, with insertions, deletions and
     substitutions counted once each (Levenshtein 1966): the character, phone or word error rate of
-    speech and handwriting. It can exceed 1.
+    speech and handwriting. It can exceed 1. For models that are trained with
+    :class:`gatewise.losses.CTC`.
 
-    Targets (batch, labels) are those of :class:`gatewise.losses.CTC`: class numbers, rows filled up
-    with the blank or -1, or a list of rows of different lengths. Outputs (batch, steps, classes)
-    are read by :func:`gatewise.utils.ctc_decode`.
+    Targets (batch, labels) are those of the loss: class numbers, rows filled up with the blank or
+    -1, or a list of rows of different lengths. Outputs (batch, steps, classes) are read by
+    :func:`gatewise.utils.ctc_decode`.
 
     Parameters
     ----------
-    blank : int
+    blank : int, default 0
         Number of the blank class.
-    beam_width : int
+    beam_width : int, default 1
         1: the likeliest class of each step. More: a beam search, far slower.
-    from_logits : bool
-        Outputs are scores before a softmax. It makes a difference to beams only.
+    from_logits : bool, default False
+        Whether outputs are scores before a softmax. It makes a difference to beams only.
     name : str, optional
+        Default "label_error_rate".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.metrics import LabelErrorRate
+    >>> LabelErrorRate()([[1, 2]], np.eye(3)[None, [1, 0, 1]])  # reads 1, 1
+    0.5
     """
 
     default_name = "label_error_rate"
     direction = "down"
-    per_sequence = True
+    _per_sequence = True
     _parts = ("edits", "labels")
 
-    def __init__(self, blank=0, beam_width=1, from_logits=False, name=None):
+    def __init__(
+        self,
+        blank: int = 0,
+        beam_width: int = 1,
+        from_logits: bool = False,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.blank = checks.whole_number(blank, "blank", 0)
         self.beam_width = checks.whole_number(beam_width, "beam_width")
         self.from_logits = checks.flag(from_logits, "from_logits")
 
-    def update_state(self, y_true, y_pred, sample_weight=None, lengths=None):
+    def update_state(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> None:
         """Add one batch.
 
         Parameters
@@ -60,31 +88,37 @@ class LabelErrorRate(Metric):
         ------
         ShapeError, DTypeError
         """
-        y_pred = checks.float_array(y_pred, "y_pred", "float64", convert=True)
-        labels = CTC(blank=self.blank).prepare(y_true, y_pred.shape, "float64")
-        lengths = checks.sequence_lengths(lengths, *y_pred.shape[:2])
-        weights = (
+        outputs = checks.float_array(y_pred, "y_pred", "float64", convert=True)
+        labels = CTC(blank=self.blank).prepare(y_true, outputs.shape, "float64")
+        steps = checks.sequence_lengths(lengths, *outputs.shape[:2])
+        weights: Any = (
             np.ones(len(labels))
             if sample_weight is None
             else position_weights(sample_weight, labels.shape[:1], None)
         )
         counted = weights != 0
-        labels, y_pred, weights = labels[counted], y_pred[counted], weights[counted]
-        lengths = None if lengths is None else lengths[counted]
+        labels, outputs, weights = labels[counted], outputs[counted], weights[counted]
+        steps = None if steps is None else steps[counted]
         counts = (labels != self.blank).sum(axis=1)
-        read, read_counts = self._read(y_pred, lengths)
+        read, read_counts = self._read(outputs, steps)
         self._accumulate(
             edits=float(weights @ edit_distances(labels, counts, read, read_counts)),
             labels=float(weights @ counts),
         )
 
-    def __call__(self, y_true, y_pred, sample_weight=None, lengths=None):
-        """The rate of one batch alone."""
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> float:
+        """The rate of one batch alone; arguments as for :meth:`update_state`."""
         self.reset_state()
         self.update_state(y_true, y_pred, sample_weight, lengths)
         return self.result()
 
-    def _read(self, y_pred, lengths):
+    def _read(self, y_pred: Array, lengths: Array | None) -> tuple[Array, Array]:
         """(labels, how many in each row): what the outputs read, intp (n, steps) and (n,)."""
         if self.beam_width > 1:
             rows, _ = ctc_decode(y_pred, lengths, self.beam_width, self.blank, self.from_logits)
@@ -101,12 +135,12 @@ class LabelErrorRate(Metric):
         first = np.argsort(~kept, axis=1, kind="stable")  # labels that are kept to the front
         return np.take_along_axis(path, first, axis=1), kept.sum(axis=1)
 
-    def result(self):
-        """The rate so far, a float; 0.0 before any batch, infinity where labels are read and there are none."""
+    def result(self) -> float:
+        """The rate so far; 0.0 before any batch, infinity if labels are read and there are none."""
         edits, labels = self._sums["edits"], self._sums["labels"]
         return math.inf if edits and not labels else ratio(edits, labels)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {
             "blank": self.blank,
             "beam_width": self.beam_width,
@@ -114,14 +148,14 @@ class LabelErrorRate(Metric):
         }
 
 
-def edit_distances(a, a_counts, b, b_counts):
+def edit_distances(a: Array, a_counts: Array, b: Array, b_counts: Array) -> Array:
     """The least number of insertions, deletions and substitutions between rows, intp ndarray (n,).
 
     Parameters
     ----------
     a, b : ndarray (n, labels)
     a_counts, b_counts : ndarray (n,), int
-        How many labels each row has; what is behind them does not matter.
+        How many labels each row has; what is after them does not matter.
     """
     columns = np.arange(b.shape[1] + 1)
     # between the first i labels of a and the first j of b, for all j

@@ -1,52 +1,65 @@
-"""What predicted probabilities are worth."""
+"""Metrics of predicted probabilities."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gatewise import checks
 
 from ..targets import Distribution
-from .base import MeanMetric, class_numbers
+from .sums import MeanMetric, class_numbers
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array, Config
 
 EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 
 
 class Perplexity(MeanMetric):
-    """exp of the mean cross-entropy: among how many equally likely classes the model would be as unsure.
+    """exp of the mean cross-entropy: the number of equally likely classes of the same doubt.
 
     Parameters
     ----------
-    from_logits : bool
-        Predictions are scores before softmax, not probabilities. Probabilities below 1e-7 count as
-        1e-7; scores have no such bound.
+    from_logits : bool, default False
+        Whether predictions are scores before a softmax, not probabilities. Probabilities below 1e-7
+        count as 1e-7; scores have no such bound.
     name : str, optional
+        Default "perplexity".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import Perplexity
+    >>> round(Perplexity()([1], [[0.25, 0.25, 0.25, 0.25]]), 4)
+    4.0
     """
 
     default_name = "perplexity"
     direction = "down"
-    sparse = None
-    takes = Distribution()
+    _sparse = None
+    _takes = Distribution()
 
-    def __init__(self, from_logits=False, name=None):
+    def __init__(self, from_logits: bool = False, name: str | None = None) -> None:
         super().__init__(name)
         self.from_logits = checks.flag(from_logits, "from_logits")
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         logarithms = self._logarithms(y_pred.astype(np.float64))
         if y_true.ndim == 1:
             classes = class_numbers(y_true, y_pred.shape[-1], self.name)
             return -np.take_along_axis(logarithms, classes[:, None], axis=-1)[:, 0]
         return -(y_true * logarithms).sum(axis=-1)
 
-    def _logarithms(self, y_pred):
+    def _logarithms(self, y_pred: Array) -> Array:
         if self.from_logits:
             scores = y_pred - y_pred.max(axis=-1, keepdims=True)
             return scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
         return np.log(np.clip(y_pred / y_pred.sum(axis=-1, keepdims=True), EPSILON, 1 - EPSILON))
 
-    def result(self):
-        """The perplexity so far, a float; 0.0 before any batch."""
+    def result(self) -> float:
+        """The perplexity so far; 0.0 before any batch."""
         if not self._sums["weight"]:
             return 0.0
         try:
@@ -54,5 +67,5 @@ class Perplexity(MeanMetric):
         except OverflowError:
             return math.inf
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"from_logits": self.from_logits}

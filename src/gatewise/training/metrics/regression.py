@@ -1,90 +1,169 @@
 """Errors of numbers: means over positions, and the coefficient of determination."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise import checks
 
 from ..targets import AtLeast
-from .base import MeanMetric, Metric, chosen, ratio
+from .sums import MeanMetric, SummedMetric, chosen, ratio
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array, Config
 
 EPSILON = 1e-7  # the least divisor, as in Keras
 
 
-def _difference(y_true, y_pred):
+def _difference(y_true: Array, y_pred: Array) -> Array:
     return np.subtract(y_pred, y_true, dtype=np.float64)
 
 
 class MeanSquaredError(MeanMetric):
-    """Mean over the last axis of ``(y_pred - y_true)^2``."""
+    """Mean over the last axis of ``(y_pred - y_true)^2``.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "mean_squared_error".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import MeanSquaredError
+    >>> MeanSquaredError()([[1.0, 2.0]], [[2.0, 4.0]])
+    2.5
+    """
 
     default_name = "mean_squared_error"
     direction = "down"
-    elementwise = True
+    _elementwise = True
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         return np.square(_difference(y_true, y_pred)).mean(axis=-1)
 
 
 class RootMeanSquaredError(MeanSquaredError):
-    """Square root of the mean of ``(y_pred - y_true)^2`` over everything."""
+    """Square root of the mean of ``(y_pred - y_true)^2`` over everything.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "root_mean_squared_error".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import RootMeanSquaredError
+    >>> RootMeanSquaredError()([[1.0], [2.0]], [[2.0], [1.0]])
+    1.0
+    """
 
     default_name = "root_mean_squared_error"
 
-    def result(self):
-        """The root of the mean so far, a float; 0.0 before any batch."""
+    def result(self) -> float:
+        """The root of the mean so far; 0.0 before any batch."""
         mean = super().result()
         return math.nan if mean < 0 else math.sqrt(mean)  # negative weights may make it so
 
 
 class MeanAbsoluteError(MeanMetric):
-    """Mean over the last axis of ``|y_pred - y_true|``."""
+    """Mean over the last axis of ``|y_pred - y_true|``.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "mean_absolute_error".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import MeanAbsoluteError
+    >>> MeanAbsoluteError()([[1.0, 2.0]], [[2.0, 4.0]])
+    1.5
+    """
 
     default_name = "mean_absolute_error"
     direction = "down"
-    elementwise = True
+    _elementwise = True
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         return np.abs(_difference(y_true, y_pred)).mean(axis=-1)
 
 
 class MeanAbsolutePercentageError(MeanMetric):
-    """Mean over the last axis of ``100 |y_pred - y_true| / max(|y_true|, 1e-7)``."""
+    """Mean over the last axis of ``100 |y_pred - y_true| / max(|y_true|, 1e-7)``.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "mean_absolute_percentage_error".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import MeanAbsolutePercentageError
+    >>> MeanAbsolutePercentageError()([[1.0, 2.0]], [[2.0, 4.0]])
+    100.0
+    """
 
     default_name = "mean_absolute_percentage_error"
     direction = "down"
-    elementwise = True
+    _elementwise = True
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         scale = np.maximum(np.abs(y_true.astype(np.float64)), EPSILON)
         return 100 * np.abs(_difference(y_true, y_pred) / scale).mean(axis=-1)
 
 
 class SymmetricMeanAbsolutePercentageError(MeanMetric):
-    """Mean over the last axis of ``200 |y_pred - y_true| / (|y_true| + |y_pred|)``, 0 where both are 0; at most 200.
+    """Mean over the last axis of ``200 |y_pred - y_true| / (|y_true| + |y_pred|)``.
 
-    As in the M4 competition (Makridakis et al. 2020). Keras has none.
+    0 if both are 0; at most 200. As in the M4 competition (Makridakis et al. 2020). Keras has none.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "symmetric_mean_absolute_percentage_error".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import SymmetricMeanAbsolutePercentageError
+    >>> SymmetricMeanAbsolutePercentageError()([[1.0]], [[3.0]])
+    100.0
     """
 
     default_name = "symmetric_mean_absolute_percentage_error"
     direction = "down"
-    elementwise = True
+    _elementwise = True
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         scale = np.abs(y_true.astype(np.float64)) + np.abs(y_pred.astype(np.float64))
         return 200 * ratio(np.abs(_difference(y_true, y_pred)), scale).mean(axis=-1)
 
 
 class MeanSquaredLogarithmicError(MeanMetric):
-    """Mean over the last axis of ``(log(1 + y_pred) - log(1 + y_true))^2``; values below 1e-7 count as 1e-7."""
+    """Mean over the last axis of ``(log(1 + y_pred) - log(1 + y_true))^2``.
+
+    Values below 1e-7 count as 1e-7.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "mean_squared_logarithmic_error".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import MeanSquaredLogarithmicError
+    >>> round(MeanSquaredLogarithmicError()([[1.0]], [[3.0]]), 4)
+    0.4805
+    """
 
     default_name = "mean_squared_logarithmic_error"
-    takes = AtLeast(0, "all below 0 would count as 0; shift them, or take 'mse'")
+    _takes = AtLeast(0, "all below 0 would count as 0; shift them, or take 'mse'")
     direction = "down"
-    elementwise = True
+    _elementwise = True
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         logarithms = [
             np.log1p(np.maximum(values.astype(np.float64), EPSILON)) for values in (y_true, y_pred)
         ]
@@ -92,40 +171,67 @@ class MeanSquaredLogarithmicError(MeanMetric):
 
 
 class CosineSimilarity(MeanMetric):
-    """Cosine of the angle between the rows of targets and predictions; 0 where one of them is all zeros."""
+    """Cosine of the angle between the rows of targets and predictions.
+
+    0 if one of them is all zeros.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default "cosine_similarity".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import CosineSimilarity
+    >>> round(CosineSimilarity()([[1.0, 0.0]], [[3.0, 4.0]]), 4)
+    0.6
+    """
 
     default_name = "cosine_similarity"
     direction = "up"
 
-    def _positions(self, y_true, y_pred):
+    def _positions(self, y_true: Array, y_pred: Array) -> Array:
         a, b = y_true.astype(np.float64), y_pred.astype(np.float64)
         lengths = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
         return (ratio(a, lengths[0][:, None]) * ratio(b, lengths[1][:, None])).sum(axis=-1)
 
 
-class R2Score(Metric):
+class R2Score(SummedMetric):
     """Coefficient of determination, ``1 - sum (y - p)^2 / sum (y - mean y)^2``, for each output.
 
-    Targets that are all the same give 1 if they are met exactly and else 0, as in scikit-learn.
+    If all targets are equal, 1 if they are met exactly and else 0, as in scikit-learn.
 
     Parameters
     ----------
     class_aggregation : {"uniform_average", "variance_weighted_average", None}
-        How the outputs become one number; None: an ndarray with one for each.
-    num_regressors : int
+        How the outputs become one number, by default their mean; None: an ndarray with one for
+        each.
+    num_regressors : int, default 0
         p of the adjusted score ``1 - (1 - R2) (n - 1) / (n - p - 1)`` of n samples, which stays R2
         while n <= p + 1. Positions count, not outputs (Keras counts each output of a sample).
     name : str, optional
+        Default "r2_score".
+
+    Examples
+    --------
+    >>> from gatewise.metrics import R2Score
+    >>> R2Score()([[1.0], [2.0], [3.0]], [[1.0], [2.0], [4.0]])
+    0.5
     """
 
     default_name = "r2_score"
     direction = "up"
-    elementwise = True
+    _elementwise = True
     # Sums of y and y^2 counted from the first target: large targets that vary little would cancel
     # in them otherwise, and equal ones give exactly 0.
     _parts = ("origin", "shifted", "squared", "residual", "weight", "count")
 
-    def __init__(self, class_aggregation="uniform_average", num_regressors=0, name=None):
+    def __init__(
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.class_aggregation = chosen(
             class_aggregation,
@@ -134,7 +240,7 @@ class R2Score(Metric):
         )
         self.num_regressors = checks.whole_number(num_regressors, "num_regressors", 0)
 
-    def _add(self, y_true, y_pred, weights):
+    def _add(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         if not len(y_true):
             return
         y_true = y_true.astype(np.float64)
@@ -151,7 +257,7 @@ class R2Score(Metric):
         )
         self._sums["origin"] = origin
 
-    def result(self):
+    def result(self) -> float | Array:
         """The score so far, a float or an ndarray (outputs,); 0.0 before any batch."""
         if not np.ndim(self._sums["weight"]):
             return 0.0
@@ -166,15 +272,15 @@ class R2Score(Metric):
             )
         return self._adjusted(scores)
 
-    def _adjusted(self, score):
+    def _adjusted(self, score: Any) -> Any:
         n, p = float(self._sums["count"][0]), self.num_regressors
         return score if p == 0 or n <= p + 1 else 1 - (1 - score) * (n - 1) / (n - p - 1)
 
-    def _state_fits(self, sums):
+    def _state_fits(self, sums: dict[str, Any]) -> bool:
         shapes = {np.shape(value) for value in sums.values()}
         return len(shapes) == 1 and len(shapes.pop()) <= 1
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {
             "class_aggregation": self.class_aggregation,
             "num_regressors": self.num_regressors,
