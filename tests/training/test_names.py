@@ -87,6 +87,9 @@ class Own(losses.Loss):
         super().__init__(name="own")
         self.factor = factor
 
+    def position_values(self, y_true, y_pred, want_gradient):
+        return y_pred[..., 0] * self.factor, None
+
 
 def test_a_name_that_a_constructor_does_not_take_is_not_written():
     assert losses.serialize(Own(2)) == {"class_name": "Own", "config": {"factor": 2}}
@@ -104,7 +107,7 @@ def test_other_arguments_are_refused(cls):
 )
 def test_compile_takes_no_nonsense(arguments):
     model = Sequential([Input((2,)), Dense(1)])
-    with pytest.raises(ConfigError, match="is not there in gatewise; leave it out"):
+    with pytest.raises(ConfigError, match="does not exist in gatewise; leave it out"):
         model.compile("sgd", "mse", **arguments)
     model.compile("sgd", "mse", jit_compile="auto", auto_scale_loss=True)
     model.compile("sgd", "mse", jit_compile=False, auto_scale_loss=False)

@@ -133,7 +133,7 @@ def test_variables_that_cannot_be():
         metric.add_variable(initializer="uniform")
     with pytest.raises(ShapeError, match=r"variable has shape \(\); assign was given \(2,\)"):
         metric.found.assign([1, 2])
-    with pytest.raises(ConfigError, match="dtype='float16' is not there"):
+    with pytest.raises(ConfigError, match="dtype='float16' does not exist"):
         TruePositives(dtype="float16")
 
 
