@@ -137,7 +137,7 @@ class Codec:
         ConfigError
             It is nested too deeply, or contains itself.
         """
-        return Packer(self, {} if arrays is None else arrays, name, 0)._encode(value)
+        return Packer(self, {} if arrays is None else arrays, name, 0).encode(value)
 
     def decode(self, packed: Any, arrays: dict[str, Array] | None = None) -> Any:
         """Return the value of what :meth:`encode` gave; it may come from a damaged file.
@@ -176,7 +176,7 @@ class Packer:
         if type(part) in _BARE or (type(part) is float and math.isfinite(part)):
             return part
         inner = Packer(self._codec, self._arrays, f"{self.name}/{key}", self._level + 1)
-        return inner._encode(part)
+        return inner.encode(part)
 
     def keep(self, array: Array) -> str:
         """Put an array among those of the whole; return its name there."""
@@ -186,7 +186,8 @@ class Packer:
         self._arrays[name] = array
         return name
 
-    def _encode(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Any:
+        """Return a value as JSON values: this one, or another that takes its place."""
         if isinstance(value, np.generic):
             value = value.item()
         if self._level >= MAX_LEVELS and not is_plain(value):

@@ -56,6 +56,8 @@ class SequencePadder(SequenceTransformer):
     [[1.0, 2.0, 3.0], [4.0]]
     """
 
+    _learned = (*SequenceTransformer._learned, "length_")
+
     def __init__(self, length=None, *, padding="post", truncating="post", value=0.0):
         self.length = length
         self.padding = padding

@@ -72,6 +72,8 @@ class SequenceScaler(SequenceTransformer):
     [array([0.  , 0.25]), array([0.5 , 0.75, 1.  ])]
     """
 
+    _learned = (*SequenceTransformer._learned, "scaler_")
+
     def __init__(
         self,
         method="standard",

@@ -83,6 +83,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     (2, 3, [2, 4, 1, 7, 3])
     """
 
+    _learned = ("tokens_", "numbers_", "_strings", "_ends")
+
     def __init__(
         self,
         level="characters",

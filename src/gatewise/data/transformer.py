@@ -24,6 +24,8 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
         Names of columns, where `fit` was given a frame with text for names.
     """
 
+    _learned = ("n_features_in_", "_features", "_table")
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cover(cls, ("fit", "partial_fit", "transform", "inverse_transform"))

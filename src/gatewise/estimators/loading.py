@@ -1,9 +1,13 @@
 """An estimator, a transformer or a pipeline of them made from a file."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from sklearn.pipeline import Pipeline
 
 from gatewise import checkpoint, checks
-from gatewise.data.saving import unpack_transformer
+from gatewise.data.loading import unpack_transformer
 from gatewise.errors import CheckpointError
 from gatewise.memory import names_memory
 from gatewise.models.loading import model_of
@@ -12,14 +16,19 @@ from gatewise.utils import custom_object_scope
 
 from .attributes_in_files import OF_TARGETS, check_attributes, reader_of_older_releases
 from .fitted import parameters_in_use
-from .packing import unpack
+from .packing import VALUES
 from .registry import CLASSES
 from .saving import DEEPEST
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array, PathLike
+
+    from .base import SequenceEstimator
+
 
 @names_memory
-def load_estimator(path, custom_objects=None):
-    """The estimator, transformer or pipeline of a file that :func:`save_estimator` or its ``save`` wrote.
+def load_estimator(path: PathLike, custom_objects: dict[str, type] | None = None) -> Any:
+    """Return what :func:`save_estimator`, or the ``save`` of an estimator or transformer, wrote.
 
     Nothing in the file is executed, and names, shapes and types are checked. A parameter that the
     file does not hold, since it is younger than the release that wrote the file, has its default.
@@ -27,18 +36,31 @@ def load_estimator(path, custom_objects=None):
     Parameters
     ----------
     path : str or path-like
+        The file to read.
     custom_objects : dict of str to class, optional
-        Cells (:class:`gatewise.cells.RNNCell`), initializers, regularizers, constraints, losses,
-        metrics and optimizers of one's own, by the names of their classes.
+        User-defined classes by their names: cells (:class:`gatewise.cells.RNNCell`), initializers,
+        regularizers, constraints, losses, metrics and optimizers. None: there are none.
 
     Returns
     -------
     SequenceEstimator, transformer of :mod:`gatewise.data`, or Pipeline
+        What was saved, fitted.
 
     Raises
     ------
     CheckpointError
-        The file is damaged or holds something else.
+        The file cannot be read, is damaged or holds something else.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from gatewise import load_estimator
+    >>> from gatewise.data import SequenceScaler
+    >>> path = os.path.join(tempfile.mkdtemp(), "scaler.safetensors")
+    >>> SequenceScaler().fit(np.arange(12.0).reshape(2, 3, 2)).save(path)
+    >>> load_estimator(path).transform(np.arange(12.0).reshape(2, 3, 2)).shape
+    (2, 3, 2)
     """
     tensors, header = checkpoint.read(path)
     with (
@@ -48,15 +70,14 @@ def load_estimator(path, custom_objects=None):
         if not {"estimator", "transformer", "pipeline"} & set(header):
             raise CheckpointError("it holds no estimator; a model is read with gatewise.load_model")
         estimator = _from_contents(tensors, header)
-        if tensors:
-            raise CheckpointError(
-                f"tensor {next(iter(tensors))!r:.200} belongs to nothing in the estimator"
-            )
+        _need_none(tensors)
     return estimator
 
 
-def _from_contents(tensors, header, prefix="", depth=0):
-    """The estimator, transformer or pipeline of :func:`_contents_of`; its tensors are taken out of `tensors`."""
+def _from_contents(
+    tensors: dict[str, Array], header: dict[str, Any], prefix: str = "", depth: int = 0
+) -> Any:
+    """An estimator, transformer or pipeline of a header; its tensors are taken out of `tensors`."""
     if "pipeline" in header:
         if depth > DEEPEST:
             raise CheckpointError(f"pipelines hold pipelines more than {DEEPEST} levels deep")
@@ -66,19 +87,26 @@ def _from_contents(tensors, header, prefix="", depth=0):
         transformer = unpack_transformer(header["transformer"], mine)
         _need_none(mine)
         return transformer
-    packed = header["estimator"]
+    return _estimator_of(header["estimator"], header["model"], mine, prefix)
+
+
+def _estimator_of(
+    packed: dict[str, Any], model_header: dict[str, Any], tensors: dict[str, Array], prefix: str
+) -> SequenceEstimator:
+    """The estimator of its part of a header and its tensors."""
     if packed["class_name"] not in CLASSES:
         raise CheckpointError(
             f"estimator class {packed['class_name']!r:.80} is not known; expected one of"
             f" {sorted(CLASSES)}"
         )
     cls = CLASSES[packed["class_name"]]
-    arrays = {name: mine.pop(name) for name in list(mine) if not name.startswith(f"{prefix}model/")}
+    of_model = f"{prefix}model/"
+    arrays = {name: array for name, array in tensors.items() if not name.startswith(of_model)}
     parameters, attributes = (
-        {name: unpack(value, arrays, CLASSES) for name, value in packed[part].items()}
+        {name: VALUES.decode(value, arrays) for name, value in packed[part].items()}
         for part in ("parameters", "attributes")
     )
-    state = unpack(packed["state"], arrays, CLASSES)
+    state = VALUES.decode(packed["state"], arrays)
     _need_none(arrays)
     unknown = sorted(set(parameters) - set(cls._get_param_names()))
     if unknown:
@@ -93,23 +121,28 @@ def _from_contents(tensors, header, prefix="", depth=0):
     for name in OF_TARGETS:
         vars(estimator).pop(name, None)
     estimator._restore_target(attributes)
-    estimator.model_ = model_of(
-        {name.removeprefix(f"{prefix}model/"): array for name, array in mine.items()},
-        header["model"],
-    )
+    model_tensors = {
+        name.removeprefix(of_model): array
+        for name, array in tensors.items()
+        if name.startswith(of_model)
+    }
+    estimator.model_ = model_of(model_tensors, model_header)
     _check_model(estimator)
     estimator._set_state(state)
     return estimator
 
 
-def _need_none(arrays):
+def _need_none(arrays: dict[str, Array]) -> None:
+    """Refuse tensors that are left when everything has been read."""
     if arrays:
         raise CheckpointError(
             f"tensor {next(iter(arrays))!r:.200} belongs to nothing in the estimator"
         )
 
 
-def _pipeline_of(tensors, packed, prefix, depth):
+def _pipeline_of(
+    tensors: dict[str, Array], packed: dict[str, Any], prefix: str, depth: int
+) -> Pipeline:
     steps = []
     for number, header in enumerate(checks.listed(packed["steps"], "steps", "steps of a pipeline")):
         name = checks.text(header["name"], "the name of a step")
@@ -127,8 +160,8 @@ def _pipeline_of(tensors, packed, prefix, depth):
     return Pipeline(steps, verbose=checks.flag(packed["verbose"], "verbose"))
 
 
-def _check_model(estimator):
-    """The attributes fit the model that came with them."""
+def _check_model(estimator: SequenceEstimator) -> None:
+    """Refuse attributes that do not fit the model that came with them."""
     model = estimator.model_
     if model.output_shape[-1] != estimator.n_outputs_:
         raise CheckpointError(

@@ -1,174 +1,174 @@
-"""Python values to and from JSON values and arrays, without pickle: what files of estimators hold."""
+"""The values that files of estimators hold beside those of JSON, each kind with its mark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from gatewise.checkpoint.codec import Arrays, Codec, Kind, Packer, Tuples, Unpacker, is_plain
 from gatewise.errors import CheckpointError, ConfigError, DTypeError
 from gatewise.training import losses, optimizers
 
-_PLAIN = (type(None), bool, int, float, str)
+from .registry import CLASSES
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
 
 class LostFunction:
-    """Stands where a function stood that a file does not keep.
+    """Takes the place of a function that a file does not hold; it raises when it is called.
 
     Parameters
     ----------
     name : str
+        The name of the function.
     """
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.name = name
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: Any) -> NoReturn:
         raise ConfigError(
             f"the function {self.name!r} is not in the file that the estimator was read from; give"
             " it again, with set_params, to fit anew"
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{self.name}, not kept in the file>"
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, LostFunction) and other.name == self.name
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self.name)
 
 
-def pack(value, arrays, classes, name):
-    """`value` as JSON, its arrays put into `arrays`.
+class _Dicts(Kind):
+    """Dicts with any keys, as pairs."""
 
-    Parameters
-    ----------
-    value : what Python and NumPy call numbers, text, lists, dicts and arrays; optimizers, losses, RandomState; a function, of which
-        the name remains; an object of `classes`
-    arrays : dict
-        Receives arrays by name.
-    classes : dict of str to class
-        Whose objects are packed attribute by attribute.
-    name : str
-        Of the value, for arrays and messages.
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, dict)
 
-    Raises
-    ------
-    DTypeError
-    """
-
-    def inner(part, key):
-        return pack(part, arrays, classes, f"{name}/{key}")
-
-    if isinstance(value, np.generic):
-        value = value.item()
-    if type(value) in _PLAIN:
-        return value
-    if isinstance(value, list | tuple):
-        parts = [inner(part, number) for number, part in enumerate(value)]
-        return parts if isinstance(value, list) else {"$tuple": parts}
-    if isinstance(value, dict):
-        return {
-            "$dict": [
-                [inner(key, f"{number}k"), inner(part, number)]
-                for number, (key, part) in enumerate(value.items())
-            ]
-        }
-    if isinstance(value, np.ndarray):
-        return _pack_array(value, arrays, name)
-    if isinstance(value, optimizers.Optimizer):
-        return {"$optimizer": inner(optimizers.serialize(value), "optimizer")}
-    if isinstance(value, losses.Loss):
-        return {"$loss": inner(losses.serialize(value), "loss")}
-    if isinstance(value, np.random.RandomState):
-        return {"$random_state": inner(value.get_state(legacy=False), "random_state")}
-    if type(value).__name__ in classes and type(value) is classes[type(value).__name__]:
-        return {"$object": [type(value).__name__, inner(vars(value), "object")]}
-    if callable(value):
-        return {
-            "$function": (
-                getattr(value, "__qualname__", None)
-                or getattr(value, "name", None)
-                or type(value).__name__
-            )
-        }
-    raise DTypeError(f"{name} is a {type(value).__name__}, which files cannot hold")
-
-
-def _pack_array(value, arrays, name):
-    if value.dtype.kind in "OU":
-        parts = [
-            part.item() if isinstance(part, np.generic) else part for part in value.ravel().tolist()
+    def pack(self, value: dict[Any, Any], packer: Packer) -> list[list[Any]]:
+        return [
+            [packer.pack(key, f"{number}k"), packer.pack(part, number)]
+            for number, (key, part) in enumerate(value.items())
         ]
-        if not all(type(part) in _PLAIN for part in parts):
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> dict[Any, Any]:
+        return {unpacker.unpack(key): unpacker.unpack(part) for key, part in content}
+
+
+class _Labels(Kind):
+    """Arrays of labels that are text or anything: dtype, shape and a flat list."""
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, np.ndarray) and value.dtype.kind in "OU"
+
+    def pack(self, value: Array, packer: Packer) -> list[Any]:
+        labels = [
+            label.item() if isinstance(label, np.generic) else label
+            for label in value.ravel().tolist()
+        ]
+        if not all(is_plain(label) for label in labels):
             raise DTypeError(
-                f"{name} is an array of {type(parts[0]).__name__} objects, which files cannot hold;"
-                " give labels that are text or numbers"
+                f"{packer.name} is an array of {type(labels[0]).__name__} objects, which files"
+                " cannot hold; give labels that are text or numbers"
             )
-        return {"$texts": [value.dtype.str, list(value.shape), parts]}
-    if value.dtype.kind not in "buif":
-        raise DTypeError(f"{name} is an array of {value.dtype}, which files cannot hold")
-    arrays[name] = value
-    return {"$array": name}
+        return [value.dtype.str, list(value.shape), labels]
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> Array:
+        dtype, shape, labels = content
+        if np.dtype(dtype).kind not in "OU" or not all(is_plain(label) for label in labels):
+            raise CheckpointError(
+                f"an array of labels has dtype {dtype!r:.80}, or holds what is no label"
+            )
+        if dtype != "|O" and not all(isinstance(label, str) for label in labels):
+            raise CheckpointError("an array of texts holds something else")
+        result = np.empty(len(labels), object)
+        result[:] = labels
+        result = result.reshape(shape)
+        return result if dtype == "|O" else result.astype(np.str_)
 
 
-def unpack(packed, arrays, classes):
-    """The value that :func:`pack` was given. Each array is taken out of `arrays`.
+class _Optimizers(Kind):
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, optimizers.Optimizer)
 
-    Raises
-    ------
-    CheckpointError, and whatever else a wrong entry leads to
-    """
+    def pack(self, value: optimizers.Optimizer, packer: Packer) -> Any:
+        return packer.pack(optimizers.serialize(value), "optimizer")
 
-    def inner(part):
-        return unpack(part, arrays, classes)
+    def unpack(self, content: Any, unpacker: Unpacker) -> optimizers.Optimizer:
+        return optimizers.get(unpacker.names(content))
 
-    if isinstance(packed, list):
-        return [inner(part) for part in packed]
-    if not isinstance(packed, dict):
-        return packed
-    (kind, content), *others = packed.items()
-    if others:
-        raise CheckpointError(f"a value has the entries {sorted(packed)!r:.100}; expected one")
-    if kind == "$tuple":
-        return tuple(inner(content))
-    if kind == "$dict":
-        return {inner(key): inner(part) for key, part in content}
-    if kind == "$array":
-        if content not in arrays:
-            raise CheckpointError(f"the array {content!r:.80} is missing, or stands elsewhere too")
-        return arrays.pop(content)
-    if kind == "$texts":
-        return _unpack_texts(*content)
-    if kind == "$optimizer":
-        return optimizers.get(_dict(inner(content)))
-    if kind == "$loss":
-        return losses.get(_dict(inner(content)))
-    if kind == "$random_state":
+
+class _Losses(Kind):
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, losses.Loss)
+
+    def pack(self, value: losses.Loss, packer: Packer) -> Any:
+        return packer.pack(losses.serialize(value), "loss")
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> losses.Loss:
+        return losses.get(unpacker.names(content))
+
+
+class _RandomStates(Kind):
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, np.random.RandomState)
+
+    def pack(self, value: np.random.RandomState, packer: Packer) -> Any:
+        return packer.pack(value.get_state(legacy=False), "random_state")
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> np.random.RandomState:
         state = np.random.RandomState()
-        state.set_state(_dict(inner(content)))
+        state.set_state(unpacker.names(content))
         return state
-    if kind == "$function":
-        return LostFunction(str(content)[:200])
-    if kind == "$object":
+
+
+class _Estimators(Kind):
+    """Estimators within an estimator: older releases wrote what reads an encoder's targets so."""
+
+    def holds(self, value: Any) -> bool:
+        return False
+
+    def pack(self, value: Any, packer: Packer) -> NoReturn:
+        raise NotImplementedError
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> Any:
         name, attributes = content
-        value = object.__new__(classes[name])
-        vars(value).update(_dict(inner(attributes)))
+        value = object.__new__(CLASSES[name])
+        vars(value).update(unpacker.names(attributes))
         return value
-    raise CheckpointError(f"a value is of kind {kind!r:.80}, which is not known")
 
 
-def _unpack_texts(dtype, shape, parts):
-    if np.dtype(dtype).kind not in "OU" or not all(type(part) in _PLAIN for part in parts):
-        raise CheckpointError(
-            f"an array of labels has dtype {dtype!r:.80}, or holds what is no label"
+class _Functions(Kind):
+    """Functions, of which the name alone is written."""
+
+    def holds(self, value: Any) -> bool:
+        return callable(value)
+
+    def pack(self, value: Any, packer: Packer) -> str:
+        return (
+            getattr(value, "__qualname__", None)
+            or getattr(value, "name", None)
+            or type(value).__name__
         )
-    if dtype != "|O" and not all(isinstance(part, str) for part in parts):
-        raise CheckpointError("an array of texts holds something else")
-    result = np.empty(len(parts), object)
-    result[:] = parts
-    result = result.reshape(shape)
-    return result if dtype == "|O" else result.astype(np.str_)
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> LostFunction:
+        return LostFunction(str(content)[:200])
 
 
-def _dict(value):
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise CheckpointError(f"an entry is {value!r:.80}; expected a dict with names")
-    return value
+VALUES = Codec(
+    Tuples("$tuple"),
+    _Dicts("$dict"),
+    _Labels("$texts"),
+    Arrays("$array"),
+    _Optimizers("$optimizer"),
+    _Losses("$loss"),
+    _RandomStates("$random_state"),
+    _Estimators("$object"),
+    _Functions("$function"),
+    objects=False,
+)

@@ -31,7 +31,7 @@ class Storage(InputReading):
     _own_state: ClassVar[tuple[str, ...]] = ()
 
     def _get_state(self) -> dict[str, Any]:
-        """What files hold beside attributes, as :mod:`packing` takes it."""
+        """What files hold beside attributes, of kinds that :mod:`packing` knows."""
         return {}
 
     def _set_state(self, state: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from gatewise import SequenceForecaster, load_estimator
 from gatewise.errors import CheckpointError, GatewiseError
 from gatewise.estimators.forecasting import state as forecaster_state
-from gatewise.estimators.packing import pack, unpack
+from gatewise.estimators.packing import VALUES
 from gatewise.models.restoring import file_errors
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -65,7 +65,7 @@ def test_a_damaged_file_is_refused_or_means_something(frame):
         frame, frame
     )
     arrays = {}
-    whole = pack(forecaster_state.state_of(forecaster), arrays, {}, "state")
+    whole = VALUES.encode(forecaster_state.state_of(forecaster), "state", arrays)
     places = list(entries(whole))
     assert len(places) > 80
     refused = 0
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_refused_or_means_something(frame):
             try:
                 with file_errors("file"):
                     forecaster_state.take_state(
-                        other, unpack(changed(whole, at, value), dict(arrays), {})
+                        other, VALUES.decode(changed(whole, at, value), dict(arrays))
                     )
             except CheckpointError:
                 refused += 1
