@@ -147,7 +147,7 @@ def test_series_of_a_panel_by_label(frame, pyplot):
     assert ForecastDisplay.from_estimator(forecaster, series=0).title == "north"
     with pytest.raises(
         ConfigError,
-        match="series is 'west'; the forecaster knows 2, numbered from 0: 'north', 'south'",
+        match="series is 'west'; the forecaster has 2, numbered from 0: 'north', 'south'",
     ):
         ForecastDisplay.from_estimator(forecaster, series="west")
     numbered = fitted({7: frame["a"], 3: frame["b"]})
@@ -265,5 +265,5 @@ def test_what_cannot_be_drawn(frame, pyplot):
     with pytest.raises(ConfigError, match="predict_interval needs"):
         ForecastDisplay.from_estimator(forecaster, coverage=0.9)
     for series in (1, -1, True, "a"):
-        with pytest.raises(ConfigError, match=f"series is {series!r}; the forecaster knows 1"):
+        with pytest.raises(ConfigError, match=f"series is {series!r}; the forecaster has 1"):
             ForecastDisplay.from_estimator(forecaster, series=series)

@@ -44,7 +44,7 @@ def sorting(index: pandas.Index[Any], fix: Fix) -> str:
 
 
 def as_periods(index: Labels, fix: Fix) -> str:
-    """Return advice for dates of which exactly one is in each week, month, quarter or year, or ""."""
+    """Return advice for dates of which one is in each week, month, quarter or year, or ""."""
     if not hasattr(index, "tz_localize"):
         return ""
     local = index.tz_localize(None)

@@ -59,12 +59,12 @@ class Backtest:
 
     @property
     def mae(self) -> Array:
-        """Mean absolute error of each step ahead, (horizon,); missing actual values are left out."""
+        """Mean absolute error of each step ahead, (horizon,), without missing values."""
         return self._mean(np.abs(self.errors))
 
     @property
     def mse(self) -> Array:
-        """Mean squared error of each step ahead, (horizon,); missing actual values are left out."""
+        """Mean squared error of each step ahead, (horizon,), without missing values."""
         return self._mean(np.square(self.errors))
 
     @property

@@ -1,4 +1,4 @@
-"""Calendar features: the position of a moment in its hour, day, week and year, as sine and cosine."""
+"""Calendar features: the position of a moment in its hour, day, week and year."""
 
 from __future__ import annotations
 

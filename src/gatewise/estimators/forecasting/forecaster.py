@@ -209,6 +209,12 @@ class SequenceForecaster(SequenceEstimator):
 
     calendar_: list[str]
     _target: Head
+    _preparation: Preparation
+    _seen: SeenSeries
+    _recursive: bool
+    _most_steps: int
+    _automatic_calendar: bool
+    _held_out: int  # during fit: the number of windows at the end that are for validation
 
     def __init__(
         self,
@@ -385,11 +391,11 @@ class SequenceForecaster(SequenceEstimator):
         self._automatic_calendar = isinstance(self.calendar, str)
         form = seen.histories[0].form
         self.n_features_in_ = seen.histories[0].y.shape[1]
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         if form.kind == "frame" and all(isinstance(name, str) for name in form.names or ()):
             self.feature_names_in_ = np.array(form.names, object)
         self._preparation = self._prepared(seen)
-        vars(self).pop("feature_means_", None)
+        self.__dict__.pop("feature_means_", None)
         if self._preparation.fills_gaps:
             self.feature_means_ = means_of_rows(
                 seen.histories, self._preparation, self._validation()
@@ -538,7 +544,8 @@ class SequenceForecaster(SequenceEstimator):
         --------
         >>> import numpy as np
         >>> y = np.sin(np.arange(100) / 5)
-        >>> forecaster = SequenceForecaster(strategy="recursive", max_iter=5, tol=1, random_state=0)
+        >>> options = {"learning_rate": "cosine", "max_iter": 5}
+        >>> forecaster = SequenceForecaster(strategy="recursive", **options)
         >>> forecaster.fit(y).predict(horizon=4).shape
         (4,)
         """
@@ -665,7 +672,8 @@ class SequenceForecaster(SequenceEstimator):
         --------
         >>> import numpy as np
         >>> y = np.sin(np.arange(100) / 5)
-        >>> forecaster = SequenceForecaster(quantiles=[0.1, 0.5, 0.9], max_iter=5, tol=1)
+        >>> options = {"learning_rate": "cosine", "max_iter": 5}
+        >>> forecaster = SequenceForecaster(quantiles=[0.1, 0.5, 0.9], **options)
         >>> list(forecaster.fit(y).predict_quantiles())
         [0.1, 0.5, 0.9]
         """
@@ -707,7 +715,7 @@ class SequenceForecaster(SequenceEstimator):
         --------
         >>> import numpy as np
         >>> y = np.sin(np.arange(100) / 5)
-        >>> forecaster = SequenceForecaster(max_iter=5, tol=1, random_state=0).fit(y[:90])
+        >>> forecaster = SequenceForecaster(max_iter=5, learning_rate="cosine").fit(y[:90])
         >>> forecaster.update(y[90:]).predict().shape
         (1,)
         """
@@ -827,7 +835,7 @@ class SequenceForecaster(SequenceEstimator):
         --------
         >>> import numpy as np
         >>> y = np.sin(np.arange(100) / 5)
-        >>> forecaster = SequenceForecaster(horizon=2, max_iter=5, tol=1, random_state=0)
+        >>> forecaster = SequenceForecaster(horizon=2, max_iter=5, learning_rate="cosine")
         >>> forecaster.backtest(y, initial=80, step=5).forecasts.shape
         (4, 2, 1)
         """

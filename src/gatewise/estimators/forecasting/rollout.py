@@ -116,7 +116,7 @@ class Rollout:
             )
 
     def steps_known_ahead(self, steps: int) -> int:
-        """Return how many steps of X_future a forecast of `steps` needs; 0 if nothing is known ahead."""
+        """Return the steps of X_future that a forecast needs; 0 if no column is known ahead."""
         if not self.preparation.ahead:
             return 0
         return steps if self.recursive else self.preparation.horizon

@@ -97,7 +97,8 @@ class WindowCutter:
         SizeError
             The windows do not fit into memory.
         """
-        train, validate = [], []
+        train: list[np.ndarray] = []
+        validate: list[np.ndarray] = []
         for number, history in enumerate(histories):
             for part, origins in zip((train, validate), self._origins(number, history)):
                 part.append(origins)

@@ -1,4 +1,4 @@
-"""SeenSeries: the series that a forecaster knows, and how later ones are read and forecasts written."""
+"""SeenSeries: the series that a forecaster has seen, and the form they had."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def read_features(
     x: Any,
     series: Sequence[Series],
     several: bool,
-    names: list[Any] | None = None,
+    names: Sequence[Any] | None = None,
     *,
     missing: bool = False,
 ) -> list[np.ndarray] | None:
@@ -197,7 +197,7 @@ def read_features(
     series : list of Series
     several : bool
         Whether y was a list of series.
-    names : list, optional
+    names : sequence, optional
         The columns that frames must have. None: those of the first frame.
     missing : bool, default False
         Whether NaN is accepted.

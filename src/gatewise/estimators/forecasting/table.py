@@ -179,7 +179,7 @@ def _refuse_objects(given: Any, name: str) -> None:
 
 
 def _kind_of(values: Any) -> str | None:
-    """Return "dates", "durations", "text" or "categories" of a column without numbers, else None."""
+    """Return "dates", "durations", "text" or "categories", or None for a column of numbers."""
     dtype = values.dtype
     if getattr(dtype, "kind", "f") in "mM":
         return "dates" if dtype.kind == "M" else "durations"
