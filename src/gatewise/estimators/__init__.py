@@ -1,4 +1,4 @@
-"""scikit-learn estimators for sequences, thin over models: an estimator's `model_` is the Sequential."""
+"""scikit-learn estimators for sequences; the attribute `model_` of each is its network."""
 
 try:
     import sklearn  # noqa: F401

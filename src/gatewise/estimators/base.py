@@ -86,7 +86,7 @@ class TargetEstimator(SequenceEstimator):
         """How y and weights stand beside X."""
         return SequenceEntries()
 
-    def _take_target(self, target: SequenceTarget) -> None:
+    def _take_target(self, target: Any) -> None:
         """Keep a target that has read y."""
         self._target = target
 
@@ -116,7 +116,7 @@ class TargetEstimator(SequenceEstimator):
                 self._target.expect_classes(classes)
             if not goes_on:
                 for attribute in ("feature_means_", "vocabulary_size_"):  # of another X
-                    vars(self).pop(attribute, None)
+                    self.__dict__.pop(attribute, None)
             sequences = self._read_X(X, groups, time, reset=not goes_on)
             if not sequences.all_lengths.any():
                 raise ShapeError(

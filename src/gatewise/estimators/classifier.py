@@ -320,7 +320,7 @@ class SequenceClassifier(ClassifierMixin, TargetEstimator):
     def _new_target(self, y: Any, sequences: Sequences, classes: Any) -> SequenceTarget:
         return labels_target(y, len(sequences), classes)
 
-    def _take_target(self, target: Labels) -> None:
+    def _take_target(self, target: Any) -> None:
         self._target, self.classes_ = target, target.known
 
     def _restore_target(self, held: dict[str, Any]) -> None:

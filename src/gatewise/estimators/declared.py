@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Declared(BaseEstimator):
-    """Base of the parts of an estimator: what is declared here has the same meaning in all of them."""
+    """Base of the parts of an estimator."""
 
     # Parameters of all estimators.
     cell: str

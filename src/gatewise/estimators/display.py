@@ -159,13 +159,17 @@ class LearningCurve:
         if ax is None:
             ax = import_pyplot().subplots(layout="constrained")[1]
         count = len(self.loss_curve)
-        dots = {"marker": "o"} if count == 1 else {}  # a line of one point is not seen
-        self.ax_, self.figure_ = ax, ax.figure
+        dots: dict[str, Any] = (
+            {"marker": "o"} if count == 1 else {}
+        )  # a line of one point is not seen
+        figure: Any = ax.figure
+        self.ax_, self.figure_ = ax, figure
         (self.line_,) = ax.plot(
             range(1, count + 1), self.loss_curve, **({"label": "loss"} | dots | kwargs)
         )
         ax.set(xlabel="pass", ylabel="loss")
-        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        locator: Any = ax.xaxis.get_major_locator()
+        locator.set_params(integer=True, min_n_ticks=1)
         if count == 1:
             ax.set_xlim(0.5, 1.5)
         self.score_ax_ = self.score_line_ = None

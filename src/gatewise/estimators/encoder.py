@@ -437,9 +437,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TargetE
             return Numbers()
         return labels_target(y, len(sequences), classes)
 
-    def _reconstruction(self) -> Reconstruction:
+    def _reconstruction(self, steps: int | None = None) -> Reconstruction:
         tokens = self._in_use("embedding") is not None
-        return Reconstruction(self._step_features, self.vocabulary_size_ if tokens else None)
+        return Reconstruction(self._step_features, self.vocabulary_size_ if tokens else None, steps)
 
     def _layers(
         self,
@@ -481,13 +481,11 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TargetE
     def _restore_target(self, held: dict[str, Any]) -> None:
         reader = held["_reader"]
         if reader is None:
-            target = self._reconstruction()
-            target.steps = held["_decoded_steps"]
+            self._target = self._reconstruction(held["_decoded_steps"])
         elif "classes_" in reader:
-            target = stored_labels(reader)
+            self._target = stored_labels(reader)
         else:
-            target = Numbers().restore(reader)
-        self._target = target
+            self._target = Numbers().restore(reader)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,17 +1,28 @@
-"""What an estimator keeps of its training, and when that is over."""
+"""FitMonitor: records the training of an estimator, and ends it."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
 from gatewise.training.callbacks import Callback
 
 from .fitted import transaction_of
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array
+    from gatewise.transaction import Transaction
+
+    from .prediction import Prediction
+    from .reading.inputs import Sequences
+
 
 class FitMonitor(Callback):
-    """Fills an estimator's ``loss_curve_`` and the like, ends training if nothing improves, and keeps the best weights.
+    """Callback that records losses and scores, ends training and keeps the best weights.
 
-    If an interrupt cuts a pass short, the estimator becomes what it was when the last pass ended:
+    It fills the estimator's ``loss_curve_`` and the like, and ends training if nothing improves. If
+    an interrupt cuts a pass short, it restores the estimator as it was when the last pass ended:
     weights and histories always belong together.
 
     Parameters
@@ -20,36 +31,52 @@ class FitMonitor(Callback):
     validation : tuple or None
         (sequences, targets, weights) whose score decides, instead of the training loss.
     count : int
-        Samples that an epoch sees.
+        Number of samples in an epoch.
     incremental : bool
-        A pass of ``partial_fit``: nothing ends it.
+        This is a pass of ``partial_fit``, which nothing ends early.
     goes_on : bool
-        From weights that were trained before.
+        Training goes on from weights that were trained before.
+
+    Attributes
+    ----------
+    converged : bool
+        Training ended because nothing improved any more.
     """
 
-    def __init__(self, estimator, validation, count, incremental, goes_on):
+    model: Any
+    params: Any
+
+    def __init__(
+        self,
+        estimator: Prediction,
+        validation: tuple[Sequences, Array, Array | None] | None,
+        count: int,
+        incremental: bool,
+        goes_on: bool,
+    ) -> None:
         self._estimator, self._validation, self._count, self._goes_on = (
             estimator,
             validation,
             count,
             goes_on,
         )
-        # The rate of "cosine" falls over all passes: the loss alone ends none of them.
+        # The rate of "cosine" falls over all passes, so the loss alone does not end training.
         endless = incremental or (validation is None and estimator.learning_rate == "cosine")
         patience = checks.number(estimator.n_iter_no_change, "n_iter_no_change", 0.0)
         self._patience = math.inf if endless else patience
         self._tol = checks.number(estimator.tol, "tol", 0.0)
         self._waited = 0
-        self._best_weights = None
-        self._in_pass, self._last_pass = False, None
+        self._best_weights: list[Array] | None = None
+        self._in_pass = False
+        self._last_pass: tuple[Transaction, list[Array] | None] | None = None
         self.converged = False
 
     @property
-    def undone(self):
+    def undone(self) -> bool:
         """Whether training was interrupted before its first pass ended."""
         return self._in_pass and self._last_pass is None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         estimator = self._estimator
         if self._validation is None:
             if not self._goes_on or estimator.best_loss_ is None:
@@ -59,17 +86,17 @@ class FitMonitor(Callback):
         if not self._goes_on or estimator.validation_scores_ is None:
             estimator.validation_scores_ = []
         estimator.best_loss_, estimator.best_validation_score_ = None, -math.inf
-        # the weights that are there are to be beaten, on the part that is held out now
+        # new weights must be better than those there are, on the part that is held out now
         if self._goes_on:
             estimator.best_validation_score_, self._best_weights = (
                 self._score(),
                 self.model.get_weights(),
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._in_pass = True
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if math.isfinite(logs["loss"]):  # else fit restores the weights from before, and warns
             self._take_in(logs)
             if epoch + 1 < self.params["epochs"] and not self.model.stop_training:
@@ -79,7 +106,7 @@ class FitMonitor(Callback):
                 )
         self._in_pass = False
 
-    def _take_in(self, logs):
+    def _take_in(self, logs: dict[str, Any]) -> None:
         estimator = self._estimator
         estimator.loss_ = float(logs["loss"])
         estimator.loss_curve_.append(estimator.loss_)
@@ -90,32 +117,36 @@ class FitMonitor(Callback):
         if self._waited > self._patience:
             self._end_or_slow_down()
 
-    def _by_loss(self):
+    def _by_loss(self) -> bool:
         """Whether the loss fell by tol."""
         estimator = self._estimator
-        improved = estimator.loss_ <= estimator.best_loss_ - self._tol
-        estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
+        best = math.inf if estimator.best_loss_ is None else estimator.best_loss_
+        improved = estimator.loss_ <= best - self._tol
+        estimator.best_loss_ = min(best, estimator.loss_)
         return improved
 
-    def _by_score(self, logs):
+    def _by_score(self, logs: dict[str, Any]) -> bool:
         """Whether the validation score rose by tol; the best weights so far are kept."""
         estimator, score = self._estimator, self._score()
-        estimator.validation_scores_.append(score)
+        scores, best = estimator.validation_scores_, estimator.best_validation_score_
+        assert scores is not None and best is not None  # set when training began
+        scores.append(score)
         logs["validation_score"] = score  # for the line that is printed
-        improved = score >= estimator.best_validation_score_ + self._tol
-        if score > estimator.best_validation_score_:
+        improved = score >= best + self._tol
+        if score > best:
             estimator.best_validation_score_ = score
             self._best_weights = self.model.get_weights()
         return improved
 
-    def _score(self):
-        """Of the weights as they are, on the validation part."""
+    def _score(self) -> float:
+        """The score of the current weights on the validation part."""
+        assert self._validation is not None
         sequences, targets, weights = self._validation
         return float(
             self._estimator._target.score(targets, self._estimator._scores(sequences), weights)
         )
 
-    def _end_or_slow_down(self):
+    def _end_or_slow_down(self) -> None:
         rate = self.model.optimizer.learning_rate
         if self._estimator.learning_rate == "adaptive" and rate > 1e-6:
             self.model.optimizer.learning_rate = rate / 5
@@ -123,11 +154,11 @@ class FitMonitor(Callback):
         else:
             self.converged = self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         if self._in_pass and self._last_pass is not None:
             before, self._best_weights = self._last_pass
             before.restore()
-            # whatever the optimizer does at the end, it now does to these weights
+            # what the optimizer does at the end of training, it now does to these weights
             self.model._end_training()
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)

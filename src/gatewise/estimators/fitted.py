@@ -1,5 +1,10 @@
 """What a fit that fails restores, and which parameters the fitted network was made with."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise.errors import ConfigError
@@ -7,6 +12,9 @@ from gatewise.training import losses, optimizers
 from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .packing import LostFunction
+
+if TYPE_CHECKING:
+    from .declared import Declared
 
 # Parameters that describe the network, or how X is read for it. A later fit that goes on cannot
 # change them.
@@ -33,8 +41,11 @@ OF_THE_NETWORK = (
 OF_TRAINING = ("optimizer", "learning_rate", "learning_rate_init", "clipnorm", "loss")
 
 
-def parameters_in_use(estimator):
-    """dict of the parameters that a network is made with, as they are now; optimizers and losses as what describes them."""
+def parameters_in_use(estimator: Declared) -> dict[str, Any]:
+    """The parameters that a network is made with, as they are now, by name.
+
+    Optimizers and losses, which may change later, are held as plain values.
+    """
     return {
         name: _described(getattr(estimator, name))
         for name in (*OF_THE_NETWORK, *OF_TRAINING)
@@ -42,25 +53,25 @@ def parameters_in_use(estimator):
     }
 
 
-def _described(value):
-    """An optimizer or a loss as plain values, since it may change later; anything else as it is."""
+def _described(value: Any) -> Any:
+    """An optimizer or a loss as plain values, anything else as it is."""
     if not isinstance(value, optimizers.Optimizer | losses.Loss):
         return value
     try:
         config = value.get_config()
-    except ConfigError:  # of a custom class that describes nothing
+    except ConfigError:  # a user-defined class without a configuration
         config = {}
     return [type(value).__name__, config]
 
 
-def refuse_changes(estimator, fitted, incremental):
-    """A fit that goes on has the network of the first one, whatever parameters were set since.
+def refuse_changes(estimator: Declared, fitted: dict[str, Any], incremental: bool) -> None:
+    """Refuse to go on if parameters of the network were changed since the first fit.
 
     Parameters
     ----------
     estimator : SequenceEstimator
     fitted : dict
-        What :func:`parameters_in_use` gave when the network was made.
+        What :func:`parameters_in_use` returned when the network was made.
     incremental : bool
         The call is ``partial_fit``, which keeps the optimizer and the loss as well.
 
@@ -84,34 +95,37 @@ def refuse_changes(estimator, fitted, incremental):
         )
 
 
-def _same(before, now):
-    """Whether two values of a parameter mean the same. A function that a file did not keep may be given again."""
+def _same(before: Any, now: Any) -> bool:
+    """Whether two values of a parameter mean the same.
+
+    A function that a file does not hold may be given again.
+    """
     if before is now or isinstance(before, LostFunction):
         return True
     try:
         return bool(before == now)
-    except (TypeError, ValueError):  # arrays have no one answer
+    except (TypeError, ValueError):  # arrays: equal has an answer for each element
         return bool(np.array_equal(before, now))
 
 
-def transaction_of(estimator, with_model):
-    """A call that fails leaves the estimator as it is now, and so does an interrupt.
+def transaction_of(estimator: Declared, with_model: bool) -> Transaction:
+    """The transaction of a call that leaves the estimator as it is now if it fails.
 
-    Attributes are kept as they are, and lists by their contents, since training appends to them. Of
-    a model that training goes on with, weights, optimizer, random draws and all that ``compile``
-    sets are copied.
+    An interrupt counts as a failure. Attributes are restored as they are, and lists by their
+    contents, since training appends to them. Of a model that training goes on with, weights,
+    optimizer, random draws and all that ``compile`` sets are copied.
 
     Parameters
     ----------
     estimator : SequenceEstimator
     with_model : bool
-        The call changes the estimator's model rather than make a new one.
+        The call changes the estimator's model, and makes no new one.
 
     Returns
     -------
     Transaction
     """
-    restores = []
+    restores: list[Callable[[], object]] = []
     if with_model:
         model = estimator.model_
         restores += [draws_of(model.rng), model._snapshot().restore]

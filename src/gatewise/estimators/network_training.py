@@ -37,7 +37,7 @@ class NetworkTraining(Declared):
     def _begin(self, goes_on: bool, incremental: bool) -> None:
         """Note the parameters of a new fit, or refuse changes of them if it goes on."""
         if goes_on:
-            refuse_changes(self, self._fitted_parameters, incremental)
+            refuse_changes(self, self._fitted_parameters or {}, incremental)
         else:
             self._fitted_parameters = parameters_in_use(self)
 
@@ -127,12 +127,12 @@ class NetworkTraining(Declared):
         _, outputs, activation = self._target.output(targets)
         shape = sequences.values.shape[1:]
         self.n_outputs_ = outputs
-        self.out_activation_ = _name_of(activation)
+        self.out_activation_: str = _name_of(activation)
         made = self._layers(
             shape, outputs, activation, parameters.penalty_of(self.alpha, per_batch)
         )
         dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
-        self.model_ = Sequential(
+        self.model_: Sequential = Sequential(
             [layers.Input(shape, dtype=dtype), *made],
             name=type(self).__name__,
             seed=parameters.seed_of(self.random_state),
@@ -143,7 +143,7 @@ class NetworkTraining(Declared):
                 f" {outputs}"
             )
         self.t_ = 0
-        self.loss_curve_ = []
+        self.loss_curve_: list[float] = []
 
     def _layers(
         self,

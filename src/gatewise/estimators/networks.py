@@ -1,4 +1,8 @@
-"""The layers of an estimator: recurrent layers, what sums up their steps, and a head."""
+"""The layers of an estimator: recurrent layers, pooling of their steps, and the output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from gatewise import checks, layers
 from gatewise.errors import ConfigError
@@ -6,21 +10,41 @@ from gatewise.layers import Activation, Dense, Dropout
 
 from .parameters import CELLS, chosen
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gatewise.layers import Layer
+    from gatewise.regularizers import Regularizer
+
+    from .declared import Declared
+
 POOLINGS = ("last", "mean", "max")
 # Architectures that have a name.
 NAMED = ("recurrent", "convolution", "attention", "normalization")
 WINDOW = 5  # steps that a convolution sees
 
 
-def encoder_layers(estimator, penalty, per_step=False):
-    """list of Layer from the input to one vector a sequence, or a step with `per_step`.
+def encoder_layers(
+    estimator: Declared, penalty: Regularizer | None, per_step: bool = False
+) -> list[Layer]:
+    """The layers from the input to one vector for each sequence.
 
     Parameters
     ----------
     estimator : SequenceEstimator
-        Its parameters say which.
+        Its parameters describe the layers.
     penalty : Regularizer or None
         Of kernels.
+    per_step : bool
+        To one vector for each step.
+
+    Returns
+    -------
+    list of Layer
+
+    Raises
+    ------
+    ConfigError
     """
     cell = CELLS[chosen(estimator.cell, "cell", CELLS)]
     pooling = chosen(estimator.pooling, "pooling", POOLINGS)
@@ -34,7 +58,7 @@ def encoder_layers(estimator, penalty, per_step=False):
         NAMED,
     )
     pooling = "mean" if architecture == "attention" and pooling == "last" else pooling
-    made = embedding_layers(estimator)
+    made: list[Layer] = embedding_layers(estimator)
     if estimator.missing == "decay" and estimator.cell != "gru":
         raise ConfigError(
             f"missing='decay' is what the cell GRU-D does, cell is {estimator.cell!r}; give"
@@ -76,8 +100,8 @@ def encoder_layers(estimator, penalty, per_step=False):
     return made
 
 
-def embedding_layers(estimator):
-    """list of the Embedding that tokens go through, empty where X holds no tokens."""
+def embedding_layers(estimator: Declared) -> list[Layer]:
+    """The Embedding that tokens go through, in a list; an empty list if X holds no tokens."""
     if estimator.embedding is None:
         return []
     return [
@@ -87,8 +111,8 @@ def embedding_layers(estimator):
     ]
 
 
-def _decaying(units, estimator, options):
-    """The first layer where values that are missing decay to the mean."""
+def _decaying(units: int, estimator: Declared, options: dict[str, Any]) -> Layer:
+    """The first layer for missing="decay", in which missing values decay to the mean."""
     if options.pop("recurrent_dropout"):
         raise ConfigError(
             "recurrent_dropout is above 0, which missing='decay' does not have; leave it out, or"
@@ -97,13 +121,19 @@ def _decaying(units, estimator, options):
     return layers.GRUD(units, means=estimator.feature_means_.tolist(), **options)
 
 
-def head_layers(outputs, activation, penalty):
-    """From those vectors to scores, and from scores to outputs."""
+def head_layers(outputs: int, activation: str, penalty: Regularizer | None) -> list[Layer]:
+    """The layers from the vectors to scores, and from scores to outputs."""
     return [Dense(outputs, kernel_regularizer=penalty), Activation(activation)]
 
 
-def custom_layers(architecture, shape, outputs, activation, embedding=()):
-    """Layers that the user's function makes, ended by the activation where they lack it.
+def custom_layers(
+    architecture: Callable[..., Iterable[Layer]],
+    shape: tuple[int, int],
+    outputs: int,
+    activation: str,
+    embedding: Iterable[Layer] = (),
+) -> list[Layer]:
+    """Layers that the user's function makes, with the activation at the end if it is missing.
 
     Parameters
     ----------
@@ -114,7 +144,11 @@ def custom_layers(architecture, shape, outputs, activation, embedding=()):
     activation : str
         Of the output.
     embedding : list of Embedding
-        What stands before them.
+        Layers to put before them.
+
+    Returns
+    -------
+    list of Layer
 
     Raises
     ------

@@ -1,6 +1,9 @@
-"""Names that parameters of estimators may have, and the objects that they stand for."""
+"""Values that parameters of estimators may have, and the objects that are made of them."""
+
+from __future__ import annotations
 
 import numbers
+from typing import TYPE_CHECKING, Any
 
 import joblib
 from sklearn.utils import check_random_state
@@ -9,12 +12,30 @@ from gatewise import checks, layers, regularizers, threads
 from gatewise.errors import ConfigError, DTypeError, did_you_mean
 from gatewise.training import optimizers, schedules
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from gatewise.regularizers import Regularizer
+    from gatewise.training.optimizers import Optimizer
+
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
 RATES = ("constant", "cosine", "adaptive")
 
 
-def chosen(value, name, options):
-    """`value`, if it is one of the options.
+def chosen(value: Any, name: str, options: Collection[str]) -> str:
+    """A value, if it is one of the options.
+
+    Parameters
+    ----------
+    value : object
+    name : str
+        Of the parameter, for the message.
+    options : collection of str
+
+    Returns
+    -------
+    str
+        The value.
 
     Raises
     ------
@@ -28,18 +49,25 @@ def chosen(value, name, options):
     return value
 
 
-def seed_of(random_state):
-    """A seed of None, an int or a RandomState, which moves on."""
+def seed_of(random_state: Any) -> int:
+    """A seed drawn from None, an int or a RandomState, which moves on.
+
+    Raises
+    ------
+    ConfigError
+        `random_state` is something else.
+    """
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def batch_size_of(batch_size, count):
-    """Rows in a batch, never more than there are.
+def batch_size_of(batch_size: int | str, count: int) -> int:
+    """Number of samples in a batch, at most `count`, the number of all samples.
 
-    "auto": all of up to 32; of more so many that a pass makes 16 steps, at least 8 and at most 32.
+    "auto": all samples if there are up to 32; else as many that a pass makes 16 steps, but at least
+    8 and at most 32.
     """
     if isinstance(batch_size, str):
         chosen(batch_size, "batch_size", ("auto",))
@@ -47,21 +75,53 @@ def batch_size_of(batch_size, count):
     return min(checks.whole_number(batch_size, "batch_size"), count)
 
 
-def dtype_of(dtype, whole):
-    """What to compute in. "auto": float64 where a batch holds all samples (`whole`), which is little work, else float32."""
+def dtype_of(dtype: str, whole: bool) -> str:
+    """Precision to compute in.
+
+    "auto": float64 if a batch holds all samples (`whole`), since that is little work; else float32.
+    """
     if dtype == "auto":
         return "float64" if whole else "float32"
     return checks.dtype_name(dtype)
 
 
-def penalty_of(alpha, per_batch):
-    """The regularizer of kernels: alpha / 2 times the sum of squares, divided by the samples of a batch as in MLPClassifier."""
+def penalty_of(alpha: float, per_batch: float) -> Regularizer | None:
+    """The regularizer of kernels.
+
+    The penalty is alpha / 2 times the sum of squares, divided by the samples in a batch as in
+    MLPClassifier.
+    """
     alpha = checks.number(alpha, "alpha", 0.0)
     return regularizers.L2(alpha / (2 * per_batch)) if alpha else None
 
 
-def optimizer_of(optimizer, rate, initial_rate, clipnorm, steps):
-    """A new optimizer: of a name and the learning rate, or like one that was given, which stays as it is."""
+def optimizer_of(
+    optimizer: str | Optimizer,
+    rate: str,
+    initial_rate: float,
+    clipnorm: float | None,
+    steps: int,
+) -> Optimizer:
+    """A new optimizer.
+
+    Parameters
+    ----------
+    optimizer : str or Optimizer
+        A name, or an optimizer of which a copy is made; the other arguments have no effect then.
+    rate : {"constant", "cosine", "adaptive"}
+    initial_rate : float
+    clipnorm : float or None
+    steps : int
+        Number of steps over which the rate of "cosine" falls.
+
+    Returns
+    -------
+    Optimizer
+
+    Raises
+    ------
+    ConfigError, DTypeError
+    """
     chosen(rate, "learning_rate", RATES)
     if isinstance(optimizer, optimizers.Optimizer):
         return optimizers.get(optimizers.serialize(optimizer))
@@ -70,17 +130,21 @@ def optimizer_of(optimizer, rate, initial_rate, clipnorm, steps):
             f"optimizer is {optimizer!r}; expected a name or a gatewise.optimizers object"
         )
     initial_rate = checks.number(initial_rate, "learning_rate_init", 0.0, open_low=True)
-    if rate == "cosine":
-        initial_rate = schedules.CosineDecay(initial_rate, steps)
-    return type(optimizers.get(optimizer))(learning_rate=initial_rate, global_clipnorm=clipnorm)
+    schedule = schedules.CosineDecay(initial_rate, steps) if rate == "cosine" else initial_rate
+    return type(optimizers.get(optimizer))(learning_rate=schedule, global_clipnorm=clipnorm)
 
 
-def threads_of(n_jobs):
-    """Threads of n_jobs, or None for gatewise's own number. Whoever works beside others takes no more than a share.
+def threads_of(n_jobs: int | None) -> int | None:
+    """Number of threads for `n_jobs`, or None for gatewise's own number.
 
-    None: gatewise's own number; -1: all processors that this process may use. One inside a thread
-    of joblib's, and in a worker process no more than gatewise's own number there, which follows
-    what joblib grants it (OMP_NUM_THREADS).
+    None: gatewise's own number; -1: all processors that this process may use. Inside a thread of
+    joblib's it is 1. In a worker process it is at most gatewise's own number there, which follows
+    what joblib grants the process (OMP_NUM_THREADS). So the workers together use no more threads
+    than there are processors.
+
+    Raises
+    ------
+    ConfigError
     """
     if n_jobs is None:
         return 1 if _is_joblib_thread() else None
@@ -94,6 +158,6 @@ def threads_of(n_jobs):
     return min(count, threads.get_num_threads()) if threads.is_worker() else count
 
 
-def _is_joblib_thread():
-    """Whether joblib runs us in one of several threads of this process."""
+def _is_joblib_thread() -> bool:
+    """Whether this code runs in one of several threads that joblib made in this process."""
     return not threads.is_worker() and joblib.parallel.get_active_backend()[0].nesting_level > 0

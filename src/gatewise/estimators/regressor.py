@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class SequenceRegressor(RegressorMixin, TargetEstimator):
-    """Predict one number, or several, of each sequence or of each step, with a recurrent network.
+    """Predict one number, or several, for each sequence or each step, with a recurrent network.
 
     The numbers in y are not scaled: scale large ones, for example with
     :class:`sklearn.compose.TransformedTargetRegressor`.

@@ -314,7 +314,7 @@ class SequenceTagger(TargetEstimator):
     def _new_target(self, y: Any, sequences: Sequences, classes: Any) -> SequenceTarget:
         return StepLabels(classes)
 
-    def _take_target(self, target: StepLabels) -> None:
+    def _take_target(self, target: Any) -> None:
         self._target, self.classes_ = target, target.known
 
     def _restore_target(self, held: dict[str, Any]) -> None:
@@ -382,8 +382,8 @@ class SequenceTagger(TargetEstimator):
         Returns
         -------
         ndarray (n, time, n_classes) for an array or table
-            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with groups. ndarray
-            (n, n_classes) if the tagger was fitted with a label a row.
+            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with
+            groups. ndarray (n, n_classes) if the tagger was fitted with a label a row.
 
         Raises
         ------
@@ -415,8 +415,8 @@ class SequenceTagger(TargetEstimator):
         Returns
         -------
         ndarray (n, time, n_classes) for an array or table
-            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with groups. ndarray
-            (n, n_classes) if the tagger was fitted with a label a row.
+            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with
+            groups. ndarray (n, n_classes) if the tagger was fitted with a label a row.
 
         Raises
         ------

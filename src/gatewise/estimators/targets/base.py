@@ -58,11 +58,11 @@ class Target(abc.ABC):
         """How good the network's scores are; higher is better."""
 
     def stratify_by(self, targets: Array) -> Array | None:
-        """Classes (n,) of which a validation part has the same proportions; None: any part will do."""
+        """Classes (n,) in whose proportions a validation part is drawn; None: in any."""
         return None
 
     def normalized(self, weights: Array | None, sequences: Sequences) -> Array | None:
-        """Weights whose mean is 1: the loss is a weighted mean, and weight k the same as k copies."""
+        """Weights whose mean is 1, so that weight k is the same as k copies of the sample."""
         return None if weights is None else weights * (weights.size / weights.sum())
 
     def validation_weights(self, weights: Array | None, sequences: Sequences) -> Array | None:
@@ -147,7 +147,7 @@ class SequenceTarget(Target):
 
 def counted_rows(weights: Array) -> BoolArray:
     """Which samples have a weight above 0, (n,), of weights (n,), (n, steps) or more axes."""
-    return (weights > 0).any(axis=tuple(range(1, weights.ndim)))
+    return np.any(weights > 0, axis=tuple(range(1, weights.ndim)))
 
 
 def without_rows(y: Any, kept: BoolArray) -> Any:

@@ -48,7 +48,8 @@ def read_labels(y: Any, count: int) -> tuple[Array, bool]:
     """
     check_given(y, count)
     if issparse(y):
-        y = y.toarray()
+        matrix: Any = y
+        y = matrix.toarray()
     with checked_by_sklearn():
         # before types of targets are looked at, so that the message names NaN
         y = check_array(y, dtype=None, ensure_2d=False, input_name="y")

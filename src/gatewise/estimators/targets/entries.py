@@ -1,4 +1,4 @@
-"""What stands beside X: y and weights with an entry for each sequence, read before their meaning."""
+"""y and weights with an entry for each sequence, before it is known what y means."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SequenceEntries:
 
 
 def _columns_of(weights: Any) -> int:
-    """Columns of weights of sequences; 1 if they are no table of numbers, which is refused later."""
+    """Columns of weights of sequences; 1 if they are no table, which is refused later."""
     shape = getattr(weights, "shape", None)
     if shape is None and container_of(weights) is None:
         shape = np.asarray(weights).shape

@@ -1,18 +1,26 @@
 """R squared of predictions, with weights of samples or of single outputs."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.metrics import r2_score
 
 from gatewise.estimators.reading.inputs import checked_by_sklearn
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
-def weighted_r2(y, predicted, weights):
+
+def weighted_r2(y: Any, predicted: Any, weights: Any) -> float:
     """R squared, the mean over outputs.
 
     Parameters
     ----------
-    y, predicted : array_like (n,) or (n, outputs)
-        y may be NaN where the weight is 0.
+    y : array_like (n,) or (n, outputs)
+        It may be NaN if the weight is 0.
+    predicted : array_like (n,) or (n, outputs)
     weights : array_like (n,), or (n, outputs); or None
         Each output is scored by the samples whose weight is above 0; an output without any is left
         out.
@@ -29,7 +37,7 @@ def weighted_r2(y, predicted, weights):
         return _weighted_r2(y, predicted, weights)
 
 
-def _weighted_r2(y, predicted, weights):
+def _weighted_r2(y: Any, predicted: Any, weights: Any) -> float:
     if weights is None:
         return r2_score(y, predicted)
     y, predicted, weights = np.asarray(y), np.asarray(predicted), np.asarray(weights)
@@ -51,5 +59,5 @@ def _weighted_r2(y, predicted, weights):
     return float(np.mean(scores))
 
 
-def _holds_nan(y):
+def _holds_nan(y: Array) -> bool:
     return y.dtype.kind == "f" and bool(np.isnan(y).any())

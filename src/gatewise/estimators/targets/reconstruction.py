@@ -23,21 +23,27 @@ class Reconstruction(SequenceTarget):
     Parameters
     ----------
     features : int
-        Features of a step that are given back; what tells missing values is not.
+        Number of features of a step that are given back. Those that tell which values were missing
+        come after them in X and are not given back.
     vocabulary_size : int or None
-        X holds tokens, and the network gives a score for each of so many. None: X holds numbers.
+        Number of tokens, each of which has a score at each step. None: X holds numbers.
+    steps : int or None
+        See the attribute.
 
     Attributes
     ----------
     steps : int or None
-        Steps that the network gives back, those of the longest sequence in the first X.
+        Number of steps that the network gives back: that of the longest sequence in the first X.
+        None until it is read.
     """
 
     score_name = "score (minus the loss)"
 
-    def __init__(self, features: int, vocabulary_size: int | None) -> None:
+    def __init__(
+        self, features: int, vocabulary_size: int | None, steps: int | None = None
+    ) -> None:
         self._features, self._vocabulary_size = features, vocabulary_size
-        self.steps: int | None = None
+        self.steps = steps
 
     def read(
         self, y: Any, sequences: Sequences, weights: Array | None, *, all_classes: bool = True
