@@ -1,4 +1,8 @@
-"""Sequential: layers in order."""
+"""Sequential: a model of layers in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from gatewise import checks
 from gatewise.errors import ConfigError, StateError
@@ -9,15 +13,19 @@ from gatewise.transaction import Transaction
 
 from .trainer import Trainer
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Sequential(Trainer):
-    """Layers in order: compile, fit, evaluate, predict, save.
+    """A model of layers in order, each of which reads the output of the one before it.
 
     Parameters
     ----------
     layers : list of Layer, optional
-        More can be added with :meth:`add`.
+        More can be added with :meth:`add`. An :class:`~gatewise.layers.Input` may come first.
     name : str, optional
+        None: a name is made from the class.
     seed : int, optional
         Every random draw follows from it: initial weights, shuffling, dropout. None: from
         :func:`gatewise.utils.set_random_seed`, or the system.
@@ -27,9 +35,25 @@ class Sequential(Trainer):
     flat_parameters, flat_gradients : ndarray (n,)
         One buffer each, 64-byte aligned; every layer's arrays are views into them.
     rng : numpy.random.Generator
+        The source of all random draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise import Sequential, layers
+    >>> model = Sequential([layers.LSTM(16), layers.Dense(1)], seed=0)
+    >>> model.compile("adam", "mse")
+    >>> history = model.fit(np.ones((32, 10, 3)), np.ones(32), epochs=2, verbose=0)
+    >>> model.predict(np.ones((4, 10, 3))).shape
+    (4, 1)
     """
 
-    def __init__(self, layers=None, name=None, seed=None):
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        name: str | None = None,
+        seed: int | None = None,
+    ) -> None:
         super().__init__(name, seed)
         given = checks.listed(layers or [], "layers", "gatewise.layers objects")
         with Transaction(lambda: self._release(given)):
@@ -38,17 +62,27 @@ class Sequential(Trainer):
             if self._layers and self._input is not None:
                 self.build((None, *self._input))
 
-    def _release(self, layers):
+    def _release(self, layers: Sequence[object]) -> None:
         """The layers of a model that could not be made are free for another try."""
         for layer in layers:
             if isinstance(layer, Layer) and layer.model is self:
                 layer.model = None
 
     @names_memory
-    def add(self, layer):
+    def add(self, layer: Layer) -> None:
         """Append a layer. The model is built as soon as the shape of its input is known.
 
         Adding n layers one by one takes time linear in n.
+
+        Parameters
+        ----------
+        layer : Layer
+            It must not be in another model, or in this one already.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            The layer does not fit. The model is as it was.
         """
         was_built, dtype = self.built, self._dtype
         self._append(layer)
@@ -60,7 +94,7 @@ class Sequential(Trainer):
                 else:
                     self.build((None, *self._input))
 
-    def _take_out(self, extended):
+    def _take_out(self, extended: bool) -> None:
         """Undo the failed :meth:`add` of the last layer; `extended`: the others are built still."""
         self._remove_last()
         if extended:
@@ -68,7 +102,7 @@ class Sequential(Trainer):
         elif self._layers:
             self.build((None, *self._input))
 
-    def _extend(self, layer):
+    def _extend(self, layer: Layer) -> None:
         """Build the last layer: the others are, and keep their places in the flat buffers."""
         with self._guard.writing:
             layer._set_dtype(self._dtype)
@@ -91,7 +125,8 @@ class Sequential(Trainer):
             self.built = True
             self._layers_changed()
 
-    def _append(self, layer):
+    def _append(self, layer: Layer) -> None:
+        """Append a layer that fits; the model is no longer built."""
         if not isinstance(layer, Layer):
             raise ConfigError(f"add: got {layer!r}; expected a gatewise.layers object")
         self._refuse_in_use(layer)
@@ -122,11 +157,16 @@ class Sequential(Trainer):
         self._dtypes[layer._dtype_given] += 1
         self.built = False
 
-    def pop(self):
+    def pop(self) -> None:
         """Remove the last layer.
 
         If it has parameters and the model has been trained, the model needs a new optimizer:
         compile it.
+
+        Raises
+        ------
+        StateError
+            There is no layer.
         """
         if not self._layers:
             raise StateError("there is no layer to remove")
@@ -135,7 +175,7 @@ class Sequential(Trainer):
         if before is not None and before.size == self._flat_parameters.size:
             self._outgrown = outgrown
 
-    def _pop(self):
+    def _pop(self) -> None:
         """Remove the last layer and its place in the flat buffers."""
         was_built = self.built
         layer = self._remove_last()
@@ -161,8 +201,8 @@ class Sequential(Trainer):
             self.built = True
             self._layers_changed()
 
-    def _remove_last(self):
-        """The last layer belongs to no model any more."""
+    def _remove_last(self) -> Layer:
+        """Remove the last layer from the list; it may be used in another model."""
         layer = self._layers.pop()
         layer.model = None
         self._names.difference_update(layer._paths())

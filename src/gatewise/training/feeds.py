@@ -322,6 +322,9 @@ class BatchFeed:
         return samples
 
 
+Feed = RowFeed | BatchFeed
+
+
 def _longest(samples, rows=slice(None)):
     return samples.steps if samples.lengths is None else max(1, int(samples.lengths[rows].max()))
 

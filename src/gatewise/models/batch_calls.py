@@ -1,0 +1,194 @@
+"""A compiled network that is called with one batch at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gatewise import checks
+from gatewise.errors import StateError
+from gatewise.memory import names_memory
+from gatewise.training.batches import Given
+from gatewise.training.data import add_class_weight, prepare_samples
+from gatewise.training.evaluation import metrics_of
+from gatewise.training.means import RunningMeans
+from gatewise.training.run import Run
+
+from .compiled import CompiledNetwork
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array, ArrayLike
+    from gatewise.training.data import Samples
+
+
+class BatchCalls(CompiledNetwork):
+    """A compiled network that users call with one batch: outputs, loss, gradients or a step."""
+
+    @names_memory
+    def __call__(
+        self,
+        x: ArrayLike,
+        lengths: ArrayLike | None = None,
+        training: bool = False,
+        mask: ArrayLike | None = None,
+        resets: ArrayLike | None = None,
+    ) -> Array:
+        """Compute the outputs for one batch.
+
+        Parameters
+        ----------
+        x, lengths, mask, resets
+            As in :meth:`fit`.
+        training : bool, default False
+            Apply dropout, and normalize by the batch.
+
+        Returns
+        -------
+        ndarray (batch, ...)
+        """
+        samples = prepare_samples(self, Given(x, None, None, lengths, mask, resets), False)
+        with self._apart_from_training():
+            return self._run(samples, training=checks.flag(training, "training"))
+
+    def predict_on_batch(
+        self,
+        x: ArrayLike,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        resets: ArrayLike | None = None,
+    ) -> Array:
+        """Compute the outputs for one batch.
+
+        Parameters
+        ----------
+        x, lengths, mask, resets
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray (batch, ...)
+        """
+        return self(x, lengths, mask=mask, resets=resets)
+
+    @names_memory
+    def train_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        lengths: ArrayLike | None = None,
+        return_dict: bool = False,
+        mask: ArrayLike | None = None,
+        resets: ArrayLike | None = None,
+    ) -> Any:
+        """Make one step of the optimizer on one batch.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight, lengths, mask, resets
+            As in :meth:`fit`.
+        return_dict : bool, default False
+            Return all values by name.
+
+        Returns
+        -------
+        float, list of float or dict of str to float
+            The loss and metrics before the step, as :meth:`evaluate` returns them. If nothing in
+            the batch counts (every step masked, every weight 0) there is no step, and they are NaN.
+        """
+        self._need_compiled("train_on_batch")
+        samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
+        add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
+        self._need_trainable("train_on_batch")
+        if isinstance(self._training_run, Run):  # a callback may
+            self._training_run.check_thread(f"train model {self.name!r} on a batch")
+        logs: dict[str, Any] = {}
+
+        def look(loss: float, outputs: Array | None) -> None:  # before anything changes
+            logs.update(self._one_batch(samples, loss, outputs))
+
+        loss, outputs = self._train_step(samples, look=look if self.metrics else None)
+        self._forget_run()
+        return as_asked(logs or self._one_batch(samples, loss, outputs), return_dict)
+
+    @names_memory
+    def test_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        return_dict: bool = False,
+        mask: ArrayLike | None = None,
+        resets: ArrayLike | None = None,
+    ) -> Any:
+        """Compute the loss and the metrics of one batch, without training.
+
+        Parameters
+        ----------
+        x, y, sample_weight, lengths, mask, resets
+            As in :meth:`fit`.
+        return_dict : bool, default False
+            Return all values by name.
+
+        Returns
+        -------
+        float, list of float or dict of str to float
+            As :meth:`evaluate` returns them; NaN if nothing in the batch counts.
+        """
+        self._need_compiled("test_on_batch")
+        samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
+        with self._apart_from_training():
+            loss, outputs = self._test_step(samples)
+        return as_asked(self._one_batch(samples, loss, outputs), return_dict)
+
+    def _one_batch(self, samples: Samples, loss: float, outputs: Array | None) -> dict[str, Any]:
+        """The loss and metrics of a single batch by name."""
+        running = RunningMeans(metrics_of(self))
+        running.add(samples, loss, outputs)
+        return running.logs() or dict.fromkeys(self.metrics_names, math.nan)
+
+    @names_memory
+    def compute_gradients(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        resets: ArrayLike | None = None,
+    ) -> float:
+        """Compute the loss of one batch and its gradient, without a step.
+
+        Parameters
+        ----------
+        x, y, sample_weight, lengths, mask, resets
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        float
+            The loss. Its gradient is in :attr:`flat_gradients`, and in the layers' gradients.
+        """
+        self._need_compiled("compute_gradients")
+        samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
+        with self._apart_from_training():
+            return self._gradients_of(samples)[0]
+
+    def _need_compiled(self, what: str) -> None:
+        """Refuse a call, by its name, of a model without layers or without a loss."""
+        self._need_layers(what)
+        if self.loss is None:
+            raise StateError(
+                f"{what}: the model is not compiled: call compile(optimizer, loss) first"
+            )
+
+
+def as_asked(logs: dict[str, Any], return_dict: bool) -> Any:
+    """All values by name; else the loss alone, or a list if there are metrics."""
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values
