@@ -107,9 +107,6 @@ class Conv1D(_Activated, Windowed):
         kernel = self._parameters["kernel"]
         return kernel.reshape(-1, kernel.shape[-1])
 
-    def _pack(self):
-        return self._packed.of(self)
-
     def _pack_now(self):
         return dense.pack(self._matrix(), self._parameters.get("bias"))
 
@@ -132,7 +129,11 @@ class Conv1D(_Activated, Windowed):
         )
         y = np.empty((len(rows), self.filters), x.dtype)
         dense.forward(
-            rows, self._pack(), y, LINEAR, threads.threads_for_products(2 * y.size * rows.shape[1])
+            rows,
+            self._packed.of(self),
+            y,
+            LINEAR,
+            threads.threads_for_products(2 * y.size * rows.shape[1]),
         )
         y = self._activate_rows(y, y).reshape(batch, count, self.filters)
         if tape is not None:

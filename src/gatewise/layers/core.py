@@ -171,15 +171,13 @@ class Dense(_Activated, Layer):
     def _weights_changed(self):
         self._packed.forget()
 
-    def _pack(self):
-        return self._packed.of(self)
-
     def _pack_now(self):
         return dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
 
     def run(self, inputs, tape, node):
         z = self._product(inputs.values)
-        self._activate_rows(z, z)
+        if self.activation != "linear":
+            self._activate_rows(z, z)
         if tape is not None:
             # The output may be handed out and changed; a linear layer's backward does not need it.
             y = None if self.activation == "linear" else z.copy()
@@ -195,15 +193,14 @@ class Dense(_Activated, Layer):
 
     def _product(self, x):
         """x W + b."""
-        shape = (*x.shape[:-1], self.units)
-        checks.fits_memory(math.prod(shape), self.dtype, "the output of layer", self.name)
-        z = np.empty(shape, self.dtype)
-        work = threads.threads_for_products(2 * z.size * x.shape[-1])
-        rows, out = (
-            (x, z) if z.ndim == 2 else (x.reshape(-1, x.shape[-1]), z.reshape(-1, self.units))
-        )
-        dense.forward(rows, self._pack(), out, LINEAR, work)
-        return z
+        features, units = x.shape[-1], self.units
+        rows = x if x.ndim == 2 else x.reshape(-1, features)
+        count = len(rows)
+        checks.fits_memory(count * units, self._dtype, "the output of layer", self.name)
+        z = np.empty((count, units), x.dtype)
+        work = threads.threads_for_products(2 * count * units * features)
+        dense.forward(rows, self._packed.of(self), z, LINEAR, work)
+        return z if x.ndim == 2 else z.reshape(*x.shape[:-1], units)
 
     def run_backward(self, gradients, tape, node, wanted):
         saved = tape.take(node)

@@ -547,6 +547,8 @@ class Network(Guarded):
         ------
         ShapeError
         """
+        if self.built and self._fits_already(x.shape):
+            return x
         first = self._layers[0]
         axes = (first._rank or x.ndim) if self._input is None else 1 + len(self._input)
         features = self._input[-1] if self._input else None
@@ -572,6 +574,15 @@ class Network(Guarded):
         if first.reads_steps and x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
         return x
+
+    def _fits_already(self, shape):
+        """Whether x of this shape has the axes of the input, of exactly these extents: the usual case, quickly found."""
+        if len(shape) != len(self._input) + 1:
+            return False
+        for want, extent in zip(self._input, shape[1:]):
+            if want is not None and want != extent:
+                return False
+        return shape[1] > 0 or not self._layers[0].reads_steps
 
     def _run_layers(self, samples, tape, stop=None):
         """Output of the layers before number `stop` for checked samples, a Batch; a layer's number is its node of the tape."""
@@ -658,7 +669,7 @@ class Network(Guarded):
         before = Batch(np.zeros((1, 1, layer.output_shape[-1]), y.dtype))
         with self._guard:
             for other in behind:
-                before = other._run(before, None, None)
+                before = other.run(before, None, None)
         return held(y, mask, before.values[0, 0])
 
     def _need_layers(self, what):

@@ -1,6 +1,10 @@
 """What recurrent layers share: they own parameters and state; a kernel does the work."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +21,9 @@ from gatewise.layers.weights import WeightOptions
 
 from .visiting_order import backward_order, take_steps
 
-_NUMPY = {name: np.dtype(name) for name in checks.DTYPES}
+if TYPE_CHECKING:
+    from gatewise._typing import Array
+    from gatewise.kernels._workspace import Workspace
 
 # Options of one kind of cell that another cannot have, and why.
 _OF_THE_CELL_STATE = {
@@ -35,6 +41,20 @@ _OF_THE_CELL_STATE = {
     ),
 }
 _OF_GATES = dict.fromkeys(("recurrent_activation", "reset_after", "update"), "it has no gates")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk through time: what the kernel is given, and what the backward pass needs."""
+
+    x: Array  # as the kernel reads it
+    options: dict[str, Any]  # arguments of the kernel, forward and backward
+    operations: int
+    source: slice | Array | None  # which step of x comes when, of a layer that goes backwards
+    input_mask: Array | None  # of dropout
+    workspace: Workspace | None = None
+    learned: bool = False  # the initial state is made of parameters
+    states_given: bool = False  # the initial state came with the inputs
 
 
 class Recurrent(SequenceLayer):
@@ -131,6 +151,7 @@ class Recurrent(SequenceLayer):
         self._kernel = None
         self._packed = PackedWeights()
         self._named = self._named_gradients = None
+        self._is_plain = False
         self._trains = threads.OneAtATime(
             f"two threads train layer {self.name!r} at once; give each thread a layer of its own"
         )
@@ -236,6 +257,12 @@ class Recurrent(SequenceLayer):
         """Arrays by the kernel's names, so that a step need not look for them."""
         self._named = self.cell.kernel_arrays(self._parameters)
         self._named_gradients = self.cell.kernel_arrays(self._gradients)
+        # what each call asks for
+        self._has_c = len(self.cell.states) > 1
+        self._operations = self.cell.operations(self.input_shape[-1])  # of one row's step
+        self._is_plain = not (
+            self.go_backwards or self.learned_initial_state or self.stateful or self.return_state
+        )
 
     def __setstate__(self, state):
         """A copy, or a layer out of a pickle: part of an array is not part of its copy."""
@@ -252,10 +279,6 @@ class Recurrent(SequenceLayer):
 
     def _weights_changed(self):
         self._packed.forget()
-
-    def _pack(self):
-        """The packed weights; kept until the weights change, or not at all if others may write to them."""
-        return self._packed.of(self)
 
     def _pack_now(self):
         return self._kernel.pack_forward(self._named)
@@ -381,117 +404,119 @@ class Recurrent(SequenceLayer):
             tape.carried[node] = [state.copy() for state in final]
 
     def run(self, inputs, tape, node):
+        # A single step of a small layer takes as long as a few lines of Python, so that the usual
+        # call has a path of its own.
+        if tape is None and self._is_plain and type(inputs) is Batch and inputs.steps is None:
+            return Batch(self._infer(inputs.values))
         inputs, *states = inputs if isinstance(inputs, list) else [inputs]
-        x, steps_of_x = inputs.values, inputs.steps
-        batch, steps, inputs_width = x.shape
-        if batch * steps > checks.MAX_EXTENT:
-            raise ShapeError(
-                f"x has shape {x.shape}: {batch * steps} steps in all, at most {checks.MAX_EXTENT}"
-                " run in one call; use smaller batches"
+        walk, start, learned = self._prepare_walk(inputs, states, tape, node)
+        y, final = self._new_outputs(walk.x.shape[0], walk.x.shape[1])
+        if len(final) > 1:  # the kernel reads the initial c here
+            final[1][...] = 0 if start is None else start[1]
+        if tape is not None:
+            walk.workspace = tape.workspace(node, self._kernel.workspace)
+            walk.workspace.prepare(
+                self._kernel, *walk.x.shape[:2], walk.options["mask"] is not None
             )
-        kernel, units, dtype = self._kernel, self.cell.units, self._dtype
-        width = kernel.width  # of h
-        # A single step of a small layer takes as long as a few lines of Python: what has nothing to
-        # do is not called.
-        lengths = resets = order = sorted_lengths = None
-        if steps_of_x is not None:
-            lengths, resets = steps_of_x.lengths, steps_of_x.resets_of(self.go_backwards)
+            walk.learned, walk.states_given = learned, bool(states)
+            tape.keep(node, walk)
+        self._kernel.forward(
+            self._packed.of(self),
+            walk.x,
+            *final,
+            y=y,
+            initial_h=None if start is None else start[0],
+            workspace=walk.workspace,
+            threads=threads.threads_for_products(walk.operations),
+            **walk.options,
+        )
+        if self.stateful or (tape is not None and tape.carried is not None):
+            self._leave(final, inputs.steps, tape, node)
+        output = Batch(final[0]) if y is None else Batch(y, inputs.steps)
+        if not self.return_state:
+            return output
+        return [output, *(Batch(array.copy()) for array in final)]
+
+    def _infer(self, x):
+        """The output for whole sequences that start from zeros, ndarray; forwards, and without a tape."""
+        batch, steps, _ = x.shape
+        if batch * steps > checks.MAX_EXTENT:
+            self._refuse_extent(x.shape)
+        y, final = self._new_outputs(batch, steps)
+        if len(final) > 1:
+            final[1].fill(0)
+        self._kernel.forward(
+            self._packed.of(self),
+            x,
+            *final,
+            y=y,
+            threads=threads.threads_for_products(batch * steps * self._operations),
+        )
+        return final[0] if y is None else y
+
+    @staticmethod
+    def _refuse_extent(shape):
+        raise ShapeError(
+            f"x has shape {shape}: {shape[0] * shape[1]} steps in all, at most {checks.MAX_EXTENT}"
+            " run in one call; use smaller batches"
+        )
+
+    def _new_outputs(self, batch, steps):
+        """(array for the outputs of all steps, or None; list of arrays for the final states): contents are undefined."""
+        kernel = self._kernel
+        width, dtype = kernel.width, kernel.dtype
+        y = None
+        if self.return_sequences:
+            checks.fits_memory(batch * steps * width, self._dtype, "the output of layer", self.name)
+            y = np.empty((batch, steps, width), dtype)
+        final = [np.empty((batch, width), dtype)]
+        if self._has_c:
+            final.append(np.empty((batch, kernel.units), dtype))
+        return y, final
+
+    def _prepare_walk(self, inputs, states, tape, node):
+        """(a :class:`_Walk`, the initial state or None for zeros, whether it is learned) of a pass."""
+        x, kernel, lengths, resets = inputs.values, self._kernel, None, None
+        batch, steps, features = x.shape
+        if batch * steps > checks.MAX_EXTENT:
+            self._refuse_extent(x.shape)
+        if inputs.steps is not None:
+            lengths, resets = inputs.steps.lengths, inputs.steps.resets_of(self.go_backwards)
             self._check_steps(lengths, resets, steps)
-        start = None
-        if states or tape is not None or self._state is not None:
-            start = self._start(states, tape, node, batch)
+        start = self._start(states, tape, node, batch)
         learned = start is None and self.learned_initial_state
         if learned:
             start = [
                 np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0)
                 for state in self.cell.states
             ]
+        options = dict.fromkeys(("order", "lengths", "resets", "mask", "zoneout_key"))
         if lengths is not None:
-            order = np.argsort(-lengths, kind="stable")
-            sorted_lengths = lengths[order]
+            options["order"] = np.argsort(-lengths, kind="stable")
+            options["lengths"] = lengths[options["order"]]
         source = None
         if self.go_backwards:
             source = backward_order(steps, lengths)
             x = take_steps(x, source)
             resets = None if resets is None else take_steps(resets, source)
-        input_mask = recurrent_mask = zoneout_key = None
+        options["resets"] = resets
+        input_mask = None
         if tape is not None:
             checks.fits_memory(
-                batch * steps * (kernel.saved + 3) * units,
-                dtype,
+                batch * steps * (kernel.saved + 3) * self.cell.units,
+                self._dtype,
                 "a batch in training in layer",
                 self.name,
             )
             if self.dropout:
-                input_mask = self._draw_mask(self.dropout, (batch, 1, inputs_width))
+                input_mask = self._draw_mask(self.dropout, (batch, 1, features))
                 x = x * input_mask
             if self.recurrent_dropout:
-                recurrent_mask = self._draw_mask(self.recurrent_dropout, (batch, width))
+                options["mask"] = self._draw_mask(self.recurrent_dropout, (batch, kernel.width))
             if kernel.has_zoneout:
-                zoneout_key = int(self._own_rng().integers(2**32))
-        y = None
-        if self.return_sequences:
-            checks.fits_memory(batch * steps * width, dtype, "the output of layer", self.name)
-            y = np.empty((batch, steps, width), _NUMPY[dtype])
-        final = [np.empty((batch, width), _NUMPY[dtype])]
-        if len(self.cell.states) > 1:  # the kernel reads the initial c here
-            final.append(np.zeros((batch, units), dtype) if start is None else start[1].copy())
-        operations = batch * steps * self.cell.operations(inputs_width)
-        count, initial_h = (
-            threads.threads_for_products(operations),
-            (None if start is None else start[0]),
-        )
-        if tape is not None:
-            arguments = {
-                "order": order,
-                "lengths": sorted_lengths,
-                "resets": resets,
-                "mask": recurrent_mask,
-                "zoneout_key": zoneout_key,
-            }
-            workspace = tape.workspace(node, kernel.workspace)
-            workspace.prepare(kernel, batch, steps, recurrent_mask is not None)
-            kernel.forward(
-                self._pack(),
-                x,
-                *final,
-                y=y,
-                initial_h=initial_h,
-                workspace=workspace,
-                threads=count,
-                **arguments,
-            )
-            tape.keep(
-                node,
-                {
-                    "x": x,
-                    "workspace": workspace,
-                    "arguments": arguments,
-                    "input_mask": input_mask,
-                    "operations": operations,
-                    "learned": learned,
-                    "source": source,
-                    "states_given": bool(states),
-                },
-            )
-        else:
-            kernel.forward(
-                self._pack(),
-                x,
-                *final,
-                order=order,
-                lengths=sorted_lengths,
-                resets=resets,
-                initial_h=initial_h,
-                y=y,
-                threads=count,
-            )
-        if self.stateful or (tape is not None and tape.carried is not None):
-            self._leave(final, steps_of_x, tape, node)
-        output = Batch(final[0]) if y is None else Batch(y, steps_of_x)
-        if not self.return_state:
-            return output
-        return [output, *(Batch(array.copy()) for array in final)]
+                options["zoneout_key"] = int(self._own_rng().integers(2**32))
+        walk = _Walk(x, options, batch * steps * self._operations, source, input_mask)
+        return walk, start, learned
 
     def _draw_mask(self, rate, shape):
         draws = self._own_rng().random(shape, np.float32)
@@ -505,8 +530,8 @@ class Recurrent(SequenceLayer):
         return None if self._tape is None else self._tape.state_gradients.get(LAYER)
 
     def run_backward(self, gradients, tape, node, wanted):
-        saved = tape.take(node)
-        x = saved["x"]
+        walk = tape.take(node)
+        x = walk.x
         d_output, d_states = (gradients[0], gradients[1:]) if self.return_state else (gradients, [])
         d_start = [np.zeros((x.shape[0], size), self.dtype) for size in self.cell.state_sizes]
         for place, given in zip(d_start, d_states):
@@ -520,24 +545,24 @@ class Recurrent(SequenceLayer):
                 self._kernel.pack_backward(self._named),
                 x,
                 self._named,
-                saved["workspace"],
+                walk.workspace,
                 *d_start,
                 dy=d_output if self.return_sequences else None,
                 dx=dx,
-                threads=threads.threads_for_products(2 * saved["operations"]),
+                threads=threads.threads_for_products(2 * walk.operations),
                 gradients=self._named_gradients,
-                **saved["arguments"],
+                **walk.options,
             )
         tape.state_gradients[node] = d_start
-        if saved["learned"]:
+        if walk.learned:
             for state, gradient in zip(self.cell.states, d_start):
                 self._gradients[f"initial_{state}"] += gradient.sum(axis=0)
         if wanted:
-            if saved["input_mask"] is not None:
-                dx *= saved["input_mask"]
-            if saved["source"] is not None:
-                dx = take_steps(dx, saved["source"])  # the order is its own inverse
-        return [dx, *d_start] if saved["states_given"] else dx
+            if walk.input_mask is not None:
+                dx *= walk.input_mask
+            if walk.source is not None:
+                dx = take_steps(dx, walk.source)  # the order is its own inverse
+        return [dx, *d_start] if walk.states_given else dx
 
     # ---- saving
 
