@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_LEVELS = 64  # lists and dicts inside one another
 
 _BARE = {type(None), bool, int, str}
+_NESTED = {list, dict}
 _PLAIN = (type(None), bool, int, float, str)
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -226,7 +227,7 @@ class Unpacker:
     def unpack(self, packed: Any) -> Any:
         """Return the value of JSON values. Depth is bounded by that of the header's text."""
         if isinstance(packed, list):
-            return [self.unpack(part) for part in packed]
+            return [self.unpack(part) if type(part) in _NESTED else part for part in packed]
         if not isinstance(packed, dict):
             return packed
         if len(packed) == 1:
@@ -238,12 +239,16 @@ class Unpacker:
                 f"a value is {short(packed)}; expected one key, of"
                 f" {', '.join(self._codec._by_mark)}"
             )
-        for key in packed:
-            if key.startswith("$") and not key.startswith("$$"):
-                raise CheckpointError(
-                    f"a value is {short(packed)}, with the unknown mark {short(key)}"
-                )
-        return {key.removeprefix("$"): self.unpack(part) for key, part in packed.items()}
+        value = {}
+        for key, part in packed.items():
+            if key.startswith("$"):
+                key = key[1:]
+                if not key.startswith("$"):
+                    raise CheckpointError(
+                        f"a value is {short(packed)}, with the unknown mark {short('$' + key)}"
+                    )
+            value[key] = self.unpack(part) if type(part) in _NESTED else part
+        return value
 
     def take(self, name: Any) -> Array:
         """Return the array of this name, which no other part of the value can have.

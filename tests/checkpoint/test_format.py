@@ -150,7 +150,7 @@ def test_no_version_is_forgotten():
 
 def test_the_document_shows_the_newest_version():
     """docs/checkpoint-format.md: its example is the file of this test, number by number."""
-    page = (pathlib.Path(__file__).parents[1] / "docs" / "checkpoint-format.md").read_text(
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "checkpoint-format.md").read_text(
         encoding="utf-8"
     )
     assert page.startswith(f"# The checkpoint format, version {checkpoint.FORMAT_VERSION}\n")
