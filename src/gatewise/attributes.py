@@ -31,6 +31,11 @@ class Checked:
         vars(thing)[self._name] = self._check(value, self._name, **self._limits)
 
 
+def checked(check: Callable[..., Any], **limits: Any) -> Any:
+    """A :class:`Checked` option whose class declares its type: ``patience: int = checked(...)``."""
+    return Checked(check, **limits)
+
+
 class Guarded(Described):
     """Base of layers, models, optimizers, losses, metrics, callbacks and their parts.
 

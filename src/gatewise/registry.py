@@ -167,7 +167,7 @@ class Registry(Generic[T]):
             ) from error
 
     def serialize(self, thing: T) -> Config:
-        """``{"class_name", "config"}`` of JSON values, from which :meth:`deserialize` makes an equal object.
+        """``{"class_name", "config"}`` of JSON values, which :meth:`deserialize` reads.
 
         Raises
         ------

@@ -187,7 +187,7 @@ def get(
 
 
 def serialize(regularizer: Regularizer | None) -> Config | None:
-    """The numbers, or the class and arguments, of a regularizer as JSON values, which :func:`get` reads.
+    """The numbers, or the class and arguments, of a regularizer as JSON values for :func:`get`.
 
     Parameters
     ----------

@@ -1,6 +1,9 @@
 """The base of callbacks, several as one, and functions as one."""
 
+from __future__ import annotations
+
 import contextlib
+from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
 from gatewise.attributes import Guarded
@@ -8,108 +11,174 @@ from gatewise.errors import CheckpointError, ConfigError
 
 from .state import read_state
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+Logs = dict[str, Any]  # names of loss and metrics to values
+
 
 class Callback(Guarded):
-    """Base: override the moments of interest. ``self.model`` and ``self.params`` are set before the run.
+    """Base of all callbacks: override the moments of interest, which do nothing by themselves.
 
-    A callback whose state a resumed run needs overrides :meth:`get_state` and :meth:`set_state`
-    too.
+    ``self.model`` and ``self.params`` are set before the run. A callback whose state a resumed run
+    needs overrides :meth:`get_state` and :meth:`set_state` too.
 
     Attributes
     ----------
+    model : Sequential
+        The model that is trained.
+    params : dict
+        What :meth:`set_params` was given.
     runs_last : bool
-        Called after all callbacks that do not run last, wherever it stands in the list: for what
-        looks at the others' state, as a checkpoint does.
+        Whether it is called after all callbacks that do not run last, wherever it is in the list:
+        for what reads the others' state, as a checkpoint does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Dense, Input
+    >>> from gatewise.models import Sequential
+    >>> from gatewise.callbacks import Callback
+    >>> class Shout(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         print("epoch", epoch, sorted(logs))
+    >>> model = Sequential([Input((2,)), Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> _ = model.fit(x, y, verbose=0, callbacks=[Shout()])
+    epoch 0 ['loss']
     """
 
-    model = None
-    params = None
-    runs_last = False
+    model: Any = None
+    params: dict[str, Any] = None  # type: ignore[assignment]  # until the run begins
+    runs_last: bool = False
     _settable = frozenset({"model", "params", "runs_last"})
     _keeps_public_state = True
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         """Called before the run."""
         self.model = model
 
-    def set_params(self, params):
-        """Called before the run with ``{"epochs", "initial_epoch", "steps", "verbose"}``; steps may be None: not known.
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called before the run with ``{"epochs", "initial_epoch", "steps", "verbose"}``.
 
-        evaluate and predict pass ``{"epochs", "steps", "verbose"}``, but not while fit runs.
+        steps is None if it is not known. evaluate and predict pass
+        ``{"epochs", "steps", "verbose"}``, but not while fit runs.
         """
         self.params = params
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
 
-    def on_train_end(self, logs=None):
-        """After the last epoch; logs holds what the last :meth:`on_epoch_end` received, nothing if no epoch ended."""
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch; logs are those of the last epoch's end, empty if none ended."""
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch; epochs count from 0."""
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch; logs holds its loss and metrics, and ``val_`` ones."""
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a batch; calls ``on_batch_begin``, its older name."""
         self.on_batch_begin(batch, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
-        """After a batch; logs holds the means of the epoch so far. Calls ``on_batch_end``, its older name."""
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch; logs holds the means of the epoch so far. Calls ``on_batch_end``."""
         self.on_batch_end(batch, logs)
 
-    def on_batch_begin(self, batch, logs=None):
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a batch."""
 
-    def on_batch_end(self, batch, logs=None):
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch."""
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before evaluation, also that of the validation samples in an epoch."""
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Logs | None = None) -> None:
         """After evaluation; logs holds the loss and metrics."""
 
-    def on_test_batch_begin(self, batch, logs=None):
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a batch of evaluation."""
 
-    def on_test_batch_end(self, batch, logs=None):
-        """After a batch of evaluation; logs holds the means so far. ``model.stop_evaluating = True`` ends it here."""
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of evaluation; logs holds the means so far.
 
-    def on_predict_begin(self, logs=None):
+        ``model.stop_evaluating = True`` ends it here.
+        """
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
         """Before prediction."""
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: Logs | None = None) -> None:
         """After prediction."""
 
-    def on_predict_batch_begin(self, batch, logs=None):
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a batch of prediction."""
 
-    def on_predict_batch_end(self, batch, logs=None):
-        """After a batch of prediction; ``logs["outputs"]`` is what it gave. ``model.stop_predicting = True`` ends it here."""
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of prediction; ``logs["outputs"]`` holds its outputs.
 
-    def get_state(self):
-        """What a resumed run needs: a dict of JSON values and ndarrays, also nested; empty by default."""
+        ``model.stop_predicting = True`` ends it here.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """What a resumed run needs, empty by default.
+
+        Returns
+        -------
+        dict of str to JSON values and ndarrays, also nested
+        """
         return {}
 
-    def set_state(self, state):
-        """Continue from what :meth:`get_state` gave. Called after :meth:`on_train_begin` of a resumed run.
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`get_state` returned.
+
+        Called after :meth:`on_train_begin` of a resumed run.
+
+        Parameters
+        ----------
+        state : dict
+            It may come from a file of unknown origin.
 
         Raises
         ------
         CheckpointError
-            The state is not one of this callback; nothing has changed. It may come from a file of
-            anybody's.
+            The state is not one of this callback; nothing has changed.
         """
         read_state(state, type(self).__name__)
 
 
 class CallbackList(Callback):
-    """Several callbacks as one; those that run last are called after the others."""
+    """Several callbacks as one; those that run last are called after the others.
 
-    def __init__(self, callbacks):
-        given = []
+    Parameters
+    ----------
+    callbacks : list of Callback
+        Lists among them are taken apart.
+
+    Attributes
+    ----------
+    callbacks : list of Callback
+        In the order in which they are called.
+
+    Raises
+    ------
+    ConfigError
+        One is no callback.
+
+    Examples
+    --------
+    >>> from gatewise.callbacks import CallbackList, LambdaCallback
+    >>> each = LambdaCallback(on_epoch_end=lambda epoch, logs: print("end of", epoch))
+    >>> CallbackList([each, each]).on_epoch_end(3)
+    end of 3
+    end of 3
+    """
+
+    def __init__(self, callbacks: Iterable[Any]) -> None:
+        given: list[Any] = []
         for callback in checks.listed(
             callbacks, "callbacks", "gatewise.callbacks.Callback objects"
         ):
@@ -119,28 +188,30 @@ class CallbackList(Callback):
                 raise ConfigError(
                     f"callbacks holds {callback!r}; expected gatewise.callbacks.Callback objects"
                 )
-        self.callbacks = sorted(
+        self.callbacks: list[Any] = sorted(
             given, key=lambda callback: bool(getattr(callback, "runs_last", False))
         )
-        # numbers of those that have not heard of the end of the epoch that is being told
-        self._waiting = []
+        # numbers of those that have yet to be notified of the end of the present epoch
+        self._waiting: list[int] = []
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         for callback in self.callbacks:
             callback.set_model(model)
 
-    def set_params(self, params):
+    def set_params(self, params: dict[str, Any]) -> None:
         for callback in self.callbacks:
             callback.set_params(params)
 
-    def _set_steps(self, steps):
-        """Say how many batches the epoch that begins has, in the params that all callbacks were given."""
+    def _set_steps(self, steps: int | None) -> None:
+        """Set the number of batches of the epoch that begins, in the params of all callbacks."""
         for callback in self.callbacks:
             if isinstance(getattr(callback, "params", None), dict) and "steps" in callback.params:
                 callback.params["steps"] = steps
 
-    def on_epoch_end(self, epoch, logs=None, waiting=None):
-        """To all of them, or to those whose places (:meth:`_waiting_places`) are given."""
+    def on_epoch_end(
+        self, epoch: int, logs: Logs | None = None, waiting: Collection[Any] | None = None
+    ) -> None:
+        """Notify all, or those whose places (:meth:`_waiting_places`) are given."""
         logs = {} if logs is None else logs
         self._waiting = [
             number
@@ -150,44 +221,53 @@ class CallbackList(Callback):
         while self._waiting:
             self.callbacks[self._waiting.pop(0)].on_epoch_end(epoch, logs)
 
-    def _tell_at_once(self, callback, epoch, logs):
-        """Let one hear of the epoch's end before its turn, if that is still to come."""
+    def _tell_at_once(self, callback: Callback, epoch: int, logs: Logs) -> None:
+        """Notify one callback of the epoch's end before its turn, unless it has been notified."""
         number = next(number for number, each in enumerate(self.callbacks) if each is callback)
         if number in self._waiting:
             self._waiting.remove(number)
             callback.on_epoch_end(epoch, logs)
 
-    def _waiting_places(self):
-        """Places, [class name, number among those of its class], of the callbacks that have yet to hear of an epoch's end."""
+    def _waiting_places(self) -> list[list[Any]]:
+        """Places of the callbacks that have yet to be notified of an epoch's end.
+
+        A place is [class name, number among those of its class].
+        """
         places = self._places()
         return [places[number] for number in self._waiting]
 
-    def _places(self):
+    def _places(self) -> list[list[Any]]:
         names = [type(callback).__name__ for callback in self.callbacks]
         return [[name, names[:number].count(name)] for number, name in enumerate(names)]
 
-    def _stop(self, stopped):
-        """Whether a resumed run is at its end: one that was stopped is, unless what stopped it has more patience now."""
+    def _stop(self, stopped: bool) -> bool:
+        """Whether a resumed run is at its end.
+
+        A run that was stopped is, unless the callback that stopped it has more patience now.
+        """
         lifted = any(getattr(callback, "_lifts_stop", False) for callback in self.callbacks)
         return stopped and (
             not lifted or any(getattr(callback, "stopped_epoch", 0) for callback in self.callbacks)
         )
 
-    def on_train_end(self, logs=None):
-        """To all of them, also where one raises: bars are closed and best weights come back."""
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Call all of them, even if one raises: bars are closed and best weights restored."""
         with contextlib.ExitStack() as stack:
             for callback in reversed(self.callbacks):
                 stack.callback(callback.on_train_end, {} if logs is None else logs)
 
-    def get_state(self):
-        """dict of class name to the states of its callbacks, in the order of the list; those without state are left out."""
-        states = {}
+    def get_state(self) -> dict[str, Any]:
+        """The states of the callbacks by class name, in the order of the list; no empty ones."""
+        states: dict[str, list[Any]] = {}
         for callback in self._keeping_state():
             states.setdefault(type(callback).__name__, []).append(callback.get_state())
         return {name: kept for name, kept in states.items() if any(kept)}
 
-    def set_state(self, state):
-        """Hand states out by class name and order. A callback with none begins anew; a state without a callback is dropped.
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Hand states out by class name and order.
+
+        A callback without a state begins anew; a state without a callback is dropped, with a
+        warning.
 
         Raises
         ------
@@ -211,7 +291,7 @@ class CallbackList(Callback):
                 f" dropped: {', '.join(unused)}; give the same list of callbacks"
             )
 
-    def _keeping_state(self):
+    def _keeping_state(self) -> list[Any]:
         """The callbacks that have a state, which one from another library may not."""
         return [
             callback
@@ -220,18 +300,20 @@ class CallbackList(Callback):
         ]
 
 
-def _forward_to_all(name):
-    """A method that calls that of every callback, with arguments by position and logs that are a dict, as in Keras."""
+def _forward_to_all(name: str) -> Callable[..., None]:
+    """A method that calls that of every callback, with positional arguments, as in Keras."""
     if "epoch" in name or "batch" in name:
 
-        def call(self, number, logs=None):
+        def call(self: CallbackList, number: int, logs: Logs | None = None) -> None:
             logs = {} if logs is None else logs
             for callback in self.callbacks:
                 getattr(callback, name)(number, logs)
 
     else:
 
-        def call(self, logs=None):
+        def call(  # type: ignore[misc]
+            self: CallbackList, logs: Logs | None = None
+        ) -> None:
             logs = {} if logs is None else logs
             for callback in self.callbacks:
                 getattr(callback, name)(logs)
@@ -246,9 +328,26 @@ for _name in MOMENTS:
 
 
 class LambdaCallback(Callback):
-    """Functions for the moments of interest, by keyword: ``on_epoch_end=lambda epoch, logs: ...``. None: nothing."""
+    """A callback of functions, by the names of the moments.
 
-    def __init__(self, **functions):
+    Parameters
+    ----------
+    **functions : callable or None
+        Such as ``on_epoch_end=lambda epoch, logs: ...``; None: nothing.
+
+    Raises
+    ------
+    ConfigError
+        There is no such moment, or what is given cannot be called.
+
+    Examples
+    --------
+    >>> from gatewise.callbacks import LambdaCallback
+    >>> LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs)).on_epoch_end(0, {"loss": 1.0})
+    {'loss': 1.0}
+    """
+
+    def __init__(self, **functions: Callable[..., Any] | None) -> None:
         for name, function in functions.items():
             if name not in MOMENTS or not (function is None or callable(function)):
                 raise ConfigError(

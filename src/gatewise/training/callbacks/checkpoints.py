@@ -1,8 +1,11 @@
 """Checkpoints while training."""
 
+from __future__ import annotations
+
 import math
 import os
 import time
+from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError
@@ -11,40 +14,62 @@ from .monitor import Monitor
 from .progress import say
 from .state import count, read_state, real_or_none
 
+if TYPE_CHECKING:
+    from gatewise._typing import PathLike
+
+    from .base import Logs
+
 
 class ModelCheckpoint(Monitor):
     """Save the model after epochs, after a number of batches, or after some minutes.
 
-    It runs after all other callbacks, so that a file holds their state as the epoch leaves it. A
-    file is replaced only by one that is whole: where writing fails, the older one is kept.
+    It runs after all other callbacks, so that a file holds their state at the end of the epoch. A
+    file is replaced only by a complete one: if writing fails, the older one is kept.
 
     Parameters
     ----------
     filepath : str or path-like
-        May hold ``{epoch}`` (from 1), ``{batch}`` where batches are counted, and names of the logs,
+        May hold ``{epoch}`` (from 1), ``{batch}`` if batches are counted, and names of the logs,
         with formats: ``"{epoch:02d}-{val_loss:.3f}.safetensors"``. Folders are made.
-    monitor : str
+    monitor : str, default "val_loss"
         A name in the logs, for `save_best_only`.
-    verbose : int
-        1: say what is done.
-    save_best_only : bool
-        Save only what is better than all before. Where the logs lack `monitor`, everything is
-        saved.
-    save_weights_only : bool
+    verbose : int, default 0
+        1: print a line for each file.
+    save_best_only : bool, default False
+        Save only if `monitor` is better than ever before. If the logs lack it, everything is saved.
+    save_weights_only : bool, default False
         ``model.save_weights`` instead of ``model.save``: no optimizer, and nothing to resume from.
-    mode : {"auto", "min", "max"}
-        auto: min for the loss; for a metric, what is better there.
-    save_freq : "epoch" or int
-        After each epoch, or after so many batches.
+    mode : {"auto", "min", "max"}, default "auto"
+        auto: min for the loss; for a metric, the direction that is better there.
+    save_freq : "epoch" or int, default "epoch"
+        After each epoch, or every n batches.
     initial_value_threshold : float, optional
-        What the first value must be better than.
+        What the first value must be better than. None: nothing.
     minutes : float, optional
-        Save also at the end of the batch in which so much time has passed since the last save.
+        Save also at the end of the batch in which this time has passed since the last save. None:
+        do not.
 
     Raises
     ------
     CheckpointError
         From a run: the file could not be written.
+    ConfigError, DTypeError
+        An argument cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from gatewise.layers import Dense, Input
+    >>> from gatewise.models import Sequential
+    >>> from gatewise.callbacks import ModelCheckpoint
+    >>> model = Sequential([Input((2,)), Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/model.gatewise"
+    ...     checkpoint = ModelCheckpoint(path, monitor="loss", save_best_only=True)
+    ...     _ = model.fit(x, y, verbose=0, callbacks=[checkpoint])
     """
 
     runs_last = True
@@ -52,21 +77,21 @@ class ModelCheckpoint(Monitor):
 
     def __init__(
         self,
-        filepath,
-        monitor="val_loss",
-        verbose=0,
-        save_best_only=False,
-        save_weights_only=False,
-        mode="auto",
-        save_freq="epoch",
-        initial_value_threshold=None,
-        minutes=None,
-    ):
+        filepath: PathLike,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+        minutes: float | None = None,
+    ) -> None:
         super().__init__(monitor, mode, 0.0, verbose)
         self.filepath = _path_text(filepath)
         self.save_best_only = checks.flag(save_best_only, "save_best_only")
         self.save_weights_only = checks.flag(save_weights_only, "save_weights_only")
-        self.save_freq = (
+        self.save_freq: Any = (
             save_freq
             if isinstance(save_freq, str) and save_freq == "epoch"
             else _batches(save_freq)
@@ -87,8 +112,10 @@ class ModelCheckpoint(Monitor):
         self._epoch = self._batches = 0
         self._saved_at = time.monotonic()
 
-    def on_train_begin(self, logs=None):
-        if "{" not in self.filepath:  # what cannot be written says so before an epoch is spent
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        if (
+            "{" not in self.filepath
+        ):  # a file that cannot be written is reported before an epoch is spent
             _make_folder(self.filepath)
             if not self.filepath or os.path.isdir(self.filepath):
                 raise CheckpointError(f"filepath is {self.filepath!r}; expected the name of a file")
@@ -96,11 +123,11 @@ class ModelCheckpoint(Monitor):
         self._batches = 0
         self._saved_at = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        # training ends and goes back; nobody could go on from here
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        # training ends and restores older weights; no run could continue from here
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             return
         if self.save_freq != "epoch":
@@ -111,7 +138,7 @@ class ModelCheckpoint(Monitor):
         if self.minutes is not None and time.monotonic() - self._saved_at >= 60 * self.minutes:
             self._save(self._path(self._epoch, {"batch": batch + 1} | (logs or {})), self._epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_freq != "epoch" or (self.save_best_only and self._not_validated(logs)):
             return
         if "{val_" in self.filepath and self._without_validation(logs):
@@ -119,7 +146,7 @@ class ModelCheckpoint(Monitor):
         if math.isfinite((logs or {}).get("loss", 0.0)):  # else the run ends: its last file is good
             self._consider(epoch, logs or {}, logs)
 
-    def _consider(self, epoch, names, logs):
+    def _consider(self, epoch: int, names: dict[str, Any], logs: Logs | None) -> None:
         """Save, unless only the best is wanted and this is not it."""
         self._batches = 0
         before = self.best
@@ -139,8 +166,8 @@ class ModelCheckpoint(Monitor):
             if not saved:
                 self.best = before
 
-    def _save(self, path, epoch):
-        """Whether a file was written: one that is there stays where there is nothing better than broken weights."""
+    def _save(self, path: str, epoch: int) -> bool:
+        """Whether a file was written: weights that are not finite never replace an older file."""
         _make_folder(path)
         try:
             if self.save_weights_only:
@@ -154,11 +181,11 @@ class ModelCheckpoint(Monitor):
         self._tell(epoch, f"saved {path}")
         return True
 
-    def _tell(self, epoch, text):
+    def _tell(self, epoch: int, text: str) -> None:
         if self.verbose:
             say(f"epoch {epoch + 1}: {text}")
 
-    def _path(self, epoch, names):
+    def _path(self, epoch: int, names: dict[str, Any]) -> str:
         try:
             return self.filepath.format(**(names | {"epoch": epoch + 1}))
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
@@ -167,16 +194,16 @@ class ModelCheckpoint(Monitor):
                 f" {error}); there are {', '.join(sorted({*map(str, names), 'epoch'}))}"
             ) from error
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """The best value, and batches since the last save."""
         return {"best": self.best, "batches": self._batches}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         state = read_state(state, "ModelCheckpoint", best=real_or_none, batches=count)
         self.best, self._batches = state["best"], state["batches"]
 
 
-def _make_folder(path):
+def _make_folder(path: str) -> None:
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
@@ -185,7 +212,7 @@ def _make_folder(path):
         ) from error
 
 
-def _path_text(filepath):
+def _path_text(filepath: Any) -> str:
     try:
         path = os.fspath(filepath)
     except TypeError as error:
@@ -193,7 +220,7 @@ def _path_text(filepath):
     return checks.text(path, "filepath")
 
 
-def _batches(save_freq):
+def _batches(save_freq: Any) -> int:
     if isinstance(save_freq, str):
         raise ConfigError(f"save_freq is {save_freq!r}; expected 'epoch' or a number of batches")
     return checks.whole_number(save_freq, "save_freq")

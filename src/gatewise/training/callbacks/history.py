@@ -1,6 +1,9 @@
 """The history of a run."""
 
+from __future__ import annotations
+
 import html
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,31 +14,49 @@ from gatewise.errors import CheckpointError, ConfigError, MissingPackageError
 from .base import Callback
 from .state import read_state
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .base import Logs
+
 
 class History(Callback):
-    """What happened.
+    """The loss and metrics of each epoch; what ``fit`` returns.
 
     Attributes
     ----------
     history : dict of str to list
-        One value an epoch of the loss, each metric, and ``val_`` of both.
+        For each epoch a value of the loss, of each metric, and ``val_`` of both.
     epoch : list of int
+        Numbers of the epochs, from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Dense, Input
+    >>> from gatewise.models import Sequential
+    >>> model = Sequential([Input((2,)), Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> history = model.fit(x, y, epochs=2, verbose=0)
+    >>> history.epoch, list(history.history)
+    ([0, 1], ['loss'])
     """
 
-    def __init__(self):
-        self.history = {}
-        self.epoch = []
-        # of each list of history, where in `epoch` its values belong: validation may be in some
-        # epochs only
-        self._rows = {}
+    def __init__(self) -> None:
+        self.history: dict[str, list[Any]] = {}
+        self.epoch: list[int] = []
+        # of each list of history, where in `epoch` its values belong: some epochs may have no
+        # validation
+        self._rows: dict[str, list[int]] = {}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
             self._rows.setdefault(name, []).append(len(self.epoch))
         self.epoch.append(epoch)
 
-    def _description(self):
+    def _description(self) -> str:
         """The last value of each entry."""
         if not self.epoch:
             return "<History, no epoch yet>"
@@ -52,14 +73,14 @@ class History(Callback):
             f" {'epoch' if count == 1 else 'epochs'}{': ' * bool(shown)}{', '.join(shown)}>"
         )
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """A table of the last epochs, as notebooks show it."""
         try:
             return self._table()
         except Exception:  # whatever is in the lists
             return f"<pre>{html.escape(repr(self))}</pre>"
 
-    def _table(self, longest=10):
+    def _table(self, longest: int = 10) -> str:
         rows = range(max(0, len(self.epoch) - longest), len(self.epoch))
         values = {
             name: dict(zip(self._rows_of(name), column, strict=True))
@@ -80,12 +101,18 @@ class History(Callback):
             f"<tbody>{body}</tbody></table></div>"
         )
 
-    def to_dataframe(self):
-        """A pandas DataFrame with a row an epoch and a column for each entry of `history`; NaN where an epoch has none.
+    def to_dataframe(self) -> Any:
+        """The history as a pandas DataFrame: a row for each epoch, a column for each entry.
+
+        Returns
+        -------
+        pandas.DataFrame
+            NaN if an epoch lacks an entry. The index is called "epoch".
 
         Raises
         ------
         MissingPackageError
+            pandas is not installed.
         """
         pandas = _load("pandas", "frame")
         columns = {
@@ -96,15 +123,15 @@ class History(Callback):
         frame.index = pandas.Index(self.epoch, name="epoch")
         return frame
 
-    def _rows_of(self, name):
+    def _rows_of(self, name: str) -> Sequence[int]:
         rows = self._rows.get(name, [])
         return rows if len(rows) == len(self.history[name]) else range(len(self.history[name]))
 
-    def plot(self, metrics=None, ax=None):
-        """Draw curves over the epochs, which count from 1: training as a line, validation dashed in its colour.
+    def plot(self, metrics: str | Sequence[str] | None = None, ax: Any = None) -> Any:
+        """Draw curves over the epochs: training as a line, validation dashed in the same colour.
 
-        The loss and the metrics have different units, so each has its own panel unless `ax` is
-        given.
+        Epochs count from 1. The loss and the metrics have different units, so each has its own
+        panel unless `ax` is given.
 
         Parameters
         ----------
@@ -120,7 +147,10 @@ class History(Callback):
 
         Raises
         ------
-        ConfigError, MissingPackageError
+        ConfigError
+            A name is not in the history.
+        MissingPackageError
+            matplotlib is not installed.
         """
         names = self._names_to_plot(metrics)
         parts = [
@@ -143,7 +173,7 @@ class History(Callback):
         axes[-1].set_xlabel("epoch")
         return axes if len(parts) > 1 else axes[0]
 
-    def _draw(self, ax, names):
+    def _draw(self, ax: Any, names: Sequence[str]) -> None:
         """Curves of `names` and of their ``val_`` in one panel."""
         for name in names:
             colour = None
@@ -162,7 +192,7 @@ class History(Callback):
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.legend()
 
-    def _names_to_plot(self, metrics):
+    def _names_to_plot(self, metrics: Any) -> list[str]:
         known = list(dict.fromkeys(name.removeprefix("val_") for name in self.history))
         if metrics is None:
             return [
@@ -185,7 +215,7 @@ class History(Callback):
                 )
         return metrics
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """The epochs, and of each list of `history` its values and their places.
 
         Floats go into one array, so that a file of many epochs stays small; what no file can hold
@@ -200,7 +230,7 @@ class History(Callback):
             },
         }
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         if (
             isinstance(state, dict)
             and "names" not in state
@@ -215,21 +245,21 @@ class History(Callback):
             )
         state["history"] = {name: state["history"][name] for name in state["names"]}
         if any(row >= len(state["epoch"]) for _, rows in state["history"].values() for row in rows):
-            raise CheckpointError("state of History: a value belongs to an epoch that is not there")
+            raise CheckpointError("state of History: a value belongs to an epoch that is missing")
         self.epoch = state["epoch"]
         self.history = {name: values for name, (values, _) in state["history"].items()}
         self._rows = {name: rows for name, (_, rows) in state["history"].items()}
 
 
-def _cell(value):
+def _cell(value: Any) -> str:
     """A value in a table."""
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, int | float) else str(value)[:30]
 
 
-def _load(module, extra):
-    """A module that only those who use it need."""
+def _load(module: str, extra: str) -> Any:
+    """An optional module."""
     import importlib
 
     try:
@@ -241,13 +271,13 @@ def _load(module, extra):
         ) from error
 
 
-def _column(values):
+def _column(values: list[Any]) -> Any:
     if values and all(type(value) is float for value in values):
         return np.array(values)
     return [storable(value) for value in values]
 
 
-def _whole_numbers(value, name):
+def _whole_numbers(value: Any, name: str) -> list[int]:
     if (
         not isinstance(value, np.ndarray)
         or value.dtype != np.int64
@@ -260,18 +290,18 @@ def _whole_numbers(value, name):
     return value.tolist()
 
 
-def _names(value, name):
+def _names(value: Any, name: str) -> list[str]:
     return [checks.text(part, name) for part in checks.listed(value, name, "names")]
 
 
-def _curves(value, name):
+def _curves(value: Any, name: str) -> dict[str, Any]:
     """dict of str to (values, rows)."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise CheckpointError(f"{name}: expected a dict of curves")
     return {key: _curve(curve, key) for key, curve in value.items()}
 
 
-def _curve(curve, name):
+def _curve(curve: Any, name: str) -> tuple[list[Any], list[int]]:
     curve = read_state(curve, f"curve {name!r}", values=_curve_values, rows=_whole_numbers)
     if len(curve["values"]) != len(curve["rows"]):
         raise CheckpointError(
@@ -280,7 +310,7 @@ def _curve(curve, name):
     return curve["values"], curve["rows"]
 
 
-def _curve_values(values, name):
+def _curve_values(values: Any, name: str) -> list[Any]:
     if isinstance(values, np.ndarray) and values.dtype == np.float64 and values.ndim == 1:
         return values.tolist()
     if not isinstance(values, list) or not all(

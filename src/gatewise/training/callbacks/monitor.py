@@ -1,9 +1,13 @@
 """Callbacks that watch one number of the logs: what counts as better, and early stopping."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.errors import ConfigError, did_you_mean
 
 from ..metrics import direction_of
@@ -11,8 +15,13 @@ from .base import Callback
 from .progress import say
 from .state import arrays_like, count, read_state, real_or_none
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
-def message_level(verbose):
+    from .base import Logs
+
+
+def message_level(verbose: Any) -> int:
     """An int from 0 to 2; True and False stand for 1 and 0."""
     return (
         int(verbose) if isinstance(verbose, bool) else checks.whole_number(verbose, "verbose", 0, 2)
@@ -27,11 +36,11 @@ class Monitor(Callback):
     monitor : str
         A name in the logs.
     mode : {"auto", "min", "max"}
-        auto: min for the loss; for a metric, what is better there.
+        auto: min for the loss; for a metric, the direction that is better there.
     min_delta : float
-        What counts as an improvement.
+        The least change that counts as an improvement.
     verbose : int
-        1: say what is done.
+        1: print a line for what is done.
 
     Attributes
     ----------
@@ -42,18 +51,18 @@ class Monitor(Callback):
 
     _always_shown = ("monitor",)
 
-    def __init__(self, monitor, mode, min_delta, verbose):
+    def __init__(self, monitor: str, mode: str, min_delta: float, verbose: int) -> None:
         if not (isinstance(mode, str) and mode in ("auto", "min", "max")):
             raise ConfigError(f"mode is {mode!r}; expected 'auto', 'min' or 'max'")
         self.monitor = checks.text(monitor, "monitor")
         self.mode = mode
         self.min_delta = abs(checks.number(min_delta, "min_delta"))
         self.verbose = message_level(verbose)
-        self.best = None
+        self.best: float | None = None
         self._warned = False
 
-    def _value(self, logs):
-        """The number that is watched, or None, after one warning in a run, where there is none."""
+    def _value(self, logs: Logs | None) -> float | None:
+        """The number that is watched; None, with one warning in a run, if there is none."""
         value = (logs or {}).get(self.monitor)
         if isinstance(value, int | float | np.number) or (
             isinstance(value, np.ndarray) and value.shape == ()
@@ -75,17 +84,17 @@ class Monitor(Callback):
 
     _without = "does nothing"
 
-    def _not_validated(self, logs):
-        """Whether the number is one of validation, which comes in other epochs than this one (validation_freq)."""
+    def _not_validated(self, logs: Logs | None) -> bool:
+        """Whether the number is one of validation, and this epoch has none (validation_freq)."""
         return self.monitor.startswith("val_") and self._without_validation(logs)
 
-    def _without_validation(self, logs):
+    def _without_validation(self, logs: Logs | None) -> bool:
         """Whether the run is validated, and this epoch was not."""
         return bool((self.params or {}).get("validates")) and not any(
             str(name).startswith("val_") for name in logs or {}
         )
 
-    def _improves(self, value, reference):
+    def _improves(self, value: float, reference: float | None) -> bool:
         if reference is None:
             return True
         return (
@@ -94,7 +103,7 @@ class Monitor(Callback):
             else value + self.min_delta < reference
         )
 
-    def _wants_more(self):
+    def _wants_more(self) -> bool:
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
@@ -117,51 +126,67 @@ class EarlyStopping(Monitor):
 
     Parameters
     ----------
-    monitor : str
+    monitor : str, default "val_loss"
         A name in the logs.
-    min_delta : float
+    min_delta : float, default 0.0
         The least change that counts as an improvement.
-    patience : int
+    patience : int, default 0
         Epochs without improvement that are allowed.
-    verbose : int
-        1: say so when stopping.
-    mode : {"auto", "min", "max"}
-        auto: min for the loss; for a metric, what is better there.
+    verbose : int, default 0
+        1: print a line when stopping.
+    mode : {"auto", "min", "max"}, default "auto"
+        auto: min for the loss; for a metric, the direction that is better there.
     baseline : float, optional
-        Epochs count as without improvement until the quantity is better than this, too.
-    restore_best_weights : bool
-        Go back to the weights of the best epoch at the end.
-    start_from_epoch : int
-        Epochs before this one are not looked at.
+        Epochs count as without improvement until the quantity is better than this, too. None: no
+        such bound.
+    restore_best_weights : bool, default False
+        Whether to restore the weights of the best epoch at the end.
+    start_from_epoch : int, default 0
+        Epochs before this one are ignored.
 
     Attributes
     ----------
     stopped_epoch : int
-        0 where it did not stop.
+        The epoch after which it stopped the run; 0 if it did not.
     best_epoch : int
         The epoch of `best`.
     best : float or None
-    _lifts_stop : bool
-        It had stopped the run that is resumed, and has more patience now.
+        The best value.
+
+    Raises
+    ------
+    ConfigError, DTypeError
+        An argument cannot be used; from a run, if it is not known which direction is better.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Dense, Input
+    >>> from gatewise.models import Sequential
+    >>> from gatewise.callbacks import EarlyStopping
+    >>> model = Sequential([Input((2,)), Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> stopping = EarlyStopping("loss", min_delta=1e9, patience=2)
+    >>> len(model.fit(x, y, epochs=9, verbose=0, callbacks=[stopping]).epoch)
+    3
     """
 
-    patience, start_from_epoch = (
-        Checked(checks.whole_number, low=0),
-        Checked(checks.whole_number, low=0),
-    )
-    restore_best_weights = Checked(checks.flag)
+    patience: int = checked(checks.whole_number, low=0)
+    start_from_epoch: int = checked(checks.whole_number, low=0)
+    restore_best_weights: bool = checked(checks.flag)
 
     def __init__(
         self,
-        monitor="val_loss",
-        min_delta=0.0,
-        patience=0,
-        verbose=0,
-        mode="auto",
-        baseline=None,
-        restore_best_weights=False,
-        start_from_epoch=0,
-    ):
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
         super().__init__(monitor, mode, min_delta, verbose)
         self.patience = patience
         self.baseline = None if baseline is None else checks.number(baseline, "baseline")
@@ -169,17 +194,19 @@ class EarlyStopping(Monitor):
         self.start_from_epoch = start_from_epoch
         self._reset()
 
-    def _reset(self):
+    def _reset(self) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
-        self.best = self.best_weights = None
+        self.best = None
+        self.best_weights: list[Array] | None = None
+        # It had stopped the run that is resumed, and has more patience now.
         self._lifts_stop = False
         self._warned = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()
-        self._wants_more()  # where nobody can say, before an epoch is spent
+        self._wants_more()  # raises, if it is not known, before an epoch is spent
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if epoch < self.start_from_epoch:
             return
         value = self._value(logs)
@@ -199,7 +226,7 @@ class EarlyStopping(Monitor):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         if self.restore_best_weights and self.best_weights is not None:
             self.model.set_weights(self.best_weights)
         if self.stopped_epoch and self.verbose:
@@ -208,7 +235,7 @@ class EarlyStopping(Monitor):
                 f" {self.best_epoch + 1}"
             )
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """Counters, the best value, and the best weights where they are kept."""
         return {
             "wait": self.wait,
@@ -218,8 +245,11 @@ class EarlyStopping(Monitor):
             "best_weights": None if self.best_weights is None else list(self.best_weights),
         }
 
-    def set_state(self, state):
-        """See :meth:`Callback.set_state`. Of a run that it had stopped it stops the continuation, unless patience is now larger."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """See :meth:`Callback.set_state`.
+
+        If it had stopped the run, it stops the continuation too, unless patience is now larger.
+        """
         state = read_state(
             state,
             "EarlyStopping",

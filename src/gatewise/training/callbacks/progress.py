@@ -1,15 +1,23 @@
-"""What a person sees of a run: a live bar in a terminal or notebook, and one plain line an epoch."""
+"""The progress of a run: a live bar in a terminal or notebook, and one plain line an epoch."""
+
+from __future__ import annotations
 
 import os
 import sys
 import time
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import ConfigError
 
 from .base import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .base import Logs
 
 INTERVAL = 0.1  # seconds between updates: what is short shows no bar at all
 # Parts of a bar in order, in tqdm's words; the texts of loss and metrics follow.
@@ -27,20 +35,20 @@ BAR_WITHOUT_END = {"heading": "{desc}", "batches": "{n_fmt} batches", "rate": "{
 LEFT_OUT_FIRST, LEFT_OUT_LAST = ("in all", "rate", "count"), ("bar", "left", "batches")
 
 
-def check_verbose(verbose):
+def check_verbose(verbose: Any) -> None:
     """Refuse what is not "auto", 0, 1 or 2."""
     if not (isinstance(verbose, str | int) and verbose in ("auto", 0, 1, 2)):
         raise ConfigError(f"verbose is {verbose!r}; expected 'auto', 0, 1 or 2")
 
 
-def say(text):
-    """Print a line at once. Where there is nothing to print to, nothing fails: a run matters more than what it says."""
+def say(text: str) -> None:
+    """Print a line at once. A run never fails because there is nothing to print to."""
     if sys.stdout is not None:
         _done(lambda: _print(text))
 
 
-def _print(text):
-    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+def _print(text: str) -> None:
+    bars: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)
     if getattr(bars, "_instances", None):  # a bar is there: it makes room
         bars.write(text, file=sys.stdout)
     else:
@@ -49,39 +57,52 @@ def _print(text):
 
 
 class ProgressBar(Callback):
-    """One line an epoch with the loss, the metrics, batches, rate and seconds; while it runs, a bar with the time left.
+    """A line for each epoch with the loss, the metrics, batches, rate and seconds; meanwhile a bar.
 
-    The bar is drawn on stderr, or on stdout where only that is a terminal, at most ten times a
-    second. Lines are printed to stdout, so that a log file holds them and nothing else.
+    The bar has the time left. It is drawn on stderr, or on stdout if only that is a terminal, at
+    most ten times a second. Lines are printed to stdout, so that a log file holds them and nothing
+    else.
 
     Parameters
     ----------
-    verbose : {"auto", 0, 1, 2}
+    verbose : {"auto", 0, 1, 2}, default "auto"
         0: nothing. "auto", 1: lines, and in a terminal or notebook the bar. 2: lines only.
+
+    Raises
+    ------
+    ConfigError
+        `verbose` is another value.
+
+    Examples
+    --------
+    >>> from gatewise.callbacks import ProgressBar
+    >>> ProgressBar(2)
+    ProgressBar(verbose=2)
     """
 
-    def __init__(self, verbose="auto"):
+    def __init__(self, verbose: str | int = "auto") -> None:
         check_verbose(verbose)
         self.verbose = verbose
-        self.bar = None
+        self.bar: Any = None
         self._draws = False
-        self._last_seen = None
+        self._last_seen: int | None = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"bar": None}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._draws = self.verbose in ("auto", 1) and _shows_bars()
         self._last_seen = self.params["steps"]
         self._run_began = self._next = time.monotonic()
-        self._epoch = None
+        self._epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch, self._seen, self._first = epoch, 0, None
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch, self._seen = epoch, 0
+        self._first: int | None = None
         self._epoch_began = self._batch_ended = time.monotonic()
         self._next = max(self._next, self._epoch_began + INTERVAL)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._seen = batch + 1
         if self._first is None:
             self._last_seen = self.params["steps"] or self._last_seen  # a sequence may have grown
@@ -91,24 +112,24 @@ class ProgressBar(Callback):
             self._next = now + INTERVAL
             self._draw(logs or {})
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Logs | None = None) -> None:
         if self.bar is not None:
             self._try(lambda: self._show(f"{self._heading()} validating"))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._close()
         self._last_seen = self._seen
         if self.verbose:
             say(epoch_line(self._heading(), logs, self._pace(), _terminal_width(sys.stdout)))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         self._close()
 
-    def _heading(self):
+    def _heading(self) -> str:
         return f"epoch {self._epoch + 1}/{self.params['epochs']}"
 
-    def _pace(self):
-        """["80 batches", "41.2/s", "2.3 s"]: the rate is that of training, the time that of the whole epoch."""
+    def _pace(self) -> list[str]:
+        """["80 batches", "41.2/s", "2.3 s"]: rate of training, time of the whole epoch."""
         count = self._seen - (self._first or 0)
         rate = count / max(self._batch_ended - self._epoch_began, 1e-9)
         seconds = time.monotonic() - self._epoch_began
@@ -118,8 +139,8 @@ class ProgressBar(Callback):
             f"{seconds:.{_decimals(seconds)}f} s",
         ]
 
-    def _draw(self, logs):
-        def draw():
+    def _draw(self, logs: Logs) -> None:
+        def draw() -> None:
             if self.bar is None:
                 # The total is that of the epoch before if nobody knows how many batches will come.
                 self.bar = open_bar(total=self._last_seen, initial=self._first)
@@ -132,12 +153,12 @@ class ProgressBar(Callback):
 
         self._try(draw)
 
-    def _show(self, heading):
+    def _show(self, heading: str) -> None:
         """Draw the bar with as much of it as its line has room for."""
         bar = self.bar
         bar.set_description_str(heading, refresh=False)
         metrics = [name for name in self._texts if name not in ("in all", "loss")]
-        shown = dict(BAR if bar.total else BAR_WITHOUT_END) | self._texts
+        shown: dict[Any, str] = dict(BAR if bar.total else BAR_WITHOUT_END) | self._texts
         room = bar.format_dict["ncols"]
         for name in (None, *LEFT_OUT_FIRST, *reversed(metrics), *LEFT_OUT_LAST):
             shown.pop(name, None)
@@ -155,7 +176,7 @@ class ProgressBar(Callback):
                 break
         bar.refresh()
 
-    def _time_left_in_all(self):
+    def _time_left_in_all(self) -> dict[str, str]:
         """{"in all": the time that all epochs will take}; empty in the last epoch."""
         to_come = self.params["epochs"] - self._epoch - 1
         if not (to_come and self._last_seen):
@@ -170,20 +191,20 @@ class ProgressBar(Callback):
         )
         return {"in all": f"{self.bar.format_interval(left)} in all"}
 
-    def _close(self):
+    def _close(self) -> None:
         if self.bar is not None:
             bar, self.bar = self.bar, None
             bar.total = bar.n  # less than planned is no failure
             self._try(bar.close)
 
-    def _try(self, action):
-        """Draw; where the terminal has gone, go on without."""
+    def _try(self, action: Callable[[], object]) -> None:
+        """Draw; if the terminal has gone, continue without."""
         if not _done(action):
             self._draws, self.bar = False, None
 
 
-def epoch_line(heading, logs, pace, room=None):
-    """ "epoch 1/9: loss 0.1234, mae 0.5 (80 batches, 41.2/s, 2.3 s)", without what a line has no room for.
+def epoch_line(heading: str, logs: Logs | None, pace: list[str], room: int | None = None) -> str:
+    """ "epoch 1/9: loss 0.1234, mae 0.5 (80 batches, 41.2/s, 2.3 s)", or as much as has room.
 
     Parameters
     ----------
@@ -194,7 +215,9 @@ def epoch_line(heading, logs, pace, room=None):
     room : int, optional
         Characters of a line. None: any number.
     """
-    values = {name: f"{name} {_short(value)}" for name, value in (logs or {}).items()}
+    values: dict[Any, str] = {
+        name: f"{name} {_short(value)}" for name, value in (logs or {}).items()
+    }
     batches, rate, seconds = pace
     metrics = [name for name in values if name not in ("loss", "val_loss")]
     for left_out in [None, rate, batches, seconds, *reversed(metrics)]:
@@ -210,8 +233,8 @@ def epoch_line(heading, logs, pace, room=None):
     return line
 
 
-def _terminal_width(stream):
-    """Characters of a line of a terminal; None: the stream is none."""
+def _terminal_width(stream: Any) -> int | None:
+    """Characters of a line of a terminal; None if the stream is not one."""
     try:
         return (
             os.get_terminal_size(stream.fileno()).columns or None if _is_terminal(stream) else None
@@ -220,11 +243,11 @@ def _terminal_width(stream):
         return None
 
 
-def _decimals(value):
+def _decimals(value: float) -> int:
     return 3 if value < 1 else 1 if value < 100 else 0
 
 
-def _short(value):
+def _short(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
     if isinstance(value, np.ndarray):
@@ -234,15 +257,16 @@ def _short(value):
     return str(value)
 
 
-def progress(items, verbose, total=None):
-    """The items one by one, with a bar and the time left: in a terminal or notebook, once the work has taken a second.
+def progress(items: Iterable[Any], verbose: Any, total: int | None = None) -> Iterable[Any]:
+    """The items one by one, with a bar and the time left in a terminal or notebook.
 
-    `total`: how many, where they do not say.
+    The bar appears once the work has taken a second. `total` is the number of items, if they have
+    no length.
     """
     return _shown(items, total) if verbose in ("auto", 1) and _shows_bars() else items
 
 
-def _shown(items, total):
+def _shown(items: Any, total: int | None) -> Iterator[Any]:
     bar = open_bar(total=len(items) if hasattr(items, "__len__") else total, delay=1)
     try:
         for item in items:
@@ -254,8 +278,8 @@ def _shown(items, total):
             _done(bar.close)
 
 
-def _done(action):
-    """Do it; False where the stream to draw on is closed or gone."""
+def _done(action: Callable[[], object]) -> bool:
+    """Do it; False if the stream to draw on is closed or gone."""
     try:
         action()
     except (OSError, ValueError):
@@ -263,7 +287,7 @@ def _done(action):
     return True
 
 
-def open_bar(delay=1e-9, **options):
+def open_bar(delay: float = 1e-9, **options: Any) -> Any:
     """A tqdm bar that leaves nothing behind; with a delay it is first drawn when told to."""
     notebook = _in_notebook()
     if notebook:
@@ -276,19 +300,19 @@ def open_bar(delay=1e-9, **options):
     return tqdm(unit=" batch", dynamic_ncols=True, leave=False, delay=delay, file=stream, **options)
 
 
-def _shows_bars():
+def _shows_bars() -> bool:
     return _in_notebook() or _is_terminal(sys.stderr) or _is_terminal(sys.stdout)
 
 
-def _is_terminal(stream):
-    """Whether a stream is a terminal whose cursor can go back; not one that is closed, or None."""
+def _is_terminal(stream: Any) -> bool:
+    """Whether a stream is an open terminal whose cursor can go back."""
     try:
         return stream.isatty() and os.environ.get("TERM") != "dumb"
     except (AttributeError, ValueError):
         return False
 
 
-def _in_notebook():
+def _in_notebook() -> bool:
     """Whether this is the kernel of a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     # Shell: Colab's

@@ -1,9 +1,12 @@
 """Callbacks that set the learning rate."""
 
+from __future__ import annotations
+
 import inspect
+from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.errors import ConfigError
 
 from .base import Callback
@@ -11,9 +14,14 @@ from .monitor import Monitor, message_level
 from .progress import say
 from .state import count, count_or_none, read_state, real_or_none
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def _rate_can_be_set(optimizer):
-    """Fail before the first epoch, not after it, where a schedule rules."""
+    from .base import Logs
+
+
+def _rate_can_be_set(optimizer: Any) -> None:
+    """Fail before the first epoch, not after it, if the optimizer has a schedule."""
     optimizer.learning_rate = optimizer.learning_rate
 
 
@@ -22,26 +30,46 @@ class LearningRateScheduler(Callback):
 
     Parameters
     ----------
-    schedule : function of (epoch, learning rate), or of (epoch)
-        Epochs count from 0; it returns the new rate.
-    verbose : int
-        1: say what it is.
+    schedule : callable
+        A function of (epoch, learning rate), or of (epoch), that returns the new rate. Epochs count
+        from 0.
+    verbose : int, default 0
+        1: print the rate.
+
+    Raises
+    ------
+    ConfigError
+        `schedule` cannot be called; from a run, if the optimizer has a schedule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Dense, Input
+    >>> from gatewise.models import Sequential
+    >>> from gatewise.callbacks import LearningRateScheduler
+    >>> model = Sequential([Input((2,)), Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> halve = LearningRateScheduler(lambda epoch, rate: rate / 2)
+    >>> _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[halve])
+    >>> model.optimizer.learning_rate
+    0.0025
     """
 
-    def __init__(self, schedule, verbose=0):
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         if not callable(schedule):
             raise ConfigError(
                 f"schedule is {schedule!r}; expected a function of (epoch, learning rate)"
             )
         self.schedule = schedule
         self.verbose = message_level(verbose)
-        self._begun = None  # the epoch that goes on, whose rate is set
+        self._begun: int | None = None  # the present epoch, whose rate is set
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._begun = None
         _rate_can_be_set(self.model.optimizer)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if epoch == self._begun:  # resumed in the middle: the rate came with the optimizer
             return
         self._begun = epoch
@@ -55,84 +83,106 @@ class LearningRateScheduler(Callback):
         if self.verbose:
             say(f"epoch {epoch + 1}: learning rate {optimizer.learning_rate:.6g}")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._begun = None
         if logs is not None:
             logs["learning_rate"] = self.model.optimizer.learning_rate
 
-    def get_state(self):
-        """The epoch whose rate is set, in the middle of one."""
+    def get_state(self) -> dict[str, Any]:
+        """The present epoch, whose rate is set; None between two."""
         return {"epoch": self._begun}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self._begun = read_state(state, "LearningRateScheduler", epoch=count_or_none)["epoch"]
 
 
-def _takes_two(function):
+def _takes_two(function: Callable[..., Any]) -> bool:
     """Whether a function takes the epoch and the rate, rather than the epoch alone."""
     try:
         inspect.signature(function).bind(0, 0.0)
     except TypeError:
         return False
-    except ValueError:  # a compiled function that does not tell
+    except ValueError:  # a compiled function without a signature
         return True
     return True
 
 
 class ReduceLROnPlateau(Monitor):
-    """Multiply the learning rate by `factor` when a quantity has not improved for `patience` epochs.
+    """Multiply the learning rate by `factor` if a quantity has not improved for `patience` epochs.
 
     The logs get the rate as "learning_rate".
 
     Parameters
     ----------
-    monitor : str
+    monitor : str, default "val_loss"
         A name in the logs.
-    factor : float in [0, 1)
-    patience : int
+    factor : float, default 0.1
+        In [0, 1).
+    patience : int, default 10
         Epochs without improvement after which the rate is reduced.
-    verbose : int
-        1: say so.
-    mode : {"auto", "min", "max"}
-        auto: min for the loss; for a metric, what is better there.
-    min_delta : float
-        What counts as an improvement.
-    cooldown : int
-        Epochs after a reduction in which nothing is counted.
-    min_lr : float
+    verbose : int, default 0
+        1: print a line for each reduction.
+    mode : {"auto", "min", "max"}, default "auto"
+        auto: min for the loss; for a metric, the direction that is better there.
+    min_delta : float, default 1e-4
+        The least change that counts as an improvement.
+    cooldown : int, default 0
+        Epochs after a reduction that are not counted.
+    min_lr : float, default 0.0
         The rate does not fall below it.
+
+    Raises
+    ------
+    ConfigError, DTypeError
+        An argument cannot be used; from a run, if the optimizer has a schedule, or it is not known
+        which direction is better.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Dense, Input
+    >>> from gatewise.models import Sequential
+    >>> from gatewise.callbacks import ReduceLROnPlateau
+    >>> model = Sequential([Input((2,)), Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> plateau = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9)
+    >>> _ = model.fit(x, y, epochs=3, verbose=0, callbacks=[plateau])
+    >>> model.optimizer.learning_rate
+    0.0025
     """
 
-    factor = Checked(checks.fraction)
-    patience, cooldown = Checked(checks.whole_number, low=0), Checked(checks.whole_number, low=0)
-    min_lr = Checked(checks.number, low=0.0)
+    factor: float = checked(checks.fraction)
+    patience: int = checked(checks.whole_number, low=0)
+    cooldown: int = checked(checks.whole_number, low=0)
+    min_lr: float = checked(checks.number, low=0.0)
 
     def __init__(
         self,
-        monitor="val_loss",
-        factor=0.1,
-        patience=10,
-        verbose=0,
-        mode="auto",
-        min_delta=1e-4,
-        cooldown=0,
-        min_lr=0.0,
-    ):
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
         super().__init__(monitor, mode, min_delta, verbose)
         self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
         self._reset()
 
-    def _reset(self):
+    def _reset(self) -> None:
         self.best = None
         self.wait = self.cooldown_counter = 0
         self._warned = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._reset()
-        self._wants_more()  # where nobody can say, before an epoch is spent
+        self._wants_more()  # raises, if it is not known, before an epoch is spent
         _rate_can_be_set(self.model.optimizer)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = self.model.optimizer.learning_rate
         value = self._value(logs)
@@ -148,7 +198,7 @@ class ReduceLROnPlateau(Monitor):
             if self.wait >= self.patience:
                 self._reduce(epoch)
 
-    def _reduce(self, epoch):
+    def _reduce(self, epoch: int) -> None:
         optimizer = self.model.optimizer
         if optimizer.learning_rate > self.min_lr:
             optimizer.learning_rate = max(optimizer.learning_rate * self.factor, self.min_lr)
@@ -156,11 +206,11 @@ class ReduceLROnPlateau(Monitor):
             if self.verbose:
                 say(f"epoch {epoch + 1}: learning rate reduced to {optimizer.learning_rate:.6g}")
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """The best value and counters; the rate itself is the optimizer's."""
         return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         vars(self).update(
             read_state(
                 state, "ReduceLROnPlateau", best=real_or_none, wait=count, cooldown_counter=count

@@ -1,19 +1,29 @@
-"""States of callbacks that come from files nobody trusts: each value is checked before it is believed."""
+"""States of callbacks that come from untrusted files: each value is checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import CheckpointError, GatewiseError
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
-def read_state(state, owner, **readers):
+Reader = Callable[[Any, str], Any]
+
+
+def read_state(state: Any, owner: str, **readers: Reader) -> dict[str, Any]:
     """The values of a saved state, each as its reader returns it.
 
     Parameters
     ----------
     state : dict
     owner : str
-        Whose it is, for messages.
+        Name of the callback, for messages.
     **readers
         For each name a function of (value, name) that raises on what does not fit.
 
@@ -30,17 +40,17 @@ def read_state(state, owner, **readers):
         raise CheckpointError(f"state of {owner}: {error}") from error
 
 
-def count(value, name):
+def count(value: Any, name: str) -> int:
     """A whole number from 0 up."""
     return checks.whole_number(value, name, 0, 2**62)
 
 
-def count_or_none(value, name):
+def count_or_none(value: Any, name: str) -> int | None:
     """A whole number from 0 up, or None."""
     return None if value is None else count(value, name)
 
 
-def real_or_none(value, name):
+def real_or_none(value: Any, name: str) -> float | None:
     """A float, which may be NaN or infinite; or None."""
     if value is None:
         return None
@@ -52,10 +62,10 @@ def real_or_none(value, name):
         raise CheckpointError(f"{name} is a whole number that no float can hold") from error
 
 
-def arrays_like(expected):
+def arrays_like(expected: Sequence[Array]) -> Reader:
     """A reader of None, or a list of finite arrays with the shapes and dtypes of these."""
 
-    def read(value, name):
+    def read(value: Any, name: str) -> list[Array] | None:
         if value is None:
             return None
         if not isinstance(value, list) or len(value) != len(expected):
@@ -67,8 +77,8 @@ def arrays_like(expected):
     return read
 
 
-def check_array(array, like, name):
-    """Refuse what is no finite array of the shape and dtype of `like`."""
+def check_array(array: Any, like: Array, name: str) -> None:
+    """Refuse what is not a finite array of the shape and dtype of `like`."""
     if not isinstance(array, np.ndarray) or array.shape != like.shape or array.dtype != like.dtype:
         given = (
             f"{array.dtype} {array.shape}"

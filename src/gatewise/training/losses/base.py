@@ -209,10 +209,10 @@ class Loss(Guarded, abc.ABC):
         if y.ndim == len(shape) - 1 and expected[-1] == 1:
             y = y[..., None]
         if y.shape != expected:
+            alike = expected == tuple(shape)
             raise ShapeError(
                 f"y has shape {y.shape}, the model's output has {tuple(shape)}; loss {self.name}"
-                " expects "
-                f"{'the same shape' if expected == tuple(shape) else f'targets of shape {expected}'}"
+                f" expects {'the same shape' if alike else f'targets of shape {expected}'}"
                 + self._class_numbers_hint(y, shape)
             )
         return y

@@ -282,7 +282,9 @@ def _weights_at(places: Array, weights: Array, count: int) -> Array:
 
 
 def _interpolated_precision(tp: Array, fp: Array, all_true: Any) -> Any:
-    """Area under precision over recall where true positives rise linearly with all positives between thresholds.
+    """Area under precision over recall, interpolated.
+
+    Between thresholds true positives rise linearly with all positives.
 
     In an interval from A to B, precision is (TP_B + slope (P - P_B)) / P, whose integral over TP is
     ``slope (TP_A - TP_B + (TP_B - slope P_B) log(P_A / P_B))``; constant precision where P_B is 0.

@@ -102,8 +102,9 @@ class Metric(Guarded, abc.ABC):
         dtype: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """Add a sum to a user-defined metric, as in Keras: a variable with ``assign``, ``assign_add`` and ``value``.
+        """Add a sum to a user-defined metric, as in Keras.
 
+        It has ``assign``, ``assign_add`` and ``value``.
         ``reset_state`` gives it its first value again, and checkpoints hold it.
 
         Parameters
@@ -350,10 +351,10 @@ class Metric(Guarded, abc.ABC):
                 return float(value)
             except OverflowError:
                 pass
+        of_dtype = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
         raise CheckpointError(
-            f"state of metric {self.name}: {name} is a"
-            f" {type(value).__name__}{f' of {value.dtype}' if isinstance(value, np.ndarray) else ''};"
-            " expected float64 numbers"
+            f"state of metric {self.name}: {name} is a {type(value).__name__}{of_dtype}; expected"
+            " float64 numbers"
         )
 
     def _state_fits(self, sums: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""How well rows of labels are read: the edit distance between what a model reads and what is written there."""
+"""How well rows of labels are read: edit distances between what is read and the targets."""
 
 from __future__ import annotations
 

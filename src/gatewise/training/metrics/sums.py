@@ -92,7 +92,7 @@ class MeanMetric(SummedMetric):
 
     @property
     def _is_mean_over_outputs(self) -> bool:
-        """Whether the value of a position is the mean over its outputs: single ones can be left out."""
+        """Whether the value of a position is a mean over outputs: single ones can be left out."""
         return self._elementwise
 
     def _add(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:

@@ -74,7 +74,7 @@ def get(identifier: str | Config | type[Optimizer] | Optimizer) -> Optimizer:
 
 
 def serialize(optimizer: Optimizer) -> Config:
-    """The class and arguments of an optimizer as JSON values, from which :func:`get` makes a new one.
+    """The class and arguments of an optimizer as JSON values, which :func:`get` reads.
 
     Parameters
     ----------

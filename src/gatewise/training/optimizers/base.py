@@ -391,7 +391,9 @@ class Optimizer(Guarded, abc.ABC):
 
     @abc.abstractmethod
     def update(self, p: Array, g: Array, rate: float, decay: float, work: int) -> None:
-        """Decay the parameters, then make step number `iterations`, in place: for subclasses to define.
+        """Decay the parameters, then make a step, in place: for subclasses to define.
+
+        Its number, from 1, is `iterations`.
 
         Parameters
         ----------
@@ -503,7 +505,7 @@ class Optimizer(Guarded, abc.ABC):
             )
 
     def _snapshot(self, parts: Sequence[slice] | None = None) -> Snapshot:
-        """What :meth:`_restore` restores; with `parts`, of those alone, if the rest stays frozen."""
+        """What :meth:`_restore` restores; with `parts`, of those alone: the rest is frozen."""
         if parts is None:
             held: dict[str, Any] = {name: array.copy() for name, array in self._slots.items()}
             return Snapshot(self.iterations, held, None)
@@ -527,7 +529,7 @@ class Optimizer(Guarded, abc.ABC):
                 self._slots[name][()] = values
 
     def get_config(self) -> Config:
-        """The arguments of the constructor as JSON values, from which :meth:`from_config` makes an equal one."""
+        """The arguments of the constructor as JSON values, which :meth:`from_config` reads."""
         rate = self._learning_rate
         names = (
             "weight_decay",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def update_parts(
     optimizer: Optimizer, p: Array, g: Array, rate: float, decay: float, parts: Sequence[slice]
 ) -> None:
-    """``optimizer.update`` of some parts of the buffers; meanwhile its slots are those of a part."""
+    """``optimizer.update`` of some parts of the buffers, with the slots of those parts."""
     whole = optimizer._slots
     numbers = {name: array.copy() for name, array in whole.items() if not array.ndim}
     try:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 class Lion(Optimizer):
-    """``p -= lr sign(beta_1 m + (1 - beta_1) g); m = beta_2 m + (1 - beta_2) g`` (Chen et al. 2023).
+    """Steps of the sign of a running mean (Chen et al. 2023).
+
+    ``p -= lr sign(beta_1 m + (1 - beta_1) g); m = beta_2 m + (1 - beta_2) g``
 
     Parameters
     ----------

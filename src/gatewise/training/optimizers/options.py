@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def option(check: Callable[..., Any], *, optional: bool = False, **limits: float) -> Any:
-    """An option of a class of optimizers: whatever it is set to passes ``check(value, name, **limits)``.
+    """An option of a class of optimizers, whose values pass ``check(value, name, **limits)``.
 
     Parameters
     ----------

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def begun(parameters: Array, start: float) -> Array:
-    """An array like the parameters that holds `start`; zeros take no memory until they are written to."""
+    """An array like the parameters that holds `start`.
+
+    Zeros take no memory until they are written to.
+    """
     return (
         np.full_like(parameters, start) if start else np.zeros(parameters.shape, parameters.dtype)
     )
