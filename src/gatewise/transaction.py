@@ -69,7 +69,7 @@ class Transaction:
             self.restore()
 
 
-def value_of(take: Callable[[], Value], give: Callable[[Value], object]) -> Callable[[], object]:
+def value_of(take: Callable[[], Value], give: Callable[[Value], None]) -> Callable[[], None]:
     """The function that calls ``give`` with what ``take()`` returns now."""
     before = take()
     return lambda: give(before)

@@ -1,11 +1,20 @@
 """What an optimizer accumulates, to and from a file, without what was frozen from the first step on."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
-def slots_to_write(model):
+    from .compiled import CompiledNetwork
+
+
+def slots_to_write(model: CompiledNetwork) -> tuple[dict[str, Array], list[list[int]] | None]:
     """(dict of name to array, parts).
 
     parts is a list of [start, stop], the parts of the flat buffer that the arrays hold, one after
@@ -24,7 +33,7 @@ def slots_to_write(model):
     return slots | shorter, [[part.start, part.stop] for part in parts]
 
 
-def slots_read(model, slots, parts):
+def slots_read(model: CompiledNetwork, slots: dict[str, Array], parts: Any) -> dict[str, Array]:
     """The whole slots of those in a file, which holds `parts` of the flat buffer.
 
     Raises
@@ -54,23 +63,23 @@ def slots_read(model, slots, parts):
     return whole
 
 
-def _starts(model):
+def _starts(model: CompiledNetwork) -> dict[str, float | Array]:
     """What each array of the optimizer begins with: a number; of the running mean the parameters."""
     starts = model.optimizer._array_slots()
     return starts | ({"average": model._flat_parameters} if "average" in starts else {})
 
 
-def _part(start, part):
+def _part(start: float | Array, part: slice) -> float | Array:
     return start[part] if isinstance(start, np.ndarray) else start
 
 
-def _gaps(parts, size):
+def _gaps(parts: list[slice], size: int) -> list[slice]:
     """Slices between and beside the parts."""
     ends = [0, *(end for part in parts for end in (part.start, part.stop)), size]
     return [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
 
 
-def _checked_parts(parts, size):
+def _checked_parts(parts: Any, size: int) -> list[slice]:
     pairs = isinstance(parts, list) and all(
         isinstance(pair, list) and len(pair) == 2 for pair in parts
     )

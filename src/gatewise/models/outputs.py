@@ -1,11 +1,23 @@
 """Whether a model's loss can learn from its output."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from gatewise import checks
 from gatewise.errors import ConfigError
 from gatewise.training.outputs import misfit_of
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def check_output(model, loss):
+    from gatewise.layers import Layer
+    from gatewise.training.losses import Loss
+
+    from .network import Network
+
+
+def check_output(model: Network, loss: Loss) -> str | None:
     """Refuse a loss that can only be a constant or NaN behind a model's last layers, and warn of other misfits.
 
     Returns
@@ -35,7 +47,7 @@ def check_output(model, loss):
     return misfit.text
 
 
-def _refuse_constant(model):
+def _refuse_constant(model: Network) -> None:
     for layer in model.layers:
         if layer._limiting_activation == "softmax" and layer.output_shape[-1] == 1:
             raise ConfigError(
@@ -45,7 +57,7 @@ def _refuse_constant(model):
             )
 
 
-def last_activation(layers):
+def last_activation(layers: Sequence[Layer]) -> str | None:
     """The activation that limits the values that come out of these layers; None: not known."""
     for layer in reversed(layers):
         if layer._limiting_activation is not None or not layer._keeps_limits:

@@ -1,12 +1,22 @@
 """What summary() prints, and what a model shows of itself in a terminal or notebook."""
 
+from __future__ import annotations
+
 import copy
 import html
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatewise._typing import Shape
+    from gatewise.layers import Layer
+
+    from .network import Network
+
 
 _UNKNOWN = "?"
 
 
-def summary_lines(model):
+def summary_lines(model: Network) -> list[str]:
     """Lines of text: name and class, output shape and parameters of each layer, and the sum."""
     rows = [("Layer (type)", "Output shape", "Parameters"), *summary_rows(model)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -19,7 +29,7 @@ def summary_lines(model):
     return [*lines, rule, *total_lines(model)]
 
 
-def summary_rows(model):
+def summary_rows(model: Network) -> list[tuple[str, str, str]]:
     """(name and class, output shape, parameters) of each layer, as text."""
     rows = []
     for layer, count in zip(model.layers, parameter_counts(model), strict=True):
@@ -30,7 +40,7 @@ def summary_rows(model):
     return rows
 
 
-def total_lines(model):
+def total_lines(model: Network) -> list[str]:
     """How many parameters there are, what memory they take, and how many of them are trained."""
     counts = parameter_counts(model)
     count, unknown = sum(count for count in counts if count is not None), counts.count(None)
@@ -49,7 +59,7 @@ def total_lines(model):
     return [line, f"{trained:,} trainable, {count - trained:,} not trainable"]
 
 
-def frozen_text(layer):
+def frozen_text(layer: Layer) -> str:
     """The text "frozen", "partly frozen", or nothing."""
     if not layer.trainable:
         return "frozen"
@@ -57,7 +67,7 @@ def frozen_text(layer):
     return "" if all(moved) else "partly frozen"
 
 
-def parameter_counts(model):
+def parameter_counts(model: Network) -> list[int | None]:
     """Number of parameters of each layer, list of int; None if it depends on a shape not known yet."""
     if model.built:
         return [layer.count_params() for layer in model.layers]
@@ -74,7 +84,7 @@ def parameter_counts(model):
     return counts
 
 
-def _count_for(layer, shape):
+def _count_for(layer: Layer, shape: Shape | None) -> tuple[int | None, Shape | None]:
     """(number of parameters, output shape), each or None, of a layer not built, for this input shape."""
     if shape is None:
         return None, None
@@ -94,7 +104,7 @@ def _count_for(layer, shape):
     return count, output if isinstance(output, tuple) else None
 
 
-def model_text(model):
+def model_text(model: Network) -> str:
     """One line: the layers, the shapes, the number of parameters, and how the model is compiled."""
     names = [type(layer).__name__ for layer in model.layers]
     layers = ", ".join([*names[:6], "..."] if len(names) > 7 else names)
@@ -117,7 +127,7 @@ def model_text(model):
     return f"<{'; '.join(parts)}>"
 
 
-def model_html(model):
+def model_html(model: Network) -> str:
     """The table of summary() as HTML."""
     left, right = "style='text-align:left'", "style='text-align:right'"
     head = "".join(
@@ -135,7 +145,7 @@ def model_html(model):
     )
 
 
-def _bytes_text(size):
+def _bytes_text(size: float) -> str:
     for unit in ("bytes", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,6 +1,14 @@
 """What of a model's flat buffer training changes, while some of its layers are frozen."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Trained:
     constrained: int
 
     @classmethod
-    def of(cls, layers, pieces, names):
+    def of(cls, layers: Sequence[Layer], pieces: list[slice], names: list[str]) -> Trained:
         """What these layers train, whose arrays lie at these pieces."""
         owners = [
             (number, layer, spec)
@@ -49,9 +57,9 @@ class Trained:
         return cls(pieces, names, _joined(pieces), lowest, constrained)
 
 
-def _joined(pieces):
+def _joined(pieces: list[slice]) -> list[slice]:
     """Slices that touch become one."""
-    parts = []
+    parts: list[slice] = []
     for piece in pieces:
         if parts and parts[-1].stop == piece.start:
             parts[-1] = slice(parts[-1].start, piece.stop)

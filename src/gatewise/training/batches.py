@@ -1,5 +1,7 @@
 """What a user may give as one batch, and what looks like batches and is none."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 from typing import Any, NamedTuple
@@ -31,7 +33,7 @@ FORMS = (
 )
 
 
-def parts_of(item, name, need_y=True):
+def parts_of(item: Any, name: str, need_y: bool = True) -> Given:
     """The parts of one batch, a :class:`Given`.
 
     Parameters
@@ -65,7 +67,7 @@ def parts_of(item, name, need_y=True):
     return Given(*item)
 
 
-def refuse_uncalled(x, name):
+def refuse_uncalled(x: Any, name: str) -> None:
     """Refuse a function or class that makes batches once it is called.
 
     Raises
@@ -84,7 +86,7 @@ def refuse_uncalled(x, name):
         )
 
 
-def refuse_pairs(x, name, need_y=True):
+def refuse_pairs(x: Any, name: str, need_y: bool = True) -> None:
     """Refuse a list of (x, y), which is neither an array of samples nor something that makes batches.
 
     Raises
@@ -105,13 +107,13 @@ def refuse_pairs(x, name, need_y=True):
         )
 
 
-def _is_array(value, of_samples):
+def _is_array(value: Any, of_samples: bool) -> bool:
     """Whether this is x: of one sample at least, or, if a row may be a tuple, more than one step of it."""
     axes = getattr(value, "ndim", None)
     return axes is not None and checks.whole_number(axes, "ndim", 0) >= (1 if of_samples else 2)
 
 
-def makes_batches(x, name="x"):
+def makes_batches(x: Any, name: str = "x") -> bool:
     """Whether x is a generator or a sequence of batches rather than an array of samples.
 
     Raises
@@ -129,6 +131,6 @@ def makes_batches(x, name="x"):
     return hasattr(x, "__iter__") or hasattr(x, "__next__") or is_indexed(x)
 
 
-def is_indexed(x):
+def is_indexed(x: Any) -> bool:
     """Whether x is a sequence of batches: each has a number, and their number is known."""
     return hasattr(x, "__getitem__") and (hasattr(x, "__len__") or hasattr(x, "num_batches"))

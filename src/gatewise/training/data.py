@@ -1,10 +1,14 @@
 """The samples of a call: arrays that fit the model, and parts of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise import checks
+from gatewise._typing import IntArray
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.layers.masks import Places, lengths_and_places, moved_resets, step_mask
 from gatewise.utils import pad_sequences
@@ -12,6 +16,13 @@ from gatewise.utils import pad_sequences
 from .batches import Given
 from .losses import position_weights
 from .targets import ROUNDING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewise._typing import Array, Model
+
+    from .losses import Loss
 
 
 @dataclass
@@ -38,27 +49,27 @@ class Samples:
     # steps in each row of the output, where a loss has labels of whole rows
     read_lengths: np.ndarray | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.x)
 
     @property
-    def count(self):
+    def count(self) -> float:
         """How many samples count, or steps where y has steps; part of one where only some of its outputs do."""
         whole = len(self) * (self.steps if self.per_step else 1)
         return whole if self.valid is None else whole * float(self.valid.mean())
 
     @property
-    def counts(self):
+    def counts(self) -> bool:
         """Whether anything in it counts in the loss: at a step that is there, looked at, and of a weight other than 0."""
         return self.weights is None or bool(self.weights.any())
 
     @property
-    def empty(self):
+    def empty(self) -> bool:
         """Whether no sequence has a step."""
         return self.lengths is not None and not self.lengths.any()
 
     @property
-    def metric_weights(self):
+    def metric_weights(self) -> Array | None:
         """What metrics weigh by: 1 at positions, or targets, that count and are known, else 0; None: 1 everywhere."""
         if self.known is None or self.valid is None:
             return self.valid if self.known is None else self.known
@@ -67,11 +78,11 @@ class Samples:
         )
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Extent of the time axis; 1 without one."""
         return self.x.shape[1] if self.x.ndim > 1 else 1
 
-    def take(self, rows, steps=None):
+    def take(self, rows: Rows, steps: slice | None = None) -> Samples:
         """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
         if steps is None:
             names = (
@@ -119,7 +130,7 @@ class Samples:
 class MappedSamples:
     """Samples whose x stays in its file until a batch asks for it: checked and converted a batch at a time."""
 
-    def __init__(self, model, given, need_y=True):
+    def __init__(self, model: Model, given: Given, need_y: bool = True) -> None:
         x, y, sample_weight, lengths = given.x, given.y, given.sample_weight, given.lengths
         self.model, self.need_y, self.class_weight = model, need_y, None
         self.x, self.y, self.sample_weight = x, _rows_of(y), _rows_of(sample_weight)
@@ -138,15 +149,15 @@ class MappedSamples:
         # builds the model, and finds what cannot fit
         self.per_step = self.take(slice(0, 1)).per_step
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.x)
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Extent of the time axis."""
         return self.x.shape[1]
 
-    def part(self, rows):
+    def part(self, rows: slice) -> MappedSamples:
         """The samples of a slice, still in their file."""
         arrays = (
             None if array is None else array[rows]
@@ -156,7 +167,7 @@ class MappedSamples:
         part.class_weight = self.class_weight
         return part
 
-    def take(self, rows, steps=None):
+    def take(self, rows: Rows, steps: slice | None = None) -> Samples:
         """See :meth:`Samples.take`. A slice of steps is one of those in the file, masked or not."""
         y, weights, lengths, resets, mask = (
             None if array is None else array[rows]
@@ -186,7 +197,11 @@ class MappedSamples:
         return samples
 
 
-def part_of_lengths(lengths, rows, steps):
+AnySamples = Samples | MappedSamples
+Rows = slice | IntArray  # which rows of samples
+
+
+def part_of_lengths(lengths: Array | None, rows: Rows, steps: slice) -> Array | None:
     """How many of these steps belong to each of the rows; None stays None."""
     return (
         None
@@ -195,7 +210,7 @@ def part_of_lengths(lengths, rows, steps):
     )
 
 
-def _rows_of(value):
+def _rows_of(value: Any) -> Array | None:
     """Something whose rows an index array can take; rows of different lengths stay objects."""
     if value is None or isinstance(value, np.ndarray):
         return value
@@ -206,7 +221,7 @@ def _rows_of(value):
     return np.asarray(value)
 
 
-def prepare_samples(model, given, need_y=True):
+def prepare_samples(model: Model, given: Given, need_y: bool = True) -> Samples:
     """Check what a call of a model was given, and bring it to the model's dtype and shapes.
 
     x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. A list of
@@ -290,14 +305,14 @@ def prepare_samples(model, given, need_y=True):
     return samples
 
 
-def _all_masks(model, x, mask):
+def _all_masks(model: Model, x: Any, mask: Any) -> Array | None:
     """What was given and what the first layer finds in x, bool ndarray (samples, steps); None: neither."""
     mask = None if mask is None else step_mask(mask, x.shape)
     found = model._compute_mask(x)
     return found if mask is None else mask if found is None else mask & found
 
 
-def _masked(samples, mask):
+def _masked(samples: Samples, mask: Array | None) -> Samples:
     """Samples in which the steps that count stand at the front of their rows."""
     if mask is None:
         return samples
@@ -316,7 +331,7 @@ def _masked(samples, mask):
     return replace(samples, **moved, lengths=lengths, places=places)
 
 
-def _count_positions(model, samples, positions):
+def _count_positions(model: Model, samples: Samples, positions: tuple[int, ...]) -> None:
     """Set what counts: where there are steps, and where the loss counts its targets."""
     samples.valid = position_weights(None, positions, model._output_lengths(samples.lengths))
     if samples.valid is not None:
@@ -331,12 +346,14 @@ def _count_positions(model, samples, positions):
         )
 
 
-def _weighted(weights, factors):
+def _weighted(weights: Array, factors: Array) -> Array:
     """Weights of positions, or of targets, times factors of positions."""
     return weights * (factors if weights.ndim == factors.ndim else factors[..., None])
 
 
-def _without_unknown(y, weights, positions):
+def _without_unknown(
+    y: Any, weights: Array | None, positions: tuple[int, ...]
+) -> tuple[Any, Array | None]:
     """(targets with 0 in place of NaN where the weight is 0, where they are known or None).
 
     Anything else, NaN at other places above all, stays for the loss to refuse. 0 is a target that
@@ -370,7 +387,9 @@ def _without_unknown(y, weights, positions):
     )
 
 
-def _counted_steps(lengths, mask, positions):
+def _counted_steps(
+    lengths: Array | None, mask: Array | None, positions: tuple[int, ...]
+) -> Array | None:
     """Which steps are no padding, bool ndarray that broadcasts to positions; None: all."""
     counted = None if lengths is None else np.arange(positions[1]) < lengths[:, None]
     if mask is not None:
@@ -378,7 +397,14 @@ def _counted_steps(lengths, mask, positions):
     return None if counted is None else counted.reshape(counted.shape + (1,) * (len(positions) - 2))
 
 
-def _without_wrong_classes(y, weights, counted, positions, loss, outputs):
+def _without_wrong_classes(
+    y: Any,
+    weights: Array | None,
+    counted: Array | None,
+    positions: tuple[int, ...],
+    loss: Loss,
+    outputs: int,
+) -> tuple[Any, Array | None]:
     """(class numbers with 0 in place of what is none, as -1, where nothing counts; where they are known or None)."""
     if weights is None and counted is None:
         return y, None
@@ -399,7 +425,7 @@ def _without_wrong_classes(y, weights, counted, positions, loss, outputs):
     return blanked, (~unknown).astype(np.float64) if unknown.any() else None
 
 
-def _known_targets(loss, y, weights):
+def _known_targets(loss: Any, y: Any, weights: Array | None) -> Array | None:
     """0 where a weight of 0 stands beside what the loss takes for no target, such as -1 at padding; None: nowhere."""
     if weights is None or loss._takes is None or loss._takes.settled(y) or not (weights == 0).any():
         return None
@@ -408,7 +434,7 @@ def _known_targets(loss, y, weights):
     return (~unknown).astype(np.float64) if unknown.any() else None
 
 
-def _check_targets(model, samples, shape):
+def _check_targets(model: Model, samples: Samples, shape: tuple[int, ...]) -> None:
     """Refuse targets that the loss or a metric cannot have, before anything is trained on them."""
     places = samples.places if samples.per_step else None
     model.loss._check_targets(samples.y, samples.weights, places)
@@ -419,7 +445,7 @@ def _check_targets(model, samples, shape):
             )
 
 
-def refuse_uncounted(samples, name):
+def refuse_uncounted(samples: AnySamples, name: str) -> None:
     """Refuse samples of which nothing counts, as far as that shows without reading a file.
 
     Raises
@@ -441,7 +467,7 @@ def refuse_uncounted(samples, name):
     raise ConfigError(f"nothing in {name} counts: {cause}")
 
 
-def is_ragged(x):
+def is_ragged(x: Any) -> bool:
     """Whether x is a list, or an array of objects, that holds sequences of different lengths."""
     if not (
         isinstance(x, list | tuple)
@@ -451,11 +477,11 @@ def is_ragged(x):
     return len({len(row) for row in x if hasattr(row, "__len__") and getattr(row, "ndim", 1)}) > 1
 
 
-def _holds_rows(x):
+def _holds_rows(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1
 
 
-def _pad_beside(value, name, lengths, steps):
+def _pad_beside(value: Any, name: str, lengths: Array, steps: int) -> Any:
     """A list with an entry for each step of each sequence, padded as x is; anything else as it was."""
     if not is_ragged(value):
         return value
@@ -468,7 +494,9 @@ def _pad_beside(value, name, lengths, steps):
     return pad_sequences(value, steps, dtype="float64", padding="post")
 
 
-def add_class_weight(samples, class_weight, loss, outputs):
+def add_class_weight(
+    samples: AnySamples, class_weight: Mapping[int, float] | None, loss: Any, outputs: int
+) -> None:
     """Multiply the weights of the samples by those of their classes; None changes nothing."""
     if class_weight is None:
         return
@@ -486,13 +514,19 @@ def add_class_weight(samples, class_weight, loss, outputs):
     )
 
 
-def _check_rows(y, x):
+def _check_rows(y: Any, x: Any) -> None:
     rows = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) else None
     if rows != len(x):
         raise ShapeError(f"y has {rows} rows, x has {len(x)}; expected one target a sample")
 
 
-def _class_weights(class_weight, y, loss, outputs, weights=None):
+def _class_weights(
+    class_weight: Mapping[int, float] | None,
+    y: Any,
+    loss: Loss,
+    outputs: int,
+    weights: Array | None = None,
+) -> Array:
     if not isinstance(class_weight, dict):
         raise DTypeError(
             f"class_weight is {class_weight!r}; expected a dict of class number to weight"
@@ -527,7 +561,7 @@ def _class_weights(class_weight, y, loss, outputs, weights=None):
     return weights
 
 
-def split_off_validation(samples, fraction):
+def split_off_validation(samples: AnySamples, fraction: float) -> tuple[AnySamples, AnySamples]:
     """(training, validation): the last part of the samples, as Keras does, before any shuffling."""
     fraction = checks.fraction(fraction, "validation_split")
     at = int(len(samples) * (1 - fraction))
@@ -539,6 +573,6 @@ def split_off_validation(samples, fraction):
     return cut(slice(None, at)), cut(slice(at, None))
 
 
-def batch_bounds(count, batch_size):
+def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
     """(first, last) of each batch."""
     return [(first, min(first + batch_size, count)) for first in range(0, count, batch_size)]

@@ -1,6 +1,9 @@
 """The loss and metrics over the batches of a feed, and outputs for them."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +13,15 @@ from .callbacks import CallbackList, progress
 from .means import RunningMeans
 from .run import Run
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, Model
+
+    from .feeds import Feed
+    from .metrics import Metric
+
+
 _NOBODY = CallbackList([])  # watches: it has nobody to notify
 NOTHING_COUNTS = (
     "every step is masked or past the end of its row, every weight is 0, or the loss ignores every"
@@ -17,12 +29,19 @@ NOTHING_COUNTS = (
 )
 
 
-def metrics_of(model):
+def metrics_of(model: Model) -> list[Metric]:
     """The model's metrics; copies while it trains, since its own hold what they have seen of the epoch."""
     return copy.deepcopy(model.metrics) if isinstance(model._training_run, Run) else model.metrics
 
 
-def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x"):
+def evaluate_feed(
+    model: Model,
+    feed: Feed,
+    verbose: str | int = 0,
+    watchers: CallbackList | None = None,
+    interrupted: Sequence[object] = (),
+    name: str = "x",
+) -> dict[str, Any]:
     """dict of the loss and metrics over the batches of a feed, in order.
 
     Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when
@@ -54,7 +73,13 @@ def evaluate_feed(model, feed, verbose=0, watchers=None, interrupted=(), name="x
     return logs
 
 
-def predict_feed(model, feed, verbose=0, watchers=None, stop=None):
+def predict_feed(
+    model: Model,
+    feed: Feed,
+    verbose: str | int = 0,
+    watchers: CallbackList | None = None,
+    stop: int | None = None,
+) -> Array:
     """Outputs for all batches, of the layers before number `stop` or all; the batch size changes the memory that is used, not
     a bit of the result. Ends early when a callback sets ``model.stop_predicting``."""
     watchers = watchers or _NOBODY

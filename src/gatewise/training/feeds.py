@@ -5,7 +5,10 @@ given, and then the batches of the plan, from any one on. Training that goes on 
 epoch draws the same plan again.
 """
 
+from __future__ import annotations
+
 from itertools import chain, count, islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,13 +16,25 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
 from .batches import is_indexed, parts_of
-from .data import Samples, add_class_weight, batch_bounds, prepare_samples
+from .data import Rows, Samples, add_class_weight, batch_bounds, prepare_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gatewise._typing import Array, Model
+
+    from .data import AnySamples
+
 
 # batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
 POOL = 16
 
 
-def _length(source):
+# rows, slice of their steps or None for all, whether sequences begin there
+Part = tuple[Rows, slice | None, bool]
+
+
+def _length(source: Any) -> int | None:
     """Number of batches that a sequence makes now; None: it has no end.
 
     What Keras's PyDataset says as ``num_batches`` is by default its length.
@@ -44,13 +59,20 @@ class RowFeed:
         Cut each batch into parts of so many steps.
     """
 
-    def __init__(self, samples, batch_size, shuffle=False, bucketing=False, tbptt_steps=None):
+    def __init__(
+        self,
+        samples: AnySamples,
+        batch_size: int,
+        shuffle: bool = False,
+        bucketing: bool = False,
+        tbptt_steps: int | None = None,
+    ) -> None:
         self.samples, self.batch_size = samples, batch_size
         self.shuffle, self.bucketing, self.tbptt_steps = shuffle, bucketing, tbptt_steps
         self.ended = False
 
     @property
-    def steps(self):
+    def steps(self) -> int | None:
         """Batches in an epoch; None where that depends on which rows meet."""
         batches = len(batch_bounds(len(self.samples), self.batch_size))
         if self.tbptt_steps is None:
@@ -61,7 +83,7 @@ class RowFeed:
             else batches * -(-self.samples.steps // self.tbptt_steps)
         )
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """What must be the same for an epoch's plan to be drawn again: JSON values."""
         return {
             "samples": len(self.samples),
@@ -71,11 +93,11 @@ class RowFeed:
             "tbptt_steps": self.tbptt_steps,
         }
 
-    def takes_as_many(self, steps):
+    def takes_as_many(self, steps: Any) -> bool:
         """Never: rows are not counted in batches."""
         return False
 
-    def plan(self, rng):
+    def plan(self, rng: np.random.Generator) -> list[Part]:
         """list of (rows, slice of steps or None, whether sequences begin there)."""
         count = len(self.samples)
         if not self.shuffle:
@@ -93,7 +115,7 @@ class RowFeed:
             for steps in chunks(_longest(self.samples, rows), self.tbptt_steps)
         ]
 
-    def _buckets(self, rng):
+    def _buckets(self, rng: np.random.Generator) -> list[Array]:
         order = rng.permutation(len(self.samples))
         batches = []
         for first, last in batch_bounds(len(order), POOL * self.batch_size):
@@ -102,11 +124,11 @@ class RowFeed:
             batches += [pool[a:b] for a, b in batch_bounds(len(pool), self.batch_size)]
         return [batches[number] for number in rng.permutation(len(batches))]
 
-    def count(self, plan):
+    def count(self, plan: list[Part]) -> int | None:
         """Batches in a plan; None where that shows only when they have come."""
         return len(plan)
 
-    def rows_going_on(self, plan, number):
+    def rows_going_on(self, plan: list[Part], number: int) -> int | None:
         """Rows of a batch whose sequences began in an earlier one; None where they begin there, or nobody knows yet."""
         rows, _, begins = plan[number] if number < len(plan) else (None, None, True)
         return (
@@ -115,17 +137,17 @@ class RowFeed:
             else len(range(*rows.indices(len(self.samples))) if isinstance(rows, slice) else rows)
         )
 
-    def batches(self, plan, first=0):
+    def batches(self, plan: list[Part], first: int = 0) -> Iterator[tuple[Samples, bool]]:
         """Iterator over (Samples, whether sequences begin there) of the plan, from batch number `first` on."""
         for rows, steps, begins in plan[first:]:
             yield self.samples.take(rows, steps), begins
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> None:
         """Nothing: arrays stay as they are."""
 
     end_epoch = begin_epoch
 
-    def all(self):
+    def all(self) -> Iterator[Samples]:
         """Iterator over the Samples of every batch, in order."""
         if isinstance(self.samples, Samples) and 0 < len(self.samples) <= self.batch_size:
             yield self.samples
@@ -155,25 +177,27 @@ class BatchFeed:
 
     def __init__(
         self,
-        model,
-        source,
-        steps=None,
-        shuffle=False,
-        tbptt_steps=None,
-        class_weight=None,
-        need_y=True,
-        steps_name="steps_per_epoch",
-    ):
+        model: Model,
+        source: Any,
+        steps: int | None = None,
+        shuffle: bool = False,
+        tbptt_steps: int | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        need_y: bool = True,
+        steps_name: str = "steps_per_epoch",
+    ) -> None:
         self.model, self.source, self.need_y = model, source, need_y
         # of the beginning and the end of epochs
         self.told = None if hasattr(source, "__next__") else source
+        self.items: int | None
+        self.asked_for: int | None
         self.items = self.asked_for = (
             None if steps is None else checks.whole_number(steps, steps_name)
         )
         self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
         self.steps_name = steps_name
         self.indexed = is_indexed(source)
-        self.length = None  # batches of a sequence in the epoch under way
+        self.length: int | None = None  # batches of a sequence in the epoch under way
         if self.indexed:
             self._take_length()
             if steps is not None and self.indexed and self.asked_for > self.length:
@@ -187,7 +211,7 @@ class BatchFeed:
         if not model.built:
             self._build_model()
 
-    def _take_length(self):
+    def _take_length(self) -> None:
         """Read how many batches a sequence makes in the epoch that begins."""
         self.length = _length(self.source)
         if self.length is None:  # no end: it goes on from epoch to epoch like an iterator
@@ -201,7 +225,7 @@ class BatchFeed:
             return
         self.items = self.length if self.asked_for is None else min(self.asked_for, self.length)
 
-    def _build_model(self):
+    def _build_model(self) -> None:
         """The first batch shows what the model takes; it comes again when its turn is."""
         first = (
             [self.source[0]]
@@ -217,11 +241,11 @@ class BatchFeed:
         self._samples(first[0])
 
     @property
-    def steps(self):
+    def steps(self) -> int | None:
         """Batches in an epoch, None where not known."""
         return self.items if self.tbptt_steps is None else None
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """See :meth:`RowFeed.describe`."""
         return {
             "steps_per_epoch": self.asked_for,
@@ -230,11 +254,11 @@ class BatchFeed:
             "tbptt_steps": self.tbptt_steps,
         }
 
-    def takes_as_many(self, steps):
+    def takes_as_many(self, steps: Any) -> bool:
         """Whether a saved run's number of batches is what is there without one: older files held the length of a sequence."""
         return self.indexed and self.asked_for is None and steps == self.length
 
-    def plan(self, rng):
+    def plan(self, rng: np.random.Generator) -> Any:
         """Numbers of the items, or None: as they come."""
         if not self.indexed:
             return None
@@ -242,7 +266,7 @@ class BatchFeed:
             : self.items
         ].tolist()
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> None:
         """Notify a source that wants to know (Keras's PyDataset), then read how many batches it makes."""
         self._notify("on_epoch_begin")
         if not self.indexed:
@@ -254,28 +278,28 @@ class BatchFeed:
                 f" {self.asked_for}: the epoch has {self.items}; leave it out"
             )
 
-    def end_epoch(self):
+    def end_epoch(self) -> None:
         """Notify a source that wants to know that an epoch has ended."""
         self._notify("on_epoch_end")
 
-    def _notify(self, moment):
+    def _notify(self, moment: str) -> None:
         if hasattr(self.told, moment):
             getattr(self.told, moment)()
 
-    def skip(self, items):
+    def skip(self, items: int) -> None:
         """Go past what an earlier run has taken from an iterator."""
         for _ in islice(self.source, items):
             pass
         self.drawn = items
 
-    def count(self, plan):
+    def count(self, plan: Any) -> int | None:
         """See :meth:`RowFeed.count`."""
         return self.steps
 
-    def rows_going_on(self, plan, number):
+    def rows_going_on(self, plan: Any, number: int) -> int | None:
         """See :meth:`RowFeed.rows_going_on`: nobody knows yet."""
 
-    def batches(self, plan, first=0):
+    def batches(self, plan: Any, first: int = 0) -> Iterator[tuple[Samples, bool]]:
         """Iterator over (Samples, whether sequences begin there), from batch number `first` on."""
         number = 0
         for item in self._planned_items(plan):
@@ -289,7 +313,7 @@ class BatchFeed:
                     yield part, steps is None or steps.start == 0
                 number += 1
 
-    def _planned_items(self, plan):
+    def _planned_items(self, plan: Any) -> Iterator[Any]:
         if self.indexed:
             yield from (self.source[number] for number in plan)
             return
@@ -307,11 +331,11 @@ class BatchFeed:
             )
             self.items = taken
 
-    def all(self):
+    def all(self) -> Iterator[Samples]:
         """Iterator over the Samples of every batch, in order."""
         return (samples for samples, _ in self.batches(range(self.items) if self.indexed else None))
 
-    def _samples(self, item):
+    def _samples(self, item: Any) -> Samples:
         given = parts_of(item, "a batch that x gave", self.need_y)
         if not self.need_y:
             given = given._replace(y=None, sample_weight=None)
@@ -325,11 +349,11 @@ class BatchFeed:
 Feed = RowFeed | BatchFeed
 
 
-def _longest(samples, rows=slice(None)):
+def _longest(samples: AnySamples, rows: Rows = slice(None)) -> int:
     return samples.steps if samples.lengths is None else max(1, int(samples.lengths[rows].max()))
 
 
-def chunks(steps, size):
+def chunks(steps: int, size: int | None) -> list[slice]:
     """Slices of at most `size` of so many steps; one of all where size is None."""
     size = size or steps
     return [slice(first, min(first + size, steps)) for first in range(0, steps, size)]

@@ -1,16 +1,19 @@
 """Ctrl-C while a model trains."""
 
+from __future__ import annotations
+
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 
 from .callbacks import say
 
 
 @contextlib.contextmanager
-def one_interrupt_waits():
+def one_interrupt_waits() -> Iterator[list[int]]:
     """A first Ctrl-C lets the batch end, a second one does not wait. Gives a list, empty until then."""
-    asked = []
+    asked: list[int] = []
     ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -19,7 +22,7 @@ def one_interrupt_waits():
         yield asked
         return
 
-    def remember(number, frame):
+    def remember(number: int, frame: object) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)

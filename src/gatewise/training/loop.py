@@ -1,7 +1,10 @@
 """The loop: epochs and batches."""
 
+from __future__ import annotations
+
 import contextlib
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +19,18 @@ from .interrupts import one_interrupt_waits
 from .reading import read_feeds
 from .run import Run
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def refuse_second_fit(model):
+    from gatewise._typing import Model
+
+    from .data import Samples
+    from .feeds import Feed
+    from .reading import Feeds
+    from .setup import FitSetup
+
+
+def refuse_second_fit(model: Model) -> None:
     """Refuse a fit while another one of the model runs, in a callback of it or in another thread.
 
     Raises
@@ -32,7 +45,7 @@ def refuse_second_fit(model):
         )
 
 
-def fit(model, setup):
+def fit(model: Model, setup: FitSetup) -> History:
     """Train a model as a :class:`FitSetup` asks for it; the History."""
     feeds = read_feeds(model, setup)
     model._need_trainable("fit")
@@ -65,7 +78,7 @@ def fit(model, setup):
     return history
 
 
-def _watchers(model, setup, feeds, history):
+def _watchers(model: Model, setup: FitSetup, feeds: Feeds, history: History) -> CallbackList:
     """The callbacks, with a bar in front and the history behind them."""
     given = setup.callbacks
     callbacks = [given] if isinstance(given, Callback) else given or []
@@ -85,7 +98,7 @@ def _watchers(model, setup, feeds, history):
     return watchers
 
 
-def _resume(run, setup, validation):
+def _resume(run: Run, setup: FitSetup, validation: Feed | None) -> None:
     """Bring a run that begins to where the saved one was."""
     run.model._resume(setup.resume_from, run)
     done = range(1, min(run.epoch, setup.epochs) + 1)
@@ -99,7 +112,7 @@ def _resume(run, setup, validation):
         )
 
 
-def _end(model, run):
+def _end(model: Model, run: Run) -> None:
     """Best or averaged weights come back, bars are closed; a file that is saved then can go on from the weights before."""
     model._training_run, model._ends_training = None, True
     try:
@@ -115,7 +128,7 @@ def _end(model, run):
     model._training_run = kept
 
 
-def _state_to_keep(run):
+def _state_to_keep(run: Run) -> dict[str, Any] | None:
     """Where training has got to, for a file; None where no file can say it."""
     if not run.between_batches:
         return None
@@ -127,7 +140,7 @@ def _state_to_keep(run):
         return None
 
 
-def _replay_validation(validation, epochs):
+def _replay_validation(validation: Feed | None, epochs: list[int]) -> None:
     """Bring data of validation to where they were when a run was saved, after it was validated in these epochs."""
     if not isinstance(validation, BatchFeed):
         return
@@ -138,7 +151,9 @@ def _replay_validation(validation, epochs):
         validation.skip(len(epochs) * validation.items)
 
 
-def _run_epochs(run, setup, validation, interrupted):
+def _run_epochs(
+    run: Run, setup: FitSetup, validation: Feed | None, interrupted: Sequence[object]
+) -> None:
     model, snapshots = run.model, []
     while run.epoch < setup.epochs and not model.stop_training:
         epoch = run.epoch
@@ -187,7 +202,9 @@ def _run_epochs(run, setup, validation, interrupted):
             raise KeyboardInterrupt
 
 
-def _train_epoch(model, run, plan, interrupted):
+def _train_epoch(
+    model: Model, run: Run, plan: Any, interrupted: Sequence[object]
+) -> tuple[dict[str, Any], int | None]:
     """What is left of an epoch: (means of the loss and metrics, batch at which the loss was not finite or None)."""
     watchers, means = run.watchers, run.means
     carries = run.feed.tbptt_steps is not None
@@ -215,7 +232,7 @@ def _train_epoch(model, run, plan, interrupted):
     return logs, None
 
 
-def _advice(model, loss, samples):
+def _advice(model: Model, loss: float, samples: Samples | None) -> str:
     """What to do about a loss that is not finite; the model has the weights from before, with which the cause shows.
 
     `samples` are those of the batch, None if the weights broke at the epoch's end.
@@ -242,7 +259,7 @@ def _advice(model, loss, samples):
     return "try a smaller learning rate, or clipnorm"
 
 
-def _warn_of_end(epoch):
+def _warn_of_end(epoch: int) -> None:
     checks.warn(
         f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes"
         " on, or one that can be gone over again"

@@ -1,22 +1,31 @@
 """The loss and metrics of several batches."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gatewise import checks
 from gatewise.errors import ConfigError
 
 from .metrics.variables import lasting
 
+if TYPE_CHECKING:
+    from .data import Samples
+    from .metrics import Metric
+
 
 class RunningMeans:
     """Mean of the loss, weighted by the samples of each batch (or the steps that count), and of each metric."""
 
-    def __init__(self, metrics):
+    def __init__(self, metrics: list[Metric]) -> None:
         self.metrics = metrics
-        self.total, self.count = 0.0, 0
+        self.total = 0.0
+        self.count: float = 0
         self.counted = False  # whether anything counted so far
         for metric in metrics:
             metric.reset_state()
 
-    def add(self, batch, loss, outputs):
+    def add(self, batch: Samples, loss: float, outputs: Any) -> None:
         """Add one batch. One in which no position counts changes no mean."""
         count = batch.count
         self.counted = self.counted or (batch.counts and not batch.empty)
@@ -25,7 +34,7 @@ class RunningMeans:
         self.total += loss * count
         self.count += count
         weights = batch.metric_weights
-        y = batch.y
+        y: Any = batch.y
         # single targets are unknown
         if self.metrics and weights is not None and weights.ndim == outputs.ndim:
             self._need_means_over_outputs()
@@ -38,7 +47,7 @@ class RunningMeans:
             )
             metric.update_state(y, outputs, weights, **ends)
 
-    def _need_means_over_outputs(self):
+    def _need_means_over_outputs(self) -> None:
         for metric in self.metrics:
             if not getattr(metric, "_is_mean_over_outputs", False):
                 raise ConfigError(
@@ -47,14 +56,14 @@ class RunningMeans:
                     " all targets of such positions, or leave out the metric"
                 )
 
-    def logs(self):
+    def logs(self) -> dict[str, Any]:
         """dict name -> float of the means so far; empty as long as nothing counted."""
         if not self.count:
             return {}
         mean = self.total / self.count
         return {"loss": mean} | {metric.name: lasting(metric.result()) for metric in self.metrics}
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` goes on from."""
         return {
             "total": self.total,
@@ -63,7 +72,7 @@ class RunningMeans:
             "metrics": [metric.get_state() for metric in self.metrics],
         }
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self.total = checks.number(state["total"], "the sum of losses")
         self.count = checks.number(state["count"], "the number of positions", 0.0)

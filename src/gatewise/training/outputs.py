@@ -5,7 +5,10 @@ known) and the number of columns. What it returns is a :class:`Misfit`, or None 
 wrong.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 # What an activation gives: outputs from and to. What is not listed is not known.
 RANGES = {
@@ -43,7 +46,7 @@ class Misfit:
     hopeless: bool = False
 
 
-def probabilities(loss, activation, columns):
+def probabilities(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of binary cross-entropy: sigmoid, or scores with ``from_logits``."""
     if loss.from_logits:
         return _scores(activation, "sigmoid")
@@ -56,7 +59,7 @@ def probabilities(loss, activation, columns):
     )
 
 
-def classes(loss, activation, columns):
+def classes(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of categorical cross-entropies: softmax, or scores with ``from_logits``, over at least two columns."""
     if columns == 1:
         return Misfit(
@@ -85,7 +88,7 @@ def classes(loss, activation, columns):
     return Misfit("a row whose outputs are all 0 gives 0/0, NaN; end with activation 'softmax'")
 
 
-def distribution(loss, activation, columns):
+def distribution(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of the Kullback-Leibler divergence: softmax, or one column from 0 to 1."""
     if activation == "softmax" or (columns == 1 and activation in ("sigmoid", "hard_sigmoid")):
         return None
@@ -95,7 +98,7 @@ def distribution(loss, activation, columns):
     )
 
 
-def rates(loss, activation, columns):
+def rates(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of Poisson's: rates from 0 up."""
     if activation in SIGNED:
         return Misfit("a rate below 0 gives NaN; end with activation 'exponential' or 'softplus'")
@@ -106,7 +109,7 @@ def rates(loss, activation, columns):
     return None
 
 
-def margins(loss, activation, columns):
+def margins(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of hinge losses: both signs."""
     if activation in SIGNED:
         return None
@@ -116,7 +119,7 @@ def margins(loss, activation, columns):
     )
 
 
-def one_of_columns(loss, activation, columns):
+def one_of_columns(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of categorical hinge: at least two columns."""
     if columns == 1:
         return Misfit(
@@ -126,7 +129,7 @@ def one_of_columns(loss, activation, columns):
     return None
 
 
-def any_sign(loss, activation, columns):
+def any_sign(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of means and logarithms of variances: no limits."""
     if RANGES[activation] == "all":
         return None
@@ -136,7 +139,7 @@ def any_sign(loss, activation, columns):
     )
 
 
-def readings(loss, activation, columns):
+def readings(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """Of CTC: scores, or probabilities with ``from_logits=False``, and more classes than the blank."""
     if columns == 1:
         return Misfit(
@@ -161,7 +164,7 @@ def readings(loss, activation, columns):
     return _scores(activation, "softmax")
 
 
-def _scores(activation, taken):
+def _scores(activation: str | None, taken: str) -> Misfit | None:
     if RANGES[activation] == "all":
         return None
     if activation in ("softmax", "sigmoid", "hard_sigmoid"):
@@ -179,7 +182,7 @@ def _scores(activation, taken):
 COLUMNS_ALONE = (classes, one_of_columns, readings)
 
 
-def misfit_of(loss, activation, columns):
+def misfit_of(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
     """The :class:`Misfit` of a loss and an output, or None.
 
     Parameters

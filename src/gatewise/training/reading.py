@@ -1,6 +1,8 @@
 """What a call was given, read and checked: the feeds of fit, evaluate and predict."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,15 @@ from .data import (
 )
 from .feeds import BatchFeed, RowFeed
 
+if TYPE_CHECKING:
+    from gatewise._typing import Model
+
+    from .batches import Given
+    from .data import AnySamples
+    from .feeds import Feed
+    from .setup import FitSetup
+
+
 DEFAULT_BATCH = 32  # rows
 
 
@@ -26,38 +37,36 @@ class Feeds(NamedTuple):
     validation: RowFeed | BatchFeed | None
 
 
-def read_feeds(model, setup):
+def read_feeds(model: Model, setup: FitSetup) -> Feeds:
     """The feeds of a fit, as its :class:`FitSetup` describes them; the model is built if it was not."""
     if makes_batches(setup.given.x):
-        training, held_out = _feed_of_batches(model, setup), None
+        feeds = Feeds(_feed_of_batches(model, setup), None)
     else:
-        training, held_out = _feed_of_rows(model, setup)
+        feeds = _feeds_of_rows(model, setup)
     if setup.validation_data is not None:
-        validation = _validation_feed(model, setup)
-    else:
-        validation = held_out
-        if setup.validation_steps is not None:
-            raise ConfigError(
-                "validation_steps counts batches that validation_data makes; there is none: leave"
-                " it out"
-            )
+        feeds = feeds._replace(validation=_validation_feed(model, setup))
+    elif setup.validation_steps is not None:
+        raise ConfigError(
+            "validation_steps counts batches that validation_data makes; there is none: leave it"
+            " out"
+        )
     _check_truncated(model, setup.tbptt_steps)
-    return Feeds(training, validation)
+    return feeds
 
 
-def _shuffles(model, setup):
+def _shuffles(model: Model, setup: FitSetup) -> bool:
     """Rows and batches of a stateful model go on in their places."""
     return setup.shuffle and not model._is_stateful
 
 
-def _validation_rows(model, setup):
+def _validation_rows(model: Model, setup: FitSetup) -> int | None:
     """The batch size of validation; a stateful model validates all rows at once, which are others."""
     if setup.validation_batch_size is None and not model._is_stateful:
         return setup.batch_size
     return setup.validation_batch_size
 
 
-def _feed_of_batches(model, setup):
+def _feed_of_batches(model: Model, setup: FitSetup) -> BatchFeed:
     refuse_beside_batches(setup.given, validation_split=setup.validation_split or None)
     _bucketing(model, setup.bucketing, None, False)
     return BatchFeed(
@@ -70,8 +79,8 @@ def _feed_of_batches(model, setup):
     )
 
 
-def _feed_of_rows(model, setup):
-    """(feed of training, feed of the part that is held out or None)."""
+def _feeds_of_rows(model: Model, setup: FitSetup) -> Feeds:
+    """The feeds of arrays, of which a part may be held out to validate on."""
     if setup.steps_per_epoch is not None:
         raise ConfigError(
             "steps_per_epoch counts batches that x makes itself; x is an array: leave it out"
@@ -96,10 +105,10 @@ def _feed_of_rows(model, setup):
         bucketing=_bucketing(model, setup.bucketing, samples, shuffle),
         tbptt_steps=setup.tbptt_steps,
     )
-    return training, validation
+    return Feeds(training, validation)
 
 
-def _validation_feed(model, setup):
+def _validation_feed(model: Model, setup: FitSetup) -> Feed:
     data, steps = setup.validation_data, setup.validation_steps
     if makes_batches(data, "validation_data"):
         if hasattr(data, "__next__"):
@@ -129,15 +138,15 @@ def _validation_feed(model, setup):
 
 
 def feed_of(
-    model,
-    given,
+    model: Model,
+    given: Given,
     *,
-    batch_size=None,
-    steps=None,
-    need_y=True,
-    steps_name="steps",
-    name="x",
-):
+    batch_size: int | None = None,
+    steps: int | None = None,
+    need_y: bool = True,
+    steps_name: str = "steps",
+    name: str = "x",
+) -> Feed:
     """The feed of what an evaluation was given, in order."""
     if makes_batches(given.x, name):
         refuse_beside_batches(given)
@@ -151,7 +160,7 @@ def feed_of(
     return RowFeed(samples, rows_in_batch(model, batch_size, len(samples), name))
 
 
-def samples_of(model, given, need_y=True):
+def samples_of(model: Model, given: Given, need_y: bool = True) -> AnySamples:
     """Checked samples of arrays; those of a memory-mapped x stay in its file."""
     if given.y is None:
         refuse_pairs(given.x, "x", need_y)
@@ -159,7 +168,7 @@ def samples_of(model, given, need_y=True):
     return kind(model, given, need_y)
 
 
-def rows_in_batch(model, batch_size, count, name):
+def rows_in_batch(model: Model, batch_size: int | None, count: int, name: str) -> int:
     """Number of rows in a batch, of which all but the last one have that many.
 
     Parameters
@@ -193,7 +202,7 @@ def rows_in_batch(model, batch_size, count, name):
     return batch_size
 
 
-def refuse_beside_batches(given, **others):
+def refuse_beside_batches(given: Given, **others: Any) -> None:
     """x makes whole batches: nothing else belongs to a sample."""
     for name, value in (given._asdict() | others).items():
         if name != "x" and value is not None:
@@ -202,7 +211,9 @@ def refuse_beside_batches(given, **others):
             )
 
 
-def _bucketing(model, bucketing, samples, shuffle):
+def _bucketing(
+    model: Model, bucketing: bool | str, samples: AnySamples | None, shuffle: bool
+) -> bool:
     """Whether to sort rows into batches by length; "auto": where shuffled rows have lengths."""
     if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
         raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
@@ -216,7 +227,7 @@ def _bucketing(model, bucketing, samples, shuffle):
     return bool(bucketing) and possible
 
 
-def _check_truncated(model, tbptt_steps):
+def _check_truncated(model: Model, tbptt_steps: int | None) -> None:
     """Truncated back-propagation goes forward in time, and has a target at each step."""
     if tbptt_steps is None:
         return

@@ -1,7 +1,10 @@
 """Where a run of training is: all that a checkpoint needs for training to go on from there to the bit."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +13,16 @@ from gatewise.errors import CheckpointError, ConfigError, GatewiseError, StateEr
 from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .means import RunningMeans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from gatewise._typing import Array, Model
+
+    from .callbacks import CallbackList, History
+    from .feeds import Feed
+
 
 _PARTS = {
     "epoch": int,
@@ -36,7 +49,7 @@ _WRONG_ENTRY = (
 _IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
 
 
-def checked_state(saved):
+def checked_state(saved: Any) -> dict[str, Any]:
     """What :meth:`Run.get_state` gave, out of a file; what callbacks and metrics say of themselves they check.
 
     Raises
@@ -65,7 +78,7 @@ def checked_state(saved):
     return saved
 
 
-def _check_epoch_end(told, saved):
+def _check_epoch_end(told: Any, saved: dict[str, Any]) -> None:
     fits = (
         isinstance(told, dict)
         and told.keys() == {"logs", "waiting"}
@@ -86,7 +99,7 @@ def _check_epoch_end(told, saved):
         raise CheckpointError(f"the saved run has epoch_end {told!r:.80}, which no run can have")
 
 
-def _is_log(name, value):
+def _is_log(name: str, value: Any) -> bool:
     """Whether an epoch can have had this in its logs; the loss is a number."""
     number = isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
     if name == "loss" or name.startswith("val_loss"):
@@ -128,23 +141,33 @@ class Run:
         Whether the model stands where `batch` says; not while a step is computed.
     """
 
-    def __init__(self, model, feed, watchers, epoch, history, epochs):
+    def __init__(
+        self,
+        model: Model,
+        feed: Feed,
+        watchers: CallbackList,
+        epoch: int,
+        history: History,
+        epochs: int,
+    ) -> None:
         self.model, self.feed, self.watchers = model, feed, watchers
         self.epoch, self.batch, self.history, self.epochs = epoch, 0, history, epochs
-        self.carried = {}
+        self.carried: dict[int, list[Array]] = {}
         self.thread = threading.get_ident()
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
-        self._logs = None  # of the epoch whose end is being told
+        self._logs: dict[str, Any] = {}  # of the epoch whose end is being told
         self.failed_on = None  # the batch whose loss was not finite
-        self.last_logs = {}  # of the last epoch that ended: what on_train_end receives
+        self.last_logs: dict[
+            str, Any
+        ] = {}  # of the last epoch that ended: what on_train_end receives
         self._rng_before_plan = None
         # the order of an epoch is drawn, and none of its batches was trained on
         self._planned = False
         self._drawn_before = 0  # items that the epochs before took from an iterator
         self._to_skip = 0  # of those, how many are still to be taken
 
-    def check_thread(self, doing):
+    def check_thread(self, doing: str) -> None:
         """Refuse what a second thread asks of a model that is in fit.
 
         Raises
@@ -157,7 +180,11 @@ class Run:
                 " model of its own: copy.deepcopy(model)"
             )
 
-    def begin(self, saved=None, reading=contextlib.nullcontext):
+    def begin(
+        self,
+        saved: dict[str, Any] | None = None,
+        reading: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> None:
         """Tell the callbacks that training begins, and go on from a saved state that shows no :meth:`difference`.
 
         Parameters
@@ -203,7 +230,7 @@ class Run:
             self.watchers.on_train_end()  # bars are closed
             raise
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> Any:
         """The plan of the epoch's batches; in the middle of an epoch, the plan that was drawn at its beginning."""
         if self._to_skip:
             self.feed.skip(self._to_skip)
@@ -221,39 +248,39 @@ class Run:
         self._planned = True
         return self.feed.plan(self.model.rng)
 
-    def rng_state(self):
+    def rng_state(self) -> Any:
         """The generator's state for a file: before a plan was drawn that is drawn again on resuming."""
         planned = self._planned and self.batch == 0
         return self._rng_before_plan if planned else self.model.rng.bit_generator.state
 
-    def take_plan_back(self):
+    def take_plan_back(self) -> None:
         """Training ends: what was drawn for an epoch that has not begun is drawn again."""
         self.model.rng.bit_generator.state = self.rng_state()
         self._planned = False
 
     @property
-    def _once(self):
+    def _once(self) -> bool:
         """Whether the data come from an iterator that goes on from epoch to epoch."""
         return getattr(self.feed, "once", False)
 
-    def _drawn(self):
+    def _drawn(self) -> int:
         return self.feed.drawn if self._once else 0
 
-    def _plan_again(self):
+    def _plan_again(self) -> Any:
         rng = self.model.rng.bit_generator
         now, rng.state = rng.state, self._rng_before_plan
         plan = self.feed.plan(self.model.rng)
         rng.state = now
         return plan
 
-    def end_epoch(self, logs):
+    def end_epoch(self, logs: dict[str, Any]) -> None:
         """Count the epoch, then tell the callbacks: what they save goes on with the next one."""
         self.epoch, self.batch, self.carried, self._planned = self.epoch + 1, 0, {}, False
         self._drawn_before = self._drawn()
         self.feed.end_epoch()
         self._tell_epoch_end(logs)
 
-    def _tell_epoch_end(self, logs, waiting=None):
+    def _tell_epoch_end(self, logs: dict[str, Any], waiting: list[list[Any]] | None = None) -> None:
         """A file that a callback saves meanwhile says who has yet to hear; the history hears also where one raises."""
         self._logs = self.last_logs = logs
         try:
@@ -264,7 +291,7 @@ class Run:
 
     # ---- saving
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """What :meth:`begin` goes on from: JSON values and arrays."""
         underway, waiting = self.batch > 0, self.watchers._waiting_places()
         state = {
@@ -291,14 +318,14 @@ class Run:
             }
         return state
 
-    def _feed_state(self):
+    def _feed_state(self) -> dict[str, Any]:
         """What the feed says of itself, in the middle of an epoch with the number of batches that its order was drawn of."""
         length = getattr(self.feed, "length", None)
         return self.feed.describe() | (
             {"length": length} if self.batch and length is not None else {}
         )
 
-    def _check_length(self, length):
+    def _check_length(self, length: Any) -> None:
         """The order of an epoch that is under way was drawn of so many batches.
 
         Raises
@@ -313,7 +340,7 @@ class Run:
                 " then, for example in its on_epoch_end"
             )
 
-    def difference(self, saved):
+    def difference(self, saved: dict[str, Any]) -> str | None:
         """Where the data or the batches are not those of a saved run, as text; None where they are."""
         here, there = self.feed.describe(), saved["feed"]
         for name in sorted((here.keys() | there.keys()) - {"length"}):
@@ -326,7 +353,7 @@ class Run:
                 )
         return None
 
-    def _restore(self, saved):
+    def _restore(self, saved: dict[str, Any]) -> None:
         try:
             self.epoch, self.batch = saved["epoch"], saved["batch"]
             self._drawn_before = self._to_skip = self._checked_drawn(saved["drawn"])
@@ -340,7 +367,7 @@ class Run:
                 f"the saved run has an entry that no run can have: {error!r:.300}"
             ) from error
 
-    def _restore_carried(self, saved):
+    def _restore_carried(self, saved: dict[str, Any]) -> None:
         """The states of the batch under way, once the data are those of its epoch."""
         if not self.batch:
             return
@@ -353,7 +380,7 @@ class Run:
                 f"the saved run has an entry that no run can have: {error!r:.300}"
             ) from error
 
-    def _checked_drawn(self, drawn):
+    def _checked_drawn(self, drawn: int) -> int:
         items = getattr(self.feed, "items", None)
         if (drawn and not self._once) or (items is not None and drawn > self.epoch * items):
             raise CheckpointError(
@@ -362,7 +389,7 @@ class Run:
             )
         return drawn
 
-    def _checked_carried(self, carried):
+    def _checked_carried(self, carried: list[Any]) -> dict[int, list[Array]]:
         """States by the number of a layer: those of all recurrent layers, for the rows that go on; or none."""
         plan = self._plan_again()
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
@@ -383,7 +410,7 @@ class Run:
             if state is not None
         }
 
-    def _tell_again(self, tell):
+    def _tell_again(self, tell: Callable[[], object]) -> None:
         """Tell the callbacks what the saved run had told them; what they do to the model then, they had done already."""
         before = Transaction(
             attributes_of(self.model.optimizer, "_learning_rate"),

@@ -41,7 +41,7 @@ class FitSetup:
     steps_per_epoch: int | None = None
     validation_steps: int | None = None
     validation_batch_size: int | None = None
-    validation_freq: int | Iterable[int] = 1
+    validation_freq: Any = 1  # a number of epochs, or the epochs themselves
     bucketing: bool | str = "auto"
     tbptt_steps: int | None = None
     resume_from: PathLike | None = None

@@ -5,12 +5,20 @@ if some do not fit does it ask which of them count: padded steps and steps of we
 anything.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array
+    from gatewise.layers.masks import Places
+
 
 SHOWN = 3  # different values that a message gives
 ROUNDING = 1e-6  # how far rounding may bring a target beyond a limit, such as 1.0000001 or -1e-9
@@ -23,39 +31,43 @@ class Rule:
     expects = ""
     cure = ""
 
-    def fits(self, y):
+    def fits(self, y: Array) -> bool:
         """Whether all values are allowed. NaN is not, where something is not."""
         return True
 
-    def settled(self, y):
+    def settled(self, y: Array) -> bool:
         """Whether there is nothing to say of y, whatever its weights are."""
         return not y.size or self.fits(y)
 
-    def wrong(self, y):
+    def wrong(self, y: Array) -> Array:
         """bool ndarray like y: values that are not allowed."""
         return np.zeros(y.shape, bool)
 
-    def absent(self, y):
+    def absent(self, y: Array) -> Array:
         """bool ndarray like y: what stands for no target where its weight is 0, so that metrics leave it out."""
         return self.wrong(y)
 
-    def cure_of(self, values):
+    def cure_of(self, values: Array) -> str:
         """What to do about these values that are not allowed, float ndarray, beside all others of `y`."""
         return self.cure
 
-    def check(self, y, weights, name, owner, places=None):
+    def check(
+        self, y: Array, weights: Array | None, name: str, owner: str, places: Places | None = None
+    ) -> None:
         """:meth:`refuse`, then :meth:`warn`."""
         if not self.settled(y):
             self.refuse(y, weights, name, owner, places)
             self.warn(y, weights, name, owner)
 
-    def warn(self, y, weights, name, owner):
+    def warn(self, y: Array, weights: Array | None, name: str, owner: str) -> None:
         """Warn of targets that are allowed and yet not what they should be, where they count.
 
         The text is the same for every batch, so that Python shows it once.
         """
 
-    def refuse(self, y, weights, name, owner, places=None):
+    def refuse(
+        self, y: Array, weights: Array | None, name: str, owner: str, places: Places | None = None
+    ) -> None:
         """Refuse targets that are not allowed where they count.
 
         Parameters
@@ -89,7 +101,7 @@ class Rule:
             )
 
 
-def _counted(y, weights):
+def _counted(y: Array, weights: Array | None) -> Array:
     """bool ndarray like y: targets whose weight is not 0."""
     if weights is None:
         return np.ones(y.shape, bool)
@@ -98,7 +110,7 @@ def _counted(y, weights):
     )
 
 
-def _shown(y, wrong):
+def _shown(y: Array, wrong: Array) -> str:
     """The first of each of a few different values, with their positions, as text."""
     values, first = np.unique(y[wrong], return_index=True)
     at = np.argwhere(wrong)[np.sort(first)[:SHOWN]]
@@ -114,13 +126,13 @@ class AtLeast(Rule):
     cure: str
 
     @property
-    def expects(self):
+    def expects(self) -> str:
         return f"numbers from {self.low:g} up"
 
-    def fits(self, y):
+    def fits(self, y: Array) -> bool:
         return bool(y.min() >= self.low - ROUNDING)
 
-    def wrong(self, y):
+    def wrong(self, y: Array) -> Array:
         return ~(y >= self.low - ROUNDING)
 
 
@@ -131,10 +143,10 @@ class YesOrNo(Rule):
     soft: bool = True
 
     @property
-    def expects(self):
+    def expects(self) -> str:
         return "0, 1 or numbers between" if self.soft else "0 or 1"
 
-    def fits(self, y):
+    def fits(self, y: Array) -> bool:
         if y.dtype.kind == "b":
             return True
         return (
@@ -143,10 +155,10 @@ class YesOrNo(Rule):
             else not self.wrong(y).any()
         )
 
-    def wrong(self, y):
+    def wrong(self, y: Array) -> Array:
         return ~((y >= -ROUNDING) & (y <= 1 + ROUNDING)) if self.soft else _other_than(y, 0, 1)
 
-    def cure_of(self, values):
+    def cure_of(self, values: Array) -> str:
         values = values[np.isfinite(values)]
         if not self.soft and len(values) and values.min() >= 0 and values.max() <= 1:
             return (
@@ -169,10 +181,10 @@ class YesOrNo(Rule):
 class MissedUnlessYesOrNo(Rule):
     """Any number; a warning of those that are neither 0 nor 1, which are never met."""
 
-    def settled(self, y):
+    def settled(self, y: Array) -> bool:
         return not y.size or not _other_than(y, 0, 1).any()
 
-    def warn(self, y, weights, name, owner):
+    def warn(self, y: Array, weights: Array | None, name: str, owner: str) -> None:
         if (_other_than(y, 0, 1) & _counted(y, weights)).any():
             checks.warn(
                 f"{name} holds numbers other than 0 and 1, and {owner} counts each of them as"
@@ -187,16 +199,18 @@ class Signs(Rule):
 
     expects = "labels -1 and 1, or 0 and 1"
 
-    def fits(self, y):
+    def fits(self, y: Array) -> bool:
         return not self.wrong(y).any()
 
-    def wrong(self, y):
+    def wrong(self, y: Array) -> Array:
         return _other_than(y, -1, 0, 1)
 
-    def settled(self, y):
+    def settled(self, y: Array) -> bool:
         return not y.size or (self.fits(y) and not ((np.abs(y) < 0.5).any() and (y < -0.5).any()))
 
-    def refuse(self, y, weights, name, owner, places=None):
+    def refuse(
+        self, y: Array, weights: Array | None, name: str, owner: str, places: Places | None = None
+    ) -> None:
         super().refuse(y, weights, name, owner, places)
         values = y[_counted(y, weights)]
         if (np.abs(values) < 0.5).any() and (values < -0.5).any():
@@ -205,7 +219,7 @@ class Signs(Rule):
                 f" for -1: {self.cure_of(np.array([-1.0, 0, 1]))}"
             )
 
-    def cure_of(self, values):
+    def cure_of(self, values: Array) -> str:
         if len(values) == 2:
             return f"make them -1 and 1, y = where(y == {values[1]:g}, 1, -1)"
         return (
@@ -224,28 +238,28 @@ class Distribution(Rule):
     limited: bool = False
 
     @property
-    def expects(self):
+    def expects(self) -> str:
         return f"a probability{' from 0 to 1' if self.limited else ', 0 or more,'} for each class"
 
-    def fits(self, y):
+    def fits(self, y: Array) -> bool:
         return bool(y.min() >= -ROUNDING and (not self.limited or y.max() <= 1 + ROUNDING))
 
-    def wrong(self, y):
+    def wrong(self, y: Array) -> Array:
         return ~((y >= -ROUNDING) & (y <= 1 + ROUNDING)) if self.limited else ~(y >= -ROUNDING)
 
-    def absent(self, y):
+    def absent(self, y: Array) -> Array:
         return self.wrong(y) | (y == 0).all(axis=-1, keepdims=True)
 
-    def cure_of(self, values):
+    def cure_of(self, values: Array) -> str:
         return (
             "give one-hot rows (gatewise.utils.to_categorical) or rows of probabilities; numbers"
             " that are no probabilities go with a loss of numbers, 'mse'"
         )
 
-    def settled(self, y):
+    def settled(self, y: Array) -> bool:
         return not y.size or (self.fits(y) and bool((np.abs(_sums(y) - 1) <= FAR).all()))
 
-    def warn(self, y, weights, name, owner):
+    def warn(self, y: Array, weights: Array | None, name: str, owner: str) -> None:
         sums = _sums(y)
         off = ~(np.abs(sums - 1) <= FAR) & _counted(y, weights).any(axis=-1)
         if (sums[off] == 0).any():
@@ -261,7 +275,7 @@ class Distribution(Rule):
             )
 
 
-def _other_than(y, *labels):
+def _other_than(y: Array, *labels: float) -> Array:
     """bool ndarray like y: numbers that are none of these, except for rounding."""
     wrong = np.logical_and.reduce([y != label for label in labels])
     if y.dtype.kind == "f" and wrong.any():  # the usual labels are exact, and need no second look
@@ -269,7 +283,7 @@ def _other_than(y, *labels):
     return wrong
 
 
-def _sums(y):
+def _sums(y: Array) -> Array:
     """Sums of rows, float64."""
     return np.einsum("...i->...", y, dtype=np.float64)
 
@@ -281,10 +295,10 @@ class OneLargest(Rule):
     Probabilities may tie, such as 0.5 and 0.5 where two people disagree: their sum is 1.
     """
 
-    def settled(self, y):
+    def settled(self, y: Array) -> bool:
         return not y.size or not self._ties(y).any()
 
-    def warn(self, y, weights, name, owner):
+    def warn(self, y: Array, weights: Array | None, name: str, owner: str) -> None:
         if (self._ties(y) & _counted(y, weights).any(axis=-1)).any():
             checks.warn(
                 f"{name} has rows with no single largest value, all zero or with several labels:"
@@ -292,7 +306,7 @@ class OneLargest(Rule):
                 " 'binary_accuracy', or give such rows a weight of 0"
             )
 
-    def _ties(self, y):
+    def _ties(self, y: Array) -> Array:
         ties = np.count_nonzero(y == y.max(axis=-1, keepdims=True), axis=-1) > 1
         return ties & ~(np.abs(_sums(y) - 1) <= FAR) if ties.any() else ties
 
@@ -301,10 +315,10 @@ class OneLargest(Rule):
 class NotZero(Rule):
     """Any number; a warning of zeros, by which an error is divided."""
 
-    def settled(self, y):
+    def settled(self, y: Array) -> bool:
         return not y.size or bool((np.abs(y) >= 1e-7).all())
 
-    def warn(self, y, weights, name, owner):
+    def warn(self, y: Array, weights: Array | None, name: str, owner: str) -> None:
         if ((np.abs(y) < 1e-7) & _counted(y, weights)).any():
             checks.warn(
                 f"{name} holds 0, which counts as 1e-7 in the divisor of {owner}: a small error"
