@@ -173,7 +173,7 @@ def test_files_from_before_there_were_panels(rng, tmp_path, monkeypatch):
     whole = forecaster_state.state_of(forecaster)
     assert whole["panel"] is None
     monkeypatch.setattr(
-        "gatewise.estimators.forecasting.forecaster.state_of",
+        "gatewise.estimators.forecasting.fitting.state_of",
         lambda one: {name: value for name, value in whole.items() if name != "panel"},
     )
     forecaster.save(tmp_path / "file")

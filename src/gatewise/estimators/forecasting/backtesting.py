@@ -1,4 +1,7 @@
-"""Running backtests, with one fitted forecaster or with a new fit for each origin."""
+"""Forecasts of steps that are known, for backtests and scores.
+
+A backtest uses one fitted forecaster, or a new fit for each origin.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from .series import read_features, read_target
 from .unfold import unfold
 
 if TYPE_CHECKING:
-    from .forecaster import SequenceForecaster
+    from .running import Running
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class GivenSteps:
     times: Any
     several: bool
 
-    def fit_to_first(self, forecaster: SequenceForecaster, count: int) -> SequenceForecaster:
+    def fit_to_first(self, forecaster: Running, count: int) -> Running:
         """Return a clone of a forecaster fitted to the first `count` steps of each series."""
         given = (self._each(part, lambda one: one[:count]) for part in (self.y, self.X, self.times))
         return clone(forecaster).fit(*given)
@@ -55,7 +58,7 @@ class GivenSteps:
 
 
 def run_backtest(
-    forecaster: SequenceForecaster,
+    forecaster: Running,
     y: Any,
     X: Any,
     times: Any,
@@ -132,14 +135,42 @@ def run_backtest(
     return found if several and panel is None else found[0]
 
 
+def forecasts_beside(
+    forecaster: Running, y: Any, X: Any, times: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps of y and forecasts of them; see :meth:`SequenceForecaster.forecasts_beside`.
+
+    Raises
+    ------
+    ConfigError, ShapeError, DTypeError, NonFiniteError
+    """
+    seen = forecaster._seen
+    steps = forecaster._rollout().steps(None)
+    longer = seen.extended(y, X, times, "y")
+    truths, forecasts = [], []
+    for number, (history, before) in enumerate(zip(longer.histories, seen.histories)):
+        new = len(history) - len(before)
+        if new < max(2, steps):
+            raise ShapeError(
+                f"y has {new} steps; a score needs at least {max(2, steps)}, for a whole forecast"
+            )
+        origins = np.arange(len(before) - 1, len(history) - steps)
+        forecast = forecasts_from(forecaster, number, history, origins, steps)
+        truth = history.y[origins[:, None] + np.arange(1, steps + 1)]
+        known = ~np.isnan(truth).any(axis=2)
+        truths.append(truth[known])
+        forecasts.append(forecast[known])
+    return np.concatenate(truths), np.concatenate(forecasts)
+
+
 def forecasts_from(
-    fitted: SequenceForecaster, number: int, history: Any, origins: np.ndarray, steps: int
+    fitted: Running, number: int, history: Any, origins: np.ndarray, steps: int
 ) -> np.ndarray:
     """Return forecasts from several steps of a history that continues after them.
 
     Parameters
     ----------
-    fitted : SequenceForecaster
+    fitted : Running
     number : int
         The series.
     history : History
@@ -155,7 +186,7 @@ def forecasts_from(
 
 
 def _refitted(
-    forecaster: SequenceForecaster, given: GivenSteps, origins: Sequence[np.ndarray], steps: int
+    forecaster: Running, given: GivenSteps, origins: Sequence[np.ndarray], steps: int
 ) -> list[np.ndarray]:
     """Return forecasts of a new fit for each origin, (n, steps, k) for each series."""
     if any(len(one) != len(origins[0]) for one in origins):

@@ -243,7 +243,12 @@ class ForecastDisplay:
         (self.seen_line_,) = ax.plot(
             self.seen_labels, self.seen, color="black", linewidth=1.2, label="seen"
         )
-        options = {"color": "C0", "linewidth": 1.8, "label": "forecast", "zorder": 3} | line_kw
+        options: dict[str, Any] = {
+            "color": "C0",
+            "linewidth": 1.8,
+            "label": "forecast",
+            "zorder": 3,
+        } | line_kw
         (self.line_,) = ax.plot(*self._joined(self.forecast), **options)
         self.band_ = self.actual_line_ = self.naive_line_ = None
         if self.lower is not None and self.upper is not None:

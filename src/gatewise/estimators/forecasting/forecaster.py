@@ -8,37 +8,22 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from gatewise import checks
-from gatewise.errors import ConfigError, ShapeError
-from gatewise.estimators import parameters
-from gatewise.estimators.base import SequenceEstimator
 from gatewise.estimators.fitted import transaction_of
-from gatewise.estimators.reading import inputs
-from gatewise.estimators.reading.missing import MISSING, completed
 
-from .backtesting import forecasts_from, run_backtest
-from .columns import column_numbers
-from .future import pasts_at_the_end
-from .heads import GaussianHead, Head, head_of, levels_of
-from .preparation import Preparation
-from .rollout import Past, Rollout
-from .samples import ValidationPart, WindowCutter, means_of_rows
-from .scaling import checked_scaling
-from .seen import SeenSeries
-from .state import state_of, take_state
+from .backtesting import forecasts_beside, run_backtest
+from .heads import levels_of
+from .running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Sequences
     from gatewise.layers import Layer
     from gatewise.training.losses import Loss
     from gatewise.training.optimizers import Optimizer
 
     from .backtest import Backtest
-
-STRATEGIES = ("direct", "recursive")
 
 
 class Interval(NamedTuple):
@@ -48,7 +33,7 @@ class Interval(NamedTuple):
     upper: Any
 
 
-class SequenceForecaster(SequenceEstimator):
+class SequenceForecaster(Running):
     """Forecasts of one time series or several, with a recurrent network.
 
     The network reads the last `window` steps. The forecaster differences and scales the series
@@ -207,15 +192,6 @@ class SequenceForecaster(SequenceEstimator):
     (10,)
     """
 
-    calendar_: list[str]
-    _target: Head
-    _preparation: Preparation
-    _seen: SeenSeries
-    _recursive: bool
-    _most_steps: int
-    _automatic_calendar: bool
-    _held_out: int  # during fit: the number of windows at the end that are for validation
-
     def __init__(
         self,
         window: int = 10,
@@ -295,25 +271,6 @@ class SequenceForecaster(SequenceEstimator):
         self.verbose = verbose
         self.n_jobs = n_jobs
 
-    # ---- files
-
-    _needed = ("n_features_in_", "n_outputs_", "out_activation_", "t_", "n_iter_", "loss_curve_")
-    _own_state = (
-        "_target",
-        "_preparation",
-        "_seen",
-        "calendar_",
-        "_automatic_calendar",
-        "_recursive",
-        "_most_steps",
-    )
-
-    def _get_state(self) -> dict[str, Any]:
-        return state_of(self)
-
-    def _set_state(self, state: dict[str, Any]) -> None:
-        take_state(self, state)
-
     # ---- fitting
 
     def fit(
@@ -357,165 +314,8 @@ class SequenceForecaster(SequenceEstimator):
         """
         goes_on = hasattr(self, "model_") and checks.flag(self.warm_start, "warm_start")
         with transaction_of(self, with_model=goes_on):
-            recursive = parameters.chosen(self.strategy, "strategy", STRATEGIES) == "recursive"
-            head = head_of(self.loss, self.quantiles, self.distribution, recursive)
-            if goes_on:
-                self._refuse_changes(head, recursive)
-            self._begin(goes_on, incremental=False)
-            if goes_on:
-                seen = self._seen.replaced(y, X, times, groups, time)
-            else:
-                seen = SeenSeries.read(
-                    y, X, times, groups, time, calendar=self.calendar, missing=self._accepts_nan()
-                )
-                self._recursive = recursive
-                self._learn(seen)
-            self._target = head
-            self._most_steps = checks.whole_number(self.horizon, "horizon")
-            self._train_on(seen, goes_on)
-            self._seen = seen.last(self._preparation.context)
+            self._fit_series(y, X, times, groups, time, goes_on=goes_on)
         return self
-
-    def _accepts_nan(self) -> bool:
-        """Return whether the parameter `missing` accepts NaN."""
-        if self.missing == "mask":
-            raise ConfigError(
-                "missing is 'mask', which leaves steps out, and the steps of a window are evenly"
-                " spaced: give 'forward_fill', 'mean', 'indicator' or 'decay'"
-            )
-        return parameters.chosen(self.missing, "missing", MISSING) != "error"
-
-    def _learn(self, seen: SeenSeries) -> None:
-        """Learn everything that is not the network."""
-        self.calendar_ = seen.calendar
-        self._automatic_calendar = isinstance(self.calendar, str)
-        form = seen.histories[0].form
-        self.n_features_in_ = seen.histories[0].y.shape[1]
-        self.__dict__.pop("feature_names_in_", None)
-        if form.kind == "frame" and all(isinstance(name, str) for name in form.names or ()):
-            self.feature_names_in_ = np.array(form.names, object)
-        self._preparation = self._prepared(seen)
-        self.__dict__.pop("feature_means_", None)
-        if self._preparation.fills_gaps:
-            self.feature_means_ = means_of_rows(
-                seen.histories, self._preparation, self._validation()
-            )
-
-    def _validation(self) -> ValidationPart:
-        """Return which part of the series is held out."""
-        if not checks.flag(self.early_stopping, "early_stopping"):
-            return ValidationPart(0.0, 0)
-        fraction = checks.number(
-            self.validation_fraction, "validation_fraction", 0.0, 1.0, open_low=True, open_high=True
-        )
-        return ValidationPart(fraction, checks.whole_number(self.horizon, "horizon"))
-
-    def _prepared(self, seen: SeenSeries) -> Preparation:
-        """Return differences and scales, learned from the training part of the series."""
-        window = checks.whole_number(self.window, "window")
-        horizon = 1 if self._recursive else checks.whole_number(self.horizon, "horizon")
-        lag = checks.whole_number(self.differencing, "differencing", 0)
-        validation = self._validation()
-        parts = [validation.before(history) for history in seen.histories]
-        if min(map(len, parts)) < window + lag + horizon:
-            self._refuse_short(seen, parts, window, lag, horizon)
-        features = [part.x for part in parts if part.x is not None]
-        if self.future_features is not None and not features:
-            raise ConfigError("future_features names columns of X, and X was not given")
-        width = features[0].shape[1] if features else 0
-        return Preparation.fit(
-            [part.y for part in parts],
-            features or None,
-            window=window,
-            horizon=horizon,
-            lag=lag,
-            ahead=column_numbers(self.future_features, seen.x_names, width, "future_features"),
-            scaling=checked_scaling(self.scaling),
-            missing=self.missing,
-        )
-
-    def _refuse_short(
-        self, seen: SeenSeries, parts: Sequence[Any], window: int, lag: int, horizon: int
-    ) -> None:
-        """Refuse series that are too short to train on."""
-        steps = min(map(len, seen.histories))
-        number = int(np.argmin([len(part) for part in parts]))
-        which = ""
-        if seen.panel is not None and seen.panel.keys:
-            which = f" in the series {seen.panel.keys[number]!r}"
-        held = " to train on, before the validation part" if self.early_stopping else ""
-        raise ShapeError(
-            f"y has {steps} steps (n_samples={steps}){which}; window={window}, differencing={lag}"
-            f" and horizon={horizon} need at least {window + lag + horizon}{held}: give a longer"
-            " series or a shorter window"
-        )
-
-    def _train_on(self, seen: SeenSeries, goes_on: bool) -> None:
-        """Train the network on windows of the series."""
-        cutter = WindowCutter(
-            self._preparation,
-            self._target,
-            self._validation(),
-            checks.whole_number(self.stride, "stride"),
-            self._completed,
-        )
-        samples = cutter.samples(seen.histories, self._dtype_for)
-        self._held_out = samples.held_out
-        with self._using_threads():
-            self._train(inputs.Sequences(samples.windows), samples.targets, None, goes_on, False)
-        del self._held_out
-
-    def _dtype_for(self, count: int) -> str:
-        """Return what the network computes in if it is trained on `count` windows."""
-        whole = parameters.batch_size_of(self.batch_size, count) == count
-        return parameters.dtype_of(self.dtype, whole)
-
-    def _completed(self, windows: Array) -> Array:
-        """Return windows as the network reads them, without NaN."""
-        if not self._preparation.fills_gaps:
-            return windows
-        return completed(
-            inputs.Sequences(windows), self._preparation.missing, self.feature_means_
-        ).values
-
-    def _split(self, sequences: Sequences, targets: Array, weights: Array | None) -> Any:
-        """Split off the windows that are held out, which are the last ones."""
-        train, held_out = np.split(np.arange(len(sequences)), [len(sequences) - self._held_out])
-        return (
-            sequences.take(train),
-            targets[train],
-            None,
-            (sequences.take(held_out), targets[held_out], None),
-        )
-
-    def _refuse_changes(self, head: Head, recursive: bool) -> None:
-        """Refuse to continue with a network that the parameters no longer describe."""
-        fitted = self._preparation
-        ahead = column_numbers(
-            self.future_features, self._seen.x_names, len(fitted.x_center), "future_features"
-        )
-        calendar = [] if self.calendar is None else list(self.calendar)
-        automatic = isinstance(self.calendar, str) and self.calendar == "auto"
-        same = {
-            "window": self.window == fitted.window,
-            "horizon": recursive or self.horizon == fitted.horizon,
-            "strategy": recursive == self._recursive,
-            "differencing": self.differencing == fitted.lag,
-            "scaling": self.scaling == fitted.scaling,
-            "future_features": ahead == fitted.ahead,
-            "missing": self.missing == fitted.missing,
-            "calendar": self._automatic_calendar if automatic else calendar == self.calendar_,
-            "quantiles": np.array_equal(head.quantiles, self._target.quantiles),
-            "distribution": isinstance(head, GaussianHead)
-            == isinstance(self._target, GaussianHead),
-        }
-        changed = [name for name, is_same in same.items() if not is_same]
-        if changed:
-            raise ConfigError(
-                "warm_start=True goes on with the network of the last fit, and"
-                f" {', '.join(changed)} changed since; set warm_start=False, or set"
-                f" {'them' if len(changed) > 1 else 'it'} back"
-            )
 
     # ---- forecasting
 
@@ -551,45 +351,6 @@ class SequenceForecaster(SequenceEstimator):
         """
         return self._seen_series().write(self._points(horizon, X_future))
 
-    def _seen_series(self) -> SeenSeries:
-        """Return the series seen.
-
-        Raises
-        ------
-        NotFittedError
-        """
-        self._need_fitted()
-        return self._seen
-
-    def _rollout(self) -> Rollout:
-        """Return what makes forecasts with the fitted network."""
-        return Rollout(
-            self._outputs_of,
-            self._preparation,
-            self._target,
-            self._recursive,
-            self._most_steps,
-            self.model_.dtype,
-            self._completed,
-            self.model_.unchanged,
-        )
-
-    def _outputs_of(self, windows: Array) -> Array:
-        """Return the network's outputs, (n, outputs), float64."""
-        return self._run(inputs.Sequences(windows), -1).astype(np.float64)
-
-    def _starts(self, horizon: int | None, X_future: Any) -> tuple[Rollout, int, list[Past]]:
-        """Return what makes the forecasts, their steps, and what each series starts from."""
-        seen, rollout = self._seen_series(), self._rollout()
-        steps = rollout.steps(horizon)
-        needed = rollout.steps_known_ahead(steps)
-        return rollout, steps, pasts_at_the_end(seen, self._preparation, steps, needed, X_future)
-
-    def _points(self, horizon: int | None, X_future: Any) -> list[Array]:
-        """Return the forecast of each series, (steps, k)."""
-        rollout, steps, pasts = self._starts(horizon, X_future)
-        return [rollout.point(past, steps)[0] for past in pasts]
-
     def predict_interval(
         self,
         horizon: int | None = None,
@@ -622,17 +383,6 @@ class SequenceForecaster(SequenceEstimator):
         bounds = self._bounds(horizon, coverage, X_future, n_paths)
         lower, upper = (self._seen.write([pair[side] for pair in bounds]) for side in (0, 1))
         return Interval(lower, upper)
-
-    def _bounds(
-        self, horizon: int | None, coverage: float, X_future: Any, n_paths: int
-    ) -> list[tuple[Array, Array]]:
-        """Return lower and upper bounds of each series, (steps, k)."""
-        coverage = checks.number(coverage, "coverage", 0.0, 1.0, open_low=True, open_high=True)
-        n_paths = checks.whole_number(n_paths, "n_paths", 2)
-        rollout, steps, pasts = self._starts(horizon, X_future)
-        rng = np.random.default_rng(parameters.seed_of(self.random_state))
-        bounds = [rollout.bounds(past, steps, coverage, n_paths, rng) for past in pasts]
-        return [(lower[0], upper[0]) for lower, upper in bounds]
 
     def predict_quantiles(
         self,
@@ -679,11 +429,8 @@ class SequenceForecaster(SequenceEstimator):
         """
         seen = self._seen_series()
         levels = levels_of(quantiles, self._target)
-        n_paths = checks.whole_number(n_paths, "n_paths", 2)
-        rollout, steps, pasts = self._starts(horizon, X_future)
-        rng = np.random.default_rng(parameters.seed_of(self.random_state))
-        found = [rollout.quantiles(past, steps, levels, n_paths, rng) for past in pasts]
-        written = [seen.write([one[number][0] for one in found]) for number in range(len(levels))]
+        forecasts = self._quantiles(horizon, levels, X_future, n_paths)
+        written = [seen.write(one) for one in forecasts]
         return dict(zip(levels, written)) if quantiles is None or np.ndim(quantiles) else written[0]
 
     def update(self, y_new: Any, X_new: Any = None, times: Any = None) -> Self:
@@ -769,24 +516,8 @@ class SequenceForecaster(SequenceEstimator):
         ------
         NotFittedError, ConfigError, ShapeError, DTypeError, NonFiniteError
         """
-        seen = self._seen_series()
-        steps = self._rollout().steps(None)
-        longer = seen.extended(y, X, times, "y")
-        truths, forecasts = [], []
-        for number, (history, before) in enumerate(zip(longer.histories, seen.histories)):
-            new = len(history) - len(before)
-            if new < max(2, steps):
-                raise ShapeError(
-                    f"y has {new} steps; a score needs at least {max(2, steps)}, for a whole"
-                    " forecast"
-                )
-            origins = np.arange(len(before) - 1, len(history) - steps)
-            forecast = forecasts_from(self, number, history, origins, steps)
-            truth = history.y[origins[:, None] + np.arange(1, steps + 1)]
-            known = ~np.isnan(truth).any(axis=2)
-            truths.append(truth[known])
-            forecasts.append(forecast[known])
-        return np.concatenate(truths), np.concatenate(forecasts)
+        self._need_fitted()
+        return forecasts_beside(self, y, X, times)
 
     def backtest(
         self,
@@ -851,10 +582,3 @@ class SequenceForecaster(SequenceEstimator):
             groups=groups,
             time=time,
         )
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        # rows of y are steps, not samples to predict
-        tags.input_tags.two_d_array = tags.input_tags.three_d_array = False
-        tags.input_tags.one_d_array = True
-        return tags

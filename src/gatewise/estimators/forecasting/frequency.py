@@ -29,13 +29,16 @@ def frequency_of(index: Labels) -> Any:
         return even_distance(index)
     import pandas
 
+    freq: Any
     if isinstance(index, pandas.PeriodIndex):
-        return index.freq if (np.diff(index.asi8) == index.freq.n).all() else None
+        freq = index.freq
+        return freq if np.all(np.diff(index.asi8) == freq.n) else None
     if isinstance(index, pandas.DatetimeIndex | pandas.TimedeltaIndex):
         if index.freq is not None or len(index) < 2 or index.hasnans:
             return index.freq
         if len(index) == 2:
-            return pandas.tseries.frequencies.to_offset(index[1] - index[0])
+            labels: Any = index
+            return pandas.tseries.frequencies.to_offset(labels[1] - labels[0])
         return type(index)(index, freq="infer").freq
     if index.dtype.kind in "ui":
         distance = even_distance(index.to_numpy().astype(np.int64))

@@ -129,6 +129,6 @@ def _seconds(freq: str) -> float | None:
     """Return the seconds of a frequency whose steps all have the same length, else None."""
     import pandas
 
-    offset = pandas.tseries.frequencies.to_offset(freq)
+    offset: Any = pandas.tseries.frequencies.to_offset(freq)
     fixed = isinstance(offset, pandas.tseries.offsets.Tick)
     return pandas.Timedelta(offset).total_seconds() if fixed else None

@@ -26,12 +26,12 @@ from .timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .forecaster import SequenceForecaster
+    from .fitting import Fitting
 
 KINDS = ("flat", "table", "series", "frame")
 
 
-def state_of(forecaster: SequenceForecaster) -> dict[str, Any]:
+def state_of(forecaster: Fitting) -> dict[str, Any]:
     """Return what :func:`take_state` reads.
 
     It is what was fitted, even if parameters were set since.
@@ -65,12 +65,12 @@ def _listed(names: Sequence[Any] | None) -> list[Any] | None:
     return None if names is None else list(names)
 
 
-def take_state(forecaster: SequenceForecaster, state: dict[str, Any]) -> None:
+def take_state(forecaster: Fitting, state: dict[str, Any]) -> None:
     """Set what :func:`state_of` returned, each part checked.
 
     Parameters
     ----------
-    forecaster : SequenceForecaster
+    forecaster : Fitting
         It has its parameters and its model.
     state : dict
         Values from a file of any origin.
@@ -131,7 +131,7 @@ def _waves(calendar: list[str]) -> int:
     return calendar_features(np.zeros(1, "datetime64[s]"), calendar).shape[1]
 
 
-def _check_horizon(forecaster: SequenceForecaster) -> None:
+def _check_horizon(forecaster: Fitting) -> None:
     """Check that the network forecasts as many steps as the strategy needs."""
     horizon, recursive = forecaster._preparation.horizon, forecaster._recursive
     if horizon != (1 if recursive else forecaster._most_steps):
@@ -242,7 +242,7 @@ def _numbers(
     return no_infinity(array, name) if gaps else checks.finite(array, name)
 
 
-def _check_model(forecaster: SequenceForecaster) -> None:
+def _check_model(forecaster: Fitting) -> None:
     """Check that the network reads and outputs as many numbers as the rest of the state needs."""
     model, preparation = forecaster.model_, forecaster._preparation
     inputs = (

@@ -20,7 +20,7 @@ def config_of(last: Labels, freq: Any) -> dict[str, Any]:
     freq : pandas offset, numpy.timedelta64, int, or None
     """
     if isinstance(last, np.ndarray):
-        unit = np.datetime_data(last.dtype)
+        unit: Any = np.datetime_data(last.dtype)
         return {
             "kind": "datetime64",
             "last": int(last.astype(np.int64)[0]),
@@ -74,9 +74,8 @@ def read(config: Any) -> tuple[Labels, Any]:
 def _read_datetime64(config: dict[str, Any]) -> tuple[Labels, Any]:
     name, count = config["unit"]
     unit = np.dtype(f"datetime64[{int(count)}{name}]")
-    freq = (
-        None if config["freq"] is None else np.timedelta64(int(config["freq"]), (name, int(count)))
-    )
+    parts: Any = (name, int(count))
+    freq = None if config["freq"] is None else np.timedelta64(int(config["freq"]), parts)
     return np.array([int(config["last"])], np.int64).view(unit), freq
 
 
