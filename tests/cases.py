@@ -1,4 +1,7 @@
-"""What the tests of layers share: the cells in all their forms, random weights, and what the reference says."""
+"""What the tests of layers share.
+
+The cells in all their forms, random weights, and what the reference says.
+"""
 
 import os
 import subprocess
@@ -77,7 +80,9 @@ def ragged(rng, batch, steps):
 
 
 def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None):
-    """What the layer must return for x without dropout, by the reference: an array, or a list with return_state.
+    """What the layer must return for x without dropout, by the reference.
+
+    An array, or a list with return_state.
 
     kept: what zoneout keeps of each state; see reference._run.
     """
@@ -136,7 +141,10 @@ def as_list(result):
 
 
 def run(layer, x, dy=None, **arguments):
-    """Train on x once: dict of all outputs and gradients, copies. dy: list like the outputs, or 1s."""
+    """Train on x once: dict of all outputs and gradients, copies.
+
+    dy: list like the outputs, or 1s.
+    """
     layer.zero_gradients()
     outputs = [np.array(out) for out in as_list(layer.forward(x, training=True, **arguments))]
     dy = [np.ones_like(out) for out in outputs] if dy is None else dy
@@ -186,7 +194,10 @@ def assert_all_same_bits(got, wanted):
 
 
 def run_python(program, *arguments, timeout=120, **environment):
-    """Run a program in a fresh interpreter that sees this gatewise and tests/; its standard output."""
+    """Run a program in a fresh interpreter that sees this gatewise and tests/.
+
+    Its standard output.
+    """
     import gatewise
 
     folders = [os.path.dirname(os.path.dirname(gatewise.__file__)), os.path.dirname(__file__)]

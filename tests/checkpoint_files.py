@@ -1,4 +1,7 @@
-"""Helpers of the tests of checkpoint files: comparison, programs in child processes, hand-made headers."""
+"""Helpers of the tests of checkpoint files.
+
+Comparison, programs in child processes, hand-made headers.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Gradients by central differences, which the gradients of losses and kernels are checked against."""
+"""Central differences, which the gradients of losses and kernels are checked against."""
 
 import numpy as np
 

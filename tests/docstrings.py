@@ -47,7 +47,7 @@ def public_names(namespace):
 
 
 def public_objects(namespace, seen):
-    """(dotted name, whether an example is asked for) of each public object that is not in `seen`."""
+    """(dotted name, whether it needs an example) of each public object that is not in `seen`."""
     for name in public_names(namespace):
         thing = getattr(importlib.import_module(namespace), name)
         if not callable(thing) or id(thing) in seen:

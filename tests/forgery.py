@@ -80,7 +80,8 @@ VALUES = [
 SPLINTERS = [
     b"",
     b" ",
-    *rb'0 9 -1 1e9 [ ] { } " \ , : null true NaN \ud800 18446744073709551615 9223372036854775808'.split(),
+    *rb'0 9 -1 1e9 [ ] { } " \ , : null true NaN \ud800'.split(),
+    *b"18446744073709551615 9223372036854775808".split(),
     b"\xff",
     b"\0",
     b'"a":1,',
@@ -94,7 +95,7 @@ SPLINTERS = [
 
 
 def take_apart(content):
-    """(tensors as lists of name, dtype, shape and data; header as JSON text in bytes) of a good file."""
+    """A valid file as (list of (name, dtype, shape, data), header as JSON text in bytes)."""
     size = int.from_bytes(content[:8], "little")
     table, data = json.loads(content[8 : 8 + size]), content[8 + size :]
     text = table.pop("__metadata__")["gatewise"]
@@ -106,7 +107,7 @@ def take_apart(content):
 
 
 def put_together(tensors, header, version=FORMAT_VERSION):
-    """A file of tensors and the text of a header, whatever they are, with lengths, places and checksum that are right."""
+    """A file of any tensors and any header text, with correct lengths, offsets and checksum."""
     covered = f'"format_version":{version},"header":{header.decode("utf-8", "replace")}}}'
     text = f'{{"checksum":{checksum_of(covered, sorted(tensors))},{covered}'
     entries, end = [f'"__metadata__":{json.dumps({"gatewise": text})}'], 0
@@ -139,7 +140,10 @@ def at(value, path):
 
 
 def change_header(header, draw, below=()):
-    """Change one to three places: another value there, or one from elsewhere; remove, repeat or rename what stands there."""
+    """Change one to three places: another value there, or one from elsewhere.
+
+    Remove, repeat or rename what stands there.
+    """
     for _ in range(draw.randint(1, 3)):
         paths = [path for path in places(header) if path and path[: len(below)] == below]
         if not paths:
@@ -163,7 +167,10 @@ def change_header(header, draw, below=()):
 
 
 def change_tensors(tensors, draw):
-    """Change one tensor: its bytes, dtype, shape or name; or leave it out, repeat it, or put another's data there."""
+    """Change one tensor: its bytes, dtype, shape or name.
+
+    Or leave it out, repeat it, or put another's data there.
+    """
     if not tensors:
         return
     tensor, kind = draw.choice(tensors), draw.randrange(10)

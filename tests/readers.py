@@ -1,4 +1,7 @@
-"""What reads a file of anybody's, with what must hold whatever it says; for tests/models/test_damage.py and fuzz/."""
+"""What reads a file of anybody's, with what must hold whatever it says.
+
+For tests/models/test_damage.py and fuzz/.
+"""
 
 import itertools
 import os
@@ -65,7 +68,7 @@ class Subject:
 
 
 class Truncated(Subject):
-    """States of stateful layers, states that are carried, the best weights, a rate that a callback sets."""
+    """Stateful layers, a carried state, the best weights, a rate set by a callback."""
 
     def layers(self):
         return [
@@ -104,7 +107,7 @@ class Averaged(Subject):
 
 
 class Classified(Subject):
-    """Float64, a loss of class numbers, metrics whose sums are arrays, a rate from a function, a table."""
+    """float64, a loss of class numbers, metrics with arrays of sums, a rate function, a table."""
 
     def layers(self):
         return [
@@ -145,7 +148,10 @@ class Classified(Subject):
 
 
 class Told(Subject):
-    """Saved while callbacks hear of an epoch's end: who has yet to hear, and of what; arrays that do not decay."""
+    """Saved while callbacks hear of an epoch's end: who has yet to hear, and of what.
+
+    Arrays that do not decay.
+    """
 
     def layers(self):
         return [GRU(3, return_sequences=True, name="gru"), Dense(1, name="dense")]
@@ -203,7 +209,9 @@ class Wrong(AssertionError):
 
 
 class Readers:
-    """All that read a file, over and over: a model that has refused one reads the next, since nothing of it has changed.
+    """All that read a file, over and over.
+
+    A model that has refused one reads the next, since nothing of it has changed.
 
     Parameters
     ----------

@@ -95,7 +95,10 @@ def rnn(
     gains=None,
     kept=None,
 ):
-    """SimpleRNN: h = act(x W + h' U + b); with gains (input (H,), recurrent (H,)) of gain norm(x W) + gain norm(h' U) + b."""
+    """SimpleRNN: h = act(x W + h' U + b).
+
+    With gains (input (H,), recurrent (H,)) of gain norm(x W) + gain norm(h' U) + b.
+    """
     W, U = _float64(kernel), _float64(recurrent_kernel)
     H = U.shape[0]
     b = np.zeros(H) if bias is None else _float64(bias)

@@ -1,4 +1,7 @@
-"""Forecasts of a fitted network by hand: loops, one step at a time, from the description of SequenceForecaster."""
+"""Forecasts of a fitted network by hand.
+
+Loops, one step at a time, from the description of SequenceForecaster.
+"""
 
 import numpy as np
 

@@ -164,7 +164,7 @@ def test_kernels_import_only_kernels(path):
 
 @pytest.mark.parametrize("name", ["", "data"], ids=["gatewise", "gatewise.data"])
 def test_static_tools_see_what_loads_on_first_use(name):
-    """The imports under TYPE_CHECKING are those that __getattr__ does at run time, and no others."""
+    """The imports under TYPE_CHECKING are exactly those that __getattr__ does at run time."""
     package = importlib.import_module(f"gatewise.{name}".rstrip("."))
     block = next(
         node

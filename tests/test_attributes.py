@@ -1,4 +1,7 @@
-"""What a user sets on an object takes effect or is refused with the cure: no setting is accepted and read by nobody."""
+"""What a user sets on an object takes effect or is refused with the cure.
+
+No setting is accepted and read by nobody.
+"""
 
 import copy
 import pickle

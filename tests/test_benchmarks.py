@@ -1,4 +1,4 @@
-"""The benchmarks run: published experiments on made-up data, their helpers against plain counting, the training table."""
+"""The benchmarks run: published experiments on made-up data, their helpers, the training table."""
 
 import io
 import math

@@ -1,4 +1,7 @@
-"""The limit on the threads of BLAS, which holds for the whole process: set for a call and restored."""
+"""The limit on the threads of BLAS, which holds for the whole process.
+
+Set for a call and restored.
+"""
 
 import concurrent.futures
 import os
@@ -23,7 +26,10 @@ def blas_of(package):
 
 
 def allow(libraries, counts):
-    """Set numbers of threads. threadpoolctl from 3.7 on ignores all Python threads but the first that does so."""
+    """Set numbers of threads.
+
+    Threadpoolctl from 3.7 on ignores all Python threads but the first that does so.
+    """
     for library, count in zip(libraries, counts):
         getattr(library, "_real_set_num_threads", library.set_num_threads)(count)
         getattr(library, "clear_controlling_thread", lambda force: None)(force=True)
@@ -69,7 +75,10 @@ def test_blas_is_limited_within_the_block_and_restored(blas, threads):
 
 
 def test_overlapping_users_restore_blas(blas, used_before, threads):
-    """A in, B in, A out, B out: two limits that restored what they found would leave it at one for ever."""
+    """A in, B in, A out, B out.
+
+    Two limits that restored what they found would leave it at one for ever.
+    """
     order, failures = [threading.Event() for _ in range(4)], []
 
     def first():
@@ -158,7 +167,7 @@ def test_a_backward_pass_limits_blas_and_restores_it(run, blas, used_before, rng
 
 
 def test_the_limit_does_not_disarm_threadpoolctl_elsewhere(blas, threads):
-    """After the main thread has trained, other threads of the program can still limit BLAS for themselves."""
+    """After the main thread has trained, other threads of the program can still limit BLAS."""
     with threads.single_threaded_blas():
         pass
 

@@ -1,4 +1,7 @@
-"""Initializers, regularizers and constraints of one's own: used, copied into a file by name and argument, and read back."""
+"""Initializers, regularizers and constraints of one's own.
+
+Used, copied into a file by name and argument, and read back.
+"""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Constraints: what they make of weights, and that every step of training brings weights back to them."""
+"""Constraints: their effect on weights, and that every training step applies them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Reading what a model trained with CTC says: best path and prefix beam search, beside all alignments."""
+"""Reading what a model trained with CTC says.
+
+Best path and prefix beam search, beside all alignments.
+"""
 
 import itertools
 
@@ -82,7 +85,10 @@ def test_a_narrow_beam_keeps_what_the_definition_keeps(width, classes, rng):
 
 
 def test_a_beam_reads_what_the_best_path_misses():
-    """0.6 of blank at each step: the best path is empty (0.36), yet the label is likelier (0.64)."""
+    """0.6 of blank at each step.
+
+    The best path is empty (0.36), yet the label is likelier (0.64).
+    """
     p = [[[0.6, 0.4], [0.6, 0.4]]]
     assert ctc_decode(p)[0] == [[]]
     labels, scores = ctc_decode(p, beam_width=2)

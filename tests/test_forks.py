@@ -18,7 +18,7 @@ FORK = """
     from gatewise import threads
     from gatewise.layers import LSTM, Dense
 
-    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later: about forking at all
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later warn of forks
     gatewise.set_num_threads(2)
     rng = generator()
     x = rng.normal(size=(64, 20, 32)).astype("float32")
@@ -28,7 +28,8 @@ FORK = """
         layer.zero_gradients(), dense.built and dense.zero_gradients()
         y = dense.forward(layer.forward(x, training=True), training=True)
         dx = layer.backward(dense.backward(y))
-        return b"".join(a.tobytes() for a in (y, dx, *layer.gradients.values(), *dense.gradients.values()))
+        gradients = (*layer.gradients.values(), *dense.gradients.values())
+        return b"".join(array.tobytes() for array in (y, dx, *gradients))
 
     def child_agrees(expected, also=lambda: True):
         child = os.fork()
@@ -41,7 +42,8 @@ FORK = """
                 os._exit(status)
         return os.waitpid(child, 0)[1]
 
-    assert threads.threads_for(x.shape[0] * x.shape[1] * layer.cell.operations(32)) == 2 or not threads._table.HAS_OPENMP
+    work = x.shape[0] * x.shape[1] * layer.cell.operations(32)
+    assert threads.threads_for(work) == 2 or not threads._table.HAS_OPENMP
     expected = compute()
 """
 
@@ -59,7 +61,8 @@ def test_a_forked_child_computes_the_same_bits():
         return compute() == expected and child_agrees(expected) == 0  # and a child of the child
 
     assert child_agrees(expected, child) == 0
-    assert threads.get_num_threads() == (2 if threads._table.HAS_OPENMP else 1)  # the parent goes on as before
+    expected_threads = 2 if threads._table.HAS_OPENMP else 1  # the parent is as before
+    assert threads.get_num_threads() == expected_threads
     assert compute() == expected
     for _ in range(5):
         assert child_agrees(expected) == 0
@@ -74,7 +77,8 @@ def test_a_pool_of_forked_workers():
         FORK
         + """
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert all(result == expected for result in pool.map_async(compute, range(6)).get(timeout=90))
+        results = pool.map_async(compute, range(6)).get(timeout=90)
+        assert all(result == expected for result in results)
     assert compute() == expected
     """
     )
@@ -113,7 +117,10 @@ def test_a_fork_while_another_thread_computes():
 
 @needs_fork
 def test_a_fork_while_another_thread_holds_any_lock():
-    """Every lock in the package: of layers and models that train, of weights, of the generators of random numbers."""
+    """Every lock in the package.
+
+    Of layers and models that train, of weights, of the generators of random numbers.
+    """
     run_python(
         FORK
         + """
@@ -121,7 +128,8 @@ def test_a_fork_while_another_thread_holds_any_lock():
     from gatewise import Sequential, seeds
 
     def network():
-        model = Sequential([gatewise.layers.Input((20, 32)), LSTM(8, dropout=0.5), Dense(1)], seed=1)
+        stack = [gatewise.layers.Input((20, 32)), LSTM(8, dropout=0.5), Dense(1)]
+        model = Sequential(stack, seed=1)
         model.compile("sgd", "mse")
         return model
 
@@ -140,10 +148,12 @@ def test_a_fork_while_another_thread_holds_any_lock():
             model.predict(x)
         return True
 
-    held = [holder._trains for holder in (*models, *layers, *(layer for m in models for layer in m.layers[:1]))]
+    first_layers = [layer for model in models for layer in model.layers[:1]]
+    held = [holder._trains for holder in (*models, *layers, *first_layers)]
     held += [holder.rng.bit_generator.lock for holder in (*models, *layers)]
     held += [holder._one_stream for holder in (*models, *layers)]
-    held += [guard for holder in (*models, *layers) for guard in (holder._guard.writing, holder._guard)]
+    guards = [holder._guard for holder in (*models, *layers)]
+    held += [lock for guard in guards for lock in (guard.writing, guard)]
     inside, leave = threading.Event(), threading.Event()
 
     def hold():
@@ -167,7 +177,10 @@ def test_a_fork_while_another_thread_holds_any_lock():
 
 @needs_fork
 def test_a_fork_while_another_thread_trains():
-    """Neither side may hang: BLAS loses its threads at a fork, so nobody may be waiting for them."""
+    """Neither side may hang.
+
+    BLAS loses its threads at a fork, so nobody may be waiting for them.
+    """
     run_python(
         FORK
         + """
@@ -218,7 +231,8 @@ def test_a_fork_while_another_thread_is_in_fit():
 
     y = np.zeros((64, 1), np.float32)
     for stateful in (False, True):
-        made = Sequential([gatewise.layers.Input((20, 32)), LSTM(8, stateful=stateful), Dense(1)], seed=1)
+        stack = [gatewise.layers.Input((20, 32)), LSTM(8, stateful=stateful), Dense(1)]
+        made = Sequential(stack, seed=1)
         made.compile("sgd", "mse")
         for model in (made, copy.deepcopy(made)):  # a copy is told of forks, too
             inside.clear(), leave.clear()

@@ -134,15 +134,19 @@ def test_every_module_imports_and_works_without_asserts_and_docstrings(option):
 
             for module in pkgutil.walk_packages(gatewise.__path__, "gatewise."):
                 importlib.import_module(module.name)
-            metrics = ["accuracy", *(getattr(gatewise.metrics, name)() for name in ("Precision", "Recall"))]
-            model = gatewise.Sequential([gatewise.layers.LSTM(2), gatewise.layers.Dense(1, "sigmoid")], seed=1)
+            metrics = ["accuracy", gatewise.metrics.Precision(), gatewise.metrics.Recall()]
+            stack = [gatewise.layers.LSTM(2), gatewise.layers.Dense(1, "sigmoid")]
+            model = gatewise.Sequential(stack, seed=1)
             model.compile("adam", "binary_crossentropy", metrics=metrics)
             model.fit(np.zeros((4, 3, 2)), [0, 1, 0, 1], verbose=0)
-            classifier = gatewise.SequenceClassifier(max_iter=1).fit(np.zeros((4, 3, 2)), [0, 1, 0, 1])
+            classifier = gatewise.SequenceClassifier(max_iter=1)
+            classifier.fit(np.zeros((4, 3, 2)), [0, 1, 0, 1])
             classifier._repr_html_()
-            print("works", gatewise.metrics.Precision.__doc__ is None, gatewise.SequenceClassifier.__doc__ is None)
+            documented = (gatewise.metrics.Precision, gatewise.SequenceClassifier)
+            print("works", *(each.__doc__ is None for each in documented))
         '''
-        done = subprocess.run([sys.executable, sys.argv[1], "-W", "ignore", "-c", program], capture_output=True, text=True)
+        command = [sys.executable, sys.argv[1], "-W", "ignore", "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True)
         print(done.stdout, done.stderr)
     """,
         option,

@@ -1,4 +1,7 @@
-"""Initializers: names, configurations, and what their values are. Variances beside Keras's: parity/test_keras_layers.py."""
+"""Initializers: names, configurations, and what their values are.
+
+Variances beside Keras's: parity/test_keras_layers.py.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Every instruction set that this machine runs: right, and as independent of batch and threads as the best one."""
+"""Every instruction set that this machine runs.
+
+Right, and as independent of batch and threads as the best one.
+"""
 
 import os
 import subprocess
@@ -61,7 +64,10 @@ def dense_and_input(dtype):
 
 
 def everything():
-    """All outputs and gradients by name; and the identities that hold within one instruction set."""
+    """All outputs and gradients by name.
+
+    And the identities that hold within one instruction set.
+    """
     from gatewise import threads
 
     threads.SMALL_WORK = 0
@@ -147,7 +153,10 @@ OTHERS = [isa for isa in SUPPORTED if isa != build_info()["isa"]]
 
 @pytest.fixture(scope="module")
 def children(tmp_path_factory):
-    """{isa: (process, its output)}: all tests of the kernels and of what layers compute, with the other sets side by side."""
+    """{isa: (process, its output)}.
+
+    All tests of the kernels and of what layers compute, with the other sets side by side.
+    """
     here, folder = Path(__file__).parent, tmp_path_factory.mktemp("isa")
     files = [
         here / "kernels",

@@ -1,4 +1,4 @@
-"""Memory that the system refuses is a SizeError that names the call and the array, and leaves things as they were."""
+"""Memory that the system refuses: a SizeError names the call and the array; nothing changes."""
 
 import errno
 import sys

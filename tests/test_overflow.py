@@ -1,4 +1,7 @@
-"""Numbers that a dtype does not hold, and weights whose sum it does not hold: refused, with what holds them."""
+"""Numbers that a dtype does not hold, and weights whose sum it does not hold.
+
+Refused, with what holds them.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""The sdist and the wheel: what is in them, and that they work where there is neither source tree nor compiler."""
+"""The sdist and the wheel.
+
+What is in them, and that they work where there is neither source tree nor compiler.
+"""
 
 import ast
 import os
@@ -63,7 +66,13 @@ assert info["isa"] == os.environ.get("GATEWISE_ISA", info["isas_supported"][-1])
 rng = np.random.default_rng(0)
 x = rng.normal(size=(40, 12, 3))
 y = x[:, :, 0].sum(axis=1, keepdims=True)
-layers = [Input((12, 3)), LSTM(9, return_sequences=True), GRU(7, return_sequences=True), SimpleRNN(5), Dense(1)]
+layers = [
+    Input((12, 3)),
+    LSTM(9, return_sequences=True),
+    GRU(7, return_sequences=True),
+    SimpleRNN(5),
+    Dense(1),
+]
 model = Sequential(layers, seed=0)
 model.compile("adam", "mse")
 before, after = model.evaluate(x, y), model.fit(x, y, epochs=10, verbose=0).history["loss"][-1]
@@ -86,7 +95,10 @@ def run(*command, **options):
 
 
 def new_environment(folder):
-    """An empty virtual environment that sees this one's packages, but installs nothing into it; its Python."""
+    """An empty virtual environment that sees this one's packages, but installs nothing into it.
+
+    Its Python.
+    """
     venv.create(folder, with_pip=False, symlinks=os.name != "nt")
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
     ours = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))

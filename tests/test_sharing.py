@@ -158,7 +158,7 @@ def x(rng):
 @pytest.mark.parametrize("after", [False, True], ids=["before it packs", "after it packed"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_predict_that_packs_beside_set_weights(stack, after, x, monkeypatch):
-    """The predict that has begun is of the old weights throughout, every later one of the new ones."""
+    """The predict under way uses the old weights throughout, every later one the new ones."""
     model = network(*STACKS[stack]())
     old, new = model.get_weights(), [array + 0.1 for array in model.get_weights()]
     before = model.predict(x, verbose=0)
@@ -230,7 +230,7 @@ def test_a_generator_may_wait_for_another_thread_that_changes_the_weights(x):
 
 
 def test_moving_averages_change_after_the_pass(x, monkeypatch):
-    """Two normalisations: a predict beside a training pass reads both from before it, or both from after it."""
+    """Two normalizations: a predict during training reads both before the pass, or both after."""
     model = network(BatchNormalization(), Dense(3), BatchNormalization(), LSTM(2))
     y, stop, averages = (
         np.zeros((6, 2), np.float32),
@@ -278,7 +278,7 @@ def test_a_predict_beside_fit_does_not_change_what_fit_learns(stack, x):
 
 
 def test_every_predict_beside_changes_is_of_one_state(x):
-    """Stress: predicts and get_weights in two threads, while a third goes to and fro between two sets of weights."""
+    """Stress: predict and get_weights in two threads, while a third swaps two sets of weights."""
     model = network(LSTM(33), Dense(2))
     states = [model.get_weights(), [array + 0.1 for array in model.get_weights()]]
     wanted = []

@@ -1,4 +1,7 @@
-"""The tasks run on made-up data; their readers, their figure of chunks, and the peer that is the same network."""
+"""The tasks run on made-up data.
+
+Their readers, their figure of chunks, and the peer that is the same network.
+"""
 
 import io
 import math
@@ -162,7 +165,10 @@ def ragged(rng, embedding):
 @pytest.mark.parametrize("embedding", [None, 4])
 @pytest.mark.filterwarnings("ignore:training ended")
 def test_as_many_weights_as_ours(peer, cell, embedding, rng):
-    """But for the second vector of biases, which PyTorch's LSTM has and ours has not; the GRU has two in both."""
+    """But for the second vector of biases, which PyTorch's LSTM has and ours has not.
+
+    The GRU has two in both.
+    """
     network, X, y = (
         replace(NETWORK, cell=cell, embedding=embedding),
         ragged(rng, embedding),

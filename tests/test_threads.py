@@ -167,7 +167,8 @@ def test_too_little_address_space_for_threads(count, room, allowed):
         assert len(caught) == (not allowed), caught  # once
         assert threads.threads_for(10**12) == (count if allowed else 1)
         for warning in caught:
-            assert "the system starts" in str(warning.message) and "gatewise uses one thread" in str(warning.message)
+            text = str(warning.message)
+            assert "the system starts" in text and "gatewise uses one thread" in text
     """,
         count,
         room,

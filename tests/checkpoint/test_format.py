@@ -1,4 +1,7 @@
-"""The checkpoint file: what is written is read back, the format byte by byte, and what cannot be stored."""
+"""The checkpoint file.
+
+What is written is read back, the format byte by byte, and what cannot be stored.
+"""
 
 import json
 import math

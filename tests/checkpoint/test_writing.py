@@ -1,4 +1,7 @@
-"""Writing a checkpoint file: a crash or a failure leaves the old file; modes, owners and links are preserved."""
+"""Writing a checkpoint file: a crash or a failure leaves the old file.
+
+Modes, owners and links are preserved.
+"""
 
 import errno
 import faulthandler

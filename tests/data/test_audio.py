@@ -23,7 +23,10 @@ def hertz(mels):
 
 
 def log_mel_by_hand(signal, rate, bands, length, step, transform, low, high, preemphasis, floor):
-    """The definitions, a number at a time: frames, window, sums of a Fourier transform, triangles between edges in hertz."""
+    """The definitions, a number at a time.
+
+    Frames, window, sums of a Fourier transform, triangles between edges in hertz.
+    """
     lifted = [signal[0]] + [signal[t] - preemphasis * signal[t - 1] for t in range(1, len(signal))]
     edges = [hertz(mel(low) + (mel(high) - mel(low)) * k / (bands + 1)) for k in range(bands + 2)]
     rows, start = [], 0

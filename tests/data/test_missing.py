@@ -27,7 +27,10 @@ FUNCTIONS = [
 
 @pytest.fixture
 def holes(rng, dtype):
-    """(values, lengths): ragged, with holes at random, NaN and infinity past the ends, one row empty, one full of holes."""
+    """(values, lengths): ragged, with missing values at random, some rows empty or wholly missing.
+
+    NaN and infinity follow the ends of rows.
+    """
     values = rng.normal(size=(7, 9, 3)).astype(dtype)
     values[rng.random(values.shape) < 0.4] = NAN
     lengths = np.array([9, 5, 0, 1, 7, 4, 9])

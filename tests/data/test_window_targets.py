@@ -120,7 +120,10 @@ def test_a_stream_with_labels(rng):
 
 
 def from_keras(series, labels, cases):
-    """Keras's own function, which needs TensorFlow or Grain to hold what it cuts; here a list does."""
+    """Keras's own function, which needs TensorFlow or Grain to hold what it cuts.
+
+    Here a list does.
+    """
     import types
 
     import numpy as np
@@ -154,7 +157,7 @@ def from_keras(series, labels, cases):
 
 @pytest.mark.long
 def test_against_keras(rng, keras_rival):
-    """What timeseries_dataset_from_array cuts, where targets are single steps at a fixed distance."""
+    """Against timeseries_dataset_from_array, whose targets are single steps at a fixed distance."""
     series, labels = rng.normal(size=(40, 2)), rng.normal(size=40)
     sizes = [
         (length, stride, rate, skip)

@@ -75,7 +75,10 @@ def test_cross_validation(samples):
 
 
 def test_cross_validation_of_a_long_table(rng):
-    """Labels go to the splitter and to the estimator; a sequence is never cut, and scores are those of sequences one by one."""
+    """Labels go to the splitter and to the estimator.
+
+    A sequence is never cut, and scores are those of sequences one by one.
+    """
     X = ragged(rng, 12)
     lengths, y = [len(row) for row in X], np.arange(12) % 2
     who = np.repeat(np.arange(12), lengths)

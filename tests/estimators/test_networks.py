@@ -1,4 +1,7 @@
-"""The network of an estimator: layers, named and custom architectures, optimizers, checked parameters."""
+"""The network of an estimator.
+
+Layers, named and custom architectures, optimizers, checked parameters.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Estimators in forks, spawned workers and threads: the same bits, no more threads than are there, and no hang."""
+"""Estimators in forks, spawned workers and threads.
+
+The same bits, no more threads than are there, and no hang.
+"""
 
 import multiprocessing
 

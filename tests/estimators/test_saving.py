@@ -142,7 +142,10 @@ def test_models_and_estimators_are_told_apart(rng, tmp_path):
 
 
 def test_files_of_an_older_release(rng, tmp_path):
-    """A parameter that is younger than the file has its default; one that nobody knows is refused."""
+    """A parameter that is younger than the file has its default.
+
+    One that nobody knows is refused.
+    """
     X = ragged(rng)
     estimator = fitted(SequenceClassifier(**SMALL), X, signs(X))
     estimator.save(tmp_path / "file")
@@ -182,7 +185,7 @@ def test_an_encoder_of_an_older_release(kind, rng, tmp_path):
 
 @pytest.mark.parametrize("case", ["classifier", "objects", "tagger", "encoder of labels"])
 def test_files_that_lie(case, rng, tmp_path):
-    """Whatever a file says, reading it gives an estimator or a CheckpointError, and what was read refuses or predicts."""
+    """A forged file gives a CheckpointError or an estimator that predicts or refuses to."""
     estimator, targets = CASES[case]
     X = ragged(rng)
     fitted(estimator, X, targets(X)).save(tmp_path / "good")

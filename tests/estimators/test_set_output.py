@@ -1,4 +1,7 @@
-"""scikit-learn set to frames: sequences stay what they are, features of sequences become a frame."""
+"""scikit-learn set to frames.
+
+Sequences stay what they are, features of sequences become a frame.
+"""
 
 import numpy as np
 import pandas as pd

@@ -117,7 +117,10 @@ def test_what_is_said_does_not_change_before_the_next_fit(cls, rng, tmp_path):
 
 
 def test_the_loss_of_a_regressor(rng):
-    """With "poisson" the output is exponential: set later, it made other numbers of the same network."""
+    """With "poisson" the output is exponential.
+
+    Set later, it made other numbers of the same network.
+    """
     X, y = ragged(rng, 24), rng.poisson(2.0, 24)
     for first, later in (("squared_error", "poisson"), ("poisson", "squared_error")):
         estimator = fitted(SequenceRegressor(loss=first, **SMALL), X, y)

@@ -157,7 +157,10 @@ def test_scores_and_logarithms_of_rows(classes, rng):
 
 
 def test_weights_of_steps(sequences, rng):
-    """A step of weight 0 could have any label; two weights of sequences are the same weights of their steps."""
+    """A step of weight 0 could have any label.
+
+    Two weights of sequences are the same weights of their steps.
+    """
     X, y = sequences
     weights = [rng.integers(0, 2, len(row)).astype(float) for row in X]
     options = SMALL | {"dtype": "float64", "batch_size": 40}

@@ -1,4 +1,4 @@
-"""Training: the conventions of scikit-learn's multi-layer perceptrons, bits, weights and interrupts."""
+"""Training of estimators: scikit-learn's conventions, bits, weights and interrupts."""
 
 import io
 import itertools
@@ -269,7 +269,10 @@ def test_a_first_partial_fit_that_fails_leaves_no_classes(samples):
 
 
 def test_the_rate_of_partial_fit_is_constant(samples):
-    """Also after a fit along a cosine, at whose end it is 0; what Adam keeps of its gradients stays."""
+    """Also after a fit along a cosine, at whose end it is 0.
+
+    What Adam keeps of its gradients stays.
+    """
     X, y = samples
     options = {"learning_rate": "cosine", "learning_rate_init": 0.02}
     estimator = fitted(SequenceClassifier(**options, **SMALL), X, y)

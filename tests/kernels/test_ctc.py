@@ -1,4 +1,4 @@
-"""CTC in the kernels: beside all alignments written out, differences, any number of threads, and what it refuses."""
+"""CTC in the kernels: against all alignments written out, for any number of threads."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""A busy machine: threads that come late are noticed, and calls then use one thread, with the same bits."""
+"""A busy machine: calls notice threads that come late and use one thread, with the same bits."""
 
 import contextlib
 import os
@@ -100,7 +100,10 @@ def test_large_work_uses_one_thread_after_a_late_call(threads, monkeypatch):
     ],
 )
 def test_a_thread_that_goes_on_alone_gives_the_same_bits(cls, forced_threads):
-    """More threads than processors, which other processes keep busy: some call ends with one thread."""
+    """More threads than processors, which other processes keep busy.
+
+    Some call ends with one thread.
+    """
     rng = generator(0)
     layer = cls(256, return_sequences=True, seed=0)
     x, dy = (

@@ -1,4 +1,7 @@
-"""Losses in the kernels: beside formulas in float64, with any number of threads, and what they refuse."""
+"""Losses in the kernels.
+
+Beside formulas in float64, with any number of threads, and what they refuse.
+"""
 
 import numpy as np
 import pytest
@@ -97,7 +100,10 @@ def test_rows_of_weight_zero_are_not_looked_at(kind, dtype, rng):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 4e-16)])
 def test_log_cosh_keeps_small_values_and_large_ones(dtype, tolerance):
-    """log cosh e is e^2 / 2 - e^4 / 12 near 0 and |e| - log 2 far out; neither cancels nor overflows."""
+    """log cosh e is e^2 / 2 - e^4 / 12 near 0 and |e| - log 2 far out.
+
+    Neither cancels nor overflows.
+    """
     for e in (1e-15, 1e-8, 1e-4, 1e-3, 0.03):
         true = e**2 / 2 - e**4 / 12 + e**6 / 45
         assert losses.total(

@@ -117,7 +117,10 @@ UPDATES = {
 
 
 def operands(rng, name, n, dtype):
-    """(all arrays: p, g and the state; those that the kernel is given; check that nothing else was written to)."""
+    """(all arrays, those that the kernel receives, a check that nothing else was written to).
+
+    The arrays are p, g and the state.
+    """
     uses = UPDATES[name][2]
     every, unharmed = arrays(rng, n, 2 + len(uses), dtype)
     if name.startswith("rmsprop"):
@@ -214,7 +217,10 @@ def test_nan_is_not_hidden(dtype):
 
 
 def test_many_steps_follow_the_formula(dtype, tolerance, rng):
-    """200 steps down a bowl: small errors of one step would add up, and the state must be carried."""
+    """200 steps down a bowl.
+
+    Small errors of one step would add up, and the state must be carried.
+    """
     p = rng.normal(size=40).astype(dtype)
     m, v = np.zeros_like(p), np.zeros_like(p)
     wanted, wanted_m, wanted_v = wide(p), wide(m), wide(v)

@@ -1,4 +1,7 @@
-"""The recurrent kernels, called as the layers call them: exact sums, bands of rows, workspaces, guards."""
+"""The recurrent kernels, called as the layers call them.
+
+Exact sums, bands of rows, workspaces, guards.
+"""
 
 import numpy as np
 import pytest
@@ -162,7 +165,10 @@ class Problem:
     ids=str,
 )
 def test_a_linear_rnn_is_exact_on_whole_numbers(shape, dtype, rng):
-    """No rounding anywhere: every term must be there once, in every tail of rows and units, there and back."""
+    """No rounding anywhere.
+
+    Every term must be there once, in every tail of rows and units, there and back.
+    """
     batch, steps, inputs, units = shape
     p = Problem(rng, "rnn", dtype, *shape, draw=lambda *s: rng.integers(-1, 2, s).astype(dtype))
     p.kernel = build("rnn", dtype, inputs, units, act="linear")
@@ -280,7 +286,10 @@ def test_shared_bands_do_not_change_a_bit(cell, shape, ragged, masked, dtype, rn
 
 @pytest.mark.parametrize("cell", GATES)
 def test_threads_that_meet_often_miss_nothing(cell, dtype, rng):
-    """Many more threads than cores, many steps, many times: threads are taken away between and within phases."""
+    """Many more threads than cores, many steps, many times.
+
+    Threads are taken away between and within phases.
+    """
     p = Problem(rng, cell, dtype, 2, 60, 3, 130)
     one = p.train()
     for _ in range(10):

@@ -1,4 +1,7 @@
-"""The .pyi stubs of compiled modules: their names, arguments and defaults are those of the modules."""
+"""The .pyi stubs of compiled modules.
+
+Their names, arguments and defaults are those of the modules.
+"""
 
 import ast
 import importlib
@@ -28,7 +31,10 @@ def made_in(module):
 
 
 def declared(body):
-    """Names that a stub, or a class in it, declares: name -> node. A Protocol is for the stub alone."""
+    """Names that a stub, or a class in it, declares: name -> node.
+
+    A Protocol is for the stub alone.
+    """
     found = {}
     for node in body:
         if isinstance(node, ast.FunctionDef):
@@ -43,7 +49,7 @@ def declared(body):
 
 
 def arguments_of(node):
-    """Names and kinds of a stub function's arguments, and the values of their defaults, in order."""
+    """Names and kinds of a stub function's arguments, and their default values, in order."""
     return [
         (p.name, p.kind, None if p.default is p.empty else p.default)
         for p in inspect.signature(_function(node)).parameters.values()
@@ -69,7 +75,7 @@ def compiled_arguments(value):
 
 
 def constructor_arguments(cls):
-    """Names of the constructor's arguments, from the first line of the docstring (embedsignature)."""
+    """Names of the constructor's arguments, from the docstring's first line (embedsignature)."""
     first = re.match(rf"{cls.__name__}\((.*)\)$", (cls.__doc__ or "").split("\n")[0])
     if first is None:
         return None

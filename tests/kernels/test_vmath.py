@@ -1,4 +1,7 @@
-"""The vector functions: their errors in units of the last place, their ends, and every length of tail."""
+"""The vector functions.
+
+Their errors in units of the last place, their ends, and every length of tail.
+"""
 
 import math
 
@@ -50,7 +53,7 @@ def exact(name, x):
 
 
 def ulps(got, wanted, name):
-    """Errors in units of the last place of the exact value, which a float of got's type may not reach."""
+    """Errors in units of the last place of the exact value, which may have more digits than got."""
     kind = got.dtype
     top = wanted.dtype.type(np.finfo(kind).max)
     # there infinity is right as well
@@ -64,7 +67,7 @@ def ulps(got, wanted, name):
 
 
 def sweep(dtype, rng, per_exponent=40):
-    """Numbers of every exponent and both signs, denormal ones too, and many where activations bend."""
+    """Numbers of every exponent and both signs, also denormal, and many where activations bend."""
     info, kind = np.finfo(dtype), np.dtype(dtype).type
     exponents = np.arange(info.minexp - info.nmant, info.maxexp)
     mantissas = rng.uniform(1, 2, (exponents.size, per_exponent)).astype(dtype)
@@ -91,7 +94,7 @@ def test_error_bound(name, dtype, tolerance, rng):
 
 
 def test_error_bound_against_mpmath(rng):
-    """A few hundred points of the three that matter most, against a library that shares nothing with the sweep."""
+    """A few hundred points of the three most used functions, against mpmath."""
     mpmath = pytest.importorskip("mpmath")
     x = np.concatenate([rng.normal(scale=s, size=60) for s in (1e-8, 1e-2, 1, 8, 200)])
     exact_functions = {
@@ -114,7 +117,10 @@ def test_error_bound_against_mpmath(rng):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "exponential"])
 def test_error_bound_of_every_float32(name):
-    """All numbers from 2^-30 to 128 of both signs: below, the functions are straight lines; above, constants."""
+    """All numbers from 2^-30 to 128 of both signs: below, the functions are straight lines.
+
+    Above, constants.
+    """
     first, last = np.array([2.0**-30, 128], np.float32).view(np.int32)
     for begin in range(first, last, 1 << 23):
         positive = np.arange(begin, min(last, begin + (1 << 23)), dtype=np.int32).view(np.float32)
@@ -143,7 +149,10 @@ def test_error_bound_of_every_float32(name):
     ],
 )
 def test_ends_rise_and_stay(name, first, last, dtype):
-    """No step down on the way to a limit: neighbours in float32 are looked at, and points as near in float64."""
+    """No step down on the way to a limit.
+
+    Neighbours in float32 are looked at, and points as near in float64.
+    """
     x = np.linspace(first, last, 400_000).astype(dtype)
     y = activate(name, x)
     assert (y[1:] >= y[:-1]).all()
@@ -220,7 +229,7 @@ def test_odd_functions_keep_the_sign_of_zero(name, dtype):
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
 def test_range_and_order(name, dtype, rng):
-    """Never outside the limits, and rising wherever the exact function rises by more than the error bound."""
+    """Never outside the limits, and increasing if the exact function increases enough."""
     low, high = LIMITS[name]
     x = np.sort(sweep(dtype, rng, per_exponent=8))
     y = activate(name, x)
@@ -264,7 +273,10 @@ def test_in_place_and_threads_give_the_same_bits(name, dtype, rng):
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
 def test_slope_from_the_output(name, rng):
-    """Against central differences of the exact function; kinks of relu and its like are kept away from."""
+    """Against central differences of the exact function.
+
+    Kinks of relu and its like are kept away from.
+    """
     x = np.concatenate([rng.normal(scale=s, size=400) for s in (0.3, 1, 5)])
     x = x[(np.abs(x) > 1e-3) & (np.abs(np.abs(x) - 3) > 1e-3) & (np.abs(x - 1) > 1e-3)]
     h = 1e-4
@@ -477,7 +489,10 @@ def test_arrays_of_the_other_byte_order_are_refused(dtype):
 
 
 def test_arrays_of_whole_numbers_are_refused():
-    """Of the size of a double: read as numbers they would be nonsense, and smaller ones be read past their end."""
+    """Of the size of a double.
+
+    Read as numbers they would be nonsense, and smaller ones be read past their end.
+    """
     numbers = np.zeros((8, 8), np.int64)
     calls = {
         "activate": lambda: arrays.activate(numbers, numbers.copy(), TANH),

@@ -26,7 +26,7 @@ BUILT_IN = {
 
 
 def fails(call, error, *words):
-    """The call raises this error, which is a GatewiseError and the built-in that fits, and says the words."""
+    """Assert that the call raises this error, also as the built-in that fits, with these words."""
     classes = error if isinstance(error, tuple) else (error,)
     with pytest.raises(classes) as caught:
         call()

@@ -18,7 +18,10 @@ def everything(layer, rng, batch, steps):
 
 
 def train(layer, x, seed=3, **arguments):
-    """All outputs and gradients, with gradients of the outputs that follow from their shapes, and dropout redrawn."""
+    """All outputs and gradients, with dropout redrawn.
+
+    Gradients of the outputs follow from their shapes.
+    """
     layer.rng = generator(seed)
     rng = generator(4)
     dy = [

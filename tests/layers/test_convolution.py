@@ -1,4 +1,7 @@
-"""Conv1D and pooling over windows: the equations, gradients, and that a row does not know how far it was padded."""
+"""Conv1D and pooling over windows.
+
+The equations, gradients, and that a row does not know how far it was padded.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A copied or pickled layer is whole, and apart from the one that it was copied from and from its model."""
+"""A copied or pickled layer is complete, and independent of the original and of its model."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Embedding: vectors of whole numbers, their gradients, what it takes for numbers, and models that begin with it."""
+"""Embedding: vectors of whole numbers, their gradients, accepted types, models with it."""
 
 import copy
 import json

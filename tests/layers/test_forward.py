@@ -1,4 +1,4 @@
-"""Forward passes against the equations, whatever form the input comes in, and arrays that stay their owner's."""
+"""Forward passes against the equations, for every form of input; arrays stay their owner's."""
 
 import itertools
 
@@ -474,7 +474,10 @@ def test_inputs_are_never_changed(dtype, rng):
 
 
 def test_outputs_belong_to_the_caller(dtype, rng):
-    """Whatever is done to what forward returned: the backward pass, the state and the next call do not notice."""
+    """Whatever is done to what forward returned.
+
+    The backward pass, the state and the next call do not notice.
+    """
     x = sequences(rng, 4, 6, 3, dtype)
     for layer, arguments in one_of_each(dtype, rng):
         results = []

@@ -1,4 +1,4 @@
-"""Every gradient of every layer and option against central differences in float64, relative error 1e-7."""
+"""Gradients of every layer and option against central differences in float64, to 1e-7."""
 
 import itertools
 

@@ -1,4 +1,7 @@
-"""Results that must be equal, most of them to the bit: any number of threads, rows in batches, order of rows."""
+"""Results that must be equal, most of them to the bit.
+
+Any number of threads, rows in batches, order of rows.
+"""
 
 import numpy as np
 import pytest
@@ -82,7 +85,10 @@ def test_threads_forced_on_small_work_give_the_same_bits(cell, options, dtype, r
 
 @pytest.mark.parametrize(("steps", "inputs"), [(9, 150), (100, 150), (9, 600)])
 def test_threads_give_the_same_bits_through_wide_layers(steps, inputs, dtype, rng, threads):
-    """More columns than one block of the weight gradients, more rows than one block of dx; and so wide that BLAS runs."""
+    """More columns than one block of the weight gradients, more rows than one block of dx.
+
+    And so wide that BLAS runs.
+    """
     batch, units = 9, 70
     layer = make("lstm", units, inputs, rng, dtype, return_sequences=True)
     x = sequences(rng, batch, steps, inputs, dtype)
@@ -134,7 +140,10 @@ def positions(batch):
 @pytest.mark.parametrize("units", [1, 16, 33])
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_row_is_the_same_bits_in_any_batch(cell, units, dtype, rng, threads):
-    """Alone; at the head, in the middle and at the end of others; and whatever their lengths are."""
+    """Alone; at the head, in the middle and at the end of others.
+
+    And whatever their lengths are.
+    """
     steps, inputs = 5, 7
     layer = make(cell, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     x, (resets, *states) = (

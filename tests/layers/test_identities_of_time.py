@@ -1,4 +1,7 @@
-"""Results that must be equal, most of them to the bit: chunks of time, padding, training and inference, state."""
+"""Results that must be equal, most of them to the bit.
+
+Chunks of time, padding, training and inference, state.
+"""
 
 import numpy as np
 import pytest
@@ -411,7 +414,10 @@ def test_other_layers_keep_no_state(dtype, rng):
 
 
 def test_the_backward_pass_leaves_small_numbers_as_they_were(rng):
-    """Subnormal numbers are zero while a gradient is computed, and numbers again behind it; what vanishes is zero, not slow."""
+    """Subnormal numbers are zero while a gradient is computed, and numbers again behind it.
+
+    What vanishes is zero, not slow.
+    """
     layer = GRU(5, seed=0)
     x = rng.normal(size=(2, 400, 3)).astype("float32")
     y = layer.forward(x, training=True)

@@ -1,4 +1,4 @@
-"""Masks with holes: a masked step is as if it were not there, forward, backward, with resets and in both directions."""
+"""Masks with holes: a masked step has no effect, with resets, forward and backward."""
 
 import itertools
 
@@ -54,7 +54,10 @@ MASK = np.array(
 
 
 def step_by_step(layer, x, mask, initial_state=None, resets=None):
-    """What a recurrent layer must return: the reference, one step of one row at a time, state carried over masked ones."""
+    """What a recurrent layer must return.
+
+    The reference, one step of one row at a time, state carried over masked ones.
+    """
     batch, steps, _ = x.shape
     y, last = np.zeros((batch, steps, layer.units)), []
     for b in range(batch):

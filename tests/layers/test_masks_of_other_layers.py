@@ -1,4 +1,7 @@
-"""Masks with holes, in the layers that are not compiled: a masked step is as if it were not there."""
+"""Masks with holes, in the layers that are not compiled.
+
+A masked step is as if it were not there.
+"""
 
 import numpy as np
 import pytest
@@ -125,7 +128,10 @@ PREFIX = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]], bool
     ids=["dense", "normalization", "each step", "activation"],
 )
 def test_a_mask_means_the_same_with_holes_and_without(make_layer, rng):
-    """Outputs are zero where nothing counts, and gradients there are nothing; lengths say what a mask of a prefix says."""
+    """Outputs are zero where nothing counts, and gradients there are nothing.
+
+    Lengths say what a mask of a prefix says.
+    """
     x, layer = sequences(rng, 4, 4, FEATURES), make_layer()
     layer.build(x.shape)
     turned = run(layer, x[:, ::-1], mask=PREFIX[:, ::-1])  # the same steps, with holes in front

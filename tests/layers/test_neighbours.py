@@ -101,7 +101,10 @@ def recurrent(rng, sequences, training, wrapped=False):
 
 
 def over_windows(rng, training):
-    """A convolution or pooling layer: any strides, dilation and padding; whole windows fit into a row of one step."""
+    """A convolution or pooling layer: any strides, dilation and padding.
+
+    Whole windows fit into a row of one step.
+    """
     padding = one_of(rng, ["same", "same", "causal", "valid"])
     window = 1 if padding == "valid" else int(rng.integers(1, 5))
     strides = int(rng.integers(1, 4))
@@ -204,7 +207,10 @@ def random_rows(rng, dtype, lengths=None):
 
 
 def assert_same_row(whole, alone, model):
-    """The row of a batch is that of the row alone; what lies behind it, if it has steps, is zero."""
+    """The row of a batch is that of the row alone.
+
+    What lies behind it, if it has steps, is zero.
+    """
     if whole.ndim == 1:
         assert_same_bits(whole, alone, described(model))
         return
@@ -283,7 +289,10 @@ def test_gradients_are_the_sums_of_those_of_the_rows(seed):
 
 @pytest.mark.parametrize("seed", range(30))
 def test_training_does_not_see_padding(seed):
-    """The gradients of a model's loss, over all that counts, are those of its rows; whatever padding holds."""
+    """The gradients of a model's loss, over all that counts, are those of its rows.
+
+    Whatever padding holds.
+    """
     rng = generator(4, seed)
     model, rows = random_model(rng, True, "float64"), random_rows(rng, "float64")
     model.compile("sgd", "mse")

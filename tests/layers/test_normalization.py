@@ -1,4 +1,4 @@
-"""Normalisation: the equations, gradients, padding, and moving averages that nothing but training passes moves."""
+"""Normalization: equations, gradients, padding; only training passes move the averages."""
 
 import copy
 import pickle
@@ -207,7 +207,10 @@ def test_recurrent_layer_normalization_of_one_huge_sum(cls, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU], ids=lambda cls: cls.__name__)
 def test_recurrent_layer_normalization_of_huge_numbers(cls, dtype, rng):
-    """What it makes of huge sums is what it makes of large ones; before, it was that of no input at all."""
+    """What it makes of huge sums is what it makes of large ones.
+
+    Before, it was that of no input at all.
+    """
     large, factor, tolerance = {
         "float32": (2.0**40, 2.0**55, 1e-5),
         "float64": (2.0**300, 2.0**600, 1e-13),
@@ -286,7 +289,10 @@ def test_a_negative_variance(rng):
 
 
 def test_inside_a_time_distributed(rng):
-    """Every step counts alike, so that the results are those of the layer alone; and the averages are one and the same."""
+    """Every step counts alike, so that the results are those of the layer alone.
+
+    And the averages are one and the same.
+    """
     x = rng.normal(size=(4, 5, 3))
     inside, alone = (
         TimeDistributed(BatchNormalization(dtype="float64")),

@@ -1,4 +1,7 @@
-"""Thousands of damaged and forged files before all that reads them: see tests/readers.py for what must hold."""
+"""Thousands of damaged and forged files before all that reads them.
+
+See tests/readers.py for what must hold.
+"""
 
 import contextlib
 import time
@@ -19,7 +22,10 @@ FOUND = sorted((Path(__file__).parents[1] / "files" / "found").glob("*"))
 
 @contextlib.contextmanager
 def little_memory(more=400_000_000):
-    """Address space for so many bytes more than the process has now: who asks for a lot gets a MemoryError."""
+    """Address space for so many bytes more than the process has now.
+
+    Who asks for a lot gets a MemoryError.
+    """
     try:
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except (OSError, AttributeError):

@@ -43,7 +43,7 @@ def test_errors_are_built_ins_too():
         assert issubclass(error, built_in)
 
 
-# ---- too early -------------------------------------------------------------------------------------
+# ---- too early
 
 EARLY = "the model has no layers: add some first"
 
@@ -103,7 +103,7 @@ def test_uncompiled(call):
     assert model.predict(X).shape == (8, 1)  # which needs no compiling
 
 
-# ---- shapes ----------------------------------------------------------------------------------------
+# ---- shapes
 
 
 @pytest.mark.parametrize(

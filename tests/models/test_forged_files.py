@@ -54,7 +54,7 @@ def honest(tmp_path_factory):
 
 @pytest.fixture
 def forge(honest, tmp_path, monkeypatch):
-    """Write a file whose safetensors layer is right, from a changed copy of the good one's contents."""
+    """Write a valid safetensors file from a changed copy of the contents of a valid model file."""
     # thousands of files that nobody needs tomorrow
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
@@ -217,13 +217,16 @@ def test_a_model_name_that_is_no_name(name, forge):
         assert "name" in str(error)
 
 
-# ---- fuzzing ---------------------------------------------------------------------------------------
+# ---- fuzzing
 
 CASES = 2000
 
 
 def use(model):
-    """What anybody would do with a model that loaded: nothing of it may fail but by a GatewiseError."""
+    """What anybody would do with a model that loaded.
+
+    Nothing of it may fail but by a GatewiseError.
+    """
     x = np.zeros((2, *(3 if extent is None else extent for extent in model.input_shape[1:])))
     if x.size > 10_000:
         return
@@ -239,7 +242,10 @@ def use(model):
 
 
 def fuzz(seeds, forge, tmp_path):
-    """(number that loaded, {what went wrong: its cases}). CPU time is measured: the machine may be busy."""
+    """(number that loaded, {what went wrong: its cases}).
+
+    CPU time is measured: the machine may be busy.
+    """
     loaded, failures = 0, {}
     for seed in seeds:
 

@@ -1,4 +1,7 @@
-"""layer.trainable and model.trainable: what is frozen stays to the bit, in every part of training and in files."""
+"""layer.trainable and model.trainable.
+
+What is frozen stays to the bit, in every part of training and in files.
+"""
 
 import copy
 import pickle
@@ -93,7 +96,10 @@ def test_the_constructor_freezes(layer):
 
 
 def test_what_is_trained_learns_as_if_the_rest_were_no_part_of_the_model(xy):
-    """Frozen layers in front, against their outputs as inputs: the same weights, with every option that looks at all."""
+    """Frozen layers in front, against their outputs as inputs.
+
+    The same weights, with every option that looks at all.
+    """
     for options in (
         {"global_clipnorm": 0.01},
         {"clipnorm": 0.01},
@@ -494,7 +500,10 @@ def test_a_broken_epoch_leaves_frozen_and_trained_as_before_it(begun, xy):
 
 
 def keras_trains(optimizer, options, weights, frozen, x, y):
-    """(losses, weights, how many arrays are trained) of five steps in Keras; sent to another process."""
+    """(losses, weights, how many arrays are trained) of five steps in Keras.
+
+    Sent to another process.
+    """
     import keras
     from keras import layers
 

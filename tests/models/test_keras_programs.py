@@ -40,7 +40,10 @@ def start_weights(model):
 
 
 def copy_states(LSTM):
-    """Keras on torch writes a stateful layer's new state over the one that backward needs: give it a copy."""
+    """Keras on torch writes a stateful layer's new state over the one that backward needs.
+
+    Give it a copy.
+    """
     original = LSTM.call
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
@@ -67,7 +70,8 @@ def run_program(source, package, replace_start):
         fitting.append(True)  # where fit calls evaluate, that is its own business
         history = original_fit(self, x, y, **options)
         fitting.pop()
-        seen.append(("fit", {name: [float(v) for v in values] for name, values in history.history.items()}))
+        numbers = {name: [float(v) for v in values] for name, values in history.history.items()}
+        seen.append(("fit", numbers))
         return history
 
     def evaluate(self, *arguments, **options):
@@ -77,8 +81,10 @@ def run_program(source, package, replace_start):
         return result
 
     Sequential.fit, Sequential.evaluate = fit, evaluate
-    if not hasattr(Sequential, "reset_states"):  # Keras 3 took it from the model, and left it to the layers
-        Sequential.reset_states = lambda self: [lstm.reset_state() for lstm in self.layers if lstm.name[:4] == "lstm"]
+    if not hasattr(Sequential, "reset_states"):  # in Keras 3, only layers have it
+        Sequential.reset_states = lambda self: [
+            layer.reset_state() for layer in self.layers if layer.name[:4] == "lstm"
+        ]
         copy_states(__import__(package + ".layers", fromlist=["LSTM"]).LSTM)
     try:
         source = re.sub(r"^import keras$", f"import {package} as keras", source, flags=re.MULTILINE)

@@ -1,4 +1,7 @@
-"""Models of many layers: work grows with their number, not with its square; adding and removing leaves everything in its place."""
+"""Models of many layers: work grows with their number, not with its square.
+
+Adding and removing leaves everything in its place.
+"""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Models with masks: what does not count changes nothing, not the outputs, the loss, a gradient, a metric or the training."""
+"""Models with masks: masked steps change no output, loss, gradient, metric or training."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,10 @@ def moved_by_hand(array, mask, side="post"):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_holes_and_paddings_are_the_same(head, rng):
-    """The steps of a row with holes between them, at its front with lengths, and at its end: one loss, one gradient."""
+    """The steps of a row with holes between them, at its front with lengths, and at its end.
+
+    One loss, one gradient.
+    """
     per_step = head == "steps"
     model = model_of(head)
     x, y, mask = problem(rng, per_step)

@@ -1,4 +1,7 @@
-"""Losses and last layers that do not fit: every loss behind every activation, over one column and several."""
+"""Losses and last layers that do not fit.
+
+Every loss behind every activation, over one column and several.
+"""
 
 import warnings
 

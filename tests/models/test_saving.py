@@ -1,4 +1,4 @@
-"""Models in files: what is written is read back, and training continues as if nothing had happened."""
+"""Models in files: what is written is read back, and training continues to the same bits."""
 
 import os
 
@@ -59,7 +59,7 @@ def assert_same_model(one, two):
             assert theirs[name].tobytes() == array.tobytes()
 
 
-# ---- round trips -----------------------------------------------------------------------------------
+# ---- round trips
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -163,7 +163,7 @@ def test_saving_over_a_file_replaces_it(tmp_path):
     assert os.listdir(tmp_path) == ["m"]
 
 
-# ---- going on --------------------------------------------------------------------------------------
+# ---- going on
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -211,7 +211,7 @@ def test_stateful_training_goes_on_as_if_nothing_had_happened(tmp_path):
     assert loaded.flat_parameters.tobytes() == whole.flat_parameters.tobytes()
 
 
-# ---- refusals --------------------------------------------------------------------------------------
+# ---- refusals
 
 
 def test_an_unbuilt_model_cannot_be_saved(tmp_path):

@@ -17,7 +17,7 @@ from gatewise.models import Sequential
 
 from .small import bits, compiled, forecaster
 
-# ---- building --------------------------------------------------------------------------------------
+# ---- building
 
 
 def test_add_and_the_constructor_make_the_same_model(xy):
@@ -201,7 +201,7 @@ def test_summary(xy, capsys):
     assert model.count_params() == 117
 
 
-# ---- one flat buffer -------------------------------------------------------------------------------
+# ---- one flat buffer
 
 
 def assert_views(model):
@@ -348,7 +348,7 @@ def test_set_weights_is_all_or_nothing():
         model.set_weights(good[:4])
 
 
-# ---- inputs ----------------------------------------------------------------------------------------
+# ---- inputs
 
 
 def test_rank_2_integers_and_float64_are_taken():
@@ -408,7 +408,10 @@ def test_two_calls_give_two_arrays(xy):
 
 
 def test_no_other_library_is_needed(tmp_path):
-    """Build, train, predict, save, load: no scikit-learn, matplotlib, pandas or framework is imported."""
+    """Build, train, predict, save, load.
+
+    No scikit-learn, matplotlib, pandas or framework is imported.
+    """
     program = f"""
 import sys
 import numpy as np
@@ -450,7 +453,7 @@ def test_copies_and_pickles(how, xy):
     assert other.flat_parameters.tobytes() == model.flat_parameters.tobytes()
 
 
-# ---- predict ---------------------------------------------------------------------------------------
+# ---- predict
 
 PREDICTORS = {
     "lstm": lambda: [

@@ -9,7 +9,7 @@ from gatewise.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, Inpu
 
 from .small import compiled
 
-# ---- gradients of whole models ---------------------------------------------------------------------
+# ---- gradients of whole models
 
 MODELS = {
     "lstm, mse": ([lambda: LSTM(3), lambda: Dense(2)], "mse"),
@@ -178,7 +178,10 @@ def test_fused_and_unfused_losses_train_alike(rng):
 
 
 def test_losses_of_confident_models_stay_finite():
-    """Scores of 1000 in float32, where probabilities are exactly 0 and 1: the right gradient, no warning."""
+    """Scores of 1000 in float32, where probabilities are exactly 0 and 1.
+
+    The right gradient, no warning.
+    """
     for units, activation, loss, y in (
         (1, "sigmoid", "binary_crossentropy", [0]),
         (2, "softmax", "sparse_categorical_crossentropy", [1]),

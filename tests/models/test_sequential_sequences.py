@@ -10,7 +10,7 @@ from gatewise.models import Sequential
 
 from .small import compiled
 
-# ---- lengths ---------------------------------------------------------------------------------------
+# ---- lengths
 
 
 @pytest.mark.parametrize("every_step", [False, True])
@@ -98,7 +98,7 @@ def test_resets_cut_sequences(rng):
     np.testing.assert_allclose(whole, parts, rtol=1e-13)
 
 
-# ---- state -----------------------------------------------------------------------------------------
+# ---- state
 
 
 def test_stateful_models_go_on_where_they_stopped(rng):
@@ -130,7 +130,7 @@ def test_stateful_models_go_on_where_they_stopped(rng):
 
 
 def test_stateful_training_by_hand(rng):
-    """Train on chunks: the second chunk starts from the first one's state, which is a constant for its gradient."""
+    """The second chunk starts from the first one's state, a constant for its gradient."""
     x, y = rng.normal(size=(2, 8, 1)), rng.normal(size=(2, 4))
     model = compiled(
         LSTM(4, stateful=True, dtype="float64", input_shape=(None, 1)),

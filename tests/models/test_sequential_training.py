@@ -1,4 +1,4 @@
-"""Sequential: training, weights of samples, regularizers, runs that diverge, changes after training."""
+"""Sequential: training, weights of samples, regularizers, divergence, changes after training."""
 
 import copy
 import re
@@ -15,7 +15,7 @@ from gatewise.models import Sequential, load_model
 
 from .small import compiled, forecaster
 
-# ---- training --------------------------------------------------------------------------------------
+# ---- training
 
 
 def test_fit_is_the_steps_written_out(xy):
@@ -89,7 +89,10 @@ def test_dropout_is_off_in_validation_and_evaluation(xy):
 
 
 def test_training_learns(rng):
-    """Which of two sequences is the rising one; the sum of a sequence: both must really be learned."""
+    """Which of two sequences is the rising one.
+
+    The sum of a sequence: both must really be learned.
+    """
     x = rng.normal(size=(400, 8, 1))
     y = (x[:, -1, 0] > x[:, 0, 0]).astype(int)
     for last, loss in (
@@ -233,7 +236,7 @@ def test_class_weights_are_for_training_only(rng):
     assert split["val_loss"] == run()
 
 
-# ---- weights of samples ----------------------------------------------------------------------------
+# ---- weights of samples
 
 
 @pytest.mark.parametrize(
@@ -300,7 +303,7 @@ def test_weights_of_steps(rng):
     )
 
 
-# ---- regularizers ----------------------------------------------------------------------------------
+# ---- regularizers
 
 
 def test_penalties_are_in_the_loss_and_the_gradient(xy):
@@ -348,7 +351,7 @@ def test_penalties_are_in_the_loss_and_the_gradient(xy):
     )
 
 
-# ---- when training goes wrong ----------------------------------------------------------------------
+# ---- when training goes wrong
 
 
 def diverging(optimizer, **fit_options):
@@ -388,11 +391,14 @@ def test_training_can_go_on_with_a_smaller_learning_rate():
     assert len(history.epoch) == 3
 
 
-# ---- changes after training ------------------------------------------------------------------------
+# ---- changes after training
 
 
 def test_a_new_head_needs_a_new_optimizer(xy, tmp_path):
-    """Keras's order: pop, add, compile. Heads of one size do not share what the optimizer has accumulated."""
+    """Keras's order: pop, add, compile.
+
+    Heads of one size do not share what the optimizer has accumulated.
+    """
     model = compiled(LSTM(4, input_shape=(6, 2)), Dense(3), Dense(1), optimizer="adam")
     model.fit(*xy, verbose=0)
     optimizer = model.optimizer

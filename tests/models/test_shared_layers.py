@@ -1,4 +1,7 @@
-"""Layers cannot be shared: one that is in use already is refused, and what save writes can be read."""
+"""Layers cannot be shared.
+
+One that is in use already is refused, and what save writes can be read.
+"""
 
 import copy
 import pickle

@@ -1,4 +1,7 @@
-"""What a user coming from Keras, or one in a hurry, trips over: each is refused with words, or works."""
+"""What a user coming from Keras, or one in a hurry, trips over.
+
+Each is refused with words, or works.
+"""
 
 import gc
 import os
@@ -440,7 +443,10 @@ def test_star_imports_nothing_heavy():
 
 
 def test_resets_end_where_sequences_end(rng):
-    """Resets are of the input's steps: a decoder behind a RepeatVector of as many steps has none."""
+    """Resets are of the input's steps.
+
+    A decoder behind a RepeatVector of as many steps has none.
+    """
     model = Sequential(
         [Input((4, 2)), LSTM(3), layers.RepeatVector(4), GRU(3, return_sequences=True)], seed=0
     )

@@ -21,7 +21,7 @@ from gatewise.models import Sequential
 
 from .error_cases import X, Y, model_of, refused
 
-# ---- values and types ------------------------------------------------------------------------------
+# ---- values and types
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -110,7 +110,7 @@ def test_targets_that_are_not_numbers(y):
     )
 
 
-# ---- options of fit and its like -------------------------------------------------------------------
+# ---- options of fit and its like
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_bad_metrics_of_an_unbuilt_model_are_refused_by_compile():
     )
 
 
-# ---- built-in errors that should be ours -----------------------------------------------------------
+# ---- built-in errors that should be ours
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_two_metrics_of_one_name():
     assert len(model.metrics_names) == len(model.evaluate(X, Y, verbose=0))
 
 
-# ---- no input crashes the process ------------------------------------------------------------------
+# ---- no input crashes the process
 
 
 def test_hostile_arrays_end_in_errors_not_in_crashes():
@@ -342,8 +342,12 @@ rng = generator()
 done, refused, others = 0, 0, {}
 for case in range(400):
     kind = case % 4
-    stack = [[LSTM(3, return_sequences=True, input_shape=(None, 2)), Dense(2)], [GRU(2, input_shape=(4, 2)), Dense(1)],
-             [Dense(3, input_shape=(2,))], [LSTM(2)]][kind]
+    stack = [
+        [LSTM(3, return_sequences=True, input_shape=(None, 2)), Dense(2)],
+        [GRU(2, input_shape=(4, 2)), Dense(1)],
+        [Dense(3, input_shape=(2,))],
+        [LSTM(2)],
+    ][kind]
     model = Sequential(stack, seed=0)
     model.compile("adam", ["mse", "mae"][case % 2], ["mae"])
     shape = rng.integers(0, 4, rng.integers(0, 5))
@@ -361,8 +365,12 @@ for case in range(400):
     weights = rng.integers(0, 3)
     if weights:
         options["sample_weight"] = np.ones(rng.integers(0, 4, weights))
-    for call in (lambda: model.fit(x, y, verbose=0, **options), lambda: model.evaluate(x, y, **options),
-                 lambda: model.predict(x), lambda: model.train_on_batch(x, y, **options)):
+    for call in (
+        lambda: model.fit(x, y, verbose=0, **options),
+        lambda: model.evaluate(x, y, **options),
+        lambda: model.predict(x),
+        lambda: model.train_on_batch(x, y, **options),
+    ):
         try:
             call()
             done += 1
@@ -370,7 +378,8 @@ for case in range(400):
             assert str(error)
             refused += 1
         except Exception as error:
-            others.setdefault(f"{type(error).__name__}: {error}", (case, x.shape, str(x.dtype), y.shape, options))
+            given = (case, x.shape, str(x.dtype), y.shape, options)
+            others.setdefault(f"{type(error).__name__}: {error}", given)
 print(done, refused, others)
 """
     output = run_python(program, timeout=200, PYTHONWARNINGS="error")

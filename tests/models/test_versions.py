@@ -64,7 +64,10 @@ def make():
 
 
 def train(model, callbacks=(), **more):
-    """Version 1 was saved after three epochs; version 2 by a callback after the first batch of the third."""
+    """Version 1 was saved after three epochs.
+
+    Version 2 by a callback after the first batch of the third.
+    """
     return model.fit(
         X,
         Y,
@@ -138,7 +141,10 @@ def test_version_1_holds_no_run(monkeypatch):
 
 
 def test_a_run_of_version_2_goes_on(monkeypatch):
-    """Its two batches of a stateful model are refused today, in an order that is drawn; the plan here is that of the file."""
+    """Its two batches of a stateful model are refused today, in an order that is drawn.
+
+    The plan here is that of the file.
+    """
     with pytest.raises(
         ShapeError, match="x has 4 rows and the batch size is 2: layer 'a/b ü' is stateful"
     ):

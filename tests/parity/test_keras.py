@@ -1,4 +1,4 @@
-"""Forward passes against Keras 3, with weights carried over both ways by get_weights and set_weights.
+"""Forward passes against Keras 3; get_weights and set_weights carry weights both ways.
 
 Keras runs once, in a process of its own: its import takes long and warns. In float32 only: its
 product of float64 matrices is computed in float32 (the torch backend of Keras 3.15).

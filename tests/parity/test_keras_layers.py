@@ -1,4 +1,4 @@
-"""Normalisation, convolution, pooling, attention, constraints and initializers against Keras 3, in one process of its own.
+"""Normalization, convolution, pooling, attention, constraints and initializers against Keras 3.
 
 Normalisation in training as well, with what it does to its moving averages.
 """
@@ -232,7 +232,10 @@ def test_constraints(name, keras_says):
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_initializers(name, keras_says):
-    """Mean, deviation and the large ones of some 30,000 draws. (Keras on torch lets a few go beyond a truncation.)"""
+    """Mean, deviation and the large ones of some 30,000 draws.
+
+    (Keras on torch lets a few go beyond a truncation.)
+    """
     cls, options, shape = INITIALIZERS[name]
     ours, theirs = (
         getattr(initializers, cls)(**options)(shape, generator()),

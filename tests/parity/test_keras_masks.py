@@ -28,7 +28,8 @@ PROGRAM = """
 
     def make(spec):
         name, options = spec
-        inner = {key: make(value) for key, value in options.items() if key in ("layer", "backward_layer")}
+        names = ("layer", "backward_layer")
+        inner = {key: make(value) for key, value in options.items() if key in names}
         return getattr(keras.layers, name)(**{**options, **inner})
 
     cases = json.load(open(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The options of ONNX's RNN, GRU and LSTM operators against ONNX Runtime, and what ONNX's own reference knows of them."""
+"""Options of ONNX's RNN, GRU and LSTM operators, against ONNX Runtime and ONNX's reference."""
 
 import numpy as np
 import pytest

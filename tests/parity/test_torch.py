@@ -200,7 +200,7 @@ def test_relu(dtype, tolerance, rng):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_backwards_is_the_reverse_direction(cell, dtype, tolerance, rng):
-    """PyTorch gives the reverse direction's outputs in the order of time, we in the order visited."""
+    """PyTorch returns the reverse direction in the order of time, gatewise in the order visited."""
     batch, steps, inputs, units = 6, 7, 3, 5
     layer = make(
         cell, units, inputs, rng, dtype, return_sequences=True, return_state=True, go_backwards=True

@@ -96,7 +96,10 @@ def test_resets_on_one_batch():
 
 
 def test_resets_of_streams_that_go_on():
-    """A stateful model, part by part: a reset at the first step of a part clears what the part before left."""
+    """A stateful model, part by part.
+
+    A reset at the first step of a part clears what the part before left.
+    """
     whole, parts = (
         Sequential([Input((None, 2)), GRU(3, return_sequences=True, stateful=stateful)], seed=1)
         for stateful in (False, True)

@@ -31,7 +31,7 @@ def tagger():
     return model_of(layers.GRU(3, return_sequences=True, input_shape=(None, 2)), layers.Dense(2))
 
 
-# ---- samples ---------------------------------------------------------------------------------------
+# ---- samples
 
 
 def test_take_follows_every_array():
@@ -97,7 +97,7 @@ def test_a_split_outside_its_range_is_refused(fraction):
         split_off_validation(Samples(np.arange(4)), fraction)
 
 
-# ---- what a model is given -------------------------------------------------------------------------
+# ---- what a model is given
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_column_of_sample_weights(forecaster):
     assert samples.weights.tolist() == [1, 2, 3]
 
 
-# ---- class weights ---------------------------------------------------------------------------------
+# ---- class weights
 
 
 def weighed(model, x, y, class_weight=None, **options):
@@ -251,7 +251,7 @@ def test_class_weights_need_classes():
         weighed(model, np.zeros((2, 2)), np.zeros((2, 3)), class_weight={0: 1.0})
 
 
-# ---- refusals --------------------------------------------------------------------------------------
+# ---- refusals
 
 
 def test_positions_of_what_is_not_finite(forecaster):

@@ -69,7 +69,10 @@ def test_a_batch_is_as_long_as_its_longest_row(rng):
 
 
 def test_bucketing_changes_no_gradient(rng):
-    """One batch of all rows: shuffled, sorted and cut, its step is that of the rows as they were, up to rounding."""
+    """One batch of all rows.
+
+    Shuffled, sorted and cut, its step is that of the rows as they were, up to rounding.
+    """
     x, lengths = rng.normal(size=(12, 9, 2)), rng.integers(1, 7, 12)
     y = rng.normal(size=(12, 9, 1))
     models = [tagger() for _ in range(2)]

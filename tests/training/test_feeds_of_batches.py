@@ -143,7 +143,10 @@ def test_validation_now_and_then(data):
 
 @pytest.mark.filterwarnings("error")
 def test_callbacks_wait_for_validation_that_comes_now_and_then(data, tmp_path):
-    """Epochs without validation are no news: nothing is warned of, and the file of the best weights stays as it is."""
+    """Epochs without validation are no news.
+
+    Nothing is warned of, and the file of the best weights stays as it is.
+    """
     model = forecaster()
     best = ModelCheckpoint(tmp_path / "{epoch}.gatewise", save_best_only=True)
     stop = EarlyStopping(patience=5)

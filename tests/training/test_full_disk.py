@@ -1,4 +1,7 @@
-"""A disk that is full, gone or read-only in the middle of training: an error and the old file; the model lives on."""
+"""A disk that is full, gone or read-only in the middle of training: an error and the old file.
+
+The model lives on.
+"""
 
 import contextlib
 import errno
@@ -68,7 +71,10 @@ def unharmed():
 
 
 def harmed(path, trouble, unharmed, elsewhere, numbers):
-    """Training whose disk gets into trouble (a context) after batch 5 of 9; then all that must hold."""
+    """Training whose disk gets into trouble (a context) after batch 5 of 9.
+
+    Then all that must hold.
+    """
     stack = contextlib.ExitStack()
     checkpoint_every_batch = ModelCheckpoint(path, save_freq=1)
     model = make()

@@ -1,4 +1,7 @@
-"""Training that is killed at any moment, again and again, loses at most the batch under way: not a bit in the end."""
+"""Training that is killed at any moment, again and again, loses at most the batch under way.
+
+Not a bit in the end.
+"""
 
 import os
 import re
@@ -33,16 +36,19 @@ PROGRAM = textwrap.dedent("""
     EPOCHS = 2 * kills  # of 7 batches: more than there are lives
 
     def train(file, resume_from=None):
-        model = Sequential([Input((None, 3)), LSTM(64, dropout=0.1, recurrent_dropout=0.1, name="lstm"),
-                            Dropout(0.2, name="dropout"), Dense(1, name="dense")], name="killed", seed=1)
+        stack = [Input((None, 3)), LSTM(64, dropout=0.1, recurrent_dropout=0.1, name="lstm"),
+                 Dropout(0.2, name="dropout"), Dense(1, name="dense")]
+        model = Sequential(stack, name="killed", seed=1)
         model.compile("adam", "mse", metrics=["mae"])
-        model.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, resume_from=resume_from, validation_split=0.125, callbacks=[
-            EarlyStopping("val_loss", patience=1000, restore_best_weights=True), ReduceLROnPlateau("loss", patience=2),
-            ModelCheckpoint(file, save_freq=1)])
+        callbacks = [EarlyStopping("val_loss", patience=1000, restore_best_weights=True),
+                     ReduceLROnPlateau("loss", patience=2), ModelCheckpoint(file, save_freq=1)]
+        model.fit(x, y, batch_size=4, epochs=EPOCHS, verbose=0, resume_from=resume_from,
+                  validation_split=0.125, callbacks=callbacks)
         return model
 
     def kill_at(place, count):
-        # From inside of writing: before it, with half of the bytes written, before, in and after the syncs and the renaming.
+        # During writing: before it, with half of the bytes written, and before, in and after the
+        # syncs and the renaming.
         def die_after(count, function=None, half=False):
             calls = [0]
             def call(*arguments):
@@ -69,7 +75,10 @@ PROGRAM = textwrap.dedent("""
                     writes(self.file, content)
             writes = die_after(count, lambda file, content: file.write(content), half=True)
             plain = open
-            checkpoint.files.open = lambda *how, **more: File(plain(*how, **more)) if "xb" in how else plain(*how, **more)
+            def opened(*how, **more):
+                return File(plain(*how, **more)) if "xb" in how else plain(*how, **more)
+
+            checkpoint.files.open = opened
         elif place == "sync":
             checkpoint.files.os.fsync = die_after(2 * count, os.fsync)
         elif place == "sync of the folder":
@@ -90,7 +99,8 @@ PROGRAM = textwrap.dedent("""
                 os.kill(pid, signal.SIGKILL)
             return os.waitpid(pid, 0)[1]
         try:
-            kill_at("slow sync" if number % 4 == 1 else None if number % 2 else PLACES[number // 2 % 4], number % 3)
+            place = None if number % 2 else PLACES[number // 2 % 4]
+            kill_at("slow sync" if number % 4 == 1 else place, number % 3)
             train(path, path if os.path.exists(path) else None)
         except BaseException as error:
             print(repr(error), file=sys.stderr, flush=True)

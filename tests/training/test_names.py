@@ -1,4 +1,7 @@
-"""Names that losses, optimizers, metrics and schedules are given: kept, in files, never thrown away."""
+"""Names that losses, optimizers, metrics and schedules are given.
+
+Kept, in files, never thrown away.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Batches, epochs and data sets in which nothing counts: masked, of weight 0, ignored by the loss."""
+"""Batches, epochs and data sets in which nothing counts.
+
+Masked, of weight 0, ignored by the loss.
+"""
 
 import itertools
 import math

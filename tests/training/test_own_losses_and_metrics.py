@@ -1,4 +1,4 @@
-"""Losses and metrics that a user writes, as in Keras's guide, and what they are told when a method is missing."""
+"""User-defined losses and metrics, as in Keras's guide, and errors if a method is missing."""
 
 import copy
 import pickle

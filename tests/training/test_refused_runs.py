@@ -1,4 +1,7 @@
-"""What a saved run may say: whatever is refused leaves the model, its optimizer, random draws and states as they were."""
+"""What a saved run may say.
+
+Whatever is refused leaves the model, its optimizer, random draws and states as they were.
+"""
 
 import itertools
 

@@ -74,7 +74,10 @@ def data_for(rng, sequences=False, rows=20, steps=9):
 
 
 def compare(tmp_path, make_model, fit, at):
-    """Train through; train to `at`; train on from there in another model. All must agree on every bit."""
+    """Train through; train to `at`; train on from there in another model.
+
+    All must agree on every bit.
+    """
     path = tmp_path / "run.gatewise"
     whole = make_model(seed=0)
     history = fit(whole, [SaveAt(path, *at)], epochs=EPOCHS)

@@ -1,4 +1,7 @@
-"""Resumed runs in which users' own callbacks, metrics and data take part: to the bit, as all others."""
+"""Resumed runs in which users' own callbacks, metrics and data take part.
+
+To the bit, as all others.
+"""
 
 import dataclasses
 import pickle
@@ -313,7 +316,10 @@ def test_the_state_of_a_metric_of_ones_own_is_checked(lie):
 
 
 class Worst(metrics.MeanSquaredError):
-    """Sums of the class it derives from, and its own attributes: None, a list of arguments, an array that grows."""
+    """Sums of the class it derives from, and its own attributes.
+
+    None, a list of arguments, an array that grows.
+    """
 
     def __init__(self, name="worst", words=("a", "b")):
         self.words = list(words)

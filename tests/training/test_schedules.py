@@ -135,7 +135,7 @@ def rates(cls, options, steps):
     return [schedule(step) for step in steps]
 
 
-# ---- beside the others -----------------------------------------------------------------------------
+# ---- beside the others
 
 
 def keras_rates(cases, steps):
@@ -201,7 +201,7 @@ def test_beside_torch(torch_rival):
             )
 
 
-# ---- known values ----------------------------------------------------------------------------------
+# ---- known values
 
 
 def test_known_values():
@@ -239,7 +239,7 @@ def test_one_cycle_stays_where_it_ends():
     assert schedule(19) == schedule(20) == schedule(10**12) == pytest.approx(1 / 25e4)
 
 
-# ---- edges -----------------------------------------------------------------------------------------
+# ---- edges
 
 
 @pytest.mark.parametrize(("cls", "options"), CASES)
@@ -348,7 +348,7 @@ def test_bad_arguments(cls, arguments, error, words):
         cls(*arguments)
 
 
-# ---- configurations --------------------------------------------------------------------------------
+# ---- configurations
 
 
 @pytest.mark.parametrize(("cls", "options"), CASES)

@@ -112,7 +112,10 @@ def test_equal_weights_of_the_targets_are_those_of_the_position(steps, rng):
 
 
 def test_targets_of_weight_zero_may_be_unknown_everywhere(rng):
-    """fit with validation, batches, lists of sequences, lengths, masks and metrics: as with any number in their place."""
+    """fit with validation, batches, lists of sequences, lengths, masks and metrics.
+
+    As with any number in their place.
+    """
     x, y, weights = data_of(rng, steps=True, rows=8)
     lengths, mask = [4, 3, 2, 4, 4, 1, 4, 4], rng.random((8, 4)) < 0.8
     ragged = [[each[:n] for each, n in zip(part, lengths)] for part in (x, y, weights)]

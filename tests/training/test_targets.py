@@ -1,4 +1,7 @@
-"""Targets that a loss cannot have are refused where they count, with values, positions and a cure; others only warned of."""
+"""Targets that a loss cannot have are refused where they count, with values, positions and a cure.
+
+Others only warned of.
+"""
 
 import warnings
 

@@ -40,7 +40,7 @@ def test_forecast_is_that_of_the_equations(y, strategy, lag, scaling):
 @pytest.mark.parametrize("lag", [0, 3])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_is_known_ahead_stands_beside_the_step_before_it(y, x, strategy, lag):
-    """The calendar of the next step, and X of the next `horizon` steps or, step by step, of the next one."""
+    """The calendar of the next step, and X of the next `horizon` steps or of one step at a time."""
     x = x if strategy == "direct" else x[:, [0, 2]]  # recursion knows all columns ahead
     columns, past = ([2, 0], [1]) if strategy == "direct" else ([1, 0], [])
     forecaster = small(
@@ -89,7 +89,10 @@ def test_targets_and_their_way_back_are_exact(rng, y, lag):
 
 
 def test_recursion_over_two_periods(rng):
-    """The forecast of a noisy season, from windows of one period, is better than the period before."""
+    """Forecasts of a noisy season are better than the period before.
+
+    They come from windows of one period.
+    """
     window = 12
     t = np.arange(180) * 2 * np.pi / 12
     y = 10 + 3 * np.sin(t) + 1.5 * np.sin(2 * t + 1) + rng.normal(0, 0.5, 180)
@@ -258,7 +261,10 @@ def test_update_refuses_what_does_not_come_next(y):
     ids=str,
 )
 def test_backtest_never_looks_ahead(y, x, options):
-    """Whatever comes after an origin, its forecast has the same bits; but for features that are known ahead."""
+    """Whatever comes after an origin, its forecast has the same bits.
+
+    But for features that are known ahead.
+    """
     frame = hourly(y, ["a", "b"])
     before = small(**options).backtest(frame, x, initial=40, horizon=3, step=4)
     poisoned = frame.copy()
@@ -308,7 +314,10 @@ def test_validation_windows_are_those_whose_targets_are_held_out(y):
 
 
 def test_quantiles_of_noise(rng):
-    """Independent normal numbers: the interval covers what it says, and the quantiles are in order."""
+    """Independent normal numbers.
+
+    The interval covers what it says, and the quantiles are in order.
+    """
     y = rng.normal(5, 2, 1500)
     forecaster = SequenceForecaster(
         window=3,
@@ -557,7 +566,10 @@ def test_it_learns_what_no_line_can_say():
 
 
 def test_a_line_goes_on_as_a_line_beyond_the_first_lag():
-    """Each step ahead is one more mean difference above its anchor: nothing is left for the network to learn."""
+    """Each step ahead is one more mean difference above its anchor.
+
+    Nothing is left for the network to learn.
+    """
     y = 1000 + 50 * np.arange(200.0)
     for lag, wanted in ((1, 10), (4, 10)):
         forecaster = SequenceForecaster(

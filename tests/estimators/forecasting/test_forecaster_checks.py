@@ -24,7 +24,10 @@ EXPECTED = {
 
 
 class OfTables(SequenceForecaster):
-    """The same with the signatures that scikit-learn checks: X is a series, or goes on from it, and nothing stands beside it."""
+    """The same with the signatures that scikit-learn checks.
+
+    X is a series, or goes on from it, and nothing stands beside it.
+    """
 
     def fit(self, X, y=None):
         return super().fit(X)

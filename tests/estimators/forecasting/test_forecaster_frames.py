@@ -84,7 +84,10 @@ def test_arrays_of_objects():
 
 
 def test_numbers_as_text():
-    """They can be converted; beside dates they may be labels, and dates in digits are no numbers."""
+    """They can be converted.
+
+    Beside dates they may be labels, and dates in digits are no numbers.
+    """
     given = pandas.Series(["1.5", "2"] * 15)
     assert len(small().fit(cured(refusal(lambda: small().fit(given)), y=given)["y"]).predict()) == 2
     frame = pandas.DataFrame({"a": given, "b": 1.0, "c": given})

@@ -123,7 +123,7 @@ def test_scores_leave_out_what_is_missing(holes):
             {"missing": "mask"},
             None,
             ConfigError,
-            "missing is 'mask', which leaves steps out, and the steps of a window are evenly spaced",
+            "missing is 'mask', which leaves steps out, and the steps of a window",
         ),
         ({"missing": "drop"}, None, ConfigError, "missing is 'drop'; choose one of"),
         ({"missing": "decay"}, None, ConfigError, "give cell='gru'"),

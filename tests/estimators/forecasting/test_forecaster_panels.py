@@ -48,7 +48,7 @@ CALLS = {"table": {"groups": "store", "time": "date"}}
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_panel_is_a_list_of_its_series(form):
-    """Windows, forecasts, updates, scores and backtests are those of the list, whatever the form."""
+    """Windows, forecasts, scores and backtests equal those of a list, for every form of panel."""
     make, back = FORMS[form]
     y, more, arguments = panel(), panel(LATER), CALLS.get(form, {})
     ours, theirs = small(calendar=["weekday"]), small(calendar=["weekday"])

@@ -1,4 +1,4 @@
-"""A recursive forecast says what its network says of the window and of what it has said so far, whatever the network is."""
+"""Recursive forecasts are the network's outputs for the window and its own forecasts so far."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""A forecaster that is fitted again: what fails changes nothing, and warm_start goes on with the same network alone."""
+"""A forecaster that is fitted again.
+
+What fails changes nothing, and warm_start goes on with the same network alone.
+"""
 
 import numpy as np
 import pytest
@@ -115,7 +118,10 @@ def test_warm_start_with_other_quantiles(y):
     ids=str,
 )
 def test_warm_start_goes_on(y, options):
-    """With the longer series, for which "auto" would find more cycles; the horizon of recursion, rates and losses may change."""
+    """With the longer series, for which "auto" would find more cycles.
+
+    The horizon of recursion, rates and losses may change.
+    """
     x, times = np.stack([y, y], axis=1), np.datetime64("2024-01-01") + np.arange(60)
     forecaster = SequenceForecaster(**(SMALL | options), warm_start=True).fit(
         y[:20], x[:20], times[:20]

@@ -59,7 +59,10 @@ def changed(header, at, value):
 
 
 def test_a_damaged_file_is_refused_or_means_something(frame):
-    """Each entry of what a file holds replaced by what it cannot be: refused, or a forecaster that forecasts or says why not."""
+    """Each entry of what a file holds replaced by what it cannot be.
+
+    Refused, or a forecaster that forecasts or says why not.
+    """
     known = {"X_future": frame[:2]}
     forecaster = SequenceForecaster(**SMALL, calendar=["hour"], future_features=[1]).fit(
         frame, frame

@@ -1,4 +1,6 @@
-"""Time zones, holes, text and other indices: what the labels of a series mean, or a refusal whose cure works.
+"""Time zones, holes, text and other indices.
+
+What the labels of a series mean, or a refusal whose cure works.
 
 A cure is code in the message, a statement ``y = ...``; the tests run it.
 """

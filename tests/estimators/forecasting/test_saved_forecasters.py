@@ -96,7 +96,7 @@ def test_forecasts_go_on(case, rng, tmp_path):
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_files_that_lie(case, rng, tmp_path):
-    """Reading one gives a forecaster or a CheckpointError, and what was read refuses or forecasts."""
+    """A forged file gives a CheckpointError or a forecaster that forecasts or refuses to."""
     forecaster, y, X, future = CASES[case](rng)
     fitted(forecaster, y, X).save(tmp_path / "good")
     content = (tmp_path / "good").read_bytes()

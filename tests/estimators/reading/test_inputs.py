@@ -202,7 +202,10 @@ def test_groups_of_a_long_table(make, rng):
 
 @pytest.mark.parametrize("make", [pd.Series, pd.DataFrame])
 def test_targets_of_groups_follow_their_labels(make):
-    """What groupby gives is sorted by label; sequences stand in the order in which labels first appear."""
+    """What groupby gives is sorted by label.
+
+    Sequences stand in the order in which labels first appear.
+    """
     for labels in (
         [3, 1, 2],
         ["zoe", "amy", "mia"],

@@ -114,7 +114,10 @@ def test_refused_where_nothing_was_said(holes):
 
 @pytest.mark.parametrize("missing", ["forward_fill", "mean"])
 def test_filling_takes_at_most_half_as_much_memory_again(missing, rng):
-    """Beside what "error" takes, for data without a gap: of blocks, and of windows that are larger than their series."""
+    """Beside what "error" takes, for data without a gap.
+
+    Of blocks, and of windows that are larger than their series.
+    """
     block, labels = rng.normal(size=(300, 40, 20)), np.arange(300) % 2
     series = rng.normal(size=6000)
 

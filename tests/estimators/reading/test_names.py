@@ -1,4 +1,4 @@
-"""Names of columns hold in every form that frames may be given in, for every estimator and transformer."""
+"""Names of columns are checked in every form of frames, by every estimator and transformer."""
 
 import copy
 import pickle

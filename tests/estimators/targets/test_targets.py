@@ -75,7 +75,10 @@ MATRIX = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1]] * 4)
     ],
 )
 def test_several_labels_are_zeros_and_ones(cls, y, rng):
-    """type_of_target calls any integer matrix of two values several labels; the network would learn their numbers."""
+    """type_of_target calls any integer matrix of two values several labels.
+
+    The network would learn their numbers.
+    """
     X = ragged(rng, 12)
     with pytest.raises(
         ConfigError, match=r"y of shape \(12, 3\) holds .*; a matrix with a column .* holds 1 if"

@@ -1,4 +1,7 @@
-"""Bidirectional: two passes over each row's true steps, put together; its states, weights, files and errors."""
+"""Bidirectional: two passes over each row's true steps, put together.
+
+Its states, weights, files and errors.
+"""
 
 import copy
 import itertools

@@ -34,7 +34,10 @@ from gatewise.utils import custom_object_scope
 
 
 class ElmanCell(RNNCell):
-    """h = tanh(x W + h' U + b); `bug`, a function of the gradients and (dx, d_states), spoils a step backward."""
+    """h = tanh(x W + h' U + b).
+
+    `bug`, a function of the gradients and (dx, d_states), spoils a step backward.
+    """
 
     bug = None
 

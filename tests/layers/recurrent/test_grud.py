@@ -1,4 +1,7 @@
-"""GRU-D against its equations, row by row, and against differences; what is missing decays, what is seen does not."""
+"""GRU-D against its equations, row by row, and against differences.
+
+What is missing decays, what is seen does not.
+"""
 
 import numpy as np
 import pytest
@@ -50,7 +53,7 @@ def everything(layer, rng, batch, steps):
 
 
 def wanted(layer, x, lengths=None, resets=None, initial_state=None):
-    """([sequences, h, what was last seen less the mean]) by the paper's equations, one row and step at a time."""
+    """([sequences, h, last seen value minus the mean]) by the paper's equations, in loops."""
     w = {name: array.astype(np.float64) for name, array in layer.parameters.items()}
     features, units = layer.features, layer.units
     act, sigm = ACTIVATIONS[layer.cell.activation], ACTIVATIONS[layer.cell.recurrent_activation]

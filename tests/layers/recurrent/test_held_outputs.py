@@ -163,7 +163,10 @@ def test_both_ways_gives_zeros(rng):
     ids=len,
 )
 def test_in_a_model(whole, behind, rng, tmp_path):
-    """Layers that look at one step alone go on from the repeated output; the loss and what is learned are the same."""
+    """Layers that look at one step alone go on from the repeated output.
+
+    The loss and what is learned are the same.
+    """
     x, y = sequences(rng, 5, 6, FEATURES), rng.normal(size=(5, 6, 1))
     arguments = {"mask": MASK} if whole else {"lengths": LENGTHS}
     counts = MASK if whole else np.arange(6) < LENGTHS[:, None]

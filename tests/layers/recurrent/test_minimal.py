@@ -141,7 +141,10 @@ def test_steps_one_by_one(cls, rng):
 
 
 def test_gates_that_vanish(cls, dtype, rng):
-    """Sums of -500 make both gates of a minLSTM zero: their ratio is still what it should be, and has its gradient."""
+    """Sums of -500 make both gates of a minLSTM zero.
+
+    Their ratio is still what it should be, and has its gradient.
+    """
     layer = build(cls, 3, 2, rng, dtype, return_sequences=True)
     weights = dict(zip(layer.parameters, layer.get_weights()))
     blocks = len(layer.cell.gates)

@@ -256,7 +256,10 @@ def test_zoneout_draws_anew_and_repeats_by_seed(rng):
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.93])
 def test_zoneout_draws_are_fair(rate):
-    """Rates along every axis, no correlation between neighbours, between c and h, or between keys: 5 deviations."""
+    """Rates along every axis, no correlation between neighbours, between c and h, or between keys.
+
+    5 deviations.
+    """
     shape = (40, 50, 70)
     kept = arrays.zoneout_mask(shape, rate, 12345, "float64")
     others = [

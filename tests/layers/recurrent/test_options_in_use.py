@@ -1,4 +1,7 @@
-"""Options of the cells: names and shapes of parameters, variants by name, what is refused, files and copies."""
+"""Options of the cells.
+
+Names and shapes of parameters, variants by name, what is refused, files and copies.
+"""
 
 import copy
 import json

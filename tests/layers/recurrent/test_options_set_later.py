@@ -1,4 +1,7 @@
-"""Options that are set once a layer is made: checked as they are when it is made, or refused where nobody would read them."""
+"""Options that are set once a layer is made.
+
+Checked as they are when it is made, or refused where nobody would read them.
+"""
 
 import numpy as np
 import pytest

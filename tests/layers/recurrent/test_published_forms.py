@@ -1,4 +1,6 @@
-"""Published ways of writing recurrent cells: those that options give, and others as short cells of one's own.
+"""Published ways of writing recurrent cells.
+
+Those that options give, and others as short cells of one's own.
 
 Forward against the equations, row by row and step by step; backward against central differences.
 """
@@ -349,7 +351,10 @@ def walk(step, x, *states):
 
 
 def test_lstm_on_the_concatenation_of_h_and_x(rng):
-    """Gates are W [h', x] + b, and h = o * tanh(c): rows of h' stand over those of x in one matrix."""
+    """Gates are W [h', x] + b, and h = o * tanh(c).
+
+    Rows of h' stand over those of x in one matrix.
+    """
     layer, p = built(LSTM(UNITS, dtype="float64", return_sequences=True), rng)
     W = dict(zip("ifgo", np.split(np.concatenate([p["recurrent_kernel"], p["kernel"]]), 4, axis=1)))
     b = dict(zip("ifgo", np.split(p["bias"], 4)))

@@ -1,4 +1,7 @@
-"""Sequences of different lengths, padded, sorted into two kinds; sigmoid and binary cross-entropy."""
+"""Sequences of different lengths, padded, sorted into two kinds.
+
+Sigmoid and binary cross-entropy.
+"""
 
 import numpy as np
 from keras.layers import LSTM, Dense

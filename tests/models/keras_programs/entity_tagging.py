@@ -1,4 +1,7 @@
-"""A tag for each word of padded sentences; a Masking layer for measurements, pooling over what counts."""
+"""A tag for each word of padded sentences.
+
+A Masking layer for measurements, pooling over what counts.
+"""
 
 import keras
 import numpy as np

@@ -1,4 +1,7 @@
-"""The first program of many courses: a line through six points; plain lists of numbers, one unit."""
+"""The first program of many courses: a line through six points.
+
+Plain lists of numbers, one unit.
+"""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Temperature-like series, GRU with dropout in all places, regularizer, RMSprop, best epoch from the history."""
+"""GRU on a temperature-like series: dropout everywhere, regularizer, RMSprop, best epoch."""
 
 import numpy as np
 from keras.layers import GRU, Dense, Dropout

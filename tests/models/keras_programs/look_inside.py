@@ -1,4 +1,4 @@
-"""Weights by hand: gates cut out of get_weights, the same numbers from plain NumPy, set_weights into a copy."""
+"""Gates cut out of get_weights, the same numbers from NumPy, set_weights into a copy."""
 
 import numpy as np
 from keras.layers import LSTM, Dense

@@ -1,4 +1,7 @@
-"""Words as numbers, padded in front and masked: an embedding, both directions, one answer a text."""
+"""Words as numbers, padded in front and masked.
+
+An embedding, both directions, one answer a text.
+"""
 
 import numpy as np
 from keras.layers import LSTM, Bidirectional, Dense, Embedding

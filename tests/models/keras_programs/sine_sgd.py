@@ -1,4 +1,7 @@
-"""The whole road with plain SGD settings and global clipping: a noisy sine, rank 2 input, mean absolute error."""
+"""The whole road with plain SGD settings and global clipping.
+
+A noisy sine, rank 2 input, mean absolute error.
+"""
 
 import numpy as np
 from keras.layers import GRU, LSTM, Dense

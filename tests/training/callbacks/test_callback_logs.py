@@ -16,8 +16,13 @@ import numpy as np
 
 
 def moments(package):
-    """[(moment, number, sorted names of the logs, value of the loss, shape of the outputs)] of a fit, evaluate and predict."""
-    layers, models, callbacks = (importlib.import_module(f"{package}.{name}") for name in ("layers", "models", "callbacks"))
+    """[(moment, number, sorted names of the logs, loss, shape of the outputs)] of three calls.
+
+    The calls are fit, evaluate and predict.
+    """
+    layers, models, callbacks = (
+        importlib.import_module(f"{package}.{name}") for name in ("layers", "models", "callbacks")
+    )
     seen = []
 
     class Watch(callbacks.Callback):
@@ -37,14 +42,16 @@ def moments(package):
 
         return numbered if "batch" in name or "epoch" in name else plain
 
-    names = [f"on_{what}_{when}" for what in ("train", "epoch", "train_batch", "test", "test_batch", "predict", "predict_batch")
-             for when in ("begin", "end")]
+    calls = ("train", "epoch", "train_batch", "test", "test_batch", "predict", "predict_batch")
+    names = [f"on_{what}_{when}" for what in calls for when in ("begin", "end")]
     for name in names:
         setattr(Watch, name, watched(name))
-    x, y = np.arange(12, dtype="float32").reshape(6, 2) / 12, np.arange(6, dtype="float32").reshape(6, 1) / 6
+    x = np.arange(12, dtype="float32").reshape(6, 2) / 12
+    y = np.arange(6, dtype="float32").reshape(6, 1) / 6
     model = models.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="ones")])
     model.compile("sgd", "mse", metrics=["mae"])
-    model.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0, validation_data=(x[:3], y[:3]), callbacks=[Watch()])
+    options = {"validation_data": (x[:3], y[:3]), "callbacks": [Watch()]}
+    model.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0, **options)
     model.evaluate(x, y, batch_size=4, verbose=0, callbacks=[Watch()])
     model.predict(x, batch_size=4, verbose=0, callbacks=[Watch()])
     return seen

@@ -35,7 +35,7 @@ def xy(rng):
     return rng.normal(size=(10, 3)), rng.normal(size=10)
 
 
-# ---- when and with what ----------------------------------------------------------------------------
+# ---- when and with what
 
 
 class Recorder(Callback):
@@ -190,7 +190,7 @@ def test_an_exception_leaves_the_model_fit_for_use(model, xy):
 
 
 def test_every_callback_hears_of_the_end(model, xy):
-    """One that fails at the end does not keep others from closing files and bringing weights back."""
+    """One that fails at the end does not stop others from closing files and restoring weights."""
     order = []
 
     def fail(name):
@@ -289,7 +289,7 @@ def test_callbacks_can_be_pickled(model, xy, tmp_path):
     assert pickle.loads(pickle.dumps(made[1])).best == made[1].best
 
 
-# ---- history ---------------------------------------------------------------------------------------
+# ---- history
 
 
 def test_history(model, xy):
@@ -320,7 +320,7 @@ def test_what_a_callback_adds_to_the_logs_is_in_the_history(model, xy):
     assert model.fit(*xy, epochs=2, verbose=0, callbacks=[Rate()]).history["lr"] == [0.01, 0.01]
 
 
-# ---- early stopping --------------------------------------------------------------------------------
+# ---- early stopping
 
 
 class FakeModel:
@@ -457,7 +457,10 @@ def test_early_stopping_can_be_used_again():
 
 
 def test_early_stopping_in_a_real_run(xy):
-    """A learning rate that overshoots: the loss rises, the run stops, the weights of the best epoch come back."""
+    """A learning rate that overshoots.
+
+    The loss rises, the run stops, the weights of the best epoch come back.
+    """
     model = Sequential([layers.Dense(1, input_shape=(3,))], seed=0)
     model.compile(gatewise.optimizers.SGD(0.9), "mse")
     kept = []
@@ -491,7 +494,10 @@ def test_early_stopping_says_when_it_stopped(model, xy, capsys):
 
 
 def test_auto_mode_asks_the_metrics_of_the_model(xy):
-    """A metric of one's own name: its class tells; a name that nobody knows is refused, not guessed."""
+    """A metric of one's own name: its class tells.
+
+    A name that nobody knows is refused, not guessed.
+    """
     model = Sequential([layers.Dense(1, input_shape=(3,))], seed=0)
     model.compile("sgd", "mse", metrics=[gatewise.metrics.R2Score(name="mine")])
     stop = EarlyStopping("mine", patience=1)

@@ -137,7 +137,10 @@ def test_resumed_before_the_first_row(tmp_path):
 
 
 def test_appended_from_a_later_epoch(tmp_path):
-    """Without a state, as with weights alone: the rows that come again are cut, those of older runs stay."""
+    """Without a state, as with weights alone.
+
+    The rows that come again are cut, those of older runs stay.
+    """
     path = tmp_path / "log.csv"
     run(CSVLogger(path), range(5))
     run(CSVLogger(path, append=True), range(4))

@@ -1,4 +1,4 @@
-"""What is printed: bars in terminals and notebooks, lines in files, nothing where there is nothing to print to."""
+"""Printed progress: bars in terminals and notebooks, lines in files, nothing without an output."""
 
 import io
 import os
@@ -31,7 +31,9 @@ PROGRAM = textwrap.dedent("""
     model = Sequential([layers.Dense(1, input_shape=(3,))], seed=0)
     model.compile("sgd", "mse", metrics=["mae"])
     slow = LambdaCallback(on_batch_end=lambda batch, logs: time.sleep(seconds))
-    model.fit(x, y, batch_size=4, epochs=3, verbose=verbose, validation_split=0.25, callbacks=[slow])
+    model.fit(
+        x, y, batch_size=4, epochs=3, verbose=verbose, validation_split=0.25, callbacks=[slow]
+    )
     model.evaluate(x, y, verbose=0)
     model.predict(x, verbose=0)
 """)
@@ -105,7 +107,10 @@ def in_a_terminal(*arguments, stdout=None, environment=None, columns=160):
 
 
 def screen(text):
-    """The lines that stay on a terminal: a carriage return goes back, and what follows is written over."""
+    """The lines that stay on a terminal.
+
+    A carriage return goes back, and what follows is written over.
+    """
     rows = []
     for line in text.split("\n"):
         row = ""
@@ -218,7 +223,9 @@ def test_messages_stand_beside_the_bar():
         0.05,
         textwrap.dedent("""
         from gatewise.training.callbacks.progress import say
-        LambdaCallback.on_train_batch_begin = lambda self, batch, logs=None: batch == 6 and say("hello")
+        LambdaCallback.on_train_batch_begin = (
+            lambda self, batch, logs=None: batch == 6 and say("hello")
+        )
     """),
     )
     assert code == 0
@@ -299,7 +306,7 @@ def test_a_notebook_with_widgets_gets_them():
     assert any(entry[2].startswith("epoch 1/3") and "loss" in entry[3] for entry in shown)
 
 
-# ---- steps that nobody knows, values of all kinds ------------------------------------------------------------------
+# ---- steps that nobody knows, values of all kinds
 
 
 def play(bar, steps, epochs=2, batches=3, logs=None):
@@ -326,7 +333,10 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def attach(monkeypatch):
-    """A function that puts a Terminal in the place of sys.stderr: pytest puts its own there just before a test."""
+    """A function that puts a Terminal in the place of sys.stderr.
+
+    Pytest puts its own there just before a test.
+    """
 
     def attach():
         monkeypatch.setattr(sys, "stderr", Terminal())

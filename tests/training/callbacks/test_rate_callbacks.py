@@ -198,7 +198,7 @@ def test_bad_arguments(make, error, words):
         make()
 
 
-# ---- NaN -----------------------------------------------------------------------------------------------------------
+# ---- NaN
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
@@ -217,7 +217,7 @@ def test_terminate_on_nan(loss):
     assert issubclass(StateError, RuntimeError)
 
 
-# ---- averaged weights ----------------------------------------------------------------------------------------------
+# ---- averaged weights
 
 
 class Averaging(optimizers.SGD):
@@ -238,7 +238,10 @@ def averaging(model):
 
 
 def play(model, swap, batches=2, epochs=2, stop_at=None):
-    """Calls of a run with validation: what evaluation, the callbacks of the epoch and the batches see of the weights."""
+    """Calls of a run with validation.
+
+    What evaluation, the callbacks of the epoch and the batches see of the weights.
+    """
     seen = {"test": [], "epoch": [], "batch": []}
     swap.set_model(model)
     swap.set_params({"epochs": epochs, "initial_epoch": 0, "steps": batches, "verbose": 0})
@@ -286,7 +289,7 @@ def test_training_is_the_same_with_and_without(averaging):
 
 
 def test_resumed_between_epochs(averaging):
-    """A checkpoint of an epoch's end holds the averaged weights, and in the state those to go on with."""
+    """A checkpoint of an epoch's end holds the averaged weights, its state the plain ones."""
     first = SwapEMAWeights(True)
     _, trained = play(averaging, first, stop_at=0)
     state = first.get_state()

@@ -1,4 +1,7 @@
-"""Callbacks of a run that was interrupted: they go on as if it had not been, and believe no file."""
+"""Callbacks of a run that was interrupted.
+
+They go on as if it had not been, and believe no file.
+"""
 
 import json
 
@@ -145,7 +148,7 @@ def test_a_rate_is_set_once_in_an_epoch():
     assert model.optimizer.learning_rate == 0.0025
 
 
-# ---- lists ---------------------------------------------------------------------------------------------------------
+# ---- lists
 
 
 def test_states_go_by_class_and_order(tmp_path):
@@ -203,7 +206,7 @@ def test_lists_of_states_that_do_not_fit(state):
         watching.set_state(state)
 
 
-# ---- files that hold something else --------------------------------------------------------------------------------
+# ---- files that hold something else
 
 WEIGHTS = [np.zeros((3, 1), np.float32), np.zeros(1, np.float32)]
 GOOD = {

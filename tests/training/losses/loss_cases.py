@@ -1,4 +1,7 @@
-"""The basic losses by name; and functions for the rival process, which compute losses in PyTorch and Keras."""
+"""The basic losses by name.
+
+And functions for the rival process, which compute losses in PyTorch and Keras.
+"""
 
 NAMES = [
     "mean_squared_error",

@@ -100,7 +100,10 @@ def test_beside_torch(zero_infinity, rng, torch_rival):
 
 @pytest.mark.parametrize("zero_infinity", [False, True])
 def test_rows_without_an_alignment_are_torch_s_but_never_nan(zero_infinity, rng, torch_rival):
-    """Too short, too short for repeats, of length 0. PyTorch's own gradient of an infinite row is NaN."""
+    """Too short, too short for repeats, of length 0.
+
+    PyTorch's own gradient of an infinite row is NaN.
+    """
     rows, lengths = [(1, 2, 3), (2, 2), (), (3,), (1, 2)], np.array([2, 2, 0, 0, 5])
     z, y = rng.normal(size=(5, 6, 4)), padded(rows, 0)
     ((values, gradient),) = torch_rival.run(
@@ -178,7 +181,10 @@ def test_from_probabilities_scores_and_their_logarithms_it_is_one_function(dtype
 )
 @hypothesis.settings(deadline=None, max_examples=60)
 def test_what_must_hold_of_any_scores(seed, steps, classes, count):
-    """Scores may be shifted, classes renamed, and any labels have a probability; all readings' sum to one or less."""
+    """Scores may be shifted, classes renamed, and any labels have a probability.
+
+    All readings' sum to one or less.
+    """
     rng = np.random.default_rng(seed)
     z, y = 4 * rng.normal(size=(2, steps, classes)), rng.integers(1, classes, (2, count))
     loss = losses.CTC()
@@ -323,7 +329,10 @@ def model(*rest, loss="ctc", seed=1, **kwargs):
 
 
 def toy(rng, count=60):
-    """Runs of one-hot noise: each label shows for two to four steps, silence in between; (x, y, lengths)."""
+    """Runs of one-hot noise: each label shows for two to four steps, silence in between.
+
+    (x, y, lengths).
+    """
     x, y, lengths = (
         np.zeros((count, 24, 4), np.float32),
         np.full((count, 3), -1),
@@ -361,7 +370,7 @@ def test_a_model_learns_to_read(rng):
 
 
 def test_softmax_linear_and_probabilities_train_alike(rng):
-    """Fused with the softmax, from the scores of a linear layer as in Keras, and from plain probabilities."""
+    """Fused with the softmax, from scores of a linear layer as in Keras, and from probabilities."""
     x, y, lengths = toy(rng, 6)
     found = []
     for activation, loss in (

@@ -8,7 +8,7 @@ from gatewise.errors import ConfigError, DTypeError, GatewiseError, NonFiniteErr
 
 from .loss_cases import NAMES
 
-# ---- targets ---------------------------------------------------------------------------------------
+# ---- targets
 
 
 def test_targets_take_the_missing_axis_of_one():
@@ -70,7 +70,7 @@ def test_non_finite_targets_are_refused(name):
         losses.get(name).prepare(np.zeros((3, 2), complex), (3, 2), "float32")
 
 
-# ---- names -----------------------------------------------------------------------------------------
+# ---- names
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Losses: values, gradients, weights, padding, extremes; beside plain formulas, PyTorch and Keras."""
+"""Losses: values, gradients, weights, padding, extremes.
+
+Beside plain formulas, PyTorch and Keras.
+"""
 
 import numpy as np
 import pytest
@@ -63,7 +66,7 @@ def predictions_for(name, shape, rng):
     return activation_of(name)(rng.normal(size=shape) * 2)
 
 
-# ---- values ----------------------------------------------------------------------------------------
+# ---- values
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -96,7 +99,7 @@ def test_lists_and_integers_are_read():
     assert losses.CategoricalCrossentropy()([[0, 1]], [[0.75, 0.25]]) == pytest.approx(np.log(4))
 
 
-# ---- gradients -------------------------------------------------------------------------------------
+# ---- gradients
 
 
 def check_gradient(loss, y, at, weights, normalizer, scores):
@@ -204,7 +207,7 @@ def test_nothing_given_is_changed(name, scores, rng):
         loss(y, p, weights)
 
 
-# ---- extremes --------------------------------------------------------------------------------------
+# ---- extremes
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -260,7 +263,7 @@ def test_large_scores_keep_their_difference_where_probabilities_have_rounded(nam
         assert loss.value_and_gradient(y, scores, scores=True)[0] == pytest.approx(z, rel=1e-6)
 
 
-# ---- weights, padding, empty batches ---------------------------------------------------------------
+# ---- weights, padding, empty batches
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -352,7 +355,7 @@ def test_a_batch_in_which_every_step_is_padded_gives_zero(name, rng):
     assert not gradient.any()
 
 
-# ---- from_logits -----------------------------------------------------------------------------------
+# ---- from_logits
 
 
 @pytest.mark.parametrize("name", CROSSENTROPIES)
@@ -368,7 +371,7 @@ def test_from_logits_applies_the_activation(name, rng):
     assert np.isfinite(logits(given, 1000 * z))
 
 
-# ---- beside torch and Keras ------------------------------------------------------------------------
+# ---- beside torch and Keras
 
 
 def test_beside_torch(rng, torch_rival):
@@ -431,7 +434,7 @@ def test_beside_keras(rng, keras_rival):
         )
 
 
-# ---- losses of the user ----------------------------------------------------------------------------
+# ---- losses of the user
 
 
 def doubled(base):

@@ -1,4 +1,7 @@
-"""Robust, relative, hinge and probabilistic losses, label smoothing, ignored classes: beside formulas, torch and Keras."""
+"""Robust, relative, hinge and probabilistic losses, label smoothing, ignored classes.
+
+Beside formulas, torch and Keras.
+"""
 
 import numpy as np
 import pytest
@@ -326,7 +329,7 @@ def test_names_are_keras_s(keras_rival):
             assert isinstance(losses.get(name), losses.Loss)
 
 
-# ---- label smoothing, ignored classes ----------------------------------------------------------------
+# ---- label smoothing, ignored classes
 
 SMOOTHED = ["BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"]
 
@@ -346,7 +349,7 @@ def activated(name, z):
 @pytest.mark.parametrize("smoothing", [0.1, 1.0])
 @pytest.mark.parametrize("name", SMOOTHED)
 def test_smoothed_labels(name, smoothing, scores, rng):
-    """The same as with targets that are smoothed by hand, with its gradient, and from scores as from probabilities."""
+    """Equal to targets smoothed by hand, with the gradient, from scores and from probabilities."""
     z = rng.uniform(-1.5, 1.5, (2, 4, 3))
     given, loss = classes_for(name, z.shape, rng), getattr(losses, name)(label_smoothing=smoothing)
     y, p = loss.prepare(given, z.shape, "float64"), activated(name, z)
@@ -466,7 +469,7 @@ def test_models_train_with_them(loss, units, targets, rng):
     assert seen[-1] < seen[0] and np.isfinite(seen).all()
 
 
-# ---- beside torch and Keras ---------------------------------------------------------------------------
+# ---- beside torch and Keras
 
 
 def torch_losses(cases):

@@ -136,7 +136,7 @@ def test_configuration_round_trip(name, arguments, kind, rng):
     np.testing.assert_array_equal(metric(*batch), again(*batch))
 
 
-# ---- beside scikit-learn -------------------------------------------------------------------------------------------
+# ---- beside scikit-learn
 
 
 def test_precision_recall_and_f_beside_scikit_learn(rng):
@@ -208,7 +208,7 @@ def test_area_with_thresholds_comes_near_the_exact_one(rng):
     assert metrics.AUC(from_logits=True)([0, 1, 1], [-1e4, 1e4, 50]) == 1.0
 
 
-# ---- meanings ------------------------------------------------------------------------------------------------------
+# ---- meanings
 
 
 def test_ties_at_the_k_th_place_count():
@@ -327,7 +327,7 @@ def test_outputs_stay_as_many_as_they_were():
     np.testing.assert_array_equal(metric.result(), [1, 0])
 
 
-# ---- in a model ----------------------------------------------------------------------------------------------------
+# ---- in a model
 
 
 @pytest.mark.parametrize(

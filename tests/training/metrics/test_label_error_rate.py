@@ -1,4 +1,7 @@
-"""The label error rate: edit distances, reading, batches, weights, padding, in a model; ctc_decode of scores."""
+"""The label error rate: edit distances, reading, batches, weights, padding, in a model.
+
+ctc_decode of scores.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Metrics that go on in another process: their sums, and files that hold something else. Names; what is better."""
+"""Metrics that go on in another process: their sums, and files that hold something else.
+
+Names; what is better.
+"""
 
 import json
 

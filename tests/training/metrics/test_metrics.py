@@ -109,7 +109,7 @@ def test_the_first_of_equal_outputs_wins():
     assert metrics.CategoricalAccuracy()([[1, 0, 0], [0, 0, 1]], p) == 0.5
 
 
-# ---- names -----------------------------------------------------------------------------------------
+# ---- names
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_serialize_round_trip(name):
     assert again.get_config() == metric.get_config()
 
 
-# ---- beside Keras ----------------------------------------------------------------------------------
+# ---- beside Keras
 
 
 def keras_metrics(cases):

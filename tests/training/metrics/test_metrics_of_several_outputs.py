@@ -1,4 +1,4 @@
-"""Every metric on several outputs, of samples and of steps, with and without weights, beside scikit-learn."""
+"""Every metric on several outputs, of samples and of steps, against scikit-learn."""
 
 import numpy as np
 import pytest

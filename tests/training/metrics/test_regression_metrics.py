@@ -1,4 +1,7 @@
-"""Metrics of numbers and of probabilities: formulas, weights, batches; beside Keras and scikit-learn."""
+"""Metrics of numbers and of probabilities: formulas, weights, batches.
+
+Beside Keras and scikit-learn.
+"""
 
 import numpy as np
 import pytest
@@ -166,7 +169,7 @@ def test_unsigned_integers_do_not_wrap():
     assert metrics.R2Score()(np.array([0, 200], np.uint8), np.array([200, 0], np.uint8)) == -3
 
 
-# ---- perplexity ----------------------------------------------------------------------------------------------------
+# ---- perplexity
 
 
 def keras_crossentropies(y, p, scores, weights):

@@ -1,4 +1,4 @@
-"""Optimizers with each of their options, the problem they are run on, and their formulas in plain NumPy."""
+"""Optimizers with each of their options, a problem to run them on, and formulas in NumPy."""
 
 import itertools
 import json
@@ -149,7 +149,7 @@ def ours(name, options, start, gradients, dtype="float64", rates=None):
     return np.array(path), np.array(means)
 
 
-# ---- the formulas ----------------------------------------------------------------------------------
+# ---- the formulas
 
 COMMON = {
     "weight_decay": 0.0,

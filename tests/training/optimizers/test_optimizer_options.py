@@ -15,7 +15,7 @@ from .optimizer_cases import (
     make,
 )
 
-# ---- arguments -------------------------------------------------------------------------------------
+# ---- arguments
 
 
 def test_names_and_classes():

@@ -1,4 +1,7 @@
-"""Optimizers: 50 steps beside plain formulas; clipping; threads; decay; accumulation; frozen parts."""
+"""Optimizers: 50 steps beside plain formulas; clipping; threads; decay; accumulation.
+
+Frozen parts.
+"""
 
 import itertools
 
@@ -45,7 +48,7 @@ def test_fifty_steps_follow_the_formula(name, options, problem):
     assert (abs(expected[0][-1] - start).max() > 1e-4) == (steps > 0)  # something moved
 
 
-# ---- clipping --------------------------------------------------------------------------------------
+# ---- clipping
 
 
 def after_one_step(options, g):
@@ -78,7 +81,7 @@ def test_norms_do_not_overflow_in_float32():
     np.testing.assert_allclose(p, -1.0, rtol=1e-6)
 
 
-# ---- edges -----------------------------------------------------------------------------------------
+# ---- edges
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -137,7 +140,7 @@ def test_an_optimizer_used_with_another_size_says_so():
                 optimizer.step(other, np.ones_like(other), [slice(0, other.size)])
 
 
-# ---- arrays that do not decay ------------------------------------------------------------------------
+# ---- arrays that do not decay
 
 
 def test_excluded_arrays_keep_what_they_are(tmp_path):
@@ -204,7 +207,7 @@ def test_what_cannot_be_excluded():
         optimizer.exclude_from_weight_decay(var_names=["b"])
 
 
-# ---- the running mean, accumulation, schedules -----------------------------------------------------
+# ---- the running mean, accumulation, schedules
 
 
 def test_the_mean_becomes_the_parameters_at_the_end(problem):
@@ -296,7 +299,7 @@ def test_a_schedule_that_fails_leaves_everything_as_it_was():
     assert optimizer.slots()["accumulated"] == 0
 
 
-# ---- every element alike, any number of threads ----------------------------------------------------
+# ---- every element alike, any number of threads
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -347,7 +350,10 @@ def test_threads_do_not_change_a_bit(name, options, dtype, rng):
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=IDS)
 def test_frozen_parts_are_left_out_of_every_step(name, options):
-    """What is trained moves as if the rest were not there; the rest does not move, nor what is kept for it."""
+    """What is trained moves as if the rest were not there.
+
+    The rest does not move, nor what is kept for it.
+    """
     rng = generator(3)
     pieces = [PIECES[0], PIECES[2], PIECES[3]]
     parts, at = (

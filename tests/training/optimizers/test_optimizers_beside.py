@@ -1,11 +1,11 @@
-"""Optimizers: 50 steps beside Keras's own and PyTorch's own, from the same start with the same gradients."""
+"""Optimizers: 50 steps beside those of Keras and PyTorch, from the same start and gradients."""
 
 import numpy as np
 import pytest
 
 from .optimizer_cases import OPTIONS, PIECES, SHAPES, STEPS, TOTAL, make, ours
 
-# ---- Keras -----------------------------------------------------------------------------------------
+# ---- Keras
 
 
 def keras_paths(start, gradients, shapes, cases, rates):
@@ -130,7 +130,7 @@ def test_names_and_defaults_are_keras(keras_rival):
         assert mine == {key: theirs[key] for key in mine}
 
 
-# ---- PyTorch ---------------------------------------------------------------------------------------
+# ---- PyTorch
 
 
 def torch_paths(start, gradients, cases, ema):
@@ -256,7 +256,10 @@ def test_beside_torch(ema, rng, torch_rival):
 
 
 def adam_with_moving_epsilon(start, gradients):
-    """Steps of torch's Adam with the epsilon that is Keras's: its own times the root of the bias correction."""
+    """Steps of torch's Adam with the epsilon that is Keras's.
+
+    Its own times the root of the bias correction.
+    """
     import numpy as np
     import torch
 
