@@ -2,13 +2,13 @@
 
 try:
     import sklearn  # noqa: F401
-except ImportError as error:
+except ImportError as _error:
     from gatewise.errors import MissingPackageError
 
     raise MissingPackageError(
         "gatewise's estimators need scikit-learn 1.6 or later: "
         "python -m pip install 'gatewise[sklearn]'"
-    ) from error
+    ) from _error
 
 from .classifier import SequenceClassifier
 from .display import LearningCurve

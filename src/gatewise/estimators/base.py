@@ -13,7 +13,7 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.memory import cover
 
 from .fitted import transaction_of
-from .prediction import Prediction
+from .network_training import NetworkTraining
 from .reading import inputs
 from .storage import Storage
 from .targets.base import SequenceTarget, counted_rows, without_rows
@@ -41,7 +41,7 @@ _PUBLIC = (
 )
 
 
-class SequenceEstimator(KnownArguments, Prediction, Storage, abc.ABC):
+class SequenceEstimator(KnownArguments, NetworkTraining, Storage, abc.ABC):
     """Base of all estimators: see :class:`SequenceClassifier` for the parameters.
 
     Before it trains, a subclass sets ``_target``, a

@@ -18,6 +18,7 @@ from .reading import inputs
 from .reading.missing import MISSING, completed
 
 if TYPE_CHECKING:
+    from gatewise._typing import Array
     from gatewise.estimators.reading.inputs import Groups, Sequences
 
 
@@ -59,7 +60,7 @@ class InputReading(Declared):
         if missing == "error":
             return sequences
         if reset:
-            self.feature_means_ = feature_means(sequences.values, sequences.lengths)
+            self.feature_means_: Array = feature_means(sequences.values, sequences.lengths)
         return completed(sequences, missing, self.feature_means_)
 
     def _in_use(self, parameter: str) -> Any:
@@ -103,7 +104,7 @@ class InputReading(Declared):
 
     def _remember_input(self, sequences: Sequences, features: int) -> None:
         self._fitted_on_table, self._step_features = sequences.table, features
-        self.n_features_in_ = sequences.values.shape[1] if sequences.table else features
+        self.n_features_in_: int = sequences.values.shape[1] if sequences.table else features
 
     def _checked_tokens(self, sequences: Sequences, reset: bool) -> Sequences:
         """Sequences of whole numbers below the size of the vocabulary."""
@@ -112,7 +113,7 @@ class InputReading(Declared):
         if reset:
             self._remember_input(sequences, 1)
             given = self.vocabulary_size
-            self.vocabulary_size_ = (
+            self.vocabulary_size_: int = (
                 largest + 1 if given is None else checks.whole_number(given, "vocabulary_size")
             )
         if largest >= self.vocabulary_size_:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,20 +9,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from gatewise import checks, layers, threads
+from gatewise import checks, layers
 from gatewise.errors import ConfigError
 from gatewise.models import Sequential
 from gatewise.training.callbacks import ProgressBar, check_verbose
 
 from . import networks, parameters
-from .declared import Declared
 from .fit_monitor import FitMonitor
 from .fitted import OF_TRAINING, parameters_in_use, refuse_changes
+from .prediction import Prediction
 from .reading.inputs import checked_by_sklearn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gatewise._typing import Array
     from gatewise.layers import Layer
     from gatewise.regularizers import Regularizer
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from .reading.inputs import Sequences
 
 
-class NetworkTraining(Declared):
+class NetworkTraining(Prediction):
     """Makes the network that the parameters describe, and trains it on what was read."""
 
     def _begin(self, goes_on: bool, incremental: bool) -> None:
@@ -205,12 +202,6 @@ class NetworkTraining(Declared):
             after = type(before).from_config(before.get_config() | {"learning_rate": rate})
             after._restore(before._snapshot())
             self.model_._choose_training(after, self.model_.loss, None, fitting=True)
-
-    @contextlib.contextmanager
-    def _using_threads(self) -> Iterator[None]:
-        count = parameters.threads_of(self.n_jobs)
-        with contextlib.nullcontext() if count is None else threads.num_threads(count):
-            yield
 
 
 def _name_of(activation: str) -> str:

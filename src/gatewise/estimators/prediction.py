@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewise import checks
+from gatewise import checks, threads
 from gatewise.errors import PredictionWarning
 from gatewise.training.batches import Given
 from gatewise.training.evaluation import predict_feed
 from gatewise.training.reading import feed_of
 
+from . import parameters
 from .input_reading import InputReading
-from .network_training import NetworkTraining
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gatewise._typing import Array
 
     from .reading.inputs import Sequences
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 PREDICTED_AT_ONCE = 128  # samples; it changes the memory that is used, not a bit of the result
 
 
-class Prediction(InputReading, NetworkTraining):
+class Prediction(InputReading):
     """Runs the network on sequences."""
 
     def _read_to_predict(self, X: Any, groups: Any, time: Any = None) -> Sequences:
@@ -67,3 +70,9 @@ class Prediction(InputReading, NetworkTraining):
         )
         with self._using_threads(), self.model_.unchanged():
             return predict_feed(self.model_, feed, stop=stop)
+
+    @contextlib.contextmanager
+    def _using_threads(self) -> Iterator[None]:
+        count = parameters.threads_of(self.n_jobs)
+        with contextlib.nullcontext() if count is None else threads.num_threads(count):
+            yield

@@ -42,10 +42,10 @@ class SequenceRegressor(RegressorMixin, TargetEstimator):
         Kind of the recurrent layers: LSTM, GRU or SimpleRNN.
     units : int, default 64
         Number of units in each recurrent layer.
-    loss : {"squared_error", "absolute_error", "poisson", "huber", "log_cosh"}, name or Loss, default "squared_error"
-        What training makes small: one of these, the name of another loss of numbers in
-        :mod:`gatewise.losses`, or an object, which may be user-defined. With "poisson" the output
-        is exponential.
+    loss : str or Loss, default "squared_error"
+        What training makes small: "squared_error", "absolute_error", "poisson", "huber",
+        "log_cosh", the name of another loss of numbers in :mod:`gatewise.losses`, or an object,
+        which may be user-defined. With "poisson" the output is exponential.
     per_step : bool, default False
         Whether y and the predictions have an entry for each step instead of each sequence.
         `pooling` must then be "last", and has no effect.

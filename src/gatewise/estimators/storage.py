@@ -63,10 +63,12 @@ class Storage(InputReading):
         Parameters
         ----------
         path : str or path-like
+            Name of the file. An existing file of that name is replaced.
 
         Raises
         ------
         NotFittedError
+            The estimator has not been fitted.
         CheckpointError
             The file could not be written; an older file of that name is still whole.
         DTypeError

@@ -345,8 +345,8 @@ class SequenceTagger(TargetEstimator):
         Returns
         -------
         ndarray (n, time) for an array or table
-            list of ndarray (time_i,) for a list, and ndarray (rows) with groups. ndarray
-            (n,) if the tagger was fitted with a label a row.
+            For a list, list of ndarray (time_i,); with groups, ndarray (rows,). If the tagger was
+            fitted with a label a row, ndarray (n,).
 
         Raises
         ------
@@ -382,8 +382,8 @@ class SequenceTagger(TargetEstimator):
         Returns
         -------
         ndarray (n, time, n_classes) for an array or table
-            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with
-            groups. ndarray (n, n_classes) if the tagger was fitted with a label a row.
+            For a list, list of ndarray (time_i, n_classes); with groups, ndarray (rows, n_classes).
+            If the tagger was fitted with a label a row, ndarray (n, n_classes).
 
         Raises
         ------
@@ -415,8 +415,8 @@ class SequenceTagger(TargetEstimator):
         Returns
         -------
         ndarray (n, time, n_classes) for an array or table
-            list of ndarray (time_i, n_classes) for a list, and ndarray (rows, n_classes) with
-            groups. ndarray (n, n_classes) if the tagger was fitted with a label a row.
+            For a list, list of ndarray (time_i, n_classes); with groups, ndarray (rows, n_classes).
+            If the tagger was fitted with a label a row, ndarray (n, n_classes).
 
         Raises
         ------
