@@ -225,15 +225,6 @@ def test_what_is_kept_is_what_the_constructor_takes():
             assert cls().get_config().keys() == inspect.signature(cls).parameters.keys()
 
 
-def test_a_layer_of_ones_own_is_refused_when_it_is_saved(tmp_path):
-    class MyDense(layers.Dense):
-        pass
-
-    with pytest.raises(ConfigError, match="MyDense of one's own"):
-        Sequential([layers.Input((3,)), MyDense(2)], seed=0).save(tmp_path / "model")
-    assert not list(tmp_path.iterdir())
-
-
 def test_what_ones_own_constraint_gives_has_the_shape_of_the_weights():
     class Row(constraints.Constraint):
         def __call__(self, w):

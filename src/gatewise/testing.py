@@ -253,11 +253,13 @@ class _Probe:
     """A copy of a layer and its inputs, so that passes repeat and the layer does not change."""
 
     def __init__(self, layer: Any, x: Any, arguments: Mapping[str, Any]) -> None:
-        several = _holds_sequences(x)
+        several = _holds_several(layer, x)
         self.inputs = _copies("x", x, several, allow_integers=True)
         first = next(iter(self.inputs.values()))
         self.layer = copy.deepcopy(layer)
-        if not self.layer.built:
+        if not self.layer.built and several and hasattr(self.layer, "_build_for"):
+            self.layer._build_for(list(self.inputs.values()))
+        elif not self.layer.built:
             self.layer.build((None, *first.shape[1:]))
         self.x = list(self.inputs.values()) if several else _as_read(self.layer, first)
         self.states: dict[str, Array] = {}
@@ -316,12 +318,13 @@ class _Probe:
         return pairs
 
 
-def _holds_sequences(x: Any) -> bool:
-    """Whether x is a list of inputs, (batch, steps, features) each, for one layer."""
+def _holds_several(layer: Any, x: Any) -> bool:
+    """Whether x is a list of inputs for one layer, such as sequences (batch, steps, features)."""
+    axes = 2 if getattr(layer, "several_inputs", False) else 3
     return (
         isinstance(x, list | tuple)
         and len(x) > 0
-        and all(isinstance(part, np.ndarray) and part.ndim == 3 for part in x)
+        and all(isinstance(part, np.ndarray) and part.ndim >= axes for part in x)
     )
 
 

@@ -1,7 +1,7 @@
 """Layers: objects with parameters and state, forward and backward."""
 
 from .attention import AdditiveAttention, Attention
-from .base import Layer
+from .base import Layer, ParameterSpec
 from .convolution import Conv1D
 from .core import (
     Activation,
@@ -26,6 +26,7 @@ from .recurrent.minimal import MinGRU, MinLSTM
 from .recurrent.rnn import RNN
 from .recurrent.simple_rnn import SimpleRNN
 from .registry import register as _register
+from .tape import Batch, Steps, Tape
 from .window_pooling import AveragePooling1D, MaxPooling1D
 from .wrappers import TimeDistributed
 
@@ -38,6 +39,7 @@ __all__ = [
     "AdditiveAttention",
     "Attention",
     "AveragePooling1D",
+    "Batch",
     "BatchNormalization",
     "Bidirectional",
     "Conv1D",
@@ -55,13 +57,25 @@ __all__ = [
     "MaxPooling1D",
     "MinGRU",
     "MinLSTM",
+    "ParameterSpec",
     "Recurrent",
     "RepeatVector",
     "SimpleRNN",
     "SpatialDropout1D",
+    "Steps",
+    "Tape",
     "TimeDistributed",
 ]
 
-# Layers that a configuration may name: all of these except base classes and the input's.
-_NOT_IN_FILES = {"Input", "InputLayer", "Layer", "Recurrent"}
+# Layers that a configuration may name: all but base classes, the input's, and what layers exchange.
+_NOT_IN_FILES = {
+    "Batch",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "ParameterSpec",
+    "Recurrent",
+    "Steps",
+    "Tape",
+}
 _register(*(globals()[name] for name in __all__ if name not in _NOT_IN_FILES))

@@ -69,6 +69,9 @@ class _Attention(SequenceLayer):
             and all(getattr(part, "ndim", 0) == 3 for part in x)
         )
 
+    def _build_for(self, arrays):
+        self.build((None, *arrays[0].shape[1:]))
+
     def _read_several(self, x, lengths):
         query = self._checked_input(x[0])
         value, *rest = (
@@ -123,7 +126,7 @@ class _Attention(SequenceLayer):
         )
         y, rows, mask = np.zeros(shape, self.dtype), [], None
         if training and self.dropout:
-            draws = self._own_rng().random((*query.shape[:2], key.shape[1]), np.float32)
+            draws = self.random_generator().random((*query.shape[:2], key.shape[1]), np.float32)
             mask = arrays.dropout_mask(
                 draws, self.dropout, self.dtype, threads.threads_for(4 * draws.size)
             )

@@ -6,11 +6,13 @@ import itertools
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from gatewise import checks, constraints, initializers, regularizers, seeds
-from gatewise.attributes import Checked, Guarded
+from gatewise.attributes import Checked, Guarded, _is_ours
+from gatewise.configuration import argument_names
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import cover, names_memory
@@ -33,15 +35,44 @@ def _automatic_name(cls):
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter, before it exists."""
+    """One parameter of a layer, before it exists.
+
+    Parameters
+    ----------
+    name : str
+        Its key in ``layer.parameters``, and in files.
+    shape : tuple of int
+    initializer : str or Initializer
+        What it starts with.
+    regularizer : str or Regularizer, optional
+        Adds a penalty to the loss in training.
+    constraint : str or Constraint, optional
+        Applied after each step of an optimizer.
+    trained : bool, default True
+        False: no optimizer moves it, and it has no gradient, such as a moving average.
+
+    Examples
+    --------
+    >>> from gatewise.layers import ParameterSpec
+    >>> ParameterSpec("scale", (3,), "ones").size
+    3
+    """
 
     name: str
-    shape: tuple
-    initializer: initializers.Initializer
-    regularizer: regularizers.Regularizer | None = None
-    constraint: constraints.Constraint | None = None
-    # False: kept beside the flat buffer, where no optimizer sees it (moving averages)
+    shape: tuple[int, ...]
+    initializer: Any = "zeros"
+    regularizer: Any = None
+    constraint: Any = None
     trained: bool = True
+
+    def __post_init__(self):
+        found = {
+            "initializer": initializers.get(self.initializer, f"{self.name}: initializer"),
+            "regularizer": regularizers.get(self.regularizer, f"{self.name}: regularizer"),
+            "constraint": constraints.get(self.constraint, f"{self.name}: constraint"),
+        }
+        for option, value in found.items():
+            object.__setattr__(self, option, value)
 
     @property
     def size(self):
@@ -313,7 +344,7 @@ class Layer(Guarded, abc.ABC):
                 count = self._flat_size()
                 checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
                 self._adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
-                self._initialize(self._own_rng())
+                self._initialize(self.random_generator())
             except BaseException:  # as if nothing had been tried
                 self._unbuild()
                 if drawn is None:
@@ -386,7 +417,8 @@ class Layer(Guarded, abc.ABC):
         """Names that files know it by: its own and those of layers that it holds."""
         return [self.name]
 
-    def _own_rng(self):
+    def random_generator(self):
+        """The generator to draw from, numpy.random.Generator: the model's, or that of the layer used alone."""
         if self.rng is None:
             self.rng = seeds.generator(getattr(self, "seed", None))
         return self.rng
@@ -781,6 +813,10 @@ class Layer(Guarded, abc.ABC):
             and all(isinstance(part, np.ndarray) and part.ndim > 1 for part in x)
         )
 
+    def _build_for(self, arrays):
+        """Build the layer for several inputs like these."""
+        self.build([(None, *part.shape[1:]) for part in arrays])
+
     def _read_several(self, x, lengths):
         """A list of several inputs, checked; lengths is a list with those of each, or None."""
         arrays = [
@@ -797,7 +833,7 @@ class Layer(Guarded, abc.ABC):
         if not self.built:
             with self._guard.writing:
                 if not self.built:
-                    self.build([(None, *part.shape[1:]) for part in arrays])
+                    self._build_for(arrays)
         given = [None] * len(x) if lengths is None else checks.listed(lengths, "lengths", "arrays")
         if len(given) != len(arrays):
             raise ShapeError(
@@ -969,13 +1005,41 @@ class Layer(Guarded, abc.ABC):
         return copy.deepcopy(self)
 
     def get_config(self):
-        """The constructor's arguments as JSON values."""
+        """The constructor's arguments as JSON values, dict: what :meth:`from_config` reads.
+
+        For a user-defined class, the arguments of its own constructor are read from the attributes
+        of the same names. If it does not keep them so, it defines this method.
+
+        Raises
+        ------
+        ConfigError
+            A user-defined class keeps no attribute of an argument's name.
+        """
         config = {"name": self.name, "dtype": self._dtype_given}
         if self._given_input_shape is not None:
             config["input_shape"] = list(self._given_input_shape)
         if not self.trainable:
             config["trainable"] = False
-        return config
+        return config | self._user_arguments(config)
+
+    def _user_arguments(self, known):
+        """Arguments that constructors of user-defined classes add to those that are known."""
+        found = {}
+        for cls in type(self).__mro__:
+            if _is_ours(cls.__module__):
+                break
+            if "__init__" not in vars(cls):
+                continue
+            for name in argument_names(cls):
+                if name in known or name in found:
+                    continue
+                if not hasattr(self, name):
+                    raise ConfigError(
+                        f"{cls.__name__} keeps no attribute {name!r} for the argument of its"
+                        " constructor; keep it, or define get_config"
+                    )
+                found[name] = getattr(self, name)
+        return found
 
     @classmethod
     def from_config(cls, config):

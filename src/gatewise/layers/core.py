@@ -304,7 +304,7 @@ class Dropout(Layer):
             tape.keep(node, None)
             return inputs
         x = inputs.values
-        draws = self._own_rng().random(self._draw_shape(x.shape), np.float32)
+        draws = self.random_generator().random(self._draw_shape(x.shape), np.float32)
         mask = arrays.dropout_mask(
             draws, self.rate, self.dtype, threads.threads_for(4 * draws.size)
         )

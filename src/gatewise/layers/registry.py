@@ -1,11 +1,21 @@
 """Layers as JSON values: which classes a file may name, and a layer inside another one's configuration."""
 
-from gatewise.errors import ConfigError, DTypeError
+from __future__ import annotations
 
-_CLASSES = {}  # filled once, by the import of gatewise.layers
+from typing import TYPE_CHECKING, Any
+
+from gatewise.configuration import custom_objects
+from gatewise.errors import ConfigError, DTypeError, did_you_mean
+
+from .base import Layer
+
+if TYPE_CHECKING:
+    from gatewise._typing import Config
+
+_CLASSES: dict[str, type[Layer]] = {}  # filled once, by the import of gatewise.layers
 
 
-def register(*classes):
+def register(*classes: type[Layer]) -> None:
     """Let configurations name these classes of layers.
 
     :mod:`gatewise.layers` calls this for its public layers: the layers that hold others import this
@@ -14,34 +24,63 @@ def register(*classes):
     _CLASSES.update({cls.__name__: cls for cls in classes})
 
 
-def layer_classes():
-    """dict of name to class of the public layers that a configuration may ask for."""
-    return dict(_CLASSES)
+def layer_class(name: str) -> type[Layer]:
+    """Return the class that a file names: a user-defined one from the open scopes, or the library's.
+
+    Raises
+    ------
+    ConfigError
+        There is none with this name.
+    DTypeError
+        The user-defined one is no class of layers.
+    """
+    cls = custom_objects().get(name, _CLASSES.get(name))
+    if cls is None:
+        raise ConfigError(
+            f"layer class {name!r} is not known: give it, as load_model(path,"
+            f" custom_objects={{{name!r}: {name}}}), or choose one of {', '.join(sorted(_CLASSES))}"
+            f"{did_you_mean(name, _CLASSES)}"
+        )
+    if not (isinstance(cls, type) and issubclass(cls, Layer)):
+        raise DTypeError(
+            f"custom_objects has {cls!r} for {name!r}; expected a class that derives from Layer"
+        )
+    return cls
 
 
-def layer_from_config(config, what):
-    """A layer of a saved ``{"class_name", "config"}``, which may hold anything."""
+def layer_from_config(config: Any, what: str) -> Layer:
+    """Return a layer of a saved ``{"class_name", "config"}``, which may hold anything.
+
+    Raises
+    ------
+    ConfigError
+        The class is not known, or its arguments do not fit.
+    DTypeError
+        It is no such dict.
+    """
     name, arguments = (
         (config.get("class_name"), config.get("config"))
         if isinstance(config, dict)
         else (None, None)
     )
-    if not isinstance(name, str) or name not in _CLASSES or not isinstance(arguments, dict):
+    if not isinstance(name, str) or not isinstance(arguments, dict):
         raise DTypeError(f"{what} is {config!r:.200}; expected class_name and config of a layer")
-    return _CLASSES[name].from_config(arguments)
+    return layer_class(name).from_config(arguments)
 
 
-def layer_config(layer):
-    """What :func:`layer_from_config` reads back, as JSON values.
+def layer_config(layer: Layer) -> Config:
+    """Return what :func:`layer_from_config` reads, as JSON values.
 
     Raises
     ------
     ConfigError
-        The layer is of a class of one's own, which no file can be read back with.
+        A user-defined class has the name of one of the library's, or does not keep an argument of
+        its constructor.
     """
-    if _CLASSES.get(type(layer).__name__) is not type(layer):
+    cls = type(layer)
+    if _CLASSES.get(cls.__name__, cls) is not cls:
         raise ConfigError(
-            f"layer {layer.name!r} is a {type(layer).__name__} of one's own: files hold gatewise's"
-            " layers, and cells of one's own in an RNN; keep its weights with get_weights"
+            f"layer {layer.name!r}: its class {cls.__name__} has the name of a class of gatewise,"
+            " for which a file would take it; give it another"
         )
-    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+    return {"class_name": cls.__name__, "config": layer.get_config()}

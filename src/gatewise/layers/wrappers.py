@@ -117,7 +117,7 @@ class Wrapper(Layer):
         for part in self._parts.values():
             part.rng = rng
 
-    def _own_rng(self):
+    def random_generator(self):
         if self.rng is None:
             self.rng = seeds.generator(self.seed)
         return self.rng

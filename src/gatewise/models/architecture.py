@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gatewise import layers
 from gatewise.cells import Cell, LSTMCell
-from gatewise.errors import CheckpointError
-from gatewise.layers.registry import layer_classes, layer_config
+from gatewise.errors import CheckpointError, ConfigError
+from gatewise.layers.registry import layer_class, layer_config
 
 if TYPE_CHECKING:
     from gatewise.layers import Layer
@@ -62,16 +62,14 @@ def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]
         )
     if not architecture["layers"]:
         raise CheckpointError("the architecture has no layers")
-    known = layer_classes()
     stack = [layers.Input(architecture["input_shape"], dtype=architecture["dtype"])]
     shape = (None, *architecture["input_shape"])
     expected = {}
     for entry in architecture["layers"]:
-        if entry["class_name"] not in known:
-            raise CheckpointError(
-                f"layer class {entry['class_name']!r} is not known; expected one of {sorted(known)}"
-            )
-        cls, config = known[entry["class_name"]], entry["config"]
+        try:
+            cls, config = layer_class(entry["class_name"]), entry["config"]
+        except ConfigError as error:
+            raise CheckpointError(str(error)) from error
         # A copy of the layer is described, which takes no memory for weights.
         probe = cls.from_config(copy.deepcopy(config))
         probe._describe(shape)

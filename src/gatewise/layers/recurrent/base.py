@@ -514,12 +514,12 @@ class Recurrent(SequenceLayer):
             if self.recurrent_dropout:
                 options["mask"] = self._draw_mask(self.recurrent_dropout, (batch, kernel.width))
             if kernel.has_zoneout:
-                options["zoneout_key"] = int(self._own_rng().integers(2**32))
+                options["zoneout_key"] = int(self.random_generator().integers(2**32))
         walk = _Walk(x, options, batch * steps * self._operations, source, input_mask)
         return walk, start, learned
 
     def _draw_mask(self, rate, shape):
-        draws = self._own_rng().random(shape, np.float32)
+        draws = self.random_generator().random(shape, np.float32)
         return arrays.dropout_mask(draws, rate, self.dtype, threads.threads_for(4 * draws.size))
 
     # ---- the backward pass
