@@ -42,7 +42,7 @@ FORK = """
                 os._exit(status)
         return os.waitpid(child, 0)[1]
 
-    work = x.shape[0] * x.shape[1] * layer.cell.operations(32)
+    work = x.shape[0] * x.shape[1] * layer.cell._operations(32)
     assert threads.threads_for(work) == 2 or not threads._table.HAS_OPENMP
     expected = compute()
 """

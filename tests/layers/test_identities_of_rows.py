@@ -36,7 +36,7 @@ def test_threads_give_the_same_bits(cell, dtype, rng, threads):
     """On work so large that threads are used without being forced to."""
     batch, steps, inputs, units = 37, 20, 21, 33
     layer = make(cell, units, inputs, rng, dtype, return_sequences=True, return_state=True)
-    operations = batch * steps * layer.cell.operations(inputs)
+    operations = batch * steps * layer.cell._operations(inputs)
     x, arguments = sequences(rng, batch, steps, inputs, dtype), everything(layer, rng, batch, steps)
     results = []
     for count in THREADS:
@@ -95,7 +95,7 @@ def test_threads_give_the_same_bits_through_wide_layers(steps, inputs, dtype, rn
     results = []
     for count in THREADS:
         threads.set_num_threads(count)
-        assert threads.threads_for_products(batch * steps * layer.cell.operations(inputs)) == count
+        assert threads.threads_for_products(batch * steps * layer.cell._operations(inputs)) == count
         results.append(train(layer, x))
     for other in results[1:]:
         assert_all_same_bits(other, results[0])

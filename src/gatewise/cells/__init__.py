@@ -1,4 +1,4 @@
-"""What a recurrent cell computes: gates, options, parameter shapes. The kernels do it."""
+"""What a recurrent cell computes: its gates, options and shapes. The kernels do the arithmetic."""
 
 from .base import Cell
 from .custom import RNNCell

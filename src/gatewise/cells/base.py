@@ -1,6 +1,9 @@
 """The description of a cell: what every family has in common."""
 
+from __future__ import annotations
+
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gatewise import checks
 from gatewise.attributes import Guarded
@@ -9,53 +12,84 @@ from gatewise.kernels import activations
 from gatewise.kernels.cell_options import CellOptions
 from gatewise.kernels.recurrent import RecurrentKernel
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import DTypeLike
+
+    from gatewise._typing import Array, Config
+    from gatewise.kernels.activations import Activation, ActivationLike
+    from gatewise.kernels.scan import ScanKernel
+
 
 class Cell(Guarded):
-    """One recurrent cell, without weights.
+    """Base of the cells that the kernels compute: options and shapes, without weights.
+
+    A layer owns the weights and has one cell. Names without an underscore are for users, all others
+    for the layers of gatewise. For a user-defined cell see :class:`RNNCell`.
 
     Parameters
     ----------
     units : int
-    activation, recurrent_activation : str or tuple
-        Of the candidate; of the gates. A name, or a name with its constants, ``("leaky_relu",
-        0.01)``.
-    use_bias : bool
+        Number of units.
+    activation : str or tuple, default "tanh"
+        Activation of the candidate: a name, or a name with its constants, ``("leaky_relu", 0.01)``.
+    recurrent_activation : str or tuple, default "sigmoid"
+        Activation of the gates.
+    use_bias : bool, default True
+        Whether there is a bias.
     clip : float, optional
-        Sums go into activations within [-clip, clip] (ONNX). None: as they are.
-    zoneout : float in [0, 1)
-        Part of h that keeps its old value, by a draw for each unit and step in training, by its
-        expectation at inference (Krueger et al. 2017).
-    layer_normalization : bool
+        Sums enter their activations within [-clip, clip] (ONNX). None: no limit.
+    zoneout : float in [0, 1), default 0.0
+        Part of h that keeps its old value: in training a draw for each unit and step, at inference
+        its expectation (Krueger et al. 2017).
+    layer_normalization : bool, default False
         Sums of the input and sums of h' are normalised over their units, with gains (Ba et al.
         2016); docs/equations.md has the formulas. Parameters ``input_gain``, ``recurrent_gain``,
-        each (gates * units,). With no other option.
+        each (gates * units,). Not together with other options.
 
     Attributes
     ----------
-    family : str
-        The kernel that computes it.
+    family : str or None
+        Name of the kernel that computes the cell. None: it is computed in NumPy.
     gates : tuple of str
-        Blocks of units along the last axis of the weights, in order.
+        Blocks of `units` columns in the weights, in order.
     states : tuple of str
         ``("h",)`` or ``("h", "c")``.
+
+    Examples
+    --------
+    >>> from gatewise.cells import Cell, LSTMCell
+    >>> isinstance(LSTMCell(4), Cell)
+    True
     """
 
-    family = None
-    gates = ()
-    states = ("h",)
-    # And what they are where nobody chose.
-    OPTIONS = MappingProxyType({"clip": None, "zoneout": 0.0, "layer_normalization": False})
+    family: ClassVar[str | None] = None
+    gates: tuple[str, ...] = ()
+    states: ClassVar[tuple[str, ...]] = ("h",)
+    # Options of the cell with their defaults.
+    _OPTIONS: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"clip": None, "zoneout": 0.0, "layer_normalization": False}
+    )
+
+    units: int
+    activation: Activation
+    recurrent_activation: Activation
+    use_bias: bool
+    clip: float | None
+    zoneout: float | tuple[float, float]
+    layer_normalization: bool
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        clip=None,
-        zoneout=0.0,
-        layer_normalization=False,
-    ):
+        units: int,
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
+        use_bias: bool = True,
+        clip: float | None = None,
+        zoneout: float | tuple[float, float] = 0.0,
+        layer_normalization: bool = False,
+    ) -> None:
         self.units = checks.whole_number(units, "units")
         self.activation = activations.check_name(activation)
         self.recurrent_activation = activations.check_name(recurrent_activation)
@@ -64,85 +98,96 @@ class Cell(Guarded):
         self.zoneout = self._checked_zoneout(zoneout)
         self.layer_normalization = checks.flag(layer_normalization, "layer_normalization")
 
-    def _refuse_beside_normalization(self):
+    def _refuse_beside_normalization(self) -> None:
         others = [
             name
-            for name in self.chosen_options()
+            for name in self._chosen_options()
             if name not in ("layer_normalization", "output_activation")
         ]
         if self.layer_normalization and others:
             raise ConfigError(
-                "layer_normalization=True is there for the plain cell only; leave out"
+                "layer_normalization=True works for the plain cell only; leave out"
                 f" {', '.join(others)}"
             )
 
-    def _checked_zoneout(self, zoneout):
+    def _checked_zoneout(self, zoneout: Any) -> float | tuple[float, float]:
+        """The rate, or the rates, of zoneout."""
         return checks.fraction(zoneout, "zoneout")
 
     @property
-    def output_width(self):
-        """Width of h."""
+    def output_width(self) -> int:
+        """Number of units of h."""
         return self.units
 
     @property
-    def state_sizes(self):
-        """Width of each state, a tuple of int."""
+    def state_sizes(self) -> tuple[int, ...]:
+        """Number of units of each state, in the order of `states`."""
         return (self.output_width,)
 
-    def chosen_options(self):
-        """Those of OPTIONS that somebody chose, as JSON values: what a layer's configuration holds of them."""
-        chosen = {name: getattr(self, name) for name in self.OPTIONS}
-        chosen = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in chosen.items()
-        }
-        return {name: value for name, value in chosen.items() if value != self.OPTIONS[name]}
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter by name: in Keras's order, then those that Keras does not have.
 
-    def kind(self):
-        """What the weights are those of, as text, if cells of other kinds have weights of the same shapes; else None."""
-        return None
+        Parameters
+        ----------
+        inputs : int
+            Number of features of x.
 
-    def parameter_shapes(self, inputs):
-        """dict name -> shape, in Keras's order; then those that Keras has not."""
+        Returns
+        -------
+        dict of str to tuple of int
+        """
         width = len(self.gates) * self.units
-        shapes = {"kernel": (inputs, width), "recurrent_kernel": (self.output_width, width)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "kernel": (inputs, width),
+            "recurrent_kernel": (self.output_width, width),
+        }
         if self.use_bias:
-            shapes["bias"] = self.bias_shape()
+            shapes["bias"] = self._bias_shape()
         if self.layer_normalization:
             shapes |= {"input_gain": (width,), "recurrent_gain": (width,)}
         return shapes
 
-    def bias_shape(self):
-        """Shape of the bias."""
+    def _chosen_options(self) -> Config:
+        """Options that differ from their defaults, as JSON values for a layer's configuration."""
+        chosen = {name: getattr(self, name) for name in self._OPTIONS}
+        chosen = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in chosen.items()
+        }
+        return {name: value for name, value in chosen.items() if value != self._OPTIONS[name]}
+
+    def _kind(self) -> str | None:
+        """The kind of cell that weights belong to, if other kinds have weights of the same shapes."""
+        return None
+
+    def _bias_shape(self) -> tuple[int, ...]:
         return (len(self.gates) * self.units,)
 
-    def split_bias(self, bias):
-        """(input bias, recurrent bias) of the bias array; None where there is none."""
+    def _split_bias(self, bias: Array | None) -> tuple[Array | None, Array | None]:
+        """(input bias, recurrent bias) of the bias array; None: the cell has no such bias."""
         return bias, None
 
-    def kernel_arrays(self, arrays):
-        """Parameters, or their gradients, by the kernel's names for them; None where there is none."""
-        bias, recurrent_bias = self.split_bias(arrays.get("bias"))
+    def _kernel_arrays(self, arrays: Mapping[str, Array]) -> dict[str, Array | None]:
+        """Parameters, or their gradients, by the kernel's names for them."""
+        bias, recurrent_bias = self._split_bias(arrays.get("bias"))
         return {**arrays, "bias": bias, "recurrent_bias": recurrent_bias}
 
-    def operations(self, inputs):
+    def _operations(self, inputs: int) -> int:
         """Floating-point operations of one row's step."""
         return 2 * len(self.gates) * self.units * (inputs + self.units)
 
-    def build_kernel(self, inputs, dtype):
+    def _build_kernel(self, inputs: int, dtype: DTypeLike) -> RecurrentKernel | ScanKernel:
         """The compiled kernel of this cell for one input size and dtype."""
+        if self.family is None:
+            raise ConfigError(f"{type(self).__name__} has no compiled kernel")
         return RecurrentKernel(
-            self.family,
-            dtype,
-            inputs,
-            self.units,
-            CellOptions(**self._kernel_options()),
+            self.family, dtype, inputs, self.units, CellOptions(**self._kernel_options())
         )
 
-    def _output_activation(self):
+    def _output_activation(self) -> Activation:
         return self.activation
 
-    def _kernel_options(self):
+    def _kernel_options(self) -> dict[str, Any]:
         """Arguments of CellOptions."""
         return {
             "activation": activations.code(self.activation),
@@ -154,7 +199,7 @@ class Cell(Guarded):
         }
 
 
-def _limit(value, name):
+def _limit(value: float | None, name: str) -> float | None:
     """A positive number, or None."""
     if value is None:
         return None

@@ -1,120 +1,165 @@
-"""A user's own cell, written in NumPy: what :class:`gatewise.layers.RNN` walks through time."""
+"""Base of user-defined cells in NumPy, which :class:`gatewise.layers.RNN` walks through time."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from gatewise import checks
 from gatewise.attributes import Guarded
 from gatewise.configuration import kept_arguments
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gatewise._typing import Array, Config
 
 
-class RNNCell(Guarded):
-    """Base of cells written in NumPy.
+class RNNCell(Guarded, abc.ABC):
+    """Base of user-defined cells, written in NumPy.
 
-    A subclass sets :attr:`units` or :attr:`state_size`, keeps each argument of its constructor
-    under the argument's own name, and defines :meth:`parameter_shapes`, :meth:`step` and
+    A subclass sets :attr:`units` or :attr:`state_size`, stores each argument of its constructor
+    in an attribute of the same name, and defines :meth:`parameter_shapes`, :meth:`step` and
     :meth:`step_backward`. A cell holds no weights and no state. docs/custom-cells.md builds one.
 
     Attributes
     ----------
     units : int or None
-        Width of the one state.
+        Number of units of the state, if there is one state.
     state_size : int, list of int or None
         Width of each state. None: `units`.
     output_size : int or None
         Width of the output. None: the output is the first state.
     initializers : dict of str to str or Initializer
-        Of parameters by name. Of the others, those whose names begin with "recurrent" start
-        orthogonal, other matrices Glorot uniform, and vectors at zero.
+        Initializers of parameters by name. Of the other parameters, those whose names begin with
+        "recurrent" start orthogonal, other matrices Glorot uniform, and vectors at zero.
     regularizers, constraints : dict of str to str or Regularizer, Constraint
-        Of parameters by name.
+        Regularizers and constraints of parameters by name.
+
+    Examples
+    --------
+    >>> from gatewise.cells import RNNCell
+    >>> from gatewise.layers import RNN
+    >>> class Sum(RNNCell):
+    ...     units = 2
+    ...     def parameter_shapes(self, inputs):
+    ...         return {}
+    ...     def step(self, x, states, parameters):
+    ...         h = states[0] + x
+    ...         return h, [h], None
+    ...     def step_backward(self, d_output, d_states, saved, parameters, gradients):
+    ...         d_h = d_output + d_states[0]
+    ...         return d_h, [d_h]
+    >>> RNN(Sum()).forward([[[1, 2], [3, 4]]])
+    array([[4., 6.]], dtype=float32)
     """
 
-    _settable = frozenset({"initializers", "regularizers", "constraints"})
-    units = None
-    state_size = None
-    output_size = None
-    initializers = {}  # noqa: RUF012  replaced, never written to
-    regularizers = {}  # noqa: RUF012
-    constraints = {}  # noqa: RUF012
+    _settable: ClassVar[frozenset[str]] = frozenset({"initializers", "regularizers", "constraints"})
+    units: Any = None  # an int; None: state_size is set
+    state_size: int | Sequence[int] | None = None
+    output_size: int | None = None
+    # Replaced by subclasses and users, never written to.
+    initializers: Mapping[str, Any] = {}
+    regularizers: Mapping[str, Any] = {}
+    constraints: Mapping[str, Any] = {}
 
     @property
-    def trainable(self):
-        """True: a cell holds no weights. The layer around it is frozen, ``RNN(cell, trainable=False)``."""
+    def trainable(self) -> bool:
+        """Always True: a cell holds no weights. Freeze its layer, ``RNN(cell, trainable=False)``."""
         return True
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: bool) -> None:
         if not checks.flag(value, "trainable"):
             raise ConfigError(
                 f"{type(self).__name__}: a cell holds no weights; set trainable of the RNN layer"
                 " around it"
             )
 
+    @classmethod
+    def _advice_on_hooks(cls) -> str:
+        return ": docs/custom-cells.md"
+
     # ---- what a subclass defines
 
-    def parameter_shapes(self, inputs):
-        """dict name -> shape of each parameter, for x with `inputs` features."""
-        raise DTypeError(
-            f"cell {type(self).__name__} defines no parameter_shapes, which every cell needs:"
-            " docs/custom-cells.md"
-        )
-
-    def step(self, x, states, parameters):
-        """One step of several rows.
-
-        Nothing that is given may be changed.
+    @abc.abstractmethod
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter by name, in the order of ``get_weights``.
 
         Parameters
         ----------
-        x : ndarray (rows, inputs)
-        states : list of ndarray (rows, size)
-        parameters : dict of str to ndarray
+        inputs : int
+            Number of features of x.
 
         Returns
         -------
-        output : ndarray (rows, output size)
-        states : list of ndarray (rows, size)
-        saved
-            Whatever :meth:`step_backward` needs.
+        dict of str to tuple of int
         """
-        raise DTypeError(
-            f"cell {type(self).__name__} defines no step, which every cell needs:"
-            " docs/custom-cells.md"
-        )
 
-    def step_backward(self, d_output, d_states, saved, parameters, gradients):
-        """Go back over one step.
-
-        Nothing that is given may be changed, but for the gradients.
+    @abc.abstractmethod
+    def step(
+        self, x: Array, states: list[Array], parameters: dict[str, Array]
+    ) -> tuple[Array, list[Array], Any]:
+        """One step of several rows. The arguments must not be changed.
 
         Parameters
         ----------
-        d_output : ndarray (rows, output size)
+        x : ndarray of shape (rows, inputs)
+            Inputs of the step, in the layer's dtype.
+        states : list of ndarray of shape (rows, size)
+            States before the step.
+        parameters : dict of str to ndarray
+            Parameters by name.
+
+        Returns
+        -------
+        output : ndarray of shape (rows, output size)
+            Output of the step.
+        states : list of ndarray of shape (rows, size)
+            States after the step.
+        saved : object
+            Whatever :meth:`step_backward` needs.
+        """
+
+    @abc.abstractmethod
+    def step_backward(
+        self,
+        d_output: Array,
+        d_states: list[Array],
+        saved: Any,
+        parameters: dict[str, Array],
+        gradients: dict[str, Array],
+    ) -> tuple[Array, list[Array]]:
+        """The backward pass of one step. The arguments must not be changed, except `gradients`.
+
+        Parameters
+        ----------
+        d_output : ndarray of shape (rows, output size)
             Gradient of the output.
-        d_states : list of ndarray (rows, size)
-            Gradients of the states that the step returned, from what came later. Where the output
-            is a state, that state's whole gradient is ``d_output + d_states[k]``.
-        saved
+        d_states : list of ndarray of shape (rows, size)
+            Gradients of the states that the step returned, from later steps. If the output is a
+            state, that state's whole gradient is ``d_output + d_states[k]``.
+        saved : object
             What the step saved.
         parameters : dict of str to ndarray
+            Parameters by name.
         gradients : dict of str to ndarray
             The step's gradients are to be ADDED to these, in place.
 
         Returns
         -------
-        d_x : ndarray (rows, inputs)
-        d_states : list of ndarray (rows, size)
-            Gradients of the states that the step was given.
+        d_x : ndarray of shape (rows, inputs)
+            Gradient of x.
+        d_states : list of ndarray of shape (rows, size)
+            Gradients of the states before the step.
         """
-        raise DTypeError(
-            f"cell {type(self).__name__} defines no step_backward, which every cell needs:"
-            " docs/custom-cells.md"
-        )
 
-    # ---- what follows from it
+    # ---- what is derived from it
 
     @property
-    def state_sizes(self):
-        """Width of each state, a tuple of int."""
+    def state_sizes(self) -> tuple[int, ...]:
+        """Width of each state."""
         given = self.units if self.state_size is None else self.state_size
         sizes = given if isinstance(given, list | tuple) else [given]
         if not sizes:
@@ -126,24 +171,34 @@ class RNNCell(Guarded):
         )
 
     @property
-    def states(self):
-        """Names of the states: "h", or "state_0", "state_1" and so on where there are several."""
+    def states(self) -> tuple[str, ...]:
+        """Names of the states: "h", or "state_0", "state_1" and so on if there are several."""
         count = len(self.state_sizes)
         return ("h",) if count == 1 else tuple(f"state_{k}" for k in range(count))
 
     @property
-    def output_width(self):
+    def output_width(self) -> int:
         """Width of the output."""
         sizes = self.state_sizes
         if self.output_size is None:
             return sizes[0]
         return checks.whole_number(self.output_size, f"{type(self).__name__}.output_size")
 
-    def get_config(self):
-        """The constructor's arguments, as JSON values: the attributes of the same names."""
+    def get_config(self) -> Config:
+        """The constructor's arguments as JSON values, read from the attributes of the same names."""
         return kept_arguments(self)
 
     @classmethod
-    def from_config(cls, config):
-        """A new cell from :meth:`get_config`."""
+    def from_config(cls, config: Config) -> Self:
+        """Make a cell from its configuration.
+
+        Parameters
+        ----------
+        config : dict
+            What :meth:`get_config` has returned.
+
+        Returns
+        -------
+        RNNCell
+        """
         return cls(**config)

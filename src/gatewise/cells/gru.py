@@ -1,47 +1,73 @@
 """The gated recurrent unit (Cho et al. 2014) in its published forms."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gatewise import checks
 from gatewise.errors import ConfigError
 
 from .base import Cell
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array
+    from gatewise.kernels.activations import ActivationLike
+
 
 class GRUCell(Cell):
-    """``z, r = gate(x W + h' U + b)``, then a candidate h (n in the formulas) and a mix of it with h'.
+    """``z, r = gate(x W + h' U + b)``, then a candidate n, and for h a mix of n and h'.
 
     Parameters
     ----------
-    reset_after : bool
+    units : int
+        Number of units.
+    activation, recurrent_activation : str or tuple, default "tanh" and "sigmoid"
+        Activations of the candidate and of the gates.
+    use_bias : bool, default True
+        Whether there is a bias.
+    reset_after : bool, default True
         True: ``n = act(x W + b + r (h' U + b_r))`` (PyTorch, Keras's default); the bias has two
         rows, input and recurrent. False: ``n = act(x W + (r h') U + b)`` (Cho et al. 2014).
-    update : {"cho", "chung"}
+    update : {"cho", "chung"}, default "cho"
         ``h = z h' + (1 - z) n`` (Keras, PyTorch, ONNX), or ``h = (1 - z) h' + z n`` (Chung et al.
         2014).
-    layer_normalization : bool
-        See :class:`Cell`. Sums of z and r are normalised together, those of n apart. With
+    clip : float, optional
+    zoneout : float, default 0.0
+        Options of every cell: see :class:`Cell`.
+    layer_normalization : bool, default False
+        See :class:`Cell`. Sums of z and r are normalised together, those of n apart. Needs
         ``reset_after=True``.
 
     Raises
     ------
     ConfigError
         Options that contradict each other.
+
+    Examples
+    --------
+    >>> from gatewise.cells import GRUCell
+    >>> GRUCell(4).parameter_shapes(3)
+    {'kernel': (3, 12), 'recurrent_kernel': (4, 12), 'bias': (2, 12)}
     """
 
     family = "gru"
-    gates = ("z", "r", "h")
+    gates: tuple[str, ...] = ("z", "r", "h")
+
+    reset_after: bool
+    update: str
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        reset_after=True,
-        update="cho",
-        clip=None,
-        zoneout=0.0,
-        layer_normalization=False,
-    ):
+        units: int,
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
+        use_bias: bool = True,
+        reset_after: bool = True,
+        update: str = "cho",
+        clip: float | None = None,
+        zoneout: float = 0.0,
+        layer_normalization: bool = False,
+    ) -> None:
         super().__init__(
             units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization
         )
@@ -53,25 +79,24 @@ class GRUCell(Cell):
         if self.layer_normalization and not self.reset_after:
             raise ConfigError(
                 "layer_normalization=True needs reset_after=True: Ba et al. 2016 normalise h' U,"
-                " and r multiplies what comes of it; with reset_after=False r multiplies h' before"
-                " there is a product"
+                " which r then multiplies; with reset_after=False r multiplies h' before the"
+                " product"
             )
 
-    def kind(self):
-        """What the weights are those of: without a bias, both reset forms have the same shapes, and both update forms have."""
+    def _kind(self) -> str:
+        """Without a bias, both reset forms have the same shapes; both update forms always have."""
         return f"GRU(reset_after={self.reset_after}, update={self.update!r})"
 
-    def bias_shape(self):
-        """(2, 3 * units) where the recurrent product has a bias of its own, else (3 * units,)."""
+    def _bias_shape(self) -> tuple[int, ...]:
+        """(2, 3 * units) if the recurrent product has its own bias, else (3 * units,)."""
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
 
-    def split_bias(self, bias):
-        """(input bias, recurrent bias)."""
+    def _split_bias(self, bias: Array | None) -> tuple[Array | None, Array | None]:
         if bias is None or not self.reset_after:
             return bias, None
         return bias[0], bias[1]
 
-    def _kernel_options(self):
+    def _kernel_options(self) -> dict[str, Any]:
         return super()._kernel_options() | {
             "reset_after": self.reset_after,
             "chung": self.update == "chung",

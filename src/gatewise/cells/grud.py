@@ -1,19 +1,51 @@
 """GRU-D, the gated recurrent unit for series with missing values (Che et al. 2018)."""
 
+from __future__ import annotations
+
 from .base import Cell
 
 
 class GRUDCell(Cell):
-    """A GRU that decays its state, and what it last saw of each feature, with the time since that was seen.
+    """A GRU that decays its state, and the last seen value of each feature, with time.
 
-    The equations and the weights stand at :class:`gatewise.layers.GRUD`.
+    The equations and the weights are those of :class:`gatewise.layers.GRUD`. No kernel computes
+    this cell: the layer does, in NumPy.
+
+    Parameters
+    ----------
+    units : int
+        Number of units.
+    activation, recurrent_activation : str or tuple, default "tanh" and "sigmoid"
+        Activations of the candidate and of the gates.
+    use_bias : bool, default True
+        Whether there is a bias.
+    clip : float, optional
+    zoneout : float, default 0.0
+    layer_normalization : bool, default False
+        Options of every cell: see :class:`Cell`.
+
+    Examples
+    --------
+    >>> from gatewise.cells import GRUDCell
+    >>> GRUDCell(4).parameter_shapes(9)["mask_kernel"]  # of 3 features: values, mask and time
+    (3, 12)
     """
 
-    gates = ("z", "r", "h")
+    gates: tuple[str, ...] = ("z", "r", "h")
     states = ("h", "seen")
 
-    def parameter_shapes(self, inputs):
-        """dict name -> shape, for x with values, mask and time of inputs / 3 features."""
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter by name.
+
+        Parameters
+        ----------
+        inputs : int
+            Number of features of x, three for each feature of the series: value, mask and time.
+
+        Returns
+        -------
+        dict of str to tuple of int
+        """
         features = inputs // 3
         shapes = super().parameter_shapes(features)
         return shapes | {

@@ -1,6 +1,12 @@
-"""The long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), and its variants."""
+"""The long short-term memory and its variants.
+
+Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
+"""
+
+from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
 from gatewise.errors import ConfigError
@@ -8,9 +14,11 @@ from gatewise.kernels import activations
 
 from .base import Cell, _limit
 
-# The variants of Greff et al. 2017, by their names there. "V" is what they start from: it has
-# peepholes.
-GREFF = {
+if TYPE_CHECKING:
+    from gatewise.kernels.activations import Activation, ActivationLike
+
+# The variants of Greff et al. 2017 by their names there. "V", the vanilla LSTM, has peepholes.
+GREFF: dict[str, dict[str, Any]] = {
     "V": {"peepholes": True},
     "NIG": {"peepholes": True, "input_gate": False},
     "NFG": {"peepholes": True, "forget_gate": False},
@@ -22,26 +30,34 @@ GREFF = {
 }
 
 
-def greff(name):
-    """Options of an LSTM, those of a variant in "LSTM: A Search Space Odyssey" (Greff et al. 2017).
+def greff(name: str) -> dict[str, Any]:
+    """Options of an LSTM variant in "LSTM: A Search Space Odyssey" (Greff et al. 2017).
 
     Parameters
     ----------
     name : {"V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP"}
+        Name of the variant in the paper.
 
     Returns
     -------
-    dict
+    dict of str to value
+        Arguments of :class:`LSTMCell` and of :class:`gatewise.layers.LSTM`.
 
     Raises
     ------
     ConfigError
-        Not one of them. "FGR", full gate recurrence, is no setting: its gates see the gates of the
-        step before, which is :class:`~gatewise.cells.FullGateLSTMCell`.
+        The name is not known. "FGR", full gate recurrence, is not a set of options: its gates see
+        the gates of the step before, which is :class:`~gatewise.cells.FullGateLSTMCell`.
+
+    Examples
+    --------
+    >>> from gatewise.cells import greff
+    >>> greff("CIFG")
+    {'peepholes': True, 'coupled': True}
     """
     if name not in GREFF:
         hint = (
-            "; FGR is a cell of its own: RNN(FullGateLSTMCell(units)), or LSTM.variant"
+            "; FGR is another cell: RNN(FullGateLSTMCell(units)), or LSTM.variant"
             if name == "FGR"
             else ""
         )
@@ -56,37 +72,61 @@ class LSTMCell(Cell):
 
     Parameters
     ----------
+    units : int
+        Number of units.
+    activation, recurrent_activation : str or tuple, default "tanh" and "sigmoid"
+        Activations of the candidate g and of the gates.
+    use_bias : bool, default True
+        Whether there is a bias.
     output_activation : str or tuple, optional
-        Of the cell's output. None: as `activation`.
-    peepholes : bool
+        Activation `out` of the cell's output. None: the same as `activation`.
+    peepholes : bool, default False
         i and f add ``p c'`` to their sums and o adds ``p c`` (Gers and Schmidhuber 2000). Parameter
-        ``peephole``, a row for each of i, f, o that there is.
-    coupled : bool
+        ``peephole``, with a row for each of i, f, o that the cell has.
+    coupled : bool, default False
         ``f = 1 - i`` (ONNX's input_forget, CIFG): no weights for f.
-    input_gate, forget_gate, output_gate : bool
+    input_gate, forget_gate, output_gate : bool, default True
         False: this gate is 1, and has no weights.
+    clip : float, optional
+        See :class:`Cell`.
     cell_clip : float, optional
-        c is held within [-cell_clip, cell_clip] (Sak et al. 2014).
+        c is limited to [-cell_clip, cell_clip] (Sak et al. 2014). None: no limit.
     projection : int, optional
-        ``h = (o out(c)) W_r`` has this many numbers, fewer than `units` (Sak et al. 2014; PyTorch's
-        proj_size). Parameter ``projection_kernel`` (units, projection).
-    zoneout : float, or (float, float)
-        Rate of c and h, or of c, and of h. h comes from the c before zoneout.
-    layer_normalization : bool
-        See :class:`Cell`. Here c is normalised before `out` too: parameters ``cell_gain``,
+        ``h = (o out(c)) W_r`` has this many units, fewer than `units` (Sak et al. 2014; PyTorch's
+        proj_size). Parameter ``projection_kernel`` (units, projection). None: no projection.
+    zoneout : float, or (float, float), default 0.0
+        Rate of both c and h, or the rates of c and of h. h is made of the c before zoneout.
+    layer_normalization : bool, default False
+        See :class:`Cell`. An LSTM normalises c before `out` too: parameters ``cell_gain``,
         ``cell_bias`` (units,).
+
+    Attributes
+    ----------
+    gates : tuple of str
+        Those of i, f, g, o that have weights, in this order.
+    peephole_gates : tuple of str
+        The gates of the rows of ``peephole``, in order.
 
     Raises
     ------
     ConfigError
         Options that contradict each other.
+
+    Examples
+    --------
+    >>> from gatewise.cells import LSTMCell
+    >>> cell = LSTMCell(4, coupled=True)
+    >>> cell.gates
+    ('i', 'g', 'o')
+    >>> cell.parameter_shapes(3)
+    {'kernel': (3, 12), 'recurrent_kernel': (4, 12), 'bias': (12,)}
     """
 
     family = "lstm"
     states = ("h", "c")
-    OPTIONS = MappingProxyType(
+    _OPTIONS = MappingProxyType(
         {
-            **Cell.OPTIONS,
+            **Cell._OPTIONS,
             "zoneout": [0.0, 0.0],
             "output_activation": None,
             "peepholes": False,
@@ -99,34 +139,42 @@ class LSTMCell(Cell):
         }
     )
 
+    output_activation: Activation | None
+    peepholes: bool
+    coupled: bool
+    input_gate: bool
+    forget_gate: bool
+    output_gate: bool
+    cell_clip: float | None
+    projection: int | None
+    peephole_gates: tuple[str, ...]
+
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        output_activation=None,
-        peepholes=False,
-        coupled=False,
-        input_gate=True,
-        forget_gate=True,
-        output_gate=True,
-        clip=None,
-        cell_clip=None,
-        projection=None,
-        zoneout=0.0,
-        layer_normalization=False,
-    ):
+        units: int,
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
+        use_bias: bool = True,
+        output_activation: ActivationLike = None,
+        peepholes: bool = False,
+        coupled: bool = False,
+        input_gate: bool = True,
+        forget_gate: bool = True,
+        output_gate: bool = True,
+        clip: float | None = None,
+        cell_clip: float | None = None,
+        projection: int | None = None,
+        zoneout: float | tuple[float, float] = 0.0,
+        layer_normalization: bool = False,
+    ) -> None:
         super().__init__(
             units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization
         )
         self.output_activation = (
             None if output_activation is None else activations.check_name(output_activation)
         )
-        self.peepholes, self.coupled = (
-            checks.flag(peepholes, "peepholes"),
-            checks.flag(coupled, "coupled"),
-        )
+        self.peepholes = checks.flag(peepholes, "peepholes")
+        self.coupled = checks.flag(coupled, "coupled")
         self.input_gate = checks.flag(input_gate, "input_gate")
         self.forget_gate = checks.flag(forget_gate, "forget_gate")
         self.output_gate = checks.flag(output_gate, "output_gate")
@@ -135,18 +183,18 @@ class LSTMCell(Cell):
             None if projection is None else checks.whole_number(projection, "projection")
         )
         self._refuse_contradictions()
-        there = {
+        has_weights = {
             "i": self.input_gate,
             "f": self.forget_gate and not self.coupled,
             "g": True,
             "o": self.output_gate,
         }
-        self.gates = tuple(gate for gate, is_there in there.items() if is_there)
+        self.gates = tuple(gate for gate, has in has_weights.items() if has)
         self.peephole_gates = (
             tuple(gate for gate in self.gates if gate != "g") if self.peepholes else ()
         )
 
-    def _refuse_contradictions(self):
+    def _refuse_contradictions(self) -> None:
         if self.coupled and not self.forget_gate:
             raise ConfigError(
                 "coupled=True makes the forget gate 1 - i; forget_gate=False makes it 1: choose one"
@@ -167,15 +215,16 @@ class LSTMCell(Cell):
             )
         self._refuse_beside_normalization()
 
-    def _checked_zoneout(self, zoneout):
+    def _checked_zoneout(self, zoneout: Any) -> tuple[float, float]:
         """(rate of c, rate of h)."""
         pair = tuple(zoneout) if isinstance(zoneout, list | tuple) else (zoneout, zoneout)
         if len(pair) != 2:
             raise ConfigError(f"zoneout has {len(pair)} rates; expected one, or two: of c and of h")
-        return tuple(checks.fraction(rate, "zoneout") for rate in pair)
+        of_c, of_h = pair
+        return checks.fraction(of_c, "zoneout"), checks.fraction(of_h, "zoneout")
 
-    def kind(self):
-        """What the weights are those of, if gates are missing: they are as many, whichever of them is."""
+    def _kind(self) -> str | None:
+        """The missing gates: the shapes are the same whichever of the gates is missing."""
         if len(self.gates) == 4:
             return None
         options = {"coupled": False, "input_gate": True, "forget_gate": True, "output_gate": True}
@@ -185,17 +234,27 @@ class LSTMCell(Cell):
         return f"LSTM({', '.join(chosen)})"
 
     @property
-    def output_width(self):
-        """Numbers in h."""
+    def output_width(self) -> int:
+        """Number of units of h."""
         return self.units if self.projection is None else self.projection
 
     @property
-    def state_sizes(self):
-        """Numbers in h and in c."""
+    def state_sizes(self) -> tuple[int, ...]:
+        """Number of units of h and of c."""
         return (self.output_width, self.units)
 
-    def parameter_shapes(self, inputs):
-        """dict name -> shape, in Keras's order; then those that Keras has not."""
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter by name: in Keras's order, then those that Keras does not have.
+
+        Parameters
+        ----------
+        inputs : int
+            Number of features of x.
+
+        Returns
+        -------
+        dict of str to tuple of int
+        """
         shapes = super().parameter_shapes(inputs)
         if self.peepholes:
             shapes["peephole"] = (len(self.peephole_gates), self.units)
@@ -205,17 +264,17 @@ class LSTMCell(Cell):
             shapes |= {"cell_gain": (self.units,), "cell_bias": (self.units,)}
         return shapes
 
-    def operations(self, inputs):
-        """Floating-point operations of one row's step."""
+    def _operations(self, inputs: int) -> int:
         width = self.output_width
         projected = 0 if self.projection is None else 2 * self.units * width
         return 2 * len(self.gates) * self.units * (inputs + width) + projected
 
-    def _output_activation(self):
+    def _output_activation(self) -> Activation:
         return self.activation if self.output_activation is None else self.output_activation
 
-    def _kernel_options(self):
-        of_c, of_h = self.zoneout
+    def _kernel_options(self) -> dict[str, Any]:
+        rates = self.zoneout
+        of_c, of_h = rates if isinstance(rates, tuple) else (rates, rates)
         return super()._kernel_options() | {
             "gates": self.gates,
             "coupled": self.coupled,

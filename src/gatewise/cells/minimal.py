@@ -1,53 +1,104 @@
-"""minGRU and minLSTM (Feng et al. 2024, "Were RNNs All We Needed?"): gates that see the input alone."""
+"""minGRU and minLSTM (Feng et al. 2024, "Were RNNs All We Needed?"): gates that see x alone."""
+
+from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from gatewise.kernels import activations
 from gatewise.kernels.scan import ScanKernel
 
 from .base import Cell
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from gatewise.kernels.activations import ActivationLike
+
 
 class MinimalCell(Cell):
-    """What the two share: no recurrent kernel, so all steps' gates are one product, and time is a scan.
+    """Base of both cells. They have no recurrent kernel.
+
+    So the gates of all steps are one product, and time is a scan.
 
     Parameters
     ----------
     units : int
-    activation : str or tuple
-        Of the candidate; the paper has none.
-    use_bias : bool
+        Number of units.
+    activation : str or tuple, default "linear"
+        Activation of the candidate; the paper has none.
+    use_bias : bool, default True
+        Whether there is a bias.
     """
 
-    OPTIONS = MappingProxyType({})
+    _OPTIONS = MappingProxyType({})
 
-    def __init__(self, units, activation="linear", use_bias=True):
+    def __init__(
+        self, units: int, activation: ActivationLike = "linear", use_bias: bool = True
+    ) -> None:
         super().__init__(units, activation, "sigmoid", use_bias)
 
-    def parameter_shapes(self, inputs):
-        """dict name -> shape."""
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter by name.
+
+        Parameters
+        ----------
+        inputs : int
+            Number of features of x.
+        """
         shapes = super().parameter_shapes(inputs)
         del shapes["recurrent_kernel"]
         return shapes
 
-    def operations(self, inputs):
-        """Floating-point operations of one row's step."""
+    def _operations(self, inputs: int) -> int:
         return 2 * self.units * (len(self.gates) * inputs + 1)
 
-    def build_kernel(self, inputs, dtype):
-        """The compiled kernel of this cell for one input size and dtype."""
-        return ScanKernel(self.family, dtype, inputs, self.units, activations.code(self.activation))
+    def _build_kernel(self, inputs: int, dtype: DTypeLike) -> ScanKernel:
+        code = activations.code(self.activation)
+        return ScanKernel(str(self.family), dtype, inputs, self.units, code)
 
 
 class MinGRUCell(MinimalCell):
-    """``z = sigm(x W_z + b_z); n = act(x W_n + b_n); h = (1 - z) h' + z n``."""
+    """``z = sigm(x W_z + b_z); n = act(x W_n + b_n); h = (1 - z) h' + z n``.
+
+    Parameters
+    ----------
+    units : int
+        Number of units.
+    activation : str or tuple, default "linear"
+        Activation of the candidate.
+    use_bias : bool, default True
+        Whether there is a bias.
+
+    Examples
+    --------
+    >>> from gatewise.cells import MinGRUCell
+    >>> MinGRUCell(4).parameter_shapes(3)
+    {'kernel': (3, 8), 'bias': (8,)}
+    """
 
     family = "mingru"
-    gates = ("z", "h")
+    gates: tuple[str, ...] = ("z", "h")
 
 
 class MinLSTMCell(MinimalCell):
-    """``f, i = sigm(x W + b); n = act(x W_n + b_n); h = (f h' + i n) / (f + i)``."""
+    """``f, i = sigm(x W + b); n = act(x W_n + b_n); h = (f h' + i n) / (f + i)``.
+
+    Parameters
+    ----------
+    units : int
+        Number of units.
+    activation : str or tuple, default "linear"
+        Activation of the candidate.
+    use_bias : bool, default True
+        Whether there is a bias.
+
+    Examples
+    --------
+    >>> from gatewise.cells import MinLSTMCell
+    >>> MinLSTMCell(4).parameter_shapes(3)
+    {'kernel': (3, 12), 'bias': (12,)}
+    """
 
     family = "minlstm"
-    gates = ("f", "i", "h")
+    gates: tuple[str, ...] = ("f", "i", "h")

@@ -1,4 +1,11 @@
-"""Published cells that the kernels do not hold, written as a user would: for :class:`gatewise.layers.RNN`."""
+"""Published cells without a compiled kernel, for :class:`gatewise.layers.RNN`.
+
+They are written as users write theirs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -6,13 +13,16 @@ from gatewise import checks
 
 from .custom import RNNCell
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array
+
 __all__ = ["FullGateLSTMCell"]
 
 
 class FullGateLSTMCell(RNNCell):
-    """LSTM with full gate recurrence, the FGR of Greff et al. 2017 ("LSTM: A Search Space Odyssey").
+    """LSTM with full gate recurrence: FGR in "LSTM: A Search Space Odyssey" (Greff et al. 2017).
 
-    The vanilla LSTM with peepholes whose gates see all gates of the step before too::
+    It is the vanilla LSTM with peepholes, whose gates also see all gates of the step before::
 
         g = tanh(x W + h' U + b)
         i = sigm(x W + h' U + b + p c' + [i' f' o'] R)      f likewise
@@ -26,13 +36,21 @@ class FullGateLSTMCell(RNNCell):
     Parameters
     ----------
     units : int
+        Number of units.
+
+    Examples
+    --------
+    >>> from gatewise.cells import FullGateLSTMCell
+    >>> from gatewise.layers import RNN
+    >>> RNN(FullGateLSTMCell(4)).forward([[[0.5, 1.0]]]).shape
+    (1, 4)
     """
 
-    def __init__(self, units):
+    def __init__(self, units: int) -> None:
         self.units = checks.whole_number(units, "units")
         self.state_size = [units, units, 3 * units]
 
-    def parameter_shapes(self, inputs):
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
         H = self.units
         return {
             "kernel": (inputs, 4 * H),
@@ -42,7 +60,9 @@ class FullGateLSTMCell(RNNCell):
             "gate_kernel": (3 * H, 3 * H),
         }
 
-    def step(self, x, states, parameters):
+    def step(
+        self, x: Array, states: list[Array], parameters: dict[str, Array]
+    ) -> tuple[Array, list[Array], Any]:
         h, c, gates = states
         p_i, p_f, p_o = parameters["peephole"]
         a_i, a_f, a_g, a_o = np.split(
@@ -62,13 +82,20 @@ class FullGateLSTMCell(RNNCell):
             (x, h, c, gates, i, f, g, o, new_c, tanh_c),
         )
 
-    def step_backward(self, d_output, d_states, saved, parameters, gradients):
+    def step_backward(
+        self,
+        d_output: Array,
+        d_states: list[Array],
+        saved: Any,
+        parameters: dict[str, Array],
+        gradients: dict[str, Array],
+    ) -> tuple[Array, list[Array]]:
         x, h, c, gates, i, f, g, o, new_c, tanh_c = saved
         d_h, d_c, d_gates = d_states
         p_i, p_f, p_o = parameters["peephole"]
         d_i, d_f, d_o = np.split(d_gates, 3, axis=1)
         d_h = d_h + d_output
-        # gradients of the sums before the activations, from here on
+        # from here on: gradients of the sums before the activations
         a_o = (d_o + d_h * tanh_c) * o * (1 - o)
         d_c = d_c + d_h * o * (1 - tanh_c**2) + a_o * p_o
         a_i, a_f, a_g = (
@@ -97,5 +124,5 @@ class FullGateLSTMCell(RNNCell):
         ]
 
 
-def _sigmoid(x):
+def _sigmoid(x: Array) -> Array:
     return 0.5 * (1 + np.tanh(0.5 * x))

@@ -1,22 +1,54 @@
 """The simple recurrent unit (Elman 1990)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .base import Cell
+
+if TYPE_CHECKING:
+    from gatewise.kernels.activations import ActivationLike
 
 
 class SimpleRNNCell(Cell):
-    """``h = act(x W + h' U + b)``. Options: see :class:`Cell`."""
+    """Elman's cell, ``h = act(x W + h' U + b)``.
+
+    Parameters
+    ----------
+    units : int
+        Number of units.
+    activation : str or tuple, default "tanh"
+        Activation of h: a name, or a name with its constants, ``("leaky_relu", 0.01)``.
+    use_bias : bool, default True
+        Whether there is a bias.
+    clip : float, optional
+    zoneout : float, default 0.0
+    layer_normalization : bool, default False
+        Options of every cell: see :class:`Cell`.
+
+    Raises
+    ------
+    ConfigError
+        Options that contradict each other.
+
+    Examples
+    --------
+    >>> from gatewise.cells import SimpleRNNCell
+    >>> SimpleRNNCell(4).parameter_shapes(3)
+    {'kernel': (3, 4), 'recurrent_kernel': (4, 4), 'bias': (4,)}
+    """
 
     family = "rnn"
-    gates = ("h",)
+    gates: tuple[str, ...] = ("h",)
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        clip=None,
-        zoneout=0.0,
-        layer_normalization=False,
-    ):
+        units: int,
+        activation: ActivationLike = "tanh",
+        use_bias: bool = True,
+        clip: float | None = None,
+        zoneout: float = 0.0,
+        layer_normalization: bool = False,
+    ) -> None:
         super().__init__(units, activation, "linear", use_bias, clip, zoneout, layer_normalization)
         self._refuse_beside_normalization()

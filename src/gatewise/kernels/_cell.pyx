@@ -1,4 +1,4 @@
-"""What a kernel is made for: a cell with its options, dtype and sizes, and its family's functions."""
+"""What a kernel is made for: a cell, its options, dtype and sizes, and its family's functions."""
 from cython cimport floating
 
 import numpy as np
@@ -56,7 +56,8 @@ cdef int fill_cell(gw_cell[floating] *cell, CompiledCell compiled) except -1:
     set_activation(&cell.act, options.activation)
     set_activation(&cell.gate, options.recurrent_activation)
     set_activation(&cell.out, options.output_activation)
-    cell.gates, cell.coupled, cell.peepholes = len(options.gates), options.coupled, len(options.peepholes)
+    cell.coupled = options.coupled
+    cell.gates, cell.peepholes = len(options.gates), len(options.peepholes)
     cell.at_i, cell.at_f, cell.at_g, cell.at_o = positions(options.gates, "ifgo")
     cell.peephole_i, cell.peephole_f, cell.peephole_o = positions(options.peepholes, "ifo")
     cell.clip, cell.cell_clip = options.clip, options.cell_clip

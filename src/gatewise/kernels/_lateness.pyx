@@ -1,4 +1,4 @@
-"""What the process remembers of threads that came late; see lateness.h."""
+"""What the process remembers of threads that were late; see lateness.h."""
 
 cdef extern from "lateness.h" nogil:
     const gw_int GW_LONGEST_PAUSE
@@ -8,7 +8,10 @@ cdef extern from "lateness.h" nogil:
 cdef extern from *:
     """
     static gw_lateness gw_memory;
-    static void gw_set_memory(gw_int until, gw_int pause) { gw_memory.alone_until = until; gw_memory.pause = pause; }
+    static void gw_set_memory(gw_int until, gw_int pause) {
+        gw_memory.alone_until = until;
+        gw_memory.pause = pause;
+    }
     static gw_int gw_get_pause() { return gw_memory.pause; }
     static gw_int gw_get_closings() { return gw_memory.closings; }
     """
@@ -23,22 +26,25 @@ cdef gw_lateness *lateness() noexcept nogil:
 
 
 def alone():
-    """Whether calls use one thread now, since threads came late a short time ago."""
+    """Whether calls use one thread now, since threads were late a short time ago."""
     return gw_alone(&gw_memory)
 
 
 def forget():
-    """As if no thread had ever been late."""
+    """Forget that threads have been late."""
     gw_set_memory(0, 0)
 
 
 def pause():
-    """Nanoseconds for which calls used one thread after the last late call; shrinks with calls in time."""
+    """Nanoseconds for which calls used one thread after the last late call.
+
+    It shrinks with each call that is not late.
+    """
     return gw_get_pause()
 
 
 def closings():
-    """How many times a thread of this process has gone on alone in the middle of a call."""
+    """How many times a thread of this process has continued alone in the middle of a call."""
     return gw_get_closings()
 
 
@@ -48,7 +54,8 @@ def remember(gw_int opened, gw_int worked, gw_int waited, gw_int own, gw_int all
     Parameters
     ----------
     opened, worked : int
-        Nanoseconds before now when the call's parallel region began, and when its first thread had nothing left to do.
+        Nanoseconds before now when the call's parallel region began, and when its first thread had
+        nothing left to do.
     waited : int
         Nanoseconds that this thread had waited until then.
     own, all : int
@@ -56,6 +63,7 @@ def remember(gw_int opened, gw_int worked, gw_int waited, gw_int own, gw_int all
     """
     cdef gw_watch watch
     cdef gw_int now = gw_nanoseconds()
-    watch.opened, watch.worked, watch.waited, watch.own, watch.all = now - opened, now - worked, waited, own, all
+    watch.opened, watch.worked, watch.waited = now - opened, now - worked, waited
+    watch.own, watch.all = own, all
     gw_remember(&gw_memory, &watch)
     return gw_was_late(&watch, now)

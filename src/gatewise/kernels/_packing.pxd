@@ -1,5 +1,5 @@
-# Weights as the passes read them. `weights` holds parameters by the kernel's names; None, or no such
-# key: the cell has no such parameter.
+# Weights as the passes read them. `weights` holds parameters by the kernel's names; None, or no
+# such key: the cell has no such parameter.
 from cython cimport floating
 
 from gatewise.kernels._cell cimport CompiledCell

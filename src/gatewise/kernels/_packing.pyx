@@ -31,7 +31,7 @@ cdef object pack_forward(CompiledCell compiled, const gw_family[floating] *famil
     )
     w.b = <const floating *>pointer_to(weights.get("bias"), typenum, 1, columns)
     w.b_h = <const floating *>pointer_to(weights.get("recurrent_bias"), typenum, 1, columns)
-    held = inner_weights(&w, compiled, cell, weights)
+    _held = inner_weights(&w, compiled, cell, weights)
     family.pack_forward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
 
@@ -40,7 +40,7 @@ cdef object pack_backward(CompiledCell compiled, const gw_family[floating] *fami
                           const gw_cell[floating] *cell, dict weights):
     cdef gw_weights[floating] w
     packed = aligned_empty((family.backward_size(cell),), compiled.dtype)
-    held = inner_weights(&w, compiled, cell, weights)
+    _held = inner_weights(&w, compiled, cell, weights)
     family.pack_backward(cell, &w, <floating *>cnp.PyArray_DATA(packed))
     return packed
 

@@ -1,7 +1,7 @@
 """One call: its arrays, checked, become a gw_sequence; the walk; then the products over all steps.
 
-Letters: B rows, T steps, I inputs, H units, P units of h (fewer than H with a projection), G blocks of
-units in the weights.
+Letters: B rows, T steps, I inputs, H units, P units of h (fewer than H with a projection), G blocks
+of units in the weights.
 """
 from cython cimport floating
 cimport numpy as cnp
@@ -14,7 +14,8 @@ from gatewise.kernels._packing cimport add_to_vectors, vector_blocks, vectors_of
 from gatewise.kernels._plan cimport PROJECTED_STEPS, choose_plan
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._sequence cimport gw_sequence
-from gatewise.kernels._table cimport gw_cell, gw_family, gw_gradients, gw_int, gw_piece, table32, table64
+from gatewise.kernels._table cimport gw_cell, gw_family, gw_gradients, gw_int, gw_piece
+from gatewise.kernels._table cimport table32, table64
 from gatewise.kernels._walk cimport run
 from gatewise.kernels._workspace cimport SavedSteps
 
@@ -42,7 +43,8 @@ cdef int describe(gw_sequence[floating] *s, CompiledCell compiled, SequenceCall 
     return 0
 
 
-cdef int describe_saved(gw_sequence[floating] *s, CompiledCell compiled, SavedSteps saved) except -1:
+cdef int describe_saved(gw_sequence[floating] *s, CompiledCell compiled,
+                        SavedSteps saved) except -1:
     """The arrays of a workspace."""
     cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t B = s.batch, T = s.steps, H = s.units, P = s.width, of_gates = s.saved * s.units
@@ -77,9 +79,9 @@ cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
         return None
     if compiled.family == "lstm" and call.final_c is None:
         raise AssertionError("kernel expects final_c for an LSTM, got None")
-    n_bands, parts, cell.input_projected = choose_plan(
-        compiled.x_gates, compiled.inputs, H, compiled.dtype.itemsize, B, T, call.threads, family.block
-    )
+    n_bands, parts, cell.input_projected = choose_plan(compiled.x_gates, compiled.inputs, H,
+                                                       compiled.dtype.itemsize, B, T, call.threads,
+                                                       family.block)
     describe(&s, compiled, call)
     cell.weights = <const floating *>needed_pointer(
         call.packed, typenum, 1, family.forward_size(&cell)
@@ -91,7 +93,7 @@ cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
     s.y = <floating *>pointer_to(call.y, typenum, 3, B, T, P)
     if compiled.normalized:
         cell.input_projected = 1
-    scratch = forward_scratch(&s, compiled, family, &cell)  # held while the call runs
+    _held = forward_scratch(&s, compiled, family, &cell)
     run[floating](family, &cell, &s, call.lengths, n_bands, parts, False)
     return None
 
@@ -134,13 +136,15 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
     cdef int typenum = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
-    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], I = compiled.inputs, H = compiled.units
-    cdef Py_ssize_t P = compiled.width, G = compiled.x_gates
+    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], I = compiled.inputs
+    cdef Py_ssize_t H = compiled.units, P = compiled.width, G = compiled.x_gates
     cdef int n_bands, parts
     if B == 0:
         return None
     if call.saved is None or (compiled.family == "lstm" and call.dc is None):
-        raise AssertionError("kernel expects the workspace of a forward call, and dc for an LSTM, got None")
+        raise AssertionError(
+            "kernel expects the workspace of a forward call, and dc for an LSTM, got None"
+        )
     n_bands, parts, _ = choose_plan(
         compiled.x_gates, I, H, compiled.dtype.itemsize, B, T, call.threads, family.block
     )
@@ -186,7 +190,8 @@ cdef int find_gradients(gw_gradients[floating] *d, CompiledCell compiled,
     """The gradients that matrices and biases are added to. NULL: not wanted, or none."""
     cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t H = compiled.units, P = compiled.width, columns = compiled.x_gates * H
-    d.w_x = <floating *>needed_pointer(gradients.get("kernel"), typenum, 2, compiled.inputs, columns)
+    d.w_x = <floating *>needed_pointer(gradients.get("kernel"), typenum, 2, compiled.inputs,
+                                       columns)
     d.w_h = <floating *>needed_pointer(gradients.get("recurrent_kernel"), typenum, 2, P, columns)
     if not compiled.normalized:  # else they are among its vectors
         d.b = <floating *>pointer_to(gradients.get("bias"), typenum, 1, columns)
@@ -202,7 +207,8 @@ cdef int find_gradients(gw_gradients[floating] *d, CompiledCell compiled,
     return 0
 
 
-cdef void add_column_sums(const floating *x, Py_ssize_t rows, Py_ssize_t columns, floating *sums) noexcept:
+cdef void add_column_sums(const floating *x, Py_ssize_t rows, Py_ssize_t columns,
+                          floating *sums) noexcept:
     if floating is float:
         table32().add_column_sums(x, rows, columns, columns, sums)
     else:
@@ -223,9 +229,11 @@ cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating
         piece[1] = make_piece(n, s.h_in, H, H, s.norm_h, ldz, columns, d.w_h, columns, d.b_h)
         return 2
     piece[0] = make_piece(n, s.x, I, I, s.gates, ldz, columns, d.w_x, columns, d.b)
-    piece[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else columns, d.w_h, columns, d.b_h)
+    piece[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else columns, d.w_h, columns,
+                          d.b_h)
     if d.projection != NULL:
-        piece[2] = make_piece(n, s.unprojected, H, H, s.d_projected, P, P, d.projection, P, <floating *>NULL)
+        piece[2] = make_piece(n, s.unprojected, H, H, s.d_projected, P, P, d.projection, P,
+                              <floating *>NULL)
         return 3
     if not gru:
         return 2

@@ -13,15 +13,16 @@ cdef Py_ssize_t FAR_WEIGHTS = 640 * 1024
 cdef Py_ssize_t MOST_ROWS_AHEAD = 32
 
 
-cdef tuple choose_plan(Py_ssize_t gates, Py_ssize_t inputs, Py_ssize_t units, Py_ssize_t size, Py_ssize_t batch,
-                       Py_ssize_t steps, int threads, Py_ssize_t block):
+cdef tuple choose_plan(Py_ssize_t gates, Py_ssize_t inputs, Py_ssize_t units, Py_ssize_t size,
+                       Py_ssize_t batch, Py_ssize_t steps, int threads, Py_ssize_t block):
     """(bands, parts of each band, whether to compute x W ahead), for this many threads.
 
-    Bands come first: they never wait. But every band reads all weights at every step, so with few rows
-    threads share a band, each reading its units' weights, if a step has work enough to repay the meeting.
-    Where few rows use weights that come from far away, the input's part of these is read once for a
-    block of steps. Where parts would not repay the meeting, every thread gets rows, however few. Measured on
-    two cores with 2 MB of L2 each.
+    Bands come first, since they never wait. But every band reads all weights at every step. So with
+    few rows threads share a band, each reading the weights of its units, if a step has work enough
+    to repay the meeting. If it has not, every thread gets rows, however few. If few rows use
+    weights that come from far away, the input's part of the weights is read once for a block of
+    steps.
+    Measured on two cores with 2 MB of L2 each.
 
     Parameters
     ----------
@@ -31,14 +32,16 @@ cdef tuple choose_plan(Py_ssize_t gates, Py_ssize_t inputs, Py_ssize_t units, Py
     cdef Py_ssize_t rows = ROWS_OF_BAND if weights <= CACHED_WEIGHTS else ROWS_OF_BAND_FAR
     cdef Py_ssize_t n_bands = max(1, min(threads, batch // rows))
     cdef Py_ssize_t step = 2 * (batch // n_bands) * gates * units * units
-    cdef Py_ssize_t parts = max(1, min(threads // n_bands, min((units + block - 1) // block, step // MEETING_OPERATIONS)))
+    cdef Py_ssize_t most_parts = min((units + block - 1) // block, step // MEETING_OPERATIONS)
+    cdef Py_ssize_t parts = max(1, min(threads // n_bands, most_parts))
+    cdef Py_ssize_t rows_ahead = min(MOST_ROWS_AHEAD, weights // FAR_WEIGHTS)
     if parts == 1:
         n_bands = min(threads, batch)
-    return n_bands, parts, steps > 1 and batch // n_bands <= min(MOST_ROWS_AHEAD, weights // FAR_WEIGHTS)
+    return n_bands, parts, steps > 1 and batch // n_bands <= rows_ahead
 
 
 cdef object bands(Py_ssize_t batch, lengths, int count):
-    """intp ndarray (count + 1,): bounds of bands of rows with about the same number of steps each."""
+    """Bounds of bands with about the same number of steps each: intp ndarray (count + 1,)."""
     if lengths is None:
         return np.arange(count + 1, dtype=np.intp) * batch // count
     work = np.cumsum(lengths)

@@ -1,12 +1,13 @@
-"""The large products of a backward pass: weight gradients, w += a^T z, and the gradient of the input, dx = z w^T.
+"""The large products of a backward pass.
 
-Measured on Cascade Lake with AVX-512, one core, GF/s (own tiles beside SciPy's OpenBLAS 0.3.30): weight gradients of 64, 128,
-256 and 650 rows 98, 113, 100, 81 beside 48, 61, 77, 91; dx within 10 % of each other from 128 columns up.
-OpenBLAS packs both operands of a tall product; the tiles read them as they lie. So tiles it is, up to
-BLAS_FROM rows.
+These are weight gradients, w += a^T z, and the gradient of the input, dx = z w^T. Measured on
+Cascade Lake with AVX-512, one core, in GF/s: weight gradients of 64, 128, 256 and 650 rows take 98,
+113, 100 and 81 with our tiles, and 48, 61, 77 and 91 with SciPy's OpenBLAS 0.3.30; dx is within
+10 % from 128 columns up. OpenBLAS packs both operands of a tall product, while the tiles read them
+in place. So tiles are used up to BLAS_FROM rows.
 
-Every tile sums over n in the same order whoever computes it, and a BLAS call has a size that does not
-depend on the number of threads.
+Every tile sums over n in the same order in whichever thread, and a BLAS call has a size that does
+not depend on the number of threads.
 """
 from cython.parallel cimport prange
 cimport numpy as cnp
@@ -29,11 +30,14 @@ cdef Py_ssize_t BLAS_COLUMNS = 512  # of one BLAS call
 cdef Py_ssize_t ROW_BLOCK = 384     # of dx; a multiple of every tile height
 
 
-# OpenBLAS takes a buffer for each thread that is in it, at the thread's first product, and keeps it. If the system refuses the
-# memory, OpenBLAS tries again for ever, or ends the process. So before that it is made sure that there is memory.
+# OpenBLAS allocates a buffer for each thread that is in it, at the thread's first product, and
+# keeps it. If the system refuses the memory, OpenBLAS tries again for ever, or ends the process. So
+# blas_threads makes sure first that there is memory.
 cdef bint has_buffer = False     # for one thread
 cdef int most_threads = 0, trials = 0
-cdef int TRIALS = 64             # calls of so many threads, after which each has met the others in BLAS and has its buffer
+# Number of calls with most_threads threads after which each has met the others in BLAS, so that all
+# have their buffers.
+cdef int TRIALS = 64
 
 
 cdef int blas_threads(int threads) except -1:
@@ -72,12 +76,14 @@ def uses_blas(Py_ssize_t inputs, Py_ssize_t units=0):
     return max(inputs, units) >= BLAS_FROM
 
 
-cdef gw_piece[floating] make_piece(Py_ssize_t n, const floating *a, Py_ssize_t lda, Py_ssize_t rows, const floating *z,
-                                   Py_ssize_t ldz, Py_ssize_t columns, floating *w, Py_ssize_t ldw,
-                                   floating *b) noexcept nogil:
+cdef gw_piece[floating] make_piece(Py_ssize_t n, const floating *a, Py_ssize_t lda, Py_ssize_t rows,
+                                   const floating *z, Py_ssize_t ldz, Py_ssize_t columns,
+                                   floating *w, Py_ssize_t ldw, floating *b) noexcept nogil:
     """One weight gradient: w (rows, columns) += a^T z, b += column sums of z (NULL: not wanted)."""
     cdef gw_piece[floating] p
-    p.n, p.a, p.lda, p.rows, p.z, p.ldz, p.columns, p.w, p.ldw, p.b = n, a, lda, rows, z, ldz, columns, w, ldw, b
+    p.n, p.a, p.lda, p.rows = n, a, lda, rows
+    p.z, p.ldz, p.columns = z, ldz, columns
+    p.w, p.ldw, p.b = w, ldw, b
     return p
 
 
@@ -88,12 +94,15 @@ cdef inline gw_table[floating] *table(floating *_) noexcept nogil:
         return table64()
 
 
-cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const floating *z, Py_ssize_t ldz,
-                     Py_ssize_t length, const floating *w, Py_ssize_t columns, floating *dx, int threads):
+cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const floating *z,
+                     Py_ssize_t ldz, Py_ssize_t length, const floating *w, Py_ssize_t columns,
+                     floating *dx, int threads):
     """All weight gradients, then dx (n, columns) = z (n, length) w^T; dx NULL: not wanted."""
     cdef gw_table[floating] *t = table(<floating *>NULL)
-    cdef Py_ssize_t shares = threads if threads == 1 else 2 * threads  # two each, for threads that run unevenly
-    cdef Py_ssize_t blas_calls = 0, row_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK if dx != NULL else 0, k
+    # Two shares for each thread, since threads run unevenly.
+    cdef Py_ssize_t shares = threads if threads == 1 else 2 * threads
+    cdef Py_ssize_t row_blocks = (n + ROW_BLOCK - 1) // ROW_BLOCK if dx != NULL else 0
+    cdef Py_ssize_t blas_calls = 0, k
     cdef bint tiled = columns < BLAS_FROM
     cdef floating *packed = NULL
     cdef cnp.ndarray memory
@@ -104,12 +113,13 @@ cdef object multiply(gw_piece[floating] *pieces, int count, Py_ssize_t n, const 
         threads = blas_threads(threads)
         shares = threads if threads == 1 else 2 * threads
     if dx != NULL and tiled:
-        memory = np.empty(t.transposed_size(columns, length), np.float32 if floating is float else np.float64)
+        memory = np.empty(t.transposed_size(columns, length),
+                          np.float32 if floating is float else np.float64)
         packed = <floating *>cnp.PyArray_DATA(memory)
         t.pack_transposed(w, columns, length, packed)
     cdef gw_watch watch = gw_open(shares + blas_calls + row_blocks)
-    for k in prange(shares + blas_calls + row_blocks, num_threads=threads, use_threads_if=threads > 1,
-                    schedule="dynamic", chunksize=1, nogil=True):
+    for k in prange(shares + blas_calls + row_blocks, num_threads=threads,
+                    use_threads_if=threads > 1, schedule="dynamic", chunksize=1, nogil=True):
         mode = gw_flush_subnormals()
         if k < shares:
             weight_share(t, pieces, count, k, shares)
@@ -132,8 +142,8 @@ cdef inline Py_ssize_t calls_of(const gw_piece[floating] *p) noexcept nogil:
     return 0 if is_tiled(p) else (p.columns + BLAS_COLUMNS - 1) // BLAS_COLUMNS
 
 
-cdef void weight_share(gw_table[floating] *t, const gw_piece[floating] *pieces, int count, Py_ssize_t share,
-                       Py_ssize_t shares) noexcept nogil:
+cdef void weight_share(gw_table[floating] *t, const gw_piece[floating] *pieces, int count,
+                       Py_ssize_t share, Py_ssize_t shares) noexcept nogil:
     """One of `shares` equal parts of all tiles."""
     cdef Py_ssize_t total = 0, first, last, begin = 0, tiles
     cdef int k
@@ -161,12 +171,13 @@ cdef void weight_call(const gw_piece[floating] *pieces, Py_ssize_t call) noexcep
         table(<floating *>NULL).add_column_sums(p.z + first, p.n, p.ldz, columns, p.b + first)
 
 
-cdef void input_rows(gw_table[floating] *t, Py_ssize_t block, Py_ssize_t n, const floating *z, Py_ssize_t ldz,
-                     Py_ssize_t length, const floating *w, const floating *packed, Py_ssize_t columns,
-                     floating *dx) noexcept nogil:
+cdef void input_rows(gw_table[floating] *t, Py_ssize_t block, Py_ssize_t n, const floating *z,
+                     Py_ssize_t ldz, Py_ssize_t length, const floating *w, const floating *packed,
+                     Py_ssize_t columns, floating *dx) noexcept nogil:
     """Rows of dx."""
     cdef Py_ssize_t first = block * ROW_BLOCK, rows = min(ROW_BLOCK, n - first)
     if packed != NULL:
         t.input_gradient(z + first * ldz, ldz, rows, length, packed, columns, dx + first * columns)
     else:
-        gemm_nt(rows, columns, length, z + first * ldz, ldz, w, length, <floating>0, dx + first * columns, columns)
+        gemm_nt(rows, columns, length, z + first * ldz, ldz, w, length, <floating>0,
+                dx + first * columns, columns)

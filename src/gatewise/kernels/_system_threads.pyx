@@ -1,6 +1,6 @@
 """How many threads the operating system would start now.
 
-OpenMP ends the process if it is refused a thread. So somebody asks before it does.
+OpenMP ends the process if the system refuses it a thread. So `threads.py` asks here first.
 """
 
 cdef extern from *:
@@ -25,9 +25,12 @@ cdef extern from *:
         int started = 0;
         if (!threads) return 0;
         if (pthread_attr_init(&attributes)) { free(threads); return 0; }
-        if (stack) pthread_attr_setstacksize(&attributes, stack);  // a size that cannot be is left as it was, as OpenMP does
+        // An impossible size leaves it as it was, which is what OpenMP does too.
+        if (stack) pthread_attr_setstacksize(&attributes, stack);
         pthread_mutex_lock(&gate);
-        while (started < wanted && !pthread_create(&threads[started], &attributes, gw_wait_at_gate, &gate)) started++;
+        while (started < wanted &&
+               !pthread_create(&threads[started], &attributes, gw_wait_at_gate, &gate))
+            started++;
         pthread_mutex_unlock(&gate);
         for (int k = 0; k < started; k++) pthread_join(threads[k], NULL);
         pthread_mutex_destroy(&gate);
@@ -41,7 +44,14 @@ cdef extern from *:
 
 
 def startable(int wanted, size_t stack=0):
-    """How many of `wanted` threads can run at once beside those that do, with stacks of so many bytes (0: the system's)."""
+    """How many of `wanted` more threads the system would run at once.
+
+    Parameters
+    ----------
+    wanted : int
+    stack : int
+        Bytes of each thread's stack. 0: the system's default.
+    """
     cdef int started
     if wanted < 1:
         return 0

@@ -36,7 +36,8 @@ cdef extern from "table.h" nogil:
         const R *weights
         int input_projected, reset_after, chung
         gw_activation[R] act, gate, out
-        int has_options, gates, at_i, at_f, at_g, at_o, coupled, peepholes, peephole_i, peephole_f, peephole_o
+        int has_options, gates, at_i, at_f, at_g, at_o, coupled
+        int peepholes, peephole_i, peephole_f, peephole_o
         R clip
         R gate_ends[2]
         R act_ends[2]
@@ -71,11 +72,12 @@ cdef extern from "table.h" nogil:
         gw_int (*backward_size)(const gw_cell[R] *) noexcept
         void (*pack_forward)(const gw_cell[R] *, const gw_weights[R] *, R *packed) noexcept
         void (*pack_backward)(const gw_cell[R] *, const gw_weights[R] *, R *packed) noexcept
-        void (*project)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last) noexcept
-        void (*forward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last,
-                        int phase) noexcept
-        void (*backward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first, gw_int last,
-                         int phase) noexcept
+        void (*project)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first,
+                        gw_int last) noexcept
+        void (*forward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first,
+                        gw_int last, int phase) noexcept
+        void (*backward)(const gw_cell[R] *, const gw_row[R] *rows, gw_int n, gw_int first,
+                         gw_int last, int phase) noexcept
 
     cdef cppclass gw_piece[R]:
         const R *a
@@ -100,60 +102,68 @@ cdef extern from "table.h" nogil:
 
     cdef cppclass gw_table[R]:
         gw_family[R] rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru
-        void (*scan_gates)(const gw_activation[R] *, int lstm, R *g, R *a, gw_int n, gw_int units) noexcept
+        void (*scan_gates)(const gw_activation[R] *, int lstm, R *g, R *a, gw_int n,
+                           gw_int units) noexcept
         void (*scan_gates_backward)(int lstm, R *g, const R *a, gw_int n, gw_int units) noexcept
         void (*scan_forward)(const gw_scan[R] *, gw_int first, gw_int last) noexcept
         void (*scan_backward)(const gw_scan[R] *, gw_int first, gw_int last) noexcept
         gw_int (*dense_size)(gw_int inputs, gw_int columns) noexcept
-        void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed) noexcept
+        void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns,
+                           R *packed) noexcept
         void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
                       const gw_activation[R] *, R *y) noexcept
         gw_int (*weight_tiles)(const gw_piece[R] *) noexcept
         void (*weight_gradient)(const gw_piece[R] *, gw_int first_tile, gw_int last_tile) noexcept
         gw_int (*transposed_size)(gw_int columns, gw_int length) noexcept
         void (*pack_transposed)(const R *w, gw_int columns, gw_int length, R *packed) noexcept
-        void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed, gw_int columns,
-                               R *out) noexcept
+        void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed,
+                               gw_int columns, R *out) noexcept
         void (*activate)(const gw_activation[R] *, const R *x, R *y, gw_int n) noexcept
-        void (*activate_backward)(const gw_activation[R] *, const R *y, const R *dy, R *dx, gw_int n) noexcept
+        void (*activate_backward)(const gw_activation[R] *, const R *y, const R *dy, R *dx,
+                                  gw_int n) noexcept
         void (*softmax)(const R *x, R *y, gw_int n, gw_int columns) noexcept
         void (*softmax_backward)(const R *y, const R *dy, R *dx, gw_int n, gw_int columns) noexcept
-        void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums) noexcept
+        void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns,
+                                R *sums) noexcept
         gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept
         double (*sum_of_squares)(const R *x, gw_int n) noexcept
         void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep) noexcept
         void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept) noexcept
-        double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                                R *gradient) noexcept
-        double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                                 R *gradient) noexcept
-        double (*huber)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                        R *gradient, double delta) noexcept
-        double (*log_cosh)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                           R *gradient) noexcept
-        double (*percentage_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                                   R *gradient) noexcept
-        double (*hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                        R *gradient) noexcept
-        double (*squared_hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                                R *gradient) noexcept
-        double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
-                                      R *gradient) noexcept
-        double (*categorical_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n,
-                                           gw_int columns, R *gradient) noexcept
-        double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights, double scale, gw_int n,
-                                      gw_int columns, R *gradient, double smoothing) noexcept
+        double (*squared_error)(const R *y, const R *p, const double *weights, double scale,
+                                gw_int n, gw_int columns, R *gradient) noexcept
+        double (*absolute_error)(const R *y, const R *p, const double *weights, double scale,
+                                 gw_int n, gw_int columns, R *gradient) noexcept
+        double (*huber)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                        gw_int columns, R *gradient, double delta) noexcept
+        double (*log_cosh)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                           gw_int columns, R *gradient) noexcept
+        double (*percentage_error)(const R *y, const R *p, const double *weights, double scale,
+                                   gw_int n, gw_int columns, R *gradient) noexcept
+        double (*hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                        gw_int columns, R *gradient) noexcept
+        double (*squared_hinge)(const R *y, const R *p, const double *weights, double scale,
+                                gw_int n, gw_int columns, R *gradient) noexcept
+        double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale,
+                                      gw_int n, gw_int columns, R *gradient) noexcept
+        double (*categorical_crossentropy)(const R *y, const R *z, const double *weights,
+                                           double scale, gw_int n, gw_int columns,
+                                           R *gradient) noexcept
+        double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights,
+                                      double scale, gw_int n, gw_int columns, R *gradient,
+                                      double smoothing) noexcept
         gw_int (*ctc_size)(gw_int steps, gw_int labels, gw_int columns, int want_gradient) noexcept
-        double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count, gw_int blank,
-                      double scale, R *gradient, double *scratch) noexcept
+        double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count,
+                      gw_int blank, double scale, R *gradient, double *scratch) noexcept
         gw_int (*fma_loop)(gw_int rounds, R *sink) noexcept
-        void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov, R decay) noexcept
-        void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R rest, R momentum, R eps,
-                        R decay) noexcept
-        void (*adam)(R *p, const R *g, R *m, R *v, R *v_max, gw_int n, R lr, R lr_gradient, R beta1, R rest1,
-                     R beta2, R rest2, R eps, R decay) noexcept
+        void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov,
+                    R decay) noexcept
+        void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R rest,
+                        R momentum, R eps, R decay) noexcept
+        void (*adam)(R *p, const R *g, R *m, R *v, R *v_max, gw_int n, R lr, R lr_gradient, R beta1,
+                     R rest1, R beta2, R rest2, R eps, R decay) noexcept
         void (*adagrad)(R *p, const R *g, R *sum, gw_int n, R lr, R eps, R decay) noexcept
-        void (*lion)(R *p, const R *g, R *m, gw_int n, R lr, R beta1, R rest1, R beta2, R rest2, R decay) noexcept
+        void (*lion)(R *p, const R *g, R *m, gw_int n, R lr, R beta1, R rest1, R beta2, R rest2,
+                     R decay) noexcept
         void (*accumulate)(R *sum, R *g, gw_int n, R steps) noexcept
         void (*average)(R *p, R *mean, gw_int n, R momentum, R rest, int overwrite) noexcept
 

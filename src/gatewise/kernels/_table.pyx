@@ -52,9 +52,12 @@ def _choose():
     supported = supported_isas()
     wanted = os.environ.get("GATEWISE_ISA") or supported[len(supported) - 1]
     if wanted not in supported:
-        known = "this machine does not run it" if wanted in built_isas() else "this build does not hold it"
-        raise ConfigError(f"the environment variable GATEWISE_ISA is {wanted!r:.100}: {known}; expected one of "
-                          f"{', '.join(supported)}, or no such variable, for the fastest of them")
+        built = wanted in built_isas()
+        known = "this machine does not run it" if built else "this build does not hold it"
+        raise ConfigError(
+            f"the environment variable GATEWISE_ISA is {wanted!r:.100}: {known}; expected one of "
+            f"{', '.join(supported)}, or no such variable, for the fastest of them"
+        )
     gw_isa_fill(built_isas().index(wanted), &chosen32, &chosen64)
     return wanted
 
@@ -64,10 +67,10 @@ ISA = _choose()
 
 def fma_peak(int threads, bint double_precision, gw_int rounds):
     """GF/s of `threads` threads that multiply and add on registers alone; for benchmarks."""
-    cdef int k
+    cdef int _
     cdef gw_int operations = 0
     begin = time.perf_counter()
-    for k in prange(threads, num_threads=threads, schedule="static", chunksize=1, nogil=True):
+    for _ in prange(threads, num_threads=threads, schedule="static", chunksize=1, nogil=True):
         operations += one_fma_loop(double_precision, rounds)
     return operations / (time.perf_counter() - begin) / 1e9
 

@@ -1,18 +1,21 @@
 """The walk through time: bands of rows, the steps of each, and the threads that share them.
 
-Rows of the batch are split into bands, each band runs all its time steps, and bands never wait for each other::
+Rows of the batch are split into bands. A band runs all its time steps, and bands never wait for
+each other::
 
     forward   for each band: for t = 0 .. T-1:  tiles of [x_t, h'] W -> cell -> h
     backward  for each band: for t = T-1 .. 0:  cell backwards -> dz;  dh' = dz U^T
-              then dW = x^T dz, dU = h'^T dz, db = sum dz, dx = dz W^T             (_passes.pyx, _products.pyx)
+              then dW = x^T dz, dU = h'^T dz, db = sum dz, dx = dz W^T
+              (_passes.pyx, _products.pyx)
 
-A band is one thread's, unless it has so few rows that the weights' way from memory is what takes the
-time: then several threads share it, each with a range of units, and meet after every phase (meeting.h).
-:func:`choose_plan` (_plan.pyx) decides, and decides too whether x W is computed a block of steps ahead.
+One thread runs a band, unless the band has so few rows that reading the weights from memory takes
+most of the time. Then several threads share the band: each has a range of units, and they meet
+after every phase (meeting.h). :func:`choose_plan` (_plan.pyx) decides this, and also whether x W is
+computed a block of steps ahead.
 
-Rows are visited by falling length, so that those still running at step t are the first ones. A number
-is one chain of sums whichever band, range or block it is computed in: any number of threads gives the
-same bits.
+Rows are visited by falling length, so that those still running at step t are the first ones. A
+number is one chain of sums in whichever band, range or block it is computed, so that any number of
+threads gives the same bits.
 """
 from cython cimport floating
 from cython.parallel cimport parallel
@@ -21,7 +24,8 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._lateness cimport gw_count_closing, gw_nanoseconds, gw_open, gw_remember, gw_watch, lateness
+from gatewise.kernels._lateness cimport gw_count_closing, gw_nanoseconds, gw_open, gw_remember
+from gatewise.kernels._lateness cimport gw_watch, lateness
 from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, bands
 from gatewise.kernels._sequence cimport gw_band, gw_counter, gw_sequence
 from gatewise.kernels._table cimport gw_cell, gw_family, gw_int, gw_row
@@ -51,8 +55,9 @@ cdef extern from "sequence.h" nogil:
 
 # ---- where a row's arrays are at step t
 
-cdef inline void locate_row(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b, Py_ssize_t t,
-                       bint last) noexcept nogil:
+cdef inline void locate_row(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
+                            Py_ssize_t t, bint last) noexcept nogil:
+    """Point a row at its arrays at step t. `last`: it is the row's last step."""
     cdef Py_ssize_t at = b * s.steps + t, H = s.units, P = s.width
     row.c0 = row.c1 = NULL
     row.at = at
@@ -74,7 +79,8 @@ cdef inline void locate_row(const gw_sequence[floating] *s, gw_row[floating] *ro
         row.h1 = s.final_h + b * P if last else s.h0 + (at + 1) * P
         row.h_next = s.h_in + (at + 1) * P if s.mask != NULL and not last else NULL
         if s.c != NULL:
-            row.c0, row.c1 = s.c + (b * (s.steps + 1) + t) * H, s.c + (b * (s.steps + 1) + t + 1) * H
+            row.c0 = s.c + (b * (s.steps + 1) + t) * H
+            row.c1 = s.c + (b * (s.steps + 1) + t + 1) * H
     else:
         row.gates = s.scratch_gates + b * s.saved * H if s.scratch_gates != NULL else NULL
         if t == 0:
@@ -85,15 +91,19 @@ cdef inline void locate_row(const gw_sequence[floating] *s, gw_row[floating] *ro
             row.h0 = s.scratch_h + (((t - 1) & 1) * s.batch + b) * P
         row.h_in = row.h0
         row.h_next = NULL
-        row.h1 = s.final_h + b * P if last or s.y != NULL else s.scratch_h + ((t & 1) * s.batch + b) * P
+        if last or s.y != NULL:
+            row.h1 = s.final_h + b * P
+        else:
+            row.h1 = s.scratch_h + ((t & 1) * s.batch + b) * P
         if s.final_c != NULL:
             row.c0 = row.c1 = s.final_c + b * H
     if s.resets != NULL and s.resets[at]:
         row.h_in = row.h0 = row.c0 = s.zeros
 
 
-cdef inline void locate_row_backward(const gw_sequence[floating] *s, gw_row[floating] *row, Py_ssize_t b,
-                                Py_ssize_t t) noexcept nogil:
+cdef inline void locate_row_backward(const gw_sequence[floating] *s, gw_row[floating] *row,
+                                     Py_ssize_t b, Py_ssize_t t) noexcept nogil:
+    """The same, with the arrays of the backward pass."""
     locate_row(s, row, b, t, False)
     row.dy = s.dy + row.at * s.width if s.dy != NULL else NULL
     row.dh = s.dh + b * s.width
@@ -114,8 +124,9 @@ cdef inline Py_ssize_t length_of(const gw_sequence[floating] *s, Py_ssize_t i) n
 # ---- the two loops over time
 
 cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
-    """Initial state into slot 0; zeros into all that lies past the row's end."""
-    cdef Py_ssize_t b = row_of(s, i), n = length_of(s, i), T = s.steps, H = s.units, P = s.width, j, at = b * T
+    """Copy the initial state into slot 0, and write zeros past the row's end."""
+    cdef Py_ssize_t b = row_of(s, i), n = length_of(s, i), T = s.steps, H = s.units, P = s.width
+    cdef Py_ssize_t at = b * T, j
     cdef Py_ssize_t size = H * sizeof(floating), size_h = P * sizeof(floating)
     cdef const floating *h = s.initial_h + b * P if s.initial_h != NULL else s.zeros
     if s.y != NULL:
@@ -141,7 +152,7 @@ cdef void start_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil
 
 
 cdef void finish_row(const gw_sequence[floating] *s, Py_ssize_t i) noexcept nogil:
-    """The final c out of the workspace."""
+    """Copy the final c out of the workspace."""
     cdef Py_ssize_t b = row_of(s, i), H = s.units
     memcpy(s.final_c + b * H, s.c + (b * (s.steps + 1) + length_of(s, i)) * H, H * sizeof(floating))
 
@@ -157,7 +168,7 @@ cdef void clear_resets(const gw_band[floating] *band, Py_ssize_t t) noexcept nog
 
 
 cdef void cut_at_resets(const gw_band[floating] *band, Py_ssize_t t, int part) noexcept nogil:
-    """Nothing flows back past a cleared state."""
+    """No gradient passes a cleared state."""
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, b, first, last, first_h, last_h
     unit_range(s.units, band.family.block, part, band.parts, &first, &last)
@@ -171,7 +182,7 @@ cdef void cut_at_resets(const gw_band[floating] *band, Py_ssize_t t, int part) n
 
 
 cdef void forward_band(gw_band[floating] *band) noexcept nogil:
-    """All steps of a band's rows; with other threads, if it is shared, until one of them goes on alone."""
+    """All steps of a band's rows. In a shared band: until another thread continues alone."""
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, k, t, still = band.end
     cdef int phase, phases = band.family.forward_phases(band.cell)
@@ -192,7 +203,8 @@ cdef void forward_band(gw_band[floating] *band) noexcept nogil:
                 return
         band.n = still - band.begin
         for i in range(band.n):
-            locate_row(s, &band.rows[i], row_of(s, band.begin + i), t, length_of(s, band.begin + i) == t + 1)
+            locate_row(s, &band.rows[i], row_of(s, band.begin + i), t,
+                       length_of(s, band.begin + i) == t + 1)
         for phase in range(phases):
             run_phase(band, FORWARD, t, phase)
             if band.left:
@@ -221,7 +233,8 @@ cdef enum Action:
     START, PROJECT, FORWARD, FINISH, BACKWARD
 
 
-cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, int part) noexcept nogil:
+cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase,
+                  int part) noexcept nogil:
     """One part of the units in one phase. Any thread of the band may do it, one does."""
     cdef const gw_sequence[floating] *s = band.s
     cdef Py_ssize_t i, first, last
@@ -249,7 +262,8 @@ cdef void do_part(const gw_band[floating] *band, Action action, Py_ssize_t t, in
                 finish_row(s, i)
 
 
-cdef void rows_of_phase(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, int part) noexcept nogil:
+cdef void rows_of_phase(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase,
+                        int part) noexcept nogil:
     """A phase whose parts are rows, each with all of its units."""
     cdef Py_ssize_t first = part * band.n // band.parts, last = (part + 1) * band.n // band.parts
     if action == PROJECT:
@@ -260,8 +274,9 @@ cdef void rows_of_phase(const gw_band[floating] *band, Action action, Py_ssize_t
         band.family.backward(band.cell, band.rows + first, last - first, 0, band.s.units, phase)
 
 
-cdef inline Py_ssize_t width_of(const gw_sequence[floating] *s, Action action, int phase) noexcept nogil:
-    """What a phase has: the units, or, where an LSTM projects and makes h or its gradient, their number in h."""
+cdef inline Py_ssize_t width_of(const gw_sequence[floating] *s, Action action,
+                                int phase) noexcept nogil:
+    """Number of units that a phase has: of h if an LSTM projects and makes h or its gradient."""
     if s.width == s.units:
         return s.units
     if action == FORWARD:
@@ -269,12 +284,12 @@ cdef inline Py_ssize_t width_of(const gw_sequence[floating] *s, Action action, i
     return s.width if action == BACKWARD and phase != 1 else s.units
 
 
-cdef inline void serpentine(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase, Py_ssize_t first,
-                            Py_ssize_t last) noexcept nogil:
-    """A phase of a step for units [first, last), in pieces, of which every other step begins with the last.
+cdef inline void serpentine(const gw_band[floating] *band, Action action, Py_ssize_t t, int phase,
+                            Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """A phase of a step for units [first, last), in pieces; every other step takes them in reverse.
 
-    Weights a little larger than a cache would push each other out of it if every step began at the first; so a
-    step finds there what the one before has used last.
+    If every step began with the first piece, weights a little larger than a cache would push each
+    other out of it. In this order a step finds in the cache what the step before has used last.
     """
     cdef Py_ssize_t begin = first // PIECE, end = (last + PIECE - 1) // PIECE, k, here, next
     for k in range(begin, end):
@@ -287,8 +302,12 @@ cdef inline void serpentine(const gw_band[floating] *band, Action action, Py_ssi
             band.family.backward(band.cell, band.rows, band.n, here, next, phase)
 
 
-cdef inline void run_phase(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
-    """One phase: my own part first, then, if the others are late, theirs; returns when all are done, or has left."""
+cdef inline void run_phase(gw_band[floating] *band, Action action, Py_ssize_t t,
+                           int phase) noexcept nogil:
+    """One phase: this thread's part first, then those of threads that are late.
+
+    Returns when all parts are done, or when another thread has taken over all parts (band.left).
+    """
     cdef int spins = 0
     cdef gw_int began = 0, now
     if band.parts == 1:
@@ -320,32 +339,36 @@ cdef inline void run_phase(gw_band[floating] *band, Action action, Py_ssize_t t,
     band.phase += 1
 
 
-cdef inline void other_parts(gw_band[floating] *band, Action action, Py_ssize_t t, int phase) noexcept nogil:
-    """The parts of a phase that nobody has begun."""
+cdef inline void other_parts(gw_band[floating] *band, Action action, Py_ssize_t t,
+                             int phase) noexcept nogil:
+    """The parts of a phase that no thread has begun."""
     cdef int other
     for other in range(band.parts):
         claim_and_do(band, action, t, phase, other)
 
 
-cdef inline void claim_and_do(gw_band[floating] *band, Action action, Py_ssize_t t, int phase, int part) noexcept nogil:
+cdef inline void claim_and_do(gw_band[floating] *band, Action action, Py_ssize_t t, int phase,
+                              int part) noexcept nogil:
     if gw_claim(band.counters, part, band.phase):
         do_part(band, action, t, phase, part)
         gw_part_done(band.counters)
         band.own += 1
 
 
-cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int parts, Py_ssize_t *first,
-                            Py_ssize_t *last) noexcept nogil:
+cdef inline void unit_range(Py_ssize_t units, Py_ssize_t block, int part, int parts,
+                            Py_ssize_t *first, Py_ssize_t *last) noexcept nogil:
     cdef Py_ssize_t blocks = (units + block - 1) // block
     first[0] = min(units, part * blocks // parts * block)
     last[0] = min(units, (part + 1) * blocks // parts * block)
 
 
-cdef void thread_main(const gw_band[floating] *template, const Py_ssize_t *bound, int n_bands, Py_ssize_t rows_each,
-               bint backwards, int team, int member, gw_watch *watch) noexcept nogil:
-    """What one of `team` threads does. With fewer threads than asked for, bands are whole again.
+cdef void thread_main(const gw_band[floating] *template, const Py_ssize_t *bound, int n_bands,
+                      Py_ssize_t rows_each, bint backwards, int team, int member,
+                      gw_watch *watch) noexcept nogil:
+    """What one of `team` threads does.
 
-    The first one notes in `watch` how it went.
+    If the system has given fewer threads than asked for, no band is shared. The first thread notes
+    in `watch` how long its work took.
     """
     cdef gw_band[floating] band = template[0]
     cdef int k = member // band.parts, step = n_bands
@@ -374,8 +397,9 @@ cdef void thread_main(const gw_band[floating] *template, const Py_ssize_t *bound
             watch.waited, watch.own, watch.all = band.waited, band.own, band.phase * team
 
 
-cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, const gw_sequence[floating] *s, lengths,
-             int n_bands, int parts, bint backwards) except -1:
+cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell,
+             const gw_sequence[floating] *s, lengths, int n_bands, int parts,
+             bint backwards) except -1:
     """Spread the bands, and the parts of each, over threads."""
     cdef gw_band[floating] band
     cdef gw_row[floating] empty
@@ -412,6 +436,7 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell, c
         with nogil, parallel(num_threads=count):
             if omp_get_thread_num() > 0:
                 gw_move_from(first)
-            thread_main(&band, bound, n_bands, rows_each, backwards, omp_get_num_threads(), omp_get_thread_num(), &watch)
+            thread_main(&band, bound, n_bands, rows_each, backwards, omp_get_num_threads(),
+                        omp_get_thread_num(), &watch)
         gw_remember(lateness(), &watch)
     return 0

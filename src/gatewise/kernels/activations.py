@@ -1,7 +1,7 @@
-"""Activations by name: the numbers of vmath.h's ``Activation``, with their constants.
+"""Activations by name, as kernels take them: numbers of ``Activation`` in vmath.h, with constants.
 
-Formulas and constants are Keras 3's: ``hard_sigmoid`` is clip(x/6 + 1/2, 0, 1), ``leaky_relu`` has
-slope 0.2. Other constants are given with the name, ``("leaky_relu", 0.01)`` or ``("hard_sigmoid",
+Formulas and constants are those of Keras 3: ``hard_sigmoid`` is clip(x/6 + 1/2, 0, 1),
+``leaky_relu`` has slope 0.2. Other constants are given with the name, ``("leaky_relu", 0.01)`` or ``("hard_sigmoid",
 0.2, 0.5)``, as ONNX has them::
 
     hard_sigmoid      clip(alpha x + beta, 0, 1)         1/6, 1/2
@@ -12,7 +12,11 @@ slope 0.2. Other constants are given with the name, ``("leaky_relu", 0.01)`` or 
     affine            alpha x + beta                     1, 0
 """
 
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 from numbers import Real
+from typing import Any
 
 from gatewise.errors import ConfigError, DTypeError, did_you_mean
 
@@ -31,7 +35,7 @@ _KINDS = (
     "scaled_tanh",
     "affine",
 )  # in vmath.h's order
-_CONSTANTS = {
+_CONSTANTS: dict[str, tuple[float, ...]] = {
     "hard_sigmoid": (1 / 6, 0.5),
     "elu": (1.0,),
     "leaky_relu": (0.2,),
@@ -42,24 +46,45 @@ _CONSTANTS = {
 
 NAMES = frozenset(_KINDS)
 
-#: An activation as kernels take it: its number in vmath.h, and its constants alpha and beta.
+# An activation as users give it: a name, a name with constants, or None for "linear".
+ActivationLike = str | Sequence[str | float] | None
+# As `check_name` returns it: a name, or (name, constants...).
+Activation = str | tuple[str | float, ...]
+# As kernels take it: its number in vmath.h, and its constants alpha and beta.
 ActivationCode = tuple[int, float, float]
 
 
-def check_name(name, also=()):
-    """The activation's name, or (name, constants...) where constants were given; ``None`` means "linear".
+def check_name(name: Any, also: Collection[str] = ()) -> Activation:
+    """Check an activation that a user has given.
+
+    Parameters
+    ----------
+    name : str, list, tuple or None
+        A name, or a name with its constants. None: "linear".
+    also : collection of str
+        Other names that are allowed here.
+
+    Returns
+    -------
+    str or tuple
+        The name, or (name, constants...) if constants were given.
 
     Raises
     ------
     DTypeError
         Neither a string nor a string with numbers: only named activations run in the kernels.
     ConfigError
-        Not a known name, or constants that it does not have.
+        The name is not known, or does not have such constants.
+
+    Examples
+    --------
+    >>> check_name(["leaky_relu", 0.01])
+    ('leaky_relu', 0.01)
     """
     if name is None:
         return "linear"
     if isinstance(name, list | tuple) and name and isinstance(name[0], str):
-        return _with_constants(check_name(name[0]), name[1:])
+        return _with_constants(str(check_name(name[0])), name[1:])
     if not isinstance(name, str):
         raise DTypeError(
             f"activation is {type(name).__name__}; expected a name, one of {_listed(also)}"
@@ -72,7 +97,7 @@ def check_name(name, also=()):
     return name
 
 
-def _with_constants(name, given):
+def _with_constants(name: str, given: Sequence[Any]) -> Activation:
     usual = _CONSTANTS.get(name, ())
     if len(given) > len(usual):
         raise ConfigError(
@@ -81,11 +106,11 @@ def _with_constants(name, given):
     for value in given:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise DTypeError(f"activation {name!r} was given {value!r}; expected a number")
-        if not abs(value) < 1e30:
+        if not abs(float(value)) < 1e30:
             raise ConfigError(f"activation {name!r} was given {value}; expected a finite number")
     alpha = float(given[0]) if given else None
-    # A slope is found from the output, so two inputs of different slopes may not have the same
-    # output.
+    # The slope is computed from the output, so two inputs with different slopes must not have the
+    # same output.
     if name in ("elu", "leaky_relu") and alpha is not None and alpha < 0:
         raise ConfigError(f"activation {name!r} has alpha {alpha}; expected 0 or more")
     if name == "scaled_tanh" and alpha == 0:
@@ -93,18 +118,46 @@ def _with_constants(name, given):
     return (name, *map(float, given), *usual[len(given) :]) if given else name
 
 
-def code(name):
-    """(kind, alpha, beta) of what :func:`check_name` returns, as the kernels take it."""
-    name, *constants = (name, *_CONSTANTS.get(name, ())) if isinstance(name, str) else name
-    if name in ("elu", "leaky_relu") and constants[0] == 0:
-        name = "relu"
-    return (_KINDS.index(name), *constants, *(0.0, 0.0)[len(constants) :])
+def code(name: Activation) -> ActivationCode:
+    """An activation as the kernels take it.
+
+    Parameters
+    ----------
+    name : str or tuple
+        What :func:`check_name` has returned.
+
+    Returns
+    -------
+    kind : int
+        Number of the activation in vmath.h.
+    alpha, beta : float
+        Its constants; 0 if it has none.
+
+    Examples
+    --------
+    >>> code("tanh")
+    (1, 0.0, 0.0)
+    """
+    if isinstance(name, str):
+        kind, constants = name, _CONSTANTS.get(name, ())
+    else:
+        kind, constants = str(name[0]), tuple(float(constant) for constant in name[1:])
+    if kind in ("elu", "leaky_relu") and constants[0] == 0:
+        kind = "relu"
+    alpha, beta = (*constants, 0.0, 0.0)[:2]
+    return _KINDS.index(kind), alpha, beta
 
 
-def config(name):
-    """What :func:`check_name` reads back, as a JSON value."""
+def config(name: Activation) -> str | list[str | float]:
+    """An activation as a JSON value, which :func:`check_name` accepts.
+
+    Parameters
+    ----------
+    name : str or tuple
+        What :func:`check_name` has returned.
+    """
     return name if isinstance(name, str) else list(name)
 
 
-def _listed(also):
+def _listed(also: Collection[str]) -> str:
     return ", ".join(sorted(NAMES.union(also)))

@@ -26,13 +26,15 @@ template <class R> static void activate(const gw_activation<R> *f, const R *x, R
     GW_WITH_ACTIVATION(f->kind, (activate_as<R, KIND>(x, y, n, f->alpha, f->beta)))
 }
 
-template <class R, int KIND> static void activate_backward_as(const R *y, const R *dy, R *dx, gw_int n, R alpha, R beta) {
+template <class R, int KIND> static void activate_backward_as(const R *y, const R *dy, R *dx,
+                                                              gw_int n, R alpha, R beta) {
     for_each_vector<R>(n, [=](gw_int i, gw_int lanes) {
         Vec<R> s = activation_slope<R, KIND>(load_first(y + i, lanes), alpha, beta);
         store_first(dx + i, load_first(dy + i, lanes) * s, lanes);
     });
 }
-template <class R> static void activate_backward(const gw_activation<R> *f, const R *y, const R *dy, R *dx, gw_int n) {
+template <class R> static void activate_backward(const gw_activation<R> *f, const R *y, const R *dy,
+                                                 R *dx, gw_int n) {
     GW_WITH_ACTIVATION(f->kind, (activate_backward_as<R, KIND>(y, dy, dx, n, f->alpha, f->beta)))
 }
 
@@ -44,7 +46,8 @@ template <class R> GW_INLINE R sum_of_lanes(Vec<R> v) {
 
 constexpr gw_int SHORT_SUM = 1024; // elements that are summed in R before they go on in double
 
-// The largest of n > 0 numbers. Of a row with a NaN it may be any of them: its softmax is NaN all the same.
+// The largest of n > 0 numbers. Of a row with a NaN it may be any of them: its softmax is NaN all
+// the same.
 template <class R> GW_INLINE R largest(const R *x, gw_int n) {
     R top = x[0];
     gw_int j = 1;
@@ -61,7 +64,8 @@ template <class R> GW_INLINE R largest(const R *x, gw_int n) {
 }
 
 // keep[i] = scale where draws[i] >= rate, else 0: the multipliers of dropout.
-template <class R> static void dropout_mask(const float *draws, gw_int n, float rate, R scale, R *keep) {
+template <class R> static void dropout_mask(const float *draws, gw_int n, float rate, R scale,
+                                            R *keep) {
     for (gw_int i = 0; i < n; i++) keep[i] = draws[i] >= rate ? scale : R(0);
 }
 
@@ -70,10 +74,12 @@ template <class R> GW_INLINE double exponentials(const R *x, R top, gw_int colum
     double sum = 0;
     for (gw_int first = 0; first < columns; first += SHORT_SUM) {
         Vec<R> part = {};
-        for_each_vector<R>(columns - first < SHORT_SUM ? columns - first : SHORT_SUM, [&](gw_int j, gw_int lanes) {
+        for_each_vector<R>(columns - first < SHORT_SUM ? columns - first : SHORT_SUM,
+                           [&](gw_int j, gw_int lanes) {
             const Vec<R> v = exponential_of_negative<R>(load_first(x + first + j, lanes) - top);
             if (lanes == LANES<R>) part += v;
-            else for (gw_int l = 0; l < lanes; l++) sum += v[l];
+            else
+                for (gw_int l = 0; l < lanes; l++) sum += v[l];
             if (e) store_first(e + first + j, v, lanes);
         });
         sum += sum_of_lanes<R>(part);
@@ -86,24 +92,31 @@ template <class R> static void softmax(const R *x, R *y, gw_int n, gw_int column
     for (gw_int r = 0; r < n; r++, x += columns, y += columns) {
         const R top = largest(x, columns);
         const R scale = (R)(1 / exponentials(x, top, columns, y));
-        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) { store_first(y + j, load_first(y + j, lanes) * scale, lanes); });
+        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
+            store_first(y + j, load_first(y + j, lanes) * scale, lanes);
+        });
     }
 }
 
 // dx = y * (dy - sum(y * dy)).
-template <class R> static void softmax_backward(const R *y, const R *dy, R *dx, gw_int n, gw_int columns) {
+template <class R> static void softmax_backward(const R *y, const R *dy, R *dx, gw_int n,
+                                                gw_int columns) {
     for (gw_int r = 0; r < n; r++, y += columns, dy += columns, dx += columns) {
         Vec<R> dots = {};
-        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) { dots = fma(load_first(y + j, lanes), load_first(dy + j, lanes), dots); });
+        for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
+            dots = fma(load_first(y + j, lanes), load_first(dy + j, lanes), dots);
+        });
         const R dot = sum_of_lanes<R>(dots);
         for_each_vector<R>(columns, [&](gw_int j, gw_int lanes) {
-            store_first(dx + j, load_first(y + j, lanes) * (load_first(dy + j, lanes) - dot), lanes);
+            store_first(dx + j, load_first(y + j, lanes) * (load_first(dy + j, lanes) - dot),
+                        lanes);
         });
     }
 }
 
 // sums[j] += x[0][j] + x[1][j] + ..., rows in order. x (n, columns) with `stride` elements a row.
-template <class R> static void add_column_sums(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums) {
+template <class R> static void add_column_sums(const R *x, gw_int n, gw_int stride, gw_int columns,
+                                               R *sums) {
     const gw_int L = LANES<R>;
     gw_int j = 0;
     for (; j + 4 * L <= columns; j += 4 * L) {
@@ -125,7 +138,10 @@ template <class R> static gw_int first_nonfinite(const R *x, gw_int n) {
     for (gw_int i = 0; i < n; i += block) {
         const gw_int end = i + block < n ? i + block : n;
         Vec<R> bad = {};
-        for_each_vector<R>(end - i, [&](gw_int k, gw_int lanes) { Vec<R> v = load_first(x + i + k, lanes); bad += v - v; });
+        for_each_vector<R>(end - i, [&](gw_int k, gw_int lanes) {
+            Vec<R> v = load_first(x + i + k, lanes);
+            bad += v - v;
+        });
         if (sum_of_lanes<R>(bad) == R(0)) continue;
         for (gw_int k = i; k < end; k++)
             if (!(x[k] - x[k] == R(0))) return k;
@@ -143,7 +159,8 @@ template <class R> static double sum_of_squares(const R *x, gw_int n) {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
-// Multiply-adds on registers alone, enough chains to hide their latency: the most this machine does.
+// Multiply-adds on registers alone, enough chains to hide their latency: the most this machine
+// does.
 template <class R> static gw_int fma_loop(gw_int rounds, R *sink) {
     const int chains = GW_TILE_ROWS * 4;
     Vec<R> acc[chains], a = splat(R(1)), b = splat(R(1e-30));

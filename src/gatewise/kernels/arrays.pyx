@@ -5,7 +5,8 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._memory cimport elements_of, needed_elements, needed_pointer, number_of, pointer_to
+from gatewise.kernels._memory cimport elements_of, needed_elements, needed_pointer
+from gatewise.kernels._memory cimport number_of, pointer_to
 from gatewise.kernels._table cimport gw_activation, gw_table, table32, table64
 
 cnp.import_array()
@@ -49,7 +50,10 @@ def softmax_backward(y, dy, dx, int threads=1):
 
 
 def dropout_mask(draws, double rate, dtype, int threads=1):
-    """Multipliers of dropout, ndarray of dtype: 1 / (1 - rate) where draws (float32, in [0, 1)) >= rate, else 0."""
+    """Multipliers of dropout, an ndarray of dtype: 1 / (1 - rate) where draws >= rate, else 0.
+
+    `draws` are float32 in [0, 1). If dtype is float32, they are overwritten and returned.
+    """
     keep = draws if np.dtype(dtype) == np.float32 else np.empty(draws.shape, np.float64)
     if keep is draws:
         _dropout_mask[float](table32(), draws, rate, keep, threads)
@@ -59,9 +63,17 @@ def dropout_mask(draws, double rate, dtype, int threads=1):
 
 
 def zoneout_mask(shape, double rate, unsigned int key, dtype, bint of_c=False):
-    """What zoneout draws for a batch (batch, steps, units): ndarray, 1 where the old value stays, else 0.
+    """What zoneout draws for a batch: ndarray of 1 where the old value stays, else 0.
 
-    `key` is the kernel's; of_c: the draws of c, which has some of its own.
+    Parameters
+    ----------
+    shape : (batch, steps, units)
+    rate : float
+    key : int
+        The `zoneout_key` that the kernel was given.
+    dtype : float32 or float64
+    of_c : bool
+        The draws of c, which differ from those of h.
     """
     kept = np.empty(shape, dtype)
     cdef Py_ssize_t at, n = shape[0] * shape[1], units = shape[2]
@@ -93,22 +105,23 @@ def sum_of_squares(x, int threads=1):
 
 
 cdef object _activate(gw_table[floating] *table, a, out, dy, activation, int threads):
-    cdef int R = number_of(<floating *>NULL)
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = a.size, chunks = (n + CHUNK - 1) // CHUNK, k
-    cdef const floating *pa = <const floating *>needed_elements(a, R, n)
-    cdef const floating *pd = <const floating *>elements_of(dy, R, n)
-    cdef floating *po = <floating *>needed_elements(out, R, n)
+    cdef const floating *pa = <const floating *>needed_elements(a, typenum, n)
+    cdef const floating *pd = <const floating *>elements_of(dy, typenum, n)
+    cdef floating *po = <floating *>needed_elements(out, typenum, n)
     cdef gw_activation[floating] f
     f.kind, f.alpha, f.beta = activation
-    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
-                    nogil=True):
-        activate_chunk(table, &f, pa + k * CHUNK, pd + k * CHUNK if pd != NULL else NULL, po + k * CHUNK,
-                       min(CHUNK, n - k * CHUNK))
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1,
+                    schedule="static", nogil=True):
+        activate_chunk(table, &f, pa + k * CHUNK, pd + k * CHUNK if pd != NULL else NULL,
+                       po + k * CHUNK, min(CHUNK, n - k * CHUNK))
     return None
 
 
-cdef inline void activate_chunk(gw_table[floating] *table, const gw_activation[floating] *f, const floating *a,
-                                const floating *dy, floating *out, Py_ssize_t n) noexcept nogil:
+cdef inline void activate_chunk(gw_table[floating] *table, const gw_activation[floating] *f,
+                                const floating *a, const floating *dy, floating *out,
+                                Py_ssize_t n) noexcept nogil:
     if dy == NULL:
         table.activate(f, a, out, n)
     else:
@@ -119,28 +132,30 @@ cdef object _dropout_mask(gw_table[floating] *table, draws, double rate, keep, i
     cdef Py_ssize_t n = draws.size, chunks = (n + CHUNK - 1) // CHUNK, k
     cdef const float *pd = <const float *>needed_elements(draws, cnp.NPY_FLOAT32, n)
     cdef floating *pk = <floating *>needed_elements(keep, number_of(<floating *>NULL), n)
-    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
-                    nogil=True):
-        table.dropout_mask(pd + k * CHUNK, min(CHUNK, n - k * CHUNK), rate, <floating>(1 / (1 - rate)), pk + k * CHUNK)
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1,
+                    schedule="static", nogil=True):
+        table.dropout_mask(pd + k * CHUNK, min(CHUNK, n - k * CHUNK), rate,
+                           <floating>(1 / (1 - rate)), pk + k * CHUNK)
     return None
 
 
 cdef object _softmax(gw_table[floating] *table, a, out, dy, int threads):
-    cdef int R = number_of(<floating *>NULL)
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = a.shape[0], columns = a.shape[1], rows = max(1, CHUNK // max(1, columns)), k
     cdef Py_ssize_t chunks = (n + rows - 1) // rows
-    cdef const floating *pa = <const floating *>needed_pointer(a, R, 2, n, columns)
-    cdef const floating *pd = <const floating *>pointer_to(dy, R, 2, n, columns)
-    cdef floating *po = <floating *>needed_pointer(out, R, 2, n, columns)
-    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
-                    nogil=True):
-        softmax_rows(table, pa + k * rows * columns, pd + k * rows * columns if pd != NULL else NULL,
-                     po + k * rows * columns, min(rows, n - k * rows), columns)
+    cdef const floating *pa = <const floating *>needed_pointer(a, typenum, 2, n, columns)
+    cdef const floating *pd = <const floating *>pointer_to(dy, typenum, 2, n, columns)
+    cdef floating *po = <floating *>needed_pointer(out, typenum, 2, n, columns)
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1,
+                    schedule="static", nogil=True):
+        softmax_rows(table, pa + k * rows * columns,
+                     pd + k * rows * columns if pd != NULL else NULL, po + k * rows * columns,
+                     min(rows, n - k * rows), columns)
     return None
 
 
-cdef inline void softmax_rows(gw_table[floating] *table, const floating *a, const floating *dy, floating *out,
-                              Py_ssize_t n, Py_ssize_t columns) noexcept nogil:
+cdef inline void softmax_rows(gw_table[floating] *table, const floating *a, const floating *dy,
+                              floating *out, Py_ssize_t n, Py_ssize_t columns) noexcept nogil:
     if dy == NULL:
         table.softmax(a, out, n, columns)
     else:
@@ -148,13 +163,13 @@ cdef inline void softmax_rows(gw_table[floating] *table, const floating *a, cons
 
 
 cdef object _sum_of_squares(gw_table[floating] *table, x, int threads):
-    cdef int R = number_of(<floating *>NULL)
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = x.shape[0], chunks = (n + CHUNK - 1) // CHUNK, k
-    cdef const floating *p = <const floating *>needed_pointer(x, R, 1, n)
+    cdef const floating *p = <const floating *>needed_pointer(x, typenum, 1, n)
     cdef double[::1] partial = np.zeros(max(1, chunks))
     cdef double total = 0
-    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1, schedule="static",
-                    nogil=True):
+    for k in prange(chunks, num_threads=threads, use_threads_if=threads > 1 and chunks > 1,
+                    schedule="static", nogil=True):
         partial[k] = table.sum_of_squares(p + k * CHUNK, min(CHUNK, n - k * CHUNK))
     for k in range(chunks):
         total += partial[k]

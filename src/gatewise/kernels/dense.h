@@ -4,9 +4,12 @@
 
 namespace GW_ISA {
 
-template <class R> static gw_int dense_size(gw_int inputs, gw_int columns) { return padded<R>(columns) * (1 + inputs); }
+template <class R> static gw_int dense_size(gw_int inputs, gw_int columns) {
+    return padded<R>(columns) * (1 + inputs);
+}
 
-template <class R> static void pack_dense(const R *w, const R *b, gw_int inputs, gw_int columns, R *out) {
+template <class R> static void pack_dense(const R *w, const R *b, gw_int inputs, gw_int columns,
+                                          R *out) {
     for (gw_int j = 0; j < columns; j += panel_columns<R>()) {
         int n = panel_vectors<R>(columns, j);
         out = pack_row(b, columns, j, n, out);
@@ -15,7 +18,8 @@ template <class R> static void pack_dense(const R *w, const R *b, gw_int inputs,
 }
 
 template <class R>
-static void dense(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns, const gw_activation<R> *f, R *y) {
+static void dense(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
+                  const gw_activation<R> *f, R *y) {
     const gw_int L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = 0; j < columns; j += panel_columns<R>()) {

@@ -2,10 +2,16 @@
 #pragma once
 #include "table.h"
 
-namespace gw_baseline { void fill(gw_table<float> *, gw_table<double> *); }
+namespace gw_baseline {
+void fill(gw_table<float> *, gw_table<double> *);
+}
 #if defined(__x86_64__)
-namespace gw_avx2 { void fill(gw_table<float> *, gw_table<double> *); }
-namespace gw_avx512 { void fill(gw_table<float> *, gw_table<double> *); }
+namespace gw_avx2 {
+void fill(gw_table<float> *, gw_table<double> *);
+}
+namespace gw_avx512 {
+void fill(gw_table<float> *, gw_table<double> *);
+}
 #endif
 
 // Names, slowest first; __builtin_cpu_supports asks the operating system too (XGETBV).
@@ -26,7 +32,8 @@ static inline int gw_isa_runs(int i) {
     if (i == 1) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (i == 2)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && gw_isa_runs(1);
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+               gw_isa_runs(1);
 #endif
     return i == 0;
 }

@@ -5,7 +5,8 @@
 //         reset before: q = r * h';        n = act(x W_n + b_n + q U_n)
 //     F3  cho:   h = z * h' + (1 - z) * n      chung: h = (1 - z) * h' + z * n
 //     B1  dH = dh + dy;  dz = +-dH * (h' - n) * gate'(z);  dn = dH * (1 - z | z) * act'(n)
-//     B2  reset after:  dr = dn * q * gate'(r);  dq = dn * r;  dh' = dH * (z | 1 - z) + [dz dr dq] U^T
+//     B2  reset after:  dr = dn * q * gate'(r);  dq = dn * r;
+//                       dh' = dH * (z | 1 - z) + [dz dr dq] U^T
 //         reset before: dq = dn U_n^T;  dr = dq * h' * gate'(r);
 //                       dh' = dH * (z | 1 - z) + dq * r + [dz dr] U_zr^T
 //
@@ -20,20 +21,25 @@
 
 namespace GW_ISA {
 
-// Slots of a tile, reset after: z r n q, and U's third vector goes to q. Reset before: z r n, and U's
-// panels hold z and r alone.
+// Slots of a tile, reset after: z r n q, and U's third vector goes to q. Reset before: z r n, and
+// U's panels hold z and r alone.
 constexpr Gates GRU_AFTER = {3, 3, 4, 3, false}, GRU_BEFORE = {3, 2, 3, 1, false};
 
-template <class R> GW_INLINE const Gates &gru_gates(const gw_cell<R> *cell) { return cell->reset_after ? GRU_AFTER : GRU_BEFORE; }
+template <class R> GW_INLINE const Gates &gru_gates(const gw_cell<R> *cell) {
+    return cell->reset_after ? GRU_AFTER : GRU_BEFORE;
+}
 
-// Reset before: U_n in column panels stands behind the gated panels.
-template <class R> GW_INLINE gw_int gru_candidate_at(const gw_cell<R> *cell) { return blocks(cell) * gated_panel(cell, gru_gates(cell)); }
+// Reset before: U_n in column panels follows the gated panels.
+template <class R> GW_INLINE gw_int gru_candidate_at(const gw_cell<R> *cell) {
+    return blocks(cell) * gated_panel(cell, gru_gates(cell));
+}
 
 template <class R> static gw_int gru_forward_size(const gw_cell<R> *cell) {
     return gru_candidate_at(cell) + (cell->reset_after ? 0 : padded<R>(cell->units) * cell->units);
 }
 
-template <class R> static void gru_pack_forward(const gw_cell<R> *cell, const gw_weights<R> *w, R *out) {
+template <class R> static void gru_pack_forward(const gw_cell<R> *cell, const gw_weights<R> *w,
+                                                R *out) {
     const gw_int H = cell->units, L = LANES<R>;
     const R *w_h = w->w_h, *b = w->b, *b_h = w->b_h;
     const int after = cell->reset_after;
@@ -55,7 +61,9 @@ template <class R> GW_INLINE Vec<R> gru_mix(const gw_cell<R> *cell, Vec<R> z, Ve
     return cell->chung ? fma(z, n - h0, h0) : fma(z, h0 - n, n);
 }
 
-template <class R, bool HAS_OPTIONS> GW_INLINE void gru_after_cell(const gw_cell<R> *cell, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+template <class R, bool HAS_OPTIONS> GW_INLINE void gru_after_cell(const gw_cell<R> *cell,
+                                                                   const gw_row<R> *row, gw_int m,
+                                                                   gw_int j, R *buf) {
     const gw_int L = LANES<R>, H = cell->units, lanes = lanes_left<R>(H, j);
     finish_slot<R, HAS_OPTIONS>(cell, buf, m, 4, 0, cell->gate);
     finish_slot<R, HAS_OPTIONS>(cell, buf, m, 4, 1, cell->gate);
@@ -67,25 +75,32 @@ template <class R, bool HAS_OPTIONS> GW_INLINE void gru_after_cell(const gw_cell
     for (gw_int r = 0; r < m; r++) {
         const R *z = buf + r * 4 * L;
         if (row[r].gates)
-            for (int g = 0; g < 4; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
-        write_new_state<R, HAS_OPTIONS>(cell, row[r], j, gru_mix(cell, load(z), load_first(row[r].h0 + j, lanes), load(z + 2 * L)), lanes);
+            for (int g = 0; g < 4; g++)
+                store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
+        write_new_state<R, HAS_OPTIONS>(
+            cell, row[r], j,
+            gru_mix(cell, load(z), load_first(row[r].h0 + j, lanes), load(z + 2 * L)), lanes);
     }
 }
 
 // F1 and q = r * h'; n holds x W_n + b_n until the second phase.
-template <class R, bool HAS_OPTIONS> GW_INLINE void gru_before_gates(const gw_cell<R> *cell, const gw_row<R> *row, gw_int m, gw_int j, R *buf) {
+template <class R, bool HAS_OPTIONS> GW_INLINE void gru_before_gates(const gw_cell<R> *cell,
+                                                                     const gw_row<R> *row, gw_int m,
+                                                                     gw_int j, R *buf) {
     const gw_int L = LANES<R>, H = cell->units, lanes = lanes_left<R>(H, j);
     finish_slot<R, HAS_OPTIONS>(cell, buf, m, 3, 0, cell->gate);
     finish_slot<R, HAS_OPTIONS>(cell, buf, m, 3, 1, cell->gate);
     for (gw_int r = 0; r < m; r++) {
         const R *z = buf + r * 3 * L;
         for (int g = 0; g < 3; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
-        store_first(row[r].gates + 3 * H + j, load(z + L) * load_first(row[r].h_in + j, lanes), lanes);
+        store_first(row[r].gates + 3 * H + j, load(z + L) * load_first(row[r].h_in + j, lanes),
+                    lanes);
     }
 }
 
 template <class R, bool HAS_OPTIONS>
-static void gru_before_candidate(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+static void gru_before_candidate(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n,
+                                 gw_int first, gw_int last) {
     const gw_int L = LANES<R>, H = cell->units;
     alignas(64) R buf[BUFFER<R>];
     const R *w = cell->weights + gru_candidate_at(cell);
@@ -98,15 +113,20 @@ static void gru_before_candidate(const gw_cell<R> *cell, const gw_row<R> *rows, 
             Pointers<R> q(row, m, &gw_row<R>::gates, 3 * H);
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++)
-                    store(buf + (i * v + s) * L, load_first(row[i].gates + 2 * H + j + s * L, lanes_left<R>(H, j + s * L)));
-            product_of_columns<R>(v, m, buf, {}, {q.p, H, w + part.panel * H + part.offset, part.stride});
+                    store(buf + (i * v + s) * L, load_first(row[i].gates + 2 * H + j + s * L,
+                                                            lanes_left<R>(H, j + s * L)));
+            product_of_columns<R>(v, m, buf, {},
+                                  {q.p, H, w + part.panel * H + part.offset, part.stride});
             for (int s = 0; s < v; s++) {
                 const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
                 finish_slot<R, HAS_OPTIONS>(cell, buf, m, v, s, cell->act);
                 for (gw_int i = 0; i < m; i++) {
-                    Vec<R> cand = load(buf + (i * v + s) * L), z = load_first(row[i].gates + u, lanes);
+                    Vec<R> cand = load(buf + (i * v + s) * L),
+                           z = load_first(row[i].gates + u, lanes);
                     store_first(row[i].gates + 2 * H + u, cand, lanes);
-                    write_new_state<R, HAS_OPTIONS>(cell, row[i], u, gru_mix(cell, z, load_first(row[i].h0 + u, lanes), cand), lanes);
+                    write_new_state<R, HAS_OPTIONS>(
+                        cell, row[i], u, gru_mix(cell, z, load_first(row[i].h0 + u, lanes), cand),
+                        lanes);
                 }
             }
         }
@@ -114,7 +134,8 @@ static void gru_before_candidate(const gw_cell<R> *cell, const gw_row<R> *rows, 
 }
 
 template <class R, bool HAS_OPTIONS>
-static void gru_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+static void gru_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                              gw_int last, int phase) {
     if (phase == 1) return gru_before_candidate<R, HAS_OPTIONS>(cell, rows, n, first, last);
     const gw_int L = LANES<R>, panel = gated_panel(cell, gru_gates(cell));
     alignas(64) R buf[BUFFER<R>];
@@ -133,28 +154,40 @@ static void gru_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_
 }
 
 template <class R>
-static void gru_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+static void gru_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                        gw_int last, int phase) {
     if (cell->has_options) gru_units_forward<R, true>(cell, rows, n, first, last, phase);
     else gru_units_forward<R, false>(cell, rows, n, first, last, phase);
 }
 
 // B1, and B2 of the reset-after form, for one row.
-template <class R, bool HAS_OPTIONS> GW_INLINE void gru_cell_backward(const gw_cell<R> *cell, const gw_row<R> &row, gw_int first, gw_int last) {
+template <class R, bool HAS_OPTIONS> GW_INLINE void gru_cell_backward(const gw_cell<R> *cell,
+                                                                      const gw_row<R> &row,
+                                                                      gw_int first, gw_int last) {
     const gw_int H = cell->units;
     for (gw_int u = first; u < last; u += LANES<R>) {
         const gw_int lanes = lanes_left<R>(H, u);
         R *s = row.gates + u;
-        Vec<R> z = load_first(s, lanes), r = load_first(s + H, lanes), n = load_first(s + 2 * H, lanes),
-               q = load_first(s + 3 * H, lanes), h0 = load_first(row.h0 + u, lanes);
-        Vec<R> dh = HAS_OPTIONS ? take_gradient_of_h<R, HAS_OPTIONS>(cell, row, u, lanes) : gradient_of_h(row, u, lanes), one = splat(R(1));
+        Vec<R> z = load_first(s, lanes), r = load_first(s + H, lanes),
+               n = load_first(s + 2 * H, lanes), q = load_first(s + 3 * H, lanes),
+               h0 = load_first(row.h0 + u, lanes);
+        Vec<R> dh = HAS_OPTIONS ? take_gradient_of_h<R, HAS_OPTIONS>(cell, row, u, lanes)
+                                : gradient_of_h(row, u, lanes),
+               one = splat(R(1));
         Vec<R> keep = cell->chung ? one - z : z, difference = cell->chung ? n - h0 : h0 - n;
-        Vec<R> dn = dh * (one - keep) * slope_within<R, HAS_OPTIONS>(cell, n, cell->act, cell->act_ends), straight = dh * keep;
+        Vec<R> dn = dh * (one - keep) *
+                    slope_within<R, HAS_OPTIONS>(cell, n, cell->act, cell->act_ends),
+               straight = dh * keep;
         if (HAS_OPTIONS) straight += load_first(row.dh + u, lanes);
         store_first(row.dh + u, straight, lanes);
-        store_first(s, dh * difference * slope_within<R, HAS_OPTIONS>(cell, z, cell->gate, cell->gate_ends), lanes);
+        store_first(
+            s, dh * difference * slope_within<R, HAS_OPTIONS>(cell, z, cell->gate, cell->gate_ends),
+            lanes);
         store_first(s + 2 * H, dn, lanes);
         if (cell->reset_after) {
-            store_first(s + H, dn * q * slope_within<R, HAS_OPTIONS>(cell, r, cell->gate, cell->gate_ends), lanes);
+            store_first(s + H,
+                        dn * q * slope_within<R, HAS_OPTIONS>(cell, r, cell->gate, cell->gate_ends),
+                        lanes);
             store_first(s + 3 * H, dn * r, lanes);
         }
     }
@@ -162,7 +195,8 @@ template <class R, bool HAS_OPTIONS> GW_INLINE void gru_cell_backward(const gw_c
 
 // B2 of the reset-before form: dq from dn, which gives dr and a part of dh'.
 template <class R, bool HAS_OPTIONS>
-static void gru_before_reset(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+static void gru_before_reset(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                             gw_int last) {
     const gw_int H = cell->units;
     const R *u_n = cell->weights + transposed_size<R>(H, 2 * H);
     column_product(H, &gw_row<R>::gates, 0, H, rows, n, first, last, u_n, 2 * H, H, 0, 0,
@@ -171,15 +205,20 @@ static void gru_before_reset(const gw_cell<R> *cell, const gw_row<R> *rows, gw_i
         Vec<R> r = load_first(s + H, lanes), d = dq * r;
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
-        store_first(s + H, dq * load_first(row.h_in + u, lanes) * slope_within<R, HAS_OPTIONS>(cell, r, cell->gate, cell->gate_ends), lanes);
+        store_first(s + H,
+                    dq * load_first(row.h_in + u, lanes) *
+                        slope_within<R, HAS_OPTIONS>(cell, r, cell->gate, cell->gate_ends),
+                    lanes);
     });
 }
 
 template <class R, bool HAS_OPTIONS>
-static void gru_units_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+static void gru_units_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n,
+                               gw_int first, gw_int last, int phase) {
     const gw_int H = cell->units;
     if (phase == 0) {
-        for (gw_int r = 0; r < n; r++) gru_cell_backward<R, HAS_OPTIONS>(cell, rows[r], first, last);
+        for (gw_int r = 0; r < n; r++)
+            gru_cell_backward<R, HAS_OPTIONS>(cell, rows[r], first, last);
     } else if (cell->reset_after) {
         add_recurrent_gradient(cell, 4, rows, n, first, last, cell->weights, 0, 2 * H, 3 * H, H);
     } else if (phase == 1) {
@@ -190,7 +229,8 @@ static void gru_units_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw
 }
 
 template <class R>
-static void gru_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+static void gru_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                         gw_int last, int phase) {
     if (cell->has_options) gru_units_backward<R, true>(cell, rows, n, first, last, phase);
     else gru_units_backward<R, false>(cell, rows, n, first, last, phase);
 }
@@ -201,7 +241,9 @@ template <class R> static gw_family<R> gru_family() {
     f.forward_phases = [](const gw_cell<R> *cell) { return cell->reset_after ? 1 : 2; };
     f.backward_phases = [](const gw_cell<R> *cell) { return cell->reset_after ? 2 : 3; };
     f.forward_size = gru_forward_size<R>, f.pack_forward = gru_pack_forward<R>;
-    f.backward_size = [](const gw_cell<R> *cell) { return transposed_size<R>(cell->units, 3 * cell->units); };
+    f.backward_size = [](const gw_cell<R> *cell) {
+        return transposed_size<R>(cell->units, 3 * cell->units);
+    };
     // Reset after: [z r n] in one matrix. Reset before: [z r] in one, n in another behind it.
     f.pack_backward = [](const gw_cell<R> *cell, const gw_weights<R> *w, R *out) {
         const gw_int H = cell->units;
@@ -213,7 +255,8 @@ template <class R> static gw_family<R> gru_family() {
             pack_transposed<R>(w_h, H, 3 * H, 2 * H, H, out);
         }
     };
-    f.project = [](const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+    f.project = [](const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                   gw_int last) {
         if (cell->reset_after) gated_project<R, 3, 4>(cell, GRU_AFTER, rows, n, first, last);
         else gated_project<R, 3, 3>(cell, GRU_BEFORE, rows, n, first, last);
     };

@@ -36,15 +36,19 @@ template <class R> static gw_table<R> make_table() {
     t.squared_error = squared_error<R>, t.absolute_error = absolute_error<R>;
     t.huber = huber<R>, t.log_cosh = log_cosh<R>, t.percentage_error = percentage_error<R>;
     t.hinge = hinge<R>, t.squared_hinge = squared_hinge<R>;
-    t.binary_crossentropy = binary_crossentropy<R>, t.categorical_crossentropy = categorical_crossentropy<R>;
+    t.binary_crossentropy = binary_crossentropy<R>,
+    t.categorical_crossentropy = categorical_crossentropy<R>;
     t.sparse_crossentropy = sparse_crossentropy<R>;
     t.ctc_size = ctc_size, t.ctc = ctc<R>;
     t.fma_loop = fma_loop<R>;
-    t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>, t.adagrad = adagrad<R>, t.lion = lion<R>;
+    t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>, t.adagrad = adagrad<R>,
+    t.lion = lion<R>;
     t.accumulate = accumulate<R>, t.average = average<R>;
     return t;
 }
 
-void fill(gw_table<float> *f, gw_table<double> *d) { *f = make_table<float>(), *d = make_table<double>(); }
+void fill(gw_table<float> *f, gw_table<double> *d) {
+    *f = make_table<float>(), *d = make_table<double>();
+}
 
 } // namespace GW_ISA

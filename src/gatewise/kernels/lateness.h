@@ -1,10 +1,10 @@
 // A thread that comes late: how a call notices it, and how long later calls then use one thread.
 //
-// While other programs keep the processor busy, a call of two threads ends only when the later one has had
-// its turn, often milliseconds after the work is done. The first thread of a call measures how long it
-// waited for the others. If the whole call took longer than one thread alone would have taken, calls use
-// one thread for a while: twice as long after each late call, and up to a second. Results do not depend on
-// the number of threads, so nothing of this changes a bit.
+// While other programs keep the processor busy, a call of two threads ends only when the later one
+// has had its turn, often milliseconds after the work is done. The first thread of a call measures
+// how long it waited for the others. If the whole call took longer than one thread alone would have
+// taken, calls use one thread for a while: twice as long after each late call, and up to a second.
+// Results do not depend on the number of threads, so nothing of this changes a bit.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -46,7 +46,8 @@ struct gw_watch {
 
 static inline gw_watch gw_open(gw_int parts) { return {gw_nanoseconds(), 0, 0, 0, parts}; }
 
-// Called by every thread after each part that it has done, where threads do not wait for each other.
+// Called by every thread after each part that it has done, where threads do not wait for each
+// other.
 static inline void gw_note_part(gw_watch *w) {
     if (omp_get_thread_num() > 0) return;
     w->own++;
@@ -58,12 +59,15 @@ static inline bool gw_alone(const gw_lateness *l) {
     return until != 0 && gw_nanoseconds() < until;
 }
 
-static inline void gw_count_closing(gw_lateness *l) { l->closings.fetch_add(1, std::memory_order_relaxed); }
+static inline void gw_count_closing(gw_lateness *l) {
+    l->closings.fetch_add(1, std::memory_order_relaxed);
+}
 
 // After the region, with the time at which it ended: was a thread late?
 static inline bool gw_was_late(const gw_watch *w, gw_int ended) {
     gw_int total = ended - w->opened, useful = w->worked - w->opened - w->waited;
-    return w->own > 0 && total - useful > GW_LATE && (double)total > (double)useful * w->all / w->own;
+    return w->own > 0 && total - useful > GW_LATE &&
+           (double)total > (double)useful * w->all / w->own;
 }
 
 static inline void gw_remember(gw_lateness *l, const gw_watch *w) {

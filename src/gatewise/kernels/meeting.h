@@ -1,10 +1,11 @@
-// Threads that share a band: each does its part of a phase, and nobody begins the next phase before
+// Threads that share a band: each does its part of a phase, and none begins the next phase before
 // all parts of this one are done.
 //
-// Unlike a plain barrier it does not stand still when the system takes a thread away: a thread that has
-// waited for a while does the parts that nobody has begun. If it has waited much longer than a phase takes,
-// it closes the meeting: it does all further parts, and the others leave. A part is claimed by a
-// compare-and-swap, so it is done once, and its result does not depend on the thread that did it.
+// Unlike a plain barrier it does not stand still when the system takes a thread away: a thread that
+// has waited for a while does the parts that no other has begun. If it has waited much longer than
+// a phase takes, it closes the meeting: it does all further parts, and the others leave. A part is
+// claimed by a compare-and-swap, so it is done once, and its result does not depend on the thread
+// that did it.
 #pragma once
 #include <atomic>
 #include <sched.h>
@@ -20,9 +21,12 @@ struct gw_counter {
 // counters[1 + parts]: 1 when the meeting is closed. All zero at the start; phases count from 0.
 static inline bool gw_claim(gw_counter *counters, int part, gw_int phase) {
     gw_int expected = phase;
-    return counters[1 + part].value.compare_exchange_strong(expected, phase + 1, std::memory_order_acq_rel);
+    return counters[1 + part].value.compare_exchange_strong(expected, phase + 1,
+                                                            std::memory_order_acq_rel);
 }
-static inline void gw_part_done(gw_counter *counters) { counters[0].value.fetch_add(1, std::memory_order_acq_rel); }
+static inline void gw_part_done(gw_counter *counters) {
+    counters[0].value.fetch_add(1, std::memory_order_acq_rel);
+}
 static inline bool gw_phase_done(gw_counter *counters, int parts, gw_int phase) {
     return counters[0].value.load(std::memory_order_acquire) >= (phase + 1) * parts;
 }
@@ -47,8 +51,8 @@ static inline bool gw_waited_long(int *spins) {
     if (*spins >= 1 << 20) *spins = 1 << 16; // counts on for ever
     return true;
 }
-// Whether a wait of this many nanoseconds says that another thread does not run: longer than waking one
-// takes, and than a few phases take.
+// Whether a wait of this many nanoseconds says that another thread does not run: longer than waking
+// one takes, and than a few phases take.
 static inline bool gw_too_long(gw_int wait, gw_int since_begin, gw_int phases) {
     return wait > GW_LATE && wait > 3 * since_begin / (phases + 1);
 }

@@ -1,19 +1,21 @@
-// Layer normalisation (Ba, Kiros and Hinton 2016) of the sums of SimpleRNN, LSTM, and GRU with reset after.
+// Layer normalisation (Ba, Kiros and Hinton 2016) of the sums of SimpleRNN, LSTM, and GRU with
+// reset after.
 //
-//     F1  v = x W,  u = h' U
+//     F1  v = x W,  u = h' U              (norm(v) and norm(u) are gw_row's norm_x and norm_h)
 //     F2  s = gain_x * norm(v) + b + gain_h * norm(u)
-//         GRU: of z and r together; of n apart, r * (gain_h * norm(u) + b_h) instead of gain_h * norm(u)
+//         GRU: one norm of z and r together, one of n; for n, r * (gain_h * norm(u) + b_h) instead
+//         of gain_h * norm(u)
 //     F3  the cell's gates, and its state; an LSTM's h = o * out(gain_c * norm(c) + b_c)
 //     B1  through F3 to ds, and to dh', dc'
-//     B2  dv and du: norm's way back of gain_x * ds and gain_h * ds
+//     B2  dv and du: norm's backward of gain_x * ds and gain_h * ds
 //     B3  dh' += du U^T
 //
-// norm needs a whole row. So v is made a block of steps ahead, and a step has a phase for tiles, F1's u or B3, whose parts are
-// units, and one for rows, whose parts are rows.
+// norm needs a whole row. So v is made a block of steps ahead, and a step has a phase for tiles,
+// F1's u or B3, whose parts are units, and one for rows, whose parts are rows.
 //
-// Saved for backward: gates (they become ds), norm(v) (becomes dv), norm(u) (becomes du), what both were multiplied by, two
-// numbers each; c at every step.
-// Packed forward: W and U in column panels, then the cell's vectors (see the cells below). Packed backward: U^T, the vectors.
+// Saved for backward: gates (they become ds), norm(v) (becomes dv), norm(u) (becomes du), what both
+// were multiplied by, two numbers each; c at every step. Packed forward: W and U in column panels,
+// then the cell's vectors (see the cells below). Packed backward: U^T, the vectors.
 #pragma once
 #include "gru.h"
 #include "norm.h"
@@ -23,13 +25,17 @@ namespace GW_ISA {
 
 // dh' is what comes through u alone.
 template <class R> GW_INLINE void clear_gradient_of_h(const gw_row<R> &row, gw_int n) {
-    for_each_vector<R>(n, [=](gw_int i, gw_int lanes) { store_first(row.dh + i, Vec<R>{}, lanes); });
+    for_each_vector<R>(n,
+                       [=](gw_int i, gw_int lanes) { store_first(row.dh + i, Vec<R>{}, lanes); });
 }
 
-// ---- cells: what a row does between the normalised sums and its state. p: vectors of units, all gates of each in turn:
-//      b, gain_x, gain_h, then the cell's own. row.sums has their gradients in the same order. row.scratch is scratch (2 * units,).
+// ---- cells: what a row does between the normalised sums and its state
+//
+// p: the vectors, each for all gates: b, gain_x, gain_h, then those that only this cell has.
+// row.sums has their gradients in the same order. row.scratch has 2 * units numbers.
 
-// COUNT vectors in all. GATES blocks of sums, of which the first TOGETHER have one norm, and the others one more.
+// COUNT vectors in all. GATES blocks of sums, of which the first TOGETHER have one norm, and the
+// others one more.
 template <class R> struct NormalizedRnn {
     static constexpr gw_int GATES = 1, TOGETHER = 1, COUNT = 3;
 
@@ -38,17 +44,22 @@ template <class R> struct NormalizedRnn {
         R *h = row.gates;
         affine(row.norm_h, p + 2 * H, row.z, h, H);
         activate(&cell->act, h, h, H);
-        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) { write_state(row, i, load_first(h + i, lanes), lanes); });
+        for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
+            write_state(row, i, load_first(h + i, lanes), lanes);
+        });
     }
 
     static void backward(const gw_cell<R> *cell, const gw_row<R> &row, const R *p) {
         const gw_int H = cell->units;
         R *h = row.gates;
         for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-            store_first(h + i, gradient_of_h(row, i, lanes) * slope(load_first(h + i, lanes), cell->act), lanes);
+            store_first(h + i,
+                        gradient_of_h(row, i, lanes) * slope(load_first(h + i, lanes), cell->act),
+                        lanes);
         });
         clear_gradient_of_h(row, H);
-        normalize_backward(h, p + 2 * H, row.norm_h, row.norm_scales[2], row.norm_h, H, row.sums + 2 * H, (R *)nullptr);
+        normalize_backward(h, p + 2 * H, row.norm_h, row.norm_scales[2], row.norm_h, H,
+                           row.sums + 2 * H, (R *)nullptr);
     }
 };
 
@@ -74,7 +85,9 @@ template <class R> struct NormalizedLstm {
         activate(&cell->gate, z + 3 * H, z + 3 * H, H);
         for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
             const Vec<R> made = load_first(z + i, lanes) * load_first(z + 2 * H + i, lanes);
-            store_first(row.c1 + i, fma(load_first(z + H + i, lanes), load_first(row.c0 + i, lanes), made), lanes);
+            store_first(row.c1 + i,
+                        fma(load_first(z + H + i, lanes), load_first(row.c0 + i, lanes), made),
+                        lanes);
         });
         output(cell, row.c1, p, row.scratch, y);
         for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
@@ -88,21 +101,26 @@ template <class R> struct NormalizedLstm {
         const R scale = output(cell, row.c1, p, normal, y);
         // do over o, and the gradient before out over y
         for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-            const Vec<R> dh = gradient_of_h(row, i, lanes), o = load_first(z + 3 * H + i, lanes), h = load_first(y + i, lanes);
+            const Vec<R> dh = gradient_of_h(row, i, lanes), o = load_first(z + 3 * H + i, lanes),
+                         h = load_first(y + i, lanes);
             store_first(z + 3 * H + i, dh * h * slope(o, cell->gate), lanes);
             store_first(y + i, dh * o * slope(h, cell->out), lanes);
         });
         clear_gradient_of_h(row, H);
-        normalize_backward(y, p + 12 * H, normal, scale, y, H, row.sums + 12 * H, row.sums + 13 * H);
+        normalize_backward(y, p + 12 * H, normal, scale, y, H, row.sums + 12 * H,
+                           row.sums + 13 * H);
         for_each_vector<R>(H, [=](gw_int k, gw_int lanes) {
-            const Vec<R> i = load_first(z + k, lanes), f = load_first(z + H + k, lanes), g = load_first(z + 2 * H + k, lanes);
+            const Vec<R> i = load_first(z + k, lanes), f = load_first(z + H + k, lanes),
+                         g = load_first(z + 2 * H + k, lanes);
             const Vec<R> dc = load_first(row.dc + k, lanes) + load_first(y + k, lanes);
             store_first(z + k, dc * g * slope(i, cell->gate), lanes);
-            store_first(z + H + k, dc * load_first(row.c0 + k, lanes) * slope(f, cell->gate), lanes);
+            store_first(z + H + k, dc * load_first(row.c0 + k, lanes) * slope(f, cell->gate),
+                        lanes);
             store_first(z + 2 * H + k, dc * i * slope(g, cell->act), lanes);
             store_first(row.dc + k, dc * f, lanes);
         });
-        normalize_backward(z, p + 8 * H, row.norm_h, row.norm_scales[2], row.norm_h, 4 * H, row.sums + 8 * H, (R *)nullptr);
+        normalize_backward(z, p + 8 * H, row.norm_h, row.norm_scales[2], row.norm_h, 4 * H,
+                           row.sums + 8 * H, (R *)nullptr);
     }
 };
 
@@ -125,7 +143,9 @@ template <class R> struct NormalizedGru {
         activate(&cell->act, n, n, H);
         for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
             const Vec<R> before = load_first(row.h0 + i, lanes);
-            write_state(row, i, gru_mix(cell, load_first(z + i, lanes), before, load_first(n + i, lanes)), lanes);
+            write_state(row, i,
+                        gru_mix(cell, load_first(z + i, lanes), before, load_first(n + i, lanes)),
+                        lanes);
         });
     }
 
@@ -134,9 +154,11 @@ template <class R> struct NormalizedGru {
         R *s = row.gates, *q = row.scratch;
         recurrent_part(row, p, H);
         for_each_vector<R>(H, [=](gw_int i, gw_int lanes) {
-            const Vec<R> z = load_first(s + i, lanes), r = load_first(s + H + i, lanes), n = load_first(s + 2 * H + i, lanes),
-                         h0 = load_first(row.h0 + i, lanes), dh = gradient_of_h(row, i, lanes), one = splat(R(1));
-            const Vec<R> keep = cell->chung ? one - z : z, difference = cell->chung ? n - h0 : h0 - n;
+            const Vec<R> z = load_first(s + i, lanes), r = load_first(s + H + i, lanes),
+                         n = load_first(s + 2 * H + i, lanes), h0 = load_first(row.h0 + i, lanes),
+                         dh = gradient_of_h(row, i, lanes), one = splat(R(1));
+            const Vec<R> keep = cell->chung ? one - z : z,
+                         difference = cell->chung ? n - h0 : h0 - n;
             const Vec<R> dn = dh * (one - keep) * slope(n, cell->act);
             store_first(row.dh + i, dh * keep, lanes);
             store_first(s + i, dh * difference * slope(z, cell->gate), lanes);
@@ -144,8 +166,10 @@ template <class R> struct NormalizedGru {
             store_first(s + 2 * H + i, dn, lanes);
             store_first(q + i, dn * r, lanes);
         });
-        normalize_backward(s, p + 6 * H, row.norm_h, row.norm_scales[2], row.norm_h, 2 * H, row.sums + 6 * H, (R *)nullptr);
-        normalize_backward(q, p + 8 * H, row.norm_h + 2 * H, row.norm_scales[3], row.norm_h + 2 * H, H, row.sums + 8 * H, row.sums + 11 * H);
+        normalize_backward(s, p + 6 * H, row.norm_h, row.norm_scales[2], row.norm_h, 2 * H,
+                           row.sums + 6 * H, (R *)nullptr);
+        normalize_backward(q, p + 8 * H, row.norm_h + 2 * H, row.norm_scales[3], row.norm_h + 2 * H,
+                           H, row.sums + 8 * H, row.sums + 11 * H);
     }
 };
 
@@ -155,9 +179,15 @@ template <class R, class Cell> struct Normalized {
     static gw_int columns(const gw_cell<R> *cell) { return Cell::GATES * cell->units; }
 
     // Where the parts of a pack begin.
-    static gw_int recurrent_at(const gw_cell<R> *cell) { return padded<R>(columns(cell)) * cell->inputs; }
-    static gw_int vectors_at(const gw_cell<R> *cell) { return padded<R>(columns(cell)) * (cell->inputs + cell->units); }
-    static gw_int vectors_behind(const gw_cell<R> *cell) { return transposed_size<R>(cell->units, columns(cell)); }
+    static gw_int recurrent_at(const gw_cell<R> *cell) {
+        return padded<R>(columns(cell)) * cell->inputs;
+    }
+    static gw_int vectors_at(const gw_cell<R> *cell) {
+        return padded<R>(columns(cell)) * (cell->inputs + cell->units);
+    }
+    static gw_int vectors_behind(const gw_cell<R> *cell) {
+        return transposed_size<R>(cell->units, columns(cell));
+    }
 
     static void pack_vectors(const gw_cell<R> *cell, const R *vectors, R *out) {
         for (gw_int i = 0; i < Cell::COUNT * cell->units; i++) out[i] = vectors[i];
@@ -176,37 +206,47 @@ template <class R, class Cell> struct Normalized {
     static void project(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int, gw_int) {
         const gw_int all = columns(cell);
         const R *p = cell->weights + vectors_at(cell);
-        column_product(all, &gw_row<R>::x, 0, 0, rows, n, 0, all, cell->weights, 0, cell->inputs, 0, 0,
-                       [](const gw_row<R> &row, gw_int j, Vec<R> v, gw_int lanes) { store_first(row.norm_x + j, v, lanes); });
+        column_product(all, &gw_row<R>::x, 0, 0, rows, n, 0, all, cell->weights, 0, cell->inputs, 0,
+                       0, [](const gw_row<R> &row, gw_int j, Vec<R> v, gw_int lanes) {
+            store_first(row.norm_x + j, v, lanes);
+        });
         for (gw_int r = 0; r < n; r++) {
             R scales[2];
-            normalize_spans(rows[r].norm_x, Cell::TOGETHER * cell->units, all, rows[r].norm_scales ? rows[r].norm_scales : scales);
+            normalize_spans(rows[r].norm_x, Cell::TOGETHER * cell->units, all,
+                            rows[r].norm_scales ? rows[r].norm_scales : scales);
             affine(rows[r].norm_x, p + all, p, rows[r].z, all);
         }
     }
 
-    static void forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    static void forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                        gw_int last, int phase) {
         const gw_int H = cell->units, all = columns(cell);
         if (phase == 0)
-            return column_product(all, &gw_row<R>::h_in, 0, 0, rows, n, Cell::GATES * first, Cell::GATES * last,
-                                  cell->weights + recurrent_at(cell), 0, H, 0, 0,
-                                  [](const gw_row<R> &row, gw_int j, Vec<R> u, gw_int lanes) { store_first(row.norm_h + j, u, lanes); });
+            return column_product(all, &gw_row<R>::h_in, 0, 0, rows, n, Cell::GATES * first,
+                                  Cell::GATES * last, cell->weights + recurrent_at(cell), 0, H, 0,
+                                  0, [](const gw_row<R> &row, gw_int j, Vec<R> u, gw_int lanes) {
+                store_first(row.norm_h + j, u, lanes);
+            });
         for (gw_int r = 0; r < n; r++) {
             R scales[2];
-            normalize_spans(rows[r].norm_h, Cell::TOGETHER * H, all, rows[r].norm_scales ? rows[r].norm_scales + 2 : scales);
+            normalize_spans(rows[r].norm_h, Cell::TOGETHER * H, all,
+                            rows[r].norm_scales ? rows[r].norm_scales + 2 : scales);
             Cell::forward(cell, rows[r], cell->weights + vectors_at(cell));
         }
     }
 
-    static void backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
+    static void backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                         gw_int last, int phase) {
         const gw_int H = cell->units, all = columns(cell);
         if (phase == 1)
-            return add_recurrent_gradient(cell, Cell::GATES, rows, n, first, last, cell->weights, 0, all, 0, 0, &gw_row<R>::norm_h);
+            return add_recurrent_gradient(cell, Cell::GATES, rows, n, first, last, cell->weights, 0,
+                                          all, 0, 0, &gw_row<R>::norm_h);
         const R *p = cell->weights + vectors_behind(cell);
         for (gw_int r = 0; r < n; r++) {
             const gw_row<R> &row = rows[r];
             Cell::backward(cell, row, p);
-            normalize_spans_backward(row.gates, p + all, row.norm_x, Cell::TOGETHER * H, all, row.norm_scales, row.sums + all, row.sums);
+            normalize_spans_backward(row.gates, p + all, row.norm_x, Cell::TOGETHER * H, all,
+                                     row.norm_scales, row.sums + all, row.sums);
         }
     }
 
@@ -214,8 +254,12 @@ template <class R, class Cell> struct Normalized {
         gw_family<R> f = {};
         f.block = LANES<R>, f.project_rows = true, f.rows_forward = 1, f.rows_backward = 0;
         f.forward_phases = f.backward_phases = [](const gw_cell<R> *) { return 2; };
-        f.forward_size = [](const gw_cell<R> *cell) { return vectors_at(cell) + Cell::COUNT * cell->units; };
-        f.backward_size = [](const gw_cell<R> *cell) { return vectors_behind(cell) + Cell::COUNT * cell->units; };
+        f.forward_size = [](const gw_cell<R> *cell) {
+            return vectors_at(cell) + Cell::COUNT * cell->units;
+        };
+        f.backward_size = [](const gw_cell<R> *cell) {
+            return vectors_behind(cell) + Cell::COUNT * cell->units;
+        };
         f.pack_forward = pack_forward, f.pack_backward = pack_backward;
         f.project = project, f.forward = forward, f.backward = backward;
         return f;

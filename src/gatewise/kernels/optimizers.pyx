@@ -1,7 +1,8 @@
 """Optimizer steps over the flat parameter buffer: one pass, in fixed chunks spread over threads.
 
-All arrays are 1-D, of one dtype and length, updated in place. None leaves an option out. Constants are worked out
-in double and rounded once. ``decay`` is the weight decay times the learning rate: p -= decay p comes before the step.
+All arrays are 1-D, of one dtype and length, and updated in place. None leaves an option out.
+Constants are computed in double and rounded once. ``decay`` is the weight decay times the learning
+rate: p -= decay p comes before the step.
 """
 from cython cimport floating
 from cython.parallel cimport prange
@@ -25,23 +26,29 @@ def sgd(p, g, v, double lr, double momentum, bint nesterov, double decay=0, int 
         _sgd[double](table64(), p, g, v, lr, momentum, nesterov, decay, threads)
 
 
-def rmsprop(p, g, v, g_mean, m, double lr, double rho, double momentum, double eps, double decay=0, int threads=1):
+def rmsprop(p, g, v, g_mean, m, double lr, double rho, double momentum, double eps, double decay=0,
+            int threads=1):
     """p -= lr g / sqrt(v + eps), v the mean square; g_mean: centered; m: with momentum."""
     if p.dtype == np.float32:
-        _rmsprop[float](table32(), p, g, v, g_mean, m, lr, rho, 1 - rho, momentum, eps, decay, threads)
+        _rmsprop[float](table32(), p, g, v, g_mean, m, lr, rho, 1 - rho, momentum, eps, decay,
+                        threads)
     else:
-        _rmsprop[double](table64(), p, g, v, g_mean, m, lr, rho, 1 - rho, momentum, eps, decay, threads)
+        _rmsprop[double](table64(), p, g, v, g_mean, m, lr, rho, 1 - rho, momentum, eps, decay,
+                         threads)
 
 
-def adam(p, g, m, v, v_max, double lr, double lr_gradient, double beta1, double beta2, double eps, double decay=0,
-         int threads=1):
-    """p -= (lr m + lr_gradient g) / (sqrt(v) + eps); v_max: amsgrad. The rates already hold the bias corrections."""
+def adam(p, g, m, v, v_max, double lr, double lr_gradient, double beta1, double beta2, double eps,
+         double decay=0, int threads=1):
+    """p -= (lr m + lr_gradient g) / (sqrt(v) + eps); v_max: amsgrad.
+
+    The rates already include the bias corrections.
+    """
     if p.dtype == np.float32:
-        _adam[float](table32(), p, g, m, v, v_max, lr, lr_gradient, beta1, 1 - beta1, beta2, 1 - beta2, eps, decay,
-                     threads)
+        _adam[float](table32(), p, g, m, v, v_max, lr, lr_gradient, beta1, 1 - beta1, beta2,
+                     1 - beta2, eps, decay, threads)
     else:
-        _adam[double](table64(), p, g, m, v, v_max, lr, lr_gradient, beta1, 1 - beta1, beta2, 1 - beta2, eps, decay,
-                     threads)
+        _adam[double](table64(), p, g, m, v, v_max, lr, lr_gradient, beta1, 1 - beta1, beta2,
+                      1 - beta2, eps, decay, threads)
 
 
 def adagrad(p, g, total, double lr, double eps, double decay=0, int threads=1):
@@ -80,93 +87,101 @@ cdef inline floating *part(floating *p, Py_ssize_t k) noexcept nogil:
     return p + k * CHUNK if p != NULL else NULL
 
 
-cdef object _sgd(gw_table[floating] *table, p, g, v, floating lr, floating momentum, bint nesterov, floating decay,
-                 int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object _sgd(gw_table[floating] *table, p, g, v, floating lr, floating momentum, bint nesterov,
+                 floating decay, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
-    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
-    cdef floating *pv = <floating *>pointer_to(v, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, typenum, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, typenum, 1, n)
+    cdef floating *pv = <floating *>pointer_to(v, typenum, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
-        table.sgd(part(pp, k), part(pg, k), part(pv, k), min(CHUNK, n - k * CHUNK), lr, momentum, nesterov, decay)
+        table.sgd(part(pp, k), part(pg, k), part(pv, k), min(CHUNK, n - k * CHUNK), lr, momentum,
+                  nesterov, decay)
     return None
 
 
-cdef object _rmsprop(gw_table[floating] *table, p, g, v, g_mean, m, floating lr, floating rho, floating rest,
-                     floating momentum, floating eps, floating decay, int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object _rmsprop(gw_table[floating] *table, p, g, v, g_mean, m, floating lr, floating rho,
+                     floating rest, floating momentum, floating eps, floating decay, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
-    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
-    cdef floating *pv = <floating *>needed_pointer(v, R, 1, n)
-    cdef floating *pc = <floating *>pointer_to(g_mean, R, 1, n)
-    cdef floating *pm = <floating *>pointer_to(m, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, typenum, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, typenum, 1, n)
+    cdef floating *pv = <floating *>needed_pointer(v, typenum, 1, n)
+    cdef floating *pc = <floating *>pointer_to(g_mean, typenum, 1, n)
+    cdef floating *pm = <floating *>pointer_to(m, typenum, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
-        table.rmsprop(part(pp, k), part(pg, k), part(pv, k), part(pc, k), part(pm, k), min(CHUNK, n - k * CHUNK),
-                      lr, rho, rest, momentum, eps, decay)
+        table.rmsprop(part(pp, k), part(pg, k), part(pv, k), part(pc, k), part(pm, k),
+                      min(CHUNK, n - k * CHUNK), lr, rho, rest, momentum, eps, decay)
     return None
 
 
-cdef object _adam(gw_table[floating] *table, p, g, m, v, v_max, floating lr, floating lr_gradient, floating beta1,
-                  floating rest1, floating beta2, floating rest2, floating eps, floating decay, int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object _adam(gw_table[floating] *table, p, g, m, v, v_max, floating lr, floating lr_gradient,
+                  floating beta1, floating rest1, floating beta2, floating rest2, floating eps,
+                  floating decay, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
-    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
-    cdef floating *pm = <floating *>needed_pointer(m, R, 1, n)
-    cdef floating *pv = <floating *>needed_pointer(v, R, 1, n)
-    cdef floating *px = <floating *>pointer_to(v_max, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, typenum, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, typenum, 1, n)
+    cdef floating *pm = <floating *>needed_pointer(m, typenum, 1, n)
+    cdef floating *pv = <floating *>needed_pointer(v, typenum, 1, n)
+    cdef floating *px = <floating *>pointer_to(v_max, typenum, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
-        table.adam(part(pp, k), part(pg, k), part(pm, k), part(pv, k), part(px, k), min(CHUNK, n - k * CHUNK), lr,
-                   lr_gradient, beta1, rest1, beta2, rest2, eps, decay)
+        table.adam(part(pp, k), part(pg, k), part(pm, k), part(pv, k), part(px, k),
+                   min(CHUNK, n - k * CHUNK), lr, lr_gradient, beta1, rest1, beta2, rest2, eps,
+                   decay)
     return None
 
 
-cdef object _adagrad(gw_table[floating] *table, p, g, total, floating lr, floating eps, floating decay, int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object _adagrad(gw_table[floating] *table, p, g, total, floating lr, floating eps,
+                     floating decay, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
-    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
-    cdef floating *ps = <floating *>needed_pointer(total, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, typenum, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, typenum, 1, n)
+    cdef floating *ps = <floating *>needed_pointer(total, typenum, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
-        table.adagrad(part(pp, k), part(pg, k), part(ps, k), min(CHUNK, n - k * CHUNK), lr, eps, decay)
+        table.adagrad(part(pp, k), part(pg, k), part(ps, k), min(CHUNK, n - k * CHUNK), lr, eps,
+                      decay)
     return None
 
 
-cdef object _lion(gw_table[floating] *table, p, g, m, floating lr, floating beta1, floating rest1, floating beta2,
-                  floating rest2, floating decay, int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object _lion(gw_table[floating] *table, p, g, m, floating lr, floating beta1, floating rest1,
+                  floating beta2, floating rest2, floating decay, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
-    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
-    cdef floating *pm = <floating *>needed_pointer(m, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, typenum, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, typenum, 1, n)
+    cdef floating *pm = <floating *>needed_pointer(m, typenum, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
-        table.lion(part(pp, k), part(pg, k), part(pm, k), min(CHUNK, n - k * CHUNK), lr, beta1, rest1, beta2, rest2, decay)
+        table.lion(part(pp, k), part(pg, k), part(pm, k), min(CHUNK, n - k * CHUNK), lr, beta1,
+                   rest1, beta2, rest2, decay)
     return None
 
 
 cdef object _accumulate(gw_table[floating] *table, total, g, floating steps, int threads):
-    cdef int R = number_of(<floating *>NULL)
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = g.shape[0], k
-    cdef floating *ps = <floating *>needed_pointer(total, R, 1, n)
-    cdef floating *pg = <floating *>needed_pointer(g, R, 1, n)
+    cdef floating *ps = <floating *>needed_pointer(total, typenum, 1, n)
+    cdef floating *pg = <floating *>needed_pointer(g, typenum, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
         table.accumulate(part(ps, k), part(pg, k), min(CHUNK, n - k * CHUNK), steps)
     return None
 
 
-cdef object _average(gw_table[floating] *table, p, mean, floating momentum, floating rest, bint overwrite, int threads):
-    cdef int R = number_of(<floating *>NULL)
+cdef object _average(gw_table[floating] *table, p, mean, floating momentum, floating rest,
+                     bint overwrite, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t n = p.shape[0], k
-    cdef floating *pp = <floating *>needed_pointer(p, R, 1, n)
-    cdef floating *pa = <floating *>needed_pointer(mean, R, 1, n)
+    cdef floating *pp = <floating *>needed_pointer(p, typenum, 1, n)
+    cdef floating *pa = <floating *>needed_pointer(mean, typenum, 1, n)
     for k in prange((n + CHUNK - 1) // CHUNK, num_threads=threads, schedule="static", nogil=True,
                     use_threads_if=threads > 1 and n > CHUNK):
-        table.average(part(pp, k), part(pa, k), min(CHUNK, n - k * CHUNK), momentum, rest, overwrite)
+        table.average(part(pp, k), part(pa, k), min(CHUNK, n - k * CHUNK), momentum, rest,
+                      overwrite)
     return None

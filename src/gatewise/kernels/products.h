@@ -1,9 +1,9 @@
 // The large products of the backward pass: sums over all rows and steps.
 //
-// Weight gradients, w (rows, columns) += a^T z with a (n, rows) and z (n, columns), are tiles of GW_TILE_ROWS rows
-// by 4 vectors like every other product, the sum running over n. n is taken in blocks: one panel of z,
-// copied together, stays in L1 while all tiles of the panel use it. The order of each sum is that of n,
-// whoever computes which tile.
+// Weight gradients, w (rows, columns) += a^T z with a (n, rows) and z (n, columns), are tiles of
+// GW_TILE_ROWS rows by 4 vectors like every other product, the sum running over n. n is taken in
+// blocks: one panel of z, copied together, stays in L1 while all tiles of the panel use it. The
+// order of each sum is that of n, whoever computes which tile.
 #pragma once
 #include "arrays.h"
 #include "tile.h"
@@ -15,7 +15,8 @@ constexpr gw_int SUM_BLOCK = 96; // 24 KiB of z with AVX-512
 
 // w[r][:] += sum over k < n of a[k][r] * z[k][:], for M rows and N vectors; z lies together.
 template <class R, int M, int N>
-static void outer_tile(const R *a, gw_int lda, const R *z, gw_int n, gw_int lanes, R *w, gw_int ldw) {
+static void outer_tile(const R *a, gw_int lda, const R *z, gw_int n, gw_int lanes, R *w,
+                       gw_int ldw) {
     const gw_int L = LANES<R>;
     Vec<R> acc[M][N] = {};
     for (int r = 0; r < M; r++) // w may be far away: on its way while the sum is made
@@ -42,7 +43,8 @@ static void outer_tile(const R *a, gw_int lda, const R *z, gw_int n, gw_int lane
 }
 
 template <class R, int N>
-GW_INLINE void outer_rows(gw_int m, const R *a, gw_int lda, const R *z, gw_int n, gw_int lanes, R *w, gw_int ldw) {
+GW_INLINE void outer_rows(gw_int m, const R *a, gw_int lda, const R *z, gw_int n, gw_int lanes,
+                          R *w, gw_int ldw) {
     switch (m) {
     case 1: return outer_tile<R, 1, N>(a, lda, z, n, lanes, w, ldw);
     case 2: return outer_tile<R, 2, N>(a, lda, z, n, lanes, w, ldw);
@@ -57,26 +59,31 @@ GW_INLINE void outer_rows(gw_int m, const R *a, gw_int lda, const R *z, gw_int n
 
 // Columns [j, j + panel) of n rows of z, together; and their sums.
 template <class R, int N>
-GW_INLINE void copy_panel(const R *z, gw_int ldz, gw_int n, gw_int lanes, R *panel, Vec<R> (&sums)[4]) {
+GW_INLINE void copy_panel(const R *z, gw_int ldz, gw_int n, gw_int lanes, R *panel,
+                          Vec<R> (&sums)[4]) {
     for (gw_int k = 0; k < n; k++)
 #pragma GCC unroll 4
         for (int v = 0; v < N; v++) {
-            Vec<R> x = v == N - 1 ? load_first(z + k * ldz + v * LANES<R>, lanes) : load(z + k * ldz + v * LANES<R>);
+            Vec<R> x = v == N - 1 ? load_first(z + k * ldz + v * LANES<R>, lanes)
+                                  : load(z + k * ldz + v * LANES<R>);
             store(panel + (k * N + v) * LANES<R>, x);
             sums[v] += x;
         }
 }
 
 // Tiles of one weight gradient: column panel by column panel, each from its first row to its last.
-template <class R> GW_INLINE gw_int tiles_down(const gw_piece<R> *p) { return (p->rows + GW_TILE_ROWS - 1) / GW_TILE_ROWS; }
+template <class R> GW_INLINE gw_int tiles_down(const gw_piece<R> *p) {
+    return (p->rows + GW_TILE_ROWS - 1) / GW_TILE_ROWS;
+}
 template <class R> static gw_int weight_tiles(const gw_piece<R> *p) {
     return tiles_down(p) * ((p->columns + panel_columns<R>() - 1) / panel_columns<R>());
 }
 
-// Rows [first, last) tiles of one panel of N vectors, over one block of n. The sums go to the bias, if
-// this call holds the panel's first tile.
+// Rows [first, last) tiles of one panel of N vectors, over one block of n. The sums go to the bias,
+// if this call holds the panel's first tile.
 template <class R, int N>
-static void weight_panel(const gw_piece<R> *p, gw_int k, gw_int n, gw_int j, gw_int first, gw_int last) {
+static void weight_panel(const gw_piece<R> *p, gw_int k, gw_int n, gw_int j, gw_int first,
+                         gw_int last) {
     const gw_int L = LANES<R>, lanes = lanes_left<R>(p->columns, j + (N - 1) * L);
     alignas(64) R panel[SUM_BLOCK * 4 * LANES<R>];
     Vec<R> sums[4] = {};
@@ -88,8 +95,10 @@ static void weight_panel(const gw_piece<R> *p, gw_int k, gw_int n, gw_int j, gw_
             store_first(b, load_first(b, count) + sums[v], count);
         }
     for (gw_int tile = first; tile < last; tile++) {
-        const gw_int r = tile * GW_TILE_ROWS, m = p->rows - r < GW_TILE_ROWS ? p->rows - r : GW_TILE_ROWS;
-        outer_rows<R, N>(m, p->a + k * p->lda + r, p->lda, panel, n, lanes, p->w + r * p->ldw + j, p->ldw);
+        const gw_int r = tile * GW_TILE_ROWS,
+                     m = p->rows - r < GW_TILE_ROWS ? p->rows - r : GW_TILE_ROWS;
+        outer_rows<R, N>(m, p->a + k * p->lda + r, p->lda, panel, n, lanes, p->w + r * p->ldw + j,
+                         p->ldw);
     }
 }
 
@@ -99,7 +108,8 @@ template <class R> static void weight_gradient(const gw_piece<R> *p, gw_int firs
     for (gw_int k = 0; k < p->n; k += SUM_BLOCK) {
         const gw_int n = p->n - k < SUM_BLOCK ? p->n - k : SUM_BLOCK;
         for (gw_int tile = first, next; tile < last; tile = next) {
-            const gw_int panel = tile / down, j = panel * panel_columns<R>(), r = tile - panel * down;
+            const gw_int panel = tile / down, j = panel * panel_columns<R>(),
+                         r = tile - panel * down;
             next = (panel + 1) * down < last ? (panel + 1) * down : last;
             const gw_int r_end = next - panel * down;
             switch (panel_vectors<R>(p->columns, j)) {
@@ -114,7 +124,8 @@ template <class R> static void weight_gradient(const gw_piece<R> *p, gw_int firs
 
 // out (n, columns) = z w^T, z (n, length) with ldz, w (columns, length) packed by pack_transposed.
 template <class R>
-static void input_gradient(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed, gw_int columns, R *out) {
+static void input_gradient(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed,
+                           gw_int columns, R *out) {
     const gw_int L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = 0; j < columns; j += panel_columns<R>()) {

@@ -15,8 +15,8 @@ from gatewise.kernels._workspace cimport Workspace
 cdef class RecurrentKernel(CompiledCell):
     """Packs weights, runs sequences forward and backward.
 
-    Its constructor is that of CompiledCell. In all methods B is the number of rows, T of steps, I of
-    inputs, H of units of h, G of blocks of units in the weights. Weights and gradients are
+    Its constructor is that of CompiledCell. In all methods B is the number of rows, T of steps, I
+    of inputs, H of units of h, G of blocks of units in the weights. Weights and gradients are
     dictionaries of arrays by the kernel's names: kernel (I, G * units), recurrent_kernel
     (H, G * units), bias and recurrent_bias (G * units,), peephole, projection_kernel, input_gain,
     recurrent_gain, cell_gain, cell_bias. None, or no such key: the cell has no such parameter.
@@ -87,7 +87,7 @@ cdef class RecurrentKernel(CompiledCell):
     def backward(self, packed, x, dict weights, Workspace workspace, dh, dc=None, *, order=None,
                  lengths=None, resets=None, mask=None, zoneout_key=None, dy=None, dict gradients,
                  dx=None, int threads=1):
-        """Go back over the sequences of the last forward call with this workspace, which is used up.
+        """The backward pass of the last forward call with this workspace.
 
         Parameters
         ----------

@@ -18,7 +18,8 @@ template <class R> static gw_int rnn_forward_size(const gw_cell<R> *cell) {
     return padded<R>(cell->units) * (1 + cell->inputs + cell->units);
 }
 
-template <class R> static void rnn_pack_forward(const gw_cell<R> *cell, const gw_weights<R> *w, R *out) {
+template <class R> static void rnn_pack_forward(const gw_cell<R> *cell, const gw_weights<R> *w,
+                                                R *out) {
     const gw_int H = cell->units;
     for (gw_int j = 0; j < H; j += panel_columns<R>()) {
         int n = panel_vectors<R>(H, j);
@@ -29,7 +30,8 @@ template <class R> static void rnn_pack_forward(const gw_cell<R> *cell, const gw
 }
 
 // The sum starts as the fused step starts it, so that both give the same bits.
-template <class R> static void rnn_project(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+template <class R> static void rnn_project(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n,
+                                           gw_int first, gw_int last) {
     const gw_int I = cell->inputs, H = cell->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first, v; j < last; j += v * L) {
@@ -43,19 +45,22 @@ template <class R> static void rnn_project(const gw_cell<R> *cell, const gw_row<
             product_of_columns<R>(v, m, buf, {x.p, I, bias + part.stride, part.stride}, {});
             for (gw_int i = 0; i < m; i++)
                 for (int s = 0; s < v; s++)
-                    store_first(rows[r + i].z + j + s * L, load(buf + (i * v + s) * L), lanes_left<R>(H, j + s * L));
+                    store_first(rows[r + i].z + j + s * L, load(buf + (i * v + s) * L),
+                                lanes_left<R>(H, j + s * L));
         }
     }
 }
 
 template <class R, bool HAS_OPTIONS>
-static void rnn_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+static void rnn_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                              gw_int last) {
     const gw_int I = cell->inputs, H = cell->units, L = LANES<R>;
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first, v; j < last; j += v * L) {
         const PanelPart<R> part(H, j, last);
         v = part.n;
-        const R *bias = cell->weights + part.panel * (1 + I + H) + part.offset, *w = bias + part.stride;
+        const R *bias = cell->weights + part.panel * (1 + I + H) + part.offset,
+                *w = bias + part.stride;
         for (gw_int r = 0, m; r < n; r += m) {
             m = group_rows(n - r);
             const gw_row<R> *row = rows + r;
@@ -63,9 +68,9 @@ static void rnn_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_
             if (cell->input_projected)
                 for (gw_int i = 0; i < m; i++)
                     for (int s = 0; s < v; s++)
-                        store(buf + (i * v + s) * L, load_first(row[i].z + j + s * L, lanes_left<R>(H, j + s * L)));
-            else
-                fill_with_bias(buf, m, v, bias);
+                        store(buf + (i * v + s) * L,
+                              load_first(row[i].z + j + s * L, lanes_left<R>(H, j + s * L)));
+            else fill_with_bias(buf, m, v, bias);
             product_of_columns<R>(v, m, buf, {x.p, cell->input_projected ? 0 : I, w, part.stride},
                                   {h.p, H, w + I * part.stride, part.stride});
             for (int s = 0; s < v; s++) {
@@ -82,26 +87,32 @@ static void rnn_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_
 }
 
 template <class R>
-static void rnn_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int) {
+static void rnn_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                        gw_int last, int) {
     if (cell->has_options) rnn_units_forward<R, true>(cell, rows, n, first, last);
     else rnn_units_forward<R, false>(cell, rows, n, first, last);
 }
 
 template <class R, bool HAS_OPTIONS>
-static void rnn_units_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last) {
+static void rnn_units_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n,
+                               gw_int first, gw_int last) {
     const gw_int H = cell->units;
     for (gw_int r = 0; r < n; r++)
         for (gw_int u = first; u < last; u += LANES<R>) {
             const gw_int lanes = lanes_left<R>(H, u);
             Vec<R> h = load_first(rows[r].gates + u, lanes);
             const Vec<R> dh = take_gradient_of_h<R, HAS_OPTIONS>(cell, rows[r], u, lanes);
-            store_first(rows[r].gates + u, dh * slope_within<R, HAS_OPTIONS>(cell, h, cell->act, cell->act_ends), lanes);
+            store_first(rows[r].gates + u,
+                        dh * slope_within<R, HAS_OPTIONS>(cell, h, cell->act, cell->act_ends),
+                        lanes);
         }
 }
 
 template <class R>
-static void rnn_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase) {
-    if (phase == 1) add_recurrent_gradient(cell, 1, rows, n, first, last, cell->weights, 0, cell->units, 0, 0);
+static void rnn_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
+                         gw_int last, int phase) {
+    if (phase == 1)
+        add_recurrent_gradient(cell, 1, rows, n, first, last, cell->weights, 0, cell->units, 0, 0);
     else if (cell->has_options) rnn_units_backward<R, true>(cell, rows, n, first, last);
     else rnn_units_backward<R, false>(cell, rows, n, first, last);
 }
@@ -112,7 +123,9 @@ template <class R> static gw_family<R> rnn_family() {
     f.forward_phases = [](const gw_cell<R> *) { return 1; };
     f.backward_phases = [](const gw_cell<R> *) { return 2; };
     f.forward_size = rnn_forward_size<R>, f.pack_forward = rnn_pack_forward<R>;
-    f.backward_size = [](const gw_cell<R> *cell) { return transposed_size<R>(cell->units, cell->units); };
+    f.backward_size = [](const gw_cell<R> *cell) {
+        return transposed_size<R>(cell->units, cell->units);
+    };
     f.pack_backward = [](const gw_cell<R> *cell, const gw_weights<R> *w, R *out) {
         pack_transposed<R>(w->w_h, cell->units, cell->units, 0, cell->units, out);
     };

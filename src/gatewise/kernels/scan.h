@@ -4,12 +4,14 @@
 //         minLSTM  f, i = sigm(x W + b),                        a = f / (f + i)
 //     F2  n = act(x W_n + b_n)
 //     F3  h = a * h' + (1 - a) * n
-//     B1  dH = dh + dy;  dn = dH * (1 - a) * act'(n);  da = dH * (h' - n) * a * (1 - a);  dh' = dH * a
+//     B1  dH = dh + dy;  dn = dH * (1 - a) * act'(n);  da = dH * (h' - n) * a * (1 - a);
+//         dh' = dH * a
 //     B2  minGRU   dz = -da
 //         minLSTM  df = da * (1 - f),  di = -da * (1 - i)
 //
-// a of minLSTM is sigm(log f - log i), which is good where both gates vanish; da is the gradient before that sigmoid.
-// x W of all steps is one product (dense.pyx), F1, F2 and B2 are for any step alone; only F3 and B1 go through time.
+// a of minLSTM is sigm(log f - log i), which is accurate even if both gates are close to 0; da is
+// the gradient before that sigmoid. x W of all steps is one product (dense.pyx), F1, F2 and B2 are
+// for any step alone; only F3 and B1 go through time.
 #pragma once
 #include "arrays.h"
 #include "tile.h"
@@ -17,12 +19,14 @@
 namespace GW_ISA {
 
 // F1 and F2 of n steps: g (n, width) holds x W + b, blocks z n or f i n; n in place, a (n, units).
-template <class R> static void scan_gates(const gw_activation<R> *act, int lstm, R *g, R *a, gw_int n, gw_int units) {
+template <class R> static void scan_gates(const gw_activation<R> *act, int lstm, R *g, R *a,
+                                          gw_int n, gw_int units) {
     const gw_int width = (lstm ? 3 : 2) * units;
     for (gw_int r = 0; r < n; r++, g += width, a += units) {
         for_each_vector<R>(units, [=](gw_int u, gw_int lanes) {
             const Vec<R> z = load_first(g + u, lanes);
-            const Vec<R> x = lstm ? softplus<R>(-load_first(g + units + u, lanes)) - softplus<R>(-z) : -z;
+            const Vec<R> x =
+                lstm ? softplus<R>(-load_first(g + units + u, lanes)) - softplus<R>(-z) : -z;
             store_first(a + u, sigmoid<R>(x), lanes);
         });
         R *candidate = g + width - units;
@@ -31,7 +35,8 @@ template <class R> static void scan_gates(const gw_activation<R> *act, int lstm,
 }
 
 // B2 of n steps: a holds da.
-template <class R> static void scan_gates_backward(int lstm, R *g, const R *a, gw_int n, gw_int units) {
+template <class R> static void scan_gates_backward(int lstm, R *g, const R *a, gw_int n,
+                                                   gw_int units) {
     const gw_int width = (lstm ? 3 : 2) * units;
     for (gw_int r = 0; r < n; r++, g += width, a += units)
         for_each_vector<R>(units, [=](gw_int u, gw_int lanes) {
@@ -58,7 +63,8 @@ template <class R> static void scan_forward(const gw_scan<R> *s, gw_int first, g
         const bool reset = s->resets && s->resets[t];
         for (gw_int u = first, v = 0; u < last; u += LANES<R>, v++) {
             const gw_int lanes = lanes_left<R>(last, u);
-            const Vec<R> at = load_first(a + u, lanes), fresh = (R(1) - at) * load_first(n + u, lanes);
+            const Vec<R> at = load_first(a + u, lanes),
+                         fresh = (R(1) - at) * load_first(n + u, lanes);
             h[v] = reset ? fresh : fma(at, h[v], fresh);
             if (s->h) store_first(s->h + t * s->units + u, h[v], lanes);
             if (s->y) store_first(s->y + t * s->units + u, h[v], lanes);
@@ -67,7 +73,8 @@ template <class R> static void scan_forward(const gw_scan<R> *s, gw_int first, g
     for (gw_int u = first, v = 0; u < last; u += LANES<R>, v++) {
         const gw_int lanes = lanes_left<R>(last, u);
         store_first(s->final_h + u, h[v], lanes);
-        for (gw_int t = s->length; s->y && t < s->steps; t++) store_first(s->y + t * s->units + u, Vec<R>{}, lanes);
+        for (gw_int t = s->length; s->y && t < s->steps; t++)
+            store_first(s->y + t * s->units + u, Vec<R>{}, lanes);
     }
 }
 

@@ -1,9 +1,10 @@
 """minGRU and minLSTM over whole sequences (scan.h): one large product, then a scan through time.
 
-The product and the gates, which are most of the work, have threads for blocks of steps. The scan has them for rows, and for
-vectors of units where rows are few: one multiply-add a step waits for the one before, 20 us in 16,384 steps, so memory is its
-limit and more than two vectors side by side do not wait. To cut time itself in blocks would read everything twice, and a
-stream of single steps would not give the bits of the whole sequence. No sum depends on the number of threads.
+The product and the gates are most of the work: threads share blocks of steps. In the scan they
+share rows and, if rows are few, vectors of units. There one multiply-add a step waits for the one
+before, 20 us in 16,384 steps, so that memory is the limit, and more than two vectors side by side
+do not wait. To cut time itself into blocks would read everything twice, and a stream of single
+steps would not give the bits of the whole sequence. No sum depends on the number of threads.
 """
 from cython cimport floating
 from cython.parallel cimport prange
@@ -44,11 +45,12 @@ class ScanKernel:
     has_zoneout = False
 
     def __init__(self, family, dtype, inputs, units, act):
-        self.family, self.dtype, self.inputs, self.units, self.act = family, np.dtype(dtype), inputs, units, act
+        self.family, self.dtype, self.act = family, np.dtype(dtype), act
+        self.inputs, self.units = inputs, units
         self.width, self.saved = units, {"mingru": 2, "minlstm": 3}[family]
 
     def workspace(self):
-        """What a training pass keeps."""
+        """An empty ScanWorkspace for training passes."""
         return ScanWorkspace()
 
     def pack_forward(self, weights):
@@ -58,8 +60,8 @@ class ScanKernel:
     def pack_backward(self, weights):
         """None: there is no recurrent product."""
 
-    def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None, initial_h=None, mask=None,
-                zoneout_key=None, y=None, workspace=None, threads=1):
+    def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None,
+                initial_h=None, mask=None, zoneout_key=None, y=None, workspace=None, threads=1):
         """See RecurrentKernel.forward."""
         batch, steps, inputs = x.shape
         if batch == 0:
@@ -67,14 +69,17 @@ class ScanKernel:
         keep = workspace is not None
         w = workspace if keep else ScanWorkspace()
         w.prepare(self, batch, steps, False, with_h=keep)
-        dense.forward(x.reshape(-1, inputs), packed, w.g.reshape(batch * steps, -1), LINEAR, threads)
+        dense.forward(x.reshape(-1, inputs), packed, w.g.reshape(batch * steps, -1), LINEAR,
+                      threads)
         w.initial_h = initial_h
         if self.dtype == np.float32:
             _gates[float](table32(), self, w, True, threads)
-            _scan[float](table32(), self, w, order, lengths, resets, y, final_h, None, True, threads)
+            _scan[float](table32(), self, w, order, lengths, resets, y, final_h, None, True,
+                         threads)
         else:
             _gates[double](table64(), self, w, True, threads)
-            _scan[double](table64(), self, w, order, lengths, resets, y, final_h, None, True, threads)
+            _scan[double](table64(), self, w, order, lengths, resets, y, final_h, None, True,
+                          threads)
 
     def backward(self, packed, x, weights, workspace, dh, dc=None, *, order=None, lengths=None,
                  resets=None, mask=None, zoneout_key=None, dy=None, gradients, dx=None, threads=1):
@@ -95,7 +100,7 @@ class ScanKernel:
 
 
 class ScanWorkspace:
-    """What a training pass keeps for the backward pass: sums or gates, a, and h."""
+    """What a training pass saves for the backward pass: sums or gates, a, and h."""
 
     g = a = h = initial_h = None
 
@@ -106,7 +111,8 @@ class ScanWorkspace:
         """Make room for (batch, steps); contents are undefined afterwards."""
         shape = (batch, steps, kernel.saved * kernel.units)
         if self.g is None or self.g.shape != shape or self.g.dtype != kernel.dtype:
-            self.g = self.a = self.h = None  # `g` says what the others fit: if memory is refused on the way, nothing fits
+            # `g` says what the others fit: if memory is refused on the way, nothing fits
+            self.g = self.a = self.h = None
             g = aligned_empty(shape, kernel.dtype)
             self.a = aligned_empty((batch, steps, kernel.units), kernel.dtype)
             self.h = aligned_empty((batch, steps, kernel.units), kernel.dtype) if with_h else None
@@ -116,15 +122,17 @@ class ScanWorkspace:
 cdef object _gates(gw_table[floating] *table, kernel, w, bint forward, int threads):
     """Gates of all steps, or their gradients, in blocks of steps."""
     g, a = w.g, w.a
-    cdef int R = number_of(<floating *>NULL), lstm = kernel.family == "minlstm"
-    cdef Py_ssize_t n = g.shape[0] * g.shape[1], H = kernel.units, G = kernel.saved * H, k, first, count
+    cdef int typenum = number_of(<floating *>NULL), lstm = kernel.family == "minlstm"
+    cdef Py_ssize_t n = g.shape[0] * g.shape[1], H = kernel.units, G = kernel.saved * H
+    cdef Py_ssize_t k, first, count
     cdef Py_ssize_t blocks = (n + STEP_BLOCK - 1) // STEP_BLOCK
-    cdef floating *pg = <floating *>needed_pointer(g, R, 3, g.shape[0], g.shape[1], G)
-    cdef floating *pa = <floating *>needed_pointer(a, R, 3, g.shape[0], g.shape[1], H)
+    cdef floating *pg = <floating *>needed_pointer(g, typenum, 3, g.shape[0], g.shape[1], G)
+    cdef floating *pa = <floating *>needed_pointer(a, typenum, 3, g.shape[0], g.shape[1], H)
     cdef gw_activation[floating] act
     cdef gw_float_mode mode
     act.kind, act.alpha, act.beta = kernel.act
-    for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1, schedule="static", nogil=True):
+    for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1,
+                    schedule="static", nogil=True):
         first = k * STEP_BLOCK
         count = min(STEP_BLOCK, n - first)
         if forward:
@@ -136,9 +144,14 @@ cdef object _gates(gw_table[floating] *table, kernel, w, bint forward, int threa
     return None
 
 
-cdef object _scan(gw_table[floating] *table, kernel, w, order, lengths, resets, y, state, dy, bint forward, int threads):
-    """All rows through time. `state`: the final h, written; or its gradient, which becomes that of the initial one."""
-    cdef int R = number_of(<floating *>NULL)
+cdef object _scan(gw_table[floating] *table, kernel, w, order, lengths, resets, y, state, dy,
+                  bint forward, int threads):
+    """All rows through time.
+
+    `state` is the final h, which is written; backward it is its gradient, which becomes that of the
+    initial h.
+    """
+    cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t B = w.g.shape[0], T = w.g.shape[1], H = kernel.units, G = kernel.saved * H, k
     cdef Py_ssize_t size = UNITS, pieces
     cdef const Py_ssize_t *rows = <const Py_ssize_t *>pointer_to(order, cnp.NPY_INTP, 1, B)
@@ -146,27 +159,28 @@ cdef object _scan(gw_table[floating] *table, kernel, w, order, lengths, resets, 
     cdef gw_scan[floating] s
     s.steps, s.units, s.width = T, H, G
     s.resets = <const unsigned char *>pointer_to(resets, cnp.NPY_UINT8, 2, B, T)
-    s.h0 = <const floating *>pointer_to(w.initial_h, R, 2, B, H)
-    s.n = <floating *>needed_pointer(w.g, R, 3, B, T, G) + G - H
-    s.a = <floating *>needed_pointer(w.a, R, 3, B, T, H)
-    s.h = <floating *>pointer_to(w.h, R, 3, B, T, H)
-    s.y = <floating *>pointer_to(y, R, 3, B, T, H)
-    s.dy = <const floating *>pointer_to(dy, R, 3, B, T, H)
-    s.final_h = s.dh = <floating *>needed_pointer(state, R, 2, B, H)
+    s.h0 = <const floating *>pointer_to(w.initial_h, typenum, 2, B, H)
+    s.n = <floating *>needed_pointer(w.g, typenum, 3, B, T, G) + G - H
+    s.a = <floating *>needed_pointer(w.a, typenum, 3, B, T, H)
+    s.h = <floating *>pointer_to(w.h, typenum, 3, B, T, H)
+    s.y = <floating *>pointer_to(y, typenum, 3, B, T, H)
+    s.dy = <const floating *>pointer_to(dy, typenum, 3, B, T, H)
+    s.final_h = s.dh = <floating *>needed_pointer(state, typenum, 2, B, H)
     s.act.kind, s.act.alpha, s.act.beta = kernel.act
     if not forward and s.h == NULL:
         raise AssertionError("kernel expects the workspace of a forward call")
     while size > FEWEST and B * ((H + size - 1) // size) < threads:
         size //= 2
     pieces = (H + size - 1) // size
-    for k in prange(B * pieces, num_threads=threads, use_threads_if=threads > 1 and B * pieces > 1, schedule="dynamic",
-                    chunksize=1, nogil=True):
+    for k in prange(B * pieces, num_threads=threads, use_threads_if=threads > 1 and B * pieces > 1,
+                    schedule="dynamic", chunksize=1, nogil=True):
         one_scan(table, &s, rows, steps, k // pieces, k % pieces * size, size, forward)
     return None
 
 
-cdef void one_scan(gw_table[floating] *table, const gw_scan[floating] *batch, const Py_ssize_t *rows, const Py_ssize_t *steps,
-                   Py_ssize_t i, Py_ssize_t first, Py_ssize_t size, bint forward) noexcept nogil:
+cdef void one_scan(gw_table[floating] *table, const gw_scan[floating] *batch,
+                   const Py_ssize_t *rows, const Py_ssize_t *steps, Py_ssize_t i, Py_ssize_t first,
+                   Py_ssize_t size, bint forward) noexcept nogil:
     """Some units of the row that is visited i-th."""
     cdef gw_scan[floating] s = batch[0]
     cdef Py_ssize_t b = rows[i] if rows != NULL else i, last = min(s.units, first + size)

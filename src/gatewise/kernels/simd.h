@@ -53,15 +53,20 @@ template <class R> using VecInt = typename Lanes<R>::I;
 
 template <class R> constexpr gw_int LANES = GW_VECTOR_BYTES / (gw_int)sizeof(R);
 
-template <class R> GW_INLINE Vec<R> load(const R *p) { return *(const typename Lanes<R>::unaligned *)p; }
+template <class R> GW_INLINE Vec<R> load(const R *p) {
+    return *(const typename Lanes<R>::unaligned *)p;
+}
 template <class R> GW_INLINE void store(R *p, Vec<R> v) { *(typename Lanes<R>::unaligned *)p = v; }
 template <class R> GW_INLINE Vec<R> splat(R a) { return a - Vec<R>{}; }
 
 // Absolute value and sign by bits: NaN stays NaN and -0 keeps its sign.
 template <class R> constexpr VecInt<R> sign_bit() {
-    return VecInt<R>{} | (sizeof(R) == 4 ? (decltype(VecInt<R>{}[0]))INT32_MIN : (decltype(VecInt<R>{}[0]))INT64_MIN);
+    return VecInt<R>{} | (sizeof(R) == 4 ? (decltype(VecInt<R>{}[0]))INT32_MIN
+                                         : (decltype(VecInt<R>{}[0]))INT64_MIN);
 }
-template <class R> GW_INLINE Vec<R> absolute(Vec<R> x) { return (Vec<R>)((VecInt<R>)x & ~sign_bit<R>()); }
+template <class R> GW_INLINE Vec<R> absolute(Vec<R> x) {
+    return (Vec<R>)((VecInt<R>)x & ~sign_bit<R>());
+}
 template <class R> GW_INLINE Vec<R> with_sign_of(Vec<R> magnitude, Vec<R> x) {
     return (Vec<R>)((VecInt<R>)magnitude | ((VecInt<R>)x & sign_bit<R>()));
 }
@@ -70,13 +75,21 @@ template <class R> GW_INLINE Vec<R> with_sign_of(Vec<R> magnitude, Vec<R> x) {
 // contract on its own (-ffp-contract=off), so that a tile of 6 rows and one of 1 row round alike.
 #if defined(__AVX512F__)
 GW_INLINE vf fma(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
-GW_INLINE vd fma(vd a, vd b, vd c) { return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+GW_INLINE vd fma(vd a, vd b, vd c) {
+    return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
 #elif defined(__FMA__)
 GW_INLINE vf fma(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
-GW_INLINE vd fma(vd a, vd b, vd c) { return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+GW_INLINE vd fma(vd a, vd b, vd c) {
+    return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
 #elif defined(__aarch64__)
-GW_INLINE vf fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
-GW_INLINE vd fma(vd a, vd b, vd c) { return (vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
+GW_INLINE vf fma(vf a, vf b, vf c) {
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+GW_INLINE vd fma(vd a, vd b, vd c) {
+    return (vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
 #else
 GW_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }
 GW_INLINE vd fma(vd a, vd b, vd c) { return a * b + c; }
@@ -84,28 +97,54 @@ GW_INLINE vd fma(vd a, vd b, vd c) { return a * b + c; }
 
 // The first n lanes (0 < n <= lanes); the others read as zero and are not written.
 #if defined(__AVX512F__)
-GW_INLINE vf load_part(const float *p, gw_int n) { return (vf)_mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (16 - n)), p); }
-GW_INLINE vd load_part(const double *p, gw_int n) { return (vd)_mm512_maskz_loadu_pd((__mmask8)(0xffu >> (8 - n)), p); }
-GW_INLINE void store_part(float *p, vf v, gw_int n) { _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (16 - n)), (__m512)v); }
-GW_INLINE void store_part(double *p, vd v, gw_int n) { _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (8 - n)), (__m512d)v); }
+GW_INLINE vf load_part(const float *p, gw_int n) {
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (16 - n)), p);
+}
+GW_INLINE vd load_part(const double *p, gw_int n) {
+    return (vd)_mm512_maskz_loadu_pd((__mmask8)(0xffu >> (8 - n)), p);
+}
+GW_INLINE void store_part(float *p, vf v, gw_int n) {
+    _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (16 - n)), (__m512)v);
+}
+GW_INLINE void store_part(double *p, vd v, gw_int n) {
+    _mm512_mask_storeu_pd(p, (__mmask8)(0xffu >> (8 - n)), (__m512d)v);
+}
 #elif defined(__AVX2__)
-GW_INLINE __m256i first_lanes32(gw_int n) { return (__m256i)((vi32){0, 1, 2, 3, 4, 5, 6, 7} < (vi32{} + (int32_t)n)); }
-GW_INLINE __m256i first_lanes64(gw_int n) { return (__m256i)((vi64){0, 1, 2, 3} < (vi64{} + (int64_t)n)); }
-GW_INLINE vf load_part(const float *p, gw_int n) { return (vf)_mm256_maskload_ps(p, first_lanes32(n)); }
-GW_INLINE vd load_part(const double *p, gw_int n) { return (vd)_mm256_maskload_pd(p, first_lanes64(n)); }
-GW_INLINE void store_part(float *p, vf v, gw_int n) { _mm256_maskstore_ps(p, first_lanes32(n), (__m256)v); }
-GW_INLINE void store_part(double *p, vd v, gw_int n) { _mm256_maskstore_pd(p, first_lanes64(n), (__m256d)v); }
+GW_INLINE __m256i first_lanes32(gw_int n) {
+    return (__m256i)((vi32){0, 1, 2, 3, 4, 5, 6, 7} < (vi32{} + (int32_t)n));
+}
+GW_INLINE __m256i first_lanes64(gw_int n) {
+    return (__m256i)((vi64){0, 1, 2, 3} < (vi64{} + (int64_t)n));
+}
+GW_INLINE vf load_part(const float *p, gw_int n) {
+    return (vf)_mm256_maskload_ps(p, first_lanes32(n));
+}
+GW_INLINE vd load_part(const double *p, gw_int n) {
+    return (vd)_mm256_maskload_pd(p, first_lanes64(n));
+}
+GW_INLINE void store_part(float *p, vf v, gw_int n) {
+    _mm256_maskstore_ps(p, first_lanes32(n), (__m256)v);
+}
+GW_INLINE void store_part(double *p, vd v, gw_int n) {
+    _mm256_maskstore_pd(p, first_lanes64(n), (__m256d)v);
+}
 #else
 template <class R> GW_INLINE Vec<R> load_part(const R *p, gw_int n) {
     Vec<R> v = {};
     for (gw_int l = 0; l < n; l++) v[l] = p[l];
     return v;
 }
-GW_INLINE void store_part(float *p, vf v, gw_int n) { for (gw_int l = 0; l < n; l++) p[l] = v[l]; }
-GW_INLINE void store_part(double *p, vd v, gw_int n) { for (gw_int l = 0; l < n; l++) p[l] = v[l]; }
+GW_INLINE void store_part(float *p, vf v, gw_int n) {
+    for (gw_int l = 0; l < n; l++) p[l] = v[l];
+}
+GW_INLINE void store_part(double *p, vd v, gw_int n) {
+    for (gw_int l = 0; l < n; l++) p[l] = v[l];
+}
 #endif
 
-template <class R> GW_INLINE Vec<R> load_first(const R *p, gw_int n) { return n == LANES<R> ? load(p) : load_part(p, n); }
+template <class R> GW_INLINE Vec<R> load_first(const R *p, gw_int n) {
+    return n == LANES<R> ? load(p) : load_part(p, n);
+}
 template <class R> GW_INLINE void store_first(R *p, Vec<R> v, gw_int n) {
     if (n == LANES<R>) store(p, v);
     else store_part(p, v, n);
@@ -126,7 +165,9 @@ GW_INLINE vd reciprocal(vd d) { return 1. / d; }
 // halves, because 2^n alone may be out of range where v * 2^n is not.
 #if defined(__AVX512F__)
 GW_INLINE vf scale_by_power_of_2(vf v, vf n) { return (vf)_mm512_scalef_ps((__m512)v, (__m512)n); }
-GW_INLINE vd scale_by_power_of_2(vd v, vd n) { return (vd)_mm512_scalef_pd((__m512d)v, (__m512d)n); }
+GW_INLINE vd scale_by_power_of_2(vd v, vd n) {
+    return (vd)_mm512_scalef_pd((__m512d)v, (__m512d)n);
+}
 #else
 GW_INLINE vf scale_by_power_of_2(vf v, vf n) {
     vi32 k = (vi32)(n + 12582912.f) - 0x4b400000; // 1.5 * 2^23 puts the integer in the low bits

@@ -1,8 +1,8 @@
 // Numbers too small to be normal, taken for zero.
 //
-// A gradient that vanishes over hundreds of steps ends in such numbers, and a processor takes a hundred
-// times as long for each: a GRU's backward pass over 600 steps went from 600 ms to 90. The mode is the
-// thread's own, and is put back behind the work.
+// A gradient that vanishes over hundreds of steps ends in such numbers, and a processor takes a
+// hundred times as long for each: a GRU's backward pass over 600 steps went from 600 ms to 90. The
+// mode belongs to the thread, and is restored after the work.
 #pragma once
 #if defined(__x86_64__) || defined(_M_X64)
 #include <xmmintrin.h>
@@ -21,7 +21,9 @@ static inline gw_float_mode gw_flush_subnormals() {
     __asm__ volatile("msr fpcr, %0" : : "r"(before | (1ul << 24)));
     return before;
 }
-static inline void gw_restore_float_mode(gw_float_mode before) { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
+static inline void gw_restore_float_mode(gw_float_mode before) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(before));
+}
 #else
 typedef int gw_float_mode;
 static inline gw_float_mode gw_flush_subnormals() { return 0; }

@@ -7,44 +7,44 @@ typedef ptrdiff_t gw_int; // every size and index
 
 #define GW_KEY_OF_C 0x9e3779b9u // zoneout: the draws of c are not those of h
 
-// One activation and its constants (vmath.h says what they are).
+// One activation and its constants (see vmath.h).
 template <class R> struct gw_activation {
     int kind = 0;
     R alpha = 0, beta = 0;
 };
 
 // Where one row of the batch reads and writes at one time step. The walk moves these pointers from
-// step to step; a kernel knows nothing of the batch's layout, lengths or direction. nullptr: there is
-// no such array.
+// step to step; a kernel knows nothing of the batch's layout, lengths or direction. nullptr: there
+// is no such array.
 template <class R> struct gw_row {
-    const R *x = nullptr;     // IN    (inputs,)
-    R *z = nullptr;           // x W + b, (x_gates * units,): written by project, read by forward if
-                              //       cell.input_projected
-    const R *h_in = nullptr;  // IN    (width,) h' as the recurrent product reads it: after dropout
-    const R *h0 = nullptr;    // IN    (width,) h' itself
-    const R *c0 = nullptr;    // IN    (units,) c' (LSTM)
-    const R *mask = nullptr;  // IN    (width,) multipliers of recurrent dropout
-    R *gates = nullptr;       // OUT   (saved * units,) what backward needs, or scratch; then dz, in place
-    R *h1 = nullptr;          // OUT   (width,) h
-    R *h_next = nullptr;      // OUT   (width,) h after recurrent dropout: the next step's h_in
-    R *y = nullptr;           // OUT   (width,) h once more, for the caller
-    R *c1 = nullptr;          // OUT   (units,) c (LSTM)
-    const R *dy = nullptr;    // IN    (width,) gradient of this step's output
-    R *dh = nullptr;          // INOUT (width,) gradient of h; after the step that of h'
-    R *dc = nullptr;          // INOUT (units,) gradient of c; after the step that of c' (LSTM)
+    const R *x = nullptr;    // IN    (inputs,)
+    R *z = nullptr;          // (x_gates * units,) x W + b: written by project, read by
+                             //       forward if cell.input_projected
+    const R *h_in = nullptr; // IN    (width,) h' as the recurrent product reads it: after dropout
+    const R *h0 = nullptr;   // IN    (width,) h' itself
+    const R *c0 = nullptr;   // IN    (units,) c' (LSTM)
+    const R *mask = nullptr; // IN    (width,) multipliers of recurrent dropout
+    R *gates = nullptr;      // OUT   (saved * units,) what backward needs; then dz, in place
+    R *h1 = nullptr;         // OUT   (width,) h
+    R *h_next = nullptr;     // OUT   (width,) h after recurrent dropout: the next step's h_in
+    R *y = nullptr;          // OUT   (width,) h once more, for the caller
+    R *c1 = nullptr;         // OUT   (units,) c (LSTM)
+    const R *dy = nullptr;   // IN    (width,) gradient of this step's output
+    R *dh = nullptr;         // INOUT (width,) gradient of h; after the step that of h'
+    R *dc = nullptr;         // INOUT (units,) gradient of c; after the step that of c' (LSTM)
     const R *prefetch = nullptr; // gates of the step that backward visits next
-    gw_int at = 0;            // number of the row's step in the batch: what zoneout draws from
-    R *sums = nullptr;        // INOUT the row's part of the gradients of peepholes (peepholes * units,),
-                              //       or of the vectors of layer normalisation
+    gw_int at = 0;               // number of the row's step in the batch: what zoneout draws from
+    R *sums = nullptr;           // INOUT the row's part of the gradients of peepholes,
+                                 //       (peepholes * units,), or of layer normalisation's vectors
 
     // LSTM with a projection:
     R *unprojected = nullptr; // OUT   (units,) what is projected to h; in backward IN
     R *d_projected = nullptr; // OUT   (width,) gradient of the projected h
 
     // Layer normalisation:
-    R *norm_x = nullptr;      // (gates * units,) x W, normalised; becomes its gradient. Inference: z
+    R *norm_x = nullptr;      // (gates * units,) x W, normalised; becomes its gradient
     R *norm_h = nullptr;      // (gates * units,) h' U, normalised; becomes its gradient
-    R *norm_scales = nullptr; // (4,) what x W and then h' U were multiplied by: one or two spans each
+    R *norm_scales = nullptr; // (4,) what x W and then h' U were multiplied by
     R *scratch = nullptr;     // (2 * units,)
 };
 
@@ -52,24 +52,24 @@ template <class R> struct gw_row {
 // that holds h: narrower than the cell where an LSTM projects.
 template <class R> struct gw_cell {
     gw_int inputs = 0, units = 0, width = 0;
-    const R *weights = nullptr; // packed for this pass: forward or backward
-    int input_projected = 0;             // row.z holds x W + b: the input product was done ahead
-    int reset_after = 0;        // GRU: r multiplies h' U instead of h'
-    int chung = 0;              // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
+    const R *weights = nullptr;      // packed for this pass: forward or backward
+    int input_projected = 0;         // row.z holds x W + b: the input product was done ahead
+    int reset_after = 0;             // GRU: r multiplies h' U instead of h'
+    int chung = 0;                   // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
     gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM)
 
     // Options. A cell without any has has_options = 0, and runs code that holds none of them.
     int has_options = 0;
-    int gates = 4;              // LSTM: blocks of units in the weights, 4 if none is left out
+    int gates = 4; // LSTM: blocks of units in the weights, 4 if none is left out
     int at_i = 0, at_f = 1, at_g = 2, at_o = 3; // LSTM: which block is whose; -1: left out
-    int coupled = 0;            // LSTM: f = 1 - i; else a gate that is left out is 1
-    int peepholes = 0;          // LSTM: rows of peephole weights: those of i f o that there are
+    int coupled = 0;   // LSTM: f = 1 - i; else a gate that is left out is 1
+    int peepholes = 0; // LSTM: rows of peephole weights: those of i f o that there are
     int peephole_i = -1, peephole_f = -1, peephole_o = -1; // which row is whose; -1: none
-    R clip = 0;                 // sums go into activations within [-clip, clip]; 0: as they are
+    R clip = 0; // sums go into activations within [-clip, clip]; 0: as they are
     R gate_ends[2] = {}, act_ends[2] = {}; // gate(+-clip), act(+-clip): they pass no gradient
-    R cell_clip = 0;            // LSTM: c within [-cell_clip, cell_clip]; 0: as it is
-    R zoneout_h = 0, zoneout_c = 0; // rates at which h and c keep their old value
-    int zoneout_drawn = 0;      // 1: one draw a unit and step; 0: their expectation
+    R cell_clip = 0;                       // LSTM: c within [-cell_clip, cell_clip]; 0: as it is
+    R zoneout_h = 0, zoneout_c = 0;        // rates at which h and c keep their old value
+    int zoneout_drawn = 0;                 // 1: one draw a unit and step; 0: their expectation
     unsigned zoneout_key = 0;
 };
 
@@ -97,18 +97,22 @@ template <class R> struct gw_family {
     void (*pack_forward)(const gw_cell<R> *, const gw_weights<R> *, R *packed);
     void (*pack_backward)(const gw_cell<R> *, const gw_weights<R> *, R *packed);
 
-    // All work below is on units [first, last) of n rows; first is a multiple of `block`. A step is made
-    // of phases: a phase may begin when the one before is done for ALL units of these rows. A phase that makes
-    // something of the width of h has units [0, width).
+    // All work below is on units [first, last) of n rows; first is a multiple of `block`. A step is
+    // made of phases: a phase may begin when the one before is done for ALL units of these rows. A
+    // phase that makes something of the width of h has units [0, width).
     gw_int block;
-    int rows_forward = -1, rows_backward = -1; // a phase whose parts are rows, each with all its units; -1: none
-    bool project_rows = false;                 // so are those of project
+    // A phase whose parts are rows, each with all its units; -1: none. project_rows: so are
+    // project's.
+    int rows_forward = -1, rows_backward = -1;
+    bool project_rows = false;
     int (*forward_phases)(const gw_cell<R> *);
     int (*backward_phases)(const gw_cell<R> *);
     void (*project)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last);
-    void (*forward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase);
+    void (*forward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last,
+                    int phase);
     // gates become dz; dh and dc become those of the step before.
-    void (*backward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last, int phase);
+    void (*backward)(const gw_cell<R> *, const gw_row<R> *rows, gw_int n, gw_int first, gw_int last,
+                     int phase);
 };
 
 // One weight gradient: w (rows, columns) += a^T z, b (columns,) += column sums of z, or NULL.
@@ -121,17 +125,17 @@ template <class R> struct gw_piece {
 
 // One row of a cell whose gates see x alone (scan.h). NULL where the call has no such array.
 template <class R> struct gw_scan {
-    gw_int steps = 0, length = 0;      // length: true steps
-    gw_int units = 0, width = 0;       // width: of a row of sums, in numbers
+    gw_int steps = 0, length = 0;          // length: true steps
+    gw_int units = 0, width = 0;           // width: of a row of sums, in numbers
     const unsigned char *resets = nullptr; // (steps,)
-    const R *h0 = nullptr;             // (units,)
-    R *n = nullptr;                    // (steps, units), width apart: the candidate; becomes dn
-    R *a = nullptr;                    // (steps, units) how much of h' stays; becomes da
-    R *h = nullptr, *y = nullptr;      // (steps, units) kept for backward; for the caller
-    R *final_h = nullptr;              // (units,)
-    const R *dy = nullptr;             // (steps, units)
-    R *dh = nullptr;                   // (units,)
-    gw_activation<R> act;  // of the candidate
+    const R *h0 = nullptr;                 // (units,)
+    R *n = nullptr;                        // (steps, units), width apart: the candidate; becomes dn
+    R *a = nullptr;                        // (steps, units) how much of h' stays; becomes da
+    R *h = nullptr, *y = nullptr;          // (steps, units) kept for backward; for the caller
+    R *final_h = nullptr;                  // (units,)
+    const R *dy = nullptr;                 // (steps, units)
+    R *dh = nullptr;                       // (units,)
+    gw_activation<R> act;                  // of the candidate
 };
 
 template <class R> struct gw_table {
@@ -145,58 +149,73 @@ template <class R> struct gw_table {
     // y (n, columns) = act(x (n, inputs) w + b), w packed by pack_dense; b may be NULL.
     gw_int (*dense_size)(gw_int inputs, gw_int columns);
     void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed);
-    void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns, const gw_activation<R> *, R *y);
+    void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
+                  const gw_activation<R> *, R *y);
 
-    // Large products of a backward pass; any partition of the tiles, or of the rows, gives the same bits.
+    // Large products of a backward pass; any partition of the tiles, or of the rows, gives the same
+    // bits.
     gw_int (*weight_tiles)(const gw_piece<R> *);
     void (*weight_gradient)(const gw_piece<R> *, gw_int first_tile, gw_int last_tile);
     // out (n, columns) = z (n, length) w^T, w (columns, length) packed by pack_transposed.
     gw_int (*transposed_size)(gw_int columns, gw_int length);
     void (*pack_transposed)(const R *w, gw_int columns, gw_int length, R *packed);
-    void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed, gw_int columns, R *out);
+    void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed,
+                           gw_int columns, R *out);
 
-    void (*activate)(const gw_activation<R> *, const R *x, R *y, gw_int n);        // y = act(x); y may be x
+    // y = act(x); y may be x. So it may in softmax.
+    void (*activate)(const gw_activation<R> *, const R *x, R *y, gw_int n);
     void (*activate_backward)(const gw_activation<R> *, const R *y, const R *dy, R *dx, gw_int n);
-    void (*softmax)(const R *x, R *y, gw_int n, gw_int columns);                     // y may be x
+    void (*softmax)(const R *x, R *y, gw_int n, gw_int columns);
     void (*softmax_backward)(const R *y, const R *dy, R *dx, gw_int n, gw_int columns);
     void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums);
-    gw_int (*first_nonfinite)(const R *x, gw_int n);                                 // n if all are finite
+    gw_int (*first_nonfinite)(const R *x, gw_int n); // n if all are finite
     double (*sum_of_squares)(const R *x, gw_int n);
 
-    void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep); // keep may be draws
-    void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept); // 1 where step `at` keeps the old value
+    // keep may be draws; kept is 1 where step `at` keeps the old value.
+    void (*dropout_mask)(const float *draws, gw_int n, float rate, R scale, R *keep);
+    void (*zoneout_mask)(unsigned key, gw_int at, R rate, gw_int n, R *kept);
 
     // Losses (losses.h): sum of weight * value over rows; gradient = scale * its gradient, or NULL.
-    double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
-    double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
-    double (*huber)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient,
-                    double delta);
-    double (*log_cosh)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
-    double (*percentage_error)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns,
-                               R *gradient);
-    double (*hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
-    double (*squared_hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n, gw_int columns, R *gradient);
-    double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
-                                  R *gradient);
-    double (*categorical_crossentropy)(const R *y, const R *z, const double *weights, double scale, gw_int n, gw_int columns,
-                                       R *gradient);
-    double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights, double scale, gw_int n,
-                                  gw_int columns, R *gradient, double smoothing);
+    double (*squared_error)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                            gw_int columns, R *gradient);
+    double (*absolute_error)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                             gw_int columns, R *gradient);
+    double (*huber)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                    gw_int columns, R *gradient, double delta);
+    double (*log_cosh)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                       gw_int columns, R *gradient);
+    double (*percentage_error)(const R *y, const R *p, const double *weights, double scale,
+                               gw_int n, gw_int columns, R *gradient);
+    double (*hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                    gw_int columns, R *gradient);
+    double (*squared_hinge)(const R *y, const R *p, const double *weights, double scale, gw_int n,
+                            gw_int columns, R *gradient);
+    double (*binary_crossentropy)(const R *y, const R *z, const double *weights, double scale,
+                                  gw_int n, gw_int columns, R *gradient);
+    double (*categorical_crossentropy)(const R *y, const R *z, const double *weights, double scale,
+                                       gw_int n, gw_int columns, R *gradient);
+    double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights,
+                                  double scale, gw_int n, gw_int columns, R *gradient,
+                                  double smoothing);
 
     // CTC of one row (ctc.h).
     gw_int (*ctc_size)(gw_int steps, gw_int labels, gw_int columns, int want_gradient);
-    double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count, gw_int blank, double scale,
-                  R *gradient, double *scratch);
+    double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count,
+                  gw_int blank, double scale, R *gradient, double *scratch);
 
-    gw_int (*fma_loop)(gw_int rounds, R *sink);  // for benchmarks: operations of a loop that only multiplies and adds
+    // For benchmarks: operations of a loop that only multiplies and adds.
+    gw_int (*fma_loop)(gw_int rounds, R *sink);
 
-    // Optimizers (optimizers.h): one step over n elements; and sums of gradients, means of parameters.
+    // Optimizers (optimizers.h): one step over n elements; and sums of gradients, means of
+    // parameters.
     void (*sgd)(R *p, const R *g, R *v, gw_int n, R lr, R momentum, int nesterov, R decay);
-    void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R rest, R momentum, R eps, R decay);
-    void (*adam)(R *p, const R *g, R *m, R *v, R *v_max, gw_int n, R lr, R lr_gradient, R beta1, R rest1, R beta2,
-                 R rest2, R eps, R decay);
+    void (*rmsprop)(R *p, const R *g, R *v, R *g_mean, R *m, gw_int n, R lr, R rho, R rest,
+                    R momentum, R eps, R decay);
+    void (*adam)(R *p, const R *g, R *m, R *v, R *v_max, gw_int n, R lr, R lr_gradient, R beta1,
+                 R rest1, R beta2, R rest2, R eps, R decay);
     void (*adagrad)(R *p, const R *g, R *sum, gw_int n, R lr, R eps, R decay);
-    void (*lion)(R *p, const R *g, R *m, gw_int n, R lr, R beta1, R rest1, R beta2, R rest2, R decay);
+    void (*lion)(R *p, const R *g, R *m, gw_int n, R lr, R beta1, R rest1, R beta2, R rest2,
+                 R decay);
     void (*accumulate)(R *sum, R *g, gw_int n, R steps);
     void (*average)(R *p, R *mean, gw_int n, R momentum, R rest, int overwrite);
 };

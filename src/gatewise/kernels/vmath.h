@@ -5,8 +5,9 @@
 // exp(-inf) = 0. NaN gives NaN. Every comparison is written so that a NaN takes the branch that
 // keeps it.
 //
-// exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2)/2 (Cody and Waite 1980). ln 2 is split in
-// two so that n * LN2_HI is exact. The polynomial gives exp(r) - 1, which keeps tanh accurate near 0.
+// exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2)/2 (Cody and Waite 1980). ln 2 is split
+// in two so that n * LN2_HI is exact. The polynomial gives exp(r) - 1, which keeps tanh accurate
+// near 0.
 #pragma once
 #include "simd.h"
 
@@ -14,10 +15,11 @@ namespace GW_ISA {
 
 template <class R> struct Exp;
 template <> struct Exp<float> {
-    static constexpr float LOG2E = 1.44269504088896341f, LN2_HI = 0.693359375f, LN2_LO = -2.12194440e-4f;
-    static constexpr float ROUND = 12582912.f;           // 1.5 * 2^23: adding it rounds to an integer
-    static constexpr float LOW = -104.f, HIGH = 89.f;    // beyond: 0 and infinity
-    static constexpr float TANH_ONE = 20.f;              // tanh(x) rounds to 1 where 2x passes this
+    static constexpr float LOG2E = 1.44269504088896341f, LN2_HI = 0.693359375f,
+                           LN2_LO = -2.12194440e-4f;
+    static constexpr float ROUND = 12582912.f;        // 1.5 * 2^23: adding it rounds to an integer
+    static constexpr float LOW = -104.f, HIGH = 89.f; // beyond: 0 and infinity
+    static constexpr float TANH_ONE = 20.f;           // tanh(x) rounds to 1 where 2x passes this
     // (exp(r) - 1 - r) / r^2, Cephes expf (Moshier 1992)
     static inline __attribute__((always_inline)) vf tail(vf r) {
         vf p = fma(splat(1.9875691500e-4f), r, splat(1.3981999507e-3f));
@@ -28,7 +30,8 @@ template <> struct Exp<float> {
     }
 };
 template <> struct Exp<double> {
-    static constexpr double LOG2E = 1.4426950408889634, LN2_HI = 6.93145751953125e-1, LN2_LO = 1.42860682030941723212e-6;
+    static constexpr double LOG2E = 1.4426950408889634, LN2_HI = 6.93145751953125e-1,
+                            LN2_LO = 1.42860682030941723212e-6;
     static constexpr double ROUND = 6755399441055744.;
     static constexpr double LOW = -746., HIGH = 710.;
     static constexpr double TANH_ONE = 40.;
@@ -65,8 +68,9 @@ template <class R> GW_INLINE Vec<R> exponential(Vec<R> x) {
     return scale_by_power_of_2(p + R(1), n);
 }
 
-// exp of a number <= 0, or NaN: no upper end to guard. Where the result is zero it is not computed: a
-// scaling that underflows takes the processor 80 ns, and the gates of a saturated network are all such.
+// exp of a number <= 0, or NaN: no upper end to guard. Where the result is zero it is not computed:
+// a scaling that underflows takes the processor 80 ns, and the gates of a saturated network are all
+// such.
 template <class R> GW_INLINE Vec<R> exponential_of_negative(Vec<R> x) {
     typedef Exp<R> E;
     Vec<R> zero = {}, y = x < E::LOW ? zero : x;
@@ -103,8 +107,8 @@ template <class R> GW_INLINE Vec<R> hyperbolic_tangent(Vec<R> x) {
     return with_sign_of<R>(y, x);
 }
 
-// log(1 + e) + offset for e in [0, 1]. log(1 + e) = 2 atanh(e / (2 + e)), whose argument is at most 1/3:
-// the series to z^33 (z^17 in float32) leaves out less than half an ulp.
+// log(1 + e) + offset for e in [0, 1]. log(1 + e) = 2 atanh(e / (2 + e)), whose argument is at most
+// 1/3: the series to z^33 (z^17 in float32) leaves out less than half an ulp.
 template <class R> GW_INLINE Vec<R> log1p_of_unit(Vec<R> e, Vec<R> offset = Vec<R>{}) {
     const int last = sizeof(R) == 4 ? 17 : 33;
     Vec<R> z = e / (e + R(2)), q = z * z, p = splat(R(1. / last));
@@ -120,12 +124,23 @@ template <class R> GW_INLINE Vec<R> softplus(Vec<R> x) {
 // ---- the activations by name; the numbers are those of kernels/activations.py
 
 enum Activation {
-    LINEAR, TANH, SIGMOID, RELU, HARD_SIGMOID, SOFTSIGN, SOFTPLUS, ELU, LEAKY_RELU, EXPONENTIAL,
-    THRESHOLDED_RELU, SCALED_TANH, AFFINE
+    LINEAR,
+    TANH,
+    SIGMOID,
+    RELU,
+    HARD_SIGMOID,
+    SOFTSIGN,
+    SOFTPLUS,
+    ELU,
+    LEAKY_RELU,
+    EXPONENTIAL,
+    THRESHOLDED_RELU,
+    SCALED_TANH,
+    AFFINE
 };
 
-// alpha, beta: slope and offset of hard_sigmoid and affine, alpha of elu and leaky_relu, threshold of
-// thresholded_relu, alpha * tanh(beta * x) of scaled_tanh; else unused.
+// alpha, beta: slope and offset of hard_sigmoid and affine, alpha of elu and leaky_relu, threshold
+// of thresholded_relu, alpha * tanh(beta * x) of scaled_tanh; else unused.
 template <class R, int KIND> GW_INLINE Vec<R> activation(Vec<R> x, R alpha, R beta) {
     const R zero = 0, one = 1;
     if (KIND == TANH) return hyperbolic_tangent<R>(x);
@@ -142,7 +157,8 @@ template <class R, int KIND> GW_INLINE Vec<R> activation(Vec<R> x, R alpha, R be
         return with_sign_of<R>(a / (a + one), x);
     }
     if (KIND == SOFTPLUS) return softplus<R>(x);
-    if (KIND == ELU) return x < zero ? splat(alpha) * expm1_of_negative<R>(x < zero ? x : Vec<R>{}) : x;
+    if (KIND == ELU)
+        return x < zero ? splat(alpha) * expm1_of_negative<R>(x < zero ? x : Vec<R>{}) : x;
     if (KIND == LEAKY_RELU) return x < zero ? splat(alpha) * x : x;
     if (KIND == EXPONENTIAL) return exponential<R>(x);
     if (KIND == THRESHOLDED_RELU) return x <= alpha ? Vec<R>{} : x;
@@ -159,7 +175,10 @@ template <class R, int KIND> GW_INLINE Vec<R> activation_slope(Vec<R> y, R alpha
     if (KIND == SIGMOID) return fma(-y, y, y);
     if (KIND == RELU) return y > zero ? splat(one) : Vec<R>{};
     if (KIND == HARD_SIGMOID) return (y > zero) & (y < one) ? splat(alpha) : Vec<R>{};
-    if (KIND == SOFTSIGN) { Vec<R> s = one - absolute<R>(y); return s * s; }
+    if (KIND == SOFTSIGN) {
+        Vec<R> s = one - absolute<R>(y);
+        return s * s;
+    }
     if (KIND == SOFTPLUS) return -expm1_of_negative<R>(-y);
     if (KIND == ELU) return y < zero ? y + alpha : splat(one);
     if (KIND == LEAKY_RELU) return y < zero ? splat(alpha) : splat(one);
@@ -171,21 +190,60 @@ template <class R, int KIND> GW_INLINE Vec<R> activation_slope(Vec<R> y, R alpha
 }
 
 // Calls f with the kind as a compile-time constant: one branch a tile, none an element.
-#define GW_WITH_ACTIVATION(KIND_VALUE, CALL)                                                                  \
-    switch (KIND_VALUE) {                                                                                      \
-    case TANH: { constexpr int KIND = TANH; CALL; } break;                                                     \
-    case SIGMOID: { constexpr int KIND = SIGMOID; CALL; } break;                                               \
-    case RELU: { constexpr int KIND = RELU; CALL; } break;                                                     \
-    case HARD_SIGMOID: { constexpr int KIND = HARD_SIGMOID; CALL; } break;                                     \
-    case SOFTSIGN: { constexpr int KIND = SOFTSIGN; CALL; } break;                                             \
-    case SOFTPLUS: { constexpr int KIND = SOFTPLUS; CALL; } break;                                             \
-    case ELU: { constexpr int KIND = ELU; CALL; } break;                                                       \
-    case LEAKY_RELU: { constexpr int KIND = LEAKY_RELU; CALL; } break;                                         \
-    case EXPONENTIAL: { constexpr int KIND = EXPONENTIAL; CALL; } break;                                       \
-    case THRESHOLDED_RELU: { constexpr int KIND = THRESHOLDED_RELU; CALL; } break;                             \
-    case SCALED_TANH: { constexpr int KIND = SCALED_TANH; CALL; } break;                                       \
-    case AFFINE: { constexpr int KIND = AFFINE; CALL; } break;                                                 \
-    default: { constexpr int KIND = LINEAR; CALL; } break;                                                     \
+#define GW_WITH_ACTIVATION(KIND_VALUE, CALL)                                                       \
+    switch (KIND_VALUE) {                                                                          \
+    case TANH: {                                                                                   \
+        constexpr int KIND = TANH;                                                                 \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case SIGMOID: {                                                                                \
+        constexpr int KIND = SIGMOID;                                                              \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case RELU: {                                                                                   \
+        constexpr int KIND = RELU;                                                                 \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case HARD_SIGMOID: {                                                                           \
+        constexpr int KIND = HARD_SIGMOID;                                                         \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case SOFTSIGN: {                                                                               \
+        constexpr int KIND = SOFTSIGN;                                                             \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case SOFTPLUS: {                                                                               \
+        constexpr int KIND = SOFTPLUS;                                                             \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case ELU: {                                                                                    \
+        constexpr int KIND = ELU;                                                                  \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case LEAKY_RELU: {                                                                             \
+        constexpr int KIND = LEAKY_RELU;                                                           \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case EXPONENTIAL: {                                                                            \
+        constexpr int KIND = EXPONENTIAL;                                                          \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case THRESHOLDED_RELU: {                                                                       \
+        constexpr int KIND = THRESHOLDED_RELU;                                                     \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case SCALED_TANH: {                                                                            \
+        constexpr int KIND = SCALED_TANH;                                                          \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    case AFFINE: {                                                                                 \
+        constexpr int KIND = AFFINE;                                                               \
+        CALL;                                                                                      \
+    } break;                                                                                       \
+    default: {                                                                                     \
+        constexpr int KIND = LINEAR;                                                               \
+        CALL;                                                                                      \
+    } break;                                                                                       \
     }
 
 } // namespace GW_ISA

@@ -23,8 +23,8 @@ _CHOSEN = {
     "trainable",
     "learned_initial_state",
     "zero_output_for_mask",
-    *Cell.OPTIONS,
-    *LSTMCell.OPTIONS,
+    *Cell._OPTIONS,
+    *LSTMCell._OPTIONS,
 }
 
 

@@ -237,7 +237,7 @@ def test_a_copied_layer_trains_by_itself(cell, rng):
 def test_a_plain_cell_says_nothing_of_options():
     """What versions before the options wrote is what a plain layer writes still."""
     for cls in (SimpleRNN, LSTM, GRU):
-        assert not {*cls(3).cell.OPTIONS, "learned_initial_state"} & set(cls(3).get_config())
+        assert not {*cls(3).cell._OPTIONS, "learned_initial_state"} & set(cls(3).get_config())
 
 
 def test_constants_of_activations():

@@ -165,7 +165,7 @@ class Recurrent(SequenceLayer):
         return super()._setting_cure(name)
 
     def _kind(self):
-        return self.cell.kind()
+        return self.cell._kind()
 
     @property
     def units(self):
@@ -250,16 +250,16 @@ class Recurrent(SequenceLayer):
 
     def _adopt(self, parameters, gradients):
         super()._adopt(parameters, gradients)
-        self._kernel = self.cell.build_kernel(self.input_shape[-1], self.dtype)
+        self._kernel = self.cell._build_kernel(self.input_shape[-1], self.dtype)
         self._name_arrays()
 
     def _name_arrays(self):
         """Arrays by the kernel's names, so that a step need not look for them."""
-        self._named = self.cell.kernel_arrays(self._parameters)
-        self._named_gradients = self.cell.kernel_arrays(self._gradients)
+        self._named = self.cell._kernel_arrays(self._parameters)
+        self._named_gradients = self.cell._kernel_arrays(self._gradients)
         # what each call asks for
         self._has_c = len(self.cell.states) > 1
-        self._operations = self.cell.operations(self.input_shape[-1])  # of one row's step
+        self._operations = self.cell._operations(self.input_shape[-1])  # of one row's step
         self._is_plain = not (
             self.go_backwards or self.learned_initial_state or self.stateful or self.return_state
         )
@@ -585,4 +585,4 @@ class Recurrent(SequenceLayer):
             config["learned_initial_state"] = True
         if self.zero_output_for_mask is not None:
             config["zero_output_for_mask"] = self.zero_output_for_mask
-        return config | self.cell.chosen_options()
+        return config | self.cell._chosen_options()

@@ -237,6 +237,10 @@ class _Decayed(RNNCell):
         # results
         self._products = []
 
+    def parameter_shapes(self, inputs):
+        """None: the layer owns them."""
+        return {}
+
     def step(self, x, states, parameters):
         units, h = self.units, x[:, 3 * self.units :] * states[0]
         gates = _tiles(h, self._forward[0], 2 * units)
