@@ -14,7 +14,7 @@ from gatewise.memory import cover
 
 from .fitted import transaction_of
 from .network_training import NetworkTraining
-from .reading import inputs
+from .reading.groups import split_groups
 from .storage import Storage
 from .targets.base import SequenceTarget, counted_rows, without_rows
 from .targets.entries import SequenceEntries
@@ -22,7 +22,7 @@ from .targets.entries import SequenceEntries
 if TYPE_CHECKING:
     from typing import Self
 
-    from .reading.inputs import Sequences
+    from .reading.sequences import Sequences
 
 # Methods whose name an error names if the system refuses memory.
 _PUBLIC = (
@@ -169,6 +169,6 @@ def by_sequence(X: Any, groups: Any, y: Any, sample_weight: Any) -> tuple[Any, A
     """y and weights with an entry for each sequence, for a score."""
     if groups is None:
         return y, sample_weight
-    found = inputs.split_groups(X, groups)[1]
+    found = split_groups(X, groups)[1]
     assert found is not None
     return found.one_each(y, "y"), found.one_each(sample_weight, "sample_weight")

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from gatewise.errors import ConfigError
 
 from .base import TargetEstimator, by_sequence
-from .reading.inputs import summable
+from .reading.checking import summable
 from .targets.classes import read_labels
 from .targets.labels import Labels, labels_target, stored_labels
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewise.layers import Layer
     from gatewise.training.optimizers import Optimizer
 
-    from .reading.inputs import Sequences
+    from .reading.sequences import Sequences
     from .targets.base import SequenceTarget
 
 

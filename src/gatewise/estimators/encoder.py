@@ -15,7 +15,7 @@ from gatewise.layers import Dense, RepeatVector
 
 from . import networks, parameters
 from .base import TargetEstimator
-from .reading.inputs import checked_by_sklearn
+from .reading.checking import checked_by_sklearn
 from .targets.labels import labels_target, stored_labels
 from .targets.numbers import Numbers
 from .targets.reconstruction import Reconstruction
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from gatewise.regularizers import Regularizer
     from gatewise.training.optimizers import Optimizer
 
-    from .reading.inputs import Groups, Sequences
+    from .reading.groups import Groups
+    from .reading.sequences import Sequences
     from .targets.base import SequenceTarget
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gatewise.transaction import Transaction
 
     from .prediction import Prediction
-    from .reading.inputs import Sequences
+    from .reading.sequences import Sequences
 
 
 class FitMonitor(Callback):

@@ -14,12 +14,15 @@ from gatewise.errors import ConfigError, ShapeError
 
 from . import parameters
 from .declared import Declared
-from .reading import inputs
+from .reading.checking import axes_of, checked_by_sklearn, unmasked
+from .reading.groups import split_groups
+from .reading.inputs import FLOATS, read_each, refuse_missing, whole_numbers
 from .reading.missing import MISSING, completed
+from .reading.sequences import Sequences, padded
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Groups, Sequences
+    from gatewise.estimators.reading.groups import Groups
 
 
 class InputReading(Declared):
@@ -31,7 +34,7 @@ class InputReading(Declared):
         """Sequences of X; with `reset`, what the estimator expects from now on."""
         if not reset:
             self._need_fitted()
-        X, groups = inputs.split_groups(inputs.unmasked(X), groups, time)
+        X, groups = split_groups(unmasked(X), groups, time)
         missing, embedding = self._in_use("missing"), self._in_use("embedding")
         parameters.chosen(missing, "missing", MISSING)
         if embedding is not None and missing != "error":
@@ -39,11 +42,11 @@ class InputReading(Declared):
                 f"missing is {missing!r}; with embedding X holds whole numbers, of which none can"
                 " be missing"
             )
-        dtype = inputs.FLOATS if embedding is None else None
+        dtype = FLOATS if embedding is None else None
         check_kind(X, "X")
-        one_by_one = groups is None and (container_of(X) is not None or inputs.axes_of(X) > 2)
+        one_by_one = groups is None and (container_of(X) is not None or axes_of(X) > 2)
         if one_by_one:
-            sequences = inputs.read_each(X)
+            sequences = read_each(X)
         else:
             sequences = self._read_rows(X, groups, dtype, reset)
         # The columns of a table are steps, those of other frames are features.
@@ -51,9 +54,7 @@ class InputReading(Declared):
             check_feature_names(self, sequences.names, reset=reset)
         if missing == "error":
             choices = ", ".join(map(repr, MISSING[1:-1])) + f" or {MISSING[-1]!r}"
-            inputs.refuse_missing(
-                sequences, type(self).__name__, choices if embedding is None else None
-            )
+            refuse_missing(sequences, type(self).__name__, choices if embedding is None else None)
         if embedding is not None:
             return self._checked_tokens(sequences, reset)
         self._check_features(sequences, reset)
@@ -77,7 +78,7 @@ class InputReading(Declared):
 
     def _read_rows(self, X: Any, groups: Groups | None, dtype: Any, reset: bool) -> Sequences:
         """Sequences of a table, one a row; or of a long table with groups."""
-        with inputs.checked_by_sklearn():
+        with checked_by_sklearn():
             rows = check_array(
                 X,
                 order="C" if groups is None else None,
@@ -95,10 +96,8 @@ class InputReading(Declared):
                 )
         if groups is None:
             tokens = self._in_use("embedding") is not None
-            return inputs.Sequences(
-                rows if tokens else rows[..., None], table=True, names=names_of(X)
-            )
-        sequences = inputs.padded(rows[groups.order], groups.lengths)
+            return Sequences(rows if tokens else rows[..., None], table=True, names=names_of(X))
+        sequences = padded(rows[groups.order], groups.lengths)
         sequences.groups, sequences.names = groups, names_of(X)
         return sequences
 
@@ -108,7 +107,7 @@ class InputReading(Declared):
 
     def _checked_tokens(self, sequences: Sequences, reset: bool) -> Sequences:
         """Sequences of whole numbers below the size of the vocabulary."""
-        sequences.values = inputs.whole_numbers(sequences.values)
+        sequences.values = whole_numbers(sequences.values)
         largest = int(sequences.values.max(initial=0))
         if reset:
             self._remember_input(sequences, 1)

@@ -18,14 +18,14 @@ from . import networks, parameters
 from .fit_monitor import FitMonitor
 from .fitted import OF_TRAINING, parameters_in_use, refuse_changes
 from .prediction import Prediction
-from .reading.inputs import checked_by_sklearn
+from .reading.checking import checked_by_sklearn
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
     from gatewise.layers import Layer
     from gatewise.regularizers import Regularizer
 
-    from .reading.inputs import Sequences
+    from .reading.sequences import Sequences
 
 
 class NetworkTraining(Prediction):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array
 
-    from .reading.inputs import Sequences
+    from .reading.sequences import Sequences
 
 PREDICTED_AT_ONCE = 128  # samples; it changes the memory that is used, not a bit of the result
 

@@ -11,7 +11,7 @@ from gatewise import checks
 from gatewise.errors import ConfigError
 
 from .base import TargetEstimator, by_sequence
-from .reading.inputs import summable
+from .reading.checking import summable
 from .targets.entries import SequenceEntries
 from .targets.numbers import Numbers, StepNumbers
 from .targets.r_squared import weighted_r2
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewise.training.losses import Loss
     from gatewise.training.optimizers import Optimizer
 
-    from .reading.inputs import Sequences
+    from .reading.sequences import Sequences
     from .targets.base import SequenceTarget
 
 

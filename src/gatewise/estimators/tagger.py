@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 
 from .base import TargetEstimator, by_sequence
-from .reading.inputs import summable
+from .reading.checking import summable
 from .targets.step_labels import StepLabels
 from .targets.steps import StepEntries, as_given
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewise.layers import Layer
     from gatewise.training.optimizers import Optimizer
 
-    from .reading.inputs import Sequences
+    from .reading.sequences import Sequences
     from .targets.base import SequenceTarget
 
 

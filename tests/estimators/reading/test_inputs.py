@@ -24,7 +24,8 @@ from gatewise.errors import (
     ShapeError,
     SizeError,
 )
-from gatewise.estimators.reading.inputs import Groups, padded
+from gatewise.estimators.reading.groups import Groups
+from gatewise.estimators.reading.sequences import padded
 
 FORMS = {
     "block": lambda X: X[..., None],

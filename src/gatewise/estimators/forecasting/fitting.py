@@ -10,8 +10,8 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.estimators import parameters
 from gatewise.estimators.base import SequenceEstimator
-from gatewise.estimators.reading import inputs
 from gatewise.estimators.reading.missing import MISSING, completed
+from gatewise.estimators.reading.sequences import Sequences
 
 from .columns import column_numbers
 from .heads import GaussianHead, Head, head_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Sequences
     from gatewise.training.losses import Loss
 
     from .history import History
@@ -187,7 +186,7 @@ class Fitting(SequenceEstimator):
         samples = cutter.samples(seen.histories, self._dtype_for)
         self._held_out = samples.held_out
         with self._using_threads():
-            self._train(inputs.Sequences(samples.windows), samples.targets, None, goes_on, False)
+            self._train(Sequences(samples.windows), samples.targets, None, goes_on, False)
         del self._held_out
 
     def _dtype_for(self, count: int) -> str:
@@ -199,9 +198,7 @@ class Fitting(SequenceEstimator):
         """Return windows as the network reads them, without NaN."""
         if not self._preparation.fills_gaps:
             return windows
-        return completed(
-            inputs.Sequences(windows), self._preparation.missing, self.feature_means_
-        ).values
+        return completed(Sequences(windows), self._preparation.missing, self.feature_means_).values
 
     def _split(self, sequences: Sequences, targets: Array, weights: Array | None) -> Any:
         """Split off the windows that are held out, which are the last ones."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from gatewise.data.ordering import order_of_time, plain
 from gatewise.errors import ConfigError, DTypeError
-from gatewise.estimators.reading.inputs import of_index
+from gatewise.estimators.reading.groups import advice_on_level
 
 from . import polars_frames
 from .advice import Fix, Labels
@@ -125,7 +125,7 @@ def _check_columns(given: Any, groups: Any, time: Any, name: str) -> None:
         if value is not None and value not in columns:
             raise ConfigError(
                 f"{argument} is {value!r}, which is no column of {name}; there are"
-                f" {', '.join(map(str, columns))}{of_index(given, value, name)}"
+                f" {', '.join(map(str, columns))}{advice_on_level(given, value, name)}"
             )
     if time is None:
         raise ConfigError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.estimators import parameters
-from gatewise.estimators.reading import inputs
+from gatewise.estimators.reading.sequences import Sequences
 
 from .fitting import Fitting
 from .future import pasts_at_the_end
@@ -50,7 +50,7 @@ class Running(Fitting):
 
     def _outputs_of(self, windows: Array) -> Array:
         """Return the network's outputs, (n, outputs), float64."""
-        return self._run(inputs.Sequences(windows), -1).astype(np.float64)
+        return self._run(Sequences(windows), -1).astype(np.float64)
 
     def _starts(self, horizon: int | None, X_future: Any) -> tuple[Rollout, int, list[Past]]:
         """Return what makes the forecasts, their steps, and what each series starts from."""

@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 
 from gatewise.data.ordering import is_missing
 from gatewise.errors import DTypeError, NonFiniteError, ShapeError
-from gatewise.estimators.reading.inputs import checked_by_sklearn, unmasked
+from gatewise.estimators.reading.checking import checked_by_sklearn, unmasked
 
 from .text_columns import advice_on_columns, holds_iso_dates, holds_numbers
 

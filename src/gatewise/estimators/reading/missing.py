@@ -1,32 +1,39 @@
-"""Missing values, marked by NaN, before a model sees them."""
+"""Missing values, marked by NaN, replaced or left out before a model reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gatewise.data import missing as tools
 
-from .inputs import Sequences
+from .sequences import Sequences
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
 MISSING = ("error", "forward_fill", "mean", "mask", "indicator", "decay")
 
 
-def completed(sequences, missing, means):
-    """Sequences without NaN.
+def completed(sequences: Sequences, missing: str, means: Array) -> Sequences:
+    """Return sequences without NaN.
 
     Parameters
     ----------
     sequences : Sequences
-    missing : one of MISSING
-        "forward_fill": the last value that was seen, before the first one the mean. "mean": the
-        mean. "mask": steps at which any value is missing are left out. "indicator", "decay": three
-        features for each, see :func:`gatewise.data.missing_indicators`.
-    means : ndarray (features,)
-        Of the training data.
+    missing : {"forward_fill", "mean", "mask", "indicator", "decay"}
+        "forward_fill": the last value seen, and the mean before the first one. "mean": the mean.
+        "mask": steps with any missing value are left out. "indicator", "decay": three features for
+        each, see :func:`gatewise.data.missing_indicators`.
+    means : ndarray of shape (features,)
+        The means of the features in the training data.
 
     Returns
     -------
     Sequences
-        The same where there is nothing to fill or to leave out. Those of "mask" otherwise know in
-        `counted`, bool (n, steps), which steps are left.
+        The same object if there is nothing to fill or to leave out. With "mask", `counted` says
+        which steps were not left out.
     """
     values, lengths = sequences.values, sequences.lengths
     if missing in ("mask", "forward_fill", "mean") and not tools.has_missing(values, lengths):

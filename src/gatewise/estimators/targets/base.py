@@ -12,7 +12,7 @@ from gatewise.errors import ConfigError
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, BoolArray
-    from gatewise.estimators.reading.inputs import Sequences
+    from gatewise.estimators.reading.sequences import Sequences
     from gatewise.training.losses import Loss
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_array, column_or_1d
 
 from gatewise.errors import ConfigError
-from gatewise.estimators.reading.inputs import checked_by_sklearn
+from gatewise.estimators.reading.checking import checked_by_sklearn
 
 from .entries import check_given
 

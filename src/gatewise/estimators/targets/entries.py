@@ -10,11 +10,12 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_a
 from gatewise import checks
 from gatewise.data.sequences import container_of
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.estimators.reading.inputs import checked_by_sklearn, unmasked
+from gatewise.estimators.reading.checking import checked_by_sklearn, unmasked
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Groups, Sequences
+    from gatewise.estimators.reading.groups import Groups
+    from gatewise.estimators.reading.sequences import Sequences
 
 
 class SequenceEntries:

@@ -23,7 +23,7 @@ from .classes import (
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Sequences
+    from gatewise.estimators.reading.sequences import Sequences
 
 
 class ClassTarget(SequenceTarget):

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from gatewise.data.sequences import container_of
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
-from gatewise.estimators.reading.inputs import axes_of, checked_by_sklearn
+from gatewise.estimators.reading.checking import axes_of, checked_by_sklearn
 from gatewise.training import losses
 
 from .base import Output, SequenceTarget
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Sequences
+    from gatewise.estimators.reading.sequences import Sequences
     from gatewise.training.losses import Loss
 
 # scikit-learn's names of losses, and ours.

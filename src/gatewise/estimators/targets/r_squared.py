@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import r2_score
 
-from gatewise.estimators.reading.inputs import checked_by_sklearn
+from gatewise.estimators.reading.checking import checked_by_sklearn
 
 if TYPE_CHECKING:
     from gatewise._typing import Array

@@ -14,7 +14,7 @@ from .base import Output, SequenceTarget
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Sequences
+    from gatewise.estimators.reading.sequences import Sequences
 
 
 class Reconstruction(SequenceTarget):

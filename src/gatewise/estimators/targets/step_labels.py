@@ -16,7 +16,7 @@ from .steps import StepTarget, has_steps, in_one, spread
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, BoolArray
-    from gatewise.estimators.reading.inputs import Sequences
+    from gatewise.estimators.reading.sequences import Sequences
 
 
 class StepLabels(StepTarget, ClassTarget):

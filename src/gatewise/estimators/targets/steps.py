@@ -11,14 +11,15 @@ from gatewise.data import missing
 from gatewise.data.columns import is_frame
 from gatewise.data.sequences import container_of
 from gatewise.errors import ShapeError
-from gatewise.estimators.reading.inputs import Sequences, checked_by_sklearn, unmasked
+from gatewise.estimators.reading.checking import checked_by_sklearn, unmasked
+from gatewise.estimators.reading.sequences import Sequences
 
 from .base import SequenceTarget
 from .entries import SequenceEntries, check_weights
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
-    from gatewise.estimators.reading.inputs import Groups
+    from gatewise.estimators.reading.groups import Groups
 
 
 class StepTarget(SequenceTarget):
