@@ -1,13 +1,19 @@
-"""What a file is that is none of gatewise's, from its first bytes: for messages that say what to do with it.
+"""Which other program wrote a file, from its first bytes: for messages that say what to do.
 
 Nothing of such a file is executed, and no more of it is read than names.
 """
 
+from __future__ import annotations
+
 import codecs
 import os
 import zipfile
+from typing import TYPE_CHECKING, NamedTuple
 
 from gatewise import checks
+
+if TYPE_CHECKING:
+    from gatewise._typing import PathLike
 
 _KERAS = (
     "open it with Keras, make the same model here, and copy the arrays:"
@@ -20,7 +26,7 @@ _TORCH = (
 )
 _WHAT_SAVE_WROTE = "give a file that save or save_weights of gatewise wrote"
 
-# File name endings of other programs' formats: what would a reader of such a name expect?
+# Endings of file names that stand for other programs' formats.
 FOREIGN_ENDINGS = {
     ".keras": "Keras",
     ".h5": "HDF5 (Keras)",
@@ -43,21 +49,43 @@ FOREIGN_ENDINGS = {
 }
 
 
-def foreign_ending(path):
-    """(ending, whose format readers expect of it) of a path, or None for an ending that promises nothing else."""
+class Ending(NamedTuple):
+    """An ending of file names that stands for another program's format."""
+
+    ending: str  # with its dot, in lower case
+    format: str  # for messages
+
+
+def foreign_ending(path: PathLike) -> Ending | None:
+    """Return the ending of a path if it stands for another program's format, else None."""
     ending = os.path.splitext(os.fsdecode(path))[1].lower()
-    return (ending, FOREIGN_ENDINGS[ending]) if ending in FOREIGN_ENDINGS else None
+    return Ending(ending, FOREIGN_ENDINGS[ending]) if ending in FOREIGN_ENDINGS else None
 
 
-def folder_text(path):
-    """What a folder is, and what to do, as the end of a sentence."""
+def folder_text(path: str) -> str:
+    """Return what a folder is and what to do, as the end of a sentence."""
     if os.path.exists(os.path.join(path, "saved_model.pb")):
         return f"is a folder, a TensorFlow SavedModel: {_KERAS}"
     return f"is a folder, not a file; {_WHAT_SAVE_WROTE}"
 
 
-def foreign_text(path, start, size):
-    """What a file is that begins with `start` (bytes, some hundred), and what to do, as the end of a sentence; None if unknown."""
+def foreign_text(path: str, start: bytes, size: int) -> str | None:
+    """Return what a file of another program is and what to do, as the end of a sentence.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    start : bytes
+        The file's first bytes, some hundred.
+    size : int
+        The file's size in bytes.
+
+    Returns
+    -------
+    str or None
+        None: the format is not known.
+    """
     if size == 0:
         return (
             "is empty: the program that wrote it was interrupted, or the disk was full; take an"
@@ -92,7 +120,7 @@ def foreign_text(path, start, size):
     return _text_text(start)
 
 
-def _zip_text(path):
+def _zip_text(path: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -113,14 +141,17 @@ def _zip_text(path):
     return f"is a zip archive: unpack it first, and {_WHAT_SAVE_WROTE}"
 
 
-def _is_onnx(path, start):
-    """The first field of an ONNX model is its version, a small number, and then comes a text."""
+def _is_onnx(path: str, start: bytes) -> bool:
+    """Whether it begins like ONNX: the first field is a version, a small number, the next text."""
     looks_so = len(start) > 2 and start[0] == 0x08 and start[1] <= 32
     return looks_so and (start[2] in (0x12, 0x1A) or os.path.splitext(path)[1].lower() == ".onnx")
 
 
-def _text_text(start):
-    """A text is what decodes, but for a character that may be cut at the end, and holds no control characters."""
+def _text_text(start: bytes) -> str | None:
+    """What a file is that begins with text: it decodes, and has no control characters.
+
+    The last character may be cut.
+    """
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
@@ -131,19 +162,19 @@ def _text_text(start):
     return f"is {kind}, which begins with {text[:40]!r}; {_WHAT_SAVE_WROTE}"
 
 
-def warn_of_ending(path):
-    """Warn of a file name by whose ending other programs, and people, take the file for something else.
+def warn_of_ending(path: PathLike) -> None:
+    """Warn if the ending of a file name stands for another program's format.
 
     The warning points to the program that called the library.
     """
     try:
         found = foreign_ending(path)
-    except TypeError:  # no path: writing says so
+    except TypeError:  # it is no path: writing raises
         return
-    if found:
+    if found is not None:
         checks.warn(
-            f"file names that end in {found[0]!r} stand for {found[1]}: the file is in gatewise's"
-            " own format, which only gatewise and readers of safetensors open; let the name end in"
+            f"file names that end in {found.ending!r} stand for {found.format}: the file is in"
+            " gatewise's own format, which only gatewise and readers of safetensors open; let the name end in"
             " '.safetensors'",
             UserWarning,
         )

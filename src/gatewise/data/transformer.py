@@ -1,5 +1,7 @@
 """What the transformers of sequences share: one reading of X, and scikit-learn's rules about features."""
 
+from typing import ClassVar
+
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from gatewise.described import KnownArguments
@@ -24,7 +26,7 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
         Names of columns, where `fit` was given a frame with text for names.
     """
 
-    _learned = ("n_features_in_", "_features", "_table")
+    _learned: ClassVar[tuple[str, ...]] = ("n_features_in_", "_features", "_table")
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -1,5 +1,10 @@
 """Which fitted attributes a file of an estimator holds, and what each of them may be."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from gatewise import checks
@@ -7,27 +12,29 @@ from gatewise.errors import CheckpointError
 
 from .fitted import OF_THE_NETWORK, OF_TRAINING
 
+Check = Callable[[Any, str], object]  # raises if the value cannot be that of the attribute
 
-def _count(value, name):
+
+def _count(value: Any, name: str) -> None:
     checks.whole_number(value, name, 0, 2**62)
 
 
-def _real(value, name):
+def _real(value: Any, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CheckpointError(f"{name} is {value!r:.80}; expected a number")
 
 
-def _reals(value, name):
+def _reals(value: Any, name: str) -> None:
     for number, part in enumerate(checks.listed(value, name, "numbers")):
         _real(part, f"{name}[{number}]")
 
 
-def _or_none(check):
+def _or_none(check: Check) -> Check:
     return lambda value, name: None if value is None else check(value, name)
 
 
-def _array(kinds):
-    def check(value, name):
+def _array(kinds: str) -> Check:
+    def check(value: Any, name: str) -> None:
         if (
             not isinstance(value, np.ndarray)
             or value.ndim != 1
@@ -39,7 +46,7 @@ def _array(kinds):
     return check
 
 
-def _classes_array(value, name):
+def _classes_array(value: Any, name: str) -> None:
     _array("buifOU")(value, name)
     if len(value) > 1 and not (value[:-1] < value[1:]).all():
         raise CheckpointError(
@@ -47,13 +54,13 @@ def _classes_array(value, name):
         )
 
 
-def _means(value, name):
+def _means(value: Any, name: str) -> None:
     _array("f")(value, name)
     checks.finite(value, name)
 
 
-def _reader(value, name):
-    """What an encoder's target holds of y, if it is no reconstruction."""
+def _reader(value: Any, name: str) -> None:
+    """What an encoder's target has learned of y, if it is no reconstruction."""
     known = ({"classes_", "_several"}, {"_column", "_columns"})
     if not isinstance(value, dict) or set(value) not in known:
         raise CheckpointError(
@@ -63,30 +70,30 @@ def _reader(value, name):
         _check(attribute, held)
 
 
-def reader_of_older_releases(value):
-    """What is known of y: in older files a classifier or regressor held it, within the encoder."""
+def reader_of_older_releases(value: Any) -> Any:
+    """Return what an encoder has learned of y; older files have it in an estimator of its own."""
     if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor"):
         return value
     names = ("classes_", "_several", "_column", "_columns")
     return {name: held for name, held in vars(value).items() if name in names}
 
 
-def _output_config(value, name):
+def _output_config(value: Any, name: str) -> None:
     if not isinstance(value, dict) or not all(
         part is None or isinstance(part, str) for pair in value.items() for part in pair
     ):
         raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of text")
 
 
-def _fitted_parameters(value, name):
-    """Those of an estimator class; what they are is checked when its ``fit`` goes on, or X is read."""
+def _fitted_parameters(value: Any, name: str) -> None:
+    """Parameters by name; their values are checked when ``fit`` continues, or when X is read."""
     if not isinstance(value, dict) or not set(value) <= {*OF_THE_NETWORK, *OF_TRAINING}:
         raise CheckpointError(f"{name} is {value!r:.80}; expected a dict of parameters")
 
 
 # Attributes in files that belong to the target.
 OF_TARGETS = ("_several", "_label_a_row", "_column", "_columns", "_reader", "_decoded_steps")
-CHECKS = {
+CHECKS: dict[str, Check] = {
     **dict.fromkeys(
         (
             "n_features_in_",
@@ -116,13 +123,19 @@ CHECKS = {
 }
 
 
-def _check(name, value):
+def _check(name: str, value: Any) -> None:
     if name not in CHECKS:
         raise CheckpointError(f"attribute {name!r:.80} is not known")
     CHECKS[name](value, name)
 
 
-def check_attributes(cls, attributes):
+def check_attributes(cls: Any, attributes: dict[str, Any]) -> None:
+    """Refuse attributes of a file that an estimator of this class cannot have, or lacks.
+
+    Raises
+    ------
+    CheckpointError, or another error that says what does not fit
+    """
     for name in cls._needed:
         if name not in attributes:
             raise CheckpointError(f"attribute {name!r} of a {cls.__name__} is missing")

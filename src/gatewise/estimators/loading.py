@@ -114,7 +114,7 @@ def _estimator_of(
     if "_reader" in attributes:
         attributes["_reader"] = reader_of_older_releases(attributes["_reader"])
     check_attributes(cls, attributes)
-    estimator = cls(**parameters)
+    estimator: Any = cls(**parameters)
     vars(estimator).update(attributes)
     if "_fitted_parameters" not in attributes:  # a file of an older release
         estimator._fitted_parameters = parameters_in_use(estimator)

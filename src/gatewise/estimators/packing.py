@@ -138,7 +138,7 @@ class _Estimators(Kind):
 
     def unpack(self, content: Any, unpacker: Unpacker) -> Any:
         name, attributes = content
-        value = object.__new__(CLASSES[name])
+        value: Any = object.__new__(CLASSES[name])
         vars(value).update(unpacker.names(attributes))
         return value
 

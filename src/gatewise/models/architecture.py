@@ -64,7 +64,7 @@ def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]
         raise CheckpointError("the architecture has no layers")
     stack = [layers.Input(architecture["input_shape"], dtype=architecture["dtype"])]
     shape = (None, *architecture["input_shape"])
-    expected = {}
+    expected: dict[str, tuple[int, ...]] = {}
     for entry in architecture["layers"]:
         try:
             cls, config = layer_class(entry["class_name"]), entry["config"]

@@ -200,6 +200,7 @@ def resume_model(model: Trainer, path: PathLike, run: Run) -> None:
                 " the middle of a batch or in another thread"
             )
         saved = take_run(header, tensors)
+        assert saved is not None
         here = json.loads(json.dumps((architecture_of(model), training_of(model))))
         different = difference((header["architecture"], header["training"]), here)
         names = [entry["config"]["name"] for entry in header["architecture"]["layers"]]
@@ -225,7 +226,7 @@ def resume_model(model: Trainer, path: PathLike, run: Run) -> None:
 def _restore_model(
     model: Trainer, header: dict[str, Any], tensors: dict[str, Array], names: list[str]
 ) -> None:
-    """Restore weights, optimizer, random draws and states; the file's description fits the model."""
+    """Restore weights, optimizer, random draws and states of a file that fits the model."""
     _take_weights(model, tensors, header)
     restore_optimizer(model, header, tensors)
     learning_rate = header["training"]["optimizer"]["config"]["learning_rate"]
