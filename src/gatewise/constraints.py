@@ -99,6 +99,9 @@ class MaxNorm(Constraint):
     [[0.6], [0.8]]
     """
 
+    axis: int | list[int]
+    max_value: float
+
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
         self.max_value, self.axis = checks.number(max_value, "max_value", 0.0), _axes(axis)
 
@@ -121,6 +124,8 @@ class UnitNorm(Constraint):
     >>> UnitNorm()(np.array([[0.3], [0.4]])).round(3).tolist()
     [[0.6], [0.8]]
     """
+
+    axis: int | list[int]
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
         self.axis = _axes(axis)
@@ -149,6 +154,11 @@ class MinMaxNorm(Constraint):
     >>> MinMaxNorm(max_value=1.0, rate=0.5)(np.array([[3.0], [4.0]])).round(3).tolist()
     [[1.8], [2.4]]
     """
+
+    rate: float
+    min_value: float
+    max_value: float
+    axis: int | list[int]
 
     def __init__(
         self,
@@ -185,7 +195,10 @@ class NonNeg(Constraint):
 
 
 # Keras's names for the functions
-max_norm, unit_norm, min_max_norm, non_neg = MaxNorm, UnitNorm, MinMaxNorm, NonNeg
+max_norm = MaxNorm
+unit_norm = UnitNorm
+min_max_norm = MinMaxNorm
+non_neg = NonNeg
 
 CONSTRAINTS: Registry[Constraint] = Registry(
     "constraint",

@@ -173,6 +173,8 @@ class Constant(Initializer):
     array([0.5, 0.5], dtype=float32)
     """
 
+    value: float
+
     def __init__(self, value: float = 0.0) -> None:
         self.value = checks.number(value, "value")
 
@@ -196,6 +198,9 @@ class RandomNormal(Initializer):
     >>> RandomNormal(mean=1.0, stddev=0.0)((2,))
     array([1., 1.], dtype=float32)
     """
+
+    mean: float
+    stddev: float
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         self.mean = checks.number(mean, "mean")
@@ -223,6 +228,9 @@ class RandomUniform(Initializer):
     >>> bool((values >= 0).all() and (values < 1).all())
     True
     """
+
+    maxval: float
+    minval: float
 
     def __init__(
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
@@ -260,6 +268,9 @@ class TruncatedNormal(Initializer):
     >>> bool((abs(TruncatedNormal(stddev=0.5, seed=0)((1000,))) <= 1).all())
     True
     """
+
+    stddev: float
+    mean: float
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         self.mean = checks.number(mean, "mean")
@@ -318,6 +329,9 @@ class VarianceScaling(_Scaled):
     >>> bool((abs(values) <= 1).all())
     True
     """
+
+    seed: int | None
+    scale: float
 
     def __init__(
         self,
@@ -390,7 +404,7 @@ class HeUniform(_Scaled):
     ((6, 6), True)
     """
 
-    scale = 2.0
+    scale: float = 2.0
 
 
 class HeNormal(HeUniform):
@@ -461,6 +475,9 @@ class Orthogonal(Initializer):
     True
     """
 
+    seed: int | None
+    gain: float
+
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         self.gain, self.seed = checks.number(gain, "gain"), seed
 
@@ -488,6 +505,8 @@ class Identity(Initializer):
     array([[1., 0., 1., 0.],
            [0., 1., 0., 1.]], dtype=float32)
     """
+
+    gain: float
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = checks.number(gain, "gain")

@@ -43,6 +43,9 @@ class Registry(Generic[T]):
         Whether an alias is also found if its capitals differ.
     """
 
+    kind: str
+    namespace: str
+
     def __init__(
         self,
         kind: str,

@@ -114,6 +114,8 @@ class L1(L1L2):
     1.5
     """
 
+    l1: float
+
     def __init__(self, l1: float = 0.01) -> None:
         self.l1 = checks.number(l1, "l1", 0.0)
 
@@ -134,11 +136,16 @@ class L2(L1L2):
     2.5
     """
 
+    l2: float
+
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = checks.number(l2, "l2", 0.0)
 
 
-l1, l2, l1_l2 = L1, L2, L1L2  # Keras's names for the functions
+# Keras's names for the functions
+l1 = L1
+l2 = L2
+l1_l2 = L1L2
 
 REGULARIZERS: Registry[Regularizer] = Registry(
     "regularizer",

@@ -114,6 +114,12 @@ class _Formula(LearningRateSchedule):
 class _RateDecay(_Formula):
     """A start, and what `decay_rate` makes of it every `decay_steps`."""
 
+    decay_steps: float
+    initial_learning_rate: float
+    decay_rate: float
+    name: str
+    staircase: bool
+
     def __init__(
         self,
         initial_learning_rate: float,
@@ -205,6 +211,10 @@ class PiecewiseConstantDecay(_Formula):
     0.01
     """
 
+    values: list[float]
+    boundaries: list[float]
+    name: str
+
     def __init__(
         self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
     ) -> None:
@@ -259,6 +269,13 @@ class PolynomialDecay(_Formula):
     0.05
     """
 
+    name: str
+    end_learning_rate: float
+    cycle: bool
+    initial_learning_rate: float
+    decay_steps: float
+    power: float
+
     def __init__(
         self,
         initial_learning_rate: float,
@@ -310,6 +327,13 @@ class CosineDecay(_Formula):
     >>> round(CosineDecay(0.1, decay_steps=10)(5), 4)
     0.05
     """
+
+    decay_steps: float
+    warmup_target: float | None
+    alpha: float
+    initial_learning_rate: float
+    warmup_steps: float
+    name: str
 
     def __init__(
         self,
@@ -373,6 +397,13 @@ class CosineDecayRestarts(_Formula):
     >>> CosineDecayRestarts(0.1, first_decay_steps=10)(10)
     0.1
     """
+
+    name: str
+    initial_learning_rate: float
+    t_mul: float
+    m_mul: float
+    alpha: float
+    first_decay_steps: float
 
     def __init__(
         self,
@@ -439,6 +470,10 @@ class StepDecay(_Formula):
     0.025
     """
 
+    gamma: float
+    initial_learning_rate: float
+    step_size: int
+
     def __init__(self, initial_learning_rate: float, step_size: int, gamma: float = 0.1) -> None:
         self.initial_learning_rate = checks.number(
             initial_learning_rate, "initial_learning_rate", 0.0
@@ -481,6 +516,13 @@ class OneCycle(_Formula):
     >>> OneCycle(0.1, total_steps=11, pct_start=0.5, anneal_strategy="linear")(0)
     0.004
     """
+
+    total_steps: int
+    pct_start: float
+    final_div_factor: float
+    three_phase: bool
+    max_lr: float
+    div_factor: float
 
     def __init__(
         self,

@@ -72,6 +72,10 @@ class ModelCheckpoint(Monitor):
     ...     _ = model.fit(x, y, verbose=0, callbacks=[checkpoint])
     """
 
+    save_weights_only: bool
+    minutes: float | None
+    save_best_only: bool
+    filepath: str
     runs_last = True
     _without = "saves everything"
 

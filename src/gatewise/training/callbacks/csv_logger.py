@@ -64,6 +64,10 @@ class CSVLogger(Callback):
     'epoch,loss,val_loss'
     """
 
+    filename: str
+    sep: str
+    append: bool
+
     def __init__(self, filename: PathLike, separator: str = ",", append: bool = False) -> None:
         try:
             self.filename = checks.text(os.fspath(filename), "filename")

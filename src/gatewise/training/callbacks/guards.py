@@ -42,6 +42,8 @@ class TerminateOnNaN(Callback):
     TerminateOnNaN(raise_error=True)
     """
 
+    raise_error: bool
+
     def __init__(self, raise_error: bool = False) -> None:
         self.raise_error = checks.flag(raise_error, "raise_error")
 
@@ -85,6 +87,8 @@ class SwapEMAWeights(Callback):
     >>> x, y = np.ones((8, 2)), np.ones((8, 1))
     >>> _ = model.fit(x, y, verbose=0, callbacks=[SwapEMAWeights()])
     """
+
+    swap_on_epoch: bool
 
     def __init__(self, swap_on_epoch: bool = False) -> None:
         self.swap_on_epoch = checks.flag(swap_on_epoch, "swap_on_epoch")

@@ -49,6 +49,9 @@ class Monitor(Callback):
         nothing is better.
     """
 
+    min_delta: float
+    monitor: str
+    verbose: int
     _always_shown = ("monitor",)
 
     def __init__(self, monitor: str, mode: str, min_delta: float, verbose: int) -> None:
@@ -172,6 +175,10 @@ class EarlyStopping(Monitor):
     3
     """
 
+    stopped_epoch: int
+    wait: int
+    baseline: float | None
+    best_epoch: int
     patience: int = checked(checks.whole_number, low=0)
     start_from_epoch: int = checked(checks.whole_number, low=0)
     restore_best_weights: bool = checked(checks.flag)

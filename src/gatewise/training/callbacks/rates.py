@@ -56,6 +56,8 @@ class LearningRateScheduler(Callback):
     0.0025
     """
 
+    verbose: int
+
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         if not callable(schedule):
             raise ConfigError(
@@ -152,6 +154,8 @@ class ReduceLROnPlateau(Monitor):
     0.0025
     """
 
+    wait: int
+    cooldown_counter: int
     factor: float = checked(checks.fraction)
     patience: int = checked(checks.whole_number, low=0)
     cooldown: int = checked(checks.whole_number, low=0)

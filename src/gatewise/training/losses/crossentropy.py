@@ -30,6 +30,9 @@ class _Crossentropy(Loss):
         In [0, 1]: part of each target that is spread evenly over all classes.
     """
 
+    from_logits: bool
+    label_smoothing: float
+
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, **others: Any
     ) -> None:

@@ -53,6 +53,9 @@ class CTC(Loss):
     0.2877
     """
 
+    blank: int
+    from_logits: bool | None
+    zero_infinity: bool
     name = "ctc"
     _needs = staticmethod(outputs.readings)
     _fuses = "softmax"

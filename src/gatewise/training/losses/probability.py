@@ -100,6 +100,8 @@ class GaussianNLL(Loss):
     0.5
     """
 
+    full: bool
+    eps: float
     name = "gaussian_nll"
     _needs = staticmethod(outputs.any_sign)
     _by_target = True
@@ -161,6 +163,7 @@ class Quantile(Loss):
     0.5
     """
 
+    quantiles: list[float]
     name = "quantile"
     _by_target = True
 

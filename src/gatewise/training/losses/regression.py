@@ -127,6 +127,7 @@ class Huber(CompiledLoss):
     1.0
     """
 
+    delta: float
     name = "huber"
     _by_target = True
     _kernel = "huber"

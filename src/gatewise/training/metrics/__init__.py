@@ -103,7 +103,7 @@ METRICS: Registry[Metric] = Registry(
     _SHORT
     | {name.upper(): cls for name, cls in _SHORT.items()}
     | {"f_beta_score": FBetaScore}
-    | {str(cls.default_name): cls for cls in _CLASSES},
+    | {cls.default_name: cls for cls in _CLASSES},
     namespace="gatewise.metrics",
     guide="docs/losses-and-metrics.md",
 )

@@ -31,7 +31,7 @@ class Accuracy(MeanMetric):
     """
 
     default_name = "accuracy"
-    direction = "up"
+    direction: str | None = "up"
     _elementwise = True
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
@@ -56,9 +56,10 @@ class BinaryAccuracy(MeanMetric):
     0.5
     """
 
+    threshold: float
     default_name = "binary_accuracy"
     _takes = MissedUnlessYesOrNo()
-    direction = "up"
+    direction: str | None = "up"
     _elementwise = True
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
@@ -89,7 +90,7 @@ class CategoricalAccuracy(MeanMetric):
 
     default_name = "categorical_accuracy"
     _takes = OneLargest()
-    direction = "up"
+    direction: str | None = "up"
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
         return (y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)).astype(np.float64)
@@ -111,7 +112,7 @@ class SparseCategoricalAccuracy(MeanMetric):
     """
 
     default_name = "sparse_categorical_accuracy"
-    direction = "up"
+    direction: str | None = "up"
     _sparse = True
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
@@ -122,7 +123,8 @@ class SparseCategoricalAccuracy(MeanMetric):
 class _TopK(MeanMetric):
     """What both top-k accuracies share: k, and hits by class numbers."""
 
-    direction = "up"
+    k: int
+    direction: str | None = "up"
 
     def __init__(self, k: int = 5, name: str | None = None) -> None:
         super().__init__(name)
@@ -182,6 +184,7 @@ class SparseTopKCategoricalAccuracy(_TopK):
     1.0
     """
 
+    from_sorted_ids: bool
     default_name = "sparse_top_k_categorical_accuracy"
     _sparse = True
 

@@ -62,8 +62,17 @@ class AUC(SummedMetric):
     0.75
     """
 
+    num_labels: int | None
+    exact: bool
+    multi_label: bool
+    label_weights: list[float] | None
+    curve: str
+    thresholds: list[float] | None
+    summation_method: str
+    from_logits: bool
+    num_thresholds: int | None
     default_name = "auc"
-    direction = "up"
+    direction: str | None = "up"
     _sparse = None
     _takes = YesOrNo(soft=False)
     _elementwise = True

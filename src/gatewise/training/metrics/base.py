@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -63,10 +63,10 @@ class Metric(Guarded, abc.ABC):
     2.0
     """
 
-    default_name: ClassVar[str | None] = None
+    default_name: str = ""  # empty: the name of the class in small letters
     name: str
     dtype: str = "float64"
-    direction: Literal["up", "down"] | None = None
+    direction: str | None = None
     # True: targets are class numbers, without the class axis; None: those, or one-hot.
     _sparse: ClassVar[bool | None] = False
     # A rule of training/targets.py for targets that are no class numbers; None: any number.
@@ -81,7 +81,7 @@ class Metric(Guarded, abc.ABC):
 
     def __init__(self, name: str | None = None, **others: Any) -> None:
         checks.refuse_unknown_arguments(others, "metric", type(self).__name__, self._argument_names)
-        default = type(self).__name__.lower() if self.default_name is None else self.default_name
+        default = type(self).__name__.lower() if not self.default_name else self.default_name
         self.name = default if name is None else checks.text(name, "name")
         self._variables = []
         self._sums: dict[str, Any] = dict.fromkeys(self._parts, 0.0)

@@ -35,7 +35,10 @@ class _Decisions(SummedMetric):
     name : str, optional
     """
 
-    direction = "up"
+    top_k: int | None
+    thresholds: Any | None
+    class_id: int | None
+    direction: str | None = "up"
     _sparse = None
     _takes = YesOrNo(soft=False)
     _elementwise = True
@@ -205,8 +208,11 @@ class FBetaScore(SummedMetric):
     0.5
     """
 
+    average: str | None
+    threshold: float | None
+    beta: float
     default_name = "fbeta_score"
-    direction = "up"
+    direction: str | None = "up"
     _sparse = None
     _takes = YesOrNo(soft=False)
     _elementwise = True

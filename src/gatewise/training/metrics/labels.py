@@ -49,8 +49,11 @@ class LabelErrorRate(Metric):
     0.5
     """
 
+    blank: int
+    beam_width: int
+    from_logits: bool
     default_name = "label_error_rate"
-    direction = "down"
+    direction: str | None = "down"
     _per_sequence = True
     _parts = ("edits", "labels")
 

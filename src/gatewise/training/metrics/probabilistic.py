@@ -36,8 +36,9 @@ class Perplexity(MeanMetric):
     4.0
     """
 
+    from_logits: bool
     default_name = "perplexity"
-    direction = "down"
+    direction: str | None = "down"
     _sparse = None
     _takes = Distribution()
 

@@ -38,7 +38,7 @@ class MeanSquaredError(MeanMetric):
     """
 
     default_name = "mean_squared_error"
-    direction = "down"
+    direction: str | None = "down"
     _elementwise = True
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
@@ -84,7 +84,7 @@ class MeanAbsoluteError(MeanMetric):
     """
 
     default_name = "mean_absolute_error"
-    direction = "down"
+    direction: str | None = "down"
     _elementwise = True
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
@@ -107,7 +107,7 @@ class MeanAbsolutePercentageError(MeanMetric):
     """
 
     default_name = "mean_absolute_percentage_error"
-    direction = "down"
+    direction: str | None = "down"
     _elementwise = True
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
@@ -133,7 +133,7 @@ class SymmetricMeanAbsolutePercentageError(MeanMetric):
     """
 
     default_name = "symmetric_mean_absolute_percentage_error"
-    direction = "down"
+    direction: str | None = "down"
     _elementwise = True
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
@@ -160,7 +160,7 @@ class MeanSquaredLogarithmicError(MeanMetric):
 
     default_name = "mean_squared_logarithmic_error"
     _takes = AtLeast(0, "all below 0 would count as 0; shift them, or take 'mse'")
-    direction = "down"
+    direction: str | None = "down"
     _elementwise = True
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
@@ -188,7 +188,7 @@ class CosineSimilarity(MeanMetric):
     """
 
     default_name = "cosine_similarity"
-    direction = "up"
+    direction: str | None = "up"
 
     def _positions(self, y_true: Array, y_pred: Array) -> Array:
         a, b = y_true.astype(np.float64), y_pred.astype(np.float64)
@@ -219,8 +219,10 @@ class R2Score(SummedMetric):
     0.5
     """
 
+    class_aggregation: str | None
+    num_regressors: int
     default_name = "r2_score"
-    direction = "up"
+    direction: str | None = "up"
     _elementwise = True
     # Sums of y and y^2 counted from the first target: large targets that vary little would cancel
     # in them otherwise, and equal ones give exactly 0.
