@@ -107,7 +107,7 @@ def test_steps_belong_to_batches(data):
         forecaster().fit(*data, steps_per_epoch=3)
     with pytest.raises(ConfigError, match="validation_steps counts batches"):
         forecaster().fit(*data, validation_data=data, validation_steps=3)
-    with pytest.raises(ConfigError, match="say with validation_steps"):
+    with pytest.raises(ConfigError, match="give validation_steps"):
         forecaster().fit(*data, validation_data=iter(batches_of(*data)))
 
 

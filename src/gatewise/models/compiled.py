@@ -218,7 +218,7 @@ class CompiledNetwork(Network):
         return ["loss", *(metric.name for metric in self.metrics)]
 
     def _need_trainable(self, what: str) -> None:
-        """Refuse to train if all parameters are frozen, or the optimizer began with other layers."""
+        """Refuse to train if all is frozen, or if the optimizer began with other layers."""
         if self._outgrown:
             self._refuse_outgrown(what)
         if self._trained().parts == []:

@@ -1,4 +1,4 @@
-"""What an optimizer accumulates, to and from a file, without what was frozen from the first step on."""
+"""What an optimizer accumulates, to and from a file, without what has always been frozen."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def slots_to_write(model: CompiledNetwork) -> tuple[dict[str, Array], list[list[int]] | None]:
-    """(dict of name to array, parts).
+    """Return the optimizer's arrays by name, and the parts of the flat buffer that they hold.
 
-    parts is a list of [start, stop], the parts of the flat buffer that the arrays hold, one after
-    the other; None: they hold all of it. Parts are left out only if nothing has been accumulated
-    for them: a layer that was trained and then frozen keeps its moments.
+    The parts are a list of [start, stop], in order; None: the arrays hold all of the buffer. Parts
+    are left out only if nothing has been accumulated for them: a layer that was trained and then
+    frozen keeps its moments.
     """
     slots, parts = model._optimizer_state()[1], model._trained().parts
     starts = _starts(model)
@@ -34,7 +34,7 @@ def slots_to_write(model: CompiledNetwork) -> tuple[dict[str, Array], list[list[
 
 
 def slots_read(model: CompiledNetwork, slots: dict[str, Array], parts: Any) -> dict[str, Array]:
-    """The whole slots of those in a file, which holds `parts` of the flat buffer.
+    """Return whole slots from those of a file, which hold `parts` of the flat buffer.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def slots_read(model: CompiledNetwork, slots: dict[str, Array], parts: Any) -> d
 
 
 def _starts(model: CompiledNetwork) -> dict[str, float | Array]:
-    """What each array of the optimizer begins with: a number; of the running mean the parameters."""
+    """Return what each array of the optimizer begins with; the running mean: the parameters."""
     starts = model.optimizer._array_slots()
     return starts | ({"average": model._flat_parameters} if "average" in starts else {})
 
@@ -74,7 +74,7 @@ def _part(start: float | Array, part: slice) -> float | Array:
 
 
 def _gaps(parts: list[slice], size: int) -> list[slice]:
-    """Slices between and beside the parts."""
+    """Return the slices between the parts, before the first and after the last."""
     ends = [0, *(end for part in parts for end in (part.start, part.stop)), size]
     return [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def check_output(model: Network, loss: Loss) -> str | None:
-    """Refuse a loss that can only be a constant or NaN behind a model's last layers, and warn of other misfits.
+    """Refuse a loss that can only be a constant or NaN for a model's output; warn of other misfits.
 
     Returns
     -------
     str or None
-        What the warning said, for a loss that becomes NaN.
+        The text of the warning, for a loss that becomes NaN.
 
     Raises
     ------
@@ -48,6 +48,7 @@ def check_output(model: Network, loss: Loss) -> str | None:
 
 
 def _refuse_constant(model: Network) -> None:
+    """Refuse a softmax of one column."""
     for layer in model.layers:
         if layer._limiting_activation == "softmax" and layer.output_shape[-1] == 1:
             raise ConfigError(
@@ -58,7 +59,7 @@ def _refuse_constant(model: Network) -> None:
 
 
 def last_activation(layers: Sequence[Layer]) -> str | None:
-    """The activation that limits the values that come out of these layers; None: not known."""
+    """Return the activation that limits the output of these layers; None: not known."""
     for layer in reversed(layers):
         if layer._limiting_activation is not None or not layer._keeps_limits:
             return layer._limiting_activation

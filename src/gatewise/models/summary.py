@@ -1,4 +1,4 @@
-"""What summary() prints, and what a model shows of itself in a terminal or notebook."""
+"""The text of summary(), and what a terminal or notebook shows of a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNKNOWN = "?"
 
 
 def summary_lines(model: Network) -> list[str]:
-    """Lines of text: name and class, output shape and parameters of each layer, and the sum."""
+    """Return lines of text: name, class, output shape and parameters of each layer, and the sum."""
     rows = [("Layer (type)", "Output shape", "Parameters"), *summary_rows(model)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     rule = "-" * (sum(widths) + 4)
@@ -30,7 +30,7 @@ def summary_lines(model: Network) -> list[str]:
 
 
 def summary_rows(model: Network) -> list[tuple[str, str, str]]:
-    """(name and class, output shape, parameters) of each layer, as text."""
+    """Return (name and class, output shape, parameters) of each layer, as text."""
     rows = []
     for layer, count in zip(model.layers, parameter_counts(model), strict=True):
         frozen = frozen_text(layer)
@@ -41,7 +41,7 @@ def summary_rows(model: Network) -> list[tuple[str, str, str]]:
 
 
 def total_lines(model: Network) -> list[str]:
-    """How many parameters there are, what memory they take, and how many of them are trained."""
+    """Return lines on the number of parameters, their memory, and how many are trained."""
     counts = parameter_counts(model)
     count, unknown = sum(count for count in counts if count is not None), counts.count(None)
     size = _bytes_text(count * (4 if model.dtype == "float32" else 8))
@@ -60,7 +60,7 @@ def total_lines(model: Network) -> list[str]:
 
 
 def frozen_text(layer: Layer) -> str:
-    """The text "frozen", "partly frozen", or nothing."""
+    """Return "frozen", "partly frozen", or nothing."""
     if not layer.trainable:
         return "frozen"
     moved = [layer._is_trained(spec.name) for spec in layer._specs if spec.trained]
@@ -68,7 +68,7 @@ def frozen_text(layer: Layer) -> str:
 
 
 def parameter_counts(model: Network) -> list[int | None]:
-    """Number of parameters of each layer, list of int; None if it depends on a shape not known yet."""
+    """Return the number of parameters of each layer; None if the shape is not known yet."""
     if model.built:
         return [layer.count_params() for layer in model.layers]
     counts, shape = [], model.input_shape
@@ -85,7 +85,7 @@ def parameter_counts(model: Network) -> list[int | None]:
 
 
 def _count_for(layer: Layer, shape: Shape | None) -> tuple[int | None, Shape | None]:
-    """(number of parameters, output shape), each or None, of a layer not built, for this input shape."""
+    """Return the parameters and the output shape of a layer that is not built; None: not known."""
     if shape is None:
         return None, None
     try:
@@ -105,7 +105,7 @@ def _count_for(layer: Layer, shape: Shape | None) -> tuple[int | None, Shape | N
 
 
 def model_text(model: Network) -> str:
-    """One line: the layers, the shapes, the number of parameters, and how the model is compiled."""
+    """Return one line: layers, shapes, number of parameters, and how the model is compiled."""
     names = [type(layer).__name__ for layer in model.layers]
     layers = ", ".join([*names[:6], "..."] if len(names) > 7 else names)
     parts = [f"{type(model).__name__} {model.name!r}", f"layers {layers}" if names else "no layers"]
@@ -128,7 +128,7 @@ def model_text(model: Network) -> str:
 
 
 def model_html(model: Network) -> str:
-    """The table of summary() as HTML."""
+    """Return the table of summary() as HTML."""
     left, right = "style='text-align:left'", "style='text-align:right'"
     head = "".join(
         f"<th {left}>{text}</th>" for text in ("Layer (type)", "Output shape", "Parameters")

@@ -1,4 +1,4 @@
-"""What of a model's flat buffer training changes, while some of its layers are frozen."""
+"""Which parts of a model's flat buffer training changes, while some layers are frozen."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """The arrays that an optimizer moves, and where they lie.
+    """The arrays that an optimizer changes, and their places.
 
     Attributes
     ----------
     pieces : list of slice
-        Where each array lies in the flat buffer.
+        The place of each array in the flat buffer.
     names : list of str
-        What its layer calls each.
+        The name that its layer has for each.
     parts : list of slice, or None
-        Neighbouring pieces put together, in order; None: the whole buffer, since nothing is frozen.
+        Neighbouring pieces joined, in order; None: the whole buffer, since nothing is frozen.
     lowest : int
         Number of the first layer that the backward pass must reach.
     constrained : int
-        Numbers in the largest array that a constraint is applied to after a step; 0: there is none.
+        Size of the largest array that a constraint is applied to after a step; 0: there is none.
     """
 
     pieces: list
@@ -37,7 +37,7 @@ class Trained:
 
     @classmethod
     def of(cls, layers: Sequence[Layer], pieces: list[slice], names: list[str]) -> Trained:
-        """What these layers train, whose arrays lie at these pieces."""
+        """Return what is trained of these layers, whose arrays are at these pieces."""
         owners = [
             (number, layer, spec)
             for number, layer in enumerate(layers)

@@ -1,4 +1,4 @@
-"""What a user may give as one batch, and what looks like batches and is none."""
+"""What a user may give as one batch, and what looks like batches but is not."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def refuse_uncalled(x: Any, name: str) -> None:
 
 
 def refuse_pairs(x: Any, name: str, need_y: bool = True) -> None:
-    """Refuse a list of (x, y), which is neither an array of samples nor something that makes batches.
+    """Refuse a list of (x, y): it is neither an array of samples nor something that makes batches.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def refuse_pairs(x: Any, name: str, need_y: bool = True) -> None:
 
 
 def _is_array(value: Any, of_samples: bool) -> bool:
-    """Whether this is x: of one sample at least, or, if a row may be a tuple, more than one step of it."""
+    """Whether this may be an x: of at least one sample, or of steps if a row may be a tuple."""
     axes = getattr(value, "ndim", None)
     return axes is not None and checks.whole_number(axes, "ndim", 0) >= (1 if of_samples else 2)
 

@@ -1,4 +1,4 @@
-"""The samples of a call: arrays that fit the model, and parts of them."""
+"""The samples of a call: arrays that fit the model, checked, and parts of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from gatewise.utils import pad_sequences
 from .batches import Given
 from .losses import position_weights
 from .targets import ROUNDING
+from .unknown_targets import (
+    counted_steps,
+    known_targets,
+    without_unknown,
+    without_wrong_classes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,26 +33,38 @@ if TYPE_CHECKING:
 
 @dataclass
 class Samples:
-    """Checked arrays with one row a sample; None where not given."""
+    """Checked arrays with one row a sample; None for what was not given.
+
+    Attributes
+    ----------
+    x : ndarray (samples, ...)
+    y : ndarray
+        Targets in the shape that the loss takes.
+    weights : ndarray
+        What the loss multiplies by, 0 at padding; of the shape of positions or of y.
+    lengths, resets, resets_back, places, cleared
+        See :class:`gatewise.layers.tape.Steps`.
+    valid : ndarray
+        1 at positions that count, 0 at padding: what metrics weigh by.
+    per_step : bool
+        y, weights and valid have the time axis of x.
+    known : ndarray
+        0 where a target is NaN, which its weight of 0 allows; of the shape of positions or of y.
+    read_lengths : ndarray
+        Steps in each row of the output, if the loss has labels of whole rows.
+    """
 
     x: np.ndarray
     y: np.ndarray | None = None
     weights: np.ndarray | None = None
     lengths: np.ndarray | None = None
     resets: np.ndarray | None = None
-    # 1 at positions that count, 0 at padding: what metrics weigh by
     valid: np.ndarray | None = None
-    per_step: bool = False  # y, weights and valid have the time axis of x
-    # resets of layers that go backwards, where a mask makes them others
+    per_step: bool = False
     resets_back: np.ndarray | None = None
-    # where the steps of all arrays came from, which a mask moved to the front of their rows
     places: Places | None = None
-    # rows that leave no state to the next batch: a mask hid their last reset
     cleared: np.ndarray | None = None
-    # 0 where a target is NaN, which its weight of 0 allows, of the shape of positions or of y;
-    # None: nowhere
     known: np.ndarray | None = None
-    # steps in each row of the output, where a loss has labels of whole rows
     read_lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -54,13 +72,13 @@ class Samples:
 
     @property
     def count(self) -> float:
-        """How many samples count, or steps where y has steps; part of one where only some of its outputs do."""
+        """How many samples count, or steps if y has steps; a fraction if some outputs do not."""
         whole = len(self) * (self.steps if self.per_step else 1)
         return whole if self.valid is None else whole * float(self.valid.mean())
 
     @property
     def counts(self) -> bool:
-        """Whether anything in it counts in the loss: at a step that is there, looked at, and of a weight other than 0."""
+        """Whether anything counts in the loss, with a weight other than 0."""
         return self.weights is None or bool(self.weights.any())
 
     @property
@@ -70,7 +88,7 @@ class Samples:
 
     @property
     def metric_weights(self) -> Array | None:
-        """What metrics weigh by: 1 at positions, or targets, that count and are known, else 0; None: 1 everywhere."""
+        """Weights for metrics: 1 where positions or targets count and are known; None: all 1."""
         if self.known is None or self.valid is None:
             return self.valid if self.known is None else self.known
         return self.known * (
@@ -83,7 +101,7 @@ class Samples:
         return self.x.shape[1] if self.x.ndim > 1 else 1
 
     def take(self, rows: Rows, steps: slice | None = None) -> Samples:
-        """The samples of an index array or slice; with a slice of steps, that part of each sequence."""
+        """Return the samples of an index array or slice, and of their steps a slice or all."""
         if steps is None:
             names = (
                 "x",
@@ -114,7 +132,7 @@ class Samples:
             for name, timed in along_time.items()
             if (array := getattr(self, name)) is not None
         }
-        # Nobody asks where the steps of such a part came from: it is trained on, by layers that
+        # Where the steps of such a part came from is not needed: it is trained on, by layers that
         # take any length.
         last = steps.stop is None or steps.stop >= self.steps
         return replace(
@@ -128,7 +146,7 @@ class Samples:
 
 
 class MappedSamples:
-    """Samples whose x stays in its file until a batch asks for it: checked and converted a batch at a time."""
+    """Samples whose x stays in its file: it is read, checked and converted a batch at a time."""
 
     def __init__(self, model: Model, given: Given, need_y: bool = True) -> None:
         x, y, sample_weight, lengths = given.x, given.y, given.sample_weight, given.lengths
@@ -158,7 +176,7 @@ class MappedSamples:
         return self.x.shape[1]
 
     def part(self, rows: slice) -> MappedSamples:
-        """The samples of a slice, still in their file."""
+        """Return the samples of a slice, which stay in their file."""
         arrays = (
             None if array is None else array[rows]
             for array in (self.y, self.sample_weight, self.lengths, self.mask, self.resets)
@@ -202,7 +220,7 @@ Rows = slice | IntArray  # which rows of samples
 
 
 def part_of_lengths(lengths: Array | None, rows: Rows, steps: slice) -> Array | None:
-    """How many of these steps belong to each of the rows; None stays None."""
+    """Return how many of these steps belong to each of the rows; None stays None."""
     return (
         None
         if lengths is None
@@ -211,7 +229,7 @@ def part_of_lengths(lengths: Array | None, rows: Rows, steps: slice) -> Array | 
 
 
 def _rows_of(value: Any) -> Array | None:
-    """Something whose rows an index array can take; rows of different lengths stay objects."""
+    """Return an array whose rows can be indexed; rows of different lengths stay objects."""
     if value is None or isinstance(value, np.ndarray):
         return value
     if is_ragged(value):
@@ -222,7 +240,7 @@ def _rows_of(value: Any) -> Array | None:
 
 
 def prepare_samples(model: Model, given: Given, need_y: bool = True) -> Samples:
-    """Check what a call of a model was given, and bring it to the model's dtype and shapes.
+    """Check what a call of a model was given, and convert it to the model's dtype and shapes.
 
     x of rank 2 gets the last axis of 1 that a recurrent model of one feature asks for. A list of
     sequences of different lengths becomes an array padded with zeros, and their lengths. The steps
@@ -283,18 +301,18 @@ def prepare_samples(model: Model, given: Given, need_y: bool = True) -> Samples:
     if weights is not None:
         checks.summable(weights, "sample_weight", model.dtype)
     mask = _all_masks(model, x, mask)
-    y, known = _without_unknown(y, weights, positions)
+    y, known = without_unknown(y, weights, positions)
     if model.loss._sparse and known is None:
-        y, known = _without_wrong_classes(
+        y, known = without_wrong_classes(
             y,
             weights,
-            _counted_steps(lengths, mask, positions) if per_step else None,
+            counted_steps(lengths, mask, positions) if per_step else None,
             positions,
             model.loss,
             shape[-1],
         )
     y = model.loss.prepare(y, shape, model.dtype)
-    known = _known_targets(model.loss, y, weights) if known is None else known
+    known = known_targets(model.loss, y, weights) if known is None else known
     samples = Samples(x, y, weights, lengths, resets, per_step=per_step, known=known)
     samples = _masked(samples, mask)
     if model.loss._per_sequence:
@@ -306,14 +324,14 @@ def prepare_samples(model: Model, given: Given, need_y: bool = True) -> Samples:
 
 
 def _all_masks(model: Model, x: Any, mask: Any) -> Array | None:
-    """What was given and what the first layer finds in x, bool ndarray (samples, steps); None: neither."""
+    """Combine the given mask and that of the first layer, bool (samples, steps); None: neither."""
     mask = None if mask is None else step_mask(mask, x.shape)
     found = model._compute_mask(x)
     return found if mask is None else mask if found is None else mask & found
 
 
 def _masked(samples: Samples, mask: Array | None) -> Samples:
-    """Samples in which the steps that count stand at the front of their rows."""
+    """Return samples in which the steps that count are at the front of their rows."""
     if mask is None:
         return samples
     if samples.resets is not None:
@@ -332,7 +350,7 @@ def _masked(samples: Samples, mask: Array | None) -> Samples:
 
 
 def _count_positions(model: Model, samples: Samples, positions: tuple[int, ...]) -> None:
-    """Set what counts: where there are steps, and where the loss counts its targets."""
+    """Set which positions count: those with steps, and of these what the loss counts."""
     samples.valid = position_weights(None, positions, model._output_lengths(samples.lengths))
     if samples.valid is not None:
         samples.weights = (
@@ -347,95 +365,12 @@ def _count_positions(model: Model, samples: Samples, positions: tuple[int, ...])
 
 
 def _weighted(weights: Array, factors: Array) -> Array:
-    """Weights of positions, or of targets, times factors of positions."""
+    """Return weights of positions, or of targets, times factors of positions."""
     return weights * (factors if weights.ndim == factors.ndim else factors[..., None])
 
 
-def _without_unknown(
-    y: Any, weights: Array | None, positions: tuple[int, ...]
-) -> tuple[Any, Array | None]:
-    """(targets with 0 in place of NaN where the weight is 0, where they are known or None).
-
-    Anything else, NaN at other places above all, stays for the loss to refuse. 0 is a target that
-    every loss takes.
-    """
-    if weights is None or not (weights == 0).any():
-        return y, None
-    try:
-        given = np.asarray(y)
-    except ValueError:  # rows of different lengths, of which the loss says what they are
-        return y, None
-    if (
-        given.dtype.kind != "f"
-        or given.shape[: len(positions)] != tuple(positions)
-        or not np.isnan(given).any()
-    ):
-        return y, None
-    unknown = np.isnan(given)
-    columns = unknown.reshape(*positions, -1)  # one column where y lacks the last axis
-    left_out = (
-        np.broadcast_to((weights == 0).reshape(*positions, -1), columns.shape)
-        if weights.ndim > len(positions)
-        else (np.broadcast_to((weights == 0)[..., None], columns.shape))
-    )
-    columns = columns & left_out
-    known = ~columns
-    if (known == known[..., :1]).all():
-        known = known[..., 0]
-    return np.where(columns.reshape(given.shape), given.dtype.type(0), given), known.astype(
-        np.float64
-    )
-
-
-def _counted_steps(
-    lengths: Array | None, mask: Array | None, positions: tuple[int, ...]
-) -> Array | None:
-    """Which steps are no padding, bool ndarray that broadcasts to positions; None: all."""
-    counted = None if lengths is None else np.arange(positions[1]) < lengths[:, None]
-    if mask is not None:
-        counted = mask if counted is None else mask & counted
-    return None if counted is None else counted.reshape(counted.shape + (1,) * (len(positions) - 2))
-
-
-def _without_wrong_classes(
-    y: Any,
-    weights: Array | None,
-    counted: Array | None,
-    positions: tuple[int, ...],
-    loss: Loss,
-    outputs: int,
-) -> tuple[Any, Array | None]:
-    """(class numbers with 0 in place of what is none, as -1, where nothing counts; where they are known or None)."""
-    if weights is None and counted is None:
-        return y, None
-    try:
-        given = np.asarray(y)
-    except ValueError:  # rows of different lengths, of which the loss says what they are
-        return y, None
-    if given.dtype.kind not in "iuf" or given.shape not in (tuple(positions), (*positions, 1)):
-        return y, None
-    wrong = ~((given >= 0) & (given < outputs)).reshape(positions)
-    if getattr(loss, "ignore_class", None) is not None:
-        wrong &= given.reshape(positions) != loss.ignore_class
-    if not wrong.any():
-        return y, None
-    padded = np.zeros(positions, bool) if counted is None else np.broadcast_to(~counted, positions)
-    unknown = wrong & (weights == 0) if weights is not None else np.zeros(positions, bool)
-    blanked = np.where((wrong & padded | unknown).reshape(given.shape), given.dtype.type(0), given)
-    return blanked, (~unknown).astype(np.float64) if unknown.any() else None
-
-
-def _known_targets(loss: Any, y: Any, weights: Array | None) -> Array | None:
-    """0 where a weight of 0 stands beside what the loss takes for no target, such as -1 at padding; None: nowhere."""
-    if weights is None or loss._takes is None or loss._takes.settled(y) or not (weights == 0).any():
-        return None
-    absent = loss._takes.absent(y)
-    unknown = (absent if weights.ndim == y.ndim else absent.any(axis=-1)) & (weights == 0)
-    return (~unknown).astype(np.float64) if unknown.any() else None
-
-
 def _check_targets(model: Model, samples: Samples, shape: tuple[int, ...]) -> None:
-    """Refuse targets that the loss or a metric cannot have, before anything is trained on them."""
+    """Refuse targets that the loss or a metric cannot have, before anything is trained."""
     places = samples.places if samples.per_step else None
     model.loss._check_targets(samples.y, samples.weights, places)
     for metric in model.metrics:
@@ -446,7 +381,7 @@ def _check_targets(model: Model, samples: Samples, shape: tuple[int, ...]) -> No
 
 
 def refuse_uncounted(samples: AnySamples, name: str) -> None:
-    """Refuse samples of which nothing counts, as far as that shows without reading a file.
+    """Refuse samples of which nothing counts, as far as it is known without reading a file.
 
     Raises
     ------
@@ -478,11 +413,12 @@ def is_ragged(x: Any) -> bool:
 
 
 def _holds_rows(x: Any) -> bool:
+    """Whether x is an array of objects, one a row."""
     return isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1
 
 
 def _pad_beside(value: Any, name: str, lengths: Array, steps: int) -> Any:
-    """A list with an entry for each step of each sequence, padded as x is; anything else as it was."""
+    """Pad a list with an entry for each step of each sequence as x; return others as they are."""
     if not is_ragged(value):
         return value
     for number, (row, length) in enumerate(zip(value, lengths)):
@@ -515,6 +451,7 @@ def add_class_weight(
 
 
 def _check_rows(y: Any, x: Any) -> None:
+    """Refuse targets of which there is not one a sample."""
     rows = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) else None
     if rows != len(x):
         raise ShapeError(f"y has {rows} rows, x has {len(x)}; expected one target a sample")
@@ -562,7 +499,7 @@ def _class_weights(
 
 
 def split_off_validation(samples: AnySamples, fraction: float) -> tuple[AnySamples, AnySamples]:
-    """(training, validation): the last part of the samples, as Keras does, before any shuffling."""
+    """Split samples into training and validation, which is the last part, before any shuffling."""
     fraction = checks.fraction(fraction, "validation_split")
     at = int(len(samples) * (1 - fraction))
     if at == 0 or at == len(samples):
@@ -574,5 +511,5 @@ def split_off_validation(samples: AnySamples, fraction: float) -> tuple[AnySampl
 
 
 def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
-    """(first, last) of each batch."""
+    """Return (first, last) of each batch."""
     return [(first, min(first + batch_size, count)) for first in range(0, count, batch_size)]

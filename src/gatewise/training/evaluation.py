@@ -1,4 +1,4 @@
-"""The loss and metrics over the batches of a feed, and outputs for them."""
+"""Evaluation and prediction over the batches of a feed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .metrics import Metric
 
 
-_NOBODY = CallbackList([])  # watches: it has nobody to notify
+_NOBODY = CallbackList([])  # no callbacks
 NOTHING_COUNTS = (
     "every step is masked or past the end of its row, every weight is 0, or the loss ignores every"
     " target; check mask, lengths, sample_weight and ignore_class"
@@ -30,7 +30,7 @@ NOTHING_COUNTS = (
 
 
 def metrics_of(model: Model) -> list[Metric]:
-    """The model's metrics; copies while it trains, since its own hold what they have seen of the epoch."""
+    """Return the metrics; while the model trains copies, since its own hold values of the epoch."""
     return copy.deepcopy(model.metrics) if isinstance(model._training_run, Run) else model.metrics
 
 
@@ -42,7 +42,7 @@ def evaluate_feed(
     interrupted: Sequence[object] = (),
     name: str = "x",
 ) -> dict[str, Any]:
-    """dict of the loss and metrics over the batches of a feed, in order.
+    """Return the loss and metrics over the batches of a feed, in order, by name.
 
     Ends early when a callback sets ``model.stop_evaluating``, and raises KeyboardInterrupt when
     `interrupted` is no longer empty.
@@ -80,8 +80,11 @@ def predict_feed(
     watchers: CallbackList | None = None,
     stop: int | None = None,
 ) -> Array:
-    """Outputs for all batches, of the layers before number `stop` or all; the batch size changes the memory that is used, not
-    a bit of the result. Ends early when a callback sets ``model.stop_predicting``."""
+    """Return the outputs for all batches, of the layers before number `stop` or of all layers.
+
+    The batch size changes the memory that is used, but not a bit of the result. Ends early when a
+    callback sets ``model.stop_predicting``.
+    """
     watchers = watchers or _NOBODY
     outputs = []
     model.stop_predicting = False

@@ -1,8 +1,8 @@
-"""Where batches come from: rows of arrays in some order, or batches that someone else makes.
+"""Where batches come from: rows of arrays in some order, or batches that the user makes.
 
-A feed makes a plan for an epoch, all of whose random draws come from the generator that it is
-given, and then the batches of the plan, from any one on. Training that goes on in the middle of an
-epoch draws the same plan again.
+A feed makes a plan for an epoch, with the random numbers of the generator that it receives, and
+then the batches of the plan, from any one on. Training that continues in the middle of an epoch
+draws the same plan again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .data import AnySamples
 
 
-# batches: bucketing sorts this many at a time by length, so that what meets in a batch stays random
+# batches that bucketing sorts by length at a time, so that each batch stays random
 POOL = 16
 
 
@@ -35,9 +35,9 @@ Part = tuple[Rows, slice | None, bool]
 
 
 def _length(source: Any) -> int | None:
-    """Number of batches that a sequence makes now; None: it has no end.
+    """Return the number of batches that a sequence makes now; None: it has no end.
 
-    What Keras's PyDataset says as ``num_batches`` is by default its length.
+    ``num_batches`` of Keras's PyDataset is by default its length.
     """
     batches = source.num_batches if hasattr(source, "num_batches") else len(source)
     batches = batches() if callable(batches) else batches
@@ -73,7 +73,7 @@ class RowFeed:
 
     @property
     def steps(self) -> int | None:
-        """Batches in an epoch; None where that depends on which rows meet."""
+        """Batches in an epoch; None if that depends on which rows are in one batch."""
         batches = len(batch_bounds(len(self.samples), self.batch_size))
         if self.tbptt_steps is None:
             return batches
@@ -84,7 +84,7 @@ class RowFeed:
         )
 
     def describe(self) -> dict[str, Any]:
-        """What must be the same for an epoch's plan to be drawn again: JSON values."""
+        """Return what must be equal so that an epoch's plan can be drawn again: JSON values."""
         return {
             "samples": len(self.samples),
             "batch_size": self.batch_size,
@@ -94,11 +94,11 @@ class RowFeed:
         }
 
     def takes_as_many(self, steps: Any) -> bool:
-        """Never: rows are not counted in batches."""
+        """Return False: rows are not counted in batches."""
         return False
 
     def plan(self, rng: np.random.Generator) -> list[Part]:
-        """list of (rows, slice of steps or None, whether sequences begin there)."""
+        """Return the batches: (rows, slice of steps or None, whether sequences begin there)."""
         count = len(self.samples)
         if not self.shuffle:
             batches = [slice(*bounds) for bounds in batch_bounds(count, self.batch_size)]
@@ -116,6 +116,7 @@ class RowFeed:
         ]
 
     def _buckets(self, rng: np.random.Generator) -> list[Array]:
+        """Return the rows of each batch: rows of about the same length, in random order."""
         order = rng.permutation(len(self.samples))
         batches = []
         for first, last in batch_bounds(len(order), POOL * self.batch_size):
@@ -125,11 +126,11 @@ class RowFeed:
         return [batches[number] for number in rng.permutation(len(batches))]
 
     def count(self, plan: list[Part]) -> int | None:
-        """Batches in a plan; None where that shows only when they have come."""
+        """Return the number of batches in a plan; None if it is known only at the end."""
         return len(plan)
 
     def rows_going_on(self, plan: list[Part], number: int) -> int | None:
-        """Rows of a batch whose sequences began in an earlier one; None where they begin there, or nobody knows yet."""
+        """Return how many rows of a batch continue an earlier one; None: none or not known."""
         rows, _, begins = plan[number] if number < len(plan) else (None, None, True)
         return (
             None
@@ -138,17 +139,17 @@ class RowFeed:
         )
 
     def batches(self, plan: list[Part], first: int = 0) -> Iterator[tuple[Samples, bool]]:
-        """Iterator over (Samples, whether sequences begin there) of the plan, from batch number `first` on."""
+        """Iterate over a plan's batches from `first` on: (Samples, whether sequences begin)."""
         for rows, steps, begins in plan[first:]:
             yield self.samples.take(rows, steps), begins
 
     def begin_epoch(self) -> None:
-        """Nothing: arrays stay as they are."""
+        """Do nothing: arrays stay as they are."""
 
     end_epoch = begin_epoch
 
     def all(self) -> Iterator[Samples]:
-        """Iterator over the Samples of every batch, in order."""
+        """Iterate over the Samples of every batch, in order."""
         if isinstance(self.samples, Samples) and 0 < len(self.samples) <= self.batch_size:
             yield self.samples
             return
@@ -157,13 +158,13 @@ class RowFeed:
 
 
 class BatchFeed:
-    """Batches that someone else makes.
+    """Batches that the user makes.
 
     Parameters
     ----------
     model : Sequential
     source : iterator, iterable or sequence
-        An iterator goes on from epoch to epoch; anything else is begun anew for each. Each item is
+        An iterator continues from epoch to epoch; anything else starts again in each. Each item is
         what :func:`batches.parts_of` takes; without need_y x alone is enough. The length of a
         sequence is read at the beginning of each epoch, so that it may grow and shrink in between.
     steps : int, optional
@@ -187,8 +188,8 @@ class BatchFeed:
         steps_name: str = "steps_per_epoch",
     ) -> None:
         self.model, self.source, self.need_y = model, source, need_y
-        # of the beginning and the end of epochs
-        self.told = None if hasattr(source, "__next__") else source
+        # what is notified of the beginning and the end of epochs
+        self._notified = None if hasattr(source, "__next__") else source
         self.items: int | None
         self.asked_for: int | None
         self.items = self.asked_for = (
@@ -197,7 +198,7 @@ class BatchFeed:
         self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
         self.steps_name = steps_name
         self.indexed = is_indexed(source)
-        self.length: int | None = None  # batches of a sequence in the epoch under way
+        self.length: int | None = None  # batches of a sequence in the current epoch
         if self.indexed:
             self._take_length()
             if steps is not None and self.indexed and self.asked_for > self.length:
@@ -205,7 +206,7 @@ class BatchFeed:
                     f"{steps_name} is {self.asked_for}, and x makes {self.length} batches: leave"
                     " it out"
                 )
-        self.once = hasattr(self.source, "__next__")  # goes on from epoch to epoch
+        self.once = hasattr(self.source, "__next__")  # continues from epoch to epoch
         self.drawn = 0  # items taken from it so far
         self.ended = False
         if not model.built:
@@ -214,7 +215,7 @@ class BatchFeed:
     def _take_length(self) -> None:
         """Read how many batches a sequence makes in the epoch that begins."""
         self.length = _length(self.source)
-        if self.length is None:  # no end: it goes on from epoch to epoch like an iterator
+        if self.length is None:  # no end: it continues from epoch to epoch like an iterator
             if self.asked_for is None:
                 raise ConfigError(
                     "x makes batches without end (its num_batches is None): say with"
@@ -226,7 +227,7 @@ class BatchFeed:
         self.items = self.length if self.asked_for is None else min(self.asked_for, self.length)
 
     def _build_model(self) -> None:
-        """The first batch shows what the model takes; it comes again when its turn is."""
+        """Build the model from the first batch, which is used again when its turn comes."""
         first = (
             [self.source[0]]
             if self.indexed and self.items
@@ -242,7 +243,7 @@ class BatchFeed:
 
     @property
     def steps(self) -> int | None:
-        """Batches in an epoch, None where not known."""
+        """Batches in an epoch, None if not known."""
         return self.items if self.tbptt_steps is None else None
 
     def describe(self) -> dict[str, Any]:
@@ -255,11 +256,11 @@ class BatchFeed:
         }
 
     def takes_as_many(self, steps: Any) -> bool:
-        """Whether a saved run's number of batches is what is there without one: older files held the length of a sequence."""
+        """Whether `steps` of a saved run means all: older files held the length of a sequence."""
         return self.indexed and self.asked_for is None and steps == self.length
 
     def plan(self, rng: np.random.Generator) -> Any:
-        """Numbers of the items, or None: as they come."""
+        """Return the numbers of the items, or None: as they come."""
         if not self.indexed:
             return None
         return (rng.permutation(self.length) if self.shuffle else np.arange(self.length))[
@@ -267,7 +268,7 @@ class BatchFeed:
         ].tolist()
 
     def begin_epoch(self) -> None:
-        """Notify a source that wants to know (Keras's PyDataset), then read how many batches it makes."""
+        """Notify a source that has such a method (Keras's PyDataset), then read its length."""
         self._notify("on_epoch_begin")
         if not self.indexed:
             return
@@ -279,15 +280,16 @@ class BatchFeed:
             )
 
     def end_epoch(self) -> None:
-        """Notify a source that wants to know that an epoch has ended."""
+        """Notify a source that has such a method that an epoch has ended."""
         self._notify("on_epoch_end")
 
     def _notify(self, moment: str) -> None:
-        if hasattr(self.told, moment):
-            getattr(self.told, moment)()
+        """Call the source's method of this name, if it has one."""
+        if hasattr(self._notified, moment):
+            getattr(self._notified, moment)()
 
     def skip(self, items: int) -> None:
-        """Go past what an earlier run has taken from an iterator."""
+        """Skip the items that an earlier run has taken from an iterator."""
         for _ in islice(self.source, items):
             pass
         self.drawn = items
@@ -297,10 +299,10 @@ class BatchFeed:
         return self.steps
 
     def rows_going_on(self, plan: Any, number: int) -> int | None:
-        """See :meth:`RowFeed.rows_going_on`: nobody knows yet."""
+        """See :meth:`RowFeed.rows_going_on`: it is not known."""
 
     def batches(self, plan: Any, first: int = 0) -> Iterator[tuple[Samples, bool]]:
-        """Iterator over (Samples, whether sequences begin there), from batch number `first` on."""
+        """Iterate over (Samples, whether sequences begin there), from batch `first` on."""
         number = 0
         for item in self._planned_items(plan):
             samples = self._samples(item)
@@ -314,6 +316,7 @@ class BatchFeed:
                 number += 1
 
     def _planned_items(self, plan: Any) -> Iterator[Any]:
+        """Iterate over what the source gives for a plan."""
         if self.indexed:
             yield from (self.source[number] for number in plan)
             return
@@ -322,7 +325,7 @@ class BatchFeed:
             taken += 1
             self.drawn += 1
             yield item
-        # Past the loop only where the items came to an end, not where the reader stopped.
+        # Reached only if the items came to an end, not if the reader stopped.
         self.ended = self.once and (self.items is None or taken < self.items)
         if not self.once and self.items is not None and taken < self.items:
             checks.warn(
@@ -332,10 +335,11 @@ class BatchFeed:
             self.items = taken
 
     def all(self) -> Iterator[Samples]:
-        """Iterator over the Samples of every batch, in order."""
+        """Iterate over the Samples of every batch, in order."""
         return (samples for samples, _ in self.batches(range(self.items) if self.indexed else None))
 
     def _samples(self, item: Any) -> Samples:
+        """Return one item of the source as checked samples."""
         given = parts_of(item, "a batch that x gave", self.need_y)
         if not self.need_y:
             given = given._replace(y=None, sample_weight=None)
@@ -350,10 +354,11 @@ Feed = RowFeed | BatchFeed
 
 
 def _longest(samples: AnySamples, rows: Rows = slice(None)) -> int:
+    """Return the steps of the longest of these rows, at least 1."""
     return samples.steps if samples.lengths is None else max(1, int(samples.lengths[rows].max()))
 
 
 def chunks(steps: int, size: int | None) -> list[slice]:
-    """Slices of at most `size` of so many steps; one of all where size is None."""
+    """Return slices of at most `size` steps that cover all of them; None: one slice."""
     size = size or steps
     return [slice(first, min(first + size, steps)) for first in range(0, steps, size)]

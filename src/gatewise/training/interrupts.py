@@ -12,13 +12,16 @@ from .callbacks import say
 
 @contextlib.contextmanager
 def one_interrupt_waits() -> Iterator[list[int]]:
-    """A first Ctrl-C lets the batch end, a second one does not wait. Gives a list, empty until then."""
+    """Context manager in which a first Ctrl-C lets the batch end; a second one does not wait.
+
+    It gives a list, which is empty until then.
+    """
     asked: list[int] = []
     ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
-    if not ours:  # another thread cannot set a handler, and a program's own is left alone
+    if not ours:  # another thread cannot set a handler; a handler of the program stays
         yield asked
         return
 

@@ -46,7 +46,7 @@ def refuse_second_fit(model: Model) -> None:
 
 
 def fit(model: Model, setup: FitSetup) -> History:
-    """Train a model as a :class:`FitSetup` asks for it; the History."""
+    """Train a model as a :class:`FitSetup` describes it, and return its History."""
     feeds = read_feeds(model, setup)
     model._need_trainable("fit")
     if feeds.validation is not None:
@@ -79,7 +79,7 @@ def fit(model: Model, setup: FitSetup) -> History:
 
 
 def _watchers(model: Model, setup: FitSetup, feeds: Feeds, history: History) -> CallbackList:
-    """The callbacks, with a bar in front and the history behind them."""
+    """Return the callbacks, with a progress bar before and the history after them."""
     given = setup.callbacks
     callbacks = [given] if isinstance(given, Callback) else given or []
     watchers = CallbackList(
@@ -113,7 +113,11 @@ def _resume(run: Run, setup: FitSetup, validation: Feed | None) -> None:
 
 
 def _end(model: Model, run: Run) -> None:
-    """Best or averaged weights come back, bars are closed; a file that is saved then can go on from the weights before."""
+    """End training: callbacks restore best weights and close bars, the optimizer takes its mean.
+
+    The state that is kept holds the weights from before that, if they differ, so that a file that
+    is saved afterwards can continue from them.
+    """
     model._training_run, model._ends_training = None, True
     try:
         with contextlib.ExitStack() as ends:
@@ -129,10 +133,10 @@ def _end(model: Model, run: Run) -> None:
 
 
 def _state_to_keep(run: Run) -> dict[str, Any] | None:
-    """Where training has got to, for a file; None where no file can say it."""
+    """Return the state of the run for a file; None if no file can hold it."""
     if not run.between_batches:
         return None
-    run.take_plan_back()
+    run.undo_plan()
     try:
         return run.get_state()
     except ConfigError as error:  # what ended the training is not hidden behind it
@@ -141,7 +145,10 @@ def _state_to_keep(run: Run) -> dict[str, Any] | None:
 
 
 def _replay_validation(validation: Feed | None, epochs: list[int]) -> None:
-    """Bring data of validation to where they were when a run was saved, after it was validated in these epochs."""
+    """Bring the data of validation to where they were when the run was saved.
+
+    `epochs` are those after which it had been validated.
+    """
     if not isinstance(validation, BatchFeed):
         return
     for _ in epochs:
@@ -205,7 +212,11 @@ def _run_epochs(
 def _train_epoch(
     model: Model, run: Run, plan: Any, interrupted: Sequence[object]
 ) -> tuple[dict[str, Any], int | None]:
-    """What is left of an epoch: (means of the loss and metrics, batch at which the loss was not finite or None)."""
+    """Train on the batches that are left of an epoch.
+
+    Return the means of the loss and metrics, and the number of the batch at which the loss was not
+    finite, or None.
+    """
     watchers, means = run.watchers, run.means
     carries = run.feed.tbptt_steps is not None
     logs = means.logs()
@@ -233,9 +244,10 @@ def _train_epoch(
 
 
 def _advice(model: Model, loss: float, samples: Samples | None) -> str:
-    """What to do about a loss that is not finite; the model has the weights from before, with which the cause shows.
+    """Say what to do about a loss that is not finite.
 
-    `samples` are those of the batch, None if the weights broke at the epoch's end.
+    The model has the weights from before, which help to find the cause. `samples` are those of the
+    batch; None if the weights broke at the epoch's end.
     """
     if model.loss._per_sequence and loss == math.inf:
         return (
@@ -261,6 +273,6 @@ def _advice(model: Model, loss: float, samples: Samples | None) -> str:
 
 def _warn_of_end(epoch: int) -> None:
     checks.warn(
-        f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that goes"
-        " on, or one that can be gone over again"
+        f"x gave no more batches in epoch {epoch + 1}: training ends; give an iterator that"
+        " continues, or something that can be iterated over again"
     )

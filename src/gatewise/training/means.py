@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 class RunningMeans:
-    """Mean of the loss, weighted by the samples of each batch (or the steps that count), and of each metric."""
+    """Means over batches of the loss, weighted by the samples or steps that count, and of metrics.
+
+    Parameters
+    ----------
+    metrics : list of Metric
+        They are reset, and then updated with each batch.
+    """
 
     def __init__(self, metrics: list[Metric]) -> None:
         self.metrics = metrics
@@ -48,6 +54,7 @@ class RunningMeans:
             metric.update_state(y, outputs, weights, **ends)
 
     def _need_means_over_outputs(self) -> None:
+        """Refuse single targets of weight 0 if a metric reads all targets of a position."""
         for metric in self.metrics:
             if not getattr(metric, "_is_mean_over_outputs", False):
                 raise ConfigError(
@@ -57,14 +64,14 @@ class RunningMeans:
                 )
 
     def logs(self) -> dict[str, Any]:
-        """dict name -> float of the means so far; empty as long as nothing counted."""
+        """Return the means so far by name; empty as long as nothing has counted."""
         if not self.count:
             return {}
         mean = self.total / self.count
         return {"loss": mean} | {metric.name: lasting(metric.result()) for metric in self.metrics}
 
     def get_state(self) -> dict[str, Any]:
-        """What :meth:`set_state` goes on from."""
+        """Return what :meth:`set_state` continues from."""
         return {
             "total": self.total,
             "count": self.count,
@@ -73,7 +80,7 @@ class RunningMeans:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         self.total = checks.number(state["total"], "the sum of losses")
         self.count = checks.number(state["count"], "the number of positions", 0.0)
         self.counted = checks.flag(state.get("counted", self.count > 0), "whether anything counted")

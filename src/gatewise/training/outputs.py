@@ -1,8 +1,7 @@
 """Which outputs a loss can learn from: the last activation of a model, and its number of columns.
 
 A loss names its rule in ``needs``: a function of the loss, the name of the activation (None: not
-known) and the number of columns. What it returns is a :class:`Misfit`, or None where nothing is
-wrong.
+known) and the number of columns. It returns a :class:`Misfit`, or None if nothing is wrong.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-# What an activation gives: outputs from and to. What is not listed is not known.
+# The range of an activation's outputs. What is not listed is not known.
 RANGES = {
     "linear": "all",
     "leaky_relu": "all",
@@ -32,14 +31,14 @@ SIGNED = {name for name, values in RANGES.items() if not values.startswith(("0",
 
 @dataclass(frozen=True)
 class Misfit:
-    """An output that a loss cannot learn from, or not as its user thinks.
+    """An output that a loss cannot learn from, or not as its user expects.
 
     Parameters
     ----------
     text : str
-        What comes of it, and the cure.
+        The consequence, and the cure.
     hopeless : bool
-        Nothing but a constant or NaN can come of it.
+        The result can only be a constant or NaN.
     """
 
     text: str
@@ -60,7 +59,7 @@ def probabilities(loss: Any, activation: str | None, columns: int | None) -> Mis
 
 
 def classes(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
-    """Of categorical cross-entropies: softmax, or scores with ``from_logits``, over at least two columns."""
+    """Of categorical cross-entropies: softmax, or scores with ``from_logits``; two columns."""
     if columns == 1:
         return Misfit(
             "a single column always has the probability 1, so that the loss is a constant; give the"
@@ -140,7 +139,7 @@ def any_sign(loss: Any, activation: str | None, columns: int | None) -> Misfit |
 
 
 def readings(loss: Any, activation: str | None, columns: int | None) -> Misfit | None:
-    """Of CTC: scores, or probabilities with ``from_logits=False``, and more classes than the blank."""
+    """Of CTC: scores, or probabilities with ``from_logits=False``; more classes than the blank."""
     if columns == 1:
         return Misfit(
             "a single column is the blank, and no label can be read; give the last layer a class"
@@ -158,7 +157,7 @@ def readings(loss: Any, activation: str | None, columns: int | None) -> Misfit |
                 "'softmax', or leave from_logits out"
             )
         )
-    # the model hands over what stands in front of it
+    # the model passes on the values before the activation
     if loss.from_logits is None and activation == "softmax":
         return None
     return _scores(activation, "softmax")
@@ -178,7 +177,7 @@ def _scores(activation: str | None, taken: str) -> Misfit | None:
     )
 
 
-# rules that have something to say of an activation that is not known
+# rules that also apply if the activation is not known
 COLUMNS_ALONE = (classes, one_of_columns, readings)
 
 

@@ -38,7 +38,7 @@ class Feeds(NamedTuple):
 
 
 def read_feeds(model: Model, setup: FitSetup) -> Feeds:
-    """The feeds of a fit, as its :class:`FitSetup` describes them; the model is built if it was not."""
+    """Return the feeds of a fit; the model is built if it was not."""
     if makes_batches(setup.given.x):
         feeds = Feeds(_feed_of_batches(model, setup), None)
     else:
@@ -55,18 +55,19 @@ def read_feeds(model: Model, setup: FitSetup) -> Feeds:
 
 
 def _shuffles(model: Model, setup: FitSetup) -> bool:
-    """Rows and batches of a stateful model go on in their places."""
+    """Whether the order is drawn; rows of a stateful model continue from batch to batch."""
     return setup.shuffle and not model._is_stateful
 
 
 def _validation_rows(model: Model, setup: FitSetup) -> int | None:
-    """The batch size of validation; a stateful model validates all rows at once, which are others."""
+    """Return the batch size of validation; a stateful model validates all rows at once."""
     if setup.validation_batch_size is None and not model._is_stateful:
         return setup.batch_size
     return setup.validation_batch_size
 
 
 def _feed_of_batches(model: Model, setup: FitSetup) -> BatchFeed:
+    """Return the feed of an x that makes batches."""
     refuse_beside_batches(setup.given, validation_split=setup.validation_split or None)
     _bucketing(model, setup.bucketing, None, False)
     return BatchFeed(
@@ -80,7 +81,7 @@ def _feed_of_batches(model: Model, setup: FitSetup) -> BatchFeed:
 
 
 def _feeds_of_rows(model: Model, setup: FitSetup) -> Feeds:
-    """The feeds of arrays, of which a part may be held out to validate on."""
+    """Return the feeds of arrays, of which a part may be held out to validate on."""
     if setup.steps_per_epoch is not None:
         raise ConfigError(
             "steps_per_epoch counts batches that x makes itself; x is an array: leave it out"
@@ -109,12 +110,13 @@ def _feeds_of_rows(model: Model, setup: FitSetup) -> Feeds:
 
 
 def _validation_feed(model: Model, setup: FitSetup) -> Feed:
+    """Return the feed of ``validation_data``."""
     data, steps = setup.validation_data, setup.validation_steps
     if makes_batches(data, "validation_data"):
         if hasattr(data, "__next__"):
             if steps is None:
                 raise ConfigError(
-                    "validation_data is an iterator: say with validation_steps how many batches to"
+                    "validation_data is an iterator: give validation_steps, how many batches to"
                     " take each time, or give something that can be gone over again"
                 )
         return BatchFeed(model, data, steps, steps_name="validation_steps")
@@ -147,7 +149,7 @@ def feed_of(
     steps_name: str = "steps",
     name: str = "x",
 ) -> Feed:
-    """The feed of what an evaluation was given, in order."""
+    """Return the feed of what an evaluation or prediction was given, in order."""
     if makes_batches(given.x, name):
         refuse_beside_batches(given)
         return BatchFeed(model, given.x, steps, need_y=need_y, steps_name=steps_name)
@@ -161,7 +163,7 @@ def feed_of(
 
 
 def samples_of(model: Model, given: Given, need_y: bool = True) -> AnySamples:
-    """Checked samples of arrays; those of a memory-mapped x stay in its file."""
+    """Return checked samples of arrays; those of a memory-mapped x stay in its file."""
     if given.y is None:
         refuse_pairs(given.x, "x", need_y)
     kind = MappedSamples if isinstance(given.x, np.memmap) else prepare_samples
@@ -169,7 +171,7 @@ def samples_of(model: Model, given: Given, need_y: bool = True) -> AnySamples:
 
 
 def rows_in_batch(model: Model, batch_size: int | None, count: int, name: str) -> int:
-    """Number of rows in a batch, of which all but the last one have that many.
+    """Return the number of rows in a batch; the last batch may have fewer.
 
     Parameters
     ----------
@@ -203,7 +205,7 @@ def rows_in_batch(model: Model, batch_size: int | None, count: int, name: str) -
 
 
 def refuse_beside_batches(given: Given, **others: Any) -> None:
-    """x makes whole batches: nothing else belongs to a sample."""
+    """Refuse what belongs to samples beside an x that makes whole batches."""
     for name, value in (given._asdict() | others).items():
         if name != "x" and value is not None:
             raise ConfigError(
@@ -214,7 +216,7 @@ def refuse_beside_batches(given: Given, **others: Any) -> None:
 def _bucketing(
     model: Model, bucketing: bool | str, samples: AnySamples | None, shuffle: bool
 ) -> bool:
-    """Whether to sort rows into batches by length; "auto": where shuffled rows have lengths."""
+    """Whether to sort rows into batches by length; "auto": if shuffled rows have lengths."""
     if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
         raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
     ragged = samples is not None and samples.lengths is not None
@@ -228,7 +230,7 @@ def _bucketing(
 
 
 def _check_truncated(model: Model, tbptt_steps: int | None) -> None:
-    """Truncated back-propagation goes forward in time, and has a target at each step."""
+    """Refuse truncated back-propagation if it cannot go forward in time with a target a step."""
     if tbptt_steps is None:
         return
     whole = next((layer for layer in model.layers if not layer.causal), None)

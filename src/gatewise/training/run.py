@@ -1,4 +1,4 @@
-"""Where a run of training is: all that a checkpoint needs for training to go on from there to the bit."""
+"""Where a run of training is: all that a file holds so that training continues exactly."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Model
 
     from .callbacks import CallbackList, History
+    from .data import Samples
     from .feeds import Feed
 
 
@@ -36,7 +37,7 @@ _PARTS = {
     "carried": list | None,
     "weights": np.ndarray | None,
 }
-_AT_AN_EPOCHS_END = "epoch_end"  # there only where some callbacks had yet to hear of it
+_AT_AN_EPOCHS_END = "epoch_end"  # present if some callbacks had not been notified of it yet
 _WRONG_ENTRY = (
     GatewiseError,
     KeyError,
@@ -50,7 +51,7 @@ _IN_AN_EPOCH = ("rng_before_plan", "means", "carried")  # None between epochs
 
 
 def checked_state(saved: Any) -> dict[str, Any]:
-    """What :meth:`Run.get_state` gave, out of a file; what callbacks and metrics say of themselves they check.
+    """Return the state of a run from a file, checked; callbacks and metrics check their own parts.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def _check_epoch_end(told: Any, saved: dict[str, Any]) -> None:
 
 
 def _is_log(name: str, value: Any) -> bool:
-    """Whether an epoch can have had this in its logs; the loss is a number."""
+    """Whether an epoch can have had this entry in its logs; the loss is a number."""
     number = isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
     if name == "loss" or name.startswith("val_loss"):
         return number
@@ -121,24 +122,28 @@ class Run:
     feed : RowFeed or BatchFeed
     watchers : CallbackList
     epoch : int
-        The first, from 0.
+        The first one, counted from 0.
     history : History
-        Becomes the model's where the run begins.
+        The model's history from the moment when the run begins.
     epochs : int
-        How many there are to be.
+        The number of epochs after which training ends.
 
     Attributes
     ----------
     epoch, batch : int
-        The epoch under way, or the next one, and how many of its batches are done.
+        The current epoch, or the next one, and how many of its batches are done.
     carried : dict of the number of a layer to list of ndarray
         States that truncated back-propagation takes to the next part of a batch.
     means : RunningMeans
-        Of the epoch under way.
+        Of the current epoch.
     thread : int
         The Python thread that trains: only there is the run known to be between two batches.
     between_batches : bool
-        Whether the model stands where `batch` says; not while a step is computed.
+        Whether the model is in the state after `batch` batches; False while a step is computed.
+    failed_on : Samples or None
+        The batch whose loss was not finite.
+    last_logs : dict
+        Those of the last epoch that ended, which ``on_train_end`` receives.
     """
 
     def __init__(
@@ -156,19 +161,23 @@ class Run:
         self.thread = threading.get_ident()
         self.means = RunningMeans(model.metrics)
         self.between_batches = True
-        self._logs: dict[str, Any] = {}  # of the epoch whose end is being told
-        self.failed_on = None  # the batch whose loss was not finite
-        self.last_logs: dict[
-            str, Any
-        ] = {}  # of the last epoch that ended: what on_train_end receives
-        self._rng_before_plan = None
-        # the order of an epoch is drawn, and none of its batches was trained on
+        # of the epoch whose end the callbacks are notified of
+        self._logs: dict[str, Any] = {}
+        self.failed_on: Samples | None = None
+        self.last_logs: dict[str, Any] = {}
+        self._rng_before_plan: Any = None
+        # the order of an epoch is drawn, and none of its batches has been trained on
         self._planned = False
         self._drawn_before = 0  # items that the epochs before took from an iterator
         self._to_skip = 0  # of those, how many are still to be taken
 
     def check_thread(self, doing: str) -> None:
-        """Refuse what a second thread asks of a model that is in fit.
+        """Refuse a call by another thread while this one is in fit.
+
+        Parameters
+        ----------
+        doing : str
+            What the other thread does, for the message: "save model 'm'".
 
         Raises
         ------
@@ -185,19 +194,21 @@ class Run:
         saved: dict[str, Any] | None = None,
         reading: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
     ) -> None:
-        """Tell the callbacks that training begins, and go on from a saved state that shows no :meth:`difference`.
+        """Notify the callbacks that training begins, and continue from a saved state, if given.
 
         Parameters
         ----------
         saved : dict, optional
-        reading : function that gives a context
-            What reads `saved` runs in it, and no code of callbacks but their ``set_state``.
+            As :meth:`get_state` returns it, with no :meth:`difference` from this run.
+        reading : callable
+            Returns a context manager, in which `saved` is read. Of the callbacks' code only
+            ``set_state`` runs inside.
 
         Raises
         ------
         CheckpointError
-            The state holds something that no run can have. Training has ended again for the
-            callbacks.
+            The state holds something that no run can have. The callbacks have been notified that
+            training has ended.
         """
         self.model.history, self.model._training_run, self.model.stop_training = (
             self.history,
@@ -208,14 +219,14 @@ class Run:
             self.watchers.on_train_begin()
             return
         try:
-            self._tell_again(self.watchers.on_train_begin)
+            self._notify_again(self.watchers.on_train_begin)
             with reading():
                 self._restore(saved)
             for _ in range(min(self.epoch, self.epochs)):  # data that change from epoch to epoch
                 self.feed.begin_epoch()
                 self.feed.end_epoch()
             if self.batch:
-                self._tell_again(lambda: self.watchers.on_epoch_begin(self.epoch))
+                self._notify_again(lambda: self.watchers.on_epoch_begin(self.epoch))
                 self.feed.begin_epoch()
                 self.watchers._set_steps(self.feed.steps)
             self._check_length(saved["feed"].get("length"))
@@ -224,14 +235,14 @@ class Run:
                 self.watchers.set_state(saved["callbacks"])
             self.model.stop_training = self.watchers._stop(saved["stopped"])
             if _AT_AN_EPOCHS_END in saved:
-                told = saved[_AT_AN_EPOCHS_END]
-                self._tell_epoch_end(dict(told["logs"]), told["waiting"])
+                end = saved[_AT_AN_EPOCHS_END]
+                self._notify_epoch_end(dict(end["logs"]), end["waiting"])
         except BaseException:
             self.watchers.on_train_end()  # bars are closed
             raise
 
     def begin_epoch(self) -> Any:
-        """The plan of the epoch's batches; in the middle of an epoch, the plan that was drawn at its beginning."""
+        """Return the plan of the epoch's batches; within an epoch, the one it began with."""
         if self._to_skip:
             self.feed.skip(self._to_skip)
             self._to_skip = 0
@@ -249,24 +260,26 @@ class Run:
         return self.feed.plan(self.model.rng)
 
     def rng_state(self) -> Any:
-        """The generator's state for a file: before a plan was drawn that is drawn again on resuming."""
+        """Return the generator's state for a file: before a plan that resuming draws again."""
         planned = self._planned and self.batch == 0
         return self._rng_before_plan if planned else self.model.rng.bit_generator.state
 
-    def take_plan_back(self) -> None:
-        """Training ends: what was drawn for an epoch that has not begun is drawn again."""
+    def undo_plan(self) -> None:
+        """Restore the generator if it drew the plan of an epoch that has not begun."""
         self.model.rng.bit_generator.state = self.rng_state()
         self._planned = False
 
     @property
     def _once(self) -> bool:
-        """Whether the data come from an iterator that goes on from epoch to epoch."""
+        """Whether the data come from an iterator, which continues from epoch to epoch."""
         return getattr(self.feed, "once", False)
 
     def _drawn(self) -> int:
+        """Return how many items have been taken from the iterator."""
         return self.feed.drawn if self._once else 0
 
     def _plan_again(self) -> Any:
+        """Draw the plan of the current epoch again; the generator is then as before."""
         rng = self.model.rng.bit_generator
         now, rng.state = rng.state, self._rng_before_plan
         plan = self.feed.plan(self.model.rng)
@@ -274,14 +287,20 @@ class Run:
         return plan
 
     def end_epoch(self, logs: dict[str, Any]) -> None:
-        """Count the epoch, then tell the callbacks: what they save goes on with the next one."""
+        """Count the epoch, then notify the callbacks: what they save continues with the next."""
         self.epoch, self.batch, self.carried, self._planned = self.epoch + 1, 0, {}, False
         self._drawn_before = self._drawn()
         self.feed.end_epoch()
-        self._tell_epoch_end(logs)
+        self._notify_epoch_end(logs)
 
-    def _tell_epoch_end(self, logs: dict[str, Any], waiting: list[list[Any]] | None = None) -> None:
-        """A file that a callback saves meanwhile says who has yet to hear; the history hears also where one raises."""
+    def _notify_epoch_end(
+        self, logs: dict[str, Any], waiting: list[list[Any]] | None = None
+    ) -> None:
+        """Notify the callbacks of the epoch's end, or those at the places `waiting`.
+
+        A file that one of them saves meanwhile names those that have not been notified yet. If one
+        raises, the history is notified all the same.
+        """
         self._logs = self.last_logs = logs
         try:
             self.watchers.on_epoch_end(self.epoch - 1, logs, waiting)
@@ -292,7 +311,7 @@ class Run:
     # ---- saving
 
     def get_state(self) -> dict[str, Any]:
-        """What :meth:`begin` goes on from: JSON values and arrays."""
+        """Return what :meth:`begin` continues from: JSON values and arrays."""
         underway, waiting = self.batch > 0, self.watchers._waiting_places()
         state = {
             "epoch": self.epoch,
@@ -319,14 +338,14 @@ class Run:
         return state
 
     def _feed_state(self) -> dict[str, Any]:
-        """What the feed says of itself, in the middle of an epoch with the number of batches that its order was drawn of."""
+        """Describe the feed; within an epoch also how many batches its plan was drawn for."""
         length = getattr(self.feed, "length", None)
         return self.feed.describe() | (
             {"length": length} if self.batch and length is not None else {}
         )
 
     def _check_length(self, length: Any) -> None:
-        """The order of an epoch that is under way was drawn of so many batches.
+        """Refuse to continue an epoch whose plan was drawn for another number of batches.
 
         Raises
         ------
@@ -341,7 +360,7 @@ class Run:
             )
 
     def difference(self, saved: dict[str, Any]) -> str | None:
-        """Where the data or the batches are not those of a saved run, as text; None where they are."""
+        """Describe how data or batches differ from those of a saved run; None: they do not."""
         here, there = self.feed.describe(), saved["feed"]
         for name in sorted((here.keys() | there.keys()) - {"length"}):
             if name == "steps_per_epoch" and self.feed.takes_as_many(there.get(name)):
@@ -354,6 +373,7 @@ class Run:
         return None
 
     def _restore(self, saved: dict[str, Any]) -> None:
+        """Take the epoch, the batch and the means of a saved run."""
         try:
             self.epoch, self.batch = saved["epoch"], saved["batch"]
             self._drawn_before = self._to_skip = self._checked_drawn(saved["drawn"])
@@ -368,7 +388,7 @@ class Run:
             ) from error
 
     def _restore_carried(self, saved: dict[str, Any]) -> None:
-        """The states of the batch under way, once the data are those of its epoch."""
+        """Take the states of the current batch, once the data are those of its epoch."""
         if not self.batch:
             return
         try:
@@ -381,6 +401,7 @@ class Run:
             ) from error
 
     def _checked_drawn(self, drawn: int) -> int:
+        """Return the number of items taken from an iterator, which must be possible."""
         items = getattr(self.feed, "items", None)
         if (drawn and not self._once) or (items is not None and drawn > self.epoch * items):
             raise CheckpointError(
@@ -390,7 +411,7 @@ class Run:
         return drawn
 
     def _checked_carried(self, carried: list[Any]) -> dict[int, list[Array]]:
-        """States by the number of a layer: those of all recurrent layers, for the rows that go on; or none."""
+        """Return states of all recurrent layers, by number, for rows that continue; or none."""
         plan = self._plan_again()
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
         if count is not None and self.batch > count:
@@ -410,12 +431,15 @@ class Run:
             if state is not None
         }
 
-    def _tell_again(self, tell: Callable[[], object]) -> None:
-        """Tell the callbacks what the saved run had told them; what they do to the model then, they had done already."""
+    def _notify_again(self, notify: Callable[[], object]) -> None:
+        """Notify the callbacks as the saved run had done, and undo what they do to the model.
+
+        They had done it before the run was saved.
+        """
         before = Transaction(
             attributes_of(self.model.optimizer, "_learning_rate"),
             draws_of(self.model.rng),
             self.model._snapshot().restore,
         )
-        tell()
+        notify()
         before.restore()

@@ -26,7 +26,15 @@ FAR = 1e-2  # how far from 1 the sum of a row of probabilities may be before a w
 
 
 class Rule:
-    """Base of the rules. ``expects`` is what the message says, ``cure`` what to do about other values."""
+    """Base of the rules, which allows everything.
+
+    Attributes
+    ----------
+    expects : str
+        What is allowed, for messages.
+    cure : str
+        What to do about other values.
+    """
 
     expects = ""
     cure = ""
@@ -36,19 +44,19 @@ class Rule:
         return True
 
     def settled(self, y: Array) -> bool:
-        """Whether there is nothing to say of y, whatever its weights are."""
+        """Whether y needs no error and no warning, whatever its weights are."""
         return not y.size or self.fits(y)
 
     def wrong(self, y: Array) -> Array:
-        """bool ndarray like y: values that are not allowed."""
+        """Return a bool ndarray like y: values that are not allowed."""
         return np.zeros(y.shape, bool)
 
     def absent(self, y: Array) -> Array:
-        """bool ndarray like y: what stands for no target where its weight is 0, so that metrics leave it out."""
+        """Return a bool ndarray like y: what means that there is no target, if its weight is 0."""
         return self.wrong(y)
 
     def cure_of(self, values: Array) -> str:
-        """What to do about these values that are not allowed, float ndarray, beside all others of `y`."""
+        """Say what to do, for all values of y that count, each once, float ndarray."""
         return self.cure
 
     def check(
@@ -102,7 +110,7 @@ class Rule:
 
 
 def _counted(y: Array, weights: Array | None) -> Array:
-    """bool ndarray like y: targets whose weight is not 0."""
+    """Return a bool ndarray like y: targets whose weight is not 0."""
     if weights is None:
         return np.ones(y.shape, bool)
     return np.broadcast_to(
@@ -111,7 +119,7 @@ def _counted(y: Array, weights: Array | None) -> Array:
 
 
 def _shown(y: Array, wrong: Array) -> str:
-    """The first of each of a few different values, with their positions, as text."""
+    """Return a few different values with the first position of each, as text."""
     values, first = np.unique(y[wrong], return_index=True)
     at = np.argwhere(wrong)[np.sort(first)[:SHOWN]]
     text = ", ".join(f"{y[tuple(index)]:g} at index {tuple(int(i) for i in index)}" for index in at)
@@ -230,7 +238,7 @@ class Signs(Rule):
 
 @dataclass(frozen=True)
 class Distribution(Rule):
-    """Rows of probabilities: never negative, and with a warning where they do not sum to 1.
+    """Rows of probabilities: never negative, with a warning if they do not sum to 1.
 
     `limited` refuses values above 1, too.
     """
@@ -276,7 +284,7 @@ class Distribution(Rule):
 
 
 def _other_than(y: Array, *labels: float) -> Array:
-    """bool ndarray like y: numbers that are none of these, except for rounding."""
+    """Return a bool ndarray like y: numbers that are none of these, except for rounding."""
     wrong = np.logical_and.reduce([y != label for label in labels])
     if y.dtype.kind == "f" and wrong.any():  # the usual labels are exact, and need no second look
         wrong &= np.logical_and.reduce([~(np.abs(y - label) <= ROUNDING) for label in labels])
@@ -284,13 +292,13 @@ def _other_than(y: Array, *labels: float) -> Array:
 
 
 def _sums(y: Array) -> Array:
-    """Sums of rows, float64."""
+    """Return the sums of rows, float64."""
     return np.einsum("...i->...", y, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class OneLargest(Rule):
-    """Rows of which one value is the largest: a warning of others, whose class would be that of the first.
+    """Rows with one largest value; others give a warning, and have the class of the first one.
 
     Probabilities may tie, such as 0.5 and 0.5 where two people disagree: their sum is 1.
     """
