@@ -308,7 +308,7 @@ def test_two_threads_that_build_one_layer_or_model(x, monkeypatch):
     for make in (lambda: LSTM(3, seed=1), lambda: Sequential([LSTM(3), Dense(2)], seed=1)):
         wanted, shared, stop = make()(x), make(), Stop()
         with monkeypatch.context() as patch:
-            stopped_in(patch, Layer, "adopt", stop)
+            stopped_in(patch, Layer, "_adopt", stop)
             callers = [Caller(lambda: shared(x))]
             assert stop.reached.wait(SECONDS)
             callers.append(Caller(lambda: shared(x)))

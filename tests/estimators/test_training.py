@@ -329,6 +329,7 @@ def test_warm_start_with_early_stopping_keeps_the_best_weights(samples):
         warm_start=True,
         validation_fraction=0.3,
         max_iter=20,
+        batch_size=4,
         n_iter_no_change=20,
         learning_rate_init=0.05,
         random_state=0,

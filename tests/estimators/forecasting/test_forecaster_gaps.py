@@ -94,12 +94,13 @@ def test_means_and_scales_are_those_of_the_training_part(holes):
 
 def test_series_of_a_frame_with_gaps_in_its_index(holes):
     y = pd.Series(holes, pd.date_range("2024-01-01", periods=60, freq="h")).dropna()
+    y = y.asfreq("h")
     forecaster = fitted(
-        SequenceForecaster(missing="forward_fill", calendar=["hour"], **SMALL), y.asfreq("h")[:50]
+        SequenceForecaster(missing="forward_fill", calendar=["hour"], **SMALL), y[:50]
     )
     before = forecaster.predict()
-    assert before.index[0] == pd.Timestamp("2024-01-03 02:00") and np.isfinite(before).all()
-    assert np.isfinite(forecaster.update(y.asfreq("h")[50:]).predict()).all()
+    assert before.index[0] == y.index[50] and np.isfinite(before).all()
+    assert np.isfinite(forecaster.update(y[50:]).predict()).all()
 
 
 def test_scores_leave_out_what_is_missing(holes):

@@ -269,8 +269,8 @@ def test_it_can_be_set_later_and_is_kept(rng):
             ConfigError,
             "time_major is True; leave it out, or give False",
         ),
-        (lambda: LSTM(3, autocast=False), ConfigError, "autocast=False is not there"),
-        (lambda: Dense(3, autocast="x"), ConfigError, "autocast='x' is not there"),
+        (lambda: LSTM(3, autocast=False), ConfigError, "autocast=False does not exist in gatewise"),
+        (lambda: Dense(3, autocast="x"), ConfigError, "autocast='x' does not exist in gatewise"),
         (lambda: Dense(3, unroll=True), ArgumentError, "Dense takes no argument 'unroll'"),
         (
             lambda: Dense(3, zero_output_for_mask=True),

@@ -125,7 +125,12 @@ def test_names_and_classes():
             DTypeError,
             "gradient_accumulation_steps is 2.5",
         ),
-        ("SGD", {"loss_scale_factor": 2.0}, ConfigError, "loss_scale_factor=2.0 is not there"),
+        (
+            "SGD",
+            {"loss_scale_factor": 2.0},
+            ConfigError,
+            "loss_scale_factor=2.0 does not exist in gatewise",
+        ),
         ("SGD", {"learning_rate": 10**400}, ConfigError, "learning_rate is 1000"),
         ("SGD", {"learning_rate": None}, DTypeError, "learning_rate is None; expected a number"),
         (
