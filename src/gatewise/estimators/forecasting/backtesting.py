@@ -5,7 +5,6 @@ A backtest uses one fitted forecaster, or a new fit for each origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ from .series import read_features, read_target
 from .unfold import unfold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .running import Running
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 HOUR, DAY, YEAR = 3600.0, 86400.0, 365.2425 * 86400.0  # seconds
 

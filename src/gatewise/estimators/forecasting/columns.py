@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import ConfigError, ShapeError
 
-from .advice import Labels
 from .labels import check_zones
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .advice import Labels
 
 
 def column_names(x: Any) -> list[Any] | None:

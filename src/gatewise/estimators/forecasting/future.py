@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import ConfigError, ShapeError
 
 from .columns import check_labels
-from .preparation import Preparation
 from .rollout import Past
-from .seen import SeenSeries
 from .series import per_series
 from .table import read_table
 from .unfold import unfold_future
+
+if TYPE_CHECKING:
+    from .preparation import Preparation
+    from .seen import SeenSeries
 
 
 def pasts_at_the_end(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .advice import Labels
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .advice import Labels
 
 # A grid with more steps than this for each label is not what the labels were taken from.
 MOST_SPARSE = 10

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from gatewise.estimators.targets.base import Output, Target
 from gatewise.training import losses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewise.training.losses import Loss
 
     from .preparation import Preparation

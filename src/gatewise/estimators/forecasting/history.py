@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gatewise.errors import ShapeError
 
-from .advice import Labels
 from .calendar import calendar_features
 from .labels import moments
-from .series import Form, Series
-from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .advice import Labels
+    from .series import Form, Series
+    from .timeline import Timeline
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -12,6 +11,9 @@ from gatewise.errors import ShapeError
 from .panel import Panel
 from .series import Parts
 from .taken_apart import TakenApart, rows_by_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Names that levels of time have, and names of levels that are parts of a date.
 TIME_NAMES = {"date", "dates", "datetime", "ds", "period", "step", "t", "time", "timestamp"}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +11,15 @@ from gatewise.errors import ConfigError, DTypeError
 from gatewise.estimators.reading.groups import advice_on_level
 
 from . import polars_frames
-from .advice import Fix, Labels
 from .panel import Panel
 from .series import Parts
 from .table import refuse_lazy
 from .taken_apart import TakenApart, rows_by_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .advice import Fix, Labels
 
 
 def read_long_table(given: Any, groups: Any, time: Any, name: str) -> TakenApart:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gatewise import checks
 from gatewise.errors import CheckpointError, DTypeError, ShapeError
 
 from . import polars_frames
 from .series import Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
 
 PanelKind: TypeAlias = Literal["index", "dict", "table"]
 KINDS = ("index", "dict", "table")

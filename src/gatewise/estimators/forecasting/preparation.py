@@ -6,8 +6,8 @@ numbers of the series.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -15,6 +15,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from gatewise import checks
 
 from .scaling import scale_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError
 
-from .heads import Head
 from .preparation import Preparation, last_seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from .heads import Head
 
 # Windows that the network reads side by side. The number changes the memory that is used, and
 # nothing of the result.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,10 +12,14 @@ from gatewise import checks
 from gatewise.data.missing import feature_means
 from gatewise.errors import ShapeError
 
-from .heads import Head
-from .history import History
-from .preparation import Preparation
 from .rollout import AT_ONCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .heads import Head
+    from .history import History
+    from .preparation import Preparation
 
 
 @dataclass(frozen=True)

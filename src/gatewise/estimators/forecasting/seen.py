@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from gatewise.errors import ConfigError, ShapeError
 
-from .advice import Labels
 from .calendar import calendar_names
 from .columns import column_names
 from .history import History
 from .labels import moments
-from .panel import Panel
 from .series import Series, is_several, read_features, read_target
 from .unfold import Unfolded, unfold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from .advice import Labels
+    from .panel import Panel
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
-from .advice import Fix, Labels
 from .columns import check_labels, check_names, column_names
 from .frequency import check_even
 from .labels import index_of
 from .table import read_table
 from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .advice import Fix, Labels
 
 Kind: TypeAlias = Literal["flat", "table", "series", "frame"]
 

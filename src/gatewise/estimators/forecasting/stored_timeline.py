@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import CheckpointError
 
-from .advice import Labels
+if TYPE_CHECKING:
+    from .advice import Labels
 
 
 def config_of(last: Labels, freq: Any) -> dict[str, Any]:

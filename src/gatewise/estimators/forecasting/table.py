@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_array
@@ -13,6 +12,9 @@ from gatewise.errors import DTypeError, NonFiniteError, ShapeError
 from gatewise.estimators.reading.checking import checked_by_sklearn, unmasked
 
 from .text_columns import advice_on_columns, holds_iso_dates, holds_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def read_table(given: Any, name: str, missing: bool = False) -> np.ndarray:

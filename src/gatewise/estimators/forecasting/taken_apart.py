@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gatewise.data.ordering import plain
 from gatewise.errors import ConfigError
 
-from .panel import Panel
-from .series import Parts
+if TYPE_CHECKING:
+    from .panel import Panel
+    from .series import Parts
 
 
 class TakenApart(NamedTuple):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 
 from . import stored_timeline
-from .advice import Fix, Labels
 from .frequency import check_even, check_rising, even_distance, frequency_of
 from .labels import check_zones, is_dates
+
+if TYPE_CHECKING:
+    from .advice import Fix, Labels
 
 
 class Timeline:

@@ -13,8 +13,7 @@ frame with ``time=`` alone                  the frame; a column holds the dates
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +26,9 @@ from .long_table import read_long_table
 from .panel import Panel
 from .series import Parts, is_several
 from .taken_apart import TakenApart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Unfolded(NamedTuple):

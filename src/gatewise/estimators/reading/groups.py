@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from gatewise.data.sequences import container_of
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewise._typing import Array, IntArray
 
 
