@@ -1,6 +1,7 @@
 """The columns of data frames: their names, which hold for all that is read later, and what they contain."""
 
 from collections.abc import Set, ValuesView
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ __all__ = [
     "check_kind",
     "common_names",
     "is_frame",
+    "kind_of_dtype",
     "names_of",
     "refuse_columns",
 ]
@@ -211,46 +213,69 @@ def refuse_columns(frame, name):
         values = frame.iloc[:, place] if hasattr(frame, "iloc") else frame[label]
         kind = _kind_of(values)
         if kind is not None:
-            what, cure = kind
-            raise DTypeError(f"column {label!r} of {name} holds {what}; expected numbers: {cure}")
+            cure = _CURES.get(kind, "leave it out, or convert it")
+            raise DTypeError(f"column {label!r} of {name} holds {kind}; expected numbers: {cure}")
 
 
-def _kind_of(values):
-    """(what a column holds, what to do about it), or None if it holds numbers."""
+def kind_of_dtype(values: Any) -> str | None:
+    """Return what a column holds by its dtype, if that is no numbers.
+
+    Parameters
+    ----------
+    values : Series of pandas or polars, or ndarray
+
+    Returns
+    -------
+    {"dates", "durations", "text", "categories", "objects"} or None
+        None for numbers and for dtypes that are not known. Categories that are numbers are numbers.
+        What "objects" are is known from the values only.
+    """
+    dtype = values.dtype
+    if getattr(dtype, "kind", "f") in "mM":
+        return "dates" if dtype.kind == "M" else "durations"
+    name = str(dtype).lower()
+    if name.startswith(("date", "period")):
+        return "dates"
+    if name.startswith(("time", "duration")):
+        return "durations"
+    if name.startswith(("categor", "enum")):
+        of_numbers = hasattr(values, "iloc") and dtype.categories.dtype.kind in "buif"
+        return None if of_numbers else "categories"
+    if name.startswith(("str", "utf8", "string", "large_string")):
+        return "text"
+    return "objects" if name == "object" else None
+
+
+def _kind_of(values: Any) -> str | None:
+    """Return what a column holds that is no numbers, None for numbers."""
+    kind = kind_of_dtype(values)
+    if kind not in (None, "objects"):
+        return kind
     array = np.asarray(values)
-    kind = getattr(getattr(values, "dtype", None), "kind", array.dtype.kind)
-    if kind == "M" or array.dtype.kind == "M":
-        return (
-            "dates",
-            (
-                "leave it out; if it orders the rows of a long table, name it as time=, beside"
-                " groups=, or make features of it, the hour for example"
-            ),
-        )
-    if kind == "m" or array.dtype.kind == "m":
-        return "durations", "convert it, with .dt.total_seconds() for example"
     if array.dtype.kind in "buifc":  # complex numbers are refused further on
         return None
     held = [value for value in array.ravel().tolist() if value is not None and value == value]
     if any(isinstance(value, str | bytes) for value in held):
-        return (
-            "text",
-            (
-                "leave it out, encode it (sklearn.preprocessing.OneHotEncoder), convert it if it is"
-                " numbers (pandas.to_numeric), or, if it says whose row it is, name it as groups="
-            ),
-        )
+        return "text"
     if any(hasattr(value, "isoformat") for value in held):
-        return (
-            "dates",
-            (
-                "leave it out, or name it as time=, beside groups=, if it orders the rows of a long"
-                " table"
-            ),
-        )
+        return "dates"
     others = [
         value for value in held if hasattr(value, "__len__") or not hasattr(value, "__float__")
     ]
-    return (
-        (f"{type(others[0]).__name__} objects", "leave it out, or convert it") if others else None
-    )
+    return f"{type(others[0]).__name__} objects" if others else None
+
+
+_ENCODE = (
+    "leave it out, encode it (sklearn.preprocessing.OneHotEncoder), convert it if it is numbers"
+    " (pandas.to_numeric), or, if it holds the labels of sequences, name it as groups="
+)
+# What to do about a column, by what it holds.
+_CURES = {
+    "dates": (
+        "leave it out; if it orders the rows of a long table, name it as time=, beside groups=, or"
+        " make features of it, the hour for example"
+    ),
+    "durations": "convert it, with .dt.total_seconds() for example",
+    "text": _ENCODE,
+    "categories": _ENCODE,
+}

@@ -211,7 +211,7 @@ DAYS = pd.date_range("2024-01-01", periods=12)
         (DAYS.to_period("D"), "column 'extra' of .* holds"),
         (DAYS - DAYS[0], r"column 'extra' of .* holds durations; .*total_seconds"),
         (["x", "y"] * 6, r"column 'extra' of .* holds text; .*OneHotEncoder"),
-        (pd.Categorical(["x", "y"] * 6), "holds text"),
+        (pd.Categorical(["x", "y"] * 6), "holds categories; .*OneHotEncoder"),
         (pd.array(["x", "y"] * 6, dtype="string"), "holds text"),
         ([None, "y"] * 6, "holds text"),
         ([[1], [2]] * 6, "column 'extra' of .* holds list objects"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_array
 
+from gatewise.data.columns import kind_of_dtype
 from gatewise.data.ordering import is_missing
 from gatewise.errors import DTypeError, NonFiniteError, ShapeError
 from gatewise.estimators.reading.checking import checked_by_sklearn, unmasked
@@ -181,22 +182,13 @@ def _refuse_objects(given: Any, name: str) -> None:
 
 
 def _kind_of(values: Any) -> str | None:
-    """Return "dates", "durations", "text" or "categories", or None for a column of numbers."""
-    dtype = values.dtype
-    if getattr(dtype, "kind", "f") in "mM":
-        return "dates" if dtype.kind == "M" else "durations"
-    name = str(dtype).lower()
-    if name.startswith(("date", "period")):
-        return "dates"
-    if name.startswith(("time", "duration")):
-        return "durations"
-    if name.startswith(("categor", "enum")):
-        of_numbers = hasattr(values, "iloc") and dtype.categories.dtype.kind in "buif"
-        return None if of_numbers else "categories"
-    if name.startswith(("str", "utf8", "string", "large_string")):
-        return "text"
-    if name != "object":
-        return None
+    """Return "dates", "durations", "text" or "categories", or None for a column of numbers.
+
+    Of objects only the first one that is not missing is looked at.
+    """
+    kind = kind_of_dtype(values)
+    if kind != "objects":
+        return kind
     first = next((value for value in values if not is_missing(value)), None)
     if isinstance(first, str | bytes):
         return "text"
