@@ -60,13 +60,13 @@ class SequenceEstimator(KnownArguments, NetworkTraining, Storage, abc.ABC):
 
 
 class TargetEstimator(SequenceEstimator):
-    """Base of estimators that are given y beside X."""
+    """Base of estimators whose `fit` takes X and y."""
 
     _target: SequenceTarget
 
     @abc.abstractmethod
     def _new_target(self, y: Any, sequences: Sequences, classes: Any) -> SequenceTarget:
-        """The target of a fit from the start, which has not read y yet.
+        """The target of a fit from the start. It has not read y yet.
 
         Parameters
         ----------
@@ -83,15 +83,19 @@ class TargetEstimator(SequenceEstimator):
         return self._target
 
     def _entries(self) -> SequenceEntries:
-        """How y and weights stand beside X."""
+        """What reads y and weights: an entry for each sequence, or for each step."""
         return SequenceEntries()
 
     def _take_target(self, target: Any) -> None:
-        """Keep a target that has read y."""
+        """Keep a target that has read y, and what it learned from it."""
         self._target = target
 
     def _stored_target(self) -> dict[str, Any]:
         return self._target.stored()
+
+    @abc.abstractmethod
+    def _restore_target(self, held: dict[str, Any]) -> None:
+        """Make the target of what a file holds."""
 
     def _fit(
         self,
@@ -104,7 +108,7 @@ class TargetEstimator(SequenceEstimator):
         incremental: bool = False,
         classes: Any = None,
     ) -> Self:
-        """Fit from the start, or go on: for one pass if `incremental`, or as warm_start says."""
+        """Fit from the start, or go on if `incremental` (for one pass) or `warm_start`."""
         if incremental and self.early_stopping:
             raise ConfigError("partial_fit does not support early_stopping=True")
         goes_on = hasattr(self, "model_") and (
@@ -134,6 +138,7 @@ class TargetEstimator(SequenceEstimator):
         goes_on: bool,
         incremental: bool,
     ) -> None:
+        """Read y and the weights of samples, steps and classes, then train."""
         entries = self._entries()
         if sequences.groups is not None:
             y = entries.by_sequence(y, sequences.groups, "y")

@@ -54,12 +54,10 @@ class FitMonitor(Callback):
         incremental: bool,
         goes_on: bool,
     ) -> None:
-        self._estimator, self._validation, self._count, self._goes_on = (
-            estimator,
-            validation,
-            count,
-            goes_on,
-        )
+        self._estimator = estimator
+        self._validation = validation
+        self._count = count
+        self._goes_on = goes_on
         # The rate of "cosine" falls over all passes, so the loss alone does not end training.
         endless = incremental or (validation is None and estimator.learning_rate == "cosine")
         patience = checks.number(estimator.n_iter_no_change, "n_iter_no_change", 0.0)
@@ -88,10 +86,8 @@ class FitMonitor(Callback):
         estimator.best_loss_, estimator.best_validation_score_ = None, -math.inf
         # new weights must be better than those there are, on the part that is held out now
         if self._goes_on:
-            estimator.best_validation_score_, self._best_weights = (
-                self._score(),
-                self.model.get_weights(),
-            )
+            estimator.best_validation_score_ = self._score()
+            self._best_weights = self.model.get_weights()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._in_pass = True

@@ -46,38 +46,75 @@ def encoder_layers(
     ------
     ConfigError
     """
-    cell = CELLS[chosen(estimator.cell, "cell", CELLS)]
     pooling = chosen(estimator.pooling, "pooling", POOLINGS)
-    count = checks.whole_number(estimator.num_layers, "num_layers")
-    units = checks.whole_number(estimator.units, "units")
-    dropout = checks.fraction(estimator.dropout, "dropout")
-    bidirectional = checks.flag(estimator.bidirectional, "bidirectional")
     architecture = chosen(
         "recurrent" if estimator.architecture is None else estimator.architecture,
         "architecture",
         NAMED,
     )
-    pooling = "mean" if architecture == "attention" and pooling == "last" else pooling
-    made: list[Layer] = embedding_layers(estimator)
-    if estimator.missing == "decay" and estimator.cell != "gru":
-        raise ConfigError(
-            f"missing='decay' is what the cell GRU-D does, cell is {estimator.cell!r}; give"
-            " cell='gru'"
-        )
+    _check_decay(estimator, architecture)
+    if architecture == "attention" and pooling == "last":
+        pooling = "mean"
+    made = embedding_layers(estimator)
     if architecture == "convolution":
-        if estimator.missing == "decay":
-            raise ConfigError(
-                "missing='decay' needs the values themselves, which architecture='convolution'"
-                " mixes; leave one out"
-            )
+        units = checks.whole_number(estimator.units, "units")
         made.append(
             layers.Conv1D(
                 units, WINDOW, padding="same", activation="relu", kernel_regularizer=penalty
             )
         )
+    made += _recurrent_layers(
+        estimator, penalty, per_step or pooling != "last", architecture == "normalization"
+    )
+    if architecture == "attention":
+        made.append(layers.Attention(use_scale=True))
+    if pooling != "last" and not per_step:
+        made.append(
+            {"mean": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}[pooling]()
+        )
+    return made
+
+
+def _check_decay(estimator: Declared, architecture: str) -> None:
+    """Refuse missing="decay" if the first layer cannot be a GRU-D."""
+    if estimator.missing != "decay":
+        return
+    if estimator.cell != "gru":
+        raise ConfigError(
+            f"missing='decay' is what the cell GRU-D does, cell is {estimator.cell!r}; give"
+            " cell='gru'"
+        )
+    if architecture == "convolution":
+        raise ConfigError(
+            "missing='decay' needs the values themselves, which architecture='convolution'"
+            " mixes; leave one out"
+        )
+
+
+def _recurrent_layers(
+    estimator: Declared, penalty: Regularizer | None, all_steps: bool, normalized: bool
+) -> list[Layer]:
+    """The recurrent layers, each with its normalization and dropout.
+
+    Parameters
+    ----------
+    estimator : SequenceEstimator
+    penalty : Regularizer or None
+        Of kernels.
+    all_steps : bool
+        The last layer returns all steps, not only the last one.
+    normalized : bool
+        A LayerNormalization follows each layer.
+    """
+    cell = CELLS[chosen(estimator.cell, "cell", CELLS)]
+    count = checks.whole_number(estimator.num_layers, "num_layers")
+    units = checks.whole_number(estimator.units, "units")
+    dropout = checks.fraction(estimator.dropout, "dropout")
+    bidirectional = checks.flag(estimator.bidirectional, "bidirectional")
+    made: list[Layer] = []
     for number in range(count):
         options = {
-            "return_sequences": per_step or number < count - 1 or pooling != "last",
+            "return_sequences": all_steps or number < count - 1,
             "kernel_regularizer": penalty,
             "recurrent_regularizer": penalty,
             "recurrent_dropout": estimator.recurrent_dropout,
@@ -87,16 +124,10 @@ def encoder_layers(
         else:
             layer = cell(units, **options)
         made.append(layers.Bidirectional(layer) if bidirectional else layer)
-        if architecture == "normalization":
+        if normalized:
             made.append(layers.LayerNormalization())
         if dropout:
             made.append(Dropout(dropout))
-    if architecture == "attention":
-        made.append(layers.Attention(use_scale=True))
-    if pooling != "last" and not per_step:
-        made.append(
-            {"mean": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}[pooling]()
-        )
     return made
 
 
@@ -157,7 +188,7 @@ def custom_layers(
     if not callable(architecture):
         raise ConfigError(
             f"architecture is {architecture!r}; expected a name, None, or a function of n_steps,"
-            " n_features and n_outputs that gives a list of layers"
+            " n_features and n_outputs that returns a list of layers"
         )
     made = list(architecture(*shape, outputs))
     if not made or not all(isinstance(layer, layers.Layer) for layer in made):

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Storage(InputReading):
-    """What a file holds of an estimator, beside its parameters and its model: see saving.py."""
+    """Declares what a file holds of an estimator beside parameters and model: see saving.py."""
 
-    # Fitted attributes that a file must hold; those that it may hold are in saving.py.
+    # Fitted attributes that a file must hold. All that it may hold are in attributes_in_files.py.
     _needed: ClassVar[tuple[str, ...]] = (
         "n_features_in_",
         "_fitted_on_table",
@@ -56,9 +56,8 @@ class Storage(InputReading):
     def save(self, path: PathLike) -> None:
         """Write parameters, fitted attributes and the model to one file, atomically.
 
-        :func:`load_estimator` reads it. Nothing in it is pickled. A function given as
-        ``architecture`` is not kept, the layers that it made are. Requests for metadata are not
-        kept.
+        :func:`load_estimator` reads it. Nothing in it is pickled. It holds the layers that a
+        function given as ``architecture`` made, but not the function, and no requests for metadata.
 
         Parameters
         ----------
@@ -70,7 +69,7 @@ class Storage(InputReading):
         NotFittedError
             The estimator has not been fitted.
         CheckpointError
-            The file could not be written; an older file of that name is still whole.
+            The file could not be written; an older file of that name is unchanged.
         DTypeError
             A parameter or label is of a kind that files cannot hold.
         """

@@ -142,7 +142,7 @@ class SequenceTarget(Target):
 
     @abc.abstractmethod
     def stored(self) -> dict[str, Any]:
-        """What files hold of the target: values by the name of a private attribute of the estimator."""
+        """What files hold of the target: values by the names that they have in files."""
 
 
 def counted_rows(weights: Array) -> BoolArray:
