@@ -21,9 +21,9 @@ from gatewise.layers import (
     Bidirectional,
     Conv1D,
     Dense,
+    Layer,
     TimeDistributed,
 )
-from gatewise.layers.base import Layer
 
 
 class Stop:

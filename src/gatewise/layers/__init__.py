@@ -1,19 +1,13 @@
 """Layers: objects with parameters and state, forward and backward."""
 
+from .activation import Activation
 from .attention import AdditiveAttention, Attention
-from .base import Layer, ParameterSpec
+from .base import Layer
 from .convolution import Conv1D
-from .core import (
-    Activation,
-    Dense,
-    Dropout,
-    Flatten,
-    Input,
-    InputLayer,
-    RepeatVector,
-    SpatialDropout1D,
-)
+from .dense import Dense
+from .dropout import Dropout, SpatialDropout1D
 from .embedding import Embedding
+from .input import Input, InputLayer
 from .masking import Masking
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
@@ -26,6 +20,8 @@ from .recurrent.minimal import MinGRU, MinLSTM
 from .recurrent.rnn import RNN
 from .recurrent.simple_rnn import SimpleRNN
 from .registry import register as _register
+from .shaping import Flatten, RepeatVector
+from .specs import ParameterSpec
 from .tape import Batch, Steps, Tape
 from .window_pooling import AveragePooling1D, MaxPooling1D
 from .wrappers import TimeDistributed

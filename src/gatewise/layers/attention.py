@@ -3,13 +3,15 @@
 import numpy as np
 
 from gatewise import checks, initializers, threads
+from gatewise.attributes import Checked
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
-from .base import Checked, Fixed, ParameterSpec
-from .core import LINEAR
+from .activation import LINEAR
+from .options import Fixed
 from .sequences import SequenceLayer
+from .specs import ParameterSpec
 from .tape import Batch, Steps
 
 

@@ -8,14 +8,14 @@ from gatewise.kernels import dense
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
 
-from .base import Fixed
-from .core import LINEAR, _Activated, activation_or_softmax
+from .activation import LINEAR, Activated, activation_or_softmax
 from .masks import counted_steps
+from .options import Fixed
 from .weights import WeightOptions
 from .windows import Windowed
 
 
-class Conv1D(_Activated, Windowed):
+class Conv1D(Activated, Windowed):
     """``y_t = act(sum_k x_(t strides + k dilation_rate) W_k + b)``: (batch, steps, features) to (batch, steps', filters).
 
     Names and defaults are Keras's. Steps past a row's length count as zeros, like padding; what

@@ -6,7 +6,8 @@ from gatewise import checks, threads
 from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels import rows
 
-from .base import Fixed, Layer, one_shape
+from .base import Layer, one_shape
+from .options import Fixed
 from .weights import WeightOptions
 
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from gatewise import checks
 
-from .base import Fixed, Layer
+from .base import Layer
+from .options import Fixed
 
 
 class Masking(Layer):

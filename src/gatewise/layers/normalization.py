@@ -3,10 +3,13 @@
 import numpy as np
 
 from gatewise import checks, initializers
+from gatewise.attributes import Checked
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
 
-from .base import Checked, Fixed, Layer, ParameterSpec
+from .base import Layer
 from .masks import counted_steps
+from .options import Fixed
+from .specs import ParameterSpec
 from .weights import WeightOptions
 
 

@@ -2,7 +2,7 @@
 
 from gatewise import constraints, initializers, regularizers
 
-from .base import ParameterSpec
+from .specs import ParameterSpec
 
 
 class WeightOptions:

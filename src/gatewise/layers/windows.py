@@ -5,7 +5,7 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
-from .base import Fixed
+from .options import Fixed
 from .sequences import SequenceLayer
 from .tape import Batch, Steps
 

@@ -11,7 +11,8 @@ from gatewise.attributes import Checked, Guarded
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.kernels._null_context import NULL_CONTEXT
-from gatewise.layers.base import _automatic_name, apart
+from gatewise.layers.alone import apart
+from gatewise.layers.base import automatic_name
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
 from gatewise.layers.tape import Batch, Steps, Tapes
 from gatewise.memory import names_memory, size_error
@@ -56,7 +57,7 @@ class Network(Guarded):
     name = Checked(checks.text)
 
     def __init__(self, name=None, seed=None):
-        self.name = _automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
+        self.name = automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
         self._trains = threads.OneAtATime(
             f"two threads train model {self.name!r} at once; give each thread a model of its own"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gatewise import checks
 from gatewise.errors import ConfigError, StateError
 from gatewise.layers import InputLayer, Layer
-from gatewise.layers.base import _automatic_name
+from gatewise.layers.base import automatic_name
 from gatewise.memory import names_memory
 from gatewise.transaction import Transaction
 
@@ -138,7 +138,7 @@ class Sequential(Trainer):
                 " Sequential"
             )
         while layer.name in self._names and not layer._named_by_user:
-            layer.name = _automatic_name(type(layer))
+            layer.name = automatic_name(type(layer))
         if not self._names.isdisjoint(layer._paths()):
             # some may have another name by now
             self._names = {name for other in self._layers for name in other._paths()}

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks, initializers, threads
+from gatewise.attributes import Checked
 from gatewise.cells import Cell, RNNCell
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
-from gatewise.layers.base import LAYER, Checked, Fixed, ParameterSpec
+from gatewise.layers.alone import LAYER
+from gatewise.layers.options import Fixed
 from gatewise.layers.sequences import SequenceLayer
+from gatewise.layers.specs import ParameterSpec
 from gatewise.layers.tape import Batch
 from gatewise.layers.weights import WeightOptions
 

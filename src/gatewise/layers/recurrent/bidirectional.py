@@ -6,7 +6,8 @@ import numpy as np
 
 from gatewise import checks, threads
 from gatewise.errors import ConfigError, DTypeError, ShapeError
-from gatewise.layers.base import LAYER, Fixed
+from gatewise.layers.alone import LAYER
+from gatewise.layers.options import Fixed
 from gatewise.layers.registry import layer_config, layer_from_config
 from gatewise.layers.sequences import SequenceLayer
 from gatewise.layers.tape import Batch

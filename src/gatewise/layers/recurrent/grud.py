@@ -7,8 +7,9 @@ from gatewise.cells import GRUDCell, RNNCell
 from gatewise.errors import ArgumentError, ShapeError, StateError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
-from gatewise.layers.base import Fixed, ParameterSpec
-from gatewise.layers.core import LINEAR
+from gatewise.layers.activation import LINEAR
+from gatewise.layers.options import Fixed
+from gatewise.layers.specs import ParameterSpec
 
 from .stepwise import Stepwise
 

@@ -3,7 +3,7 @@
 from gatewise import checks
 from gatewise.cells import FullGateLSTMCell, LSTMCell, greff
 from gatewise.kernels import activations
-from gatewise.layers.base import Fixed
+from gatewise.layers.options import Fixed
 
 from .base import Recurrent
 from .rnn import RNN

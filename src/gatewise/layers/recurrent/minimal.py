@@ -1,8 +1,8 @@
 """MinGRU and MinLSTM: recurrent layers whose gates see the input alone."""
 
 from gatewise import checks
+from gatewise.attributes import Checked
 from gatewise.cells import MinGRUCell, MinLSTMCell
-from gatewise.layers.base import Checked
 
 from .base import _OF_THE_CELL_STATE, Recurrent
 

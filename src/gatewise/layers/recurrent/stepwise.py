@@ -3,8 +3,10 @@
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import Checked
 from gatewise.errors import ConfigError, DTypeError, ShapeError
-from gatewise.layers.base import Checked, Fixed, Layer
+from gatewise.layers.base import Layer
+from gatewise.layers.options import Fixed
 from gatewise.layers.tape import Batch
 from gatewise.memory import numpy_products
 

@@ -1,0 +1,354 @@
+"""A layer used alone: what it is given is checked, and a tape of its own serves its backward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ConfigError, ShapeError, StateError
+from gatewise.kernels._null_context import NULL_CONTEXT
+from gatewise.memory import names_memory
+
+from . import masks
+from .building import Buildable
+from .tape import Batch, Steps, Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from gatewise._typing import Array, ArrayLike, Shape
+
+# Nodes of the tape of a layer used alone: the layer, and what is known of its outputs.
+LAYER, OUTPUTS = "layer", "outputs"
+
+
+class UsedAlone(Buildable):
+    """A layer that is called without a model."""
+
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(x, *args, **kwargs)
+
+    @names_memory
+    def forward(
+        self,
+        x: Any,
+        lengths: Any = None,
+        initial_state: Any = None,
+        resets: ArrayLike | None = None,
+        training: bool = False,
+        mask: ArrayLike | None = None,
+    ) -> Any:
+        """Compute the layer's output.
+
+        Parameters
+        ----------
+        x : array_like (batch, ..., features), or (batch, steps, features)
+            Must have the layer's dtype or convert to it without loss. Not changed; in training, not
+            to be changed by the caller before :meth:`backward`, which reads it again.
+        lengths : array_like (batch,), int, optional
+            Steps in each row, 0 to steps: outputs past the end are zero, and the final state of a
+            recurrent layer is that of the row's last true step. None: every row has all steps.
+        initial_state : list of array_like (batch, units), optional
+            Of a recurrent layer: ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer,
+            else zeros.
+        resets : array_like (batch, steps), bool, optional
+            Of a recurrent layer: where true, the state is cleared before that step.
+        training : bool
+            Keep what :meth:`backward` needs, and apply dropout.
+        mask : array_like (batch, steps), bool, optional
+            False where a step is as if it were not there: the state stays as it is, and the output
+            of that step is zero (of a recurrent layer with ``zero_output_for_mask=False``, the last
+            output again). A reset there clears the state before the next step that counts, which
+            for a stateful layer may be one of the next call. None: all steps count.
+
+        Returns
+        -------
+        ndarray, or a list of them where the layer has several outputs
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError, SizeError
+        """
+        inputs, places, counted = self._read(x, lengths, initial_state, resets, mask)
+        tape = self._begin_pass() if training else None
+        with self._alone(), self._guard, self._trains if training else NULL_CONTEXT:
+            outputs = self.run(inputs, tape, LAYER)
+        values = (
+            [output.values for output in outputs] if isinstance(outputs, list) else outputs.values
+        )
+        if training:
+            shapes = [part.shape for part in (values if isinstance(values, list) else [values])]
+            tape.keep(OUTPUTS, _Outputs(shapes, isinstance(outputs, list), places, counted))
+            if tape.has_actions:
+                with self._guard.writing:
+                    tape.settle()
+        if places is not None:
+            values = self._each_step_of(values, places.back)
+        if counted is not None:
+            values = self._each_step_of(values, lambda part: masks.held(part, counted))
+        if isinstance(values, list):
+            return values
+        for batch in inputs if isinstance(inputs, list) else [inputs]:
+            values = apart(values, batch.values)
+        return values
+
+    def _begin_pass(self) -> Tape:
+        """The tape of the layer used alone, for another pass."""
+        if self._tape is None:
+            self._tape = Tape(hands_out=True)
+        self._tape.begin()
+        return self._tape
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Context manager of what uses the kept state: one thread at a time, of a layer that keeps one.
+
+        Raises
+        ------
+        StateError
+            On entering it while another thread is inside.
+        """
+        return self._one_stream if self.stateful else NULL_CONTEXT
+
+    # ---- inputs
+
+    def _read(
+        self, x: Any, lengths: Any, initial_state: Any, resets: Any, mask: Any
+    ) -> tuple[Any, Any, Array | None]:
+        """What :meth:`forward` was given, checked: (inputs of :meth:`run`, places, counted).
+
+        `places` says where steps of the outputs belong, `counted` which of them count, each None if
+        they are right as they are. See :mod:`gatewise.layers.masks`.
+        """
+        if self.several_inputs and self._is_several(x):
+            self._refuse_state(initial_state, resets)
+            if mask is not None:
+                raise ConfigError(
+                    f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give"
+                    " lengths"
+                )
+            return self._read_several(x, lengths), None, None
+        x = self._checked_input(x)
+        if lengths is not None:
+            lengths = checks.sequence_lengths(lengths, x.shape[0], x.shape[1])
+        if initial_state is not None or resets is not None:
+            if not self._has_state:
+                self._refuse_state(initial_state, resets)
+            if resets is not None:
+                resets = checks.reset_flags(resets, *x.shape[:2])
+            if initial_state is not None:
+                initial_state = self._checked_state(initial_state, x.shape[0], "initial_state")
+        places = counted = None
+        if mask is not None or (
+            lengths is not None and (self._holds_outputs or not self._has_state)
+        ):
+            batch, places, counted = self._masked(x, lengths, resets, mask)
+        elif lengths is None and resets is None:
+            batch = Batch(x)
+        else:
+            batch = Batch(x, Steps(lengths, resets))
+        if initial_state is None:
+            return batch, places, counted
+        return [batch, *(Batch(state) for state in initial_state)], places, counted
+
+    def _refuse_state(self, initial_state: Any, resets: Any) -> None:
+        if initial_state is not None or resets is not None:
+            raise ConfigError(
+                f"layer {self.name!r} keeps no state: initial_state and resets are for recurrent"
+                " layers"
+            )
+
+    @staticmethod
+    def _is_several(x: Any) -> bool:
+        """Whether x is a list of arrays, one for each input, rather than one array as a list."""
+        return (
+            isinstance(x, list | tuple)
+            and len(x) > 1
+            and all(isinstance(part, np.ndarray) and part.ndim > 1 for part in x)
+        )
+
+    def _build_for(self, arrays: Sequence[Array]) -> None:
+        """Build the layer for several inputs like these."""
+        self.build([(None, *part.shape[1:]) for part in arrays])
+
+    def _read_several(self, x: Sequence[Array], lengths: Any) -> list[Batch]:
+        """A list of several inputs, checked; lengths is a list with those of each, or None."""
+        arrays = [
+            checks.finite(
+                checks.float_array(part, f"x[{k}]", self._dtype, convert=False), f"x[{k}]"
+            )
+            for k, part in enumerate(x)
+        ]
+        if len({len(part) for part in arrays}) > 1:
+            raise ShapeError(
+                f"x holds arrays of shapes {', '.join(str(part.shape) for part in arrays)};"
+                " expected as many rows in each"
+            )
+        if not self.built:
+            with self._guard.writing:
+                if not self.built:
+                    self._build_for(arrays)
+        given = [None] * len(x) if lengths is None else checks.listed(lengths, "lengths", "arrays")
+        if len(given) != len(arrays):
+            raise ShapeError(
+                f"lengths has {len(given)} entries; expected {len(arrays)}, an array or None for"
+                " each input"
+            )
+        batches = []
+        for part, ends in zip(arrays, given):
+            ends = None if ends is None else checks.sequence_lengths(ends, *part.shape[:2])
+            batches.append(Batch(part, None if ends is None else Steps(ends)))
+        return batches
+
+    def _masked(
+        self, x: Array, lengths: Array | None, resets: Array | None, mask: Any
+    ) -> tuple[Batch, Any, Array | None]:
+        """(Batch whose steps that count are at the front, places, counted); see :meth:`_read`."""
+        places = back = cleared = None
+        if x.ndim < 3 and not self.reads_steps:
+            raise ShapeError(
+                f"{'lengths were' if mask is None else 'mask was'} given beside an x of shape"
+                f" {x.shape}, which has no steps; leave {'them' if mask is None else 'it'} out"
+            )
+        if mask is not None:
+            mask = masks.step_mask(mask, x.shape)
+        counted = masks.counted_mask(mask, lengths, x.shape) if self._holds_outputs else None
+        if mask is not None:
+            if resets is not None:
+                resets, back, cleared = masks.moved_resets(mask, resets, lengths)
+            lengths, places = masks.lengths_and_places(mask, lengths)
+        steps = Steps(lengths, resets, back, places, cleared)
+        if places is not None:
+            x = places.to_front(x)
+        # whose outputs are zero there, and gradients not read
+        elif lengths is not None and not self._has_state:
+            x, places = masks.cleared_ends(x, lengths), masks.ends(lengths, x.shape[1])
+        return Batch(x, steps), places, counted
+
+    def _checked_input(self, x: Any) -> Array:
+        x = self._read_input(x, self._dtype, False)
+        if self.input_shape is None:
+            if x.ndim < 2 or (self._rank and x.ndim != self._rank) or 0 in x.shape[1:]:
+                raise ShapeError(
+                    f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, each axis"
+                    " but the first at least 1 long"
+                )
+            with self._guard.writing:
+                if self.input_shape is None:  # another thread may have built it meanwhile
+                    self.build((None, *x.shape[1:]))
+        self._check_shape(x)
+        return self._check_values(x)
+
+    def _check_shape(self, x: Array) -> None:
+        if x.ndim != len(self.input_shape):
+            raise ShapeError(
+                f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
+                f"{shape_text(self.input_shape)}"
+            )
+        if self.input_shape[-1] not in (None, x.shape[-1]):
+            checks.features(x, "x", self.input_shape[-1], f"layer {self.name!r}")
+
+    # ---- the backward pass
+
+    @names_memory
+    def backward(self, dy: Any) -> Any:
+        """Gradients of the last ``forward(..., training=True)``.
+
+        Parameters
+        ----------
+        dy : array_like, or a list of them if the layer returns one
+            Gradient of the loss with respect to the output, of its shape; with ``return_state``
+            then of the final h, and of the final c. None in a list stands for zeros.
+
+        Returns
+        -------
+        ndarray, or a list of them if x was one
+            Gradient with respect to x. Those of the parameters are added to :attr:`gradients`.
+
+        Raises
+        ------
+        StateError
+            There was no training forward pass, or its backward pass has been already.
+        """
+        tape = self._tape
+        if tape is None or not tape.holds(OUTPUTS):
+            raise StateError(
+                f"layer {self.name!r} has nothing to go back over: call forward(x, training=True)"
+                " first"
+            )
+        outputs = tape.look(OUTPUTS)
+        dy = self._checked_gradients(dy, outputs)
+        places, counted = outputs.places, outputs.counted
+        if counted is not None:
+            dy = self._each_step_of(dy, lambda part: masks.held_backward(part, counted))
+        if places is not None:
+            dy = self._each_step_of(dy, places.to_front)
+        with self._trains, self._guard:
+            tape.take(OUTPUTS)
+            dx = self.run_backward(dy, tape, LAYER, True)
+            self._clear_frozen_gradients()
+        if isinstance(dx, list):
+            if self.several_inputs:
+                return dx
+            dx = dx[0]  # those of the states that came with x are in initial_state_gradient
+        if dx is None:
+            return None
+        for part in dy if isinstance(dy, list) else [dy]:
+            dx = dx if part is None else apart(dx, part)
+        return dx if places is None else places.back(dx)
+
+    def _checked_gradients(self, dy: Any, outputs: _Outputs) -> Any:
+        """What :meth:`backward` was given, for these :class:`_Outputs`."""
+        shapes = outputs.shapes
+        if not outputs.listed:
+            return self._checked_gradient(dy, "dy", shapes[0])
+        parts = checks.listed(dy, "dy", "arrays")
+        if len(parts) != len(shapes):
+            raise ShapeError(
+                f"dy has {len(parts)} arrays; layer {self.name!r} returns {len(shapes)}"
+            )
+        return [
+            None if part is None else self._checked_gradient(part, f"dy[{i}]", shape)
+            for i, (part, shape) in enumerate(zip(parts, shapes))
+        ]
+
+    def _checked_gradient(self, dy: Any, name: str, shape: tuple[int, ...]) -> Array:
+        dy = checks.float_array(dy, name, self.dtype, convert=False)
+        if dy.shape != shape:
+            raise ShapeError(f"{name} has shape {dy.shape}; expected {shape}, the output's")
+        return dy
+
+    def _each_step_of(self, y: Any, moved: Callable[[Array], Array]) -> Any:
+        """Outputs, or their gradients, with those that have steps moved."""
+        if not self.keeps_steps:
+            return y
+        if not isinstance(y, list):
+            return moved(y)
+        return [
+            moved(part) if part is not None and k < self._output_count else part
+            for k, part in enumerate(y)
+        ]
+
+
+@dataclass(slots=True)
+class _Outputs:
+    """What the backward pass of a layer used alone needs to know of its outputs."""
+
+    shapes: list[tuple[int, ...]]
+    listed: bool  # the outputs are a list
+    places: masks.Places | masks.Ends | None
+    counted: np.ndarray | None
+
+
+def shape_text(shape: Shape) -> str:
+    return "(" + ", ".join("any" if extent is None else str(extent) for extent in shape) + ")"
+
+
+def apart(y: Array, x: Array) -> Array:
+    """y (ndarray), or a copy of it if it may share memory with x."""
+    if y.base is None and y is not x and x.base is not y:  # the usual case, in a tenth of the time
+        return y
+    return y.copy() if np.may_share_memory(y, x) else y

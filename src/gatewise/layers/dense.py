@@ -1,0 +1,148 @@
+"""The dense layer: a product with a matrix, and an activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewise import checks, threads
+from gatewise.errors import ShapeError
+from gatewise.kernels import activations, dense
+from gatewise.kernels._packed_weights import PackedWeights
+from gatewise.kernels._products import uses_blas
+
+from .activation import LINEAR, Activated, activation_or_softmax
+from .base import Layer
+from .options import Fixed
+from .weights import WeightOptions
+
+
+class Dense(Activated, Layer):
+    """``y = act(x W + b)`` over the last axis, for x with any number of axes from 2 up.
+
+    Parameters
+    ----------
+    units : int
+    activation : str, optional
+        A name of gatewise.kernels.activations, or "softmax". None: linear.
+    use_bias : bool
+    kernel_initializer, bias_initializer : str or Initializer
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+    kernel_constraint, bias_constraint : str or Constraint, optional
+    seed : int, optional
+        Of the initial weights of a layer used alone.
+    """
+
+    units, activation, use_bias = (
+        Fixed(checks.whole_number),
+        Fixed(activation_or_softmax),
+        Fixed(checks.flag),
+    )
+
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units, self.activation, self.use_bias = units, activation, use_bias
+        self._weight_options = {
+            "kernel": WeightOptions(
+                "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+            ),
+            "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
+        }
+        self.seed = checks.seed(seed)
+        self._packed = PackedWeights()
+
+    def parameter_specs(self, input_shape):
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
+                " features) with a known number of features"
+            )
+        shapes = {"kernel": (input_shape[-1], self.units)} | (
+            {"bias": (self.units,)} if self.use_bias else {}
+        )
+        return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def _weights_changed(self):
+        self._packed.forget()
+
+    def _pack_now(self):
+        return dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
+
+    def run(self, inputs, tape, node):
+        z = self._product(inputs.values)
+        if self.activation != "linear":
+            self._activate_rows(z, z)
+        if tape is not None:
+            # The output may be handed out and changed; a linear layer's backward does not need it.
+            y = None if self.activation == "linear" else z.copy()
+            tape.keep(node, {"x": inputs.values, "y": y})
+        return inputs.with_values(z)
+
+    def _run_to_scores(self, inputs, tape, node):
+        """x W + b, without the activation: what a loss that knows the activation starts from."""
+        z = self._product(inputs.values)
+        if tape is not None:
+            tape.keep(node, {"x": inputs.values})
+        return inputs.with_values(z)
+
+    def _product(self, x):
+        """x W + b."""
+        features, units = x.shape[-1], self.units
+        rows = x if x.ndim == 2 else x.reshape(-1, features)
+        count = len(rows)
+        checks.fits_memory(count * units, self._dtype, "the output of layer", self.name)
+        z = np.empty((count, units), x.dtype)
+        work = threads.threads_for_products(2 * count * units * features)
+        dense.forward(rows, self._packed.of(self), z, LINEAR, work)
+        return z if x.ndim == 2 else z.reshape(*x.shape[:-1], units)
+
+    def run_backward(self, gradients, tape, node, wanted):
+        saved = tape.take(node)
+        return self._product_backward(
+            saved["x"], self._slope_times(saved["y"], gradients), tape, node, wanted
+        )
+
+    def _run_backward_from_scores(self, gradients, tape, node, wanted):
+        """As run_backward, from the gradient of what :meth:`_run_to_scores` gave."""
+        return self._product_backward(tape.take(node)["x"], gradients, tape, node, wanted)
+
+    def _product_backward(self, x, dz, tape, node, wanted):
+        rows = x.reshape(-1, x.shape[-1])
+        dx = tape.scratch(node, rows.shape, self.dtype) if wanted else None
+        with threads.single_threaded_blas(uses_blas(x.shape[-1])):
+            dense.backward(
+                rows,
+                self._parameters["kernel"],
+                np.ascontiguousarray(dz).reshape(-1, self.units),
+                self._gradients["kernel"],
+                self._gradients.get("bias"),
+                dx,
+                threads.threads_for_products(4 * rows.shape[0] * x.shape[-1] * self.units),
+            )
+        return dx.reshape(x.shape) if wanted else None
+
+    def get_config(self):
+        config = super().get_config() | {
+            "units": self.units,
+            "activation": activations.config(self.activation),
+            "use_bias": self.use_bias,
+            "seed": self.seed,
+        }
+        for options in self._weight_options.values():
+            config |= options.get_config()
+        return config

@@ -1,0 +1,40 @@
+"""Options of layers that are fixed once the layer is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gatewise.errors import StateError
+
+
+class Fixed:
+    """An option that shapes and kernels are made from: it cannot be set once its layer is built, or inside another layer.
+
+    Before, it may be set to what a check lets through: ``check(value, name, **limits)`` gives what
+    is kept, in the constructor too. A check may be the name of one of the layer's methods,
+    ``method(value)``. Without a ``__get__`` Python reads the option from the instance like any
+    attribute.
+    """
+
+    def __init__(self, check: Callable[..., Any] | str, **limits: Any) -> None:
+        self._check, self._limits = check, limits
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        if vars(layer).get("input_shape") is not None:
+            raise StateError(
+                f"layer {layer.name!r} is built: {self._name} cannot change any more; make a new"
+                " layer"
+            )
+        if layer._holder is not None:
+            raise StateError(
+                f"layer {layer.name!r} is inside {layer._holder.name!r}: {self._name} cannot change"
+                " any more; make both anew"
+            )
+        if isinstance(self._check, str):
+            vars(layer)[self._name] = getattr(layer, self._check)(value)
+        else:
+            vars(layer)[self._name] = self._check(value, self._name, **self._limits)

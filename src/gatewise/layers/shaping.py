@@ -1,0 +1,100 @@
+"""Layers that give their input another shape: Flatten, RepeatVector."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gatewise import checks
+from gatewise.errors import ShapeError
+
+from .base import Layer
+from .masks import counted_steps
+from .options import Fixed
+from .tape import Batch
+
+
+class Flatten(Layer):
+    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...). Steps that do not count are zeros."""
+
+    keeps_steps = takes_any_length = False
+
+    def compute_output_shape(self, input_shape):
+        rest = input_shape[1:]
+        return (input_shape[0], None if None in rest else math.prod(rest))
+
+    def _check_shape(self, x):
+        if x.ndim != len(self.input_shape):
+            raise ShapeError(
+                f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
+            )
+        for axis, (extent, expected) in enumerate(zip(x.shape, self.input_shape)):
+            if expected is not None and axis and extent != expected:
+                raise ShapeError(
+                    f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
+                )
+
+    def run(self, inputs, tape, node):
+        x, counted = inputs.values, None
+        places = None if inputs.steps is None else inputs.steps.places
+        if inputs.lengths is not None:
+            counted = counted_steps(inputs.lengths, x.shape)
+            x = np.where(counted, x, x.dtype.type(0))
+        y = (x if places is None else places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
+        if tape is not None:
+            tape.keep(node, {"shape": x.shape, "counted": counted, "places": places})
+        return Batch(y)
+
+    def run_backward(self, gradients, tape, node, wanted):
+        saved = tape.take(node)
+        dx, counted, places = gradients.reshape(saved["shape"]), saved["counted"], saved["places"]
+        if places is not None:
+            return places.to_front(dx)
+        return dx if counted is None else np.where(counted, dx, dx.dtype.type(0))
+
+
+class RepeatVector(Layer):
+    """One vector a row, ``n`` times over: (batch, features) to (batch, n, features).
+
+    What stands between an encoder, whose last output sums up a sequence, and a decoder that reads
+    it at every step.
+
+    Parameters
+    ----------
+    n : int
+        Steps of the output.
+    """
+
+    _keeps_limits = True
+    _rank, _axes = 2, "(batch, features)"
+    n = Fixed(checks.whole_number)
+
+    def __init__(self, n, **kwargs):
+        super().__init__(**kwargs)
+        self.n = n
+
+    def compute_output_shape(self, input_shape):
+        if len(input_shape) != 2:
+            hint = (
+                "; the recurrent layer before it needs return_sequences=False"
+                if len(input_shape) == 3 and self.model
+                else ""
+            )
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected (batch,"
+                f" features){hint}"
+            )
+        return (input_shape[0], self.n, input_shape[1])
+
+    def run(self, inputs, tape, node):
+        x = inputs.values
+        count = x.shape[0] * self.n * x.shape[1]
+        checks.fits_memory(count, self.dtype, "the output of layer", self.name)
+        return inputs.with_values(np.repeat(x[:, None], self.n, axis=1))
+
+    def run_backward(self, gradients, tape, node, wanted):
+        return gradients.sum(axis=1)
+
+    def get_config(self):
+        return super().get_config() | {"n": self.n}
