@@ -50,7 +50,7 @@ def test_saved_by_a_callback_at_the_end_of_an_epoch(data, tmp_path, first, epoch
             on_epoch_end=lambda number, logs: model.save(folder / str(number))
         )
         others = [
-            callbacks.EarlyStopping("loss", patience=2, min_delta=0.05, restore_best_weights=True),
+            callbacks.EarlyStopping("loss", patience=3, min_delta=0.05, restore_best_weights=True),
             callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.05),
             callbacks.ModelCheckpoint(folder / "m"),
         ]
