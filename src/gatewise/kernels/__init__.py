@@ -1,0 +1,1 @@
+"""The compiled kernels: recurrent cells, dense products, losses, optimizers, and their threads."""

@@ -3,8 +3,8 @@ from cython cimport floating
 
 import numpy as np
 
-from gatewise.kernels._table cimport gw_activation, table32, table64
-from gatewise.kernels.cell_options import CellOptions
+from gatewise.kernels._table cimport gw_activation, gw_set_option, table32, table64
+from gatewise.kernels.cell_options import NUMBER_OPTIONS, CellOptions
 
 
 cdef class CompiledCell:
@@ -60,14 +60,14 @@ cdef int fill_cell(gw_cell[floating] *cell, CompiledCell compiled) except -1:
     cell.gates, cell.peepholes = len(options.gates), len(options.peepholes)
     cell.at_i, cell.at_f, cell.at_g, cell.at_o = positions(options.gates, "ifgo")
     cell.peephole_i, cell.peephole_f, cell.peephole_o = positions(options.peepholes, "ifo")
-    cell.clip, cell.cell_clip = options.clip, options.cell_clip
+    cell.has_options = (
+        cell.gates != 4 or cell.peepholes > 0 or compiled.width != compiled.units
+    )
+    for name in NUMBER_OPTIONS:
+        if not gw_set_option(cell, name.encode(), getattr(options, name)):
+            raise AssertionError(f"gw_cell has no option {name}")
     ends_of(&cell.gate, cell.clip, cell.gate_ends)
     ends_of(&cell.act, cell.clip, cell.act_ends)
-    cell.zoneout_h, cell.zoneout_c = options.zoneout_h, options.zoneout_c
-    cell.has_options = (
-        compiled.has_zoneout or cell.clip > 0 or cell.cell_clip > 0 or cell.gates != 4
-        or cell.peepholes > 0 or compiled.width != compiled.units
-    )
     return 0
 
 

@@ -41,9 +41,10 @@ cdef extern from "table.h" nogil:
         R clip
         R gate_ends[2]
         R act_ends[2]
-        R cell_clip, zoneout_h, zoneout_c
         int zoneout_drawn
         unsigned zoneout_key
+
+    bint gw_set_option[R](gw_cell[R] *cell, const char *name, double value)
 
     cdef cppclass gw_weights[R]:
         const R *w_x

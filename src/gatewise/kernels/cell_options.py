@@ -1,14 +1,15 @@
 """The options of a compiled cell, in one place.
 
 :class:`gatewise.kernels.recurrent.RecurrentKernel` takes them as an object; ``_cell.pyx`` copies them
-into the C++ struct ``gw_cell`` (``table.h``), which the code of each cell reads.
+into the C++ struct ``gw_cell`` (``table.h``), which the code of each cell reads. An option that is a
+number is copied by its name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from gatewise.kernels.activations import ActivationCode, code
 
-__all__ = ["CellOptions"]
+__all__ = ["NUMBER_OPTIONS", "CellOptions"]
 
 _TANH, _SIGMOID = code("tanh"), code("sigmoid")
 
@@ -65,3 +66,9 @@ class CellOptions:
     zoneout_h: float = 0.0
     zoneout_c: float = 0.0
     layer_normalization: bool = False
+
+
+# Options that are numbers; 0: the plain cell. GW_NUMBER_OPTIONS of table.h has the same names.
+NUMBER_OPTIONS = tuple(
+    field.name for field in fields(CellOptions) if isinstance(field.default, float)
+)

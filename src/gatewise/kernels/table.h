@@ -2,6 +2,7 @@
 // table of functions for each dtype and instruction set.
 #pragma once
 #include <stddef.h>
+#include <string.h>
 
 typedef ptrdiff_t gw_int; // every size and index
 
@@ -48,6 +49,13 @@ template <class R> struct gw_row {
     R *scratch = nullptr;     // (2 * units,)
 };
 
+// Options that are numbers, by their names in CellOptions (cell_options.py). 0: the plain cell.
+#define GW_NUMBER_OPTIONS(OPTION)                                                                  \
+    OPTION(clip)      /* sums enter their activations within [-clip, clip] */                      \
+    OPTION(cell_clip) /* LSTM: c within [-cell_clip, cell_clip] */                                 \
+    OPTION(zoneout_h) /* rate at which h keeps its old value */                                    \
+    OPTION(zoneout_c) /* LSTM: rate at which c does */
+
 // What one step of a cell needs beside the rows. Lengths that are `units` above are `width` for all
 // that holds h: narrower than the cell where an LSTM projects.
 template <class R> struct gw_cell {
@@ -65,13 +73,27 @@ template <class R> struct gw_cell {
     int coupled = 0;   // LSTM: f = 1 - i; else a gate that is left out is 1
     int peepholes = 0; // LSTM: rows of peephole weights: those of i f o that there are
     int peephole_i = -1, peephole_f = -1, peephole_o = -1; // which row is whose; -1: none
-    R clip = 0; // sums go into activations within [-clip, clip]; 0: as they are
+#define GW_FIELD(name) R name = 0;
+    GW_NUMBER_OPTIONS(GW_FIELD)
+#undef GW_FIELD
     R gate_ends[2] = {}, act_ends[2] = {}; // gate(+-clip), act(+-clip): they pass no gradient
-    R cell_clip = 0;                       // LSTM: c within [-cell_clip, cell_clip]; 0: as it is
-    R zoneout_h = 0, zoneout_c = 0;        // rates at which h and c keep their old value
     int zoneout_drawn = 0;                 // 1: one draw a unit and step; 0: their expectation
     unsigned zoneout_key = 0;
 };
+
+// Sets an option that is a number. False: there is none of this name.
+template <class R>
+static inline bool gw_set_option(gw_cell<R> *cell, const char *name, double value) {
+#define GW_SET(option)                                                                             \
+    if (strcmp(name, #option) == 0) {                                                              \
+        cell->option = (R)value;                                                                   \
+        if (value != 0) cell->has_options = 1;                                                     \
+        return true;                                                                               \
+    }
+    GW_NUMBER_OPTIONS(GW_SET)
+#undef GW_SET
+    return false;
+}
 
 // What a pack is made from; nullptr: there is none.
 template <class R> struct gw_weights {

@@ -223,7 +223,7 @@ def test_zoneout_is_what_was_drawn(name, dtype, tolerance, rng):
         layer.cell.zoneout if isinstance(layer.cell.zoneout, tuple) else (None, layer.cell.zoneout)
     )
     generator = np.random.default_rng()
-    generator.bit_generator.state = layer._own_rng().bit_generator.state
+    generator.bit_generator.state = layer.random_generator().bit_generator.state
     key = int(generator.integers(2**32))
     kept = [arrays.zoneout_mask((batch, steps, layer.cell.output_width), of_h, key, dtype)]
     rates = [of_h]
@@ -285,7 +285,7 @@ def test_zoneout_and_threads(name, dtype, rng, forced_threads):
     layer = build(f"zoneout {name}", 37, 3, rng, dtype, return_sequences=True, seed=2)
     x = sequences(rng, 13, 5, 3, dtype)
     arguments = everything(layer, rng, 13, 5)
-    start = layer._own_rng().bit_generator.state
+    start = layer.random_generator().bit_generator.state
     first = None
     for threads in (1, 2, 5):
         forced_threads.set_num_threads(threads)
