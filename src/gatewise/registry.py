@@ -59,10 +59,16 @@ class Registry(Generic[T]):
     ) -> None:
         self.kind, self.namespace = kind, namespace
         self.base: type[T] = base
-        self.classes: dict[str, type[T]] = {cls.__name__: cls for cls in classes}
         self.aliases: dict[str, type[T]] = dict(aliases or {})
-        self.names: dict[str, type[T]] = self.aliases | self.classes
+        self.classes: dict[str, type[T]] = {}
+        self.names: dict[str, type[T]] = dict(self.aliases)
         self._guide, self._ignore_case = guide, ignore_case
+        self.add(*classes)
+
+    def add(self, *classes: type[T]) -> None:
+        """Add classes of the library: for rooms whose modules use the registry that lists them."""
+        self.classes.update({cls.__name__: cls for cls in classes})
+        self.names.update(self.classes)
 
     def get(self, identifier: T | type[T] | str | Config, what: str | None = None) -> T:
         """An object from a name, a class, a saved configuration or an object, which is returned.
@@ -180,11 +186,7 @@ class Registry(Generic[T]):
         """
         cls: Any = type(thing)
         config = cast("Any", thing).get_config()
-        if self.names.get(cls.__name__, cls) is not cls:
-            raise ConfigError(
-                f"{cls.__name__} has the name of a class of gatewise, for which a file would take"
-                " it; give it another"
-            )
+        self.refuse_taken_name(cls)
         forgotten = [name for name in argument_names(cls) if name not in config]
         if forgotten:
             raise ConfigError(
@@ -192,3 +194,17 @@ class Registry(Generic[T]):
                 f" constructor; define it so that {cls.__name__}(**config) makes the same thing"
             )
         return {"class_name": cls.__name__, "config": config}
+
+    def refuse_taken_name(self, cls: type) -> None:
+        """Refuse a user-defined class with the name of one of the library's.
+
+        Raises
+        ------
+        ConfigError
+            A file would take the library's class for it.
+        """
+        if self.names.get(cls.__name__, cls) is not cls:
+            raise ConfigError(
+                f"{cls.__name__} has the name of a class of gatewise, for which a file would take"
+                " it; give it another"
+            )

@@ -6,7 +6,16 @@ import pickle
 import numpy as np
 import pytest
 
-from gatewise import losses, metrics
+from gatewise import (
+    callbacks,
+    constraints,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from gatewise.callbacks import ModelCheckpoint
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
 from gatewise.layers import Dense, Input
@@ -220,3 +229,85 @@ def test_a_result_that_is_a_variable_is_what_it_was_then(shape, rng):
 def test_a_function_is_no_loss_and_no_metric(module):
     with pytest.raises(DTypeError, match="shows a user-defined"):
         module.get(lambda y_true, y_pred: 0)
+
+
+def test_hooks_by_their_former_names():
+    """Classes that were written before the hooks were public, a mixin among them."""
+
+    class Mean(losses.Loss):
+        def _positions(self, y_true, y_pred, want_gradient):
+            return y_pred.mean(axis=-1), np.ones_like(y_pred) if want_gradient else None
+
+    class Twice(Mean):
+        def _positions(self, y_true, y_pred, want_gradient):
+            values, gradient = super()._positions(y_true, y_pred, want_gradient)
+            return 2 * values, gradient
+
+    class Shifted:
+        def _positions(self, y_true, y_pred, want_gradient):
+            values, gradient = losses.MeanSquaredError().position_values(y_true, y_pred, True)
+            return values + 1, gradient
+
+    class Mixed(Shifted, losses.MeanSquaredError):
+        pass
+
+    class OfPasses(losses.Loss):
+        def value_and_gradient(self, y_true, y_pred, *rest, **options):
+            return 7.0, None
+
+    class Ramp(initializers.Initializer):
+        def _draw(self, shape, rng):
+            return np.arange(np.prod(shape)).reshape(shape)
+
+    class Down(optimizers.SGD):
+        def _update(self, p, g, rate, decay, work):
+            super()._update(p, np.abs(g), rate, decay, work)
+
+    y, p = np.array([[1.0, 2.0]]), np.array([[2.0, 4.0]])
+    assert [cls()(y, p) for cls in (Mean, Twice, Mixed, OfPasses)] == [3.0, 6.0, 3.5, 7.0]
+    assert Ramp()((2,)).tolist() == [0.0, 1.0]
+    weights = np.zeros(2)
+    Down(0.5).step(weights, np.array([1.0, -1.0]), [slice(0, 2)])
+    assert weights.tolist() == [-0.5, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("base", "hook"),
+    [
+        (losses.Loss, "position_values"),
+        (metrics.Metric, "result"),
+        (optimizers.Optimizer, "update"),
+        (schedules.LearningRateSchedule, "__call__"),
+        (initializers.Initializer, "draw"),
+        (regularizers.Regularizer, "add_gradient"),
+        (constraints.Constraint, "__call__"),
+    ],
+)
+def test_hooks_are_abstract(base, hook):
+    assert hook in base.__abstractmethods__
+    with pytest.raises(DTypeError, match=f"Mine defines no .*{hook}"):
+        type("Mine", (base,), {})()
+
+
+@pytest.mark.parametrize(
+    ("thing", "names"),
+    [
+        (losses.MeanSquaredError(), "get_config name position_values prepare value_and_gradient"),
+        (
+            metrics.MeanSquaredError(),
+            "add_variable add_weight default_name direction dtype get_config get_state name"
+            " reset_state result set_state update_state variables",
+        ),
+        (
+            callbacks.CallbackList([]),
+            "callbacks get_state model params runs_last set_model set_params set_state",
+        ),
+        (
+            schedules.StepDecay(0.1, 2),
+            "from_config gamma get_config initial_learning_rate step_size",
+        ),
+    ],
+)
+def test_tab_completion_shows_what_users_need(thing, names):
+    public = {name for name in dir(thing) if name[0] != "_" and not name.startswith("on_")}
+    assert public == set(names.split())

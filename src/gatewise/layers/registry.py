@@ -1,18 +1,18 @@
-"""Layers as JSON values: which classes a file may name, and a layer inside another one's configuration."""
+"""Layers as JSON values: the classes that a file may name, and layers inside of layers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gatewise.configuration import custom_objects
-from gatewise.errors import ConfigError, DTypeError, did_you_mean
+from gatewise.errors import DTypeError
+from gatewise.registry import Registry
 
 from .base import Layer
 
 if TYPE_CHECKING:
     from gatewise._typing import Config
 
-_CLASSES: dict[str, type[Layer]] = {}  # filled once, by the import of gatewise.layers
+LAYERS: Registry[Layer] = Registry("layer", Layer, (), namespace="gatewise.layers")
 
 
 def register(*classes: type[Layer]) -> None:
@@ -21,11 +21,11 @@ def register(*classes: type[Layer]) -> None:
     :mod:`gatewise.layers` calls this for its public layers: the layers that hold others import this
     module, so that this module cannot import them.
     """
-    _CLASSES.update({cls.__name__: cls for cls in classes})
+    LAYERS.add(*classes)
 
 
 def layer_class(name: str) -> type[Layer]:
-    """Return the class that a file names: a user-defined one from the open scopes, or the library's.
+    """Return the class that a file names: the library's, or a user-defined one.
 
     Raises
     ------
@@ -34,18 +34,7 @@ def layer_class(name: str) -> type[Layer]:
     DTypeError
         The user-defined one is no class of layers.
     """
-    cls = custom_objects().get(name, _CLASSES.get(name))
-    if cls is None:
-        raise ConfigError(
-            f"layer class {name!r} is not known: give it, as load_model(path,"
-            f" custom_objects={{{name!r}: {name}}}), or choose one of {', '.join(sorted(_CLASSES))}"
-            f"{did_you_mean(name, _CLASSES)}"
-        )
-    if not (isinstance(cls, type) and issubclass(cls, Layer)):
-        raise DTypeError(
-            f"custom_objects has {cls!r} for {name!r}; expected a class that derives from Layer"
-        )
-    return cls
+    return LAYERS.find_class(name)
 
 
 def layer_from_config(config: Any, what: str) -> Layer:
@@ -78,9 +67,5 @@ def layer_config(layer: Layer) -> Config:
         its constructor.
     """
     cls = type(layer)
-    if _CLASSES.get(cls.__name__, cls) is not cls:
-        raise ConfigError(
-            f"layer {layer.name!r}: its class {cls.__name__} has the name of a class of gatewise,"
-            " for which a file would take it; give it another"
-        )
+    LAYERS.refuse_taken_name(cls)
     return {"class_name": cls.__name__, "config": layer.get_config()}
