@@ -116,7 +116,9 @@ def test_a_wrong_number_in_the_environment_is_refused_by_the_name_of_the_variabl
     monkeypatch.setattr(_table, "HAS_OPENMP", True)
     for ask in (
         threads.get_num_threads,
-        lambda: LSTM(400, seed=1)(np.zeros((8, 50, 300), np.float32)),
+        lambda: LSTM(400, recurrent_initializer="zeros", seed=1)(
+            np.zeros((8, 50, 300), np.float32)
+        ),
     ):
         with pytest.raises(
             ConfigError,

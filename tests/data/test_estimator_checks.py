@@ -1,6 +1,6 @@
 """scikit-learn's own checks of the transformers; those of Vocabulary are in test_text.py."""
 
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from scikit_checks import with_scikit_checks
 
 from gatewise.data import FrameStacker, SequencePadder, SequenceScaler, Windower
 
@@ -33,6 +33,6 @@ def expected_failed_checks(estimator):
     return EXPECTED if isinstance(estimator, Windower) and estimator.window > 1 else {}
 
 
-@parametrize_with_checks(TRANSFORMERS, expected_failed_checks=expected_failed_checks)
+@with_scikit_checks(TRANSFORMERS, expected_failed_checks=expected_failed_checks)
 def test_check_estimator(estimator, check):
     check(estimator)

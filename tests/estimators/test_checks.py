@@ -1,7 +1,7 @@
 """scikit-learn's own checks of every estimator and cell."""
 
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from scikit_checks import with_scikit_checks
 
 from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger
 
@@ -13,7 +13,7 @@ pytestmark = [
 ]
 
 
-@parametrize_with_checks([estimator() for estimator in ESTIMATORS])
+@with_scikit_checks([estimator() for estimator in ESTIMATORS])
 def test_estimators_as_they_are(estimator, check):
     check(estimator)
 
@@ -30,13 +30,13 @@ OTHERS = [
 
 
 @pytest.mark.slow
-@parametrize_with_checks(OTHERS)
+@with_scikit_checks(OTHERS)
 def test_other_cells(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
+@with_scikit_checks(
     [
         estimator("gru", missing=missing)
         for estimator in ESTIMATORS

@@ -98,6 +98,8 @@ def test_outputs(cell, return_sequences, return_state, go_backwards, dtype, tole
 @pytest.mark.parametrize("cell", CELLS)
 def test_activations(cell, activation, dtype, tolerance, rng):
     x = sequences(rng, 3, 4, 3, dtype)
+    if activation == "exponential":  # grows from step to step, and so does the rounding
+        x *= 0.5
     layer = randomize(
         make(cell, 6, 3, rng, dtype, activation=activation, return_sequences=True), rng, 0.3
     )

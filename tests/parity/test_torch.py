@@ -5,9 +5,10 @@ import pytest
 from cases import assert_close, make, sequences, states_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rivals import installed
 from tolerances import TOLERANCES
 
-torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch")
+pytestmark = pytest.mark.skipif(not installed("torch"), reason="parity with PyTorch needs torch")
 
 # Ours by PyTorch's name. reset_after is the only GRU that PyTorch has.
 CELLS = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
@@ -23,6 +24,13 @@ SHAPES = [
     (2, 3, 4, 520),
     (2, 20, 5, 130),
 ]  # batch, steps, inputs, units
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pytorch():
+    """Import PyTorch in the process that runs these tests, not in all that collect them."""
+    global torch
+    import torch
 
 
 def to_torch(array, cell):

@@ -3,8 +3,9 @@
 import copy
 
 import pytest
+from scikit_checks import with_scikit_checks
 from sklearn.exceptions import SkipTestWarning
-from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 from gatewise import SequenceForecaster
 
@@ -45,7 +46,7 @@ class OfTables(SequenceForecaster):
         return tags
 
 
-@parametrize_with_checks(
+@with_scikit_checks(
     [OfTables(window=3, cell=cell, max_iter=2) for cell in ("lstm", "gru", "rnn")],
     expected_failed_checks=lambda estimator: EXPECTED,
 )
