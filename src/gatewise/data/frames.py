@@ -1,5 +1,9 @@
 """Frames stacked: each step with the steps before it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 
 from gatewise.checks import fits_memory, whole_number
@@ -9,12 +13,17 @@ from gatewise.memory import names_memory
 from .sequences import no_infinity, real_array
 from .windows import one_series
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array, ArrayLike
+
 __all__ = ["stack_frames"]
 
 
 @names_memory
-def stack_frames(sequence, frames, stride=1, fill="first"):
-    """Make of each step the last `frames` steps, the oldest first.
+def stack_frames(
+    sequence: ArrayLike, frames: int, stride: int = 1, fill: Literal["first", "zero"] = "first"
+) -> Array:
+    """Replace each step by the last `frames` steps, the oldest first.
 
     A network then sees short stretches at once; with a stride it has fewer steps to go through as
     well (Sak et al. 2015 stack 8 frames of speech and keep every third).
@@ -22,18 +31,18 @@ def stack_frames(sequence, frames, stride=1, fill="first"):
     Parameters
     ----------
     sequence : array_like of shape (time,) or (time, features)
-        NaN passes.
+        NaN is allowed.
     frames : int
-        Steps that are stacked.
+        Number of steps that are stacked.
     stride : int, default 1
         Steps 0, ``stride``, ``2 * stride``, ... are kept.
     fill : {"first", "zero"}, default "first"
-        What stands before the first step: that step again, or zeros.
+        What is before the first step: that step again, or zeros.
 
     Returns
     -------
     ndarray of shape (ceil(time / stride), frames * features), float32 or float64
-        A new array. Step t looks at no step after it.
+        A new array. Step t depends on no step after it.
 
     Raises
     ------
@@ -60,12 +69,10 @@ def stack_frames(sequence, frames, stride=1, fill="first"):
     frames, stride = whole_number(frames, "frames"), whole_number(stride, "stride")
     if fill not in ("first", "zero"):
         raise ConfigError(f"fill is {fill!r}; expected 'first' or 'zero'")
-    sequence = no_infinity(real_array(one_series(sequence, "sequence"), "sequence"), "sequence")
-    if sequence.ndim not in (1, 2) or (sequence.ndim == 2 and sequence.shape[1] == 0):
-        raise ShapeError(
-            f"sequence has shape {sequence.shape}; expected (time,) or (time, features)"
-        )
-    steps = sequence[:, np.newaxis] if sequence.ndim == 1 else sequence
+    given = no_infinity(real_array(one_series(sequence, "sequence"), "sequence"), "sequence")
+    if given.ndim not in (1, 2) or (given.ndim == 2 and given.shape[1] == 0):
+        raise ShapeError(f"sequence has shape {given.shape}; expected (time,) or (time, features)")
+    steps = given[:, np.newaxis] if given.ndim == 1 else given
 
     time, features = steps.shape
     kept = np.arange(0, time, stride)

@@ -1,11 +1,14 @@
-"""Missing values of padded sequences, marked by NaN: filled, told to the network, or their steps left out.
+"""Missing values of padded sequences, marked by NaN: filled, indicated, or their steps left out.
 
 All functions take ``values`` of shape ``(n, time, features)`` beside ``lengths``, never change
-them, and never look at what stands past a row's length: results are zero there. float32 and float64
-are kept.
+them, and never read what is past a row's length: results are zero there. float32 and float64 are
+kept.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +17,11 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.memory import names_memory
 
 from .sequences import infinity_at, real_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewise._typing import Array, ArrayLike, BoolArray, IntArray
 
 __all__ = [
     "compress",
@@ -26,14 +34,14 @@ __all__ = [
     "scatter",
 ]
 
-# How many values are read at once. Temporary arrays of this size stay in the cache, however large
-# the data is.
+# Number of values that are read at once. Temporary arrays of this size stay in the cache, however
+# large the data is.
 BLOCK = 1 << 17
 
 
 @names_memory
-def feature_means(values, lengths=None):
-    """Mean of each feature over all steps at which it was seen.
+def feature_means(values: ArrayLike, lengths: ArrayLike | None = None) -> Array:
+    """Return the mean of each feature over all steps at which it was observed.
 
     Parameters
     ----------
@@ -44,8 +52,8 @@ def feature_means(values, lengths=None):
 
     Returns
     -------
-    ndarray of shape (features,)
-        Summed in float64. A feature that was never seen has the mean 0.
+    ndarray of shape (features,), float32 or float64
+        Summed in float64. A feature that was never observed has the mean 0.
 
     Raises
     ------
@@ -53,6 +61,11 @@ def feature_means(values, lengths=None):
         Arrays of other shapes or types.
     NonFiniteError
         ``values`` holds infinity.
+
+    Examples
+    --------
+    >>> feature_means([[[1.0, np.nan], [3.0, np.nan]], [[5.0, 2.0], [np.nan, np.nan]]])
+    array([3., 2.])
     """
     values, lengths = _given(values, lengths)
     seen = np.empty(values.shape, bool)
@@ -64,8 +77,8 @@ def feature_means(values, lengths=None):
 
 
 @names_memory
-def has_missing(values, lengths=None):
-    """Whether any value is missing.
+def has_missing(values: ArrayLike, lengths: ArrayLike | None = None) -> bool:
+    """Return whether any value is missing.
 
     Parameters
     ----------
@@ -77,6 +90,7 @@ def has_missing(values, lengths=None):
     Returns
     -------
     bool
+        False for an array without NaN before the ends of its rows.
 
     Raises
     ------
@@ -91,7 +105,7 @@ def has_missing(values, lengths=None):
 
 
 @names_memory
-def fill_mean(values, means, lengths=None):
+def fill_mean(values: ArrayLike, means: ArrayLike, lengths: ArrayLike | None = None) -> Array:
     """Put each feature's mean where a value is missing.
 
     Parameters
@@ -99,13 +113,14 @@ def fill_mean(values, means, lengths=None):
     values : array_like of shape (n, time, features)
         NaN where a value is missing.
     means : array_like of shape (features,)
-        What :func:`feature_means` says of the training data.
+        What :func:`feature_means` returns for the training data.
     lengths : array_like of shape (n,), int, optional
         Steps in each row. ``None``: every row has all.
 
     Returns
     -------
-    ndarray of shape (n, time, features)
+    ndarray of shape (n, time, features), float32 or float64
+        A new array.
 
     Raises
     ------
@@ -113,6 +128,11 @@ def fill_mean(values, means, lengths=None):
         Arrays of other shapes or types.
     NonFiniteError
         ``values`` holds infinity, or ``means`` NaN or infinity.
+
+    Examples
+    --------
+    >>> fill_mean([[[1.0], [np.nan], [3.0]]], means=[2.0])[0, :, 0]
+    array([1., 2., 3.])
     """
     values, lengths = _given(values, lengths)
     means, result = _means(means, values), np.empty(values.shape, values.dtype)
@@ -124,8 +144,10 @@ def fill_mean(values, means, lengths=None):
 
 
 @names_memory
-def fill_forward(values, lengths=None, means=None):
-    """Put the last value that was seen where a value is missing.
+def fill_forward(
+    values: ArrayLike, lengths: ArrayLike | None = None, means: ArrayLike | None = None
+) -> Array:
+    """Put the last observed value where a value is missing.
 
     Parameters
     ----------
@@ -134,11 +156,12 @@ def fill_forward(values, lengths=None, means=None):
     lengths : array_like of shape (n,), int, optional
         Steps in each row. ``None``: every row has all.
     means : array_like of shape (features,), optional
-        What stands before the first value seen in a row. ``None``: 0.
+        What is put before the first observed value of a row. ``None``: 0.
 
     Returns
     -------
-    ndarray of shape (n, time, features)
+    ndarray of shape (n, time, features), float32 or float64
+        A new array.
 
     Raises
     ------
@@ -154,9 +177,9 @@ def fill_forward(values, lengths=None, means=None):
     """
     values, lengths = _given(values, lengths)
     means, result = _means(means, values), np.empty(values.shape, values.dtype)
-    filled = None
+    filled = np.empty(0)  # the first block of some rows needs none
     for block in _blocks(values, lengths):
-        # what the last block of these rows ended in
+        # the last values of the block before, of the same rows
         before = means if block.first else filled[:, -1:]
         filled = block.values if block.complete else _carried_on(block, before)
         block.write(result, filled)
@@ -164,12 +187,17 @@ def fill_forward(values, lengths=None, means=None):
 
 
 @names_memory
-def missing_indicators(values, lengths=None, times=None, means=None):
-    """Values, whether they were seen, and how long ago: three features for each one.
+def missing_indicators(
+    values: ArrayLike,
+    lengths: ArrayLike | None = None,
+    times: ArrayLike | None = None,
+    means: ArrayLike | None = None,
+) -> Array:
+    """Return values, whether each was observed, and how long ago: three features for each one.
 
-    The time since a feature was last seen is that of Che et al. 2018, equation 2: 0 at the first
-    step; then the time from the step before to this one, and that step's own time on top if the
-    feature was missing there.
+    The time since a feature was last observed is that of Che et al. 2018, equation 2. It is 0 at
+    the first step; then it is the time from the step before to this one, plus that step's own time
+    if the feature was missing there.
 
     Parameters
     ----------
@@ -178,15 +206,15 @@ def missing_indicators(values, lengths=None, times=None, means=None):
     lengths : array_like of shape (n,), int, optional
         Steps in each row. ``None``: every row has all.
     times : array_like of shape (time,) or (n, time), optional
-        When each step was, as numbers that never fall within a row, in the unit that the result is
-        to have. ``None``: a step takes 1.
+        The time of each step, as numbers that never fall within a row, in the unit that the result
+        is to have. ``None``: a step takes 1.
     means : array_like of shape (features,), optional
-        What stands where a value is missing. ``None``: 0.
+        What is put where a value is missing. ``None``: 0.
 
     Returns
     -------
-    ndarray of shape (n, time, 3 * features)
-        All values, then all masks (1 seen, 0 missing), then all times.
+    ndarray of shape (n, time, 3 * features), float32 or float64
+        All values, then all masks (1 observed, 0 missing), then all times.
 
     Raises
     ------
@@ -214,11 +242,12 @@ def missing_indicators(values, lengths=None, times=None, means=None):
     n, steps, features = values.shape
     times, means = _times(times, n, steps, lengths), _means(means, values)
     fits_memory(3 * values.size, values.dtype, "an array of values, masks and times")
-    result, last = np.empty((n, steps, 3 * features), values.dtype), None
+    result = np.empty((n, steps, 3 * features), values.dtype)
+    last = np.empty(0)  # the first block of some rows needs none
     for block in _blocks(values, lengths):
         now = times[block.at][:, :, np.newaxis]
-        # Equation 2 summed up: the time since the last step before this one that was seen, or since
-        # the first step.
+        # Equation 2 summed up: the time since the last step before this one at which the feature
+        # was observed, or since the first step.
         before = now[:, :1] if block.first else last[:, -1:]
         last = np.maximum.accumulate(np.where(block.seen, now, before), axis=1)  # times never fall
         filled = block.values if block.complete else np.where(block.seen, block.values, means)
@@ -233,8 +262,8 @@ def missing_indicators(values, lengths=None, times=None, means=None):
 
 
 @names_memory
-def counted_steps(values, lengths=None):
-    """Which steps have all their values.
+def counted_steps(values: ArrayLike, lengths: ArrayLike | None = None) -> BoolArray:
+    """Return which steps have all their values.
 
     Parameters
     ----------
@@ -246,12 +275,17 @@ def counted_steps(values, lengths=None):
     Returns
     -------
     ndarray of shape (n, time), bool
-        True where a step is within its row and no value of it is missing.
+        True if a step is within its row and none of its values is missing.
 
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError
         As in :func:`feature_means`.
+
+    Examples
+    --------
+    >>> counted_steps([[[1.0, 2.0], [np.nan, 3.0], [4.0, 5.0]]], lengths=[2])
+    array([[ True, False, False]])
     """
     values, lengths = _given(values, lengths)
     counted = np.empty(values.shape[:2], bool)
@@ -261,13 +295,13 @@ def counted_steps(values, lengths=None):
 
 
 @names_memory
-def compress(values, counted):
-    """Move the steps that count to the front of each row; :func:`scatter` brings them back.
+def compress(values: ArrayLike, counted: ArrayLike) -> tuple[Array, IntArray]:
+    """Move the steps that count to the front of each row; :func:`scatter` moves them back.
 
     Parameters
     ----------
     values : array_like of shape (n, time, ...)
-        Of any type.
+        Any dtype.
     counted : array_like of shape (n, time), bool
         What :func:`counted_steps` gives.
 
@@ -276,7 +310,7 @@ def compress(values, counted):
     values : ndarray of shape (n, time, ...)
         The steps that count, in their order, then zeros.
     lengths : ndarray of shape (n,), int
-        How many count in each row; 0 where none does.
+        Number of steps that count in each row.
 
     Raises
     ------
@@ -296,22 +330,23 @@ def compress(values, counted):
 
 
 @names_memory
-def scatter(values, counted, fill=0):
-    """Bring the steps at the front of each row to where :func:`compress` took them from.
+def scatter(values: ArrayLike, counted: ArrayLike, fill: Any = 0) -> Array:
+    """Move the steps at the front of each row to where :func:`compress` took them from.
 
     Parameters
     ----------
     values : array_like of shape (n, time, ...)
-        What was made of compressed steps: outputs or labels, a step each. Those past the number
-        that count in a row are not looked at.
+        What was computed from compressed steps: outputs or labels of each step. Steps past the
+        number that count in a row are not read.
     counted : array_like of shape (n, time), bool
         What :func:`compress` was given.
     fill : scalar, default 0
-        What stands at steps that do not count.
+        What is put at steps that do not count.
 
     Returns
     -------
     ndarray of shape (n, time, ...)
+        A new array of the dtype of `values`.
 
     Raises
     ------
@@ -329,8 +364,8 @@ def scatter(values, counted, fill=0):
     return result
 
 
-def _to_move(values, counted):
-    """(values, counted, front): as many True in a row of front, all of them first, as in that row of counted."""
+def _to_move(values: Any, counted: Any) -> tuple[Array, BoolArray, BoolArray]:
+    """values, counted, and front, whose rows have as many True as those of counted, all first."""
     try:
         values, counted = np.asarray(values), np.asarray(counted)
     except ValueError as error:
@@ -347,8 +382,8 @@ def _to_move(values, counted):
     return values, counted, np.arange(counted.shape[1]) < counted.sum(axis=1)[:, np.newaxis]
 
 
-def _given(values, lengths):
-    """(values, lengths) checked: a floating array of rank 3, and an integer array or None."""
+def _given(values: Any, lengths: Any) -> tuple[Array, IntArray | None]:
+    """values and lengths, checked: a floating array of rank 3, and an integer array or None."""
     values = real_array(values, "values")
     if values.ndim != 3:
         raise ShapeError(
@@ -367,31 +402,31 @@ class _Block:
     at : (slice, slice)
         Which rows, and which steps of them.
     values, seen : ndarray (rows, steps, features)
-        A view of what was given; and where there is a value before the end of its row (bool).
+        A view of what was given; and whether there is a value before the end of its row (bool).
     inside : ndarray (rows or 1, steps, 1) of bool
         Which steps lie before the end of their row.
     complete : bool
         Nothing is missing before the ends.
     """
 
-    at: tuple
-    values: np.ndarray
-    seen: np.ndarray
-    inside: np.ndarray
+    at: tuple[slice, slice]
+    values: Array
+    seen: BoolArray
+    inside: BoolArray
     complete: bool
 
     @property
-    def first(self):
+    def first(self) -> bool:
         """Whether the rows begin here."""
         return self.at[1].start == 0
 
-    def write(self, result, part):
-        """Put `part` where the block belongs, with zeros past the ends."""
+    def write(self, result: Array, part: Array) -> None:
+        """Put `part` in the place of the block, with zeros past the ends."""
         result[self.at] = part if self.inside.all() else np.where(self.inside, part, 0)
 
 
-def _blocks(values, lengths):
-    """Yield a :class:`_Block` after the other: those of one row follow each other in order of time.
+def _blocks(values: Array, lengths: IntArray | None) -> Iterator[_Block]:
+    """Yield all blocks; those of the same rows follow each other in order of time.
 
     Raises
     ------
@@ -417,8 +452,8 @@ def _blocks(values, lengths):
             yield _Block(at, part, seen, inside, bool((seen == inside).all()))
 
 
-def _carried_on(block, before):
-    """The last value seen up to each step, `before` (..., features) ahead of the first."""
+def _carried_on(block: _Block, before: Array) -> Array:
+    """The last value observed up to each step; `before` (..., features) ahead of the first."""
     steps = np.arange(block.seen.shape[1], dtype=np.intp)[:, np.newaxis]
     last = np.maximum.accumulate(np.where(block.seen, steps, -1), axis=1)
     return np.where(
@@ -426,15 +461,15 @@ def _carried_on(block, before):
     )
 
 
-def _inside(lengths, n, steps):
+def _inside(lengths: IntArray | None, n: int, steps: int) -> BoolArray:
     """(n, time) bool: True up to each row's length."""
     return (
         np.ones((n, steps), bool) if lengths is None else np.arange(steps) < lengths[:, np.newaxis]
     )
 
 
-def _means(means, values):
-    """(features,) in the type of values; zeros for None."""
+def _means(means: Any, values: Array) -> Array:
+    """(features,) in the dtype of values; zeros for None."""
     features = values.shape[2]
     if means is None:
         return np.zeros(features, values.dtype)
@@ -446,8 +481,8 @@ def _means(means, values):
     return finite(means, "means").astype(values.dtype, copy=False)
 
 
-def _times(times, n, steps, lengths):
-    """float64 (n, time): differences are taken before they are rounded to the values' type."""
+def _times(times: Any, n: int, steps: int, lengths: IntArray | None) -> Array:
+    """float64 (n, time): differences are taken before they are rounded to the values' dtype."""
     if times is None:
         return np.broadcast_to(np.arange(steps, dtype=np.float64), (n, steps))
     times = real_array(times, "times").astype(np.float64, copy=False)

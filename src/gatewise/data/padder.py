@@ -1,5 +1,9 @@
 """Sequences of different lengths as one array."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 
 from gatewise.checks import fits_memory, sequence_lengths, whole_number
@@ -9,13 +13,18 @@ from gatewise.transaction import Transaction, attributes_of
 from .sequences import real_array
 from .transformer import SequenceTransformer
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from gatewise._typing import Array, ArrayLike, IntArray
+
 __all__ = ["SequencePadder"]
 
 
 class SequencePadder(SequenceTransformer):
-    """Bring sequences of any lengths to one: for what takes nothing but arrays.
+    """Pad or cut sequences to one length, for programs that take nothing but arrays.
 
-    gatewise's own estimators take lists as they are and need none of this.
+    gatewise's own estimators take lists as they are and do not need it.
 
     Parameters
     ----------
@@ -27,8 +36,8 @@ class SequencePadder(SequenceTransformer):
     truncating : {"post", "pre"}, default "post"
         Which end of a longer sequence is cut off.
     value : float, default 0.0
-        What fills the padding. NaN marks it: :class:`SequenceScaler` leaves it out, and
-        `inverse_transform` finds it again.
+        What the padding is filled with. NaN marks it: :class:`SequenceScaler` leaves it out, and
+        `inverse_transform` finds it.
 
     Attributes
     ----------
@@ -41,8 +50,8 @@ class SequencePadder(SequenceTransformer):
 
     Notes
     -----
-    A transformer hands on one array, and what one call saw must not change what the next one says.
-    So lengths are asked for (:meth:`lengths`), or carried by ``value=numpy.nan``.
+    A transformer returns one array, and one call must not change the result of the next one. So ask
+    for the lengths (:meth:`lengths`), or mark the padding with ``value=numpy.nan``.
 
     Examples
     --------
@@ -58,24 +67,33 @@ class SequencePadder(SequenceTransformer):
 
     _learned = (*SequenceTransformer._learned, "length_")
 
-    def __init__(self, length=None, *, padding="post", truncating="post", value=0.0):
+    def __init__(
+        self,
+        length: int | None = None,
+        *,
+        padding: Literal["post", "pre"] = "post",
+        truncating: Literal["post", "pre"] = "post",
+        value: float = 0.0,
+    ) -> None:
         self.length = length
         self.padding = padding
         self.truncating = truncating
         self.value = value
 
-    def fit(self, X, y=None):
-        """Learn how many steps the result has.
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the number of steps of the result.
 
         Parameters
         ----------
         X : array_like or list of n sequences
             As :class:`SequenceScaler` takes them.
         y : ignored
+            There for scikit-learn.
 
         Returns
         -------
         self
+            The transformer, fitted.
 
         Raises
         ------
@@ -94,12 +112,13 @@ class SequencePadder(SequenceTransformer):
             )
         return self
 
-    def transform(self, X):
-        """One array of all sequences.
+    def transform(self, X: Any) -> Array:
+        """Return one array of all sequences.
 
         Parameters
         ----------
         X : array_like or list of n sequences
+            As :class:`SequenceScaler` takes them.
 
         Returns
         -------
@@ -125,8 +144,8 @@ class SequencePadder(SequenceTransformer):
             row[start : start + kept] = steps
         return result
 
-    def lengths(self, X):
-        """How many steps of each sequence are in the padded array.
+    def lengths(self, X: Any) -> IntArray:
+        """Return the number of steps of each sequence in the padded array.
 
         Parameters
         ----------
@@ -136,6 +155,7 @@ class SequencePadder(SequenceTransformer):
         Returns
         -------
         ndarray of shape (n,), int
+            At most ``length_``.
 
         Raises
         ------
@@ -144,12 +164,13 @@ class SequencePadder(SequenceTransformer):
         self._fitted("length_")
         return np.minimum(self._read(X, first=False).lengths, self.length_)
 
-    def inverse_transform(self, X, lengths=None):
-        """Sequences without their padding; what was cut off does not come back.
+    def inverse_transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> list[Array]:
+        """Remove the padding of sequences; what was cut off is not restored.
 
         Parameters
         ----------
         X : array_like of shape (n, time, features)
+            What :meth:`transform` gave, or what was computed from it.
         lengths : array_like of shape (n,), int, optional
             Steps of each sequence. ``None`` with ``value=numpy.nan``: a sequence ends (or begins,
             padded in front) with the last (first) step that is not NaN in all features.
@@ -157,6 +178,7 @@ class SequencePadder(SequenceTransformer):
         Returns
         -------
         list of n ndarrays of shape (time_i, features)
+            Copies.
 
         Raises
         ------
@@ -168,30 +190,31 @@ class SequencePadder(SequenceTransformer):
         """
         self._fitted("length_")
         value = self._check_options()
-        X = real_array(X, "X")
-        if X.ndim != 3 or X.shape[2] != self._features:
-            raise ShapeError(f"X has shape {X.shape}; expected (n, time, {self._features})")
+        padded = real_array(X, "X")
+        if padded.ndim != 3 or padded.shape[2] != self._features:
+            raise ShapeError(f"X has shape {padded.shape}; expected (n, time, {self._features})")
         if lengths is None:
             if not np.isnan(value):
                 raise ConfigError(
                     f"padding of {value} does not say where a sequence ends; give lengths "
                     "(padder.lengths(X) of what was padded), or pad with value=numpy.nan"
                 )
-            lengths = self._lengths_before_nan(X)
-        lengths = sequence_lengths(lengths, *X.shape[:2])
+            lengths = self._lengths_before_nan(padded)
+        steps: Any = sequence_lengths(lengths, *padded.shape[:2])
         pre = self.padding == "pre"
         return [
             (row[len(row) - length :] if pre else row[:length]).copy()
-            for row, length in zip(X, lengths.tolist())
+            for row, length in zip(padded, steps.tolist())
         ]
 
-    def _lengths_before_nan(self, X):
-        held = ~np.isnan(X).all(axis=2)
+    def _lengths_before_nan(self, X: Array) -> IntArray:
+        """Steps of each row up to its padding of NaN."""
+        held: Array = ~np.isnan(X).all(axis=2)
         held = held if self.padding == "pre" else held[:, ::-1]
         return np.where(held.any(axis=1), X.shape[1] - held.argmax(axis=1), 0)
 
-    def _check_options(self):
-        """`value` as a float."""
+    def _check_options(self) -> float:
+        """Check the options; return `value` as a float."""
         for name in ("padding", "truncating"):
             if getattr(self, name) not in ("pre", "post"):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected 'pre' or 'post'")
@@ -201,4 +224,5 @@ class SequencePadder(SequenceTransformer):
             or not np.isreal(self.value)
         ):
             raise DTypeError(f"value is {self.value!r}; expected a number or NaN")
-        return float(self.value)
+        value: Any = self.value
+        return float(value)

@@ -1,6 +1,9 @@
 """Scaling of sequences: scikit-learn's scalers, over all steps of all sequences."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn import config_context
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
@@ -12,15 +15,22 @@ from gatewise.transaction import Transaction, attributes_of
 
 from .transformer import SequenceTransformer
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from gatewise._typing import Array
+
 __all__ = ["SequenceScaler"]
 
 
-def _counts_on(scaler):
+def _counts_on(scaler: SequenceScaler) -> bool:
+    """Whether its method can learn from more sequences."""
     return scaler.method in ("standard", "minmax")
 
 
 class SequenceScaler(SequenceTransformer):
-    """Scale each feature by what it does over all steps of all sequences.
+    """Scale each feature by its statistics over all steps of all sequences.
 
     scikit-learn's ``StandardScaler``, ``RobustScaler`` and ``MinMaxScaler`` do the work, on a table
     with a row for each step. Fit it on training sequences alone, best as the first step of a
@@ -35,15 +45,15 @@ class SequenceScaler(SequenceTransformer):
         Mean 0 and variance 1; median 0 and interquartile range 1; or smallest and largest value at
         the ends of `feature_range`.
     with_centering : bool, default True
-        Whether the mean or median is taken away. Cannot be left out of "minmax".
+        Whether to subtract the mean or median. "minmax" always does.
     with_scaling : bool, default True
-        Whether to divide by the deviation or range. Cannot be left out of "minmax".
+        Whether to divide by the deviation or range. "minmax" always does.
     feature_range : (float, float), default (0, 1)
-        Where "minmax" brings the training values.
+        Range to which "minmax" maps the training values.
     quantile_range : (float, float), default (25.0, 75.0)
         Percentiles between which "robust" measures the range.
     clip : bool, default False
-        Whether "minmax" holds new values to `feature_range`.
+        Whether "minmax" clips new values to `feature_range`.
 
     Attributes
     ----------
@@ -59,7 +69,7 @@ class SequenceScaler(SequenceTransformer):
     X is ``(n, time)`` (one feature: all columns are scaled alike; `fit` and `transform` take the
     same number of columns), ``(n, time, features)``, or a list, tuple, Series or object array of
     ``(time_i, features)`` or ``(time_i,)``. The result is the same kind of container; a frame gives
-    an array, a Series an object array. float32 and float64 stay what they are.
+    an array, a Series an object array. float32 and float64 are kept.
 
     A long table, with a row a step and a column a feature, is what scikit-learn's scalers take
     themselves: here its rows would be sequences of one feature.
@@ -76,14 +86,14 @@ class SequenceScaler(SequenceTransformer):
 
     def __init__(
         self,
-        method="standard",
+        method: Literal["standard", "robust", "minmax"] = "standard",
         *,
-        with_centering=True,
-        with_scaling=True,
-        feature_range=(0, 1),
-        quantile_range=(25.0, 75.0),
-        clip=False,
-    ):
+        with_centering: bool = True,
+        with_scaling: bool = True,
+        feature_range: tuple[float, float] = (0, 1),
+        quantile_range: tuple[float, float] = (25.0, 75.0),
+        clip: bool = False,
+    ) -> None:
         self.method = method
         self.with_centering = with_centering
         self.with_scaling = with_scaling
@@ -91,17 +101,20 @@ class SequenceScaler(SequenceTransformer):
         self.quantile_range = quantile_range
         self.clip = clip
 
-    def fit(self, X, y=None):
-        """Learn each feature's place and spread.
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn each feature's location and spread.
 
         Parameters
         ----------
         X : array_like or list of n sequences
+            See the notes of the class.
         y : ignored
+            There for scikit-learn.
 
         Returns
         -------
         self
+            The transformer, fitted.
 
         Raises
         ------
@@ -116,17 +129,20 @@ class SequenceScaler(SequenceTransformer):
         return self
 
     @available_if(_counts_on)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn from more sequences as well: "standard" and "minmax".
 
         Parameters
         ----------
         X : array_like or list of n sequences
+            See the notes of the class.
         y : ignored
+            There for scikit-learn.
 
         Returns
         -------
         self
+            The transformer, fitted.
 
         Raises
         ------
@@ -139,12 +155,13 @@ class SequenceScaler(SequenceTransformer):
             self.scaler_ = self._call(scaler.partial_fit, self._steps(X, first=first))
         return self
 
-    def transform(self, X):
-        """Scaled sequences.
+    def transform(self, X: Any) -> Any:
+        """Scale sequences.
 
         Parameters
         ----------
         X : array_like or list of n sequences
+            See the notes of the class.
 
         Returns
         -------
@@ -157,12 +174,13 @@ class SequenceScaler(SequenceTransformer):
         """
         return self._apply(X, "transform")
 
-    def inverse_transform(self, X):
-        """Sequences as they were before :meth:`transform`.
+    def inverse_transform(self, X: Any) -> Any:
+        """Restore sequences to what they were before :meth:`transform`.
 
         Parameters
         ----------
         X : array_like or list of n sequences
+            See the notes of the class.
 
         Returns
         -------
@@ -175,7 +193,7 @@ class SequenceScaler(SequenceTransformer):
         """
         return self._apply(X, "inverse_transform")
 
-    def _apply(self, X, direction):
+    def _apply(self, X: Any, direction: str) -> Any:
         self._fitted("scaler_")
         sequences = self._read(X, first=False, arrays_too=direction == "inverse_transform")
         if len(sequences.steps) == 0:
@@ -184,20 +202,20 @@ class SequenceScaler(SequenceTransformer):
         with config_context(transform_output="default"):
             return sequences.rebuilt(getattr(self.scaler_, direction)(sequences.steps))
 
-    def _steps(self, X, *, first):
+    def _steps(self, X: Any, *, first: bool) -> Array:
         steps = self._read(X, first=first).steps
         if len(steps) == 0:
             raise ShapeError("X holds no step; expected at least one sequence that is not empty")
         return steps
 
-    def _call(self, fit, steps):
+    def _call(self, fit: Callable[[Array], Any], steps: Array) -> Any:
         try:
             return fit(steps)
         except ValueError as error:  # of options: the steps were read before
             raise ConfigError(f"SequenceScaler: {error}") from error
 
-    def _new_scaler(self):
-        """scikit-learn's scaler of the options; those that it does not know must be at their defaults."""
+    def _new_scaler(self) -> Any:
+        """scikit-learn's scaler of the options; options that it does not have must be defaults."""
         centering, scaling = (
             flag(self.with_centering, "with_centering"),
             flag(self.with_scaling, "with_scaling"),
@@ -218,17 +236,17 @@ class SequenceScaler(SequenceTransformer):
             return StandardScaler(with_mean=centering, with_std=scaling)
         raise ConfigError(f"method is {self.method!r}; expected 'standard', 'robust' or 'minmax'")
 
-    def _only_default(self, **defaults):
+    def _only_default(self, **defaults: Any) -> None:
         for name, default in defaults.items():
             value = getattr(self, name)
             if (tuple(value) if isinstance(value, list) else value) != default:
                 raise ConfigError(
-                    f"{name}={value!r} says nothing to method {self.method!r}; leave it at"
+                    f"{name}={value!r} has no meaning for method {self.method!r}; leave it at"
                     f" {default!r}"
                 )
 
 
-def _pair(value, name):
+def _pair(value: Any, name: str) -> tuple[float, float]:
     try:
         low, high = (float(end) for end in value)
     except (TypeError, ValueError) as error:

@@ -1,5 +1,9 @@
 """Frames stacked, as a step of a scikit-learn pipeline."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 
 from gatewise.checks import whole_number
@@ -7,20 +11,23 @@ from gatewise.checks import whole_number
 from .frames import stack_frames
 from .transformer import SequenceTransformer
 
+if TYPE_CHECKING:
+    from typing import Self
+
 __all__ = ["FrameStacker"]
 
 
 class FrameStacker(SequenceTransformer):
-    """Make of each step of each sequence the last `frames` steps: :func:`stack_frames` for many.
+    """Replace each step of each sequence by the last `frames` steps: :func:`stack_frames` of many.
 
     Parameters
     ----------
     frames : int, default 4
-        Steps that are stacked, the oldest first.
+        Number of steps that are stacked, the oldest first.
     stride : int, default 1
         Steps 0, ``stride``, ``2 * stride``, ... are kept.
     fill : {"first", "zero"}, default "first"
-        What stands before a sequence's first step: that step again, or zeros.
+        What is before a sequence's first step: that step again, or zeros.
 
     Attributes
     ----------
@@ -38,12 +45,14 @@ class FrameStacker(SequenceTransformer):
            [2., 3.]]), array([[4., 4.]])]
     """
 
-    def __init__(self, frames=4, *, stride=1, fill="first"):
+    def __init__(
+        self, frames: int = 4, *, stride: int = 1, fill: Literal["first", "zero"] = "first"
+    ) -> None:
         self.frames = frames
         self.stride = stride
         self.fill = fill
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the number of features.
 
         Parameters
@@ -51,10 +60,12 @@ class FrameStacker(SequenceTransformer):
         X : array_like or list of n sequences
             As :class:`SequenceScaler` takes them.
         y : ignored
+            There for scikit-learn.
 
         Returns
         -------
         self
+            The transformer, fitted.
 
         Raises
         ------
@@ -67,12 +78,13 @@ class FrameStacker(SequenceTransformer):
         self._read(X, first=True)
         return self
 
-    def transform(self, X):
-        """Sequences of stacked steps.
+    def transform(self, X: Any) -> Any:
+        """Stack the steps of each sequence.
 
         Parameters
         ----------
         X : array_like or list of n sequences
+            As :class:`SequenceScaler` takes them.
 
         Returns
         -------

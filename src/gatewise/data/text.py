@@ -113,10 +113,12 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         X : sequence of n str, or of n lists of str
             An array or a Series as well. All strings, or all lists.
         y : ignored
+            There for scikit-learn.
 
         Returns
         -------
         self
+            The transformer, fitted.
 
         Raises
         ------

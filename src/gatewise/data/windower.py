@@ -90,11 +90,14 @@ class Windower(SequenceTransformer):
         Parameters
         ----------
         X : array_like or list of series
+            See the class.
         y : ignored
+            There for scikit-learn.
 
         Returns
         -------
         self
+            The transformer, fitted.
 
         Raises
         ------
@@ -185,6 +188,7 @@ class Windower(SequenceTransformer):
         Parameters
         ----------
         X : array_like or list of series
+            See the class.
         targets : bool, default False
             False: of the windows of `transform`. True: of those of `pairs`, which have all their
             targets.
