@@ -130,7 +130,10 @@ class TestOptions:
         "options, match",
         [
             ({"method": "max"}, "method is 'max'"),
-            ({"method": "standard", "clip": True}, "clip=True has no meaning for method 'standard'"),
+            (
+                {"method": "standard", "clip": True},
+                "clip=True has no meaning for method 'standard'",
+            ),
             ({"method": "robust", "feature_range": (0, 2)}, "feature_range"),
             ({"method": "standard", "quantile_range": (1, 2)}, "quantile_range"),
             ({"method": "minmax", "with_centering": False}, "with_centering"),
