@@ -83,7 +83,7 @@ def isa_sources():
 
 
 class BuildExt(build_ext):
-    """build_ext that gives each instruction set's source its own flags and OpenMP where it works."""
+    """build_ext with flags for each instruction set's source, and OpenMP if it works."""
 
     def build_extensions(self):
         if self.compiler.compiler_type == "msvc":
@@ -114,7 +114,7 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def openmp_flags(self):
-        """Compile and link flags for OpenMP; both empty, and said so, where the compiler has none."""
+        """Compile and link flags for OpenMP; both empty, with a message, if there is none."""
         if os.environ.get("GATEWISE_OPENMP") == "0":
             return [], []
         if sys.platform == "darwin":

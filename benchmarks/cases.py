@@ -46,7 +46,7 @@ class Case:
     dtype: str = "float32"
 
     def operations(self):
-        """Floating-point operations of the matrix products: forward, or forward + dx + dh + both weights."""
+        """Operations of the matrix products: forward, or forward + dx + dh + both weights."""
         forward = (
             2 * self.batch * self.steps * GATES[self.kind] * self.units * (self.inputs + self.units)
         )

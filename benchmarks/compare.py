@@ -142,7 +142,7 @@ def machine():
 
 
 def measure(case: Case, engines, threads):
-    """One row: median seconds, ratio to the best peer, GF/s, and the part of the peak measured in the same minute."""
+    """One row: median seconds, ratio to the best peer, GF/s, and the part of the measured peak."""
     peaks = []
     times = take_turns(
         engines,

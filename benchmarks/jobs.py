@@ -39,7 +39,7 @@ def jobs(kinds, sizes=SIZES):
 
 
 def data(job):
-    """x (rows, steps, inputs), y (rows, 1), float32: y is a fading sum of the products of neighbouring steps."""
+    """Make x (rows, steps, inputs) and y (rows, 1), a fading sum of products of neighbours."""
     rng = np.random.default_rng(7)
     x = rng.standard_normal((job.rows, job.steps, job.inputs)).astype(np.float32)
     mixed = x @ (rng.standard_normal(job.inputs) / np.sqrt(job.inputs)).astype(np.float32)
@@ -49,7 +49,7 @@ def data(job):
 
 
 def first_weights(job):
-    """[kernel, recurrent_kernel, bias, kernel of the output, its bias], float32, in Keras's layout and order of gates.
+    """[kernel, recurrent_kernel, bias, output kernel, output bias], float32, in Keras's layout.
 
     As PyTorch draws them: evenly within 1 / sqrt(units), biases zero. A GRU has two rows of biases.
     """

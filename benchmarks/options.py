@@ -80,7 +80,8 @@ def main():
     print(f"{'':<30}" + "".join(f"{','.join(map(str, shape)):>24}" for shape in shapes))
     for name in arguments.only or (IN_TIME if arguments.long else OPTIONS):
         cells = (
-            f"{ratio(name, shape, False, arguments.rounds):>16.2f}{ratio(name, shape, True, arguments.rounds):>8.2f}"
+            f"{ratio(name, shape, False, arguments.rounds):>16.2f}"
+            f"{ratio(name, shape, True, arguments.rounds):>8.2f}"
             for shape in shapes
         )
         print(f"{name:<30}" + "".join(cells), flush=True)
@@ -103,7 +104,7 @@ def ratio(name, shape, training, rounds):
 
 
 def call_of(cls, options, shape, training):
-    """A function that runs the layer once, called twice already. The option "resets" is how many steps have one on average."""
+    """A function that runs the layer once, after two calls; "resets": mean steps between them."""
     batch, steps, inputs, units = shape
     options = dict(options)
     every = options.pop("resets", None)

@@ -1,4 +1,4 @@
-"""Where the time of an LSTM goes: the tile alone, the cell alone, what a layer makes of both, and a training step's halves.
+"""Where the time of an LSTM goes: the tile, the cell, the layer, both halves of training.
 
     python -m benchmarks.parts
     python -m benchmarks.parts --threads 1 --shapes 32,50,256,256
@@ -108,7 +108,7 @@ def tile_speed(rows, units, threads):
 
 
 def cell_seconds():
-    """Seconds of four sigmoids (three of gates, and one that stands for the candidate) and a tanh, for one unit and step."""
+    """Seconds of four sigmoids (one in place of the candidate) and a tanh, per unit and step."""
     z = np.random.default_rng(0).standard_normal(2048).astype("float32")
     y = np.empty_like(z)
 
@@ -132,7 +132,7 @@ def layer_line(case, cell, threads):
 
 
 def training_line(case, threads):
-    """One shape: both halves of a training step. The backward half has two thirds of the multiplications."""
+    """One shape: both halves of a training step; backward has two thirds of the products."""
     peaks, layer = [], layers.LSTM(case.units, return_sequences=True, seed=0)
     x = (
         np.random.default_rng(0)

@@ -69,7 +69,7 @@ def start_engines(keys, threads):
 
 
 def take_turns(engines, seconds=0.04, before_turn=None, **request):
-    """Median seconds of each engine for one case, engines alternating; None where one has no such case.
+    """Median seconds of each engine for one case, alternating; None if an engine lacks the case.
 
     Each turn lasts about `seconds`, so that turns stay short beside the machine's moods.
     `before_turn` is called before each round.

@@ -1,4 +1,4 @@
-"""A whole training run beside PyTorch and Keras, each written as its users write it: seconds, and the loss reached.
+"""A whole training run compared with PyTorch and Keras, each as its users write it.
 
     python -m benchmarks.training
     python -m benchmarks.training --kinds lstm --engines gatewise torch --json result.json
@@ -89,7 +89,7 @@ def size(text):
 
 
 def measure(job, engines, rounds):
-    """One row: median seconds and median final loss of each engine, after one short run that does not count."""
+    """One row: median seconds and final loss of each engine, after a short run to warm up."""
     seconds, losses = ({engine.key: [] for engine in engines} for _ in range(2))
     for engine in engines:
         engine.ask(fit=job.to_dict() | {"epochs": 1})

@@ -1,4 +1,4 @@
-"""One engine in a process of its own: reads a case a line, prints times. Started by benchmarks.runner."""
+"""One engine in a process of its own: reads a case from each line and prints times."""
 
 import importlib
 import json

@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def read_ts(path):
-    """Sequences, a list of (steps, 12), and speakers: a line each, channels parted by colons, the speaker last."""
+    """Sequences, a list of (steps, 12), and speakers: one a line, channels separated by colons."""
     sequences, speakers = [], []
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:

@@ -99,7 +99,7 @@ def network_forecast(model, x):
 
 
 def reload(model, path, x, forecast):
-    """Save the model, load it again, and stop unless the forecasts come out the same, bit for bit."""
+    """Save the model, load it again, and stop unless the forecasts are the same, bit for bit."""
     model.save(path)
     again = network_forecast(load_model(path), x)
     if again.tobytes() != forecast.tobytes():
@@ -123,7 +123,7 @@ def rmse(error):
 
 
 def draw(path, months, truth, forecasts):
-    """The held-out stretch with the forecasts of every second January, and the error by months ahead."""
+    """The held-out part with the forecasts of every second January, and errors by month ahead."""
     matplotlib.use("agg")  # a file, no window
     import matplotlib.pyplot as plt
 

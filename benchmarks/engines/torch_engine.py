@@ -111,7 +111,7 @@ def fit(job, x, y, weights):
 
 
 def set_weights(model, kind, weights):
-    """Copy weights of Keras's layout: the same order of gates for an LSTM, z r n to r z n for a GRU."""
+    """Copy weights of Keras's layout: an LSTM's gates keep their order, a GRU's become r z n."""
     kernel, recurrent, bias, output, output_bias = weights
     gates = (1, 0, 2) if kind == "gru" else (0, 1, 2, 3)
 

@@ -42,7 +42,7 @@ def floors(seed, quick):
 
 
 def network(units, steps, seed):
-    """A GRU and one linear output. A unit with update gate z keeps its state for about 1 / (1 - z) steps."""
+    """A GRU and a linear output; an update gate z keeps the state for about 1 / (1 - z) steps."""
     model = Sequential([layers.GRU(units, input_shape=(None, 2)), layers.Dense(1)], seed=seed)
     kernel, recurrent_kernel, bias, *output = model.get_weights()
     bias[0, :units] = np.log(model.rng.uniform(1, steps - 1, units))

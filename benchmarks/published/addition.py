@@ -1,4 +1,4 @@
-"""Sums of numbers of up to three digits, read and spelt out character by character (Keras's addition_rnn example).
+"""Sums of numbers of up to three digits, read and written character by character.
 
 50,000 questions such as ``12+345``, no two alike up to the order of their numbers, padded with
 blanks to 7 characters and reversed; answers padded to 4. 5,000 are held out; the other 45,000 are
@@ -24,7 +24,7 @@ NAME, EXACT = "LSTM 128 to LSTM 128", "the same, whole answers"
 
 
 def draw_pairs(rng, count, digits):
-    """`count` different pairs (a, b) with a <= b among their swaps, each number of 1 to `digits` digits; ints (count, 2)."""
+    """`count` different pairs (a, b), a <= b among their swaps, of 1 to `digits` digits each."""
     seen = {}
     while len(seen) < count:
         numbers = rng.integers(0, 10 ** rng.integers(1, digits + 1, 2))
@@ -80,7 +80,7 @@ def network(steps, units, seed):
 
 
 def run(seed, quick):
-    """(figure's name, percent) of the characters of the held-out answers that are right, and of the whole answers."""
+    """(name, percent): correct characters of the held-out answers, and correct answers."""
     (questions, answers), (held_questions, held_answers) = data(seed, quick)
     one_hot = np.eye(len(ALPHABET), dtype=np.float32)
     epochs = 1 if quick else EPOCHS

@@ -22,7 +22,7 @@ NAME = "LSTM, 2 x 128"
 
 
 def data(quick):
-    """Codes to train on and to validate, each (rows, characters), and the number of different characters."""
+    """Codes to train on and to validate, (rows, characters) each, and the number of characters."""
     text = made_up_text() if quick else shakespeare()
     alphabet = sorted(set(text))
     rows = 4 if quick else ROWS
@@ -36,7 +36,7 @@ def data(quick):
 
 
 def floors(seed, quick):
-    """Nats of counts of single characters, and of characters after one and two others; one of each is added."""
+    """Nats of counts of characters, alone and after one and two others; one of each is added."""
     training, validation, size = data(quick)
     return {
         name: _nats(training, validation, size, order)

@@ -13,7 +13,7 @@ class DataMissing(SystemExit):
 
 
 def data_file(folder, name, readme="benchmarks/published/README.md"):
-    """The path of a data file below GATEWISE_DATA, by default ``../shared/data`` beside the checkout.
+    """The path of a data file in GATEWISE_DATA, by default ``../shared/data``.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def data_file(folder, name, readme="benchmarks/published/README.md"):
 
 
 def piano_rolls(name):
-    """(training, validation, test) pieces of Boulanger-Lewandowski et al. 2012: lists of float32 (frames, 88), 1 = sounding."""
+    """(training, validation, test) pieces: lists of float32 (frames, 88), 1 = sounding."""
     from scipy.io import loadmat
 
     contents = loadmat(data_file("poly_music", f"{name}.mat"))

@@ -1,4 +1,4 @@
-"""What an experiment is, and its table: ours beside the published figure and beside what needs no network."""
+"""What an experiment is, and its table: our figure, the published one, a simple model's."""
 
 import statistics
 import sys

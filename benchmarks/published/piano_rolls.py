@@ -41,7 +41,7 @@ class Training:
 
 
 def cut(pieces, most):
-    """Pieces in nearly equal parts of at most `most` predicted frames; each part begins with the last frame of the one before."""
+    """Parts of pieces of at most `most` frames; each starts with the last frame before it."""
     parts = []
     for piece in pieces:
         count = -(-(len(piece) - 1) // most)
@@ -101,13 +101,13 @@ def quickly(networks):
 
 
 def nats_per_frame(model, pieces):
-    """The figure, of whole pieces. The loss is a mean over keys and frames that count: times 88 it is the sum over keys."""
+    """The figure of whole pieces: the loss is a mean over keys; times 88 it is their sum."""
     x, y, lengths = padded(sorted(pieces, key=len))
     return KEYS * model.evaluate(x, y, lengths=lengths, verbose=VERBOSE)
 
 
 def figures(rolls, networks, seed):
-    """(name, test figure) of each network in `networks`: name -> (cell, units, depth, how it is trained)."""
+    """(name, test figure) of each network: name -> (cell, units, depth, how it is trained)."""
     training, validation, test = rolls
     for name, (cell, units, depth, how) in networks.items():
         model = network(cell, units, depth, how, seed)
@@ -119,7 +119,7 @@ def figures(rolls, networks, seed):
 
 
 def floors(rolls):
-    """Figures of three predictors that count in the training pieces and know no more than the last frame."""
+    """Figures of three predictors that count in the training pieces, given the last frame."""
     training, _, test = rolls
     before, after = _pairs(training)
     frequencies = _rates(after)

@@ -10,7 +10,7 @@ VERBOSE = 1 if sys.stderr.isatty() else 0
 
 
 def adam(rate, rows, batch_size, epochs, weight_decay=None, norm=1.0):
-    """Adam, gradients scaled to at most this norm, the rate falling to zero along half a cosine over all epochs."""
+    """Adam, gradients clipped to this norm, the rate falling to zero along half a cosine."""
     return Adam(
         CosineDecay(rate, epochs * -(-rows // batch_size)),
         global_clipnorm=norm,

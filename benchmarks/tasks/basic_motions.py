@@ -1,4 +1,4 @@
-"""BasicMotions: standing, walking, running or badminton, from 100 steps of a watch's accelerometer and gyroscope.
+"""BasicMotions: four activities from 100 steps of a watch's accelerometer and gyroscope.
 
 40 recordings of 6 channels to train on, 40 to test, in the UEA archive's own split (Bagnall et al.
 2018). Each channel is scaled by its mean and deviation over all steps of the training recordings.

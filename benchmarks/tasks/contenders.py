@@ -1,4 +1,4 @@
-"""What the tables compare: gatewise's estimators, simple models of scikit-learn, and the same network in PyTorch."""
+"""What the tables compare: gatewise, scikit-learn's models, the same network in PyTorch."""
 
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -47,7 +47,7 @@ def pytorch(network, seed, per_step=False):
 
 
 def perceptron(network, seed):
-    """MLPClassifier with its defaults, trained to convergence on sequences padded with zeros to the longest in training."""
+    """MLPClassifier with its defaults, trained to convergence on sequences padded with zeros."""
     return make_pipeline(
         SequencePadder(),
         FunctionTransformer(_side_by_side),
@@ -61,7 +61,7 @@ def _side_by_side(sequences):
 
 
 def of_numbers(prepare):
-    """The contenders of a task of numbers; `prepare` makes the transformer that comes first in all of them."""
+    """The contenders of a regression; `prepare` makes the transformer that comes first in all."""
 
     def after(make):
         return lambda network, seed: make_pipeline(prepare(), make(network, seed))

@@ -10,7 +10,7 @@ LETTERS = "abcdefghij"
 
 
 def data_file(folder, name):
-    """The path of a data file below GATEWISE_DATA; ends the command with a sentence where there is none."""
+    """The path of a data file in GATEWISE_DATA; a missing one ends the command with a message."""
     return published.data_file(folder, name, readme="benchmarks/tasks/README.md")
 
 
@@ -18,7 +18,7 @@ def data_file(folder, name):
 
 
 def time_series(name):
-    """((X, y) to train on, (X, y) to test) of a set of the UCR and UEA archives, in the archives' own split.
+    """((X, y) to train on, (X, y) to test) of a UCR or UEA data set, in the archive's own split.
 
     X is a list of float32 (steps, channels), y an array of str.
     """
@@ -29,7 +29,7 @@ def time_series(name):
 
 
 def read_ts(path):
-    """Samples and labels of a .ts file: a line each, channels parted by ``:``, values by ``,``, the label last."""
+    """Samples and labels of a .ts file: channels divided by ``:``, values by ``,``, label last."""
     samples, labels = [], []
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         if line and line[0] not in "#@":
@@ -62,7 +62,7 @@ def made_up_series(channels, shortest, longest, classes=2, count=24, seed=0):
 
 
 def spoken_digits():
-    """((X, y) to train on, (X, y) to test): recordings, float64 (samples,) in [-1, 1) at 8 kHz; the digit. Takes 0 to 4 test."""
+    """((X, y) to train on, (X, y) to test): float64 (samples,) in [-1, 1) at 8 kHz, and digits."""
     from scipy.io import wavfile
 
     first = data_file("spoken_digits/recordings", "0_jackson_0.wav")

@@ -1,4 +1,4 @@
-"""ETTh1: an electricity transformer's six loads and its oil temperature, all seven a day ahead, hour by hour.
+"""ETTh1: six loads and the oil temperature of a transformer, a day ahead, hour by hour.
 
 14,400 hours, cut as is customary (Zhou et al. 2021): 12 months of 30 days to train on, 4 to
 validate on, 4 to test; each variable scaled by its mean and deviation in the first part. A forecast
@@ -24,7 +24,7 @@ MONTH = 30 * 24
 
 
 def data(seed, quick):
-    """((hours to fit to, None), (hours with the test part at their end, what came after each origin in it))."""
+    """((hours to fit to, None), (hours with the test part at their end, truth of each origin))."""
     hours = made_up() if quick else read()
     month = len(hours) // 20
     first = hours[: 12 * month]
@@ -61,7 +61,7 @@ def error(came, forecast):
 
 
 class Ours(BaseEstimator):
-    """SequenceForecaster: the network says how far each hour of the day ahead lies above the last one seen."""
+    """SequenceForecaster: the network predicts differences from the last observed hour."""
 
     def __init__(self, network, seed):
         self.network, self.seed = network, seed
@@ -123,7 +123,7 @@ class Yesterday(OfWindows):
 
 
 class Line(OfWindows):
-    """Ridge regression on all values of the window; how much it is held back is chosen by the validation part."""
+    """Ridge regression on all values of the window; the validation part chooses the penalty."""
 
     def _fit(self, train, validation):
         (x, y), (held_x, held_y) = (
@@ -137,7 +137,7 @@ class Line(OfWindows):
 
 
 class PyTorch(OfWindows):
-    """The same network in PyTorch, without recurrent dropout, which it has not; all epochs, since nothing stops it."""
+    """The same network in PyTorch, without recurrent dropout or early stopping."""
 
     def _fit(self, train, validation):
         from .pytorch import regressor

@@ -1,4 +1,4 @@
-"""JapaneseVowels: which of nine speakers says /ae/, from 7 to 29 steps of 12 LPC cepstrum coefficients.
+"""JapaneseVowels: which of nine speakers says /ae/, from 7 to 29 steps of 12 coefficients.
 
 270 utterances to train on, 370 to test, in the UEA archive's own split (Kudo, Toyama and Shimbo
 1999). Each coefficient is scaled by its mean and deviation over all steps of the training

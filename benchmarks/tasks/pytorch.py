@@ -13,7 +13,7 @@ NO_LABEL = -100  # what PyTorch's cross-entropy leaves out
 
 
 class Module(nn.Module):
-    """Embedding (if any), recurrent layers, pooling (if any), one linear output; dropout as in :class:`.task.Network`."""
+    """Optional embedding and pooling, recurrent layers, a linear output; dropout as in Network."""
 
     def __init__(self, network, inputs, outputs, per_step):
         super().__init__()
@@ -112,7 +112,7 @@ class Estimator(BaseEstimator):
 
 
 def regressor(network, seed, inputs, outputs, samples):
-    """A net from {"x": (n, steps, inputs), "lengths": (n,)} to (n, outputs), by mean absolute error."""
+    """A net from {"x": (n, steps, inputs), "lengths": (n,)} to (n, outputs), by absolute error."""
     torch.manual_seed(seed)
     return trained_by_skorch(
         Module(network, inputs, outputs, False), network, samples, criterion=nn.L1Loss

@@ -28,7 +28,7 @@ def data(seed, quick):
 
 
 def vocabulary():
-    """Words in lower case that come twice at least: the network must learn what to do with an unknown one."""
+    """Words in lower case that occur twice or more: the network must learn unknown ones, too."""
     return Vocabulary("words", lowercase=True, min_count=2)
 
 
@@ -36,7 +36,7 @@ def vocabulary():
 
 
 def chunks(tags):
-    """Set of (slot, first, past the last) of a sentence's BIO tags; an I- tag that goes on with nothing begins a chunk."""
+    """Set of (slot, first, past the last) of a sentence's BIO tags; a stray I- begins a chunk."""
     found, start, slot = set(), None, None
     for place, tag in enumerate([*tags, "O"]):
         prefix, _, name = str(tag).partition("-")
@@ -49,7 +49,7 @@ def chunks(tags):
 
 
 def chunk_f1(truth, predicted):
-    """Harmonic mean of the share of predicted chunks that are right and the share of true chunks that are found."""
+    """F1 of chunks: harmonic mean of precision and recall."""
     pairs = [(chunks(true), chunks(guess)) for true, guess in zip(truth, predicted)]
     right = sum(len(true & guess) for true, guess in pairs)
     return 2 * right / max(1, sum(len(true) + len(guess) for true, guess in pairs))
@@ -78,7 +78,7 @@ class WordByWord(BaseEstimator):
 
 
 def around(words):
-    """Features of each word, a list of str: itself, its neighbours and how far they are, its last letters."""
+    """Features of each word, a list of str: itself, its neighbours with distances, its suffixes."""
     padded = ["<", "<", *map(str.lower, words), ">", ">"]
     return [
         [f"{by} {padded[at + by]}" for by in range(-2, 3)] + [f"ends {padded[at][-3:]}"]

@@ -87,7 +87,7 @@ class Task:
 
 
 def report(task, seeds=None, quick=False, only=None, out=None):
-    """Run a task and print its table; dict of each contender's median figure. `only`: those whose name begins with it."""
+    """Run a task, print its table, return each contender's median; `only`: names that begin so."""
     out = out or sys.stdout
     seeds = seeds or (task.seeds[:1] if quick else task.seeds)
     network = replace(task.network, units=4, epochs=2) if quick else task.network
@@ -122,7 +122,7 @@ def report(task, seeds=None, quick=False, only=None, out=None):
 
 
 def run(task, make, network, seed, quick):
-    """(figure, seconds of fit, seconds that processors worked for it, which others' work does not lengthen) of one contender."""
+    """(figure, seconds of fit, processor seconds of fit) of one contender."""
     (x, y), (test_x, test_y) = task.data(seed, quick)
     estimator = make(network, seed)
     with warnings.catch_warnings():

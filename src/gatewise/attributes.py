@@ -61,7 +61,7 @@ class Guarded(Described):
     _keeps_public_state: ClassVar[bool] = False
     # Hooks that had another name: new name to old. A class may define either; both call the same.
     _renamed_hooks: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    # Abstract hooks and the method that calls each: a class that overrides the method needs no hook.
+    # Abstract hooks, and the method that calls each: a class that overrides it needs no hook.
     _callers_of_hooks: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -162,8 +162,8 @@ def _message(thing: Guarded, name: str, options: set[str], place: Any) -> str:
     known = {each for each in (*dir(cls), *vars(thing)) if each[0] != "_"} | options
     close = difflib.get_close_matches(name, sorted(known), 1, 0.7)
     advice = (
-        f"a user-defined class that derives from {cls.__name__} may have it, and any object may have"
-        " a name that begins with _"
+        f"a user-defined class that derives from {cls.__name__} may have it, and any object"
+        " may have a name that begins with _"
     )
     return f"{title} has no attribute {name!r}, so no code would read it; " + (
         f"did you mean {close[0]!r}?" if close else advice

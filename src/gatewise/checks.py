@@ -1,4 +1,4 @@
-"""Checks of what users give, each with an error that states what was given and what was expected."""
+"""Checks of what users give: each error states what was given and what was expected."""
 
 import math
 import os
@@ -182,7 +182,7 @@ def refuse_unknown_arguments(
     arguments : dict
         Names and values.
     kind : str
-        Key of ``NEUTRAL``, the arguments of Keras that are accepted with values that change nothing.
+        Key of ``NEUTRAL``, arguments of Keras that are accepted with values that change nothing.
     what : str
         What takes the arguments, for the message.
     known : iterable of str, or callable without arguments that returns one

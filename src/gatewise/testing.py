@@ -122,8 +122,8 @@ def check_gradients(
         In float64. If it is not built yet, it is built for the shape of ``x``, with the weights
         that it would start with.
     x : ndarray of shape (B, ...), float64 or int, or list of ndarray of shape (B, steps, features)
-        Inputs; a list for a layer with several inputs, such as Attention. Small ones are enough: the
-        cost is four passes for each entry.
+        Inputs; a list for a layer with several inputs, such as Attention. Small ones are enough:
+        the cost is four passes for each entry.
     lengths : ndarray, optional
         Passed to ``forward`` if given.
     initial_state : ndarray or list of ndarray, float64, optional

@@ -386,7 +386,7 @@ class OneAtATime:
 
 
 def one_stream(what: str) -> OneAtATime:
-    """Return the guard of an object that keeps a state between calls: two threads would mix theirs."""
+    """Return the guard of an object that keeps a state between calls: threads would mix it."""
     return OneAtATime(
         f"{what} is stateful, and two threads use it at once, so that their sequences would go"
         " through one state; give each thread a copy of its own (copy.deepcopy), or let one wait"
