@@ -70,8 +70,8 @@ def _reader(value: Any, name: str) -> None:
         _check(attribute, held)
 
 
-def reader_of_older_releases(value: Any) -> Any:
-    """Return what an encoder has learned of y; older files have it in an estimator of its own."""
+def known_of_y(value: Any) -> Any:
+    """Return what an encoder has learned of y, which its file holds in a classifier or regressor."""
     if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor"):
         return value
     names = ("classes_", "_several", "_column", "_columns")

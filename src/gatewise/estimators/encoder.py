@@ -15,7 +15,9 @@ from gatewise.layers import Dense, RepeatVector
 
 from . import networks, parameters
 from .base import TargetEstimator
+from .classifier import SequenceClassifier
 from .reading.checking import checked_by_sklearn
+from .regressor import SequenceRegressor
 from .targets.labels import labels_target, stored_labels
 from .targets.numbers import Numbers
 from .targets.reconstruction import Reconstruction
@@ -477,7 +479,10 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TargetE
         held = self._target.stored()
         if isinstance(self._target, Reconstruction):
             return held | {"_reader": None}
-        return {"_reader": held}
+        # In the file format a classifier or regressor holds what is known of y.
+        reader = SequenceRegressor() if isinstance(self._target, Numbers) else SequenceClassifier()
+        vars(reader).update(held)
+        return {"_reader": reader, "_decoded_steps": 0}
 
     def _restore_target(self, held: dict[str, Any]) -> None:
         reader = held["_reader"]

@@ -14,7 +14,7 @@ from gatewise.models.loading import model_of
 from gatewise.models.restoring import file_errors
 from gatewise.utils import custom_object_scope
 
-from .attributes_in_files import OF_TARGETS, check_attributes, reader_of_older_releases
+from .attributes_in_files import OF_TARGETS, check_attributes, known_of_y
 from .fitted import parameters_in_use
 from .packing import VALUES
 from .registry import CLASSES
@@ -112,7 +112,7 @@ def _estimator_of(
     if unknown:
         raise CheckpointError(f"the parameter {unknown[0]!r:.80} is none of a {cls.__name__}")
     if "_reader" in attributes:
-        attributes["_reader"] = reader_of_older_releases(attributes["_reader"])
+        attributes["_reader"] = known_of_y(attributes["_reader"])
     check_attributes(cls, attributes)
     estimator: Any = cls(**parameters)
     vars(estimator).update(attributes)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.estimators.reading.inputs import Sequences
+from gatewise.estimators.reading.sequences import Sequences
 from gatewise.estimators.targets.base import Target, counted_rows, without_rows
 from gatewise.estimators.targets.labels import Labels, SeveralLabels, labels_target, stored_labels
 from gatewise.estimators.targets.numbers import Numbers, StepNumbers
