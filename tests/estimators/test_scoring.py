@@ -123,7 +123,7 @@ def test_a_gap_is_seen_where_steps_have_labels(rng):
     assert cross_val_score(
         SequenceForecaster(window=3, **SMALL), y, cv=TimeSeriesSplit(2), error_score="raise"
     ).shape == (2,)
-    with pytest.raises(ShapeError, match="the new steps are labelled .* the series goes on with"):
+    with pytest.raises(ShapeError, match="the new steps are labelled .* the series continues with"):
         cross_val_score(
             SequenceForecaster(window=3, **SMALL),
             y,

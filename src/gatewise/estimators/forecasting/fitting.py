@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -48,6 +48,9 @@ class Fitting(SequenceEstimator):
     future_features: Sequence[int | str] | str | None
     stride: int
 
+    n_features_in_: int
+    feature_names_in_: Array
+    feature_means_: Array
     calendar_: list[str]
     _target: Head
     _preparation: Preparation
@@ -160,7 +163,7 @@ class Fitting(SequenceEstimator):
 
     def _refuse_short(
         self, seen: SeenSeries, parts: Sequence[History], window: int, lag: int, horizon: int
-    ) -> None:
+    ) -> NoReturn:
         """Refuse series that are too short to train on."""
         steps = min(map(len, seen.histories))
         number = int(np.argmin([len(part) for part in parts]))
@@ -200,7 +203,9 @@ class Fitting(SequenceEstimator):
             return windows
         return completed(Sequences(windows), self._preparation.missing, self.feature_means_).values
 
-    def _split(self, sequences: Sequences, targets: Array, weights: Array | None) -> Any:
+    def _split(
+        self, sequences: Sequences, targets: Array, weights: Array | None
+    ) -> tuple[Sequences, Array, Array | None, tuple[Sequences, Array, Array | None]]:
         """Split off the windows that are held out, which are the last ones."""
         train, held_out = np.split(np.arange(len(sequences)), [len(sequences) - self._held_out])
         return (

@@ -292,8 +292,8 @@ class SequenceForecaster(Running):
             The times of the steps (datetime64, dates or ISO 8601 text), for `calendar`, if y has no
             index.
         groups, time : label, optional
-            y is a long table (pandas or polars): the names of the column of labels, one for each
-            series, and of the column of times. Rows may be in any order: each series is sorted by
+            The columns of labels, one for each series, and of times, if y is a long table (a frame
+            of pandas or polars). Rows may be in any order: each series is sorted by
             time, and a time must not come twice. `time` alone: one series. The same columns are
             then expected in later calls, and in X if it has them.
 
@@ -508,9 +508,11 @@ class SequenceForecaster(Running):
 
         Returns
         -------
-        truth, forecasts : ndarray (n, k)
+        truth : ndarray (n, k)
             For each step of y from which a whole forecast can be made, the `horizon` steps after
             it, of all series. Steps with a missing value are left out.
+        forecasts : ndarray (n, k)
+            The forecasts of these steps.
 
         Raises
         ------

@@ -59,8 +59,8 @@ def read_levels(given: Any, name: str, panel: Panel | None) -> TakenApart:
 def time_level(index: Any, name: str, panel: Panel | None) -> int:
     """Return the number of the level that is time.
 
-    It is the only level of dates, else the level at the position of time in `panel`, else one whose
-    name says so, else the last.
+    It is the only level of dates; else the level at the position of time in `panel`; else a level
+    with one of the names `TIME_NAMES`, the last if it has one; else the last level.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a file holds of a fitted forecaster beside its network: plain values and arrays."""
+"""What a file holds of a fitted forecaster in addition to its network: values and arrays."""
 
 from __future__ import annotations
 

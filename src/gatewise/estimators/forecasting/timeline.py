@@ -195,8 +195,9 @@ class Timeline:
             if not np.array_equal(np.asarray(expected), np.asarray(index)):
                 at = int(np.argmin(np.asarray(expected) == np.asarray(index)))
                 raise ShapeError(
-                    f"the new steps are labelled {index[at]!r} at position {at}; the series goes on"
-                    f" with {expected[at]!r}: give every step that comes next, once and in order"
+                    f"the new steps are labelled {index[at]!r} at position {at}; the series"
+                    f" continues with {expected[at]!r}: give every step that comes next, once and"
+                    " in order"
                 )
         last = self._converted(index[-1:])
         return Timeline(index[-1:] if last is None else last, self.freq)

@@ -78,9 +78,8 @@ def refuse_missing(sequences: Sequences, name: str, missing: str | None) -> None
             f"{place}; tokens cannot be missing: give what is missing a number of its own"
         )
     raise NonFiniteError(
-        f"{place}. {name} takes missing values if it is told what to do about them: set"
-        f" missing={missing}, which define what the network reads there; or leave such sequences"
-        " out"
+        f"{place}. {name} accepts missing values if the parameter missing is one of {missing},"
+        " which define what the network reads there; or leave such sequences out"
     )
 
 

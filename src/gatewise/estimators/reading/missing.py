@@ -32,7 +32,7 @@ def completed(sequences: Sequences, missing: str, means: Array) -> Sequences:
     Returns
     -------
     Sequences
-        The same object if there is nothing to fill or to leave out. With "mask", `counted` says
+        The same object if there is nothing to fill or to leave out. With "mask", `counted` tells
         which steps were not left out.
     """
     values, lengths = sequences.values, sequences.lengths
