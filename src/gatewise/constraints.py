@@ -58,7 +58,13 @@ class Constraint(Guarded, abc.ABC):
         """
 
     def get_config(self) -> Config:
-        """The arguments of the constructor as JSON values."""
+        """The arguments of the constructor as JSON values.
+
+        Returns
+        -------
+        dict
+            The arguments by name.
+        """
         return kept_arguments(self)
 
 
@@ -116,6 +122,7 @@ class UnitNorm(Constraint):
     Parameters
     ----------
     axis : int or list of int, default 0
+        Axis or axes along which norms are taken.
 
     Examples
     --------
@@ -146,6 +153,7 @@ class MinMaxNorm(Constraint):
     rate : float, default 1.0
         In [0, 1]: the part of the way that a norm outside is moved in one step.
     axis : int or list of int, default 0
+        Axis or axes along which norms are taken.
 
     Examples
     --------
@@ -227,6 +235,11 @@ def get(
     name : str, default "constraint"
         What messages call it.
 
+    Returns
+    -------
+    Constraint or None
+        The object; a new one, unless it was given itself.
+
     Raises
     ------
     ConfigError
@@ -249,6 +262,12 @@ def serialize(constraint: Constraint | None) -> Config | None:
     Parameters
     ----------
     constraint : Constraint or None
+        The constraint to describe.
+
+    Returns
+    -------
+    dict
+        What :func:`get` reads.
 
     Raises
     ------

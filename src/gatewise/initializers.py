@@ -86,9 +86,11 @@ class Initializer(Guarded, abc.ABC):
         Parameters
         ----------
         shape : tuple of int
+            Shape of the array.
         rng : numpy.random.Generator, optional
             What to draw from if the initializer has no seed. None: a new one without a seed.
         dtype : dtype, default "float32"
+            Type of the array.
 
         Returns
         -------
@@ -114,20 +116,29 @@ class Initializer(Guarded, abc.ABC):
 
     @abc.abstractmethod
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-        """Values of this shape, as float64: for subclasses to define.
+        """Draw values in float64: for subclasses to define.
 
         Parameters
         ----------
         shape : tuple of int
+            Shape of the array.
         rng : numpy.random.Generator
+            The generator to draw from.
 
         Returns
         -------
         ndarray of `shape`, float64
+            The values; the caller converts and checks them.
         """
 
     def get_config(self) -> Config:
-        """The arguments of the constructor as JSON values."""
+        """The arguments of the constructor as JSON values.
+
+        Returns
+        -------
+        dict
+            The arguments by name.
+        """
         return kept_arguments(self)
 
 
@@ -165,6 +176,7 @@ class Constant(Initializer):
     Parameters
     ----------
     value : float, default 0.0
+        The value of every weight.
 
     Examples
     --------
@@ -188,9 +200,11 @@ class RandomNormal(Initializer):
     Parameters
     ----------
     mean : float, default 0.0
+        The mean of the distribution.
     stddev : float, default 0.05
         From 0.
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -217,9 +231,11 @@ class RandomUniform(Initializer):
     Parameters
     ----------
     minval : float, default -0.05
+        The least value.
     maxval : float, default 0.05
         From `minval`.
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -258,9 +274,11 @@ class TruncatedNormal(Initializer):
     Parameters
     ----------
     mean : float, default 0.0
+        The mean of the distribution.
     stddev : float, default 0.05
         From 0; that of the distribution before values are drawn again.
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -319,8 +337,11 @@ class VarianceScaling(_Scaled):
     scale : float, default 1.0
         Above 0.
     mode : {"fan_in", "fan_out", "fan_avg"}, default "fan_in"
+        Which number n is.
     distribution : {"truncated_normal", "uniform"}, default "truncated_normal"
+        The distribution, of this variance.
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -359,6 +380,7 @@ class GlorotUniform(_Scaled):
     Parameters
     ----------
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -377,6 +399,7 @@ class GlorotNormal(GlorotUniform):
     Parameters
     ----------
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -395,6 +418,7 @@ class HeUniform(_Scaled):
     Parameters
     ----------
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -413,6 +437,7 @@ class HeNormal(HeUniform):
     Parameters
     ----------
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -431,6 +456,7 @@ class LecunUniform(_Scaled):
     Parameters
     ----------
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -447,6 +473,7 @@ class LecunNormal(LecunUniform):
     Parameters
     ----------
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -465,7 +492,9 @@ class Orthogonal(Initializer):
     Parameters
     ----------
     gain : float, default 1.0
+        What the values are multiplied by.
     seed : int, optional
+        Of a generator of its own. None: draws come from that of the model.
 
     Examples
     --------
@@ -497,6 +526,7 @@ class Identity(Initializer):
     Parameters
     ----------
     gain : float, default 1.0
+        What the values are multiplied by.
 
     Examples
     --------
@@ -558,6 +588,11 @@ def get(
     name : str, default "initializer"
         What messages call it.
 
+    Returns
+    -------
+    Initializer
+        The object; a new one, unless it was given itself.
+
     Raises
     ------
     ConfigError
@@ -580,6 +615,12 @@ def serialize(initializer: Initializer) -> Config:
     Parameters
     ----------
     initializer : Initializer
+        The initializer to describe.
+
+    Returns
+    -------
+    dict
+        What :func:`get` reads.
 
     Raises
     ------

@@ -44,6 +44,7 @@ class Regularizer(Guarded, abc.ABC):
         Parameters
         ----------
         w : ndarray, float32 or float64
+            The weights.
         """
 
     @abc.abstractmethod
@@ -53,11 +54,19 @@ class Regularizer(Guarded, abc.ABC):
         Parameters
         ----------
         w : ndarray, float32 or float64
+            The weights.
         gradient : ndarray of the same shape and dtype
+            What is added to, in place.
         """
 
     def get_config(self) -> Config:
-        """The arguments of the constructor as JSON values."""
+        """The arguments of the constructor as JSON values.
+
+        Returns
+        -------
+        dict
+            The arguments by name.
+        """
         return kept_arguments(self)
 
 
@@ -171,6 +180,11 @@ def get(
     name : str, default "regularizer"
         What messages call it.
 
+    Returns
+    -------
+    Regularizer or None
+        The object; a new one, unless it was given itself.
+
     Raises
     ------
     ConfigError
@@ -199,6 +213,12 @@ def serialize(regularizer: Regularizer | None) -> Config | None:
     Parameters
     ----------
     regularizer : Regularizer or None
+        The regularizer to describe.
+
+    Returns
+    -------
+    dict
+        What :func:`get` reads.
 
     Raises
     ------

@@ -75,7 +75,13 @@ class LearningRateSchedule(Guarded, abc.ABC):
         """
 
     def get_config(self) -> Config:
-        """The arguments of the constructor as JSON values."""
+        """The arguments of the constructor as JSON values.
+
+        Returns
+        -------
+        dict
+            The arguments by name.
+        """
         return copy.deepcopy(vars(self))
 
     @classmethod
@@ -155,6 +161,7 @@ class ExponentialDecay(_RateDecay):
     staircase : bool, default False
         Whether the exponent is rounded down to a whole number.
     name : str, default "ExponentialDecay"
+        Default: that of the class.
 
     Examples
     --------
@@ -181,6 +188,7 @@ class InverseTimeDecay(_RateDecay):
     staircase : bool, default False
         Whether ``step / decay_steps`` is rounded down to a whole number.
     name : str, default "InverseTimeDecay"
+        Default: that of the class.
 
     Examples
     --------
@@ -203,6 +211,7 @@ class PiecewiseConstantDecay(_Formula):
     values : list of float
         Rates from 0, one more than boundaries.
     name : str, default "PiecewiseConstant"
+        Default: that of the class.
 
     Examples
     --------
@@ -261,6 +270,7 @@ class PolynomialDecay(_Formula):
         Instead of staying, start again: `decay_steps` becomes its first multiple that is not below
         the step.
     name : str, default "PolynomialDecay"
+        Default: that of the class.
 
     Examples
     --------
@@ -316,6 +326,7 @@ class CosineDecay(_Formula):
     alpha : float, default 0.0
         From 0: what remains at the end, as a fraction.
     name : str, default "CosineDecay"
+        Default: that of the class.
     warmup_target : float, optional
         Rate at which the warm-up ends and the cosine begins. None: no warm-up.
     warmup_steps : float, default 0
@@ -390,6 +401,7 @@ class CosineDecayRestarts(_Formula):
     alpha : float, default 0.0
         From 0: what remains at the end of each, as a fraction of `initial_learning_rate`.
     name : str, default "SGDRDecay"
+        Default: that of the class.
 
     Examples
     --------
@@ -594,6 +606,11 @@ def get(identifier: Config | LearningRateSchedule) -> LearningRateSchedule:
     identifier : dict or LearningRateSchedule
         What :func:`serialize` returned, or a schedule, which is returned itself.
 
+    Returns
+    -------
+    LearningRateSchedule
+        The object; a new one, unless it was given itself.
+
     Raises
     ------
     ConfigError
@@ -617,6 +634,12 @@ def serialize(schedule: LearningRateSchedule) -> Config:
     Parameters
     ----------
     schedule : LearningRateSchedule
+        The schedule to describe.
+
+    Returns
+    -------
+    dict
+        What :func:`get` reads.
 
     Raises
     ------

@@ -56,7 +56,13 @@ class Callback(Guarded):
     _keeps_public_state = True
 
     def set_model(self, model: Any) -> None:
-        """Called before the run."""
+        """Called before the run with the model.
+
+        Parameters
+        ----------
+        model : Sequential
+            The model that is trained, evaluated or predicts.
+        """
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
@@ -64,63 +70,182 @@ class Callback(Guarded):
 
         steps is None if it is not known. evaluate and predict pass
         ``{"epochs", "steps", "verbose"}``, but not while fit runs.
+
+        Parameters
+        ----------
+        params : dict
+            The arguments of the run.
         """
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before the first epoch."""
+        """Before the first epoch.
+
+        Parameters
+        ----------
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch; logs are those of the last epoch's end, empty if none ended."""
+        """After the last epoch; logs are those of the last epoch's end, empty if none ended.
+
+        Parameters
+        ----------
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before an epoch; epochs count from 0."""
+        """Before an epoch; epochs count from 0.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch; logs holds its loss and metrics, and ``val_`` ones."""
+        """After an epoch; logs holds its loss and metrics, and ``val_`` ones.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch; calls ``on_batch_begin``, its older name."""
+        """Before a batch; calls ``on_batch_begin``, its older name.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch; logs holds the means of the epoch so far. Calls ``on_batch_end``."""
+        """After a batch; logs holds the means of the epoch so far. Calls ``on_batch_end``.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
         self.on_batch_end(batch, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch."""
+        """Before a batch.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch."""
+        """After a batch.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Before evaluation, also that of the validation samples in an epoch."""
+        """Before evaluation, also that of the validation samples in an epoch.
+
+        Parameters
+        ----------
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """After evaluation; logs holds the loss and metrics."""
+        """After evaluation; logs holds the loss and metrics.
+
+        Parameters
+        ----------
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch of evaluation."""
+        """Before a batch of evaluation.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of evaluation; logs holds the means so far.
 
         ``model.stop_evaluating = True`` ends it here.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
         """
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Before prediction."""
+        """Before prediction.
+
+        Parameters
+        ----------
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """After prediction."""
+        """After prediction.
+
+        Parameters
+        ----------
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch of prediction."""
+        """Before a batch of prediction.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
+        """
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of prediction; ``logs["outputs"]`` holds its outputs.
 
         ``model.stop_predicting = True`` ends it here.
+
+        Parameters
+        ----------
+        batch : int
+            Number of the batch, from 0.
+        logs : dict, optional
+            Loss and metrics by name, as far as they are known.
         """
 
     def get_state(self) -> dict[str, Any]:
@@ -128,7 +253,8 @@ class Callback(Guarded):
 
         Returns
         -------
-        dict of str to JSON values and ndarrays, also nested
+        dict
+            JSON values and ndarrays by name, also nested.
         """
         return {}
 
@@ -211,7 +337,17 @@ class CallbackList(Callback):
     def on_epoch_end(
         self, epoch: int, logs: Logs | None = None, waiting: Collection[Any] | None = None
     ) -> None:
-        """Notify all, or those whose places (:meth:`_waiting_places`) are given."""
+        """Notify all callbacks, or those whose places are given.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0.
+        logs : dict, optional
+            Loss and metrics by name.
+        waiting : list, optional
+            Places of the callbacks to notify. None: all.
+        """
         logs = {} if logs is None else logs
         self._waiting = [
             number
@@ -251,13 +387,25 @@ class CallbackList(Callback):
         )
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Call all of them, even if one raises: bars are closed and best weights restored."""
+        """Call all of them, even if one raises: bars are closed and best weights restored.
+
+        Parameters
+        ----------
+        logs : dict, optional
+            Loss and metrics by name.
+        """
         with contextlib.ExitStack() as stack:
             for callback in reversed(self.callbacks):
                 stack.callback(callback.on_train_end, {} if logs is None else logs)
 
     def get_state(self) -> dict[str, Any]:
-        """The states of the callbacks by class name, in the order of the list; no empty ones."""
+        """The states of the callbacks by class name, in the order of the list; no empty ones.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
+        """
         states: dict[str, list[Any]] = {}
         for callback in self._keeping_state():
             states.setdefault(type(callback).__name__, []).append(callback.get_state())
@@ -268,6 +416,11 @@ class CallbackList(Callback):
 
         A callback without a state begins anew; a state without a callback is dropped, with a
         warning.
+
+        Parameters
+        ----------
+        state : dict
+            What :meth:`get_state` returned.
 
         Raises
         ------
@@ -302,12 +455,21 @@ class CallbackList(Callback):
 
 def _forward_to_all(name: str) -> Callable[..., None]:
     """A method that calls that of every callback, with positional arguments, as in Keras."""
-    if "epoch" in name or "batch" in name:
+    if "epoch" in name:
 
-        def call(self: CallbackList, number: int, logs: Logs | None = None) -> None:
+        def call(self: CallbackList, epoch: int, logs: Logs | None = None) -> None:
             logs = {} if logs is None else logs
             for callback in self.callbacks:
-                getattr(callback, name)(number, logs)
+                getattr(callback, name)(epoch, logs)
+
+    elif "batch" in name:
+
+        def call(  # type: ignore[misc]
+            self: CallbackList, batch: int, logs: Logs | None = None
+        ) -> None:
+            logs = {} if logs is None else logs
+            for callback in self.callbacks:
+                getattr(callback, name)(batch, logs)
 
     else:
 
@@ -318,6 +480,7 @@ def _forward_to_all(name: str) -> Callable[..., None]:
             for callback in self.callbacks:
                 getattr(callback, name)(logs)
 
+    call.__doc__ = getattr(Callback, name).__doc__
     return call
 
 

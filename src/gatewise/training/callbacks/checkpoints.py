@@ -199,7 +199,13 @@ class ModelCheckpoint(Monitor):
             ) from error
 
     def get_state(self) -> dict[str, Any]:
-        """The best value, and batches since the last save."""
+        """The best value, and batches since the last save.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
+        """
         return {"best": self.best, "batches": self._batches}
 
     def set_state(self, state: dict[str, Any]) -> None:

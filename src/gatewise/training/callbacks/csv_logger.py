@@ -34,6 +34,7 @@ class CSVLogger(Callback):
     Parameters
     ----------
     filename : str or path-like
+        Path of the file.
     separator : str, default ","
         One character.
     append : bool, default False
@@ -160,7 +161,13 @@ class CSVLogger(Callback):
         self._lines += len(rows)
 
     def get_state(self) -> dict[str, Any]:
-        """The number of lines of the file."""
+        """The number of lines of the file.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
+        """
         return {"lines": self._lines}
 
     def set_state(self, state: dict[str, Any]) -> None:

@@ -144,7 +144,13 @@ class SwapEMAWeights(Callback):
             self.model._weights_changed()
 
     def get_state(self) -> dict[str, Any]:
-        """The training weights, while the model holds the averaged ones."""
+        """The training weights, while the model holds the averaged ones.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
+        """
         return {
             "training": None if self._training is None else self._training.copy(),
             "for_epoch": self._for_epoch,

@@ -220,6 +220,11 @@ class History(Callback):
 
         Floats go into one array, so that a file of many epochs stays small; what no file can hold
         is kept as text.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
         """
         return {
             "epoch": np.array(self.epoch, np.int64),

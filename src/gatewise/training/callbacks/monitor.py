@@ -243,7 +243,13 @@ class EarlyStopping(Monitor):
             )
 
     def get_state(self) -> dict[str, Any]:
-        """Counters, the best value, and the best weights where they are kept."""
+        """Counters, the best value, and the best weights where they are kept.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
+        """
         return {
             "wait": self.wait,
             "stopped_epoch": self.stopped_epoch,
@@ -256,6 +262,11 @@ class EarlyStopping(Monitor):
         """See :meth:`Callback.set_state`.
 
         If it had stopped the run, it stops the continuation too, unless patience is now larger.
+
+        Parameters
+        ----------
+        state : dict
+            What :meth:`get_state` returned.
         """
         state = read_state(
             state,

@@ -91,7 +91,13 @@ class LearningRateScheduler(Callback):
             logs["learning_rate"] = self.model.optimizer.learning_rate
 
     def get_state(self) -> dict[str, Any]:
-        """The present epoch, whose rate is set; None between two."""
+        """The present epoch, whose rate is set; None between two.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
+        """
         return {"epoch": self._begun}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -211,7 +217,13 @@ class ReduceLROnPlateau(Monitor):
                 say(f"epoch {epoch + 1}: learning rate reduced to {optimizer.learning_rate:.6g}")
 
     def get_state(self) -> dict[str, Any]:
-        """The best value and counters; the rate itself is the optimizer's."""
+        """The best value and counters; the rate itself is the optimizer's.
+
+        Returns
+        -------
+        dict
+            What :meth:`set_state` continues from.
+        """
         return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
 
     def set_state(self, state: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ def read_state(state: Any, owner: str, **readers: Reader) -> dict[str, Any]:
     Parameters
     ----------
     state : dict
+        What :meth:`get_state` returned.
     owner : str
         Name of the callback, for messages.
     **readers

@@ -105,6 +105,11 @@ def get(identifier: str | Config | type[Loss] | Loss) -> Loss:
         :func:`serialize` returned; a class, which is made with its defaults; or a loss, which is
         returned itself.
 
+    Returns
+    -------
+    Loss
+        The object; a new one, unless it was given itself.
+
     Raises
     ------
     ConfigError
@@ -127,6 +132,12 @@ def serialize(loss: Loss) -> Config:
     Parameters
     ----------
     loss : Loss
+        The loss to describe.
+
+    Returns
+    -------
+    dict
+        What :func:`get` reads.
 
     Raises
     ------

@@ -44,6 +44,7 @@ class Loss(Guarded, abc.ABC):
     Attributes
     ----------
     name : str
+        Default: that of the class.
 
     Raises
     ------
@@ -137,6 +138,7 @@ class Loss(Guarded, abc.ABC):
         y_true : array_like
             Targets, of the shape of the predictions or without a last axis of extent 1.
         y_pred : array_like (..., outputs)
+            Predictions.
         sample_weight : array_like, optional
             A weight for each sample or position, or, if the loss is a mean over targets, for each
             target. None: all count once.
@@ -185,11 +187,12 @@ class Loss(Guarded, abc.ABC):
         return self.value_and_gradient(y_true, y_pred, weights, want_gradient=False, **call)[0]
 
     def prepare(self, y_true: ArrayLike, shape: Sequence[int], dtype: Any) -> Array:
-        """Targets as an array that fits predictions of a shape.
+        """Turn targets into an array that fits predictions of a shape.
 
         Parameters
         ----------
         y_true : array_like
+            Targets.
         shape : tuple of int
             That of the predictions.
         dtype : dtype
@@ -275,10 +278,12 @@ class Loss(Guarded, abc.ABC):
         scores : bool, default False
             Whether y_pred holds scores: for losses that fuse with an activation, such as softmax.
         want_gradient : bool, default True
+            Whether the gradient is wanted.
 
         Returns
         -------
         value : float
+            The loss.
         gradient : ndarray like y_pred, or None
             None if it is not wanted.
 
@@ -368,16 +373,24 @@ class Loss(Guarded, abc.ABC):
         y_pred : ndarray (..., outputs), float32 or float64
             Predictions.
         want_gradient : bool
+            Whether the gradient is wanted.
 
         Returns
         -------
         values : ndarray (...)
+            One for each position.
         gradient : ndarray like y_pred, or None
             With respect to y_pred; None if it is not wanted.
         """
 
     def get_config(self) -> Config:
-        """The arguments of the constructor as JSON values."""
+        """The arguments of the constructor as JSON values.
+
+        Returns
+        -------
+        dict
+            The arguments by name.
+        """
         kept = kept_arguments(self)
         return kept | self._name_given() if accepts(type(self), "name") else kept
 

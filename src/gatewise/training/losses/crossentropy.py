@@ -83,7 +83,8 @@ class BinaryCrossentropy(_Crossentropy):
         Whether the model's output is scores, whatever its activation.
     label_smoothing : float, default 0.0
         In [0, 1]: targets become ``y (1 - label_smoothing) + label_smoothing / 2``.
-    name : str, optional
+    **others
+        ``name``, and arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -124,7 +125,8 @@ class CategoricalCrossentropy(_Crossentropy):
         Whether the model's output is scores, whatever its activation.
     label_smoothing : float, default 0.0
         In [0, 1]: targets become ``y (1 - label_smoothing) + label_smoothing / classes``.
-    name : str, optional
+    **others
+        ``name``, and arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -166,7 +168,8 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     label_smoothing : float, default 0.0
         In [0, 1]: as in :class:`CategoricalCrossentropy` and ``torch.nn.CrossEntropyLoss``; Keras
         has none here.
-    name : str, optional
+    **others
+        ``name``, and arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -201,7 +204,22 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         return y_true  # class numbers stay whole: the formulas do it
 
     def prepare(self, y_true: ArrayLike, shape: Sequence[int], dtype: Any) -> Array:
-        """Class numbers, -1 where they are ignored: see :meth:`Loss.prepare`."""
+        """Class numbers, -1 if they are ignored: see :meth:`Loss.prepare`.
+
+        Parameters
+        ----------
+        y_true : array_like of int
+            Class numbers, with a last axis of extent 1 or without.
+        shape : tuple of int
+            That of the predictions.
+        dtype : dtype
+            Ignored: class numbers are integers.
+
+        Returns
+        -------
+        intp ndarray of shape[:-1]
+            What :meth:`value_and_gradient` takes.
+        """
         y = np.asarray(y_true)
         if y.dtype.kind == "b":
             y = y.astype(np.int64)

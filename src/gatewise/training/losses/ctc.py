@@ -43,7 +43,8 @@ class CTC(Loss):
     zero_infinity : bool, default False
         A row with too few steps for its labels (each needs one, and equal neighbours one between
         them) has the value infinity and a gradient of 0. True: its value is 0, too.
-    name : str, optional
+    **others
+        ``name``, and arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -85,8 +86,11 @@ class CTC(Loss):
         Parameters
         ----------
         y_true : array_like (batch, labels), int
+            Targets.
         y_pred : array_like (batch, steps, classes)
+            Predictions.
         sample_weight : array_like (batch,), optional
+            A weight for each sample or position; None: all count once.
         lengths : array_like (batch,), int, optional
             Steps in each row. None: all.
 
@@ -107,10 +111,17 @@ class CTC(Loss):
         Parameters
         ----------
         y_true : array_like (batch, labels), or list of rows of different lengths, int
+            Labels of each row.
+            Targets.
         shape : tuple of int
             That of the outputs, (batch, steps, classes).
         dtype : dtype
             Ignored: labels are integers.
+
+        Returns
+        -------
+        intp ndarray (batch, labels)
+            What :meth:`value_and_gradient` takes.
 
         Raises
         ------
@@ -184,18 +195,22 @@ class CTC(Loss):
         y_true : intp ndarray (batch, labels)
             What :meth:`prepare` returned.
         y_pred : ndarray (batch, steps, classes), float32 or float64
+            Predictions.
         weights : ndarray (batch,), optional
+            A weight for each row; None: all count once.
         normalizer : float, optional
             None: the number of rows.
         scores : bool, default False
             Whether y_pred holds scores, whatever `from_logits` is.
         want_gradient : bool, default True
+            Whether the gradient is wanted.
         lengths : intp ndarray (batch,), optional
             Steps in each row. None: all.
 
         Returns
         -------
         value : float
+            The loss.
         gradient : ndarray like y_pred, or None
             None if it is not wanted.
         """

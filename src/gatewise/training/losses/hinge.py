@@ -45,6 +45,9 @@ class Hinge(_Hinge):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -66,6 +69,9 @@ class SquaredHinge(_Hinge):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -88,6 +94,9 @@ class CategoricalHinge(Loss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------

@@ -28,6 +28,9 @@ class Poisson(Loss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -57,6 +60,9 @@ class KLDivergence(Loss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -91,7 +97,8 @@ class GaussianNLL(Loss):
         Whether to add the constant ``log(2 pi) / 2``.
     eps : float, default 1e-6
         Above 0: the smallest variance.
-    name : str, optional
+    **others
+        ``name``, and arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -154,7 +161,8 @@ class Quantile(Loss):
     ----------
     quantiles : list of float, default (0.1, 0.5, 0.9)
         Each in (0, 1).
-    name : str, optional
+    **others
+        ``name``, and arguments of Keras that change nothing here.
 
     Examples
     --------

@@ -22,6 +22,9 @@ class MeanSquaredError(CompiledLoss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -41,6 +44,9 @@ class MeanAbsoluteError(CompiledLoss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -62,6 +68,9 @@ class MeanAbsolutePercentageError(CompiledLoss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -84,6 +93,9 @@ class MeanSquaredLogarithmicError(Loss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -118,7 +130,8 @@ class Huber(CompiledLoss):
     ----------
     delta : float, default 1.0
         Above 0: error at which the square becomes a straight line.
-    name : str, optional
+    **others
+        ``name``, and arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -152,6 +165,9 @@ class LogCosh(CompiledLoss):
     Parameters
     ----------
     name : str, optional
+        Default: that of the class.
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------

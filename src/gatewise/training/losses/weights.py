@@ -29,6 +29,7 @@ def position_weights(
     Parameters
     ----------
     sample_weight : array_like or None
+        A weight for each sample or position; None: all count once.
     shape : tuple of int
         (batch, ...): that of the positions.
     lengths : int ndarray of shape (batch,), or None

@@ -128,6 +128,11 @@ def get(
     outputs : int, optional
         Number of outputs of the model, for "accuracy".
 
+    Returns
+    -------
+    Metric
+        The object; a new one, unless it was given itself.
+
     Raises
     ------
     ConfigError
@@ -166,6 +171,12 @@ def serialize(metric: Metric) -> Config:
     Parameters
     ----------
     metric : Metric
+        The metric to describe.
+
+    Returns
+    -------
+    dict
+        What :func:`get` reads.
 
     Raises
     ------

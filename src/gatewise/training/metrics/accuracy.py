@@ -22,6 +22,8 @@ class Accuracy(MeanMetric):
     ----------
     name : str, optional
         Default "accuracy".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class BinaryAccuracy(MeanMetric):
     name : str, optional
         Default "binary_accuracy".
     threshold : float, default 0.5
+        Outputs above it count as 1.
 
     Examples
     --------
@@ -80,6 +83,8 @@ class CategoricalAccuracy(MeanMetric):
     ----------
     name : str, optional
         Default "categorical_accuracy".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -103,6 +108,8 @@ class SparseCategoricalAccuracy(MeanMetric):
     ----------
     name : str, optional
         Default "sparse_categorical_accuracy".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -147,6 +154,7 @@ class TopKCategoricalAccuracy(_TopK):
     Parameters
     ----------
     k : int, default 5
+        Number of outputs that are looked at.
     name : str, optional
         Default "top_k_categorical_accuracy".
 
@@ -172,6 +180,7 @@ class SparseTopKCategoricalAccuracy(_TopK):
     Parameters
     ----------
     k : int, default 5
+        Number of outputs that are looked at.
     name : str, optional
         Default "sparse_top_k_categorical_accuracy".
     from_sorted_ids : bool, default False

@@ -33,6 +33,7 @@ class AUC(SummedMetric):
     num_thresholds : int or None, default 200
         At least 2, evenly spaced in [0, 1].
     curve : {"ROC", "PR"}, default "ROC"
+        Which curve.
     summation_method : {"interpolation", "minoring", "majoring"}, default "interpolation"
         Between thresholds the curve is interpolated, or taken at its lower or upper end.
         Interpolation of PR is that of Davis and Goadrich (2006).
@@ -220,7 +221,13 @@ class AUC(SummedMetric):
     # ---- area
 
     def result(self) -> float:
-        """The area so far; 0.0 before any batch."""
+        """The area so far; 0.0 before any batch.
+
+        Returns
+        -------
+        float
+            In [0, 1].
+        """
         positives, negatives = self._sums["positives"], self._sums["negatives"]
         if not np.ndim(positives):
             return 0.0

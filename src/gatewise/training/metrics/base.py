@@ -43,6 +43,7 @@ class Metric(Guarded, abc.ABC):
     Attributes
     ----------
     name : str
+        Default: that of the class.
     dtype : str
         "float64": that of sums and variables.
     direction : {"up", "down"} or None
@@ -110,7 +111,10 @@ class Metric(Guarded, abc.ABC):
         Parameters
         ----------
         shape : tuple of int, default ()
+            Shape of the variable; (): one number.
+            Shape of the array.
         initializer : {"zeros", "ones"} or float, default "zeros"
+            The initializer to describe.
         dtype : dtype, optional
             Variables are float64 whatever it is.
         name : str, optional
@@ -139,7 +143,24 @@ class Metric(Guarded, abc.ABC):
         dtype: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """:meth:`add_variable` by its other name."""
+        """:meth:`add_variable` by its other name.
+
+        Parameters
+        ----------
+        shape : tuple of int, default ()
+            Shape of the variable; (): one number.
+        initializer : {"zeros", "ones"} or float, default "zeros"
+            Its first value.
+        dtype : dtype, optional
+            Variables are float64 whatever it is.
+        name : str, optional
+            For the reader; nothing depends on it.
+
+        Returns
+        -------
+        Variable
+            See :meth:`add_variable`.
+        """
         return self.add_variable(shape, initializer, dtype, name)
 
     @property
@@ -197,7 +218,9 @@ class Metric(Guarded, abc.ABC):
         Parameters
         ----------
         y_true, y_pred : array_like (..., outputs)
+            Targets and predictions.
         sample_weight : array_like, optional
+            A weight for each sample or position; None: all count once.
 
         Returns
         -------
@@ -212,7 +235,8 @@ class Metric(Guarded, abc.ABC):
 
         Returns
         -------
-        dict of str to float or ndarray of float64
+        dict
+            A float or an ndarray of float64 by name.
 
         Raises
         ------
@@ -238,6 +262,7 @@ class Metric(Guarded, abc.ABC):
         Parameters
         ----------
         state : dict
+            What :meth:`get_state` returned.
 
         Raises
         ------
@@ -364,6 +389,13 @@ class Metric(Guarded, abc.ABC):
     def get_config(self) -> Config:
         """The arguments of the constructor as JSON values.
 
+        Returns
+        -------
+        dict
+            The arguments by name.
+
+        Notes
+        -----
         A user-defined class keeps them as attributes of the same names, or overrides this.
         """
         return (

@@ -33,6 +33,7 @@ class _Decisions(SummedMetric):
     class_id : int, optional
         Look at this output alone. None: at all outputs.
     name : str, optional
+        Default: that of the class.
     """
 
     top_k: int | None
@@ -87,7 +88,13 @@ class _Decisions(SummedMetric):
         return _total(truth & positive, weights), _total(wrong, weights)
 
     def result(self) -> float | Array:
-        """The metric so far; with several thresholds an ndarray. 0.0 before any batch."""
+        """The metric so far; with several thresholds an ndarray. 0.0 before any batch.
+
+        Returns
+        -------
+        float or ndarray of shape (thresholds,)
+            In [0, 1].
+        """
         right = self._sums["true_positives"]
         return ratio(right, right + self._sums[self._wrong])
 
@@ -263,7 +270,13 @@ class FBetaScore(SummedMetric):
         )
 
     def result(self) -> float | Array:
-        """The score so far; without average an ndarray (outputs,). 0.0 before any batch."""
+        """The score so far; without average an ndarray (outputs,). 0.0 before any batch.
+
+        Returns
+        -------
+        float or ndarray of shape (outputs,)
+            In [0, 1].
+        """
         hits, false, missed = (self._sums[name] for name in self._parts)
         if self.average == "micro":
             hits, false, missed = np.sum(hits), np.sum(false), np.sum(missed)

@@ -81,7 +81,11 @@ class LabelErrorRate(Metric):
         Parameters
         ----------
         y_true : array_like (batch, labels), int
+            Labels of each row.
+            Targets.
         y_pred : array_like (batch, steps, classes)
+            Outputs.
+            Predictions.
         sample_weight : array_like (batch,), optional
             A row of weight 0 is not looked at.
         lengths : array_like (batch,), int, optional
@@ -139,7 +143,13 @@ class LabelErrorRate(Metric):
         return np.take_along_axis(path, first, axis=1), kept.sum(axis=1)
 
     def result(self) -> float:
-        """The rate so far; 0.0 before any batch, infinity if labels are read and there are none."""
+        """The rate so far; 0.0 before any batch, infinity if labels are read and there are none.
+
+        Returns
+        -------
+        float
+            From 0.
+        """
         edits, labels = self._sums["edits"], self._sums["labels"]
         return math.inf if edits and not labels else ratio(edits, labels)
 

@@ -19,7 +19,7 @@ EPSILON = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras
 
 
 class Perplexity(MeanMetric):
-    """exp of the mean cross-entropy: the number of equally likely classes of the same doubt.
+    """Exponential of the mean cross-entropy: a number of equally likely classes.
 
     Parameters
     ----------
@@ -60,7 +60,13 @@ class Perplexity(MeanMetric):
         return np.log(np.clip(y_pred / y_pred.sum(axis=-1, keepdims=True), EPSILON, 1 - EPSILON))
 
     def result(self) -> float:
-        """The perplexity so far; 0.0 before any batch."""
+        """The perplexity so far; 0.0 before any batch.
+
+        Returns
+        -------
+        float
+            From 1.
+        """
         if not self._sums["weight"]:
             return 0.0
         try:

@@ -29,6 +29,8 @@ class MeanSquaredError(MeanMetric):
     ----------
     name : str, optional
         Default "mean_squared_error".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -52,6 +54,8 @@ class RootMeanSquaredError(MeanSquaredError):
     ----------
     name : str, optional
         Default "root_mean_squared_error".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -63,7 +67,13 @@ class RootMeanSquaredError(MeanSquaredError):
     default_name = "root_mean_squared_error"
 
     def result(self) -> float:
-        """The root of the mean so far; 0.0 before any batch."""
+        """The root of the mean so far; 0.0 before any batch.
+
+        Returns
+        -------
+        float
+            From 0.
+        """
         mean = super().result()
         return math.nan if mean < 0 else math.sqrt(mean)  # negative weights may make it so
 
@@ -75,6 +85,8 @@ class MeanAbsoluteError(MeanMetric):
     ----------
     name : str, optional
         Default "mean_absolute_error".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -98,6 +110,8 @@ class MeanAbsolutePercentageError(MeanMetric):
     ----------
     name : str, optional
         Default "mean_absolute_percentage_error".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -124,6 +138,8 @@ class SymmetricMeanAbsolutePercentageError(MeanMetric):
     ----------
     name : str, optional
         Default "symmetric_mean_absolute_percentage_error".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -150,6 +166,8 @@ class MeanSquaredLogarithmicError(MeanMetric):
     ----------
     name : str, optional
         Default "mean_squared_logarithmic_error".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -179,6 +197,8 @@ class CosineSimilarity(MeanMetric):
     ----------
     name : str, optional
         Default "cosine_similarity".
+    **others
+        Arguments of Keras that change nothing here.
 
     Examples
     --------
@@ -207,8 +227,8 @@ class R2Score(SummedMetric):
         How the outputs become one number, by default their mean; None: an ndarray with one for
         each.
     num_regressors : int, default 0
-        p of the adjusted score ``1 - (1 - R2) (n - 1) / (n - p - 1)`` of n samples, which stays R2
-        while n <= p + 1. Positions count, not outputs (Keras counts each output of a sample).
+        The p of the adjusted score ``1 - (1 - R2) (n - 1) / (n - p - 1)`` of n samples, which stays
+        R2 while n <= p + 1. Positions count, not outputs (Keras counts each output of a sample).
     name : str, optional
         Default "r2_score".
 
@@ -260,7 +280,13 @@ class R2Score(SummedMetric):
         self._sums["origin"] = origin
 
     def result(self) -> float | Array:
-        """The score so far, a float or an ndarray (outputs,); 0.0 before any batch."""
+        """The score so far, a float or an ndarray (outputs,); 0.0 before any batch.
+
+        Returns
+        -------
+        float or ndarray of shape (outputs,)
+            At most 1.
+        """
         if not np.ndim(self._sums["weight"]):
             return 0.0
         residual, shifted = self._sums["residual"], self._sums["shifted"]

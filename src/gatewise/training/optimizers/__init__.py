@@ -57,6 +57,11 @@ def get(identifier: str | Config | type[Optimizer] | Optimizer) -> Optimizer:
         A name such as ``"adam"``, in capitals or not; what :func:`serialize` returned; a class,
         which is made with its defaults; or an optimizer, which is returned itself.
 
+    Returns
+    -------
+    Optimizer
+        The object; a new one, unless it was given itself.
+
     Raises
     ------
     ConfigError
@@ -79,6 +84,7 @@ def serialize(optimizer: Optimizer) -> Config:
     Parameters
     ----------
     optimizer : Optimizer
+        The optimizer to describe.
 
     Returns
     -------

@@ -21,6 +21,7 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     learning_rate : float or LearningRateSchedule, default 0.001
+        From 0; a schedule gives the rate of each step.
     initial_accumulator_value : float, default 0.1
         From 0: what a is before the first step.
     epsilon : float, default 1e-7

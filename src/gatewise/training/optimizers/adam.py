@@ -29,11 +29,13 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float or LearningRateSchedule, default 0.001
+        From 0; a schedule gives the rate of each step.
     beta_1, beta_2 : float, default 0.9 and 0.999
         In [0, 1): share of m and of v that stays at each step.
     epsilon : float, default 1e-7
         From 0.
     amsgrad : bool, default False
+        Whether the largest v so far takes the place of v.
     **kwargs
         Options of :class:`Optimizer`.
 
@@ -104,6 +106,7 @@ class AdamW(Adam):
     Parameters
     ----------
     learning_rate : float or LearningRateSchedule, default 0.001
+        From 0; a schedule gives the rate of each step.
     weight_decay : float, default 0.004
         From 0.
     beta_1, beta_2 : float, default 0.9 and 0.999
@@ -151,6 +154,7 @@ class Nadam(Optimizer):
     Parameters
     ----------
     learning_rate : float or LearningRateSchedule, default 0.001
+        From 0; a schedule gives the rate of each step.
     beta_1, beta_2 : float, default 0.9 and 0.999
         In [0, 1): share of m and of v that stays at each step.
     epsilon : float, default 1e-7

@@ -8,7 +8,6 @@ places and names of its arrays if an option works array by array (``clipnorm``,
 from __future__ import annotations
 
 import abc
-import dataclasses
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,7 +26,7 @@ from .clipping import clip_norm, clip_values
 from .decay import checked_expressions, decay_pieces, decaying
 from .frozen import update_parts
 from .options import iterations, option
-from .state import begun, check_slot
+from .state import Snapshot, begun, check_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -339,9 +338,14 @@ class Optimizer(Guarded, abc.ABC):
         return slots | ({"average": 0.0} if self.use_ema else {})
 
     def slot_names(self) -> tuple[str, ...]:
-        """Names of the arrays that :meth:`update` accumulates in; they start at zero.
+        """Tell the names of the arrays that :meth:`update` accumulates in; they start at zero.
 
         For subclasses to define. :meth:`slots` has the arrays by these names.
+
+        Returns
+        -------
+        tuple of str
+            Empty by default.
         """
         return ()
 
@@ -462,6 +466,7 @@ class Optimizer(Guarded, abc.ABC):
         Parameters
         ----------
         iterations : int
+            Number of steps made.
         slots : dict of str to ndarray
             What :meth:`slots` returned.
         like : ndarray of shape (n,)
@@ -529,7 +534,13 @@ class Optimizer(Guarded, abc.ABC):
                 self._slots[name][()] = values
 
     def get_config(self) -> Config:
-        """The arguments of the constructor as JSON values, which :meth:`from_config` reads."""
+        """The arguments of the constructor as JSON values, which :meth:`from_config` reads.
+
+        Returns
+        -------
+        dict
+            The arguments by name.
+        """
         rate = self._learning_rate
         names = (
             "weight_decay",
@@ -573,18 +584,6 @@ class Optimizer(Guarded, abc.ABC):
         if not_decayed is not None:
             optimizer.exclude_from_weight_decay(var_names=not_decayed)
         return optimizer
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What an optimizer had accumulated at a moment.
-
-    `slots` holds copies of the arrays; with `parts`, a list with a copy of each part.
-    """
-
-    iterations: int
-    slots: dict[str, Any]
-    parts: Sequence[slice] | None
 
 
 def _default_name(cls: type[Optimizer]) -> str:

@@ -23,6 +23,7 @@ class Lion(Optimizer):
     Parameters
     ----------
     learning_rate : float or LearningRateSchedule, default 0.001
+        From 0; a schedule gives the rate of each step.
     beta_1 : float, default 0.9
         In (0, 1]: share of the mean in the sign. At 0 only the sign of g would be left.
     beta_2 : float, default 0.99

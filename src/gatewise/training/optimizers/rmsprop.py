@@ -24,6 +24,7 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     learning_rate : float or LearningRateSchedule, default 0.001
+        From 0; a schedule gives the rate of each step.
     rho : float, default 0.9
         In [0, 1): share of the mean that stays at each step.
     momentum : float, default 0.0

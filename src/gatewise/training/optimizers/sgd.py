@@ -23,9 +23,11 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float or LearningRateSchedule, default 0.01
+        From 0; a schedule gives the rate of each step.
     momentum : float, default 0.0
         In [0, 1).
     nesterov : bool, default False
+        Whether momentum looks one step ahead.
     **kwargs
         Options of :class:`Optimizer`.
 

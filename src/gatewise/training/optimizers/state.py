@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from gatewise import checks
 from gatewise.errors import CheckpointError, GatewiseError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewise._typing import Array
 
 
@@ -42,3 +45,15 @@ def check_slot(name: str, array: object, shape: tuple[int, ...], dtype: np.dtype
         raise CheckpointError(
             f"optimizer state {name} holds {array.min()}; a sum of squares is never negative"
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What an optimizer had accumulated at a moment.
+
+    `slots` holds copies of the arrays; with `parts`, a list with a copy of each part.
+    """
+
+    iterations: int
+    slots: dict[str, Any]
+    parts: Sequence[slice] | None
