@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import threads
@@ -9,12 +11,18 @@ from gatewise.errors import ShapeError
 from gatewise.kernels import activations, arrays
 
 from .base import Layer
-from .options import Fixed
+from .options import fixed
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.tape import Batch, Tape
 
 LINEAR = activations.code("linear")
 
 
-def activation_or_softmax(value, name):
+def activation_or_softmax(value: Any, name: str) -> Any:
     """The check of the option `activation` of layers that may end in a softmax."""
     return activations.check_name(value, also=("softmax",))
 
@@ -23,11 +31,11 @@ class Activated:
     """What layers that end in an activation share: act(z) forward, dz backward."""
 
     @property
-    def _limiting_activation(self):
+    def _limiting_activation(self) -> Any:
         """The activation's name, without its constants."""
         return self.activation if isinstance(self.activation, str) else self.activation[0]
 
-    def _activate_rows(self, z, y):
+    def _activate_rows(self, z: Array, y: Array) -> Array:
         """y = act(z), in place if z is y."""
         if z.shape[-1] == 0:
             raise ShapeError(
@@ -42,7 +50,7 @@ class Activated:
             arrays.activate(z, y, activations.code(self.activation), work)
         return y
 
-    def _slope_times(self, y, dy):
+    def _slope_times(self, y: Array, dy: Array) -> Array:
         """dz of dy, a new array, or dy itself for a linear layer."""
         if self.activation == "linear":
             return dy
@@ -65,28 +73,30 @@ class Activation(Activated, Layer):
     activation : str
     """
 
-    activation = Fixed(activation_or_softmax)
+    activation: Any = fixed(activation_or_softmax)
 
-    def __init__(self, activation, **kwargs):
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activation
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
         y = self._activate_rows(x, np.empty_like(x))
         if tape is not None:
             tape.keep(node, y.copy())
         return inputs.with_values(y)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         return self._slope_times(tape.take(node), gradients)
 
-    def _run_to_scores(self, inputs, tape, node):
+    def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         """The input itself: what a loss that knows the activation starts from."""
         return inputs
 
-    def _run_backward_from_scores(self, gradients, tape, node, wanted):
+    def _run_backward_from_scores(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Any:
         return gradients
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"activation": activations.config(self.activation)}

@@ -1,18 +1,28 @@
 """Attention over the steps of a sequence: of each step to all, or of one sequence to another."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, initializers, threads
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 
 from .activation import LINEAR
-from .options import Fixed
+from .options import fixed
 from .sequences import SequenceLayer
 from .specs import ParameterSpec
 from .tape import Batch, Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.tape import Tape
 
 
 class _Attention(SequenceLayer):
@@ -24,14 +34,14 @@ class _Attention(SequenceLayer):
 
     causal = False
     several_inputs = True
-    dropout = Checked(checks.fraction)
+    dropout: float = checked(checks.fraction)
 
-    def __init__(self, dropout=0.0, seed=None, **kwargs):
+    def __init__(self, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dropout = dropout
-        self.seed = checks.seed(seed)
+        self.seed: int | None = checks.seed(seed)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         query, value = (
             input_shape[:2] if isinstance(input_shape, list) else (input_shape, input_shape)
         )
@@ -39,7 +49,15 @@ class _Attention(SequenceLayer):
             self._check_input_shape(shape, known_features=False)
         return (*query[:-1], value[-1])
 
-    def forward(self, x, lengths=None, initial_state=None, resets=None, training=False, mask=None):
+    def forward(
+        self,
+        x: Array,
+        lengths: Array | None = None,
+        initial_state: Any = None,
+        resets: Array | None = None,
+        training: bool = False,
+        mask: Array = None,
+    ) -> Any:
         """Compute the layer's output.
 
         Parameters
@@ -64,17 +82,17 @@ class _Attention(SequenceLayer):
         return super().forward(x, lengths, initial_state, resets, training, mask)
 
     @staticmethod
-    def _is_several(x):
+    def _is_several(x: Array) -> Any:
         return (
             isinstance(x, list | tuple)
             and 2 <= len(x) <= 3
             and all(getattr(part, "ndim", 0) == 3 for part in x)
         )
 
-    def _build_for(self, arrays):
+    def _build_for(self, arrays: Sequence[Array]) -> None:
         self.build((None, *arrays[0].shape[1:]))
 
-    def _read_several(self, x, lengths):
+    def _read_several(self, x: Array, lengths: Array | None) -> list[Batch]:
         query = self._checked_input(x[0])
         value, *rest = (
             checks.finite(checks.float_array(part, name, self.dtype, convert=False), name)
@@ -106,7 +124,7 @@ class _Attention(SequenceLayer):
         ]
         return [Batch(query, ends[0]), *(Batch(part, ends[1]) for part in (value, *rest))]
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch:
         several = isinstance(inputs, list)
         query, value, key = (
             (inputs[0], inputs[1], inputs[-1]) if several else (inputs, inputs, inputs)
@@ -118,7 +136,9 @@ class _Attention(SequenceLayer):
             tape.keep(node, saved | {"given": len(inputs) if several else 1})
         return query.with_values(y)
 
-    def _attend(self, query, value, key, query_ends, value_ends, training):
+    def _attend(
+        self, query: Array, value: Any, key: Array, query_ends: Any, value_ends: Any, training: bool
+    ) -> Any:
         shape = (query.shape[0], query.shape[1], value.shape[2])
         checks.fits_memory(
             self._elements(query, key) if training else 0,
@@ -145,10 +165,10 @@ class _Attention(SequenceLayer):
             rows.append((here, there, saved, scores, kept))
         return y, {"rows": rows, "inputs": (query, value, key), "mask": mask}
 
-    def _elements(self, query, key):
+    def _elements(self, query: Array, key: Array) -> Any:
         return query.shape[0] * query.shape[1] * key.shape[1]
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved, dy = tape.take(node), gradients
         query, value, key = saved["inputs"]
         d_query, d_value, d_key = (np.zeros_like(part) for part in (query, value, key))
@@ -176,7 +196,7 @@ class _Attention(SequenceLayer):
             return d_query + d_value + d_key
         return [d_query, d_value + d_key] if saved["given"] == 2 else [d_query, d_value, d_key]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"dropout": self.dropout, "seed": self.seed}
 
 
@@ -199,29 +219,37 @@ class Attention(_Attention):
     Weights in order: scale and concat_score_weight, single numbers, where there are any.
     """
 
-    use_scale, score_mode = Fixed(checks.flag), Fixed("_checked_score_mode")
+    use_scale: bool = fixed(checks.flag)
+    score_mode: str = fixed("_checked_score_mode")
 
-    def __init__(self, use_scale=False, score_mode="dot", dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dropout, seed, **kwargs)
         self.use_scale = use_scale
         self.score_mode = score_mode
 
     @staticmethod
-    def _checked_score_mode(value):
+    def _checked_score_mode(value: Any) -> Any:
         if not isinstance(value, str) or value not in ("dot", "concat"):
             raise ConfigError(f"score_mode is {value!r}; expected 'dot' or 'concat'")
         return value
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         self.compute_output_shape(input_shape)
         wanted = {"scale": self.use_scale, "concat_score_weight": self.score_mode == "concat"}
         names = [name for name, is_wanted in wanted.items() if is_wanted]
         return [ParameterSpec(name, (), initializers.Ones()) for name in names]
 
-    def _elements(self, query, key):
+    def _elements(self, query: Array, key: Array) -> Any:
         return super()._elements(query, key) * (1 if self.score_mode == "dot" else query.shape[2])
 
-    def _scores(self, query, key):
+    def _scores(self, query: Array, key: Array) -> Any:
         p = self._parameters
         if self.score_mode == "concat":
             weight = np.full(query.shape[1], p["concat_score_weight"], query.dtype)
@@ -230,7 +258,7 @@ class Attention(_Attention):
         _multiply(query, np.ascontiguousarray(key.T), products)
         return (products * p["scale"], products) if self.use_scale else (products, None)
 
-    def _scores_backward(self, d_scores, saved, query, key):
+    def _scores_backward(self, d_scores: Array, saved: Any, query: Array, key: Array) -> Any:
         p, g = self._parameters, self._gradients
         if self.score_mode == "concat":
             d_query, d_key, d_weight, d_scale = _additive_scores_backward(
@@ -250,7 +278,7 @@ class Attention(_Attention):
         _multiply_backward(query, np.ascontiguousarray(key.T), d_scores, d_transposed, d_query)
         return d_query, d_transposed.T
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"use_scale": self.use_scale, "score_mode": self.score_mode}
 
 
@@ -270,13 +298,15 @@ class AdditiveAttention(_Attention):
         Of the scale and the dropout of a layer used alone.
     """
 
-    use_scale = Fixed(checks.flag)
+    use_scale: bool = fixed(checks.flag)
 
-    def __init__(self, use_scale=True, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self, use_scale: bool = True, dropout: float = 0.0, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(dropout, seed, **kwargs)
         self.use_scale = use_scale
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         self.compute_output_shape(input_shape)
         if input_shape[-1] is None:
             raise ShapeError(
@@ -289,26 +319,26 @@ class AdditiveAttention(_Attention):
             else []
         )
 
-    def _elements(self, query, key):
+    def _elements(self, query: Array, key: Array) -> Any:
         return super()._elements(query, key) * query.shape[2]
 
-    def _scores(self, query, key):
+    def _scores(self, query: Array, key: Array) -> Any:
         scale = (
             self._parameters["scale"] if self.use_scale else np.ones(query.shape[1], query.dtype)
         )
         return _additive_scores(query, key, scale, None)
 
-    def _scores_backward(self, d_scores, saved, query, key):
+    def _scores_backward(self, d_scores: Array, saved: Any, query: Array, key: Array) -> Any:
         d_query, d_key, d_weight, _ = _additive_scores_backward(d_scores, saved, query, key, None)
         if self.use_scale:
             self._gradients["scale"] += d_weight
         return d_query, d_key
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"use_scale": self.use_scale}
 
 
-def _additive_scores(query, key, weight, scale):
+def _additive_scores(query: Array, key: Array, weight: Any, scale: Any) -> Any:
     """(sum(weight * tanh(scale (query + key))) of each pair, what the way back needs)."""
     sums = query[:, None] + key
     if scale is not None:
@@ -320,7 +350,9 @@ def _additive_scores(query, key, weight, scale):
     return scores.reshape(len(query), len(key)), (sums, column)
 
 
-def _additive_scores_backward(d_scores, saved, query, key, scale):
+def _additive_scores_backward(
+    d_scores: Array, saved: Any, query: Array, key: Array, scale: Any
+) -> Any:
     """Gradients of query, key, weight and scale (None without one)."""
     tanh, column = saved
     rows = tanh.reshape(-1, tanh.shape[2])
@@ -336,14 +368,14 @@ def _additive_scores_backward(d_scores, saved, query, key, scale):
     return d_sums.sum(axis=1), d_sums.sum(axis=0), d_weight[:, 0], d_scale
 
 
-def _multiply(a, b, y):
+def _multiply(a: Any, b: Any, y: Array) -> None:
     """y = a b, in tiles whose sums do not depend on the number of rows."""
     dense.forward(
         a, dense.pack(b), y, LINEAR, threads.threads_for_products(2 * a.size * b.shape[1])
     )
 
 
-def _multiply_backward(a, b, dy, d_b, d_a):
+def _multiply_backward(a: Any, b: Any, dy: Array, d_b: Any, d_a: Any) -> None:
     """d_b += a^T dy, d_a = dy b^T."""
     with threads.single_threaded_blas(uses_blas(a.shape[1])):
         dense.backward(

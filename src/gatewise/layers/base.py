@@ -89,9 +89,9 @@ class Layer(UsedAlone):
                 batch_input_shape, "batch_input_shape"
             )[1:]
         self._given_input_shape = one_shape(shapes)
-        self.input_shape = None  # (batch, ...) once built
-        self.output_shape = None
-        self.rng = None
+        self.input_shape: Any = None  # (batch, ...) once built
+        self.output_shape: Any = None
+        self.rng: Any = None
         self._specs = []
         self._penalized = []  # those with a regularizer
         self._constrained = []  # those with a constraint

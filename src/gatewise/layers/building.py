@@ -24,6 +24,7 @@ class Buildable(Parameterized):
 
     input_shape: Any  # (batch, ...) once built, else None; a list of several inputs' shapes
     output_shape: Any  # likewise
+    rng: Any
     _given_input_shape: Shape | None  # of one sample, as the constructor was given it
 
     @names_memory

@@ -1,5 +1,9 @@
 """Convolution over the steps of a sequence."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, threads
@@ -10,9 +14,16 @@ from gatewise.kernels._products import uses_blas
 
 from .activation import LINEAR, Activated, activation_or_softmax
 from .masks import counted_steps
-from .options import Fixed
+from .options import fixed
 from .weights import WeightOptions
 from .windows import Windowed
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.tape import Batch, Tape
 
 
 class Conv1D(Activated, Windowed):
@@ -46,33 +57,31 @@ class Conv1D(Activated, Windowed):
     Weights in order: kernel (kernel_size, features, filters), bias (filters,).
     """
 
-    paddings = ("valid", "same", "causal")
-    filters, activation, use_bias = (
-        Fixed(checks.whole_number),
-        Fixed(activation_or_softmax),
-        Fixed(checks.flag),
-    )
+    paddings: tuple[str, ...] = ("valid", "same", "causal")
+    filters: int = fixed(checks.whole_number)
+    activation: Any = fixed(activation_or_softmax)
+    use_bias: bool = fixed(checks.flag)
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        seed=None,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: Any = "valid",
+        data_format: Any = None,
+        dilation_rate: Any = 1,
+        groups: Any = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(kernel_size, strides, padding, dilation_rate, **kwargs)
         if data_format not in (None, "channels_last") or groups != 1 or groups is True:
             raise ConfigError(
@@ -86,31 +95,31 @@ class Conv1D(Activated, Windowed):
             ),
             "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
         }
-        self.seed = checks.seed(seed)
+        self.seed: int | None = checks.seed(seed)
         self._packed = PackedWeights()
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         self._check_input_shape(input_shape)
         shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | (
             {"bias": (self.filters,)} if self.use_bias else {}
         )
         return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
 
-    def _weights_changed(self):
+    def _weights_changed(self) -> None:
         self._packed.forget()
 
-    def _matrix(self):
+    def _matrix(self) -> Any:
         """The kernel as the matrix of one product."""
         kernel = self._parameters["kernel"]
         return kernel.reshape(-1, kernel.shape[-1])
 
-    def _pack_now(self):
+    def _pack_now(self) -> Array:
         return dense.pack(self._matrix(), self._parameters.get("bias"))
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, lengths = inputs.values, inputs.lengths
         batch, steps, features = x.shape
         count = self._output_steps(steps)
@@ -147,7 +156,7 @@ class Conv1D(Activated, Windowed):
             y if kept is None else np.where(kept, y, y.dtype.type(0)), inputs.steps
         )
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved, dy = tape.take(node), gradients
         rows, matrix = saved["rows"], self._matrix()
         if saved["kept"] is not None:
@@ -177,7 +186,7 @@ class Conv1D(Activated, Windowed):
             return dx
         return np.where(counted_steps(saved["lengths"], dx.shape), dx, dx.dtype.type(0))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config() | {
             "filters": self.filters,
             "kernel_size": self.window,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, threads
@@ -12,8 +14,15 @@ from gatewise.kernels._products import uses_blas
 
 from .activation import LINEAR, Activated, activation_or_softmax
 from .base import Layer
-from .options import Fixed
+from .options import fixed
 from .weights import WeightOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.tape import Batch, Tape
 
 
 class Dense(Activated, Layer):
@@ -32,26 +41,24 @@ class Dense(Activated, Layer):
         Of the initial weights of a layer used alone.
     """
 
-    units, activation, use_bias = (
-        Fixed(checks.whole_number),
-        Fixed(activation_or_softmax),
-        Fixed(checks.flag),
-    )
+    units: int = fixed(checks.whole_number)
+    activation: Any = fixed(activation_or_softmax)
+    use_bias: bool = fixed(checks.flag)
 
     def __init__(
         self,
-        units,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units, self.activation, self.use_bias = units, activation, use_bias
         self._weight_options = {
@@ -60,10 +67,10 @@ class Dense(Activated, Layer):
             ),
             "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
         }
-        self.seed = checks.seed(seed)
+        self.seed: int | None = checks.seed(seed)
         self._packed = PackedWeights()
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
@@ -74,16 +81,16 @@ class Dense(Activated, Layer):
         )
         return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.units)
 
-    def _weights_changed(self):
+    def _weights_changed(self) -> None:
         self._packed.forget()
 
-    def _pack_now(self):
+    def _pack_now(self) -> Array:
         return dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         z = self._product(inputs.values)
         if self.activation != "linear":
             self._activate_rows(z, z)
@@ -93,14 +100,14 @@ class Dense(Activated, Layer):
             tape.keep(node, {"x": inputs.values, "y": y})
         return inputs.with_values(z)
 
-    def _run_to_scores(self, inputs, tape, node):
+    def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         """x W + b, without the activation: what a loss that knows the activation starts from."""
         z = self._product(inputs.values)
         if tape is not None:
             tape.keep(node, {"x": inputs.values})
         return inputs.with_values(z)
 
-    def _product(self, x):
+    def _product(self, x: Array) -> Array:
         """x W + b."""
         features, units = x.shape[-1], self.units
         rows = x if x.ndim == 2 else x.reshape(-1, features)
@@ -111,17 +118,21 @@ class Dense(Activated, Layer):
         dense.forward(rows, self._packed.of(self), z, LINEAR, work)
         return z if x.ndim == 2 else z.reshape(*x.shape[:-1], units)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved = tape.take(node)
         return self._product_backward(
             saved["x"], self._slope_times(saved["y"], gradients), tape, node, wanted
         )
 
-    def _run_backward_from_scores(self, gradients, tape, node, wanted):
+    def _run_backward_from_scores(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Any:
         """As run_backward, from the gradient of what :meth:`_run_to_scores` gave."""
         return self._product_backward(tape.take(node)["x"], gradients, tape, node, wanted)
 
-    def _product_backward(self, x, dz, tape, node, wanted):
+    def _product_backward(
+        self, x: Array, dz: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Any:
         rows = x.reshape(-1, x.shape[-1])
         dx = tape.scratch(node, rows.shape, self.dtype) if wanted else None
         with threads.single_threaded_blas(uses_blas(x.shape[-1])):
@@ -136,7 +147,7 @@ class Dense(Activated, Layer):
             )
         return dx.reshape(x.shape) if wanted else None
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config() | {
             "units": self.units,
             "activation": activations.config(self.activation),

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.errors import ShapeError
 from gatewise.kernels import arrays
 
 from .base import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.tape import Batch, Tape
 
 
 class Dropout(Layer):
@@ -25,17 +33,19 @@ class Dropout(Layer):
     """
 
     _keeps_limits = True
-    rate = Checked(checks.fraction)
+    rate: float = checked(checks.fraction)
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.rate = rate
-        self.noise_shape = (
+        self.noise_shape: Any = (
             None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
         )
-        self.seed = checks.seed(seed)
+        self.seed: int | None = checks.seed(seed)
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         if tape is None:
             return inputs
         if self.rate == 0:
@@ -49,7 +59,7 @@ class Dropout(Layer):
         tape.keep(node, mask)
         return inputs.with_values(x * mask)
 
-    def _draw_shape(self, shape):
+    def _draw_shape(self, shape: tuple[int, ...]) -> Any:
         if self.noise_shape is None:
             return shape
         if len(self.noise_shape) != len(shape):
@@ -65,11 +75,11 @@ class Dropout(Layer):
             extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape)
         )
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         mask = tape.take(node)
         return gradients if mask is None else gradients * mask
 
-    def get_config(self):
+    def get_config(self) -> Config:
         shape = None if self.noise_shape is None else list(self.noise_shape)
         return super().get_config() | {"rate": self.rate, "noise_shape": shape, "seed": self.seed}
 
@@ -86,10 +96,10 @@ class SpatialDropout1D(Dropout):
 
     _rank, _axes = 3, "(batch, steps, features)"
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(rate, (None, 1, None), seed, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["noise_shape"]
         return config

@@ -1,5 +1,9 @@
 """Whole numbers to vectors: what text and other symbols begin with."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, threads
@@ -7,8 +11,15 @@ from gatewise.errors import ConfigError, ShapeError, StateError
 from gatewise.kernels import rows
 
 from .base import Layer, one_shape
-from .options import Fixed
+from .options import fixed
 from .weights import WeightOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, Config, DType
+    from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.tape import Batch, Tape
 
 
 class Embedding(Layer):
@@ -45,26 +56,24 @@ class Embedding(Layer):
     _rank, _axes = 2, "(batch, steps) of whole numbers"
     reads_steps = _first_only = True
     _padded_dtype = "float64"  # holds every int32, and what is not whole, for read_input to find
-    input_dim, output_dim, mask_zero = (
-        Fixed("_checked_input_dim"),
-        Fixed("_checked_output_dim"),
-        Fixed(checks.flag),
-    )
+    input_dim: int = fixed("_checked_input_dim")
+    output_dim: int = fixed("_checked_output_dim")
+    mask_zero: bool = fixed(checks.flag)
     _start = None  # given vectors, until they have been used
 
     def __init__(
         self,
-        input_dim,
-        output_dim,
-        embeddings_initializer="uniform",
-        embeddings_regularizer=None,
-        embeddings_constraint=None,
-        mask_zero=False,
-        input_length=None,
-        seed=None,
-        weights=None,
-        **kwargs,
-    ):
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        input_length: int | None = None,
+        seed: int | None = None,
+        weights: Any = None,
+        **kwargs: Any,
+    ) -> None:
         if input_length is not None:
             shapes = {"input_length": (checks.whole_number(input_length, "input_length"),)}
             if kwargs.get("input_shape") is not None:
@@ -75,18 +84,18 @@ class Embedding(Layer):
         self._weight_options = WeightOptions(
             "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint
         )
-        self.seed = checks.seed(seed)
+        self.seed: int | None = checks.seed(seed)
         self._start = (
             None if weights is None else self._checked_start(weights, embeddings_initializer)
         )
 
-    def _checked_input_dim(self, value):
+    def _checked_input_dim(self, value: Any) -> Any:
         return self._checked_extent(value, "input_dim")
 
-    def _checked_output_dim(self, value):
+    def _checked_output_dim(self, value: Any) -> Any:
         return self._checked_extent(value, "output_dim")
 
-    def _checked_extent(self, value, name):
+    def _checked_extent(self, value: Any, name: str) -> Any:
         value = checks.whole_number(value, name)
         if self._start is not None and value != getattr(self, name):
             raise StateError(
@@ -95,7 +104,7 @@ class Embedding(Layer):
             )
         return value
 
-    def _checked_start(self, weights, initializer):
+    def _checked_start(self, weights: Any, initializer: Any) -> Any:
         """The array that a user gave to start from.
 
         Raises
@@ -122,7 +131,7 @@ class Embedding(Layer):
             )
         return checks.finite(array, "weights")
 
-    def _initialize(self, rng):
+    def _initialize(self, rng: np.random.Generator) -> None:
         if self._start is None:
             super()._initialize(rng)
             return
@@ -131,24 +140,24 @@ class Embedding(Layer):
         self._start = None
         self._weights_changed()
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         if len(input_shape) != 2:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)"
             )
         return [self._weight_options.spec("embeddings", (self.input_dim, self.output_dim))]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.output_dim)
 
     # ---- what it reads
 
-    def _read_input(self, x, dtype, convert):
+    def _read_input(self, x: Array, dtype: DType, convert: bool) -> Array:
         return checks.whole_array(
             x, "x", f"layer {self.name!r} expects whole numbers from 0 to {self.input_dim - 1}"
         )
 
-    def _check_values(self, x):
+    def _check_values(self, x: Array) -> Array:
         if x.size and not (x.min() >= 0 and x.max() < self.input_dim):
             at = tuple(int(i) for i in np.argwhere((x < 0) | (x >= self.input_dim))[0])
             raise ShapeError(
@@ -157,10 +166,10 @@ class Embedding(Layer):
             )
         return x
 
-    def compute_mask(self, x):
+    def compute_mask(self, x: Array) -> Array | None:
         return x != 0 if self.mask_zero else None
 
-    def _check_shape(self, x):
+    def _check_shape(self, x: Array) -> None:
         if x.ndim != 2 or x.shape[1] == 0:
             raise ShapeError(
                 f"x has shape {x.shape}; layer {self.name!r} expects {self._axes}, at least 1 step"
@@ -168,14 +177,14 @@ class Embedding(Layer):
 
     # ---- running
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
         checks.fits_memory(x.size * self.output_dim, self.dtype, "the output of layer", self.name)
         if tape is not None:
             tape.keep(node, x.copy())
         return inputs.with_values(np.take(self._parameters["embeddings"], x, axis=0))
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         x = tape.take(node)
         if not self._trainable:
             return
@@ -186,7 +195,7 @@ class Embedding(Layer):
             threads.threads_for(gradients.size),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return (
             super().get_config()
             | self._weight_options.get_config()

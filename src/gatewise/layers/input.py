@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from gatewise import checks
 from gatewise.errors import ConfigError
 
 from .base import Layer
 
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
-def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=None):
+    from gatewise._typing import Array
+    from gatewise.layers.tape import Batch, Tape
+
+
+def Input(
+    shape: Any = None,
+    batch_shape: Any = None,
+    *,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    name: str | None = None,
+) -> InputLayer:
     """The shape of one sample, as the first entry of a Sequential.
 
     Parameters
@@ -46,8 +61,8 @@ def Input(shape=None, batch_shape=None, *, batch_size=None, dtype=None, name=Non
 class InputLayer(Layer):
     """Says what one sample looks like and passes it on."""
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return inputs
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         return gradients

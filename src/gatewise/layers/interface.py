@@ -6,7 +6,7 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 from gatewise import checks, seeds
-from gatewise.attributes import Checked, Guarded
+from gatewise.attributes import Guarded, checked
 from gatewise.errors import ConfigError
 from gatewise.kernels._null_context import NULL_CONTEXT
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class LayerInterface(Guarded, abc.ABC):
     """What models and the rest of :class:`Layer` read from a layer's class."""
 
-    rng = Checked(seeds.checked_generator)  # the model's generator, for layers that draw
+    rng: Any = checked(seeds.checked_generator)
     model: Any = None  # the Sequential that the layer belongs to
     _holder: Any = None  # the layer that it is inside of
     _rank: int | None = None  # axes of the input, if they are fixed

@@ -5,11 +5,17 @@ their order, all layers run on rows of these lengths, and where the output has s
 with zeros where nothing counts.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
 
 @dataclass(frozen=True)
@@ -27,14 +33,14 @@ class Places:
     mask: np.ndarray
     front_mask: np.ndarray
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Array) -> Places:
         return Places(self.mask[rows], self.front_mask[rows])
 
-    def to_front(self, array):
+    def to_front(self, array: Array) -> Array:
         """The counted steps of (batch, steps, ...) at the front of their rows, zeros behind them."""
         return _moved(array, self.mask, self.front_mask)
 
-    def back(self, array):
+    def back(self, array: Array) -> Array:
         """Steps that were moved to the front in their places again, zeros in the others."""
         return _moved(array, self.front_mask, self.mask)
 
@@ -51,20 +57,20 @@ class Ends:
 
     mask: np.ndarray
 
-    def to_front(self, array):
+    def to_front(self, array: Array) -> Array:
         """The counted steps of (batch, steps, ...), zeros behind them."""
         return _moved(array, self.mask, self.mask)
 
     back = to_front
 
 
-def counted_steps(lengths, shape):
+def counted_steps(lengths: Array | None, shape: tuple[int, ...]) -> Any:
     """Which steps lie within their rows: bool ndarray (batch, steps, 1, ...), of as many axes as x of this shape has."""
     counted = np.arange(shape[1]) < lengths[:, None]
     return counted.reshape(counted.shape + (1,) * (len(shape) - 2))
 
 
-def counted_mask(mask, lengths, shape):
+def counted_mask(mask: Array, lengths: Array | None, shape: tuple[int, ...]) -> Any:
     """Which steps count, bool ndarray (batch, steps), by a mask and lengths, each perhaps None; None if both are."""
     inside = None if lengths is None else counted_steps(lengths, shape[:2])
     if mask is None or inside is None:
@@ -72,7 +78,7 @@ def counted_mask(mask, lengths, shape):
     return mask & inside
 
 
-def held(y, mask, before=0):
+def held(y: Array, mask: Array, before: Any = 0) -> Any:
     """y (batch, steps, ...) with the last counted step's values at each step that does not count.
 
     Parameters
@@ -89,7 +95,7 @@ def held(y, mask, before=0):
     return result
 
 
-def held_backward(dy, mask):
+def held_backward(dy: Array, mask: Array) -> Any:
     """The gradient of what :func:`held` was given: that of each counted step and of the steps that repeat it."""
     result, later = np.zeros_like(dy), np.zeros_like(dy[:, :1])
     for t in range(dy.shape[1] - 1, -1, -1):
@@ -100,7 +106,7 @@ def held_backward(dy, mask):
     return result
 
 
-def cleared_ends(x, lengths):
+def cleared_ends(x: Array, lengths: Array | None) -> Any:
     """x (batch, steps, ...) with zeros past these lengths; x itself if no row ends early.
 
     What padding holds is any number. Products and exponentials of it can overflow, and 0 times
@@ -111,12 +117,12 @@ def cleared_ends(x, lengths):
     return np.where(counted_steps(lengths, x.shape), x, x.dtype.type(0))
 
 
-def ends(lengths, steps):
+def ends(lengths: Array | None, steps: int) -> Any:
     """Rows of these lengths as :class:`Ends`."""
     return Ends(counted_steps(lengths, (len(lengths), steps)))
 
 
-def moved_resets(mask, resets, lengths=None):
+def moved_resets(mask: Array, resets: Array | None, lengths: Array | None = None) -> Any:
     """(forward, backward, cleared): what becomes of resets where a mask moves the steps that count to the front.
 
     A flag at a masked step clears the state before the step that counts and is visited next: the
@@ -155,13 +161,13 @@ def moved_resets(mask, resets, lengths=None):
     return forward.view(np.uint8), backward.view(np.uint8), cleared
 
 
-def _moved(array, source, target):
+def _moved(array: Array, source: Any, target: Any) -> Any:
     moved = np.zeros_like(array)
     moved[target] = array[source]
     return moved
 
 
-def step_mask(mask, shape):
+def step_mask(mask: Array, shape: tuple[int, ...]) -> Any:
     """bool ndarray (batch, steps) for an x of this shape.
 
     Raises
@@ -185,7 +191,7 @@ def step_mask(mask, shape):
     return np.ascontiguousarray(mask)
 
 
-def lengths_and_places(mask, lengths=None):
+def lengths_and_places(mask: Array, lengths: Array | None = None) -> Any:
     """What a mask becomes: (lengths or None, Places or None).
 
     Parameters

@@ -1,38 +1,49 @@
 """Normalisation: over the batch, with moving averages for inference, and over the features of each position."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, initializers
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
 
 from .base import Layer
 from .masks import counted_steps
-from .options import Fixed
+from .options import fixed
 from .specs import ParameterSpec
 from .weights import WeightOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.tape import Batch, Tape
 
 
 class _Normalization(Layer):
     """What the normalisations share: gamma and beta over the last axis."""
 
-    center, scale = Fixed(checks.flag), Fixed(checks.flag)
-    epsilon = Checked(checks.number, low=0.0, open_low=True)
+    center: bool = fixed(checks.flag)
+    scale: bool = fixed(checks.flag)
+    epsilon: float = checked(checks.number, low=0.0, open_low=True)
 
     def __init__(
         self,
-        axis=-1,
-        epsilon=1e-3,
-        center=True,
-        scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        beta_regularizer=None,
-        gamma_regularizer=None,
-        beta_constraint=None,
-        gamma_constraint=None,
-        **kwargs,
-    ):
+        axis: Any = -1,
+        epsilon: Any = 1e-3,
+        center: bool = True,
+        scale: Any = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if isinstance(axis, list | tuple) and len(axis) == 1:
             axis = axis[0]
@@ -48,7 +59,7 @@ class _Normalization(Layer):
             "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint),
         }
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
@@ -57,14 +68,14 @@ class _Normalization(Layer):
         names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
         return [self._weight_options[name].spec(name, (input_shape[-1],)) for name in names]
 
-    def _scaled(self, normalized):
+    def _scaled(self, normalized: Any) -> Any:
         """gamma x + beta, a new array."""
         y = normalized * self._parameters["gamma"] if self.scale else normalized.copy()
         if self.center:
             y += self._parameters["beta"]
         return y
 
-    def _scaled_backward(self, normalized, dy):
+    def _scaled_backward(self, normalized: Any, dy: Array) -> Any:
         """Gradient of what was scaled; those of gamma and beta are added. Rows (n, features); sums in float64."""
         if self.scale and self._trainable:
             self._gradients["gamma"] += (dy * normalized).sum(axis=0, dtype=np.float64)
@@ -72,7 +83,7 @@ class _Normalization(Layer):
             self._gradients["beta"] += dy.sum(axis=0, dtype=np.float64)
         return dy * self._parameters["gamma"] if self.scale else dy
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config() | {
             "epsilon": self.epsilon,
             "center": self.center,
@@ -109,33 +120,33 @@ class BatchNormalization(_Normalization):
     no gradient, and no optimizer moves them.
     """
 
-    momentum = Checked(checks.number, low=0.0, high=1.0)
+    momentum: float = checked(checks.number, low=0.0, high=1.0)
 
     def __init__(
         self,
-        axis=-1,
-        momentum=0.99,
-        epsilon=1e-3,
-        center=True,
-        scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        moving_mean_initializer="zeros",
-        moving_variance_initializer="ones",
-        **kwargs,
-    ):
+        axis: Any = -1,
+        momentum: float = 0.99,
+        epsilon: Any = 1e-3,
+        center: bool = True,
+        scale: Any = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs
         )
         self.momentum = momentum
-        self.moving_initializers = {
+        self.moving_initializers: dict[str, initializers.Initializer] = {
             "moving_mean": initializers.get(moving_mean_initializer, "moving_mean_initializer"),
             "moving_variance": initializers.get(
                 moving_variance_initializer, "moving_variance_initializer"
             ),
         }
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         return [
             *super().parameter_specs(input_shape),
             *(
@@ -144,7 +155,7 @@ class BatchNormalization(_Normalization):
             ),
         ]
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Sequence[Any]) -> None:
         weights = checks.listed(weights, "weights", "arrays")
         variance = (
             checks.float_array(
@@ -159,7 +170,7 @@ class BatchNormalization(_Normalization):
             )
         super().set_weights(weights)
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, lengths = inputs.values, inputs.lengths
         counted = None if lengths is None or x.ndim < 3 else counted_steps(lengths, x.shape[:2])
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
@@ -174,7 +185,7 @@ class BatchNormalization(_Normalization):
             tape.keep(node, saved | {"counted": counted})
         return inputs.with_values(_put_rows(y, counted, x.shape))
 
-    def _of_batch(self, rows, tape):
+    def _of_batch(self, rows: Array, tape: Tape) -> Any:
         """Output, and what backward needs; the averages move on when the pass is over."""
         if len(rows) == 0:
             return rows.copy(), {"normalized": rows, "inverse": None}
@@ -189,7 +200,7 @@ class BatchNormalization(_Normalization):
         tape.afterwards(lambda: self._move({"moving_mean": mean, "moving_variance": variance}))
         return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
 
-    def _refuse_overflow(self, rows, variance):
+    def _refuse_overflow(self, rows: Array, variance: Any) -> None:
         """Refuse finite numbers whose variance the moving average cannot hold: inference would not be what training was."""
         for feature in np.flatnonzero(~np.isfinite(variance)):
             if np.isfinite(rows[:, feature]).all():
@@ -200,13 +211,13 @@ class BatchNormalization(_Normalization):
                     f" reads{', or compute in float64' if self.dtype == 'float32' else ''}"
                 )
 
-    def _move(self, found):
+    def _move(self, found: Any) -> None:
         """Move the averages towards those of a batch, dict of name to ndarray."""
         for name, value in found.items():
             average = self._parameters[name]
             average[...] = average * self.momentum + value * (1 - self.momentum)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved, dy = tape.take(node), gradients
         counted, normalized = saved["counted"], saved["normalized"]
         rows = dy.reshape(-1, dy.shape[-1]) if counted is None else dy[counted]
@@ -226,7 +237,7 @@ class BatchNormalization(_Normalization):
             d = (d - mean.astype(d.dtype) - normalized * slope.astype(d.dtype)) * saved["inverse"]
         return _put_rows(d, counted, dy.shape)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config() | {"momentum": self.momentum}
         for name, initializer in self.moving_initializers.items():
             config[f"{name}_initializer"] = initializers.serialize(initializer)
@@ -251,7 +262,7 @@ class LayerNormalization(_Normalization):
     beta_constraint, gamma_constraint : str or Constraint, optional
     """
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
         normalized, inverse = _normalized_rows(
             x.reshape(-1, x.shape[-1]), x.dtype.type(self.epsilon)
@@ -260,7 +271,7 @@ class LayerNormalization(_Normalization):
             tape.keep(node, {"normalized": normalized, "inverse": inverse})
         return inputs.with_values(self._scaled(normalized).reshape(x.shape))
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved, dy = tape.take(node), gradients
         normalized = saved["normalized"]
         d = self._scaled_backward(normalized, dy.reshape(-1, dy.shape[-1]))
@@ -274,7 +285,7 @@ class LayerNormalization(_Normalization):
         return (d * saved["inverse"]).reshape(dy.shape)
 
 
-def _normalized_rows(rows, epsilon):
+def _normalized_rows(rows: Array, epsilon: Any) -> Any:
     """((x - mean) / sqrt(variance + epsilon), 1 / sqrt(variance + epsilon)) of each row (n, features).
 
     Rows whose sum or variance overflows are divided by a power of two first.
@@ -299,7 +310,7 @@ def _normalized_rows(rows, epsilon):
         return normalized * inverse, np.where(equal, inverse, inverse * shrink)
 
 
-def _put_rows(rows, counted, shape):
+def _put_rows(rows: Array, counted: Array | None, shape: tuple[int, ...]) -> Any:
     """Rows at the positions that count (batch, steps), None for all, zeros elsewhere, in the shape of x."""
     if counted is None:
         return rows.reshape(shape)

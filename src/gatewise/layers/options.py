@@ -38,3 +38,8 @@ class Fixed:
             vars(layer)[self._name] = getattr(layer, self._check)(value)
         else:
             vars(layer)[self._name] = self._check(value, self._name, **self._limits)
+
+
+def fixed(check: Callable[..., Any] | str, **limits: Any) -> Any:
+    """A :class:`Fixed` option whose class declares its type: ``units: int = fixed(...)``."""
+    return Fixed(check, **limits)

@@ -157,11 +157,21 @@ class Parameterized(LayerInterface):
         return [array for name, array in self.parameters.items() if name not in chosen]
 
     # Keras's other names
-    variables, trainable_variables, non_trainable_variables = (
-        weights,
-        trainable_weights,
-        non_trainable_weights,
-    )
+
+    @property
+    def variables(self) -> list[Array]:
+        """The same as :attr:`weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Array]:
+        """The same as :attr:`trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Array]:
+        """The same as :attr:`non_trainable_weights`."""
+        return self.non_trainable_weights
 
     @names_memory
     def get_weights(self) -> list[Array]:

@@ -1,5 +1,9 @@
 """A sequence as one vector: the mean or the maximum over its steps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import threads
@@ -9,6 +13,12 @@ from .masks import counted_steps
 from .sequences import SequenceLayer
 from .tape import Batch
 
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array
+    from gatewise.layers.tape import Tape
+
 
 class _GlobalPooling(SequenceLayer):
     """What layers share that make (batch, features) of (batch, steps, features)."""
@@ -16,7 +26,7 @@ class _GlobalPooling(SequenceLayer):
     _keeps_limits = True
     keeps_steps = False
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         self._check_input_shape(input_shape, known_features=False)
         return (input_shape[0], input_shape[2])
 
@@ -24,7 +34,7 @@ class _GlobalPooling(SequenceLayer):
 class GlobalAveragePooling1D(_GlobalPooling):
     """The mean over each row's steps: (batch, steps, features) to (batch, features). Zeros for a row without any."""
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
         y = np.empty((x.shape[0], x.shape[2]), x.dtype)
         rows.mean_of_steps(x, inputs.lengths, y, threads.threads_for(x.size))
@@ -32,7 +42,7 @@ class GlobalAveragePooling1D(_GlobalPooling):
             tape.keep(node, {"shape": x.shape, "lengths": inputs.lengths})
         return Batch(y)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved, dy = tape.take(node), gradients
         if not wanted:
             return None
@@ -49,7 +59,7 @@ class GlobalMaxPooling1D(_GlobalPooling):
     The gradient goes to the first of the steps that hold the maximum.
     """
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, lengths = inputs.values, inputs.lengths
         if lengths is None:
             candidates = x
@@ -63,7 +73,7 @@ class GlobalMaxPooling1D(_GlobalPooling):
             tape.keep(node, {"shape": x.shape, "lengths": lengths, "at": at})
         return Batch(y)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved, dy = tape.take(node), gradients
         if not wanted:
             return None

@@ -1,8 +1,15 @@
 """What layers share that read the steps of sequences."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gatewise.errors import ShapeError
 
 from .base import Layer
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
 
 class SequenceLayer(Layer):
@@ -12,10 +19,10 @@ class SequenceLayer(Layer):
     reads_steps = True
 
     @staticmethod
-    def _shape_of_features(features):
+    def _shape_of_features(features: int) -> Any:
         return (None, features)
 
-    def _check_input_shape(self, input_shape, known_features=True):
+    def _check_input_shape(self, input_shape: Any, known_features: bool = True) -> None:
         if len(input_shape) == 3 and not (known_features and input_shape[-1] is None):
             return
         number = " with a known number of features" if known_features else ""
@@ -29,7 +36,7 @@ class SequenceLayer(Layer):
             f" {self._axes}{number}{hint}"
         )
 
-    def _check_shape(self, x):
+    def _check_shape(self, x: Array) -> None:
         super()._check_shape(x)
         if x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +12,14 @@ from gatewise.errors import ShapeError
 
 from .base import Layer
 from .masks import counted_steps
-from .options import Fixed
+from .options import fixed
 from .tape import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.tape import Tape
 
 
 class Flatten(Layer):
@@ -20,11 +27,11 @@ class Flatten(Layer):
 
     keeps_steps = takes_any_length = False
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         rest = input_shape[1:]
         return (input_shape[0], None if None in rest else math.prod(rest))
 
-    def _check_shape(self, x):
+    def _check_shape(self, x: Array) -> None:
         if x.ndim != len(self.input_shape):
             raise ShapeError(
                 f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
@@ -35,7 +42,7 @@ class Flatten(Layer):
                     f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
                 )
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, counted = inputs.values, None
         places = None if inputs.steps is None else inputs.steps.places
         if inputs.lengths is not None:
@@ -46,7 +53,7 @@ class Flatten(Layer):
             tape.keep(node, {"shape": x.shape, "counted": counted, "places": places})
         return Batch(y)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved = tape.take(node)
         dx, counted, places = gradients.reshape(saved["shape"]), saved["counted"], saved["places"]
         if places is not None:
@@ -68,13 +75,13 @@ class RepeatVector(Layer):
 
     _keeps_limits = True
     _rank, _axes = 2, "(batch, features)"
-    n = Fixed(checks.whole_number)
+    n: int = fixed(checks.whole_number)
 
-    def __init__(self, n, **kwargs):
+    def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.n = n
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         if len(input_shape) != 2:
             hint = (
                 "; the recurrent layer before it needs return_sequences=False"
@@ -87,14 +94,14 @@ class RepeatVector(Layer):
             )
         return (input_shape[0], self.n, input_shape[1])
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
         count = x.shape[0] * self.n * x.shape[1]
         checks.fits_memory(count, self.dtype, "the output of layer", self.name)
         return inputs.with_values(np.repeat(x[:, None], self.n, axis=1))
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         return gradients.sum(axis=1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"n": self.n}

@@ -68,8 +68,8 @@ class Batch:
     __slots__ = ("steps", "values")
 
     def __init__(self, values: Array, steps: Steps | None = None) -> None:
-        self.values = values
-        self.steps = steps
+        self.values: Array = values
+        self.steps: Steps | None = steps
 
     @property
     def lengths(self) -> Array | None:
@@ -104,7 +104,7 @@ class Tape:
     __slots__ = ("_actions", "_records", "_workspaces", "carried", "hands_out", "state_gradients")
 
     def __init__(self, hands_out: bool = False) -> None:
-        self.hands_out = hands_out
+        self.hands_out: bool = hands_out
         self._records: dict[Hashable, Any] = {}
         self._workspaces: dict[Hashable, Any] = {}
         self._actions: list[Callable[[], None]] = []

@@ -1,24 +1,39 @@
 """What a user chooses of one parameter: an initializer, a regularizer and a constraint."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gatewise import constraints, initializers, regularizers
 
 from .specs import ParameterSpec
+
+if TYPE_CHECKING:
+    from gatewise._typing import Config
 
 
 class WeightOptions:
     """The arguments ``<prefix>_initializer``, ``<prefix>_regularizer`` and ``<prefix>_constraint`` of a layer."""
 
-    def __init__(self, prefix, initializer, regularizer=None, constraint=None):
+    def __init__(
+        self, prefix: str, initializer: Any, regularizer: Any = None, constraint: Any = None
+    ) -> None:
         self.prefix = prefix
-        self.initializer = initializers.get(initializer, f"{prefix}_initializer")
-        self.regularizer = regularizers.get(regularizer, f"{prefix}_regularizer")
-        self.constraint = constraints.get(constraint, f"{prefix}_constraint")
+        self.initializer: initializers.Initializer = initializers.get(
+            initializer, f"{prefix}_initializer"
+        )
+        self.regularizer: regularizers.Regularizer | None = regularizers.get(
+            regularizer, f"{prefix}_regularizer"
+        )
+        self.constraint: constraints.Constraint | None = constraints.get(
+            constraint, f"{prefix}_constraint"
+        )
 
-    def spec(self, name, shape):
+    def spec(self, name: str, shape: tuple[int, ...]) -> ParameterSpec:
         """The parameter that has them."""
         return ParameterSpec(name, shape, self.initializer, self.regularizer, self.constraint)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments, as JSON values."""
         return {
             f"{self.prefix}_initializer": initializers.serialize(self.initializer),

@@ -1,13 +1,20 @@
 """Windows over the steps of a sequence: what convolution and pooling in one dimension share."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
-from .options import Fixed
+from .options import fixed
 from .sequences import SequenceLayer
 from .tape import Batch, Steps
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array
 
 
 class Windowed(SequenceLayer):
@@ -18,31 +25,31 @@ class Windowed(SequenceLayer):
     end, are zero.
     """
 
-    paddings = ("valid", "same")
-    window, strides, padding, dilation = (
-        Fixed("_checked_window"),
-        Fixed("_checked_strides"),
-        Fixed("_checked_padding"),
-        Fixed("_checked_dilation"),
-    )
+    paddings: tuple[str, ...] = ("valid", "same")
+    window: int = fixed("_checked_window")
+    strides: int = fixed("_checked_strides")
+    padding: str = fixed("_checked_padding")
+    dilation: int = fixed("_checked_dilation")
 
-    def __init__(self, window, strides, padding, dilation, /, **kwargs):
+    def __init__(
+        self, window: Any, strides: Any, padding: Any, dilation: Any, /, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.window, self.strides, self.dilation, self.padding = window, strides, dilation, padding
 
     @staticmethod
-    def _checked_window(value):
+    def _checked_window(value: Any) -> Any:
         return one_number(value, "the width of the window")
 
     @staticmethod
-    def _checked_strides(value):
+    def _checked_strides(value: Any) -> Any:
         return one_number(value, "strides")
 
     @staticmethod
-    def _checked_dilation(value):
+    def _checked_dilation(value: Any) -> Any:
         return one_number(value, "dilation_rate")
 
-    def _checked_padding(self, value):
+    def _checked_padding(self, value: Any) -> Any:
         if not isinstance(value, str) or value not in self.paddings:
             raise ConfigError(
                 f"padding is {value!r}; expected one of {', '.join(map(repr, self.paddings))}"
@@ -50,23 +57,23 @@ class Windowed(SequenceLayer):
         return value
 
     @property
-    def keeps_steps(self):
+    def keeps_steps(self) -> bool:
         """Whether there is an output step for each input step."""
         return self.window == self.strides == 1 or (self.padding != "valid" and self.strides == 1)
 
     @property
-    def causal(self):
+    def causal(self) -> bool:
         """Whether an output step sees no other step than its own: windows are not carried over from part to part."""
         return self.window == 1
 
-    def output_lengths(self, lengths):
+    def output_lengths(self, lengths: Array | None) -> Array | None:
         """Steps in each row of the output, for these of the input."""
         steps = np.asarray(lengths)
         if self.padding == "valid":
             steps = steps - self._reach
         return np.maximum((steps + self.strides - 1) // self.strides, 0)
 
-    def _with_steps(self, y, steps):
+    def _with_steps(self, y: Array, steps: int) -> Batch:
         """The output as a Batch, for an input of these Steps or None."""
         if steps is None or self.keeps_steps:
             return Batch(y, steps)
@@ -74,11 +81,11 @@ class Windowed(SequenceLayer):
         return Batch(y, None if lengths is None else Steps(self.output_lengths(lengths)))
 
     @property
-    def _reach(self):
+    def _reach(self) -> Any:
         """Steps from the first to the last of a window."""
         return self.dilation * (self.window - 1)
 
-    def _output_steps(self, steps):
+    def _output_steps(self, steps: int) -> Any:
         if steps is None:
             return None
         count = int(self.output_lengths(steps))
@@ -91,7 +98,7 @@ class Windowed(SequenceLayer):
 
     # ---- windows of an array, and back
 
-    def _in_front(self, steps):
+    def _in_front(self, steps: int) -> Any:
         """How many steps padding puts in front of rows of this many steps, an int or ndarray of them."""
         if self.padding == "valid":
             return np.zeros_like(steps)
@@ -100,7 +107,7 @@ class Windowed(SequenceLayer):
         covered = (self.output_lengths(steps) - 1) * self.strides + self._reach + 1
         return np.maximum(covered - steps, 0) // 2
 
-    def _placement(self, batch, steps, lengths):
+    def _placement(self, batch: int, steps: int, lengths: Array | None) -> Any:
         """[(rows, where their first step lies in the padded array)], and how many steps the padded array has.
 
         With "same" padding and strides of more than 1, this depends on the number of steps of a
@@ -121,7 +128,7 @@ class Windowed(SequenceLayer):
             width, max(found) + steps
         )
 
-    def _windows(self, x, fill, lengths):
+    def _windows(self, x: Array, fill: Any, lengths: Array | None) -> Any:
         """(batch, output steps, window, ...) of x (batch, steps, ...), a view of it or of a padded copy.
 
         Parameters
@@ -149,7 +156,7 @@ class Windowed(SequenceLayer):
             writeable=False,
         )
 
-    def _add_windows(self, d_windows, steps, lengths):
+    def _add_windows(self, d_windows: Any, steps: int, lengths: Array | None) -> Any:
         """The gradient of x, from that of its windows."""
         batch, count, _, features = d_windows.shape
         places, width = self._placement(batch, steps, lengths)
@@ -168,7 +175,7 @@ class Windowed(SequenceLayer):
         return dx
 
 
-def one_number(value, name):
+def one_number(value: Any, name: str) -> Any:
     """A whole number, as Keras also takes it: alone in a list."""
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]

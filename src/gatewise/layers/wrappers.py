@@ -1,6 +1,9 @@
 """Layers that hold layers: what all wrappers share, and TimeDistributed."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +14,15 @@ from .base import Layer
 from .masks import counted_steps
 from .registry import layer_config, layer_from_config
 from .tape import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from typing import Self
+
+    from gatewise._typing import Array, Config, DType
+    from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.tape import Tape
+    from gatewise.sharing import WeightsGuard
 
 
 class Wrapper(Layer):
@@ -26,7 +38,15 @@ class Wrapper(Layer):
 
     _model = None
 
-    def __init__(self, parts, *, dtype=None, input_shape=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        parts: dict[str, Any],
+        *,
+        dtype: DType = None,
+        input_shape: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         self._parts = parts
         for name, part in parts.items():
             self._check_part(part, name)
@@ -47,13 +67,13 @@ class Wrapper(Layer):
         self._trains = first._trains
 
     @staticmethod
-    def _check_part(part, name):
+    def _check_part(part: Layer, name: str) -> None:
         if not isinstance(part, Layer):
             raise DTypeError(f"{name} is {part!r}; expected a gatewise.layers object")
         if part.built or part.model is not None or part._holder is not None:
             raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
 
-    def _refuse_several_seeds(self):
+    def _refuse_several_seeds(self) -> None:
         seeds_given = {"seed": self._seed_given} | {
             f"{name}'s seed": part.seed
             for name, part in self._parts.items()
@@ -68,7 +88,7 @@ class Wrapper(Layer):
             )
 
     @property
-    def seed(self):
+    def seed(self) -> int | None:
         """What the layer and those inside draw from when it is used alone, int or None."""
         if self._seed_given is not None:
             return self._seed_given
@@ -80,26 +100,26 @@ class Wrapper(Layer):
     # ---- freezing
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """Whether training changes parameters of a layer inside; setting it sets all of them. See :attr:`Layer.trainable`."""
         return any(part.trainable for part in self._parts.values())
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: Any) -> None:
         for part in self._parts.values():
             part.trainable = value
 
-    def _is_trained(self, name):
+    def _is_trained(self, name: str) -> bool:
         path, _, inner = name.partition("/")
         return self._parts[path]._is_trained(inner)
 
     @property
-    def model(self):
+    def model(self) -> Any:
         """The Sequential that the layer belongs to, and the layers inside with it."""
         return self._model
 
     @model.setter
-    def model(self, model):
+    def model(self, model: Any) -> None:
         self._model = model
         for part in self._parts.values():
             part.model = model
@@ -107,31 +127,31 @@ class Wrapper(Layer):
     # ---- building
 
     @property
-    def rng(self):
+    def rng(self) -> Any:
         """The generator that the layers inside draw from."""
         return self._rng
 
     @rng.setter
-    def rng(self, rng):
+    def rng(self, rng: np.random.Generator) -> None:
         self._rng = rng
         for part in self._parts.values():
             part.rng = rng
 
-    def random_generator(self):
+    def random_generator(self) -> np.random.Generator:
         if self.rng is None:
             self.rng = seeds.generator(self.seed)
         return self.rng
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         return config if self._seed_given is None else config | {"seed": self._seed_given}
 
-    def _share_guard(self, guard):
+    def _share_guard(self, guard: WeightsGuard) -> None:
         super()._share_guard(guard)
         for part in self._parts.values():
             part._share_guard(guard)
 
-    def _kind(self):
+    def _kind(self) -> str | None:
         kinds = [
             f"{path}: {part._kind()}"
             for path, part in self._parts.items()
@@ -139,31 +159,31 @@ class Wrapper(Layer):
         ]
         return "; ".join(kinds) or None
 
-    def _paths(self):
+    def _paths(self) -> list[str]:
         return [self.name, *(f"{self.name}/{path}" for path in self._parts)]
 
-    def _set_dtype(self, dtype):
+    def _set_dtype(self, dtype: DType) -> None:
         super()._set_dtype(dtype)
         for part in self._parts.values():
             part._set_dtype(dtype)
 
-    def _unbuild(self):
+    def _unbuild(self) -> None:
         super()._unbuild()
         for part in self._parts.values():
             part._unbuild()
 
-    def _part_input_shape(self, input_shape):
+    def _part_input_shape(self, input_shape: Any) -> Any:
         """What the layers inside are given of an input of this shape."""
         return input_shape
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         specs = []
         for path, part in self._parts.items():
             part._describe(self._part_input_shape(input_shape))
             specs += [replace(spec, name=f"{path}/{spec.name}") for spec in part._specs]
         return specs
 
-    def _adopt(self, parameters, gradients):
+    def _adopt(self, parameters: Array, gradients: Array) -> None:
         at = 0
         for part in self._parts.values():
             piece = slice(at, at + part._flat_size())
@@ -171,7 +191,7 @@ class Wrapper(Layer):
             at = piece.stop
         self._take_arrays()
 
-    def _take_arrays(self):
+    def _take_arrays(self) -> None:
         """The parts' arrays, and no views beside them: what is written to one's own is written to theirs."""
         for arrays in ("_parameters", "_gradients"):
             setattr(
@@ -184,33 +204,33 @@ class Wrapper(Layer):
                 },
             )
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_model": None}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""
         super().__setstate__(state)
         for part in self._parts.values():
             part._holder = self
         self._take_arrays()
 
-    def _check_weights(self, weights):
+    def _check_weights(self, weights: Any) -> None:
         at = 0
         for part in self._parts.values():
             part._check_weights(weights[at : at + len(part._parameters)])
             at += len(part._parameters)
 
-    def _initialize(self, rng):
+    def _initialize(self, rng: np.random.Generator) -> None:
         self.rng = rng
         for part in self._parts.values():
             part._initialize(rng)
 
-    def _expose(self):
+    def _expose(self) -> None:
         super()._expose()
         for part in self._parts.values():
             part._expose()
 
-    def _weights_changed(self):
+    def _weights_changed(self) -> None:
         for part in self._parts.values():
             part._weights_changed()
 
@@ -230,20 +250,20 @@ class TimeDistributed(Wrapper):
     """
 
     @property
-    def _limiting_activation(self):
+    def _limiting_activation(self) -> Any:
         """That of the layer within."""
         return self.layer._limiting_activation
 
     @property
-    def _keeps_limits(self):
+    def _keeps_limits(self) -> bool:
         """Whether the layer within does."""
         return self.layer._keeps_limits
 
-    def __init__(self, layer, **kwargs):
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
         self.layer = layer
         super().__init__({"layer": layer}, **kwargs)
 
-    def _check_part(self, part, name):
+    def _check_part(self, part: Layer, name: str) -> None:
         super()._check_part(part, name)
         if part._first_only or part.stateful or isinstance(part, TimeDistributed):
             raise ConfigError(
@@ -255,7 +275,7 @@ class TimeDistributed(Wrapper):
                 f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one"
             )
 
-    def _part_input_shape(self, input_shape):
+    def _part_input_shape(self, input_shape: Any) -> Any:
         if len(input_shape) < 3:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps,"
@@ -263,13 +283,13 @@ class TimeDistributed(Wrapper):
             )
         return (None, *input_shape[2:])
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (
             *input_shape[:2],
             *self.layer.compute_output_shape(self._part_input_shape(input_shape))[1:],
         )
 
-    def _check_shape(self, x):
+    def _check_shape(self, x: Array) -> None:
         if x.ndim != len(self.input_shape):
             raise ShapeError(
                 f"x has shape {x.shape}; layer {self.name!r} expects {len(self.input_shape)} axes, "
@@ -278,12 +298,12 @@ class TimeDistributed(Wrapper):
         self.layer._check_shape(self._apart(x))
 
     @staticmethod
-    def _apart(x, counted=None):
+    def _apart(x: Array, counted: Array | None = None) -> Any:
         """Every step that counts as a row."""
         return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) if counted is None else x[counted]
 
     @staticmethod
-    def _as_steps(rows, shape, counted=None):
+    def _as_steps(rows: Array, shape: tuple[int, ...], counted: Array | None = None) -> Any:
         """Rows as steps again, zeros where none counts."""
         if counted is None:
             return rows.reshape(*shape[:2], *rows.shape[1:])
@@ -291,13 +311,15 @@ class TimeDistributed(Wrapper):
         steps[counted] = rows
         return steps
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return self._run(self.layer.run, inputs, tape, node)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         return self._run_backward(self.layer.run_backward, gradients, tape, node, wanted)
 
-    def _run(self, run, inputs, tape, node):
+    def _run(
+        self, run: Callable[..., Batch], inputs: Batch, tape: Tape | None, node: Hashable
+    ) -> Batch:
         """Output of one of the inner layer's functions."""
         x, lengths = inputs.values, inputs.lengths
         counted = None if lengths is None else counted_steps(lengths, x.shape[:2])
@@ -306,7 +328,14 @@ class TimeDistributed(Wrapper):
             tape.keep(node, {"shape": x.shape, "counted": counted})
         return inputs.with_values(self._as_steps(y, x.shape, counted))
 
-    def _run_backward(self, run_backward, gradients, tape, node, wanted):
+    def _run_backward(
+        self,
+        run_backward: Callable[..., Any],
+        gradients: Array,
+        tape: Tape,
+        node: Hashable,
+        wanted: bool,
+    ) -> Any:
         saved = tape.take(node)
         rows = self._apart(np.ascontiguousarray(gradients), saved["counted"])
         dx = run_backward(rows, tape, (node, "layer"), wanted)
@@ -315,25 +344,27 @@ class TimeDistributed(Wrapper):
     # Where the layer inside ends in an activation that the loss fuses with, so does this one.
 
     @property
-    def activation(self):
+    def activation(self) -> Any:
         """The activation of the layer inside; None where it has none."""
         has_scores = hasattr(self.layer, "_run_to_scores")
         return getattr(self.layer, "activation", None) if has_scores else None
 
-    def _run_to_scores(self, inputs, tape, node):
+    def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return self._run(self.layer._run_to_scores, inputs, tape, node)
 
-    def _run_backward_from_scores(self, gradients, tape, node, wanted):
+    def _run_backward_from_scores(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Any:
         return self._run_backward(
             self.layer._run_backward_from_scores, gradients, tape, node, wanted
         )
 
-    def _activate_rows(self, z, y):
+    def _activate_rows(self, z: Array, y: Array) -> Array:
         return self.layer._activate_rows(z, y)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {"layer": layer_config(self.layer)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**config | {"layer": layer_from_config(config.get("layer"), "layer")})

@@ -1,13 +1,16 @@
 """Layers in order over one flat buffer of parameters: building, weights, and the way through."""
 
+from __future__ import annotations
+
 import copy
 import itertools
 from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise import checks, seeds, threads
-from gatewise.attributes import Checked, Guarded
+from gatewise.attributes import Guarded, checked
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.kernels._null_context import NULL_CONTEXT
@@ -20,6 +23,16 @@ from gatewise.sharing import WeightsGuard
 from gatewise.transaction import Transaction, attributes_of, value_of
 
 from .trained import Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from typing import Self
+
+    from gatewise._typing import Array, DType, Shape
+    from gatewise.layers.base import Layer
+    from gatewise.layers.tape import Tape
+    from gatewise.training.data import Samples
 
 _CURES = {
     **dict.fromkeys(("optimizer", "loss", "metrics"), "call compile(optimizer, loss, metrics)"),
@@ -54,9 +67,15 @@ _CURES = {
 class Network(Guarded):
     """Layers over one flat buffer of parameters: weights, states, and passes through them."""
 
-    name = Checked(checks.text)
+    name: str = checked(checks.text)
+    seed: int | None
+    rng: np.random.Generator
+    built: bool
+    flat_gradients: Any  # ndarray (n,); None before the model is built
+    _flat_parameters: Any  # likewise
+    _layers: list[Layer]
 
-    def __init__(self, name=None, seed=None):
+    def __init__(self, name: str | None = None, seed: int | None = None) -> None:
         self.name = automatic_name(type(self)) if name in (None, "") else checks.text(name, "name")
         self._trains = threads.OneAtATime(
             f"two threads train model {self.name!r} at once; give each thread a model of its own"
@@ -88,11 +107,11 @@ class Network(Guarded):
     # ---- building
 
     @property
-    def layers(self):
+    def layers(self) -> list[Layer]:
         """list of Layer, a copy: :meth:`add` and :meth:`pop` change the model."""
         return list(self._layers)
 
-    def _reserve(self, count):
+    def _reserve(self, count: int) -> None:
         """Make the flat buffers so long; if they must move, with room for as much again, so that they seldom do."""
         if self._room is None or len(self._room[0]) < count:
             checks.fits_memory(
@@ -109,16 +128,16 @@ class Network(Guarded):
                 layer._adopt(self._room[0][piece], self._room[1][piece])
         self._shorten(count)
 
-    def _shorten(self, count):
+    def _shorten(self, count: int) -> None:
         """The flat buffers are the first numbers of the room for them."""
         self._flat_parameters, self.flat_gradients = (room[:count] for room in self._room)
 
-    def _layers_changed(self):
+    def _layers_changed(self) -> None:
         """What follows from which layers there are is made anew."""
         self._trained_parts = None
         self._tapes = Tapes()
 
-    def _refuse_in_use(self, layer):
+    def _refuse_in_use(self, layer: Any) -> None:
         """Layers cannot be shared: weights, gradients and what backward needs belong to one place in one model."""
         if layer._holder is not None:
             raise ConfigError(
@@ -137,7 +156,7 @@ class Network(Guarded):
                 " set_weights(layer.get_weights())"
             )
 
-    def _set_dtype(self, dtype):
+    def _set_dtype(self, dtype: DType) -> None:
         given = {name for name, count in self._dtypes.items() if name and count > 0} | {dtype}
         if len(given) > 1:
             raise ConfigError(
@@ -145,7 +164,7 @@ class Network(Guarded):
             )
         self._dtype = dtype
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Make the parameters for inputs (batch, ...); weights that layers already hold are kept."""
         if not self._layers:
             raise StateError("the model has no layers: add some first")
@@ -158,7 +177,7 @@ class Network(Guarded):
         ):
             self._build(shape)
 
-    def _build(self, shape):
+    def _build(self, shape: tuple[int, ...]) -> None:
         self._input = shape[1:]
         kept = {}
         for layer in self._layers:
@@ -189,14 +208,14 @@ class Network(Guarded):
         self._layers_changed()
 
     @staticmethod
-    def _refuse_lists(layer):
+    def _refuse_lists(layer: Any) -> None:
         if layer._returns_list:
             option = "return_state=True" if layer.return_state else "merge_mode=None"
             raise ConfigError(
                 f"layer {layer.name!r} has {option}; a Sequential passes on one output"
             )
 
-    def _fill(self, layer, kept):
+    def _fill(self, layer: Any, kept: Any) -> None:
         """The weights that a layer held, if they fit, or new ones."""
         layer.rng = self.rng
         if kept is not None and [array.shape for array in kept] == [
@@ -207,21 +226,21 @@ class Network(Guarded):
             layer._initialize(self.rng)
 
     @staticmethod
-    def _pieces_of(sizes):
+    def _pieces_of(sizes: Any) -> list[slice]:
         """Slices of these sizes, one behind the other."""
         ends = list(itertools.accumulate(sizes, initial=0))
         return [slice(first, last) for first, last in itertools.pairwise(ends)]
 
-    def _title(self):
+    def _title(self) -> str:
         return f"model {self.name!r}"
 
-    def _setting_cure(self, name):
+    def _setting_cure(self, name: str) -> str | None:
         return _CURES.get(name)
 
     # ---- freezing
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """Whether training changes any layer. Setting it sets :attr:`Layer.trainable` of every layer, once: a layer that is set
         afterwards has the last word.
 
@@ -233,7 +252,7 @@ class Network(Guarded):
         return any(layer.trainable for layer in self._layers)
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: Any) -> None:
         checks.flag(value, "trainable")
         if not self._layers:
             raise StateError(
@@ -244,11 +263,11 @@ class Network(Guarded):
         for layer in self._layers:
             layer.trainable = value
 
-    def _trainable_changes(self):
+    def _trainable_changes(self) -> None:
         """A layer is about to be frozen, or no longer to be."""
         self._trained_parts = None
 
-    def _trained(self):
+    def _trained(self) -> Trained:
         """What of the flat buffer training changes, a :class:`Trained`."""
         if self._trained_parts is None:
             self._trained_parts = Trained.of(self._layers, self._array_pieces, self._array_names)
@@ -257,38 +276,38 @@ class Network(Guarded):
         return self._trained_parts
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[Array]:
         """Views of the parameters that training changes, in order, list of ndarray; they may be written to."""
         return [array for layer in self._layers for array in layer.trainable_weights]
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> list[Array]:
         """Views of the parameters that training leaves as they are: of frozen layers, and moving averages."""
         return [array for layer in self._layers for array in layer.non_trainable_weights]
 
     @property
-    def flat_parameters(self):
+    def flat_parameters(self) -> Array:
         """All parameters that optimizers move, ndarray (n,): the buffer itself, which may be written to."""
         for layer in self._layers:
             layer._expose()
         return self._flat_parameters
 
     @property
-    def dtype(self):
+    def dtype(self) -> DType:
         """ "float32" or "float64"."""
         return self._dtype
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> Shape | None:
         """(batch, ...) of the input, None for free axes; None before it is known."""
         return None if self._input is None else (None, *self._input)
 
     @property
-    def output_shape(self):
+    def output_shape(self) -> Any:
         """(batch, ...) of the output; None before the model is built."""
         return self._layers[-1].output_shape if self.built else None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output for an input of this shape."""
         shape = tuple(input_shape)
         for layer in self._layers:
@@ -296,14 +315,14 @@ class Network(Guarded):
         return shape
 
     @property
-    def _keeps_steps(self):
+    def _keeps_steps(self) -> bool:
         """Whether the output still has the input's time axis, so that lengths apply to it."""
         return all(layer.keeps_steps for layer in self._layers) and (
             len(self.output_shape) >= 3
             and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
         )
 
-    def _output_lengths(self, lengths):
+    def _output_lengths(self, lengths: Array | None) -> Array | None:
         """Steps in each row of the output, for these of the input; None where it has none that depend on them."""
         for layer in self._layers:
             if lengths is None:
@@ -312,21 +331,21 @@ class Network(Guarded):
         return lengths if len(self.output_shape) >= 3 else None
 
     @property
-    def _reads_sequences(self):
+    def _reads_sequences(self) -> bool:
         """Whether steps are more than features to the model: lengths and resets mean something."""
         return any(layer.reads_steps for layer in self._layers) or self._keeps_steps
 
     @property
-    def _takes_any_length(self):
+    def _takes_any_length(self) -> bool:
         """Whether sequences may have another number of steps than was announced: a Flatten needs that many."""
         return all(layer.takes_any_length for layer in self._layers)
 
     @property
-    def _is_stateful(self):
+    def _is_stateful(self) -> bool:
         """Whether a layer keeps its state from call to call."""
         return self._keeps_state if self.built else any(layer.stateful for layer in self._layers)
 
-    def get_layer(self, name=None, index=None):
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or number."""
         if index is not None:
             last = len(self._layers) - 1
@@ -344,29 +363,39 @@ class Network(Guarded):
     # ---- weights
 
     @property
-    def weights(self):
+    def weights(self) -> list[Array]:
         """Views of all parameters, in order; they may be written to."""
         return [array for layer in self._layers for array in layer.parameters.values()]
 
     # Keras's other names
-    variables, trainable_variables, non_trainable_variables = (
-        weights,
-        trainable_weights,
-        non_trainable_weights,
-    )
 
-    def count_params(self, trainable=None):
+    @property
+    def variables(self) -> list[Array]:
+        """The same as :attr:`weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Array]:
+        """The same as :attr:`trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Array]:
+        """The same as :attr:`non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    def count_params(self, trainable: bool | None = None) -> int:
         """Number of parameters; those that training changes (True), or does not (False). None: all."""
         return sum(layer.count_params(trainable) for layer in self._layers)
 
     @names_memory
-    def get_weights(self):
+    def get_weights(self) -> list[Array]:
         """Copies of all parameters, in Keras's order."""
         self._need_built("get_weights")
         with self._guard:
             return [array for layer in self._layers for array in layer.get_weights()]
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy values into all parameters, in Keras's order. Nothing changes if one of them does not fit."""
         self._need_built("set_weights")
         weights = checks.listed(weights, "weights", "arrays")
@@ -383,13 +412,13 @@ class Network(Guarded):
                 at += count
 
     @names_memory
-    def _flat_weights(self):
+    def _flat_weights(self) -> Array:
         """A copy of all weights as one vector: the flat parameters, then what no optimizer moves."""
         with self._guard:
             kept = [array.ravel() for layer in self._layers for array in layer._kept_arrays()]
             return np.concatenate([self._flat_parameters, *kept])
 
-    def _set_flat_weights(self, weights):
+    def _set_flat_weights(self, weights: Any) -> None:
         """Take what :meth:`flat_weights` gave."""
         kept = [array for layer in self._layers for array in layer._kept_arrays()]
         sizes = [self._flat_parameters.size, *(array.size for array in kept)]
@@ -398,12 +427,12 @@ class Network(Guarded):
                 array[...] = weights[piece].reshape(array.shape)
             self._weights_changed()
 
-    def _weights_changed(self):
+    def _weights_changed(self) -> None:
         """Tell every layer that the flat buffer was written to."""
         for layer in self._layers:
             layer._weights_changed()
 
-    def unchanged(self):
+    def unchanged(self) -> AbstractContextManager[None]:
         """Context manager: no other thread changes the weights inside it. Passes of other threads go on.
 
         A program that makes several passes and wants one state of the weights for all of them
@@ -411,7 +440,7 @@ class Network(Guarded):
         """
         return self._guard
 
-    def _alone(self):
+    def _alone(self) -> AbstractContextManager[None]:
         """Context manager of what uses the kept state of a stateful model: one thread at a time; of others it does nothing.
 
         Raises
@@ -421,17 +450,17 @@ class Network(Guarded):
         """
         return self._one_stream if self._is_stateful else NULL_CONTEXT
 
-    def _settle(self, tape):
+    def _settle(self, tape: Tape) -> None:
         """Take over what a training pass found for the weights that no optimizer moves: after the pass."""
         if tape.has_actions:
             with self._guard.writing:
                 tape.settle()
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         """A model of its own: two cannot share one buffer."""
         return copy.deepcopy(self)
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Of the weights at one moment, whatever other threads do."""
         made = memo[id(self)] = type(self).__new__(type(self))
         with self._alone(), self._guard:
@@ -439,7 +468,7 @@ class Network(Guarded):
         made.__setstate__(state)
         return made
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, or a model out of a pickle: the layers' arrays become views of the buffer again."""
         vars(self).update(state)
         seeds.forkable(self.rng)
@@ -458,7 +487,7 @@ class Network(Guarded):
             ):
                 layer._adopt(self._flat_parameters[piece], self.flat_gradients[piece])
 
-    def _checked_rng_state(self, state):
+    def _checked_rng_state(self, state: dict[str, Any]) -> Any:
         """A state of the model's generator, out of a file.
 
         Raises
@@ -479,27 +508,27 @@ class Network(Guarded):
             )
         return state
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Clear the state of every stateful layer."""
         with self._alone():
             for layer in self._layers:
                 if layer._has_state:
                     layer.reset_state()
 
-    def _states(self):
+    def _states(self) -> dict[Layer, Any]:
         """dict of layer to its kept state, None where there is none."""
         return {layer: layer._state for layer in self._layers if layer._has_state}
 
-    def _set_states(self, states):
+    def _set_states(self, states: dict[Layer, Any]) -> None:
         """Take what :meth:`_states` gave."""
         for layer, state in states.items():
             layer._state = state
 
-    def _states_loaded(self):
+    def _states_loaded(self) -> None:
         """Note that the states of the layers come from a file: a first call with another number of rows drops them."""
         self._loaded_states = {layer: state[0] for layer, state in self._states().items() if state}
 
-    def _drop_loaded_states(self, rows):
+    def _drop_loaded_states(self, rows: int) -> None:
         """The first call after loading: the states of the file hold if they are those of as many rows."""
         loaded, self._loaded_states = self._loaded_states, {}
         unfit = [
@@ -520,28 +549,28 @@ class Network(Guarded):
     # ---- running
 
     @property
-    def _padded_dtype(self):
+    def _padded_dtype(self) -> str:
         """What rows of different lengths are padded in."""
         return self._first_layer()._padded_dtype or self._dtype
 
-    def _first_layer(self):
+    def _first_layer(self) -> Layer:
         if not self._layers:
             raise StateError("the model has no layers: add some first")
         return self._layers[0]
 
-    def _read_input(self, x):
+    def _read_input(self, x: Array) -> Array:
         """An ndarray of what the user gave, as the first layer reads it."""
         return self._first_layer()._read_input(x, self._dtype, True)
 
-    def _check_values(self, x):
+    def _check_values(self, x: Array) -> Array:
         """Refuse values that the first layer cannot compute with."""
         return self._layers[0]._check_values(x)
 
-    def _compute_mask(self, x):
+    def _compute_mask(self, x: Array) -> Array | None:
         """Which steps of x count, as far as the first layer knows, bool ndarray (samples, steps); else None."""
         return self._first_layer().compute_mask(x)
 
-    def _match_input(self, x):
+    def _match_input(self, x: Array) -> Array:
         """x with the axes that the model asks for; builds the model where it was not.
 
         Raises
@@ -576,7 +605,7 @@ class Network(Guarded):
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
         return x
 
-    def _fits_already(self, shape):
+    def _fits_already(self, shape: tuple[int, ...]) -> bool:
         """Whether x of this shape has the axes of the input, of exactly these extents: the usual case, quickly found."""
         if len(shape) != len(self._input) + 1:
             return False
@@ -585,7 +614,7 @@ class Network(Guarded):
                 return False
         return shape[1] > 0 or not self._layers[0].reads_steps
 
-    def _run_layers(self, samples, tape, stop=None):
+    def _run_layers(self, samples: Samples, tape: Tape | None, stop: int | None = None) -> Batch:
         """Output of the layers before number `stop` for checked samples, a Batch; a layer's number is its node of the tape."""
         x, lengths, resets = samples.x, samples.lengths, samples.resets
         # recurrent layers read nothing past a row's end
@@ -606,7 +635,9 @@ class Network(Guarded):
                 raise size_error(error, f"layer {layer.name!r}") from error
         return batch
 
-    def _run_layers_backward(self, gradient, tape, trained, from_scores):
+    def _run_layers_backward(
+        self, gradient: Any, tape: Tape, trained: Trained, from_scores: bool
+    ) -> None:
         """Add the gradients of all parameters that are trained, from that of the output, or of the last layer's scores."""
         last = len(self._layers) - 1
         for node in range(last, trained.lowest - 1, -1):
@@ -622,7 +653,7 @@ class Network(Guarded):
             if trained.parts is not None:
                 layer._clear_frozen_gradients()
 
-    def _run(self, samples, stop=None, training=False):
+    def _run(self, samples: Samples, stop: int | None = None, training: bool = False) -> Array:
         """Outputs of checked samples, steps where they stood in x; with `stop`, those of the layers before that one.
 
         They are zero at steps that do not count; if a recurrent layer has
@@ -655,7 +686,7 @@ class Network(Guarded):
             return ends(lengths, y.shape[1]).back(y)
         return apart(y, samples.x)
 
-    def _held(self, y, mask, layers):
+    def _held(self, y: Array, mask: Array, layers: list[Layer]) -> Array:
         """y with the last counted output at the steps that do not count, if a layer asks for it and none behind undoes it."""
         behind = []
         for layer in reversed(layers):
@@ -673,11 +704,11 @@ class Network(Guarded):
                 before = other.run(before, None, None)
         return held(y, mask, before.values[0, 0])
 
-    def _need_layers(self, what):
+    def _need_layers(self, what: Any) -> None:
         if not self._layers:
             raise StateError(f"{what}: the model has no layers: add some first")
 
-    def _need_built(self, what):
+    def _need_built(self, what: Any) -> None:
         if not self.built:
             raise StateError(
                 f"{what}: the model is not built: give its first layer an input_shape, call "

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks, initializers, threads
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.cells import Cell, RNNCell
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
 from gatewise.layers.alone import LAYER
-from gatewise.layers.options import Fixed
+from gatewise.layers.options import fixed
 from gatewise.layers.sequences import SequenceLayer
 from gatewise.layers.specs import ParameterSpec
 from gatewise.layers.tape import Batch
@@ -25,8 +25,11 @@ from gatewise.layers.weights import WeightOptions
 from .visiting_order import backward_order, take_steps
 
 if TYPE_CHECKING:
-    from gatewise._typing import Array
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, Config
     from gatewise.kernels._workspace import Workspace
+    from gatewise.layers.tape import Tape
 
 # Options of one kind of cell that another cannot have, and why.
 _OF_THE_CELL_STATE = {
@@ -95,39 +98,39 @@ class Recurrent(SequenceLayer):
 
     _has_state = True
     _never = MappingProxyType({})  # options that are refused, and why
-    return_sequences, return_state, go_backwards = (
-        Fixed(checks.flag),
-        Fixed(checks.flag),
-        Fixed(checks.flag),
-    )
-    stateful, learned_initial_state = Fixed(checks.flag), Fixed(checks.flag)
-    dropout, recurrent_dropout = Checked(checks.fraction), Checked(checks.fraction)
-    zero_output_for_mask = Checked(checks.optional_flag)
+    return_sequences: bool = fixed(checks.flag)
+    return_state: bool = fixed(checks.flag)
+    go_backwards: bool = fixed(checks.flag)
+    stateful: bool = fixed(checks.flag)
+    learned_initial_state: bool = fixed(checks.flag)
+    dropout: float = checked(checks.fraction)
+    recurrent_dropout: float = checked(checks.fraction)
+    zero_output_for_mask: bool | None = checked(checks.optional_flag)
 
     def __init__(
         self,
-        cell,
+        cell: Any,
         *,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        learned_initial_state=False,
-        zero_output_for_mask=None,
-        seed=None,
-        **kwargs,
-    ):
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        learned_initial_state: bool = False,
+        zero_output_for_mask: bool | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(cell, Cell | RNNCell):
             raise DTypeError(f"cell is {cell!r}; expected an object of gatewise.cells")
         self._refuse(kwargs)
@@ -149,7 +152,7 @@ class Recurrent(SequenceLayer):
         self.stateful = stateful
         self.learned_initial_state = learned_initial_state
         self.zero_output_for_mask = zero_output_for_mask
-        self.seed = checks.seed(seed)
+        self.seed: int | None = checks.seed(seed)
         self._state = None
         self._kernel = None
         self._packed = PackedWeights()
@@ -162,21 +165,21 @@ class Recurrent(SequenceLayer):
         # last: what the layer has not by now, and the cell has, is the cell's alone
         self.cell = cell
 
-    def _setting_cure(self, name):
+    def _setting_cure(self, name: str) -> str | None:
         if not hasattr(type(self), name) and hasattr(vars(self).get("cell"), name):
             return "it is an option of its cell and cannot change any more; make a new layer"
         return super()._setting_cure(name)
 
-    def _kind(self):
+    def _kind(self) -> str | None:
         return self.cell._kind()
 
     @property
-    def units(self):
+    def units(self) -> int:
         """Number of units."""
         return self.cell.units
 
     @property
-    def _limiting_activation(self):
+    def _limiting_activation(self) -> Any:
         """ "tanh" of a cell whose output it is; None: not known."""
         activation = getattr(self.cell, "_output_activation", lambda: None)()
         return (
@@ -186,38 +189,38 @@ class Recurrent(SequenceLayer):
         )
 
     @property
-    def keeps_steps(self):
+    def keeps_steps(self) -> bool:
         """Whether the output has a vector for each step."""
         return self.return_sequences
 
     @property
-    def _holds_outputs(self):
+    def _holds_outputs(self) -> bool:
         """Whether the output at a step that does not count is that of the last one that does."""
         return self.return_sequences and self.zero_output_for_mask is False
 
     @property
-    def causal(self):
+    def causal(self) -> bool:
         """Whether its state can be carried forward in time."""
         return not self.go_backwards
 
     @property
-    def _returns_list(self):
+    def _returns_list(self) -> bool:
         """Whether states are returned too."""
         return self.return_state
 
     @property
-    def state_names(self):
+    def state_names(self) -> tuple[str, ...]:
         """("h",) or ("h", "c")."""
         return self.cell.states
 
     @property
-    def state_sizes(self):
+    def state_sizes(self) -> tuple[int, ...]:
         """Width of each state, a tuple of int."""
         return self.cell.state_sizes
 
     # ---- building
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         self._check_input_shape(input_shape)
         shapes = self.cell.parameter_shapes(input_shape[-1])
         if self.learned_initial_state:
@@ -233,7 +236,7 @@ class Recurrent(SequenceLayer):
                 )
         return [self._spec(name, shape) for name, shape in shapes.items()]
 
-    def _spec(self, name, shape):
+    def _spec(self, name: str, shape: tuple[int, ...]) -> ParameterSpec:
         """A projection starts as a kernel does, gains as ones, peepholes and initial states as zeros."""
         if name in self._weight_options:
             return self._weight_options[name].spec(name, shape)
@@ -243,7 +246,7 @@ class Recurrent(SequenceLayer):
             name, shape, initializers.Ones() if name.endswith("_gain") else initializers.Zeros()
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         batch, steps = input_shape[:2]
         return (
             (batch, steps, self.cell.output_width)
@@ -251,12 +254,12 @@ class Recurrent(SequenceLayer):
             else (batch, self.cell.output_width)
         )
 
-    def _adopt(self, parameters, gradients):
+    def _adopt(self, parameters: Array, gradients: Array) -> None:
         super()._adopt(parameters, gradients)
         self._kernel = self.cell._build_kernel(self.input_shape[-1], self.dtype)
         self._name_arrays()
 
-    def _name_arrays(self):
+    def _name_arrays(self) -> None:
         """Arrays by the kernel's names, so that a step need not look for them."""
         self._named = self.cell._kernel_arrays(self._parameters)
         self._named_gradients = self.cell._kernel_arrays(self._gradients)
@@ -267,29 +270,29 @@ class Recurrent(SequenceLayer):
             self.go_backwards or self.learned_initial_state or self.stateful or self.return_state
         )
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, or a layer out of a pickle: part of an array is not part of its copy."""
         super().__setstate__(state)
         if self.built:
             self._name_arrays()
 
-    def _refuse(self, options):
+    def _refuse(self, options: Any) -> None:
         """Say why one of these options cannot be."""
         for option in options.keys() & self._never:
             raise ConfigError(
                 f"{type(self).__name__} has no option {option!r}: {self._never[option]}"
             )
 
-    def _weights_changed(self):
+    def _weights_changed(self) -> None:
         self._packed.forget()
 
-    def _pack_now(self):
+    def _pack_now(self) -> Array:
         return self._kernel.pack_forward(self._named)
 
     # ---- state
 
     @property
-    def state(self):
+    def state(self) -> list[Array] | None:
         """State that the next call starts from: list of ndarray (batch, units), ``[h]`` or ``[h, c]``; or None.
 
         Setting it takes any batch size; None is the same as :meth:`reset_state`. Only a layer built
@@ -298,7 +301,7 @@ class Recurrent(SequenceLayer):
         return None if self._state is None else [array.copy() for array in self._state]
 
     @state.setter
-    def state(self, value):
+    def state(self, value: Any) -> None:
         if not self.stateful:
             raise StateError(
                 f"layer {self.name!r} keeps no state: build it with stateful=True, or pass"
@@ -308,14 +311,14 @@ class Recurrent(SequenceLayer):
         with self._alone():
             self._state = state
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forget the state: the next call starts from zeros, for any batch size."""
         with self._alone():
             self._state = None
 
     reset_states = reset_state  # Keras 2's name
 
-    def _checked_state(self, value, batch, name):
+    def _checked_state(self, value: Any, batch: int, name: str) -> list[Array]:
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = (
             [value]
@@ -343,13 +346,13 @@ class Recurrent(SequenceLayer):
 
     # ---- running
 
-    def _check_shape(self, x):
+    def _check_shape(self, x: Array) -> None:
         shape = x.shape
         if len(shape) == 3 and shape[1] and shape[2] == self.input_shape[2]:
             return
         super()._check_shape(x)
 
-    def _check_steps(self, lengths, resets, steps):
+    def _check_steps(self, lengths: Array | None, resets: Array | None, steps: int) -> None:
         """In a model, lengths and resets are those of its input; what a RepeatVector made has other steps."""
         if lengths is not None and lengths.max(initial=0) > steps:
             raise ShapeError(
@@ -364,7 +367,7 @@ class Recurrent(SequenceLayer):
                 " RepeatVector makes the steps"
             )
 
-    def _start(self, states, tape, node, batch):
+    def _start(self, states: Any, tape: Tape | None, node: Hashable, batch: int) -> Any:
         """The initial state of a pass, list of ndarray, or None for zeros.
 
         It comes with the inputs, as `states`; or is carried from another batch, or from another
@@ -385,7 +388,7 @@ class Recurrent(SequenceLayer):
             )
         return start
 
-    def _checked_rows_of_state(self, batch):
+    def _checked_rows_of_state(self, batch: int) -> Any:
         """The state of the last call, or None."""
         if self._state is not None and self._state[0].shape[0] != batch:
             raise ShapeError(
@@ -394,7 +397,7 @@ class Recurrent(SequenceLayer):
             )
         return self._state
 
-    def _leave(self, final, steps, tape, node):
+    def _leave(self, final: Any, steps: int, tape: Tape | None, node: Hashable) -> None:
         """Keep final states, list of ndarray, for the next call or part of the sequences."""
         if self.stateful:
             cleared = None if steps is None else steps.cleared
@@ -406,7 +409,7 @@ class Recurrent(SequenceLayer):
         if tape is not None and tape.carried is not None:
             tape.carried[node] = [state.copy() for state in final]
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
         # A single step of a small layer takes as long as a few lines of Python, so that the usual
         # call has a path of its own.
         if tape is None and self._is_plain and type(inputs) is Batch and inputs.steps is None:
@@ -440,7 +443,7 @@ class Recurrent(SequenceLayer):
             return output
         return [output, *(Batch(array.copy()) for array in final)]
 
-    def _infer(self, x):
+    def _infer(self, x: Array) -> Array:
         """The output for whole sequences that start from zeros, ndarray; forwards, and without a tape."""
         batch, steps, _ = x.shape
         if batch * steps > checks.MAX_EXTENT:
@@ -458,13 +461,13 @@ class Recurrent(SequenceLayer):
         return final[0] if y is None else y
 
     @staticmethod
-    def _refuse_extent(shape):
+    def _refuse_extent(shape: tuple[int, ...]) -> None:
         raise ShapeError(
             f"x has shape {shape}: {shape[0] * shape[1]} steps in all, at most {checks.MAX_EXTENT}"
             " run in one call; use smaller batches"
         )
 
-    def _new_outputs(self, batch, steps):
+    def _new_outputs(self, batch: int, steps: int) -> Any:
         """(array for the outputs of all steps, or None; list of arrays for the final states): contents are undefined."""
         kernel = self._kernel
         width, dtype = kernel.width, kernel.dtype
@@ -477,7 +480,7 @@ class Recurrent(SequenceLayer):
             final.append(np.empty((batch, kernel.units), dtype))
         return y, final
 
-    def _prepare_walk(self, inputs, states, tape, node):
+    def _prepare_walk(self, inputs: Batch, states: Any, tape: Tape | None, node: Hashable) -> Any:
         """(a :class:`_Walk`, the initial state or None for zeros, whether it is learned) of a pass."""
         x, kernel, lengths, resets = inputs.values, self._kernel, None, None
         batch, steps, features = x.shape
@@ -521,18 +524,18 @@ class Recurrent(SequenceLayer):
         walk = _Walk(x, options, batch * steps * self._operations, source, input_mask)
         return walk, start, learned
 
-    def _draw_mask(self, rate, shape):
+    def _draw_mask(self, rate: float, shape: tuple[int, ...]) -> Array:
         draws = self.random_generator().random(shape, np.float32)
         return arrays.dropout_mask(draws, rate, self.dtype, threads.threads_for(4 * draws.size))
 
     # ---- the backward pass
 
     @property
-    def initial_state_gradient(self):
+    def initial_state_gradient(self) -> list[Array] | None:
         """Gradients of the initial state after :meth:`backward`, list of ndarray; None before."""
         return None if self._tape is None else self._tape.state_gradients.get(LAYER)
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         walk = tape.take(node)
         x = walk.x
         d_output, d_states = (gradients[0], gradients[1:]) if self.return_state else (gradients, [])
@@ -569,7 +572,7 @@ class Recurrent(SequenceLayer):
 
     # ---- saving
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config() | {"units": self.units, "use_bias": self.cell.use_bias}
         for options in self._weight_options.values():
             config |= options.get_config()

@@ -1,13 +1,16 @@
 """A recurrent layer over the steps from the first to the last, and one from the last to the first."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise import checks, threads
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.layers.alone import LAYER
-from gatewise.layers.options import Fixed
+from gatewise.layers.options import fixed
 from gatewise.layers.registry import layer_config, layer_from_config
 from gatewise.layers.sequences import SequenceLayer
 from gatewise.layers.tape import Batch
@@ -15,6 +18,14 @@ from gatewise.layers.wrappers import Wrapper
 
 from .base import Recurrent
 from .visiting_order import backward_order, take_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+    from typing import Self
+
+    from gatewise._typing import Array, Config
+    from gatewise.layers.base import Layer
+    from gatewise.layers.tape import Tape
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
@@ -47,9 +58,17 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     _has_state = True
     causal = False
-    merge_mode = Fixed("_checked_merge_mode")
+    forward_layer: Recurrent
+    backward_layer: Recurrent
+    merge_mode: str | None = fixed("_checked_merge_mode")
 
-    def __init__(self, layer, merge_mode="concat", backward_layer=None, **kwargs):
+    def __init__(
+        self,
+        layer: Any,
+        merge_mode: str | None = "concat",
+        backward_layer: Any = None,
+        **kwargs: Any,
+    ) -> None:
         self._check_part(layer, "layer")
         if layer.go_backwards:
             raise ConfigError(
@@ -83,7 +102,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         self._one_stream = threads.one_stream(f"layer {self.name!r}")
         self.merge_mode = merge_mode
 
-    def _checked_merge_mode(self, value):
+    def _checked_merge_mode(self, value: Any) -> Any:
         if value is not None and not (isinstance(value, str) and value in MERGE_MODES):
             raise ConfigError(
                 f"merge_mode is {value!r}; expected one of {', '.join(map(repr, MERGE_MODES))}"
@@ -97,7 +116,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         return value
 
     @staticmethod
-    def _check_part(part, name):
+    def _check_part(part: Layer, name: str) -> None:
         Wrapper._check_part(part, name)
         if not isinstance(part, Recurrent):
             raise DTypeError(f"{name} is {part!r}; expected a recurrent layer")
@@ -105,36 +124,36 @@ class Bidirectional(Wrapper, SequenceLayer):
     # ---- what it says of itself
 
     @property
-    def return_sequences(self):
+    def return_sequences(self) -> bool:
         """Whether the output has a vector for each step."""
         return self.forward_layer.return_sequences
 
     @property
-    def return_state(self):
+    def return_state(self) -> bool:
         """Whether the final states are returned too."""
         return self.forward_layer.return_state
 
     @property
-    def stateful(self):
+    def stateful(self) -> bool:
         """Whether both layers keep their states from call to call."""
         return self.forward_layer.stateful
 
     @property
-    def keeps_steps(self):
+    def keeps_steps(self) -> bool:
         """Whether the output has a vector for each step."""
         return self.return_sequences
 
     @property
-    def _returns_list(self):
+    def _returns_list(self) -> bool:
         """Whether there is more than one output."""
         return self.return_state or self.merge_mode is None
 
     @property
-    def _output_count(self):
+    def _output_count(self) -> int:
         """How many outputs come before the states."""
         return 2 if self.merge_mode is None else 1
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = [part.compute_output_shape(input_shape) for part in self._parts.values()]
         if self.merge_mode is None:
             return shapes
@@ -146,20 +165,20 @@ class Bidirectional(Wrapper, SequenceLayer):
     # ---- states, those of the forward layer first
 
     @property
-    def state_names(self):
+    def state_names(self) -> tuple[str, ...]:
         """ "forward/h", ... of the arrays of :attr:`state`."""
         return tuple(
             f"{path}/{name}" for path, part in self._parts.items() for name in part.state_names
         )
 
     @property
-    def state(self):
+    def state(self) -> list[Array] | None:
         """States that the next call starts from; see :attr:`Recurrent.state`."""
         states = self._state
         return None if states is None else [array.copy() for array in states]
 
     @state.setter
-    def state(self, value):
+    def state(self, value: Any) -> None:
         values = (
             (None, None)
             if value is None
@@ -169,16 +188,16 @@ class Bidirectional(Wrapper, SequenceLayer):
             self.forward_layer.state, self.backward_layer.state = values
 
     @property
-    def _state(self):
+    def _state(self) -> Any:
         if self.forward_layer._state is None:
             return None
         return [*self.forward_layer._state, *self.backward_layer._state]
 
     @_state.setter
-    def _state(self, value):
+    def _state(self, value: Any) -> None:
         self.forward_layer._state, self.backward_layer._state = self._halves(value)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forget the states: the next call starts from zeros, for any batch size."""
         with self._alone():
             self._state = None
@@ -186,11 +205,11 @@ class Bidirectional(Wrapper, SequenceLayer):
     reset_states = reset_state  # Keras 2's name
 
     @property
-    def initial_state_gradient(self):
+    def initial_state_gradient(self) -> list[Array] | None:
         """Gradients of the initial states after :meth:`backward`, list of ndarray; None before."""
         return None if self._tape is None else self._tape.state_gradients.get(LAYER)
 
-    def _checked_state(self, value, batch, name):
+    def _checked_state(self, value: Any, batch: int, name: str) -> list[Array]:
         """A list of copies that fit: any number of rows where batch is None."""
         arrays = checks.listed(value, name, "arrays")
         if len(arrays) != len(self.state_names):
@@ -204,14 +223,14 @@ class Bidirectional(Wrapper, SequenceLayer):
             second, first[0].shape[0], f"{name} backward"
         )
 
-    def _halves(self, arrays):
+    def _halves(self, arrays: Sequence[Array]) -> Any:
         """(those of the forward layer, those of the backward layer), each None where there are none."""
         count = len(self.forward_layer.state_names)
         return (None, None) if arrays is None else (arrays[:count], arrays[count:])
 
     # ---- running
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
         x, *given = inputs if isinstance(inputs, list) else [inputs]
         outputs, states = [], []
         for (path, part), start in zip(self._parts.items(), self._halves(given or None)):
@@ -237,7 +256,7 @@ class Bidirectional(Wrapper, SequenceLayer):
             )
         return [*merged, *states] if self._returns_list else merged[0]
 
-    def _merge(self, ahead, back):
+    def _merge(self, ahead: Any, back: Any) -> Any:
         """list of the outputs that two make."""
         if self.merge_mode is None:
             return [ahead, back]
@@ -247,7 +266,7 @@ class Bidirectional(Wrapper, SequenceLayer):
             return [ahead * back]
         return [ahead + back if self.merge_mode == "sum" else (ahead + back) / 2]
 
-    def _part_gradients(self, dy, outputs):
+    def _part_gradients(self, dy: Array, outputs: Any) -> Any:
         """[gradient of the forward output, of the backward output] of a list like the merged outputs."""
         if self.merge_mode is None:
             return list(dy)
@@ -259,7 +278,7 @@ class Bidirectional(Wrapper, SequenceLayer):
             return [dy[0] * outputs[1], dy[0] * outputs[0]]
         return [dy[0] if self.merge_mode == "sum" else dy[0] / 2] * 2
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved = tape.take(node)
         dy = gradients if self._returns_list else [gradients]
         of_outputs = self._part_gradients(dy[: self._output_count], saved["outputs"])
@@ -280,7 +299,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         tape.state_gradients[node] = d_start
         return [dx, *d_start] if saved["states_given"] else dx
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = {
             "layer": layer_config(self.forward_layer),
             "merge_mode": self.merge_mode,
@@ -296,7 +315,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         return super().get_config() | config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         config = dict(config)
         backward_trainable = config.pop("backward_trainable", None)
         made = {"layer": layer_from_config(config.get("layer"), "layer")}

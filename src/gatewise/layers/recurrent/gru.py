@@ -1,5 +1,9 @@
 """GRU: gated recurrent unit, in both of its forms."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise.cells import GRUCell
@@ -7,6 +11,9 @@ from gatewise.errors import ShapeError
 from gatewise.kernels import activations
 
 from .base import _OF_THE_CELL_STATE, Recurrent
+
+if TYPE_CHECKING:
+    from gatewise._typing import Config
 
 
 class GRU(Recurrent):
@@ -36,17 +43,17 @@ class GRU(Recurrent):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        reset_after=True,
-        update="cho",
-        clip=None,
-        zoneout=0.0,
-        layer_normalization=False,
-        **kwargs,
-    ):
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        reset_after: bool = True,
+        update: str = "cho",
+        clip: float | None = None,
+        zoneout: Any = 0.0,
+        layer_normalization: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             GRUCell(
                 units,
@@ -62,7 +69,7 @@ class GRU(Recurrent):
             **kwargs,
         )
 
-    def _check_weights(self, weights):
+    def _check_weights(self, weights: Any) -> None:
         if self.cell.use_bias:
             there, given = self._parameters["bias"].shape, np.shape(weights[2])
             if given != there and given in ((2, there[-1]), there[-1:]):
@@ -73,7 +80,7 @@ class GRU(Recurrent):
                     " theirs is"
                 )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return super().get_config() | {
             "recurrent_activation": activations.config(self.cell.recurrent_activation),
             "reset_after": self.cell.reset_after,

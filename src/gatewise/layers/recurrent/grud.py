@@ -1,5 +1,9 @@
 """GRU-D: a GRU for series with missing values."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks, initializers, threads
@@ -8,10 +12,15 @@ from gatewise.errors import ArgumentError, ShapeError, StateError
 from gatewise.kernels import activations, arrays, dense
 from gatewise.kernels._products import uses_blas
 from gatewise.layers.activation import LINEAR
-from gatewise.layers.options import Fixed
+from gatewise.layers.options import fixed
 from gatewise.layers.specs import ParameterSpec
 
 from .stepwise import Stepwise
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array, Config
+    from gatewise.layers.base import Layer
+    from gatewise.layers.tape import Batch
 
 
 class GRUD(Stepwise):
@@ -53,24 +62,24 @@ class GRUD(Stepwise):
     and hidden_decay_bias.
     """
 
-    means = Fixed("_checked_means")
+    means: list[float] | None = fixed("_checked_means")
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        means=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        means: Any = None,
+        **kwargs: Any,
+    ) -> None:
         for name in kwargs.keys() & {"dropout", "recurrent_dropout", "learned_initial_state"}:
             raise ArgumentError(f"GRUD takes no argument {name!r}")
         super().__init__(GRUDCell(units, activation, recurrent_activation, use_bias), **kwargs)
         self.means = means
 
     @staticmethod
-    def _checked_means(value):
+    def _checked_means(value: Any) -> Any:
         return (
             None
             if value is None
@@ -80,15 +89,15 @@ class GRUD(Stepwise):
         )
 
     @property
-    def features(self):
+    def features(self) -> int | None:
         """Number of features that the values have; None before the layer is built."""
         return None if self.input_shape is None else self.input_shape[-1] // 3
 
     @property
-    def state_sizes(self):
+    def state_sizes(self) -> tuple[int, ...]:
         return self.units, self.features
 
-    def _checked_state(self, value, batch, name):
+    def _checked_state(self, value: Any, batch: int, name: str) -> list[Array]:
         if not self.built:
             raise StateError(
                 f"{name}: layer {self.name!r} is not built, so that its number of features is not"
@@ -96,7 +105,7 @@ class GRUD(Stepwise):
             )
         return super()._checked_state(value, batch, name)
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         self._check_input_shape(input_shape)
         if input_shape[-1] % 3:
             raise ShapeError(
@@ -113,7 +122,7 @@ class GRUD(Stepwise):
             for name, shape in self.cell.parameter_shapes(input_shape[-1]).items()
         ]
 
-    def _spec(self, name, shape):
+    def _spec(self, name: str, shape: tuple[int, ...]) -> ParameterSpec:
         option = "kernel" if name == "mask_kernel" else name
         if option in self._weight_options:
             return self._weight_options[option].spec(name, shape)
@@ -125,7 +134,7 @@ class GRUD(Stepwise):
 
     # ---- what does not depend on the state, for all steps at once
 
-    def _before(self, x, start, resets):
+    def _before(self, x: Array, start: Any, resets: Array | None) -> Any:
         values, mask, time = (np.ascontiguousarray(part) for part in np.split(x, 3, axis=-1))
         p = self._parameters
         # from the mean
@@ -153,10 +162,10 @@ class GRUD(Stepwise):
         }
         return np.concatenate([sums, _decay(hidden_rate)], axis=-1), start[:1], extra
 
-    def _new_cell(self):
+    def _new_cell(self) -> Any:
         return _Decayed(self.cell, self._parameters["recurrent_kernel"])
 
-    def _after(self, states, extra, lengths):
+    def _after(self, states: Any, extra: Any, lengths: Array | None) -> Any:
         last = extra["seen"][:, -1]
         if lengths is not None:
             last = extra["seen"][np.arange(len(lengths)), lengths - 1]
@@ -164,11 +173,11 @@ class GRUD(Stepwise):
         extra["lengths"] = lengths
         return [states[0], last.copy()]
 
-    def _before_back(self, d_states, extra):
+    def _before_back(self, d_states: Any, extra: Any) -> Any:
         extra["d_last"] = d_states[1]
         return d_states[:1]
 
-    def _after_back(self, d_inputs, d_start, extra, cell, want_dx):
+    def _after_back(self, d_inputs: Any, d_start: Any, extra: Any, cell: Any, want_dx: bool) -> Any:
         p, g, units = self._parameters, self._gradients, self.units
         with threads.single_threaded_blas(uses_blas(extra["time"].shape[-1], units)):
             cell.add_gradient(g["recurrent_kernel"])
@@ -203,7 +212,7 @@ class GRUD(Stepwise):
         d_time += d_input_rate * p["input_decay_kernel"]
         return np.concatenate([d_values, d_mask, d_time], axis=-1), d_start
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config() | {
             "activation": self.cell.activation,
             "means": self.means,
@@ -222,7 +231,7 @@ class _Decayed(RNNCell):
     All products run in tiles, whose sums do not depend on the number of rows.
     """
 
-    def __init__(self, cell, recurrent_kernel):
+    def __init__(self, cell: Any, recurrent_kernel: Any) -> None:
         self.units = cell.units
         self._act, self._gate = (
             activations.code(cell.activation),
@@ -238,11 +247,11 @@ class _Decayed(RNNCell):
         # results
         self._products = []
 
-    def parameter_shapes(self, inputs):
+    def parameter_shapes(self, inputs: Batch) -> Any:
         """None: the layer owns them."""
         return {}
 
-    def step(self, x, states, parameters):
+    def step(self, x: Array, states: Any, parameters: Array) -> Any:
         units, h = self.units, x[:, 3 * self.units :] * states[0]
         gates = _tiles(h, self._forward[0], 2 * units)
         gates += x[:, : 2 * units]
@@ -255,7 +264,9 @@ class _Decayed(RNNCell):
         new = h + z * (n - h)
         return new, [new], (x, states[0], h, gates, reset, n)
 
-    def step_backward(self, d_output, d_states, saved, parameters, gradients):
+    def step_backward(
+        self, d_output: Any, d_states: Any, saved: Any, parameters: Array, gradients: Array
+    ) -> Any:
         x, before, h, gates, reset, n = saved
         units = self.units
         z, r, d = gates[:, :units], gates[:, units:], d_output + d_states[0]
@@ -268,13 +279,13 @@ class _Decayed(RNNCell):
         self._products.append((h, d_gates, reset, d_n))
         return np.concatenate([d_gates, d_n, d_h * before], axis=1), [d_h * x[:, 3 * units :]]
 
-    def _packed_back(self, part):
+    def _packed_back(self, part: Layer) -> Any:
         """The transposed weights, packed at the first step back: inference has no use for them."""
         if not isinstance(self._back[part], tuple):
             self._back[part] = (dense.pack(self._back[part]),)
         return self._back[part][0]
 
-    def add_gradient(self, gradient):
+    def add_gradient(self, gradient: Array) -> None:
         """Add that of the recurrent kernel, of all steps at once."""
         if not self._products:
             return
@@ -297,18 +308,20 @@ class _Decayed(RNNCell):
 # ---- products over the last axis
 
 
-def _product(x, w, b=None):
+def _product(x: Array, w: Array, b: Any = None) -> Array:
     y = _tiles(x.reshape(-1, x.shape[-1]), dense.pack(w, b), w.shape[1])
     return y.reshape(*x.shape[:-1], w.shape[1])
 
 
-def _tiles(x, packed, columns):
+def _tiles(x: Array, packed: Any, columns: int) -> Any:
     y = np.empty((len(x), columns), x.dtype)
     dense.forward(x, packed, y, LINEAR, threads.threads_for_products(2 * y.size * x.shape[1]))
     return y
 
 
-def _product_backward(x, w, dz, d_w, d_b, want_dx=True):
+def _product_backward(
+    x: Array, w: Array, dz: Array, d_w: Array, d_b: Any, want_dx: bool = True
+) -> Any:
     """dx, or None; d_w and d_b are added to."""
     rows = x.reshape(-1, x.shape[-1])
     dx = np.empty_like(rows) if want_dx else None
@@ -324,20 +337,20 @@ def _product_backward(x, w, dz, d_w, d_b, want_dx=True):
     return dx.reshape(x.shape) if want_dx else None
 
 
-def _activate(z, activation):
+def _activate(z: Array, activation: Any) -> None:
     arrays.activate(z, z, activation, threads.threads_for(20 * z.size))
 
 
 # ---- decay
 
 
-def _decay(rate):
+def _decay(rate: float) -> Any:
     decay = np.minimum(-rate, 0)
     _activate(decay, activations.code("exponential"))
     return decay
 
 
-def _decay_backward(rate, d_decay):
+def _decay_backward(rate: float, d_decay: Any) -> Any:
     """Gradient of the rate; that of max(0, .) is 0 at 0."""
     return np.where(rate > 0, -_decay(rate) * d_decay, rate.dtype.type(0))
 
@@ -345,7 +358,7 @@ def _decay_backward(rate, d_decay):
 # ---- the last value seen
 
 
-def _last_seen(values, mask, start, resets):
+def _last_seen(values: Any, mask: Array, start: Any, resets: Array | None) -> Any:
     """(batch, steps, features): the value of the last step up to each that has one, and where it comes from.
 
     That is the number of the step; -1 for the value in `start`, -2 for none since a reset, which is
@@ -361,7 +374,7 @@ def _last_seen(values, mask, start, resets):
     return seen, source
 
 
-def _last_seen_backward(d_seen, source):
+def _last_seen_backward(d_seen: Any, source: Any) -> Any:
     """Gradients of the values and of `start`."""
     batch, steps, features = d_seen.shape
     rows = (np.arange(batch)[:, None, None] * steps + source) * features + np.arange(features)
@@ -376,7 +389,7 @@ def _last_seen_backward(d_seen, source):
     )
 
 
-def _add_last(d_seen, d_start, d_last, lengths):
+def _add_last(d_seen: Any, d_start: Any, d_last: Any, lengths: Array | None) -> None:
     """Gradients of what was last seen in each row; a row of no steps hands on what it began with."""
     if lengths is None:
         d_seen[:, -1] += d_last

@@ -1,10 +1,17 @@
 """MinGRU and MinLSTM: recurrent layers whose gates see the input alone."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gatewise import checks
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.cells import MinGRUCell, MinLSTMCell
 
 from .base import _OF_THE_CELL_STATE, Recurrent
+
+if TYPE_CHECKING:
+    from gatewise._typing import Config
 
 _OF_RECURRENCE = (
     "recurrent_initializer",
@@ -32,13 +39,15 @@ class _Minimal(Recurrent):
         )
         | dict.fromkeys(_OF_RECURRENCE, "there is no recurrent kernel")
     )
-    recurrent_dropout = Checked(checks.number, low=0.0, high=0.0)  # there is none
+    recurrent_dropout: float = checked(checks.number, low=0.0, high=0.0)
 
-    def __init__(self, units, activation="linear", use_bias=True, **kwargs):
+    def __init__(
+        self, units: int, activation: Any = "linear", use_bias: bool = True, **kwargs: Any
+    ) -> None:
         self._refuse(kwargs)
         super().__init__(self._cell(units, activation, use_bias), **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             name: value
             for name, value in super().get_config().items()

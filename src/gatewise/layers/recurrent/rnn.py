@@ -1,5 +1,9 @@
 """RNN: a recurrent layer around a user's own cell."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gatewise import checks
 from gatewise.cells import RNNCell, published
 from gatewise.errors import ArgumentError, ConfigError, DTypeError, ShapeError
@@ -8,6 +12,12 @@ from gatewise.layers.weights import WeightOptions
 from gatewise.registry import Registry
 
 from .stepwise import Stepwise
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from gatewise._typing import Config
+    from gatewise.layers.specs import ParameterSpec
 
 CELLS: Registry[RNNCell] = Registry(
     "cell",
@@ -43,15 +53,15 @@ class RNN(Stepwise):
 
     def __init__(
         self,
-        cell,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        zero_output_for_mask=None,
-        seed=None,
-        **kwargs,
-    ):
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        zero_output_for_mask: bool | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(cell, RNNCell):
             raise DTypeError(
                 f"cell is {cell!r}; expected an object of a class that derives from"
@@ -75,15 +85,15 @@ class RNN(Stepwise):
         )
         self._width = cell.output_width  # raises where the cell's sizes are none
 
-    def _kind(self):
+    def _kind(self) -> str | None:
         return None  # nothing is known of a user's cell
 
     @property
-    def units(self):
+    def units(self) -> int:
         """Width of the output."""
         return self._width
 
-    def parameter_specs(self, input_shape):
+    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         self._check_input_shape(input_shape)
         shapes, name = self.cell.parameter_shapes(input_shape[-1]), type(self.cell).__name__
         if not isinstance(shapes, dict):
@@ -100,7 +110,7 @@ class RNN(Stepwise):
             for parameter, shape in shapes.items()
         ]
 
-    def _spec(self, name, shape):
+    def _spec(self, name: str, shape: tuple[int, ...]) -> ParameterSpec:
         if None in shape:
             raise ShapeError(f"{self.name}/{name} has shape {shape}; expected known extents")
         usual = (
@@ -118,7 +128,7 @@ class RNN(Stepwise):
             cell.constraints.get(name),
         ).spec(name, shape)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         options = ("return_sequences", "return_state", "go_backwards", "stateful", "seed")
         if self.zero_output_for_mask is not None:
             options += ("zero_output_for_mask",)
@@ -128,7 +138,7 @@ class RNN(Stepwise):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """A new layer from :meth:`get_config`.
 
         A user-defined cell is found by the name of its class among the objects of

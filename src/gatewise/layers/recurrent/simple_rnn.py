@@ -1,5 +1,9 @@
 """SimpleRNN: Elman's network."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from gatewise.cells import SimpleRNNCell
 
 from .base import _OF_GATES, _OF_THE_CELL_STATE, Recurrent
@@ -24,14 +28,14 @@ class SimpleRNN(Recurrent):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        clip=None,
-        zoneout=0.0,
-        layer_normalization=False,
-        **kwargs,
-    ):
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        clip: float | None = None,
+        zoneout: Any = 0.0,
+        layer_normalization: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             SimpleRNNCell(units, activation, use_bias, clip, zoneout, layer_normalization), **kwargs
         )

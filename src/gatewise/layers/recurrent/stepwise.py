@@ -1,17 +1,27 @@
 """Recurrent layers whose walk through time is in Python: each step is NumPy over all rows that still run."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise import checks
-from gatewise.attributes import Checked
+from gatewise.attributes import checked
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.layers.base import Layer
-from gatewise.layers.options import Fixed
+from gatewise.layers.options import fixed
 from gatewise.layers.tape import Batch
 from gatewise.memory import numpy_products
 
 from .base import Recurrent
 from .visiting_order import backward_order, take_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, DType
+    from gatewise.layers.tape import Tape
 
 
 class Stepwise(Recurrent):
@@ -22,13 +32,11 @@ class Stepwise(Recurrent):
     """
 
     # There are none.
-    dropout, recurrent_dropout = (
-        Checked(checks.number, low=0.0, high=0.0),
-        Checked(checks.number, low=0.0, high=0.0),
-    )
-    learned_initial_state = Fixed("_no_learned_state")
+    dropout: float = checked(checks.number, low=0.0, high=0.0)
+    recurrent_dropout: float = checked(checks.number, low=0.0, high=0.0)
+    learned_initial_state: bool = fixed("_no_learned_state")
 
-    def _no_learned_state(self, value):
+    def _no_learned_state(self, value: Any) -> Any:
         if checks.flag(value, "learned_initial_state"):
             raise ConfigError(
                 f"{type(self).__name__} has no learned initial state: learned_initial_state is"
@@ -36,33 +44,33 @@ class Stepwise(Recurrent):
             )
         return False
 
-    def _adopt(self, parameters, gradients):
+    def _adopt(self, parameters: Array, gradients: Array) -> None:
         Layer._adopt(self, parameters, gradients)
 
-    def _name_arrays(self):
+    def _name_arrays(self) -> None:
         """Nothing: a cell in NumPy finds its parameters itself."""
 
-    def _new_cell(self):
+    def _new_cell(self) -> Any:
         """The RNNCell of one walk."""
         return self.cell
 
-    def _before(self, x, start, resets):
+    def _before(self, x: Array, start: Any, resets: Array | None) -> Any:
         """(what the cell reads (batch, steps, width), its initial states, whatever the methods below need)."""
         return x, start, None
 
-    def _after(self, states, extra, lengths):
+    def _after(self, states: Any, extra: Any, lengths: Array | None) -> Any:
         """The layer's final states, from the cell's."""
         return states
 
-    def _before_back(self, d_states, extra):
+    def _before_back(self, d_states: Any, extra: Any) -> Any:
         """Gradients of the cell's final states, from those of the layer's."""
         return d_states
 
-    def _after_back(self, d_inputs, d_start, extra, cell, want_dx):
+    def _after_back(self, d_inputs: Any, d_start: Any, extra: Any, cell: Any, want_dx: bool) -> Any:
         """(dx or None, gradients of the layer's initial states), from those of what :meth:`_before` gave."""
         return d_inputs, d_start
 
-    def run(self, inputs, tape, node):
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
         inputs, *states = inputs if isinstance(inputs, list) else [inputs]
         x, steps_of_x = inputs.values, inputs.steps
         batch, steps = x.shape[:2]
@@ -98,7 +106,7 @@ class Stepwise(Recurrent):
         output = Batch(y, steps_of_x if self.return_sequences else None)
         return [output, *(Batch(array.copy()) for array in final)] if self.return_state else output
 
-    def run_backward(self, gradients, tape, node, wanted):
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
         saved = tape.take(node)
         d_output, *d_states = (
             gradients if self.return_state else (gradients, *(None for _ in self.cell.states))
@@ -132,7 +140,14 @@ LARGE_PRODUCTS = 100_000  # multiplications; OpenBLAS begins to share products a
 class _Walk:
     """One way of a cell through time, and back. Rows lie by falling length: those that still run stand in front."""
 
-    def __init__(self, cell, sequences, shape, lengths, resets):
+    def __init__(
+        self,
+        cell: Any,
+        sequences: Any,
+        shape: tuple[int, ...],
+        lengths: Array | None,
+        resets: Array | None,
+    ) -> None:
         self.cell, self.sequences, self.shape = cell, sequences, shape
         self.sizes, self.width = cell.state_sizes, cell.output_width
         batch, steps, _ = shape
@@ -147,7 +162,7 @@ class _Walk:
         self.saved = []  # of each step
         self.ready = False
 
-    def _ready(self, parameters):
+    def _ready(self, parameters: Array) -> None:
         """Before a step: the memory that the products in it need. Small ones run in one thread and need none, after the first."""
         batch = self.shape[0]
         if (
@@ -157,7 +172,7 @@ class _Walk:
             self.ready = True
             numpy_products(16 * 8 * batch * max(self.width, *self.sizes))
 
-    def forward(self, x, start, parameters, training):
+    def forward(self, x: Array, start: Any, parameters: Array, training: bool) -> Any:
         """(output, final states) of x (batch, steps, width)."""
         cell, (batch, steps, _), dtype = self.cell, self.shape, x.dtype
         x, parameters = (
@@ -192,7 +207,7 @@ class _Walk:
                 self.saved.append(saved)
         return self._in_batch(y), [self._back_in_order(state) for state in final]
 
-    def backward(self, d_output, d_final, parameters, gradients):
+    def backward(self, d_output: Any, d_final: Any, parameters: Array, gradients: Array) -> Any:
         """(gradient of x, gradients of the initial states); those of the parameters are added to `gradients`."""
         cell, (batch, steps, width), dtype = self.cell, self.shape, d_output.dtype
         parameters = {name: _read_only(array) for name, array in parameters.items()}
@@ -242,25 +257,25 @@ class _Walk:
             d_start[0][running:] += d_output[running:]
         return self._back_in_batch(d_x), [self._back_in_order(d_state) for d_state in d_start]
 
-    def _next_count(self, t):
+    def _next_count(self, t: Any) -> Any:
         return self.counts[t + 1] if t + 1 < len(self.counts) else 0
 
-    def _resets(self, t, count):
+    def _resets(self, t: Any, count: int) -> Any:
         return self.resets is not None and self.resets[t, :count].any()
 
     # ---- rows and steps: (batch, steps, ...) outside, (steps, rows by falling length, ...) inside
 
-    def _in_order(self, rows):
+    def _in_order(self, rows: Array) -> Any:
         return rows.copy() if self.order is None else rows[self.order]
 
-    def _back_in_order(self, rows):
+    def _back_in_order(self, rows: Array) -> Any:
         if self.order is None:
             return rows
         result = np.empty_like(rows)
         result[self.order] = rows
         return result
 
-    def _in_time(self, array):
+    def _in_time(self, array: Array) -> Any:
         turned = array.swapaxes(0, 1)
         return (
             np.ascontiguousarray(turned)
@@ -268,15 +283,15 @@ class _Walk:
             else np.take(turned, self.order, axis=1)
         )
 
-    def _back_in_batch(self, array):
+    def _back_in_batch(self, array: Array) -> Any:
         return self._back_in_order(np.ascontiguousarray(array.swapaxes(0, 1)))
 
-    def _in_batch(self, y):
+    def _in_batch(self, y: Array) -> Any:
         return self._back_in_batch(y) if self.sequences else self._back_in_order(y)
 
     # ---- what a cell gave back
 
-    def _parts(self, result, count, method):
+    def _parts(self, result: Any, count: int, method: Any) -> Any:
         if not isinstance(result, tuple) or len(result) != count:
             what = (
                 f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
@@ -286,7 +301,7 @@ class _Walk:
             )
         return result
 
-    def _check_states(self, states, count, dtype, t, what):
+    def _check_states(self, states: Any, count: int, dtype: DType, t: Any, what: Any) -> None:
         sizes = self.sizes
         if not isinstance(states, list | tuple) or len(states) != len(sizes):
             what = f"{type(self.cell).__name__}.{what} are {type(states).__name__}"
@@ -294,7 +309,7 @@ class _Walk:
         for k, (state, size) in enumerate(zip(states, sizes)):
             self._check(state, (count, size), dtype, t, f"{what}[{k}]")
 
-    def _check(self, array, shape, dtype, t, what):
+    def _check(self, array: Array, shape: tuple[int, ...], dtype: DType, t: Any, what: Any) -> None:
         if not isinstance(array, np.ndarray) or array.shape != shape:
             given = (
                 f"has shape {array.shape}"
@@ -312,7 +327,7 @@ class _Walk:
             )
 
 
-def _read_only(array):
+def _read_only(array: Array) -> Any:
     """A view that a cell cannot change by mistake."""
     view = array.view()
     view.flags.writeable = False
