@@ -139,7 +139,7 @@ def value_text(value: object) -> str:
 
 
 def _arguments(cls: type) -> dict[str, Any]:
-    """Names and defaults of the arguments of a class's and its bases' constructors, its own first."""
+    """Names and defaults of a constructor's arguments, those of its bases after its own."""
     found: dict[str, Any] = {}
     for base in cls.__mro__[:-1]:
         if "__init__" not in vars(base):
