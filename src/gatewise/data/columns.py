@@ -1,12 +1,17 @@
-"""The columns of data frames: their names, which hold for all that is read later, and what they contain."""
+"""The columns of data frames: their names, which later frames must have, and their contents."""
+
+from __future__ import annotations
 
 from collections.abc import Set, ValuesView
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise import checks
 from gatewise.errors import DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "check_feature_names",
@@ -19,15 +24,15 @@ __all__ = [
 ]
 
 
-def is_frame(X):
-    """Whether X is a table of named columns (pandas, polars)."""
+def is_frame(X: Any) -> bool:
+    """Return whether X is a table of named columns (pandas, polars)."""
     return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
 
 
-def names_of(given):
-    """The names of a frame's columns, or None.
+def names_of(given: Any) -> tuple[str, ...] | None:
+    """Return the names of a frame's columns, or None.
 
-    scikit-learn's rule: names are text. Columns that have no names, but numbers for example, go by
+    scikit-learn's rule: names are text. Columns whose names are numbers, for example, are known by
     their position.
 
     Returns
@@ -54,12 +59,13 @@ def names_of(given):
     return names if names and all(text) else None
 
 
-def common_names(items, name):
-    """The names of the first frame of a list, which those of all frames must equal; None without frames.
+def common_names(items: Sequence[Any], name: str) -> tuple[str, ...] | None:
+    """Return the names of the columns of all frames of a list; None if there are no frames.
 
     Raises
     ------
     ShapeError, DTypeError
+        The frames have different names, or in another order.
     """
     names = first = labels = None
     for number, item in enumerate(items):
@@ -84,15 +90,16 @@ def common_names(items, name):
     return names
 
 
-def check_feature_names(estimator, names, *, reset):
+def check_feature_names(estimator: Any, names: tuple[str, ...] | None, *, reset: bool) -> None:
     """Set ``feature_names_in_``, or compare names with it, with scikit-learn's warnings.
 
     Parameters
     ----------
     estimator : object
     names : tuple of str, or None
+        The names of X; None: X has none.
     reset : bool
-        Whether they hold from now on.
+        Whether to set the attribute: X is that of `fit`.
 
     Raises
     ------
@@ -125,8 +132,8 @@ def check_feature_names(estimator, names, *, reset):
         )
 
 
-def _difference(names, fitted):
-    """scikit-learn's lines on two lists of names."""
+def _difference(names: Sequence[str], fitted: Sequence[str]) -> str:
+    """scikit-learn's lines about two lists of names."""
     text = ""
     for title, some in (
         ("Feature names unseen at fit time:\n", sorted(set(names) - set(fitted))),
@@ -141,8 +148,10 @@ def _difference(names, fitted):
     return text or "Feature names must be in the same order as they were in fit.\n"
 
 
-def check_kind(X, name):
-    """Refuse what holds no numbers that could be read: dicts, generators, sparse arrays, and frames with columns of something else.
+def check_kind(X: Any, name: str) -> None:
+    """Refuse what cannot be read: dicts, generators, sparse arrays, frames with other columns.
+
+    Columns of a frame must hold numbers.
 
     Raises
     ------
@@ -192,15 +201,15 @@ def check_kind(X, name):
         )
 
 
-def refuse_columns(frame, name):
-    """Refuse a frame of which a column holds dates, text or other things that are no numbers.
+def refuse_columns(frame: Any, name: str) -> None:
+    """Refuse a frame if a column holds dates, text or other things that are no numbers.
 
     Raises
     ------
     DTypeError
     """
     if hasattr(frame, "iloc"):  # the kinds of all columns at once
-        suspects = [
+        suspects: Iterable[int] = [
             place
             for place, dtype in enumerate(frame.dtypes)
             if getattr(dtype, "kind", "O") not in "buif"
@@ -252,7 +261,7 @@ def _kind_of(values: Any) -> str | None:
     if kind not in (None, "objects"):
         return kind
     array = np.asarray(values)
-    if array.dtype.kind in "buifc":  # complex numbers are refused further on
+    if array.dtype.kind in "buifc":  # complex numbers are refused later
         return None
     held = [value for value in array.ravel().tolist() if value is not None and value == value]
     if any(isinstance(value, str | bytes) for value in held):

@@ -1,29 +1,39 @@
 """The order of time of the rows of a long table."""
 
+from __future__ import annotations
+
 import warnings
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, IntArray
+
 __all__ = ["is_missing", "order_of_time", "plain"]
 
 
-def order_of_time(times, number, labels=None, name="time"):
-    """The order in which the rows of each group follow each other in time.
+def order_of_time(
+    times: Any, number: Array, labels: Sequence[Any] | None = None, name: str = "time"
+) -> IntArray:
+    """Return the order in which the rows of each group follow each other in time.
 
     Parameters
     ----------
     times : array_like of shape (rows,)
-        When each row was: numbers, dates with or without a time zone, periods, or ISO 8601 text.
+        The time of each row: numbers, dates with or without a time zone, periods, or ISO 8601 text.
     number : ndarray of shape (rows,), int
-        Which group each row belongs to, counted from 0.
+        The number of the group of each row, from 0.
     labels : sequence, optional
         The label of each group, for messages. ``None``: there is one group, and no message names
         it.
-    name : str
-        Of `times`, for messages.
+    name : str, default "time"
+        The name of `times`, for messages.
 
     Returns
     -------
@@ -66,20 +76,20 @@ def order_of_time(times, number, labels=None, name="time"):
     return order
 
 
-def is_missing(label):
-    """Whether a label is None, NaN, NaT or pandas.NA."""
+def is_missing(label: Any) -> bool:
+    """Return whether a label is None, NaN, NaT or pandas.NA."""
     same = label == label
     return label is None or not isinstance(same, bool | np.bool_) or not same
 
 
-def plain(label):
-    """A label as a value of Python, without NumPy's types."""
+def plain(label: Any) -> Any:
+    """Return a label as a Python value, without NumPy's types."""
     if isinstance(label, tuple):
         return tuple(map(plain, label))
     return label.item() if isinstance(label, np.generic) else label
 
 
-def _keys(times, name):
+def _keys(times: Any, name: str) -> Array:
     """Numbers that are in the same order as the times: ndarray of int64 or float64."""
     if hasattr(times, "iloc") or hasattr(times, "get_loc"):
         import pandas
@@ -103,7 +113,7 @@ def _keys(times, name):
     return values
 
 
-def _keys_of_objects(values, name):
+def _keys_of_objects(values: Array, name: str) -> Array:
     if all(isinstance(value, str) for value in values.ravel().tolist()):
         try:
             with warnings.catch_warnings():
@@ -126,8 +136,11 @@ def _keys_of_objects(values, name):
         ) from error
 
 
-def _moments_in_zones(texts):
-    """datetime64 in UTC of ISO 8601 texts that all have a time zone, which NumPy does not read, else None."""
+def _moments_in_zones(texts: Array) -> Array | None:
+    """datetime64 in UTC of ISO 8601 texts with time zones, which NumPy does not read.
+
+    None: a text is none, or has no time zone.
+    """
     try:
         moments = [
             datetime.fromisoformat(text.replace("Z", "+00:00")) for text in texts.ravel().tolist()
@@ -140,7 +153,7 @@ def _moments_in_zones(texts):
     return np.array(plain, "datetime64[us]").reshape(texts.shape)
 
 
-def _all_present(missing, times, name):
+def _all_present(missing: Any, times: Any, name: str) -> None:
     missing = np.asarray(missing)
     if missing.any():
         row = int(missing.argmax())
@@ -150,5 +163,5 @@ def _all_present(missing, times, name):
         )
 
 
-def _at(times, row):
+def _at(times: Any, row: int) -> Any:
     return times.iloc[row] if hasattr(times, "iloc") else times[row]

@@ -209,7 +209,7 @@ class SequencePadder(SequenceTransformer):
 
     def _lengths_before_nan(self, X: Array) -> IntArray:
         """Steps of each row up to its padding of NaN."""
-        held: Array = ~np.isnan(X).all(axis=2)
+        held: Any = ~np.isnan(X).all(axis=2)
         held = held if self.padding == "pre" else held[:, ::-1]
         return np.where(held.any(axis=1), X.shape[1] - held.argmax(axis=1), 0)
 

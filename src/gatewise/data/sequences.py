@@ -1,7 +1,10 @@
 """How data is read: numbers as floating arrays, and every form in which sequences may be given."""
 
+from __future__ import annotations
+
 import contextlib
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +12,11 @@ from gatewise.checks import float_array, of_columns
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 
 from .columns import check_kind, common_names, names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gatewise._typing import Array, IntArray
 
 __all__ = [
     "Sequences",
@@ -21,19 +29,21 @@ __all__ = [
 ]
 
 
-def real_array(given, name):
-    """A C-contiguous floating ndarray of real numbers; float32 and float64 stay what they are.
+def real_array(given: Any, name: str) -> Array:
+    """Return a C-contiguous floating array of real numbers; float32 and float64 are kept.
 
     Parameters
     ----------
     given : array_like
         float16 becomes float32; booleans, whole numbers and lists become float64. NaN and infinity
-        pass.
+        are allowed.
+    name : str
+        Its name, for messages.
 
     Raises
     ------
     DTypeError
-        Something other than real numbers that float64 can represent.
+        It holds something other than real numbers that float64 can represent.
     ShapeError
         Rows of different sizes.
     NonFiniteError
@@ -55,31 +65,37 @@ def real_array(given, name):
     return float_array(given, name, np.dtype("float32" if single else "float64"), convert=False)
 
 
-def no_infinity(values, name):
-    """Refuse infinity, with the position of the first; NaN passes: it stands for a missing value."""
+def no_infinity(values: Array, name: str) -> Array:
+    """Return `values`, unless they hold infinity; NaN is allowed: it marks a missing value.
+
+    Raises
+    ------
+    NonFiniteError
+        With the position of the first infinity.
+    """
     infinite = np.isinf(values)
     if infinite.any():
         raise infinity_at(values, np.argwhere(infinite)[0], name)
     return values
 
 
-def infinity_at(values, at, name):
-    """The error that says where infinity stands: at position `at` of `values`."""
-    at = tuple(int(i) for i in at)
+def infinity_at(values: Array, position: Iterable[Any], name: str) -> NonFiniteError:
+    """Return the error that names the position of an infinity in `values`."""
+    at = tuple(int(i) for i in position)
     return NonFiniteError(
-        f"{name} holds {values[at]} at index {at}; expected finite numbers, or NaN where a value is"
-        " missing"
+        f"{name} holds {values[at]} at index {at}; expected finite numbers, or NaN for a missing"
+        " value"
     )
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences in one form, whatever they were given as: all their steps, one sequence after another.
+    """Sequences in one form, however they were given: all their steps, one sequence after another.
 
     Attributes
     ----------
     steps : ndarray of shape (total, features), float32 or float64
-        Never written to: it may be the caller's own memory.
+        Never written to: it may be the caller's memory.
     lengths : ndarray of shape (n,), int
         Steps in each sequence.
     form : {"table", "array", "list", "tuple", "objects", "series"}
@@ -88,26 +104,26 @@ class Sequences:
     flat : tuple of bool
         Whether each sequence of a container was ``(time_i,)``, without an axis of features.
     names : tuple of str, or None
-        Of the columns of a frame, or of all frames of a container.
+        Names of the columns of a frame, or of all frames of a container.
     """
 
-    steps: np.ndarray
-    lengths: np.ndarray
+    steps: Array
+    lengths: IntArray
     form: str
-    flat: tuple = ()
-    names: tuple | None = None
+    flat: tuple[bool, ...] = ()
+    names: tuple[str, ...] | None = None
 
     @property
-    def features(self):
-        """Features of a step."""
+    def features(self) -> int:
+        """Number of features of a step."""
         return self.steps.shape[1]
 
-    def rows(self):
-        """List of ``(time_i, features)`` views, a sequence each."""
+    def rows(self) -> list[Array]:
+        """Return a view ``(time_i, features)`` of each sequence."""
         return split(self.steps, self.lengths)
 
-    def rebuilt(self, steps, lengths=None):
-        """The container that was given, with other steps in it.
+    def rebuilt(self, steps: Array, lengths: IntArray | None = None) -> Any:
+        """Return a container like the one that was given, with other steps in it.
 
         A table, and sequences without an axis of features, stay so while there is one feature a
         step.
@@ -134,14 +150,14 @@ class Sequences:
         )
 
 
-def split(steps, lengths):
-    """List of the stretches of `lengths` steps that follow each other in `steps`: views."""
+def split(steps: Array, lengths: IntArray) -> list[Array]:
+    """Return views of the parts of `steps`, of these lengths, one after another."""
     ends = np.cumsum(lengths).tolist()
     return [steps[start:end] for start, end in zip([0, *ends], ends)]
 
 
-def contained(rows, form):
-    """A list of arrays as ``"list"``, ``"tuple"`` or ``"objects"`` (an object array of shape (n,))."""
+def contained(rows: list[Array], form: str) -> Any:
+    """Return arrays as ``"list"``, ``"tuple"`` or ``"objects"`` (an object array of shape (n,))."""
     if form != "objects":
         return tuple(rows) if form == "tuple" else rows
     result = np.empty(len(rows), object)
@@ -149,7 +165,7 @@ def contained(rows, form):
     return result
 
 
-def read_sequences(X, name="X", *, one_series=False):
+def read_sequences(X: Any, name: str = "X", *, one_series: bool = False) -> Sequences:
     """Read sequences from any form in which they may be given.
 
     Parameters
@@ -162,7 +178,9 @@ def read_sequences(X, name="X", *, one_series=False):
           equally long are an array.
 
         float32 and float64 are kept (a container has the widest type of its sequences), float16
-        becomes float32, whole numbers float64. NaN passes.
+        becomes float32, whole numbers float64. NaN is allowed.
+    name : str, default "X"
+        Its name, for messages.
     one_series : bool, default False
         True: a 2-D array is one sequence, ``(steps, features)``.
 
@@ -174,11 +192,11 @@ def read_sequences(X, name="X", *, one_series=False):
     ------
     ShapeError
         Another rank, no sequence, no features, or sequences of different numbers of features;
-        frames of which the columns are others than those of the first, or stand in another order.
+        frames whose columns differ from those of the first, or have another order.
     DTypeError, ConfigError
-        Something other than real numbers.
+        X holds something other than real numbers.
     NonFiniteError
-        Infinity.
+        X holds infinity.
     """
     check_kind(X, name)
     form, values = _form(X, name, one_series)
@@ -187,9 +205,10 @@ def read_sequences(X, name="X", *, one_series=False):
     return _read_rows(values, name, form)
 
 
-def container_of(X):
-    """ "list", "tuple" or "objects" (an object array, a Series) of what holds sequences one by one; None of one array.
+def container_of(X: Any) -> str | None:
+    """Return what holds sequences one by one: "list", "tuple" or "objects"; None for one array.
 
+    "objects" is an object array or a Series.
     Nested lists of plain numbers whose rows are all equally long are one array.
     """
     if isinstance(X, list | tuple):
@@ -213,7 +232,7 @@ def container_of(X):
     return "objects" if one_by_one else None
 
 
-def _is_sequence(item):
+def _is_sequence(item: Any) -> bool:
     return (
         hasattr(item, "__len__")
         and not isinstance(item, str | bytes)
@@ -221,8 +240,8 @@ def _is_sequence(item):
     )
 
 
-def _form(X, name, one_series):
-    """("array", ndarray of rank 2 or 3), or the kind of container and the list of what it holds."""
+def _form(X: Any, name: str, one_series: bool) -> tuple[str, Any]:
+    """``"array"`` and an array of rank 2 or 3, or the kind of container and a list of its items."""
     container = container_of(X)
     if container is not None:
         return container, list(X)
@@ -240,7 +259,7 @@ def _form(X, name, one_series):
     return "array", values
 
 
-def _read_array(values, name, one_series):
+def _read_array(values: Array, name: str, one_series: bool) -> Sequences:
     if values.shape[0] == 0:
         raise ShapeError(
             f"Found array with 0 sample(s) (shape={values.shape}) while a minimum of 1 is required:"
@@ -259,7 +278,7 @@ def _read_array(values, name, one_series):
     return Sequences(steps, np.full(n, time, np.intp), form)
 
 
-def _read_rows(items, name, form):
+def _read_rows(items: list[Any], name: str, form: str) -> Sequences:
     if not items:
         raise ShapeError(f"{name} holds no sequence; expected at least one")
     rows, flat, names = [], [], common_names(items, name)
@@ -286,7 +305,7 @@ def _read_rows(items, name, form):
     return Sequences(np.concatenate(rows), lengths, form, tuple(flat), names)
 
 
-def _holds_none(values):
+def _holds_none(values: Iterable[Any]) -> bool:
     """Whether nested lists hold None, a missing value, anywhere."""
     return any(
         value is None or (isinstance(value, list | tuple) and _holds_none(value))
@@ -294,8 +313,8 @@ def _holds_none(values):
     )
 
 
-def _numbers(given, name):
-    """real_array without infinity; objects that are numbers are read as float64."""
+def _numbers(given: Any, name: str) -> Array:
+    """A floating array without infinity; objects that are numbers are read as float64."""
     if isinstance(given, list | tuple):
         with contextlib.suppress(ValueError):  # rows of different sizes, which are refused below
             array = np.asanyarray(given)

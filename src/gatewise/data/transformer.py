@@ -1,6 +1,9 @@
-"""What the transformers of sequences share: one reading of X, and scikit-learn's rules about features."""
+"""What the transformers of sequences share: how X is read, and rules about features."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
@@ -12,44 +15,62 @@ from .columns import check_feature_names
 from .saving import Saved
 from .sequences import read_sequences
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .sequences import Sequences
+
 __all__ = ["SequenceTransformer"]
 
 
 class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator):
-    """Base of transformers that take sequences and give one result for each.
+    """Base class of transformers that take sequences and return one result for each.
 
     Attributes
     ----------
     n_features_in_ : int
         Columns of a table (its steps), else features of a step.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where `fit` was given a frame with text for names.
+        Names of columns, if `fit` was given a frame with text for names.
     """
 
     _learned: ClassVar[tuple[str, ...]] = ("n_features_in_", "_features", "_table")
 
-    def __init_subclass__(cls, **kwargs):
+    n_features_in_: int
+    _features: int  # of a step
+    _table: bool  # whether the X of fit was (n, time)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cover(cls, ("fit", "partial_fit", "transform", "inverse_transform"))
 
-    def set_output(self, *, transform=None):
-        """scikit-learn's choice of the container of :meth:`transform`: sequences do not fit into a frame.
+    @abstractmethod
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what the transformer needs to know of X."""
 
-        With ``sklearn.set_config(transform_output=...)`` this transformer gives what it always
-        gives.
+    @abstractmethod
+    def transform(self, X: Any) -> Any:
+        """Return the result for each sequence of X."""
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose the container of :meth:`transform`; sequences do not fit into a frame.
+
+        ``sklearn.set_config(transform_output=...)`` does not change what this transformer returns.
 
         Parameters
         ----------
         transform : {None, "default"}
+            Both mean the containers that :meth:`transform` describes.
 
         Returns
         -------
         self
+            The transformer, unchanged.
 
         Raises
         ------
         ConfigError
-            A kind of frame.
+            `transform` is a kind of frame.
         """
         if transform not in (None, "default"):
             raise ConfigError(
@@ -61,8 +82,8 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
             )
         return self
 
-    def _read(self, X, *, first, arrays_too=False):
-        """Sequences of X; `first`: learn their number of features, else hold X to it.
+    def _read(self, X: Any, *, first: bool, arrays_too: bool = False) -> Sequences:
+        """Sequences of X. `first`: learn their number of features, else X must have the same.
 
         `arrays_too`: what this transformer made of frames, and so has no names, is read without a
         warning.
@@ -87,14 +108,15 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
             )
         return sequences
 
-    def _sequences(self, X):
+    def _sequences(self, X: Any) -> Sequences:
         return read_sequences(X)
 
-    def _fitted(self, learned="n_features_in_"):
+    def _fitted(self, learned: str = "n_features_in_") -> None:
+        """Raise NotFittedError before fit."""
         if not hasattr(self, learned):
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True

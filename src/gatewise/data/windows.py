@@ -1,6 +1,9 @@
-"""Windows of a long series: what a forecaster sees, and what it has to say."""
+"""Windows of a long series: the input of a forecaster, and its targets."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,11 +14,23 @@ from gatewise.memory import names_memory
 
 from .sequences import real_array
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array, ArrayLike
+
 __all__ = ["Cutting", "cut", "one_series", "windows"]
 
 
 @names_memory
-def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0, labels=None):
+def windows(
+    series: ArrayLike,
+    input_steps: int,
+    horizon: int = 1,
+    stride: int = 1,
+    *,
+    sampling_rate: int = 1,
+    skip: int = 0,
+    labels: ArrayLike | None = None,
+) -> tuple[Array, Array]:
     """Cut a series into windows of past steps and the targets that belong to them.
 
     Row ``i`` starts at step ``s = i * stride``. ``x[i]`` is the steps ``s``, ``s + sampling_rate``,
@@ -41,7 +56,7 @@ def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0
     skip : int, default 0
         Steps after a window that are left out before its targets.
     labels : array_like of shape (T,) or (T, ...), optional
-        What targets are taken from, of any type. ``None``: the series itself.
+        What targets are taken from, of any dtype. ``None``: the series itself.
 
     Returns
     -------
@@ -90,10 +105,10 @@ def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0
     array(['c', 'd', 'e'], dtype='<U1')
     """
     cutting = Cutting.of(input_steps, horizon, stride, sampling_rate, skip, "input_steps")
-    series = _series(series)
-    targets = _labels(labels, series, cutting.horizon)
+    numbers = _series(series)
+    targets = _labels(labels, numbers, cutting.horizon)
 
-    steps, n_features = len(series), series[:1].size
+    steps, n_features = len(numbers), numbers[:1].size
     if steps < cutting.needed:
         raise ShapeError(
             f"series has {steps} steps; {cutting.said('input_steps')} need at least "
@@ -103,11 +118,11 @@ def windows(series, input_steps, horizon=1, stride=1, *, sampling_rate=1, skip=0
     rows = cutting.count(steps)
     fits_memory(
         rows * (cutting.window + cutting.horizon) * n_features,
-        series.dtype,
+        numbers.dtype,
         f"an array of {rows} windows",
     )
 
-    return cutting.windows(series.reshape(steps, n_features), rows), cutting.targets(targets, rows)
+    return cutting.windows(numbers.reshape(steps, n_features), rows), cutting.targets(targets, rows)
 
 
 @dataclass(frozen=True)
@@ -127,8 +142,8 @@ class Cutting:
     skip: int
 
     @classmethod
-    def of(cls, window, horizon, stride, rate, skip, name):
-        """Of what a user gives, checked; `name` is that of the window's parameter.
+    def of(cls, window: int, horizon: int, stride: int, rate: int, skip: int, name: str) -> Cutting:
+        """Check what a user gives; `name` is that of the window's parameter.
 
         Raises
         ------
@@ -150,35 +165,38 @@ class Cutting:
         return cutting
 
     @property
-    def span(self):
+    def span(self) -> int:
         """Steps from the first to the last of a window."""
         return (self.window - 1) * self.rate + 1
 
     @property
-    def needed(self):
+    def needed(self) -> int:
         """Steps that a series needs for one window and its targets."""
         return self.span + self.skip + self.horizon
 
-    def without_targets(self):
-        """The same for windows whose targets are not asked for."""
+    def without_targets(self) -> Cutting:
+        """Return the same for windows without targets."""
         return Cutting(self.window, 0, self.stride, self.rate, 0)
 
-    def count(self, steps):
-        """How many windows with targets there are in so many steps; 0 or less if there are too few."""
+    def count(self, steps: Any) -> Any:
+        """Number of windows with targets in a number of steps; 0 or less if there are too few."""
         return (steps - self.needed) // self.stride + 1
 
-    def windows(self, series, rows):
-        """Copies of the first `rows` windows of an array (T, ...): (rows, window, ...)."""
+    def windows(self, series: Array, rows: int) -> Array:
+        """Return copies of the first `rows` windows of an array (T, ...): (rows, window, ...)."""
         return cut(series, self.window, self.stride, rows, self.rate)
 
-    def targets(self, series, rows):
-        """Copies of the targets of the first `rows` windows: (rows, horizon, ...), or (rows, ...) of last steps."""
+    def targets(self, series: Array, rows: int) -> Array:
+        """Return copies of the targets of the first `rows` windows.
+
+        (rows, horizon, ...), or (rows, ...) of last steps.
+        """
         if not self.horizon:
             return series[self.span - 1 :: self.stride][:rows].copy(order="C")
         return cut(series[self.span + self.skip :], self.horizon, self.stride, rows)
 
-    def said(self, name):
-        """The options that decide how many steps are needed, for messages."""
+    def said(self, name: str) -> str:
+        """Return the options that decide how many steps are needed, for messages."""
         return (
             f"{name}={self.window}"
             + "".join(
@@ -193,7 +211,7 @@ class Cutting:
         )
 
 
-def _labels(labels, series, horizon):
+def _labels(labels: Any, series: Array, horizon: int) -> Array:
     """What targets are taken from: the series, or an array with an entry for each of its steps."""
     if labels is None:
         if not horizon:
@@ -214,15 +232,15 @@ def _labels(labels, series, horizon):
     return finite(np.ascontiguousarray(labels), "labels")
 
 
-def one_series(given, name):
-    """`given`, unless it is a pandas object whose index says that it is not one series in order of time.
+def one_series(given: Any, name: str) -> Any:
+    """Return `given`, unless its pandas index shows that it is not one series in order of time.
 
     Raises
     ------
     ShapeError
         The index has levels that label several series, or its dates go back.
     """
-    index = getattr(given, "index", None)
+    index: Any = getattr(given, "index", None)
     if _is_dated(index) and not index.is_monotonic_increasing:
         raise ShapeError(
             f"the dates in the index of {name} are not in order of time; windows read "
@@ -242,12 +260,12 @@ def one_series(given, name):
     return given
 
 
-def _is_dated(index):
+def _is_dated(index: Any) -> bool:
     """Whether an index holds dates or periods."""
     return hasattr(index, "tz_localize") or hasattr(index, "to_timestamp")
 
 
-def _series(series):
+def _series(series: Any) -> Array:
     """The series as a finite, C-contiguous float array of rank 1 or 2."""
     given = real_array(one_series(series, "series"), "series")
     if given.ndim not in (1, 2):
@@ -261,8 +279,8 @@ def _series(series):
     return finite(given, "series") if given.size else given
 
 
-def cut(series, length, stride, rows, rate=1):
-    """Copies of `rows` stretches of `length` steps, every `rate`-th; further axes stay behind them."""
+def cut(series: Array, length: int, stride: int, rows: int, rate: int = 1) -> Array:
+    """Return copies of `rows` parts of `length` steps, every `rate`-th; further axes follow."""
     span = (length - 1) * rate + 1
     stretches = sliding_window_view(series, span, axis=0)[::stride][:rows][..., ::rate]
     return np.moveaxis(stretches, -1, 1).copy(order="C")
