@@ -71,7 +71,7 @@ def _reader(value: Any, name: str) -> None:
 
 
 def known_of_y(value: Any) -> Any:
-    """Return what an encoder has learned of y, which its file holds in a classifier or regressor."""
+    """Return what an encoder has learned of y; its file has it in a classifier or regressor."""
     if type(value).__name__ not in ("SequenceClassifier", "SequenceRegressor"):
         return value
     names = ("classes_", "_several", "_column", "_columns")
