@@ -235,7 +235,7 @@ def test_update_with_features_and_several_series(y, x):
 def test_update_refuses_what_does_not_come_next(y):
     frame = hourly(y, ["a", "b"])
     forecaster = small().fit(frame[:40])
-    with pytest.raises(ShapeError, match="goes on with"):
+    with pytest.raises(ShapeError, match="continues with"):
         forecaster.update(frame[41:44])
     with pytest.raises(ShapeError, match="columns"):
         forecaster.update(frame[["b", "a"]][40:44])
