@@ -112,7 +112,6 @@ class CTC(Loss):
         ----------
         y_true : array_like (batch, labels), or list of rows of different lengths, int
             Labels of each row.
-            Targets.
         shape : tuple of int
             That of the outputs, (batch, steps, classes).
         dtype : dtype
