@@ -16,6 +16,8 @@ from .trainer import Trainer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewise._typing import Array
+
 
 class Sequential(Trainer):
     """A model of layers in order, each of which reads the output of the one before it.
@@ -47,6 +49,9 @@ class Sequential(Trainer):
     >>> model.predict(np.ones((4, 10, 3))).shape
     (4, 1)
     """
+
+    built: bool
+    flat_gradients: Array
 
     def __init__(
         self,
