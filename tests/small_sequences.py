@@ -41,3 +41,24 @@ def targets_of(estimator, X):
         SequenceClassifier: signs(X),
         SequenceRegressor: np.array([row.sum() for row in X]),
     }.get(estimator)
+
+
+class Columns:
+    """A table of named columns that is no pandas frame, as polars has."""
+
+    def __init__(self, columns):
+        self._columns, self.columns = columns, list(columns)
+        self.shape = (len(next(iter(columns.values()))), len(columns))
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, name):
+        return (
+            Columns({part: self._columns[part] for part in name})
+            if isinstance(name, list)
+            else self._columns[name]
+        )
+
+    def __array__(self, dtype=None, copy=None):
+        return np.column_stack(list(self._columns.values())).astype(dtype)

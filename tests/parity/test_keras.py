@@ -4,25 +4,17 @@ Keras runs once, in a process of its own: its import takes long and warns. In fl
 product of float64 matrices is computed in float32 (the torch backend of Keras 3.15).
 """
 
-import importlib.util
-import json
-
 import numpy as np
 import pytest
-from cases import ACTIVATIONS, as_list, assert_close, randomize, run_python
+from cases import ACTIVATIONS, as_list, assert_close, randomize
 from seeds import generator
 from tolerances import TOLERANCES
 
 from gatewise.layers import GRU, LSTM, Dense, SimpleRNN
 
-BACKENDS = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        not (importlib.util.find_spec("keras") and BACKENDS),
-        reason="parity with Keras needs keras and a backend for it",
-    ),
-]
+from .keras_process import WITH_KERAS, ask_keras
+
+pytestmark = WITH_KERAS
 
 LAYERS = {"SimpleRNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU, "Dense": Dense}
 BATCH, STEPS, INPUTS = 5, 6, 3
@@ -173,18 +165,7 @@ def keras_says(tmp_path_factory):
                 f"{name}|{key}{k}": array
                 for k, array in enumerate(value if isinstance(value, list) else [value])
             }
-    (folder / "cases.json").write_text(json.dumps(cases))
-    np.savez(folder / "given.npz", **given)
-    run_python(
-        PROGRAM,
-        folder / "cases.json",
-        folder / "given.npz",
-        folder / "found.npz",
-        timeout=300,
-        KERAS_BACKEND=BACKENDS[0],
-    )
-    with np.load(folder / "found.npz") as found:
-        return dict(found)
+    return ask_keras(PROGRAM, cases, given, folder)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,25 +3,17 @@
 Normalisation in training as well, with what it does to its moving averages.
 """
 
-import importlib.util
-import json
-
 import numpy as np
 import pytest
-from cases import assert_close, run_python
+from cases import assert_close
 from seeds import generator
 from tolerances import TOLERANCES
 
 from gatewise import constraints, initializers, layers
 
-BACKENDS = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        not (importlib.util.find_spec("keras") and BACKENDS),
-        reason="parity with Keras needs keras and a backend for it",
-    ),
-]
+from .keras_process import WITH_KERAS, ask_keras
+
+pytestmark = WITH_KERAS
 
 BATCH, STEPS, FEATURES = 4, 9, 3
 LENGTHS = np.array([9, 4, 1, 6])
@@ -194,18 +186,7 @@ def keras_says(tmp_path_factory):
             f"{name}|w{k}": array for k, array in enumerate(weights)
         }
     cases = {"layers": described, "constraints": CONSTRAINTS, "initializers": INITIALIZERS}
-    (folder / "cases.json").write_text(json.dumps(cases))
-    np.savez(folder / "given.npz", **given)
-    run_python(
-        PROGRAM,
-        folder / "cases.json",
-        folder / "given.npz",
-        folder / "found.npz",
-        timeout=300,
-        KERAS_BACKEND=BACKENDS[0],
-    )
-    with np.load(folder / "found.npz") as found:
-        return {"w": given["w"], **found}
+    return {"w": given["w"]} | ask_keras(PROGRAM, cases, given, folder)
 
 
 @pytest.mark.parametrize("name", LAYERS)

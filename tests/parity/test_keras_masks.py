@@ -6,18 +6,18 @@ have zero_output_for_mask=False, Keras's default, with which gatewise repeats it
 compared. Names with "zeros" have True, with which Keras gives zeros.
 """
 
-import json
-
 import numpy as np
 import pytest
-from cases import as_list, assert_close, randomize, run_python
+from cases import as_list, assert_close, randomize
 from seeds import generator
 from tolerances import TOLERANCES
 
 from gatewise import layers
 from gatewise.models import Sequential
-from parity.test_keras import BACKENDS
-from parity.test_keras import pytestmark as pytestmark
+
+from .keras_process import WITH_KERAS, ask_keras
+
+pytestmark = WITH_KERAS
 
 ROWS, STEPS, INPUTS, WORDS = 6, 7, 3, 9
 
@@ -233,18 +233,7 @@ def keras_says(tmp_path_factory):
         given |= {
             f"{name}|{key}": array for key, array in (("mask", mask), ("y", y)) if array is not None
         }
-    (folder / "cases.json").write_text(json.dumps(cases))
-    np.savez(folder / "given.npz", **given)
-    run_python(
-        PROGRAM,
-        folder / "cases.json",
-        folder / "given.npz",
-        folder / "found.npz",
-        timeout=300,
-        KERAS_BACKEND=BACKENDS[0],
-    )
-    with np.load(folder / "found.npz") as found:
-        return dict(found)
+    return ask_keras(PROGRAM, cases, given, folder)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
-from small_sequences import SMALL, fitted, parameters_of, ragged, signs
+from small_sequences import SMALL, Columns, fitted, parameters_of, ragged, signs
 
 from gatewise import (
     SequenceClassifier,
@@ -144,27 +144,6 @@ def test_labels_in_frames_of_polars(rng):
         ),
         parameters_of(fitted(SequenceClassifier(**SMALL), X, y, sample_weight=weights)),
     )
-
-
-class Columns:
-    """A table of named columns that is no pandas frame."""
-
-    def __init__(self, columns):
-        self._columns, self.columns = columns, list(columns)
-        self.shape = (len(next(iter(columns.values()))), len(columns))
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __getitem__(self, name):
-        return (
-            Columns({part: self._columns[part] for part in name})
-            if isinstance(name, list)
-            else self._columns[name]
-        )
-
-    def __array__(self, dtype=None, copy=None):
-        return np.column_stack(list(self._columns.values())).astype(dtype)
 
 
 def long_table(X, make=pd.DataFrame):

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from small_sequences import SMALL, fitted, parameters_of
+from small_sequences import SMALL, Columns, fitted, parameters_of
 
 from gatewise import (
     SequenceClassifier,
@@ -21,27 +21,6 @@ from gatewise.errors import DTypeError, NonFiniteError, ShapeError
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
 TRANSFORMERS = (SequenceScaler, FrameStacker, SequencePadder, lambda: Windower(window=2))
-
-
-class Columns:
-    """A table of named columns that is no pandas frame, as polars has."""
-
-    def __init__(self, columns):
-        self._columns, self.columns = columns, list(columns)
-        self.shape = (len(next(iter(columns.values()))), len(columns))
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __getitem__(self, name):
-        return (
-            Columns({part: self._columns[part] for part in name})
-            if isinstance(name, list)
-            else self._columns[name]
-        )
-
-    def __array__(self, dtype=None, copy=None):
-        return np.column_stack(list(self._columns.values())).astype(dtype)
 
 
 def polars_frame(columns):
