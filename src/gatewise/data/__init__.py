@@ -1,4 +1,4 @@
-"""Sequences made ready for a network: windows of a long series, scaling, padding, missing values, text, sound.
+"""Sequences prepared for a network: windows, scaling, padding, missing values, text, sound.
 
 The transformers are scikit-learn's and load it on first use; functions need NumPy alone (those of
 sound SciPy, too).
@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name not in _ON_FIRST_USE:
         raise AttributeError(f"module 'gatewise.data' has no attribute {name!r}")
     try:
@@ -79,5 +79,5 @@ def __getattr__(name):
     return getattr(module, name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_ON_FIRST_USE})

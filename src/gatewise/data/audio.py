@@ -1,8 +1,12 @@
 """Sound as frames of features: log mel energies, cepstral coefficients, their change over time.
 
-Each function takes one recording: recordings differ in length, and a list of results is what
-estimators take.
+Each function takes one recording: recordings differ in length, and estimators take a list of
+results.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.fft import dct, rfft
@@ -14,27 +18,30 @@ from gatewise.memory import names_memory
 
 from .sequences import real_array
 
+if TYPE_CHECKING:
+    from gatewise._typing import Array, ArrayLike
+
 __all__ = ["deltas", "log_mel", "mel_filters", "mfcc"]
 
 
 @names_memory
 def log_mel(
-    signal,
-    rate,
+    signal: ArrayLike,
+    rate: float,
     *,
-    bands=40,
-    frame_length=0.025,
-    frame_step=0.010,
-    low=0.0,
-    high=None,
-    window="hamming",
-    preemphasis=0.97,
-    floor=1e-10,
-):
-    """Logarithms of the energy in mel bands, a row for each frame.
+    bands: int = 40,
+    frame_length: float = 0.025,
+    frame_step: float = 0.010,
+    low: float = 0.0,
+    high: float | None = None,
+    window: str | tuple[Any, ...] = "hamming",
+    preemphasis: float = 0.97,
+    floor: float = 1e-10,
+) -> Array:
+    """Return the logarithms of the energy in mel bands, a row for each frame.
 
     A frame is `frame_length` seconds of the signal times a window, filled up with zeros to the next
-    power of two; the squared magnitudes of its Fourier transform are weighed by the triangles of
+    power of two; the squared magnitudes of its Fourier transform are weighted by the triangles of
     :func:`mel_filters` and summed (Davis and Mermelstein 1980).
 
     Parameters
@@ -46,7 +53,7 @@ def log_mel(
     rate : float
         Samples per second.
     bands : int, default 40
-        Mel bands: features of a frame.
+        Number of mel bands, the features of a frame.
     frame_length, frame_step : float, default 0.025 and 0.010
         Seconds of a frame, and from the start of one to the start of the next; both rounded to
         whole samples.
@@ -58,7 +65,7 @@ def log_mel(
         ``signal[t] - preemphasis * signal[t - 1]`` is analysed, which lifts high frequencies. 0:
         the signal as it is.
     floor : float, default 1e-10
-        Energies below it count as it: silence has no logarithm.
+        Smaller energies are replaced by it: the logarithm of silence is not finite.
 
     Returns
     -------
@@ -90,7 +97,7 @@ def log_mel(
     >>> features.shape
     (98, 20)
     """
-    signal = _signal(signal)
+    samples = _signal(signal)
     rate = number(rate, "rate", 0, open_low=True)
     floor = number(floor, "floor", 0, open_low=True)
     preemphasis = number(preemphasis, "preemphasis", 0, 1, open_high=True)
@@ -103,10 +110,10 @@ def log_mel(
     except (ValueError, TypeError) as error:
         raise ConfigError(f"window is {window!r}: {error}") from error
 
-    dtype = signal.dtype
-    signal = signal.astype(np.float64, copy=False)
-    signal = np.concatenate([signal[:1], signal[1:] - preemphasis * signal[:-1]])
-    frames = _frames(signal, length, step) * shape
+    dtype = samples.dtype
+    samples = samples.astype(np.float64, copy=False)
+    samples = np.concatenate([samples[:1], samples[1:] - preemphasis * samples[:-1]])
+    frames = _frames(samples, length, step) * shape
     energies = np.abs(rfft(frames, transform, axis=1)) ** 2
     # BLAS does not promise the same bits for any number of threads
     in_bands = np.einsum("fk,bk->fb", energies, filters)
@@ -114,8 +121,8 @@ def log_mel(
 
 
 @names_memory
-def mfcc(signal, rate, *, coefficients=13, **options):
-    """Mel-frequency cepstral coefficients: the cosine transform of :func:`log_mel`.
+def mfcc(signal: ArrayLike, rate: float, *, coefficients: int = 13, **options: Any) -> Array:
+    """Return mel-frequency cepstral coefficients: the cosine transform of :func:`log_mel`.
 
     Parameters
     ----------
@@ -132,13 +139,19 @@ def mfcc(signal, rate, *, coefficients=13, **options):
     Returns
     -------
     ndarray of shape (frames, coefficients), float32 for a float32 signal, else float64
-        Of the orthonormal type II transform: ``sqrt(2 / bands) * sum_b log_mel[b] * cos(pi * k * (b
-        + 1/2) / bands)`` for k > 0.
+        Coefficients of the orthonormal type II transform, for k > 0
+        ``sqrt(2 / bands) * sum_b log_mel[b] * cos(pi * k * (b + 1/2) / bands)``.
 
     Raises
     ------
     ShapeError, ConfigError, DTypeError, NonFiniteError, SizeError
-        As in :func:`log_mel`; more coefficients than bands.
+        As in :func:`log_mel`; also if there are more coefficients than bands.
+
+    Examples
+    --------
+    >>> second = np.arange(8000) / 8000
+    >>> mfcc(np.sin(2 * np.pi * 440 * second), rate=8000, bands=20).shape
+    (98, 13)
     """
     energies = log_mel(signal, rate, **options)
     coefficients = whole_number(coefficients, "coefficients", high=energies.shape[1])
@@ -146,8 +159,8 @@ def mfcc(signal, rate, *, coefficients=13, **options):
 
 
 @names_memory
-def deltas(features, width=2):
-    """How features change from frame to frame: the slope of a line through `width` frames on either side.
+def deltas(features: ArrayLike, width: int = 2) -> Array:
+    """Return the slope of each feature over a frame and `width` frames on either side.
 
     ``sum_k k * (features[t + k] - features[t - k]) / (2 * sum_k k**2)``, k from 1 to `width`; the
     first and the last frame are repeated past the ends (Young et al., The HTK Book, section 5.9).
@@ -156,11 +169,14 @@ def deltas(features, width=2):
     Parameters
     ----------
     features : array_like of shape (frames, features)
+        Such as :func:`log_mel` and :func:`mfcc` return.
     width : int, default 2
+        Number of frames on either side.
 
     Returns
     -------
-    ndarray of shape (frames, features)
+    ndarray of shape (frames, features), float32 or float64
+        Change from frame to frame.
 
     Raises
     ------
@@ -171,24 +187,28 @@ def deltas(features, width=2):
     >>> deltas([[0.0], [1.0], [2.0], [3.0]], width=1)[:, 0]
     array([0.5, 1. , 1. , 0.5])
     """
-    features = real_array(features, "features")
-    if features.ndim != 2:
-        raise ShapeError(f"features has shape {features.shape}; expected (frames, features)")
+    values = real_array(features, "features")
+    if values.ndim != 2:
+        raise ShapeError(f"features has shape {values.shape}; expected (frames, features)")
     width = whole_number(width, "width")
-    finite(features, "features")
-    frames = len(features)
+    finite(values, "features")
+    frames = len(values)
     if frames == 0:
-        return features.copy()
+        return values.copy()
     at = np.arange(frames)
-    slope = np.zeros_like(features)
+    slope = np.zeros_like(values)
     for k in range(1, width + 1):
-        slope += k * (features[np.minimum(at + k, frames - 1)] - features[np.maximum(at - k, 0)])
-    return slope / features.dtype.type(2 * sum(k * k for k in range(1, width + 1)))
+        slope += k * (values[np.minimum(at + k, frames - 1)] - values[np.maximum(at - k, 0)])
+    return slope / values.dtype.type(2 * sum(k * k for k in range(1, width + 1)))
 
 
 @names_memory
-def mel_filters(bands, transform, rate, low=0.0, high=None):
-    """Triangles over the frequencies of a Fourier transform, equally wide and half overlapping in mel.
+def mel_filters(
+    bands: int, transform: int, rate: float, low: float = 0.0, high: float | None = None
+) -> Array:
+    """Return triangles over the frequencies of a Fourier transform, equally wide in mel.
+
+    Neighbours overlap by half.
 
     ``mel = 2595 * log10(1 + hertz / 700)`` (O'Shaughnessy 1987; The HTK Book, section 5.4). Each
     triangle rises from 0 at the middle of the one before it to 1 at its own middle, and falls to 0
@@ -197,9 +217,9 @@ def mel_filters(bands, transform, rate, low=0.0, high=None):
     Parameters
     ----------
     bands : int
-        How many.
+        Number of triangles.
     transform : int
-        Samples of the transform; it has ``transform // 2 + 1`` frequencies.
+        Number of samples of the transform; it has ``transform // 2 + 1`` frequencies.
     rate : float
         Samples per second.
     low, high : float, default 0 and half the rate
@@ -208,13 +228,21 @@ def mel_filters(bands, transform, rate, low=0.0, high=None):
     Returns
     -------
     ndarray of shape (bands, transform // 2 + 1), float64
+        Weight of each frequency in each band.
 
     Raises
     ------
     ConfigError
         A number is outside its range, or a band holds no frequency of the transform.
     DTypeError
-        A number is not whole where it must be, or no number.
+        `bands` or `transform` is not a whole number, or another argument is no number.
+
+    Examples
+    --------
+    >>> mel_filters(bands=3, transform=8, rate=8000).round(1)
+    array([[0. , 0.1, 0. , 0. , 0. ],
+           [0. , 0.9, 0.2, 0. , 0. ],
+           [0. , 0. , 0.8, 0.5, 0. ]])
     """
     bands, transform = whole_number(bands, "bands"), whole_number(transform, "transform")
     rate = number(rate, "rate", 0, open_low=True)
@@ -238,12 +266,12 @@ def mel_filters(bands, transform, rate, low=0.0, high=None):
     return filters
 
 
-def _mel(hertz):
+def _mel(hertz: Any) -> Any:
     return 2595.0 * np.log10(1.0 + np.asarray(hertz) / 700.0)
 
 
-def _signal(signal):
-    signal = real_array(signal, "signal")
+def _signal(given: Any) -> Array:
+    signal = real_array(given, "signal")
     if signal.ndim != 1 or signal.size == 0:
         raise ShapeError(
             f"signal has shape {signal.shape}; expected (samples,), at least one: of several"
@@ -252,14 +280,14 @@ def _signal(signal):
     return finite(signal, "signal")
 
 
-def _samples(seconds, rate, name):
+def _samples(seconds: float, rate: float, name: str) -> int:
     samples = round(number(seconds, name, 0, open_low=True) * rate)
     if samples == 0:
         raise ConfigError(f"{name} is {seconds} seconds, less than a sample at a rate of {rate:g}")
     return whole_number(samples, f"{name} in samples")
 
 
-def _frames(signal, length, step):
+def _frames(signal: Array, length: int, step: int) -> Array:
     """(frames, length) views; at least one frame."""
     if len(signal) < length:
         signal = np.pad(signal, (0, length - len(signal)))

@@ -1,7 +1,10 @@
 """Text as whole numbers: the vocabulary of a network whose first layer is an embedding."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -13,6 +16,12 @@ from gatewise.memory import names_memory
 
 from .saving import Saved
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Self
+
+    from gatewise._typing import IntArray
+
 __all__ = ["Vocabulary"]
 
 PADDING, UNKNOWN = 0, 1
@@ -22,29 +31,29 @@ _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     """Number the characters or words of texts, the most frequent first.
 
-    0 is kept for padding and 1 for whatever was not seen in `fit`, so that rows may be padded with
-    zeros (``gatewise.utils.pad_sequences``) and new texts may hold anything. A start and an end
-    token, if asked for, have the next numbers: 2 and 3, or 2 if there is only one of them.
+    0 is reserved for padding and 1 for tokens that `fit` did not see, so that rows may be padded
+    with zeros (``gatewise.utils.pad_sequences``) and new texts may hold anything. A start and an
+    end token, if asked for, have the next numbers: 2 and 3, or 2 if there is only one of them.
 
     Parameters
     ----------
     level : {"characters", "words"}, default "characters"
         What a string is cut into. Words are runs of letters, digits and ``_`` with the apostrophes
-        inside them, and each other mark that is no space. For other words, cut the texts yourself:
-        lists of tokens are taken as they are.
+        inside them; each other character that is no space is a word, too. For other words, cut the
+        texts yourself: lists of tokens are taken as they are.
     lowercase : bool, default False
-        Whether upper and lower case are one.
+        Whether to convert texts to lower case.
     min_count : int, default 1
-        Tokens seen less often are unknown.
+        Tokens that are less frequent are unknown.
     max_size : int, optional
         The largest ``len(vocabulary)``, padding and unknown included; the rarest tokens are left
         out. ``None``: all stay.
     unknown : str, default "<unk>"
-        How an unknown token reads in `inverse_transform`. If texts hold it, it is number 1 there
-        too; so is ``"<pad>"`` number 0, and so are the start and the end token theirs.
+        The text of an unknown token in `inverse_transform`. If texts hold it, it has number 1, just
+        as ``"<pad>"`` has number 0, and the start and the end token have theirs.
     start, end : str, optional
-        Tokens that `transform` puts before and behind each text, ``"<s>"`` and ``"</s>"`` for
-        example, as a network needs them that writes texts; `inverse_transform` leaves them out.
+        Tokens that `transform` puts before and after each text, ``"<s>"`` and ``"</s>"`` for
+        example, for networks that generate texts; `inverse_transform` leaves them out.
         ``None``: no such token.
 
     Attributes
@@ -55,8 +64,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         The number of each token.
     vocabulary_size_ : int
         How many numbers there are, those of padding, unknown, start and end included:
-        ``len(vocabulary)``, an embedding's ``input_dim``, the outputs of a network that says the
-        next token.
+        ``len(vocabulary)``, an embedding's ``input_dim``, the number of outputs of a network that
+        predicts the next token.
     padding_index_, unknown_index_ : int
         0 and 1.
     start_index_, end_index_ : int or None
@@ -87,15 +96,15 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        level="characters",
+        level: Literal["characters", "words"] = "characters",
         *,
-        lowercase=False,
-        min_count=1,
-        max_size=None,
-        unknown="<unk>",
-        start=None,
-        end=None,
-    ):
+        lowercase: bool = False,
+        min_count: int = 1,
+        max_size: int | None = None,
+        unknown: str = "<unk>",
+        start: str | None = None,
+        end: str | None = None,
+    ) -> None:
         self.level = level
         self.lowercase = lowercase
         self.min_count = min_count
@@ -105,13 +114,13 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         self.end = end
 
     @names_memory
-    def fit(self, X, y=None):
+    def fit(self, X: Iterable[Any], y: Any = None) -> Self:
         """Count the tokens of texts.
 
         Parameters
         ----------
         X : sequence of n str, or of n lists of str
-            An array or a Series as well. All strings, or all lists.
+            A list, an array or a Series. All strings, or all lists.
         y : ignored
             There for scikit-learn.
 
@@ -128,7 +137,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             X is not made of texts, or mixes strings and lists.
         """
         reserved = self._check_options()
-        counts, kinds = Counter(), set()
+        counts: Counter[str] = Counter()
+        kinds: set[bool] = set()
         for is_text, tokens in self._tokenized(X):
             kinds.add(is_text)
             counts.update(tokens)
@@ -150,42 +160,43 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         return self
 
     @property
-    def vocabulary_size_(self):
+    def vocabulary_size_(self) -> int:
         """How many numbers there are."""
         return len(self)
 
     padding_index_, unknown_index_ = PADDING, UNKNOWN
 
     @property
-    def start_index_(self):
+    def start_index_(self) -> int | None:
         """The number of the start token, or None."""
         return self._index_of(self._around()[0])
 
     @property
-    def end_index_(self):
+    def end_index_(self) -> int | None:
         """The number of the end token, or None."""
         return self._index_of(self._around()[1])
 
-    def _index_of(self, token):
+    def _index_of(self, token: str | None) -> int | None:
         return None if token is None else self.numbers_[token]
 
-    def _around(self):
-        """(start, end) as they were in fit: None, or tokens."""
+    def _around(self) -> tuple[str | None, str | None]:
+        """The start and the end token as they were in fit."""
         self._fitted()
         return getattr(self, "_ends", (None, None))  # a pickle of an older release has none
 
     @names_memory
-    def transform(self, X):
-        """The number of each token.
+    def transform(self, X: Iterable[Any]) -> list[IntArray]:
+        """Return the number of each token.
 
         Parameters
         ----------
         X : sequence of n str, or of n lists of str
+            As in :meth:`fit`.
 
         Returns
         -------
         list of n ndarrays of shape (tokens,), int32
-            With the numbers of the start and the end token around them, if there are such tokens.
+            The numbers of the start and the end token are around them, if there are such tokens.
 
         Raises
         ------
@@ -202,8 +213,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         ]
 
     @names_memory
-    def inverse_transform(self, X):
-        """Texts from numbers; padding, start and end are left out.
+    def inverse_transform(self, X: Any) -> list[Any]:
+        """Convert numbers to texts; padding, start and end are left out.
 
         Parameters
         ----------
@@ -230,11 +241,11 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             return rows
         return [("" if self.level == "characters" else " ").join(row) for row in rows]
 
-    def __len__(self):
+    def __len__(self) -> int:
         self._fitted()
         return len(self.tokens_)
 
-    def _tokens_of(self, row, place):
+    def _tokens_of(self, row: Any, place: int) -> list[str]:
         try:
             row = np.asarray(row)
         except ValueError as error:
@@ -253,8 +264,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         left_out = {PADDING, self.start_index_, self.end_index_}
         return [self.tokens_[number] for number in row.tolist() if number not in left_out]
 
-    def _tokenized(self, X):
-        """Of each text: whether it was a string, and its tokens."""
+    def _tokenized(self, X: Any) -> Iterator[tuple[bool, Sequence[str]]]:
+        """For each text: whether it was a string, and its tokens."""
         if (
             isinstance(X, str | bytes | dict | set | frozenset)
             or not hasattr(X, "__iter__")
@@ -271,7 +282,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             else:
                 yield False, self._listed(given, place)
 
-    def _listed(self, given, place):
+    def _listed(self, given: Any, place: int) -> list[str]:
         if isinstance(given, bytes) or not hasattr(given, "__iter__"):
             raise DTypeError(
                 f"X[{place}] is {type(given).__name__}; expected a string or a list of tokens"
@@ -282,8 +293,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
                 raise DTypeError(f"X[{place}] holds the token {token!r}; expected strings")
         return [token.lower() for token in tokens] if self.lowercase else tokens
 
-    def _check_options(self):
-        """The tokens with numbers of their own, in order."""
+    def _check_options(self) -> list[str]:
+        """The reserved tokens, in order of their numbers."""
         if self.level not in ("characters", "words"):
             raise ConfigError(f"level is {self.level!r}; expected 'characters' or 'words'")
         flag(self.lowercase, "lowercase")
@@ -305,11 +316,11 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             whole_number(self.max_size, "max_size", low=len(reserved))
         return reserved
 
-    def _fitted(self):
+    def _fitted(self) -> None:
         if not hasattr(self, "tokens_"):
             raise NotFittedError("this Vocabulary is not fitted; call fit first")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True

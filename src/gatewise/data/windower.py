@@ -1,5 +1,9 @@
 """Windows of long series, as a scikit-learn transformer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from gatewise.checks import fits_memory
@@ -8,6 +12,14 @@ from gatewise.errors import ConfigError, ShapeError
 from .sequences import read_sequences
 from .transformer import SequenceTransformer
 from .windows import Cutting, one_series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from gatewise._typing import Array, IntArray
+
+    from .sequences import Sequences
 
 __all__ = ["Windower"]
 
@@ -22,7 +34,7 @@ class Windower(SequenceTransformer):
     Parameters
     ----------
     window : int, default 10
-        Steps of each window.
+        Number of steps of each window.
     horizon : int, default 1
         Steps after each window that are its target. 0: the target is the label of the window's own
         last step, as for a network that labels a stream; :meth:`pairs` then needs y.
@@ -39,11 +51,11 @@ class Windower(SequenceTransformer):
     n_features_in_ : int
         Features of a step.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where `fit` was given a frame with text for names.
+        Names of columns, if `fit` was given a frame with text for names.
 
     Notes
     -----
-    A pipeline cannot hold it before an estimator that needs y: there are fewer windows than steps,
+    It cannot be in a pipeline before an estimator that needs y: there are fewer windows than steps,
     and scikit-learn leaves y as it is. Call :meth:`pairs` first, and give windows to the pipeline.
 
     Windows overlap in time, so neighbours must not be divided between training and test as if they
@@ -66,7 +78,14 @@ class Windower(SequenceTransformer):
     8.0 is known at 8.0
     """
 
-    def __init__(self, window=10, horizon=1, stride=1, sampling_rate=1, skip=0):
+    def __init__(
+        self,
+        window: int = 10,
+        horizon: int = 1,
+        stride: int = 1,
+        sampling_rate: int = 1,
+        skip: int = 0,
+    ) -> None:
         self.window = window
         self.horizon = horizon
         self.stride = stride
@@ -74,8 +93,8 @@ class Windower(SequenceTransformer):
         self.skip = skip
 
     @property
-    def gap(self):
-        """Windows that ``TimeSeriesSplit(gap=...)`` must leave out between training and test.
+    def gap(self) -> int:
+        """Number of windows that ``TimeSeriesSplit(gap=...)`` leaves out between training and test.
 
         ``ceil((skip + horizon) / stride) - 1``, at least 0: of all windows of one series, in their
         order, the targets of training are then past when the first test window ends. One fewer, and
@@ -84,7 +103,7 @@ class Windower(SequenceTransformer):
         cutting = self._cutting(targets=True)
         return max(0, -(-(cutting.skip + cutting.horizon) // cutting.stride) - 1)
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the number of features.
 
         Parameters
@@ -110,13 +129,13 @@ class Windower(SequenceTransformer):
         self._read(X, first=True)
         return self
 
-    def transform(self, X):
-        """All windows, those at the end as well whose targets are not known yet.
+    def transform(self, X: Any) -> Array:
+        """Return all windows, also those at the end whose targets are not known yet.
 
         Parameters
         ----------
         X : array_like or list of series
-            NaN passes.
+            See the class. NaN is allowed.
 
         Returns
         -------
@@ -141,23 +160,24 @@ class Windower(SequenceTransformer):
             self._counts(sequences.lengths, targets=False),
         )
 
-    def pairs(self, X, y=None):
-        """Windows and their targets; needs no `fit`.
+    def pairs(self, X: Any, y: Any = None) -> tuple[Array, Array]:
+        """Return windows and their targets; needs no `fit`.
 
         Parameters
         ----------
         X : array_like or list of series
-            NaN passes.
+            See the class. NaN is allowed.
         y : array_like or list, optional
-            What is to be forecast, of any type: a value, or an array of them, for each step of each
-            series of X. ``None``: X itself, unless ``horizon=0``.
+            What is to be forecast, of any dtype: a value, or an array of them, for each step of
+            each series of X. ``None``: X itself, unless ``horizon=0``.
 
         Returns
         -------
         x : ndarray of shape (windows, window, features), float32 or float64
+            As :meth:`transform` gives them, without windows whose targets are not known.
         y : ndarray of shape (windows, horizon, ...)
-            Of the `horizon` steps after each window; ``y.reshape(len(y), -1)`` is what a regressor
-            of many outputs takes. With ``horizon=0``: (windows, ...), of each window's last step.
+            The `horizon` steps after each window; a regressor of many outputs takes
+            ``y.reshape(len(y), -1)``. With ``horizon=0``: (windows, ...), each window's last step.
 
         Raises
         ------
@@ -182,16 +202,15 @@ class Windower(SequenceTransformer):
             _cut_each(targets, cutting.targets, max(1, cutting.horizon), counts),
         )
 
-    def positions(self, X, *, targets=False):
-        """Where each window ends; needs no `fit`.
+    def positions(self, X: Any, *, targets: bool = False) -> IntArray:
+        """Return where each window ends; needs no `fit`.
 
         Parameters
         ----------
         X : array_like or list of series
             See the class.
         targets : bool, default False
-            False: of the windows of `transform`. True: of those of `pairs`, which have all their
-            targets.
+            False: the windows of `transform`. True: those of `pairs`, which have all their targets.
 
         Returns
         -------
@@ -215,21 +234,21 @@ class Windower(SequenceTransformer):
             ]
         )
 
-    def _sequences(self, X):
+    def _sequences(self, X: Any) -> Sequences:
         if isinstance(X, list | tuple):
             for number, part in enumerate(X):
                 one_series(part, f"X[{number}]")
         return read_sequences(one_series(X, "X"), one_series=True)
 
-    def _cutting(self, *, targets):
+    def _cutting(self, *, targets: bool) -> Cutting:
         """The options, checked; without `targets` those of windows alone."""
         cutting = Cutting.of(
             self.window, self.horizon, self.stride, self.sampling_rate, self.skip, "window"
         )
         return cutting if targets else cutting.without_targets()
 
-    def _counts(self, lengths, *, targets):
-        """How many windows each series has."""
+    def _counts(self, lengths: IntArray, *, targets: bool) -> list[int]:
+        """Number of windows of each series."""
         cutting = self._cutting(targets=targets)
         short = np.flatnonzero(lengths < cutting.needed)
         if short.size:
@@ -242,8 +261,10 @@ class Windower(SequenceTransformer):
         return cutting.count(lengths).tolist()
 
 
-def _cut_each(rows, cut, length, counts):
-    """What `cut` makes of all rows, that of one after that of the other: arrays of `length` steps."""
+def _cut_each(
+    rows: list[Array], cut: Callable[[Array, int], Array], length: int, counts: list[int]
+) -> Array:
+    """The results of `cut` for all rows, one after another: arrays of `length` steps."""
     fits_memory(
         sum(counts) * length * int(np.prod(rows[0].shape[1:])), rows[0].dtype, "an array of windows"
     )
@@ -251,8 +272,8 @@ def _cut_each(rows, cut, length, counts):
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _targets(y, sequences):
-    """Of each series an array of what y says of its steps."""
+def _targets(y: Any, sequences: Sequences) -> list[Array]:
+    """y as an array for each series, with an entry for each step."""
     try:
         rows = [np.asarray(row) for row in ([y] if sequences.form == "series" else y)]
     except (TypeError, ValueError) as error:
