@@ -1,4 +1,6 @@
-"""A layer used alone: what it is given is checked, and a tape of its own serves its backward pass."""
+"""A layer used alone: what it is given is checked, and a tape of its own serves its backward
+pass.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,8 @@ class UsedAlone(Buildable):
         return self._tape
 
     def _alone(self) -> AbstractContextManager[None]:
-        """Context manager of what uses the kept state: one thread at a time, of a layer that keeps one.
+        """Context manager of what uses the kept state: one thread at a time, of a layer that
+        keeps one.
 
         Raises
         ------

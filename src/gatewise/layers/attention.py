@@ -201,7 +201,9 @@ class _Attention(SequenceLayer):
 
 
 class Attention(_Attention):
-    """``softmax(query key^T) value`` (Luong et al. 2015): of each step of a sequence to all, or of one to another.
+    """``softmax(query key^T) value`` (Luong et al.
+
+    2015): of each step of a sequence to all, or of one to another.
 
     Names and defaults are Keras's.
 

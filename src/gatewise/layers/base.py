@@ -1,4 +1,6 @@
-"""What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and backward."""
+"""What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and
+backward.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +135,9 @@ class Layer(UsedAlone):
         return made
 
     def __copy__(self) -> Self:
-        """A layer of its own: two that share their weights would not know of each other's changes."""
+        """A layer of its own: two that share their weights would not know of each other's
+        changes.
+        """
         return copy.deepcopy(self)
 
     def get_config(self) -> Config:
@@ -188,7 +192,9 @@ class Layer(UsedAlone):
 
 
 def one_shape(shapes: Mapping[str, Shape]) -> Shape | None:
-    """The shape of one sample that several arguments say, a dict of their names to tuples; None of an empty one.
+    """The shape of one sample that several arguments say, a dict of their names to tuples.
+
+    None of an empty one.
 
     Raises
     ------
@@ -218,7 +224,7 @@ def _undefined(cls: Any) -> str:
     ]
     hint = "; Keras's call gives no gradient" if hasattr(cls, "call") else ""
     return (
-        f"layer {cls.__name__} defines no {' and no '.join(missing)}, which every layer needs{hint}:"
-        " docs/custom-layers.md. A recurrent layer is more easily written as a cell for RNN:"
-        " docs/custom-cells.md"
+        f"layer {cls.__name__} defines no {' and no '.join(missing)}, which every layer"
+        f" needs{hint}: docs/custom-layers.md. A recurrent layer is more easily written as a cell"
+        " for RNN: docs/custom-cells.md"
     )

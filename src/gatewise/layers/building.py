@@ -29,7 +29,9 @@ class Buildable(Parameterized):
 
     @names_memory
     def build(self, input_shape: Any) -> None:
-        """Make the parameters for inputs of this shape, (batch, ..., features) with None for free axes."""
+        """Make the parameters for inputs of this shape, (batch, ..., features) with None for
+        free axes.
+        """
         with self._guard.writing:
             if self.built:
                 raise StateError(
@@ -68,7 +70,9 @@ class Buildable(Parameterized):
         self.input_shape = shape
 
     def _adopt(self, parameters: Array, gradients: Array) -> None:
-        """Second half: take this part of a flat buffer, and of its gradients, as the place of the parameters."""
+        """Second half: take this part of a flat buffer, and of its gradients, as the place of
+        the parameters.
+        """
         before, self._parameters, self._gradients, at = self._parameters, {}, {}, 0
         for spec in self._specs:
             if not spec.trained:
@@ -94,7 +98,9 @@ class Buildable(Parameterized):
         self._weights_changed()
 
     def _share_guard(self, guard: WeightsGuard) -> None:
-        """Be read and changed together with whatever else has this guard (:mod:`gatewise.sharing`)."""
+        """Be read and changed together with whatever else has this guard
+        (:mod:`gatewise.sharing`).
+        """
         self._guard = guard
 
     def _set_dtype(self, dtype: DType) -> None:
@@ -107,7 +113,10 @@ class Buildable(Parameterized):
         self._dtype = dtype
 
     def _kind(self) -> str | None:
-        """What the parameters are those of, as text for files, if shapes do not say it; else None."""
+        """What the parameters are those of, as text for files, if shapes do not say it.
+
+        Else None.
+        """
         return None
 
     def _paths(self) -> list[str]:
@@ -115,7 +124,9 @@ class Buildable(Parameterized):
         return [self.name]
 
     def random_generator(self) -> np.random.Generator:
-        """The generator to draw from, numpy.random.Generator: the model's, or that of the layer used alone."""
+        """The generator to draw from, numpy.random.Generator: the model's, or that of the layer
+        used alone.
+        """
         if self.rng is None:
             self.rng = seeds.generator(getattr(self, "seed", None))
         return self.rng

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 
 class Conv1D(Activated, Windowed):
-    """``y_t = act(sum_k x_(t strides + k dilation_rate) W_k + b)``: (batch, steps, features) to (batch, steps', filters).
+    """``y_t = act(sum_k x_(t strides + k dilation_rate) W_k + b)``: (batch, steps, features) to
+    (batch, steps', filters).
 
     Names and defaults are Keras's. Steps past a row's length count as zeros, like padding; what
     comes out past the row's end is zero. Windows are laid out as rows of one large product.

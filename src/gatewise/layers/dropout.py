@@ -85,7 +85,8 @@ class Dropout(Layer):
 
 
 class SpatialDropout1D(Dropout):
-    """Dropout of whole features: in training, a feature is zero at all steps of a row, or at none (Tompson et al. 2015).
+    """Dropout of whole features: in training, a feature is zero at all steps of a row, or at
+    none (Tompson et al. 2015).
 
     Parameters
     ----------

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 class Embedding(Layer):
-    """A vector for each whole number: (batch, steps) to (batch, steps, output_dim). The first layer of a Sequential.
+    """A vector for each whole number: (batch, steps) to (batch, steps, output_dim).
+
+    The first layer of a Sequential.
 
     Parameters
     ----------

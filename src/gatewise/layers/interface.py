@@ -175,7 +175,10 @@ class LayerInterface(Guarded, abc.ABC):
         """
 
     def output_lengths(self, lengths: Array) -> Array | None:
-        """Steps in each row of the output, for these of the input; None where the output has no such steps."""
+        """Steps in each row of the output, for these of the input.
+
+        None where the output has no such steps.
+        """
         return lengths if self.keeps_steps else None
 
     def compute_mask(self, x: Array) -> Array | None:
@@ -183,7 +186,10 @@ class LayerInterface(Guarded, abc.ABC):
         return None
 
     def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
-        """What the layer reads of an x that a user gave: an ndarray; its values are for :meth:`check_values`."""
+        """What the layer reads of an x that a user gave: an ndarray.
+
+        Its values are for :meth:`check_values`.
+        """
         return checks.float_array(x, "x", dtype, convert=convert)
 
     def _check_values(self, x: Array) -> Array:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class Masking(Layer):
-    """Steps do not count where every feature is one value: (batch, steps, features), the first layer of a Sequential.
+    """Steps do not count where every feature is one value: (batch, steps, features), the first
+    layer of a Sequential.
 
     A masked step is as if it were not there, to all layers, the loss and the metrics: recurrent
     layers leave their state as it is, means go over the other steps. Outputs of the model are zero

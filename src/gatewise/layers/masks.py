@@ -37,7 +37,9 @@ class Places:
         return Places(self.mask[rows], self.front_mask[rows])
 
     def to_front(self, array: Array) -> Array:
-        """The counted steps of (batch, steps, ...) at the front of their rows, zeros behind them."""
+        """The counted steps of (batch, steps, ...) at the front of their rows, zeros behind
+        them.
+        """
         return _moved(array, self.mask, self.front_mask)
 
     def back(self, array: Array) -> Array:
@@ -65,13 +67,17 @@ class Ends:
 
 
 def counted_steps(lengths: Array | None, shape: tuple[int, ...]) -> Any:
-    """Which steps lie within their rows: bool ndarray (batch, steps, 1, ...), of as many axes as x of this shape has."""
+    """Which steps lie within their rows: bool ndarray (batch, steps, 1, ...), of as many axes
+    as x of this shape has.
+    """
     counted = np.arange(shape[1]) < lengths[:, None]
     return counted.reshape(counted.shape + (1,) * (len(shape) - 2))
 
 
 def counted_mask(mask: Array, lengths: Array | None, shape: tuple[int, ...]) -> Any:
-    """Which steps count, bool ndarray (batch, steps), by a mask and lengths, each perhaps None; None if both are."""
+    """Which steps count, bool ndarray (batch, steps), by a mask and lengths, each perhaps None;
+    None if both are.
+    """
     inside = None if lengths is None else counted_steps(lengths, shape[:2])
     if mask is None or inside is None:
         return inside if mask is None else mask
@@ -96,7 +102,9 @@ def held(y: Array, mask: Array, before: Any = 0) -> Any:
 
 
 def held_backward(dy: Array, mask: Array) -> Any:
-    """The gradient of what :func:`held` was given: that of each counted step and of the steps that repeat it."""
+    """The gradient of what :func:`held` was given: that of each counted step and of the steps
+    that repeat it.
+    """
     result, later = np.zeros_like(dy), np.zeros_like(dy[:, :1])
     for t in range(dy.shape[1] - 1, -1, -1):
         counts = mask[:, t : t + 1].reshape(-1, *(1,) * (dy.ndim - 1))
@@ -123,7 +131,8 @@ def ends(lengths: Array | None, steps: int) -> Any:
 
 
 def moved_resets(mask: Array, resets: Array | None, lengths: Array | None = None) -> Any:
-    """(forward, backward, cleared): what becomes of resets where a mask moves the steps that count to the front.
+    """(forward, backward, cleared): what becomes of resets where a mask moves the steps that
+    count to the front.
 
     A flag at a masked step clears the state before the step that counts and is visited next: the
     later one for a layer that goes forward, the earlier one for one that goes backwards. Where none

@@ -1,4 +1,6 @@
-"""Normalisation: over the batch, with moving averages for inference, and over the features of each position."""
+"""Normalisation: over the batch, with moving averages for inference, and over the features of
+each position.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,10 @@ class _Normalization(Layer):
         return y
 
     def _scaled_backward(self, normalized: Any, dy: Array) -> Any:
-        """Gradient of what was scaled; those of gamma and beta are added. Rows (n, features); sums in float64."""
+        """Gradient of what was scaled; those of gamma and beta are added.
+
+        Rows (n, features); sums in float64.
+        """
         if self.scale and self._trainable:
             self._gradients["gamma"] += (dy * normalized).sum(axis=0, dtype=np.float64)
         if self.center and self._trainable:
@@ -95,7 +100,8 @@ class _Normalization(Layer):
 
 
 class BatchNormalization(_Normalization):
-    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` of each feature (Ioffe and Szegedy 2015).
+    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` of each feature (Ioffe and
+    Szegedy 2015).
 
     In training mean and variance are those of the batch, over all axes but the last, and moving
     averages follow them; at inference the averages are used. Names and defaults are Keras's. A step
@@ -112,7 +118,8 @@ class BatchNormalization(_Normalization):
     epsilon : float
     center, scale : bool
         Whether there is beta; gamma.
-    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str or Initializer
+    beta_initializer, gamma_initializer : str or Initializer
+    moving_mean_initializer, moving_variance_initializer : str or Initializer
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
     beta_constraint, gamma_constraint : str or Constraint, optional
 
@@ -201,7 +208,9 @@ class BatchNormalization(_Normalization):
         return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
 
     def _refuse_overflow(self, rows: Array, variance: Any) -> None:
-        """Refuse finite numbers whose variance the moving average cannot hold: inference would not be what training was."""
+        """Refuse finite numbers whose variance the moving average cannot hold: inference would
+        not be what training was.
+        """
         for feature in np.flatnonzero(~np.isfinite(variance)):
             if np.isfinite(rows[:, feature]).all():
                 raise NonFiniteError(
@@ -245,7 +254,8 @@ class BatchNormalization(_Normalization):
 
 
 class LayerNormalization(_Normalization):
-    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` over the features of each position (Ba et al. 2016).
+    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` over the features of each
+    position (Ba et al. 2016).
 
     Names and defaults are Keras's. The same in training and at inference, and no position depends
     on another.
@@ -286,7 +296,8 @@ class LayerNormalization(_Normalization):
 
 
 def _normalized_rows(rows: Array, epsilon: Any) -> Any:
-    """((x - mean) / sqrt(variance + epsilon), 1 / sqrt(variance + epsilon)) of each row (n, features).
+    """((x - mean) / sqrt(variance + epsilon), 1 / sqrt(variance + epsilon)) of each row (n,
+    features).
 
     Rows whose sum or variance overflows are divided by a power of two first.
     """
@@ -311,7 +322,9 @@ def _normalized_rows(rows: Array, epsilon: Any) -> Any:
 
 
 def _put_rows(rows: Array, counted: Array | None, shape: tuple[int, ...]) -> Any:
-    """Rows at the positions that count (batch, steps), None for all, zeros elsewhere, in the shape of x."""
+    """Rows at the positions that count (batch, steps), None for all, zeros elsewhere, in the
+    shape of x.
+    """
     if counted is None:
         return rows.reshape(shape)
     y = np.zeros(shape, rows.dtype)

@@ -9,7 +9,8 @@ from gatewise.errors import StateError
 
 
 class Fixed:
-    """An option that shapes and kernels are made from: it cannot be set once its layer is built, or inside another layer.
+    """An option that shapes and kernels are made from: it cannot be set once its layer is
+    built, or inside another layer.
 
     Before, it may be set to what a check lets through: ``check(value, name, **limits)`` gives what
     is kept, in the constructor too. A check may be the name of one of the layer's methods,

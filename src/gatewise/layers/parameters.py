@@ -48,7 +48,9 @@ class Parameterized(LayerInterface):
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes the parameters, bool. May be set at any time but while ``fit`` runs.
+        """Whether training changes the parameters, bool.
+
+        May be set at any time but while ``fit`` runs.
 
         A frozen layer (False) computes what it computed before; its parameters stay as they are,
         and its gradients are zero. The optimizer leaves it out of its step, of weight decay, of the
@@ -77,7 +79,9 @@ class Parameterized(LayerInterface):
         self._trainable = value
 
     def _is_trained(self, name: str) -> bool:
-        """Whether training changes the parameter of this name, one that optimizers move where they may."""
+        """Whether training changes the parameter of this name, one that optimizers move where
+        they may.
+        """
         return self._trainable
 
     def _trained_names(self) -> list[str]:
@@ -99,13 +103,18 @@ class Parameterized(LayerInterface):
         return dict(self._parameters)
 
     def _expose(self) -> None:
-        """Someone outside may write to the parameters from now on: nothing derived from them is kept."""
+        """Someone outside may write to the parameters from now on: nothing derived from them is
+        kept.
+        """
         self._views_given = True
         self._weights_changed()
 
     @property
     def gradients(self) -> dict[str, Array]:
-        """dict name -> ndarray: views; backward ADDS to them, :meth:`zero_gradients` clears them."""
+        """dict name -> ndarray: views.
+
+        Backward ADDS to them, :meth:`zero_gradients` clears them.
+        """
         return dict(self._gradients)
 
     def zero_gradients(self) -> None:
@@ -132,7 +141,9 @@ class Parameterized(LayerInterface):
         )
 
     def _flat_size(self) -> int:
-        """Number of parameters that optimizers move: what the layer takes of a model's flat buffer."""
+        """Number of parameters that optimizers move: what the layer takes of a model's flat
+        buffer.
+        """
         return sum(spec.size for spec in self._specs if spec.trained)
 
     def _kept_arrays(self) -> list[Array]:
@@ -141,7 +152,10 @@ class Parameterized(LayerInterface):
 
     @property
     def weights(self) -> list[Array]:
-        """Views of the parameters, list of ndarray; they may be written to. :meth:`set_weights` takes others."""
+        """Views of the parameters, list of ndarray; they may be written to.
+
+        :meth:`set_weights` takes others.
+        """
         return list(self.parameters.values())
 
     @property
@@ -152,7 +166,9 @@ class Parameterized(LayerInterface):
 
     @property
     def non_trainable_weights(self) -> list[Array]:
-        """Views of the parameters that training leaves as they are: of a frozen layer, and moving averages."""
+        """Views of the parameters that training leaves as they are: of a frozen layer, and
+        moving averages.
+        """
         chosen = set(self._trained_names())
         return [array for name, array in self.parameters.items() if name not in chosen]
 
@@ -219,7 +235,9 @@ class Parameterized(LayerInterface):
             self._weights_changed()
 
     def _check_weights(self, weights: Sequence[Any]) -> None:
-        """Refuse weights, as many as there are parameters, of which the layer knows better than by shapes what is wrong."""
+        """Refuse weights, as many as there are parameters, of which the layer knows better than
+        by shapes what is wrong.
+        """
 
     def _weights_changed(self) -> None:
         """Forget what was derived from the weights."""
@@ -244,7 +262,9 @@ class Parameterized(LayerInterface):
             spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
 
     def _constrain(self) -> None:
-        """Bring parameters with a constraint back to what it allows: after every step of an optimizer."""
+        """Bring parameters with a constraint back to what it allows: after every step of an
+        optimizer.
+        """
         for spec in self._constrained:
             if not self._is_trained(spec.name):
                 continue

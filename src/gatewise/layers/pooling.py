@@ -32,7 +32,10 @@ class _GlobalPooling(SequenceLayer):
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
-    """The mean over each row's steps: (batch, steps, features) to (batch, features). Zeros for a row without any."""
+    """The mean over each row's steps: (batch, steps, features) to (batch, features).
+
+    Zeros for a row without any.
+    """
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
@@ -54,7 +57,9 @@ class GlobalAveragePooling1D(_GlobalPooling):
 
 
 class GlobalMaxPooling1D(_GlobalPooling):
-    """The maximum over each row's steps: (batch, steps, features) to (batch, features). Zeros for a row without any.
+    """The maximum over each row's steps: (batch, steps, features) to (batch, features).
+
+    Zeros for a row without any.
 
     The gradient goes to the first of the steps that hold the maximum.
     """

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Flatten(Layer):
-    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...). Steps that do not count are zeros."""
+    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...).
+
+    Steps that do not count are zeros.
+    """
 
     keeps_steps = takes_any_length = False
 

@@ -1,4 +1,5 @@
-"""What layers hand to each other: arrays with their steps forward, and a tape for the backward pass.
+"""What layers hand to each other: arrays with their steps forward, and a tape for the backward
+pass.
 
 What belongs to an array travels with it, as a :class:`Batch`: its values, and which of its steps
 count. What belongs to a training pass lies on the :class:`Tape` of that pass, under the node that
@@ -154,7 +155,10 @@ class Tape:
         return found
 
     def scratch(self, node: Hashable, shape: Sequence[int], dtype: str) -> Array:
-        """An array for a gradient of the inputs, contents undefined; the next pass uses it again."""
+        """An array for a gradient of the inputs, contents undefined.
+
+        The next pass uses it again.
+        """
         if self.hands_out:
             return np.empty(shape, dtype)
         key = (node, "scratch")

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class WeightOptions:
-    """The arguments ``<prefix>_initializer``, ``<prefix>_regularizer`` and ``<prefix>_constraint`` of a layer."""
+    """The arguments ``<prefix>_initializer``, ``<prefix>_regularizer`` and
+    ``<prefix>_constraint`` of a layer.
+    """
 
     def __init__(
         self, prefix: str, initializer: Any, regularizer: Any = None, constraint: Any = None

@@ -63,7 +63,9 @@ class Windowed(SequenceLayer):
 
     @property
     def causal(self) -> bool:
-        """Whether an output step sees no other step than its own: windows are not carried over from part to part."""
+        """Whether an output step sees no other step than its own: windows are not carried over
+        from part to part.
+        """
         return self.window == 1
 
     def output_lengths(self, lengths: Array | None) -> Array | None:
@@ -99,7 +101,9 @@ class Windowed(SequenceLayer):
     # ---- windows of an array, and back
 
     def _in_front(self, steps: int) -> Any:
-        """How many steps padding puts in front of rows of this many steps, an int or ndarray of them."""
+        """How many steps padding puts in front of rows of this many steps, an int or ndarray of
+        them.
+        """
         if self.padding == "valid":
             return np.zeros_like(steps)
         if self.padding == "causal":
@@ -108,7 +112,8 @@ class Windowed(SequenceLayer):
         return np.maximum(covered - steps, 0) // 2
 
     def _placement(self, batch: int, steps: int, lengths: Array | None) -> Any:
-        """[(rows, where their first step lies in the padded array)], and how many steps the padded array has.
+        """[(rows, where their first step lies in the padded array)], and how many steps the
+        padded array has.
 
         With "same" padding and strides of more than 1, this depends on the number of steps of a
         row: each row is placed by its own length, so that it gives the same whatever rows it is
@@ -129,7 +134,8 @@ class Windowed(SequenceLayer):
         )
 
     def _windows(self, x: Array, fill: Any, lengths: Array | None) -> Any:
-        """(batch, output steps, window, ...) of x (batch, steps, ...), a view of it or of a padded copy.
+        """(batch, output steps, window, ...) of x (batch, steps, ...), a view of it or of a
+        padded copy.
 
         Parameters
         ----------

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 class Wrapper(Layer):
-    """Base of layers that hold others: their parameters are its own, under ``"part/parameter"``, in order.
+    """Base of layers that hold others: their parameters are its own, under
+    ``"part/parameter"``, in order.
 
     Parameters
     ----------
@@ -101,7 +102,10 @@ class Wrapper(Layer):
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes parameters of a layer inside; setting it sets all of them. See :attr:`Layer.trainable`."""
+        """Whether training changes parameters of a layer inside; setting it sets all of them.
+
+        See :attr:`Layer.trainable`.
+        """
         return any(part.trainable for part in self._parts.values())
 
     @trainable.setter
@@ -192,7 +196,9 @@ class Wrapper(Layer):
         self._take_arrays()
 
     def _take_arrays(self) -> None:
-        """The parts' arrays, and no views beside them: what is written to one's own is written to theirs."""
+        """The parts' arrays, and no views beside them: what is written to one's own is written
+        to theirs.
+        """
         for arrays in ("_parameters", "_gradients"):
             setattr(
                 self,
@@ -208,7 +214,9 @@ class Wrapper(Layer):
         return super().__getstate__() | {"_model": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy, or a layer out of a pickle, in which the arrays of the parts may have been copied by themselves."""
+        """A copy, or a layer out of a pickle, in which the arrays of the parts may have been
+        copied by themselves.
+        """
         super().__setstate__(state)
         for part in self._parts.values():
             part._holder = self

@@ -237,7 +237,9 @@ class Recurrent(SequenceLayer):
         return [self._spec(name, shape) for name, shape in shapes.items()]
 
     def _spec(self, name: str, shape: tuple[int, ...]) -> ParameterSpec:
-        """A projection starts as a kernel does, gains as ones, peepholes and initial states as zeros."""
+        """A projection starts as a kernel does, gains as ones, peepholes and initial states as
+        zeros.
+        """
         if name in self._weight_options:
             return self._weight_options[name].spec(name, shape)
         if name == "projection_kernel":
@@ -293,7 +295,8 @@ class Recurrent(SequenceLayer):
 
     @property
     def state(self) -> list[Array] | None:
-        """State that the next call starts from: list of ndarray (batch, units), ``[h]`` or ``[h, c]``; or None.
+        """State that the next call starts from: list of ndarray (batch, units), ``[h]`` or
+        ``[h, c]``; or None.
 
         Setting it takes any batch size; None is the same as :meth:`reset_state`. Only a layer built
         with ``stateful=True`` keeps state between calls.
@@ -353,7 +356,10 @@ class Recurrent(SequenceLayer):
         super()._check_shape(x)
 
     def _check_steps(self, lengths: Array | None, resets: Array | None, steps: int) -> None:
-        """In a model, lengths and resets are those of its input; what a RepeatVector made has other steps."""
+        """In a model, lengths and resets are those of its input.
+
+        What a RepeatVector made has other steps.
+        """
         if lengths is not None and lengths.max(initial=0) > steps:
             raise ShapeError(
                 f"lengths go up to {lengths.max()}, layer {self.name!r} reads {steps} steps;"
@@ -444,7 +450,10 @@ class Recurrent(SequenceLayer):
         return [output, *(Batch(array.copy()) for array in final)]
 
     def _infer(self, x: Array) -> Array:
-        """The output for whole sequences that start from zeros, ndarray; forwards, and without a tape."""
+        """The output for whole sequences that start from zeros, ndarray.
+
+        Forwards, and without a tape.
+        """
         batch, steps, _ = x.shape
         if batch * steps > checks.MAX_EXTENT:
             self._refuse_extent(x.shape)
@@ -468,7 +477,10 @@ class Recurrent(SequenceLayer):
         )
 
     def _new_outputs(self, batch: int, steps: int) -> Any:
-        """(array for the outputs of all steps, or None; list of arrays for the final states): contents are undefined."""
+        """(array for the outputs of all steps, or None.
+
+        List of arrays for the final states): contents are undefined.
+        """
         kernel = self._kernel
         width, dtype = kernel.width, kernel.dtype
         y = None
@@ -481,7 +493,9 @@ class Recurrent(SequenceLayer):
         return y, final
 
     def _prepare_walk(self, inputs: Batch, states: Any, tape: Tape | None, node: Hashable) -> Any:
-        """(a :class:`_Walk`, the initial state or None for zeros, whether it is learned) of a pass."""
+        """(a :class:`_Walk`, the initial state or None for zeros, whether it is learned) of a
+        pass.
+        """
         x, kernel, lengths, resets = inputs.values, self._kernel, None, None
         batch, steps, features = x.shape
         if batch * steps > checks.MAX_EXTENT:

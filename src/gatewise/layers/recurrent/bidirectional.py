@@ -1,4 +1,6 @@
-"""A recurrent layer over the steps from the first to the last, and one from the last to the first."""
+"""A recurrent layer over the steps from the first to the last, and one from the last to the
+first.
+"""
 
 from __future__ import annotations
 
@@ -224,7 +226,9 @@ class Bidirectional(Wrapper, SequenceLayer):
         )
 
     def _halves(self, arrays: Sequence[Array]) -> Any:
-        """(those of the forward layer, those of the backward layer), each None where there are none."""
+        """(those of the forward layer, those of the backward layer), each None where there are
+        none.
+        """
         count = len(self.forward_layer.state_names)
         return (None, None) if arrays is None else (arrays[:count], arrays[count:])
 
@@ -267,7 +271,9 @@ class Bidirectional(Wrapper, SequenceLayer):
         return [ahead + back if self.merge_mode == "sum" else (ahead + back) / 2]
 
     def _part_gradients(self, dy: Array, outputs: Any) -> Any:
-        """[gradient of the forward output, of the backward output] of a list like the merged outputs."""
+        """[gradient of the forward output, of the backward output] of a list like the merged
+        outputs.
+        """
         if self.merge_mode is None:
             return list(dy)
         if dy[0] is None:

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 
 class GRUD(Stepwise):
-    """GRU-D (Che et al. 2018, "Recurrent Neural Networks for Multivariate Time Series with Missing Values").
+    """GRU-D (Che et al. 2018, "Recurrent Neural Networks for Multivariate Time Series with
+    Missing Values").
 
     What is missing decays from the last value seen to the feature's mean, and the state decays to
     zero, each as fast as training finds right for the time since something was seen::
 
         d_x = exp(-max(0, w * t + b))                       of each feature
         d_h = exp(-max(0, t W_d + b_d))                     of each unit
-        x^  = m x + (1 - m) (d_x x' + (1 - d_x) mean)       x' the last value seen; the mean before the first
+        x^  = m x + (1 - m) (d_x x' + (1 - d_x) mean)       x' the last value seen, or the mean
         h^  = d_h h'
         z, r = sigm(x^ W + h^ U + m V + b)
         n = tanh(x^ W + (r h^) U + m V + b)
@@ -359,7 +360,8 @@ def _decay_backward(rate: float, d_decay: Any) -> Any:
 
 
 def _last_seen(values: Any, mask: Array, start: Any, resets: Array | None) -> Any:
-    """(batch, steps, features): the value of the last step up to each that has one, and where it comes from.
+    """(batch, steps, features): the value of the last step up to each that has one, and where
+    it comes from.
 
     That is the number of the step; -1 for the value in `start`, -2 for none since a reset, which is
     0.
@@ -390,7 +392,10 @@ def _last_seen_backward(d_seen: Any, source: Any) -> Any:
 
 
 def _add_last(d_seen: Any, d_start: Any, d_last: Any, lengths: Array | None) -> None:
-    """Gradients of what was last seen in each row; a row of no steps hands on what it began with."""
+    """Gradients of what was last seen in each row.
+
+    A row of no steps hands on what it began with.
+    """
     if lengths is None:
         d_seen[:, -1] += d_last
         return

@@ -82,7 +82,9 @@ class LSTM(Recurrent):
 
     @classmethod
     def variant(cls, name: str, units: int, **options: Any) -> Any:
-        """A variant of Greff et al. 2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`.
+        """A variant of Greff et al.
+
+        2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`.
 
         "FGR" is a cell in NumPy, so that it gives an :class:`~gatewise.layers.RNN`, which takes
         fewer options.

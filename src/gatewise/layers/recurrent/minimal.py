@@ -73,7 +73,9 @@ class MinGRU(_Minimal):
 
 
 class MinLSTM(_Minimal):
-    """``f, i = sigm(x W + b); n = act(x W_n + b_n); h = (f h' + i n) / (f + i)`` (Feng et al. 2024).
+    """``f, i = sigm(x W + b); n = act(x W_n + b_n); h = (f h' + i n) / (f + i)`` (Feng et al.
+
+    2024).
 
     One state: h is what an LSTM calls c. Order of the weights' blocks: f i h. See :class:`MinGRU`.
 

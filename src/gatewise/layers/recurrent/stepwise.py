@@ -1,4 +1,6 @@
-"""Recurrent layers whose walk through time is in Python: each step is NumPy over all rows that still run."""
+"""Recurrent layers whose walk through time is in Python: each step is NumPy over all rows that
+still run.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class Stepwise(Recurrent):
         return self.cell
 
     def _before(self, x: Array, start: Any, resets: Array | None) -> Any:
-        """(what the cell reads (batch, steps, width), its initial states, whatever the methods below need)."""
+        """(what the cell reads (batch, steps, width), its initial states, whatever the methods
+        below need).
+        """
         return x, start, None
 
     def _after(self, states: Any, extra: Any, lengths: Array | None) -> Any:
@@ -67,7 +71,9 @@ class Stepwise(Recurrent):
         return d_states
 
     def _after_back(self, d_inputs: Any, d_start: Any, extra: Any, cell: Any, want_dx: bool) -> Any:
-        """(dx or None, gradients of the layer's initial states), from those of what :meth:`_before` gave."""
+        """(dx or None, gradients of the layer's initial states), from those of what
+        :meth:`_before` gave.
+        """
         return d_inputs, d_start
 
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
@@ -138,7 +144,10 @@ LARGE_PRODUCTS = 100_000  # multiplications; OpenBLAS begins to share products a
 
 
 class _Walk:
-    """One way of a cell through time, and back. Rows lie by falling length: those that still run stand in front."""
+    """One way of a cell through time, and back.
+
+    Rows lie by falling length: those that still run stand in front.
+    """
 
     def __init__(
         self,
@@ -163,7 +172,10 @@ class _Walk:
         self.ready = False
 
     def _ready(self, parameters: Array) -> None:
-        """Before a step: the memory that the products in it need. Small ones run in one thread and need none, after the first."""
+        """Before a step: the memory that the products in it need.
+
+        Small ones run in one thread and need none, after the first.
+        """
         batch = self.shape[0]
         if (
             not self.ready
@@ -208,7 +220,10 @@ class _Walk:
         return self._in_batch(y), [self._back_in_order(state) for state in final]
 
     def backward(self, d_output: Any, d_final: Any, parameters: Array, gradients: Array) -> Any:
-        """(gradient of x, gradients of the initial states); those of the parameters are added to `gradients`."""
+        """(gradient of x, gradients of the initial states).
+
+        Those of the parameters are added to `gradients`.
+        """
         cell, (batch, steps, width), dtype = self.cell, self.shape, d_output.dtype
         parameters = {name: _read_only(array) for name, array in parameters.items()}
         d_final = [self._in_order(d_state) for d_state in d_final]
