@@ -378,7 +378,7 @@ def test_panels_from_files(form, tmp_path):
     )
     assert str(ours) == str(theirs) and type(ours) is type(theirs)
     content, read, wrong = (tmp_path / "file").read_bytes(), 0, {}
-    for seed in range(25):
+    for seed in range(80):
         (tmp_path / "file").write_bytes(forgery.forge(content, plain_generator(seed)))
         try:
             again = load_estimator(tmp_path / "file")
