@@ -20,7 +20,7 @@ WITH_KERAS = [
 def ask_keras(program, cases, given, folder):
     """The arrays by name, dict, that a program writes.
 
-    Its arguments are three files in the folder: the cases in JSON, the given arrays, its own arrays.
+    Its arguments are three files in the folder: cases in JSON, given arrays, its own arrays.
     """
     files = [folder / name for name in ("cases.json", "given.npz", "found.npz")]
     files[0].write_text(json.dumps(cases))
