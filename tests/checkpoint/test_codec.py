@@ -77,7 +77,9 @@ def test_the_form_of_values_in_files(case):
     assert str(read) == str(value)  # types too
 
 
-@pytest.mark.parametrize("codec", [RUN, OF_ESTIMATORS, OF_TRANSFORMERS], ids=repr)
+@pytest.mark.parametrize(
+    "codec", [RUN, OF_ESTIMATORS, OF_TRANSFORMERS], ids=["run", "estimators", "transformers"]
+)
 def test_numpy_scalars_become_python_numbers(codec):
     value = codec.encode([np.float32(0.5), np.int8(3), np.bool_(True), np.str_("x")], "v")
     parts = codec.decode(value)
