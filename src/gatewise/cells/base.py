@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Cell(Guarded):
     """Base of the cells that the kernels compute: options and shapes, without weights.
 
-    A layer owns the weights and has one cell. Names without an underscore are for users, all others
-    for the layers of gatewise. For a user-defined cell see :class:`RNNCell`.
+    A layer owns the weights and has one cell. Names without an underscore are for users; the layers
+    of gatewise read the others. For a user-defined cell see :class:`RNNCell`.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ class Cell(Guarded):
     use_bias : bool, default True
         Whether there is a bias.
     clip : float, optional
-        Sums enter their activations within [-clip, clip] (ONNX). None: no limit.
+        The sums are limited to [-clip, clip] before their activations (ONNX). None: no limit.
     zoneout : float in [0, 1), default 0.0
-        Part of h that keeps its old value: in training a draw for each unit and step, at inference
-        its expectation (Krueger et al. 2017).
+        Probability that a unit of h keeps its old value: drawn for each unit and step in training;
+        inference uses the expected value (Krueger et al. 2017).
     layer_normalization : bool, default False
-        Sums of the input and sums of h' are normalised over their units, with gains (Ba et al.
-        2016); docs/equations.md has the formulas. Parameters ``input_gain``, ``recurrent_gain``,
-        each (gates * units,). Not together with other options.
+        Normalise the input's sums and the sums of h' over their units, with gains (Ba et al.
+        2016); docs/equations.md has the formulas. Adds the parameters ``input_gain`` and
+        ``recurrent_gain``, each (gates * units,). Cannot be combined with other options.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Cell(Guarded):
         self.zoneout = self._checked_zoneout(zoneout)
         self.layer_normalization = checks.flag(layer_normalization, "layer_normalization")
 
-    def _refuse_beside_normalization(self) -> None:
+    def _refuse_options_with_normalization(self) -> None:
         others = [
             name
             for name in self._chosen_options()
@@ -111,7 +111,7 @@ class Cell(Guarded):
             )
 
     def _checked_zoneout(self, zoneout: Any) -> float | tuple[float, float]:
-        """The rate, or the rates, of zoneout."""
+        """Return the rate of zoneout, or the rates of cells that have several."""
         return checks.fraction(zoneout, "zoneout")
 
     @property
@@ -135,6 +135,7 @@ class Cell(Guarded):
         Returns
         -------
         dict of str to tuple of int
+            Shapes by name, in the order of the weights.
         """
         width = len(self.gates) * self.units
         shapes: dict[str, tuple[int, ...]] = {
@@ -157,27 +158,27 @@ class Cell(Guarded):
         return {name: value for name, value in chosen.items() if value != self._OPTIONS[name]}
 
     def _kind(self) -> str | None:
-        """The kind of cell that weights belong to, if other kinds have weights of the same shapes."""
+        """Return which kind of cell the weights fit, if another kind has the same shapes."""
         return None
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (len(self.gates) * self.units,)
 
     def _split_bias(self, bias: Array | None) -> tuple[Array | None, Array | None]:
-        """(input bias, recurrent bias) of the bias array; None: the cell has no such bias."""
+        """Return (input bias, recurrent bias); None for a bias that the cell does not have."""
         return bias, None
 
     def _kernel_arrays(self, arrays: Mapping[str, Array]) -> dict[str, Array | None]:
-        """Parameters, or their gradients, by the kernel's names for them."""
+        """Return parameters, or their gradients, by the names that the kernel uses."""
         bias, recurrent_bias = self._split_bias(arrays.get("bias"))
         return {**arrays, "bias": bias, "recurrent_bias": recurrent_bias}
 
     def _operations(self, inputs: int) -> int:
-        """Floating-point operations of one row's step."""
+        """Return the number of floating-point operations of one step of one row."""
         return 2 * len(self.gates) * self.units * (inputs + self.units)
 
     def _build_kernel(self, inputs: int, dtype: DTypeLike) -> RecurrentKernel | ScanKernel:
-        """The compiled kernel of this cell for one input size and dtype."""
+        """Return the compiled kernel of this cell for one input size and dtype."""
         if self.family is None:
             raise ConfigError(f"{type(self).__name__} has no compiled kernel")
         return RecurrentKernel(
@@ -188,7 +189,7 @@ class Cell(Guarded):
         return self.activation
 
     def _kernel_options(self) -> dict[str, Any]:
-        """Arguments of CellOptions."""
+        """Return the arguments of CellOptions."""
         return {
             "activation": activations.code(self.activation),
             "recurrent_activation": activations.code(self.recurrent_activation),
@@ -200,7 +201,7 @@ class Cell(Guarded):
 
 
 def _limit(value: float | None, name: str) -> float | None:
-    """A positive number, or None."""
+    """Return a positive number, or None."""
     if value is None:
         return None
     limit = checks.number(value, name)

@@ -1,4 +1,4 @@
-"""Base of user-defined cells in NumPy, which :class:`gatewise.layers.RNN` walks through time."""
+"""Base of user-defined cells in NumPy, which :class:`gatewise.layers.RNN` runs step by step."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ class RNNCell(Guarded, abc.ABC):
         Returns
         -------
         dict of str to tuple of int
+            Shapes by name, in the order of the weights.
         """
 
     @abc.abstractmethod
@@ -185,7 +186,13 @@ class RNNCell(Guarded, abc.ABC):
         return checks.whole_number(self.output_size, f"{type(self).__name__}.output_size")
 
     def get_config(self) -> Config:
-        """The constructor's arguments as JSON values, read from the attributes of the same names."""
+        """Return the constructor's arguments, read from the attributes of the same names.
+
+        Returns
+        -------
+        dict
+            Arguments by name, as JSON values.
+        """
         return kept_arguments(self)
 
     @classmethod
@@ -200,5 +207,6 @@ class RNNCell(Guarded, abc.ABC):
         Returns
         -------
         RNNCell
+            An object of the class that the method is called on.
         """
         return cls(**config)

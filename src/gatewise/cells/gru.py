@@ -32,16 +32,17 @@ class GRUCell(Cell):
         ``h = z h' + (1 - z) n`` (Keras, PyTorch, ONNX), or ``h = (1 - z) h' + z n`` (Chung et al.
         2014).
     clip : float, optional
-    zoneout : float, default 0.0
-        Options of every cell: see :class:`Cell`.
+        See :class:`Cell`.
+    zoneout : float in [0, 1), default 0.0
+        See :class:`Cell`.
     layer_normalization : bool, default False
-        See :class:`Cell`. Sums of z and r are normalised together, those of n apart. Needs
-        ``reset_after=True``.
+        See :class:`Cell`. The sums of z and r are normalised together, those of n separately.
+        Needs ``reset_after=True``.
 
     Raises
     ------
     ConfigError
-        Options that contradict each other.
+        Two options contradict each other.
 
     Examples
     --------
@@ -75,7 +76,7 @@ class GRUCell(Cell):
         if update not in ("cho", "chung"):
             raise ConfigError(f"update is {update!r}; expected 'cho' or 'chung'")
         self.update = update
-        self._refuse_beside_normalization()
+        self._refuse_options_with_normalization()
         if self.layer_normalization and not self.reset_after:
             raise ConfigError(
                 "layer_normalization=True needs reset_after=True: Ba et al. 2016 normalise h' U,"
@@ -84,7 +85,10 @@ class GRUCell(Cell):
             )
 
     def _kind(self) -> str:
-        """Without a bias, both reset forms have the same shapes; both update forms always have."""
+        """Return the forms of reset and update, which the shapes do not always tell.
+
+        The two forms of update have the same shapes; without a bias, those of reset too.
+        """
         return f"GRU(reset_after={self.reset_after}, update={self.update!r})"
 
     def _bias_shape(self) -> tuple[int, ...]:

@@ -20,9 +20,11 @@ class GRUDCell(Cell):
     use_bias : bool, default True
         Whether there is a bias.
     clip : float, optional
-    zoneout : float, default 0.0
+        See :class:`Cell`.
+    zoneout : float in [0, 1), default 0.0
+        See :class:`Cell`.
     layer_normalization : bool, default False
-        Options of every cell: see :class:`Cell`.
+        See :class:`Cell`.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class GRUDCell(Cell):
         Returns
         -------
         dict of str to tuple of int
+            Shapes by name, in the order of the weights.
         """
         features = inputs // 3
         shapes = super().parameter_shapes(features)

@@ -31,7 +31,7 @@ GREFF: dict[str, dict[str, Any]] = {
 
 
 def greff(name: str) -> dict[str, Any]:
-    """Options of an LSTM variant in "LSTM: A Search Space Odyssey" (Greff et al. 2017).
+    """Return the options of an LSTM variant in "LSTM: A Search Space Odyssey" (Greff et al. 2017).
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ class LSTMCell(Cell):
     output_activation : str or tuple, optional
         Activation `out` of the cell's output. None: the same as `activation`.
     peepholes : bool, default False
-        i and f add ``p c'`` to their sums and o adds ``p c`` (Gers and Schmidhuber 2000). Parameter
-        ``peephole``, with a row for each of i, f, o that the cell has.
+        Add ``p c'`` to the sums of i and f, and ``p c`` to that of o (Gers and Schmidhuber 2000).
+        The parameter ``peephole`` has a row for each of i, f, o that the cell has.
     coupled : bool, default False
         ``f = 1 - i`` (ONNX's input_forget, CIFG): no weights for f.
     input_gate, forget_gate, output_gate : bool, default True
@@ -90,27 +90,28 @@ class LSTMCell(Cell):
     clip : float, optional
         See :class:`Cell`.
     cell_clip : float, optional
-        c is limited to [-cell_clip, cell_clip] (Sak et al. 2014). None: no limit.
+        Limit c to [-cell_clip, cell_clip] (Sak et al. 2014). None: no limit.
     projection : int, optional
         ``h = (o out(c)) W_r`` has this many units, fewer than `units` (Sak et al. 2014; PyTorch's
-        proj_size). Parameter ``projection_kernel`` (units, projection). None: no projection.
+        proj_size). Adds the parameter ``projection_kernel`` (units, projection). None: no
+        projection.
     zoneout : float, or (float, float), default 0.0
-        Rate of both c and h, or the rates of c and of h. h is made of the c before zoneout.
+        Rate of both c and h, or the rates of c and of h. h is computed from c before zoneout.
     layer_normalization : bool, default False
-        See :class:`Cell`. An LSTM normalises c before `out` too: parameters ``cell_gain``,
-        ``cell_bias`` (units,).
+        See :class:`Cell`. An LSTM also normalises c before `out`: adds the parameters
+        ``cell_gain`` and ``cell_bias``, each (units,).
 
     Attributes
     ----------
     gates : tuple of str
-        Those of i, f, g, o that have weights, in this order.
+        The gates with weights, in the order i, f, g, o.
     peephole_gates : tuple of str
         The gates of the rows of ``peephole``, in order.
 
     Raises
     ------
     ConfigError
-        Options that contradict each other.
+        Two options contradict each other.
 
     Examples
     --------
@@ -206,17 +207,17 @@ class LSTMCell(Cell):
             )
         if self.peepholes and not (self.input_gate or self.forget_gate or self.output_gate):
             raise ConfigError(
-                "peepholes=True needs a gate that sees the cell; all three are switched off"
+                "peepholes=True needs an input, forget or output gate; all three are switched off"
             )
         if self.projection is not None and self.projection >= self.units:
             raise ConfigError(
                 f"projection is {self.projection}; expected fewer than the cell's {self.units}"
                 " units"
             )
-        self._refuse_beside_normalization()
+        self._refuse_options_with_normalization()
 
     def _checked_zoneout(self, zoneout: Any) -> tuple[float, float]:
-        """(rate of c, rate of h)."""
+        """Return (rate of c, rate of h)."""
         pair = tuple(zoneout) if isinstance(zoneout, list | tuple) else (zoneout, zoneout)
         if len(pair) != 2:
             raise ConfigError(f"zoneout has {len(pair)} rates; expected one, or two: of c and of h")
@@ -224,7 +225,7 @@ class LSTMCell(Cell):
         return checks.fraction(of_c, "zoneout"), checks.fraction(of_h, "zoneout")
 
     def _kind(self) -> str | None:
-        """The missing gates: the shapes are the same whichever of the gates is missing."""
+        """Return which gates are missing: the shapes are the same whichever gate is missing."""
         if len(self.gates) == 4:
             return None
         options = {"coupled": False, "input_gate": True, "forget_gate": True, "output_gate": True}
@@ -254,6 +255,7 @@ class LSTMCell(Cell):
         Returns
         -------
         dict of str to tuple of int
+            Shapes by name, in the order of the weights.
         """
         shapes = super().parameter_shapes(inputs)
         if self.peepholes:

@@ -1,4 +1,4 @@
-"""minGRU and minLSTM (Feng et al. 2024, "Were RNNs All We Needed?"): gates that see x alone."""
+"""minGRU and minLSTM (Feng et al. 2024, "Were RNNs All We Needed?"): gates depend on x only."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class MinimalCell(Cell):
-    """Base of both cells. They have no recurrent kernel.
+    """Base of both cells, which have no recurrent kernel.
 
-    So the gates of all steps are one product, and time is a scan.
+    The gates of all steps are therefore one product, and time is a scan.
 
     Parameters
     ----------
@@ -45,6 +45,11 @@ class MinimalCell(Cell):
         ----------
         inputs : int
             Number of features of x.
+
+        Returns
+        -------
+        dict of str to tuple of int
+            Shapes by name, in the order of the weights.
         """
         shapes = super().parameter_shapes(inputs)
         del shapes["recurrent_kernel"]

@@ -22,14 +22,16 @@ class SimpleRNNCell(Cell):
     use_bias : bool, default True
         Whether there is a bias.
     clip : float, optional
-    zoneout : float, default 0.0
+        See :class:`Cell`.
+    zoneout : float in [0, 1), default 0.0
+        See :class:`Cell`.
     layer_normalization : bool, default False
-        Options of every cell: see :class:`Cell`.
+        See :class:`Cell`.
 
     Raises
     ------
     ConfigError
-        Options that contradict each other.
+        Two options contradict each other.
 
     Examples
     --------
@@ -51,4 +53,4 @@ class SimpleRNNCell(Cell):
         layer_normalization: bool = False,
     ) -> None:
         super().__init__(units, activation, "linear", use_bias, clip, zoneout, layer_normalization)
-        self._refuse_beside_normalization()
+        self._refuse_options_with_normalization()
