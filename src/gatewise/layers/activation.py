@@ -1,4 +1,4 @@
-"""Activations: a layer of its own, and what layers share that end in one."""
+"""The activation layer, and the base of all layers that end in an activation."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from gatewise._typing import Array, Config
+    from gatewise.kernels.activations import Activation as CheckedActivation
+    from gatewise.kernels.activations import ActivationLike
     from gatewise.layers.tape import Batch, Tape
 
 LINEAR = activations.code("linear")
 
 
-def activation_or_softmax(value: Any, name: str) -> Any:
-    """The check of the option `activation` of layers that may end in a softmax."""
+def activation_or_softmax(value: Any, name: str) -> CheckedActivation:
+    """Check the option `activation` of layers that may end in a softmax."""
     return activations.check_name(value, also=("softmax",))
 
 
 class Activated:
-    """What layers that end in an activation share: act(z) forward, dz backward."""
+    """Base of layers that end in an activation: y = activation(z) forward, dz backward."""
+
+    activation: Any
 
     @property
-    def _limiting_activation(self) -> Any:
+    def _limiting_activation(self) -> str:
         """The activation's name, without its constants."""
         return self.activation if isinstance(self.activation, str) else self.activation[0]
 
     def _activate_rows(self, z: Array, y: Array) -> Array:
-        """y = act(z), in place if z is y."""
+        """Write activation(z) into y, which may be z itself, and return y."""
         if z.shape[-1] == 0:
             raise ShapeError(
-                f"x has shape {z.shape}: nothing along the last axis; expected at least 1 feature"
+                f"x has shape {z.shape}, with an empty last axis; expected at least 1 feature"
             )
         work = threads.threads_for(20 * z.size)
         if self.activation == "softmax":
@@ -51,7 +55,7 @@ class Activated:
         return y
 
     def _slope_times(self, y: Array, dy: Array) -> Array:
-        """dz of dy, a new array, or dy itself for a linear layer."""
+        """The gradient dz for the gradient dy: a new array, or dy itself for a linear layer."""
         if self.activation == "linear":
             return dy
         dz = np.empty_like(dy)
@@ -66,16 +70,26 @@ class Activated:
 
 
 class Activation(Activated, Layer):
-    """One activation, elementwise; "softmax" over the last axis.
+    """An activation of each number; ``"softmax"`` goes over the last axis.
 
     Parameters
     ----------
-    activation : str
+    activation : str or tuple
+        A name such as ``"relu"`` or ``"softmax"``, or a name with its constants, such as
+        ``("leaky_relu", 0.01)``. None: linear.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import Activation
+    >>> Activation("relu")([[-1.0, 2.0]]).tolist()
+    [[0.0, 2.0]]
     """
 
     activation: Any = fixed(activation_or_softmax)
 
-    def __init__(self, activation: Any, **kwargs: Any) -> None:
+    def __init__(self, activation: ActivationLike, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activation
 
@@ -86,16 +100,16 @@ class Activation(Activated, Layer):
             tape.keep(node, y.copy())
         return inputs.with_values(y)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         return self._slope_times(tape.take(node), gradients)
 
     def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
-        """The input itself: what a loss that knows the activation starts from."""
+        """The input itself, for a loss that includes the activation."""
         return inputs
 
     def _run_backward_from_scores(
         self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
-    ) -> Any:
+    ) -> Array:
         return gradients
 
     def get_config(self) -> Config:

@@ -20,25 +20,51 @@ from .weights import WeightOptions
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, Config, Shape
+    from gatewise.kernels.activations import ActivationLike
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Batch, Tape
 
+    from .weights import ConstraintLike, InitializerLike, RegularizerLike
+
 
 class Dense(Activated, Layer):
-    """``y = act(x W + b)`` over the last axis, for x with any number of axes from 2 up.
+    """``y = activation(x W + b)`` over the last axis.
+
+    The input has two axes or more, (batch, ..., features); the output has `units` in place of
+    `features`.
 
     Parameters
     ----------
     units : int
-    activation : str, optional
-        A name of gatewise.kernels.activations, or "softmax". None: linear.
-    use_bias : bool
-    kernel_initializer, bias_initializer : str or Initializer
-    kernel_regularizer, bias_regularizer : str or Regularizer, optional
-    kernel_constraint, bias_constraint : str or Constraint, optional
+        Width of the output, from 1.
+    activation : str or tuple, optional
+        A name such as ``"relu"`` or ``"softmax"``, or a name with its constants, such as
+        ``("leaky_relu", 0.01)``. None: linear.
+    use_bias : bool, default True
+        Whether b is added.
+    kernel_initializer : str, dict or Initializer, default "glorot_uniform"
+        How the initial W is drawn.
+    bias_initializer : str, dict or Initializer, default "zeros"
+        How the initial b is drawn.
+    kernel_regularizer, bias_regularizer : str, dict or Regularizer, optional
+        Penalty on W and on b, added to the loss in training. None: no penalty.
+    kernel_constraint, bias_constraint : str, dict or Constraint, optional
+        Applied to W and to b after each step of the optimizer. None: no constraint.
     seed : int, optional
-        Of the initial weights of a layer used alone.
+        Seed of the initial weights of a layer used alone, from 0. None: a random one.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Notes
+    -----
+    Weights, in order: kernel W (features, units), bias b (units,).
+
+    Examples
+    --------
+    >>> from gatewise.layers import Dense
+    >>> Dense(2, kernel_initializer="ones")([[1.0, 2.0, 3.0]]).tolist()
+    [[6.0, 6.0]]
     """
 
     units: int = fixed(checks.whole_number)
@@ -48,14 +74,14 @@ class Dense(Activated, Layer):
     def __init__(
         self,
         units: int,
-        activation: Any = None,
+        activation: ActivationLike = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -70,7 +96,7 @@ class Dense(Activated, Layer):
         self.seed: int | None = checks.seed(seed)
         self._packed = PackedWeights()
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
@@ -81,7 +107,7 @@ class Dense(Activated, Layer):
         )
         return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
     def _weights_changed(self) -> None:
@@ -101,7 +127,7 @@ class Dense(Activated, Layer):
         return inputs.with_values(z)
 
     def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
-        """x W + b, without the activation: what a loss that knows the activation starts from."""
+        """x W + b without the activation, for a loss that includes the activation."""
         z = self._product(inputs.values)
         if tape is not None:
             tape.keep(node, {"x": inputs.values})
@@ -118,7 +144,9 @@ class Dense(Activated, Layer):
         dense.forward(rows, self._packed.of(self), z, LINEAR, work)
         return z if x.ndim == 2 else z.reshape(*x.shape[:-1], units)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         saved = tape.take(node)
         return self._product_backward(
             saved["x"], self._slope_times(saved["y"], gradients), tape, node, wanted
@@ -126,13 +154,14 @@ class Dense(Activated, Layer):
 
     def _run_backward_from_scores(
         self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
-    ) -> Any:
-        """As run_backward, from the gradient of what :meth:`_run_to_scores` gave."""
+    ) -> Array | None:
+        """As run_backward, for gradients of the output of :meth:`_run_to_scores`."""
         return self._product_backward(tape.take(node)["x"], gradients, tape, node, wanted)
 
     def _product_backward(
         self, x: Array, dz: Array, tape: Tape, node: Hashable, wanted: bool
-    ) -> Any:
+    ) -> Array | None:
+        """Add the gradients of W and b, return that of x, for the gradient dz of x W + b."""
         rows = x.reshape(-1, x.shape[-1])
         dx = tape.scratch(node, rows.shape, self.dtype) if wanted else None
         with threads.single_threaded_blas(uses_blas(x.shape[-1])):
@@ -145,7 +174,7 @@ class Dense(Activated, Layer):
                 dx,
                 threads.threads_for_products(4 * rows.shape[0] * x.shape[-1] * self.units),
             )
-        return dx.reshape(x.shape) if wanted else None
+        return None if dx is None else dx.reshape(x.shape)
 
     def get_config(self) -> Config:
         config = super().get_config() | {

@@ -1,4 +1,4 @@
-"""Dropout: of single numbers, and of whole features."""
+"""Dropout of single numbers, and of whole features."""
 
 from __future__ import annotations
 
@@ -14,33 +14,52 @@ from gatewise.kernels import arrays
 from .base import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, Config, Shape
     from gatewise.layers.tape import Batch, Tape
 
 
 class Dropout(Layer):
-    """In training, a part of the inputs set to zero and the rest scaled by 1 / (1 - rate).
+    """Set some inputs to zero in training, at random, and scale the others by 1 / (1 - rate).
+
+    At inference the output is the input itself.
 
     Parameters
     ----------
-    rate : float in [0, 1)
-    noise_shape : tuple, optional
-        Shape of the draw, 1 for axes that share it, None for the input's own extent.
+    rate : float
+        Probability that an input is set to zero, in [0, 1).
+    noise_shape : tuple of int or None, optional
+        Shape of the random draw: 1 for an axis whose entries are kept or dropped together, None for
+        an axis of the input's size. None instead of a tuple: each number is drawn by itself.
     seed : int, optional
-        Of a layer used alone; in a model the model's generator draws.
+        Seed of the draws of a layer used alone, from 0. None: a random one. In a model, the
+        generator of the model draws.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Dropout
+    >>> y = Dropout(0.5, seed=0).forward(np.ones((1, 100), "float32"), training=True)
+    >>> np.unique(y).tolist()
+    [0.0, 2.0]
     """
 
     _keeps_limits = True
     rate: float = checked(checks.fraction)
 
     def __init__(
-        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.rate = rate
-        self.noise_shape: Any = (
+        self.noise_shape: Shape | None = (
             None if noise_shape is None else checks.shape_tuple(noise_shape, "noise_shape")
         )
         self.seed: int | None = checks.seed(seed)
@@ -59,7 +78,8 @@ class Dropout(Layer):
         tape.keep(node, mask)
         return inputs.with_values(x * mask)
 
-    def _draw_shape(self, shape: tuple[int, ...]) -> Any:
+    def _draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the random draw for an input of this shape."""
         if self.noise_shape is None:
             return shape
         if len(self.noise_shape) != len(shape):
@@ -69,13 +89,13 @@ class Dropout(Layer):
         if any(fixed not in (None, 1, extent) for fixed, extent in zip(self.noise_shape, shape)):
             raise ShapeError(
                 f"noise_shape is {self.noise_shape}, x has shape {shape}; expected the same"
-                " extents, 1 or None"
+                " sizes, 1 or None"
             )
         return tuple(
             extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape)
         )
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         mask = tape.take(node)
         return gradients if mask is None else gradients * mask
 
@@ -85,14 +105,28 @@ class Dropout(Layer):
 
 
 class SpatialDropout1D(Dropout):
-    """Dropout of whole features: in training, a feature is zero at all steps of a row, or at
-    none (Tompson et al. 2015).
+    """Dropout of whole features: in each row, a feature is zero at all steps or at none.
+
+    The input has shape (batch, steps, features). Published by Tompson et al. (2015).
 
     Parameters
     ----------
-    rate : float in [0, 1)
+    rate : float
+        Probability that a feature is set to zero in a row, in [0, 1).
     seed : int, optional
-        Of a layer used alone; in a model the model's generator draws.
+        Seed of the draws of a layer used alone, from 0. None: a random one. In a model, the
+        generator of the model draws.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import SpatialDropout1D
+    >>> x = np.ones((1, 5, 4), "float32")
+    >>> y = SpatialDropout1D(0.5, seed=0).forward(x, training=True)
+    >>> bool((y == y[:, :1]).all())
+    True
     """
 
     _rank, _axes = 3, "(batch, steps, features)"

@@ -1,4 +1,4 @@
-"""Input: what one sample looks like."""
+"""Input: the shape of one sample."""
 
 from __future__ import annotations
 
@@ -10,45 +10,72 @@ from gatewise.errors import ConfigError
 from .base import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import DTypeLike
 
     from gatewise._typing import Array
     from gatewise.layers.tape import Batch, Tape
 
 
 def Input(
-    shape: Any = None,
-    batch_shape: Any = None,
+    shape: int | Sequence[int | None] | None = None,
+    batch_shape: int | Sequence[int | None] | None = None,
     *,
     batch_size: int | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     name: str | None = None,
 ) -> InputLayer:
-    """The shape of one sample, as the first entry of a Sequential.
+    """Describe one sample, as the first entry of a Sequential.
+
+    The model is then built without seeing data. Give either `shape` or `batch_shape`.
 
     Parameters
     ----------
-    shape : tuple, optional
-        (steps, features) or whatever one sample has; None for free axes.
-    batch_shape : tuple, optional
-        The same with the batch in front, as an alternative. The batch size itself is never fixed.
+    shape : tuple of int or None, optional
+        Shape of one sample, for example (steps, features). None for an axis of any size.
+    batch_shape : tuple of int or None, optional
+        The same with the batch size in front. The batch size is ignored: a model takes batches of
+        any size.
     batch_size : int, optional
-        Not needed: a model takes batches of any size. A number is checked, and changes nothing.
+        From 1. It is checked and otherwise ignored.
     dtype : {"float32", "float64"}, optional
-        Of the model. An integer type, in front of an Embedding, says nothing about that.
+        What the model computes in. None, or a type of integers as in front of an Embedding: the
+        model's own choice.
+    name : str, optional
+        Name of the layer. None: made from its class.
+
+    Returns
+    -------
+    InputLayer
+        A layer that returns its input.
+
+    Raises
+    ------
+    ConfigError
+        Neither `shape` nor `batch_shape` is given, or both are; or `batch_size` is given together
+        with `batch_shape`.
+
+    Examples
+    --------
+    >>> from gatewise import Sequential
+    >>> from gatewise.layers import LSTM, Input
+    >>> Sequential([Input((None, 3)), LSTM(4)]).output_shape
+    (None, 4)
     """
     if batch_size is not None:
         checks.whole_number(batch_size, "batch_size")
         if batch_shape is not None:
             raise ConfigError(
-                "batch_size is given beside batch_shape, which holds it already; leave one of"
-                " them out"
+                "batch_size is given together with batch_shape, which holds it already; leave one"
+                " of them out"
             )
     if dtype is not None and checks.is_integer_type(dtype):
         dtype = None
     if (shape is None) == (batch_shape is None):
         raise ConfigError(
-            "Input needs either shape, of one sample, or batch_shape, with the batch in front"
+            "Input needs either shape, that of one sample, or batch_shape, with the batch size in"
+            " front"
         )
     shape = (
         checks.shape_tuple(batch_shape, "batch_shape")[1:]
@@ -59,10 +86,26 @@ def Input(
 
 
 class InputLayer(Layer):
-    """Says what one sample looks like and passes it on."""
+    """The layer that :func:`Input` makes: it has the shape of one sample, and returns its input.
+
+    Parameters
+    ----------
+    **kwargs
+        Options of :class:`Layer`, above all `input_shape`.
+
+    Examples
+    --------
+    >>> from gatewise import Sequential
+    >>> from gatewise.layers import LSTM, InputLayer
+    >>> Sequential([InputLayer(input_shape=(None, 3)), LSTM(4)]).output_shape
+    (None, 4)
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return inputs
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         return gradients

@@ -1,4 +1,4 @@
-"""Layers that give their input another shape: Flatten, RepeatVector."""
+"""Layers that change the shape of their input: Flatten and RepeatVector."""
 
 from __future__ import annotations
 
@@ -18,19 +18,33 @@ from .tape import Batch
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, Config, Shape
     from gatewise.layers.tape import Tape
 
 
 class Flatten(Layer):
-    """Every sample as one row: (batch, a, b, ...) to (batch, a*b*...).
+    """Make one row of each sample: (batch, a, b, ...) becomes (batch, a * b * ...).
 
-    Steps that do not count are zeros.
+    Steps that do not count become zeros.
+
+    Parameters
+    ----------
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import Flatten
+    >>> Flatten()([[[1.0, 2.0], [3.0, 4.0]]]).tolist()
+    [[1.0, 2.0, 3.0, 4.0]]
     """
 
     keeps_steps = takes_any_length = False
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         rest = input_shape[1:]
         return (input_shape[0], None if None in rest else math.prod(rest))
 
@@ -56,7 +70,7 @@ class Flatten(Layer):
             tape.keep(node, {"shape": x.shape, "counted": counted, "places": places})
         return Batch(y)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         saved = tape.take(node)
         dx, counted, places = gradients.reshape(saved["shape"]), saved["counted"], saved["places"]
         if places is not None:
@@ -65,15 +79,23 @@ class Flatten(Layer):
 
 
 class RepeatVector(Layer):
-    """One vector a row, ``n`` times over: (batch, features) to (batch, n, features).
+    """Repeat each row's vector as n steps: (batch, features) becomes (batch, n, features).
 
-    What stands between an encoder, whose last output sums up a sequence, and a decoder that reads
-    it at every step.
+    It connects an encoder, whose last output describes a sequence, to a decoder, which reads that
+    output at every step.
 
     Parameters
     ----------
     n : int
-        Steps of the output.
+        Number of steps of the output, from 1.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import RepeatVector
+    >>> RepeatVector(2)([[1.0, 3.0]]).tolist()
+    [[[1.0, 3.0], [1.0, 3.0]]]
     """
 
     _keeps_limits = True
@@ -84,7 +106,7 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         self.n = n
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2:
             hint = (
                 "; the recurrent layer before it needs return_sequences=False"
@@ -103,7 +125,7 @@ class RepeatVector(Layer):
         checks.fits_memory(count, self.dtype, "the output of layer", self.name)
         return inputs.with_values(np.repeat(x[:, None], self.n, axis=1))
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         return gradients.sum(axis=1)
 
     def get_config(self) -> Config:

@@ -1,8 +1,8 @@
-"""What a user chooses of one parameter: an initializer, a regularizer and a constraint."""
+"""What a user chooses for one parameter: an initializer, a regularizer and a constraint."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gatewise import constraints, initializers, regularizers
 
@@ -11,6 +11,13 @@ from .specs import ParameterSpec
 if TYPE_CHECKING:
     from gatewise._typing import Config
 
+    # As users give them: a name, a configuration, a class or an object.
+    InitializerLike = str | Config | type[initializers.Initializer] | initializers.Initializer
+    RegularizerLike = (
+        str | Config | type[regularizers.Regularizer] | regularizers.Regularizer | None
+    )
+    ConstraintLike = str | Config | type[constraints.Constraint] | constraints.Constraint | None
+
 
 class WeightOptions:
     """The arguments ``<prefix>_initializer``, ``<prefix>_regularizer`` and
@@ -18,7 +25,11 @@ class WeightOptions:
     """
 
     def __init__(
-        self, prefix: str, initializer: Any, regularizer: Any = None, constraint: Any = None
+        self,
+        prefix: str,
+        initializer: InitializerLike,
+        regularizer: RegularizerLike = None,
+        constraint: ConstraintLike = None,
     ) -> None:
         self.prefix = prefix
         self.initializer: initializers.Initializer = initializers.get(

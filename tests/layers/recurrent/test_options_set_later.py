@@ -273,7 +273,10 @@ def test_two_seeds_inside_are_refused():
             "give one of them",
         ),
         (lambda: Input((3,), batch_size=0), "batch_size is 0"),
-        (lambda: Input(batch_shape=(8, 3), batch_size=8), "batch_size is given beside batch_shape"),
+        (
+            lambda: Input(batch_shape=(8, 3), batch_size=8),
+            "batch_size is given together with batch_shape",
+        ),
     ],
 )
 def test_shapes_that_say_different_things(make, words):
