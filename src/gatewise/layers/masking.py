@@ -1,4 +1,4 @@
-"""Masks from values: steps that only fill up a row."""
+"""Masks made from values: steps that are only padding."""
 
 from __future__ import annotations
 
@@ -14,21 +14,32 @@ from .options import fixed
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, BoolArray, Config, Shape
     from gatewise.layers.tape import Batch, Tape
 
 
 class Masking(Layer):
-    """Steps do not count where every feature is one value: (batch, steps, features), the first
-    layer of a Sequential.
+    """Mask the steps at which every feature has a given value.
 
-    A masked step is as if it were not there, to all layers, the loss and the metrics: recurrent
-    layers leave their state as it is, means go over the other steps. Outputs of the model are zero
-    there, and so is this layer's.
+    The first layer of a Sequential, for inputs (batch, steps, features). For all layers, the loss
+    and the metrics, a masked step does not exist: recurrent layers do not change their state, and
+    means are over the other steps. The outputs of the model are zero there, and so are those of
+    this layer.
 
     Parameters
     ----------
-    mask_value : float
+    mask_value : float, default 0.0
+        The value that marks a step.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise import Sequential
+    >>> from gatewise.layers import GlobalAveragePooling1D, Masking
+    >>> model = Sequential([Masking(-1.0), GlobalAveragePooling1D()])
+    >>> model.predict([[[2.0], [4.0], [-1.0]]]).tolist()  # the last step is masked
+    [[3.0]]
     """
 
     _keeps_limits = True
@@ -41,10 +52,10 @@ class Masking(Layer):
         self.mask_value = mask_value
 
     @staticmethod
-    def _shape_of_features(features: int) -> Any:
+    def _shape_of_features(features: int) -> Shape:
         return (None, features)
 
-    def compute_mask(self, x: Array) -> Array | None:
+    def compute_mask(self, x: Array) -> BoolArray:
         return (x != np.asarray(self.mask_value, x.dtype)).any(axis=-1)
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
@@ -54,7 +65,9 @@ class Masking(Layer):
             tape.keep(node, mask)
         return inputs.with_values(np.where(mask, x, x.dtype.type(0)))
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         mask = tape.take(node)
         return np.where(mask, gradients, gradients.dtype.type(0)) if wanted else None
 

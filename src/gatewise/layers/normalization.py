@@ -1,6 +1,4 @@
-"""Normalisation: over the batch, with moving averages for inference, and over the features of
-each position.
-"""
+"""Normalization over the batch, and over the features of each position."""
 
 from __future__ import annotations
 
@@ -21,12 +19,14 @@ from .weights import WeightOptions
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, BoolArray, Config, Shape
     from gatewise.layers.tape import Batch, Tape
+
+    from .weights import ConstraintLike, InitializerLike, RegularizerLike
 
 
 class _Normalization(Layer):
-    """What the normalisations share: gamma and beta over the last axis."""
+    """Base of the normalizations: gamma and beta over the last axis."""
 
     center: bool = fixed(checks.flag)
     scale: bool = fixed(checks.flag)
@@ -34,16 +34,16 @@ class _Normalization(Layer):
 
     def __init__(
         self,
-        axis: Any = -1,
-        epsilon: Any = 1e-3,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
         center: bool = True,
-        scale: Any = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        scale: bool = True,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -61,7 +61,7 @@ class _Normalization(Layer):
             "beta": WeightOptions("beta", beta_initializer, beta_regularizer, beta_constraint),
         }
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, ...,"
@@ -70,17 +70,17 @@ class _Normalization(Layer):
         names = [name for name, wanted in (("gamma", self.scale), ("beta", self.center)) if wanted]
         return [self._weight_options[name].spec(name, (input_shape[-1],)) for name in names]
 
-    def _scaled(self, normalized: Any) -> Any:
-        """gamma x + beta, a new array."""
+    def _scaled(self, normalized: Array) -> Array:
+        """gamma normalized + beta, a new array."""
         y = normalized * self._parameters["gamma"] if self.scale else normalized.copy()
         if self.center:
             y += self._parameters["beta"]
         return y
 
-    def _scaled_backward(self, normalized: Any, dy: Array) -> Any:
-        """Gradient of what was scaled; those of gamma and beta are added.
+    def _scaled_backward(self, normalized: Array, dy: Array) -> Array:
+        """Add the gradients of gamma and beta, and return that of `normalized`.
 
-        Rows (n, features); sums in float64.
+        Arrays have shape (n, features). Sums are in float64.
         """
         if self.scale and self._trainable:
             self._gradients["gamma"] += (dy * normalized).sum(axis=0, dtype=np.float64)
@@ -100,46 +100,62 @@ class _Normalization(Layer):
 
 
 class BatchNormalization(_Normalization):
-    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` of each feature (Ioffe and
-    Szegedy 2015).
+    """Normalize each feature by its mean and variance over the batch (Ioffe and Szegedy 2015).
 
-    In training mean and variance are those of the batch, over all axes but the last, and moving
-    averages follow them; at inference the averages are used. Names and defaults are Keras's. A step
-    past its row's length counts in neither, and its output is zero. Sums are in float64, in one
-    order whatever the number of threads. A frozen layer (``trainable=False``) uses the averages in
-    training too, and leaves them as they are.
+    ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``. In training, mean and variance are
+    those of the batch, over all axes except the last, and moving averages follow them. At inference
+    the moving averages are used. Names and defaults are those of Keras.
 
     Parameters
     ----------
-    axis : -1
-        The features; no other axis can be chosen.
-    momentum : float in [0, 1]
-        What the averages keep of themselves in each training pass.
-    epsilon : float
-    center, scale : bool
-        Whether there is beta; gamma.
-    beta_initializer, gamma_initializer : str or Initializer
-    moving_mean_initializer, moving_variance_initializer : str or Initializer
-    beta_regularizer, gamma_regularizer : str or Regularizer, optional
-    beta_constraint, gamma_constraint : str or Constraint, optional
+    axis : int, default -1
+        The axis of the features; -1 is the only choice.
+    momentum : float, default 0.99
+        Share of a moving average that stays at each training pass, in [0, 1].
+    epsilon : float, default 1e-3
+        Added to the variance, above 0.
+    center : bool, default True
+        Whether there is a beta.
+    scale : bool, default True
+        Whether there is a gamma.
+    beta_initializer, gamma_initializer : str, dict or Initializer, default "zeros" and "ones"
+        How the initial beta and gamma are made.
+    moving_mean_initializer, moving_variance_initializer : str, dict or Initializer
+        How the initial moving averages are made: "zeros" and "ones" unless given.
+    **kwargs
+        `beta_regularizer`, `gamma_regularizer`, `beta_constraint` and `gamma_constraint` as in
+        :class:`LayerNormalization`, and options of :class:`Layer`.
 
-    Weights in order: gamma, beta, moving_mean, moving_variance, each (features,). The last two have
-    no gradient, and no optimizer moves them.
+    Notes
+    -----
+    Weights, in order: gamma, beta, moving_mean, moving_variance, each (features,). The last two
+    have no gradient, and no optimizer changes them.
+
+    A step past its row's length is part of neither mean nor variance, and its output is zero. Sums
+    are in float64, in an order that does not depend on the number of threads. A frozen layer
+    (``trainable=False``) uses the moving averages in training too, and does not change them.
+
+    Examples
+    --------
+    >>> from gatewise.layers import BatchNormalization
+    >>> layer = BatchNormalization(epsilon=1e-7)
+    >>> layer.forward([[1.0], [3.0]], training=True).round(3).tolist()
+    [[-1.0], [1.0]]
     """
 
     momentum: float = checked(checks.number, low=0.0, high=1.0)
 
     def __init__(
         self,
-        axis: Any = -1,
+        axis: int | Sequence[int] = -1,
         momentum: float = 0.99,
-        epsilon: Any = 1e-3,
+        epsilon: float = 1e-3,
         center: bool = True,
-        scale: Any = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        moving_mean_initializer: Any = "zeros",
-        moving_variance_initializer: Any = "ones",
+        scale: bool = True,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -153,7 +169,7 @@ class BatchNormalization(_Normalization):
             ),
         }
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         return [
             *super().parameter_specs(input_shape),
             *(
@@ -192,8 +208,18 @@ class BatchNormalization(_Normalization):
             tape.keep(node, saved | {"counted": counted})
         return inputs.with_values(_put_rows(y, counted, x.shape))
 
-    def _of_batch(self, rows: Array, tape: Tape) -> Any:
-        """Output, and what backward needs; the averages move on when the pass is over."""
+    def _of_batch(self, rows: Array, tape: Tape) -> tuple[Array, dict[str, Any]]:
+        """Normalize rows by their own mean and variance, in training.
+
+        The moving averages are updated when the pass is over.
+
+        Returns
+        -------
+        y : ndarray (n, features)
+            The output.
+        saved : dict
+            What the backward pass needs.
+        """
         if len(rows) == 0:
             return rows.copy(), {"normalized": rows, "inverse": None}
         with np.errstate(over="ignore", invalid="ignore"):
@@ -203,34 +229,38 @@ class BatchNormalization(_Normalization):
         self._refuse_overflow(rows, variance)
         inverse = (1 / np.sqrt(variance + self.epsilon)).astype(rows.dtype)
         normalized *= inverse
-        # after the pass, so that another thread's pass never reads one of before and one of after
+        # Only after the pass: the pass of another thread must not read one average from before
+        # the update and the other one from after it.
         tape.afterwards(lambda: self._move({"moving_mean": mean, "moving_variance": variance}))
         return self._scaled(normalized), {"normalized": normalized, "inverse": inverse}
 
-    def _refuse_overflow(self, rows: Array, variance: Any) -> None:
-        """Refuse finite numbers whose variance the moving average cannot hold: inference would
-        not be what training was.
+    def _refuse_overflow(self, rows: Array, variance: Array) -> None:
+        """Refuse finite numbers with a variance that the moving average cannot hold.
+
+        Inference would not compute what training did.
         """
         for feature in np.flatnonzero(~np.isfinite(variance)):
             if np.isfinite(rows[:, feature]).all():
                 raise NonFiniteError(
                     f"layer {self.name!r}: feature {feature} goes from {rows[:, feature].min()} to"
-                    f" {rows[:, feature].max()}, whose variance overflows {self.dtype}; scale what"
-                    " the layer"
-                    f" reads{', or compute in float64' if self.dtype == 'float32' else ''}"
+                    f" {rows[:, feature].max()}, whose variance overflows {self.dtype}; scale the"
+                    " inputs of the layer"
+                    f"{', or compute in float64' if self.dtype == 'float32' else ''}"
                 )
 
-    def _move(self, found: Any) -> None:
-        """Move the averages towards those of a batch, dict of name to ndarray."""
-        for name, value in found.items():
+    def _move(self, of_batch: dict[str, Array]) -> None:
+        """Move each moving average, by name, towards the value of a batch."""
+        for name, value in of_batch.items():
             average = self._parameters[name]
             average[...] = average * self.momentum + value * (1 - self.momentum)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         saved, dy = tape.take(node), gradients
         counted, normalized = saved["counted"], saved["normalized"]
         rows = dy.reshape(-1, dy.shape[-1]) if counted is None else dy[counted]
-        if normalized is None:  # by the averages, of a frozen layer
+        if normalized is None:  # a frozen layer, which used the moving averages
             d = rows * (
                 self._parameters["gamma"] * saved["inverse"] if self.scale else saved["inverse"]
             )
@@ -254,22 +284,39 @@ class BatchNormalization(_Normalization):
 
 
 class LayerNormalization(_Normalization):
-    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` over the features of each
-    position (Ba et al. 2016).
+    """Normalize each position by the mean and variance of its features (Ba et al. 2016).
 
-    Names and defaults are Keras's. The same in training and at inference, and no position depends
-    on another.
+    ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``, in training as at inference. No
+    position depends on another. Names and defaults are those of Keras.
 
     Parameters
     ----------
-    axis : -1
-        The features; no other axis can be chosen.
-    epsilon : float
-    center, scale : bool
-        Whether there is beta; gamma.
-    beta_initializer, gamma_initializer : str or Initializer
-    beta_regularizer, gamma_regularizer : str or Regularizer, optional
-    beta_constraint, gamma_constraint : str or Constraint, optional
+    axis : int, default -1
+        The axis of the features; -1 is the only choice.
+    epsilon : float, default 1e-3
+        Added to the variance, above 0.
+    center : bool, default True
+        Whether there is a beta.
+    scale : bool, default True
+        Whether there is a gamma.
+    beta_initializer, gamma_initializer : str, dict or Initializer, default "zeros" and "ones"
+        How the initial beta and gamma are made.
+    beta_regularizer, gamma_regularizer : str, dict or Regularizer, optional
+        Penalty on beta and on gamma, added to the loss in training. None: no penalty.
+    beta_constraint, gamma_constraint : str, dict or Constraint, optional
+        Applied to beta and to gamma after each step of the optimizer. None: no constraint.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Notes
+    -----
+    Weights, in order: gamma, beta, each (features,).
+
+    Examples
+    --------
+    >>> from gatewise.layers import LayerNormalization
+    >>> LayerNormalization(epsilon=1e-7)([[1.0, 3.0]]).round(3).tolist()
+    [[-1.0, 1.0]]
     """
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
@@ -281,7 +328,9 @@ class LayerNormalization(_Normalization):
             tape.keep(node, {"normalized": normalized, "inverse": inverse})
         return inputs.with_values(self._scaled(normalized).reshape(x.shape))
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         saved, dy = tape.take(node), gradients
         normalized = saved["normalized"]
         d = self._scaled_backward(normalized, dy.reshape(-1, dy.shape[-1]))
@@ -295,11 +344,17 @@ class LayerNormalization(_Normalization):
         return (d * saved["inverse"]).reshape(dy.shape)
 
 
-def _normalized_rows(rows: Array, epsilon: Any) -> Any:
-    """((x - mean) / sqrt(variance + epsilon), 1 / sqrt(variance + epsilon)) of each row (n,
-    features).
+def _normalized_rows(rows: Array, epsilon: np.floating[Any]) -> tuple[Array, Array]:
+    """Rows (n, features), each normalized by its own mean and variance.
 
-    Rows whose sum or variance overflows are divided by a power of two first.
+    Rows with a sum or a variance that overflows are divided by a power of two first.
+
+    Returns
+    -------
+    normalized : ndarray (n, features)
+        (x - mean) / sqrt(variance + epsilon)
+    inverse : ndarray (n, 1)
+        1 / sqrt(variance + epsilon)
     """
     with np.errstate(over="ignore", invalid="ignore"):
         normalized = rows - rows.mean(axis=1, keepdims=True)
@@ -311,19 +366,21 @@ def _normalized_rows(rows: Array, epsilon: Any) -> Any:
         return normalized, inverse
     shrink = np.ones_like(variance)
     _, exponents = np.frexp(np.abs(rows[large]).max(axis=1, keepdims=True))
-    shrink[large] = np.ldexp(rows.dtype.type(1), 2 - exponents)  # a normal number, whatever x holds
-    with np.errstate(invalid="ignore"):  # of infinity, which stays no number
+    shrink[large] = np.ldexp(rows.dtype.type(1), 2 - exponents)  # never subnormal or infinite
+    with np.errstate(invalid="ignore"):  # infinity in x gives NaN, as it should
         small = rows * shrink
         normalized = small - small.mean(axis=1, keepdims=True)
         variance = np.square(normalized).mean(axis=1, keepdims=True)
-        equal = variance == 0  # rows of one number, as epsilon * shrink * shrink may be 0, too
+        # In rows of equal numbers the variance is 0, and epsilon * shrink * shrink may be 0, too.
+        equal = variance == 0
         inverse = 1 / np.sqrt(np.where(equal, epsilon, variance + epsilon * shrink * shrink))
         return normalized * inverse, np.where(equal, inverse, inverse * shrink)
 
 
-def _put_rows(rows: Array, counted: Array | None, shape: tuple[int, ...]) -> Any:
-    """Rows at the positions that count (batch, steps), None for all, zeros elsewhere, in the
-    shape of x.
+def _put_rows(rows: Array, counted: BoolArray | None, shape: tuple[int, ...]) -> Array:
+    """An array of this shape with the rows at the positions that count, and zeros elsewhere.
+
+    `counted` has shape (batch, steps); None: every position counts.
     """
     if counted is None:
         return rows.reshape(shape)
