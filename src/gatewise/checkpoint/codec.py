@@ -169,6 +169,8 @@ class Packer:
 
     __slots__ = ("_arrays", "_codec", "_level", "name")
 
+    name: str
+
     def __init__(self, codec: Codec, arrays: dict[str, Array], name: str, level: int) -> None:
         self._codec, self._arrays, self.name, self._level = codec, arrays, name, level
 

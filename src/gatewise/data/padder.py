@@ -65,6 +65,7 @@ class SequencePadder(SequenceTransformer):
     [[1.0, 2.0, 3.0], [4.0]]
     """
 
+    length_: int
     _learned = (*SequenceTransformer._learned, "length_")
 
     def __init__(

@@ -82,6 +82,7 @@ class SequenceScaler(SequenceTransformer):
     [array([0.  , 0.25]), array([0.5 , 0.75, 1.  ])]
     """
 
+    scaler_: Any
     _learned = (*SequenceTransformer._learned, "scaler_")
 
     def __init__(

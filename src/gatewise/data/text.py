@@ -92,6 +92,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     (2, 3, [2, 4, 1, 7, 3])
     """
 
+    tokens_: list[str]
+    numbers_: dict[str, int]
     _learned = ("tokens_", "numbers_", "_strings", "_ends")
 
     def __init__(
@@ -164,7 +166,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         """How many numbers there are."""
         return len(self)
 
-    padding_index_, unknown_index_ = PADDING, UNKNOWN
+    padding_index_: int = PADDING
+    unknown_index_: int = UNKNOWN
 
     @property
     def start_index_(self) -> int | None:
