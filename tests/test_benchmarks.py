@@ -123,9 +123,9 @@ def test_floors_of_a_music_that_repeats():
     ]
     floors = piano_rolls.floors((pieces, pieces, pieces))
     assert floors["repeat the last frame"] < 0.1
-    assert floors["each key by its own last state"] < 2
+    assert floors["the same, given the key's last state"] < 2
     entropy = -(0.3 * math.log(0.3) + 0.7 * math.log(0.7)) * data.KEYS
-    assert floors["each key by how often it sounds"] == pytest.approx(entropy, rel=0.1)
+    assert floors["frequency of each key"] == pytest.approx(entropy, rel=0.1)
 
 
 def test_adding_problem():

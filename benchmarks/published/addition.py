@@ -20,7 +20,7 @@ from .training import VERBOSE, adam
 ALPHABET = " +0123456789"
 DIGITS, QUESTIONS, HELD_OUT, UNITS = 3, 50_000, 5_000, 128
 EPOCHS, BATCH, RATE, DROPOUT, WEIGHT_DECAY = 60, 64, 0.004, 0.1, 0.01
-NAME, EXACT = "LSTM 128 to LSTM 128", "the same, whole answers"
+NAME, EXACT = "LSTM 128 to LSTM 128", "LSTM 128 to LSTM 128, whole"
 
 
 def draw_pairs(rng, count, digits):
@@ -55,12 +55,12 @@ def data(seed, quick):
 
 
 def floors(seed, quick):
-    """Percent of characters, and of whole answers, that the commonest answer has right."""
+    """Percent of characters, and of whole answers, that the most frequent answer has right."""
     (_, answers), (_, held_out) = data(seed, quick)
     commonest = np.array(Counter(map(tuple, answers)).most_common(1)[0][0])
     return {
-        "the commonest answer": 100 * float((held_out == commonest).mean()),
-        "the commonest answer, whole": 100 * float((held_out == commonest).all(axis=1).mean()),
+        "the most frequent answer": 100 * float((held_out == commonest).mean()),
+        "the most frequent answer, whole": 100 * float((held_out == commonest).all(axis=1).mean()),
     }
 
 

@@ -41,7 +41,7 @@ def floors(seed, quick):
     return {
         name: _nats(training, validation, size, order)
         for order, name in enumerate(
-            ("each character by how often it comes", "by the one before", "by the two before")
+            ("frequency of each character", "given the one before", "given the two before")
         )
     }
 

@@ -130,9 +130,9 @@ def floors(rolls):
     last, now = _pairs(test)
     keys = np.arange(KEYS)
     return {
-        "each key by how often it sounds": _nats(now, np.broadcast_to(frequencies, now.shape)),
+        "frequency of each key": _nats(now, np.broadcast_to(frequencies, now.shape)),
         "repeat the last frame": _nats(now, np.where(last == 1, kept, struck)),
-        "each key by its own last state": _nats(now, by_key[last.astype(int), keys]),
+        "the same, given the key's last state": _nats(now, by_key[last.astype(int), keys]),
     }
 
 
