@@ -207,7 +207,7 @@ def test_steps_that_stay_are_counted_as_steps(rng):
         (
             lambda: Conv1D(4, 3).build((None, 2, 3)),
             ShapeError,
-            "given 2 steps, its window reaches over 3",
+            "given 2 steps, and its window spans 3",
         ),
         (
             lambda: Conv1D(4, 3).forward(np.zeros((1, 2, 3), "float32")),

@@ -19,43 +19,72 @@ from .weights import WeightOptions
 from .windows import Windowed
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, Config, Shape
+    from gatewise.kernels.activations import ActivationLike
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Batch, Tape
 
+    from .weights import ConstraintLike, InitializerLike, RegularizerLike
+
 
 class Conv1D(Activated, Windowed):
-    """``y_t = act(sum_k x_(t strides + k dilation_rate) W_k + b)``: (batch, steps, features) to
-    (batch, steps', filters).
+    """Convolution over the steps of a sequence.
 
-    Names and defaults are Keras's. Steps past a row's length count as zeros, like padding; what
-    comes out past the row's end is zero. Windows are laid out as rows of one large product.
+    (batch, steps, features) becomes (batch, windows, filters):
+    ``y_t = activation(sum_k x_(t * strides + k * dilation_rate) W_k + b)``. Names and defaults are
+    those of Keras.
 
     Parameters
     ----------
     filters : int
-        Width of the output.
+        Width of the output, from 1.
     kernel_size : int
-        Steps in a window.
-    strides : int
-        Steps from one window to the next.
-    padding : {"valid", "same", "causal"}
-        Whole windows only; as many steps as the input has, for strides of 1, windows in the middle
-        of the row, by its own length; the same, with each window ending in its own step.
-    dilation_rate : int
-        Steps from one entry of a window to the next.
-    groups : 1
-    activation : str, optional
-    use_bias : bool
-    kernel_initializer, bias_initializer : str or Initializer
-    kernel_regularizer, bias_regularizer : str or Regularizer, optional
-    kernel_constraint, bias_constraint : str or Constraint, optional
+        Number of steps in a window, from 1.
+    strides : int, default 1
+        Number of steps from one window to the next, from 1.
+    padding : {"valid", "same", "causal"}, default "valid"
+        "valid": only windows that are inside the row. "same": with strides of 1, the output has as
+        many steps as the input, and each window has its step in the middle. "causal": likewise, but
+        each window ends at its step. Each row's own length counts.
+    data_format : {"channels_last"}, optional
+        There is no other choice.
+    dilation_rate : int, default 1
+        Number of steps from one entry of a window to the next, from 1.
+    groups : int, default 1
+        There is no other choice.
+    activation : str or tuple, optional
+        A name such as ``"relu"`` or ``"softmax"``, or a name with its constants, such as
+        ``("leaky_relu", 0.01)``. None: linear.
+    use_bias : bool, default True
+        Whether b is added.
+    kernel_initializer : str, dict or Initializer, default "glorot_uniform"
+        How the initial W is drawn.
+    bias_initializer : str, dict or Initializer, default "zeros"
+        How the initial b is drawn.
+    kernel_regularizer, bias_regularizer : str, dict or Regularizer, optional
+        Penalty on W and on b, added to the loss in training. None: no penalty.
+    kernel_constraint, bias_constraint : str, dict or Constraint, optional
+        Applied to W and to b after each step of the optimizer. None: no constraint.
     seed : int, optional
-        Of the initial weights of a layer used alone.
+        Seed of the initial weights of a layer used alone, from 0. None: a random one.
+    **kwargs
+        Options of :class:`Layer`.
 
-    Weights in order: kernel (kernel_size, features, filters), bias (filters,).
+    Notes
+    -----
+    Weights, in order: kernel W (kernel_size, features, filters), bias b (filters,).
+
+    Steps past a row's length count as zeros, like padding, and outputs past the row's end are zero.
+    The windows become the rows of one large matrix product.
+
+    Examples
+    --------
+    >>> from gatewise.layers import Conv1D
+    >>> layer = Conv1D(1, kernel_size=2, kernel_initializer="ones")
+    >>> layer([[[1.0], [3.0], [8.0]]]).tolist()
+    [[[4.0], [11.0]]]
     """
 
     paddings: tuple[str, ...] = ("valid", "same", "causal")
@@ -66,20 +95,20 @@ class Conv1D(Activated, Windowed):
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
-        padding: Any = "valid",
-        data_format: Any = None,
-        dilation_rate: Any = 1,
-        groups: Any = 1,
-        activation: Any = None,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: ActivationLike = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -99,21 +128,21 @@ class Conv1D(Activated, Windowed):
         self.seed: int | None = checks.seed(seed)
         self._packed = PackedWeights()
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         self._check_input_shape(input_shape)
         shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | (
             {"bias": (self.filters,)} if self.use_bias else {}
         )
         return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
 
     def _weights_changed(self) -> None:
         self._packed.forget()
 
-    def _matrix(self) -> Any:
-        """The kernel as the matrix of one product."""
+    def _matrix(self) -> Array:
+        """The kernel as a matrix (kernel_size * features, filters)."""
         kernel = self._parameters["kernel"]
         return kernel.reshape(-1, kernel.shape[-1])
 
@@ -157,7 +186,9 @@ class Conv1D(Activated, Windowed):
             y if kept is None else np.where(kept, y, y.dtype.type(0)), inputs.steps
         )
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         saved, dy = tape.take(node), gradients
         rows, matrix = saved["rows"], self._matrix()
         if saved["kept"] is not None:
@@ -176,7 +207,7 @@ class Conv1D(Activated, Windowed):
                 d_rows,
                 threads.threads_for_products(4 * rows.size * self.filters),
             )
-        if not wanted:
+        if d_rows is None:
             return None
         dx = self._add_windows(
             d_rows.reshape(*dy.shape[:2], self.window, self.input_shape[-1]),

@@ -1,4 +1,4 @@
-"""A sequence as one vector: the mean or the maximum over its steps."""
+"""One vector for a sequence: the mean or the maximum over its steps."""
 
 from __future__ import annotations
 
@@ -16,25 +16,39 @@ from .tape import Batch
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gatewise._typing import Array
+    from gatewise._typing import Array, Shape
     from gatewise.layers.tape import Tape
 
 
 class _GlobalPooling(SequenceLayer):
-    """What layers share that make (batch, features) of (batch, steps, features)."""
+    """Base of layers that make (batch, features) from (batch, steps, features)."""
 
     _keeps_limits = True
     keeps_steps = False
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_input_shape(input_shape, known_features=False)
         return (input_shape[0], input_shape[2])
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
-    """The mean over each row's steps: (batch, steps, features) to (batch, features).
+    """The mean over the steps of each row.
 
-    Zeros for a row without any.
+    (batch, steps, features) becomes (batch, features). A row of no steps gives zeros.
+
+    Parameters
+    ----------
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import GlobalAveragePooling1D
+    >>> GlobalAveragePooling1D()([[[1.0, 8.0], [3.0, 4.0]]]).tolist()
+    [[2.0, 6.0]]
     """
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
@@ -45,7 +59,9 @@ class GlobalAveragePooling1D(_GlobalPooling):
             tape.keep(node, {"shape": x.shape, "lengths": inputs.lengths})
         return Batch(y)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         saved, dy = tape.take(node), gradients
         if not wanted:
             return None
@@ -57,11 +73,21 @@ class GlobalAveragePooling1D(_GlobalPooling):
 
 
 class GlobalMaxPooling1D(_GlobalPooling):
-    """The maximum over each row's steps: (batch, steps, features) to (batch, features).
+    """The maximum over the steps of each row.
 
-    Zeros for a row without any.
+    (batch, steps, features) becomes (batch, features). A row of no steps gives zeros. If several
+    steps have the maximum, the gradient goes to the first of them.
 
-    The gradient goes to the first of the steps that hold the maximum.
+    Parameters
+    ----------
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import GlobalMaxPooling1D
+    >>> GlobalMaxPooling1D()([[[1.0, 8.0], [3.0, 4.0]]]).tolist()
+    [[3.0, 8.0]]
     """
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
@@ -78,7 +104,9 @@ class GlobalMaxPooling1D(_GlobalPooling):
             tape.keep(node, {"shape": x.shape, "lengths": lengths, "at": at})
         return Batch(y)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         saved, dy = tape.take(node), gradients
         if not wanted:
             return None

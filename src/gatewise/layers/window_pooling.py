@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,27 +13,43 @@ from .masks import counted_steps
 from .windows import Windowed
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, BoolArray, Config, Shape
     from gatewise.layers.tape import Batch, Tape
 
 
 class _Pooling1D(Windowed):
-    """What the two share."""
+    """Base of both: the windows and the steps that count in them; subclasses pool."""
 
     _keeps_limits = True
 
     def __init__(
-        self, pool_size: Any = 2, strides: Any = None, padding: Any = "valid", **kwargs: Any
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        **kwargs: Any,
     ) -> None:
         super().__init__(pool_size, pool_size if strides is None else strides, padding, 1, **kwargs)
 
     @staticmethod
-    def _checked_dilation(value: Any) -> Any:
-        return checks.whole_number(value, "dilation", high=1)  # there is no choice
+    def _checked_dilation(value: Any) -> int:
+        return checks.whole_number(value, "dilation", high=1)  # the only choice
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    @abc.abstractmethod
+    def _pool(self, windows: Array, inside: BoolArray) -> tuple[Array, dict[str, Any]]:
+        """One value for each window and feature, and what :meth:`_pool_backward` needs.
+
+        `windows` has shape (batch, output steps, window, features); `inside`, whose last axis is 1,
+        is True for the steps that count.
+        """
+
+    @abc.abstractmethod
+    def _pool_backward(self, dy: Array, saved: dict[str, Any]) -> Array:
+        """The gradient of the windows."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_input_shape(input_shape)
         return (input_shape[0], self._output_steps(input_shape[1]), input_shape[2])
 
@@ -51,7 +68,9 @@ class _Pooling1D(Windowed):
             )
         return self._with_steps(y, inputs.steps)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         saved, dy = tape.take(node), gradients
         if not wanted:
             return None
@@ -69,55 +88,76 @@ class _Pooling1D(Windowed):
 
 
 class MaxPooling1D(_Pooling1D):
-    """The maximum of each window of steps: (batch, steps, features) to (batch, steps', features).
+    """The maximum of each window of steps.
 
-    Names and defaults are Keras's. Steps past a row's length are no part of a window. The gradient
-    goes to the first of the steps that hold the maximum.
+    (batch, steps, features) becomes (batch, windows, features). Steps past a row's length are not
+    part of any window. If several steps have the maximum, the gradient goes to the first of them.
+    Names and defaults are those of Keras.
 
     Parameters
     ----------
-    pool_size : int
-        Steps in a window.
+    pool_size : int, default 2
+        Number of steps in a window, from 1.
     strides : int, optional
-        Steps from one window to the next. None: pool_size.
-    padding : {"valid", "same"}
-        Whole windows only; or windows that may reach over the ends of the row, by its own length.
+        Number of steps from one window to the next, from 1. None: `pool_size`.
+    padding : {"valid", "same"}, default "valid"
+        "valid": only windows that are inside the row. "same": also windows that extend past its
+        ends. Each row's own length counts.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import MaxPooling1D
+    >>> MaxPooling1D(2)([[[1.0], [3.0], [8.0], [4.0]]]).tolist()
+    [[[3.0], [8.0]]]
     """
 
-    def _pool(self, x: Array, inside: Any) -> Any:
-        windows = np.where(inside, x, x.dtype.type(-np.inf))
+    def _pool(self, windows: Array, inside: BoolArray) -> tuple[Array, dict[str, Any]]:
+        zero = windows.dtype.type(0)
+        windows = np.where(inside, windows, windows.dtype.type(-np.inf))
         at = windows.argmax(axis=2)[:, :, None]
         y = np.take_along_axis(windows, at, axis=2)[:, :, 0]
-        return np.where(inside.any(axis=2), y, x.dtype.type(0)), {"at": at}
+        return np.where(inside.any(axis=2), y, zero), {"at": at}
 
-    def _pool_backward(self, dy: Array, saved: Any) -> Any:
+    def _pool_backward(self, dy: Array, saved: dict[str, Any]) -> Array:
         d_windows = np.zeros((*dy.shape[:2], self.window, dy.shape[2]), dy.dtype)
         np.put_along_axis(d_windows, saved["at"], dy[:, :, None], axis=2)
         return d_windows
 
 
 class AveragePooling1D(_Pooling1D):
-    """The mean of each window of steps: (batch, steps, features) to (batch, steps', features).
+    """The mean of each window of steps.
 
-    Names and defaults are Keras's. Neither padding nor steps past a row's length are counted in the
-    mean.
+    (batch, steps, features) becomes (batch, windows, features). Neither padding nor steps past a
+    row's length count in the mean. Names and defaults are those of Keras.
 
     Parameters
     ----------
-    pool_size : int
-        Steps in a window.
+    pool_size : int, default 2
+        Number of steps in a window, from 1.
     strides : int, optional
-        Steps from one window to the next. None: pool_size.
-    padding : {"valid", "same"}
-        Whole windows only; or windows that may reach over the ends of the row, by its own length.
+        Number of steps from one window to the next, from 1. None: `pool_size`.
+    padding : {"valid", "same"}, default "valid"
+        "valid": only windows that are inside the row. "same": also windows that extend past its
+        ends. Each row's own length counts.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import AveragePooling1D
+    >>> AveragePooling1D(2)([[[1.0], [3.0], [8.0], [4.0]]]).tolist()
+    [[[2.0], [6.0]]]
     """
 
-    def _pool(self, x: Array, inside: Any) -> Any:
-        share = (inside / np.maximum(inside.sum(axis=2, keepdims=True), 1)).astype(x.dtype)
-        # what lies past a row's end may be infinite, and 0 times infinity is NaN
+    def _pool(self, windows: Array, inside: BoolArray) -> tuple[Array, dict[str, Any]]:
+        counts = np.maximum(inside.sum(axis=2, keepdims=True), 1)
+        share = (inside / counts).astype(windows.dtype)
+        # Values past a row's end may be infinite, and 0 times infinity is NaN.
         if not inside.all():
-            x = np.where(inside, x, x.dtype.type(0))
-        return (x * share).sum(axis=2), {"share": share}
+            windows = np.where(inside, windows, windows.dtype.type(0))
+        return (windows * share).sum(axis=2), {"share": share}
 
-    def _pool_backward(self, dy: Array, saved: Any) -> Any:
+    def _pool_backward(self, dy: Array, saved: dict[str, Any]) -> Array:
         return dy[:, :, None] * saved["share"]

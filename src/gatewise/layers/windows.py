@@ -1,4 +1,4 @@
-"""Windows over the steps of a sequence: what convolution and pooling in one dimension share."""
+"""Windows over the steps of a sequence: the base of convolution and pooling in one dimension."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from .sequences import SequenceLayer
 from .tape import Batch, Steps
 
 if TYPE_CHECKING:
-    from gatewise._typing import Array
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, IntArray
+
+    # Rows of a batch as an index, and the number of padded steps in front of them.
+    Placement = tuple[slice | IntArray, int]
 
 
 class Windowed(SequenceLayer):
-    """Base of layers whose output steps each see `window` steps of the input, `dilation` apart.
+    """Base of layers that compute each output step from a window of input steps.
 
-    Steps past a row's length are no part of any window, and windows are placed by the row's own
-    length. Output steps that see no true step of their row, or with "valid" padding a step past its
-    end, are zero.
+    A window has `window` steps that are `dilation` apart. Steps past a row's length are not part of
+    any window, and windows are placed by the row's own length. An output step is zero if its window
+    has no step of the row, or, with "valid" padding, a step past the row's end.
     """
 
     paddings: tuple[str, ...] = ("valid", "same")
@@ -32,24 +37,30 @@ class Windowed(SequenceLayer):
     dilation: int = fixed("_checked_dilation")
 
     def __init__(
-        self, window: Any, strides: Any, padding: Any, dilation: Any, /, **kwargs: Any
+        self,
+        window: int | Sequence[int],
+        strides: int | Sequence[int],
+        padding: str,
+        dilation: int | Sequence[int],
+        /,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.window, self.strides, self.dilation, self.padding = window, strides, dilation, padding
 
     @staticmethod
-    def _checked_window(value: Any) -> Any:
+    def _checked_window(value: Any) -> int:
         return one_number(value, "the width of the window")
 
     @staticmethod
-    def _checked_strides(value: Any) -> Any:
+    def _checked_strides(value: Any) -> int:
         return one_number(value, "strides")
 
     @staticmethod
-    def _checked_dilation(value: Any) -> Any:
+    def _checked_dilation(value: Any) -> int:
         return one_number(value, "dilation_rate")
 
-    def _checked_padding(self, value: Any) -> Any:
+    def _checked_padding(self, value: Any) -> str:
         if not isinstance(value, str) or value not in self.paddings:
             raise ConfigError(
                 f"padding is {value!r}; expected one of {', '.join(map(repr, self.paddings))}"
@@ -63,46 +74,49 @@ class Windowed(SequenceLayer):
 
     @property
     def causal(self) -> bool:
-        """Whether an output step sees no other step than its own: windows are not carried over
-        from part to part.
+        """Whether each window is one step.
+
+        Wider windows are not causal for truncated back-propagation, which cuts sequences into
+        parts: no window reaches from one part into the next.
         """
         return self.window == 1
 
-    def output_lengths(self, lengths: Array | None) -> Array | None:
-        """Steps in each row of the output, for these of the input."""
+    def output_lengths(self, lengths: Array) -> Array:
         steps = np.asarray(lengths)
         if self.padding == "valid":
             steps = steps - self._reach
         return np.maximum((steps + self.strides - 1) // self.strides, 0)
 
-    def _with_steps(self, y: Array, steps: int) -> Batch:
-        """The output as a Batch, for an input of these Steps or None."""
+    def _with_steps(self, y: Array, steps: Steps | None) -> Batch:
+        """The output as a Batch, for an input with these steps."""
         if steps is None or self.keeps_steps:
             return Batch(y, steps)
         lengths = steps.lengths
         return Batch(y, None if lengths is None else Steps(self.output_lengths(lengths)))
 
     @property
-    def _reach(self) -> Any:
-        """Steps from the first to the last of a window."""
+    def _reach(self) -> int:
+        """Distance from the first to the last step of a window, in steps."""
         return self.dilation * (self.window - 1)
 
-    def _output_steps(self, steps: int) -> Any:
+    def _output_steps(self, steps: Any) -> Any:
+        """Number of output steps for a number of input steps; None for None."""
         if steps is None:
             return None
         count = int(self.output_lengths(steps))
         if count == 0:
             raise ShapeError(
-                f"layer {self.name!r} is given {steps} steps, its window reaches over"
+                f"layer {self.name!r} is given {steps} steps, and its window spans"
                 f" {self._reach + 1}; give at least as many, or padding='same'"
             )
         return count
 
-    # ---- windows of an array, and back
+    # ---- windows of an array, and their gradient
 
-    def _in_front(self, steps: int) -> Any:
-        """How many steps padding puts in front of rows of this many steps, an int or ndarray of
-        them.
+    def _in_front(self, steps: Any) -> Any:
+        """Number of padded steps in front of rows of n steps.
+
+        `steps` is n, a NumPy integer or an array of them, and so is the result.
         """
         if self.padding == "valid":
             return np.zeros_like(steps)
@@ -111,13 +125,21 @@ class Windowed(SequenceLayer):
         covered = (self.output_lengths(steps) - 1) * self.strides + self._reach + 1
         return np.maximum(covered - steps, 0) // 2
 
-    def _placement(self, batch: int, steps: int, lengths: Array | None) -> Any:
-        """[(rows, where their first step lies in the padded array)], and how many steps the
-        padded array has.
+    def _placement(
+        self, batch: int, steps: int, lengths: Array | None
+    ) -> tuple[list[Placement], int]:
+        """Where the rows of a batch are in the padded array.
 
-        With "same" padding and strides of more than 1, this depends on the number of steps of a
-        row: each row is placed by its own length, so that it gives the same whatever rows it is
-        padded beside.
+        With "same" padding and strides of more than 1, the number of padded steps in front of a row
+        depends on its number of steps. Each row is placed by its own length, so that its result
+        does not depend on the other rows of the batch.
+
+        Returns
+        -------
+        places : list of (rows, front)
+            Rows with the same number of padded steps in front, and that number.
+        width : int
+            Number of steps of the padded array.
         """
         width = max((self._output_steps(steps) - 1) * self.strides + self._reach + 1, steps)
         if lengths is None:
@@ -133,19 +155,22 @@ class Windowed(SequenceLayer):
             width, max(found) + steps
         )
 
-    def _windows(self, x: Array, fill: Any, lengths: Array | None) -> Any:
-        """(batch, output steps, window, ...) of x (batch, steps, ...), a view of it or of a
-        padded copy.
+    def _windows(self, x: Array, fill: float, lengths: Array | None) -> Array:
+        """The windows of x, as a view of x or of a padded copy.
 
         Parameters
         ----------
         x : ndarray (batch, steps, ...)
-            What lies past a row's length is seen by the windows: it holds what they should see
-            there.
+            Windows contain the values past a row's length, too: the caller sets them first.
         fill : scalar
-            What padding holds.
+            Value of padded steps.
         lengths : ndarray (batch,), intp, or None
-            Steps in each row; None: all of them.
+            Number of steps in each row; None: all of them.
+
+        Returns
+        -------
+        ndarray (batch, output steps, window, ...)
+            Read-only.
         """
         count = self._output_steps(x.shape[1])
         places, width = self._placement(*x.shape[:2], lengths)
@@ -162,8 +187,8 @@ class Windowed(SequenceLayer):
             writeable=False,
         )
 
-    def _add_windows(self, d_windows: Any, steps: int, lengths: Array | None) -> Any:
-        """The gradient of x, from that of its windows."""
+    def _add_windows(self, d_windows: Array, steps: int, lengths: Array | None) -> Array:
+        """The gradient of x (batch, steps, features) for the gradient of its windows."""
         batch, count, _, features = d_windows.shape
         places, width = self._placement(batch, steps, lengths)
         d_padded = np.zeros((batch, width, features), d_windows.dtype)
@@ -181,8 +206,8 @@ class Windowed(SequenceLayer):
         return dx
 
 
-def one_number(value: Any, name: str) -> Any:
-    """A whole number, as Keras also takes it: alone in a list."""
+def one_number(value: Any, name: str) -> int:
+    """Return an int from 1 up; as in Keras, it may be the only entry of a list."""
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     return checks.whole_number(value, name)
