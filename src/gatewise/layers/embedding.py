@@ -1,4 +1,4 @@
-"""Whole numbers to vectors: what text and other symbols begin with."""
+"""Vectors for whole numbers: the first layer for text and other symbols."""
 
 from __future__ import annotations
 
@@ -17,63 +17,78 @@ from .weights import WeightOptions
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gatewise._typing import Array, Config, DType
+    from gatewise._typing import Array, ArrayLike, BoolArray, Config, DType, Shape
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Batch, Tape
 
+    from .weights import ConstraintLike, InitializerLike, RegularizerLike
+
 
 class Embedding(Layer):
-    """A vector for each whole number: (batch, steps) to (batch, steps, output_dim).
+    """Replace each whole number by its vector.
 
-    The first layer of a Sequential.
+    The first layer of a Sequential: (batch, steps) becomes (batch, steps, output_dim).
 
     Parameters
     ----------
     input_dim : int
-        Numbers are from 0 to ``input_dim - 1``.
+        How many numbers there are, from 1: the inputs are from 0 to ``input_dim - 1``.
     output_dim : int
-        Length of the vectors.
-    embeddings_initializer : str or Initializer
-    embeddings_regularizer : str or Regularizer, optional
-    embeddings_constraint : str or Constraint, optional
-    mask_zero : bool
-        0 stands for no step at all, at the end of a row or anywhere in it: a masked step is as if
-        it were not there, to all layers, the loss and the metrics.
+        Length of the vectors, from 1.
+    embeddings_initializer : str, dict or Initializer, default "uniform"
+        How the initial vectors are drawn.
+    embeddings_regularizer : str, dict or Regularizer, optional
+        Penalty on the vectors, added to the loss in training. None: no penalty.
+    embeddings_constraint : str, dict or Constraint, optional
+        Applied to the vectors after each step of the optimizer. None: no constraint.
+    mask_zero : bool, default False
+        Whether 0 is padding, at the end of a row or anywhere in it. For all layers, the loss and
+        the metrics, a step of 0 then does not exist.
     input_length : int, optional
-        Steps of a sequence, where they are all of one length.
+        Number of steps, if all sequences have the same.
     seed : int, optional
-        Of the initial vectors of a layer used alone.
+        Seed of the initial vectors of a layer used alone, from 0. None: a random one.
     weights : array_like (input_dim, output_dim), or a list of one such array, optional
-        Vectors to start from, pretrained ones for instance, instead of those of an initializer: row
-        k for the number k. Rounded to the layer's dtype; read once, when the layer is built. With
-        ``trainable=False`` they stay as they are. A configuration does not hold them; files hold
-        the layer's weights.
+        Initial vectors, for example pretrained ones, instead of those of the initializer; row k is
+        the vector of the number k. They are rounded to the layer's dtype, and read once, when the
+        layer is built. With ``trainable=False`` training does not change them. They are not part of
+        the configuration; files hold the layer's weights.
+    **kwargs
+        Options of :class:`Layer`.
 
     Notes
     -----
-    x may be of any integer type, or of floats that are whole. There is no gradient with respect to
-    it: :meth:`backward` returns None.
+    The input has any integer type, or floats that are whole numbers. It has no gradient:
+    :meth:`backward` returns None. Weights: embeddings (input_dim, output_dim).
+
+    Examples
+    --------
+    >>> from gatewise.layers import Embedding
+    >>> layer = Embedding(3, 2, weights=[[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]])
+    >>> layer([[2, 1]]).tolist()
+    [[[3.0, 4.0], [1.0, 2.0]]]
     """
 
     _rank, _axes = 2, "(batch, steps) of whole numbers"
     reads_steps = _first_only = True
-    _padded_dtype = "float64"  # holds every int32, and what is not whole, for read_input to find
+    # Holds every int32; numbers that are not whole stay so, and _read_input refuses them.
+    _padded_dtype = "float64"
     input_dim: int = fixed("_checked_input_dim")
     output_dim: int = fixed("_checked_output_dim")
     mask_zero: bool = fixed(checks.flag)
-    _start = None  # given vectors, until they have been used
+    _start: Array | None = None  # the given initial vectors, until the layer is built
 
     def __init__(
         self,
         input_dim: int,
         output_dim: int,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: RegularizerLike = None,
+        embeddings_constraint: ConstraintLike = None,
         mask_zero: bool = False,
         input_length: int | None = None,
         seed: int | None = None,
-        weights: Any = None,
+        weights: ArrayLike | None = None,
         **kwargs: Any,
     ) -> None:
         if input_length is not None:
@@ -91,13 +106,13 @@ class Embedding(Layer):
             None if weights is None else self._checked_start(weights, embeddings_initializer)
         )
 
-    def _checked_input_dim(self, value: Any) -> Any:
+    def _checked_input_dim(self, value: Any) -> int:
         return self._checked_extent(value, "input_dim")
 
-    def _checked_output_dim(self, value: Any) -> Any:
+    def _checked_output_dim(self, value: Any) -> int:
         return self._checked_extent(value, "output_dim")
 
-    def _checked_extent(self, value: Any, name: str) -> Any:
+    def _checked_extent(self, value: Any, name: str) -> int:
         value = checks.whole_number(value, name)
         if self._start is not None and value != getattr(self, name):
             raise StateError(
@@ -106,8 +121,8 @@ class Embedding(Layer):
             )
         return value
 
-    def _checked_start(self, weights: Any, initializer: Any) -> Any:
-        """The array that a user gave to start from.
+    def _checked_start(self, weights: Any, initializer: InitializerLike) -> Array:
+        """Return the initial vectors that a user gave, as an array.
 
         Raises
         ------
@@ -116,9 +131,9 @@ class Embedding(Layer):
         if initializer != "uniform":
             raise ConfigError(
                 f"layer {self.name!r}: weights and embeddings_initializer={initializer!r} "
-                "are both given; the vectors start as one of them: leave the other out"
+                "are both given, and each sets the initial vectors; leave one of them out"
             )
-        # as in Keras 2
+        # Keras 2 takes the array in a list.
         if isinstance(weights, list | tuple) and len(weights) == 1 and np.ndim(weights[0]) == 2:
             weights = weights[0]
         dtype = "float64" if getattr(weights, "dtype", None) == np.float64 else "float32"
@@ -142,19 +157,19 @@ class Embedding(Layer):
         self._start = None
         self._weights_changed()
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         if len(input_shape) != 2:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps)"
             )
         return [self._weight_options.spec("embeddings", (self.input_dim, self.output_dim))]
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
 
-    # ---- what it reads
+    # ---- inputs
 
-    def _read_input(self, x: Array, dtype: DType, convert: bool) -> Array:
+    def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
         return checks.whole_array(
             x, "x", f"layer {self.name!r} expects whole numbers from 0 to {self.input_dim - 1}"
         )
@@ -168,7 +183,7 @@ class Embedding(Layer):
             )
         return x
 
-    def compute_mask(self, x: Array) -> Array | None:
+    def compute_mask(self, x: Array) -> BoolArray | None:
         return x != 0 if self.mask_zero else None
 
     def _check_shape(self, x: Array) -> None:
@@ -186,7 +201,7 @@ class Embedding(Layer):
             tape.keep(node, x.copy())
         return inputs.with_values(np.take(self._parameters["embeddings"], x, axis=0))
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> None:
         x = tape.take(node)
         if not self._trainable:
             return

@@ -1,4 +1,4 @@
-"""Layers that hold layers: what all wrappers share, and TimeDistributed."""
+"""Layers that contain layers: the base of all wrappers, and TimeDistributed."""
 
 from __future__ import annotations
 
@@ -16,35 +16,43 @@ from .registry import layer_config, layer_from_config
 from .tape import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
     from typing import Self
 
-    from gatewise._typing import Array, Config, DType
+    from gatewise._typing import Array, BoolArray, Config, DType, Shape
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Tape
     from gatewise.sharing import WeightsGuard
 
 
 class Wrapper(Layer):
-    """Base of layers that hold others: their parameters are its own, under
-    ``"part/parameter"``, in order.
+    """Base of layers that contain others.
+
+    The parameters of the layers inside are its own, named ``"part/parameter"``, in order.
 
     Parameters
     ----------
     parts : dict of str to Layer
+        The layers inside, by the name that their parameters begin with.
+    dtype : {"float32", "float64"}, optional
+        What the layer computes in. None: that of the first layer inside.
+    input_shape : tuple of int or None, optional
+        Shape of one sample. None: that of the first layer inside.
     seed : int, optional
-        Of the initial weights and dropout of a layer used alone; all layers inside draw from one
-        generator. None: the seed of a layer inside.
+        Seed of the initial weights and the dropout of a layer used alone, from 0; all layers inside
+        draw from one generator. None: the seed of a layer inside, if one has a seed.
+    **kwargs
+        Options of :class:`Layer`.
     """
 
-    _model = None
+    _model: Any = None
 
     def __init__(
         self,
         parts: dict[str, Any],
         *,
-        dtype: DType = None,
-        input_shape: Any = None,
+        dtype: DType | None = None,
+        input_shape: Sequence[int | None] | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -61,7 +69,7 @@ class Wrapper(Layer):
         )
         self._set_dtype(self._dtype)
         self._share_guard(self._guard)
-        if not self._trainable:  # True leaves the layers inside as they are
+        if not self._trainable:  # if True, each layer inside stays frozen or not
             self.trainable = False
         for part in parts.values():
             part._holder = self
@@ -90,7 +98,7 @@ class Wrapper(Layer):
 
     @property
     def seed(self) -> int | None:
-        """What the layer and those inside draw from when it is used alone, int or None."""
+        """Seed of the generator of this layer and of those inside, for a layer used alone."""
         if self._seed_given is not None:
             return self._seed_given
         return next(
@@ -119,7 +127,7 @@ class Wrapper(Layer):
 
     @property
     def model(self) -> Any:
-        """The Sequential that the layer belongs to, and the layers inside with it."""
+        """The Sequential that the layer and those inside belong to, or None."""
         return self._model
 
     @model.setter
@@ -131,12 +139,12 @@ class Wrapper(Layer):
     # ---- building
 
     @property
-    def rng(self) -> Any:
-        """The generator that the layers inside draw from."""
+    def rng(self) -> np.random.Generator | None:
+        """The generator that the layers inside draw from; None before there is one."""
         return self._rng
 
     @rng.setter
-    def rng(self, rng: np.random.Generator) -> None:
+    def rng(self, rng: np.random.Generator | None) -> None:
         self._rng = rng
         for part in self._parts.values():
             part.rng = rng
@@ -176,11 +184,11 @@ class Wrapper(Layer):
         for part in self._parts.values():
             part._unbuild()
 
-    def _part_input_shape(self, input_shape: Any) -> Any:
-        """What the layers inside are given of an input of this shape."""
+    def _part_input_shape(self, input_shape: Shape) -> Shape:
+        """The input shape of the layers inside for an input of this shape."""
         return input_shape
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         specs = []
         for path, part in self._parts.items():
             part._describe(self._part_input_shape(input_shape))
@@ -196,8 +204,9 @@ class Wrapper(Layer):
         self._take_arrays()
 
     def _take_arrays(self) -> None:
-        """The parts' arrays, and no views beside them: what is written to one's own is written
-        to theirs.
+        """Use the arrays of the layers inside themselves, not views of them.
+
+        Writing to an array of this layer then writes to that of the layer inside.
         """
         for arrays in ("_parameters", "_gradients"):
             setattr(
@@ -214,15 +223,17 @@ class Wrapper(Layer):
         return super().__getstate__() | {"_model": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy, or a layer out of a pickle, in which the arrays of the parts may have been
-        copied by themselves.
+        """Restore a copy or an unpickled layer.
+
+        Its arrays may have been copied apart from those of the layers inside, so they are taken
+        again.
         """
         super().__setstate__(state)
         for part in self._parts.values():
             part._holder = self
         self._take_arrays()
 
-    def _check_weights(self, weights: Any) -> None:
+    def _check_weights(self, weights: Sequence[Any]) -> None:
         at = 0
         for part in self._parts.values():
             part._check_weights(weights[at : at + len(part._parameters)])
@@ -244,31 +255,49 @@ class Wrapper(Layer):
 
 
 class TimeDistributed(Wrapper):
-    """A layer applied to every step by itself: (batch, steps, ...) to (batch, steps, ...).
+    """Apply a layer to each step by itself: (batch, steps, ...) becomes (batch, steps, ...).
 
-    Steps past the end of their row are not given to it; there the output is zero. A Dense, Dropout
-    or Activation gives the same without TimeDistributed. A Flatten makes a row of each step, and a
-    recurrent layer inside reads each step of (batch, outer steps, steps, features) as a sequence of
-    its own, all of one length.
+    The layer inside does not see steps past the end of their row; the output is zero there. Dense,
+    Dropout and Activation give the same without TimeDistributed. Flatten makes a row of each step.
+    A recurrent layer inside reads each step of (batch, outer steps, steps, features) as a sequence;
+    all these sequences have the same length.
 
     Parameters
     ----------
     layer : Layer
-        Not to be used elsewhere. No Embedding, Masking or TimeDistributed, and nothing stateful.
+        A new layer that is not used elsewhere. It is not stateful, and not an Embedding, Masking or
+        TimeDistributed.
+    **kwargs
+        `seed`, as the seed of the initial weights and the dropout of a layer used alone, and
+        options of :class:`Layer`.
+
+    Raises
+    ------
+    ConfigError
+        The layer is in use already, or of a kind that cannot be inside.
+    DTypeError
+        `layer` is not a layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import LSTM, TimeDistributed
+    >>> TimeDistributed(LSTM(4))(np.ones((2, 5, 7, 3), "float32")).shape
+    (2, 5, 4)
     """
 
     @property
-    def _limiting_activation(self) -> Any:
-        """That of the layer within."""
+    def _limiting_activation(self) -> str | None:
+        """That of the layer inside."""
         return self.layer._limiting_activation
 
     @property
     def _keeps_limits(self) -> bool:
-        """Whether the layer within does."""
+        """That of the layer inside."""
         return self.layer._keeps_limits
 
-    def __init__(self, layer: Any, **kwargs: Any) -> None:
-        self.layer = layer
+    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        self.layer: Any = layer
         super().__init__({"layer": layer}, **kwargs)
 
     def _check_part(self, part: Layer, name: str) -> None:
@@ -283,7 +312,7 @@ class TimeDistributed(Wrapper):
                 f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one"
             )
 
-    def _part_input_shape(self, input_shape: Any) -> Any:
+    def _part_input_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) < 3:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected (batch, steps,"
@@ -291,7 +320,7 @@ class TimeDistributed(Wrapper):
             )
         return (None, *input_shape[2:])
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (
             *input_shape[:2],
             *self.layer.compute_output_shape(self._part_input_shape(input_shape))[1:],
@@ -306,13 +335,13 @@ class TimeDistributed(Wrapper):
         self.layer._check_shape(self._apart(x))
 
     @staticmethod
-    def _apart(x: Array, counted: Array | None = None) -> Any:
-        """Every step that counts as a row."""
+    def _apart(x: Array, counted: BoolArray | None = None) -> Array:
+        """Each step that counts, as a row."""
         return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) if counted is None else x[counted]
 
     @staticmethod
-    def _as_steps(rows: Array, shape: tuple[int, ...], counted: Array | None = None) -> Any:
-        """Rows as steps again, zeros where none counts."""
+    def _as_steps(rows: Array, shape: tuple[int, ...], counted: BoolArray | None = None) -> Array:
+        """Rows as steps again, with zeros at the steps that do not count."""
         if counted is None:
             return rows.reshape(*shape[:2], *rows.shape[1:])
         steps = np.zeros((*shape[:2], *rows.shape[1:]), rows.dtype)
@@ -322,13 +351,15 @@ class TimeDistributed(Wrapper):
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return self._run(self.layer.run, inputs, tape, node)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | None:
         return self._run_backward(self.layer.run_backward, gradients, tape, node, wanted)
 
     def _run(
         self, run: Callable[..., Batch], inputs: Batch, tape: Tape | None, node: Hashable
     ) -> Batch:
-        """Output of one of the inner layer's functions."""
+        """The output for one of the functions `run` and `_run_to_scores` of the layer inside."""
         x, lengths = inputs.values, inputs.lengths
         counted = None if lengths is None else counted_steps(lengths, x.shape[:2])
         y = run(Batch(self._apart(x, counted)), tape, (node, "layer")).values
@@ -343,17 +374,17 @@ class TimeDistributed(Wrapper):
         tape: Tape,
         node: Hashable,
         wanted: bool,
-    ) -> Any:
+    ) -> Array | None:
         saved = tape.take(node)
         rows = self._apart(np.ascontiguousarray(gradients), saved["counted"])
         dx = run_backward(rows, tape, (node, "layer"), wanted)
         return self._as_steps(dx, saved["shape"], saved["counted"]) if wanted else None
 
-    # Where the layer inside ends in an activation that the loss fuses with, so does this one.
+    # If the layer inside ends in an activation that the loss can include, so does this one.
 
     @property
     def activation(self) -> Any:
-        """The activation of the layer inside; None where it has none."""
+        """The activation of the layer inside; None if it has none."""
         has_scores = hasattr(self.layer, "_run_to_scores")
         return getattr(self.layer, "activation", None) if has_scores else None
 
@@ -362,7 +393,7 @@ class TimeDistributed(Wrapper):
 
     def _run_backward_from_scores(
         self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
-    ) -> Any:
+    ) -> Array | None:
         return self._run_backward(
             self.layer._run_backward_from_scores, gradients, tape, node, wanted
         )
