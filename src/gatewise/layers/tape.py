@@ -1,10 +1,9 @@
-"""What layers hand to each other: arrays with their steps forward, and a tape for the backward
-pass.
+"""The data of a pass: batches with their steps, and the tape that the backward pass reads.
 
-What belongs to an array travels with it, as a :class:`Batch`: its values, and which of its steps
-count. What belongs to a training pass lies on the :class:`Tape` of that pass, under the node that
-kept it. A layer itself keeps parameters, and a state if it is stateful, but nothing of a pass. So
-one layer may be at two nodes of a pass, and passes of several threads do not meet.
+A :class:`Batch` holds an array and which of its steps count. A :class:`Tape` holds what a training
+pass saves for its backward pass, by node. A layer itself has parameters, and a state if it is
+stateful, but stores nothing of a pass. One layer may therefore be at two nodes of a pass, and the
+passes of several threads do not share data.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from gatewise.errors import StateError
 from gatewise.kernels._memory import aligned_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable
 
-    from gatewise._typing import Array
+    from gatewise._typing import Array, DType
 
     from .masks import Places
 
@@ -31,17 +30,27 @@ class Steps:
 
     Parameters
     ----------
-    lengths : ndarray (batch,), intp, optional
-        Steps in each row. None: all of them.
-    resets : ndarray (batch, steps), uint8, optional
-        Nonzero: recurrent state is cleared before this step.
-    resets_back : ndarray (batch, steps), uint8, optional
-        The same for layers that go backwards, if a mask makes it another. None: as `resets`.
+    lengths : ndarray of shape (batch,), intp, optional
+        Number of steps of each row. None: all steps count.
+    resets : ndarray of shape (batch, steps), uint8, optional
+        Nonzero: recurrent state is cleared before this step. None: nowhere.
+    resets_back : ndarray of shape (batch, steps), uint8, optional
+        The resets of layers with ``go_backwards=True``, if a mask makes them differ. None: the
+        same as `resets`.
     places : Places, optional
-        Where the steps come from, if a mask moved those that count to the front of their rows.
-    cleared : ndarray (batch, 2), bool, optional
-        Rows whose state is not kept for the next call, by layers that go forward, and backwards: a
-        mask hides their last reset.
+        Original positions of the steps, if a mask moved the steps that count to the front of their
+        rows. None: nothing was moved.
+    cleared : ndarray of shape (batch, 2), bool, optional
+        Rows whose final state is discarded instead of kept for the next call, because the mask
+        hides their last reset: in column 0 for layers that go forward, in column 1 for those that
+        go backwards. None: no rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Steps
+    >>> Steps(lengths=np.array([2, 3])).lengths
+    array([2, 3])
     """
 
     lengths: Array | None = None
@@ -51,19 +60,40 @@ class Steps:
     cleared: Array | None = None
 
     def resets_of(self, backwards: bool) -> Array | None:
-        """The resets of a layer that goes backwards, or of one that does not."""
+        """Return the resets for one direction.
+
+        Parameters
+        ----------
+        backwards : bool
+            Whether the layer visits the steps from last to first.
+
+        Returns
+        -------
+        ndarray of shape (batch, steps), uint8, or None
+            Where state is cleared; None: nowhere.
+        """
         return self.resets if self.resets_back is None or not backwards else self.resets_back
 
 
 class Batch:
-    """An array with a row for each sample, and its steps.
+    """An array with one row for each sample, and its steps.
 
     Parameters
     ----------
-    values : ndarray (batch, ...)
-        In the layer's dtype, C-contiguous. Not to be changed.
+    values : ndarray of shape (batch, ...), float32 or float64
+        Values in the layer's dtype, C-contiguous. Must not be changed.
     steps : Steps, optional
-        None: there are none, or all of them count and nothing is reset.
+        Which steps count. None: the array has no time axis, or all steps count and nothing is
+        reset.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Batch, Dense
+    >>> layer = Dense(2, kernel_initializer="ones", input_shape=(3,))
+    >>> layer.build((None, 3))
+    >>> layer.run(Batch(np.ones((1, 3), np.float32)), None, "node").values
+    array([[3., 3.]], dtype=float32)
     """
 
     __slots__ = ("steps", "values")
@@ -74,32 +104,51 @@ class Batch:
 
     @property
     def lengths(self) -> Array | None:
-        """Steps in each row, ndarray (batch,) of intp; None: all of them."""
+        """Number of steps of each row, ndarray of shape (batch,), intp; None: all steps count."""
         return None if self.steps is None else self.steps.lengths
 
     def with_values(self, values: Array) -> Batch:
-        """Other values whose steps are those of this batch: what most layers return."""
+        """Return a batch with other values and the same steps.
+
+        Parameters
+        ----------
+        values : ndarray of shape (batch, ...)
+            Values of the new batch.
+
+        Returns
+        -------
+        Batch
+            The values with this batch's steps.
+        """
         return Batch(values, self.steps)
 
 
 class Tape:
-    """What one training pass keeps for its backward pass, by node.
+    """What one training pass saves for its backward pass, by node.
 
-    A model has one tape from one training step to the next, so that workspaces are reused. Results
-    are not: whoever gets them may keep them.
+    A model uses one tape for all its training steps, so that workspaces are reused. Results have
+    memory of their own: the caller may keep them.
 
     Parameters
     ----------
-    hands_out : bool
-        Gradients of inputs go to the user, so that each has memory of its own.
+    hands_out : bool, default False
+        Whether gradients of inputs are returned to the user, so that each needs new memory.
 
     Attributes
     ----------
     state_gradients : dict of node to list of ndarray
         Gradients of the initial states of recurrent layers, after the backward pass.
     carried : dict of node to list of ndarray, or None
-        In truncated back-propagation through time: the state that each recurrent layer begins with,
-        and, after the pass, the one it ended in. None: nothing is carried.
+        For truncated back-propagation through time: the initial state of each recurrent layer and,
+        after the pass, its final state. None: no state is carried from batch to batch.
+
+    Examples
+    --------
+    >>> from gatewise.layers import Tape
+    >>> tape = Tape()
+    >>> tape.keep("node", {"shape": (2, 3)})
+    >>> tape.take("node")
+    {'shape': (2, 3)}
     """
 
     __slots__ = ("_actions", "_records", "_workspaces", "carried", "hands_out", "state_gradients")
@@ -113,31 +162,82 @@ class Tape:
         self.carried: dict[Hashable, list[Array]] | None = None
 
     def begin(self, carried: dict[Hashable, list[Array]] | None = None) -> None:
-        """Begin another pass: forget what the last one kept, but for the workspaces."""
+        """Begin a new pass: discard what the last one saved, except the workspaces.
+
+        Parameters
+        ----------
+        carried : dict of node to list of ndarray, optional
+            States that recurrent layers start from; see :attr:`carried`. None: none is carried.
+        """
         self._records.clear()
         self._actions.clear()
         self.state_gradients = {}
         self.carried = carried
 
     def keep(self, node: Hashable, record: Any) -> None:
-        """Keep what the backward pass needs at this node; anything."""
+        """Save what the backward pass needs at a node.
+
+        Parameters
+        ----------
+        node : hashable
+            The node, as :meth:`Layer.run` received it.
+        record : object
+            Anything that :meth:`Layer.run_backward` needs.
+        """
         self._records[node] = record
 
     def holds(self, node: Hashable) -> bool:
-        """Whether something is kept for this node."""
+        """Return whether something is saved for a node.
+
+        Parameters
+        ----------
+        node : hashable
+            The node.
+
+        Returns
+        -------
+        bool
+            True if :meth:`take` would return something.
+        """
         return node in self._records
 
     def look(self, node: Hashable) -> Any:
-        """What is kept for this node; it stays there."""
+        """Return what is saved for a node, and keep it on the tape.
+
+        Parameters
+        ----------
+        node : hashable
+            The node.
+
+        Returns
+        -------
+        object
+            What :meth:`keep` received.
+
+        Raises
+        ------
+        KeyError
+            Nothing is saved for this node.
+        """
         return self._records[node]
 
     def take(self, node: Hashable) -> Any:
-        """What was kept for this node, once.
+        """Return what is saved for a node, and remove it from the tape.
+
+        Parameters
+        ----------
+        node : hashable
+            The node.
+
+        Returns
+        -------
+        object
+            What :meth:`keep` received.
 
         Raises
         ------
         StateError
-            There is nothing: no forward pass, or its backward pass has been already.
+            Nothing is saved: there was no forward pass, or its backward pass has already run.
         """
         try:
             return self._records.pop(node)
@@ -148,16 +248,43 @@ class Tape:
             ) from None
 
     def workspace(self, node: Hashable, make: Callable[[], Any]) -> Any:
-        """The object that `make` made for this node; the same one in each pass."""
+        """Return an object that is made once for a node and used again in each pass.
+
+        Parameters
+        ----------
+        node : hashable
+            The node.
+        make : callable
+            Called without arguments if the node has no workspace yet.
+
+        Returns
+        -------
+        object
+            What `make` returned.
+        """
         found = self._workspaces.get(node)
         if found is None:
             found = self._workspaces[node] = make()
         return found
 
-    def scratch(self, node: Hashable, shape: Sequence[int], dtype: str) -> Array:
-        """An array for a gradient of the inputs, contents undefined.
+    def scratch(self, node: Hashable, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Return an array for the gradient of the inputs; its contents are undefined.
 
-        The next pass uses it again.
+        The next pass uses the same memory again, unless gradients are returned to the user.
+
+        Parameters
+        ----------
+        node : hashable
+            The node.
+        shape : tuple of int
+            Shape of the array.
+        dtype : {"float32", "float64"}
+            Its dtype.
+
+        Returns
+        -------
+        ndarray
+            C-contiguous.
         """
         if self.hands_out:
             return np.empty(shape, dtype)
@@ -168,25 +295,30 @@ class Tape:
         return array
 
     def afterwards(self, action: Callable[[], None]) -> None:
-        """Call `action` when the forward pass is over and no other thread reads the weights.
+        """Call a function after the forward pass, when no other thread reads the weights.
 
-        For what a pass finds out about parameters that no optimizer moves, such as moving averages.
+        For updates of parameters that no optimizer changes, such as moving averages.
+
+        Parameters
+        ----------
+        action : callable
+            Called once, without arguments.
         """
         self._actions.append(action)
 
     @property
     def has_actions(self) -> bool:
-        """Whether :meth:`settle` has something to do."""
+        """Whether :meth:`settle` has something to call, bool."""
         return bool(self._actions)
 
     def settle(self) -> None:
-        """Do what layers have asked for with :meth:`afterwards`, in order, once."""
+        """Call the functions that layers gave to :meth:`afterwards`, each once, in order."""
         actions, self._actions = self._actions, []
         for action in actions:
             action()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A copy holds gradients of states, and no pass that is under way."""
+    def __reduce__(self) -> tuple[Callable[..., Tape], tuple[bool, dict[Hashable, list[Array]]]]:
+        """Copy the gradients of states, but nothing of a pass that is running."""
         return _copied, (self.hands_out, self.state_gradients)
 
 
@@ -197,16 +329,17 @@ def _copied(hands_out: bool, state_gradients: dict[Hashable, list[Array]]) -> Ta
 
 
 class Tapes:
-    """The tape of a model between two passes; passes of several threads at once have a tape each.
+    """The tape of a model between two passes.
 
-    A copy has none.
+    Passes that run at once in several threads have a tape each. A copy of the model starts without
+    tapes.
     """
 
     def __init__(self) -> None:
         self._free: list[Tape] = []
 
     def borrow(self, carried: dict[Hashable, list[Array]] | None = None) -> Tape:
-        """A tape for one pass; see :attr:`Tape.carried`."""
+        """Return a tape for one pass; see :attr:`Tape.carried`."""
         try:
             tape = self._free.pop()
         except IndexError:
@@ -215,10 +348,10 @@ class Tapes:
         return tape
 
     def give_back(self, tape: Tape) -> None:
-        """The pass is over. The tape forgets it, and is kept if no other one is."""
+        """End the pass: clear the tape, and keep it for the next pass if no other one is kept."""
         tape.begin()
         if not self._free:
             self._free.append(tape)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Tapes], tuple[()]]:
         return Tapes, ()
