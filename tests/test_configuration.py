@@ -232,7 +232,9 @@ def test_what_ones_own_constraint_gives_has_the_shape_of_the_weights():
 
     model = Sequential([layers.Input((3,)), layers.Dense(2, kernel_constraint=Row())], seed=0)
     model.compile("sgd", "mse")
-    with pytest.raises(ShapeError, match=r"constraint Row gave shape \(1, 2\); expected \(3, 2\)"):
+    with pytest.raises(
+        ShapeError, match=r"constraint Row returned shape \(1, 2\); expected \(3, 2\)"
+    ):
         model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
 
 

@@ -148,7 +148,7 @@ def test_several_inputs_and_outputs(rng):
     d_a, d_b = layer.backward([np.ones((4, 3)), None])  # None stands for zeros
     np.testing.assert_array_equal(d_a, b)
     np.testing.assert_array_equal(d_b, a)
-    with pytest.raises(ShapeError, match="as many rows in each"):
+    with pytest.raises(ShapeError, match="the same number of rows in each"):
         layer.forward([a, b[:2]])
     with pytest.raises(ShapeError, match="lengths has 1 entries; expected 2"):
         layer.forward([a, b], lengths=[None])
@@ -243,7 +243,7 @@ def test_a_class_that_files_cannot_hold(tmp_path):
         def __init__(self, exponent, **kwargs):
             super().__init__(**kwargs)
 
-    with pytest.raises(ConfigError, match="Forgetful keeps no attribute 'exponent'"):
+    with pytest.raises(ConfigError, match="Forgetful has no attribute 'exponent'"):
         model_of(Forgetful(2)).save(tmp_path / "model")
 
     namesake = type("Dense", (Scale,), {})
@@ -298,7 +298,7 @@ def test_kerass_way_gets_a_hint():
         def call(self, x):
             return x
 
-    with pytest.raises(DTypeError, match="Keras's call gives no gradient"):
+    with pytest.raises(DTypeError, match="Keras's call computes no gradient"):
         KerasLayer()
 
 

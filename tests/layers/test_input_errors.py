@@ -468,12 +468,14 @@ def test_layers_without_state_take_none(dense):
 @pytest.mark.parametrize("cell", CELLS)
 def test_backward_needs_a_forward(cell, rng):
     layer, x, dy = make(cell, 5, 3, rng, "float32"), x_of(2, 4, 3), x_of(2, 5)
-    fails(lambda: layer.backward(dy), StateError, "nothing to go back over", "training=True")
+    fails(
+        lambda: layer.backward(dy), StateError, "no forward pass to differentiate", "training=True"
+    )
     layer.forward(x)
-    fails(lambda: layer.backward(dy), StateError, "nothing to go back over")
+    fails(lambda: layer.backward(dy), StateError, "no forward pass to differentiate")
     layer.forward(x, training=True)
     layer.backward(dy)
-    fails(lambda: layer.backward(dy), StateError, "nothing to go back over")
+    fails(lambda: layer.backward(dy), StateError, "no forward pass to differentiate")
 
 
 def test_backward_needs_a_forward_in_other_layers():
@@ -489,14 +491,22 @@ def test_backward_needs_a_forward_in_other_layers():
         fails(
             lambda layer=layer: layer.backward(x_of(2, 3)),
             StateError,
-            "nothing to go back over",
+            "no forward pass to differentiate",
             "training=True",
         )
         layer.forward(x_of(2, 3))
-        fails(lambda layer=layer: layer.backward(x_of(2, 3)), StateError, "nothing to go back over")
+        fails(
+            lambda layer=layer: layer.backward(x_of(2, 3)),
+            StateError,
+            "no forward pass to differentiate",
+        )
         layer.forward(x_of(2, 3), training=True)
         layer.backward(x_of(2, 3))
-        fails(lambda layer=layer: layer.backward(x_of(2, 3)), StateError, "nothing to go back over")
+        fails(
+            lambda layer=layer: layer.backward(x_of(2, 3)),
+            StateError,
+            "no forward pass to differentiate",
+        )
 
 
 def test_a_wrong_gradient_can_be_put_right(layer):

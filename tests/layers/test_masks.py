@@ -372,7 +372,7 @@ def test_wrong_masks(layer, mask, error, words, rng):
 
 def test_a_mask_without_steps():
     with pytest.raises(
-        ShapeError, match=r"mask was given beside an x of shape \(2, 3\), which has no steps"
+        ShapeError, match=r"mask was given with an x of shape \(2, 3\), which has no steps"
     ):
         Dense(2)(np.zeros((2, 3), np.float32), mask=np.ones((2, 3), bool))
     with pytest.raises(ConfigError, match="mask_value is nan"):

@@ -110,7 +110,7 @@ def test_in_a_model_behind_a_masking(rng):
 
 def test_a_mask_beside_several_inputs_is_refused(rng):
     x = sequences(rng, 2, 4, FEATURES)
-    with pytest.raises(ConfigError, match="takes a mask beside one input, not beside 2"):
+    with pytest.raises(ConfigError, match="takes a mask with one input, not with 2"):
         Attention(dtype="float64").forward([x, x], mask=np.ones((2, 4), bool))
 
 
@@ -212,5 +212,5 @@ def test_a_reset_that_a_layer_going_backwards_visits_last_clears_what_it_keeps()
     "make_layer", [lambda: Dense(3), lambda: Activation("tanh")], ids=["dense", "activation"]
 )
 def test_lengths_without_steps_are_refused(make_layer):
-    with pytest.raises(ShapeError, match="lengths were given beside an x of shape \\(2, 4\\)"):
+    with pytest.raises(ShapeError, match="lengths were given with an x of shape \\(2, 4\\)"):
         make_layer().forward(np.ones((2, 4), "float32"), lengths=[1, 4])

@@ -126,7 +126,7 @@ def test_build_needs_the_number_of_features():
 
 
 def test_build_twice(layer):
-    fails(lambda: layer.build((None, None, 3)), StateError, "built already", r"\(None, None, 3\)")
+    fails(lambda: layer.build((None, None, 3)), StateError, "already built", r"\(None, None, 3\)")
 
 
 @pytest.mark.parametrize("shape", [0, -3, 2.5, "a", (4, 0), (4, "a"), (True,)], ids=str)

@@ -66,7 +66,7 @@ class RNNCell(Guarded, abc.ABC):
 
     @property
     def trainable(self) -> bool:
-        """Always True: a cell holds no weights. Freeze its layer, ``RNN(cell, trainable=False)``."""
+        """Always True: a cell has no weights. Freeze its layer, ``RNN(cell, trainable=False)``."""
         return True
 
     @trainable.setter

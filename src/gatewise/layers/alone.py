@@ -1,6 +1,4 @@
-"""A layer used alone: what it is given is checked, and a tape of its own serves its backward
-pass.
-"""
+"""A layer used alone: it checks its arguments and has a tape of its own for the backward pass."""
 
 from __future__ import annotations
 
@@ -24,56 +22,71 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array, ArrayLike, Shape
 
-# Nodes of the tape of a layer used alone: the layer, and what is known of its outputs.
+# Nodes of the tape of a layer used alone: what the layer saves, and an _Outputs.
 LAYER, OUTPUTS = "layer", "outputs"
 
 
 class UsedAlone(Buildable):
     """A layer that is called without a model."""
 
-    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, x: ArrayLike, *args: Any, **kwargs: Any) -> Array | Any:
         return self.forward(x, *args, **kwargs)
 
     @names_memory
     def forward(
         self,
-        x: Any,
-        lengths: Any = None,
-        initial_state: Any = None,
+        x: ArrayLike,
+        lengths: ArrayLike | Sequence[ArrayLike | None] | None = None,
+        initial_state: ArrayLike | Sequence[ArrayLike] | None = None,
         resets: ArrayLike | None = None,
         training: bool = False,
         mask: ArrayLike | None = None,
-    ) -> Any:
+    ) -> Array | Any:
         """Compute the layer's output.
 
         Parameters
         ----------
-        x : array_like (batch, ..., features), or (batch, steps, features)
-            Must have the layer's dtype or convert to it without loss. Not changed; in training, not
-            to be changed by the caller before :meth:`backward`, which reads it again.
-        lengths : array_like (batch,), int, optional
-            Steps in each row, 0 to steps: outputs past the end are zero, and the final state of a
-            recurrent layer is that of the row's last true step. None: every row has all steps.
-        initial_state : list of array_like (batch, units), optional
-            Of a recurrent layer: ``[h]`` or ``[h, c]``. None: the kept state of a stateful layer,
-            else zeros.
-        resets : array_like (batch, steps), bool, optional
-            Of a recurrent layer: where true, the state is cleared before that step.
-        training : bool
-            Keep what :meth:`backward` needs, and apply dropout.
-        mask : array_like (batch, steps), bool, optional
-            False where a step is as if it were not there: the state stays as it is, and the output
-            of that step is zero (of a recurrent layer with ``zero_output_for_mask=False``, the last
-            output again). A reset there clears the state before the next step that counts, which
-            for a stateful layer may be one of the next call. None: all steps count.
+        x : array_like of shape (batch, ..., features), or list of ndarray
+            Inputs; a list if the layer has several inputs. They must have the layer's dtype or
+            convert to it without loss, and are not changed. After a call with ``training=True``,
+            do not change them before :meth:`backward`, which reads them again.
+        lengths : array_like of shape (batch,), int, optional
+            Number of steps of each row, 0 to steps. Outputs past the end of a row are zero, and the
+            final state of a recurrent layer is that of the row's last step. A list with an array or
+            None for each input if the layer has several. None: all steps count.
+        initial_state : list of array_like of shape (batch, units), optional
+            Initial state of a recurrent layer: ``[h]`` or ``[h, c]``. None: the last state of a
+            stateful layer, else zeros.
+        resets : array_like of shape (batch, steps), bool, optional
+            True: a recurrent layer clears its state before this step. None: nowhere.
+        training : bool, default False
+            Save what :meth:`backward` needs, and apply dropout.
+        mask : array_like of shape (batch, steps), bool, optional
+            False: this step is ignored. The state does not change, and the output of the step is
+            zero, or the previous output again for a recurrent layer with
+            ``zero_output_for_mask=False``. A reset at such a step clears the state before the next
+            step that counts, which for a stateful layer may be in the next call. None: all steps
+            count.
 
         Returns
         -------
-        ndarray, or a list of them where the layer has several outputs
+        ndarray, or list of ndarray
+            Outputs in the layer's dtype. A list if the layer has several outputs, such as states.
 
         Raises
         ------
-        ShapeError, DTypeError, NonFiniteError, SizeError
+        ShapeError
+            The shapes of the arguments do not fit the layer or each other.
+        DTypeError
+            An argument has another dtype, or cannot be converted without loss.
+        NonFiniteError
+            An argument holds NaN or infinity.
+        SizeError
+            The outputs do not fit into memory.
+        StateError
+            Another thread trains the layer, or uses the state of a stateful layer.
+        ConfigError
+            The layer does not take one of the arguments.
         """
         inputs, places, counted = self._read(x, lengths, initial_state, resets, mask)
         tape = self._begin_pass() if training else None
@@ -99,15 +112,16 @@ class UsedAlone(Buildable):
         return values
 
     def _begin_pass(self) -> Tape:
-        """The tape of the layer used alone, for another pass."""
+        """Return the layer's own tape, ready for a new pass."""
         if self._tape is None:
             self._tape = Tape(hands_out=True)
         self._tape.begin()
         return self._tape
 
     def _alone(self) -> AbstractContextManager[None]:
-        """Context manager of what uses the kept state: one thread at a time, of a layer that
-        keeps one.
+        """Return a context manager that lets one thread at a time use the state.
+
+        It does nothing if the layer is not stateful.
 
         Raises
         ------
@@ -121,16 +135,22 @@ class UsedAlone(Buildable):
     def _read(
         self, x: Any, lengths: Any, initial_state: Any, resets: Any, mask: Any
     ) -> tuple[Any, Any, Array | None]:
-        """What :meth:`forward` was given, checked: (inputs of :meth:`run`, places, counted).
+        """Check the arguments of :meth:`forward`.
 
-        `places` says where steps of the outputs belong, `counted` which of them count, each None if
-        they are right as they are. See :mod:`gatewise.layers.masks`.
+        Returns
+        -------
+        inputs : Batch, or list of Batch
+            Arguments of :meth:`run`.
+        places : Places, Ends or None
+            Original positions of the outputs' steps. None: nothing was moved.
+        counted : ndarray of shape (batch, steps), bool, or None
+            Steps that count, if the output is to be repeated at the others. None: it is not.
         """
         if self.several_inputs and self._is_several(x):
             self._refuse_state(initial_state, resets)
             if mask is not None:
                 raise ConfigError(
-                    f"layer {self.name!r} takes a mask beside one input, not beside {len(x)}; give"
+                    f"layer {self.name!r} takes a mask with one input, not with {len(x)}; give"
                     " lengths"
                 )
             return self._read_several(x, lengths), None, None
@@ -166,7 +186,7 @@ class UsedAlone(Buildable):
 
     @staticmethod
     def _is_several(x: Any) -> bool:
-        """Whether x is a list of arrays, one for each input, rather than one array as a list."""
+        """Return whether x is a list with an array for each input, rather than one nested list."""
         return (
             isinstance(x, list | tuple)
             and len(x) > 1
@@ -174,11 +194,11 @@ class UsedAlone(Buildable):
         )
 
     def _build_for(self, arrays: Sequence[Array]) -> None:
-        """Build the layer for several inputs like these."""
+        """Build the layer for several inputs of these shapes."""
         self.build([(None, *part.shape[1:]) for part in arrays])
 
     def _read_several(self, x: Sequence[Array], lengths: Any) -> list[Batch]:
-        """A list of several inputs, checked; lengths is a list with those of each, or None."""
+        """Check several inputs; `lengths` is a list with an entry for each, or None."""
         arrays = [
             checks.finite(
                 checks.float_array(part, f"x[{k}]", self._dtype, convert=False), f"x[{k}]"
@@ -188,7 +208,7 @@ class UsedAlone(Buildable):
         if len({len(part) for part in arrays}) > 1:
             raise ShapeError(
                 f"x holds arrays of shapes {', '.join(str(part.shape) for part in arrays)};"
-                " expected as many rows in each"
+                " expected the same number of rows in each"
             )
         if not self.built:
             with self._guard.writing:
@@ -209,12 +229,12 @@ class UsedAlone(Buildable):
     def _masked(
         self, x: Array, lengths: Array | None, resets: Array | None, mask: Any
     ) -> tuple[Batch, Any, Array | None]:
-        """(Batch whose steps that count are at the front, places, counted); see :meth:`_read`."""
+        """Move the steps that count to the front: (Batch, places, counted), as in :meth:`_read`."""
         places = back = cleared = None
         if x.ndim < 3 and not self.reads_steps:
             raise ShapeError(
-                f"{'lengths were' if mask is None else 'mask was'} given beside an x of shape"
-                f" {x.shape}, which has no steps; leave {'them' if mask is None else 'it'} out"
+                f"{'lengths were' if mask is None else 'mask was'} given with an x of shape"
+                f" {x.shape}, which has no steps; omit {'them' if mask is None else 'it'}"
             )
         if mask is not None:
             mask = masks.step_mask(mask, x.shape)
@@ -226,7 +246,7 @@ class UsedAlone(Buildable):
         steps = Steps(lengths, resets, back, places, cleared)
         if places is not None:
             x = places.to_front(x)
-        # whose outputs are zero there, and gradients not read
+        # The outputs past the end are then set to zero, and their gradients are not read.
         elif lengths is not None and not self._has_state:
             x, places = masks.cleared_ends(x, lengths), masks.ends(lengths, x.shape[1])
         return Batch(x, steps), places, counted
@@ -257,54 +277,63 @@ class UsedAlone(Buildable):
     # ---- the backward pass
 
     @names_memory
-    def backward(self, dy: Any) -> Any:
-        """Gradients of the last ``forward(..., training=True)``.
+    def backward(self, dy: ArrayLike | Sequence[ArrayLike | None]) -> Array | Any | None:
+        """Compute the gradients of the last call of ``forward(..., training=True)``.
+
+        The gradients of the parameters are added to :attr:`gradients`.
 
         Parameters
         ----------
-        dy : array_like, or a list of them if the layer returns one
-            Gradient of the loss with respect to the output, of its shape; with ``return_state``
-            then of the final h, and of the final c. None in a list stands for zeros.
+        dy : array_like, or list of array_like or None
+            Gradient of the loss with respect to the output, in its shape. A list if the layer
+            returned one; with ``return_state`` the gradients of the final h and c follow that of
+            the output. None in a list means zeros.
 
         Returns
         -------
-        ndarray, or a list of them if x was one
-            Gradient with respect to x. Those of the parameters are added to :attr:`gradients`.
+        ndarray, list of ndarray, or None
+            Gradient with respect to x; a list if x was one. None if x holds whole numbers.
 
         Raises
         ------
         StateError
-            There was no training forward pass, or its backward pass has been already.
+            There was no such call, or its gradients have already been computed.
+        ShapeError
+            A gradient does not have the shape of its output.
+        DTypeError
+            A gradient cannot be converted to the layer's dtype without loss.
         """
         tape = self._tape
         if tape is None or not tape.holds(OUTPUTS):
             raise StateError(
-                f"layer {self.name!r} has nothing to go back over: call forward(x, training=True)"
-                " first"
+                f"layer {self.name!r} has no forward pass to differentiate: call"
+                " forward(x, training=True) first"
             )
         outputs = tape.look(OUTPUTS)
-        dy = self._checked_gradients(dy, outputs)
+        gradients = self._checked_gradients(dy, outputs)
         places, counted = outputs.places, outputs.counted
         if counted is not None:
-            dy = self._each_step_of(dy, lambda part: masks.held_backward(part, counted))
+            gradients = self._each_step_of(
+                gradients, lambda part: masks.held_backward(part, counted)
+            )
         if places is not None:
-            dy = self._each_step_of(dy, places.to_front)
+            gradients = self._each_step_of(gradients, places.to_front)
         with self._trains, self._guard:
             tape.take(OUTPUTS)
-            dx = self.run_backward(dy, tape, LAYER, True)
+            dx = self.run_backward(gradients, tape, LAYER, True)
             self._clear_frozen_gradients()
         if isinstance(dx, list):
             if self.several_inputs:
                 return dx
-            dx = dx[0]  # those of the states that came with x are in initial_state_gradient
+            dx = dx[0]  # the gradients of the states are in initial_state_gradient
         if dx is None:
             return None
-        for part in dy if isinstance(dy, list) else [dy]:
+        for part in gradients if isinstance(gradients, list) else [gradients]:
             dx = dx if part is None else apart(dx, part)
         return dx if places is None else places.back(dx)
 
     def _checked_gradients(self, dy: Any, outputs: _Outputs) -> Any:
-        """What :meth:`backward` was given, for these :class:`_Outputs`."""
+        """Check the argument of :meth:`backward` against the outputs."""
         shapes = outputs.shapes
         if not outputs.listed:
             return self._checked_gradient(dy, "dy", shapes[0])
@@ -325,7 +354,7 @@ class UsedAlone(Buildable):
         return dy
 
     def _each_step_of(self, y: Any, moved: Callable[[Array], Array]) -> Any:
-        """Outputs, or their gradients, with those that have steps moved."""
+        """Apply a function to the outputs with steps, or to their gradients."""
         if not self.keeps_steps:
             return y
         if not isinstance(y, list):
@@ -338,20 +367,21 @@ class UsedAlone(Buildable):
 
 @dataclass(slots=True)
 class _Outputs:
-    """What the backward pass of a layer used alone needs to know of its outputs."""
+    """The outputs of a layer used alone, as its backward pass needs them."""
 
     shapes: list[tuple[int, ...]]
-    listed: bool  # the outputs are a list
-    places: masks.Places | masks.Ends | None
-    counted: np.ndarray | None
+    listed: bool  # whether the outputs are a list
+    places: masks.Places | masks.Ends | None  # as in UsedAlone._read
+    counted: Array | None
 
 
 def shape_text(shape: Shape) -> str:
+    """Return a shape for messages."""
     return "(" + ", ".join("any" if extent is None else str(extent) for extent in shape) + ")"
 
 
 def apart(y: Array, x: Array) -> Array:
-    """y (ndarray), or a copy of it if it may share memory with x."""
-    if y.base is None and y is not x and x.base is not y:  # the usual case, in a tenth of the time
+    """Return y, or a copy of it if it may share memory with x."""
+    if y.base is None and y is not x and x.base is not y:  # the usual case, found 10 times as fast
         return y
     return y.copy() if np.may_share_memory(y, x) else y

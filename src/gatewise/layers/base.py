@@ -1,6 +1,4 @@
-"""What every layer is: a name, a dtype, parameters that live in one flat buffer, forward and
-backward.
-"""
+"""The base class of all layers: constructor arguments, copies, pickles and configurations."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gatewise import checks, seeds
 from gatewise.attributes import _is_ours
 from gatewise.configuration import argument_names
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import ConfigError
 from gatewise.memory import cover
 from gatewise.sharing import WeightsGuard
 
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Self
 
+    from numpy.typing import DTypeLike
+
     from gatewise._typing import Config, Shape
 
 
@@ -29,6 +29,7 @@ _counters: dict[str, Iterator[int]] = {}
 
 
 def automatic_name(cls: type) -> str:
+    """Return a name made from the class, with a number if it has been used before."""
     base = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", cls.__name__).lower()
     number = next(_counters.setdefault(base, itertools.count()))
     return base if number == 0 else f"{base}_{number}"
@@ -37,24 +38,48 @@ def automatic_name(cls: type) -> str:
 class Layer(UsedAlone):
     """Base of all layers.
 
-    A layer alone owns its parameters; in a model it owns views into the model's flat buffer.
+    A layer alone owns its parameters; in a model they are views of the model's flat buffer. A
+    subclass defines :meth:`run` and :meth:`run_backward`; docs/custom-layers.md builds one.
 
     Parameters
     ----------
     name : str, optional
-        Shown in summaries and used in files; made from the class otherwise.
+        Name in summaries and files. None: made from the class.
     dtype : {"float32", "float64"}, optional
-        What the layer computes in. None: its model's dtype; float32 for a layer alone.
-    input_shape : tuple, optional
-        Shape of one sample, None for free axes; builds a model without seeing data.
-    trainable : bool
+        Dtype of parameters and outputs. None: the model's, or float32 for a layer alone.
+    input_shape : tuple of int or None, optional
+        Shape of one sample, None for axes of any extent, so that a model is built without data.
+        None: the shape is taken from the first data.
+    batch_input_shape : tuple of int or None, optional
+        The same with the axis of the batch in front (Keras 2).
+    input_dim : int, optional
+        The number of features alone (Keras 2).
+    trainable : bool, default True
         False: the layer is frozen, see :attr:`trainable`.
-    """
+    **others
+        Keras's arguments that have no effect in gatewise are accepted at their default; any other
+        is refused.
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if cls.__abstractmethods__:
-            raise DTypeError(_undefined(cls))
-        return super().__new__(cls, *args, **kwargs)
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value.
+    ArgumentError
+        An argument is not known.
+    DTypeError
+        The class does not define :meth:`run` or :meth:`run_backward`.
+
+    Examples
+    --------
+    >>> from gatewise.layers import Layer
+    >>> class Double(Layer):
+    ...     def run(self, inputs, tape, node):
+    ...         return inputs.with_values(2 * inputs.values)
+    ...     def run_backward(self, gradients, tape, node, wanted):
+    ...         return 2 * gradients
+    >>> Double().forward([[1.0, 2.0]])
+    array([[2., 4.]], dtype=float32)
+    """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -64,16 +89,16 @@ class Layer(UsedAlone):
         self,
         *,
         name: str | None = None,
-        dtype: Any = None,
-        input_shape: Any = None,
-        batch_input_shape: Any = None,
+        dtype: DTypeLike = None,
+        input_shape: Shape | None = None,
+        batch_input_shape: Shape | None = None,
         input_dim: int | None = None,
         trainable: bool = True,
         **others: Any,
     ) -> None:
         checks.refuse_unknown_arguments(others, "layer", type(self).__name__, self._argument_names)
         self.name = automatic_name(type(self)) if name in (None, "") else name
-        self._named_by_user = bool(name)  # by the user
+        self._named_by_user = bool(name)
         self._trainable = checks.flag(trainable, "trainable")
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
         self._dtype = self._dtype_given or "float32"
@@ -82,7 +107,7 @@ class Layer(UsedAlone):
             if input_shape is None
             else {"input_shape": checks.shape_tuple(input_shape, "input_shape")}
         )
-        if input_dim is not None:  # Keras 2's way to say how many features there are
+        if input_dim is not None:  # Keras 2's argument
             shapes["input_dim"] = self._shape_of_features(
                 checks.whole_number(input_dim, "input_dim")
             )
@@ -99,8 +124,8 @@ class Layer(UsedAlone):
         self._constrained = []  # those with a constraint
         self._parameters = {}
         self._gradients = {}
-        self._views_given = False  # someone outside may write into our parameters at any time
-        self._guard = WeightsGuard()  # of a layer in a model: the model's
+        self._views_given = False  # the user has views, and may write to the parameters any time
+        self._guard = WeightsGuard()  # in a model: the guard of the model
 
     def _title(self) -> str:
         return f"layer {self.name!r}"
@@ -108,10 +133,10 @@ class Layer(UsedAlone):
     # ---- copies and files
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold.
+        """Return what copies and pickles hold.
 
-        Not the layer's model or holder, which take their own layers back themselves. The
-        parameters are those of this moment: a pickle reads arrays later.
+        The model and the holder are left out: they attach their layers themselves. The parameters
+        are copied now, because a pickle reads arrays later.
         """
         state = {
             name: value for name, value in vars(self).items() if name not in ("model", "_holder")
@@ -121,13 +146,13 @@ class Layer(UsedAlone):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy, or a layer out of a pickle."""
+        """Restore a copy, or a layer from a pickle."""
         vars(self).update(state)
         if self.rng is not None:
             seeds.forkable(self.rng)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Of the weights at one moment, whatever other threads do."""
+        """Copy the weights of one moment, even if other threads change them meanwhile."""
         made = memo[id(self)] = type(self).__new__(type(self))
         with self._alone(), self._guard:
             state = copy.deepcopy(self.__getstate__(), memo)
@@ -135,21 +160,24 @@ class Layer(UsedAlone):
         return made
 
     def __copy__(self) -> Self:
-        """A layer of its own: two that share their weights would not know of each other's
-        changes.
-        """
+        """Return a deep copy: two layers with shared weights would miss each other's changes."""
         return copy.deepcopy(self)
 
     def get_config(self) -> Config:
-        """The constructor's arguments as JSON values, dict: what :meth:`from_config` reads.
+        """Return the constructor's arguments, which :meth:`from_config` reads.
 
         For a user-defined class, the arguments of its own constructor are read from the attributes
-        of the same names. If it does not keep them so, it defines this method.
+        of the same names. A class without such attributes overrides this method.
+
+        Returns
+        -------
+        dict
+            Arguments by name, as JSON values.
 
         Raises
         ------
         ConfigError
-            A user-defined class keeps no attribute of an argument's name.
+            A user-defined class has no attribute with the name of an argument.
         """
         config = {"name": self.name, "dtype": self._dtype_given}
         if self._given_input_shape is not None:
@@ -159,7 +187,7 @@ class Layer(UsedAlone):
         return config | self._user_arguments(config)
 
     def _user_arguments(self, known: Config) -> Config:
-        """Arguments that constructors of user-defined classes add to those that are known."""
+        """Return the arguments that the constructors of user-defined classes add."""
         found = {}
         for cls in type(self).__mro__:
             if _is_ours(cls.__module__):
@@ -171,15 +199,26 @@ class Layer(UsedAlone):
                     continue
                 if not hasattr(self, name):
                     raise ConfigError(
-                        f"{cls.__name__} keeps no attribute {name!r} for the argument of its"
-                        " constructor; keep it, or define get_config"
+                        f"{cls.__name__} has no attribute {name!r} for the argument of its"
+                        " constructor; store it, or define get_config"
                     )
                 found[name] = getattr(self, name)
         return found
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        """A new layer from :meth:`get_config`."""
+        """Make a layer from its configuration.
+
+        Parameters
+        ----------
+        config : dict
+            What :meth:`get_config` has returned.
+
+        Returns
+        -------
+        Layer
+            A new layer of this class, which is not built.
+        """
         return cls(**config)
 
     def _description(self) -> str:
@@ -192,14 +231,22 @@ class Layer(UsedAlone):
 
 
 def one_shape(shapes: Mapping[str, Shape]) -> Shape | None:
-    """The shape of one sample that several arguments say, a dict of their names to tuples.
+    """Return the shape of one sample that several arguments give.
 
-    None of an empty one.
+    Parameters
+    ----------
+    shapes : dict of str to tuple of int or None
+        Shapes by the name of the argument.
+
+    Returns
+    -------
+    tuple of int or None, or None
+        The shape with all known extents. None if there is no argument.
 
     Raises
     ------
     ConfigError
-        They say different things.
+        The shapes contradict each other.
     """
     merged = None
     for shape in shapes.values():
@@ -207,24 +254,7 @@ def one_shape(shapes: Mapping[str, Shape]) -> Shape | None:
         if len(known) != len(shape) or any(
             None not in pair and pair[0] != pair[1] for pair in zip(known, shape)
         ):
-            said = " and ".join(f"{name} says {shape_text(each)}" for name, each in shapes.items())
-            raise ConfigError(f"of one sample {said}; give one of them")
+            given = " and ".join(f"{name} {shape_text(each)}" for name, each in shapes.items())
+            raise ConfigError(f"{given} give different shapes of one sample; give one of them")
         merged = tuple(a if b is None else b for a, b in zip(known, shape))
     return merged
-
-
-def _undefined(cls: Any) -> str:
-    missing = [
-        method
-        for method in (
-            "run(self, inputs, tape, node)",
-            "run_backward(self, gradients, tape, node, wanted)",
-        )
-        if method.partition("(")[0] in cls.__abstractmethods__
-    ]
-    hint = "; Keras's call gives no gradient" if hasattr(cls, "call") else ""
-    return (
-        f"layer {cls.__name__} defines no {' and no '.join(missing)}, which every layer"
-        f" needs{hint}: docs/custom-layers.md. A recurrent layer is more easily written as a cell"
-        " for RNN: docs/custom-cells.md"
-    )

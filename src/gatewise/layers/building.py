@@ -1,4 +1,4 @@
-"""Building a layer: its parameters are made once the shape of its input is known."""
+"""Building a layer: its parameters are made when the shape of its input is known."""
 
 from __future__ import annotations
 
@@ -20,22 +20,36 @@ if TYPE_CHECKING:
 
 
 class Buildable(Parameterized):
-    """A layer that is built alone, or by its model."""
+    """A layer that is built by itself, or by its model."""
 
-    input_shape: Any  # (batch, ...) once built, else None; a list of several inputs' shapes
-    output_shape: Any  # likewise
+    input_shape: Any  # (batch, ...), or a list of shapes of several inputs; None before building
+    output_shape: Any  # likewise, of the outputs
     rng: Any
-    _given_input_shape: Shape | None  # of one sample, as the constructor was given it
+    _given_input_shape: Shape | None  # of one sample: the constructor's argument
 
     @names_memory
     def build(self, input_shape: Any) -> None:
-        """Make the parameters for inputs of this shape, (batch, ..., features) with None for
-        free axes.
+        """Make the parameters for inputs of a shape.
+
+        Parameters
+        ----------
+        input_shape : tuple of int or None, or list of tuple
+            Shape (batch, ..., features), None for axes of any extent. A list of shapes if the layer
+            has several inputs.
+
+        Raises
+        ------
+        StateError
+            The layer is already built.
+        ShapeError
+            The layer cannot read inputs of this shape.
+        SizeError
+            The parameters do not fit into memory.
         """
         with self._guard.writing:
             if self.built:
                 raise StateError(
-                    f"layer {self.name!r} is built already, for input shape {self.input_shape}"
+                    f"layer {self.name!r} is already built, for input shape {self.input_shape}"
                 )
             drawn = None if self.rng is None else self.rng.bit_generator.state
             try:
@@ -44,7 +58,7 @@ class Buildable(Parameterized):
                 checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
                 self._adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
                 self._initialize(self.random_generator())
-            except BaseException:  # as if nothing had been tried
+            except BaseException:  # leave the layer as it was before the call
                 self._unbuild()
                 if drawn is None:
                     self.rng = None
@@ -53,12 +67,12 @@ class Buildable(Parameterized):
                 raise
 
     def _unbuild(self) -> None:
-        """Forget the shapes and the parameters of a build that failed."""
+        """Remove the shapes and the parameters of a build that failed."""
         self.input_shape = self.output_shape = None
         self._specs, self._parameters, self._gradients = [], {}, {}
 
     def _describe(self, input_shape: Any) -> None:
-        """First half of building: check the shape, list the parameters, set the output shape."""
+        """First part of building: check the shape, list the parameters, set the output shape."""
         if isinstance(input_shape, list) and self.several_inputs:
             shape = [checks.shape_tuple(part, "input_shape") for part in input_shape]
         else:
@@ -70,9 +84,7 @@ class Buildable(Parameterized):
         self.input_shape = shape
 
     def _adopt(self, parameters: Array, gradients: Array) -> None:
-        """Second half: take this part of a flat buffer, and of its gradients, as the place of
-        the parameters.
-        """
+        """Second part: make parameters and gradients views of these parts of flat buffers."""
         before, self._parameters, self._gradients, at = self._parameters, {}, {}, 0
         for spec in self._specs:
             if not spec.trained:
@@ -85,7 +97,7 @@ class Buildable(Parameterized):
         self._weights_changed()
 
     def _kept_array(self, spec: ParameterSpec, before: Array | None) -> Array:
-        """The array of a parameter that is not trained: the one from before where it fits."""
+        """Return the array of a parameter that is not trained: the earlier one if it fits."""
         fits = before is not None and before.shape == spec.shape and before.dtype == self.dtype
         return before if fits else np.zeros(spec.shape, self.dtype)
 
@@ -98,13 +110,14 @@ class Buildable(Parameterized):
         self._weights_changed()
 
     def _share_guard(self, guard: WeightsGuard) -> None:
-        """Be read and changed together with whatever else has this guard
-        (:mod:`gatewise.sharing`).
+        """Use the guard of a model, so that all its weights are read and changed together.
+
+        See :mod:`gatewise.sharing`.
         """
         self._guard = guard
 
     def _set_dtype(self, dtype: DType) -> None:
-        """Take the model's dtype; an explicit other one is refused."""
+        """Take the model's dtype; a different dtype of the layer is refused."""
         if self._dtype_given not in (None, dtype):
             raise ConfigError(
                 f"layer {self.name!r} has dtype {self._dtype_given}, its model has {dtype}; "
@@ -113,19 +126,23 @@ class Buildable(Parameterized):
         self._dtype = dtype
 
     def _kind(self) -> str | None:
-        """What the parameters are those of, as text for files, if shapes do not say it.
+        """Return which kind of layer the weights fit, as text for files.
 
-        Else None.
+        None if their shapes tell it.
         """
         return None
 
     def _paths(self) -> list[str]:
-        """Names that files know it by: its own and those of layers that it holds."""
+        """Return the names in files: of the layer, and of layers that it contains."""
         return [self.name]
 
     def random_generator(self) -> np.random.Generator:
-        """The generator to draw from, numpy.random.Generator: the model's, or that of the layer
-        used alone.
+        """Return the random generator of the model, or of a layer used alone.
+
+        Returns
+        -------
+        numpy.random.Generator
+            Generator of initial values and dropout.
         """
         if self.rng is None:
             self.rng = seeds.generator(getattr(self, "seed", None))

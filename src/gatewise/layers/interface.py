@@ -1,4 +1,4 @@
-"""What a layer's class defines: flags, shapes, parameters, and how it runs forward and backward."""
+"""What a class of layers defines: flags, shapes, parameters, forward and backward computation."""
 
 from __future__ import annotations
 
@@ -7,63 +7,71 @@ from typing import TYPE_CHECKING, Any
 
 from gatewise import checks, seeds
 from gatewise.attributes import Guarded, checked
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, DTypeError
 from gatewise.kernels._null_context import NULL_CONTEXT
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from contextlib import AbstractContextManager
+    from typing import Self
 
-    from gatewise._typing import Array, DType
+    from gatewise._typing import Array, DType, Shape
 
     from .specs import ParameterSpec
-    from .tape import Tape
+    from .tape import Batch, Tape
 
 
 class LayerInterface(Guarded, abc.ABC):
-    """What models and the rest of :class:`Layer` read from a layer's class."""
+    """The attributes and methods that models and the rest of :class:`Layer` use."""
 
     rng: Any = checked(seeds.checked_generator)
     model: Any = None  # the Sequential that the layer belongs to
-    _holder: Any = None  # the layer that it is inside of
-    _rank: int | None = None  # axes of the input, if they are fixed
-    _axes: str = "(batch, ..., features)"  # what messages call them
+    _holder: Any = None  # the layer that contains this one
+    _rank: int | None = None  # number of axes of the input, if it is fixed
+    _axes: str = "(batch, ..., features)"  # the input's axes, for messages
 
-    # What a layer says of itself, so that models need not know its class.
-    # steps are more than features to it: x has a time axis, of at least one step
-    reads_steps: Any = False
-    # step t of the output stands for step t of the input: lengths, masks and resets still apply to
-    # it
+    # Properties of the layer, so that models need not know its class. Those of type Any are class
+    # attributes in some subclasses and properties in others.
+    reads_steps: bool = False  # x needs a time axis with at least one step
+    # Step t of the output belongs to step t of the input: lengths, masks and resets still apply.
     keeps_steps: Any = True
-    takes_any_length: Any = True  # x may have another number of steps than the layer was built for
-    # what it does at step t depends on no later one: truncated back-propagation may carry on from
-    # it
+    takes_any_length: bool = True  # x may have another number of steps than the layer was built for
+    # Step t of the output depends on no later step, so that truncated back-propagation through time
+    # may split the sequence.
     causal: Any = True
-    _first_only: bool = False  # it reads what only a model's input can be
-    _has_state: bool = False  # it takes initial_state and resets
-    state_names: Any = ()  # of the arrays of its state
-    stateful: Any = False  # it keeps its state from call to call
-    # its output at a step that does not count is that of the last one that does, not zeros
+    _first_only: bool = False  # reads values that only the input of a model can have
+    _has_state: bool = False  # takes initial_state and resets
+    state_names: Any = ()  # names of the arrays of its state
+    stateful: Any = False  # keeps its state from call to call
+    # At a step that does not count, the output repeats the last step that counts, instead of zeros.
     _holds_outputs: Any = False
-    _returns_list: Any = False  # of outputs, and states after them
-    _keeps_limits: Any = False  # its outputs lie within the limits of its inputs
-    # name of the activation that its outputs come out of; None: of none, or not known
+    _returns_list: Any = False  # returns several outputs, or states after its output
+    _keeps_limits: Any = False  # if all inputs are within limits, so are the outputs
+    # Name of the activation that computes the outputs. None: there is none, or it is not known.
     _limiting_activation: Any = None
-    _output_count: Any = 1  # how many there are before the states
-    several_inputs: bool = False  # it takes a list of arrays, too
-    _padded_dtype: str | None = (
-        None  # what rows of different lengths are padded in; None: the layer's own
-    )
+    _output_count: Any = 1  # number of outputs before the states
+    several_inputs: bool = False  # also takes a list of arrays
+    # Dtype for padding rows of different lengths. None: the layer's own.
+    _padded_dtype: str | None = None
 
-    _tape: Tape | None = None  # of a layer used alone, once it has been trained
-    _trains: AbstractContextManager[None] = (
-        NULL_CONTEXT  # context manager of training a layer used alone
-    )
-    _trainable = True  # of copies and pickles that were made before there was this choice
+    _tape: Tape | None = None  # of a layer used alone, after training
+    _trains: AbstractContextManager[None] = NULL_CONTEXT  # entered when a layer alone is trained
+    _trainable: bool = True  # for copies and pickles of versions without this attribute
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls.__abstractmethods__:
+            raise DTypeError(_undefined(cls))
+        return super().__new__(cls)
 
     @property
     def name(self) -> str:
-        """What summaries show and files know the layer by; each layer of a model has its own."""
+        """Name of the layer in summaries and files, str; it is unique in a model.
+
+        Raises
+        ------
+        ConfigError
+            The new name is not a string, is empty, or belongs to another layer of the model.
+        """
         return self._name
 
     @name.setter
@@ -83,27 +91,28 @@ class LayerInterface(Guarded, abc.ABC):
 
     @property
     def dtype(self) -> DType:
-        """ "float32" or "float64"."""
+        """Dtype of parameters and outputs: "float32" or "float64"."""
         return self._dtype
 
     @property
     def built(self) -> bool:
-        """Whether the input size is known and the parameters exist."""
+        """Whether the shape of the input is known and the parameters exist, bool."""
         return self.input_shape is not None
 
     def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
-        """The layer's parameters for inputs of this shape, in the order of :meth:`get_weights`.
+        """Describe the parameters for inputs of a shape.
 
         Parameters
         ----------
-        input_shape : tuple
-            (batch, ..., features), None for axes of any extent. A list of them if the layer has
-            several inputs.
+        input_shape : tuple of int or None, or list of tuple
+            Shape (batch, ..., features), None for axes of any extent. A list of shapes if the layer
+            has several inputs.
 
         Returns
         -------
         list of ParameterSpec
-            Empty unless the class defines others.
+            The parameters in the order of :meth:`get_weights`. Empty unless a class overrides this
+            method.
 
         Raises
         ------
@@ -112,86 +121,123 @@ class LayerInterface(Guarded, abc.ABC):
         """
         return []
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of the output for inputs of this shape.
+    def compute_output_shape(self, input_shape: Any) -> Shape | Any:
+        """Compute the shape of the output for inputs of a shape.
 
         Parameters
         ----------
-        input_shape : tuple
-            (batch, ..., features), None for axes of any extent. A list of them if the layer has
-            several inputs.
+        input_shape : tuple of int or None, or list of tuple
+            Shape (batch, ..., features), None for axes of any extent. A list of shapes if the layer
+            has several inputs.
 
         Returns
         -------
-        tuple, or a list of them if the layer has several outputs
-            The shape of the (first) input unless the class defines another.
+        tuple of int or None, or list of tuple
+            Shape of the output: that of the (first) input unless a class overrides this method. A
+            list if the layer has several outputs.
         """
         return input_shape[0] if isinstance(input_shape, list) else input_shape
 
     @abc.abstractmethod
-    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
-        """Compute the outputs: what a layer does in a forward pass.
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
+        """Compute the outputs of a forward pass.
 
-        Called with inputs that are checked, by :meth:`forward` and by models.
+        :meth:`forward` and models call it with inputs that have been checked.
 
         Parameters
         ----------
         inputs : Batch, or list of Batch
-            A list if the layer has several inputs; of a recurrent layer, if its initial state comes
-            with them: ``[x, h]`` or ``[x, h, c]``.
+            A list if the layer has several inputs, or if a recurrent layer receives its initial
+            state with them: ``[x, h]`` or ``[x, h, c]``.
         tape : Tape or None
-            What :meth:`run_backward` needs is kept there, under `node`. None: inference, nothing is
-            kept, and dropout does nothing.
+            Where the layer saves what :meth:`run_backward` needs, under `node`. None: inference;
+            nothing is saved, and dropout does nothing.
         node : hashable
-            The place of this call in the pass.
+            Identifies this call in the pass.
 
         Returns
         -------
         Batch, or list of Batch
-            Values are new arrays, or those of the inputs, unchanged.
+            Outputs. Their values are new arrays, or those of the inputs, unchanged.
         """
 
     @abc.abstractmethod
-    def run_backward(self, gradients: Any, tape: Tape, node: Hashable, wanted: bool) -> Any:
-        """Compute the gradients of the inputs, and add those of the parameters to the layer's.
+    def run_backward(
+        self, gradients: Any, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | Any | None:
+        """Compute the gradients of the inputs, and add those of the parameters to their arrays.
 
         Parameters
         ----------
-        gradients : ndarray, or list of ndarray
-            Of the loss with respect to the outputs; a list if :meth:`run` returned one, in which
-            None stands for zeros.
+        gradients : ndarray, or list of ndarray or None
+            Gradients of the loss with respect to the outputs: a list if :meth:`run` returned one,
+            in which None means zeros.
         tape : Tape
-            With what :meth:`run` kept.
+            The tape that :meth:`run` received.
         node : hashable
-            As :meth:`run` was given it.
+            The node that :meth:`run` received.
         wanted : bool
-            False: nobody reads the gradients of the inputs.
+            False: the gradients of the inputs are not used, and need not be computed.
 
         Returns
         -------
         ndarray, list of ndarray, or None
-            Gradients of the inputs; a list if the inputs were one. None if they are not wanted, or
-            if an input has no gradient, such as whole numbers.
+            Gradients of the inputs; a list if `inputs` was one. None if they are not wanted, or if
+            the input has no gradient because it holds whole numbers.
         """
 
     def output_lengths(self, lengths: Array) -> Array | None:
-        """Steps in each row of the output, for these of the input.
+        """Compute the number of steps of each row of the output.
 
-        None where the output has no such steps.
+        Parameters
+        ----------
+        lengths : ndarray of shape (batch,), intp
+            Number of steps of each row of the input.
+
+        Returns
+        -------
+        ndarray of shape (batch,), intp, or None
+            None: the output has no time axis, or another one.
         """
         return lengths if self.keeps_steps else None
 
     def compute_mask(self, x: Array) -> Array | None:
-        """Which steps of x count, bool ndarray (batch, steps), where the layer knows; else None."""
+        """Compute which steps count, for layers that find it in the values, such as Masking.
+
+        Parameters
+        ----------
+        x : ndarray of shape (batch, steps, ...)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (batch, steps), bool, or None
+            True where a step counts. None: the layer does not mask steps.
+        """
         return None
 
     def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
-        """What the layer reads of an x that a user gave: an ndarray.
-
-        Its values are for :meth:`check_values`.
-        """
+        """Convert x, as a user gave it, to an ndarray; :meth:`_check_values` checks its values."""
         return checks.float_array(x, "x", dtype, convert=convert)
 
     def _check_values(self, x: Array) -> Array:
-        """Refuse values that the layer cannot compute with; x comes from :meth:`read_input`."""
+        """Refuse values that the layer cannot use; x comes from :meth:`_read_input`."""
         return checks.finite(x, "x")
+
+
+def _undefined(cls: type[LayerInterface]) -> str:
+    """Return the message about a class that does not define all abstract methods."""
+    missing = [
+        method
+        for method in (
+            "run(self, inputs, tape, node)",
+            "run_backward(self, gradients, tape, node, wanted)",
+        )
+        if method.partition("(")[0] in cls.__abstractmethods__
+    ]
+    hint = "; Keras's call computes no gradient" if hasattr(cls, "call") else ""
+    return (
+        f"layer {cls.__name__} defines no {' and no '.join(missing)}, which every layer"
+        f" needs{hint}: docs/custom-layers.md. A recurrent layer is easier to write as a cell"
+        " for RNN: docs/custom-cells.md"
+    )

@@ -15,7 +15,7 @@ from .interface import LayerInterface
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewise._typing import Array
+    from gatewise._typing import Array, ArrayLike
     from gatewise.sharing import WeightsGuard
 
     from .specs import ParameterSpec
@@ -41,8 +41,8 @@ class Parameterized(LayerInterface):
     _constrained: list[ParameterSpec]  # those with a constraint
     _parameters: dict[str, Array]
     _gradients: dict[str, Array]
-    _views_given: bool  # someone outside may write into the parameters at any time
-    _guard: WeightsGuard  # of a layer in a model: the model's
+    _views_given: bool  # the user has views, and may write to the parameters at any time
+    _guard: WeightsGuard  # in a model: the guard of the model
 
     # ---- freezing
 
@@ -50,22 +50,21 @@ class Parameterized(LayerInterface):
     def trainable(self) -> bool:
         """Whether training changes the parameters, bool.
 
-        May be set at any time but while ``fit`` runs.
+        It can be set at any time, except while ``fit`` runs.
 
-        A frozen layer (False) computes what it computed before; its parameters stay as they are,
-        and its gradients are zero. The optimizer leaves it out of its step, of weight decay, of the
-        norm that ``global_clipnorm`` looks at and of the running mean; what the optimizer has
-        accumulated for it is kept. Its regularizers and constraints rest. A frozen
-        :class:`BatchNormalization` uses its moving averages in training too, and these stay as they
-        are. Dropout still drops.
+        A frozen layer (False) computes the same outputs; its parameters do not change, and its
+        gradients are zero. The optimizer omits it from its step, from weight decay, from the norm
+        of ``global_clipnorm`` and from the running mean, but keeps what it has accumulated for it.
+        Its regularizers and constraints are not applied. A frozen :class:`BatchNormalization` uses
+        its moving averages in training too, and does not update them. Dropout is still applied.
 
-        In a model, a change holds from the next call of ``fit``, ``train_on_batch`` or
-        ``compute_gradients`` on. It need not be compiled again.
+        In a model, a change takes effect at the next call of ``fit``, ``train_on_batch`` or
+        ``compute_gradients``. The model need not be compiled again.
 
         Raises
         ------
         StateError
-            Set while the model's ``fit`` runs.
+            It is set while the model's ``fit`` runs.
         """
         return self._trainable
 
@@ -79,17 +78,15 @@ class Parameterized(LayerInterface):
         self._trainable = value
 
     def _is_trained(self, name: str) -> bool:
-        """Whether training changes the parameter of this name, one that optimizers move where
-        they may.
-        """
+        """Return whether training changes a parameter that has a gradient."""
         return self._trainable
 
     def _trained_names(self) -> list[str]:
-        """Names of the parameters that training changes, list of str."""
+        """Return the names of the parameters that training changes."""
         return [spec.name for spec in self._specs if spec.trained and self._is_trained(spec.name)]
 
     def _clear_frozen_gradients(self) -> None:
-        """Set the gradients of parameters that are frozen to zero."""
+        """Set the gradients of frozen parameters to zero."""
         for name, gradient in self._gradients.items():
             if not self._is_trained(name):
                 gradient.fill(0)
@@ -98,22 +95,23 @@ class Parameterized(LayerInterface):
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """dict name -> ndarray: views that may be written to."""
+        """Parameters by name, dict of str to ndarray: views that may be written to."""
         self._expose()
         return dict(self._parameters)
 
     def _expose(self) -> None:
-        """Someone outside may write to the parameters from now on: nothing derived from them is
-        kept.
+        """Note that the user may write to the parameters from now on.
+
+        Nothing derived from them is cached any more.
         """
         self._views_given = True
         self._weights_changed()
 
     @property
     def gradients(self) -> dict[str, Array]:
-        """dict name -> ndarray: views.
+        """Gradients by name, dict of str to ndarray: views.
 
-        Backward ADDS to them, :meth:`zero_gradients` clears them.
+        A backward pass ADDS to them; :meth:`zero_gradients` sets them to zero.
         """
         return dict(self._gradients)
 
@@ -123,13 +121,18 @@ class Parameterized(LayerInterface):
             gradient.fill(0)
 
     def count_params(self, trainable: bool | None = None) -> int:
-        """Number of parameters.
+        """Count the parameters.
 
         Parameters
         ----------
         trainable : bool, optional
-            True: only those that training changes. False: only the others, frozen ones and moving
-            averages. None: all of them.
+            True: count only those that training changes. False: only the others, which are frozen
+            or moving averages. None: all of them.
+
+        Returns
+        -------
+        int
+            Number of elements of the arrays.
         """
         if trainable is None:
             return sum(spec.size for spec in self._specs)
@@ -141,20 +144,18 @@ class Parameterized(LayerInterface):
         )
 
     def _flat_size(self) -> int:
-        """Number of parameters that optimizers move: what the layer takes of a model's flat
-        buffer.
-        """
+        """Return the number of parameters with gradients: the layer's part of a flat buffer."""
         return sum(spec.size for spec in self._specs if spec.trained)
 
     def _kept_arrays(self) -> list[Array]:
-        """The parameters that no optimizer moves, list of ndarray: the arrays themselves."""
+        """Return the parameters that no optimizer changes: the arrays themselves."""
         return [self._parameters[spec.name] for spec in self._specs if not spec.trained]
 
     @property
     def weights(self) -> list[Array]:
         """Views of the parameters, list of ndarray; they may be written to.
 
-        :meth:`set_weights` takes others.
+        To replace all of them, call :meth:`set_weights`.
         """
         return list(self.parameters.values())
 
@@ -166,8 +167,9 @@ class Parameterized(LayerInterface):
 
     @property
     def non_trainable_weights(self) -> list[Array]:
-        """Views of the parameters that training leaves as they are: of a frozen layer, and
-        moving averages.
+        """Views of the parameters that training does not change, list of ndarray.
+
+        These are the parameters of frozen layers, and moving averages.
         """
         chosen = set(self._trained_names())
         return [array for name, array in self.parameters.items() if name not in chosen]
@@ -191,24 +193,39 @@ class Parameterized(LayerInterface):
 
     @names_memory
     def get_weights(self) -> list[Array]:
-        """Copies of the parameters, in Keras's order."""
+        """Return copies of the parameters, in Keras's order.
+
+        Returns
+        -------
+        list of ndarray
+            Copies in the layer's dtype.
+        """
         with self._guard:
             return [array.copy() for array in self._parameters.values()]
 
     @names_memory
-    def set_weights(self, weights: Sequence[Any]) -> None:
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Copy values into the parameters.
 
-        Arrays are checked by their number, shapes and values. What they mean they do not say: the
-        weights of a GRU without bias fit one with another ``reset_after`` or ``update``, and those
-        of an LSTM without one gate fit one without another.
+        Number, shapes and values of the arrays are checked, but not their meaning: the weights of
+        a GRU without bias also fit a GRU with another ``reset_after`` or ``update``, and those of
+        an LSTM without one gate fit an LSTM without another.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            Values in the order of :meth:`get_weights`. They are converted to the layer's dtype.
 
         Raises
         ------
         StateError
             The layer is not built.
-        ShapeError, DTypeError, NonFiniteError
-            The arrays do not fit.
+        ShapeError
+            The number of the arrays or a shape is wrong.
+        DTypeError
+            An array does not hold numbers.
+        NonFiniteError
+            An array holds NaN or infinity.
         """
         if not self.built:
             raise StateError(
@@ -235,17 +252,24 @@ class Parameterized(LayerInterface):
             self._weights_changed()
 
     def _check_weights(self, weights: Sequence[Any]) -> None:
-        """Refuse weights, as many as there are parameters, of which the layer knows better than
-        by shapes what is wrong.
+        """Refuse weights of which the layer can say more than that a shape is wrong.
+
+        There are as many arrays as parameters.
         """
 
     def _weights_changed(self) -> None:
-        """Forget what was derived from the weights."""
+        """Discard what was derived from the weights."""
 
     # ---- regularizers and constraints
 
     def penalty(self) -> float:
-        """Sum of the regularizers' penalties, of what is trained."""
+        """Compute the sum of the regularizers' penalties.
+
+        Returns
+        -------
+        float
+            Penalty of the parameters that are trained.
+        """
         return sum(
             [
                 spec.regularizer(self._parameters[spec.name])
@@ -262,9 +286,7 @@ class Parameterized(LayerInterface):
             spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
 
     def _constrain(self) -> None:
-        """Bring parameters with a constraint back to what it allows: after every step of an
-        optimizer.
-        """
+        """Apply the constraints, after each step of an optimizer."""
         for spec in self._constrained:
             if not self._is_trained(spec.name):
                 continue
@@ -272,11 +294,17 @@ class Parameterized(LayerInterface):
             array[...] = self._of_shape(spec, "constraint", spec.constraint(array))
 
     def _of_shape(self, spec: ParameterSpec, what: str, values: Any) -> Any:
-        """What an initializer or constraint gave, perhaps one of a user's own."""
+        """Return the values of an initializer or constraint, perhaps a user-defined one.
+
+        Raises
+        ------
+        ShapeError
+            They have the wrong shape.
+        """
         if np.shape(values) != spec.shape:
             raise ShapeError(
-                f"{self.name}/{spec.name}: {what} {type(getattr(spec, what)).__name__} gave shape"
-                f" {np.shape(values)}; expected {spec.shape}"
+                f"{self.name}/{spec.name}: {what} {type(getattr(spec, what)).__name__} returned"
+                f" shape {np.shape(values)}; expected {spec.shape}"
             )
         return values
 
@@ -290,12 +318,12 @@ class Parameterized(LayerInterface):
                 for what in ("weights", "variables")
             ),
         ):
-            return "set_weights(arrays) takes values of all parameters"
+            return "call set_weights(arrays) with values of all parameters"
         if name in self._parameters or name in _PARAMETER_NAMES:
             return (
                 f"write to the array, layer.parameters[{name!r}][...] = values, or call"
                 " set_weights(arrays)"
             )
         if name in ("states", "initial_state"):
-            return "set state, of a layer that is stateful, or give initial_state to the call"
+            return "set state of a stateful layer, or pass initial_state to the call"
         return None

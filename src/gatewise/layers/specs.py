@@ -1,4 +1,4 @@
-"""One parameter of a layer, before it exists."""
+"""The description of a parameter, from which a layer makes it when it is built."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from gatewise import constraints, initializers, regularizers
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter of a layer, before it exists.
+    """Description of one parameter, from which a layer makes it when it is built.
 
     Parameters
     ----------
     name : str
-        Its key in ``layer.parameters``, and in files.
+        Key of the parameter in ``layer.parameters`` and in files.
     shape : tuple of int
-    initializer : str or Initializer
-        What it starts with.
+        Shape of the array.
+    initializer : str or Initializer, default "zeros"
+        Makes the initial values.
     regularizer : str or Regularizer, optional
-        Adds a penalty to the loss in training.
+        Adds a penalty to the loss in training. None: no penalty.
     constraint : str or Constraint, optional
-        Applied after each step of an optimizer.
+        Applied to the values after each step of an optimizer. None: no constraint.
     trained : bool, default True
-        False: no optimizer moves it, and it has no gradient, such as a moving average.
+        False: the parameter has no gradient and no optimizer changes it, for example a moving
+        average.
 
     Examples
     --------
@@ -52,5 +54,5 @@ class ParameterSpec:
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """Number of elements, int."""
         return math.prod(self.shape)

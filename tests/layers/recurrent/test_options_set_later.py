@@ -258,15 +258,15 @@ def test_two_seeds_inside_are_refused():
     [
         (
             lambda: LSTM(2, input_shape=(4, 3), input_dim=2),
-            r"input_shape says \(4, 3\) and input_dim says \(any, 2\)",
+            r"input_shape \(4, 3\) and input_dim \(any, 2\)",
         ),
         (
             lambda: Dense(2, input_shape=(3,), batch_input_shape=(8, 4)),
-            r"input_shape says \(3\) and batch_input_shape says \(4\)",
+            r"input_shape \(3\) and batch_input_shape \(4\)",
         ),
         (
             lambda: Embedding(3, 2, input_length=4, input_shape=(5,)),
-            r"input_length says \(4\) and input_shape says \(5\)",
+            r"input_length \(4\) and input_shape \(5\)",
         ),
         (
             lambda: TimeDistributed(Dense(2), input_shape=(4, 3), batch_input_shape=(8, 4, 2)),
