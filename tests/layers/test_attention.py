@@ -182,11 +182,11 @@ def test_truncated_back_propagation_is_refused(rng):
             ShapeError,
             "known number of features",
         ),
-        (lambda x: Attention().forward([x, x[:1]]), ShapeError, "expected one number of rows"),
+        (lambda x: Attention().forward([x, x[:1]]), ShapeError, "expected the same number of rows"),
         (
             lambda x: Attention().forward([x, x[..., :2]]),
             ShapeError,
-            "as many features of query and key",
+            "of features in query and key",
         ),
         (
             lambda x: Attention().forward([x, x, x[:, :2]]),

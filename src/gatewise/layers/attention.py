@@ -1,7 +1,8 @@
-"""Attention over the steps of a sequence: of each step to all, or of one sequence to another."""
+"""Attention of each step of a sequence to all of its steps, or to those of another sequence."""
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +22,15 @@ from .tape import Batch, Steps
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, ArrayLike, Config, Shape
     from gatewise.layers.tape import Tape
 
 
 class _Attention(SequenceLayer):
-    """What the two share: ``softmax(scores of query and key) value``, a row of the batch at a time.
+    """Base of both layers: ``softmax(scores of query and key) value``, one row after the other.
 
-    A row's products run over its true steps alone, so that its result is the same bits however it
-    is padded.
+    The products of a row use its true steps only, so that padding does not change its result by a
+    single bit.
     """
 
     causal = False
@@ -41,7 +42,17 @@ class _Attention(SequenceLayer):
         self.dropout = dropout
         self.seed: int | None = checks.seed(seed)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    @abc.abstractmethod
+    def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
+        """Scores (query steps, key steps) of one row, and what the backward pass needs."""
+
+    @abc.abstractmethod
+    def _scores_backward(
+        self, d_scores: Array, saved: Any, query: Array, key: Array
+    ) -> tuple[Array, Array]:
+        """Gradients of query and key of one row; those of the parameters are added."""
+
+    def compute_output_shape(self, input_shape: Shape | list[Shape]) -> Shape:
         query, value = (
             input_shape[:2] if isinstance(input_shape, list) else (input_shape, input_shape)
         )
@@ -51,38 +62,49 @@ class _Attention(SequenceLayer):
 
     def forward(
         self,
-        x: Array,
-        lengths: Array | None = None,
+        x: ArrayLike | Sequence[Array],
+        lengths: ArrayLike | Sequence[ArrayLike | None] | None = None,
         initial_state: Any = None,
-        resets: Array | None = None,
+        resets: ArrayLike | None = None,
         training: bool = False,
-        mask: Array = None,
-    ) -> Any:
+        mask: ArrayLike | None = None,
+    ) -> Array:
         """Compute the layer's output.
 
         Parameters
         ----------
         x : array_like (batch, steps, features), or list of ndarray
-            A sequence that attends to itself; or ``[query, value]`` or ``[query, value, key]``,
-            each (batch, steps, features), steps of value and key, and features of query and key,
-            alike. The key is the value unless given.
-        lengths : array_like (batch,), int, optional
-            Steps in each row; of a list, the list of those of the query and of the value, each an
-            array or None. A step past its row's end is not attended to, and its output is zero.
-        training : bool
-            Keep what :meth:`backward` needs, and apply dropout.
+            A sequence that attends to itself, in the layer's dtype; or ``[query, value]`` or
+            ``[query, value, key]``, each (batch, steps, features). Value and key have the same
+            number of steps, query and key the same number of features. Without a key, the value is
+            the key.
+        lengths : array_like (batch,), int, or list of two, optional
+            Number of steps in each row. If x is a list, a list of the lengths of the query and of
+            the value, each an array or None. No step attends to a step past its row's end, and the
+            output there is zero. None: every row has all steps.
+        initial_state, resets : None
+            For recurrent layers only.
+        training : bool, default False
+            Whether to keep what :meth:`backward` needs, and to apply dropout.
         mask : array_like (batch, steps), bool, optional
-            Of a sequence that attends to itself: True where a step counts.
+            For a sequence that attends to itself: True at the steps that count. None: all of them.
 
         Returns
         -------
         ndarray (batch, steps of the query, features of the value)
-            :meth:`backward` gives the gradient of x, a list where x is one.
+            In the layer's dtype. :meth:`backward` returns a list of gradients if x is a list.
+
+        Raises
+        ------
+        ConfigError
+            A state, or resets, is given; or a mask together with a list.
+        ShapeError, DTypeError, NonFiniteError
+            x, `lengths` or `mask` does not have these shapes, types or finite values.
         """
         return super().forward(x, lengths, initial_state, resets, training, mask)
 
     @staticmethod
-    def _is_several(x: Array) -> Any:
+    def _is_several(x: Any) -> bool:
         return (
             isinstance(x, list | tuple)
             and 2 <= len(x) <= 3
@@ -92,7 +114,7 @@ class _Attention(SequenceLayer):
     def _build_for(self, arrays: Sequence[Array]) -> None:
         self.build((None, *arrays[0].shape[1:]))
 
-    def _read_several(self, x: Array, lengths: Array | None) -> list[Batch]:
+    def _read_several(self, x: Sequence[Array], lengths: Any) -> list[Batch]:
         query = self._checked_input(x[0])
         value, *rest = (
             checks.finite(checks.float_array(part, name, self.dtype, convert=False), name)
@@ -106,8 +128,8 @@ class _Attention(SequenceLayer):
         ):
             raise ShapeError(
                 f"query, value and key have shapes {query.shape}, {value.shape} and {key.shape};"
-                " expected one number of rows, as many features of query and key, and as many"
-                " steps of value and key"
+                " expected the same number of rows in all, of features in query and key, and of"
+                " steps in value and key"
             )
         lengths = (
             [None, None]
@@ -137,8 +159,15 @@ class _Attention(SequenceLayer):
         return query.with_values(y)
 
     def _attend(
-        self, query: Array, value: Any, key: Array, query_ends: Any, value_ends: Any, training: bool
-    ) -> Any:
+        self,
+        query: Array,
+        value: Array,
+        key: Array,
+        query_ends: Array | None,
+        value_ends: Array | None,
+        training: bool,
+    ) -> tuple[Array, dict[str, Any]]:
+        """The output for rows of these lengths, and what the backward pass needs."""
         shape = (query.shape[0], query.shape[1], value.shape[2])
         checks.fits_memory(
             self._elements(query, key) if training else 0,
@@ -146,7 +175,8 @@ class _Attention(SequenceLayer):
             "a batch in training in layer",
             self.name,
         )
-        y, rows, mask = np.zeros(shape, self.dtype), [], None
+        y, mask = np.zeros(shape, self.dtype), None
+        rows: list[Any] = []
         if training and self.dropout:
             draws = self.random_generator().random((*query.shape[:2], key.shape[1]), np.float32)
             mask = arrays.dropout_mask(
@@ -165,10 +195,13 @@ class _Attention(SequenceLayer):
             rows.append((here, there, saved, scores, kept))
         return y, {"rows": rows, "inputs": (query, value, key), "mask": mask}
 
-    def _elements(self, query: Array, key: Array) -> Any:
+    def _elements(self, query: Array, key: Array) -> int:
+        """How many numbers a batch keeps for the backward pass."""
         return query.shape[0] * query.shape[1] * key.shape[1]
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | list[Array]:
         saved, dy = tape.take(node), gradients
         query, value, key = saved["inputs"]
         d_query, d_value, d_key = (np.zeros_like(part) for part in (query, value, key))
@@ -201,24 +234,37 @@ class _Attention(SequenceLayer):
 
 
 class Attention(_Attention):
-    """``softmax(query key^T) value`` (Luong et al.
+    """Attention by products, ``softmax(query key^T) value`` (Luong et al. 2015).
 
-    2015): of each step of a sequence to all, or of one to another.
-
-    Names and defaults are Keras's.
+    Each step of a sequence attends to all of its steps, or to those of another sequence: see
+    :meth:`forward`. Names and defaults are those of Keras.
 
     Parameters
     ----------
-    use_scale : bool
-        The scores are multiplied by a scale that is trained; "concat": the sum in the tanh is.
-    score_mode : {"dot", "concat"}
-        Product of query and key; or ``w sum(tanh(query + key))``, w trained.
-    dropout : float in [0, 1)
-        Part of the attention weights set to zero in training.
+    use_scale : bool, default False
+        Whether the scores are multiplied by a trained scale. With "concat", the sum inside the tanh
+        is multiplied instead.
+    score_mode : {"dot", "concat"}, default "dot"
+        "dot": the scores are the products of query and key. "concat": they are
+        ``w sum(tanh(query + key))`` with a trained w.
+    dropout : float, default 0.0
+        Probability that an attention weight is set to zero in training, in [0, 1).
     seed : int, optional
-        Of the dropout of a layer used alone.
+        Seed of the dropout of a layer used alone, from 0. None: a random one.
+    **kwargs
+        Options of :class:`Layer`.
 
-    Weights in order: scale and concat_score_weight, single numbers, where there are any.
+    Notes
+    -----
+    Weights, in order: scale and concat_score_weight, one number each, if the options ask for them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import Attention
+    >>> query, value = np.ones((2, 3, 4), "float32"), np.ones((2, 6, 4), "float32")
+    >>> Attention()([query, value]).shape
+    (2, 3, 4)
     """
 
     use_scale: bool = fixed(checks.flag)
@@ -237,21 +283,21 @@ class Attention(_Attention):
         self.score_mode = score_mode
 
     @staticmethod
-    def _checked_score_mode(value: Any) -> Any:
+    def _checked_score_mode(value: Any) -> str:
         if not isinstance(value, str) or value not in ("dot", "concat"):
             raise ConfigError(f"score_mode is {value!r}; expected 'dot' or 'concat'")
         return value
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape | list[Shape]) -> list[ParameterSpec]:
         self.compute_output_shape(input_shape)
         wanted = {"scale": self.use_scale, "concat_score_weight": self.score_mode == "concat"}
         names = [name for name, is_wanted in wanted.items() if is_wanted]
         return [ParameterSpec(name, (), initializers.Ones()) for name in names]
 
-    def _elements(self, query: Array, key: Array) -> Any:
+    def _elements(self, query: Array, key: Array) -> int:
         return super()._elements(query, key) * (1 if self.score_mode == "dot" else query.shape[2])
 
-    def _scores(self, query: Array, key: Array) -> Any:
+    def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
         p = self._parameters
         if self.score_mode == "concat":
             weight = np.full(query.shape[1], p["concat_score_weight"], query.dtype)
@@ -260,7 +306,9 @@ class Attention(_Attention):
         _multiply(query, np.ascontiguousarray(key.T), products)
         return (products * p["scale"], products) if self.use_scale else (products, None)
 
-    def _scores_backward(self, d_scores: Array, saved: Any, query: Array, key: Array) -> Any:
+    def _scores_backward(
+        self, d_scores: Array, saved: Any, query: Array, key: Array
+    ) -> tuple[Array, Array]:
         p, g = self._parameters, self._gradients
         if self.score_mode == "concat":
             d_query, d_key, d_weight, d_scale = _additive_scores_backward(
@@ -285,19 +333,31 @@ class Attention(_Attention):
 
 
 class AdditiveAttention(_Attention):
-    """``softmax(sum(scale * tanh(query + key))) value`` (Bahdanau et al. 2015).
+    """Attention by sums, ``softmax(sum(scale * tanh(query + key))) value`` (Bahdanau et al. 2015).
 
-    Names and defaults are Keras's. The tanh of every pair of steps is kept in training: batch *
-    steps * steps * features numbers.
+    Each step of a sequence attends to all of its steps, or to those of another sequence: see
+    :meth:`forward`. Names and defaults are those of Keras.
 
     Parameters
     ----------
-    use_scale : bool
-        Whether there is a scale (features,), which is trained.
-    dropout : float in [0, 1)
-        Part of the attention weights set to zero in training.
+    use_scale : bool, default True
+        Whether there is a trained scale, of shape (features,). False: the scale is 1.
+    dropout : float, default 0.0
+        Probability that an attention weight is set to zero in training, in [0, 1).
     seed : int, optional
-        Of the scale and the dropout of a layer used alone.
+        Seed of the initial scale and the dropout of a layer used alone, from 0. None: a random one.
+    **kwargs
+        Options of :class:`Layer`.
+
+    Notes
+    -----
+    In training, the tanh of every pair of steps is kept: batch * steps * steps * features numbers.
+
+    Examples
+    --------
+    >>> from gatewise.layers import AdditiveAttention
+    >>> AdditiveAttention()([[[1.0, 2.0], [1.0, 2.0]]]).tolist()
+    [[[1.0, 2.0], [1.0, 2.0]]]
     """
 
     use_scale: bool = fixed(checks.flag)
@@ -308,7 +368,7 @@ class AdditiveAttention(_Attention):
         super().__init__(dropout, seed, **kwargs)
         self.use_scale = use_scale
 
-    def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         self.compute_output_shape(input_shape)
         if input_shape[-1] is None:
             raise ShapeError(
@@ -321,16 +381,18 @@ class AdditiveAttention(_Attention):
             else []
         )
 
-    def _elements(self, query: Array, key: Array) -> Any:
+    def _elements(self, query: Array, key: Array) -> int:
         return super()._elements(query, key) * query.shape[2]
 
-    def _scores(self, query: Array, key: Array) -> Any:
+    def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
         scale = (
             self._parameters["scale"] if self.use_scale else np.ones(query.shape[1], query.dtype)
         )
         return _additive_scores(query, key, scale, None)
 
-    def _scores_backward(self, d_scores: Array, saved: Any, query: Array, key: Array) -> Any:
+    def _scores_backward(
+        self, d_scores: Array, saved: Any, query: Array, key: Array
+    ) -> tuple[Array, Array]:
         d_query, d_key, d_weight, _ = _additive_scores_backward(d_scores, saved, query, key, None)
         if self.use_scale:
             self._gradients["scale"] += d_weight
@@ -340,8 +402,18 @@ class AdditiveAttention(_Attention):
         return super().get_config() | {"use_scale": self.use_scale}
 
 
-def _additive_scores(query: Array, key: Array, weight: Any, scale: Any) -> Any:
-    """(sum(weight * tanh(scale (query + key))) of each pair, what the way back needs)."""
+def _additive_scores(
+    query: Array, key: Array, weight: Array, scale: Array | None
+) -> tuple[Array, tuple[Array, Array]]:
+    """Compute sum(weight * tanh(scale (query + key))) for each pair of steps.
+
+    Returns
+    -------
+    scores : ndarray (query steps, key steps)
+        The sums.
+    saved : (ndarray, ndarray)
+        What the backward pass needs: the tanh of each pair, and the weight as a column.
+    """
     sums = query[:, None] + key
     if scale is not None:
         sums *= scale
@@ -353,9 +425,9 @@ def _additive_scores(query: Array, key: Array, weight: Any, scale: Any) -> Any:
 
 
 def _additive_scores_backward(
-    d_scores: Array, saved: Any, query: Array, key: Array, scale: Any
-) -> Any:
-    """Gradients of query, key, weight and scale (None without one)."""
+    d_scores: Array, saved: tuple[Array, Array], query: Array, key: Array, scale: Array | None
+) -> tuple[Array, Array, Array, Array | None]:
+    """Gradients of query, key, weight and scale; the last is None without a scale."""
     tanh, column = saved
     rows = tanh.reshape(-1, tanh.shape[2])
     d_rows, d_weight = np.empty_like(rows), np.zeros_like(column)
@@ -370,15 +442,15 @@ def _additive_scores_backward(
     return d_sums.sum(axis=1), d_sums.sum(axis=0), d_weight[:, 0], d_scale
 
 
-def _multiply(a: Any, b: Any, y: Array) -> None:
-    """y = a b, in tiles whose sums do not depend on the number of rows."""
+def _multiply(a: Array, b: Array, y: Array) -> None:
+    """Write a b into y, in tiles: the sums do not depend on the number of rows."""
     dense.forward(
         a, dense.pack(b), y, LINEAR, threads.threads_for_products(2 * a.size * b.shape[1])
     )
 
 
-def _multiply_backward(a: Any, b: Any, dy: Array, d_b: Any, d_a: Any) -> None:
-    """d_b += a^T dy, d_a = dy b^T."""
+def _multiply_backward(a: Array, b: Array, dy: Array, d_b: Array, d_a: Array) -> None:
+    """Add a^T dy to d_b, and write dy b^T into d_a."""
     with threads.single_threaded_blas(uses_blas(a.shape[1])):
         dense.backward(
             a, b, dy, d_b, None, d_a, threads.threads_for_products(4 * a.size * b.shape[1])
