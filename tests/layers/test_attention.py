@@ -191,7 +191,7 @@ def test_truncated_back_propagation_is_refused(rng):
         (
             lambda x: Attention().forward([x, x, x[:, :2]]),
             ShapeError,
-            "as many steps of value and key",
+            "of steps in value and key",
         ),
         (
             lambda x: Attention().forward([x, x], lengths=[[1, 2]]),
