@@ -179,7 +179,7 @@ def test_what_is_refused():
     )
     refused(lambda: GRU(4, peepholes=True), ConfigError, "'peepholes'", "cell state")
     refused(lambda: SimpleRNN(4, recurrent_activation="sigmoid"), ConfigError, "no gates")
-    refused(lambda: MinGRU(4, zoneout=0.1), ConfigError, "'zoneout'", "gates see x alone")
+    refused(lambda: MinGRU(4, zoneout=0.1), ConfigError, "'zoneout'", "gates depend on x only")
     refused(lambda: LSTM(4, activation=("tanh", 1.0)), ConfigError, "1 constants", "it has 0")
     refused(lambda: LSTM(4, activation=("elu", -1)), ConfigError, "alpha -1", "0 or more")
     refused(lambda: LSTM(4, activation=("scaled_tanh", 0)), ConfigError, "alpha 0")

@@ -19,24 +19,45 @@ if TYPE_CHECKING:
 class GRU(Recurrent):
     """Gated recurrent unit. Gate order of the weights: z r h.
 
-    Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
+    The arguments have Keras's names; those of :class:`Recurrent` can be given too.
 
     Parameters
     ----------
     units : int
-    activation, recurrent_activation : str or tuple
-        Of the candidate; of the gates. A name, or a name with its constants: ``("leaky_relu",
-        0.01)``.
-    use_bias : bool
-    reset_after : bool
-        See :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do
-        not fit the other. Files say which form their weights are of, and the other one is refused;
-        arrays given to ``set_weights`` do not, and with ``use_bias=False`` the shapes of the two
-        are the same.
-    update : {"cho", "chung"}
-        Which of h' and the candidate the update gate keeps.
-    clip, zoneout, layer_normalization
+        Number of units.
+    activation : str or tuple, default "tanh"
+        Activation of the candidate: a name, or a name with its constants, ``("leaky_relu", 0.01)``.
+    recurrent_activation : str or tuple, default "sigmoid"
+        Activation of the gates.
+    use_bias : bool, default True
+        Whether there is a bias.
+    reset_after : bool, default True
+        Whether the reset gate is applied after the recurrent product, see
+        :class:`gatewise.cells.GRUCell`. The two forms are different cells: weights of one do not
+        fit the other. Files record the form, and loading into the other one is refused. Arrays for
+        ``set_weights`` do not record it, and with ``use_bias=False`` the shapes are the same.
+    update : {"cho", "chung"}, default "cho"
+        Whether the update gate keeps h' or the candidate, see :class:`gatewise.cells.GRUCell`.
+    clip : float, optional
         See :class:`gatewise.cells.Cell`.
+    zoneout : float in [0, 1), default 0.0
+        See :class:`gatewise.cells.Cell`.
+    layer_normalization : bool, default False
+        See :class:`gatewise.cells.GRUCell`.
+    **kwargs
+        Arguments of :class:`Recurrent` and :class:`Layer`.
+
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value, or two contradict each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import GRU
+    >>> GRU(4, return_sequences=True).forward(np.ones((2, 5, 3), np.float32)).shape
+    (2, 5, 4)
     """
 
     _never = _OF_THE_CELL_STATE
@@ -76,8 +97,8 @@ class GRU(Recurrent):
                 raise ShapeError(
                     f"{self.name}/bias has shape {given}: these are weights of a GRU with"
                     f" reset_after={not self.cell.reset_after}, layer {self.name!r} has"
-                    f" reset_after={self.cell.reset_after}, which is another cell; build it as"
-                    " theirs is"
+                    f" reset_after={self.cell.reset_after}, which is another cell; build the layer"
+                    f" with reset_after={not self.cell.reset_after}"
                 )
 
     def get_config(self) -> Config:

@@ -19,48 +19,65 @@ from .stepwise import Stepwise
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, Config
-    from gatewise.layers.base import Layer
-    from gatewise.layers.tape import Batch
 
 
 class GRUD(Stepwise):
-    """GRU-D (Che et al. 2018, "Recurrent Neural Networks for Multivariate Time Series with
-    Missing Values").
+    """GRU-D, a recurrent layer for series with missing values (Che et al. 2018).
 
-    What is missing decays from the last value seen to the feature's mean, and the state decays to
-    zero, each as fast as training finds right for the time since something was seen::
+    A missing value decays from the last observed value to the mean of the feature, and the state
+    decays to zero. Training learns how fast, depending on the time since the last observation::
 
         d_x = exp(-max(0, w * t + b))                       of each feature
         d_h = exp(-max(0, t W_d + b_d))                     of each unit
-        x^  = m x + (1 - m) (d_x x' + (1 - d_x) mean)       x' the last value seen, or the mean
+        x^  = m x + (1 - m) (d_x x' + (1 - d_x) mean)       x' the last observed value, or the mean
         h^  = d_h h'
         z, r = sigm(x^ W + h^ U + m V + b)
         n = tanh(x^ W + (r h^) U + m V + b)
         h = (1 - z) h^ + z n
 
-    Input is (batch, steps, 3 * features): the values (anything finite where missing, 0 for
-    instance), then the mask m (1 seen, 0 missing), then the time t since each feature was last
-    seen, as ``gatewise.data.missing_indicators`` gives them. State is h, and what was last seen of
-    each feature less its mean, so that a series may be given in parts.
+    The input is (batch, steps, 3 * features): the values (any finite number if missing, such as 0),
+    then the mask m (1 observed, 0 missing), then the time t since each feature was last observed,
+    as ``gatewise.data.missing_indicators`` computes them. The state is h, and the last observed
+    value of each feature minus its mean, so that a series can be given in parts.
 
     Parameters
     ----------
     units : int
-    activation, recurrent_activation : str
-        Of the candidate n; of the gates.
-    use_bias : bool
-        Whether there is b; the decays have biases always.
-    means : array_like (features,), float, optional
-        What a value decays to: the features' means in the training data. None: zeros, right for
-        standardised data.
+        Number of units.
+    activation : str, default "tanh"
+        Activation of the candidate n.
+    recurrent_activation : str, default "sigmoid"
+        Activation of the gates.
+    use_bias : bool, default True
+        Whether there is b; the decays always have biases.
+    means : array_like of shape (features,), float, optional
+        Values that missing values decay to: the features' means in the training data. None: zeros,
+        which is right for standardised data.
     **kwargs
-        Options of :class:`Recurrent` but the dropouts and learned_initial_state. Those of the
-        kernel hold for V too. W_d starts Glorot uniform, w uniform between 0 and 0.1, biases at
-        zero.
+        Arguments of :class:`Recurrent`, except the dropouts and learned_initial_state, and of
+        :class:`Layer`. The options of the kernel also apply to V. Initial values: W_d Glorot
+        uniform, w uniform between 0 and 0.1, biases zero.
 
-    Weights in order: kernel W, recurrent_kernel U, bias b (gates z r h), mask_kernel V,
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value.
+    ArgumentError
+        An argument is not known, or GRUD does not have it.
+
+    Notes
+    -----
+    The weights in order are kernel W, recurrent_kernel U, bias b (gates z r h), mask_kernel V,
     input_decay_kernel w and input_decay_bias (features,), hidden_decay_kernel W_d (features, units)
-    and hidden_decay_bias.
+    and hidden_decay_bias (units,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import GRUD
+    >>> values, mask, time = np.ones((3, 2, 5, 1), np.float32)
+    >>> GRUD(4).forward(np.concatenate([values, mask, time], axis=-1)).shape
+    (2, 4)
     """
 
     means: list[float] | None = fixed("_checked_means")
@@ -91,7 +108,7 @@ class GRUD(Stepwise):
 
     @property
     def features(self) -> int | None:
-        """Number of features that the values have; None before the layer is built."""
+        """Number of features of the series, int; None before the layer is built."""
         return None if self.input_shape is None else self.input_shape[-1] // 3
 
     @property
@@ -102,7 +119,7 @@ class GRUD(Stepwise):
         if not self.built:
             raise StateError(
                 f"{name}: layer {self.name!r} is not built, so that its number of features is not"
-                " known: call build(input_shape)"
+                " known; call build(input_shape) first"
             )
         return super()._checked_state(value, batch, name)
 
@@ -133,12 +150,12 @@ class GRUD(Stepwise):
         }
         return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
 
-    # ---- what does not depend on the state, for all steps at once
+    # ---- computed for all steps at once, because it does not depend on h
 
     def _before(self, x: Array, start: Any, resets: Array | None) -> Any:
         values, mask, time = (np.ascontiguousarray(part) for part in np.split(x, 3, axis=-1))
         p = self._parameters
-        # from the mean
+        # distance from the mean
         away = values if self.means is None else values - np.asarray(self.means, self.dtype)
         seen, source = _last_seen(away, mask, start[1], resets)
         input_rate = time * p["input_decay_kernel"] + p["input_decay_bias"]
@@ -227,9 +244,9 @@ class GRUD(Stepwise):
 
 
 class _Decayed(RNNCell):
-    """The steps: a GRU with the reset gate before, over [x^ W + m V + b, d_h] side by side.
+    """The steps: a GRU with ``reset_after=False``, whose input is [x^ W + m V + b, d_h].
 
-    All products run in tiles, whose sums do not depend on the number of rows.
+    All products are computed in tiles, so that their sums do not depend on the number of rows.
     """
 
     def __init__(self, cell: Any, recurrent_kernel: Any) -> None:
@@ -244,15 +261,16 @@ class _Decayed(RNNCell):
         )
         self._forward = [dense.pack(np.ascontiguousarray(part)) for part in (gates, candidate)]
         self._back = [np.ascontiguousarray(part.T) for part in (gates, candidate)]
-        # of each step back: both inputs of the recurrent products, and the gradients of their
-        # results
-        self._products = []
+        # Of each step of the backward pass: inputs and result gradients of the recurrent products.
+        self._products: list[tuple[Array, Array, Array, Array]] = []
 
-    def parameter_shapes(self, inputs: Batch) -> Any:
-        """None: the layer owns them."""
+    def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Return no shapes: the layer has the parameters."""
         return {}
 
-    def step(self, x: Array, states: Any, parameters: Array) -> Any:
+    def step(
+        self, x: Array, states: list[Array], parameters: dict[str, Array]
+    ) -> tuple[Array, list[Array], Any]:
         units, h = self.units, x[:, 3 * self.units :] * states[0]
         gates = _tiles(h, self._forward[0], 2 * units)
         gates += x[:, : 2 * units]
@@ -266,8 +284,13 @@ class _Decayed(RNNCell):
         return new, [new], (x, states[0], h, gates, reset, n)
 
     def step_backward(
-        self, d_output: Any, d_states: Any, saved: Any, parameters: Array, gradients: Array
-    ) -> Any:
+        self,
+        d_output: Array,
+        d_states: list[Array],
+        saved: Any,
+        parameters: dict[str, Array],
+        gradients: dict[str, Array],
+    ) -> tuple[Array, list[Array]]:
         x, before, h, gates, reset, n = saved
         units = self.units
         z, r, d = gates[:, :units], gates[:, units:], d_output + d_states[0]
@@ -280,14 +303,14 @@ class _Decayed(RNNCell):
         self._products.append((h, d_gates, reset, d_n))
         return np.concatenate([d_gates, d_n, d_h * before], axis=1), [d_h * x[:, 3 * units :]]
 
-    def _packed_back(self, part: Layer) -> Any:
-        """The transposed weights, packed at the first step back: inference has no use for them."""
+    def _packed_back(self, part: int) -> Any:
+        """Return the transposed weights, packed when first used: inference does not need them."""
         if not isinstance(self._back[part], tuple):
             self._back[part] = (dense.pack(self._back[part]),)
         return self._back[part][0]
 
     def add_gradient(self, gradient: Array) -> None:
-        """Add that of the recurrent kernel, of all steps at once."""
+        """Add the gradient of the recurrent kernel, of all steps at once."""
         if not self._products:
             return
         h, d_gates, reset, d_n = (np.concatenate(parts) for parts in zip(*self._products))
@@ -309,21 +332,21 @@ class _Decayed(RNNCell):
 # ---- products over the last axis
 
 
-def _product(x: Array, w: Array, b: Any = None) -> Array:
+def _product(x: Array, w: Array, b: Array | None = None) -> Array:
     y = _tiles(x.reshape(-1, x.shape[-1]), dense.pack(w, b), w.shape[1])
     return y.reshape(*x.shape[:-1], w.shape[1])
 
 
-def _tiles(x: Array, packed: Any, columns: int) -> Any:
+def _tiles(x: Array, packed: Any, columns: int) -> Array:
     y = np.empty((len(x), columns), x.dtype)
     dense.forward(x, packed, y, LINEAR, threads.threads_for_products(2 * y.size * x.shape[1]))
     return y
 
 
 def _product_backward(
-    x: Array, w: Array, dz: Array, d_w: Array, d_b: Any, want_dx: bool = True
+    x: Array, w: Array, dz: Array, d_w: Array, d_b: Array | None, want_dx: bool = True
 ) -> Any:
-    """dx, or None; d_w and d_b are added to."""
+    """Return dx, or None; the gradients are added to d_w and d_b."""
     rows = x.reshape(-1, x.shape[-1])
     dx = np.empty_like(rows) if want_dx else None
     dense.backward(
@@ -345,26 +368,27 @@ def _activate(z: Array, activation: Any) -> None:
 # ---- decay
 
 
-def _decay(rate: float) -> Any:
+def _decay(rate: Array) -> Array:
     decay = np.minimum(-rate, 0)
     _activate(decay, activations.code("exponential"))
     return decay
 
 
-def _decay_backward(rate: float, d_decay: Any) -> Any:
-    """Gradient of the rate; that of max(0, .) is 0 at 0."""
+def _decay_backward(rate: Array, d_decay: Array) -> Array:
+    """Return the gradient of the rate; that of max(0, .) is 0 at 0."""
     return np.where(rate > 0, -_decay(rate) * d_decay, rate.dtype.type(0))
 
 
-# ---- the last value seen
+# ---- the last observed value
 
 
-def _last_seen(values: Any, mask: Array, start: Any, resets: Array | None) -> Any:
-    """(batch, steps, features): the value of the last step up to each that has one, and where
-    it comes from.
+def _last_seen(
+    values: Array, mask: Array, start: Array, resets: Array | None
+) -> tuple[Array, Array]:
+    """Return the last observed value at each step, and its source, each (batch, steps, features).
 
-    That is the number of the step; -1 for the value in `start`, -2 for none since a reset, which is
-    0.
+    The source is the index of the step; -1 for the value in `start`; -2 if none was observed since
+    a reset, in which case the value is 0.
     """
     steps = np.arange(values.shape[1])[None, :, None]
     source = np.maximum.accumulate(np.where(mask > 0.5, steps, -1), axis=1)
@@ -376,8 +400,8 @@ def _last_seen(values: Any, mask: Array, start: Any, resets: Array | None) -> An
     return seen, source
 
 
-def _last_seen_backward(d_seen: Any, source: Any) -> Any:
-    """Gradients of the values and of `start`."""
+def _last_seen_backward(d_seen: Array, source: Array) -> tuple[Array, Array]:
+    """Return the gradients of the values and of `start`."""
     batch, steps, features = d_seen.shape
     rows = (np.arange(batch)[:, None, None] * steps + source) * features + np.arange(features)
     inside = source >= 0
@@ -391,10 +415,10 @@ def _last_seen_backward(d_seen: Any, source: Any) -> Any:
     )
 
 
-def _add_last(d_seen: Any, d_start: Any, d_last: Any, lengths: Array | None) -> None:
-    """Gradients of what was last seen in each row.
+def _add_last(d_seen: Array, d_start: Array, d_last: Array, lengths: Array | None) -> None:
+    """Add the gradients of the last observed values of each row.
 
-    A row of no steps hands on what it began with.
+    The final value of a row without steps is its initial one.
     """
     if lengths is None:
         d_seen[:, -1] += d_last

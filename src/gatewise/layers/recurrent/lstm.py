@@ -13,29 +13,68 @@ from .base import Recurrent
 from .rnn import RNN
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
 
     from gatewise._typing import Config
 
 
 class LSTM(Recurrent):
-    """Long short-term memory. Gate order of the weights: i f g o, without those that are left out.
+    """Long short-term memory. Gate order of the weights: i f g o, without the gates left out.
 
-    Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
+    The arguments have Keras's names; those of :class:`Recurrent` can be given too.
 
     Parameters
     ----------
     units : int
-    activation, recurrent_activation : str or tuple
-        Of the candidate and the cell's output; of the gates. A name, or a name with its constants:
+        Number of units.
+    activation : str or tuple, default "tanh"
+        Activation of the candidate and of the cell's output: a name, or a name with its constants,
         ``("leaky_relu", 0.01)``.
-    use_bias : bool
-    unit_forget_bias : bool
+    recurrent_activation : str or tuple, default "sigmoid"
+        Activation of the gates.
+    use_bias : bool, default True
+        Whether there is a bias.
+    unit_forget_bias : bool, default True
         The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
-    output_activation, peepholes, coupled, input_gate, forget_gate, output_gate
+    output_activation : str or tuple, optional
+        Activation of the cell's output. None: the same as `activation`.
+    peepholes : bool, default False
+        Whether the gates depend on the cell state, see :class:`gatewise.cells.LSTMCell`.
+    coupled : bool, default False
+        The forget gate is ``1 - i``.
+    input_gate : bool, default True
+        False: the input gate is 1.
+    forget_gate : bool, default True
+        False: the forget gate is 1.
+    output_gate : bool, default True
+        False: the output gate is 1.
+    clip : float, optional
+        See :class:`gatewise.cells.Cell`.
+    cell_clip : float, optional
+        Limit of the cell state's magnitude. None: no limit.
+    projection : int, optional
+        Number of units of h, fewer than `units`. None: h is not projected.
+    zoneout : float in [0, 1), or (float, float), default 0.0
         See :class:`gatewise.cells.LSTMCell`.
-    clip, cell_clip, projection, zoneout, layer_normalization
+    layer_normalization : bool, default False
         See :class:`gatewise.cells.LSTMCell`.
+    **kwargs
+        Arguments of :class:`Recurrent` and :class:`Layer`.
+
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value, or two contradict each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import LSTM
+    >>> output, h, c = LSTM(4, return_state=True).forward(np.ones((2, 5, 3), np.float32))
+    >>> c.shape
+    (2, 4)
     """
 
     unit_forget_bias: bool = fixed(checks.flag)
@@ -81,13 +120,34 @@ class LSTM(Recurrent):
         self.unit_forget_bias = unit_forget_bias
 
     @classmethod
-    def variant(cls, name: str, units: int, **options: Any) -> Any:
-        """A variant of Greff et al.
+    def variant(cls, name: str, units: int, **options: Any) -> Self | RNN:
+        """Make a variant of Greff et al. 2017 by its name in the paper.
 
-        2017 by its name there: ``LSTM.variant("NIG", 64)``; see :func:`gatewise.cells.greff`.
+        Parameters
+        ----------
+        name : str
+            A name that :func:`gatewise.cells.greff` takes, or "FGR", full gate recurrence. That is
+            a cell in NumPy, so that the result is an :class:`RNN`, which takes fewer options.
+        units : int
+            Number of units.
+        **options
+            Other arguments of the layer.
 
-        "FGR" is a cell in NumPy, so that it gives an :class:`~gatewise.layers.RNN`, which takes
-        fewer options.
+        Returns
+        -------
+        LSTM or RNN
+            A new layer.
+
+        Raises
+        ------
+        ConfigError
+            The name is not known.
+
+        Examples
+        --------
+        >>> from gatewise.layers import LSTM
+        >>> LSTM.variant("NIG", 64).cell.input_gate
+        False
         """
         if name == "FGR":
             return RNN(FullGateLSTMCell(units), **options)

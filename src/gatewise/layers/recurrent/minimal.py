@@ -1,4 +1,4 @@
-"""MinGRU and MinLSTM: recurrent layers whose gates see the input alone."""
+"""MinGRU and MinLSTM: recurrent layers whose gates depend on the input only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from gatewise.cells import MinGRUCell, MinLSTMCell
 from .base import _OF_THE_CELL_STATE, Recurrent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gatewise._typing import Config
+    from gatewise.cells.minimal import MinimalCell
 
 _OF_RECURRENCE = (
     "recurrent_initializer",
@@ -22,7 +25,9 @@ _OF_RECURRENCE = (
 
 
 class _Minimal(Recurrent):
-    _cell = None
+    """Base of both layers."""
+
+    _cell: Callable[..., MinimalCell]
     _never = (
         _OF_THE_CELL_STATE
         | dict.fromkeys(
@@ -34,8 +39,8 @@ class _Minimal(Recurrent):
                 "zoneout",
                 "layer_normalization",
             ),
-            "its gates see x alone and are sigmoids, so that all steps are made at once; a GRU"
-            " has it",
+            "its gates depend on x only and are sigmoids, so that all steps are computed at once;"
+            " a GRU has it",
         )
         | dict.fromkeys(_OF_RECURRENCE, "there is no recurrent kernel")
     )
@@ -58,33 +63,64 @@ class _Minimal(Recurrent):
 class MinGRU(_Minimal):
     """``z = sigm(x W_z + b_z); n = act(x W_n + b_n); h = (1 - z) h' + z n`` (Feng et al. 2024).
 
-    No gate sees h', so the gates of all steps are one large product. Order of the weights' blocks:
-    z h. See :class:`Recurrent` for what all recurrent layers take; there is no recurrent kernel.
+    No gate depends on h', so that the gates of all steps are one large product. There is no
+    recurrent kernel. Order of the weights' blocks: z h.
 
     Parameters
     ----------
     units : int
-    activation : str or tuple
-        Of the candidate; the paper has none.
-    use_bias : bool
+        Number of units.
+    activation : str or tuple, default "linear"
+        Activation of the candidate; the paper has none.
+    use_bias : bool, default True
+        Whether there is a bias.
+    **kwargs
+        Arguments of :class:`Recurrent` and :class:`Layer`, except those of a recurrent kernel.
+
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value, or two contradict each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import MinGRU
+    >>> MinGRU(4).forward(np.ones((2, 5, 3), np.float32)).shape
+    (2, 4)
     """
 
     _cell = MinGRUCell
 
 
 class MinLSTM(_Minimal):
-    """``f, i = sigm(x W + b); n = act(x W_n + b_n); h = (f h' + i n) / (f + i)`` (Feng et al.
+    """``f, i = sigm(x W + b); n = act(x W_n + b_n); h = (f h' + i n) / (f + i)``.
 
-    2024).
-
-    One state: h is what an LSTM calls c. Order of the weights' blocks: f i h. See :class:`MinGRU`.
+    See Feng et al. 2024. The only state is h, which an LSTM calls c. There is no recurrent kernel.
+    Order of the weights' blocks: f i h.
 
     Parameters
     ----------
     units : int
-    activation : str or tuple
-        Of the candidate; the paper has none.
-    use_bias : bool
+        Number of units.
+    activation : str or tuple, default "linear"
+        Activation of the candidate; the paper has none.
+    use_bias : bool, default True
+        Whether there is a bias.
+    **kwargs
+        Arguments of :class:`Recurrent` and :class:`Layer`, except those of a recurrent kernel.
+
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value, or two contradict each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import MinLSTM
+    >>> MinLSTM(4).forward(np.ones((2, 5, 3), np.float32)).shape
+    (2, 4)
     """
 
     _cell = MinLSTMCell

@@ -1,4 +1,4 @@
-"""RNN: a recurrent layer around a user's own cell."""
+"""RNN: a recurrent layer that runs a user-defined cell."""
 
 from __future__ import annotations
 
@@ -28,32 +28,50 @@ CELLS: Registry[RNNCell] = Registry(
 
 
 class RNN(Stepwise):
-    """A user's own cell, written in NumPy, walked through time.
+    """Recurrent layer that runs a user-defined cell in NumPy, step by step.
 
-    A row of no steps has its initial first state as the output where that is what the cell's output
-    is (``output_size`` None), else zeros. The time loop is Python: :class:`LSTM`, :class:`GRU` and
-    :class:`SimpleRNN` are far faster.
+    A row without steps has its initial first state as its output if that is what the cell's output
+    is (``output_size`` None), else zeros. The loop over time is in Python: :class:`LSTM`,
+    :class:`GRU` and :class:`SimpleRNN` are far faster.
 
     Parameters
     ----------
     cell : gatewise.cells.RNNCell
-    return_sequences : bool
-        Output (batch, steps, units), zeros past a row's end, instead of the last (batch, units).
-    return_state : bool
+        Computes one step and its gradients.
+    return_sequences : bool, default False
+        Return the outputs of all steps (batch, steps, units), zeros past a row's end, instead of
+        the last output (batch, units).
+    return_state : bool, default False
         Return ``[output, *states]``.
-    go_backwards : bool
-        Visit each row's true steps from last to first; outputs come in that order.
-    stateful : bool
-        A call starts from the state that the last one left.
+    go_backwards : bool, default False
+        Visit the steps of each row from last to first; the outputs are in that order.
+    stateful : bool, default False
+        A call starts from the final state of the last call.
     zero_output_for_mask : bool, optional
-        See :class:`Recurrent`.
+        Output at steps that do not count, see :class:`Recurrent`.
     seed : int, optional
-        Of the initial weights of a layer used alone.
+        Seed of the initial weights of a layer used alone. None: a random one.
+    **kwargs
+        Arguments of :class:`Layer`.
+
+    Raises
+    ------
+    DTypeError
+        `cell` is not an RNNCell.
+    ArgumentError
+        An argument is not known, or belongs to the cell.
+
+    Examples
+    --------
+    >>> from gatewise.cells import FullGateLSTMCell
+    >>> from gatewise.layers import RNN
+    >>> RNN(FullGateLSTMCell(4)).forward([[[0.5, 1.0]]]).shape
+    (1, 4)
     """
 
     def __init__(
         self,
-        cell: Any,
+        cell: RNNCell,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -70,8 +88,7 @@ class RNN(Stepwise):
             )
         for name in kwargs.keys() & _OF_KERNEL_LAYERS:
             raise ArgumentError(
-                f"RNN takes no argument {name!r}: its cell decides about its parameters, and about"
-                " dropout"
+                f"RNN takes no argument {name!r}: the cell determines its parameters and dropout"
             )
         super().__init__(
             cell,
@@ -83,10 +100,10 @@ class RNN(Stepwise):
             seed=seed,
             **kwargs,
         )
-        self._width = cell.output_width  # raises where the cell's sizes are none
+        self._width = cell.output_width  # raises if the cell's sizes are wrong
 
     def _kind(self) -> str | None:
-        return None  # nothing is known of a user's cell
+        return None  # nothing is known about a user-defined cell
 
     @property
     def units(self) -> int:
@@ -98,7 +115,7 @@ class RNN(Stepwise):
         shapes, name = self.cell.parameter_shapes(input_shape[-1]), type(self.cell).__name__
         if not isinstance(shapes, dict):
             raise DTypeError(
-                f"{name}.parameter_shapes gave {shapes!r}; expected a dict of name to shape"
+                f"{name}.parameter_shapes returned {shapes!r}; expected a dict of name to shape"
             )
         for option in ("initializers", "regularizers", "constraints"):
             for parameter in getattr(self.cell, option).keys() - shapes.keys():
@@ -139,10 +156,20 @@ class RNN(Stepwise):
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        """A new layer from :meth:`get_config`.
+        """Make a layer from its configuration.
 
-        A user-defined cell is found by the name of its class among the objects of
+        The class of a user-defined cell is looked up by its name in the objects of
         :func:`gatewise.utils.custom_object_scope`.
+
+        Parameters
+        ----------
+        config : dict
+            What :meth:`get_config` has returned.
+
+        Returns
+        -------
+        RNN
+            A new layer, which is not built.
         """
         return cls(**config | {"cell": CELLS.deserialize(config["cell"])})
 

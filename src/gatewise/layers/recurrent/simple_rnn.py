@@ -10,18 +10,38 @@ from .base import _OF_GATES, _OF_THE_CELL_STATE, Recurrent
 
 
 class SimpleRNN(Recurrent):
-    """``h = act(x W + h' U + b)``: Elman's network.
+    """Elman's network, ``h = act(x W + h' U + b)``.
 
-    Parameters are Keras's; see :class:`Recurrent` for those that all recurrent layers take.
+    The arguments have Keras's names; those of :class:`Recurrent` can be given too.
 
     Parameters
     ----------
     units : int
-    activation : str or tuple
-        A name, or a name with its constants: ``("leaky_relu", 0.01)``.
-    use_bias : bool
-    clip, zoneout, layer_normalization
+        Number of units.
+    activation : str or tuple, default "tanh"
+        Activation of h: a name, or a name with its constants, ``("leaky_relu", 0.01)``.
+    use_bias : bool, default True
+        Whether there is a bias.
+    clip : float, optional
         See :class:`gatewise.cells.Cell`.
+    zoneout : float in [0, 1), default 0.0
+        See :class:`gatewise.cells.Cell`.
+    layer_normalization : bool, default False
+        See :class:`gatewise.cells.Cell`.
+    **kwargs
+        Arguments of :class:`Recurrent` and :class:`Layer`.
+
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value, or two contradict each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import SimpleRNN
+    >>> SimpleRNN(4).forward(np.ones((2, 5, 3), np.float32)).shape
+    (2, 4)
     """
 
     _never = _OF_THE_CELL_STATE | _OF_GATES
