@@ -124,7 +124,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name in _MODULES:
         return importlib.import_module(f"gatewise.{name}")
     if name in _NAMES:
@@ -132,5 +132,5 @@ def __getattr__(name):
     raise AttributeError(f"module 'gatewise' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_MODULES, *_NAMES})

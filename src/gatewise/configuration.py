@@ -31,6 +31,11 @@ def custom_object_scope(objects: Mapping[str, type]) -> Iterator[None]:
         regularizers, constraints, losses, metrics and optimizers. Scopes add up; an inner one goes
         first.
 
+    Yields
+    ------
+    None
+        Nothing: the names are known until the context ends.
+
     Raises
     ------
     DTypeError

@@ -174,7 +174,7 @@ def warn_of_ending(path: PathLike) -> None:
     if found is not None:
         checks.warn(
             f"file names that end in {found.ending!r} stand for {found.format}: the file is in"
-            " gatewise's own format, which only gatewise and readers of safetensors open; let the name end in"
-            " '.safetensors'",
+            " gatewise's own format, which only gatewise and readers of safetensors open; let the"
+            " name end in '.safetensors'",
             UserWarning,
         )

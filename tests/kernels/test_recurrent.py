@@ -512,6 +512,7 @@ def test_an_array_that_is_needed_may_not_be_none():
     """In a child process each: what is not refused ends it."""
     output = run_python("""
         import os, sys
+        from functools import partial
         import numpy as np
         from gatewise.kernels import activations, arrays, dense, optimizers
         from gatewise.kernels._workspace import Workspace
@@ -522,23 +523,36 @@ def test_an_array_that_is_needed_may_not_be_none():
         w, u, b, x = np.zeros((3, 40)), np.zeros((10, 40)), np.zeros(40), np.zeros((2, 4, 3))
         h, c = np.zeros((2, 10)), np.zeros((2, 10))
         weights = {"kernel": w, "recurrent_kernel": u, "bias": b}
-        packed, back, workspace = kernel.pack_forward(weights), kernel.pack_backward(weights), Workspace()
+        packed, back = kernel.pack_forward(weights), kernel.pack_backward(weights)
+        workspace = Workspace()
         workspace.prepare(kernel, 2, 4, False)
         forward = dict(packed=packed, x=x, final_h=h, final_c=c)
-        backward = dict(packed=back, x=x, weights=weights, workspace=workspace, dh=h, dc=c, gradients=weights)
+        backward = dict(packed=back, x=x, weights=weights, workspace=workspace)
+        backward |= dict(dh=h, dc=c, gradients=weights)
+
+        def run(**changed):
+            return kernel.forward(**forward | changed)
+
+        def run_backward(**changed):
+            return kernel.backward(**backward | changed)
+
+        def run_adam(v):
+            rates = (0.1, 0.0, 0.9, 0.9, 1e-7)
+            return optimizers.adam(flat, flat.copy(), flat.copy(), v, None, *rates)
+
         flat, of_gru = np.zeros(64), Workspace()
         of_gru.prepare(RecurrentKernel("gru", "float64", 3, 10), 2, 4, False)
         calls = {
-            "forward unprepared workspace": lambda: kernel.forward(**forward, workspace=Workspace()),
-            "forward workspace of a GRU": lambda: kernel.forward(**forward, workspace=of_gru),
-            **{f"forward {n}": lambda n=n: kernel.forward(**{**forward, n: None}) for n in forward},
-            **{f"backward {n}": lambda n=n: kernel.backward(**{**backward, n: None}) for n in backward},
+            "forward unprepared workspace": lambda: run(workspace=Workspace()),
+            "forward workspace of a GRU": lambda: run(workspace=of_gru),
+            **{f"forward {n}": partial(run, **{n: None}) for n in forward},
+            **{f"backward {n}": partial(run_backward, **{n: None}) for n in backward},
             "pack_forward kernel": lambda: kernel.pack_forward(weights | {"kernel": None}),
             "pack_forward recurrent_kernel": lambda: kernel.pack_forward({"kernel": w}),
             "pack_forward": lambda: kernel.pack_forward(None),
             "pack_backward": lambda: kernel.pack_backward({}),
-            "backward kernel": lambda: kernel.backward(**backward | {"weights": {}}),
-            "backward d_kernel": lambda: kernel.backward(**backward | {"gradients": {}}),
+            "backward kernel": lambda: run_backward(weights={}),
+            "backward d_kernel": lambda: run_backward(gradients={}),
             "activate y": lambda: arrays.activate(flat, None, tanh),
             "softmax y": lambda: arrays.softmax(flat.reshape(8, 8), None),
             "dense.forward packed": lambda: dense.forward(x[0], None, np.zeros((4, 5)), tanh),
@@ -546,7 +560,7 @@ def test_an_array_that_is_needed_may_not_be_none():
             "sgd g": lambda: optimizers.sgd(flat, None, None, 0.1, 0.9, False),
             "average mean": lambda: optimizers.average(flat, None, 0.9),
             "accumulate total": lambda: optimizers.accumulate(None, flat),
-            "adam v": lambda: optimizers.adam(flat, flat.copy(), flat.copy(), None, None, 0.1, 0.0, 0.9, 0.9, 1e-7),
+            "adam v": lambda: run_adam(None),
         }
         for name, call in calls.items():
             child = os.fork()

@@ -1,4 +1,4 @@
-"""User-defined layers: those of docs/custom-layers.md and others train, are checked, copied, saved and wrapped."""
+"""User-defined layers train, are checked, copied, saved and wrapped: docs/custom-layers.md."""
 
 import copy
 import pickle
@@ -37,7 +37,7 @@ class Scale(Layer):
 
 
 class RunningSum(Layer):
-    """The sum of all steps so far: it reads steps, and each of its steps depends on those before."""
+    """The sum of all steps so far: each of its steps depends on those before."""
 
     reads_steps = True
 

@@ -1,4 +1,4 @@
-"""What belongs to a pass lies on its tape: one layer at two nodes, tapes of several passes, a layer used alone."""
+"""The tape of a pass: one layer at two nodes, tapes of several passes, a layer used alone."""
 
 import copy
 import pickle
@@ -83,7 +83,7 @@ def test_every_layer_is_tried():
 @pytest.mark.parametrize("with_lengths", [False, True])
 @pytest.mark.parametrize("cls", MADE, ids=lambda cls: cls.__name__)
 def test_a_layer_at_two_nodes_is_two_copies(cls, with_lengths, rng):
-    """Outputs, gradients of the inputs and moving averages are those of two copies, gradients of parameters their sum."""
+    """All is as of two copies, except gradients of parameters: they are the sum of theirs."""
     layer, draw = made(cls, rng)
     first, second = copy.deepcopy(layer), copy.deepcopy(layer)
     second.rng = first.rng = layer.rng  # whatever is dropped comes from one generator
@@ -117,7 +117,7 @@ def test_a_layer_at_two_nodes_is_two_copies(cls, with_lengths, rng):
 
 @pytest.mark.parametrize("cls", MADE, ids=lambda cls: cls.__name__)
 def test_inference_keeps_nothing(cls, rng):
-    """No attribute of a layer changes in a call, and threads side by side get what one gets alone."""
+    """No attribute of a layer changes in a call, and parallel threads get what one gets alone."""
     layer, draw = made(cls, rng)
     xs = [draw() for _ in range(4)]
     alone = [layer.forward(x) for x in xs]
@@ -158,7 +158,7 @@ def test_a_copy_has_no_pass_under_way_and_trains(again, cls, rng):
 
 @pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU", "Bidirectional", "RNN"])
 def test_states_that_come_from_another_layer(name, rng):
-    """Inputs [x, h] or [x, h, c] are those of initial_state, and their gradients come back beside that of x."""
+    """Inputs [x, h] or [x, h, c] set the initial state; each has its gradient, as x has."""
     make = {
         "Bidirectional": lambda: layers.Bidirectional(layers.LSTM(4), dtype="float64"),
         "RNN": lambda: layers.RNN(FullGateLSTMCell(4), dtype="float64"),
@@ -195,7 +195,7 @@ def test_several_outputs_are_a_list(rng):
 
 
 def test_moving_averages_follow_both_nodes(rng):
-    """Two passes through one BatchNormalization on one tape move it as two passes one after the other."""
+    """BatchNormalization twice on one tape moves it as two passes one after the other."""
     layer, draw = made(layers.BatchNormalization, rng)
     other = copy.deepcopy(layer)
     xs, tape = [draw(), draw()], Tape()

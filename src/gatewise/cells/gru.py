@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gatewise import checks
 from gatewise.errors import ConfigError
@@ -51,7 +51,7 @@ class GRUCell(Cell):
     {'kernel': (3, 12), 'recurrent_kernel': (4, 12), 'bias': (2, 12)}
     """
 
-    family = "gru"
+    family: ClassVar[str | None] = "gru"
     gates: tuple[str, ...] = ("z", "r", "h")
 
     reset_after: bool

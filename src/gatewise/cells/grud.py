@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from .base import Cell
 
 
@@ -34,7 +36,7 @@ class GRUDCell(Cell):
     """
 
     gates: tuple[str, ...] = ("z", "r", "h")
-    states = ("h", "seen")
+    states: ClassVar[tuple[str, ...]] = ("h", "seen")
 
     def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
         """Shape of each parameter by name.

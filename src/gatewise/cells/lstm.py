@@ -6,7 +6,7 @@ Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gatewise import checks
 from gatewise.errors import ConfigError
@@ -123,8 +123,8 @@ class LSTMCell(Cell):
     {'kernel': (3, 12), 'recurrent_kernel': (4, 12), 'bias': (12,)}
     """
 
-    family = "lstm"
-    states = ("h", "c")
+    family: ClassVar[str | None] = "lstm"
+    states: ClassVar[tuple[str, ...]] = ("h", "c")
     _OPTIONS = MappingProxyType(
         {
             **Cell._OPTIONS,
@@ -190,7 +190,7 @@ class LSTMCell(Cell):
             "g": True,
             "o": self.output_gate,
         }
-        self.gates = tuple(gate for gate, has in has_weights.items() if has)
+        self.gates: tuple[str, ...] = tuple(gate for gate, has in has_weights.items() if has)
         self.peephole_gates = (
             tuple(gate for gate in self.gates if gate != "g") if self.peepholes else ()
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gatewise.kernels import activations
 from gatewise.kernels.scan import ScanKernel
@@ -82,7 +82,7 @@ class MinGRUCell(MinimalCell):
     {'kernel': (3, 8), 'bias': (8,)}
     """
 
-    family = "mingru"
+    family: ClassVar[str | None] = "mingru"
     gates: tuple[str, ...] = ("z", "h")
 
 
@@ -105,5 +105,5 @@ class MinLSTMCell(MinimalCell):
     {'kernel': (3, 12), 'bias': (12,)}
     """
 
-    family = "minlstm"
+    family: ClassVar[str | None] = "minlstm"
     gates: tuple[str, ...] = ("f", "i", "h")

@@ -14,6 +14,8 @@ from gatewise import checks
 from .custom import RNNCell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewise._typing import Array
 
 __all__ = ["FullGateLSTMCell"]
@@ -47,8 +49,8 @@ class FullGateLSTMCell(RNNCell):
     """
 
     def __init__(self, units: int) -> None:
-        self.units = checks.whole_number(units, "units")
-        self.state_size = [units, units, 3 * units]
+        self.units: Any = checks.whole_number(units, "units")
+        self.state_size: int | Sequence[int] | None = [units, units, 3 * units]
 
     def parameter_shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
         H = self.units

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .base import Cell
 
@@ -40,7 +40,7 @@ class SimpleRNNCell(Cell):
     {'kernel': (3, 4), 'recurrent_kernel': (4, 4), 'bias': (4,)}
     """
 
-    family = "rnn"
+    family: ClassVar[str | None] = "rnn"
     gates: tuple[str, ...] = ("h",)
 
     def __init__(

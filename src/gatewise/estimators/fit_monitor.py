@@ -45,6 +45,7 @@ class FitMonitor(Callback):
 
     model: Any
     params: Any
+    converged: bool
 
     def __init__(
         self,

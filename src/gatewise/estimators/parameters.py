@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from gatewise.regularizers import Regularizer
     from gatewise.training.optimizers import Optimizer
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
+CELLS: dict[str, type[layers.Layer]] = {
+    "lstm": layers.LSTM,
+    "gru": layers.GRU,
+    "rnn": layers.SimpleRNN,
+}
 RATES = ("constant", "cosine", "adaptive")
 
 

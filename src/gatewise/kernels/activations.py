@@ -1,8 +1,8 @@
 """Activations by name, as kernels take them: numbers of ``Activation`` in vmath.h, with constants.
 
 Formulas and constants are those of Keras 3: ``hard_sigmoid`` is clip(x/6 + 1/2, 0, 1),
-``leaky_relu`` has slope 0.2. Other constants are given with the name, ``("leaky_relu", 0.01)`` or ``("hard_sigmoid",
-0.2, 0.5)``, as ONNX has them::
+``leaky_relu`` has slope 0.2. Other constants are given with the name, ``("leaky_relu", 0.01)`` or
+``("hard_sigmoid", 0.2, 0.5)``, as ONNX has them::
 
     hard_sigmoid      clip(alpha x + beta, 0, 1)         1/6, 1/2
     elu               x, or alpha (exp(x) - 1) below 0   1

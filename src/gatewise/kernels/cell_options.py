@@ -1,8 +1,8 @@
 """The options of a compiled cell, in one place.
 
-:class:`gatewise.kernels.recurrent.RecurrentKernel` takes them as an object; ``_cell.pyx`` copies them
-into the C++ struct ``gw_cell`` (``table.h``), which the code of each cell reads. An option that is a
-number is copied by its name.
+:class:`gatewise.kernels.recurrent.RecurrentKernel` takes them as an object; ``_cell.pyx`` copies
+them into the C++ struct ``gw_cell`` (``table.h``), which the code of each cell reads. An option
+that is a number is copied by its name.
 """
 
 from dataclasses import dataclass, fields

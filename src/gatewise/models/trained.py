@@ -29,9 +29,9 @@ class Trained:
         Size of the largest array that a constraint is applied to after a step; 0: there is none.
     """
 
-    pieces: list
-    names: list
-    parts: list | None
+    pieces: list[slice]
+    names: list[str]
+    parts: list[slice] | None
     lowest: int
     constrained: int
 

@@ -26,7 +26,7 @@ from .unknown_targets import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewise._typing import Array, Model
+    from gatewise._typing import Array, BoolArray, Model
 
     from .losses import Loss
 
@@ -147,6 +147,17 @@ class Samples:
 
 class MappedSamples:
     """Samples whose x stays in its file: it is read, checked and converted a batch at a time."""
+
+    model: Model
+    need_y: bool
+    class_weight: Mapping[int, float] | None
+    x: Any
+    y: Array | None
+    sample_weight: Array | None
+    lengths: Array | None
+    resets: BoolArray | None
+    mask: Array | None
+    per_step: bool
 
     def __init__(self, model: Model, given: Given, need_y: bool = True) -> None:
         x, y, sample_weight, lengths = given.x, given.y, given.sample_weight, given.lengths

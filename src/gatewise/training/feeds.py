@@ -59,6 +59,13 @@ class RowFeed:
         Cut each batch into parts of so many steps.
     """
 
+    samples: AnySamples
+    batch_size: int
+    shuffle: bool
+    bucketing: bool
+    tbptt_steps: int | None
+    ended: bool
+
     def __init__(
         self,
         samples: AnySamples,
@@ -176,6 +183,21 @@ class BatchFeed:
     class_weight : dict, optional
     """
 
+    model: Model
+    source: Any
+    need_y: bool
+    items: int | None  # in an epoch
+    asked_for: int | None
+    shuffle: bool
+    tbptt_steps: int | None
+    class_weight: Mapping[int, float] | None
+    steps_name: str
+    indexed: bool
+    length: int | None  # batches of a sequence in the current epoch
+    once: bool  # whether the source continues from epoch to epoch
+    drawn: int  # items taken from it so far
+    ended: bool
+
     def __init__(
         self,
         model: Model,
@@ -190,15 +212,13 @@ class BatchFeed:
         self.model, self.source, self.need_y = model, source, need_y
         # what is notified of the beginning and the end of epochs
         self._notified = None if hasattr(source, "__next__") else source
-        self.items: int | None
-        self.asked_for: int | None
         self.items = self.asked_for = (
             None if steps is None else checks.whole_number(steps, steps_name)
         )
         self.shuffle, self.tbptt_steps, self.class_weight = shuffle, tbptt_steps, class_weight
         self.steps_name = steps_name
         self.indexed = is_indexed(source)
-        self.length: int | None = None  # batches of a sequence in the current epoch
+        self.length = None
         if self.indexed:
             self._take_length()
             if steps is not None and self.indexed and self.asked_for > self.length:
@@ -206,8 +226,8 @@ class BatchFeed:
                     f"{steps_name} is {self.asked_for}, and x makes {self.length} batches: leave"
                     " it out"
                 )
-        self.once = hasattr(self.source, "__next__")  # continues from epoch to epoch
-        self.drawn = 0  # items taken from it so far
+        self.once = hasattr(self.source, "__next__")
+        self.drawn = 0
         self.ended = False
         if not model.built:
             self._build_model()

@@ -25,9 +25,9 @@ class RunningMeans:
 
     def __init__(self, metrics: list[Metric]) -> None:
         self.metrics = metrics
-        self.total = 0.0
+        self.total: float = 0.0
         self.count: float = 0
-        self.counted = False  # whether anything counted so far
+        self.counted: bool = False  # whether anything counted so far
         for metric in metrics:
             metric.reset_state()
 

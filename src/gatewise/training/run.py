@@ -146,6 +146,16 @@ class Run:
         Those of the last epoch that ended, which ``on_train_end`` receives.
     """
 
+    model: Model
+    feed: Feed
+    watchers: CallbackList
+    epoch: int
+    batch: int
+    history: History
+    epochs: int
+    thread: int
+    means: RunningMeans
+
     def __init__(
         self,
         model: Model,

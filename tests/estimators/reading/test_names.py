@@ -245,8 +245,8 @@ def test_nan_names_the_place_and_the_parameter(estimator, rng):
     parts = [part for _, part in table.groupby(who)]
     y = [0, 1] * 2 if estimator is not SequenceEncoder else None
     cure = (
-        rf"{estimator.__name__} accepts missing values if the parameter missing is one of 'forward_fill', 'mean', 'mask',"
-        r" 'indicator' or 'decay'"
+        rf"{estimator.__name__} accepts missing values if the parameter missing is one of"
+        r" 'forward_fill', 'mean', 'mask', 'indicator' or 'decay'"
     )
     with pytest.raises(
         NonFiniteError, match=r"contains NaN, first in group 1, feature 'b', at step 1. " + cure

@@ -135,7 +135,7 @@ class PointHead(Head):
     """
 
     def __init__(self, loss: str | Loss) -> None:
-        self.loss = losses.get(loss)
+        self.loss: Loss = losses.get(loss)
 
     def point(self, outputs: np.ndarray) -> np.ndarray:
         """Return the outputs."""
@@ -218,8 +218,8 @@ class QuantileHead(Head):
 
     def __init__(self, quantiles: Sequence[float]) -> None:
         self.loss: losses.Quantile = losses.Quantile(quantiles)
-        self.quantiles = np.array(self.loss.quantiles)
-        self.outputs_per_number = len(self.quantiles)
+        self.quantiles: np.ndarray = np.array(self.loss.quantiles)
+        self.outputs_per_number: int = len(self.quantiles)
         if not (np.diff(self.quantiles) > 0).all():
             raise ConfigError(
                 f"quantiles are {self.loss.quantiles}; expected rising numbers, each once"

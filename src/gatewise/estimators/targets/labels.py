@@ -150,7 +150,7 @@ class SeveralLabels(Labels):
         """0 and 1, int64 (n, labels), see the base."""
         labels, several = read_labels(y, len(sequences))
         if several and self.classes is None:
-            self.classes = np.arange(labels.shape[1])
+            self.classes: Array | None = np.arange(labels.shape[1])
         if not several or labels.shape[1] != len(self.known):
             raise _other_kind(labels, several, self.known)
         return labels

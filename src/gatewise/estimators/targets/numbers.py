@@ -74,7 +74,7 @@ class Numbers(SequenceTarget):
     def __init__(self, loss: str | Loss = "squared_error") -> None:
         self._loss = loss
         self.columns: int | None = None
-        self.flat = False
+        self.flat: bool = False
 
     def with_loss(self, loss: str | Loss) -> Self:
         """The same target with another loss, for a ``fit`` that goes on."""

@@ -43,7 +43,7 @@ class Reconstruction(SequenceTarget):
         self, features: int, vocabulary_size: int | None, steps: int | None = None
     ) -> None:
         self._features, self._vocabulary_size = features, vocabulary_size
-        self.steps = steps
+        self.steps: int | None = steps
 
     def read(
         self, y: Any, sequences: Sequences, weights: Array | None, *, all_classes: bool = True
