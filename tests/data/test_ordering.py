@@ -78,7 +78,7 @@ def test_polars_times():
         (
             ["2024-01-01T00:00Z"] * 4 + ["2024-01-01"],
             DTypeError,
-            "no ISO 8601 date, or has a time zone in some rows only",
+            "not an ISO 8601 date, or has a time zone in some rows only",
         ),
         (
             np.array([1, datetime.date(2024, 1, 1), 2, 3, 4], object),

@@ -135,7 +135,7 @@ class TestErrors:
             (np.zeros((2, 2), complex), ConfigError, "Complex data not supported"),
             (np.array([["a", "b"]]), DTypeError, "text"),
             (["one", "two"], DTypeError, "X holds text"),
-            (np.array([[{}, 1]], object), DTypeError, "X holds objects that are no numbers"),
+            (np.array([[{}, 1]], object), DTypeError, "X holds objects that are not numbers"),
             (scipy.sparse.eye(3), DTypeError, "sparse"),
             (objects([[[1], [2, 3]], [[1]]]), ShapeError, r"X\[0\]"),
         ],

@@ -127,7 +127,7 @@ class TestInput:
     @pytest.mark.parametrize(
         "X, error, match",
         [
-            ("text", DTypeError, "put one text into a list"),
+            ("text", DTypeError, "put a single text into a list"),
             (3, DTypeError, "list of texts"),
             ([], ShapeError, "no text"),
             (["a", ["b"]], ShapeError, "mixes"),

@@ -1,7 +1,7 @@
-"""Sequences prepared for a network: windows, scaling, padding, missing values, text, sound.
+"""Preparing sequences for a network: windows, scaling, padding, missing values, text, sound.
 
-The transformers are scikit-learn's and load it on first use; functions need NumPy alone (those of
-sound SciPy, too).
+The transformers are those of a scikit-learn pipeline, and load scikit-learn on first use. The
+functions need only NumPy; those for sound need SciPy, too.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from .missing import (
 from .windows import windows
 
 TYPE_CHECKING = False
-# what static tools see; at run time these names load on first use, by __getattr__
+# For static tools; at run time, __getattr__ loads these names on first use.
 if TYPE_CHECKING:
     from .audio import deltas, log_mel, mel_filters, mfcc
     from .padder import SequencePadder

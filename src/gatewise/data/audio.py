@@ -47,18 +47,18 @@ def log_mel(
     Parameters
     ----------
     signal : array_like of shape (samples,)
-        One channel. Whole numbers, as in WAV files, are taken as they are: a factor adds a constant
-        to each result. A signal shorter than a frame is filled up with zeros; samples left over at
-        the end give no frame.
+        One channel. Whole numbers, as in WAV files, are taken as they are: a factor in the signal
+        adds a constant to each result. A signal shorter than a frame is filled up with zeros;
+        samples left over at the end give no frame.
     rate : float
         Samples per second.
     bands : int, default 40
         Number of mel bands, the features of a frame.
     frame_length, frame_step : float, default 0.025 and 0.010
-        Seconds of a frame, and from the start of one to the start of the next; both rounded to
-        whole samples.
+        Length of a frame, and distance from the start of one frame to the start of the next, in
+        seconds. Both are rounded to whole samples.
     low, high : float, default 0 and half the rate
-        Hertz between which the bands lie.
+        The bands are between these frequencies, in hertz.
     window : str or tuple, default "hamming"
         Any periodic window of ``scipy.signal.get_window``.
     preemphasis : float in [0, 1), default 0.97
@@ -115,7 +115,7 @@ def log_mel(
     samples = np.concatenate([samples[:1], samples[1:] - preemphasis * samples[:-1]])
     frames = _frames(samples, length, step) * shape
     energies = np.abs(rfft(frames, transform, axis=1)) ** 2
-    # BLAS does not promise the same bits for any number of threads
+    # Not by BLAS, whose results may depend on the number of threads.
     in_bands = np.einsum("fk,bk->fb", energies, filters)
     return np.log(np.maximum(in_bands, floor)).astype(dtype)
 
@@ -134,7 +134,7 @@ def mfcc(signal: ArrayLike, rate: float, *, coefficients: int = 13, **options: A
         How many are kept, from the 0th on (the mean energy, times the root of the number of bands).
         At most `bands`.
     **options
-        Those of :func:`log_mel`.
+        Options of :func:`log_mel`.
 
     Returns
     -------
@@ -223,7 +223,7 @@ def mel_filters(
     rate : float
         Samples per second.
     low, high : float, default 0 and half the rate
-        Hertz where the first triangle begins and the last one ends.
+        Frequencies at which the first triangle begins and the last one ends, in hertz.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def mel_filters(
     ConfigError
         A number is outside its range, or a band holds no frequency of the transform.
     DTypeError
-        `bands` or `transform` is not a whole number, or another argument is no number.
+        `bands` or `transform` is not a whole number, or another argument is not a number.
 
     Examples
     --------
@@ -274,8 +274,8 @@ def _signal(given: Any) -> Array:
     signal = real_array(given, "signal")
     if signal.ndim != 1 or signal.size == 0:
         raise ShapeError(
-            f"signal has shape {signal.shape}; expected (samples,), at least one: of several"
-            " channels pass one, or their mean"
+            f"signal has shape {signal.shape}; expected (samples,), at least one: if there"
+            " are several channels, pass one of them or their mean"
         )
     return finite(signal, "signal")
 

@@ -1,4 +1,4 @@
-"""The columns of data frames: their names, which later frames must have, and their contents."""
+"""The columns of data frames: their names, which later frames must have too, and their contents."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def is_frame(X: Any) -> bool:
 def names_of(given: Any) -> tuple[str, ...] | None:
     """Return the names of a frame's columns, or None.
 
-    scikit-learn's rule: names are text. Columns whose names are numbers, for example, are known by
-    their position.
+    The rule is that of scikit-learn: names are strings. Columns with other names, such as numbers,
+    are known by their position.
 
     Returns
     -------
     tuple of str, or None
-        None for arrays, and for a frame without text for names.
+        None for arrays, and for a frame whose column names are not strings.
 
     Raises
     ------
     DTypeError
-        Some names are text and some are not.
+        Some names are strings and some are not.
     """
     if not is_frame(given):
         return None
@@ -65,12 +65,12 @@ def common_names(items: Sequence[Any], name: str) -> tuple[str, ...] | None:
     Raises
     ------
     ShapeError, DTypeError
-        The frames have different names, or in another order.
+        The frames have different names, or the same in another order.
     """
     names = first = labels = None
     for number, item in enumerate(items):
         found = names_of(item)
-        if found is None and is_frame(item):  # numbers or tuples for names
+        if found is None and is_frame(item):  # its names are numbers or tuples
             given = tuple(item.columns)
             labels = given if labels is None else labels
             if given != labels and set(given) == set(labels):
@@ -96,15 +96,16 @@ def check_feature_names(estimator: Any, names: tuple[str, ...] | None, *, reset:
     Parameters
     ----------
     estimator : object
+        The estimator or transformer that receives X.
     names : tuple of str, or None
         The names of X; None: X has none.
     reset : bool
-        Whether to set the attribute: X is that of `fit`.
+        Whether to set the attribute, as `fit` does.
 
     Raises
     ------
     ShapeError
-        They are not those of `fit`, in this order.
+        The names, or their order, are not those of `fit`.
     """
     if reset:
         vars(estimator).pop("feature_names_in_", None)
@@ -167,7 +168,7 @@ def check_kind(X: Any, name: str) -> None:
         )
     if hasattr(X, "ngroups"):
         raise DTypeError(
-            f"{name} is a {type(X).__name__}; expected the frame itself, beside groups= "
+            f"{name} is a {type(X).__name__}; expected the frame itself, with groups= "
             "(estimators), or a list with the part of each group: [part for _, part in "
             f"{name}], without the column of labels"
         )
@@ -202,7 +203,7 @@ def check_kind(X: Any, name: str) -> None:
 
 
 def refuse_columns(frame: Any, name: str) -> None:
-    """Refuse a frame if a column holds dates, text or other things that are no numbers.
+    """Refuse a frame if a column holds dates, text or other values that are not numbers.
 
     Raises
     ------
@@ -227,17 +228,18 @@ def refuse_columns(frame: Any, name: str) -> None:
 
 
 def kind_of_dtype(values: Any) -> str | None:
-    """Return what a column holds by its dtype, if that is no numbers.
+    """Return what a column holds by its dtype, if these are not numbers.
 
     Parameters
     ----------
     values : Series of pandas or polars, or ndarray
+        The column.
 
     Returns
     -------
     {"dates", "durations", "text", "categories", "objects"} or None
-        None for numbers and for dtypes that are not known. Categories that are numbers are numbers.
-        What "objects" are is known from the values only.
+        None for numbers and for unknown dtypes. Categories that are numbers count as numbers. What
+        "objects" are, only the values show.
     """
     dtype = values.dtype
     if getattr(dtype, "kind", "f") in "mM":
@@ -256,7 +258,7 @@ def kind_of_dtype(values: Any) -> str | None:
 
 
 def _kind_of(values: Any) -> str | None:
-    """Return what a column holds that is no numbers, None for numbers."""
+    """Return what a column holds if these are not numbers; None for numbers."""
     kind = kind_of_dtype(values)
     if kind not in (None, "objects"):
         return kind
@@ -281,7 +283,7 @@ _ENCODE = (
 # What to do about a column, by what it holds.
 _CURES = {
     "dates": (
-        "leave it out; if it orders the rows of a long table, name it as time=, beside groups=, or"
+        "leave it out; if it orders the rows of a long table, name it as time=, with groups=, or"
         " make features of it, the hour for example"
     ),
     "durations": "convert it, with .dt.total_seconds() for example",

@@ -1,4 +1,4 @@
-"""Frames stacked: each step with the steps before it."""
+"""Stacked frames: each step together with the steps before it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def stack_frames(
 ) -> Array:
     """Replace each step by the last `frames` steps, the oldest first.
 
-    A network then sees short stretches at once; with a stride it has fewer steps to go through as
-    well (Sak et al. 2015 stack 8 frames of speech and keep every third).
+    A network then sees several steps at once. With a stride it also has fewer steps to process (Sak
+    et al. 2015 stack 8 frames of speech and keep every third).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def stack_frames(
     stride : int, default 1
         Steps 0, ``stride``, ``2 * stride``, ... are kept.
     fill : {"first", "zero"}, default "first"
-        What is before the first step: that step again, or zeros.
+        Values before the first step: those of that step, or zeros.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def stack_frames(
     ShapeError, DTypeError, NonFiniteError
         The sequence has another rank, no features, or holds something other than real numbers.
     ConfigError, DTypeError
-        A number is not whole or below 1, or `fill` is another word.
+        A number is not whole, or is below 1; or `fill` is neither of the two.
     SizeError
         The result does not fit into memory.
 

@@ -1,4 +1,4 @@
-"""A transformer made from its part of a file, of which every entry is checked."""
+"""Making a transformer from its part of a file; every entry is checked."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CLASSES: dict[str, Any] = {
 
 
 def unpack_transformer(packed: dict[str, Any], arrays: dict[str, Array]) -> Any:
-    """Return the transformer of what :func:`gatewise.data.saving.pack_transformer` gave.
+    """Return the transformer that :func:`gatewise.data.saving.pack_transformer` packed.
 
-    Its arrays are taken out of `arrays`.
+    Its arrays are removed from `arrays`.
 
     Raises
     ------
     CheckpointError
-        An entry is damaged. Whatever else is raised means the same.
+        An entry is damaged. Any other exception means the same.
     """
     if packed["class_name"] not in CLASSES:
         raise CheckpointError(
@@ -56,7 +56,7 @@ def unpack_transformer(packed: dict[str, Any], arrays: dict[str, Array]) -> Any:
 
 
 def _may_be(cls: type, key: str, value: Any, attributes: dict[str, Any]) -> bool:
-    """Whether fit could have set an attribute to this value, beside the other attributes."""
+    """Whether fit could have set an attribute to this value, given the other attributes."""
     if key in ("n_features_in_", "_features", "length_"):
         return type(value) is int and 0 <= value < 2**62
     if key in ("_table", "_strings"):

@@ -1,8 +1,8 @@
 """Missing values of padded sequences, marked by NaN: filled, indicated, or their steps left out.
 
-All functions take ``values`` of shape ``(n, time, features)`` beside ``lengths``, never change
-them, and never read what is past a row's length: results are zero there. float32 and float64 are
-kept.
+All functions take ``values`` of shape ``(n, time, features)``, and ``lengths``. They never change
+them, and never read values past a row's length: results are zero there. float32 stays float32, and
+float64 stays float64.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def feature_means(values: ArrayLike, lengths: ArrayLike | None = None) -> Array:
     values : array_like of shape (n, time, features)
         NaN where a value is missing.
     lengths : array_like of shape (n,), int, optional
-        Steps in each row. ``None``: every row has all.
+        Number of steps in each row. ``None``: every row has all of them.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def has_missing(values: ArrayLike, lengths: ArrayLike | None = None) -> bool:
     values : array_like of shape (n, time, features)
         NaN where a value is missing.
     lengths : array_like of shape (n,), int, optional
-        Steps in each row. ``None``: every row has all.
+        Number of steps in each row. ``None``: every row has all of them.
 
     Returns
     -------
@@ -99,14 +99,14 @@ def has_missing(values: ArrayLike, lengths: ArrayLike | None = None) -> bool:
     """
     values, lengths = _given(values, lengths)
     found = False
-    for block in _blocks(values, lengths):  # all of them: each is searched for infinity
+    for block in _blocks(values, lengths):  # every block, since each is searched for infinity
         found = found or not block.complete
     return found
 
 
 @names_memory
 def fill_mean(values: ArrayLike, means: ArrayLike, lengths: ArrayLike | None = None) -> Array:
-    """Put each feature's mean where a value is missing.
+    """Replace each missing value by the mean of its feature.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def fill_mean(values: ArrayLike, means: ArrayLike, lengths: ArrayLike | None = N
     means : array_like of shape (features,)
         What :func:`feature_means` returns for the training data.
     lengths : array_like of shape (n,), int, optional
-        Steps in each row. ``None``: every row has all.
+        Number of steps in each row. ``None``: every row has all of them.
 
     Returns
     -------
@@ -147,16 +147,16 @@ def fill_mean(values: ArrayLike, means: ArrayLike, lengths: ArrayLike | None = N
 def fill_forward(
     values: ArrayLike, lengths: ArrayLike | None = None, means: ArrayLike | None = None
 ) -> Array:
-    """Put the last observed value where a value is missing.
+    """Replace each missing value by the last observed one.
 
     Parameters
     ----------
     values : array_like of shape (n, time, features)
         NaN where a value is missing.
     lengths : array_like of shape (n,), int, optional
-        Steps in each row. ``None``: every row has all.
+        Number of steps in each row. ``None``: every row has all of them.
     means : array_like of shape (features,), optional
-        What is put before the first observed value of a row. ``None``: 0.
+        Values for the steps before the first observed value of a row. ``None``: 0.
 
     Returns
     -------
@@ -177,9 +177,9 @@ def fill_forward(
     """
     values, lengths = _given(values, lengths)
     means, result = _means(means, values), np.empty(values.shape, values.dtype)
-    filled = np.empty(0)  # the first block of some rows needs none
+    filled = np.empty(0)  # not read: rows begin with `means`
     for block in _blocks(values, lengths):
-        # the last values of the block before, of the same rows
+        # else the last values of the previous block, which has the same rows
         before = means if block.first else filled[:, -1:]
         filled = block.values if block.complete else _carried_on(block, before)
         block.write(result, filled)
@@ -195,21 +195,21 @@ def missing_indicators(
 ) -> Array:
     """Return values, whether each was observed, and how long ago: three features for each one.
 
-    The time since a feature was last observed is that of Che et al. 2018, equation 2. It is 0 at
-    the first step; then it is the time from the step before to this one, plus that step's own time
-    if the feature was missing there.
+    The time since a feature was last observed is defined as in Che et al. 2018, equation 2. It is 0
+    at the first step. At each later step it is the time from the step before to this one; if the
+    feature was missing at the step before, the result of that step is added.
 
     Parameters
     ----------
     values : array_like of shape (n, time, features)
         NaN where a value is missing.
     lengths : array_like of shape (n,), int, optional
-        Steps in each row. ``None``: every row has all.
+        Number of steps in each row. ``None``: every row has all of them.
     times : array_like of shape (time,) or (n, time), optional
         The time of each step, as numbers that never fall within a row, in the unit that the result
-        is to have. ``None``: a step takes 1.
+        will have. ``None``: a step takes 1.
     means : array_like of shape (features,), optional
-        What is put where a value is missing. ``None``: 0.
+        Values for missing ones. ``None``: 0.
 
     Returns
     -------
@@ -243,10 +243,10 @@ def missing_indicators(
     times, means = _times(times, n, steps, lengths), _means(means, values)
     fits_memory(3 * values.size, values.dtype, "an array of values, masks and times")
     result = np.empty((n, steps, 3 * features), values.dtype)
-    last = np.empty(0)  # the first block of some rows needs none
+    last = np.empty(0)  # not read: rows begin with their first time
     for block in _blocks(values, lengths):
         now = times[block.at][:, :, np.newaxis]
-        # Equation 2 summed up: the time since the last step before this one at which the feature
+        # The sum of equation 2: the time since the last step before this one at which the feature
         # was observed, or since the first step.
         before = now[:, :1] if block.first else last[:, -1:]
         last = np.maximum.accumulate(np.where(block.seen, now, before), axis=1)  # times never fall
@@ -270,7 +270,7 @@ def counted_steps(values: ArrayLike, lengths: ArrayLike | None = None) -> BoolAr
     values : array_like of shape (n, time, features)
         NaN where a value is missing.
     lengths : array_like of shape (n,), int, optional
-        Steps in each row. ``None``: every row has all.
+        Number of steps in each row. ``None``: every row has all of them.
 
     Returns
     -------
@@ -303,7 +303,7 @@ def compress(values: ArrayLike, counted: ArrayLike) -> tuple[Array, IntArray]:
     values : array_like of shape (n, time, ...)
         Any dtype.
     counted : array_like of shape (n, time), bool
-        What :func:`counted_steps` gives.
+        What :func:`counted_steps` returns.
 
     Returns
     -------
@@ -336,12 +336,12 @@ def scatter(values: ArrayLike, counted: ArrayLike, fill: Any = 0) -> Array:
     Parameters
     ----------
     values : array_like of shape (n, time, ...)
-        What was computed from compressed steps: outputs or labels of each step. Steps past the
-        number that count in a row are not read.
+        Results for compressed steps, for example outputs or labels of each step. In each row, only
+        as many steps are read as count.
     counted : array_like of shape (n, time), bool
         What :func:`compress` was given.
     fill : scalar, default 0
-        What is put at steps that do not count.
+        Value of the steps that do not count.
 
     Returns
     -------
@@ -365,7 +365,10 @@ def scatter(values: ArrayLike, counted: ArrayLike, fill: Any = 0) -> Array:
 
 
 def _to_move(values: Any, counted: Any) -> tuple[Array, BoolArray, BoolArray]:
-    """values, counted, and front, whose rows have as many True as those of counted, all first."""
+    """Return values, counted and front, as arrays.
+
+    Each row of front has as many True as the same row of counted, all at its beginning.
+    """
     try:
         values, counted = np.asarray(values), np.asarray(counted)
     except ValueError as error:
@@ -402,7 +405,8 @@ class _Block:
     at : (slice, slice)
         Which rows, and which steps of them.
     values, seen : ndarray (rows, steps, features)
-        A view of what was given; and whether there is a value before the end of its row (bool).
+        A view of the given values; and, as bool, whether there is a value, before the end of its
+        row.
     inside : ndarray (rows or 1, steps, 1) of bool
         Which steps lie before the end of their row.
     complete : bool
@@ -421,12 +425,12 @@ class _Block:
         return self.at[1].start == 0
 
     def write(self, result: Array, part: Array) -> None:
-        """Put `part` in the place of the block, with zeros past the ends."""
+        """Write `part` to the steps and rows of the block, with zeros past the ends of rows."""
         result[self.at] = part if self.inside.all() else np.where(self.inside, part, 0)
 
 
 def _blocks(values: Array, lengths: IntArray | None) -> Iterator[_Block]:
-    """Yield all blocks; those of the same rows follow each other in order of time.
+    """Yield all blocks; those with the same rows are consecutive, in order of time.
 
     Raises
     ------
@@ -453,7 +457,7 @@ def _blocks(values: Array, lengths: IntArray | None) -> Iterator[_Block]:
 
 
 def _carried_on(block: _Block, before: Array) -> Array:
-    """The last value observed up to each step; `before` (..., features) ahead of the first."""
+    """The last value observed up to each step; before the first one, `before` (..., features)."""
     steps = np.arange(block.seen.shape[1], dtype=np.intp)[:, np.newaxis]
     last = np.maximum.accumulate(np.where(block.seen, steps, -1), axis=1)
     return np.where(
@@ -476,20 +480,20 @@ def _means(means: Any, values: Array) -> Array:
     means = real_array(means, "means")
     if means.shape != (features,):
         raise ShapeError(
-            f"means has shape {means.shape}; expected ({features},), one mean a feature"
+            f"means has shape {means.shape}; expected ({features},), one mean for each feature"
         )
     return finite(means, "means").astype(values.dtype, copy=False)
 
 
 def _times(times: Any, n: int, steps: int, lengths: IntArray | None) -> Array:
-    """float64 (n, time): differences are taken before they are rounded to the values' dtype."""
+    """Times as float64 (n, time): differences are rounded to the values' dtype only afterwards."""
     if times is None:
         return np.broadcast_to(np.arange(steps, dtype=np.float64), (n, steps))
     times = real_array(times, "times").astype(np.float64, copy=False)
     if times.shape not in ((steps,), (n, steps)):
         raise ShapeError(
-            f"times has shape {times.shape}; expected ({steps},), or ({n}, {steps}) for a clock in"
-            " each row"
+            f"times has shape {times.shape}; expected ({steps},), or ({n}, {steps}) if each row"
+            " has times of its own"
         )
     inside = _inside(lengths, n, steps)
     times = finite(np.where(inside, times, 0.0), "times")

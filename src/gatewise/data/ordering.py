@@ -1,4 +1,4 @@
-"""The order of time of the rows of a long table."""
+"""The order in time of the rows of a long table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["is_missing", "order_of_time", "plain"]
 def order_of_time(
     times: Any, number: Array, labels: Sequence[Any] | None = None, name: str = "time"
 ) -> IntArray:
-    """Return the order in which the rows of each group follow each other in time.
+    """Return the rows of each group in order of time.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def order_of_time(
     ShapeError
         There is not one time for each row.
     DTypeError
-        The times are not of one kind that has an order.
+        The times are of different kinds, or of a kind without an order.
     NonFiniteError
         A time is missing or infinite.
     ConfigError
@@ -117,13 +117,13 @@ def _keys_of_objects(values: Array, name: str) -> Array:
     if all(isinstance(value, str) for value in values.ravel().tolist()):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # of time zones in texts
+                warnings.simplefilter("error")  # NumPy warns of time zones
                 return values.astype("datetime64")
         except (ValueError, Warning) as error:
             if (moments := _moments_in_zones(values)) is not None:
                 return moments
             raise DTypeError(
-                f"{name} holds text that is no ISO 8601 date, or has a time zone in "
+                f"{name} holds text that is not an ISO 8601 date, or has a time zone in "
                 f"some rows only ({str(values.ravel()[0])!r:.60} for example); convert "
                 "it: pandas.to_datetime(...)"
             ) from error
@@ -139,7 +139,7 @@ def _keys_of_objects(values: Array, name: str) -> Array:
 def _moments_in_zones(texts: Array) -> Array | None:
     """datetime64 in UTC of ISO 8601 texts with time zones, which NumPy does not read.
 
-    None: a text is none, or has no time zone.
+    None: a text is not a date, or has no time zone.
     """
     try:
         moments = [

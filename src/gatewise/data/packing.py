@@ -1,4 +1,4 @@
-"""The values that files of transformers hold beside those of JSON, each kind with its mark."""
+"""The kinds of values, besides those of JSON, that files of transformers hold."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Lists(Kind):
 
 
 class _Dicts(Kind):
-    """Dicts with text for keys."""
+    """Dicts whose keys are strings."""
 
     def holds(self, value: Any) -> bool:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
@@ -40,7 +40,7 @@ class _Dicts(Kind):
 
 
 class _Texts(Kind):
-    """Object arrays of text, of one axis."""
+    """One-dimensional object arrays of strings."""
 
     def holds(self, value: Any) -> bool:
         return (
@@ -68,7 +68,7 @@ class _Scalers(Kind):
         return type(value).__name__ in SCALERS and type(value).__module__.startswith("sklearn.")
 
     def pack(self, value: Any, packer: Packer) -> list[Any]:
-        # partial_fit asks NumPy's numbers for their shape, so they must come back as NumPy's.
+        # partial_fit reads the shape of NumPy's numbers, so they must be NumPy's again when loaded.
         attributes = {
             name: np.asarray(part) if isinstance(part, np.generic) else part
             for name, part in vars(value).items()

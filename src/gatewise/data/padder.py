@@ -22,36 +22,37 @@ __all__ = ["SequencePadder"]
 
 
 class SequencePadder(SequenceTransformer):
-    """Pad or cut sequences to one length, for programs that take nothing but arrays.
+    """Pad or cut sequences to one length, for programs that take only arrays.
 
-    gatewise's own estimators take lists as they are and do not need it.
+    The estimators of gatewise take lists and do not need it.
 
     Parameters
     ----------
     length : int, optional
-        Steps of the result. ``None``: those of the longest sequence of `fit`; longer ones are then
-        cut in `transform`.
+        Number of steps of the result. ``None``: that of the longest sequence of `fit`; `transform`
+        then cuts longer ones.
     padding : {"post", "pre"}, default "post"
         Which end is filled.
     truncating : {"post", "pre"}, default "post"
         Which end of a longer sequence is cut off.
     value : float, default 0.0
-        What the padding is filled with. NaN marks it: :class:`SequenceScaler` leaves it out, and
+        Value of the padding. NaN marks it: :class:`SequenceScaler` ignores it, and
         `inverse_transform` finds it.
 
     Attributes
     ----------
     length_ : int
-        Steps of the result.
+        Number of steps of the result.
     n_features_in_ : int
-        Columns of a table (its steps), else features of a step.
+        Number of columns of a table, which are its steps; else number of features of a step.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where `fit` was given a frame with text for names.
+        Names of the columns, if `fit` was given a frame whose column names are strings.
 
     Notes
     -----
-    A transformer returns one array, and one call must not change the result of the next one. So ask
-    for the lengths (:meth:`lengths`), or mark the padding with ``value=numpy.nan``.
+    `transform` returns the array only, and does not store the lengths of sequences: one call must
+    not change the result of the next one. Get them from :meth:`lengths`, or mark the padding with
+    ``value=numpy.nan``.
 
     Examples
     --------
@@ -89,7 +90,7 @@ class SequencePadder(SequenceTransformer):
         X : array_like or list of n sequences
             As :class:`SequenceScaler` takes them.
         y : ignored
-            There for scikit-learn.
+            Only for the interface of scikit-learn.
 
         Returns
         -------
@@ -151,7 +152,7 @@ class SequencePadder(SequenceTransformer):
         Parameters
         ----------
         X : array_like or list of n sequences
-            What :meth:`transform` is given.
+            What :meth:`transform` receives.
 
         Returns
         -------
@@ -166,15 +167,16 @@ class SequencePadder(SequenceTransformer):
         return np.minimum(self._read(X, first=False).lengths, self.length_)
 
     def inverse_transform(self, X: ArrayLike, lengths: ArrayLike | None = None) -> list[Array]:
-        """Remove the padding of sequences; what was cut off is not restored.
+        """Remove the padding of sequences; steps that were cut off are not restored.
 
         Parameters
         ----------
         X : array_like of shape (n, time, features)
-            What :meth:`transform` gave, or what was computed from it.
+            What :meth:`transform` returned, or a result computed from it.
         lengths : array_like of shape (n,), int, optional
-            Steps of each sequence. ``None`` with ``value=numpy.nan``: a sequence ends (or begins,
-            padded in front) with the last (first) step that is not NaN in all features.
+            Number of steps of each sequence. ``None``, only with ``value=numpy.nan``: a sequence
+            ends with the last step that is not NaN in all features; if padding is in front, it
+            begins with the first such step.
 
         Returns
         -------
@@ -187,7 +189,7 @@ class SequencePadder(SequenceTransformer):
         ShapeError
             X has another shape, or `lengths` do not fit it.
         ConfigError
-            `lengths` are not given and `value` is a number, which a sequence may hold as well.
+            `lengths` are not given and `value` is a number, which sequences may contain, too.
         """
         self._fitted("length_")
         value = self._check_options()
@@ -197,7 +199,7 @@ class SequencePadder(SequenceTransformer):
         if lengths is None:
             if not np.isnan(value):
                 raise ConfigError(
-                    f"padding of {value} does not say where a sequence ends; give lengths "
+                    f"padding of {value} does not show where a sequence ends; give lengths "
                     "(padder.lengths(X) of what was padded), or pad with value=numpy.nan"
                 )
             lengths = self._lengths_before_nan(padded)
@@ -209,7 +211,7 @@ class SequencePadder(SequenceTransformer):
         ]
 
     def _lengths_before_nan(self, X: Array) -> IntArray:
-        """Steps of each row up to its padding of NaN."""
+        """Number of steps of each row without its padding of NaN."""
         held: Any = ~np.isnan(X).all(axis=2)
         held = held if self.padding == "pre" else held[:, ::-1]
         return np.where(held.any(axis=1), X.shape[1] - held.argmax(axis=1), 0)

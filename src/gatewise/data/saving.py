@@ -1,4 +1,4 @@
-"""What of a transformer is written to a file."""
+"""Writing a transformer to a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Saved:
     _learned: ClassVar[tuple[str, ...]] = ()
 
     def save(self, path: PathLike) -> None:
-        """Write parameters and what was learned to one file, atomically.
+        """Write the parameters and the learned attributes to one file, atomically.
 
         :func:`gatewise.load_estimator` reads it. Nothing in it is pickled.
         :func:`gatewise.save_estimator` writes a whole pipeline.
@@ -33,7 +33,7 @@ class Saved:
         Raises
         ------
         NotFittedError
-            Call ``fit`` first.
+            The transformer is not fitted.
         CheckpointError
             The file could not be written; an older file of that name is unchanged.
         DTypeError
@@ -41,7 +41,7 @@ class Saved:
         """
         if not is_transformer(self):
             raise DTypeError(
-                f"{type(self).__name__} is a custom class, which load_estimator would not know;"
+                f"{type(self).__name__} is a custom class, which load_estimator could not find;"
                 " expected a transformer of gatewise.data itself"
             )
         file_kinds.warn_of_ending(path)
@@ -51,7 +51,7 @@ class Saved:
 
 
 def is_transformer(value: object) -> bool:
-    """Whether it is a transformer of :mod:`gatewise.data`, not of a class derived from one."""
+    """Whether it is a transformer of :mod:`gatewise.data` itself, not of a derived class."""
     return isinstance(value, Saved) and type(value).__module__.startswith("gatewise.data.")
 
 
@@ -63,9 +63,11 @@ def pack_transformer(
     Parameters
     ----------
     transformer : Saved
+        A transformer of :mod:`gatewise.data`.
     arrays : dict of str to ndarray
         Receives its arrays, by names that begin with `prefix`.
     prefix : str, default ""
+        Text before the names of arrays.
 
     Raises
     ------

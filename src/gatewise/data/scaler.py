@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["SequenceScaler"]
 
 
-def _counts_on(scaler: SequenceScaler) -> bool:
-    """Whether its method can learn from more sequences."""
+def _has_partial_fit(scaler: SequenceScaler) -> bool:
+    """Whether the method of a scaler can learn from further sequences."""
     return scaler.method in ("standard", "minmax")
 
 
@@ -33,11 +33,11 @@ class SequenceScaler(SequenceTransformer):
     """Scale each feature by its statistics over all steps of all sequences.
 
     scikit-learn's ``StandardScaler``, ``RobustScaler`` and ``MinMaxScaler`` do the work, on a table
-    with a row for each step. Fit it on training sequences alone, best as the first step of a
-    ``Pipeline``.
+    with a row for each step. Fit it on training sequences only; the first step of a
+    ``Pipeline`` is the best place for it.
 
-    Sequences of different lengths are given as a list. A padded array counts its padding as steps,
-    unless that is NaN: NaN is left out of what is learned and stays NaN.
+    Give sequences of different lengths as a list. In a padded array the padding counts as steps,
+    unless it is NaN: nothing is learned from NaN, and NaN stays NaN.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ class SequenceScaler(SequenceTransformer):
     scaler_ : StandardScaler, RobustScaler or MinMaxScaler
         With one number for each feature of a step: ``scaler_.mean_`` and so on.
     n_features_in_ : int
-        Columns of a table (its steps), else features of a step.
+        Number of columns of a table, which are its steps; else number of features of a step.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where `fit` was given a frame with text for names.
+        Names of the columns, if `fit` was given a frame whose column names are strings.
 
     Notes
     -----
@@ -71,8 +71,8 @@ class SequenceScaler(SequenceTransformer):
     ``(time_i, features)`` or ``(time_i,)``. The result is the same kind of container; a frame gives
     an array, a Series an object array. float32 and float64 are kept.
 
-    A long table, with a row a step and a column a feature, is what scikit-learn's scalers take
-    themselves: here its rows would be sequences of one feature.
+    For a long table, with a row for each step and a column for each feature, use scikit-learn's
+    scalers themselves: here its rows would be sequences of one feature.
 
     Examples
     --------
@@ -110,7 +110,7 @@ class SequenceScaler(SequenceTransformer):
         X : array_like or list of n sequences
             See the notes of the class.
         y : ignored
-            There for scikit-learn.
+            Only for the interface of scikit-learn.
 
         Returns
         -------
@@ -129,16 +129,16 @@ class SequenceScaler(SequenceTransformer):
             self.scaler_ = self._call(scaler.fit, self._steps(X, first=True))
         return self
 
-    @available_if(_counts_on)
+    @available_if(_has_partial_fit)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from more sequences as well: "standard" and "minmax".
+        """Learn from further sequences; only for the methods "standard" and "minmax".
 
         Parameters
         ----------
         X : array_like or list of n sequences
             See the notes of the class.
         y : ignored
-            There for scikit-learn.
+            Only for the interface of scikit-learn.
 
         Returns
         -------
@@ -199,7 +199,7 @@ class SequenceScaler(SequenceTransformer):
         sequences = self._read(X, first=False, arrays_too=direction == "inverse_transform")
         if len(sequences.steps) == 0:
             return sequences.rebuilt(sequences.steps.copy())
-        # an array of all steps, whatever the user wants of other transformers
+        # an array of all steps, whatever output the user has chosen for transformers
         with config_context(transform_output="default"):
             return sequences.rebuilt(getattr(self.scaler_, direction)(sequences.steps))
 
@@ -212,11 +212,11 @@ class SequenceScaler(SequenceTransformer):
     def _call(self, fit: Callable[[Array], Any], steps: Array) -> Any:
         try:
             return fit(steps)
-        except ValueError as error:  # of options: the steps were read before
+        except ValueError as error:  # about an option, since the steps have been checked
             raise ConfigError(f"SequenceScaler: {error}") from error
 
     def _new_scaler(self) -> Any:
-        """scikit-learn's scaler of the options; options that it does not have must be defaults."""
+        """scikit-learn's scaler for the options; those that it lacks must have their defaults."""
         centering, scaling = (
             flag(self.with_centering, "with_centering"),
             flag(self.with_scaling, "with_scaling"),

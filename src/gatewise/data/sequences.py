@@ -45,9 +45,9 @@ def real_array(given: Any, name: str) -> Array:
     DTypeError
         It holds something other than real numbers that float64 can represent.
     ShapeError
-        Rows of different sizes.
+        It has rows of different sizes.
     NonFiniteError
-        A masked array with masked elements.
+        It is a masked array with masked elements.
     """
     try:
         values = np.asanyarray(given)  # a masked array stays one, and is refused below
@@ -66,7 +66,7 @@ def real_array(given: Any, name: str) -> Array:
 
 
 def no_infinity(values: Array, name: str) -> Array:
-    """Return `values`, unless they hold infinity; NaN is allowed: it marks a missing value.
+    """Return `values`, and refuse infinity; NaN is allowed, since it marks a missing value.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class Sequences:
     lengths : ndarray of shape (n,), int
         Steps in each sequence.
     form : {"table", "array", "list", "tuple", "objects", "series"}
-        What was given: ``(n, time)``, ``(n, time, features)``, which container of sequences, or one
+        The form of X: ``(n, time)``, ``(n, time, features)``, a container of sequences, or one
         series.
     flat : tuple of bool
         Whether each sequence of a container was ``(time_i,)``, without an axis of features.
@@ -125,14 +125,16 @@ class Sequences:
     def rebuilt(self, steps: Array, lengths: IntArray | None = None) -> Any:
         """Return a container like the one that was given, with other steps in it.
 
-        A table, and sequences without an axis of features, stay so while there is one feature a
-        step.
+        A table, and sequences without an axis of features, keep their form if `steps` has one
+        feature.
 
         Parameters
         ----------
         steps : ndarray of shape (total, features)
+            The steps of all sequences, one sequence after another.
         lengths : ndarray of shape (n,), int, optional
-            ``None``: those of the sequences given. Equal ones for a table or an array.
+            Number of steps in each sequence, the same for all of a table or an array. ``None``:
+            those of the given sequences.
         """
         lengths = self.lengths if lengths is None else lengths
         if self.form == "series":
@@ -171,14 +173,14 @@ def read_sequences(X: Any, name: str = "X", *, one_series: bool = False) -> Sequ
     Parameters
     ----------
     X : array_like or list
-        - ``(n, time)``, a data frame too: n sequences of one feature;
+        - ``(n, time)``, also as a data frame: n sequences of one feature;
         - ``(n, time, features)``;
         - a list, tuple or object array of n sequences, each ``(time_i, features)`` or
-          ``(time_i,)``, of any lengths, 0 too. Nested lists of plain numbers whose rows are all
+          ``(time_i,)``, of any lengths from 0. Nested lists of plain numbers whose rows are all
           equally long are an array.
 
         float32 and float64 are kept (a container has the widest type of its sequences), float16
-        becomes float32, whole numbers float64. NaN is allowed.
+        becomes float32, and whole numbers become float64. NaN is allowed.
     name : str, default "X"
         Its name, for messages.
     one_series : bool, default False
@@ -330,5 +332,5 @@ def _numbers(given: Any, name: str) -> Array:
         try:
             given = np.asarray(given.tolist(), np.float64)
         except (TypeError, ValueError) as error:
-            raise DTypeError(f"{name} holds objects that are no numbers: {error}") from error
+            raise DTypeError(f"{name} holds objects that are not numbers: {error}") from error
     return no_infinity(real_array(given, name), name)

@@ -27,14 +27,14 @@ class FrameStacker(SequenceTransformer):
     stride : int, default 1
         Steps 0, ``stride``, ``2 * stride``, ... are kept.
     fill : {"first", "zero"}, default "first"
-        What is before a sequence's first step: that step again, or zeros.
+        Values before the first step of a sequence: those of that step, or zeros.
 
     Attributes
     ----------
     n_features_in_ : int
-        Columns of a table (its steps), else features of a step.
+        Number of columns of a table, which are its steps; else number of features of a step.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where `fit` was given a frame with text for names.
+        Names of the columns, if `fit` was given a frame whose column names are strings.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class FrameStacker(SequenceTransformer):
         X : array_like or list of n sequences
             As :class:`SequenceScaler` takes them.
         y : ignored
-            There for scikit-learn.
+            Only for the interface of scikit-learn.
 
         Returns
         -------
@@ -74,7 +74,7 @@ class FrameStacker(SequenceTransformer):
         ShapeError, DTypeError, NonFiniteError
             X is not made of sequences of real numbers, or holds infinity.
         """
-        stack_frames(np.zeros(0), self.frames, self.stride, self.fill)  # the options
+        stack_frames(np.zeros(0), self.frames, self.stride, self.fill)  # checks the options
         self._read(X, first=True)
         return self
 
@@ -89,7 +89,7 @@ class FrameStacker(SequenceTransformer):
         Returns
         -------
         ndarray, list or tuple
-            The same kind of container and dtype as X (of a Series an object array), of
+            The same kind of container and dtype as X (an object array for a Series), of
             ``(ceil(time_i / stride), frames * features)``. Sequences without an axis of features
             get one, unless ``frames`` is 1.
 

@@ -1,4 +1,4 @@
-"""Text as whole numbers: the vocabulary of a network whose first layer is an embedding."""
+"""Text as whole numbers: the vocabulary for networks that begin with an embedding."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     ----------
     level : {"characters", "words"}, default "characters"
         What a string is cut into. Words are runs of letters, digits and ``_`` with the apostrophes
-        inside them; each other character that is no space is a word, too. For other words, cut the
+        inside them; each other character, except spaces, is a word, too. For other words, cut the
         texts yourself: lists of tokens are taken as they are.
     lowercase : bool, default False
         Whether to convert texts to lower case.
@@ -49,10 +49,10 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         The largest ``len(vocabulary)``, padding and unknown included; the rarest tokens are left
         out. ``None``: all stay.
     unknown : str, default "<unk>"
-        The text of an unknown token in `inverse_transform`. If texts hold it, it has number 1, just
-        as ``"<pad>"`` has number 0, and the start and the end token have theirs.
+        The text of an unknown token in `inverse_transform`. In a text it has number 1, just as
+        ``"<pad>"`` has number 0, and the start and the end token have theirs.
     start, end : str, optional
-        Tokens that `transform` puts before and after each text, ``"<s>"`` and ``"</s>"`` for
+        Tokens that `transform` adds before and after each text, ``"<s>"`` and ``"</s>"`` for
         example, for networks that generate texts; `inverse_transform` leaves them out.
         ``None``: no such token.
 
@@ -63,9 +63,9 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     numbers_ : dict of str to int
         The number of each token.
     vocabulary_size_ : int
-        How many numbers there are, those of padding, unknown, start and end included:
-        ``len(vocabulary)``, an embedding's ``input_dim``, the number of outputs of a network that
-        predicts the next token.
+        How many numbers there are, including those of padding, unknown, start and end. This is
+        ``len(vocabulary)``, the ``input_dim`` of an embedding, and the number of outputs of a
+        network that predicts the next token.
     padding_index_, unknown_index_ : int
         0 and 1.
     start_index_, end_index_ : int or None
@@ -124,7 +124,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         X : sequence of n str, or of n lists of str
             A list, an array or a Series. All strings, or all lists.
         y : ignored
-            There for scikit-learn.
+            Only for the interface of scikit-learn.
 
         Returns
         -------
@@ -199,7 +199,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         Returns
         -------
         list of n ndarrays of shape (tokens,), int32
-            The numbers of the start and the end token are around them, if there are such tokens.
+            They begin and end with the numbers of the start and the end token, if there are any.
 
         Raises
         ------
@@ -222,19 +222,19 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of n sequences of int
-            What :meth:`transform` gives, padded or not.
+            What :meth:`transform` returns, padded or not.
 
         Returns
         -------
         list of n str, or of n lists of str
-            What `fit` was given. Characters are joined as they are, words with a space between
-            them: how many spaces there were is not kept.
+            Strings if `fit` was given strings, else lists. Characters are joined as they are,
+            and words with one space between them, however many there were.
 
         Raises
         ------
         NotFittedError, DTypeError
         ShapeError
-            A number that no token has.
+            A number is not that of a token.
         """
         self._fitted()
         if isinstance(X, str) or not hasattr(X, "__iter__"):
@@ -252,7 +252,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         try:
             row = np.asarray(row)
         except ValueError as error:
-            raise DTypeError(f"X[{place}] is no row of whole numbers") from error
+            raise DTypeError(f"X[{place}] is not a row of whole numbers") from error
         if row.ndim != 1 or (row.size and row.dtype.kind not in "ui"):
             raise DTypeError(
                 f"X[{place}] holds {row.dtype} values in an array of shape {row.shape}; expected a"
@@ -275,8 +275,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             or hasattr(X, "columns")
         ):
             raise DTypeError(
-                f"X is {type(X).__name__}; expected a list of texts: put one text into a list, pass"
-                " one column of a frame"
+                f"X is {type(X).__name__}; expected a list of texts: put a single text into a list;"
+                " of a frame, pass one column"
             )
         for place, given in enumerate(X):
             if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""What the transformers of sequences share: how X is read, and rules about features."""
+"""The base of transformers of sequences: reading X, and checking its features."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
     Attributes
     ----------
     n_features_in_ : int
-        Columns of a table (its steps), else features of a step.
+        Number of columns of a table, which are its steps; else number of features of a step.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, if `fit` was given a frame with text for names.
+        Names of the columns, if `fit` was given a frame whose column names are strings.
     """
 
     _learned: ClassVar[tuple[str, ...]] = ("n_features_in_", "_features", "_table")
@@ -74,7 +74,7 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
         """
         if transform not in (None, "default"):
             raise ConfigError(
-                f"transform is {transform!r}; {type(self).__name__} gives sequences, which do not"
+                f"transform is {transform!r}; {type(self).__name__} returns sequences, which do not"
                 " fit into a frame: call set_output of a step that gives a row for each sequence,"
                 " SequenceEncoder for example, or set"
                 f" sklearn.set_config(transform_output={transform!r}), which leaves sequences as"
@@ -83,10 +83,10 @@ class SequenceTransformer(Saved, KnownArguments, TransformerMixin, BaseEstimator
         return self
 
     def _read(self, X: Any, *, first: bool, arrays_too: bool = False) -> Sequences:
-        """Sequences of X. `first`: learn their number of features, else X must have the same.
+        """Return the sequences of X.
 
-        `arrays_too`: what this transformer made of frames, and so has no names, is read without a
-        warning.
+        If `first`, learn their number of features; else X must have the same. If `arrays_too`, do
+        not warn that an array has no names: this transformer itself makes arrays from frames.
         """
         sequences = self._sequences(X)
         table = sequences.form == "table"

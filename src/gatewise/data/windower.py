@@ -29,7 +29,7 @@ class Windower(SequenceTransformer):
 
     A row of a table is a step here: X is one series ``(steps, features)``, several of one length
     ``(n, steps, features)``, or a list, tuple or object array of ``(steps_i, features)`` or
-    ``(steps_i,)``. No window runs from one series into the next.
+    ``(steps_i,)``. No window contains steps of two series.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class Windower(SequenceTransformer):
     stride : int, default 1
         Steps from the start of one window to the start of the next.
     sampling_rate : int, default 1
-        A window takes every step (1), every second step (2), and so on. Targets are steps that
-        follow each other.
+        A window takes every step (1), every second step (2), and so on. Targets are
+        consecutive steps.
     skip : int, default 0
         Steps after a window that are left out before its targets.
 
@@ -51,12 +51,12 @@ class Windower(SequenceTransformer):
     n_features_in_ : int
         Features of a step.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, if `fit` was given a frame with text for names.
+        Names of the columns, if `fit` was given a frame whose column names are strings.
 
     Notes
     -----
     It cannot be in a pipeline before an estimator that needs y: there are fewer windows than steps,
-    and scikit-learn leaves y as it is. Call :meth:`pairs` first, and give windows to the pipeline.
+    and scikit-learn does not change y. Call :meth:`pairs` first, and give windows to the pipeline.
 
     Windows overlap in time, so neighbours must not be divided between training and test as if they
     were independent. ``TimeSeriesSplit(gap=windower.gap)`` keeps the order of time and leaves out
@@ -96,9 +96,9 @@ class Windower(SequenceTransformer):
     def gap(self) -> int:
         """Number of windows that ``TimeSeriesSplit(gap=...)`` leaves out between training and test.
 
-        ``ceil((skip + horizon) / stride) - 1``, at least 0: of all windows of one series, in their
-        order, the targets of training are then past when the first test window ends. One fewer, and
-        the last of them is not.
+        ``ceil((skip + horizon) / stride) - 1``, at least 0, for all windows of one series in their
+        order. With this gap, all targets of the training windows are in the past when the first
+        test window ends; with a smaller gap, the last target is not.
         """
         cutting = self._cutting(targets=True)
         return max(0, -(-(cutting.skip + cutting.horizon) // cutting.stride) - 1)
@@ -111,7 +111,7 @@ class Windower(SequenceTransformer):
         X : array_like or list of series
             See the class.
         y : ignored
-            There for scikit-learn.
+            Only for the interface of scikit-learn.
 
         Returns
         -------
@@ -161,20 +161,20 @@ class Windower(SequenceTransformer):
         )
 
     def pairs(self, X: Any, y: Any = None) -> tuple[Array, Array]:
-        """Return windows and their targets; needs no `fit`.
+        """Return windows and their targets; no `fit` is needed.
 
         Parameters
         ----------
         X : array_like or list of series
             See the class. NaN is allowed.
         y : array_like or list, optional
-            What is to be forecast, of any dtype: a value, or an array of them, for each step of
+            The values to forecast, of any dtype: a value, or an array of them, for each step of
             each series of X. ``None``: X itself, unless ``horizon=0``.
 
         Returns
         -------
         x : ndarray of shape (windows, window, features), float32 or float64
-            As :meth:`transform` gives them, without windows whose targets are not known.
+            As :meth:`transform` returns them, without windows whose targets are not known.
         y : ndarray of shape (windows, horizon, ...)
             The `horizon` steps after each window; a regressor of many outputs takes
             ``y.reshape(len(y), -1)``. With ``horizon=0``: (windows, ...), each window's last step.
@@ -203,7 +203,7 @@ class Windower(SequenceTransformer):
         )
 
     def positions(self, X: Any, *, targets: bool = False) -> IntArray:
-        """Return where each window ends; needs no `fit`.
+        """Return where each window ends; no `fit` is needed.
 
         Parameters
         ----------
@@ -252,7 +252,11 @@ class Windower(SequenceTransformer):
         cutting = self._cutting(targets=targets)
         short = np.flatnonzero(lengths < cutting.needed)
         if short.size:
-            need = f"{cutting.said('window')} need" if targets else f"window={cutting.window} needs"
+            need = (
+                f"{cutting.options_text('window')} need"
+                if targets
+                else f"window={cutting.window} needs"
+            )
             raise ShapeError(
                 f"series {short[0]} of X has {lengths[short[0]]} steps; {need} at "
                 f"least {cutting.needed}: leave "
@@ -278,16 +282,14 @@ def _targets(y: Any, sequences: Sequences) -> list[Array]:
         rows = [np.asarray(row) for row in ([y] if sequences.form == "series" else y)]
     except (TypeError, ValueError) as error:
         raise ShapeError(
-            "y is no list of arrays, or holds values of different shapes; expected "
-            "one value, or one array of a "
-            "shape, for each step of each series"
+            "y is not a list of arrays, or holds values of different shapes; expected one value, or"
+            " one array of the same shape, for each step of each series"
         ) from error
     lengths = [row.shape[0] if row.ndim else 0 for row in rows]
     if lengths != sequences.lengths.tolist() or len({row.shape[1:] for row in rows}) != 1:
         raise ShapeError(
             f"y has the shapes {[row.shape for row in rows]}, X series of "
             f"{sequences.lengths.tolist()} steps; "
-            "expected one value, or one array of a shape, for each step of each "
-            "series"
+            "expected one value, or one array of the same shape, for each step of each series"
         )
     return rows

@@ -34,7 +34,7 @@ def windows(
     """Cut a series into windows of past steps and the targets that belong to them.
 
     Row ``i`` starts at step ``s = i * stride``. ``x[i]`` is the steps ``s``, ``s + sampling_rate``,
-    ..., ``input_steps`` of them, the last of which is step ``e``. ``y[i]`` is the steps
+    ..., ``input_steps`` of them; the last one is step ``e``. ``y[i]`` is the steps
     ``e + skip + 1`` to ``e + skip + horizon``, or with ``horizon=0`` the label of step ``e``.
     Steps left over at the end give no row.
 
@@ -51,8 +51,8 @@ def windows(
     stride : int, default 1
         Steps from the start of one window to the start of the next.
     sampling_rate : int, default 1
-        A window takes every step (1), every second step (2), and so on. Targets are steps that
-        follow each other.
+        A window takes every step (1), every second step (2), and so on. Targets are
+        consecutive steps.
     skip : int, default 0
         Steps after a window that are left out before its targets.
     labels : array_like of shape (T,) or (T, ...), optional
@@ -111,7 +111,7 @@ def windows(
     steps, n_features = len(numbers), numbers[:1].size
     if steps < cutting.needed:
         raise ShapeError(
-            f"series has {steps} steps; {cutting.said('input_steps')} need at least "
+            f"series has {steps} steps; {cutting.options_text('input_steps')} need at least "
             f"{cutting.needed}: give a "
             "longer series or shorter windows"
         )
@@ -143,7 +143,7 @@ class Cutting:
 
     @classmethod
     def of(cls, window: int, horizon: int, stride: int, rate: int, skip: int, name: str) -> Cutting:
-        """Check what a user gives; `name` is that of the window's parameter.
+        """Check the options of a user; `name` is that of the parameter for `window`.
 
         Raises
         ------
@@ -159,8 +159,8 @@ class Cutting:
         if cutting.skip and not cutting.horizon:
             raise ConfigError(
                 "horizon is 0, the label of a window's own last step, and skip is "
-                f"{cutting.skip}; no "
-                "step lies between them: give skip=0, or a horizon of at least 1"
+                f"{cutting.skip}; there "
+                "is no step between them: give skip=0, or a horizon of at least 1"
             )
         return cutting
 
@@ -175,7 +175,7 @@ class Cutting:
         return self.span + self.skip + self.horizon
 
     def without_targets(self) -> Cutting:
-        """Return the same for windows without targets."""
+        """Return the same windows without targets."""
         return Cutting(self.window, 0, self.stride, self.rate, 0)
 
     def count(self, steps: Any) -> Any:
@@ -195,8 +195,8 @@ class Cutting:
             return series[self.span - 1 :: self.stride][:rows].copy(order="C")
         return cut(series[self.span + self.skip :], self.horizon, self.stride, rows)
 
-    def said(self, name: str) -> str:
-        """Return the options that decide how many steps are needed, for messages."""
+    def options_text(self, name: str) -> str:
+        """Return the options that determine how many steps are needed, for messages."""
         return (
             f"{name}={self.window}"
             + "".join(
@@ -212,7 +212,7 @@ class Cutting:
 
 
 def _labels(labels: Any, series: Array, horizon: int) -> Array:
-    """What targets are taken from: the series, or an array with an entry for each of its steps."""
+    """The source of targets: the series, or an array with an entry for each of its steps."""
     if labels is None:
         if not horizon:
             raise ConfigError(
@@ -238,7 +238,7 @@ def one_series(given: Any, name: str) -> Any:
     Raises
     ------
     ShapeError
-        The index has levels that label several series, or its dates go back.
+        The index has levels that label several series, or its dates are not in order.
     """
     index: Any = getattr(given, "index", None)
     if _is_dated(index) and not index.is_monotonic_increasing:
@@ -254,7 +254,7 @@ def one_series(given: Any, name: str) -> Any:
         if index.droplevel(time).nunique() > 1:
             raise ShapeError(
                 f"{name} has an index of {index.nlevels} levels, which labels several series; no"
-                " window may run from one into the next: cut them one at a time, for _, part in"
+                " window may contain steps of two: cut them one at a time, for _, part in"
                 f" {name}.groupby(level={others[0] if len(others) == 1 else others}, sort=False)"
             )
     return given
@@ -271,8 +271,7 @@ def _series(series: Any) -> Array:
     if given.ndim not in (1, 2):
         raise ShapeError(
             f"series has shape {given.shape}; expected (steps,) or (steps, features): "
-            "cut one "
-            "series at a time, so that no window runs from one into the next"
+            "cut one series at a time, so that no window contains steps of two"
         )
     if given.ndim == 2 and given.shape[1] == 0:
         raise ShapeError(f"series has no features (shape {given.shape}); expected at least one")
@@ -280,7 +279,10 @@ def _series(series: Any) -> Array:
 
 
 def cut(series: Array, length: int, stride: int, rows: int, rate: int = 1) -> Array:
-    """Return copies of `rows` parts of `length` steps, every `rate`-th; further axes follow."""
+    """Return copies of the first `rows` windows of a series (T, ...): (rows, length, ...).
+
+    A window takes every `rate`-th step; the next one begins `stride` steps later.
+    """
     span = (length - 1) * rate + 1
     stretches = sliding_window_view(series, span, axis=0)[::stride][:rows][..., ::rate]
     return np.moveaxis(stretches, -1, 1).copy(order="C")
