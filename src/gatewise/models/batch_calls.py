@@ -47,7 +47,7 @@ class BatchCalls(CompiledNetwork):
         -------
         ndarray (batch, ...)
         """
-        samples = prepare_samples(self, Given(x, None, None, lengths, mask, resets), False)
+        samples = prepare_samples(self, Given(x, lengths=lengths, mask=mask, resets=resets), False)
         with self._apart_from_training():
             return self._run(samples, training=checks.flag(training, "training"))
 

@@ -429,7 +429,7 @@ class BufferedLayers(Guarded):
             return np.concatenate([self._flat_parameters, *kept])
 
     def _set_flat_weights(self, weights: Any) -> None:
-        """Take what :meth:`flat_weights` gave."""
+        """Take what :meth:`_flat_weights` returned."""
         kept = [array for layer in self._layers for array in layer._kept_arrays()]
         sizes = [self._flat_parameters.size, *(array.size for array in kept)]
         with self._guard.writing:
@@ -530,7 +530,7 @@ class BufferedLayers(Guarded):
         return {layer: layer._state for layer in self._layers if layer._has_state}
 
     def _set_states(self, states: States) -> None:
-        """Take what :meth:`_states` gave."""
+        """Take what :meth:`_states` returned."""
         for layer, state in states.items():
             layer._state = state
 

@@ -57,12 +57,12 @@ def read_long_table(given: Any, groups: Any, time: Any, name: str) -> TakenApart
     panel = Panel(
         "table",
         keys,
-        () if groups is None else (groups,),
-        time,
-        0 if groups is None else 1,
-        tuple(given.columns),
-        "polars" if is_polars else "pandas",
-        is_polars and str(given[time].dtype) == "Date",
+        names=() if groups is None else (groups,),
+        time=time,
+        at=0 if groups is None else 1,
+        columns=tuple(given.columns),
+        library="polars" if is_polars else "pandas",
+        days=is_polars and str(given[time].dtype) == "Date",
     )
     return TakenApart(panel, Parts(parts, shown, [_fix(name, groups, time)] * len(rows)), rows)
 

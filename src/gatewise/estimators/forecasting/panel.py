@@ -170,12 +170,12 @@ class Panel:
         panel = cls(
             config["kind"],
             tuple(checks.listed(config["keys"], "keys", "labels")),
-            tuple(checks.listed(config["names"], "names", "labels")),
-            config["time"],
-            checks.whole_number(config["at"], "at", 0),
-            None if columns is None else tuple(checks.listed(columns, "columns", "names")),
-            config["library"],
-            checks.flag(config["days"], "days"),
+            names=tuple(checks.listed(config["names"], "names", "labels")),
+            time=config["time"],
+            at=checks.whole_number(config["at"], "at", 0),
+            columns=None if columns is None else tuple(checks.listed(columns, "columns", "names")),
+            library=config["library"],
+            days=checks.flag(config["days"], "days"),
         )
         if not all(map(_is_plain, _labels_in(config))) or not panel._is_consistent(series):
             raise CheckpointError(

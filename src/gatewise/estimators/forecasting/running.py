@@ -38,14 +38,14 @@ class Running(Fitting):
     def _rollout(self) -> Rollout:
         """Return what makes forecasts with the fitted network."""
         return Rollout(
-            self._outputs_of,
-            self._preparation,
-            self._target,
-            self._recursive,
-            self._most_steps,
-            self.model_.dtype,
-            self._completed,
-            self.model_.unchanged,
+            network=self._outputs_of,
+            preparation=self._preparation,
+            head=self._target,
+            recursive=self._recursive,
+            most_steps=self._most_steps,
+            dtype=self.model_.dtype,
+            complete=self._completed,
+            unchanged=self.model_.unchanged,
         )
 
     def _outputs_of(self, windows: Array) -> Array:

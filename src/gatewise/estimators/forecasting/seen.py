@@ -77,11 +77,11 @@ class SeenSeries:
         names = [] if calendar is None else calendar_names(_longest_dates(series), calendar)
         return cls(
             _histories(series, features, names),
-            several,
-            panel,
-            column_names(X[0] if is_several(X) else X),
-            names,
-            missing,
+            several=several,
+            panel=panel,
+            x_names=column_names(X[0] if is_several(X) else X),
+            calendar=names,
+            missing=missing,
         )
 
     def __len__(self) -> int:

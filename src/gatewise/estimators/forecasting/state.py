@@ -123,7 +123,14 @@ def _seen(state: dict[str, Any], preparation: Preparation, variables: int) -> Se
         )
     ):
         raise CheckpointError(f"the panel is {config!r:.80}, and its series are not parts of one")
-    return SeenSeries(histories, several, panel, names, calendar, preparation.fills_gaps)
+    return SeenSeries(
+        histories,
+        several=several,
+        panel=panel,
+        x_names=names,
+        calendar=calendar,
+        missing=preparation.fills_gaps,
+    )
 
 
 def _waves(calendar: list[str]) -> int:

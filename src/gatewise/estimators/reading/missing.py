@@ -43,7 +43,12 @@ def completed(sequences: Sequences, missing: str, means: Array) -> Sequences:
         values, left = tools.compress(values, counted)
         values = np.ascontiguousarray(values[:, : max(1, left.max(initial=0))])
         return Sequences(
-            values, left, sequences.table, sequences.groups, counted, sequences.each_length
+            values,
+            left,
+            table=sequences.table,
+            groups=sequences.groups,
+            counted=counted,
+            given_lengths=sequences.each_length,
         )
     if missing == "forward_fill":
         values = tools.fill_forward(values, lengths, means)
@@ -51,4 +56,4 @@ def completed(sequences: Sequences, missing: str, means: Array) -> Sequences:
         values = tools.fill_mean(values, means, lengths)
     else:
         values = tools.missing_indicators(values, lengths, means=means)
-    return Sequences(values, lengths, sequences.table, sequences.groups)
+    return Sequences(values, lengths, table=sequences.table, groups=sequences.groups)

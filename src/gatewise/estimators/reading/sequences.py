@@ -55,10 +55,9 @@ class Sequences:
         return Sequences(
             self.values[rows],
             None if self.lengths is None else self.lengths[rows],
-            self.table,
-            None,
-            None if self.counted is None else self.counted[rows],
-            None if self.given_lengths is None else self.given_lengths[rows],
+            table=self.table,
+            counted=None if self.counted is None else self.counted[rows],
+            given_lengths=None if self.given_lengths is None else self.given_lengths[rows],
         )
 
     @property

@@ -78,14 +78,14 @@ class GRU(Recurrent):
         super().__init__(
             GRUCell(
                 units,
-                activation,
-                recurrent_activation,
-                use_bias,
-                reset_after,
-                update,
-                clip,
-                zoneout,
-                layer_normalization,
+                activation=activation,
+                recurrent_activation=recurrent_activation,
+                use_bias=use_bias,
+                reset_after=reset_after,
+                update=update,
+                clip=clip,
+                zoneout=zoneout,
+                layer_normalization=layer_normalization,
             ),
             **kwargs,
         )
