@@ -16,7 +16,7 @@ from .fitted import transaction_of
 from .network_training import NetworkTraining
 from .reading.groups import split_groups
 from .storage import Storage
-from .targets.base import SequenceTarget, counted_rows, without_rows
+from .targets.base import Examples, SequenceTarget, counted_rows, without_rows
 from .targets.entries import SequenceEntries
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ class TargetEstimator(SequenceEstimator):
                 raise ShapeError(
                     "X holds no steps: every sequence is empty; expected at least one time step"
                 )
-            self._read_y_and_train(sequences, y, sample_weight, classes, goes_on, incremental)
+            self._read_y_and_train(
+                sequences, y, sample_weight, classes, goes_on=goes_on, incremental=incremental
+            )
         return self
 
     def _read_y_and_train(
@@ -135,6 +137,7 @@ class TargetEstimator(SequenceEstimator):
         y: Any,
         sample_weight: Any,
         classes: Any,
+        *,
         goes_on: bool,
         incremental: bool,
     ) -> None:
@@ -167,7 +170,9 @@ class TargetEstimator(SequenceEstimator):
                     " one sample that counts"
                 )
         with self._using_threads():
-            self._train(sequences, targets, weights, goes_on, incremental)
+            self._train(
+                Examples(sequences, targets, weights), goes_on=goes_on, incremental=incremental
+            )
 
 
 def by_sequence(X: Any, groups: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gatewise.transaction import Transaction
 
     from .prediction import Prediction
-    from .reading.sequences import Sequences
+    from .targets.base import Examples
 
 
 class FitMonitor(Callback):
@@ -28,8 +28,8 @@ class FitMonitor(Callback):
     Parameters
     ----------
     estimator : SequenceEstimator
-    validation : tuple or None
-        (sequences, targets, weights) whose score decides, instead of the training loss.
+    validation : Examples or None
+        Held-out examples whose score decides, instead of the training loss.
     count : int
         Number of samples in an epoch.
     incremental : bool
@@ -50,8 +50,9 @@ class FitMonitor(Callback):
     def __init__(
         self,
         estimator: Prediction,
-        validation: tuple[Sequences, Array, Array | None] | None,
+        validation: Examples | None,
         count: int,
+        *,
         incremental: bool,
         goes_on: bool,
     ) -> None:
@@ -138,10 +139,9 @@ class FitMonitor(Callback):
     def _score(self) -> float:
         """The score of the current weights on the validation part."""
         assert self._validation is not None
-        sequences, targets, weights = self._validation
-        return float(
-            self._estimator._target.score(targets, self._estimator._scores(sequences), weights)
-        )
+        held_out = self._validation
+        scores = self._estimator._scores(held_out.sequences)
+        return float(self._estimator._target.score(held_out.targets, scores, held_out.weights))
 
     def _end_or_slow_down(self) -> None:
         rate = self.model.optimizer.learning_rate

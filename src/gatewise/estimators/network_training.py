@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewise.layers import Layer
     from gatewise.regularizers import Regularizer
 
-    from .reading.sequences import Sequences
+    from .targets.base import Examples
 
 
 class NetworkTraining(Prediction):
@@ -38,27 +38,21 @@ class NetworkTraining(Prediction):
         else:
             self._fitted_parameters = parameters_in_use(self)
 
-    def _train(
-        self,
-        sequences: Sequences,
-        targets: Array,
-        weights: Array | None,
-        goes_on: bool,
-        incremental: bool,
-    ) -> None:
+    def _train(self, examples: Examples, *, goes_on: bool, incremental: bool) -> None:
         """Train a new network, or with `goes_on` the one that is there."""
         validation = None
         if self.early_stopping:
-            sequences, targets, weights, validation = self._split(sequences, targets, weights)
+            examples, validation = self._split(examples)
+        sequences, targets = examples.sequences, examples.targets
         count = len(sequences)
         batch_size = parameters.batch_size_of(self.batch_size, count)
         most = checks.whole_number(self.max_iter, "max_iter")
         epochs = 1 if incremental else most
         shuffle = checks.flag(self.shuffle, "shuffle")
         check_verbose(self.verbose)
-        monitor = FitMonitor(self, validation, count, incremental, goes_on)
+        monitor = FitMonitor(self, validation, count, incremental=incremental, goes_on=goes_on)
         if not goes_on:
-            self._build(sequences, targets, weights, batch_size)
+            self._build(examples, batch_size)
         if not (goes_on and incremental):
             self._compile(targets, -(-count // batch_size) * most, incremental)
             self.n_iter_ = 0
@@ -67,7 +61,7 @@ class NetworkTraining(Prediction):
         self.model_.fit(
             sequences.values,
             targets,
-            sample_weight=self._target.normalized(weights, sequences),
+            sample_weight=self._target.normalized(examples.weights, sequences),
             lengths=sequences.lengths,
             batch_size=batch_size,
             epochs=epochs,
@@ -92,43 +86,37 @@ class NetworkTraining(Prediction):
                 ConvergenceWarning,
             )
 
-    def _split(
-        self, sequences: Sequences, targets: Array, weights: Array | None
-    ) -> tuple[Sequences, Array, Array | None, tuple[Sequences, Array, Array | None]]:
-        """(sequences, targets, weights) to train on, and the same to validate on as a tuple."""
+    def _split(self, examples: Examples) -> tuple[Examples, Examples]:
+        """Examples to train on, and others to validate on with weights as a score takes them."""
+        count = len(examples.sequences)
         with checked_by_sklearn():
             train, held_out = train_test_split(
-                np.arange(len(sequences)),
+                np.arange(count),
                 test_size=self.validation_fraction,
                 random_state=check_random_state(self.random_state),
-                stratify=self._target.stratify_by(targets),
+                stratify=self._target.stratify_by(examples.targets),
             )
         if len(held_out) < 2:
             raise ConfigError(
                 f"validation_fraction is {self.validation_fraction}: {len(held_out)} of"
-                f" {len(sequences)} samples are too few to validate on; raise it, or give more"
-                " samples"
+                f" {count} samples are too few to validate on; raise it, or give more samples"
             )
-        first, second = (
-            (sequences.take(rows), targets[rows], None if weights is None else weights[rows])
-            for rows in (train, held_out)
-        )
-        apart, wanted, held_weights = second
-        return *first, (apart, wanted, self._target.validation_weights(held_weights, apart))
+        validation = examples.take(held_out)
+        weights = self._target.validation_weights(validation.weights, validation.sequences)
+        return examples.take(train), validation._replace(weights=weights)
 
-    def _build(
-        self, sequences: Sequences, targets: Array, weights: Array | None, batch_size: int
-    ) -> None:
+    def _build(self, examples: Examples, batch_size: int) -> None:
         """Make a new model, of which no training is known yet."""
+        targets, weights = examples.targets, examples.weights
         per_batch = batch_size if weights is None else batch_size * float(weights.mean())
         _, outputs, activation = self._target.output(targets)
-        shape = sequences.values.shape[1:]
+        shape = examples.sequences.values.shape[1:]
         self.n_outputs_ = outputs
         self.out_activation_: str = _name_of(activation)
         made = self._layers(
             shape, outputs, activation, parameters.penalty_of(self.alpha, per_batch)
         )
-        dtype = parameters.dtype_of(self.dtype, batch_size == len(sequences))
+        dtype = parameters.dtype_of(self.dtype, batch_size == len(examples.sequences))
         self.model_: Sequential = Sequential(
             [layers.Input(shape, dtype=dtype), *made],
             name=type(self).__name__,

@@ -12,6 +12,7 @@ from gatewise.estimators import parameters
 from gatewise.estimators.base import SequenceEstimator
 from gatewise.estimators.reading.missing import MISSING, completed
 from gatewise.estimators.reading.sequences import Sequences
+from gatewise.estimators.targets.base import Examples
 
 from .columns import column_numbers
 from .heads import GaussianHead, Head, head_of
@@ -189,7 +190,11 @@ class Fitting(SequenceEstimator):
         samples = cutter.samples(seen.histories, self._dtype_for)
         self._held_out = samples.held_out
         with self._using_threads():
-            self._train(Sequences(samples.windows), samples.targets, None, goes_on, False)
+            self._train(
+                Examples(Sequences(samples.windows), samples.targets),
+                goes_on=goes_on,
+                incremental=False,
+            )
         del self._held_out
 
     def _dtype_for(self, count: int) -> str:
@@ -203,17 +208,11 @@ class Fitting(SequenceEstimator):
             return windows
         return completed(Sequences(windows), self._preparation.missing, self.feature_means_).values
 
-    def _split(
-        self, sequences: Sequences, targets: Array, weights: Array | None
-    ) -> tuple[Sequences, Array, Array | None, tuple[Sequences, Array, Array | None]]:
+    def _split(self, examples: Examples) -> tuple[Examples, Examples]:
         """Split off the windows that are held out, which are the last ones."""
-        train, held_out = np.split(np.arange(len(sequences)), [len(sequences) - self._held_out])
-        return (
-            sequences.take(train),
-            targets[train],
-            None,
-            (sequences.take(held_out), targets[held_out], None),
-        )
+        count = len(examples.sequences)
+        train, held_out = np.split(np.arange(count), [count - self._held_out])
+        return examples.take(train), examples.take(held_out)
 
     def _refuse_changes(self, head: Head, recursive: bool) -> None:
         """Refuse to continue with a network that the parameters no longer describe."""

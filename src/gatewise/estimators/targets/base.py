@@ -34,6 +34,28 @@ class Output(NamedTuple):
     activation: str
 
 
+class Examples(NamedTuple):
+    """Sequences with what a network is to learn of them.
+
+    Attributes
+    ----------
+    sequences : Sequences
+    targets : ndarray
+        As the loss takes them.
+    weights : ndarray or None
+        Of sequences, steps or outputs. None: all count the same.
+    """
+
+    sequences: Sequences
+    targets: Array
+    weights: Array | None = None
+
+    def take(self, rows: Array) -> Examples:
+        """Return some of them; `rows` is an array of indices."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Examples(self.sequences.take(rows), self.targets[rows], weights)
+
+
 class Target(abc.ABC):
     """What the outputs of a network stand for: the part of an estimator that training needs.
 
