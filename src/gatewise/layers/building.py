@@ -9,6 +9,7 @@ import numpy as np
 from gatewise import checks, seeds
 from gatewise.errors import ConfigError, StateError
 from gatewise.memory import names_memory
+from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .parameters import Parameterized
 
@@ -51,20 +52,13 @@ class Buildable(Parameterized):
                 raise StateError(
                     f"layer {self.name!r} is already built, for input shape {self.input_shape}"
                 )
-            drawn = None if self.rng is None else self.rng.bit_generator.state
-            try:
+            draws = attributes_of(self, "rng") if self.rng is None else draws_of(self.rng)
+            with Transaction(draws, self._unbuild):
                 self._describe(input_shape)
                 count = self._flat_size()
                 checks.fits_memory(2 * count, self.dtype, f"layer {self.name!r}")
                 self._adopt(np.zeros(count, self.dtype), np.zeros(count, self.dtype))
                 self._initialize(self.random_generator())
-            except BaseException:  # leave the layer as it was before the call
-                self._unbuild()
-                if drawn is None:
-                    self.rng = None
-                else:
-                    self.rng.bit_generator.state = drawn
-                raise
 
     def _unbuild(self) -> None:
         """Remove the shapes and the parameters of a build that failed."""

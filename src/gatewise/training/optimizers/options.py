@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
 from gatewise.errors import StateError
+from gatewise.transaction import Transaction, attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,10 +49,10 @@ class _Option:
         if self._name not in held:  # under construction
             held[self._name] = value
             return
-        before, stepped = held[self._name], bool(held.get("_slots") or held.get("iterations"))
+        stepped = bool(held.get("_slots") or held.get("iterations"))
         slots = _accumulated(optimizer) if stepped else None
-        held[self._name] = value
-        try:
+        with Transaction(attributes_of(optimizer, self._name)):
+            held[self._name] = value
             optimizer._check_together()
             if stepped and _accumulated(optimizer) != slots:
                 raise StateError(
@@ -59,9 +60,6 @@ class _Option:
                     " step to step, and a step has been made; compile the model with a new one,"
                     f" {type(optimizer).__name__}(..., {self._name}={value!r})"
                 )
-        except BaseException:
-            held[self._name] = before
-            raise
 
 
 def _accumulated(optimizer: Optimizer) -> tuple[object, ...]:
