@@ -63,7 +63,7 @@ __all__ = [
     "TimeDistributed",
 ]
 
-# Layers that a configuration may name: all but base classes, the input's, and what layers exchange.
+# Configurations may name all layers except base classes, the input, and what layers exchange.
 _NOT_IN_FILES = {
     "Batch",
     "Input",

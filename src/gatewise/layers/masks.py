@@ -1,99 +1,102 @@
-"""Boolean masks: which steps count. They become what everything else knows, rows with lengths.
+"""Boolean masks of the steps that count, and their conversion to lengths.
 
-A masked step is as if it were not there. So the steps that count move to the front of their row, in
-their order, all layers run on rows of these lengths, and where the output has steps it is put back,
-with zeros where nothing counts.
+A masked step is ignored. The steps that count are therefore moved to the front of their rows, in
+their order, and all layers run on rows of these lengths. If the output has steps, they are moved
+back, with zeros at the steps that do not count.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gatewise.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
-    from gatewise._typing import Array
+    from gatewise._typing import Array, ArrayLike
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the steps of rows come from whose counted steps were moved to the front.
+    """Original positions of steps that were moved to the front of their rows.
 
     Parameters
     ----------
-    mask : ndarray (batch, steps), bool
+    mask : ndarray of shape (batch, steps), bool
         True where a step counts.
-    front_mask : ndarray (batch, steps), bool
-        The same once they were moved: as many in each row, from its beginning.
+    front_mask : ndarray of shape (batch, steps), bool
+        The same after the move: True for the first steps of each row.
     """
 
-    mask: np.ndarray
-    front_mask: np.ndarray
+    mask: Array
+    front_mask: Array
 
     def __getitem__(self, rows: Array) -> Places:
         return Places(self.mask[rows], self.front_mask[rows])
 
     def to_front(self, array: Array) -> Array:
-        """The counted steps of (batch, steps, ...) at the front of their rows, zeros behind
-        them.
-        """
+        """Return (batch, steps, ...) with the counted steps moved to the front, then zeros."""
         return _moved(array, self.mask, self.front_mask)
 
     def back(self, array: Array) -> Array:
-        """Steps that were moved to the front in their places again, zeros in the others."""
+        """Return the steps moved back to their original positions, zeros at the others."""
         return _moved(array, self.front_mask, self.mask)
 
 
 @dataclass(frozen=True)
 class Ends:
-    """What :class:`Places` is where the steps that count stand at the front already.
+    """Replacement of :class:`Places` if the steps that count are already at the front.
 
     Parameters
     ----------
-    mask : ndarray (batch, steps), bool
+    mask : ndarray of shape (batch, steps), bool
         True where a step counts.
     """
 
-    mask: np.ndarray
+    mask: Array
 
     def to_front(self, array: Array) -> Array:
-        """The counted steps of (batch, steps, ...), zeros behind them."""
+        """Return (batch, steps, ...) with zeros at the steps that do not count."""
         return _moved(array, self.mask, self.mask)
 
     back = to_front
 
 
-def counted_steps(lengths: Array | None, shape: tuple[int, ...]) -> Any:
-    """Which steps lie within their rows: bool ndarray (batch, steps, 1, ...), of as many axes
-    as x of this shape has.
+def counted_steps(lengths: Array, shape: tuple[int, ...]) -> Array:
+    """Return which steps lie within their rows, bool (batch, steps, 1, ...).
+
+    The result has as many axes as an x of this shape.
     """
     counted = np.arange(shape[1]) < lengths[:, None]
     return counted.reshape(counted.shape + (1,) * (len(shape) - 2))
 
 
-def counted_mask(mask: Array, lengths: Array | None, shape: tuple[int, ...]) -> Any:
-    """Which steps count, bool ndarray (batch, steps), by a mask and lengths, each perhaps None;
-    None if both are.
-    """
+def counted_mask(mask: Array | None, lengths: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """Return which steps count by a mask and by lengths, bool (batch, steps); None: all."""
     inside = None if lengths is None else counted_steps(lengths, shape[:2])
     if mask is None or inside is None:
         return inside if mask is None else mask
     return mask & inside
 
 
-def held(y: Array, mask: Array, before: Any = 0) -> Any:
-    """y (batch, steps, ...) with the last counted step's values at each step that does not count.
+def held(y: Array, mask: Array, before: ArrayLike = 0) -> Array:
+    """Repeat the values of the last counted step at each step that does not count.
 
     Parameters
     ----------
-    y : ndarray (batch, steps, ...)
-    mask : ndarray (batch, steps), bool
+    y : ndarray of shape (batch, steps, ...)
+        Outputs.
+    mask : ndarray of shape (batch, steps), bool
         True where a step counts.
-    before : scalar or ndarray
-        What steps hold in front of the first that counts.
+    before : scalar or ndarray, default 0
+        Values of the steps before the first one that counts.
+
+    Returns
+    -------
+    ndarray of shape (batch, steps, ...)
+        A new array.
     """
     last = np.maximum.accumulate(np.where(mask, np.arange(mask.shape[1]), -1), axis=1)
     result = y[np.arange(len(y))[:, None], np.maximum(last, 0)]
@@ -101,9 +104,10 @@ def held(y: Array, mask: Array, before: Any = 0) -> Any:
     return result
 
 
-def held_backward(dy: Array, mask: Array) -> Any:
-    """The gradient of what :func:`held` was given: that of each counted step and of the steps
-    that repeat it.
+def held_backward(dy: Array, mask: Array) -> Array:
+    """Return the gradient of the argument of :func:`held`.
+
+    It is, for each counted step, the sum of the gradients of this step and of its repetitions.
     """
     result, later = np.zeros_like(dy), np.zeros_like(dy[:, :1])
     for t in range(dy.shape[1] - 1, -1, -1):
@@ -114,10 +118,10 @@ def held_backward(dy: Array, mask: Array) -> Any:
     return result
 
 
-def cleared_ends(x: Array, lengths: Array | None) -> Any:
-    """x (batch, steps, ...) with zeros past these lengths; x itself if no row ends early.
+def cleared_ends(x: Array, lengths: Array | None) -> Array:
+    """Return x (batch, steps, ...) with zeros past these lengths; x itself if no row ends early.
 
-    What padding holds is any number. Products and exponentials of it can overflow, and 0 times
+    Padding may hold any numbers. Products and exponentials of them can overflow, and 0 times
     infinity is NaN.
     """
     if lengths is None or x.shape[1] <= lengths.min(initial=x.shape[1]):
@@ -125,32 +129,36 @@ def cleared_ends(x: Array, lengths: Array | None) -> Any:
     return np.where(counted_steps(lengths, x.shape), x, x.dtype.type(0))
 
 
-def ends(lengths: Array | None, steps: int) -> Any:
-    """Rows of these lengths as :class:`Ends`."""
+def ends(lengths: Array, steps: int) -> Ends:
+    """Return rows of these lengths as :class:`Ends`."""
     return Ends(counted_steps(lengths, (len(lengths), steps)))
 
 
-def moved_resets(mask: Array, resets: Array | None, lengths: Array | None = None) -> Any:
-    """(forward, backward, cleared): what becomes of resets where a mask moves the steps that
-    count to the front.
+def moved_resets(
+    mask: Array, resets: Array, lengths: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Move resets together with the steps that count, which a mask moves to the front.
 
-    A flag at a masked step clears the state before the step that counts and is visited next: the
-    later one for a layer that goes forward, the earlier one for one that goes backwards. Where none
-    is left, it clears the state that is kept for the next call. To a layer that goes backwards a
-    row begins at its last counted step, so that what stands behind it is nothing.
+    A reset at a masked step clears the state before the counted step that is visited next: the
+    next later one if a layer goes forward, the next earlier one if it goes backwards. If there is
+    none, it clears the state that is kept for the next call. A layer that goes backwards starts
+    each row at its last counted step, so that resets after it have no effect.
 
     Parameters
     ----------
-    mask, resets : ndarray (batch, steps)
-    lengths : ndarray (batch,), int, optional
-        What stands past them is nothing, flags neither.
+    mask : ndarray of shape (batch, steps), bool
+        True where a step counts.
+    resets : ndarray of shape (batch, steps)
+        Nonzero: the state is cleared before this step.
+    lengths : ndarray of shape (batch,), int, optional
+        Number of steps of each row; steps and resets past it are ignored. None: all steps count.
 
     Returns
     -------
-    forward, backward : ndarray (batch, steps), uint8
-        Where the state is cleared before a counted step, at the front of the rows.
-    cleared : ndarray (batch, 2), bool
-        Rows whose state is not kept, by layers that go forward, and backwards.
+    forward, backward : ndarray of shape (batch, steps), uint8
+        Resets of the moved steps, for layers that go forward and for those that go backwards.
+    cleared : ndarray of shape (batch, 2), bool
+        Rows whose state is not kept, for layers that go forward and for those that go backwards.
     """
     flags = resets != 0
     if lengths is not None:
@@ -160,8 +168,8 @@ def moved_resets(mask: Array, resets: Array | None, lengths: Array | None = None
     counted_before = np.cumsum(mask, axis=1) > 0  # at this step or an earlier one
     counted_later = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] > 0
     inner = flags & counted_later
-    before = places.to_front(np.cumsum(inner, axis=1))  # flags up to each counted step
-    after = places.to_front(np.cumsum(inner[:, ::-1], axis=1)[:, ::-1])  # and from each on
+    before = places.to_front(np.cumsum(inner, axis=1))  # resets up to each counted step
+    after = places.to_front(np.cumsum(inner[:, ::-1], axis=1)[:, ::-1])  # from each step on
     forward = np.diff(before, axis=1, prepend=0) > 0
     backward = np.diff(after, axis=1, append=0) < 0
     cleared = np.stack(
@@ -170,18 +178,21 @@ def moved_resets(mask: Array, resets: Array | None, lengths: Array | None = None
     return forward.view(np.uint8), backward.view(np.uint8), cleared
 
 
-def _moved(array: Array, source: Any, target: Any) -> Any:
+def _moved(array: Array, source: Array, target: Array) -> Array:
     moved = np.zeros_like(array)
     moved[target] = array[source]
     return moved
 
 
-def step_mask(mask: Array, shape: tuple[int, ...]) -> Any:
-    """bool ndarray (batch, steps) for an x of this shape.
+def step_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Check a mask for an x of this shape; return it as a bool ndarray (batch, steps).
 
     Raises
     ------
-    DTypeError, ShapeError
+    DTypeError
+        The mask does not hold booleans.
+    ShapeError
+        It has another shape.
     """
     if not isinstance(mask, np.ndarray):
         try:
@@ -200,21 +211,24 @@ def step_mask(mask: Array, shape: tuple[int, ...]) -> Any:
     return np.ascontiguousarray(mask)
 
 
-def lengths_and_places(mask: Array, lengths: Array | None = None) -> Any:
-    """What a mask becomes: (lengths or None, Places or None).
+def lengths_and_places(
+    mask: Array, lengths: Array | None = None
+) -> tuple[Array | None, Places | None]:
+    """Convert a mask to lengths of rows whose counted steps are moved to the front.
 
     Parameters
     ----------
-    mask : ndarray (batch, steps), bool
-    lengths : ndarray (batch,), int, optional
-        Steps past them do not count either.
+    mask : ndarray of shape (batch, steps), bool
+        True where a step counts.
+    lengths : ndarray of shape (batch,), int, optional
+        Steps past these lengths do not count either. None: the mask alone decides.
 
     Returns
     -------
-    lengths : ndarray (batch,), intp, or None
-        None where every step counts.
+    lengths : ndarray of shape (batch,), intp, or None
+        Number of counted steps of each row. None: every step counts.
     places : Places or None
-        None where the steps that count stand at the front already.
+        Original positions of the steps. None: they are already at the front.
     """
     if lengths is not None:
         mask = mask & counted_steps(lengths, mask.shape)

@@ -9,13 +9,12 @@ from gatewise.errors import StateError
 
 
 class Fixed:
-    """An option that shapes and kernels are made from: it cannot be set once its layer is
-    built, or inside another layer.
+    """An option that shapes and kernels depend on.
 
-    Before, it may be set to what a check lets through: ``check(value, name, **limits)`` gives what
-    is kept, in the constructor too. A check may be the name of one of the layer's methods,
-    ``method(value)``. Without a ``__get__`` Python reads the option from the instance like any
-    attribute.
+    It cannot be set any more when its layer is built, or is inside another layer. Before that, a
+    check is called, ``check(value, name, **limits)``, and its result is stored. The check may be
+    the name of a method of the layer, ``method(value)``. The class has no ``__get__``, so that
+    Python reads the option from the instance like any attribute.
     """
 
     def __init__(self, check: Callable[..., Any] | str, **limits: Any) -> None:
@@ -42,5 +41,5 @@ class Fixed:
 
 
 def fixed(check: Callable[..., Any] | str, **limits: Any) -> Any:
-    """A :class:`Fixed` option whose class declares its type: ``units: int = fixed(...)``."""
+    """Return a :class:`Fixed`; the class declares the type, as in ``units: int = fixed(...)``."""
     return Fixed(check, **limits)

@@ -1,4 +1,4 @@
-"""Layers as JSON values: the classes that a file may name, and layers inside of layers."""
+"""Layers as JSON values: the classes that files may name, and layers inside layers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LAYERS: Registry[Layer] = Registry("layer", Layer, (), namespace="gatewise.layer
 
 
 def register(*classes: type[Layer]) -> None:
-    """Let configurations name these classes of layers.
+    """Add classes of layers that configurations may name.
 
-    :mod:`gatewise.layers` calls this for its public layers: the layers that hold others import this
-    module, so that this module cannot import them.
+    :mod:`gatewise.layers` calls this for its public layers. This module cannot import them itself,
+    because layers that contain others import it.
     """
     LAYERS.add(*classes)
 
@@ -30,22 +30,22 @@ def layer_class(name: str) -> type[Layer]:
     Raises
     ------
     ConfigError
-        There is none with this name.
+        There is no class with this name.
     DTypeError
-        The user-defined one is no class of layers.
+        The user-defined object is not a class of layers.
     """
     return LAYERS.find_class(name)
 
 
 def layer_from_config(config: Any, what: str) -> Layer:
-    """Return a layer of a saved ``{"class_name", "config"}``, which may hold anything.
+    """Make a layer from a saved dict with "class_name" and "config"; a file may hold anything.
 
     Raises
     ------
     ConfigError
         The class is not known, or its arguments do not fit.
     DTypeError
-        It is no such dict.
+        The value is not such a dict.
     """
     name, arguments = (
         (config.get("class_name"), config.get("config"))
@@ -58,13 +58,13 @@ def layer_from_config(config: Any, what: str) -> Layer:
 
 
 def layer_config(layer: Layer) -> Config:
-    """Return what :func:`layer_from_config` reads, as JSON values.
+    """Return the dict that :func:`layer_from_config` reads, as JSON values.
 
     Raises
     ------
     ConfigError
-        A user-defined class has the name of one of the library's, or does not keep an argument of
-        its constructor.
+        A user-defined class has the name of a class of the library, or does not store an argument
+        of its constructor.
     """
     cls = type(layer)
     LAYERS.refuse_taken_name(cls)

@@ -1,4 +1,4 @@
-"""What layers share that read the steps of sequences."""
+"""The base of layers that read the steps of sequences."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from gatewise.errors import ShapeError
 from .base import Layer
 
 if TYPE_CHECKING:
-    from gatewise._typing import Array
+    from gatewise._typing import Array, Shape
 
 
 class SequenceLayer(Layer):
-    """Base of layers that read (batch, steps, features), at least one step."""
+    """Base of layers that read (batch, steps, features) with at least one step."""
 
     _rank, _axes = 3, "(batch, steps, features)"
     reads_steps = True
 
     @staticmethod
-    def _shape_of_features(features: int) -> Any:
+    def _shape_of_features(features: int) -> Shape:
         return (None, features)
 
     def _check_input_shape(self, input_shape: Any, known_features: bool = True) -> None:

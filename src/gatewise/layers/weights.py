@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 
 class WeightOptions:
-    """The arguments ``<prefix>_initializer``, ``<prefix>_regularizer`` and
-    ``<prefix>_constraint`` of a layer.
-    """
+    """A layer's arguments ``<prefix>_initializer``, ``_regularizer`` and ``_constraint``."""
 
     def __init__(
         self,
@@ -43,11 +41,11 @@ class WeightOptions:
         )
 
     def spec(self, name: str, shape: tuple[int, ...]) -> ParameterSpec:
-        """The parameter that has them."""
+        """Describe a parameter with these options."""
         return ParameterSpec(name, shape, self.initializer, self.regularizer, self.constraint)
 
     def get_config(self) -> Config:
-        """The arguments, as JSON values."""
+        """Return the arguments, as JSON values."""
         return {
             f"{self.prefix}_initializer": initializers.serialize(self.initializer),
             f"{self.prefix}_regularizer": regularizers.serialize(self.regularizer),

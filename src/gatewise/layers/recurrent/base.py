@@ -1,4 +1,4 @@
-"""What recurrent layers share: they own parameters and state; a kernel does the work."""
+"""The base of recurrent layers: they own parameters and state; a kernel computes the steps."""
 
 from __future__ import annotations
 
@@ -11,93 +11,110 @@ import numpy as np
 from gatewise import checks, initializers, threads
 from gatewise.attributes import checked
 from gatewise.cells import Cell, RNNCell
-from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
+from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
-from gatewise.layers.alone import LAYER
 from gatewise.layers.options import fixed
-from gatewise.layers.sequences import SequenceLayer
 from gatewise.layers.specs import ParameterSpec
 from gatewise.layers.tape import Batch
 from gatewise.layers.weights import WeightOptions
 
+from .state import HasState
 from .visiting_order import backward_order, take_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
     from gatewise._typing import Array, Config
     from gatewise.kernels._workspace import Workspace
     from gatewise.layers.tape import Tape
 
-# Options of one kind of cell that another cannot have, and why.
-_OF_THE_CELL_STATE = {
-    **dict.fromkeys(
-        ("peepholes", "cell_clip", "output_activation"),
-        "there is no cell state beside h; an LSTM has one",
-    ),
-    **dict.fromkeys(
-        ("coupled", "input_gate", "forget_gate", "output_gate", "unit_forget_bias"),
-        "it has no input, forget and output gates; an LSTM has them",
-    ),
-    "projection": (
-        "h is its only state; an LSTM projects h beside its c. A Dense behind the layer makes its"
-        " output narrower"
-    ),
-}
-_OF_GATES = dict.fromkeys(("recurrent_activation", "reset_after", "update"), "it has no gates")
-
 
 @dataclass(slots=True)
 class _Walk:
-    """One walk through time: what the kernel is given, and what the backward pass needs."""
+    """One run over the steps: the arguments of the kernel, and what the backward pass needs."""
 
     x: Array  # as the kernel reads it
     options: dict[str, Any]  # arguments of the kernel, forward and backward
-    operations: int
-    source: slice | Array | None  # which step of x comes when, of a layer that goes backwards
+    operations: int  # floating-point operations of the forward pass
+    source: slice | Array | None  # the order of the steps, if the layer goes backwards
     input_mask: Array | None  # of dropout
-    workspace: Workspace | None = None
-    learned: bool = False  # the initial state is made of parameters
+    workspace: Workspace | None = None  # in training
+    learned: bool = False  # the initial state consists of parameters
     states_given: bool = False  # the initial state came with the inputs
 
 
-class Recurrent(SequenceLayer):
-    """What the recurrent layers share.
+class Recurrent(HasState):
+    """Base of the recurrent layers, with the arguments that all of them take.
 
     Parameters
     ----------
     cell : gatewise.cells.Cell
-    kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
-    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
-    kernel_constraint, recurrent_constraint, bias_constraint : str or Constraint, optional
-        What the weights are brought back to after each step of an optimizer.
-    dropout, recurrent_dropout : float in [0, 1)
-        Part of the inputs, and of h' in the recurrent product, set to zero in training: one draw a
-        sequence, the rest scaled by 1 / (1 - rate) (Gal and Ghahramani 2016).
-    return_sequences : bool
-        Output (batch, steps, units), zeros past a row's end, instead of the last (batch, units).
-    return_state : bool
+        Computes one step.
+    kernel_initializer : str or Initializer, default "glorot_uniform"
+        Initializer of the kernel.
+    recurrent_initializer : str or Initializer, default "orthogonal"
+        Initializer of the recurrent kernel.
+    bias_initializer : str or Initializer, default "zeros"
+        Initializer of the bias.
+    kernel_regularizer : str or Regularizer, optional
+        Regularizer of the kernel. None: no penalty.
+    recurrent_regularizer : str or Regularizer, optional
+        Regularizer of the recurrent kernel. None: no penalty.
+    bias_regularizer : str or Regularizer, optional
+        Regularizer of the bias. None: no penalty.
+    kernel_constraint : str or Constraint, optional
+        Constraint on the kernel, applied after each step of an optimizer. None: none.
+    recurrent_constraint : str or Constraint, optional
+        Constraint on the recurrent kernel, applied after each step of an optimizer. None: none.
+    bias_constraint : str or Constraint, optional
+        Constraint on the bias, applied after each step of an optimizer. None: none.
+    dropout : float in [0, 1), default 0.0
+        Fraction of the inputs that is set to zero in training. One mask is drawn for all steps of
+        a sequence; the remaining values are scaled by 1 / (1 - rate) (Gal and Ghahramani 2016).
+    recurrent_dropout : float in [0, 1), default 0.0
+        The same for h' in the recurrent product.
+    return_sequences : bool, default False
+        Return the outputs of all steps (batch, steps, units), zeros past a row's end, instead of
+        the last output (batch, units).
+    return_state : bool, default False
         Return ``[output, h]`` or ``[output, h, c]``.
-    go_backwards : bool
-        Visit each row's true steps from last to first; outputs come in that order.
-    stateful : bool
-        A call starts from the state that the last one left, row by row; docs/training.md says what
-        a model does with it.
-    learned_initial_state : bool
-        Rows that are given no state start from parameters ``initial_h`` (and ``initial_c``), zeros
-        at first, instead of zeros. A reset still clears the state to zeros.
+    go_backwards : bool, default False
+        Visit the steps of each row from last to first; the outputs are in that order.
+    stateful : bool, default False
+        A call starts from the final state of the last call, row by row; docs/training.md describes
+        what this means in a model.
+    learned_initial_state : bool, default False
+        Rows without an initial state start from parameters ``initial_h`` (and ``initial_c``),
+        which start at zero, instead of from zeros. A reset still clears the state to zeros.
     zero_output_for_mask : bool, optional
-        With ``return_sequences``, what the output is at steps that do not count, masked or past the
-        row's end. None, the default, and True: zeros. False, Keras's default: the output of the
-        last step that counts, again; zeros in front of the first one.
+        With ``return_sequences``, the output at steps that do not count, because they are masked or
+        past the row's end. None and True: zeros. False, Keras's default: the output of the last
+        step that counts, repeated; zeros before the first one.
     seed : int, optional
-        Of the initial weights and dropout of a layer used alone.
+        Seed of initial weights and dropout of a layer used alone. None: a random one.
+    **kwargs
+        Arguments of :class:`Layer`.
+
+    Raises
+    ------
+    ConfigError
+        An argument has a wrong value, or the layer does not have it.
+    DTypeError
+        `cell` is not a cell.
+
+    Examples
+    --------
+    >>> from gatewise.layers import GRU, Recurrent
+    >>> isinstance(GRU(4), Recurrent)
+    True
     """
 
-    _has_state = True
-    _never = MappingProxyType({})  # options that are refused, and why
+    _never: Mapping[str, str] = MappingProxyType({})  # options that are refused, and why
+    _kernel: Any  # the compiled kernel; None before the layer is built
+    _named: Any  # parameters by the kernel's names
+    _named_gradients: Any  # their gradients
     return_sequences: bool = fixed(checks.flag)
     return_state: bool = fixed(checks.flag)
     go_backwards: bool = fixed(checks.flag)
@@ -162,12 +179,12 @@ class Recurrent(SequenceLayer):
             f"two threads train layer {self.name!r} at once; give each thread a layer of its own"
         )
         self._one_stream = threads.one_stream(f"layer {self.name!r}")
-        # last: what the layer has not by now, and the cell has, is the cell's alone
+        # Last: _setting_cure takes attributes of the cell that the layer lacks for its options.
         self.cell = cell
 
     def _setting_cure(self, name: str) -> str | None:
         if not hasattr(type(self), name) and hasattr(vars(self).get("cell"), name):
-            return "it is an option of its cell and cannot change any more; make a new layer"
+            return "it is an option of its cell and cannot be changed; make a new layer"
         return super()._setting_cure(name)
 
     def _kind(self) -> str | None:
@@ -175,12 +192,12 @@ class Recurrent(SequenceLayer):
 
     @property
     def units(self) -> int:
-        """Number of units."""
+        """Number of units, int."""
         return self.cell.units
 
     @property
-    def _limiting_activation(self) -> Any:
-        """ "tanh" of a cell whose output it is; None: not known."""
+    def _limiting_activation(self) -> str | None:
+        """ "tanh" if it computes the output of the cell; None: not known."""
         activation = getattr(self.cell, "_output_activation", lambda: None)()
         return (
             "tanh"
@@ -190,33 +207,23 @@ class Recurrent(SequenceLayer):
 
     @property
     def keeps_steps(self) -> bool:
-        """Whether the output has a vector for each step."""
+        """Whether the output has a vector for each step, bool."""
         return self.return_sequences
 
     @property
     def _holds_outputs(self) -> bool:
-        """Whether the output at a step that does not count is that of the last one that does."""
+        """Whether the output repeats the last step that counts at those that do not."""
         return self.return_sequences and self.zero_output_for_mask is False
 
     @property
     def causal(self) -> bool:
-        """Whether its state can be carried forward in time."""
+        """Whether step t of the output depends on no later step, bool."""
         return not self.go_backwards
 
     @property
     def _returns_list(self) -> bool:
-        """Whether states are returned too."""
+        """Whether the final states are returned after the output."""
         return self.return_state
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """("h",) or ("h", "c")."""
-        return self.cell.states
-
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        """Width of each state, a tuple of int."""
-        return self.cell.state_sizes
 
     # ---- building
 
@@ -237,8 +244,9 @@ class Recurrent(SequenceLayer):
         return [self._spec(name, shape) for name, shape in shapes.items()]
 
     def _spec(self, name: str, shape: tuple[int, ...]) -> ParameterSpec:
-        """A projection starts as a kernel does, gains as ones, peepholes and initial states as
-        zeros.
+        """Describe a parameter.
+
+        A projection starts like the kernel, gains at one, peepholes and initial states at zero.
         """
         if name in self._weight_options:
             return self._weight_options[name].spec(name, shape)
@@ -262,24 +270,27 @@ class Recurrent(SequenceLayer):
         self._name_arrays()
 
     def _name_arrays(self) -> None:
-        """Arrays by the kernel's names, so that a step need not look for them."""
+        """Store the arrays by the kernel's names, so that a step need not look for them."""
         self._named = self.cell._kernel_arrays(self._parameters)
         self._named_gradients = self.cell._kernel_arrays(self._gradients)
-        # what each call asks for
+        # read by each call
         self._has_c = len(self.cell.states) > 1
-        self._operations = self.cell._operations(self.input_shape[-1])  # of one row's step
+        self._operations = self.cell._operations(self.input_shape[-1])  # of one step of one row
         self._is_plain = not (
             self.go_backwards or self.learned_initial_state or self.stateful or self.return_state
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy, or a layer out of a pickle: part of an array is not part of its copy."""
+        """Restore a copy, or a layer from a pickle.
+
+        The copies of views are not views of the copied arrays, so that they are made again.
+        """
         super().__setstate__(state)
         if self.built:
             self._name_arrays()
 
-    def _refuse(self, options: Any) -> None:
-        """Say why one of these options cannot be."""
+    def _refuse(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that this kind of layer cannot have, with the reason."""
         for option in options.keys() & self._never:
             raise ConfigError(
                 f"{type(self).__name__} has no option {option!r}: {self._never[option]}"
@@ -291,62 +302,6 @@ class Recurrent(SequenceLayer):
     def _pack_now(self) -> Array:
         return self._kernel.pack_forward(self._named)
 
-    # ---- state
-
-    @property
-    def state(self) -> list[Array] | None:
-        """State that the next call starts from: list of ndarray (batch, units), ``[h]`` or
-        ``[h, c]``; or None.
-
-        Setting it takes any batch size; None is the same as :meth:`reset_state`. Only a layer built
-        with ``stateful=True`` keeps state between calls.
-        """
-        return None if self._state is None else [array.copy() for array in self._state]
-
-    @state.setter
-    def state(self, value: Any) -> None:
-        if not self.stateful:
-            raise StateError(
-                f"layer {self.name!r} keeps no state: build it with stateful=True, or pass"
-                " initial_state"
-            )
-        state = None if value is None else self._checked_state(value, None, "state")
-        with self._alone():
-            self._state = state
-
-    def reset_state(self) -> None:
-        """Forget the state: the next call starts from zeros, for any batch size."""
-        with self._alone():
-            self._state = None
-
-    reset_states = reset_state  # Keras 2's name
-
-    def _checked_state(self, value: Any, batch: int, name: str) -> list[Array]:
-        """A list of copies that fit: any number of rows where batch is None."""
-        arrays = (
-            [value]
-            if isinstance(value, np.ndarray) and value.ndim == 2
-            else checks.listed(value, name, "arrays")
-        )
-        names, sizes = self.cell.states, self.state_sizes
-        if len(arrays) != len(names):
-            raise ShapeError(
-                f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}:"
-                f" {', '.join(names)}, of shapes {', '.join(f'(batch, {size})' for size in sizes)}"
-            )
-        checked = []
-        for part, size, given in zip(names, sizes, arrays):
-            array = checks.float_array(given, f"{name} {part}", self.dtype, convert=False)
-            rows = array.shape[0] if batch is None and array.ndim == 2 else batch
-            if array.shape != (rows, size):
-                raise ShapeError(
-                    f"{name} {part} has shape {array.shape}; expected "
-                    f"({'batch' if rows is None else rows}, {size})"
-                )
-            batch = rows
-            checked.append(checks.finite(array, f"{name} {part}").copy())
-        return checked
-
     # ---- running
 
     def _check_shape(self, x: Array) -> None:
@@ -356,68 +311,26 @@ class Recurrent(SequenceLayer):
         super()._check_shape(x)
 
     def _check_steps(self, lengths: Array | None, resets: Array | None, steps: int) -> None:
-        """In a model, lengths and resets are those of its input.
+        """Check that lengths and resets fit the steps of x.
 
-        What a RepeatVector made has other steps.
+        In a model they belong to the steps of its input; a RepeatVector makes other steps.
         """
         if lengths is not None and lengths.max(initial=0) > steps:
             raise ShapeError(
                 f"lengths go up to {lengths.max()}, layer {self.name!r} reads {steps} steps;"
-                " lengths count the steps of the model's input: leave them out where a"
-                " RepeatVector makes the steps"
+                " lengths count the steps of the model's input: omit them if a RepeatVector"
+                " makes the steps"
             )
         if resets is not None and resets.shape[1] != steps:
             raise ShapeError(
                 f"resets has flags for {resets.shape[1]} steps, layer {self.name!r} reads {steps};"
-                " resets belong to the steps of the model's input: leave them out where a"
-                " RepeatVector makes the steps"
+                " resets belong to the steps of the model's input: omit them if a RepeatVector"
+                " makes the steps"
             )
 
-    def _start(self, states: Any, tape: Tape | None, node: Hashable, batch: int) -> Any:
-        """The initial state of a pass, list of ndarray, or None for zeros.
-
-        It comes with the inputs, as `states`; or is carried from another batch, or from another
-        call.
-        """
-        if states:
-            start = [state.values for state in states]
-        elif tape is not None and tape.carried is not None:
-            start = tape.carried.get(node)
-            if start is None:
-                return self._checked_rows_of_state(batch)
-        else:
-            return self._checked_rows_of_state(batch)
-        if start[0].shape[0] != batch:
-            raise ShapeError(
-                f"layer {self.name!r} goes on from the state of {start[0].shape[0]} rows, x has"
-                f" {batch}"
-            )
-        return start
-
-    def _checked_rows_of_state(self, batch: int) -> Any:
-        """The state of the last call, or None."""
-        if self._state is not None and self._state[0].shape[0] != batch:
-            raise ShapeError(
-                f"layer {self.name!r} keeps the state of {self._state[0].shape[0]} rows, x has"
-                f" {batch}; call reset_state() before another batch"
-            )
-        return self._state
-
-    def _leave(self, final: Any, steps: int, tape: Tape | None, node: Hashable) -> None:
-        """Keep final states, list of ndarray, for the next call or part of the sequences."""
-        if self.stateful:
-            cleared = None if steps is None else steps.cleared
-            if cleared is None:
-                self._state = [state.copy() for state in final]
-            else:
-                rows = cleared[:, int(self.go_backwards), None]
-                self._state = [np.where(rows, state.dtype.type(0), state) for state in final]
-        if tape is not None and tape.carried is not None:
-            tape.carried[node] = [state.copy() for state in final]
-
-    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
-        # A single step of a small layer takes as long as a few lines of Python, so that the usual
-        # call has a path of its own.
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
+        # A single step of a small layer takes as long as a few lines of Python, so that the most
+        # frequent call has a path of its own.
         if tape is None and self._is_plain and type(inputs) is Batch and inputs.steps is None:
             return Batch(self._infer(inputs.values))
         inputs, *states = inputs if isinstance(inputs, list) else [inputs]
@@ -450,10 +363,7 @@ class Recurrent(SequenceLayer):
         return [output, *(Batch(array.copy()) for array in final)]
 
     def _infer(self, x: Array) -> Array:
-        """The output for whole sequences that start from zeros, ndarray.
-
-        Forwards, and without a tape.
-        """
+        """Return the output for whole sequences that start from zeros, forwards, at inference."""
         batch, steps, _ = x.shape
         if batch * steps > checks.MAX_EXTENT:
             self._refuse_extent(x.shape)
@@ -476,10 +386,10 @@ class Recurrent(SequenceLayer):
             " run in one call; use smaller batches"
         )
 
-    def _new_outputs(self, batch: int, steps: int) -> Any:
-        """(array for the outputs of all steps, or None.
+    def _new_outputs(self, batch: int, steps: int) -> tuple[Array | None, list[Array]]:
+        """Return (array for the outputs of all steps or None, arrays for the final states).
 
-        List of arrays for the final states): contents are undefined.
+        Their contents are undefined.
         """
         kernel = self._kernel
         width, dtype = kernel.width, kernel.dtype
@@ -492,10 +402,10 @@ class Recurrent(SequenceLayer):
             final.append(np.empty((batch, kernel.units), dtype))
         return y, final
 
-    def _prepare_walk(self, inputs: Batch, states: Any, tape: Tape | None, node: Hashable) -> Any:
-        """(a :class:`_Walk`, the initial state or None for zeros, whether it is learned) of a
-        pass.
-        """
+    def _prepare_walk(
+        self, inputs: Batch, states: list[Batch], tape: Tape | None, node: Hashable
+    ) -> tuple[_Walk, list[Array] | None, bool]:
+        """Return (walk, initial state or None for zeros, whether it is learned) of a pass."""
         x, kernel, lengths, resets = inputs.values, self._kernel, None, None
         batch, steps, features = x.shape
         if batch * steps > checks.MAX_EXTENT:
@@ -510,7 +420,9 @@ class Recurrent(SequenceLayer):
                 np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0)
                 for state in self.cell.states
             ]
-        options = dict.fromkeys(("order", "lengths", "resets", "mask", "zoneout_key"))
+        options: dict[str, Any] = dict.fromkeys(
+            ("order", "lengths", "resets", "mask", "zoneout_key")
+        )
         if lengths is not None:
             options["order"] = np.argsort(-lengths, kind="stable")
             options["lengths"] = lengths[options["order"]]
@@ -544,12 +456,9 @@ class Recurrent(SequenceLayer):
 
     # ---- the backward pass
 
-    @property
-    def initial_state_gradient(self) -> list[Array] | None:
-        """Gradients of the initial state after :meth:`backward`, list of ndarray; None before."""
-        return None if self._tape is None else self._tape.state_gradients.get(LAYER)
-
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Any, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | Any | None:
         walk = tape.take(node)
         x = walk.x
         d_output, d_states = (gradients[0], gradients[1:]) if self.return_state else (gradients, [])

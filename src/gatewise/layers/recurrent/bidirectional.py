@@ -1,6 +1,4 @@
-"""A recurrent layer over the steps from the first to the last, and one from the last to the
-first.
-"""
+"""Bidirectional: one recurrent layer for each direction of time."""
 
 from __future__ import annotations
 
@@ -35,27 +33,43 @@ MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 class Bidirectional(Wrapper, SequenceLayer):
     """Two recurrent layers that read a sequence from both ends (Schuster and Paliwal 1997).
 
-    The backward layer reads each row's true steps from the last to the first; with
-    ``return_sequences`` its outputs come back in the order of the input, zeros at steps that do not
-    count, also where the layers have ``zero_output_for_mask=False``. Without, each layer gives its
-    last output: the backward layer's is that of the row's first step.
+    The backward layer reads the steps of each row from last to first. With ``return_sequences`` its
+    outputs are returned in the order of the input, with zeros at steps that do not count, even if
+    the layers have ``zero_output_for_mask=False``. Without it, each layer returns its last output,
+    which for the backward layer is that of the row's first step.
 
     Parameters
     ----------
     layer : Recurrent
-        The forward layer. Not to be used elsewhere; the backward layer is made like it.
-    merge_mode : {"concat", "sum", "mul", "ave", None}
-        How the two outputs become one: side by side, their sum, product or mean. None: a list of
-        the two, of a layer used alone.
+        The forward layer. It must not be used elsewhere.
+    merge_mode : {"concat", "sum", "mul", "ave", None}, default "concat"
+        How to combine the two outputs: concatenate their features, or take the sum, product or
+        mean. None: return a list of both, which only a layer used alone can do.
     backward_layer : Recurrent, optional
-        With ``go_backwards=True``, and the forward layer's return_sequences, return_state and
-        stateful.
+        The backward layer, with ``go_backwards=True`` and the same return_sequences, return_state
+        and stateful. None: a copy of `layer` that goes backwards.
+    **kwargs
+        Arguments of :class:`Layer`.
+
+    Raises
+    ------
+    ConfigError
+        The options of the two layers do not fit together.
+    DTypeError
+        A layer is not recurrent.
 
     Notes
     -----
-    Weights are those of the forward layer, then those of the backward layer: "forward/kernel", ...
-    So are states: ``[h, h]``, or ``[h, c, h, c]``; they are read, kept and, with ``return_state``,
-    returned after the output.
+    The weights are those of the forward layer, then those of the backward layer: "forward/kernel"
+    and so on. States are in the same order, ``[h, h]`` or ``[h, c, h, c]``; with ``return_state``
+    they follow the output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers import LSTM, Bidirectional
+    >>> Bidirectional(LSTM(4)).forward(np.ones((2, 5, 3), np.float32)).shape
+    (2, 8)
     """
 
     _has_state = True
@@ -66,16 +80,16 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     def __init__(
         self,
-        layer: Any,
+        layer: Recurrent,
         merge_mode: str | None = "concat",
-        backward_layer: Any = None,
+        backward_layer: Recurrent | None = None,
         **kwargs: Any,
     ) -> None:
         self._check_part(layer, "layer")
         if layer.go_backwards:
             raise ConfigError(
                 f"layer {layer.name!r} has go_backwards=True; Bidirectional makes the backward"
-                " layer itself: give one that goes forward"
+                " layer itself: give a layer that goes forward"
             )
         self._backward_given = backward_layer is not None
         if backward_layer is None:
@@ -94,12 +108,12 @@ class Bidirectional(Wrapper, SequenceLayer):
             )
         self.forward_layer, self.backward_layer = layer, backward_layer
         self._checked_merge_mode(merge_mode)
-        # as in Keras: what one way repeats is nothing beside the other way's step
+        # As in Keras: a repeated output of one direction does not fit a step of the other.
         for part in (layer, backward_layer):
             if part.zero_output_for_mask is False:
                 part.zero_output_for_mask = True
         super().__init__({"forward": layer, "backward": backward_layer}, **kwargs)
-        if not self._backward_given:  # last: a layer that is refused keeps its name
+        if not self._backward_given:  # last, so that a refused layer keeps its name
             layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
         self._one_stream = threads.one_stream(f"layer {self.name!r}")
         self.merge_mode = merge_mode
@@ -112,8 +126,8 @@ class Bidirectional(Wrapper, SequenceLayer):
         ahead, back = self.forward_layer.cell.output_width, self.backward_layer.cell.output_width
         if value not in ("concat", None) and ahead != back:
             raise ConfigError(
-                f"merge_mode {value!r} needs as many units both ways; layer has {ahead},"
-                f" backward_layer has {back}"
+                f"merge_mode {value!r} needs the same number of units in both layers; layer has"
+                f" {ahead}, backward_layer has {back}"
             )
         return value
 
@@ -123,36 +137,36 @@ class Bidirectional(Wrapper, SequenceLayer):
         if not isinstance(part, Recurrent):
             raise DTypeError(f"{name} is {part!r}; expected a recurrent layer")
 
-    # ---- what it says of itself
+    # ---- properties that models read
 
     @property
     def return_sequences(self) -> bool:
-        """Whether the output has a vector for each step."""
+        """Whether the output has a vector for each step, bool."""
         return self.forward_layer.return_sequences
 
     @property
     def return_state(self) -> bool:
-        """Whether the final states are returned too."""
+        """Whether the final states are returned after the output, bool."""
         return self.forward_layer.return_state
 
     @property
     def stateful(self) -> bool:
-        """Whether both layers keep their states from call to call."""
+        """Whether both layers keep their states from call to call, bool."""
         return self.forward_layer.stateful
 
     @property
     def keeps_steps(self) -> bool:
-        """Whether the output has a vector for each step."""
+        """Whether the output has a vector for each step, bool."""
         return self.return_sequences
 
     @property
     def _returns_list(self) -> bool:
-        """Whether there is more than one output."""
+        """Whether there is more than one output, or states after it."""
         return self.return_state or self.merge_mode is None
 
     @property
     def _output_count(self) -> int:
-        """How many outputs come before the states."""
+        """Number of outputs before the states."""
         return 2 if self.merge_mode is None else 1
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -168,14 +182,17 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """ "forward/h", ... of the arrays of :attr:`state`."""
+        """Names of the states, "forward/h" and so on, tuple of str."""
         return tuple(
             f"{path}/{name}" for path, part in self._parts.items() for name in part.state_names
         )
 
     @property
     def state(self) -> list[Array] | None:
-        """States that the next call starts from; see :attr:`Recurrent.state`."""
+        """States that the next call starts from, list of ndarray or None.
+
+        See :attr:`Recurrent.state`; those of the forward layer come first.
+        """
         states = self._state
         return None if states is None else [array.copy() for array in states]
 
@@ -200,7 +217,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         self.forward_layer._state, self.backward_layer._state = self._halves(value)
 
     def reset_state(self) -> None:
-        """Forget the states: the next call starts from zeros, for any batch size."""
+        """Discard the states: the next call starts from zeros, with any batch size."""
         with self._alone():
             self._state = None
 
@@ -211,8 +228,8 @@ class Bidirectional(Wrapper, SequenceLayer):
         """Gradients of the initial states after :meth:`backward`, list of ndarray; None before."""
         return None if self._tape is None else self._tape.state_gradients.get(LAYER)
 
-    def _checked_state(self, value: Any, batch: int, name: str) -> list[Array]:
-        """A list of copies that fit: any number of rows where batch is None."""
+    def _checked_state(self, value: Any, batch: int | None, name: str) -> list[Array]:
+        """Return copies of the states, checked; with any number of rows if `batch` is None."""
         arrays = checks.listed(value, name, "arrays")
         if len(arrays) != len(self.state_names):
             raise ShapeError(
@@ -225,16 +242,14 @@ class Bidirectional(Wrapper, SequenceLayer):
             second, first[0].shape[0], f"{name} backward"
         )
 
-    def _halves(self, arrays: Sequence[Array]) -> Any:
-        """(those of the forward layer, those of the backward layer), each None where there are
-        none.
-        """
+    def _halves(self, arrays: Sequence[Any] | None) -> tuple[Any, Any]:
+        """Split arrays into those of the forward and of the backward layer; None: none."""
         count = len(self.forward_layer.state_names)
         return (None, None) if arrays is None else (arrays[:count], arrays[count:])
 
     # ---- running
 
-    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
         x, *given = inputs if isinstance(inputs, list) else [inputs]
         outputs, states = [], []
         for (path, part), start in zip(self._parts.items(), self._halves(given or None)):
@@ -260,8 +275,8 @@ class Bidirectional(Wrapper, SequenceLayer):
             )
         return [*merged, *states] if self._returns_list else merged[0]
 
-    def _merge(self, ahead: Any, back: Any) -> Any:
-        """list of the outputs that two make."""
+    def _merge(self, ahead: Array, back: Array) -> list[Array]:
+        """Combine the outputs of the two layers; return a list of outputs."""
         if self.merge_mode is None:
             return [ahead, back]
         if self.merge_mode == "concat":
@@ -270,10 +285,8 @@ class Bidirectional(Wrapper, SequenceLayer):
             return [ahead * back]
         return [ahead + back if self.merge_mode == "sum" else (ahead + back) / 2]
 
-    def _part_gradients(self, dy: Array, outputs: Any) -> Any:
-        """[gradient of the forward output, of the backward output] of a list like the merged
-        outputs.
-        """
+    def _part_gradients(self, dy: Sequence[Any], outputs: Any) -> list[Any]:
+        """Return the gradients of the two outputs, from those of the merged outputs."""
         if self.merge_mode is None:
             return list(dy)
         if dy[0] is None:
@@ -284,7 +297,9 @@ class Bidirectional(Wrapper, SequenceLayer):
             return [dy[0] * outputs[1], dy[0] * outputs[0]]
         return [dy[0] if self.merge_mode == "sum" else dy[0] / 2] * 2
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Any, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | Any | None:
         saved = tape.take(node)
         dy = gradients if self._returns_list else [gradients]
         of_outputs = self._part_gradients(dy[: self._output_count], saved["outputs"])
@@ -316,7 +331,7 @@ class Bidirectional(Wrapper, SequenceLayer):
             self.forward_layer.trainable != self.backward_layer.trainable
             and not self._backward_given
         ):
-            # made like the forward layer, and set since
+            # The backward layer is a copy of the forward layer, and was set afterwards.
             config["backward_trainable"] = self.backward_layer.trainable
         return super().get_config() | config
 

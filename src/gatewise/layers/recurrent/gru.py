@@ -10,7 +10,8 @@ from gatewise.cells import GRUCell
 from gatewise.errors import ShapeError
 from gatewise.kernels import activations
 
-from .base import _OF_THE_CELL_STATE, Recurrent
+from .base import Recurrent
+from .refused import OF_THE_CELL_STATE
 
 if TYPE_CHECKING:
     from gatewise._typing import Config
@@ -60,7 +61,7 @@ class GRU(Recurrent):
     (2, 5, 4)
     """
 
-    _never = _OF_THE_CELL_STATE
+    _never = OF_THE_CELL_STATE
 
     def __init__(
         self,

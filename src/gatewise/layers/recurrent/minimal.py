@@ -8,7 +8,8 @@ from gatewise import checks
 from gatewise.attributes import checked
 from gatewise.cells import MinGRUCell, MinLSTMCell
 
-from .base import _OF_THE_CELL_STATE, Recurrent
+from .base import Recurrent
+from .refused import OF_THE_CELL_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ class _Minimal(Recurrent):
 
     _cell: Callable[..., MinimalCell]
     _never = (
-        _OF_THE_CELL_STATE
+        OF_THE_CELL_STATE
         | dict.fromkeys(
             (
                 "recurrent_activation",

@@ -171,7 +171,8 @@ class RNN(Stepwise):
         RNN
             A new layer, which is not built.
         """
-        return cls(**config | {"cell": CELLS.deserialize(config["cell"])})
+        arguments: Config = config | {"cell": CELLS.deserialize(config["cell"])}
+        return cls(**arguments)
 
 
 _OF_KERNEL_LAYERS = {

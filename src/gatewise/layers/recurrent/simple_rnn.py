@@ -6,7 +6,8 @@ from typing import Any
 
 from gatewise.cells import SimpleRNNCell
 
-from .base import _OF_GATES, _OF_THE_CELL_STATE, Recurrent
+from .base import Recurrent
+from .refused import OF_GATES, OF_THE_CELL_STATE
 
 
 class SimpleRNN(Recurrent):
@@ -44,7 +45,7 @@ class SimpleRNN(Recurrent):
     (2, 4)
     """
 
-    _never = _OF_THE_CELL_STATE | _OF_GATES
+    _never = OF_THE_CELL_STATE | OF_GATES
 
     def __init__(
         self,

@@ -1,6 +1,4 @@
-"""Recurrent layers whose walk through time is in Python: each step is NumPy over all rows that
-still run.
-"""
+"""Recurrent layers whose loop over time is in Python: each step computes all running rows."""
 
 from __future__ import annotations
 
@@ -22,18 +20,18 @@ from .visiting_order import backward_order, take_steps
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gatewise._typing import Array, DType
+    from gatewise._typing import Array
     from gatewise.layers.tape import Tape
 
 
 class Stepwise(Recurrent):
-    """What :class:`RNN` and :class:`GRUD` share.
+    """Base of :class:`RNN` and :class:`GRUD`.
 
-    What can be done for all steps at once is done before the walk (:meth:`_before`) and after it
-    (:meth:`_after`).
+    :meth:`_before` and :meth:`_after` compute what does not depend on the state, for all steps at
+    once, before the loop and after it.
     """
 
-    # There are none.
+    # These options must be off.
     dropout: float = checked(checks.number, low=0.0, high=0.0)
     recurrent_dropout: float = checked(checks.number, low=0.0, high=0.0)
     learned_initial_state: bool = fixed("_no_learned_state")
@@ -50,33 +48,35 @@ class Stepwise(Recurrent):
         Layer._adopt(self, parameters, gradients)
 
     def _name_arrays(self) -> None:
-        """Nothing: a cell in NumPy finds its parameters itself."""
+        """Do nothing: a cell in NumPy takes its parameters by name."""
 
     def _new_cell(self) -> Any:
-        """The RNNCell of one walk."""
+        """Return the RNNCell for one pass."""
         return self.cell
 
     def _before(self, x: Array, start: Any, resets: Array | None) -> Any:
-        """(what the cell reads (batch, steps, width), its initial states, whatever the methods
-        below need).
+        """Return (input of the cell, its initial states, anything that the hooks below need).
+
+        The input has the shape (batch, steps, width).
         """
         return x, start, None
 
     def _after(self, states: Any, extra: Any, lengths: Array | None) -> Any:
-        """The layer's final states, from the cell's."""
+        """Return the layer's final states, from the cell's."""
         return states
 
     def _before_back(self, d_states: Any, extra: Any) -> Any:
-        """Gradients of the cell's final states, from those of the layer's."""
+        """Return the gradients of the cell's final states, from those of the layer's."""
         return d_states
 
     def _after_back(self, d_inputs: Any, d_start: Any, extra: Any, cell: Any, want_dx: bool) -> Any:
-        """(dx or None, gradients of the layer's initial states), from those of what
-        :meth:`_before` gave.
+        """Return (dx or None, gradients of the layer's initial states).
+
+        `d_inputs` and `d_start` are the gradients of what :meth:`_before` returned.
         """
         return d_inputs, d_start
 
-    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
         inputs, *states = inputs if isinstance(inputs, list) else [inputs]
         x, steps_of_x = inputs.values, inputs.steps
         batch, steps = x.shape[:2]
@@ -112,7 +112,9 @@ class Stepwise(Recurrent):
         output = Batch(y, steps_of_x if self.return_sequences else None)
         return [output, *(Batch(array.copy()) for array in final)] if self.return_state else output
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Any:
+    def run_backward(
+        self, gradients: Any, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | Any | None:
         saved = tape.take(node)
         d_output, *d_states = (
             gradients if self.return_state else (gradients, *(None for _ in self.cell.states))
@@ -140,13 +142,13 @@ class Stepwise(Recurrent):
         return [dx, *d_start] if saved["states_given"] else dx
 
 
-LARGE_PRODUCTS = 100_000  # multiplications; OpenBLAS begins to share products at twice as many
+LARGE_PRODUCTS = 100_000  # multiplications; OpenBLAS uses several threads from twice as many on
 
 
 class _Walk:
-    """One way of a cell through time, and back.
+    """The forward pass of a cell over all steps, and its backward pass.
 
-    Rows lie by falling length: those that still run stand in front.
+    Rows are sorted by falling length, so that the rows that still run come first.
     """
 
     def __init__(
@@ -161,7 +163,7 @@ class _Walk:
         self.sizes, self.width = cell.state_sizes, cell.output_width
         batch, steps, _ = shape
         self.order = None if lengths is None else np.argsort(-lengths, kind="stable")
-        # How many rows have a step t.
+        # Number of rows that have a step t.
         self.counts = (
             [batch] * steps
             if lengths is None
@@ -171,10 +173,10 @@ class _Walk:
         self.saved = []  # of each step
         self.ready = False
 
-    def _ready(self, parameters: Array) -> None:
-        """Before a step: the memory that the products in it need.
+    def _ready(self, parameters: dict[str, Array]) -> None:
+        """Provide the memory that the products of the next step need.
 
-        Small ones run in one thread and need none, after the first.
+        Small products run in one thread and need none after the first step.
         """
         batch = self.shape[0]
         if (
@@ -184,17 +186,21 @@ class _Walk:
             self.ready = True
             numpy_products(16 * 8 * batch * max(self.width, *self.sizes))
 
-    def forward(self, x: Array, start: Any, parameters: Array, training: bool) -> Any:
-        """(output, final states) of x (batch, steps, width)."""
+    def forward(
+        self, x: Array, start: list[Array], parameters: dict[str, Array], training: bool
+    ) -> tuple[Array, list[Array]]:
+        """Return (output, final states) for x of shape (batch, steps, width)."""
         cell, (batch, steps, _), dtype = self.cell, self.shape, x.dtype
         x, parameters = (
             _read_only(self._in_time(x)),
             {name: _read_only(array) for name, array in parameters.items()},
         )
         final = [self._in_order(state) for state in start]
-        states = [state.copy() for state in final]  # what a step saves must outlive it
+        states = [
+            state.copy() for state in final
+        ]  # a step may save them, and `final` is written to
         y = np.zeros((steps, batch, self.width) if self.sequences else (batch, self.width), dtype)
-        if not self.sequences and cell.output_size is None:  # the output of rows without a step
+        if not self.sequences and cell.output_size is None:  # rows without a step
             y[...] = final[0]
         for t, count in enumerate(self.counts):
             if count == 0:
@@ -219,10 +225,16 @@ class _Walk:
                 self.saved.append(saved)
         return self._in_batch(y), [self._back_in_order(state) for state in final]
 
-    def backward(self, d_output: Any, d_final: Any, parameters: Array, gradients: Array) -> Any:
-        """(gradient of x, gradients of the initial states).
+    def backward(
+        self,
+        d_output: Array,
+        d_final: list[Array],
+        parameters: dict[str, Array],
+        gradients: dict[str, Array],
+    ) -> tuple[Array, list[Array]]:
+        """Return (gradient of x, gradients of the initial states).
 
-        Those of the parameters are added to `gradients`.
+        The gradients of the parameters are added to `gradients`.
         """
         cell, (batch, steps, width), dtype = self.cell, self.shape, d_output.dtype
         parameters = {name: _read_only(array) for name, array in parameters.items()}
@@ -246,7 +258,7 @@ class _Walk:
                 d_y = np.zeros((count, self.width), dtype)
                 d_y[running:] = d_output[running:count]
             self._ready(parameters)
-            found, d_states = self._parts(
+            d_read, d_states = self._parts(
                 cell.step_backward(
                     _read_only(d_y),
                     [_read_only(d_state) for d_state in d_states],
@@ -257,9 +269,9 @@ class _Walk:
                 2,
                 "step_backward",
             )
-            self._check(found, (count, width), dtype, t, "step_backward: d_x")
+            self._check(d_read, (count, width), dtype, t, "step_backward: d_x")
             self._check_states(d_states, count, dtype, t, "step_backward: d_states")
-            d_x[t, :count] = found
+            d_x[t, :count] = d_read
             if self._resets(t, count):
                 d_states = [
                     np.where(self.resets[t, :count], dtype.type(0), d_state) for d_state in d_states
@@ -272,25 +284,25 @@ class _Walk:
             d_start[0][running:] += d_output[running:]
         return self._back_in_batch(d_x), [self._back_in_order(d_state) for d_state in d_start]
 
-    def _next_count(self, t: Any) -> Any:
+    def _next_count(self, t: int) -> int:
         return self.counts[t + 1] if t + 1 < len(self.counts) else 0
 
-    def _resets(self, t: Any, count: int) -> Any:
+    def _resets(self, t: int, count: int) -> Any:
         return self.resets is not None and self.resets[t, :count].any()
 
     # ---- rows and steps: (batch, steps, ...) outside, (steps, rows by falling length, ...) inside
 
-    def _in_order(self, rows: Array) -> Any:
+    def _in_order(self, rows: Array) -> Array:
         return rows.copy() if self.order is None else rows[self.order]
 
-    def _back_in_order(self, rows: Array) -> Any:
+    def _back_in_order(self, rows: Array) -> Array:
         if self.order is None:
             return rows
         result = np.empty_like(rows)
         result[self.order] = rows
         return result
 
-    def _in_time(self, array: Array) -> Any:
+    def _in_time(self, array: Array) -> Array:
         turned = array.swapaxes(0, 1)
         return (
             np.ascontiguousarray(turned)
@@ -298,15 +310,15 @@ class _Walk:
             else np.take(turned, self.order, axis=1)
         )
 
-    def _back_in_batch(self, array: Array) -> Any:
+    def _back_in_batch(self, array: Array) -> Array:
         return self._back_in_order(np.ascontiguousarray(array.swapaxes(0, 1)))
 
-    def _in_batch(self, y: Array) -> Any:
+    def _in_batch(self, y: Array) -> Array:
         return self._back_in_batch(y) if self.sequences else self._back_in_order(y)
 
-    # ---- what a cell gave back
+    # ---- checks of what a cell returned
 
-    def _parts(self, result: Any, count: int, method: Any) -> Any:
+    def _parts(self, result: Any, count: int, method: str) -> Any:
         if not isinstance(result, tuple) or len(result) != count:
             what = (
                 f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
@@ -316,7 +328,9 @@ class _Walk:
             )
         return result
 
-    def _check_states(self, states: Any, count: int, dtype: DType, t: Any, what: Any) -> None:
+    def _check_states(
+        self, states: Any, count: int, dtype: np.dtype[Any], t: int, what: str
+    ) -> None:
         sizes = self.sizes
         if not isinstance(states, list | tuple) or len(states) != len(sizes):
             what = f"{type(self.cell).__name__}.{what} are {type(states).__name__}"
@@ -324,7 +338,9 @@ class _Walk:
         for k, (state, size) in enumerate(zip(states, sizes)):
             self._check(state, (count, size), dtype, t, f"{what}[{k}]")
 
-    def _check(self, array: Array, shape: tuple[int, ...], dtype: DType, t: Any, what: Any) -> None:
+    def _check(
+        self, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], t: int, what: str
+    ) -> None:
         if not isinstance(array, np.ndarray) or array.shape != shape:
             given = (
                 f"has shape {array.shape}"
@@ -342,8 +358,8 @@ class _Walk:
             )
 
 
-def _read_only(array: Array) -> Any:
-    """A view that a cell cannot change by mistake."""
+def _read_only(array: Array) -> Array:
+    """Return a view that a cell cannot change by mistake."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -1,4 +1,4 @@
-"""Which step of a sequence a layer visits s-th."""
+"""The order in which a layer that goes backwards visits the steps of a sequence."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ if TYPE_CHECKING:
 
 
 def backward_order(steps: int, lengths: Array | None) -> slice | Array:
-    """Which step of x comes s-th if each row's true steps are visited from last to first.
+    """Return the order of the steps if those of each row are visited from last to first.
 
-    The order is its own inverse: steps past a row's end stay where they are.
+    The order is its own inverse: steps past a row's end do not move.
 
     Parameters
     ----------
     steps : int
         Extent of the time axis.
-    lengths : ndarray (batch,), int, or None
-        Steps in each row; None: all of them.
+    lengths : ndarray of shape (batch,), int, or None
+        Number of steps of each row. None: all steps count.
 
     Returns
     -------
-    ndarray (batch, steps) of int, or a slice that turns all rows
+    ndarray of shape (batch, steps), int, or slice
+        Index of the step that is visited at each position; a slice that reverses all rows if all
+        steps count.
     """
     if lengths is None:
         return slice(None, None, -1)
@@ -33,7 +35,7 @@ def backward_order(steps: int, lengths: Array | None) -> slice | Array:
 
 
 def take_steps(x: Array, order: slice | Array) -> Array:
-    """The steps of x (batch, steps, ...) in this order, a new array."""
+    """Return the steps of x (batch, steps, ...) in this order, as a new array."""
     if isinstance(order, slice):
         return np.ascontiguousarray(x[:, order])
     return x[np.arange(x.shape[0])[:, None], order]
