@@ -367,7 +367,7 @@ def _normalized_rows(rows: Array, epsilon: np.floating[Any]) -> tuple[Array, Arr
     shrink = np.ones_like(variance)
     _, exponents = np.frexp(np.abs(rows[large]).max(axis=1, keepdims=True))
     shrink[large] = np.ldexp(rows.dtype.type(1), 2 - exponents)  # never subnormal or infinite
-    with np.errstate(invalid="ignore"):  # infinity in x gives NaN, as it should
+    with np.errstate(invalid="ignore"):  # infinity in x gives NaN, without a warning
         small = rows * shrink
         normalized = small - small.mean(axis=1, keepdims=True)
         variance = np.square(normalized).mean(axis=1, keepdims=True)

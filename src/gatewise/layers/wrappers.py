@@ -69,7 +69,7 @@ class Wrapper(Layer):
         )
         self._set_dtype(self._dtype)
         self._share_guard(self._guard)
-        if not self._trainable:  # if True, each layer inside stays frozen or not
+        if not self._trainable:  # True does not unfreeze the layers inside
             self.trainable = False
         for part in parts.values():
             part._holder = self
@@ -117,7 +117,7 @@ class Wrapper(Layer):
         return any(part.trainable for part in self._parts.values())
 
     @trainable.setter
-    def trainable(self, value: Any) -> None:
+    def trainable(self, value: bool) -> None:
         for part in self._parts.values():
             part.trainable = value
 
