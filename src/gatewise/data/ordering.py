@@ -19,7 +19,7 @@ __all__ = ["is_missing", "order_of_time", "plain"]
 
 
 def order_of_time(
-    times: Any, number: Array, labels: Sequence[Any] | None = None, name: str = "time"
+    times: Any, number: Array, labels: Sequence[Any] | Array | None = None, name: str = "time"
 ) -> IntArray:
     """Return the rows of each group in order of time.
 

@@ -13,12 +13,12 @@ from gatewise.errors import ConfigError, DTypeError, did_you_mean
 from gatewise.training import optimizers, schedules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from gatewise.regularizers import Regularizer
     from gatewise.training.optimizers import Optimizer
 
-CELLS: dict[str, type[layers.Layer]] = {
+CELLS: dict[str, Callable[..., layers.Layer]] = {
     "lstm": layers.LSTM,
     "gru": layers.GRU,
     "rnn": layers.SimpleRNN,

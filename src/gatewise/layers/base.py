@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
-    from gatewise._typing import Config, Shape
+    from gatewise._typing import Config, DType, Shape
 
 
 _counters: dict[str, Iterator[int]] = {}
@@ -101,7 +101,7 @@ class Layer(UsedAlone):
         self._named_by_user = bool(name)
         self._trainable = checks.flag(trainable, "trainable")
         self._dtype_given = None if dtype is None else checks.dtype_name(dtype)
-        self._dtype = self._dtype_given or "float32"
+        self._dtype: DType = self._dtype_given or "float32"
         shapes = (
             {}
             if input_shape is None

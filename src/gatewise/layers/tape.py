@@ -161,7 +161,7 @@ class Tape:
         self.state_gradients: dict[Hashable, list[Array]] = {}
         self.carried: dict[Hashable, list[Array]] | None = None
 
-    def begin(self, carried: dict[Hashable, list[Array]] | None = None) -> None:
+    def begin(self, carried: dict[Any, list[Array]] | None = None) -> None:
         """Begin a new pass: discard what the last one saved, except the workspaces.
 
         Parameters
@@ -338,7 +338,7 @@ class Tapes:
     def __init__(self) -> None:
         self._free: list[Tape] = []
 
-    def borrow(self, carried: dict[Hashable, list[Array]] | None = None) -> Tape:
+    def borrow(self, carried: dict[Any, list[Array]] | None = None) -> Tape:
         """Return a tape for one pass; see :attr:`Tape.carried`."""
         try:
             tape = self._free.pop()

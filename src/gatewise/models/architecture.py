@@ -62,7 +62,7 @@ def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]
         )
     if not architecture["layers"]:
         raise CheckpointError("the architecture has no layers")
-    stack = [layers.Input(architecture["input_shape"], dtype=architecture["dtype"])]
+    stack: list[Layer] = [layers.Input(architecture["input_shape"], dtype=architecture["dtype"])]
     shape = (None, *architecture["input_shape"])
     expected: dict[str, tuple[int, ...]] = {}
     for entry in architecture["layers"]:

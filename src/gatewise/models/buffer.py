@@ -99,7 +99,7 @@ class BufferedLayers(Guarded):
         self.built = False
         self._flat_parameters: Array
         vars(self).update(_flat_parameters=None, flat_gradients=None)
-        self._dtype = "float32"
+        self._dtype: DType = "float32"
         self._input: Shape | None = None  # of one sample, once given
         # layer to the first array of a state that came from a file, until the first call
         self._loaded_states: dict[Layer, Array] = {}

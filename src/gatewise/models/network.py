@@ -222,7 +222,7 @@ class Network(BufferedLayers):
 
         A layer after it that reads other steps undoes that.
         """
-        behind = []
+        behind: list[Any] = []
         for layer in reversed(layers):
             if layer._holds_outputs:
                 break

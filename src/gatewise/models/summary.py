@@ -71,7 +71,8 @@ def parameter_counts(model: Network) -> list[int | None]:
     """Return the number of parameters of each layer; None if the shape is not known yet."""
     if model.built:
         return [layer.count_params() for layer in model.layers]
-    counts, shape = [], model.input_shape
+    counts: list[int | None] = []
+    shape = model.input_shape
     for layer in model.layers:
         if layer.built:
             counts.append(layer.count_params())

@@ -108,7 +108,9 @@ class RowFeed:
         """Return the batches: (rows, slice of steps or None, whether sequences begin there)."""
         count = len(self.samples)
         if not self.shuffle:
-            batches = [slice(*bounds) for bounds in batch_bounds(count, self.batch_size)]
+            batches: list[Rows] = [
+                slice(*bounds) for bounds in batch_bounds(count, self.batch_size)
+            ]
         elif self.bucketing:
             batches = self._buckets(rng)
         else:

@@ -161,7 +161,8 @@ def _replay_validation(validation: Feed | None, epochs: list[int]) -> None:
 def _run_epochs(
     run: Run, setup: FitSetup, validation: Feed | None, interrupted: Sequence[object]
 ) -> None:
-    model, snapshots = run.model, []
+    model = run.model
+    snapshots: list[Any] = []
     while run.epoch < setup.epochs and not model.stop_training:
         epoch = run.epoch
         plan = run.begin_epoch()

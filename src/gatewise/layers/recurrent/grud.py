@@ -115,7 +115,7 @@ class GRUD(Stepwise):
     def state_sizes(self) -> tuple[int, ...]:
         return self.units, self.features
 
-    def _checked_state(self, value: Any, batch: int, name: str) -> list[Array]:
+    def _checked_state(self, value: Any, batch: int | None, name: str) -> list[Array]:
         if not self.built:
             raise StateError(
                 f"{name}: layer {self.name!r} is not built, so that its number of features is not"
