@@ -188,7 +188,7 @@ class Bidirectional(Wrapper, SequenceLayer):
         )
 
     @property
-    def state(self) -> list[Array] | None:
+    def state(self) -> list[Array] | Any:  # Any, not None: whoever unpacks it has made a call
         """States that the next call starts from, list of ndarray or None.
 
         See :attr:`Recurrent.state`; those of the forward layer come first.

@@ -37,7 +37,7 @@ class HasState(SequenceLayer):
         return self.cell.state_sizes
 
     @property
-    def state(self) -> list[Array] | None:
+    def state(self) -> list[Array] | Any:  # Any, not None: whoever unpacks it has made a call
         """State that the next call starts from, list of ndarray of shape (batch, units), or None.
 
         The list is ``[h]`` or ``[h, c]``; None means zeros. It can be set for any batch size;
