@@ -1,6 +1,7 @@
 """User-defined layers train, are checked, copied, saved and wrapped: docs/custom-layers.md."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -310,3 +311,118 @@ def test_parameter_specs_take_names_of_initializers():
         ParameterSpec("kernel", (2, 3), "glorot")
     with pytest.raises(DTypeError, match="kernel: initializer"):
         ParameterSpec("kernel", (2, 3), 3)
+
+
+def returning(method, function):
+    """A class like Scale, with one method that is wrong."""
+    return type("Wrong", (Scale,), {method: lambda self, *given: function(self, *given)})
+
+
+def forward_with(change):
+    def run(self, inputs, tape, node):
+        outputs = Scale.run(self, inputs, tape, node)
+        return inputs.with_values(change(outputs.values))
+
+    return run
+
+
+def backward_with(change):
+    def run_backward(self, gradients, tape, node, wanted):
+        return change(Scale.run_backward(self, gradients, tape, node, wanted))
+
+    return run_backward
+
+
+WRONG = {
+    "array": (
+        "run",
+        lambda self, inputs, tape, node: inputs.values,
+        "run of layer 'wrong' returned an object of class ndarray; expected a Batch",
+    ),
+    "nothing": ("run", lambda *given: None, "returned None; expected a Batch"),
+    "features": (
+        "run",
+        forward_with(lambda y: y[..., :1]),
+        r"run of layer 'wrong' .* shape \(8, 5, 1\); compute_output_shape says \(8, 5, 3\)",
+    ),
+    "rows": ("run", forward_with(lambda y: y[1:]), r"shape \(7, 5, 3\); compute_output_shape"),
+    "dtype": ("run", forward_with(lambda y: y.astype("float64")), "float64; expected float32"),
+    "no gradient": (
+        "run_backward",
+        backward_with(lambda dx: None),
+        "run_backward of layer 'wrong' returned None; expected the gradient",
+    ),
+    "shape of gradient": (
+        "run_backward",
+        backward_with(lambda dx: dx[:, :2]),
+        r"a gradient of shape \(8, 2, 3\); expected \(8, 5, 3\), the input's",
+    ),
+    "dtype of gradient": (
+        "run_backward",
+        backward_with(lambda dx: dx.astype("float64")),
+        "run_backward of layer 'wrong' returned float64; expected float32",
+    ),
+    "dict of parameters": (
+        "parameter_specs",
+        lambda self, shape: {"scale": shape[-1:]},
+        "parameter_specs of layer 'wrong' returned .* dict; expected a list of ParameterSpec",
+    ),
+    "tuples": ("parameter_specs", lambda self, shape: [("scale", shape)], "class tuple; expected"),
+    "unknown extent": (
+        "parameter_specs",
+        lambda self, shape: [ParameterSpec("scale", (None,))],
+        r"the shape \(None,\); expected whole numbers",
+    ),
+    "one name twice": (
+        "parameter_specs",
+        lambda self, shape: 2 * [ParameterSpec("scale", shape[-1:])],
+        "names 'scale' twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: case.replace(" ", "_"))
+def test_what_hooks_return_is_checked(case, rng):
+    """Kernels stated sizes that the layer's author did not know, or computed with zeros."""
+    method, function, message = WRONG[case]
+    with pytest.raises((DTypeError, ShapeError, ConfigError), match=message):
+        model = model_of(
+            layers.GRU(3, return_sequences=True), returning(method, function)(name="wrong")
+        )
+        model.train_on_batch(rng.normal(size=(8, 5, 3)), np.zeros((8, 1)))
+
+
+def test_outputs_and_gradients_in_another_order_of_memory(rng):
+    """Transposed arrays, such as those of einsum, were refused by the kernels."""
+
+    class Transposed(Scale):
+        def run(self, inputs, tape, node):
+            outputs = super().run(inputs, tape, node)
+            return inputs.with_values(np.asfortranarray(outputs.values))
+
+        def run_backward(self, gradients, tape, node, wanted):
+            return np.asfortranarray(super().run_backward(gradients, tape, node, wanted))
+
+    x, weights = rng.normal(size=(8, 5, 3)), []
+    for cls in (Scale, Transposed):
+        model = model_of(layers.GRU(3, return_sequences=True), cls())
+        model.train_on_batch(x, x.mean(axis=(1, 2)))
+        weights.append(model.get_weights())
+    for a, b in zip(*weights):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_hooks_of_a_mixin_and_of_a_subclass_of_a_layer_are_checked(rng):
+    class Shorter:
+        def run(self, inputs, tape, node):
+            return Batch(super().run(inputs, tape, node)[0].values[:1])
+
+    x = rng.normal(size=(2, 4, 3)).astype("float32")
+    layer = type("Mixed", (Shorter, layers.LSTM), {})(5, return_state=True, name="mixed")
+    with pytest.raises(ShapeError, match=r"layer 'mixed' .* shape \(1, 5\)"):
+        layer.forward(x, initial_state=[np.zeros((2, 5), "float32")] * 2)
+
+
+def test_signatures_are_those_of_constructors():
+    assert {"name", "dtype", "input_shape"} <= inspect.signature(Layer).parameters.keys()
+    assert "start" in inspect.signature(Scale).parameters

@@ -15,6 +15,7 @@ from gatewise.memory import cover
 from gatewise.sharing import WeightsGuard
 
 from .alone import UsedAlone, shape_text
+from .returned import check_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,6 +85,7 @@ class Layer(UsedAlone):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cover(cls, ("forward", "backward", "set_weights"))
+        check_hooks(cls)
 
     def __init__(
         self,

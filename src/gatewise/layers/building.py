@@ -12,6 +12,7 @@ from gatewise.memory import names_memory
 from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .parameters import Parameterized
+from .returned import checked_specs
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, DType, Shape
@@ -71,7 +72,7 @@ class Buildable(Parameterized):
             shape = [checks.shape_tuple(part, "input_shape") for part in input_shape]
         else:
             shape = checks.shape_tuple(input_shape, "input_shape")
-        self._specs = list(self.parameter_specs(shape))
+        self._specs = checked_specs(self, self.parameter_specs(shape))
         self._penalized = [spec for spec in self._specs if spec.regularizer]
         self._constrained = [spec for spec in self._specs if spec.constraint]
         self.output_shape = self.compute_output_shape(shape)
