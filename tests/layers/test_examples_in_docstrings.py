@@ -9,6 +9,6 @@ def test_examples(name):
     check_examples(name)
 
 
-@pytest.mark.parametrize("name", ["cells"])
+@pytest.mark.parametrize("name", ["cells", "layers"])
 def test_every_public_name_has_an_example(name):
     assert without_example(f"gatewise.{name}") == []
