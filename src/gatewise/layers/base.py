@@ -91,7 +91,7 @@ class Layer(UsedAlone):
         self,
         *,
         name: str | None = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         input_shape: Shape | None = None,
         batch_input_shape: Shape | None = None,
         input_dim: int | None = None,

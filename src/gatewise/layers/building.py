@@ -27,6 +27,7 @@ class Buildable(Parameterized):
     input_shape: Any  # (batch, ...), or a list of shapes of several inputs; None before building
     output_shape: Any  # likewise, of the outputs
     rng: Any
+    _dtype_given: str | None  # the constructor's argument
     _given_input_shape: Shape | None  # of one sample: the constructor's argument
 
     @names_memory

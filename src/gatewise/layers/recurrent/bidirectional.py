@@ -339,7 +339,7 @@ class Bidirectional(Wrapper, SequenceLayer):
     def from_config(cls, config: Config) -> Self:
         config = dict(config)
         backward_trainable = config.pop("backward_trainable", None)
-        made = {"layer": layer_from_config(config.get("layer"), "layer")}
+        made: Config = {"layer": layer_from_config(config.get("layer"), "layer")}
         if config.get("backward_layer") is not None:
             made["backward_layer"] = layer_from_config(config["backward_layer"], "backward_layer")
         layer = cls(**config | made)
