@@ -17,7 +17,7 @@ from gatewise.errors import ConfigError, DTypeError, NonFiniteError, NotFittedEr
 from gatewise.estimators.forecasting.heads import PointHead
 from gatewise.estimators.forecasting.history import History
 from gatewise.estimators.forecasting.samples import ValidationPart, WindowCutter
-from gatewise.estimators.forecasting.series import Form
+from gatewise.estimators.forecasting.series.reading import Form
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -10,14 +10,11 @@ import pytest
 
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.estimators.forecasting.calendar import calendar_features, calendar_names
-from gatewise.estimators.forecasting.columns import column_numbers
-from gatewise.estimators.forecasting.labels import index_of, moments
-from gatewise.estimators.forecasting.series import (
-    read_features,
-    read_target,
-)
-from gatewise.estimators.forecasting.table import read_table
-from gatewise.estimators.forecasting.timeline import Timeline
+from gatewise.estimators.forecasting.series.columns import column_numbers
+from gatewise.estimators.forecasting.series.labels import index_of, moments
+from gatewise.estimators.forecasting.series.reading import read_features, read_target
+from gatewise.estimators.forecasting.series.table import read_table
+from gatewise.estimators.forecasting.series.timeline import Timeline
 
 # ---- calendar
 

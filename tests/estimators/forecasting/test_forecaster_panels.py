@@ -392,7 +392,7 @@ def test_panels_from_files(form, tmp_path):
 
 
 def test_forged_panels():
-    from gatewise.estimators.forecasting.panel import Panel
+    from gatewise.estimators.forecasting.series.panel import Panel
 
     config = Panel("index", ("b", "a"), ("store",), "date", 1).get_config()
     assert Panel.from_config(copy.deepcopy(config), 2).keys == ("b", "a")

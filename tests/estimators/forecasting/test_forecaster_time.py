@@ -13,7 +13,7 @@ from seeds import generator
 
 from gatewise import SequenceForecaster
 from gatewise.errors import ShapeError
-from gatewise.estimators.forecasting.frequency import frequency_of
+from gatewise.estimators.forecasting.series.frequency import frequency_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -17,8 +17,8 @@ from gatewise.errors import ConfigError, ShapeError
 from .backtest import Backtest
 from .rollout import Past
 from .seen import refuse_times_of_panel
-from .series import read_features, read_target
-from .unfold import unfold
+from .series.reading import read_features, read_target
+from .series.unfold import unfold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,10 +10,10 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.estimators.display import import_pyplot, line_options
 
-from .columns import check_labels
-from .labels import moments
 from .preparation import last_seen
-from .unfold import part_of
+from .series.columns import check_labels
+from .series.labels import moments
+from .series.unfold import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array
 
-    from .advice import Labels
     from .forecaster import SequenceForecaster
     from .history import History
+    from .series.advice import Labels
 
 UNITS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 LEGEND_HEIGHT = 0.17  # two rows, as part of the height of the lines

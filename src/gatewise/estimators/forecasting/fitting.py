@@ -14,12 +14,12 @@ from gatewise.estimators.reading.missing import MISSING, completed
 from gatewise.estimators.reading.sequences import Sequences
 from gatewise.estimators.targets.base import Examples
 
-from .columns import column_numbers
 from .heads import GaussianHead, Head, head_of
 from .preparation import Preparation
 from .samples import ValidationPart, WindowCutter, means_of_rows
 from .scaling import checked_scaling
 from .seen import SeenSeries
+from .series.columns import column_numbers
 from .state import state_of, take_state
 
 if TYPE_CHECKING:

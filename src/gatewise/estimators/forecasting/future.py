@@ -8,11 +8,11 @@ import numpy as np
 
 from gatewise.errors import ConfigError, ShapeError
 
-from .columns import check_labels
 from .rollout import Past
-from .series import per_series
-from .table import read_table
-from .unfold import unfold_future
+from .series.columns import check_labels
+from .series.reading import per_series
+from .series.table import read_table
+from .series.unfold import unfold_future
 
 if TYPE_CHECKING:
     from .preparation import Preparation

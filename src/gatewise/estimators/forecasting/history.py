@@ -10,14 +10,14 @@ import numpy as np
 from gatewise.errors import ShapeError
 
 from .calendar import calendar_features
-from .labels import moments
+from .series.labels import moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .advice import Labels
-    from .series import Form, Series
-    from .timeline import Timeline
+    from .series.advice import Labels
+    from .series.reading import Form, Series
+    from .series.timeline import Timeline
 
 
 @dataclass(frozen=True)

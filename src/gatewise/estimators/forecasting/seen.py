@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from gatewise.errors import ConfigError, ShapeError
 
 from .calendar import calendar_names
-from .columns import column_names
 from .history import History
-from .labels import moments
-from .series import Series, is_several, read_features, read_target
-from .unfold import Unfolded, unfold
+from .series.columns import column_names
+from .series.labels import moments
+from .series.reading import Series, is_several, read_features, read_target
+from .series.unfold import Unfolded, unfold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
-    from .advice import Labels
-    from .panel import Panel
+    from .series.advice import Labels
+    from .series.panel import Panel
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from gatewise.estimators.reading.missing import MISSING
 from .calendar import calendar_features
 from .heads import restored_head
 from .history import History
-from .panel import Panel
 from .preparation import Preparation
 from .scaling import checked_scaling
 from .seen import SeenSeries
-from .series import Form
-from .timeline import Timeline
+from .series.panel import Panel
+from .series.reading import Form
+from .series.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import numpy as np
 from gatewise.errors import ShapeError
 
 from .panel import Panel
-from .series import Parts
+from .reading import Parts
 from .taken_apart import TakenApart, rows_by_label
 
 if TYPE_CHECKING:

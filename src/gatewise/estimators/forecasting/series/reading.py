@@ -80,7 +80,7 @@ class Series:
     name : str
         How messages call it: "y", "y[2]".
     fix : callable or None
-        See :data:`gatewise.estimators.forecasting.advice.Fix`. None: an assignment to `name`.
+        See :data:`~gatewise.estimators.forecasting.series.advice.Fix`. None: assign to `name`.
     """
 
     values: np.ndarray
@@ -129,7 +129,7 @@ class Parts(list[Any]):
     names : list of str
         How messages call each of them.
     fixes : list of callable
-        A :data:`gatewise.estimators.forecasting.advice.Fix` for each.
+        A :data:`gatewise.estimators.forecasting.series.advice.Fix` for each.
     """
 
     def __init__(self, parts: Sequence[Any], names: list[str], fixes: list[Fix]) -> None:

@@ -63,7 +63,7 @@ def check_rising(index: Labels, name: str, fix: Fix | None = None) -> None:
     name : str
         The series, for the message.
     fix : callable, optional
-        See :data:`gatewise.estimators.forecasting.advice.Fix`. None: an assignment to `name`.
+        See :data:`~gatewise.estimators.forecasting.series.advice.Fix`. None: assign to `name`.
 
     Raises
     ------

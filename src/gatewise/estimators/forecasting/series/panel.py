@@ -9,7 +9,7 @@ from gatewise import checks
 from gatewise.errors import CheckpointError, DTypeError, ShapeError
 
 from . import polars_frames
-from .series import Parts
+from .reading import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence

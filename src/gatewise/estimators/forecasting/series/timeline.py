@@ -38,7 +38,7 @@ class Timeline:
         ----------
         index : pandas.Index, or ndarray of datetime64, of shape (T,)
         name, fix
-            For messages, see :func:`gatewise.estimators.forecasting.frequency.check_rising`.
+            For messages, see :func:`gatewise.estimators.forecasting.series.frequency.check_rising`.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Timeline:
         ----------
         index : pandas.Index or ndarray of datetime64, or None
         name, fix
-            For messages, see :func:`gatewise.estimators.forecasting.frequency.check_rising`.
+            For messages, see :func:`gatewise.estimators.forecasting.series.frequency.check_rising`.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Timeline:
         Parameters
         ----------
         index, name, fix, flat
-            See :func:`gatewise.estimators.forecasting.frequency.check_even`.
+            See :func:`gatewise.estimators.forecasting.series.frequency.check_even`.
 
         Raises
         ------

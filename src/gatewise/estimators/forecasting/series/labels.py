@@ -106,7 +106,7 @@ def check_zones(
     owner : str
         Who has the expected zone, with a verb: "the forecaster was fitted", for example.
     fix : callable, optional
-        See :data:`gatewise.estimators.forecasting.advice.Fix`. None: an assignment to `name`.
+        See :data:`~gatewise.estimators.forecasting.series.advice.Fix`. None: assign to `name`.
     times : bool, default False
         Whether the dates were given as the argument `times` rather than as the index of `name`.
 

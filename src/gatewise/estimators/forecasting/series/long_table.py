@@ -12,7 +12,7 @@ from gatewise.estimators.reading.groups import advice_on_level
 
 from . import polars_frames
 from .panel import Panel
-from .series import Parts
+from .reading import Parts
 from .table import refuse_lazy
 from .taken_apart import TakenApart, rows_by_label
 

@@ -11,7 +11,7 @@ from gatewise.errors import ConfigError
 
 if TYPE_CHECKING:
     from .panel import Panel
-    from .series import Parts
+    from .reading import Parts
 
 
 class TakenApart(NamedTuple):

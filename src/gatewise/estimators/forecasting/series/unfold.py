@@ -24,7 +24,7 @@ from .advice import assigned
 from .levels import read_levels
 from .long_table import read_long_table
 from .panel import Panel
-from .series import Parts, is_several
+from .reading import Parts, is_several
 from .taken_apart import TakenApart
 
 if TYPE_CHECKING:
