@@ -90,7 +90,7 @@ class UsedAlone(Buildable):
         """
         inputs, places, counted = self._read(x, lengths, initial_state, resets, mask)
         tape = self._begin_pass() if training else None
-        with self._alone(), self._guard, self._trains if training else NULL_CONTEXT:
+        with self._using_state(), self._guard, self._trains if training else NULL_CONTEXT:
             outputs = self.run(inputs, tape, LAYER)
         values = (
             [output.values for output in outputs] if isinstance(outputs, list) else outputs.values
@@ -118,7 +118,7 @@ class UsedAlone(Buildable):
         self._tape.begin()
         return self._tape
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def _using_state(self) -> AbstractContextManager[None]:
         """Return a context manager that lets one thread at a time use the state.
 
         It does nothing if the layer is not stateful.

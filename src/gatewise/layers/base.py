@@ -156,7 +156,7 @@ class Layer(UsedAlone):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy the weights of one moment, even if other threads change them meanwhile."""
         made = memo[id(self)] = type(self).__new__(type(self))
-        with self._alone(), self._guard:
+        with self._using_state(), self._guard:
             state = copy.deepcopy(self.__getstate__(), memo)
         made.__setstate__(state)
         return made

@@ -454,7 +454,7 @@ class BufferedLayers(Guarded):
         """
         return self._guard
 
-    def _alone(self) -> AbstractContextManager[Any]:
+    def _using_state(self) -> AbstractContextManager[Any]:
         """Return the context manager in which the state of a stateful model is used.
 
         One thread at a time may be inside. For other models it does nothing.
@@ -473,7 +473,7 @@ class BufferedLayers(Guarded):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Of the weights at one moment, whatever other threads do."""
         made = memo[id(self)] = type(self).__new__(type(self))
-        with self._alone(), self._guard:
+        with self._using_state(), self._guard:
             state = copy.deepcopy(self._copied_state(), memo)
         made.__setstate__(state)
         return made
@@ -520,7 +520,7 @@ class BufferedLayers(Guarded):
 
     def reset_state(self) -> None:
         """Clear the state of every stateful layer."""
-        with self._alone():
+        with self._using_state():
             for layer in self._layers:
                 if layer._has_state:
                     layer.reset_state()

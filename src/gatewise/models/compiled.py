@@ -123,7 +123,7 @@ class CompiledNetwork(Network):
         """
         if not self.built:
             return self._copied_state()
-        with self._alone(), self._guard:
+        with self._using_state(), self._guard:
             optimizer = None if self.optimizer is None else self.optimizer._snapshot()
             moment = self._flat_weights(), optimizer, list(self._states().values())
         return self._copied_state() | {"_moment": moment}
@@ -394,7 +394,7 @@ class CompiledNetwork(Network):
 
     def _pass_both_ways(self, samples: Samples, tape: Tape) -> tuple[float, Array | None]:
         """Run forward and backward; return (loss, outputs)."""
-        with self._trains, self._alone(), self._guard:
+        with self._trains, self._using_state(), self._guard:
             trained = self._trained()
             for part in [slice(None)] if trained.parts is None else trained.parts:
                 self.flat_gradients[part].fill(0)
@@ -422,7 +422,7 @@ class CompiledNetwork(Network):
         """
         tape = self._tapes.borrow(carried)
         try:
-            with self._alone(), self._states_restored():
+            with self._using_state(), self._states_restored():
                 return self._step(samples, tape, look)
         finally:
             self._tapes.give_back(tape)
@@ -441,7 +441,7 @@ class CompiledNetwork(Network):
     ) -> tuple[float, Array | None]:
         """Make the step of :meth:`_train_step` with its tape."""
         if not samples.counts:
-            with self._trains, self._alone(), self._guard:
+            with self._trains, self._using_state(), self._guard:
                 start, outputs = self._scores_or_outputs(samples, tape)
                 loss = self._loss_of(samples, start, False)[0] + self._penalty()
             if look is not None:
@@ -469,7 +469,7 @@ class CompiledNetwork(Network):
 
     def _breaks_on(self, samples: Samples) -> str | None:
         """Name what is not finite for these samples now: "outputs", their "loss", or None."""
-        with self._apart_from_training(), self._alone(), self._guard:
+        with self._apart_from_training(), self._using_state(), self._guard:
             start, _ = self._scores_or_outputs(samples, None)
             value, _ = self._loss_of(samples, start, False)
         if math.isfinite(value):
@@ -478,7 +478,7 @@ class CompiledNetwork(Network):
 
     def _test_step(self, samples: Samples) -> tuple[float, Array | None]:
         """Return (loss, outputs) of checked samples, without training."""
-        with self._alone(), self._guard:
+        with self._using_state(), self._guard:
             start, outputs = self._scores_or_outputs(samples, None)
             value, _ = self._loss_of(samples, start, False)
             return value + self._penalty(), outputs

@@ -192,12 +192,12 @@ class Network(BufferedLayers):
         the last step that counts gave.
         """
         if not training:
-            with self._alone(), self._guard:
+            with self._using_state(), self._guard:
                 batch = self._run_layers(samples, None, stop)
         else:
             tape = self._tapes.borrow()
             try:
-                with self._alone(), self._guard:
+                with self._using_state(), self._guard:
                     batch = self._run_layers(samples, tape, stop)
                 self._settle(tape)
             finally:

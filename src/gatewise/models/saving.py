@@ -67,7 +67,7 @@ def at_one_moment(model: Trainer) -> Iterator[None]:
     StateError
         The model is stateful, and another thread uses it.
     """
-    with model._alone(), model.unchanged():
+    with model._using_state(), model.unchanged():
         yield
 
 

@@ -256,7 +256,7 @@ class Trainer(BatchCalls):
             tbptt_steps=tbptt_steps,
             resume_from=resume_from,
         )
-        with self._alone(), self._fits:
+        with self._using_state(), self._fits:
             return loop.fit(self, setup)
 
     def _resume(self, path: PathLike, run: Run) -> None:
@@ -332,7 +332,7 @@ class Trainer(BatchCalls):
             steps=steps,
             batch_size=checks.optional_number(batch_size, "batch_size"),
         )
-        with self._alone(), self._unchanged_over(feed, callbacks):
+        with self._using_state(), self._unchanged_over(feed, callbacks):
             return as_asked(
                 evaluate_feed(self, feed, verbose, self._watchers(callbacks, feed, verbose)),
                 return_dict,
@@ -409,7 +409,7 @@ class Trainer(BatchCalls):
             need_y=False,
             batch_size=checks.optional_number(batch_size, "batch_size"),
         )
-        with self._alone(), self._unchanged_over(feed, callbacks):
+        with self._using_state(), self._unchanged_over(feed, callbacks):
             return predict_feed(
                 self, feed, verbose, self._watchers(callbacks, feed, verbose) if callbacks else None
             )

@@ -203,7 +203,7 @@ class Bidirectional(Wrapper, SequenceLayer):
             if value is None
             else self._halves(self._checked_state(value, None, "state"))
         )
-        with self._alone():
+        with self._using_state():
             self.forward_layer.state, self.backward_layer.state = values
 
     @property
@@ -218,7 +218,7 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     def reset_state(self) -> None:
         """Discard the states: the next call starts from zeros, with any batch size."""
-        with self._alone():
+        with self._using_state():
             self._state = None
 
     reset_states = reset_state  # Keras 2's name

@@ -61,12 +61,12 @@ class HasState(SequenceLayer):
                 " initial_state"
             )
         state = None if value is None else self._checked_state(value, None, "state")
-        with self._alone():
+        with self._using_state():
             self._state = state
 
     def reset_state(self) -> None:
         """Discard the state: the next call starts from zeros, with any batch size."""
-        with self._alone():
+        with self._using_state():
             self._state = None
 
     reset_states = reset_state  # Keras 2's name
