@@ -230,3 +230,16 @@ def test_options_are_measured(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()[2:]
     assert [line[:30].strip() for line in lines] == list(options.OPTIONS)
     assert all(float(figure) >= 0 for line in lines for figure in line[30:].split())
+
+
+# ---- small calls
+
+
+def test_each_small_call_runs(capsys, monkeypatch):
+    from benchmarks import calls as small
+
+    monkeypatch.setattr(small, "microseconds", lambda call: float(np.size(call())))
+    small.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(small.calls())
+    assert all(float(line.split()[-2]) >= 1 for line in lines)
