@@ -3,6 +3,7 @@
 Letters: B rows, T steps, I inputs, H units, P units of h (fewer than H with a projection), G blocks
 of units in the weights.
 """
+cimport cython
 from cython cimport floating
 cimport numpy as cnp
 
@@ -22,14 +23,19 @@ from gatewise.kernels._workspace cimport SavedSteps
 cnp.import_array()
 
 
+# Every call makes one, so that its memory is kept for the next one. The garbage collector need not
+# know of it: it lives for one call, and holds arrays only.
+@cython.freelist(8)
+@cython.no_gc
 cdef class SequenceCall:
     """Arguments of a call; see _passes.pxd."""
 
 
-cdef int describe(gw_sequence[floating] *s, CompiledCell compiled, SequenceCall call) except -1:
+cdef int describe(gw_sequence[floating] *s, CompiledCell compiled, SequenceCall call, Py_ssize_t B,
+                  Py_ssize_t T) except -1:
     """The part of a call that forward and backward share."""
     cdef int typenum = number_of(<floating *>NULL)
-    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], H = compiled.units, P = compiled.width
+    cdef Py_ssize_t H = compiled.units, P = compiled.width
     s.batch, s.steps, s.inputs, s.units, s.width = B, T, compiled.inputs, H, P
     s.saved = compiled.saved
     s.x = <const floating *>needed_pointer(call.x, typenum, 3, B, T, compiled.inputs)
@@ -73,7 +79,8 @@ cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
     cdef int typenum = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
-    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], H = compiled.units, P = compiled.width
+    shape = call.x.shape
+    cdef Py_ssize_t B = shape[0], T = shape[1], H = compiled.units, P = compiled.width
     cdef int n_bands, parts
     if B == 0:
         return None
@@ -82,7 +89,7 @@ cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
     n_bands, parts, cell.input_projected = choose_plan(compiled.x_gates, compiled.inputs, H,
                                                        compiled.dtype.itemsize, B, T, call.threads,
                                                        family.block)
-    describe(&s, compiled, call)
+    describe(&s, compiled, call, B, T)
     cell.weights = <const floating *>needed_pointer(
         call.packed, typenum, 1, family.forward_size(&cell)
     )
@@ -136,7 +143,8 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
     cdef int typenum = number_of(<floating *>NULL)
     cdef gw_sequence[floating] s
     cdef gw_cell[floating] cell = weightless[0]
-    cdef Py_ssize_t B = call.x.shape[0], T = call.x.shape[1], I = compiled.inputs
+    shape = call.x.shape
+    cdef Py_ssize_t B = shape[0], T = shape[1], I = compiled.inputs
     cdef Py_ssize_t H = compiled.units, P = compiled.width, G = compiled.x_gates
     cdef int n_bands, parts
     if B == 0:
@@ -148,7 +156,7 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
     n_bands, parts, _ = choose_plan(
         compiled.x_gates, I, H, compiled.dtype.itemsize, B, T, call.threads, family.block
     )
-    describe(&s, compiled, call)
+    describe(&s, compiled, call, B, T)
     cell.weights = <const floating *>needed_pointer(
         call.packed, typenum, 1, family.backward_size(&cell)
     )
