@@ -77,7 +77,7 @@ def test_a_pipeline(output, rng):
 def test_sequences_are_never_promised_as_a_frame(transformer):
     assert isinstance(transformer().set_output(transform="default").set_output(), transformer)
     with pytest.raises(
-        ConfigError, match=f"{transformer.__name__} gives sequences, which do not fit into a frame"
+        ConfigError, match=f"{transformer.__name__} returns sequences, which do not fit"
     ):
         make_pipeline(transformer(), SequenceEncoder()).set_output(transform="pandas")
 
