@@ -1,10 +1,10 @@
 """gatewise beside PyTorch, ONNX Runtime and Keras: one table.
 
-python -m benchmarks.compare                      # the grid, inference and training, float32
-python -m benchmarks.compare --kinds lstm --modes training --shapes 32,100,64,128 python -m
-benchmarks.compare --dtype float64 --keras --json result.json python -m benchmarks.compare --odd
-# shapes that no tile fits python -m benchmarks.compare --busy 2             # beside two busy
-processes; gatewise on one thread, too
+python -m benchmarks.compare                # the grid, inference and training, float32
+python -m benchmarks.compare --kinds lstm --modes training --shapes 32,100,64,128
+python -m benchmarks.compare --dtype float64 --keras --json result.json
+python -m benchmarks.compare --odd          # shapes that no tile fits
+python -m benchmarks.compare --busy 2       # beside two busy processes
 """
 
 import argparse

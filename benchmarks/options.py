@@ -1,9 +1,8 @@
 """What each option of a recurrent cell costs: its time as a ratio of the plain cell's.
 
-    python -m benchmarks.options                       # all options, two shapes, inference and
-    training, float32 python -m benchmarks.options --long                # MinGRU and MinLSTM over
-    16,384 steps, beside GRU and LSTM python -m benchmarks.options --shapes 32,100,64,128 --only
-    peepholes projection --rounds 20
+    python -m benchmarks.options           # all options, two shapes, inference and training
+    python -m benchmarks.options --long    # MinGRU and MinLSTM over 16,384 steps, GRU and LSTM too
+    python -m benchmarks.options --shapes 32,100,64,128 --only peepholes projection --rounds 20
 
 Rich and plain cell take turns in one process; each turn is one call, and the ratio is that of the
 fastest turns, so that a busy machine disturbs it little.

@@ -1,8 +1,9 @@
 """Experiments whose outcome others have published.
 
-    python -m benchmarks.published --list python -m benchmarks.published jsb python -m
-    benchmarks.published adding --seeds 1 2 3 python -m benchmarks.published --quick            #
-    all of them on made-up data, in seconds: do they run?
+    python -m benchmarks.published --list
+    python -m benchmarks.published jsb
+    python -m benchmarks.published adding --seeds 1 2 3
+    python -m benchmarks.published --quick    # all of them on made-up data: do they run?
 
 Data are looked for in GATEWISE_DATA, by default ../shared/data beside the checkout.
 """

@@ -1,9 +1,10 @@
 """Real tasks: gatewise's estimators beside a simple model and beside the same network in PyTorch.
 
-    python -m benchmarks.tasks --list python -m benchmarks.tasks japanese_vowels python -m
-    benchmarks.tasks --all --threads 1          # measure everything again python -m
-    benchmarks.tasks surnames --seeds 0 --only gatewise python -m benchmarks.tasks --quick
-    # all of them on made-up data, in seconds: do they run?
+    python -m benchmarks.tasks --list
+    python -m benchmarks.tasks japanese_vowels
+    python -m benchmarks.tasks --all --threads 1    # measure everything again
+    python -m benchmarks.tasks surnames --seeds 0 --only gatewise
+    python -m benchmarks.tasks --quick              # all of them on made-up data: do they run?
 
 Data are looked for in GATEWISE_DATA, by default ../shared/data beside the checkout.
 """
