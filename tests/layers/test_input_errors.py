@@ -595,7 +595,6 @@ def test_a_layer_without_equations():
 
     with pytest.raises(
         TypeError,
-        match=r"layer Empty defines no run\(self, inputs, tape, node\) and no run_backward\("
-        r".*docs/custom-layers.md.*docs/custom-cells.md",
+        match=r"layer Empty defines no run\(self, .* and no run_backward\(.*docs/custom-layers.md",
     ):
         Empty()
