@@ -209,3 +209,10 @@ def test_truncated_back_propagation_is_refused(rng):
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call(np.zeros((2, 4, 3), "float32"))
+
+
+def test_building_from_the_shapes_of_query_and_value():
+    layer = AdditiveAttention()
+    layer.build([(None, 7, 3), (None, 5, 3)])
+    assert layer.parameters["scale"].shape == (3,)
+    assert layer.output_shape == (None, 7, 3)

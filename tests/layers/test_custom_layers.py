@@ -371,7 +371,32 @@ WRONG = {
     "unknown extent": (
         "parameter_specs",
         lambda self, shape: [ParameterSpec("scale", (None,))],
-        r"the shape \(None,\); expected whole numbers",
+        r"the shape \(None,\); expected a tuple of whole numbers",
+    ),
+    "an extent for a shape": (
+        "parameter_specs",
+        lambda self, shape: [ParameterSpec("scale", 3)],
+        "the shape 3; expected a tuple of whole numbers",
+    ),
+    "no output shape": (
+        "compute_output_shape",
+        lambda self, shape: None,
+        "compute_output_shape of layer 'wrong' returned None; expected a tuple",
+    ),
+    "output without a batch": (
+        "compute_output_shape",
+        lambda self, shape: (2,),
+        r"returned \(2,\) for the input shape .*the batch in front",
+    ),
+    "several outputs in a Sequential": (
+        "compute_output_shape",
+        lambda self, shape: [shape, shape],
+        "layer 'wrong' has 2 outputs; a Sequential passes on one output",
+    ),
+    "more outputs than shapes": (
+        "run",
+        lambda self, inputs, tape, node: [inputs, inputs],
+        "returned 2 outputs; compute_output_shape gives 1",
     ),
     "one name twice": (
         "parameter_specs",
@@ -426,3 +451,32 @@ def test_hooks_of_a_mixin_and_of_a_subclass_of_a_layer_are_checked(rng):
 def test_signatures_are_those_of_constructors():
     assert {"name", "dtype", "input_shape"} <= inspect.signature(Layer).parameters.keys()
     assert "start" in inspect.signature(Scale).parameters
+
+
+def test_inputs_of_a_user_layer_can_only_be_read(rng):
+    """They are the caller's arrays, or outputs that the layer below still needs."""
+
+    class InPlace(Scale):
+        def run(self, inputs, tape, node):
+            inputs.values[...] = 0
+            return inputs
+
+    x = rng.normal(size=(2, 4, 3)).astype("float32")
+    before = x.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        InPlace()(x)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_a_user_layer_that_returns_its_input_gives_an_array_of_the_callers(rng):
+    class Same(Layer):
+        def run(self, inputs, tape, node):
+            return inputs
+
+        def run_backward(self, gradients, tape, node, wanted):
+            return gradients
+
+    x = rng.normal(size=(2, 4, 3)).astype("float32")
+    y = Same()(x)
+    assert y.flags.writeable
+    assert not np.may_share_memory(y, x)

@@ -368,8 +368,10 @@ class AdditiveAttention(_Attention):
         super().__init__(dropout, seed, **kwargs)
         self.use_scale = use_scale
 
-    def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
+    def parameter_specs(self, input_shape: Shape | list[Shape]) -> list[ParameterSpec]:
         self.compute_output_shape(input_shape)
+        if isinstance(input_shape, list):  # the query is the first input
+            input_shape = input_shape[0]
         if input_shape[-1] is None:
             raise ShapeError(
                 f"layer {self.name!r} is given input shape {input_shape}; expected a known number"

@@ -12,7 +12,7 @@ from gatewise.memory import names_memory
 from gatewise.transaction import Transaction, attributes_of, draws_of
 
 from .parameters import Parameterized
-from .returned import checked_specs
+from .returned import checked_output_shape, checked_specs
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, DType, Shape
@@ -76,7 +76,7 @@ class Buildable(Parameterized):
         self._specs = checked_specs(self, self.parameter_specs(shape))
         self._penalized = [spec for spec in self._specs if spec.regularizer]
         self._constrained = [spec for spec in self._specs if spec.constraint]
-        self.output_shape = self.compute_output_shape(shape)
+        self.output_shape = checked_output_shape(self, self.compute_output_shape(shape), shape)
         self.input_shape = shape
 
     def _adopt(self, parameters: Array, gradients: Array) -> None:

@@ -1,4 +1,4 @@
-"""What the hooks of a user-defined layer return is checked, so that an error names the layer."""
+"""Checks of user-defined layers: hooks get inputs to read only, and what they return is checked."""
 
 from __future__ import annotations
 
@@ -47,9 +47,12 @@ def checked_specs(layer: Any, specs: Any) -> list[ParameterSpec]:
             raise DTypeError(
                 f"{what} returned a list with {_kind(spec)}; expected a list of ParameterSpec"
             )
-        if not all(isinstance(extent, int | np.integer) for extent in spec.shape):
+        if not isinstance(spec.shape, tuple) or not all(
+            isinstance(extent, int | np.integer) for extent in spec.shape
+        ):
             raise ShapeError(
-                f"{what} gives {spec.name!r} the shape {spec.shape}; expected whole numbers"
+                f"{what} gives {spec.name!r} the shape {spec.shape}; expected a tuple of whole"
+                " numbers"
             )
         if spec.name in names:
             raise ConfigError(f"{what} names {spec.name!r} twice; give each its own name")
@@ -57,12 +60,40 @@ def checked_specs(layer: Any, specs: Any) -> list[ParameterSpec]:
     return list(specs)
 
 
+def checked_output_shape(layer: Any, shape: Any, input_shape: Any) -> Any:
+    """What `compute_output_shape` returned: a shape, or a list of shapes of several outputs."""
+    several = isinstance(shape, list) and len(shape) > 0
+    first: Any = input_shape[0] if isinstance(input_shape, list) else input_shape
+    for each in shape if several else [shape]:
+        if not isinstance(each, tuple) or not all(
+            extent is None or isinstance(extent, int | np.integer) for extent in each
+        ):
+            raise DTypeError(
+                f"compute_output_shape of layer {layer.name!r} returned {each!r:.200}; expected a"
+                " tuple of whole numbers or None, or a list of such tuples"
+            )
+        if not each or each[0] not in (None, first[0]):
+            raise ShapeError(
+                f"compute_output_shape of layer {layer.name!r} returned {each} for the input shape"
+                f" {input_shape}; expected (None, ...), with the batch in front"
+            )
+    return shape
+
+
+def _to_read(batch: Batch) -> Batch:
+    """The batch with values that cannot be written to: they may be the arrays of the caller."""
+    values = batch.values.view()
+    values.flags.writeable = False
+    return batch.with_values(values)
+
+
 def _checked_run(hook: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(hook)
     def run(self: Any, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
         parts = inputs if isinstance(inputs, list) else [inputs]
         shapes = [part.values.shape for part in parts]
-        outputs = hook(self, inputs, tape, node)
+        given = [_to_read(part) for part in parts]
+        outputs = hook(self, given if isinstance(inputs, list) else given[0], tape, node)
         what = f"run of layer {self.name!r} returned"
         listed = outputs if isinstance(outputs, list) else [outputs]
         for output in listed:
@@ -73,6 +104,10 @@ def _checked_run(hook: Callable[..., Any]) -> Callable[..., Any]:
         several = self.several_inputs and isinstance(inputs, list)
         expected = self.compute_output_shape(shapes if several else shapes[0])
         expected = expected if isinstance(expected, list) else [expected]
+        if len(listed) != len(expected) and not self._returns_list:
+            raise ShapeError(
+                f"{what} {len(listed)} outputs; compute_output_shape gives {len(expected)}"
+            )
         for output, shape in zip(listed, expected):
             if not _agrees(output.values.shape, shape):
                 raise ShapeError(

@@ -43,7 +43,7 @@ _CURES = {
             "trainable_variables",
             "non_trainable_variables",
         ),
-        "set_weights(arrays) takes values of all parameters",
+        "call set_weights(arrays) with values of all parameters",
     ),
     **dict.fromkeys(
         ("flat_parameters", "flat_gradients"),
@@ -223,6 +223,11 @@ class BufferedLayers(Guarded):
             option = "return_state=True" if layer.return_state else "merge_mode=None"
             raise ConfigError(
                 f"layer {layer.name!r} has {option}; a Sequential passes on one output"
+            )
+        if isinstance(layer.output_shape, list):
+            raise ConfigError(
+                f"layer {layer.name!r} has {len(layer.output_shape)} outputs; a Sequential passes"
+                " on one output"
             )
 
     def _fill(self, layer: Layer, kept: list[Array] | None) -> None:
