@@ -133,7 +133,7 @@ def test_what_a_file_cannot_describe_is_refused_before_it_is_written(option, tmp
         (
             Forgetful(0.1),
             ConfigError,
-            "Forgetful keeps no attribute 'rate' for the argument of its constructor",
+            "Forgetful has no attribute 'rate' for the argument of its constructor",
         ),
         (
             type(known, (Forgetful,), {"rate": 1})(1),

@@ -10,6 +10,14 @@ from typing import Any, ClassVar
 from gatewise.described import Described
 from gatewise.errors import DTypeError, SettingError
 
+# Keras's names of lists of weights, which are made anew whenever they are read.
+LISTS_OF_WEIGHTS = frozenset(
+    f"{kind}{what}"
+    for kind in ("", "trainable_", "non_trainable_")
+    for what in ("weights", "variables")
+)
+WEIGHTS_CURE = "call set_weights(arrays) with values of all parameters"
+
 _MISSING: Any = object()
 _set = object.__setattr__
 

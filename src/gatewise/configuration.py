@@ -94,11 +94,32 @@ def kept_arguments(thing: object) -> Config:
     ConfigError
         An argument has no attribute of its name.
     """
-    names = argument_names(type(thing))
-    for name in names:
-        if not hasattr(thing, name):
-            raise ConfigError(
-                f"{type(thing).__name__} keeps no attribute {name!r} for the argument of its"
-                " constructor; keep it, or define get_config"
-            )
-    return {name: getattr(thing, name) for name in names}
+    cls = type(thing)
+    return {name: kept_argument(thing, name, cls) for name in argument_names(cls)}
+
+
+def kept_argument(thing: object, name: str, cls: type) -> Any:
+    """The argument of this name of a constructor, read from the attribute of the same name.
+
+    Parameters
+    ----------
+    thing : object
+    name : str
+    cls : type
+        The class of `thing`, or one of its bases, whose constructor has the argument.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ConfigError
+        There is no such attribute.
+    """
+    if not hasattr(thing, name):
+        raise ConfigError(
+            f"{cls.__name__} has no attribute {name!r} for the argument of its constructor; store"
+            " it, or define get_config"
+        )
+    return getattr(thing, name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewise import checks, seeds
 from gatewise.attributes import _is_ours
-from gatewise.configuration import argument_names
+from gatewise.configuration import argument_names, kept_argument
 from gatewise.errors import ConfigError
 from gatewise.memory import cover
 from gatewise.sharing import WeightsGuard
@@ -197,14 +197,8 @@ class Layer(UsedAlone):
             if "__init__" not in vars(cls):
                 continue
             for name in argument_names(cls):
-                if name in known or name in found:
-                    continue
-                if not hasattr(self, name):
-                    raise ConfigError(
-                        f"{cls.__name__} has no attribute {name!r} for the argument of its"
-                        " constructor; store it, or define get_config"
-                    )
-                found[name] = getattr(self, name)
+                if name not in known and name not in found:
+                    found[name] = kept_argument(self, name, cls)
         return found
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import LISTS_OF_WEIGHTS, WEIGHTS_CURE
 from gatewise.errors import ShapeError, StateError
 from gatewise.memory import names_memory
 
@@ -309,16 +310,8 @@ class Parameterized(LayerInterface):
         return values
 
     def _setting_cure(self, name: str) -> str | None:
-        if name in (
-            "weights",
-            "variables",
-            *(
-                f"{kind}_{what}"
-                for kind in ("trainable", "non_trainable")
-                for what in ("weights", "variables")
-            ),
-        ):
-            return "call set_weights(arrays) with values of all parameters"
+        if name in LISTS_OF_WEIGHTS:
+            return WEIGHTS_CURE
         if name in self._parameters or name in _PARAMETER_NAMES:
             return (
                 f"write to the array, layer.parameters[{name!r}][...] = values, or call"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks, seeds, threads
-from gatewise.attributes import Guarded, checked
+from gatewise.attributes import LISTS_OF_WEIGHTS, WEIGHTS_CURE, Guarded, checked
 from gatewise.errors import CheckpointError, ConfigError, ShapeError, StateError
 from gatewise.kernels._memory import aligned_empty
 from gatewise.kernels._null_context import NULL_CONTEXT
@@ -34,17 +34,7 @@ if TYPE_CHECKING:
 
 _CURES = {
     **dict.fromkeys(("optimizer", "loss", "metrics"), "call compile(optimizer, loss, metrics)"),
-    **dict.fromkeys(
-        (
-            "weights",
-            "variables",
-            "trainable_weights",
-            "non_trainable_weights",
-            "trainable_variables",
-            "non_trainable_variables",
-        ),
-        "call set_weights(arrays) with values of all parameters",
-    ),
+    **dict.fromkeys(LISTS_OF_WEIGHTS, WEIGHTS_CURE),
     **dict.fromkeys(
         ("flat_parameters", "flat_gradients"),
         "the layers' arrays are views of this buffer: write into it, [...] =",

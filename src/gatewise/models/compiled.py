@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewise._typing import Array, Shape
-    from gatewise.layers import Layer
     from gatewise.layers.tape import Tape
     from gatewise.training.data import Samples
     from gatewise.training.losses import Loss
     from gatewise.training.metrics import Metric
     from gatewise.training.optimizers import Optimizer
 
-    States = dict[Layer, list[Array] | None]
+    from .buffer import States
+
     Carried = dict[int, list[Array]]
 
 # Bytes for each number of an array that a constraint takes while it works, on an array of float64;

@@ -478,7 +478,7 @@ def test_a_cell_whose_arguments_are_not_kept(tmp_path):
             super().__init__(units)
 
     model = Sequential([Input((None, 2)), RNN(Forgetful(3, 0.1))])
-    with pytest.raises(ConfigError, match="Forgetful keeps no attribute 'rate'"):
+    with pytest.raises(ConfigError, match="Forgetful has no attribute 'rate'"):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
