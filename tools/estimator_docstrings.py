@@ -105,7 +105,7 @@ n_iter_no_change : int
 tol : float
     Least improvement of the loss, or with `early_stopping` of the score, that counts as one.
 warm_start : bool
-    Whether `fit` goes on from the weights of the last fit.
+    Whether `fit` continues from the weights of the last fit.
 dtype : {"auto", "float32", "float64"}
     Precision of the network. "auto": float64 if a batch holds all samples, else float32.
 random_state : int, RandomState or None

@@ -161,14 +161,14 @@ def test_a_fit_that_goes_on_refuses_another_network(name, value, rng):
     before, default = parameters_of(estimator), getattr(estimator, name)
     estimator.set_params(**{name: value})
     message = (
-        f"warm_start=True goes on with the network of the last fit, and {name} changed since; set"
+        f"warm_start=True continues with the network of the last fit, and {name} changed since; set"
         " warm_start=False to make"
     )
     with pytest.raises(ConfigError, match=f"{message} a new one, or set it back to {default!r}"):
         estimator.fit(X, signs(X))
     with pytest.raises(
         ConfigError,
-        match=f"partial_fit goes on with the network of the last fit, and {name} changed since",
+        match=f"partial_fit continues with the network of the last fit, and {name} changed since",
     ):
         estimator.partial_fit(X, signs(X))
     np.testing.assert_array_equal(parameters_of(estimator), before)

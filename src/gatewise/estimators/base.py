@@ -79,7 +79,7 @@ class TargetEstimator(SequenceEstimator):
         """
 
     def _continued_target(self) -> SequenceTarget:
-        """The target of a fit that goes on."""
+        """The target of a fit that continues."""
         return self._target
 
     def _entries(self) -> SequenceEntries:

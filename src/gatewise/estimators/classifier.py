@@ -104,7 +104,7 @@ class SequenceClassifier(ClassifierMixin, TargetEstimator):
         have the same total weight, samples counted by their weights. A list has a dict for each of
         several labels. None: all are 1.
     warm_start : bool, default False
-        Whether `fit` goes on from the weights of the last fit.
+        Whether `fit` continues from the weights of the last fit.
     dtype : {"auto", "float32", "float64"}, default "auto"
         Precision of the network. "auto": float64 if a batch holds all samples, else float32.
     random_state : int, RandomState or None, default None

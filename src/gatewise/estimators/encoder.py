@@ -116,7 +116,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TargetE
     tol : float, default 0.0001
         Least improvement of the loss, or with `early_stopping` of the score, that counts as one.
     warm_start : bool, default False
-        Whether `fit` goes on from the weights of the last fit.
+        Whether `fit` continues from the weights of the last fit.
     dtype : {"auto", "float32", "float64"}, default "auto"
         Precision of the network. "auto": float64 if a batch holds all samples, else float32.
     random_state : int, RandomState or None, default None

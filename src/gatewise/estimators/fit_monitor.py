@@ -35,7 +35,7 @@ class FitMonitor(Callback):
     incremental : bool
         This is a pass of ``partial_fit``, which nothing ends early.
     goes_on : bool
-        Training goes on from weights that were trained before.
+        Training continues from weights that were trained before.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from .packing import LostFunction
 if TYPE_CHECKING:
     from .declared import Declared
 
-# Parameters that describe the network, or how X is read for it. A later fit that goes on cannot
+# Parameters that describe the network, or how X is read for it. A later fit that continues cannot
 # change them.
 OF_THE_NETWORK = (
     "cell",
@@ -88,8 +88,8 @@ def refuse_changes(estimator: Declared, fitted: dict[str, Any], incremental: boo
     if changed:
         cure = "call fit" if incremental else "set warm_start=False"
         raise ConfigError(
-            f"{'partial_fit' if incremental else 'warm_start=True'} goes on with the network of the"
-            f" last fit, and {', '.join(changed)} changed since; {cure} to make a new one, or set"
+            f"{'partial_fit' if incremental else 'warm_start=True'} continues with the network of"
+            f" the last fit, and {', '.join(changed)} changed since; {cure} to make a new one, or set"
             f" {'it' if len(changed) == 1 else 'them'} back to"
             f" {', '.join(repr(fitted[name]) for name in changed)}"
         )
@@ -112,7 +112,7 @@ def transaction_of(estimator: Declared, with_model: bool) -> Transaction:
     """The transaction of a call that leaves the estimator as it is now if it fails.
 
     An interrupt counts as a failure. Attributes are restored as they are, and lists by their
-    contents, since training appends to them. Of a model that training goes on with, weights,
+    contents, since training appends to them. Of a model that training continues with, weights,
     optimizer, random draws and all that ``compile`` sets are copied.
 
     Parameters

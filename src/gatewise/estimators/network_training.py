@@ -32,7 +32,7 @@ class NetworkTraining(Prediction):
     """Makes the network that the parameters describe, and trains it on what was read."""
 
     def _begin(self, goes_on: bool, incremental: bool) -> None:
-        """Note the parameters of a new fit, or refuse changes of them if it goes on."""
+        """Note the parameters of a new fit, or refuse changes of them if it continues."""
         if goes_on:
             refuse_changes(self, self._fitted_parameters or {}, incremental)
         else:

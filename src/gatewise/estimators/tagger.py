@@ -101,7 +101,7 @@ class SequenceTagger(TargetEstimator):
         Weights of the classes, by which those of steps are multiplied. "balanced": all classes have
         the same total weight, steps counted by their weights. None: all are 1.
     warm_start : bool, default False
-        Whether `fit` goes on from the weights of the last fit.
+        Whether `fit` continues from the weights of the last fit.
     dtype : {"auto", "float32", "float64"}, default "auto"
         Precision of the network. "auto": float64 if a batch holds all samples, else float32.
     random_state : int, RandomState or None, default None

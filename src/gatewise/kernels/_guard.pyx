@@ -111,7 +111,7 @@ cdef class Guard:
                 self.turn.notify_all()
 
     def _at_fork_reinit(self):
-        """In a forked child: only the thread that forked goes on."""
+        """In a forked child: only the thread that forked exists."""
         cdef object me = <unsigned long>PyThread_get_thread_ident()
         self.readers = [reader for reader in self.readers if reader == me]
         if self.writer != me:

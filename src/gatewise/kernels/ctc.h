@@ -2,7 +2,7 @@
 // logarithms.
 //
 // The labels l of a row (L of them) are read as S = 2 L + 1 states, a blank before, between and
-// after them: l' = b l1 b l2 b ... b. From one step to the next a path stays, goes on by one state,
+// after them: l' = b l1 b l2 b ... b. From one step to the next a path stays, advances by one state,
 // or by two where it skips a blank between two labels that differ. With y_t the softmax of the
 // scores z_t:
 //

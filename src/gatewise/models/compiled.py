@@ -76,7 +76,7 @@ class CompiledNetwork(Network):
         super().__init__(name, seed)
 
     def _at_fork_reinit(self) -> None:
-        """In a forked child no fit of another thread goes on."""
+        """In a forked child no fit of another thread continues."""
         if (
             isinstance(self._training_run, Run)
             and self._training_run.thread != threading.get_ident()

@@ -56,7 +56,7 @@ class RowFeed:
     bucketing : bool
         Rows of about the same length share a batch. Each batch is then as long as its longest row.
     tbptt_steps : int, optional
-        Cut each batch into parts of so many steps.
+        Cut each batch into parts of this many steps.
     """
 
     samples: AnySamples
@@ -181,7 +181,7 @@ class BatchFeed:
     shuffle : bool
         Draw the order of a sequence's items anew for each epoch.
     tbptt_steps : int, optional
-        Cut each batch into parts of so many steps.
+        Cut each batch into parts of this many steps.
     class_weight : dict, optional
     """
 

@@ -64,7 +64,7 @@ class FitSetup:
         set_once(tbptt_steps=checks.optional_number(self.tbptt_steps, "tbptt_steps"))
 
     def validates_after(self, epochs: int) -> bool:
-        """Whether the model is validated when so many epochs are done."""
+        """Whether the model is validated after this many epochs."""
         if isinstance(self.validation_freq, frozenset):
             return epochs in self.validation_freq
         return epochs % self.validation_freq == 0

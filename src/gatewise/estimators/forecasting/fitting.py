@@ -238,7 +238,7 @@ class Fitting(SequenceEstimator):
         changed = [name for name, is_same in same.items() if not is_same]
         if changed:
             raise ConfigError(
-                "warm_start=True goes on with the network of the last fit, and"
+                "warm_start=True continues with the network of the last fit, and"
                 f" {', '.join(changed)} changed since; set warm_start=False, or set"
                 f" {'them' if len(changed) > 1 else 'it'} back"
             )

@@ -77,7 +77,7 @@ class Numbers(SequenceTarget):
         self.flat: bool = False
 
     def with_loss(self, loss: str | Loss) -> Self:
-        """The same target with another loss, for a ``fit`` that goes on."""
+        """The same target with another loss, for a ``fit`` that continues."""
         target = copy.copy(self)
         target._loss = loss
         return target

@@ -159,7 +159,7 @@ class Loss(Guarded, abc.ABC):
     def _value_of(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None, **call: Any
     ) -> float:
-        """The loss of what a user gave; `call` goes on to value_and_gradient."""
+        """The loss of what a user gave; `call` passes it on to value_and_gradient."""
         y_pred = np.require(y_pred, requirements="A")
         if y_pred.dtype.kind not in "buif":
             raise DTypeError(

@@ -66,7 +66,7 @@ class Optimizer(Guarded, abc.ABC):
         In [0, 1]: the share of the mean that stays at each step. The mean starts as the parameters
         after the first step.
     ema_overwrite_frequency : int, optional
-        Make the mean the parameters every so many steps. Default None: only at the end.
+        Number of steps after which the mean becomes the parameters. None: only at the end.
     gradient_accumulation_steps : int, optional
         At least 2: this many calls of :meth:`step` make one step, with the mean of their
         gradients. As in Keras, a schedule and the running mean count calls, all else counts steps.
