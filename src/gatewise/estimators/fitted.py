@@ -89,8 +89,8 @@ def refuse_changes(estimator: Declared, fitted: dict[str, Any], incremental: boo
         cure = "call fit" if incremental else "set warm_start=False"
         raise ConfigError(
             f"{'partial_fit' if incremental else 'warm_start=True'} continues with the network of"
-            f" the last fit, and {', '.join(changed)} changed since; {cure} to make a new one, or set"
-            f" {'it' if len(changed) == 1 else 'them'} back to"
+            f" the last fit, and {', '.join(changed)} changed since; {cure} to make a new one, or"
+            f" set {'it' if len(changed) == 1 else 'them'} back to"
             f" {', '.join(repr(fitted[name]) for name in changed)}"
         )
 
