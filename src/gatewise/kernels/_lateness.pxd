@@ -11,6 +11,7 @@ cdef extern from "lateness.h" nogil:
     gw_int gw_nanoseconds()
     gw_watch gw_open(gw_int parts)
     void gw_note_part(gw_watch *)
+    bint gw_hurries(const gw_lateness *)
     void gw_count_closing(gw_lateness *)
     void gw_remember(gw_lateness *, const gw_watch *)
 

@@ -14,11 +14,16 @@ cdef extern from *:
     }
     static gw_int gw_get_pause() { return gw_memory.pause; }
     static gw_int gw_get_closings() { return gw_memory.closings; }
+    static void gw_set_hurries(bool hurries) { gw_memory.hurries = hurries; }
     """
     gw_lateness gw_memory
     void gw_set_memory(gw_int until, gw_int pause)
     gw_int gw_get_pause()
     gw_int gw_get_closings()
+    void gw_set_hurries(bint hurries)
+
+cdef extern from "meeting.h" nogil:
+    bint gw_too_long(gw_int wait, gw_int since_begin, gw_int phases)
 
 
 cdef gw_lateness *lateness() noexcept nogil:
@@ -46,6 +51,19 @@ def pause():
 def closings():
     """How many times a thread of this process has continued alone in the middle of a call."""
     return gw_get_closings()
+
+
+def hurry(bint hurries):
+    """For tests: let a thread that has to wait for another one continue alone at once, or not.
+
+    Whether one really has to wait so long depends on what else the machine does.
+    """
+    gw_set_hurries(hurries)
+
+
+def too_long(gw_int wait, gw_int since_begin, gw_int phases):
+    """For tests: whether a wait of this many nanoseconds makes a thread continue alone."""
+    return gw_too_long(wait, since_begin, phases)
 
 
 def remember(gw_int opened, gw_int worked, gw_int waited, gw_int own, gw_int all):

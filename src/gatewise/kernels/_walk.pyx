@@ -24,8 +24,8 @@ cimport numpy as cnp
 
 import numpy as np
 
-from gatewise.kernels._lateness cimport gw_count_closing, gw_nanoseconds, gw_open, gw_remember
-from gatewise.kernels._lateness cimport gw_watch, lateness
+from gatewise.kernels._lateness cimport gw_count_closing, gw_hurries, gw_nanoseconds
+from gatewise.kernels._lateness cimport gw_open, gw_remember, gw_watch, lateness
 from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, bands
 from gatewise.kernels._sequence cimport gw_band, gw_counter, gw_sequence
 from gatewise.kernels._table cimport gw_cell, gw_family, gw_int, gw_row
@@ -320,6 +320,8 @@ cdef inline void run_phase(gw_band[floating] *band, Action action, Py_ssize_t t,
     if band.alone:
         other_parts(band, action, t, phase)
     while not gw_phase_done(band.counters, band.parts, band.phase):
+        if gw_hurries(lateness()) and not band.alone:
+            close_meeting(band)
         if not gw_waited_long(&spins):
             continue
         other_parts(band, action, t, phase)
@@ -331,12 +333,17 @@ cdef inline void run_phase(gw_band[floating] *band, Action action, Py_ssize_t t,
                 return
             now = gw_nanoseconds()
             if gw_too_long(now - began, now - band.began, band.phase):
-                band.alone = gw_close(band.counters, band.parts)
-                if band.alone:
-                    gw_count_closing(lateness())
+                close_meeting(band)
     if began != 0:
         band.waited += gw_nanoseconds() - began
     band.phase += 1
+
+
+cdef inline void close_meeting(gw_band[floating] *band) noexcept nogil:
+    """This thread does all further parts, unless another one does so already."""
+    band.alone = gw_close(band.counters, band.parts)
+    if band.alone:
+        gw_count_closing(lateness())
 
 
 cdef inline void other_parts(gw_band[floating] *band, Action action, Py_ssize_t t,

@@ -33,6 +33,7 @@ struct gw_lateness {
     std::atomic<gw_int> alone_until; // on the clock of gw_nanoseconds
     std::atomic<gw_int> pause;       // of the last late call; shrinks with calls in time
     std::atomic<gw_int> closings;    // meetings that were closed; see meeting.h
+    std::atomic<bool> hurries;       // in tests: whoever has to wait closes the meeting at once
 };
 
 // What the first thread of a call measures.
@@ -57,6 +58,10 @@ static inline void gw_note_part(gw_watch *w) {
 static inline bool gw_alone(const gw_lateness *l) {
     gw_int until = l->alone_until.load(std::memory_order_relaxed);
     return until != 0 && gw_nanoseconds() < until;
+}
+
+static inline bool gw_hurries(const gw_lateness *l) {
+    return l->hurries.load(std::memory_order_relaxed);
 }
 
 static inline void gw_count_closing(gw_lateness *l) {
