@@ -4,13 +4,15 @@ See tests/readers.py for what must hold.
 """
 
 import contextlib
-import time
 from pathlib import Path
 
 import forgery
 import pytest
 import readers
+from effort import Effort
 from seeds import plain_generator
+
+MOST_CALLS = 500_000  # of functions, to refuse or read one file; ten times what was seen
 
 try:
     import resource
@@ -47,23 +49,16 @@ def read_all(subject, contents, folder):
         for number, content in contents:
             path.write_bytes(content)
             try:
-                took, seconds = timed(everyone.read, path)
+                with Effort() as effort:
+                    took = tuple(everyone.read(path))
                 tally[took] = tally.get(took, 0) + 1
-                # Once may be the machine's doing.
-                if seconds > 1 and timed(everyone.read, path)[1] > 1:
-                    wrong.setdefault("time", []).append(number)
+                if effort.calls > MOST_CALLS:
+                    wrong.setdefault("effort", []).append(number)
             except Exception as error:
                 everyone.begun.clear()
                 wrong.setdefault(f"{type(error).__name__}: {error!s:.100}", []).append(number)
     assert not wrong
     return tally
-
-
-def timed(read, path):
-    """(who took the file, seconds of the processor)."""
-    start = time.process_time()
-    took = tuple(read(path))
-    return took, time.process_time() - start
 
 
 def forged(subject, folder, seeds, at):
