@@ -5,7 +5,12 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from gatewise import SequenceClassifier, SequenceRegressor, SequenceTagger
+from gatewise import (
+    SequenceClassifier,
+    SequenceRegressor,
+    SequenceTagger,
+    SequenceTranscriber,
+)
 
 SMALL = {"units": 4, "max_iter": 3, "random_state": 0}
 
@@ -40,6 +45,7 @@ def targets_of(estimator, X):
     return {
         SequenceClassifier: signs(X),
         SequenceRegressor: np.array([row.sum() for row in X]),
+        SequenceTranscriber: ["ab"[: 1 + (row[0, 0] > 0)] for row in X],
     }.get(estimator)
 
 

@@ -21,7 +21,14 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "src" / "gatewise" / "estimators"
 WIDTH = 100
 
-FILES = ("classifier.py", "encoder.py", "regressor.py", "tagger.py", "forecasting/forecaster.py")
+FILES = (
+    "classifier.py",
+    "encoder.py",
+    "regressor.py",
+    "tagger.py",
+    "transcriber.py",
+    "forecasting/forecaster.py",
+)
 # Entries that a class or method describes itself.
 OWN = {
     "SequenceForecaster": {"missing", "loss", "n_features_in_", "feature_names_in_"},
@@ -35,7 +42,13 @@ OWN = {
     "SequenceClassifier.score": {"sample_weight"},
 }
 # The forecaster's methods take series, not sequences.
-METHODS_OF = ("SequenceClassifier", "SequenceEncoder", "SequenceRegressor", "SequenceTagger")
+METHODS_OF = (
+    "SequenceClassifier",
+    "SequenceEncoder",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "SequenceTranscriber",
+)
 
 PARAMETERS = """
 cell : {"lstm", "gru", "rnn"}

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         SequenceForecaster,
         SequenceRegressor,
         SequenceTagger,
+        SequenceTranscriber,
         load_estimator,
         save_estimator,
     )
@@ -96,6 +97,7 @@ _NAMES = {
     "SequenceForecaster": "estimators",
     "SequenceRegressor": "estimators",
     "SequenceTagger": "estimators",
+    "SequenceTranscriber": "estimators",
     "load_estimator": "estimators",
     "save_estimator": "estimators",
 }
@@ -111,6 +113,7 @@ __all__ = [
     "SequenceForecaster",
     "SequenceRegressor",
     "SequenceTagger",
+    "SequenceTranscriber",
     "Sequential",
     "ShapeError",
     "TrainingWarning",

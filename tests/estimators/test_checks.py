@@ -3,7 +3,13 @@
 import pytest
 from scikit_checks import with_scikit_checks
 
-from gatewise import SequenceClassifier, SequenceEncoder, SequenceRegressor, SequenceTagger
+from gatewise import (
+    SequenceClassifier,
+    SequenceEncoder,
+    SequenceRegressor,
+    SequenceTagger,
+    SequenceTranscriber,
+)
 
 ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
 
@@ -15,6 +21,16 @@ pytestmark = [
 
 @with_scikit_checks([estimator() for estimator in ESTIMATORS])
 def test_estimators_as_they_are(estimator, check):
+    check(estimator)
+
+
+@with_scikit_checks(
+    [SequenceTranscriber(max_iter=3)],
+    expected_failed_checks=lambda estimator: {
+        "check_estimators_pickle": "rows of labels have different lengths, and are no array"
+    },
+)
+def test_transcribers(estimator, check):
     check(estimator)
 
 

@@ -32,13 +32,20 @@ from gatewise import (
     SequenceForecaster,
     SequenceRegressor,
     SequenceTagger,
+    SequenceTranscriber,
     layers,
 )
 from gatewise.data import SequenceScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
+ESTIMATORS = (
+    SequenceClassifier,
+    SequenceRegressor,
+    SequenceTagger,
+    SequenceEncoder,
+    SequenceTranscriber,
+)
 
 
 @pytest.fixture(params=["block", "list", "objects"])

@@ -16,6 +16,7 @@ from gatewise import (
     SequenceForecaster,
     SequenceRegressor,
     SequenceTagger,
+    SequenceTranscriber,
     optimizers,
     threads,
 )
@@ -24,7 +25,13 @@ from gatewise.estimators.targets.labels import Labels
 from gatewise.estimators.targets.step_labels import StepLabels
 from gatewise.models import Sequential
 
-ESTIMATORS = (SequenceClassifier, SequenceRegressor, SequenceTagger, SequenceEncoder)
+ESTIMATORS = (
+    SequenceClassifier,
+    SequenceRegressor,
+    SequenceTagger,
+    SequenceEncoder,
+    SequenceTranscriber,
+)
 
 
 # ---- what is known afterwards

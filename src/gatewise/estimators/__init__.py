@@ -21,6 +21,7 @@ from .regressor import SequenceRegressor
 from .saving import save_estimator
 from .scoring import get_scorer
 from .tagger import SequenceTagger
+from .transcriber import SequenceTranscriber
 
 __all__ = [
     "ForecastDisplay",
@@ -30,11 +31,17 @@ __all__ = [
     "SequenceForecaster",
     "SequenceRegressor",
     "SequenceTagger",
+    "SequenceTranscriber",
     "get_scorer",
     "load_estimator",
     "save_estimator",
 ]
 
 _register(
-    SequenceClassifier, SequenceEncoder, SequenceForecaster, SequenceRegressor, SequenceTagger
+    SequenceClassifier,
+    SequenceEncoder,
+    SequenceForecaster,
+    SequenceRegressor,
+    SequenceTagger,
+    SequenceTranscriber,
 )

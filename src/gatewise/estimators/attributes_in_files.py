@@ -92,7 +92,15 @@ def _fitted_parameters(value: Any, name: str) -> None:
 
 
 # Attributes in files that belong to the target.
-OF_TARGETS = ("_several", "_label_a_row", "_column", "_columns", "_reader", "_decoded_steps")
+OF_TARGETS = (
+    "_several",
+    "_label_a_row",
+    "_texts",
+    "_column",
+    "_columns",
+    "_reader",
+    "_decoded_steps",
+)
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(
         (
@@ -108,7 +116,9 @@ CHECKS: dict[str, Check] = {
         ),
         _count,
     ),
-    **dict.fromkeys(("_fitted_on_table", "_several", "_label_a_row", "_column"), checks.flag),
+    **dict.fromkeys(
+        ("_fitted_on_table", "_several", "_label_a_row", "_texts", "_column"), checks.flag
+    ),
     "out_activation_": checks.text,
     "loss_": _real,
     "loss_curve_": _reals,

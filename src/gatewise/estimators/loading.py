@@ -168,9 +168,7 @@ def _check_model(estimator: SequenceEstimator) -> None:
             f"the model has {model.output_shape[-1]} outputs, the estimator {estimator.n_outputs_}"
         )
     classes = getattr(estimator, "classes_", None)
-    if classes is not None and estimator.n_outputs_ not in (
-        {len(classes)} if len(classes) != 2 else {1, 2}
-    ):
+    if classes is not None and estimator.n_outputs_ not in estimator._outputs_for(len(classes)):
         raise CheckpointError(
             f"the model has {estimator.n_outputs_} outputs, and there are {len(classes)} classes"
         )

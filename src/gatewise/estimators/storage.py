@@ -53,6 +53,10 @@ class Storage(InputReading):
     def _restore_target(self, held: dict[str, Any]) -> None:
         """Make the target of what :meth:`_stored_target` returned."""
 
+    def _outputs_for(self, classes: int) -> set[int]:
+        """How many outputs the network may have for this number of classes."""
+        return {1, 2} if classes == 2 else {classes}
+
     def save(self, path: PathLike) -> None:
         """Write parameters, fitted attributes and the model to one file, atomically.
 
