@@ -1,5 +1,6 @@
 import pickle
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -7,8 +8,17 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 
+from gatewise import load_estimator
 from gatewise.data import Vocabulary
-from gatewise.errors import ConfigError, DTypeError, GatewiseError, NotFittedError, ShapeError
+from gatewise.errors import (
+    CheckpointError,
+    ConfigError,
+    DTypeError,
+    GatewiseError,
+    MissingPackageError,
+    NotFittedError,
+    ShapeError,
+)
 
 TEXTS = ["banana", "bad", ""]
 WORDS = ["Don't stop, don't!", "stop  it"]
@@ -53,7 +63,7 @@ class TestWords:
         vocabulary = Vocabulary("words", lowercase=True).fit(WORDS)
         assert vocabulary.tokens_[2:] == ["don't", "stop", "!", ",", "it"]
         assert vocabulary.inverse_transform(vocabulary.transform(WORDS)) == [
-            "don't stop , don't !",
+            "don't stop, don't!",
             "stop it",
         ]
 
@@ -191,6 +201,179 @@ class TestScikitLearn:
         assert numbers(again.transform(WORDS)) == numbers(vocabulary.transform(WORDS))
         assert clone(vocabulary).get_params() == vocabulary.get_params()
         assert not hasattr(clone(vocabulary), "tokens_")
+
+
+class TestOneText:
+    def test_encode_and_decode(self):
+        vocabulary = Vocabulary(start="<s>", end="</s>").fit(TEXTS)
+        assert vocabulary.encode("bad").tolist() == [2, 5, 4, 7, 3]
+        assert vocabulary.encode("bad", end=False).tolist() == [2, 5, 4, 7]
+        assert vocabulary.encode(list("bad"), start=False).tolist() == [5, 4, 7, 3]
+        assert vocabulary.encode("", start=False, end=False).dtype == np.int32
+        assert vocabulary.decode([2, 5, 4, 7, 3, 0]) == "bad"
+        assert Vocabulary().fit([["a", "b"]]).decode([2, 3]) == ["a", "b"]
+        with pytest.raises(DTypeError, match="row holds float64 values"):
+            vocabulary.decode([2.5])
+        with pytest.raises(ShapeError, match="row holds 8 at index 1; expected 0 to 7"):
+            vocabulary.decode([2, 8])
+        with pytest.raises(DTypeError, match="text is int"):
+            vocabulary.encode(3)
+        with pytest.raises(DTypeError, match="end"):
+            vocabulary.encode("bad", end="no")
+        with pytest.raises(NotFittedError):
+            Vocabulary().encode("bad")
+
+    def test_tokens_of_a_text(self):
+        assert Vocabulary("words", lowercase=True).tokenize("It's HERE!") == ["it's", "here", "!"]
+        assert Vocabulary().tokenize("ab") == ["a", "b"]
+        with pytest.raises(DTypeError, match="text is list"):
+            Vocabulary().tokenize(["ab"])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Don't stop, don't! Why?",
+            'He (the "old" man) said: "no"; and left...',
+            "a well-known word, and/or 5% of [it]",
+            "¿Qué? «Sí», $5",
+            "",
+        ],
+    )
+    def test_words_are_joined_as_printed(self, text):
+        vocabulary = Vocabulary("words").fit(["a", text])
+        assert vocabulary.decode(vocabulary.encode(text)) == text
+        assert vocabulary.join_tokens(vocabulary.tokenize(text)) == text
+
+
+def halves(text):
+    return [text[: len(text) // 2], text[len(text) // 2 :]]
+
+
+def with_bars(tokens):
+    return "|".join(tokens)
+
+
+class TestFunctions:
+    def test_that_cuts_and_one_that_joins(self):
+        vocabulary = Vocabulary(halves, join=with_bars, lowercase=True).fit(["ABCD", "abEF"])
+        assert vocabulary.tokens_[2:] == ["ab", "cd", "ef"]
+        assert vocabulary.inverse_transform(vocabulary.transform(["efab"])) == ["ef|ab"]
+        assert Vocabulary("words", join="_").fit(["a b"]).decode([2, 3]) == "a_b"
+        assert Vocabulary(str.split).fit(["it is."]).tokenize(" a. b") == ["a.", "b"]
+
+    @pytest.mark.parametrize(
+        "options, error, match",
+        [
+            ({"level": lambda text: text}, DTypeError, r"level\(X\[0\]\) is str"),
+            ({"level": lambda text: [1]}, DTypeError, "holds the token 1"),
+            ({"join": 3}, DTypeError, "join is 3"),
+            ({"level": 3}, ConfigError, "level is 3"),
+        ],
+    )
+    def test_refused(self, options, error, match):
+        with pytest.raises(error, match=match):
+            Vocabulary(**options).fit(["a b"])
+        with pytest.raises(DTypeError, match="join returned int"):
+            Vocabulary(join=len).fit(["a b"]).decode([2, 3])
+
+    def test_files_hold_the_name(self, tmp_path):
+        path = tmp_path / "words.gatewise"
+        vocabulary = Vocabulary(halves, join=with_bars).fit(["abcd"])
+        vocabulary.save(path)
+        functions = {"halves": halves, "with_bars": with_bars}
+        again = load_estimator(path, custom_objects=functions)
+        assert again.get_params() == vocabulary.get_params()
+        assert again.decode(again.encode("abcd")) == "ab|cd"
+        with pytest.raises(CheckpointError, match="it uses the function 'with_bars': give it, as"):
+            load_estimator(path, custom_objects={"halves": halves})
+        with pytest.raises(CheckpointError, match="expected a function"):
+            load_estimator(path, custom_objects=functions | {"halves": 3})
+        with pytest.raises(DTypeError, match="has no name to find it by"):
+            Vocabulary(lambda text: [text]).fit(["a"]).save(path)
+
+
+TALE = ["the cat sat on the mat", "the cat ate the rat", "that cat! é\n"] * 3
+
+
+class TestSubwords:
+    @pytest.fixture(autouse=True)
+    def package(self):
+        pytest.importorskip("tokenizers")
+
+    def test_nothing_is_unknown_and_texts_come_back(self):
+        vocabulary = Vocabulary("subwords", max_size=280, start="<s>", end="</s>").fit(TALE)
+        assert 260 < len(vocabulary) <= 280 and vocabulary.tokens_[:4] == [
+            "<pad>",
+            "<unk>",
+            "<s>",
+            "</s>",
+        ]
+        texts = [*TALE, "Zoë  and\tthe <s> 中", ""]
+        rows = vocabulary.transform(texts)
+        assert vocabulary.inverse_transform(rows) == texts
+        assert not any(1 in row for row in rows)
+        assert len(rows[0]) < len(TALE[0])  # pairs were merged
+        assert (
+            Vocabulary("subwords", max_size=280, start="<s>", end="</s>").fit(TALE).tokens_
+            == vocabulary.tokens_
+        )
+
+    def test_options(self):
+        assert len(Vocabulary("subwords", min_count=100).fit(TALE)) == 258
+        lower = Vocabulary("subwords", lowercase=True).fit(TALE)
+        assert lower.decode(lower.encode("THE Cat")) == "the cat"
+        with pytest.raises(ConfigError, match="expected at least 256"):
+            Vocabulary("subwords", max_size=257).fit(TALE)
+        with pytest.raises(DTypeError, match=r"X\[0\] is list; expected a string"):
+            Vocabulary("subwords").fit([["a"]])
+        with pytest.raises(ShapeError, match="no text"):
+            Vocabulary("subwords").fit([])
+        with pytest.raises(NotFittedError, match="has not learned subwords"):
+            Vocabulary("subwords").tokenize("a")
+
+    def test_file_of_the_package(self, tmp_path):
+        import tokenizers
+
+        pieces = tokenizers.Tokenizer(
+            tokenizers.models.WordPiece(
+                {"[UNK]": 0, "cat": 2, "##s": 1, "the": 3}, unk_token="[UNK]"
+            )
+        )
+        pieces.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+        pieces.decoder = tokenizers.decoders.WordPiece()
+        pieces.enable_truncation(1)
+        pieces.enable_padding(length=7)
+        path = tmp_path / "tokenizer.json"
+        pieces.save(str(path))
+        for given in (path, str(path)):
+            vocabulary = Vocabulary(given).fit(["anything"])
+            assert vocabulary.tokens_ == ["<pad>", "<unk>", "##s", "cat", "the"]
+            assert vocabulary.encode("the cats sat").tolist() == [4, 3, 2, 1]
+            assert vocabulary.decode([4, 3, 2]) == "the cats"
+        with pytest.raises(ConfigError, match="min_count=2 and max_size=None have no effect"):
+            Vocabulary(path, min_count=2).fit(["anything"])
+        path.write_text("{}")
+        with pytest.raises(CheckpointError, match="cannot be read as a tokenizer"):
+            Vocabulary(path).fit(["anything"])
+        with pytest.raises(CheckpointError, match="absent.json cannot be read"):
+            Vocabulary(tmp_path / "absent.json").fit(["anything"])
+
+    def test_copies_and_files(self, tmp_path):
+        vocabulary = Vocabulary("subwords", max_size=270).fit(TALE)
+        vocabulary.save(tmp_path / "words.gatewise")
+        for again in (
+            load_estimator(tmp_path / "words.gatewise"),
+            pickle.loads(pickle.dumps(vocabulary)),
+        ):
+            assert again.get_params() == vocabulary.get_params()
+            assert numbers(again.transform(TALE)) == numbers(vocabulary.transform(TALE))
+            assert again.inverse_transform(again.transform(TALE)) == TALE
+        assert not hasattr(clone(vocabulary), "tokens_")
+
+    def test_without_the_package(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "tokenizers", None)
+        with pytest.raises(MissingPackageError, match="python -m pip install tokenizers"):
+            Vocabulary("subwords").fit(TALE)
 
 
 @pytest.mark.parametrize(

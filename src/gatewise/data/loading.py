@@ -64,6 +64,8 @@ def _may_be(cls: type, key: str, value: Any, attributes: dict[str, Any]) -> bool
     if key == "tokens_":
         texts = isinstance(value, list) and all(isinstance(token, str) for token in value)
         return texts and len(value) > 1
+    if key == "_tokenizer":
+        return value is None or isinstance(value, str)
     if key == "numbers_":
         return value == {token: number for number, token in enumerate(attributes["tokens_"])}
     if key == "_ends":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.checkpoint.codec import Arrays, Codec, Kind, Packer, Tuples, Unpacker
-from gatewise.errors import CheckpointError
+from gatewise.configuration import custom_objects
+from gatewise.errors import CheckpointError, DTypeError
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
@@ -37,6 +39,51 @@ class _Dicts(Kind):
 
     def unpack(self, content: Any, unpacker: Unpacker) -> dict[str, Any]:
         return {key: unpacker.unpack(part) for key, part in content.items()}
+
+
+class Functions(Kind):
+    """Functions of the user by their names; readers find them in `custom_objects`."""
+
+    def holds(self, value: Any) -> bool:
+        return callable(value) and not isinstance(value, type)
+
+    def pack(self, value: Any, packer: Packer) -> str:
+        name = getattr(value, "__name__", "")  # "<lambda>" is no name
+        if not name.isidentifier():
+            raise DTypeError(
+                f"{packer.name} is {value!r:.80}, which has no name to find it by when the file is"
+                " read; expected a function made by def"
+            )
+        return name
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> Any:
+        known: Any = custom_objects()
+        if content not in known:
+            raise CheckpointError(
+                f"it uses the function {content!r:.80}: give it, as load_estimator(path,"
+                f" custom_objects={{{content!r:.80}: function}})"
+            )
+        if not callable(known[content]):
+            raise CheckpointError(
+                f"custom_objects has {known[content]!r:.80} for {content!r:.80}; expected a"
+                " function"
+            )
+        return known[content]
+
+
+class Paths(Kind):
+    """Paths, as the text of them."""
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, os.PathLike)
+
+    def pack(self, value: Any, packer: Packer) -> str:
+        return os.fspath(value)
+
+    def unpack(self, content: Any, unpacker: Unpacker) -> str:
+        if not isinstance(content, str):
+            raise CheckpointError("a path is no text")
+        return content
 
 
 class _Texts(Kind):
@@ -109,5 +156,7 @@ VALUES = Codec(
     _Texts("texts"),
     Arrays("array"),
     _Scalers("scaler"),
+    Functions("function"),
+    Paths("path"),
     objects=False,
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -14,22 +13,24 @@ from gatewise.described import KnownArguments
 from gatewise.errors import ConfigError, DTypeError, NotFittedError, ShapeError
 from gatewise.memory import names_memory
 
+from . import subwords
+from . import tokens as cutting
 from .saving import Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Self
 
-    from gatewise._typing import IntArray
+    from numpy.typing import NDArray
 
 __all__ = ["Vocabulary"]
 
 PADDING, UNKNOWN = 0, 1
-_WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
-    """Number the characters or words of texts, the most frequent first.
+    """Number the characters, words or subwords of texts, the most frequent first.
 
     0 is reserved for padding and 1 for tokens that `fit` did not see, so that rows may be padded
     with zeros (``gatewise.utils.pad_sequences``) and new texts may hold anything. A start and an
@@ -37,17 +38,20 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    level : {"characters", "words"}, default "characters"
+    level : {"characters", "words", "subwords"}, path or callable, default "characters"
         What a string is cut into. Words are runs of letters, digits and ``_`` with the apostrophes
-        inside them; each other character, except spaces, is a word, too. For other words, cut the
-        texts yourself: lists of tokens are taken as they are.
+        inside them; each other character, except spaces, is a word, too. Subwords are pairs of
+        bytes, merged by frequency; `fit` trains them by the package ``tokenizers``. The path of a
+        ``tokenizer.json`` of that package stands for the subwords of that file. A callable
+        receives a text and returns a list of tokens. Lists of tokens are taken as they are.
     lowercase : bool, default False
         Whether to convert texts to lower case.
     min_count : int, default 1
-        Tokens that are less frequent are unknown.
+        Tokens that are less frequent are unknown. Of subwords: pairs that are less frequent are
+        not merged.
     max_size : int, optional
         The largest ``len(vocabulary)``, padding and unknown included; the rarest tokens are left
-        out. ``None``: all stay.
+        out. ``None``: all stay; of subwords, there are at most 8,000.
     unknown : str, default "<unk>"
         The text of an unknown token in `inverse_transform`. In a text it has number 1, just as
         ``"<pad>"`` has number 0, and the start and the end token have theirs.
@@ -55,6 +59,10 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         Tokens that `transform` adds before and after each text, ``"<s>"`` and ``"</s>"`` for
         example, for networks that generate texts; `inverse_transform` leaves them out.
         ``None``: no such token.
+    join : str or callable, optional
+        What makes a text of tokens: the text between two of them, or a function that receives a
+        list of tokens. ``None``: characters are joined as they are, subwords by their tokenizer,
+        and words as they are printed, with no blank before a comma.
 
     Attributes
     ----------
@@ -74,7 +82,12 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     Notes
     -----
     Tokens that are equally frequent are in the order of their characters, so that the same texts in
-    any order give the same numbers.
+    any order give the same numbers. Subwords are in the order of their tokenizer; of a file, all
+    of them stay, whether `fit` saw them or not, and `min_count` and `max_size` must have their
+    defaults.
+
+    A file does not hold a callable, but its name: give the function when the file is read,
+    ``load_estimator(path, custom_objects={"cut": cut})``.
 
     Examples
     --------
@@ -90,15 +103,20 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     >>> spoken = Vocabulary("words", start="<s>", end="</s>").fit(["the cat sat", "the dog"])
     >>> spoken.start_index_, spoken.end_index_, spoken.transform(["the cow sat"])[0].tolist()
     (2, 3, [2, 4, 1, 7, 3])
+    >>> spoken.encode("the cat", end=False).tolist(), spoken.decode([2, 4, 5, 3])
+    ([2, 4, 5], 'the cat')
     """
 
     tokens_: list[str]
     numbers_: dict[str, int]
+    _strings: bool  # whether the texts of fit were strings
+    _ends: tuple[str | None, str | None]
+    _tokenizer: str | None = None  # of subwords: the text of a tokenizer.json
     _learned = ("tokens_", "numbers_", "_strings", "_ends")
 
     def __init__(
         self,
-        level: Literal["characters", "words"] = "characters",
+        level: str | os.PathLike[str] | Callable[[str], Sequence[str]] = "characters",
         *,
         lowercase: bool = False,
         min_count: int = 1,
@@ -106,6 +124,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         unknown: str = "<unk>",
         start: str | None = None,
         end: str | None = None,
+        join: str | Callable[[list[str]], str] | None = None,
     ) -> None:
         self.level = level
         self.lowercase = lowercase
@@ -114,6 +133,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         self.unknown = unknown
         self.start = start
         self.end = end
+        self.join = join
 
     @names_memory
     def fit(self, X: Iterable[Any], y: Any = None) -> Self:
@@ -139,6 +159,21 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             X is not made of texts, or mixes strings and lists.
         """
         reserved = self._check_options()
+        room = None if self.max_size is None else self.max_size - len(reserved)
+        if cutting.has_subwords(self.level):
+            tokenizer = cutting.learn_subwords(self.level, self._texts(X), room, self.min_count)
+            strings, ordered = True, subwords.tokens_of(tokenizer)
+        else:
+            tokenizer = None
+            strings, ordered = self._counted(X)
+        kept = [token for token in ordered if token not in reserved]
+        self.tokens_ = reserved + kept[:room]
+        self.numbers_ = {token: number for number, token in enumerate(self.tokens_)}
+        self._strings, self._ends, self._tokenizer = strings, (self.start, self.end), tokenizer
+        return self
+
+    def _counted(self, X: Iterable[Any]) -> tuple[bool, list[str]]:
+        """Whether X holds strings, and its tokens, the most frequent first."""
         counts: Counter[str] = Counter()
         kinds: set[bool] = set()
         for is_text, tokens in self._tokenized(X):
@@ -151,15 +186,23 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
                 else "X holds no text; expected at least one"
             )
         frequent = sorted(
-            (-count, token)
-            for token, count in counts.items()
-            if count >= self.min_count and token not in reserved
+            (-count, token) for token, count in counts.items() if count >= self.min_count
         )
-        kept = len(frequent) if self.max_size is None else self.max_size - len(reserved)
-        self.tokens_ = reserved + [str(token) for _, token in frequent[:kept]]
-        self.numbers_ = {token: number for number, token in enumerate(self.tokens_)}
-        self._strings, self._ends = kinds.pop(), (self.start, self.end)
-        return self
+        return kinds.pop(), [str(token) for _, token in frequent]
+
+    def _texts(self, X: Iterable[Any]) -> list[str]:
+        """The strings of X, from which subwords are learned."""
+        texts = []
+        for place, given in enumerate(_listed_texts(X)):
+            if not isinstance(given, str):
+                raise DTypeError(
+                    f"X[{place}] is {type(given).__name__}; expected a string, which is cut into"
+                    " subwords"
+                )
+            texts.append(self._lower(given))
+        if not texts:
+            raise ShapeError("X holds no text; expected at least one")
+        return texts
 
     @property
     def vocabulary_size_(self) -> int:
@@ -188,7 +231,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         return getattr(self, "_ends", (None, None))  # a pickle of an older release has none
 
     @names_memory
-    def transform(self, X: Iterable[Any]) -> list[IntArray]:
+    def transform(self, X: Iterable[Any]) -> list[NDArray[np.int32]]:
         """Return the number of each token.
 
         Parameters
@@ -206,14 +249,110 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         NotFittedError, DTypeError, ShapeError
         """
         self._fitted()
-        number = self.numbers_.get
-        before, behind = (
-            [] if index is None else [index] for index in (self.start_index_, self.end_index_)
-        )
-        return [
-            np.array([*before, *(number(token, UNKNOWN) for token in tokens), *behind], np.int32)
-            for _, tokens in self._tokenized(X)
-        ]
+        return [self._numbered(tokens) for _, tokens in self._tokenized(X)]
+
+    def encode(self, text: Any, *, start: bool = True, end: bool = True) -> NDArray[np.int32]:
+        """Return the number of each token of one text.
+
+        Parameters
+        ----------
+        text : str or list of str
+            A text, or its tokens.
+        start, end : bool, default True
+            Whether to add the start and the end token, if the vocabulary has them. A text that a
+            network is to continue has no end.
+
+        Returns
+        -------
+        ndarray of shape (tokens,), int32
+            The numbers.
+
+        Raises
+        ------
+        NotFittedError, DTypeError
+        """
+        self._fitted()
+        start, end = flag(start, "start"), flag(end, "end")
+        return self._numbered(self._cut(text, "text")[1], start=start, end=end)
+
+    def decode(self, row: Any) -> Any:
+        """Convert the numbers of one text to the text; padding, start and end are left out.
+
+        Parameters
+        ----------
+        row : sequence of int
+            Numbers of tokens, in a list or an array.
+
+        Returns
+        -------
+        str, or list of str
+            As from :meth:`inverse_transform`.
+
+        Raises
+        ------
+        NotFittedError, DTypeError, ShapeError
+        """
+        self._fitted()
+        tokens = self._tokens_of(row, "row")
+        return self.join_tokens(tokens) if self._strings else tokens
+
+    def tokenize(self, text: str) -> list[str]:
+        """Cut one text into tokens, whether they have numbers or not.
+
+        Parameters
+        ----------
+        text : str
+            The text to cut.
+
+        Returns
+        -------
+        list of str
+            Its tokens.
+
+        Raises
+        ------
+        DTypeError
+            It is no string, or the user's function does not return a list of strings.
+        NotFittedError
+            The tokens are subwords, which `fit` learns.
+        """
+        if not isinstance(text, str):
+            raise DTypeError(f"text is {type(text).__name__}; expected a string")
+        self._check_options()
+        return list(self._cut(text, "text")[1])
+
+    def join_tokens(self, tokens: Iterable[str]) -> str:
+        """Join tokens to a text, as the option `join` says.
+
+        Parameters
+        ----------
+        tokens : iterable of str
+            The tokens of one text.
+
+        Returns
+        -------
+        str
+            The text.
+
+        Raises
+        ------
+        DTypeError
+            A token is no string, or the user's function does not return one.
+        NotFittedError
+            The tokens are subwords, which `fit` learns.
+        """
+        self._check_options()
+        return cutting.join(_listed(tokens, "tokens"), self.level, self._subwords(), self.join)
+
+    def _numbered(
+        self, tokens: Sequence[str], *, start: bool = True, end: bool = True
+    ) -> NDArray[np.int32]:
+        numbers = [self.numbers_.get(token, UNKNOWN) for token in tokens]
+        if start and self.start_index_ is not None:
+            numbers.insert(0, self.start_index_)
+        if end and self.end_index_ is not None:
+            numbers.append(self.end_index_)
+        return np.array(numbers, np.int32)
 
     @names_memory
     def inverse_transform(self, X: Any) -> list[Any]:
@@ -227,8 +366,8 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         Returns
         -------
         list of n str, or of n lists of str
-            Strings if `fit` was given strings, else lists. Characters are joined as they are,
-            and words with one space between them, however many there were.
+            Strings if `fit` was given strings, else lists. The option `join` says how tokens
+            are joined; how many spaces there were between words is not known.
 
         Raises
         ------
@@ -239,29 +378,27 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         self._fitted()
         if isinstance(X, str) or not hasattr(X, "__iter__"):
             raise DTypeError(f"X is {type(X).__name__}; expected a list of rows of numbers")
-        rows = [self._tokens_of(row, place) for place, row in enumerate(X)]
-        if not self._strings:
-            return rows
-        return [("" if self.level == "characters" else " ").join(row) for row in rows]
+        rows = [self._tokens_of(row, f"X[{place}]") for place, row in enumerate(X)]
+        return [self.join_tokens(row) for row in rows] if self._strings else rows
 
     def __len__(self) -> int:
         self._fitted()
         return len(self.tokens_)
 
-    def _tokens_of(self, row: Any, place: int) -> list[str]:
+    def _tokens_of(self, row: Any, name: str) -> list[str]:
         try:
             row = np.asarray(row)
         except ValueError as error:
-            raise DTypeError(f"X[{place}] is not a row of whole numbers") from error
+            raise DTypeError(f"{name} is not a row of whole numbers") from error
         if row.ndim != 1 or (row.size and row.dtype.kind not in "ui"):
             raise DTypeError(
-                f"X[{place}] holds {row.dtype} values in an array of shape {row.shape}; expected a"
+                f"{name} holds {row.dtype} values in an array of shape {row.shape}; expected a"
                 " row of whole numbers"
             )
         bad = np.flatnonzero((row < 0) | (row >= len(self.tokens_)))
         if bad.size:
             raise ShapeError(
-                f"X[{place}] holds {row[bad[0]]} at index {bad[0]}; expected 0 to"
+                f"{name} holds {row[bad[0]]} at index {bad[0]}; expected 0 to"
                 f" {len(self.tokens_) - 1}, the numbers of the tokens"
             )
         left_out = {PADDING, self.start_index_, self.end_index_}
@@ -269,37 +406,33 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
 
     def _tokenized(self, X: Any) -> Iterator[tuple[bool, Sequence[str]]]:
         """For each text: whether it was a string, and its tokens."""
-        if (
-            isinstance(X, str | bytes | dict | set | frozenset)
-            or not hasattr(X, "__iter__")
-            or hasattr(X, "columns")
-        ):
-            raise DTypeError(
-                f"X is {type(X).__name__}; expected a list of texts: put a single text into a list;"
-                " of a frame, pass one column"
-            )
-        for place, given in enumerate(X):
-            if isinstance(given, str):
-                given = given.lower() if self.lowercase else given
-                yield True, given if self.level == "characters" else _WORDS.findall(given)
-            else:
-                yield False, self._listed(given, place)
+        for place, given in enumerate(_listed_texts(X)):
+            yield self._cut(given, f"X[{place}]")
 
-    def _listed(self, given: Any, place: int) -> list[str]:
-        if isinstance(given, bytes) or not hasattr(given, "__iter__"):
-            raise DTypeError(
-                f"X[{place}] is {type(given).__name__}; expected a string or a list of tokens"
-            )
-        tokens = list(given)
-        for token in tokens:
-            if not isinstance(token, str):
-                raise DTypeError(f"X[{place}] holds the token {token!r}; expected strings")
-        return [token.lower() for token in tokens] if self.lowercase else tokens
+    def _cut(self, given: Any, name: str) -> tuple[bool, Sequence[str]]:
+        """Whether one text was a string, and its tokens."""
+        if isinstance(given, str):
+            tokens = cutting.cut(self._lower(given), self.level, self._subwords())
+            if callable(self.level):
+                tokens = _listed(tokens, f"level({name})")
+            return True, tokens
+        return False, [self._lower(token) for token in _listed(given, name)]
+
+    def _lower(self, given: str) -> str:
+        return given.lower() if self.lowercase else given
+
+    def _subwords(self) -> str | None:
+        """The tokenizer of subwords, or None if tokens are something else."""
+        if not cutting.has_subwords(self.level):
+            return None
+        if self._tokenizer is None:
+            raise NotFittedError("this Vocabulary has not learned subwords; call fit first")
+        return self._tokenizer
 
     def _check_options(self) -> list[str]:
         """The reserved tokens, in order of their numbers."""
-        if self.level not in ("characters", "words"):
-            raise ConfigError(f"level is {self.level!r}; expected 'characters' or 'words'")
+        cutting.check_level(self.level)
+        cutting.check_join(self.join)
         flag(self.lowercase, "lowercase")
         whole_number(self.min_count, "min_count")
         reserved = ["<pad>"]
@@ -317,6 +450,7 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
             reserved.append(token)
         if self.max_size is not None:
             whole_number(self.max_size, "max_size", low=len(reserved))
+        cutting.check_counts(self.level, self.min_count, self.max_size)
         return reserved
 
     def _fitted(self) -> None:
@@ -329,3 +463,28 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def _listed_texts(X: Any) -> Iterable[Any]:
+    """X itself, if it may be a list of texts."""
+    if (
+        isinstance(X, str | bytes | dict | set | frozenset)
+        or not hasattr(X, "__iter__")
+        or hasattr(X, "columns")
+    ):
+        raise DTypeError(
+            f"X is {type(X).__name__}; expected a list of texts: put a single text into a list;"
+            " of a frame, pass one column"
+        )
+    return X
+
+
+def _listed(given: Any, name: str) -> list[str]:
+    """A list of tokens, checked."""
+    if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
+        raise DTypeError(f"{name} is {type(given).__name__}; expected a string or a list of tokens")
+    tokens = list(given)
+    for token in tokens:
+        if not isinstance(token, str):
+            raise DTypeError(f"{name} holds the token {token!r}; expected strings")
+    return tokens

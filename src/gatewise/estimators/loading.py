@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @names_memory
-def load_estimator(path: PathLike, custom_objects: dict[str, type] | None = None) -> Any:
+def load_estimator(path: PathLike, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return what :func:`save_estimator`, or the ``save`` of an estimator or transformer, wrote.
 
     Nothing in the file is executed, and names, shapes and types are checked. A parameter that the
@@ -37,9 +37,10 @@ def load_estimator(path: PathLike, custom_objects: dict[str, type] | None = None
     ----------
     path : str or path-like
         The file to read.
-    custom_objects : dict of str to class, optional
+    custom_objects : dict of str to class or function, optional
         User-defined classes by their names: cells (:class:`gatewise.cells.RNNCell`), initializers,
-        regularizers, constraints, losses, metrics and optimizers. None: there are none.
+        regularizers, constraints, losses, metrics and optimizers; functions that cut or join texts
+        (:class:`gatewise.data.Vocabulary`). None: there are none.
 
     Returns
     -------
