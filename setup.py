@@ -32,6 +32,7 @@ MODULES = [
     "recurrent",
     "scan",
     "dense",
+    "attention",
     "arrays",
     "losses",
     "ctc",

@@ -53,7 +53,8 @@ def wanted(layer, query, value, key, query_lengths=None, value_lengths=None):
                 ]
             else:
                 scores = [p.get("scale", 1) * (q @ k) for k in keys]
-            y[row, t] = softmax(np.array(scores)) @ value[row, :there]
+            seen = min(there, t + 1) if layer.use_causal_mask else there
+            y[row, t] = softmax(np.array(scores[:seen])) @ value[row, :seen]
     return y
 
 
@@ -76,6 +77,70 @@ def test_forward(kind, dtype, tolerance, rng):
             wanted(layer, query, value, key, *lengths),
             tolerance.forward,
         )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_attends_to_those_up_to_its_own_with_a_causal_mask(kind, dtype, tolerance, rng):
+    layer = layer_of(kind, rng, dtype, use_causal_mask=True)
+    for steps in (3, 5, 130):
+        query, value = sequences(rng, 4, steps, 3, dtype), sequences(rng, 4, 6, 3, dtype)
+        query_lengths = [steps, 0, 3, 1]
+        for lengths in (None, [query_lengths, [6, 2, 0, 4]]):
+            assert_close(
+                layer.forward([query, value], lengths=lengths),
+                wanted(layer, query, value, value, *(lengths or (None, None))),
+                tolerance.forward,
+            )
+    report = check_gradients(layer_of(kind, rng, use_causal_mask=True), rng.normal(size=(3, 4, 3)))
+    assert report.passed
+
+
+def test_a_causal_mask_with_holes_keeps_the_order(rng):
+    layer, x = layer_of("dot", rng, use_causal_mask=True), sequences(rng, 1, 5, 3)
+    y = layer.forward(x, mask=[[True, False, True, True, False]])
+    assert_same_bits(y[:, [0, 2, 3]], layer.forward(np.ascontiguousarray(x[:, [0, 2, 3]])))
+    assert not y[:, [1, 4]].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_returned_scores(kind, rng):
+    """They are the weights, in their places, and their gradients count."""
+    layer = layer_of(kind, rng, return_attention_scores=True)
+    query, value, lengths = sequences(rng, 3, 4, 3), sequences(rng, 3, 5, 3), [[4, 2, 3], [5, 1, 0]]
+    y, weights = layer.forward([query, value], lengths=lengths)
+    assert weights.shape == (3, 4, 5)
+    assert_close(np.einsum("bqt,btf->bqf", weights, value), y, 1e-12)
+    inside = (np.arange(4) < np.array(lengths[0])[:, None, None].swapaxes(1, 2)).swapaxes(1, 2) & (
+        np.arange(5) < np.array(lengths[1])[:, None, None]
+    )
+    assert ((weights != 0) == inside).all()
+    assert_close(weights.sum(axis=2), inside.any(axis=2), 1e-12)
+    x, mask = sequences(rng, 2, 5, 3), np.array([[1, 0, 1, 1, 0], [1, 1, 1, 1, 1]], bool)
+    y, weights = layer.forward(x, mask=mask)
+    assert ((weights != 0) == (mask[:, None] & mask[..., None])).all()
+    assert_close(np.einsum("bqt,btf->bqf", weights, x), y, 1e-12)
+    for options in ({}, {"mask": mask}, {"lengths": [5, 2]}):
+        assert check_gradients(layer, x, max_entries=20, **options).passed
+    layer.forward(x, training=True)
+    d_weights = rng.normal(size=weights.shape)
+    layer.backward([None, d_weights])
+
+
+def test_returned_scores_are_those_after_dropout(rng):
+    layer = layer_of("dot", rng, dropout=0.5, seed=1, return_attention_scores=True)
+    x = sequences(rng, 2, 6, 3)
+    y, weights = layer.forward(x, training=True)
+    assert (weights == 0).any()
+    assert_close(np.einsum("bqt,btf->bqf", weights, x), y, 1e-12)
+
+
+def test_options_of_calls_are_in_files_only_if_they_are_on():
+    assert "use_causal_mask" not in Attention().get_config()
+    config = AdditiveAttention(use_causal_mask=True, return_attention_scores=True).get_config()
+    other = AdditiveAttention.from_config(config)
+    assert other.use_causal_mask and other.return_attention_scores
+    other.build([(None, 7, 3), (None, 5, 4)])
+    assert other.output_shape == [(None, 7, 4), (None, 7, 5)]
 
 
 def test_the_value_may_have_other_features(rng):
@@ -125,7 +190,7 @@ def test_a_row_does_not_depend_on_its_neighbours_nor_on_its_padding(kind, dtype,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_give_the_same_bits(kind, dtype, rng, forced_threads):
-    layer, x, results = layer_of(kind, rng, dtype), sequences(rng, 3, 40, 3, dtype), []
+    layer, x, results = layer_of(kind, rng, dtype), sequences(rng, 3, 130, 3, dtype), []
     for count in (1, 2, 3):
         forced_threads.set_num_threads(count)
         results.append(run(layer, x))

@@ -152,6 +152,11 @@ cdef extern from "table.h" nogil:
         double (*sparse_crossentropy)(const gw_int *classes, const R *z, const double *weights,
                                       double scale, gw_int n, gw_int columns, R *gradient,
                                       double smoothing) noexcept
+        void (*additive_scores)(const R *query, const R *keys, gw_int count, gw_int features,
+                                const R *weight, R scale, R *scores) noexcept
+        double (*additive_backward)(const R *query, const R *keys, gw_int count, gw_int features,
+                                    const R *weight, R scale, const R *d_scores, R *d_query,
+                                    R *d_keys, R *d_weight) noexcept
         gw_int (*ctc_size)(gw_int steps, gw_int labels, gw_int columns, int want_gradient) noexcept
         double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count,
                       gw_int blank, double scale, R *gradient, double *scratch) noexcept

@@ -1,5 +1,6 @@
 // One table for each dtype, filled with this instruction set's functions. Included by isa_*.cpp.
 #include "arrays.h"
+#include "attention.h"
 #include "ctc.h"
 #include "dense.h"
 #include "gru.h"
@@ -39,6 +40,7 @@ template <class R> static gw_table<R> make_table() {
     t.binary_crossentropy = binary_crossentropy<R>,
     t.categorical_crossentropy = categorical_crossentropy<R>;
     t.sparse_crossentropy = sparse_crossentropy<R>;
+    t.additive_scores = additive_scores<R>, t.additive_backward = additive_backward<R>;
     t.ctc_size = ctc_size, t.ctc = ctc<R>;
     t.fma_loop = fma_loop<R>;
     t.sgd = sgd<R>, t.rmsprop = rmsprop<R>, t.adam = adam<R>, t.adagrad = adagrad<R>,

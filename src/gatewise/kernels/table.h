@@ -220,6 +220,13 @@ template <class R> struct gw_table {
                                   double scale, gw_int n, gw_int columns, R *gradient,
                                   double smoothing);
 
+    // Additive attention of one query (attention.h).
+    void (*additive_scores)(const R *query, const R *keys, gw_int count, gw_int features,
+                            const R *weight, R scale, R *scores);
+    double (*additive_backward)(const R *query, const R *keys, gw_int count, gw_int features,
+                                const R *weight, R scale, const R *d_scores, R *d_query, R *d_keys,
+                                R *d_weight);
+
     // CTC of one row (ctc.h).
     gw_int (*ctc_size)(gw_int steps, gw_int labels, gw_int columns, int want_gradient);
     double (*ctc)(const R *z, gw_int steps, gw_int columns, const gw_int *labels, gw_int count,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,55 +9,77 @@ import numpy as np
 from gatewise import checks, initializers, threads
 from gatewise.attributes import checked
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.kernels import activations, arrays, dense
-from gatewise.kernels._products import uses_blas
+from gatewise.kernels import arrays, attention
 
-from .activation import LINEAR
 from .options import fixed
 from .sequences import SequenceLayer
 from .specs import ParameterSpec
 from .tape import Batch, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from gatewise._typing import Array, ArrayLike, Config, Shape
     from gatewise.layers.tape import Tape
 
 
 class _Attention(SequenceLayer):
-    """Base of both layers: ``softmax(scores of query and key) value``, one row after the other.
+    """Base of both layers: ``softmax(scores of query and key) value``, row by row in the kernel.
 
     The products of a row use its true steps only, so that padding does not change its result by a
     single bit.
     """
 
-    causal = False
+    causal = False  # the first step of a later piece would have to attend to those before it
     several_inputs = True
     dropout: float = checked(checks.fraction)
+    use_causal_mask: bool = fixed(checks.flag)
+    return_attention_scores: bool = fixed(checks.flag)
 
-    def __init__(self, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        use_causal_mask: bool = False,
+        return_attention_scores: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dropout = dropout
         self.seed: int | None = checks.seed(seed)
+        self.use_causal_mask, self.return_attention_scores = (
+            use_causal_mask,
+            return_attention_scores,
+        )
 
-    @abc.abstractmethod
-    def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
-        """Scores (query steps, key steps) of one row, and what the backward pass needs."""
+    def _scoring(self, features: int) -> dict[str, Any]:
+        """How the kernel computes scores of this many features: its `additive` and `scale`."""
+        return {}
 
-    @abc.abstractmethod
-    def _scores_backward(
-        self, d_scores: Array, saved: Any, query: Array, key: Array
-    ) -> tuple[Array, Array]:
-        """Gradients of query and key of one row; those of the parameters are added."""
+    @property
+    def _learns_scale(self) -> bool:
+        """Whether the backward pass needs the products of query and key."""
+        return False
 
-    def compute_output_shape(self, input_shape: Shape | list[Shape]) -> Shape:
+    def _add_gradients(self, d_additive: Array | None, d_scale: float) -> None:
+        """Add the gradients of the arguments that :meth:`_scoring` made from parameters."""
+
+    @property
+    def _returns_list(self) -> bool:
+        return self.return_attention_scores
+
+    @property
+    def _output_count(self) -> int:
+        return 2 if self.return_attention_scores else 1
+
+    def compute_output_shape(self, input_shape: Shape | list[Shape]) -> Shape | list[Shape]:
         query, value = (
             input_shape[:2] if isinstance(input_shape, list) else (input_shape, input_shape)
         )
         for shape in (query, value):
             self._check_input_shape(shape, known_features=False)
-        return (*query[:-1], value[-1])
+        output = (*query[:-1], value[-1])
+        return [output, (*query[:-1], value[1])] if self.return_attention_scores else output
 
     def forward(
         self,
@@ -68,7 +89,7 @@ class _Attention(SequenceLayer):
         resets: ArrayLike | None = None,
         training: bool = False,
         mask: ArrayLike | None = None,
-    ) -> Array:
+    ) -> Array | list[Array]:
         """Compute the layer's output.
 
         Parameters
@@ -91,8 +112,9 @@ class _Attention(SequenceLayer):
 
         Returns
         -------
-        ndarray (batch, steps of the query, features of the value)
-            In the layer's dtype. :meth:`backward` returns a list of gradients if x is a list.
+        ndarray (batch, steps of the query, features of the value), or list of two ndarray
+            In the layer's dtype; a list with ``return_attention_scores``. :meth:`backward` returns
+            a list of gradients if x is a list.
 
         Raises
         ------
@@ -146,91 +168,183 @@ class _Attention(SequenceLayer):
         ]
         return [Batch(query, ends[0]), *(Batch(part, ends[1]) for part in (value, *rest))]
 
-    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch:
+    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | list[Batch]:
         several = isinstance(inputs, list)
         query, value, key = (
             (inputs[0], inputs[1], inputs[-1]) if several else (inputs, inputs, inputs)
         )
-        y, saved = self._attend(
-            query.values, value.values, key.values, query.lengths, value.lengths, tape is not None
+        if self.use_causal_mask and query is not value and _has_holes(query, value):
+            raise ConfigError(
+                f"layer {self.name!r} has use_causal_mask=True and reads two sequences of which one"
+                " has a mask with holes; give lengths instead of a mask"
+            )
+        saved = _Saved(
+            [query.values, value.values, key.values],
+            {"query_lengths": query.lengths, "value_lengths": value.lengths},
+            self._scoring(query.values.shape[2]),
+            len(inputs) if several else 1,
+            None if value.steps is None else value.steps.places,
         )
+        y = self._attend(saved, tape is not None)
         if tape is not None:
-            tape.keep(node, saved | {"given": len(inputs) if several else 1})
-        return query.with_values(y)
+            tape.keep(node, saved)
+        if not self.return_attention_scores:
+            return query.with_values(y)
+        return [query.with_values(y), query.with_values(saved.shown_weights())]
 
-    def _attend(
-        self,
-        query: Array,
-        value: Array,
-        key: Array,
-        query_ends: Array | None,
-        value_ends: Array | None,
-        training: bool,
-    ) -> tuple[Array, dict[str, Any]]:
-        """The output for rows of these lengths, and what the backward pass needs."""
-        shape = (query.shape[0], query.shape[1], value.shape[2])
+    def _attend(self, saved: _Saved, training: bool) -> Array:
+        """The output; the weights are saved if they are needed."""
+        query, value, key = saved.inputs
+        shape = (*query.shape[:2], value.shape[1])
+        has_weights = training or self.return_attention_scores
+        learns_scale = training and self._learns_scale
         checks.fits_memory(
-            self._elements(query, key) if training else 0,
+            (has_weights + learns_scale) * shape[0] * shape[1] * shape[2],
             self.dtype,
-            "a batch in training in layer",
+            "a batch in training in layer" if training else "the scores of layer",
             self.name,
         )
-        y, mask = np.zeros(shape, self.dtype), None
-        rows: list[Any] = []
         if training and self.dropout:
-            draws = self.random_generator().random((*query.shape[:2], key.shape[1]), np.float32)
-            mask = arrays.dropout_mask(
+            draws = self.random_generator().random(shape, np.float32)
+            saved.mask = arrays.dropout_mask(
                 draws, self.dropout, self.dtype, threads.threads_for(4 * draws.size)
             )
-        for row in range(shape[0]):
-            here = slice(query.shape[1] if query_ends is None else query_ends[row])
-            there = slice(value.shape[1] if value_ends is None else value_ends[row])
-            if here.stop == 0 or there.stop == 0:
-                rows.append(None)
-                continue
-            scores, saved = self._scores(query[row, here], key[row, there])
-            arrays.softmax(scores, scores, threads.threads_for(20 * scores.size))
-            kept = scores if mask is None else scores * mask[row, here, there]
-            _multiply(kept, value[row, there], y[row, here])
-            rows.append((here, there, saved, scores, kept))
-        return y, {"rows": rows, "inputs": (query, value, key), "mask": mask}
-
-    def _elements(self, query: Array, key: Array) -> int:
-        """How many numbers a batch keeps for the backward pass."""
-        return query.shape[0] * query.shape[1] * key.shape[1]
+        y = np.empty((*query.shape[:2], value.shape[2]), self.dtype)
+        saved.weights = np.empty(shape, self.dtype) if has_weights else None
+        saved.products = np.empty(shape, self.dtype) if learns_scale else None
+        attention.forward(
+            query,
+            value,
+            key,
+            y,
+            saved.weights,
+            **saved.lengths,
+            **saved.scoring,
+            causal=self.use_causal_mask,
+            mask=saved.mask,
+            scores=saved.products,
+            threads=saved.threads(2),
+        )
+        return y
 
     def run_backward(
-        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+        self, gradients: Any, tape: Tape, node: Hashable, wanted: bool
     ) -> Array | list[Array]:
-        saved, dy = tape.take(node), gradients
-        query, value, key = saved["inputs"]
-        d_query, d_value, d_key = (np.zeros_like(part) for part in (query, value, key))
-        for row, kept_row in enumerate(saved["rows"]):
-            if kept_row is None:
-                continue
-            here, there, of_scores, weights, kept = kept_row
-            d_weights = np.empty_like(weights)
-            _multiply_backward(
-                kept,
-                value[row, there],
-                np.ascontiguousarray(dy[row, here]),
-                d_value[row, there],
-                d_weights,
-            )
-            if saved["mask"] is not None:
-                d_weights *= saved["mask"][row, here, there]
-            arrays.softmax_backward(
-                weights, d_weights, d_weights, threads.threads_for(4 * weights.size)
-            )
-            d_query[row, here], d_key[row, there] = self._scores_backward(
-                d_weights, of_scores, query[row, here], key[row, there]
-            )
-        if saved["given"] == 1:
+        saved = tape.take(node)
+        dy, d_kept = gradients if self.return_attention_scores else (gradients, None)
+        query, value, key = saved.inputs
+        if dy is None:
+            dy = np.zeros((*query.shape[:2], value.shape[2]), self.dtype)
+        d_query, d_value, d_key = (np.empty_like(part) for part in saved.inputs)
+        additive = "additive" in saved.scoring
+        d_additive = np.empty((len(query), query.shape[2]), self.dtype) if additive else None
+        d_scale = np.empty(len(query)) if additive else None
+        attention.backward(
+            query,
+            value,
+            key,
+            saved.weights,
+            np.ascontiguousarray(dy),
+            d_query,
+            d_value,
+            d_key,
+            **saved.lengths,
+            **saved.scoring,
+            mask=saved.mask,
+            d_kept=saved.compact_gradient(d_kept),
+            d_additive=d_additive,
+            d_scale=d_scale,
+            threads=saved.threads(4),
+        )
+        if d_additive is not None:
+            self._add_gradients(d_additive, d_scale.sum())
+        elif saved.products is not None:
+            self._add_gradients(None, saved.sum_of_products())
+        if saved.given == 1:
             return d_query + d_value + d_key
-        return [d_query, d_value + d_key] if saved["given"] == 2 else [d_query, d_value, d_key]
+        return [d_query, d_value + d_key] if saved.given == 2 else [d_query, d_value, d_key]
 
     def get_config(self) -> Config:
-        return super().get_config() | {"dropout": self.dropout, "seed": self.seed}
+        config = super().get_config() | {"dropout": self.dropout, "seed": self.seed}
+        for option in ("use_causal_mask", "return_attention_scores"):
+            if getattr(self, option):  # absent in files of versions without them
+                config[option] = True
+        return config
+
+
+class _Saved:
+    """What the backward pass of a layer needs; `weights` are as the kernel writes them."""
+
+    mask: Array | None = None  # multipliers of dropout
+    weights: Array | None = None
+    products: Array | None = None  # of query and key, for the gradient of a trained scale
+
+    def __init__(
+        self,
+        inputs: list[Array],
+        lengths: dict[str, Array | None],
+        scoring: dict[str, Any],
+        given: int,
+        places: Any,
+    ) -> None:
+        self.inputs, self.lengths, self.scoring = inputs, lengths, scoring
+        self.given = given  # number of arrays that the layer received
+        self.places = places  # original positions of the value's steps, if a mask moved them
+
+    def threads(self, products: int) -> int:
+        """How many threads are worth using if this many products are computed."""
+        query, value, key = self.inputs
+        size = query.shape[0] * query.shape[1] * key.shape[1]
+        features = query.shape[2] + value.shape[2]
+        if "additive" in self.scoring:
+            return threads.threads_for(20 * size * features)
+        return threads.threads_for_products(products * size * features)
+
+    def shown_weights(self) -> Array:
+        """The weights (batch, steps of the query, steps of the value), after dropout."""
+        weights = self.weights.copy()
+        attention.spread(weights, **self.lengths)
+        if self.mask is not None:
+            weights *= self.mask
+        return weights if self.places is None else _steps_last(weights, self.places.back)
+
+    def compact_gradient(self, gradient: Array | None) -> Array | None:
+        """The gradient of :meth:`shown_weights` in the positions in which the kernel reads it."""
+        if gradient is None:
+            return None
+        if self.places is not None:
+            gradient = _steps_last(gradient, self.places.to_front)
+        return np.ascontiguousarray(gradient)
+
+    def sum_of_products(self) -> Any:
+        """The sum of products times their gradients, which the kernel has written into `weights`.
+
+        Each row is summed alone, over its true steps.
+        """
+        batch, queries, steps = self.weights.shape
+        ends = [
+            np.full(batch, most) if lengths is None else lengths
+            for lengths, most in zip(self.lengths.values(), (queries, steps))
+        ]
+        return sum(
+            (gradients[:size] * products[:size]).sum()
+            for gradients, products, size in zip(
+                self.weights.reshape(batch, -1),
+                self.products.reshape(batch, -1),
+                (ends[0] * ends[1]).tolist(),
+            )
+        )
+
+
+def _has_holes(*batches: Batch) -> bool:
+    return any(batch.steps is not None and batch.steps.places is not None for batch in batches)
+
+
+def _steps_last(weights: Array, moved: Callable[[Array], Array]) -> Array:
+    """Apply a function of arrays (batch, steps, features) to the last axis."""
+    return np.ascontiguousarray(
+        moved(np.ascontiguousarray(weights.transpose(0, 2, 1))).transpose(0, 2, 1)
+    )
 
 
 class Attention(_Attention):
@@ -251,6 +365,12 @@ class Attention(_Attention):
         Probability that an attention weight is set to zero in training, in [0, 1).
     seed : int, optional
         Seed of the dropout of a layer used alone, from 0. None: a random one.
+    use_causal_mask : bool, default False
+        Whether step i of the query attends to the value's steps up to i only. Keras takes this and
+        the next option when a layer is called.
+    return_attention_scores : bool, default False
+        Whether the layer returns ``[output, weights]``, with the weights (batch, steps of the
+        query, steps of the value) after the softmax and dropout.
     **kwargs
         Options of :class:`Layer`.
 
@@ -276,9 +396,11 @@ class Attention(_Attention):
         score_mode: str = "dot",
         dropout: float = 0.0,
         seed: int | None = None,
+        use_causal_mask: bool = False,
+        return_attention_scores: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dropout, seed, **kwargs)
+        super().__init__(dropout, seed, use_causal_mask, return_attention_scores, **kwargs)
         self.use_scale = use_scale
         self.score_mode = score_mode
 
@@ -294,39 +416,23 @@ class Attention(_Attention):
         names = [name for name, is_wanted in wanted.items() if is_wanted]
         return [ParameterSpec(name, (), initializers.Ones()) for name in names]
 
-    def _elements(self, query: Array, key: Array) -> int:
-        return super()._elements(query, key) * (1 if self.score_mode == "dot" else query.shape[2])
-
-    def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
+    def _scoring(self, features: int) -> dict[str, Any]:
         p = self._parameters
+        scoring: dict[str, Any] = {"scale": float(p["scale"])} if self.use_scale else {}
         if self.score_mode == "concat":
-            weight = np.full(query.shape[1], p["concat_score_weight"], query.dtype)
-            return _additive_scores(query, key, weight, p.get("scale"))
-        products = np.empty((len(query), len(key)), query.dtype)
-        _multiply(query, np.ascontiguousarray(key.T), products)
-        return (products * p["scale"], products) if self.use_scale else (products, None)
+            scoring["additive"] = np.full(features, p["concat_score_weight"], self.dtype)
+        return scoring
 
-    def _scores_backward(
-        self, d_scores: Array, saved: Any, query: Array, key: Array
-    ) -> tuple[Array, Array]:
-        p, g = self._parameters, self._gradients
-        if self.score_mode == "concat":
-            d_query, d_key, d_weight, d_scale = _additive_scores_backward(
-                d_scores, saved, query, key, p.get("scale")
-            )
-            g["concat_score_weight"] += d_weight.sum()
-            if self.use_scale:
-                g["scale"] += d_scale
-            return d_query, d_key
+    @property
+    def _learns_scale(self) -> bool:
+        return self.use_scale and self.score_mode == "dot"
+
+    def _add_gradients(self, d_additive: Array | None, d_scale: float) -> None:
+        if d_additive is not None:
+            for row in d_additive:
+                self._gradients["concat_score_weight"] += row.sum()
         if self.use_scale:
-            g["scale"] += (d_scores * saved).sum()
-            d_scores = d_scores * p["scale"]
-        d_query, d_transposed = (
-            np.empty_like(query),
-            np.zeros((key.shape[1], key.shape[0]), key.dtype),
-        )
-        _multiply_backward(query, np.ascontiguousarray(key.T), d_scores, d_transposed, d_query)
-        return d_query, d_transposed.T
+            self._gradients["scale"] += d_scale
 
     def get_config(self) -> Config:
         return super().get_config() | {"use_scale": self.use_scale, "score_mode": self.score_mode}
@@ -346,12 +452,14 @@ class AdditiveAttention(_Attention):
         Probability that an attention weight is set to zero in training, in [0, 1).
     seed : int, optional
         Seed of the initial scale and the dropout of a layer used alone, from 0. None: a random one.
+    use_causal_mask : bool, default False
+        Whether step i of the query attends to the value's steps up to i only. Keras takes this and
+        the next option when a layer is called.
+    return_attention_scores : bool, default False
+        Whether the layer returns ``[output, weights]``, with the weights (batch, steps of the
+        query, steps of the value) after the softmax and dropout.
     **kwargs
         Options of :class:`Layer`.
-
-    Notes
-    -----
-    In training, the tanh of every pair of steps is kept: batch * steps * steps * features numbers.
 
     Examples
     --------
@@ -363,9 +471,15 @@ class AdditiveAttention(_Attention):
     use_scale: bool = fixed(checks.flag)
 
     def __init__(
-        self, use_scale: bool = True, dropout: float = 0.0, seed: int | None = None, **kwargs: Any
+        self,
+        use_scale: bool = True,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        use_causal_mask: bool = False,
+        return_attention_scores: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(dropout, seed, **kwargs)
+        super().__init__(dropout, seed, use_causal_mask, return_attention_scores, **kwargs)
         self.use_scale = use_scale
 
     def parameter_specs(self, input_shape: Shape | list[Shape]) -> list[ParameterSpec]:
@@ -383,77 +497,13 @@ class AdditiveAttention(_Attention):
             else []
         )
 
-    def _elements(self, query: Array, key: Array) -> int:
-        return super()._elements(query, key) * query.shape[2]
+    def _scoring(self, features: int) -> dict[str, Any]:
+        p = self._parameters
+        return {"additive": p["scale"] if self.use_scale else np.ones(features, self.dtype)}
 
-    def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
-        scale = (
-            self._parameters["scale"] if self.use_scale else np.ones(query.shape[1], query.dtype)
-        )
-        return _additive_scores(query, key, scale, None)
-
-    def _scores_backward(
-        self, d_scores: Array, saved: Any, query: Array, key: Array
-    ) -> tuple[Array, Array]:
-        d_query, d_key, d_weight, _ = _additive_scores_backward(d_scores, saved, query, key, None)
-        if self.use_scale:
-            self._gradients["scale"] += d_weight
-        return d_query, d_key
+    def _add_gradients(self, d_additive: Array | None, d_scale: float) -> None:
+        if self.use_scale and d_additive is not None:
+            self._gradients["scale"] += d_additive.sum(axis=0)
 
     def get_config(self) -> Config:
         return super().get_config() | {"use_scale": self.use_scale}
-
-
-def _additive_scores(
-    query: Array, key: Array, weight: Array, scale: Array | None
-) -> tuple[Array, tuple[Array, Array]]:
-    """Compute sum(weight * tanh(scale (query + key))) for each pair of steps.
-
-    Returns
-    -------
-    scores : ndarray (query steps, key steps)
-        The sums.
-    saved : (ndarray, ndarray)
-        What the backward pass needs: the tanh of each pair, and the weight as a column.
-    """
-    sums = query[:, None] + key
-    if scale is not None:
-        sums *= scale
-    arrays.activate(sums, sums, activations.code("tanh"), threads.threads_for(20 * sums.size))
-    scores = np.empty((len(query) * len(key), 1), query.dtype)
-    column = np.ascontiguousarray(weight[:, None])
-    _multiply(sums.reshape(len(scores), -1), column, scores)
-    return scores.reshape(len(query), len(key)), (sums, column)
-
-
-def _additive_scores_backward(
-    d_scores: Array, saved: tuple[Array, Array], query: Array, key: Array, scale: Array | None
-) -> tuple[Array, Array, Array, Array | None]:
-    """Gradients of query, key, weight and scale; the last is None without a scale."""
-    tanh, column = saved
-    rows = tanh.reshape(-1, tanh.shape[2])
-    d_rows, d_weight = np.empty_like(rows), np.zeros_like(column)
-    _multiply_backward(rows, column, d_scores.reshape(-1, 1), d_weight, d_rows)
-    d_sums, d_scale = d_rows.reshape(tanh.shape), None
-    arrays.activate_backward(
-        tanh, d_sums, d_sums, activations.code("tanh"), threads.threads_for(4 * d_sums.size)
-    )
-    if scale is not None:
-        d_scale = (d_sums * (query[:, None] + key)).sum()
-        d_sums *= scale
-    return d_sums.sum(axis=1), d_sums.sum(axis=0), d_weight[:, 0], d_scale
-
-
-def _multiply(a: Array, b: Array, y: Array) -> None:
-    """Write a b into y, in tiles: the sums do not depend on the number of rows."""
-    dense.forward(
-        a, dense.pack(b), y, LINEAR, threads.threads_for_products(2 * a.size * b.shape[1])
-    )
-
-
-def _multiply_backward(a: Array, b: Array, dy: Array, d_b: Array, d_a: Array) -> None:
-    """Add a^T dy to d_b, and write dy b^T into d_a."""
-    with threads.single_threaded_blas(uses_blas(a.shape[1])):
-        dense.backward(
-            a, b, dy, d_b, None, d_a, threads.threads_for_products(4 * a.size * b.shape[1])
-        )
