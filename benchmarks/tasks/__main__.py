@@ -23,6 +23,8 @@ NAMES = (
     "basic_motions",
     "gun_point",
     "spoken_digits",
+    "spoken_letters",
+    "new_speakers",
     "surnames",
     "movie_reviews",
     "snips_slots",

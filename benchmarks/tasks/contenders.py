@@ -14,16 +14,16 @@ PERCEPTRON, PYTORCH = "MLPClassifier, steps side by side", "PyTorch, by skorch"
 
 def classifier(network, seed):
     """gatewise's."""
-    return gatewise.SequenceClassifier(pooling=network.pooling, **_settings(network, seed))
+    return gatewise.SequenceClassifier(pooling=network.pooling, **settings(network, seed))
 
 
 def tagger(network, seed):
     """gatewise's."""
-    return gatewise.SequenceTagger(**_settings(network, seed))
+    return gatewise.SequenceTagger(**settings(network, seed))
 
 
-def _settings(network, seed):
-    """The parameters that both have."""
+def settings(network, seed):
+    """The parameters that all of them have."""
     return {
         "cell": network.cell,
         "units": network.units,

@@ -111,6 +111,58 @@ class Estimator(BaseEstimator):
         return targets
 
 
+class Transcriber(Estimator):
+    """From lists of sequences to texts, trained by CTC and read by the likeliest class of a step.
+
+    Class 0 is the blank.
+    """
+
+    def __init__(self, network, seed=0):
+        super().__init__(network, seed, per_step=True)
+
+    def fit(self, X, y):
+        self.labels_ = sorted(set("".join(y)))
+        torch.manual_seed(self.seed)
+        self.net_ = trained_by_skorch(
+            Readings(self.network, X[0].shape[1], 1 + len(self.labels_), True),
+            self.network,
+            len(X),
+            criterion=CTC,
+            iterator_train__collate_fn=cut,
+            iterator_valid__collate_fn=cut,
+        )
+        targets = np.zeros((len(y), max(map(len, y))), np.int64)
+        for row, text in zip(targets, y):
+            row[: len(text)] = [1 + self.labels_.index(letter) for letter in text]
+        self.net_.fit(self._padded(X), targets)
+        return self
+
+    def predict(self, X):
+        texts = []
+        for scores, lengths in self.net_.forward_iter(self._padded(X)):
+            for row, length in zip(scores.argmax(2), lengths):
+                path = torch.unique_consecutive(row[:length])
+                texts.append("".join(self.labels_[k - 1] for k in path if k > 0))
+        return texts
+
+
+class Readings(Module):
+    """Logarithms of probabilities of each step, and how many steps there are."""
+
+    def forward(self, x, lengths):
+        return super().forward(x, lengths).transpose(1, 2).log_softmax(2), lengths
+
+
+class CTC(nn.Module):
+    """The loss of readings, as a mean over rows."""
+
+    def forward(self, readings, targets):
+        p, lengths = readings
+        return nn.functional.ctc_loss(
+            p.transpose(0, 1), targets, lengths, (targets > 0).sum(1), reduction="sum"
+        ) / len(targets)
+
+
 def regressor(network, seed, inputs, outputs, samples):
     """A net from {"x": (n, steps, inputs), "lengths": (n,)} to (n, outputs), by absolute error."""
     torch.manual_seed(seed)

@@ -63,8 +63,8 @@ class Task:
     Attributes
     ----------
     title, unit : str
-    goal : float
-        What gatewise's median is to reach.
+    goal : float, or None
+        What gatewise's median is to reach; None: it is only reported.
     data : callable(seed, quick) -> (X, y), (X, y)
         To train on, to test.
     network : Network
@@ -76,7 +76,7 @@ class Task:
     """
 
     title: str
-    goal: float
+    goal: float | None
     data: Callable
     network: Network
     contenders: dict[str, Callable]
@@ -116,7 +116,7 @@ def report(task, seeds=None, quick=False, only=None, out=None):
             file=out,
             flush=True,
         )
-    if not quick and OURS in medians:
+    if not quick and OURS in medians and task.goal is not None:
         print(verdict(task, medians[OURS]), file=out, flush=True)
     return medians
 

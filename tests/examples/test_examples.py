@@ -132,6 +132,13 @@ def test_tag_words(printed):
     assert re.search(r"^zorkville +B-", text, re.MULTILINE)  # a word that the model has never seen
 
 
+def test_transcribe_digits(printed):
+    text = printed("transcribe_digits.py")
+    words, letters = re.search(r"(\d+) words are right,\nand (\d+)% of the letters", text).groups()
+    assert int(words) > 40 and int(letters) > 82  # 50 and 90
+    assert len(re.findall(r"heard as \w+$", text, re.MULTILINE)) == 9
+
+
 def test_classify_names(printed):
     text = printed("classify_names.py", "Papadopoulos", "Nakamura")
     assert float(re.search(r"accuracy +([\d.]+)", text)[1]) > 0.75  # 0.82
