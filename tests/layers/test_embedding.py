@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from cases import assert_all_same_bits
-from samples import samples_of
+from samples import arrays_of, samples_of
 
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.kernels import rows
@@ -148,7 +148,7 @@ def tagger(**options):
 def test_whole_numbers_reach_it_as_they_are(rng):
     """float32 would not tell these apart."""
     x = 2**24 + np.arange(4).reshape(2, 2)
-    assert samples_of(tagger(), [[0, 1]], need_y=False).x.dtype == "int32"
+    assert arrays_of(samples_of(tagger(), [[0, 1]], need_y=False)).x.dtype == "int32"
     assert Sequential([Embedding(2**24 + 4, 1)])._read_input(x).tolist() == x.tolist()
     assert Sequential([Embedding(2**24 + 4, 1)])._read_input(x.astype(float)).tolist() == x.tolist()
 

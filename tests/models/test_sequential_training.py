@@ -166,9 +166,10 @@ def test_shuffle_draws_a_new_order_each_epoch_and_sees_every_sample_once():
 
     class Spy(Sequential):
         def _train_step(self, samples):
-            seen.append(samples.x[:, 0].copy())
-            np.testing.assert_array_equal(samples.y[:, 0], samples.x[:, 0] * 2)
-            np.testing.assert_array_equal(samples.weights, samples.x[:, 0] * 3)
+            x, targets = samples.inputs[0].values, samples.targets[0]
+            seen.append(x[:, 0].copy())
+            np.testing.assert_array_equal(targets.y[:, 0], x[:, 0] * 2)
+            np.testing.assert_array_equal(targets.weights, x[:, 0] * 3)
             return super()._train_step(samples)
 
     def orders(**options):

@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytest
-from samples import samples_of
+from samples import arrays_of, raw_samples, samples_of
 
 from gatewise import layers, losses
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.models import Sequential
-from gatewise.training.data import (
-    Samples,
-    add_class_weight,
-    batch_bounds,
-    split_off_validation,
-)
+from gatewise.training.class_weights import add_class_weight
+from gatewise.training.data import batch_bounds
+from gatewise.training.reading import split_off_validation
 
 
 def model_of(*stack, loss="mse"):
@@ -35,7 +32,7 @@ def tagger():
 
 
 def test_take_follows_every_array():
-    samples = Samples(
+    samples = raw_samples(
         np.arange(6).reshape(3, 2),
         np.arange(3),
         np.arange(3) * 0.5,
@@ -44,9 +41,10 @@ def test_take_follows_every_array():
     )
     part = samples.take(np.array([2, 0]))
     assert len(part) == 2
+    taken, whole = arrays_of(part), arrays_of(samples)
     for name in ("x", "y", "weights", "lengths", "resets"):
-        np.testing.assert_array_equal(getattr(part, name), getattr(samples, name)[[2, 0]])
-    assert Samples(np.zeros((4, 1))).take(slice(1, 3)).y is None
+        np.testing.assert_array_equal(getattr(taken, name), getattr(whole, name)[[2, 0]])
+    assert arrays_of(raw_samples(np.zeros((4, 1))).take(slice(1, 3))).y is None
 
 
 @pytest.mark.parametrize(
@@ -65,8 +63,9 @@ def test_batch_bounds(count, batch_size, expected):
 
 
 def test_validation_is_the_last_part():
-    samples = Samples(np.arange(10), np.arange(10) * 2, np.arange(10) * 3.0)
+    samples = raw_samples(np.arange(10), np.arange(10) * 2, np.arange(10) * 3.0)
     training, validation = split_off_validation(samples, 0.3)
+    training, validation = arrays_of(training), arrays_of(validation)
     assert training.x.tolist() == list(range(7))
     assert validation.y.tolist() == [14, 16, 18]
     assert validation.weights.tolist() == [21, 24, 27]
@@ -79,7 +78,7 @@ def test_the_cut_is_where_keras_cuts(fraction):
     for count in range(2, 120):
         at = int(np.floor(count * (1.0 - fraction)))  # keras: train_validation_split
         if 0 < at < count:
-            training, validation = split_off_validation(Samples(np.arange(count)), fraction)
+            training, validation = split_off_validation(raw_samples(np.arange(count)), fraction)
             assert (len(training), len(validation)) == (at, count - at)
 
 
@@ -88,13 +87,13 @@ def test_a_split_that_leaves_a_side_empty_is_refused(count, fraction):
     with pytest.raises(
         ShapeError, match=f"validation_split {fraction} of {count} samples leaves one side empty"
     ):
-        split_off_validation(Samples(np.arange(count)), fraction)
+        split_off_validation(raw_samples(np.arange(count)), fraction)
 
 
 @pytest.mark.parametrize("fraction", [1.0, -0.1, np.nan, 2])
 def test_a_split_outside_its_range_is_refused(fraction):
     with pytest.raises(ConfigError, match="validation_split is"):
-        split_off_validation(Samples(np.arange(4)), fraction)
+        split_off_validation(raw_samples(np.arange(4)), fraction)
 
 
 # ---- what a model is given
@@ -128,6 +127,7 @@ def test_a_split_outside_its_range_is_refused(fraction):
 def test_inputs_that_people_have(x, forecaster):
     before = np.array(x)
     samples = samples_of(forecaster, x, [0, 1, 2, 3])
+    samples = arrays_of(samples)
     assert samples.x.shape == (4, 5, 1)
     assert samples.x.dtype == np.float32
     assert samples.x.flags.c_contiguous
@@ -138,7 +138,7 @@ def test_inputs_that_people_have(x, forecaster):
 
 
 def test_booleans_are_numbers(forecaster):
-    assert samples_of(forecaster, np.ones((2, 5), bool), need_y=False).x.sum() == 10
+    assert arrays_of(samples_of(forecaster, np.ones((2, 5), bool), need_y=False)).x.sum() == 10
 
 
 def test_rank_2_gets_its_axis_only_where_one_feature_is_asked_for():
@@ -148,20 +148,23 @@ def test_rank_2_gets_its_axis_only_where_one_feature_is_asked_for():
     ):
         samples_of(model, np.zeros((4, 5)), np.zeros(4))
     dense = model_of(layers.Dense(1, input_shape=(5,)))
-    assert samples_of(dense, np.zeros((4, 5)), np.zeros(4)).x.shape == (4, 5)
-    assert samples_of(model_of(layers.Dense(1)), np.zeros((4, 5)), np.zeros(4)).x.shape == (
+    assert arrays_of(samples_of(dense, np.zeros((4, 5)), np.zeros(4))).x.shape == (4, 5)
+    assert arrays_of(
+        samples_of(model_of(layers.Dense(1)), np.zeros((4, 5)), np.zeros(4))
+    ).x.shape == (
         4,
         5,
     )
     free = model_of(layers.LSTM(2))
-    assert samples_of(free, np.zeros((4, 5)), np.zeros((4, 2))).x.shape == (4, 5, 1)
+    assert arrays_of(samples_of(free, np.zeros((4, 5)), np.zeros((4, 2)))).x.shape == (4, 5, 1)
     assert free.input_shape == (None, 5, 1)
 
 
 def test_sample_weights_and_lengths_meet(tagger):
     x, y = np.zeros((2, 3, 2)), np.zeros((2, 3, 2))
-    assert samples_of(tagger, x, y).weights is None
+    assert arrays_of(samples_of(tagger, x, y)).weights is None
     samples = samples_of(tagger, x, y, sample_weight=[2, 3], lengths=[3, 1])
+    samples = arrays_of(samples)
     assert samples.weights.tolist() == [[2, 2, 2], [3, 0, 0]]
     assert samples.lengths.tolist() == [3, 1]
 
@@ -169,7 +172,7 @@ def test_sample_weights_and_lengths_meet(tagger):
 def test_a_column_of_sample_weights(forecaster):
     """df[["weight"]].to_numpy(), as it comes out of a table."""
     samples = samples_of(forecaster, np.zeros((3, 5)), np.zeros(3), sample_weight=[[1], [2], [3]])
-    assert samples.weights.tolist() == [1, 2, 3]
+    assert arrays_of(samples).weights.tolist() == [1, 2, 3]
 
 
 # ---- class weights
@@ -177,8 +180,8 @@ def test_a_column_of_sample_weights(forecaster):
 
 def weighed(model, x, y, class_weight=None, **options):
     samples = samples_of(model, x, y, **options)
-    add_class_weight(samples, class_weight, model.loss, model.output_shape[-1])
-    return samples
+    add_class_weight(model, samples, class_weight)
+    return arrays_of(samples)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from samples import arrays_of, raw_samples
 from seeds import generator
 
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.layers import GRU, LSTM, Dense, Flatten, Input
 from gatewise.models import Sequential
-from gatewise.training.data import Samples
 from gatewise.training.feeds import RowFeed
 
 from .feed_cases import fitted, forecaster, ragged, same_weights, tagger
@@ -17,32 +17,34 @@ from .feed_cases import fitted, forecaster, ragged, same_weights, tagger
 
 def test_every_row_comes_once_whatever_the_plan(rng):
     lengths = rng.integers(0, 30, 101)
-    samples = Samples(np.arange(101.0).reshape(-1, 1, 1).repeat(30, 1), lengths=lengths)
+    samples = raw_samples(np.arange(101.0).reshape(-1, 1, 1).repeat(30, 1), lengths=lengths)
     for options in ({}, {"shuffle": True}, {"shuffle": True, "bucketing": True}):
         feed = RowFeed(samples, 8, **options)
-        batches = [batch for batch, begins in feed.batches(feed.plan(generator(1)))]
+        batches = [arrays_of(batch) for batch, begins in feed.batches(feed.plan(generator(1)))]
         assert sorted(np.concatenate([batch.x[:, 0, 0] for batch in batches])) == list(range(101))
         assert feed.steps == len(batches) == 13
 
 
 def test_a_plan_follows_from_the_generator(rng):
-    samples = Samples(rng.normal(size=(40, 6, 1)), lengths=rng.integers(1, 7, 40))
+    samples = raw_samples(rng.normal(size=(40, 6, 1)), lengths=rng.integers(1, 7, 40))
     feed = RowFeed(samples, 4, shuffle=True, bucketing=True)
     first, again, other = (feed.plan(generator(seed)) for seed in (3, 3, 4))
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again))
     assert not all(np.array_equal(a[0], b[0]) for a, b in zip(first, other))
     rest = list(feed.batches(first, 7))
     assert len(rest) == 3
-    np.testing.assert_array_equal(rest[0][0].x, samples.x[first[7][0], first[7][1]])
+    np.testing.assert_array_equal(
+        arrays_of(rest[0][0]).x, arrays_of(samples).x[first[7][0], first[7][1]]
+    )
 
 
 def test_buckets_hold_rows_of_about_one_length(rng):
     lengths = rng.integers(1, 200, 640)
-    samples = Samples(np.zeros((640, 200, 1)), lengths=lengths)
+    samples = raw_samples(np.zeros((640, 200, 1)), lengths=lengths)
     padding = {}
     for bucketing in (False, True):
         feed = RowFeed(samples, 16, shuffle=True, bucketing=bucketing)
-        batches = [batch for batch, begins in feed.batches(feed.plan(generator(0)))]
+        batches = [arrays_of(batch) for batch, begins in feed.batches(feed.plan(generator(0)))]
         padding[bucketing] = sum(batch.x.shape[0] * batch.x.shape[1] for batch in batches)
     assert padding[True] < 1.15 * lengths.sum()
     assert padding[False] > 1.8 * lengths.sum()
@@ -50,7 +52,7 @@ def test_buckets_hold_rows_of_about_one_length(rng):
 
 def test_a_batch_is_as_long_as_its_longest_row(rng):
     lengths = np.array([3, 0, 5, 0, 0, 1])
-    samples = Samples(
+    samples = raw_samples(
         rng.normal(size=(6, 9, 2)),
         rng.normal(size=(6, 9, 1)),
         rng.random((6, 9)),
@@ -61,6 +63,7 @@ def test_a_batch_is_as_long_as_its_longest_row(rng):
     )
     feed = RowFeed(samples, 2, shuffle=True, bucketing=True)
     for batch, _ in feed.batches(feed.plan(rng)):
+        batch = arrays_of(batch)
         steps = max(1, batch.lengths.max())
         assert {
             a.shape[1] for a in (batch.x, batch.y, batch.weights, batch.resets, batch.valid)
@@ -215,13 +218,15 @@ def test_a_mapped_array_is_read_a_batch_at_a_time(data, tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", data[0])
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     rows = []
-    from gatewise.training import data as module
+    from gatewise.training import mapped as module
 
-    original = module.prepare_samples
+    original = module.prepare_placed
     monkeypatch.setattr(
         module,
-        "prepare_samples",
-        lambda model, given, *rest: [rows.append(len(given.x)), original(model, given, *rest)][1],
+        "prepare_placed",
+        lambda model, given, *rest: [rows.append(len(given.x[0])), original(model, given, *rest)][
+            1
+        ],
     )
     forecaster().fit(mapped, data[1], batch_size=6, verbose=0)
     assert max(rows) == 6

@@ -137,4 +137,4 @@ def test_a_feed_of_batches_can_be_cut_too(rng):
     assert same_weights(one, other)
     feed = BatchFeed(one, Again([(x, y)]), tbptt_steps=4)
     assert [begins for _, begins in feed.batches(None)] == [True, False, False]
-    assert [batch.x.shape[1] for batch, _ in feed.batches(None, 1)] == [4, 1]
+    assert [batch.inputs[0].values.shape[1] for batch, _ in feed.batches(None, 1)] == [4, 1]

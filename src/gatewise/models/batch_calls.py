@@ -10,9 +10,9 @@ from gatewise import checks
 from gatewise.errors import StateError
 from gatewise.memory import names_memory
 from gatewise.training.batches import Given
-from gatewise.training.data import add_class_weight, prepare_samples
-from gatewise.training.evaluation import metrics_of
-from gatewise.training.means import RunningMeans
+from gatewise.training.class_weights import add_class_weight
+from gatewise.training.evaluation import new_means
+from gatewise.training.preparing import prepare_samples
 from gatewise.training.run import Run
 
 from .compiled import CompiledNetwork
@@ -20,6 +20,7 @@ from .compiled import CompiledNetwork
 if TYPE_CHECKING:
     from gatewise._typing import Array, ArrayLike
     from gatewise.training.data import Samples
+    from gatewise.training.means import Found
 
 
 class BatchCalls(CompiledNetwork):
@@ -49,7 +50,8 @@ class BatchCalls(CompiledNetwork):
         """
         samples = prepare_samples(self, Given(x, lengths=lengths, mask=mask, resets=resets), False)
         with self._apart_from_training():
-            return self._run(samples, training=checks.flag(training, "training"))
+            outputs = self._run(samples.inputs, training=checks.flag(training, "training"))
+            return self._as_given(outputs)
 
     def predict_on_batch(
         self,
@@ -100,18 +102,18 @@ class BatchCalls(CompiledNetwork):
         """
         self._need_compiled("train_on_batch")
         samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
-        add_class_weight(samples, class_weight, self.loss, self.output_shape[-1])
+        add_class_weight(self, samples, class_weight)
         self._need_trainable("train_on_batch")
         if isinstance(self._training_run, Run):  # a callback may
             self._training_run.check_thread(f"train model {self.name!r} on a batch")
         logs: dict[str, Any] = {}
 
-        def look(loss: float, outputs: Array | None) -> None:  # before anything changes
-            logs.update(self._one_batch(samples, loss, outputs))
+        def look(found: Found) -> None:  # before anything changes
+            logs.update(self._one_batch(samples, found))
 
-        loss, outputs = self._train_step(samples, look=look if self.metrics else None)
+        found = self._train_step(samples, look=look if self.metrics else None)
         self._forget_run()
-        return as_asked(logs or self._one_batch(samples, loss, outputs), return_dict)
+        return as_asked(logs or self._one_batch(samples, found), return_dict)
 
     @names_memory
     def test_on_batch(
@@ -141,13 +143,13 @@ class BatchCalls(CompiledNetwork):
         self._need_compiled("test_on_batch")
         samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
         with self._apart_from_training():
-            loss, outputs = self._test_step(samples)
-        return as_asked(self._one_batch(samples, loss, outputs), return_dict)
+            found = self._test_step(samples)
+        return as_asked(self._one_batch(samples, found), return_dict)
 
-    def _one_batch(self, samples: Samples, loss: float, outputs: Array | None) -> dict[str, Any]:
-        """The loss and metrics of a single batch by name."""
-        running = RunningMeans(metrics_of(self))
-        running.add(samples, loss, outputs)
+    def _one_batch(self, samples: Samples, found: Found) -> dict[str, Any]:
+        """The losses and metrics of a single batch by name."""
+        running = new_means(self)
+        running.add(samples, found)
         return running.logs() or dict.fromkeys(self.metrics_names, math.nan)
 
     @names_memory
@@ -175,7 +177,7 @@ class BatchCalls(CompiledNetwork):
         self._need_compiled("compute_gradients")
         samples = prepare_samples(self, Given(x, y, sample_weight, lengths, mask, resets))
         with self._apart_from_training():
-            return self._gradients_of(samples)[0]
+            return self._gradients_of(samples).loss
 
     def _need_compiled(self, what: str) -> None:
         """Refuse a call, by its name, of a model without layers or without a loss."""

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from gatewise import threads
-from gatewise.errors import ConfigError, StateError
+from gatewise.errors import StateError
 from gatewise.kernels import arrays
 from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import names_memory, reserve
-from gatewise.training import losses, metrics, optimizers
+from gatewise.training import optimizers
+from gatewise.training.means import Found
 from gatewise.training.run import Run
 from gatewise.transaction import Transaction, draws_of, value_of
 
 from .network import Network
-from .outputs import check_output
+from .objectives import Objective, choose_objectives, refuse_equal_names
+from .outputs import check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Shape
     from gatewise.layers.tape import Tape
     from gatewise.training.data import Samples
-    from gatewise.training.losses import Loss
     from gatewise.training.metrics import Metric
     from gatewise.training.optimizers import Optimizer
 
@@ -48,13 +49,14 @@ class CompiledNetwork(Network):
     ----------
     optimizer : Optimizer
         None before the model is compiled, and so is the loss.
-    loss : Loss
+    loss : Loss, or list of Loss or None
+        That of the output; a list if there are several outputs.
     metrics : list of Metric
-        Empty until the model is compiled and built.
+        Of all outputs. Empty until the model is compiled and built.
     """
 
     optimizer: Optimizer
-    loss: Loss
+    loss: Any
     metrics: list[Metric]
     _ends_training = False  # of pickles that were made before there was this
     _outgrown = False  # the layers have changed since the optimizer began to accumulate
@@ -62,11 +64,12 @@ class CompiledNetwork(Network):
     def __init__(self, name: str | None = None, seed: int | None = None) -> None:
         vars(self).update(optimizer=None, loss=None)
         self.metrics = []
-        self._metric_choices: list[Any] = []
+        self._objectives: list[Objective] = []  # one for each output, once compiled
         self._output_checked = False
         # what is wrong between the loss and the output, as text
         self._misfit: str | None = None
-        self._fused = False  # the loss starts from the scores of the last layer
+        # of each output, whether its loss starts from the scores of its last layer
+        self._fused: list[bool] = []
         # a Run while fit runs, then its state, which a file holds
         self._training_run: Run | dict[str, Any] | None = None
         self._ends_training = False  # while callbacks are called at the end of a fit
@@ -153,34 +156,27 @@ class CompiledNetwork(Network):
     # ---- what it is trained with
 
     def _choose_training(
-        self, optimizer: Any, loss: Any, metrics: Sequence[Any] | None, fitting: bool = False
+        self,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any,
+        loss_weights: Any = None,
+        fitting: bool = False,
     ) -> None:
         """See :meth:`compile`. `fitting`: the loss is known to fit, as that of a trained model."""
         chosen_optimizer = optimizers.get(optimizer)
-        if loss is None:
-            raise ConfigError("compile needs a loss, for example loss='mse'")
-        chosen_loss = losses.get(loss)
-        if metrics is not None and not isinstance(metrics, list | tuple):
-            raise ConfigError(f"metrics is {metrics!r}; expected a list, for example ['accuracy']")
-        outputs = self.output_shape[-1] if self.built else None
-        names = [
-            "loss",
-            *(_metric_of(choice, chosen_loss, outputs).name for choice in metrics or []),
-        ]
-        if len(set(names)) < len(names):
-            raise ConfigError(
-                f"metrics have the names {names[1:]}; give each its own, and none 'loss'"
-            )
+        objectives = choose_objectives(self._output_names, loss, loss_weights, metrics)
+        refuse_equal_names(objectives, self._columns())
         if self._outgrown and chosen_optimizer is self.optimizer:
             self._refuse_outgrown("compile")
         if self.built and not fitting:
-            self._misfit = check_output(self, chosen_loss)
+            self._misfit = check_outputs(self, objectives)
         chosen_optimizer._bind(self)
         self._forget_run()
         self._outgrown = False
-        self.optimizer, self.loss = chosen_optimizer, chosen_loss
-        self._metric_choices = list(metrics or [])
-        self.metrics = []
+        self.optimizer, self._objectives, self.metrics = chosen_optimizer, objectives, []
+        chosen = [objective.loss for objective in objectives]
+        self.loss = chosen if len(chosen) > 1 else chosen[0]
         self._output_checked = self.built or fitting
         if self.built:
             self._choose_loss_path()
@@ -195,27 +191,30 @@ class CompiledNetwork(Network):
         ConfigError, ShapeError
         """
         if not self._output_checked:
-            self._misfit = check_output(self, self.loss)
+            self._misfit = check_outputs(self, self._objectives)
             self._output_checked = True
 
+    def _columns(self) -> list[int | None]:
+        """Return the last axis of each output; None before the model is built."""
+        if not self.built:
+            return [None] * len(self._output_names)
+        return [shape[-1] for shape in self._shapes_of_outputs()]
+
     def _choose_loss_path(self) -> None:
-        """Decide whether the loss starts from scores, and make the metrics, for this output."""
+        """Decide whether losses start from scores, and make the metrics, for these outputs."""
         if self.loss is None:
             return
-        last = self._layers[-1]
-        self._fused = (
-            self.loss._fuses is not None
-            and getattr(last, "activation", None) == self.loss._fuses
-            and hasattr(last, "_run_to_scores")
-            and not getattr(self.loss, "from_logits", False)
-        )
-        outputs = self.output_shape[-1]
-        self.metrics = [_metric_of(choice, self.loss, outputs) for choice in self._metric_choices]
+        for j, (objective, columns) in enumerate(zip(self._objectives, self._columns())):
+            objective.settle(self._score_layer(j), columns or 0)
+        self._fused = [objective.fused for objective in self._objectives]
+        self.metrics = [metric for each in self._objectives for metric in each.metrics]
 
     @property
     def metrics_names(self) -> list[str]:
         """Names of the values that evaluate returns, in order."""
-        return ["loss", *(metric.name for metric in self.metrics)]
+        trained = [each for each in self._objectives if each.loss is not None]
+        names = [f"{each.name}_loss" for each in trained] if len(trained) > 1 else []
+        return ["loss", *names, *(name for each in trained for name in each.log_names)]
 
     def _need_trainable(self, what: str) -> None:
         """Refuse to train if all is frozen, or if the optimizer began with other layers."""
@@ -349,41 +348,41 @@ class CompiledNetwork(Network):
 
     # ---- one batch
 
-    def _scores_or_outputs(self, samples: Samples, tape: Tape | None) -> tuple[Array, Array | None]:
-        """Return what the loss starts from, and the outputs for the metrics; None if not needed."""
-        if not self._fused:
-            outputs = self._run_layers(samples, tape).values
-            return outputs, outputs
-        node = len(self._layers) - 1
-        last, inputs = self._layers[node], self._run_layers(samples, tape, node)
-        scores = last._run_to_scores(inputs, tape, node).values
-        outputs = last._activate_rows(scores, np.empty_like(scores)) if self.metrics else None
-        return scores, outputs
+    def _starts_and_outputs(
+        self, samples: Samples, tape: Tape | None
+    ) -> tuple[list[Array], list[Array | None]]:
+        """Return what each loss starts from, and outputs for the metrics; None if not needed."""
+        batches = self._run_layers(samples.inputs, tape, self._fused)
+        starts = [batch.values for batch in batches]
+        outputs: list[Array | None] = []
+        for j, (objective, start) in enumerate(zip(self._objectives, starts)):
+            if not objective.fused:
+                outputs.append(start)
+            elif objective.metrics:
+                layer: Any = self._score_layer(j)
+                outputs.append(layer._activate_rows(start, np.empty_like(start)))
+            else:
+                outputs.append(None)
+        return starts, outputs
 
-    def _loss_of(self, samples: Samples, start: Array, want_gradient: bool) -> tuple[float, Any]:
-        """Return (value, gradient) of the loss over the positions that count: not over padding."""
-        loss = self.loss
-        if loss._per_sequence:
-            return loss.value_and_gradient(
-                samples.y,
-                start,
-                samples.weights,
-                scores=self._fused,
-                want_gradient=want_gradient,
-                lengths=self._output_lengths(samples.lengths),
-            )
-        normalizer = None if samples.valid is None else float(samples.valid.sum())
-        return loss.value_and_gradient(
-            samples.y,
-            start,
-            samples.weights,
-            normalizer,
-            scores=self._fused,
-            want_gradient=want_gradient,
-        )
+    def _losses_of(
+        self, samples: Samples, starts: list[Array], want_gradients: bool
+    ) -> tuple[float, list[float], list[Array | None]]:
+        """Return the weighted sum of the losses, each of them, and their gradients."""
+        total, values, gradients = 0.0, [], []
+        for objective, targets, start in zip(self._objectives, samples.targets, starts):
+            if targets is None:
+                values.append(0.0)
+                gradients.append(None)
+                continue
+            value, gradient = objective.value_and_gradient(targets, start, want_gradients)
+            total += value if objective.weight == 1.0 else objective.weight * value
+            values.append(value)
+            gradients.append(gradient)
+        return total, values, gradients
 
-    def _gradients_of(self, samples: Samples) -> tuple[float, Array | None]:
-        """Write the gradients of the loss into the flat buffer; return (loss, outputs)."""
+    def _gradients_of(self, samples: Samples) -> Found:
+        """Write the gradients of the loss into the flat buffer."""
         tape = self._tapes.borrow()
         try:
             found = self._pass_both_ways(samples, tape)
@@ -392,24 +391,32 @@ class CompiledNetwork(Network):
             self._tapes.give_back(tape)
         return found
 
-    def _pass_both_ways(self, samples: Samples, tape: Tape) -> tuple[float, Array | None]:
-        """Run forward and backward; return (loss, outputs)."""
+    def _pass_both_ways(self, samples: Samples, tape: Tape) -> Found:
+        """Run forward and backward."""
         with self._trains, self._using_state(), self._guard:
             trained = self._trained()
             for part in [slice(None)] if trained.parts is None else trained.parts:
                 self.flat_gradients[part].fill(0)
-            start, outputs = self._scores_or_outputs(samples, tape)
-            value, gradient = self._loss_of(samples, start, True)
-            self._run_layers_backward(gradient, tape, trained, self._fused)
-            return value + self._penalty(), outputs
+            starts, outputs = self._starts_and_outputs(samples, tape)
+            total, values, gradients = self._losses_of(samples, starts, True)
+            self._run_layers_backward(gradients, tape, trained, self._fused)
+            penalty = self._penalty()
+            return Found(total + penalty, values, outputs, penalty)
+
+    def _pass_forward(self, samples: Samples, tape: Tape | None) -> Found:
+        """Run forward only."""
+        starts, outputs = self._starts_and_outputs(samples, tape)
+        total, values, _ = self._losses_of(samples, starts, False)
+        penalty = self._penalty()
+        return Found(total + penalty, values, outputs, penalty)
 
     def _train_step(
         self,
         samples: Samples,
         carried: Carried | None = None,
-        look: Callable[[float, Array | None], object] | None = None,
-    ) -> tuple[float, Array | None]:
-        """Make one step of the optimizer on checked samples; return (loss, outputs).
+        look: Callable[[Found], object] | None = None,
+    ) -> Found:
+        """Make one step of the optimizer on checked samples; return what it found.
 
         `carried`, a dict of the numbers of recurrent layers to states, is for truncated
         back-propagation through time: what sequences that continue start from, and afterwards what
@@ -417,8 +424,8 @@ class CompiledNetwork(Network):
         accumulated gradients or of a running mean; states do continue.
 
         A step that fails, for lack of memory for example, leaves the weights, the optimizer and the
-        states of the layers as they were. `look`, if given, is called with (loss, outputs) before
-        anything changes.
+        states of the layers as they were. `look`, if given, is called with what it found
+        before anything changes.
         """
         tape = self._tapes.borrow(carried)
         try:
@@ -437,19 +444,18 @@ class CompiledNetwork(Network):
         self,
         samples: Samples,
         tape: Tape,
-        look: Callable[[float, Array | None], object] | None,
-    ) -> tuple[float, Array | None]:
+        look: Callable[[Found], object] | None,
+    ) -> Found:
         """Make the step of :meth:`_train_step` with its tape."""
         if not samples.counts:
             with self._trains, self._using_state(), self._guard:
-                start, outputs = self._scores_or_outputs(samples, tape)
-                loss = self._loss_of(samples, start, False)[0] + self._penalty()
+                found = self._pass_forward(samples, tape)
             if look is not None:
-                look(loss, outputs)
-            return loss, outputs
-        loss, outputs = self._pass_both_ways(samples, tape)
+                look(found)
+            return found
+        found = self._pass_both_ways(samples, tape)
         if look is not None:
-            look(loss, outputs)
+            look(found)
         trained = self._trained()
         with self._guard.writing:
             if trained.constrained:
@@ -465,23 +471,21 @@ class CompiledNetwork(Network):
             for layer in self._layers:
                 layer._constrain()
             self._weights_changed()
-        return loss, outputs
+        return found
 
     def _breaks_on(self, samples: Samples) -> str | None:
         """Name what is not finite for these samples now: "outputs", their "loss", or None."""
         with self._apart_from_training(), self._using_state(), self._guard:
-            start, _ = self._scores_or_outputs(samples, None)
-            value, _ = self._loss_of(samples, start, False)
-        if math.isfinite(value):
+            starts, _ = self._starts_and_outputs(samples, None)
+            total, _, _ = self._losses_of(samples, starts, False)
+        if math.isfinite(total):
             return None
-        return "loss" if np.isfinite(start).all() else "outputs"
+        return "loss" if all(np.isfinite(start).all() for start in starts) else "outputs"
 
-    def _test_step(self, samples: Samples) -> tuple[float, Array | None]:
-        """Return (loss, outputs) of checked samples, without training."""
+    def _test_step(self, samples: Samples) -> Found:
+        """Return the losses and outputs of checked samples, without training."""
         with self._using_state(), self._guard:
-            start, outputs = self._scores_or_outputs(samples, None)
-            value, _ = self._loss_of(samples, start, False)
-            return value + self._penalty(), outputs
+            return self._pass_forward(samples, None)
 
     def _penalty(self) -> float:
         """Return the sum of the penalties of all regularizers."""
@@ -493,19 +497,3 @@ class CompiledNetwork(Network):
         with self._guard.writing:
             self.optimizer.finalize(self._flat_parameters, *([] if parts is None else [parts]))
             self._weights_changed()
-
-
-def _metric_of(choice: Any, loss: Loss, outputs: int | None) -> Metric:
-    """Return the metric of a name or configuration, which must fit the loss."""
-    metric = metrics.get(choice, loss, outputs)
-    if loss._per_sequence and not getattr(metric, "_per_sequence", False):
-        raise ConfigError(
-            f"metric {metric.name} needs a target for each output; targets of loss {loss.name} are"
-            " labels of a whole row: leave the metric out, or take 'label_error_rate'"
-        )
-    if not loss._per_sequence and getattr(metric, "_per_sequence", False):
-        raise ConfigError(
-            f"metric {metric.name} reads rows of labels, which loss {loss.name} has none of; it"
-            " goes with loss 'ctc'"
-        )
-    return metric

@@ -138,10 +138,18 @@ def _restore_training(model: Sequential, header: dict[str, Any], tensors: dict[s
     training = header.get("training")
     if training is None:
         return
+    optimizer = optimizers.get(training["optimizer"])
+    loss, chosen = training["loss"], training["metrics"]
+    if isinstance(loss, list):
+        loss = [None if one is None else losses.get(one) for one in loss]
+        chosen = [[metrics.get(metric) for metric in one] for one in chosen]
+    else:
+        loss, chosen = losses.get(loss), [metrics.get(metric) for metric in chosen]
     model._choose_training(
-        optimizers.get(training["optimizer"]),
-        losses.get(training["loss"]),
-        [metrics.get(metric) for metric in training["metrics"]],
+        optimizer,
+        loss,
+        chosen,
+        training.get("loss_weights"),
         fitting=True,
     )
     restore_optimizer(model, header, tensors)

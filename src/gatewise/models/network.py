@@ -9,24 +9,33 @@ import numpy as np
 from gatewise.errors import ShapeError, StateError
 from gatewise.layers.alone import apart
 from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
-from gatewise.layers.tape import Batch, Steps
+from gatewise.layers.tape import Batch
 from gatewise.memory import size_error
 
 from .buffer import BufferedLayers
+from .outputs import last_activation
 from .trained import Trained
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewise._typing import Array, Shape
     from gatewise.layers import Layer
     from gatewise.layers.tape import Tape
-    from gatewise.training.data import Samples
 
 
 class Network(BufferedLayers):
     """Layers that run one after the other, forward and backward.
 
-    A layer's number is its node on the tape of a training pass.
+    A layer's number is its node on the tape of a training pass. Inputs and outputs have numbers,
+    too, and names for messages: what training knows of them are the methods with a number `k` of
+    an input or `j` of an output.
     """
+
+    _input_names: Sequence[str] = ("x",)
+    _output_names: Sequence[str] = ("y",)
+    _has_names = False  # whether a user may give dicts by these names
+    _timed_inputs: Sequence[int] = (0,)  # numbers of the inputs that have a time axis
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output for an input of this shape.
@@ -53,17 +62,41 @@ class Network(BufferedLayers):
             and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
         )
 
-    def _output_lengths(self, lengths: Array | None) -> Array | None:
-        """Return the steps in each row of the output, for these of the input, or None."""
+    def _output_lengths(self, lengths: Sequence[Array | None]) -> list[Array | None]:
+        """Return the steps in each row of each output, for these of the inputs; None: all."""
+        found = lengths[0]
         for layer in self._layers:
-            if lengths is None:
-                return None
-            lengths = layer.output_lengths(lengths)
-        return lengths if len(self.output_shape) >= 3 else None
+            if found is None:
+                return [None]
+            found = layer.output_lengths(found)
+        return [found if len(self.output_shape) >= 3 else None]
 
-    @property
-    def _reads_sequences(self) -> bool:
-        """Whether steps are more than features to the model: lengths and resets mean something."""
+    def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """Return the shape of each output, for these of the inputs."""
+        return [self.compute_output_shape(shapes[0])]
+
+    def _shapes_of_outputs(self) -> list[Shape]:
+        """Return the shape of each output, None for free axes."""
+        return [self.output_shape]
+
+    def _followed_input(self, j: int = 0) -> int | None:
+        """Return the number of the input whose time axis output `j` has, step for step, or None."""
+        return 0 if self._keeps_steps else None
+
+    def _score_layer(self, j: int = 0) -> Layer | None:
+        """Return the layer from whose scores a loss of output `j` may start, or None."""
+        return self._layers[-1]
+
+    def _last_activation(self, j: int = 0) -> str | None:
+        """Return the activation that limits output `j`; None: not known."""
+        return last_activation(self._layers)
+
+    def _as_given(self, outputs: Sequence[Array]) -> Any:
+        """Return outputs as the model was made: the only one, a list, or a dict by name."""
+        return outputs[0]
+
+    def _reads_sequences(self, k: int = 0) -> bool:
+        """Whether steps of input `k` are more than features: lengths and resets mean something."""
         return any(layer.reads_steps for layer in self._layers) or self._keeps_steps
 
     @property
@@ -77,9 +110,8 @@ class Network(BufferedLayers):
             with self._guard.writing:
                 tape.settle()
 
-    @property
-    def _padded_dtype(self) -> str:
-        """The dtype in which rows of different lengths are padded."""
+    def _padded_dtype_of(self, k: int = 0) -> str:
+        """Return the dtype in which rows of input `k` of different lengths are padded."""
         return self._first_layer()._padded_dtype or self._dtype
 
     def _first_layer(self) -> Layer:
@@ -87,20 +119,20 @@ class Network(BufferedLayers):
             raise StateError("the model has no layers: add some first")
         return self._layers[0]
 
-    def _read_input(self, x: Any) -> Array:
-        """An ndarray of what the user gave, as the first layer reads it."""
+    def _read_input(self, x: Any, k: int = 0) -> Array:
+        """An ndarray of what the user gave for input `k`, as the layer there reads it."""
         return self._first_layer()._read_input(x, self._dtype, True)
 
-    def _check_values(self, x: Array) -> None:
-        """Refuse values that the first layer cannot compute with."""
+    def _check_values(self, x: Array, k: int = 0) -> None:
+        """Refuse values that the layer at input `k` cannot compute with."""
         return self._layers[0]._check_values(x)
 
-    def _compute_mask(self, x: Array) -> Array | None:
-        """Return which steps of x count for the first layer, bool (samples, steps), or None."""
+    def _compute_mask(self, x: Array, k: int = 0) -> Array | None:
+        """Return which steps of input `k` count by themselves, bool (samples, steps), or None."""
         return self._first_layer().compute_mask(x)
 
-    def _match_input(self, x: Array) -> Array:
-        """x with the axes that the model asks for; builds the model where it was not.
+    def _match_input(self, x: Array, k: int = 0) -> Array:
+        """x with the axes that input `k` asks for; builds the model where it was not.
 
         Raises
         ------
@@ -143,36 +175,52 @@ class Network(BufferedLayers):
                 return False
         return shape[1] > 0 or not self._layers[0].reads_steps
 
-    def _run_layers(self, samples: Samples, tape: Tape | None, stop: int | None = None) -> Batch:
-        """Return the output of the layers before number `stop`; a layer's number is its node."""
-        x, lengths, resets = samples.x, samples.lengths, samples.resets
+    def _run_layers(
+        self,
+        inputs: Sequence[Batch],
+        tape: Tape | None,
+        from_scores: Sequence[bool] = (),
+        stop: int | None = None,
+    ) -> list[Batch]:
+        """Return each output, of the layers before number `stop`; a layer's number is its node.
+
+        Where `from_scores` is true, it is the scores before the output's activation.
+        """
+        batch = inputs[0]
+        x, steps = batch.values, batch.steps
         # recurrent layers read nothing past a row's end
-        if lengths is not None and x.ndim > 1 and not self._layers[0]._has_state:
-            x = cleared_ends(x, lengths)
+        if (
+            steps is not None
+            and steps.lengths is not None
+            and x.ndim > 1
+            and not self._layers[0]._has_state
+        ):
+            batch = Batch(cleared_ends(x, steps.lengths), steps)
         if self._loaded_states:
             self._drop_loaded_states(len(x))
-        if lengths is None and resets is None:
-            batch = Batch(x)
-        else:
-            batch = Batch(
-                x, Steps(lengths, resets, samples.resets_back, samples.places, samples.cleared)
-            )
+        scored = len(self._layers) - 1 if from_scores and from_scores[0] else -1
         for node, layer in enumerate(self._layers[:stop]):
             try:
-                batch = layer.run(batch, tape, node)
+                run = layer._run_to_scores if node == scored else layer.run
+                batch = run(batch, tape, node)
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
-        return batch
+        return [batch]
 
     def _run_layers_backward(
-        self, gradient: Array, tape: Tape, trained: Trained, from_scores: bool
+        self,
+        gradients: Sequence[Array | None],
+        tape: Tape,
+        trained: Trained,
+        from_scores: Sequence[bool],
     ) -> None:
-        """Add the gradients of all trained parameters, from that of the output or of the scores."""
+        """Add the gradients of all trained parameters, from those of the outputs or scores."""
         last = len(self._layers) - 1
+        gradient: Any = gradients[0]
         for node in range(last, trained.lowest - 1, -1):
             layer, wanted = self._layers[node], node > trained.lowest
             try:
-                if from_scores and node == last:
+                if from_scores[0] and node == last:
                     gradient = layer._run_backward_from_scores(gradient, tape, node, wanted)
                 else:
                     gradient = layer.run_backward(gradient, tape, node, wanted)
@@ -182,8 +230,10 @@ class Network(BufferedLayers):
             if trained.parts is not None:
                 layer._clear_frozen_gradients()
 
-    def _run(self, samples: Samples, stop: int | None = None, training: bool = False) -> Array:
-        """Return the outputs of checked samples, or of the layers before number `stop`.
+    def _run(
+        self, inputs: Sequence[Batch], stop: int | None = None, training: bool = False
+    ) -> list[Array]:
+        """Return the outputs for checked inputs, or of the layers before number `stop`.
 
         Steps are where they were in x.
 
@@ -193,19 +243,22 @@ class Network(BufferedLayers):
         """
         if not training:
             with self._using_state(), self._guard:
-                batch = self._run_layers(samples, None, stop)
+                batches = self._run_layers(inputs, None, stop=stop)
         else:
             tape = self._tapes.borrow()
             try:
                 with self._using_state(), self._guard:
-                    batch = self._run_layers(samples, tape, stop)
+                    batches = self._run_layers(inputs, tape, stop=stop)
                 self._settle(tape)
             finally:
                 self._tapes.give_back(tape)
+        return [self._steps_back(batches[0], inputs[0].values, self._layers[:stop])]
+
+    def _steps_back(self, batch: Batch, x: Array, layers: list[Layer]) -> Array:
+        """Return an output with its steps where they were in x."""
         y, steps = batch.values, batch.steps
         if steps is None:
-            return apart(y, samples.x)
-        layers = self._layers[:stop]
+            return apart(y, x)
         if steps.places is not None:
             return self._held(steps.places.back(y), steps.places.mask, layers)
         lengths = steps.lengths
@@ -215,7 +268,7 @@ class Network(BufferedLayers):
         zeros_there = layers[-1]._has_state  # as recurrent layers leave them
         if lengths is not None and not zeros_there and y.shape[1] > lengths.min(initial=y.shape[1]):
             return ends(lengths, y.shape[1]).back(y)
-        return apart(y, samples.x)
+        return apart(y, x)
 
     def _held(self, y: Array, mask: Array, layers: list[Layer]) -> Array:
         """Put the last counted output at steps that do not count, if a layer asks for it.

@@ -1,4 +1,4 @@
-"""Whether a model's loss can learn from its output."""
+"""Whether the losses of a model can learn from its outputs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gatewise import checks
 from gatewise.errors import ConfigError
 from gatewise.training.outputs import misfit_of
+from gatewise.training.places import about
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from gatewise.training.losses import Loss
 
     from .network import Network
+    from .objectives import Objective
 
 
-def check_output(model: Network, loss: Loss) -> str | None:
-    """Refuse a loss that can only be a constant or NaN for a model's output; warn of other misfits.
+def check_outputs(model: Network, objectives: Sequence[Objective]) -> str | None:
+    """Refuse a loss that can only be a constant or NaN for its output; warn of other misfits.
 
     Returns
     -------
@@ -29,8 +31,17 @@ def check_output(model: Network, loss: Loss) -> str | None:
     ------
     ConfigError, ShapeError
     """
-    columns = model.output_shape[-1]
-    activation = last_activation(model.layers)
+    found = None
+    for j, (objective, shape) in enumerate(zip(objectives, model._shapes_of_outputs())):
+        if objective.loss is not None:
+            with about(model._output_names, j):
+                text = _check_output(model, j, objective.loss, shape[-1])
+            found = found or text
+    return found
+
+
+def _check_output(model: Network, j: int, loss: Loss, columns: int | None) -> str | None:
+    activation = model._last_activation(j)
     misfit = misfit_of(loss, activation, columns)
     if misfit is None or not misfit.hopeless:
         _refuse_constant(model)
@@ -43,7 +54,8 @@ def check_output(model: Network, loss: Loss) -> str | None:
     )
     if misfit.hopeless:
         raise ConfigError(f"{where}: {misfit.text}")
-    checks.warn(f"{where}: {misfit.text}")
+    of = f"output {model._output_names[j]!r}: " if len(model._output_names) > 1 else ""
+    checks.warn(f"{of}{where}: {misfit.text}")
     return misfit.text
 
 

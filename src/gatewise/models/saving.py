@@ -115,12 +115,17 @@ def contents_of(model: Trainer) -> Contents:
 
 def training_of(model: Trainer) -> dict[str, Any]:
     """Return what a compiled model is trained with, as JSON values."""
-    return {
+    several = len(model._objectives) > 1
+    chosen = [None if one.loss is None else losses.serialize(one.loss) for one in model._objectives]
+    used = [[metrics.serialize(each) for each in one.metrics] for one in model._objectives]
+    training = {
         "optimizer": optimizers.serialize(model.optimizer),
         "iterations": model._optimizer_state()[0],
-        "loss": losses.serialize(model.loss),
-        "metrics": [metrics.serialize(metric) for metric in model.metrics],
+        "loss": chosen if several else chosen[0],
+        "metrics": used if several else used[0],
     }
+    weights = [objective.weight for objective in model._objectives]
+    return training if set(weights) == {1.0} else training | {"loss_weights": weights}
 
 
 def named_weights(model: Network) -> dict[str, Array]:

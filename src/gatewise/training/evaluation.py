@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Model
 
     from .feeds import Feed
-    from .metrics import Metric
 
 
 _NOBODY = CallbackList([])  # no callbacks
@@ -29,9 +27,9 @@ NOTHING_COUNTS = (
 )
 
 
-def metrics_of(model: Model) -> list[Metric]:
-    """Return the metrics; while the model trains copies, since its own hold values of the epoch."""
-    return copy.deepcopy(model.metrics) if isinstance(model._training_run, Run) else model.metrics
+def new_means(model: Model) -> RunningMeans:
+    """Return means of no batch; while the model trains, its metrics hold values of the epoch."""
+    return RunningMeans(model, apart=isinstance(model._training_run, Run))
 
 
 def evaluate_feed(
@@ -48,7 +46,7 @@ def evaluate_feed(
     `interrupted` is no longer empty.
     """
     watchers = watchers or _NOBODY
-    means = RunningMeans(metrics_of(model))
+    means = new_means(model)
     number = -1
     model.stop_evaluating = False
     with model._apart_from_training():
@@ -56,8 +54,7 @@ def evaluate_feed(
         feed.begin_epoch()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
             watchers.on_test_batch_begin(number)
-            loss, outputs = model._test_step(samples)
-            means.add(samples, loss, outputs)
+            means.add(samples, model._test_step(samples))
             watchers.on_test_batch_end(number, means.logs())
             if interrupted:
                 raise KeyboardInterrupt
@@ -79,26 +76,29 @@ def predict_feed(
     verbose: str | int = 0,
     watchers: CallbackList | None = None,
     stop: int | None = None,
-) -> Array:
+) -> Any:
     """Return the outputs for all batches, of the layers before number `stop` or of all layers.
 
     The batch size changes the memory that is used, but not a bit of the result. Ends early when a
     callback sets ``model.stop_predicting``.
     """
     watchers = watchers or _NOBODY
-    outputs = []
+    found: list[Sequence[Array]] = []
     vars(model)["stop_predicting"] = False  # as an attribute it takes a microsecond
     with model._apart_from_training():
         watchers.on_predict_begin()
         feed.begin_epoch()
         for number, samples in enumerate(progress(feed.all(), verbose, feed.steps)):
             watchers.on_predict_batch_begin(number)
-            outputs.append(model._run(samples, stop))
-            watchers.on_predict_batch_end(number, {"outputs": outputs[-1]})
+            found.append(model._run(samples.inputs, stop))
+            watchers.on_predict_batch_end(number, {"outputs": model._as_given(found[-1])})
             if model.stop_predicting:
                 break
         feed.end_epoch()
     watchers.on_predict_end()
-    if not outputs:
-        return np.empty(model.compute_output_shape(feed.samples.x.shape), model.dtype)
-    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+    if not found:
+        shapes = [batch.values.shape for batch in feed.samples.inputs]
+        found.append([np.empty(shape, model.dtype) for shape in model._output_shapes(shapes)])
+    if len(found) == 1:
+        return model._as_given(found[0])
+    return model._as_given([np.concatenate(parts) for parts in zip(*found)])

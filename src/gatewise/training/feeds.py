@@ -16,20 +16,22 @@ from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
 from .batches import is_indexed, parts_of
-from .data import Rows, Samples, add_class_weight, batch_bounds, prepare_samples
+from .class_weights import add_class_weight
+from .data import Rows, Samples, batch_bounds
+from .mapped import MappedSamples
+from .preparing import prepare_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gatewise._typing import Array, Model
 
-    from .data import AnySamples
-
 
 # batches that bucketing sorts by length at a time, so that each batch stays random
 POOL = 16
 
 
+AnySamples = Samples | MappedSamples
 # rows, slice of their steps or None for all, whether sequences begin there
 Part = tuple[Rows, slice | None, bool]
 
@@ -86,7 +88,7 @@ class RowFeed:
             return batches
         return (
             None
-            if self.samples.lengths is not None
+            if self.samples.row_lengths is not None
             else batches * -(-self.samples.steps // self.tbptt_steps)
         )
 
@@ -121,16 +123,17 @@ class RowFeed:
         return [
             (rows, steps, steps.start == 0)
             for rows in batches
-            for steps in chunks(_longest(self.samples, rows), self.tbptt_steps)
+            for steps in chunks(self.samples.longest(rows), self.tbptt_steps)
         ]
 
     def _buckets(self, rng: np.random.Generator) -> list[Array]:
         """Return the rows of each batch: rows of about the same length, in random order."""
         order = rng.permutation(len(self.samples))
+        lengths: Any = self.samples.row_lengths
         batches = []
         for first, last in batch_bounds(len(order), POOL * self.batch_size):
             pool = order[first:last]
-            pool = pool[np.argsort(-self.samples.lengths[pool], kind="stable")]
+            pool = pool[np.argsort(-lengths[pool], kind="stable")]
             batches += [pool[a:b] for a, b in batch_bounds(len(pool), self.batch_size)]
         return [batches[number] for number in rng.permutation(len(batches))]
 
@@ -329,7 +332,7 @@ class BatchFeed:
         for item in self._planned_items(plan):
             samples = self._samples(item)
             parts = (
-                [None] if self.tbptt_steps is None else chunks(_longest(samples), self.tbptt_steps)
+                [None] if self.tbptt_steps is None else chunks(samples.longest(), self.tbptt_steps)
             )
             for steps in parts:
                 if number >= first:
@@ -368,16 +371,11 @@ class BatchFeed:
         samples = prepare_samples(self.model, given, self.need_y)
         if len(samples) == 0:
             raise ShapeError("x gave a batch of 0 samples")
-        add_class_weight(samples, self.class_weight, self.model.loss, self.model.output_shape[-1])
+        add_class_weight(self.model, samples, self.class_weight)
         return samples
 
 
 Feed = RowFeed | BatchFeed
-
-
-def _longest(samples: AnySamples, rows: Rows = slice(None)) -> int:
-    """Return the steps of the longest of these rows, at least 1."""
-    return samples.steps if samples.lengths is None else max(1, int(samples.lengths[rows].max()))
 
 
 def chunks(steps: int, size: int | None) -> list[slice]:

@@ -227,10 +227,11 @@ def _train_epoch(
         run.between_batches = False
         if carries:
             run.carried = {} if begins else run.carried
-            loss, outputs = model._train_step(samples, run.carried)
+            found = model._train_step(samples, run.carried)
         else:
-            loss, outputs = model._train_step(samples)
-        means.add(samples, loss, outputs)
+            found = model._train_step(samples)
+        loss = found.loss
+        means.add(samples, found)
         logs = means.logs()
         run.batch, run.between_batches = number + 1, True
         watchers.on_train_batch_end(number, logs)
@@ -250,7 +251,8 @@ def _advice(model: Model, loss: float, samples: Samples | None) -> str:
     The model has the weights from before, which help to find the cause. `samples` are those of the
     batch; None if the weights broke at the epoch's end.
     """
-    if model.loss._per_sequence and loss == math.inf:
+    losses = [objective.loss for objective in model._objectives if objective.loss is not None]
+    if loss == math.inf and any(each._per_sequence for each in losses):
         return (
             "a row has fewer steps than its labels need: leave such rows out, or use"
             " CTC(zero_infinity=True)"
@@ -265,8 +267,9 @@ def _advice(model: Model, loss: float, samples: Samples | None) -> str:
         )
     if breaks == "loss":
         return (
-            f"with those weights the loss {model.loss.name} of this batch is not finite either, so"
-            " that no learning rate helps: its targets or outputs are out of the range of the"
+            f"with those weights the loss {' + '.join(each.name for each in losses)} of this batch"
+            " is not finite either, so that no learning rate helps: its targets or outputs are out"
+            " of the range of the"
             " loss; check y (and scale it if it is large) and the activation of the last layer"
         )
     return "try a smaller learning rate, or clipnorm"

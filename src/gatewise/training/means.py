@@ -1,8 +1,9 @@
-"""The loss and metrics of several batches."""
+"""The losses and metrics of several batches."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gatewise import checks
 from gatewise.errors import ConfigError
@@ -10,79 +11,168 @@ from gatewise.errors import ConfigError
 from .metrics.variables import lasting
 
 if TYPE_CHECKING:
-    from .data import Samples
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, Model
+
+    from .data import Samples, Targets
     from .metrics import Metric
 
 
+class Found(NamedTuple):
+    """What a step found for one batch.
+
+    Attributes
+    ----------
+    loss : float
+        The sum of the losses of the outputs, each times its weight, and of the penalties.
+    losses : sequence of float
+        The loss of each output, without its weight; 0 for an output that is not trained.
+    outputs : sequence of ndarray or None
+        Those that metrics need.
+    penalty : float
+        The sum of the penalties.
+    """
+
+    loss: float
+    losses: Sequence[float]
+    outputs: Sequence[Array | None]
+    penalty: float = 0.0
+
+
+class _Mean:
+    """A mean of numbers with counts."""
+
+    def __init__(self) -> None:
+        self.total: float = 0.0
+        self.count: float = 0
+
+    def add(self, value: float, count: float) -> None:
+        self.total += value * count
+        self.count += count
+
+    @property
+    def value(self) -> float:
+        return self.total / self.count
+
+    def get_state(self) -> dict[str, Any]:
+        return {"total": self.total, "count": self.count}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.total = checks.number(state["total"], "the sum of losses")
+        self.count = checks.number(state["count"], "the number of positions", 0.0)
+
+
 class RunningMeans:
-    """Means over batches of the loss, weighted by the samples or steps that count, and of metrics.
+    """Means over batches of the losses, weighted by what counts, and of metrics.
+
+    Of several outputs the loss is the sum of the means of each, times its weight, and the mean
+    penalty over samples.
 
     Parameters
     ----------
-    metrics : list of Metric
-        They are reset, and then updated with each batch.
+    model : Sequential
+        Its metrics are reset, and then updated with each batch.
+    apart : bool
+        Take copies of the metrics instead.
     """
 
-    def __init__(self, metrics: list[Metric]) -> None:
-        self.metrics = metrics
-        self.total: float = 0.0
-        self.count: float = 0
+    def __init__(self, model: Model, apart: bool = False) -> None:
+        self.objectives = model._objectives
+        self.metrics: list[list[Metric]] = [
+            copy.deepcopy(objective.metrics) if apart else objective.metrics
+            for objective in self.objectives
+        ]
+        self.single = len(self.objectives) == 1
+        # of each output and, if there are several, of the penalties
+        self.means = [_Mean() for _ in range(len(self.objectives) + (not self.single))]
         self.counted: bool = False  # whether anything counted so far
-        for metric in metrics:
-            metric.reset_state()
+        for metrics in self.metrics:
+            for metric in metrics:
+                metric.reset_state()
 
-    def add(self, batch: Samples, loss: float, outputs: Any) -> None:
+    def add(self, batch: Samples, found: Found) -> None:
         """Add one batch. One in which no position counts changes no mean."""
-        count = batch.count
         self.counted = self.counted or (batch.counts and not batch.empty)
-        if not count:
-            return
-        self.total += loss * count
-        self.count += count
-        weights = batch.metric_weights
-        y: Any = batch.y
-        # single targets are unknown
-        if self.metrics and weights is not None and weights.ndim == outputs.ndim:
-            self._need_means_over_outputs()
-            # so that a position weighs as much as one of a batch without such targets
-            weights = weights / y.shape[-1]
-            y, outputs = y[..., None], outputs[..., None]
-        for metric in self.metrics:
-            ends = (
-                {"lengths": batch.read_lengths} if getattr(metric, "_per_sequence", False) else {}
-            )
-            metric.update_state(y, outputs, weights, **ends)
-
-    def _need_means_over_outputs(self) -> None:
-        """Refuse single targets of weight 0 if a metric reads all targets of a position."""
-        for metric in self.metrics:
-            if not getattr(metric, "_is_mean_over_outputs", False):
-                raise ConfigError(
-                    f"metric {metric.name} needs all targets of a position, and weights of 0 leave"
-                    " some of them out, where y holds NaN or what the loss cannot have; leave out"
-                    " all targets of such positions, or leave out the metric"
-                )
+        for j, targets in enumerate(batch.targets):
+            count = 0 if targets is None else targets.count
+            if targets is None or not count:
+                continue
+            self.means[j].add(found.loss if self.single else found.losses[j], count)
+            if self.metrics[j]:
+                _update(self.metrics[j], targets, found.outputs[j])
+        if not self.single:
+            self.means[-1].add(found.penalty, len(batch))
 
     def logs(self) -> dict[str, Any]:
         """Return the means so far by name; empty as long as nothing has counted."""
-        if not self.count:
+        if self.single:
+            if not self.means[0].count:
+                return {}
+            return {"loss": self.means[0].value} | self._of_metrics(0)
+        counted = [j for j in range(len(self.objectives)) if self.means[j].count]
+        if not counted:
             return {}
-        mean = self.total / self.count
-        return {"loss": mean} | {metric.name: lasting(metric.result()) for metric in self.metrics}
+        losses = {j: self.means[j].value for j in counted}
+        loss = self.means[-1].value + sum(
+            self.objectives[j].weight * value for j, value in losses.items()
+        )
+        logs = {"loss": loss}
+        trained = sum(objective.loss is not None for objective in self.objectives)
+        if trained > 1:
+            logs |= {f"{self.objectives[j].name}_loss": value for j, value in losses.items()}
+        for j in counted:
+            logs |= self._of_metrics(j)
+        return logs
+
+    def _of_metrics(self, j: int) -> dict[str, Any]:
+        """Return the metrics of an output by name."""
+        names = self.objectives[j].log_names
+        return {name: lasting(metric.result()) for name, metric in zip(names, self.metrics[j])}
 
     def get_state(self) -> dict[str, Any]:
         """Return what :meth:`set_state` continues from."""
-        return {
-            "total": self.total,
-            "count": self.count,
+        state: dict[str, Any] = {
             "counted": self.counted,
-            "metrics": [metric.get_state() for metric in self.metrics],
+            "metrics": [metric.get_state() for metrics in self.metrics for metric in metrics],
         }
+        if self.single:
+            return self.means[0].get_state() | state
+        return {"means": [mean.get_state() for mean in self.means]} | state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
-        self.total = checks.number(state["total"], "the sum of losses")
-        self.count = checks.number(state["count"], "the number of positions", 0.0)
-        self.counted = checks.flag(state.get("counted", self.count > 0), "whether anything counted")
-        for metric, part in zip(self.metrics, state["metrics"], strict=True):
+        parts = [state] if self.single else state["means"]
+        for mean, part in zip(self.means, parts, strict=True):
+            mean.set_state(part)
+        counted = any(mean.count for mean in self.means)
+        self.counted = checks.flag(state.get("counted", counted), "whether anything counted")
+        metrics = [metric for metrics in self.metrics for metric in metrics]
+        for metric, part in zip(metrics, state["metrics"], strict=True):
             metric.set_state(part)
+
+
+def _update(metrics: Sequence[Metric], targets: Targets, outputs: Any) -> None:
+    """Add one batch to the metrics of an output."""
+    weights = targets.metric_weights
+    y: Any = targets.y
+    # single targets are unknown
+    if weights is not None and weights.ndim == outputs.ndim:
+        _need_means_over_outputs(metrics)
+        # so that a position weighs as much as one of a batch without such targets
+        weights = weights / y.shape[-1]
+        y, outputs = y[..., None], outputs[..., None]
+    for metric in metrics:
+        ends = {"lengths": targets.read_lengths} if getattr(metric, "_per_sequence", False) else {}
+        metric.update_state(y, outputs, weights, **ends)
+
+
+def _need_means_over_outputs(metrics: Sequence[Metric]) -> None:
+    """Refuse single targets of weight 0 if a metric reads all targets of a position."""
+    for metric in metrics:
+        if not getattr(metric, "_is_mean_over_outputs", False):
+            raise ConfigError(
+                f"metric {metric.name} needs all targets of a position, and weights of 0 leave"
+                " some of them out, where y holds NaN or what the loss cannot have; leave out"
+                " all targets of such positions, or leave out the metric"
+            )

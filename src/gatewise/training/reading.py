@@ -6,24 +6,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
 from .batches import FORMS, PARTS, makes_batches, parts_of, refuse_pairs
-from .data import (
-    MappedSamples,
-    add_class_weight,
-    prepare_samples,
-    refuse_uncounted,
-    split_off_validation,
-)
+from .class_weights import add_class_weight
 from .feeds import BatchFeed, RowFeed
+from .mapped import MappedSamples
+from .preparing import prepare_samples
 
 if TYPE_CHECKING:
     from gatewise._typing import Model
 
     from .batches import Given
-    from .data import AnySamples
-    from .feeds import Feed
+    from .feeds import AnySamples, Feed
     from .setup import FitSetup
 
 
@@ -96,7 +92,10 @@ def _feeds_of_rows(model: Model, setup: FitSetup) -> Feeds:
         )
     if len(samples) == 0:
         raise ShapeError("x has 0 samples: nothing to train on")
-    add_class_weight(samples, setup.class_weight, model.loss, model.output_shape[-1])
+    if isinstance(samples, MappedSamples):
+        samples.class_weight = setup.class_weight
+    else:
+        add_class_weight(model, samples, setup.class_weight)
     refuse_uncounted(samples, "x")
     shuffle = _shuffles(model, setup)
     training = RowFeed(
@@ -166,8 +165,51 @@ def samples_of(model: Model, given: Given, need_y: bool = True) -> AnySamples:
     """Return checked samples of arrays; those of a memory-mapped x stay in its file."""
     if given.y is None:
         refuse_pairs(given.x, "x", need_y)
-    kind = MappedSamples if isinstance(given.x, np.memmap) else prepare_samples
+    kind = MappedSamples if _is_mapped(given.x) else prepare_samples
     return kind(model, given, need_y)
+
+
+def _is_mapped(x: Any) -> bool:
+    """Whether an input is memory-mapped."""
+    parts = x.values() if isinstance(x, dict) else x if isinstance(x, list | tuple) else [x]
+    return any(isinstance(part, np.memmap) for part in parts)
+
+
+def refuse_uncounted(samples: AnySamples, name: str) -> None:
+    """Refuse samples of which nothing counts, as far as it is known without reading a file.
+
+    Raises
+    ------
+    ConfigError
+    """
+    mapped = isinstance(samples, MappedSamples)
+    lengths = samples.lengths if mapped else [batch.lengths for batch in samples.inputs]
+    weights = samples.sample_weight if mapped else [each.weights for each in samples.trained]
+    if all(each is not None and not each.any() for each in lengths) or (
+        mapped and all(mask is not None and not mask.any() for mask in samples.mask)
+    ):
+        cause = "every row has 0 steps; check lengths and mask"
+    elif not mapped and all(
+        each.valid is not None and not each.valid.any() for each in samples.trained
+    ):
+        cause = "the loss ignores every target; check ignore_class and the mask"
+    elif all(each is not None and not np.any(each) for each in weights):
+        cause = "every weight is 0; check sample_weight and class_weight"
+    else:
+        return
+    raise ConfigError(f"nothing in {name} counts: {cause}")
+
+
+def split_off_validation(samples: AnySamples, fraction: float) -> tuple[AnySamples, AnySamples]:
+    """Split samples into training and validation, which is the last part, before any shuffling."""
+    fraction = checks.fraction(fraction, "validation_split")
+    at = int(len(samples) * (1 - fraction))
+    if at == 0 or at == len(samples):
+        raise ShapeError(
+            f"validation_split {fraction} of {len(samples)} samples leaves one side empty"
+        )
+    cut = samples.part if isinstance(samples, MappedSamples) else samples.take
+    return cut(slice(None, at)), cut(slice(at, None))
 
 
 def rows_in_batch(model: Model, batch_size: int | None, count: int, name: str) -> int:
@@ -219,7 +261,7 @@ def _bucketing(
     """Whether to sort rows into batches by length; "auto": if shuffled rows have lengths."""
     if not (isinstance(bucketing, bool | np.bool_) or bucketing == "auto"):
         raise ConfigError(f"bucketing is {bucketing!r}; expected True, False or 'auto'")
-    ragged = samples is not None and samples.lengths is not None
+    ragged = samples is not None and samples.row_lengths is not None
     possible = shuffle and ragged and model._takes_any_length and not model._is_stateful
     if bucketing is True and not possible:
         raise ConfigError(
@@ -239,7 +281,12 @@ def _check_truncated(model: Model, tbptt_steps: int | None) -> None:
             f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its"
             " own, which no state carries from part to part; leave tbptt_steps out"
         )
-    if not model._keeps_steps or model.loss._per_sequence or not model._takes_any_length:
+    steady = all(
+        objective.loss is None
+        or (model._followed_input(j) is not None and not objective.loss._per_sequence)
+        for j, objective in enumerate(model._objectives)
+    )
+    if not steady or not model._takes_any_length:
         raise ConfigError(
             "tbptt_steps needs an output and a target at each step: give every recurrent layer "
             "return_sequences=True, and a loss of single steps"

@@ -169,7 +169,7 @@ class Run:
         self.epoch, self.batch, self.history, self.epochs = epoch, 0, history, epochs
         self.carried: dict[int, list[Array]] = {}
         self.thread = threading.get_ident()
-        self.means = RunningMeans(model.metrics)
+        self.means = RunningMeans(model)
         self.between_batches = True
         # of the epoch whose end the callbacks are notified of
         self._logs: dict[str, Any] = {}
@@ -261,7 +261,7 @@ class Run:
         self.watchers.on_epoch_begin(self.epoch)
         self.feed.begin_epoch()
         self.watchers._set_steps(self.feed.steps)
-        self.means = RunningMeans(self.model.metrics)
+        self.means = RunningMeans(self.model)
         self._rng_before_plan, self._drawn_before = (
             self.model.rng.bit_generator.state,
             self._drawn(),
