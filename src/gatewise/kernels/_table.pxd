@@ -101,6 +101,46 @@ cdef extern from "table.h" nogil:
         R *dh
         gw_activation[R] act
 
+    cdef cppclass gw_windows:
+        gw_int columns, step, row_step, runs, length
+        const gw_int *from_ "from"
+
+    cdef cppclass gw_image:
+        gw_int size[2]
+        gw_int features
+        gw_int front[2]
+        gw_int spread[2]
+        gw_int width
+
+    cdef cppclass gw_pooling:
+        int maximum
+        gw_int size[2]
+        gw_int features
+        gw_int window[2]
+        gw_int strides[2]
+        gw_int front[2]
+        gw_int columns
+
+    cdef cppclass gw_depthwise:
+        gw_int features, window, stride, dilation, count
+
+    cdef cppclass gw_conv_lstm[R]:
+        gw_cell[R] cell
+        gw_windows x_windows, h_windows
+        gw_int rows
+        const R *x
+        const R *h
+        const R *c0
+        R *gates
+        R *c1
+        R *h1
+        R *y
+        R *h_next
+        const R *mask
+        const R *dy
+        R *dh
+        R *dc
+
     cdef cppclass gw_table[R]:
         gw_family[R] rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru
         void (*scan_gates)(const gw_activation[R] *, int lstm, R *g, R *a, gw_int n,
@@ -119,6 +159,21 @@ cdef extern from "table.h" nogil:
         void (*pack_transposed)(const R *w, gw_int columns, gw_int length, R *packed) noexcept
         void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed,
                                gw_int columns, R *out) noexcept
+        void (*correlate)(const gw_windows *, const R *x, gw_int rows, const R *packed,
+                          gw_int filters, const gw_activation[R] *, R *y) noexcept
+        void (*window_gradient)(const gw_windows *, const R *x, gw_int rows, const R *dz,
+                                gw_int filters, R *dw, R *db) noexcept
+        gw_int (*conv_lstm_size)(gw_int filters, gw_int x_inputs, gw_int h_inputs) noexcept
+        void (*conv_lstm_pack)(gw_int filters, gw_int x_inputs, gw_int h_inputs, const R *w_x,
+                               const R *w_h, const R *b, R *packed) noexcept
+        void (*conv_lstm_forward)(const gw_conv_lstm[R] *) noexcept
+        void (*conv_lstm_backward)(const gw_conv_lstm[R] *) noexcept
+        void (*pool)(const gw_pooling *, const R *x, gw_int first, gw_int last, R *y) noexcept
+        void (*pool_backward)(const gw_pooling *, const R *x, const R *dy, gw_int rows,
+                              R *dx) noexcept
+        void (*depthwise)(const gw_depthwise *, const R *x, const R *w, const R *b, R *y) noexcept
+        void (*depthwise_backward)(const gw_depthwise *, const R *x, const R *w, const R *dz, R *dw,
+                                   R *dx) noexcept
         void (*activate)(const gw_activation[R] *, const R *x, R *y, gw_int n) noexcept
         void (*activate_backward)(const gw_activation[R] *, const R *y, const R *dy, R *dx,
                                   gw_int n) noexcept

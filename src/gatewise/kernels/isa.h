@@ -1,14 +1,18 @@
 // One table for each dtype, filled with this instruction set's functions. Included by isa_*.cpp.
 #include "arrays.h"
 #include "attention.h"
+#include "conv_lstm.h"
+#include "convolution.h"
 #include "ctc.h"
 #include "dense.h"
+#include "depthwise.h"
 #include "gru.h"
 #include "losses.h"
 #include "lstm.h"
 #include "normalized.h"
 #include "optimizers.h"
 #include "options.h"
+#include "pooling.h"
 #include "products.h"
 #include "rnn.h"
 #include "scan.h"
@@ -29,6 +33,11 @@ template <class R> static gw_table<R> make_table() {
     t.pack_transposed = [](const R *w, gw_int columns, gw_int length, R *packed) {
         pack_transposed<R>(w, columns, length, 0, length, packed);
     };
+    t.correlate = correlate<R>, t.window_gradient = window_gradient<R>;
+    t.conv_lstm_size = conv_lstm_size<R>, t.conv_lstm_pack = conv_lstm_pack<R>;
+    t.conv_lstm_forward = conv_lstm_forward<R>, t.conv_lstm_backward = conv_lstm_backward<R>;
+    t.pool = pool<R>, t.pool_backward = pool_backward<R>;
+    t.depthwise = depthwise<R>, t.depthwise_backward = depthwise_backward<R>;
     t.activate = activate<R>, t.activate_backward = activate_backward<R>;
     t.softmax = softmax<R>, t.softmax_backward = softmax_backward<R>;
     t.add_column_sums = add_column_sums<R>, t.first_nonfinite = first_nonfinite<R>;

@@ -160,6 +160,48 @@ template <class R> struct gw_scan {
     gw_activation<R> act;                  // of the candidate
 };
 
+// Windows of an image that has its padding in memory. A window is `runs` pieces of `length` numbers.
+struct gw_windows {
+    gw_int columns = 0;             // positions of a row of the output
+    gw_int step = 0, row_step = 0;  // numbers from a position to the next one; from row to row
+    gw_int runs = 0, length = 0;
+    const gw_int *from = nullptr;   // (runs,) where each piece begins
+};
+
+// An image, and where its padded copy holds it (image.h).
+struct gw_image {
+    gw_int size[2] = {}, features = 0;        // rows and columns of the image
+    gw_int front[2] = {}, spread[2] = {1, 1}; // of the copy
+    gw_int width = 0;                         // columns of the copy
+};
+
+// Pooling over windows of an image (pooling.h).
+struct gw_pooling {
+    int maximum = 0; // else the mean
+    gw_int size[2] = {}, features = 0, window[2] = {}, strides[2] = {}, front[2] = {};
+    gw_int columns = 0; // positions of a row of the output
+};
+
+// Convolution of each feature by itself (depthwise.h).
+struct gw_depthwise {
+    gw_int features = 0, window = 0, stride = 0, dilation = 0, count = 0;
+};
+
+// One step of one image in a ConvLSTM (conv_lstm.h). nullptr: there is no such array.
+template <class R> struct gw_conv_lstm {
+    gw_cell<R> cell; // units: filters; its weights are packed by conv_lstm_pack
+    gw_windows x_windows, h_windows;
+    gw_int rows = 0;                      // rows of positions
+    const R *x = nullptr, *h = nullptr;   // IN    padded x and h'
+    const R *c0 = nullptr;                // IN    (positions, filters)
+    R *gates = nullptr;                   // OUT   (positions, 4 * filters); then dz, in place
+    R *c1 = nullptr, *h1 = nullptr;       // OUT   (positions, filters)
+    R *y = nullptr;                       // OUT   h once more
+    R *h_next = nullptr;                  // OUT   h after dropout, in the padded h' of the next step
+    const R *mask = nullptr, *dy = nullptr; // IN  (positions, filters)
+    R *dh = nullptr, *dc = nullptr;       // INOUT (positions, filters)
+};
+
 template <class R> struct gw_table {
     gw_family<R> rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru;
 
@@ -183,6 +225,22 @@ template <class R> struct gw_table {
     void (*pack_transposed)(const R *w, gw_int columns, gw_int length, R *packed);
     void (*input_gradient)(const R *z, gw_int ldz, gw_int n, gw_int length, const R *packed,
                            gw_int columns, R *out);
+
+    // Convolutions and pooling (convolution.h, conv_lstm.h, pooling.h, depthwise.h).
+    void (*correlate)(const gw_windows *, const R *x, gw_int rows, const R *packed, gw_int filters,
+                      const gw_activation<R> *, R *y);
+    void (*window_gradient)(const gw_windows *, const R *x, gw_int rows, const R *dz,
+                            gw_int filters, R *dw, R *db);
+    gw_int (*conv_lstm_size)(gw_int filters, gw_int x_inputs, gw_int h_inputs);
+    void (*conv_lstm_pack)(gw_int filters, gw_int x_inputs, gw_int h_inputs, const R *w_x,
+                           const R *w_h, const R *b, R *packed);
+    void (*conv_lstm_forward)(const gw_conv_lstm<R> *);
+    void (*conv_lstm_backward)(const gw_conv_lstm<R> *);
+    void (*pool)(const gw_pooling *, const R *x, gw_int first, gw_int last, R *y);
+    void (*pool_backward)(const gw_pooling *, const R *x, const R *dy, gw_int rows, R *dx);
+    void (*depthwise)(const gw_depthwise *, const R *x, const R *w, const R *b, R *y);
+    void (*depthwise_backward)(const gw_depthwise *, const R *x, const R *w, const R *dz, R *dw,
+                               R *dx);
 
     // y = act(x); y may be x. So it may in softmax.
     void (*activate)(const gw_activation<R> *, const R *x, R *y, gw_int n);

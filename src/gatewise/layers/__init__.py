@@ -5,8 +5,16 @@ from .attention import AdditiveAttention, Attention
 from .base import Layer
 from .convolution import Conv1D
 from .dense import Dense
+from .depthwise import DepthwiseConv1D, SeparableConv1D
 from .dropout import Dropout, SpatialDropout1D
 from .embedding import Embedding
+from .image_convolution import Conv2D
+from .image_pooling import (
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+)
 from .input import Input, InputLayer
 from .masking import Masking
 from .normalization import BatchNormalization, LayerNormalization
@@ -35,27 +43,34 @@ __all__ = [
     "AdditiveAttention",
     "Attention",
     "AveragePooling1D",
+    "AveragePooling2D",
     "Batch",
     "BatchNormalization",
     "Bidirectional",
     "Conv1D",
+    "Conv2D",
     "Dense",
+    "DepthwiseConv1D",
     "Dropout",
     "Embedding",
     "Flatten",
     "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Input",
     "InputLayer",
     "Layer",
     "LayerNormalization",
     "Masking",
     "MaxPooling1D",
+    "MaxPooling2D",
     "MinGRU",
     "MinLSTM",
     "ParameterSpec",
     "Recurrent",
     "RepeatVector",
+    "SeparableConv1D",
     "SimpleRNN",
     "SpatialDropout1D",
     "Steps",

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.errors import ConfigError
 from gatewise.kernels import dense
-from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
 
-from .activation import LINEAR, Activated, activation_or_softmax
+from .activation import LINEAR
+from .filtering import Filtering, check_layout
 from .masks import counted_steps
 from .options import fixed
 from .weights import WeightOptions
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
 
 
-class Conv1D(Activated, Windowed):
+class Conv1D(Filtering, Windowed):
     """Convolution over the steps of a sequence.
 
     (batch, steps, features) becomes (batch, windows, filters):
@@ -89,8 +88,6 @@ class Conv1D(Activated, Windowed):
 
     paddings: tuple[str, ...] = ("valid", "same", "causal")
     filters: int = fixed(checks.whole_number)
-    activation: Any = fixed(activation_or_softmax)
-    use_bias: bool = fixed(checks.flag)
 
     def __init__(
         self,
@@ -113,33 +110,31 @@ class Conv1D(Activated, Windowed):
         **kwargs: Any,
     ) -> None:
         super().__init__(kernel_size, strides, padding, dilation_rate, **kwargs)
-        if data_format not in (None, "channels_last") or groups != 1 or groups is True:
-            raise ConfigError(
-                f"data_format is {data_format!r} and groups is {groups!r}; expected 'channels_last'"
-                " and 1"
-            )
-        self.filters, self.activation, self.use_bias = filters, activation, use_bias
-        self._weight_options = {
-            "kernel": WeightOptions(
-                "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
-            ),
-            "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
-        }
-        self.seed: int | None = checks.seed(seed)
-        self._packed = PackedWeights()
+        check_layout(data_format, groups)
+        self.filters = filters
+        self._take_options(
+            activation,
+            use_bias,
+            seed,
+            {
+                "kernel": WeightOptions(
+                    "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+                ),
+                "bias": WeightOptions("bias", bias_initializer, bias_regularizer, bias_constraint),
+            },
+        )
 
     def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
         self._check_input_shape(input_shape)
-        shapes = {"kernel": (self.window, input_shape[-1], self.filters)} | (
-            {"bias": (self.filters,)} if self.use_bias else {}
+        return self._specs_of(
+            {
+                "kernel": (self.window, input_shape[-1], self.filters),
+                "bias": (self.filters,),
+            }
         )
-        return [self._weight_options[name].spec(name, shape) for name, shape in shapes.items()]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self._output_steps(input_shape[1]), self.filters)
-
-    def _weights_changed(self) -> None:
-        self._packed.forget()
 
     def _matrix(self) -> Array:
         """The kernel as a matrix (kernel_size * features, filters)."""
@@ -219,16 +214,14 @@ class Conv1D(Activated, Windowed):
         return np.where(counted_steps(saved["lengths"], dx.shape), dx, dx.dtype.type(0))
 
     def get_config(self) -> Config:
-        config = super().get_config() | {
-            "filters": self.filters,
-            "kernel_size": self.window,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
-            "seed": self.seed,
-        }
-        for options in self._weight_options.values():
-            config |= options.get_config()
-        return config
+        return (
+            super().get_config()
+            | {
+                "filters": self.filters,
+                "kernel_size": self.window,
+                "strides": self.strides,
+                "padding": self.padding,
+                "dilation_rate": self.dilation,
+            }
+            | self._filtering_config()
+        )

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 
 from .options import fixed
 from .sequences import SequenceLayer
 from .tape import Batch, Steps
+from .window_axis import WindowAxis, one_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,11 +81,12 @@ class Windowed(SequenceLayer):
         """
         return self.window == 1
 
+    @property
+    def _axis(self) -> WindowAxis:
+        return WindowAxis(self.window, self.strides, self.dilation, self.padding)
+
     def output_lengths(self, lengths: Array) -> Array:
-        steps = np.asarray(lengths)
-        if self.padding == "valid":
-            steps = steps - self._reach
-        return np.maximum((steps + self.strides - 1) // self.strides, 0)
+        return self._axis.count(lengths)
 
     def _with_steps(self, y: Array, steps: Steps | None) -> Batch:
         """The output as a Batch, for an input with these steps."""
@@ -97,7 +98,7 @@ class Windowed(SequenceLayer):
     @property
     def _reach(self) -> int:
         """Distance from the first to the last step of a window, in steps."""
-        return self.dilation * (self.window - 1)
+        return self._axis.reach
 
     def _output_steps(self, steps: Any) -> Any:
         """Number of output steps for a number of input steps; None for None."""
@@ -112,18 +113,6 @@ class Windowed(SequenceLayer):
         return count
 
     # ---- windows of an array, and their gradient
-
-    def _in_front(self, steps: Any) -> Any:
-        """Number of padded steps in front of rows of n steps.
-
-        `steps` is n, a NumPy integer or an array of them, and so is the result.
-        """
-        if self.padding == "valid":
-            return np.zeros_like(steps)
-        if self.padding == "causal":
-            return np.full_like(steps, self._reach)
-        covered = (self.output_lengths(steps) - 1) * self.strides + self._reach + 1
-        return np.maximum(covered - steps, 0) // 2
 
     def _placement(
         self, batch: int, steps: int, lengths: Array | None
@@ -143,9 +132,9 @@ class Windowed(SequenceLayer):
         """
         width = max((self._output_steps(steps) - 1) * self.strides + self._reach + 1, steps)
         if lengths is None:
-            front = int(self._in_front(np.intp(steps)))
+            front = int(self._axis.front(np.intp(steps)))
             return [(slice(None), front)], max(width, front + steps)
-        fronts = self._in_front(lengths)
+        fronts = self._axis.front(lengths)
         found = np.unique(fronts).tolist()
         if len(found) <= 1:
             return [(slice(None), front) for front in found], max(
@@ -154,6 +143,16 @@ class Windowed(SequenceLayer):
         return [(np.flatnonzero(fronts == front), front) for front in found], max(
             width, max(found) + steps
         )
+
+    def _padded(self, x: Array, fill: float, lengths: Array | None) -> Array:
+        """Return x with padded steps of value `fill`; x itself if the windows need none."""
+        places, width = self._placement(*x.shape[:2], lengths)
+        if width == x.shape[1]:
+            return x
+        padded = np.full((x.shape[0], width, *x.shape[2:]), fill, x.dtype)
+        for rows, front in places:
+            padded[rows, front : front + x.shape[1]] = x[rows]
+        return padded
 
     def _windows(self, x: Array, fill: float, lengths: Array | None) -> Array:
         """The windows of x, as a view of x or of a padded copy.
@@ -173,12 +172,7 @@ class Windowed(SequenceLayer):
             Read-only.
         """
         count = self._output_steps(x.shape[1])
-        places, width = self._placement(*x.shape[:2], lengths)
-        if width > x.shape[1]:
-            padded = np.full((x.shape[0], width, *x.shape[2:]), fill, x.dtype)
-            for rows, front in places:
-                padded[rows, front : front + x.shape[1]] = x[rows]
-            x = padded
+        x = self._padded(x, fill, lengths)
         row, step, *rest = x.strides
         return np.lib.stride_tricks.as_strided(
             x,
@@ -190,24 +184,22 @@ class Windowed(SequenceLayer):
     def _add_windows(self, d_windows: Array, steps: int, lengths: Array | None) -> Array:
         """The gradient of x (batch, steps, features) for the gradient of its windows."""
         batch, count, _, features = d_windows.shape
-        places, width = self._placement(batch, steps, lengths)
+        _, width = self._placement(batch, steps, lengths)
         d_padded = np.zeros((batch, width, features), d_windows.dtype)
         for place in range(self.window):
             at = place * self.dilation
             d_padded[:, at : at + (count - 1) * self.strides + 1 : self.strides] += d_windows[
                 :, :, place
             ]
+        return self._without_padding(d_padded, steps, lengths)
+
+    def _without_padding(self, d_padded: Array, steps: int, lengths: Array | None) -> Array:
+        """Return the part of the gradient of :meth:`_padded`'s result that belongs to x."""
+        places, _ = self._placement(d_padded.shape[0], steps, lengths)
         if len(places) == 1:
             ((_, front),) = places
             return np.ascontiguousarray(d_padded[:, front : front + steps])
-        dx = np.empty((batch, steps, features), d_windows.dtype)
+        dx = np.empty((d_padded.shape[0], steps, *d_padded.shape[2:]), d_padded.dtype)
         for rows, front in places:
             dx[rows] = d_padded[rows, front : front + steps]
         return dx
-
-
-def one_number(value: Any, name: str) -> int:
-    """Return an int from 1 up; as in Keras, it may be the only entry of a list."""
-    if isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]
-    return checks.whole_number(value, name)
