@@ -4,6 +4,7 @@ For tests/models/test_damage.py and fuzz/.
 """
 
 import itertools
+import math
 import os
 import tempfile
 import warnings
@@ -12,7 +13,7 @@ import numpy as np
 from seeds import generator
 
 from gatewise import callbacks, metrics, optimizers, schedules
-from gatewise.errors import CheckpointError, ConfigError, GatewiseError
+from gatewise.errors import CheckpointError, GatewiseError
 from gatewise.layers import GRU, LSTM, Dense, Dropout, Flatten, Input, SimpleRNN
 from gatewise.models import Sequential, load_model
 
@@ -239,19 +240,16 @@ class Readers:
         return True
 
     def _load_weights(self, path):
-        return self._change(
-            "weights", path, lambda model: model.load_weights(path), CheckpointError
-        )
+        return self._change("weights", path, lambda model: model.load_weights(path))
 
     def _resume(self, path):
         return self._change(
             "resume",
             path,
             lambda model: self.subject.fit(model, resume_from=path),
-            (CheckpointError, ConfigError),
         )
 
-    def _change(self, name, path, read, refusals):
+    def _change(self, name, path, read):
         if name not in self.begun:
             model = self.subject.model()
             self.subject.fit(model)
@@ -259,12 +257,12 @@ class Readers:
         model, before = self.begun[name]
         try:
             read(model)
-        except refusals as error:
-            if fingerprint(model) != before:
-                raise Wrong(f"{name}: a refusal changed the model: {error}") from error
-            return _refused(error, path)
-        except GatewiseError:  # training met with what the file brought
-            pass
+        except GatewiseError as error:
+            # An error that does not name the file is of training, which met with what it brought.
+            if isinstance(error, CheckpointError) or str(path) in str(error):
+                if fingerprint(model) != before:
+                    raise Wrong(f"{name}: a refusal changed the model: {error}") from error
+                return _refused(error, path)
         del self.begun[name]
         use(model)
         return True
@@ -280,9 +278,10 @@ def _refused(error, path):
 
 def use(model):
     """What anybody would do with a model: nothing of it may fail but by a GatewiseError."""
-    x = np.zeros((2, *(3 if extent is None else extent for extent in model.input_shape[1:])))
-    if x.size > 10_000 or model.count_params() > 100_000:
+    shape = (2, *(3 if extent is None else extent for extent in model.input_shape[1:]))
+    if math.prod(shape) > 10_000 or model.count_params() > 100_000:
         return
+    x = np.zeros(shape)
     model.summary(print_fn=lambda line: None)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

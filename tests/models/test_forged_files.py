@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import os
 import sys
 import tracemalloc
@@ -228,9 +229,10 @@ def use(model):
 
     Nothing of it may fail but by a GatewiseError.
     """
-    x = np.zeros((2, *(3 if extent is None else extent for extent in model.input_shape[1:])))
-    if x.size > 10_000:
+    shape = (2, *(3 if extent is None else extent for extent in model.input_shape[1:]))
+    if math.prod(shape) > 10_000:
         return
+    x = np.zeros(shape)
     model.summary(print_fn=lambda line: None)
     assert isinstance(model.name, str)
     out = model.predict(x)
