@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .scaler import SequenceScaler
     from .stacker import FrameStacker
     from .text import Vocabulary
+    from .vectors import WordVectors, load_vectors
     from .windower import Windower
 
 _ON_FIRST_USE = {
@@ -36,7 +37,9 @@ _ON_FIRST_USE = {
     "SequenceScaler": "scaler",
     "Vocabulary": "text",
     "Windower": "windower",
+    "WordVectors": "vectors",
     "deltas": "audio",
+    "load_vectors": "vectors",
     "log_mel": "audio",
     "mel_filters": "audio",
     "mfcc": "audio",
@@ -48,12 +51,14 @@ __all__ = [
     "SequenceScaler",
     "Vocabulary",
     "Windower",
+    "WordVectors",
     "compress",
     "counted_steps",
     "deltas",
     "feature_means",
     "fill_forward",
     "fill_mean",
+    "load_vectors",
     "log_mel",
     "mel_filters",
     "mfcc",
