@@ -32,6 +32,7 @@ from .shaping import Flatten, RepeatVector
 from .specs import ParameterSpec
 from .tape import Batch, Steps, Tape
 from .window_pooling import AveragePooling1D, MaxPooling1D
+from .wrapper import Wrapper
 from .wrappers import TimeDistributed
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "Steps",
     "Tape",
     "TimeDistributed",
+    "Wrapper",
 ]
 
 # Configurations may name all layers except base classes, the input, and what layers exchange.
@@ -88,5 +90,6 @@ _NOT_IN_FILES = {
     "Recurrent",
     "Steps",
     "Tape",
+    "Wrapper",
 }
 _register(*(globals()[name] for name in __all__ if name not in _NOT_IN_FILES))

@@ -32,10 +32,10 @@ class LayerInterface(Guarded, abc.ABC):
 
     # Properties of the layer, so that models need not know its class. Those of type Any are class
     # attributes in some subclasses and properties in others.
-    reads_steps: bool = False  # x needs a time axis with at least one step
+    reads_steps: Any = False  # x needs a time axis with at least one step
     # Step t of the output belongs to step t of the input: lengths, masks and resets still apply.
     keeps_steps: Any = True
-    takes_any_length: bool = True  # x may have another number of steps than the layer was built for
+    takes_any_length: Any = True  # x may have another number of steps than the layer was built for
     # Step t of the output depends on no later step, so that truncated back-propagation through time
     # may split the sequence.
     causal: Any = True

@@ -1,4 +1,4 @@
-"""Layers that contain layers: the base of all wrappers, and TimeDistributed."""
+"""Layers that contain layers: the base of all of them, and TimeDistributed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewise.sharing import WeightsGuard
 
 
-class Wrapper(Layer):
+class Container(Layer):
     """Base of layers that contain others.
 
     The parameters of the layers inside are its own, named ``"part/parameter"``, in order.
@@ -254,7 +254,7 @@ class Wrapper(Layer):
             part._weights_changed()
 
 
-class TimeDistributed(Wrapper):
+class TimeDistributed(Container):
     """Apply a layer to each step by itself: (batch, steps, ...) becomes (batch, steps, ...).
 
     The layer inside does not see steps past the end of their row; the output is zero there. Dense,

@@ -14,7 +14,7 @@ from gatewise.layers.options import fixed
 from gatewise.layers.registry import layer_config, layer_from_config
 from gatewise.layers.sequences import SequenceLayer
 from gatewise.layers.tape import Batch
-from gatewise.layers.wrappers import Wrapper
+from gatewise.layers.wrappers import Container
 
 from .base import Recurrent
 from .visiting_order import backward_order, take_steps
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
 
-class Bidirectional(Wrapper, SequenceLayer):
+class Bidirectional(Container, SequenceLayer):
     """Two recurrent layers that read a sequence from both ends (Schuster and Paliwal 1997).
 
     The backward layer reads the steps of each row from last to first. With ``return_sequences`` its
@@ -133,7 +133,7 @@ class Bidirectional(Wrapper, SequenceLayer):
 
     @staticmethod
     def _check_part(part: Layer, name: str) -> None:
-        Wrapper._check_part(part, name)
+        Container._check_part(part, name)
         if not isinstance(part, Recurrent):
             raise DTypeError(f"{name} is {part!r}; expected a recurrent layer")
 
