@@ -1,6 +1,7 @@
 """Metrics: numbers for people, of how good predictions are.
 
-Names, arguments and formulas are Keras's.
+Names, arguments and formulas are Keras's. :func:`bleu` and :func:`token_error_rate`, which Keras
+does not have, compare sequences of any length; they are functions, for use after training.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .regression import (
     RootMeanSquaredError,
     SymmetricMeanAbsolutePercentageError,
 )
+from .translation import bleu, token_error_rate
 
 if TYPE_CHECKING:
     from gatewise._typing import Config
@@ -84,8 +86,10 @@ __all__ = [
     "SparseTopKCategoricalAccuracy",
     "SymmetricMeanAbsolutePercentageError",
     "TopKCategoricalAccuracy",
+    "bleu",
     "get",
     "serialize",
+    "token_error_rate",
 ]
 
 _SHORT: dict[str, type[Metric]] = {
