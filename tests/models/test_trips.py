@@ -212,7 +212,11 @@ def test_arguments_that_ask_for_nothing_are_taken(call, xy):
             ConfigError,
             "activity_regularizer='l2' does not exist in gatewise",
         ),
-        (lambda m, x, y: m.compile("adam", "mse", loss_weights=[1]), ConfigError, "loss_weights"),
+        (
+            lambda m, x, y: m.compile("adam", "mse", loss_weights=[1, 2]),
+            ConfigError,
+            "loss_weights",
+        ),
         (
             lambda m, x, y: m.fit(x, y, steps_per_epoch=3),
             ConfigError,

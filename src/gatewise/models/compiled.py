@@ -25,7 +25,7 @@ from .objectives import Objective, choose_objectives, refuse_equal_names
 from .outputs import check_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from gatewise._typing import Array, Shape
     from gatewise.layers.tape import Tape
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from .buffer import States
 
-    Carried = dict[int, list[Array]]
+    Carried = dict[Hashable, list[Array]]
 
 # Bytes for each number of an array that a constraint takes while it works, on an array of float64;
 # on the safe side.
@@ -418,7 +418,7 @@ class CompiledNetwork(Network):
     ) -> Found:
         """Make one step of the optimizer on checked samples; return what it found.
 
-        `carried`, a dict of the numbers of recurrent layers to states, is for truncated
+        `carried`, a dict of the nodes of recurrent layers to states, is for truncated
         back-propagation through time: what sequences that continue start from, and afterwards what
         they ended in. If nothing in the samples counts there is no step, not even one of
         accumulated gradients or of a running mean; states do continue.

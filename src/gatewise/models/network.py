@@ -17,7 +17,7 @@ from .outputs import last_activation
 from .trained import Trained
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from gatewise._typing import Array, Shape
     from gatewise.layers import Layer
@@ -36,6 +36,7 @@ class Network(BufferedLayers):
     _output_names: Sequence[str] = ("y",)
     _has_names = False  # whether a user may give dicts by these names
     _timed_inputs: Sequence[int] = (0,)  # numbers of the inputs that have a time axis
+    _starts_given: Layer | None = None  # a layer whose initial state the network computes
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output for an input of this shape.
@@ -70,6 +71,10 @@ class Network(BufferedLayers):
                 return [None]
             found = layer.output_lengths(found)
         return [found if len(self.output_shape) >= 3 else None]
+
+    def _nodes(self) -> dict[Hashable, Layer]:
+        """Return the layer at each node of a pass, in the order in which they run."""
+        return dict(enumerate(self._layers))
 
     def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
         """Return the shape of each output, for these of the inputs."""

@@ -82,12 +82,17 @@ class Objective:
         The gradient is that of the value times the weight. `start` is the output, or its scores.
         """
         loss: Any = self.loss
-        options: dict[str, Any] = {"scores": self.fused, "want_gradient": want_gradient}
-        if loss._per_sequence:
-            options["lengths"] = targets.read_lengths
-        elif targets.valid is not None:
-            options["normalizer"] = float(targets.valid.sum())
-        value, gradient = loss.value_and_gradient(targets.y, start, targets.weights, **options)
+        ends = {"lengths": targets.read_lengths} if loss._per_sequence else {}
+        normalizer = None if ends or targets.valid is None else float(targets.valid.sum())
+        value, gradient = loss.value_and_gradient(
+            targets.y,
+            start,
+            targets.weights,
+            normalizer,
+            scores=self.fused,
+            want_gradient=want_gradient,
+            **ends,
+        )
         if gradient is not None and self.weight != 1.0:
             gradient *= gradient.dtype.type(self.weight)
         return value, gradient

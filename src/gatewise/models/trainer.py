@@ -68,30 +68,43 @@ class Trainer(BatchCalls):
     def compile(
         self,
         optimizer: str | dict[str, Any] | type[Optimizer] | Optimizer = "rmsprop",
-        loss: str | dict[str, Any] | type[Loss] | Loss | None = None,
-        metrics: Sequence[str | dict[str, Any] | type[Metric] | Metric] | None = None,
+        loss: str | dict[str, Any] | type[Loss] | Loss | Sequence[Any] | None = None,
+        metrics: Sequence[str | dict[str, Any] | type[Metric] | Metric | Sequence[Any] | None]
+        | dict[str, Any]
+        | None = None,
+        loss_weights: float | Sequence[float | None] | dict[str, float] | None = None,
         **others: Any,
     ) -> None:
-        """Choose the optimizer, the loss and the metrics that the model is trained with.
+        """Choose the optimizer, the losses and the metrics that the model is trained with.
+
+        What is minimized is the sum of the losses of all outputs, each times its weight, and of the
+        penalties of regularizers.
 
         Parameters
         ----------
         optimizer : str or Optimizer, default "rmsprop"
             A name, or an object of :mod:`gatewise.optimizers`. A name gives a new one with its
             default arguments.
-        loss : str or Loss
-            A name, or an object of :mod:`gatewise.losses`.
-        metrics : list of str or Metric, optional
-            What is computed beside the loss, see :mod:`gatewise.metrics`.
+        loss : str or Loss, or list or dict of them
+            A name, or an object of :mod:`gatewise.losses`. For several outputs: one that is that of
+            each, a list with one for each, or a dict by the name of the output. An output whose
+            loss is None, or missing in the dict, is not trained.
+        metrics : list of str or Metric, or list or dict of such lists, optional
+            What is computed beside the loss, see :mod:`gatewise.metrics`. For several outputs: a
+            list with an entry for each (a metric, a list of metrics or None), or a dict by the name
+            of the output. Their names in logs begin with that of the output: ``tag_accuracy``.
+        loss_weights : list or dict of float, optional
+            A factor for the loss of each output, by position or by name. None, or missing in the
+            dict: 1.
         **others
             Arguments of Keras that change nothing here are accepted if they have their defaults.
 
         Raises
         ------
         ConfigError
-            One of them is not known; or the loss can only be a constant or NaN after the last
-            layer. Other losses that do not fit the output give a warning. If the model is not
-            built, both come with the first data.
+            One of them is not known, or not for the outputs that the model has; or a loss can only
+            be a constant or NaN after the last layer. Other losses that do not fit the output give
+            a warning. If the model is not built, both come with the first data.
 
         Examples
         --------
@@ -104,7 +117,7 @@ class Trainer(BatchCalls):
         checks.refuse_unknown_arguments(
             others, "compile", "compile", lambda: arguments_of(self.compile)
         )
-        self._choose_training(optimizer, loss, metrics)
+        self._choose_training(optimizer, loss, metrics, loss_weights)
 
     @names_memory
     def fit(

@@ -43,13 +43,13 @@ def parts_of(item: Any, name: str, need_y: bool = True) -> Given:
     name : str
         What it is, for messages.
     need_y : bool
-        False: x alone is enough, and a list is x itself.
+        False: x alone is enough, and a list is x itself, as is a dict by the names of inputs.
 
     Raises
     ------
     ConfigError, DTypeError
     """
-    if isinstance(item, dict):
+    if isinstance(item, dict) and not (not need_y and item and not item.keys() & {*PARTS}):
         unknown = [key for key in item if key not in PARTS]
         missing = [key for key in PARTS[: 2 if need_y else 1] if key not in item]
         if unknown or missing:

@@ -106,18 +106,29 @@ class Samples:
     @property
     def counts(self) -> bool:
         """Whether anything counts in a loss, with a weight other than 0."""
-        return any(targets.counts for targets in self.trained)
+        for targets in self.targets:
+            if targets is not None and targets.counts:
+                return True
+        return False
 
     @property
     def empty(self) -> bool:
         """Whether no sequence has a step."""
-        return all(batch.lengths is not None and not batch.lengths.any() for batch in self.inputs)
+        for batch in self.inputs:
+            lengths = batch.lengths
+            if lengths is None or lengths.any():
+                return False
+        return True
+
+    @property
+    def extents(self) -> list[int]:
+        """Extents of the time axes of the inputs that have one."""
+        return [self._extent(k) for k in self.timed]
 
     @property
     def steps(self) -> int:
         """Extent of the time axis, of several the longest; 1 without one."""
-        shapes = [self.inputs[k].values.shape for k in self.timed]
-        return max((shape[1] for shape in shapes if len(shape) > 1), default=1)
+        return max(self.extents, default=1)
 
     @property
     def row_lengths(self) -> Array | None:

@@ -79,6 +79,8 @@ class RowFeed:
         self.samples, self.batch_size = samples, batch_size
         self.shuffle, self.bucketing, self.tbptt_steps = shuffle, bucketing, tbptt_steps
         self.ended = False
+        if tbptt_steps is not None:
+            _need_one_time_axis(samples)
 
     @property
     def steps(self) -> int | None:
@@ -331,6 +333,8 @@ class BatchFeed:
         number = 0
         for item in self._planned_items(plan):
             samples = self._samples(item)
+            if self.tbptt_steps is not None:
+                _need_one_time_axis(samples)
             parts = (
                 [None] if self.tbptt_steps is None else chunks(samples.longest(), self.tbptt_steps)
             )
@@ -376,6 +380,17 @@ class BatchFeed:
 
 
 Feed = RowFeed | BatchFeed
+
+
+def _need_one_time_axis(samples: AnySamples) -> None:
+    """Refuse to cut inputs of different numbers of steps into parts."""
+    extents = samples.extents
+    if len(set(extents)) > 1:
+        raise ConfigError(
+            "tbptt_steps cuts all inputs into parts of the same steps; they have"
+            f" {', '.join(map(str, extents))} steps: pad them to the same number, or leave"
+            " tbptt_steps out"
+        )
 
 
 def chunks(steps: int, size: int | None) -> list[slice]:

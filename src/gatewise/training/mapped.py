@@ -87,9 +87,14 @@ class MappedSamples:
         return self.model._timed_inputs
 
     @property
+    def extents(self) -> list[int]:
+        """See :attr:`Samples.extents`."""
+        return [self.x[k].shape[1] for k in self.timed]
+
+    @property
     def steps(self) -> int:
         """Extent of the time axis, of several the longest."""
-        return max((self.x[k].shape[1] for k in self.timed), default=1)
+        return max(self.extents, default=1)
 
     @property
     def row_lengths(self) -> Array | None:

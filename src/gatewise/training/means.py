@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gatewise import checks
@@ -94,14 +95,16 @@ class RunningMeans:
     def add(self, batch: Samples, found: Found) -> None:
         """Add one batch. One in which no position counts changes no mean."""
         self.counted = self.counted or (batch.counts and not batch.empty)
+        anything = False
         for j, targets in enumerate(batch.targets):
             count = 0 if targets is None else targets.count
             if targets is None or not count:
                 continue
+            anything = True
             self.means[j].add(found.loss if self.single else found.losses[j], count)
             if self.metrics[j]:
                 _update(self.metrics[j], targets, found.outputs[j])
-        if not self.single:
+        if anything and not self.single:
             self.means[-1].add(found.penalty, len(batch))
 
     def logs(self) -> dict[str, Any]:
@@ -110,24 +113,28 @@ class RunningMeans:
             if not self.means[0].count:
                 return {}
             return {"loss": self.means[0].value} | self._of_metrics(0)
-        counted = [j for j in range(len(self.objectives)) if self.means[j].count]
+        trained = [j for j, objective in enumerate(self.objectives) if objective.loss is not None]
+        counted = [j for j in trained if self.means[j].count]
         if not counted:
             return {}
-        losses = {j: self.means[j].value for j in counted}
-        loss = self.means[-1].value + sum(
-            self.objectives[j].weight * value for j, value in losses.items()
-        )
-        logs = {"loss": loss}
-        trained = sum(objective.loss is not None for objective in self.objectives)
-        if trained > 1:
-            logs |= {f"{self.objectives[j].name}_loss": value for j, value in losses.items()}
-        for j in counted:
+        logs = {
+            "loss": self.means[-1].value
+            + sum(self.objectives[j].weight * self.means[j].value for j in counted)
+        }
+        if len(trained) > 1:
+            logs |= {
+                f"{self.objectives[j].name}_loss": self.means[j].value if j in counted else math.nan
+                for j in trained
+            }
+        for j in trained:
             logs |= self._of_metrics(j)
         return logs
 
     def _of_metrics(self, j: int) -> dict[str, Any]:
-        """Return the metrics of an output by name."""
+        """Return the metrics of an output by name; NaN where nothing counted so far."""
         names = self.objectives[j].log_names
+        if not self.means[j].count:
+            return dict.fromkeys(names, math.nan)
         return {name: lasting(metric.result()) for name, metric in zip(names, self.metrics[j])}
 
     def get_state(self) -> dict[str, Any]:

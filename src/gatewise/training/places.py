@@ -31,17 +31,8 @@ def by_place(model: Model, given: Given) -> Given:
     ConfigError, DTypeError, ShapeError
         Names or counts are not those of the model.
     """
-    x, y, sample_weight, lengths, mask, resets = given
-    plain = not (
-        type(x) in _NESTS
-        or type(y) in _NESTS
-        or type(sample_weight) in _NESTS
-        or type(lengths) in _NESTS
-        or type(mask) in _NESTS
-        or type(resets) in _NESTS
-    )
-    if plain and len(model._input_names) == 1 == len(model._output_names):
-        return Given([x], [y], [sample_weight], [lengths], [mask], [resets])
+    if is_plain(model, given):
+        return Given(*([part] for part in given))
     x = _inputs_by_place(model, given.x)
     rows = _rows(x[0])
     return Given(
@@ -56,6 +47,20 @@ def by_place(model: Model, given: Given) -> Given:
 
 
 _NESTS = (list, tuple, dict)
+
+
+def is_plain(model: Model, given: Given) -> bool:
+    """Whether no part can be a list or dict by place: the usual case, quickly found."""
+    x, y, sample_weight, lengths, mask, resets = given
+    return (
+        type(x) not in _NESTS
+        and type(y) not in _NESTS
+        and type(sample_weight) not in _NESTS
+        and type(lengths) not in _NESTS
+        and type(mask) not in _NESTS
+        and type(resets) not in _NESTS
+        and len(model._input_names) == 1 == len(model._output_names)
+    )
 
 
 def _rows(x: Any) -> int | None:
@@ -152,7 +157,9 @@ def _unwrapped(value: Any, rows: int | None) -> Any:
 def _weights_by_place(model: Model, weights: Any, rows: int | None) -> list[Any]:
     names = model._output_names
     if isinstance(weights, dict):
-        return by_name("sample_weight", weights, names, "output", ())
+        found = by_name("sample_weight", weights, names, "output", ())
+        _refuse_untrained(model, found)
+        return found
     if len(names) == 1:
         return [_unwrapped(weights, rows)]
     several = isinstance(weights, list | tuple) and any(
@@ -161,7 +168,17 @@ def _weights_by_place(model: Model, weights: Any, rows: int | None) -> list[Any]
     if not several:
         return [weights] * len(names)
     _need_count("sample_weight", len(weights), names, "output")
+    _refuse_untrained(model, weights)
     return list(weights)
+
+
+def _refuse_untrained(model: Model, weights: Sequence[Any]) -> None:
+    """Refuse weights of outputs that have no loss."""
+    for name, objective, weight in zip(model._output_names, model._objectives, weights):
+        if objective.loss is None and weight is not None:
+            raise ConfigError(
+                f"sample_weight has weights for output {name!r}, which has no loss: leave them out"
+            )
 
 
 def _steps_by_place(model: Model, name: str, value: Any, axes: int) -> list[Any]:
@@ -237,7 +254,7 @@ def _need_count(what: str, count: int, names: Sequence[str], kind: str) -> None:
 def count_text(kind: str, names: Sequence[str]) -> str:
     """Return text for messages, such as "2 inputs, 'a' and 'b'"."""
     if len(names) == 1:
-        return f"one {kind}, {names[0]!r}"
+        return f"one {kind}"
     shown = ", ".join(map(repr, names[:-1]))
     return f"{len(names)} {kind}s, {shown} and {names[-1]!r}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from gatewise.utils import pad_sequences
 
 from .data import Samples, Targets
 from .losses import position_weights
-from .places import about, by_place, title
+from .places import about, by_place, is_plain, title
 from .unknown_targets import (
     counted_steps,
     known_targets,
@@ -31,12 +31,8 @@ if TYPE_CHECKING:
     from .losses import Loss
 
 
-class _Read(NamedTuple):
-    """One input: as the layers read it, and its lengths and mask as they were given."""
-
-    batch: Batch
-    lengths: Array | None
-    mask: Array | None
+# one input: as the layers read it, and its lengths and mask as they were given
+_Read = tuple[Batch, Any, Any]
 
 
 def prepare_samples(model: Model, given: Given, need_y: bool = True) -> Samples:
@@ -51,35 +47,31 @@ def prepare_samples(model: Model, given: Given, need_y: bool = True) -> Samples:
     ------
     ShapeError, DTypeError, NonFiniteError, ConfigError
     """
-    return prepare_placed(model, by_place(model, given), need_y)
+    if not is_plain(model, given):
+        return prepare_placed(model, by_place(model, given), need_y)
+    x, y, sample_weight, lengths, mask, resets = given
+    read = _read_input(model, 0, x, lengths, mask, resets)
+    samples = Samples([read[0]], (), model._timed_inputs)
+    if y is not None:
+        samples.targets = _read_all_targets(model, [y], [sample_weight], [read])
+    elif need_y:
+        _refuse_no_y()
+    return samples
 
 
 def prepare_placed(model: Model, parts: Given, need_y: bool = True) -> Samples:
     """Do what :func:`prepare_samples` does, for lists with an entry for each input or output."""
-    if len(parts.x) == 1:
-        read = _read_input(model, 0, parts.x[0], parts.lengths[0], parts.mask[0], parts.resets[0])
-        inputs, batches = [read], [read.batch]
-    else:
-        inputs = _read_inputs(model, parts)
-        batches = [read.batch for read in inputs]
-    samples = Samples(batches, (), model._timed_inputs)
-    if parts.y[0] is None and all(y is None for y in parts.y):
-        if need_y:
-            raise ConfigError("y is missing: give the targets")
-        return samples
-    model._check_output()
-    shapes = model._output_shapes([read.batch.values.shape for read in inputs])
-    lengths = model._output_lengths([read.batch.lengths for read in inputs])
-    targets = []
-    for j, (y, weights) in enumerate(zip(parts.y, parts.sample_weight)):
-        with about(model._output_names, j):
-            targets.append(
-                None
-                if model._objectives[j].loss is None
-                else _read_targets(model, j, y, weights, inputs, shapes[j], lengths[j])
-            )
-    samples.targets = targets
+    inputs = _read_inputs(model, parts)
+    samples = Samples([batch for batch, _, _ in inputs], (), model._timed_inputs)
+    if any(y is not None for y in parts.y):
+        samples.targets = _read_all_targets(model, parts.y, parts.sample_weight, inputs)
+    elif need_y:
+        _refuse_no_y()
     return samples
+
+
+def _refuse_no_y() -> NoReturn:
+    raise ConfigError("y is missing: give the targets")
 
 
 # ---- inputs
@@ -92,12 +84,12 @@ def _read_inputs(model: Model, parts: Given) -> list[_Read]:
         _read_input(model, k, *values)
         for k, values in enumerate(zip(parts.x, parts.lengths, parts.mask, parts.resets))
     ]
-    rows = len(inputs[0].batch.values)
-    for k, read in enumerate(inputs[1:], 1):
-        if len(read.batch.values) != rows:
+    counts = [len(batch.values) for batch, _, _ in inputs]
+    for k, rows in enumerate(counts):
+        if rows != counts[0]:
             raise ShapeError(
-                f"{title('x', names, k)} has {len(read.batch.values)} rows, {title('x', names, 0)}"
-                f" has {rows}; expected as many in each input"
+                f"{title('x', names, k)} has {rows} rows, {title('x', names, 0)} has {counts[0]};"
+                " expected as many in each input"
             )
     return inputs
 
@@ -132,7 +124,7 @@ def _read_input(model: Model, k: int, x: Any, lengths: Any, mask: Any, resets: A
             mask = None if mask is None else step_mask(mask, x.shape)
     found = model._compute_mask(x, k)
     mask = found if mask is None else mask if found is None else mask & found
-    return _Read(_batch_of(x, lengths, mask, resets), lengths, mask)
+    return _batch_of(x, lengths, mask, resets), lengths, mask
 
 
 def _need_sequences(model: Model, k: int, given: Sequence[str]) -> None:
@@ -177,6 +169,23 @@ def _holds_rows(x: Any) -> bool:
 # ---- targets
 
 
+def _read_all_targets(
+    model: Model, y: Sequence[Any], weights: Sequence[Any], inputs: Sequence[_Read]
+) -> list[Targets | None]:
+    """Return what each output is trained on; None for an output that is not trained."""
+    model._check_output()
+    shapes = model._output_shapes([batch.values.shape for batch, _, _ in inputs])
+    lengths = model._output_lengths([batch.lengths for batch, _, _ in inputs])
+    targets: list[Targets | None] = []
+    for j, objective in enumerate(model._objectives):
+        if objective.loss is None:
+            targets.append(None)
+            continue
+        with about(model._output_names, j):
+            targets.append(_read_targets(model, j, y[j], weights[j], inputs, shapes[j], lengths[j]))
+    return targets
+
+
 def _read_targets(
     model: Model,
     j: int,
@@ -193,13 +202,12 @@ def _read_targets(
     objective = model._objectives[j]
     loss: Loss = objective.loss
     follows = None if loss._per_sequence else model._followed_input(j)
-    first = inputs[0].batch.values
-    read = None if follows is None else inputs[follows]
-    if read is not None and read.lengths is not None:
-        steps = read.batch.values.shape[1]
-        y = _pad_beside(y, "y", read.lengths, steps)
-        sample_weight = _pad_beside(sample_weight, "sample_weight", read.lengths, steps)
-    check_rows(y, first)
+    batch, lengths, mask = inputs[follows or 0]
+    if follows is not None and lengths is not None:
+        steps = batch.values.shape[1]
+        y = _pad_beside(y, "y", lengths, steps)
+        sample_weight = _pad_beside(sample_weight, "sample_weight", lengths, steps)
+    check_rows(y, batch.values)
     positions = shape[:1] if loss._per_sequence else shape[:-1]
     weights = (
         None
@@ -210,11 +218,11 @@ def _read_targets(
         checks.summable(weights, "sample_weight", model.dtype)
     y, known = without_unknown(y, weights, positions)
     if loss._sparse and known is None:
-        counted = None if read is None else counted_steps(read.lengths, read.mask, positions)
+        counted = None if follows is None else counted_steps(lengths, mask, positions)
         y, known = without_wrong_classes(y, weights, counted, positions, loss, shape[-1])
     y = loss.prepare(y, shape, model.dtype)
     known = known_targets(loss, y, weights) if known is None else known
-    places = None if read is None or read.batch.steps is None else read.batch.steps.places
+    places = None if follows is None or batch.steps is None else batch.steps.places
     if places is not None:
         y, weights, known = (
             None if array is None else places.to_front(array) for array in (y, weights, known)

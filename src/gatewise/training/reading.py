@@ -165,8 +165,9 @@ def samples_of(model: Model, given: Given, need_y: bool = True) -> AnySamples:
     """Return checked samples of arrays; those of a memory-mapped x stay in its file."""
     if given.y is None:
         refuse_pairs(given.x, "x", need_y)
-    kind = MappedSamples if _is_mapped(given.x) else prepare_samples
-    return kind(model, given, need_y)
+    if type(given.x) is not np.ndarray and _is_mapped(given.x):
+        return MappedSamples(model, given, need_y)
+    return prepare_samples(model, given, need_y)
 
 
 def _is_mapped(x: Any) -> bool:
@@ -275,17 +276,23 @@ def _check_truncated(model: Model, tbptt_steps: int | None) -> None:
     """Refuse truncated back-propagation if it cannot go forward in time with a target a step."""
     if tbptt_steps is None:
         return
-    whole = next((layer for layer in model.layers if not layer.causal), None)
+    nodes = model._nodes().values()
+    whole = next((layer for layer in nodes if not layer.causal), None)
     if whole is not None:
         raise ConfigError(
             f"tbptt_steps: layer {whole.name!r} looks at steps of other parts, before or behind its"
             " own, which no state carries from part to part; leave tbptt_steps out"
         )
+    if model._starts_given is not None:
+        raise ConfigError(
+            f"tbptt_steps: layer {model._starts_given.name!r} receives its initial state from other"
+            " layers, so that it cannot begin with that of the part before; leave tbptt_steps out"
+        )
     steady = all(
         objective.loss is None
         or (model._followed_input(j) is not None and not objective.loss._per_sequence)
         for j, objective in enumerate(model._objectives)
-    )
+    ) and not any(layer.reads_steps and not layer.keeps_steps for layer in nodes)
     if not steady or not model._takes_any_length:
         raise ConfigError(
             "tbptt_steps needs an output and a target at each step: give every recurrent layer "

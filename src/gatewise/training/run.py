@@ -15,7 +15,7 @@ from gatewise.transaction import Transaction, attributes_of, draws_of
 from .means import RunningMeans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from contextlib import AbstractContextManager
 
     from gatewise._typing import Array, Model
@@ -132,7 +132,7 @@ class Run:
     ----------
     epoch, batch : int
         The current epoch, or the next one, and how many of its batches are done.
-    carried : dict of the number of a layer to list of ndarray
+    carried : dict of node to list of ndarray
         States that truncated back-propagation takes to the next part of a batch.
     means : RunningMeans
         Of the current epoch.
@@ -167,7 +167,7 @@ class Run:
     ) -> None:
         self.model, self.feed, self.watchers = model, feed, watchers
         self.epoch, self.batch, self.history, self.epochs = epoch, 0, history, epochs
-        self.carried: dict[int, list[Array]] = {}
+        self.carried: dict[Hashable, list[Array]] = {}
         self.thread = threading.get_ident()
         self.means = RunningMeans(model)
         self.between_batches = True
@@ -332,9 +332,7 @@ class Run:
             "rng_before_plan": self._rng_before_plan if underway else None,
             "means": self.means.get_state() if underway else None,
             "carried": (
-                [self.carried.get(node) for node in range(len(self.model.layers))]
-                if underway
-                else None
+                [self.carried.get(node) for node in self.model._nodes()] if underway else None
             ),
             "callbacks": self.watchers.get_state(),
             "weights": None,
@@ -420,16 +418,17 @@ class Run:
             )
         return drawn
 
-    def _checked_carried(self, carried: list[Any]) -> dict[int, list[Array]]:
-        """Return states of all recurrent layers, by number, for rows that continue; or none."""
+    def _checked_carried(self, carried: list[Any]) -> dict[Hashable, list[Array]]:
+        """Return states of all recurrent layers, by node, for rows that continue; or none."""
         plan = self._plan_again()
         count, rows = self.feed.count(plan), self.feed.rows_going_on(plan, self.batch)
         if count is not None and self.batch > count:
             raise CheckpointError(
                 f"the saved run has done {self.batch} batches of an epoch that has {count}"
             )
+        nodes = self.model._nodes()
         carries = [
-            self.feed.tbptt_steps is not None and layer._has_state for layer in self.model.layers
+            self.feed.tbptt_steps is not None and layer._has_state for layer in nodes.values()
         ]
         if [state is not None for state in carried] != carries:
             raise CheckpointError(
@@ -437,7 +436,7 @@ class Run:
             )
         return {
             node: layer._checked_state(state, rows, "a carried state")
-            for node, (layer, state) in enumerate(zip(self.model.layers, carried))
+            for (node, layer), state in zip(nodes.items(), carried)
             if state is not None
         }
 

@@ -110,11 +110,15 @@ class Monitor(Callback):
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
-        metric = next(
-            (metric for metric in getattr(self.model, "metrics", []) if metric.name == name), None
-        )
+        metrics: dict[str, Any] = {}
+        losses = ["loss"]
+        for objective in getattr(self.model, "_objectives", []):
+            metrics |= zip(objective.log_names, objective.metrics)
+            losses.append(f"{objective.name}_loss")
         direction = (
-            "down" if name == "loss" else getattr(metric, "direction", None) or direction_of(name)
+            "down"
+            if name in losses
+            else getattr(metrics.get(name), "direction", None) or direction_of(name)
         )
         if direction is None:
             raise ConfigError(
