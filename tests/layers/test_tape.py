@@ -29,6 +29,11 @@ MADE = {
     ),
     layers.Conv1D: (lambda: layers.Conv1D(2, 3, padding="causal", activation="tanh"), (4, 3)),
     layers.Conv2D: (lambda: layers.Conv2D(2, 3, activation="tanh"), (4, 4, 2)),
+    layers.ConvLSTM1D: (lambda: layers.ConvLSTM1D(2, 2, dropout=0.2), (3, 4, 2)),
+    layers.ConvLSTM2D: (
+        lambda: layers.ConvLSTM2D(2, 2, recurrent_dropout=0.2, return_sequences=True),
+        (3, 3, 4, 2),
+    ),
     layers.Dense: (lambda: layers.Dense(2, activation="softmax"), (4, 3)),
     layers.DepthwiseConv1D: (lambda: layers.DepthwiseConv1D(2, depth_multiplier=2), (4, 3)),
     layers.Dropout: (lambda: layers.Dropout(0.5), (4, 3)),

@@ -21,6 +21,7 @@ from .normalization import BatchNormalization, LayerNormalization
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent.base import Recurrent
 from .recurrent.bidirectional import Bidirectional
+from .recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D
 from .recurrent.gru import GRU
 from .recurrent.grud import GRUD
 from .recurrent.lstm import LSTM
@@ -50,6 +51,8 @@ __all__ = [
     "Bidirectional",
     "Conv1D",
     "Conv2D",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
     "Dense",
     "DepthwiseConv1D",
     "Dropout",

@@ -54,10 +54,10 @@ class ImageLayer(Layer):
 class WindowedImage(ImageLayer):
     """Base of layers that compute each place of the output from a window of an image."""
 
-    window: tuple[int, int] = fixed("_checked_window")
-    strides: tuple[int, int] = fixed("_checked_strides")
+    window: tuple[int, ...] = fixed("_checked_window")
+    strides: tuple[int, ...] = fixed("_checked_strides")
     padding: str = fixed("_checked_padding")
-    dilation: tuple[int, int] = fixed("_checked_dilation")
+    dilation: tuple[int, ...] = fixed("_checked_dilation")
 
     def __init__(
         self, window: Any, strides: Any, padding: Any, dilation: Any, /, **kwargs: Any
@@ -66,16 +66,16 @@ class WindowedImage(ImageLayer):
         self.window, self.strides, self.dilation, self.padding = window, strides, dilation, padding
 
     @staticmethod
-    def _checked_window(value: Any) -> tuple[int, int]:
-        return two_numbers(value, "the size of the window")
+    def _checked_window(value: Any) -> tuple[int, ...]:
+        return numbers_of(value, "the size of the window", 2)
 
     @staticmethod
-    def _checked_strides(value: Any) -> tuple[int, int]:
-        return two_numbers(value, "strides")
+    def _checked_strides(value: Any) -> tuple[int, ...]:
+        return numbers_of(value, "strides", 2)
 
     @staticmethod
-    def _checked_dilation(value: Any) -> tuple[int, int]:
-        return two_numbers(value, "dilation_rate")
+    def _checked_dilation(value: Any) -> tuple[int, ...]:
+        return numbers_of(value, "dilation_rate", 2)
 
     @staticmethod
     def _checked_padding(value: Any) -> str:
@@ -126,11 +126,12 @@ def checked_padding(value: Any) -> str:
     return value
 
 
-def two_numbers(value: Any, name: str) -> tuple[int, int]:
-    """Return two ints from 1 up: one for rows and one for columns, or one for both."""
+def numbers_of(value: Any, name: str, count: int) -> tuple[int, ...]:
+    """Return ints from 1 up: one for each of `count` axes, or one for all of them."""
     if isinstance(value, list | tuple):
-        if len(value) != 2:
-            raise DTypeError(f"{name} is {value!r}; expected a number, or two")
-        return checks.whole_number(value[0], name), checks.whole_number(value[1], name)
-    number = checks.whole_number(value, name)
-    return number, number
+        if len(value) != count:
+            raise DTypeError(
+                f"{name} is {value!r}; expected a number{f', or {count}' if count > 1 else ''}"
+            )
+        return tuple(checks.whole_number(number, name) for number in value)
+    return (checks.whole_number(value, name),) * count

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks
+from gatewise.errors import ShapeError
 
 from .base import Layer
 from .options import fixed
@@ -54,6 +55,14 @@ class Masking(Layer):
     @staticmethod
     def _shape_of_features(features: int) -> Shape:
         return (None, features)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise ShapeError(
+                f"layer {self.name!r} is given input shape {input_shape}; expected {self._axes}:"
+                " for other sequences, give lengths or a mask together with x"
+            )
+        return input_shape
 
     def compute_mask(self, x: Array) -> BoolArray:
         return (x != np.asarray(self.mask_value, x.dtype)).any(axis=-1)

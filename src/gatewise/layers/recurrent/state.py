@@ -37,6 +37,11 @@ class HasState(SequenceLayer):
         return self.cell.state_sizes
 
     @property
+    def _state_shapes(self) -> tuple[tuple[int | None, ...], ...]:
+        """The shape of each state of one row; None for an extent that is not known."""
+        return tuple((size,) for size in self.state_sizes)
+
+    @property
     def state(self) -> list[Array] | Any:  # Any, not None: whoever unpacks it has made a call
         """State that the next call starts from, list of ndarray of shape (batch, units), or None.
 
@@ -73,25 +78,29 @@ class HasState(SequenceLayer):
 
     def _checked_state(self, value: Any, batch: int | None, name: str) -> list[Array]:
         """Return copies of the states, checked; with any number of rows if `batch` is None."""
+        names, shapes = self.cell.states, self._state_shapes
+        axes = 1 + len(shapes[0])
         arrays = (
             [value]
-            if isinstance(value, np.ndarray) and value.ndim == 2
+            if isinstance(value, np.ndarray) and value.ndim == axes
             else checks.listed(value, name, "arrays")
         )
-        names, sizes = self.cell.states, self.state_sizes
         if len(arrays) != len(names):
             raise ShapeError(
                 f"{name} has {len(arrays)} arrays; layer {self.name!r} expects {len(names)}:"
-                f" {', '.join(names)}, of shapes {', '.join(f'(batch, {size})' for size in sizes)}"
+                f" {', '.join(names)}, of shapes"
+                f" {', '.join(_shape_text('batch', shape) for shape in shapes)}"
             )
         checked = []
-        for part, size, given in zip(names, sizes, arrays):
+        for part, shape, given in zip(names, shapes, arrays):
             array = checks.float_array(given, f"{name} {part}", self.dtype, convert=False)
-            rows = array.shape[0] if batch is None and array.ndim == 2 else batch
-            if array.shape != (rows, size):
+            rows = array.shape[0] if batch is None and array.ndim == axes else batch
+            if array.ndim != axes or any(
+                wanted not in (None, extent) for wanted, extent in zip((rows, *shape), array.shape)
+            ):
                 raise ShapeError(
                     f"{name} {part} has shape {array.shape}; expected "
-                    f"({'batch' if rows is None else rows}, {size})"
+                    f"{_shape_text('batch' if rows is None else rows, shape)}"
                 )
             batch = rows
             checked.append(checks.finite(array, f"{name} {part}").copy())
@@ -146,3 +155,8 @@ class HasState(SequenceLayer):
                 self._state = [np.where(rows, state.dtype.type(0), state) for state in final]
         if tape is not None and tape.carried is not None:
             tape.carried[node] = [state.copy() for state in final]
+
+
+def _shape_text(rows: Any, shape: tuple[int | None, ...]) -> str:
+    extents = ("any" if extent is None else str(extent) for extent in shape)
+    return f"({rows}, {', '.join(extents)})"
