@@ -16,10 +16,19 @@ from functools import partial
 import numpy as np
 
 import gatewise
-from gatewise.layers import GRU, LSTM, MinGRU, MinLSTM, SimpleRNN
+from gatewise.layers import GRU, LSTM, RNN, MinGRU, MinLSTM, SimpleRNN
+
+from . import printed_forms
 
 SHAPES = [(32, 100, 64, 128), (64, 35, 256, 256)]  # batch, steps, inputs, units
 LONG = [(1, 16384, 64, 64), (1, 16384, 64, 256), (4, 16384, 64, 128)]
+
+
+def in_numpy(cell, units, **options):
+    """An RNN of one of the cells of printed_forms."""
+    return RNN(cell(units), **options)
+
+
 OPTIONS = {
     "peepholes": (LSTM, {"peepholes": True}),
     "coupled": (LSTM, {"coupled": True}),
@@ -33,20 +42,30 @@ OPTIONS = {
     "zoneout": (LSTM, {"zoneout": 0.1}),
     "recurrent dropout": (LSTM, {"recurrent_dropout": 0.1}),
     "layer normalisation": (LSTM, {"layer_normalization": True}),
+    "output gate inside": (LSTM, {"output_gate_inside": True}),
     "learned start": (LSTM, {"learned_initial_state": True}),
     "resets, one step in eight": (LSTM, {"resets": 8}),
     "GRU resets, one step in eight": (GRU, {"resets": 8}),
     "GRU clip": (GRU, {"clip": 3.0}),
     "GRU zoneout": (GRU, {"zoneout": 0.1}),
+    "GRU complement": (GRU, {"candidate": "complement"}),
+    "GRU complement, reset before": (GRU, {"candidate": "complement", "reset_after": False}),
+    "GRU split": (GRU, {"candidate": "split"}),
+    "GRU input, sigmoid output": (
+        GRU,
+        {"candidate": "input", "update": "chung", "output_activation": "sigmoid"},
+    ),
     "GRU layer normalisation": (GRU, {"layer_normalization": True}),
     "SimpleRNN layer normalisation": (SimpleRNN, {"layer_normalization": True}),
     "SimpleRNN zoneout": (SimpleRNN, {"zoneout": 0.1}),
     "MinGRU for GRU": (MinGRU, {}),
     "MinLSTM for LSTM": (MinLSTM, {}),
     "full gates in NumPy for LSTM": (partial(LSTM.variant, "FGR"), {}),
+    "gate inside in NumPy for LSTM": (partial(in_numpy, printed_forms.ProductInsideLSTM), {}),
+    "complement in NumPy for GRU": (partial(in_numpy, printed_forms.OppositeResetGRU), {}),
+    "split in NumPy for GRU": (partial(in_numpy, printed_forms.SharedGateGRU), {}),
+    "input in NumPy for GRU": (partial(in_numpy, printed_forms.SigmoidOutputUnit), {}),
 }
-# a cell that is not made by a class of layers stands beside an LSTM
-PLAIN = {MinGRU: GRU, MinLSTM: LSTM}
 IN_TIME = ["MinGRU for GRU", "MinLSTM for LSTM"]  # made for all steps at once
 
 
@@ -91,7 +110,7 @@ def ratio(name, shape, training, rounds):
     cls, options = OPTIONS[name]
     if "projection" in options:
         options = {"projection": int(options["projection"] * shape[3])}
-    plain = PLAIN.get(cls, cls if isinstance(cls, type) else LSTM)
+    plain = next(plain for plain in (LSTM, GRU, SimpleRNN) if is_plain_cell(plain, name, cls))
     calls = [call_of(cls, options, shape, training), call_of(plain, {}, shape, training)]
     best = [float("inf")] * 2
     for _ in range(rounds):
@@ -100,6 +119,11 @@ def ratio(name, shape, training, rounds):
             call()
             best[which] = min(best[which], time.perf_counter() - begin)
     return best[0] / best[1]
+
+
+def is_plain_cell(plain, name, cls):
+    """Whether an option is measured against this layer."""
+    return cls is plain or name.endswith(f"for {plain.__name__}")
 
 
 def call_of(cls, options, shape, training):

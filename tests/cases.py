@@ -113,7 +113,13 @@ def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None)
     if cell.family == "lstm":
         options |= {
             name: getattr(cell, name)
-            for name in ("gates", "coupled", "cell_clip", "output_activation")
+            for name in (
+                "gates",
+                "coupled",
+                "cell_clip",
+                "output_activation",
+                "output_gate_inside",
+            )
         }
         options |= {name: weights.get(name) for name in ("peephole", "projection_kernel")}
     if cell.layer_normalization:
@@ -125,13 +131,20 @@ def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None)
     if cell.family != "rnn":
         options["recurrent_activation"] = cell.recurrent_activation
     if cell.family == "gru":
-        options |= {"reset_after": cell.reset_after, "update": cell.update}
+        options |= {
+            name: getattr(cell, name)
+            for name in ("reset_after", "update", "candidate", "output_activation")
+        }
     states = initial_state if initial_state is not None else [None] * len(cell.states)
     run = getattr(reference, cell.family)
     y, last = run(
         x, weights["kernel"], weights["recurrent_kernel"], weights.get("bias"), *states, **options
     )
     output = y if layer.return_sequences else last[0]
+    if not layer.return_sequences and getattr(cell, "output_activation", None) is not None:
+        if cell.family == "gru":  # the output is not the state
+            output = reference.activation_of(cell.output_activation)(last[0])
+            output = output if lengths is None else output * (np.asarray(lengths) > 0)[:, None]
     return [output, *last] if layer.return_state else output
 
 

@@ -134,6 +134,7 @@ def lstm(
     projection_kernel=None,
     gains=None,
     kept=None,
+    output_gate_inside=False,
 ):
     """LSTM: i, f, o = sigm(a), g = act(a), c = f*c' + i*g, h = o*out(c), with a = x W + h' U + b.
 
@@ -143,6 +144,7 @@ def lstm(
     h = (o*out(c)) W_r gains: (input (4H), recurrent (4H), cell (H), cell's bias (H)); a = gain
     norm(x W) + gain norm(h' U) + b, and
         h = o*out(gain norm(c) + bias)
+    output_gate_inside: h = out(o*c)
     """
     W, U = _float64(kernel), _float64(recurrent_kernel)
     n = len(gates)
@@ -172,7 +174,10 @@ def lstm(
         i = gate("i", c)
         f = 1 - i if coupled else gate("f", c)
         c = clipped(f * c + i * act(clipped(a["g"], clip)), cell_clip)
-        h = gate("o", c) * out(c if gains is None else gains[2] * normalized(c) + gains[3])
+        if output_gate_inside:
+            h = out(gate("o", c) * c)
+        else:
+            h = gate("o", c) * out(c if gains is None else gains[2] * normalized(c) + gains[3])
         return [h if projection_kernel is None else h @ _float64(projection_kernel), c]
 
     return _run(step, x, [h0, c0], [U.shape[0], H], lengths, resets, go_backwards, kept)
@@ -194,6 +199,8 @@ def gru(
     clip=None,
     gains=None,
     kept=None,
+    candidate="reset",
+    output_activation=None,
 ):
     """GRU: z, r = sigm(x W + h' U + b), a candidate n, then the update.
 
@@ -202,12 +209,17 @@ def gru(
     (1-z)*h' + z*n gains (input (3H), recurrent (3H)), reset after: gain norm(x W) and gain norm(h'
     U) stand for x W and h' U, where norm is
         over z and r together, and over n
+    candidate "complement" takes 1 - r for r. "split": n = act(r*(x W + b) + (1-z)*(h' U + b_r)).
+        "input": n = act(r*(x W + b)); U has columns of z and r only
+    output_activation: y = out(h)
     """
     if update not in ("cho", "chung"):
         raise ValueError(update)
     W, U = _float64(kernel), _float64(recurrent_kernel)
     H = U.shape[0]
     b = np.zeros(3 * H) if bias is None else _float64(bias)
+    if candidate == "input":  # its columns of the candidate are zero
+        U = np.concatenate([U, np.zeros((H, H))], axis=1)
     if b.ndim == 1:
         b = np.stack([b, np.zeros(3 * H)])
     elif not reset_after:
@@ -226,13 +238,24 @@ def gru(
         (x_z, x_r, x_n), (h_z, h_r, h_n) = np.split(of_x, 3), np.split(of_h, 3)
         z = sigm(clipped(x_z + b_z + h_z + rb_z, clip))
         r = sigm(clipped(x_r + b_r + h_r + rb_r, clip))
-        if reset_after:
+        if candidate == "complement":
+            r = 1 - r
+        if candidate == "split":
+            n = act(clipped(r * (x_n + b_n) + (1 - z) * (h_n + rb_n), clip))
+        elif candidate == "input":
+            n = act(clipped(r * (x_n + b_n), clip))
+        elif reset_after:
             n = act(clipped(x_n + b_n + r * (h_n + rb_n), clip))
         else:
             n = act(clipped(x_n + b_n + (r * h) @ U_n, clip))
         return [z * h + (1 - z) * n if update == "cho" else (1 - z) * h + z * n]
 
-    return _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)
+    y, last = _run(step, x, [h0], [H], lengths, resets, go_backwards, kept)
+    if output_activation is not None:
+        counted = np.full(len(y), y.shape[1]) if lengths is None else np.asarray(lengths)
+        there = np.arange(y.shape[1]) < counted[:, None]
+        y = np.where(there[..., None], activation_of(output_activation)(y), 0)
+    return y, last
 
 
 def minimal(

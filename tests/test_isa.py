@@ -28,6 +28,15 @@ from gatewise import build_info
 from gatewise.kernels import _table
 from gatewise.layers import Dense
 
+# Options that compute the candidate or the output in another form.
+FORMS = [
+    ("lstm", {"output_gate_inside": True}),
+    ("gru", {"candidate": "complement"}),
+    ("gru_before", {"candidate": "complement"}),
+    ("gru", {"candidate": "split"}),
+    ("gru_chung", {"candidate": "input", "output_activation": "sigmoid"}),
+]
+
 SUPPORTED = build_info()["isas_supported"]
 
 PROGRAM = """
@@ -54,6 +63,9 @@ def layers_and_inputs(dtype):
                 "initial_state": states_for(layer, 7, rng),
             }
             yield f"{cell} {units} {dtype}", layer, sequences(rng, 7, 5, 3, dtype), arguments
+    for cell, options in FORMS:
+        layer = make(cell, 21, 3, rng, dtype, return_sequences=True, return_state=True, **options)
+        yield f"{cell} {options} {dtype}", layer, sequences(rng, 7, 5, 3, dtype), {}
 
 
 def dense_and_input(dtype):

@@ -67,6 +67,8 @@ class Cell(Guarded):
     family: ClassVar[str | None] = None
     gates: tuple[str, ...] = ()
     states: ClassVar[tuple[str, ...]] = ("h",)
+    # Options that layer normalisation can be combined with.
+    _WITH_NORMALIZATION: ClassVar[frozenset[str]] = frozenset({"layer_normalization"})
     # Options of the cell with their defaults.
     _OPTIONS: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"clip": None, "zoneout": 0.0, "layer_normalization": False}
@@ -99,11 +101,7 @@ class Cell(Guarded):
         self.layer_normalization = checks.flag(layer_normalization, "layer_normalization")
 
     def _refuse_options_with_normalization(self) -> None:
-        others = [
-            name
-            for name in self._chosen_options()
-            if name not in ("layer_normalization", "output_activation")
-        ]
+        others = [name for name in self._chosen_options() if name not in self._WITH_NORMALIZATION]
         if self.layer_normalization and others:
             raise ConfigError(
                 "layer_normalization=True works for the plain cell only; leave out"
@@ -187,6 +185,10 @@ class Cell(Guarded):
 
     def _output_activation(self) -> Activation:
         return self.activation
+
+    def _activation_of_state(self) -> Activation | None:
+        """Return the activation that makes the output from h; None: the output is h."""
+        return None
 
     def _kernel_options(self) -> dict[str, Any]:
         """Return the arguments of CellOptions."""

@@ -100,6 +100,8 @@ class LSTMCell(Cell):
     layer_normalization : bool, default False
         See :class:`Cell`. An LSTM also normalises c before `out`: adds the parameters
         ``cell_gain`` and ``cell_bias``, each (units,).
+    output_gate_inside : bool, default False
+        ``h = out(o c)`` instead of ``h = o out(c)``.
 
     Attributes
     ----------
@@ -125,6 +127,7 @@ class LSTMCell(Cell):
 
     family: ClassVar[str | None] = "lstm"
     states: ClassVar[tuple[str, ...]] = ("h", "c")
+    _WITH_NORMALIZATION = frozenset({"layer_normalization", "output_activation"})
     _OPTIONS = MappingProxyType(
         {
             **Cell._OPTIONS,
@@ -137,6 +140,7 @@ class LSTMCell(Cell):
             "output_gate": True,
             "cell_clip": None,
             "projection": None,
+            "output_gate_inside": False,
         }
     )
 
@@ -146,6 +150,7 @@ class LSTMCell(Cell):
     input_gate: bool
     forget_gate: bool
     output_gate: bool
+    output_gate_inside: bool
     cell_clip: float | None
     projection: int | None
     peephole_gates: tuple[str, ...]
@@ -167,6 +172,7 @@ class LSTMCell(Cell):
         projection: int | None = None,
         zoneout: float | tuple[float, float] = 0.0,
         layer_normalization: bool = False,
+        output_gate_inside: bool = False,
     ) -> None:
         super().__init__(
             units, activation, recurrent_activation, use_bias, clip, zoneout, layer_normalization
@@ -179,6 +185,7 @@ class LSTMCell(Cell):
         self.input_gate = checks.flag(input_gate, "input_gate")
         self.forget_gate = checks.flag(forget_gate, "forget_gate")
         self.output_gate = checks.flag(output_gate, "output_gate")
+        self.output_gate_inside = checks.flag(output_gate_inside, "output_gate_inside")
         self.cell_clip = _limit(cell_clip, "cell_clip")
         self.projection = (
             None if projection is None else checks.whole_number(projection, "projection")
@@ -209,6 +216,10 @@ class LSTMCell(Cell):
             raise ConfigError(
                 "peepholes=True needs an input, forget or output gate; all three are switched off"
             )
+        if self.output_gate_inside and not self.output_gate:
+            raise ConfigError(
+                "output_gate_inside=True needs the output gate; with output_gate=False it is 1"
+            )
         if self.projection is not None and self.projection >= self.units:
             raise ConfigError(
                 f"projection is {self.projection}; expected fewer than the cell's {self.units}"
@@ -226,9 +237,15 @@ class LSTMCell(Cell):
 
     def _kind(self) -> str | None:
         """Return which gates are missing: the shapes are the same whichever gate is missing."""
-        if len(self.gates) == 4:
+        if len(self.gates) == 4 and not self.output_gate_inside:
             return None
-        options = {"coupled": False, "input_gate": True, "forget_gate": True, "output_gate": True}
+        options = {
+            "coupled": False,
+            "input_gate": True,
+            "forget_gate": True,
+            "output_gate": True,
+            "output_gate_inside": False,
+        }
         chosen = [
             f"{name}={not usual}" for name, usual in options.items() if getattr(self, name) != usual
         ]
@@ -280,6 +297,7 @@ class LSTMCell(Cell):
         return super()._kernel_options() | {
             "gates": self.gates,
             "coupled": self.coupled,
+            "output_gate_inside": self.output_gate_inside,
             "peepholes": self.peephole_gates,
             "cell_clip": self.cell_clip or 0.0,
             "projection": self.projection,

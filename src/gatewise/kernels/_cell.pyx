@@ -4,7 +4,7 @@ from cython cimport floating
 import numpy as np
 
 from gatewise.kernels._table cimport gw_activation, gw_set_option, table32, table64
-from gatewise.kernels.cell_options import NUMBER_OPTIONS, CellOptions
+from gatewise.kernels.cell_options import CANDIDATES, NUMBER_OPTIONS, CellOptions
 
 
 cdef class CompiledCell:
@@ -26,6 +26,8 @@ cdef class CompiledCell:
         Number of units of h: `units`, or fewer with a projection.
     x_gates : int
         Blocks of `units` columns in the kernel.
+    h_gates : int
+        Blocks of `units` columns in the recurrent kernel.
     saved : int
         Numbers that a step keeps in `gates` for the backward pass, per unit.
     has_zoneout, normalized : bool
@@ -40,8 +42,11 @@ cdef class CompiledCell:
         self.inputs, self.units = inputs, units
         self.width = units if options.projection is None else options.projection
         self.x_gates = {"rnn": 1, "gru": 3, "lstm": len(options.gates)}[family]
+        self.h_gates = 2 if options.candidate == "input" else self.x_gates
         self.normalized = options.layer_normalization
-        self.saved = 4 if family == "gru" and not self.normalized else self.x_gates
+        self.saved = self.x_gates
+        if family == "gru" and not self.normalized:
+            self.saved = 5 if options.candidate == "split" else 4
         self.has_zoneout = options.zoneout_h > 0 or options.zoneout_c > 0
         self.zeros = np.zeros(units, self.dtype)
         fill_cell(&self.cell32, self)
@@ -60,8 +65,12 @@ cdef int fill_cell(gw_cell[floating] *cell, CompiledCell compiled) except -1:
     cell.gates, cell.peepholes = len(options.gates), len(options.peepholes)
     cell.at_i, cell.at_f, cell.at_g, cell.at_o = positions(options.gates, "ifgo")
     cell.peephole_i, cell.peephole_f, cell.peephole_o = positions(options.peepholes, "ifo")
+    cell.output_gate_inside = options.output_gate_inside
+    cell.candidate = CANDIDATES.index(options.candidate)
+    cell.activates_output = options.activates_output
     cell.has_options = (
         cell.gates != 4 or cell.peepholes > 0 or compiled.width != compiled.units
+        or cell.output_gate_inside or cell.candidate != 0 or cell.activates_output
     )
     for name in NUMBER_OPTIONS:
         if not gw_set_option(cell, name.encode(), getattr(options, name)):

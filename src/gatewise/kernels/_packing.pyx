@@ -51,7 +51,7 @@ cdef object inner_weights(gw_weights[floating] *w, CompiledCell compiled,
     cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t H = compiled.units, width = compiled.width
     w.w_h = <const floating *>needed_pointer(
-        weights.get("recurrent_kernel"), typenum, 2, width, compiled.x_gates * H
+        weights.get("recurrent_kernel"), typenum, 2, width, compiled.h_gates * H
     )
     if cell.peepholes:
         w.peephole = <const floating *>needed_pointer(

@@ -119,7 +119,7 @@ cdef list forward_scratch(gw_sequence[floating] *s, CompiledCell compiled,
         return held
     if compiled.normalized:
         s.norm_h = <floating *>scratch_of(held, (B, s.saved * H), compiled.dtype)
-    if s.y == NULL:
+    if s.y == NULL or cell.activates_output:
         s.scratch_h = <floating *>scratch_of(held, (2, B, P), compiled.dtype)
     if P != H:
         s.unprojected = <floating *>scratch_of(held, (B, H), compiled.dtype)
@@ -181,7 +181,7 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
     if compiled.normalized:
         s.norm_scratch = <floating *>scratch_of(held, (B, 2 * H), compiled.dtype)
     cdef gw_piece[floating] pieces[3]
-    cdef int n_pieces = weight_gradients(&s, &cell, gru, G, &d, pieces)
+    cdef int n_pieces = weight_gradients(&s, &cell, gru, G, compiled.h_gates, &d, pieces)
     run[floating](family, &cell, &s, call.lengths, n_bands, parts, True)
     if d.peephole != NULL:
         add_column_sums(s.sums, B, s.sums_width, d.peephole)
@@ -198,9 +198,11 @@ cdef int find_gradients(gw_gradients[floating] *d, CompiledCell compiled,
     """The gradients that matrices and biases are added to. NULL: not wanted, or none."""
     cdef int typenum = number_of(<floating *>NULL)
     cdef Py_ssize_t H = compiled.units, P = compiled.width, columns = compiled.x_gates * H
+    cdef Py_ssize_t columns_h = compiled.h_gates * H
     d.w_x = <floating *>needed_pointer(gradients.get("kernel"), typenum, 2, compiled.inputs,
                                        columns)
-    d.w_h = <floating *>needed_pointer(gradients.get("recurrent_kernel"), typenum, 2, P, columns)
+    d.w_h = <floating *>needed_pointer(gradients.get("recurrent_kernel"), typenum, 2, P,
+                                       columns_h)
     if not compiled.normalized:  # else they are among its vectors
         d.b = <floating *>pointer_to(gradients.get("bias"), typenum, 1, columns)
         d.b_h = <floating *>pointer_to(gradients.get("recurrent_bias"), typenum, 1, columns)
@@ -224,26 +226,27 @@ cdef void add_column_sums(const floating *x, Py_ssize_t rows, Py_ssize_t columns
 
 
 cdef int weight_gradients(const gw_sequence[floating] *s, const gw_cell[floating] *cell, bint gru,
-                          Py_ssize_t G, const gw_gradients[floating] *d,
+                          Py_ssize_t G, Py_ssize_t h_gates, const gw_gradients[floating] *d,
                           gw_piece[floating] *piece) noexcept nogil:
     """What to multiply with what, and how many products there are; the first is that of x.
 
-    The candidate of a GRU has a recurrent input, or a dz, that the other gates do not share.
+    The candidate of a GRU has a recurrent input, or a dz, that the other gates do not share; or it
+    has no recurrent product.
     """
     cdef Py_ssize_t n = s.batch * s.steps, I = s.inputs, H = s.units, P = s.width
-    cdef Py_ssize_t columns = G * H, ldz = s.saved * H
+    cdef Py_ssize_t columns = G * H, columns_h = h_gates * H, ldz = s.saved * H
     if s.norm_h != NULL:  # layer normalisation
         piece[0] = make_piece(n, s.x, I, I, s.norm_x, ldz, columns, d.w_x, columns, d.b)
         piece[1] = make_piece(n, s.h_in, H, H, s.norm_h, ldz, columns, d.w_h, columns, d.b_h)
         return 2
     piece[0] = make_piece(n, s.x, I, I, s.gates, ldz, columns, d.w_x, columns, d.b)
-    piece[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else columns, d.w_h, columns,
-                          d.b_h)
+    piece[1] = make_piece(n, s.h_in, P, P, s.gates, ldz, 2 * H if gru else columns, d.w_h,
+                          columns_h, d.b_h)
     if d.projection != NULL:
         piece[2] = make_piece(n, s.unprojected, H, H, s.d_projected, P, P, d.projection, P,
                               <floating *>NULL)
         return 3
-    if not gru:
+    if not gru or h_gates == 2:
         return 2
     if cell.reset_after:
         piece[2] = make_piece(n, s.h_in, H, H, s.gates + 3 * H, ldz, H, d.w_h + 2 * H, columns,

@@ -37,6 +37,7 @@ cdef extern from "table.h" nogil:
         int input_projected, reset_after, chung
         gw_activation[R] act, gate, out
         int has_options, gates, at_i, at_f, at_g, at_o, coupled
+        int output_gate_inside, candidate, activates_output
         int peepholes, peephole_i, peephole_f, peephole_o
         R clip
         R gate_ends[2]

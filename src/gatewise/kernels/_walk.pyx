@@ -85,13 +85,13 @@ cdef inline void locate_row(const gw_sequence[floating] *s, gw_row[floating] *ro
         row.gates = s.scratch_gates + b * s.saved * H if s.scratch_gates != NULL else NULL
         if t == 0:
             row.h0 = s.initial_h + b * P if s.initial_h != NULL else s.zeros
-        elif s.y != NULL:
+        elif s.scratch_h == NULL:
             row.h0 = s.y + (at - 1) * P
         else:
             row.h0 = s.scratch_h + (((t - 1) & 1) * s.batch + b) * P
         row.h_in = row.h0
         row.h_next = NULL
-        if last or s.y != NULL:
+        if last or s.scratch_h == NULL:
             row.h1 = s.final_h + b * P
         else:
             row.h1 = s.scratch_h + ((t & 1) * s.batch + b) * P

@@ -9,9 +9,12 @@ from dataclasses import dataclass, fields
 
 from gatewise.kernels.activations import ActivationCode, code
 
-__all__ = ["NUMBER_OPTIONS", "CellOptions"]
+__all__ = ["CANDIDATES", "NUMBER_OPTIONS", "CellOptions"]
 
 _TANH, _SIGMOID = code("tanh"), code("sigmoid")
+
+# Candidates of a GRU, in the order of gw_candidate in table.h; gru.h has their equations.
+CANDIDATES = ("reset", "complement", "split", "input")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +24,23 @@ class CellOptions:
     Parameters
     ----------
     activation, recurrent_activation, output_activation : (int, float, float)
-        Activations of the candidate, of the gates and, of an LSTM, of the cell's output, as
+        Activations of the candidate, of the gates and of the cell's output, as
         :func:`gatewise.kernels.activations.code` returns them.
     reset_after : bool
         GRU: r multiplies ``h' U`` instead of h'.
     chung : bool
         GRU: ``h = (1 - z) h' + z n`` instead of ``h = z h' + (1 - z) n``.
+    candidate : str
+        GRU: which products the gates multiply in the candidate, one of `CANDIDATES`.
+    activates_output : bool
+        GRU: the output is the output activation of h. Otherwise it is h.
     gates : tuple of str
         LSTM: the gates that have weights, in the order of their blocks, out of "i", "f", "g", "o".
         A gate that is left out is 1.
     coupled : bool
         LSTM: ``f = 1 - i``.
+    output_gate_inside : bool
+        LSTM: ``h = out(o c)`` instead of ``h = o out(c)``.
     peepholes : tuple of str
         LSTM: the gates that see the cell state, in the order of their rows in the peephole weights,
         out of "i", "f", "o".
@@ -57,8 +66,11 @@ class CellOptions:
     output_activation: ActivationCode = _TANH
     reset_after: bool = False
     chung: bool = False
+    candidate: str = "reset"
+    activates_output: bool = False
     gates: tuple[str, ...] = ("i", "f", "g", "o")
     coupled: bool = False
+    output_gate_inside: bool = False
     peepholes: tuple[str, ...] = ()
     clip: float = 0.0
     cell_clip: float = 0.0

@@ -41,18 +41,18 @@ template <class R> GW_INLINE R *pack_gates(const R *w, gw_int units, gw_int j, i
     return out;
 }
 
-// kernel and recurrent_kernel have `stride` columns a row; the bias is written by the caller's
-// cell.
+// kernel and recurrent_kernel have stride_x and stride_h columns a row; the bias is written by the
+// caller's cell.
 template <class R, class Bias>
-static void pack_gated(const gw_cell<R> *cell, const Gates &g, gw_int stride, const R *w_x,
-                       const R *w_h, Bias bias, R *out) {
+static void pack_gated(const gw_cell<R> *cell, const Gates &g, const R *w_x, gw_int stride_x,
+                       const R *w_h, gw_int stride_h, Bias bias, R *out) {
     for (gw_int j = 0; j < cell->units; j += LANES<R>) {
         const int fold = fold_of<R>(g, cell->units, j);
         out = bias(j, out);
         for (gw_int k = 0; k < cell->inputs; k++)
-            out = pack_gates(w_x + k * stride, cell->units, j, g.x, out, fold);
+            out = pack_gates(w_x + k * stride_x, cell->units, j, g.x, out, fold);
         for (gw_int k = 0; k < cell->width; k++)
-            out = pack_gates(w_h + k * stride, cell->units, j, g.h, out, fold);
+            out = pack_gates(w_h + k * stride_h, cell->units, j, g.h, out, fold);
     }
 }
 

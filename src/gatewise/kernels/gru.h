@@ -15,18 +15,36 @@
 //
 // The reset-before form needs all of q before any n, so its step runs its tiles twice: the tile of
 // F1 makes z, r and x W_n + b_n; then column panels of U_n finish n.
+//
+// Options (HAS_OPTIONS), with v = x W_n + b_n:
+//     complement   1 - r takes the place of r in F2 and B2; dr changes its sign
+//     split        reset after:  n = act(r * v + (1 - z) * q);  dv = dn * r,  dq = dn * (1 - z),
+//                  dr = dn * v * gate'(r),  dz -= dn * q * gate'(z).  Saved: z r n q v
+//     input        n = act(r * v), without U_n;  dv = dn * r,  dr = dn * v * gate'(r)
+//                  Saved: z r n v
+//     output       y = out(h), and h is the state;  dH = dh + dy * out'(y). y is made again from h.
 #pragma once
 #include "gated.h"
 #include "options.h"
 
 namespace GW_ISA {
 
-// Slots of a tile, reset after: z r n q, and U's third vector goes to q. Reset before: z r n, and
-// U's panels hold z and r alone.
+// Slots of a tile, reset after: z r n q, and U's third vector goes to q. Reset before, and without
+// U_n: z r n, and U's panels hold z and r alone.
 constexpr Gates GRU_AFTER = {3, 3, 4, 3, false}, GRU_BEFORE = {3, 2, 3, 1, false};
 
+// Whether the candidate has a recurrent product, and whether it comes after the reset.
+template <class R> GW_INLINE bool gru_input_only(const gw_cell<R> *cell) {
+    return cell->candidate == GW_INPUT;
+}
+template <class R> GW_INLINE bool gru_after(const gw_cell<R> *cell) {
+    return cell->reset_after && !gru_input_only(cell);
+}
+template <class R> GW_INLINE bool gru_before(const gw_cell<R> *cell) {
+    return !cell->reset_after && !gru_input_only(cell);
+}
 template <class R> GW_INLINE const Gates &gru_gates(const gw_cell<R> *cell) {
-    return cell->reset_after ? GRU_AFTER : GRU_BEFORE;
+    return gru_after(cell) ? GRU_AFTER : GRU_BEFORE;
 }
 
 // Reset before: U_n in column panels follows the gated panels.
@@ -35,15 +53,16 @@ template <class R> GW_INLINE gw_int gru_candidate_at(const gw_cell<R> *cell) {
 }
 
 template <class R> static gw_int gru_forward_size(const gw_cell<R> *cell) {
-    return gru_candidate_at(cell) + (cell->reset_after ? 0 : padded<R>(cell->units) * cell->units);
+    return gru_candidate_at(cell) + (gru_before(cell) ? padded<R>(cell->units) * cell->units : 0);
 }
 
 template <class R> static void gru_pack_forward(const gw_cell<R> *cell, const gw_weights<R> *w,
                                                 R *out) {
     const gw_int H = cell->units, L = LANES<R>;
     const R *w_h = w->w_h, *b = w->b, *b_h = w->b_h;
-    const int after = cell->reset_after;
-    pack_gated(cell, gru_gates(cell), 3 * H, w->w_x, w_h, [=](gw_int j, R *p) {
+    const bool after = gru_after(cell);
+    const gw_int stride_h = gru_input_only(cell) ? 2 * H : 3 * H;
+    pack_gated(cell, gru_gates(cell), w->w_x, 3 * H, w_h, stride_h, [=](gw_int j, R *p) {
         R *z = p, *end = pack_gates(b, H, j, 3, p);
         if (!after) return end;
         R recurrent[3 * LANES<R>];
@@ -52,13 +71,26 @@ template <class R> static void gru_pack_forward(const gw_cell<R> *cell, const gw
         for (gw_int l = 0; l < L; l++) *end++ = recurrent[2 * L + l];
         return end;
     }, out);
-    if (after) return;
-    pack_columns(w_h + 2 * H, 3 * H, H, H, out + gru_candidate_at(cell));
+    if (gru_before(cell)) pack_columns(w_h + 2 * H, 3 * H, H, H, out + gru_candidate_at(cell));
 }
 
 // F3 for one vector.
 template <class R> GW_INLINE Vec<R> gru_mix(const gw_cell<R> *cell, Vec<R> z, Vec<R> h0, Vec<R> n) {
     return cell->chung ? fma(z, n - h0, h0) : fma(z, h0 - n, n);
+}
+
+// Writes the new state, and y.
+template <class R, bool HAS_OPTIONS>
+GW_INLINE void gru_write(const gw_cell<R> *cell, const gw_row<R> &row, gw_int u, Vec<R> h,
+                         gw_int lanes) {
+    write_new_state<R, HAS_OPTIONS>(cell, row, u, h, lanes);
+    if (HAS_OPTIONS && cell->activates_output && row.y)
+        store_first(row.y + u, activated<R>(load_first(row.h1 + u, lanes), cell->out), lanes);
+}
+
+// r as the candidate reads it.
+template <class R, bool HAS_OPTIONS> GW_INLINE Vec<R> gru_reset(const gw_cell<R> *cell, Vec<R> r) {
+    return HAS_OPTIONS && cell->candidate == GW_COMPLEMENT ? R(1) - r : r;
 }
 
 template <class R, bool HAS_OPTIONS> GW_INLINE void gru_after_cell(const gw_cell<R> *cell,
@@ -69,7 +101,14 @@ template <class R, bool HAS_OPTIONS> GW_INLINE void gru_after_cell(const gw_cell
     finish_slot<R, HAS_OPTIONS>(cell, buf, m, 4, 1, cell->gate);
     for (gw_int r = 0; r < m; r++) {
         R *z = buf + r * 4 * L;
-        store(z + 2 * L, fma(load(z + L), load(z + 3 * L), load(z + 2 * L)));
+        const Vec<R> reset = gru_reset<R, HAS_OPTIONS>(cell, load(z + L));
+        if (HAS_OPTIONS && cell->candidate == GW_SPLIT) {
+            const Vec<R> v = load(z + 2 * L);
+            if (row[r].gates) store_first(row[r].gates + 4 * H + j, v, lanes);
+            store(z + 2 * L, fma(reset, v, (R(1) - load(z)) * load(z + 3 * L)));
+        } else {
+            store(z + 2 * L, fma(reset, load(z + 3 * L), load(z + 2 * L)));
+        }
     }
     finish_slot<R, HAS_OPTIONS>(cell, buf, m, 4, 2, cell->act);
     for (gw_int r = 0; r < m; r++) {
@@ -77,7 +116,31 @@ template <class R, bool HAS_OPTIONS> GW_INLINE void gru_after_cell(const gw_cell
         if (row[r].gates)
             for (int g = 0; g < 4; g++)
                 store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
-        write_new_state<R, HAS_OPTIONS>(
+        gru_write<R, HAS_OPTIONS>(
+            cell, row[r], j,
+            gru_mix(cell, load(z), load_first(row[r].h0 + j, lanes), load(z + 2 * L)), lanes);
+    }
+}
+
+// A candidate without a recurrent product; it is an option.
+template <class R> static void gru_input_cell(const gw_cell<R> *cell, const gw_row<R> *row,
+                                              gw_int m, gw_int j, R *buf) {
+    const gw_int L = LANES<R>, H = cell->units, lanes = lanes_left<R>(H, j);
+    finish_slot<R, true>(cell, buf, m, 3, 0, cell->gate);
+    finish_slot<R, true>(cell, buf, m, 3, 1, cell->gate);
+    for (gw_int r = 0; r < m; r++) {
+        R *z = buf + r * 3 * L;
+        const Vec<R> v = load(z + 2 * L);
+        if (row[r].gates) store_first(row[r].gates + 3 * H + j, v, lanes);
+        store(z + 2 * L, load(z + L) * v);
+    }
+    finish_slot<R, true>(cell, buf, m, 3, 2, cell->act);
+    for (gw_int r = 0; r < m; r++) {
+        const R *z = buf + r * 3 * L;
+        if (row[r].gates)
+            for (int g = 0; g < 3; g++)
+                store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
+        gru_write<R, true>(
             cell, row[r], j,
             gru_mix(cell, load(z), load_first(row[r].h0 + j, lanes), load(z + 2 * L)), lanes);
     }
@@ -93,7 +156,9 @@ template <class R, bool HAS_OPTIONS> GW_INLINE void gru_before_gates(const gw_ce
     for (gw_int r = 0; r < m; r++) {
         const R *z = buf + r * 3 * L;
         for (int g = 0; g < 3; g++) store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
-        store_first(row[r].gates + 3 * H + j, load(z + L) * load_first(row[r].h_in + j, lanes),
+        store_first(row[r].gates + 3 * H + j,
+                    gru_reset<R, HAS_OPTIONS>(cell, load(z + L)) *
+                        load_first(row[r].h_in + j, lanes),
                     lanes);
     }
 }
@@ -124,7 +189,7 @@ static void gru_before_candidate(const gw_cell<R> *cell, const gw_row<R> *rows, 
                     Vec<R> cand = load(buf + (i * v + s) * L),
                            z = load_first(row[i].gates + u, lanes);
                     store_first(row[i].gates + 2 * H + u, cand, lanes);
-                    write_new_state<R, HAS_OPTIONS>(
+                    gru_write<R, HAS_OPTIONS>(
                         cell, row[i], u, gru_mix(cell, z, load_first(row[i].h0 + u, lanes), cand),
                         lanes);
                 }
@@ -143,7 +208,10 @@ static void gru_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_
         for (gw_int r = 0, m; r < n; r += m) {
             m = group_rows(n - r);
             const R *w = cell->weights + j / L * panel;
-            if (cell->reset_after) {
+            if (HAS_OPTIONS && gru_input_only(cell)) {
+                gated_product<R, 3, 2, 3, 1>(cell, w, rows + r, m, j, buf);
+                gru_input_cell<R>(cell, rows + r, m, j, buf);
+            } else if (cell->reset_after) {
                 gated_product<R, 3, 3, 4, 3>(cell, w, rows + r, m, j, buf);
                 gru_after_cell<R, HAS_OPTIONS>(cell, rows + r, m, j, buf);
             } else {
@@ -160,6 +228,16 @@ static void gru_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n,
     else gru_units_forward<R, false>(cell, rows, n, first, last, phase);
 }
 
+// The gradient of h, from the step after and from y; `h` is what the cell made before zoneout.
+template <class R> GW_INLINE Vec<R> gru_gradient_of_h(const gw_cell<R> *cell, const gw_row<R> &row,
+                                                      gw_int u, Vec<R> h, gw_int lanes) {
+    if (!cell->activates_output || !row.dy) return gradient_of_h(row, u, lanes);
+    if (cell->zoneout_h > 0)
+        h = mixed<R>(kept_of_h(cell, row, u), load_first(row.h0 + u, lanes), h);
+    const Vec<R> dy = load_first(row.dy + u, lanes), y = activated<R>(h, cell->out);
+    return fma(dy, slope(y, cell->out), load_first(row.dh + u, lanes));
+}
+
 // B1, and B2 of the reset-after form, for one row.
 template <class R, bool HAS_OPTIONS> GW_INLINE void gru_cell_backward(const gw_cell<R> *cell,
                                                                       const gw_row<R> &row,
@@ -171,25 +249,41 @@ template <class R, bool HAS_OPTIONS> GW_INLINE void gru_cell_backward(const gw_c
         Vec<R> z = load_first(s, lanes), r = load_first(s + H, lanes),
                n = load_first(s + 2 * H, lanes), q = load_first(s + 3 * H, lanes),
                h0 = load_first(row.h0 + u, lanes);
-        Vec<R> dh = HAS_OPTIONS ? take_gradient_of_h<R, HAS_OPTIONS>(cell, row, u, lanes)
-                                : gradient_of_h(row, u, lanes),
-               one = splat(R(1));
+        Vec<R> dh, one = splat(R(1));
+        if (HAS_OPTIONS) {
+            dh = gru_gradient_of_h(cell, row, u, gru_mix(cell, z, h0, n), lanes);
+            dh = keep_straight_part<R, HAS_OPTIONS>(cell, row, u, dh, lanes);
+        } else {
+            dh = gradient_of_h(row, u, lanes);
+        }
         Vec<R> keep = cell->chung ? one - z : z, difference = cell->chung ? n - h0 : h0 - n;
         Vec<R> dn = dh * (one - keep) *
                     slope_within<R, HAS_OPTIONS>(cell, n, cell->act, cell->act_ends),
                straight = dh * keep;
         if (HAS_OPTIONS) straight += load_first(row.dh + u, lanes);
         store_first(row.dh + u, straight, lanes);
-        store_first(
-            s, dh * difference * slope_within<R, HAS_OPTIONS>(cell, z, cell->gate, cell->gate_ends),
-            lanes);
-        store_first(s + 2 * H, dn, lanes);
-        if (cell->reset_after) {
-            store_first(s + H,
-                        dn * q * slope_within<R, HAS_OPTIONS>(cell, r, cell->gate, cell->gate_ends),
-                        lanes);
-            store_first(s + 3 * H, dn * r, lanes);
+        Vec<R> dz = dh * difference;
+        auto slope_of_gate = [=](Vec<R> gate) {
+            return slope_within<R, HAS_OPTIONS>(cell, gate, cell->gate, cell->gate_ends);
+        };
+        if (HAS_OPTIONS && cell->candidate == GW_SPLIT) {
+            dz -= dn * q;
+            store_first(s + H, dn * load_first(s + 4 * H, lanes) * slope_of_gate(r), lanes);
+            store_first(s + 2 * H, dn * r, lanes);
+            store_first(s + 3 * H, dn * (one - z), lanes);
+        } else if (HAS_OPTIONS && gru_input_only(cell)) {
+            store_first(s + H, dn * q * slope_of_gate(r), lanes); // q is v
+            store_first(s + 2 * H, dn * r, lanes);
+        } else {
+            store_first(s + 2 * H, dn, lanes);
+            if (cell->reset_after) {
+                const bool complement = HAS_OPTIONS && cell->candidate == GW_COMPLEMENT;
+                const Vec<R> dr = dn * q * slope_of_gate(r);
+                store_first(s + H, complement ? -dr : dr, lanes);
+                store_first(s + 3 * H, dn * gru_reset<R, HAS_OPTIONS>(cell, r), lanes);
+            }
         }
+        store_first(s, dz * slope_of_gate(z), lanes);
     }
 }
 
@@ -202,7 +296,9 @@ static void gru_before_reset(const gw_cell<R> *cell, const gw_row<R> *rows, gw_i
     column_product(H, &gw_row<R>::gates, 0, H, rows, n, first, last, u_n, 2 * H, H, 0, 0,
                    [=](const gw_row<R> &row, gw_int u, Vec<R> dq, gw_int lanes) {
         R *s = row.gates + u;
-        Vec<R> r = load_first(s + H, lanes), d = dq * r;
+        const bool complement = HAS_OPTIONS && cell->candidate == GW_COMPLEMENT;
+        Vec<R> r = load_first(s + H, lanes), d = dq * gru_reset<R, HAS_OPTIONS>(cell, r);
+        if (complement) dq = -dq;
         if (row.mask) d *= load_first(row.mask + u, lanes);
         store_first(row.dh + u, load_first(row.dh + u, lanes) + d, lanes);
         store_first(s + H,
@@ -219,9 +315,9 @@ static void gru_units_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw
     if (phase == 0) {
         for (gw_int r = 0; r < n; r++)
             gru_cell_backward<R, HAS_OPTIONS>(cell, rows[r], first, last);
-    } else if (cell->reset_after) {
+    } else if (gru_after(cell)) {
         add_recurrent_gradient(cell, 4, rows, n, first, last, cell->weights, 0, 2 * H, 3 * H, H);
-    } else if (phase == 1) {
+    } else if (phase == 1 && gru_before(cell)) {
         gru_before_reset<R, HAS_OPTIONS>(cell, rows, n, first, last);
     } else {
         add_recurrent_gradient(cell, 4, rows, n, first, last, cell->weights, 0, 2 * H, 0, 0);
@@ -238,17 +334,19 @@ static void gru_backward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n
 template <class R> static gw_family<R> gru_family() {
     gw_family<R> f = {};
     f.block = LANES<R>;
-    f.forward_phases = [](const gw_cell<R> *cell) { return cell->reset_after ? 1 : 2; };
-    f.backward_phases = [](const gw_cell<R> *cell) { return cell->reset_after ? 2 : 3; };
+    f.forward_phases = [](const gw_cell<R> *cell) { return gru_before(cell) ? 2 : 1; };
+    f.backward_phases = [](const gw_cell<R> *cell) { return gru_before(cell) ? 3 : 2; };
     f.forward_size = gru_forward_size<R>, f.pack_forward = gru_pack_forward<R>;
     f.backward_size = [](const gw_cell<R> *cell) {
-        return transposed_size<R>(cell->units, 3 * cell->units);
+        return transposed_size<R>(cell->units, (gru_input_only(cell) ? 2 : 3) * cell->units);
     };
     // Reset after: [z r n] in one matrix. Reset before: [z r] in one, n in another behind it.
     f.pack_backward = [](const gw_cell<R> *cell, const gw_weights<R> *w, R *out) {
         const gw_int H = cell->units;
         const R *w_h = w->w_h;
-        if (cell->reset_after) {
+        if (gru_input_only(cell)) {
+            pack_transposed<R>(w_h, H, 2 * H, 0, 2 * H, out);
+        } else if (cell->reset_after) {
             pack_transposed<R>(w_h, H, 3 * H, 0, 3 * H, out);
         } else {
             out = pack_transposed<R>(w_h, H, 3 * H, 0, 2 * H, out);
@@ -257,7 +355,7 @@ template <class R> static gw_family<R> gru_family() {
     };
     f.project = [](const gw_cell<R> *cell, const gw_row<R> *rows, gw_int n, gw_int first,
                    gw_int last) {
-        if (cell->reset_after) gated_project<R, 3, 4>(cell, GRU_AFTER, rows, n, first, last);
+        if (gru_after(cell)) gated_project<R, 3, 4>(cell, GRU_AFTER, rows, n, first, last);
         else gated_project<R, 3, 3>(cell, GRU_BEFORE, rows, n, first, last);
     };
     f.forward = gru_forward<R>, f.backward = gru_backward<R>;

@@ -18,6 +18,7 @@
 //     clip         all sums, peepholes included; cell_clip: c
 //     projection   m = o * out(c);  h = m W_r (Sak et al. 2014);  dm = dH W_r^T takes the place of
 //                  dH in B1 and B2
+//     gate inside  h = out(o * c):  dp = dH * out'(h),  dC = dc + dp * o,  do = dp * c * gate'(o)
 //     zoneout      options.h; h comes from the c before zoneout
 // A gate that is left out has no block in the weights and is not saved.
 //
@@ -86,7 +87,7 @@ template <class R> static void lstm_pack_forward(const gw_cell<R> *cell, const g
     const gw_int H = cell->units, P = cell->width;
     const int n = cell->gates;
     const R *b = w->b;
-    pack_gated(cell, LSTM_GATES[n], n * H, w->w_x, w->w_h, [=](gw_int j, R *p) {
+    pack_gated(cell, LSTM_GATES[n], w->w_x, n * H, w->w_h, n * H, [=](gw_int j, R *p) {
         return pack_gates(b, H, j, n, p, fold_of<R>(LSTM_GATES[n], H, j));
     }, out);
     out = pack_peepholes(cell, w->peephole, out + peepholes_at(cell));
@@ -158,6 +159,10 @@ GW_INLINE void lstm_cell(const gw_cell<R> *cell, const gw_row<R> *row, gw_int m,
                         b.count, b.o);
         finish_slot<R, HAS_OPTIONS>(cell, buf, m, b.count, b.o, cell->gate);
     }
+    const bool inside = HAS_OPTIONS && cell->output_gate_inside;
+    if (inside)
+        for (gw_int r = 0; r < m; r++)
+            store(states + r * L, load(buf + (r * b.count + b.o) * L) * load(states + r * L));
     activate_slot(states, m, 1, 0, cell->out);
     for (gw_int r = 0; r < m; r++) {
         const R *z = buf + r * b.count * L;
@@ -165,7 +170,7 @@ GW_INLINE void lstm_cell(const gw_cell<R> *cell, const gw_row<R> *row, gw_int m,
             for (int g = 0; g < b.count; g++)
                 store_first(row[r].gates + g * H + j, load(z + g * L), lanes);
         Vec<R> h = load(states + r * L);
-        if (!HAS_OPTIONS || b.o >= 0) h = load(z + b.o * L) * h;
+        if (!HAS_OPTIONS || (b.o >= 0 && !inside)) h = load(z + b.o * L) * h;
         if (HAS_OPTIONS && projects(cell)) store_first(row[r].unprojected + j, h, lanes);
         else write_new_state<R, HAS_OPTIONS>(cell, row[r], j, h, lanes);
     }
@@ -255,24 +260,22 @@ GW_INLINE void lstm_cell_backward(const gw_cell<R> *cell, const gw_row<R> &row, 
         made = fma(f, before, i * g);
         if (cell->cell_clip > 0) made = clipped<R>(made, cell->cell_clip);
     }
-    alignas(64) R state[LANES<R>];
-    store(state, made);
-    activate_slot(state, 1, 1, 0, cell->out);
-    const Vec<R> tc = load(state);
+    const bool inside = HAS_OPTIONS && cell->output_gate_inside;
+    const Vec<R> tc = activated<R>(inside ? o * made : made, cell->out), s = slope(tc, cell->out);
     Vec<R> after = load_first(row.dc + u, lanes), straight = {};
     if (HAS_OPTIONS && cell->zoneout_c > 0) {
         const Vec<R> k = kept_of_c(cell, row, u);
         straight = k * after, after = (one - k) * after;
     }
-    Vec<R> dc = fma(dh * o, slope(tc, cell->out), after);
+    Vec<R> dc = fma(dh * o, s, after);
     auto add_to_peephole = [&](int k, Vec<R> dz, Vec<R> seen) { // dp += dz * (what it sees), and p
         R *sum = row.sums + k * H + u;
         store_first(sum, fma(dz, seen, load_first(sum, lanes)), lanes);
         return load(peepholes + k * padded<R>(H) + u);
     };
     if (!HAS_OPTIONS || b.o >= 0) {
-        const Vec<R> dz =
-            dh * tc * slope_within<R, HAS_OPTIONS>(cell, o, cell->gate, cell->gate_ends);
+        const Vec<R> dz = dh * (inside ? made * s : tc) *
+                          slope_within<R, HAS_OPTIONS>(cell, o, cell->gate, cell->gate_ends);
         store_first(z + b.o * H, dz, lanes);
         if (HAS_OPTIONS && cell->peephole_o >= 0)
             dc = fma(dz, add_to_peephole(cell->peephole_o, dz, made), dc);

@@ -19,6 +19,14 @@ template <class R> static void clip_slot(R *buf, gw_int m, int slots, int slot, 
     }
 }
 
+// One vector through an activation.
+template <class R> GW_INLINE Vec<R> activated(Vec<R> x, const gw_activation<R> &f) {
+    alignas(64) R one[LANES<R>];
+    store(one, x);
+    activate_slot(one, 1, 1, 0, f);
+    return load(one);
+}
+
 // Slot `slot` of a tile, clipped if the cell clips, through an activation.
 template <class R, bool HAS_OPTIONS>
 GW_INLINE void finish_slot(const gw_cell<R> *cell, R *buf, gw_int m, int slots, int slot,
@@ -102,17 +110,23 @@ GW_INLINE void write_new_state(const gw_cell<R> *cell, const gw_row<R> &row, gw_
     write_state(row, u, h, lanes);
 }
 
-// The gradient of the h that the cell made; row.dh becomes the part that goes straight to h'.
-template <class R, bool HAS_OPTIONS> GW_INLINE Vec<R> take_gradient_of_h(const gw_cell<R> *cell,
-                                                                         const gw_row<R> &row,
-                                                                         gw_int u, gw_int lanes) {
-    Vec<R> dh = gradient_of_h(row, u, lanes), straight = {};
+// From the gradient of h that of the h that the cell made; row.dh becomes the part that goes
+// straight to h'.
+template <class R, bool HAS_OPTIONS>
+GW_INLINE Vec<R> keep_straight_part(const gw_cell<R> *cell, const gw_row<R> &row, gw_int u,
+                                    Vec<R> dh, gw_int lanes) {
+    Vec<R> straight = {};
     if (HAS_OPTIONS && cell->zoneout_h > 0) {
         const Vec<R> k = kept_of_h(cell, row, u);
         straight = k * dh, dh = (R(1) - k) * dh;
     }
     store_first(row.dh + u, straight, lanes);
     return dh;
+}
+template <class R, bool HAS_OPTIONS> GW_INLINE Vec<R> take_gradient_of_h(const gw_cell<R> *cell,
+                                                                         const gw_row<R> &row,
+                                                                         gw_int u, gw_int lanes) {
+    return keep_straight_part<R, HAS_OPTIONS>(cell, row, u, gradient_of_h(row, u, lanes), lanes);
 }
 
 } // namespace GW_ISA

@@ -21,7 +21,7 @@ template <class R> struct gw_sequence {
     R *y = nullptr;               // (batch, steps, width)
     R *final_h = nullptr;         // (batch, width)
     R *final_c = nullptr;         // (batch, units) starts as the initial c
-    R *scratch_h = nullptr;       // (2, batch, width) h between steps if nothing else keeps it
+    R *scratch_h = nullptr;       // (2, batch, width) h between steps if y does not hold it
     R *scratch_gates = nullptr;   // (batch, saved*units) for steps that need their gates in memory
 
     // Saved for backward; slot t of h_in and h0 is the state before step t.

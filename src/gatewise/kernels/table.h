@@ -56,6 +56,10 @@ template <class R> struct gw_row {
     OPTION(zoneout_h) /* rate at which h keeps its old value */                                    \
     OPTION(zoneout_c) /* LSTM: rate at which c does */
 
+// GRU: what the gates multiply in the candidate (gru.h); in the order of CANDIDATES in
+// cell_options.py.
+enum gw_candidate { GW_RESET, GW_COMPLEMENT, GW_SPLIT, GW_INPUT };
+
 // What one step of a cell needs beside the rows. Lengths that are `units` above are `width` for all
 // that holds h: narrower than the cell where an LSTM projects.
 template <class R> struct gw_cell {
@@ -64,13 +68,16 @@ template <class R> struct gw_cell {
     int input_projected = 0;         // row.z holds x W + b: the input product was done ahead
     int reset_after = 0;             // GRU: r multiplies h' U instead of h'
     int chung = 0;                   // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
-    gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM)
+    gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM), y (GRU)
 
     // Options. A cell without any has has_options = 0, and runs code that holds none of them.
     int has_options = 0;
     int gates = 4; // LSTM: blocks of units in the weights, 4 if none is left out
     int at_i = 0, at_f = 1, at_g = 2, at_o = 3; // LSTM: which block is whose; -1: left out
     int coupled = 0;   // LSTM: f = 1 - i; else a gate that is left out is 1
+    int output_gate_inside = 0; // LSTM: h = out(o * c) instead of o * out(c)
+    int candidate = 0;          // GRU: one of gw_candidate
+    int activates_output = 0;   // GRU: y = out(h)
     int peepholes = 0; // LSTM: rows of peephole weights: those of i f o that there are
     int peephole_i = -1, peephole_f = -1, peephole_o = -1; // which row is whose; -1: none
 #define GW_FIELD(name) R name = 0;
@@ -98,7 +105,7 @@ static inline bool gw_set_option(gw_cell<R> *cell, const char *name, double valu
 // What a pack is made from; nullptr: there is none.
 template <class R> struct gw_weights {
     const R *w_x = nullptr;        // (inputs, gates * units)
-    const R *w_h = nullptr;        // (width, gates * units)
+    const R *w_h = nullptr;        // (width, gates * units); GW_INPUT: (width, 2 * units)
     const R *b = nullptr;          // (gates * units,)
     const R *b_h = nullptr;        // (gates * units,) recurrent bias of a reset-after GRU
     const R *peephole = nullptr;   // (peepholes, units)

@@ -55,6 +55,30 @@ OPTIONS = {
     "rnn clip": ("rnn", {"clip": 0.5, "activation": ("affine", 0.7, 0.1)}),
     "gru clip": ("gru", {"clip": 0.4}),
     "gru_before clip": ("gru_before", {"clip": 0.4, "activation": "relu"}),
+    "gate inside": ("lstm", {"output_gate_inside": True}),
+    "gate inside everything": (
+        "lstm",
+        {
+            "output_gate_inside": True,
+            "peepholes": True,
+            "coupled": True,
+            "projection": 4,
+            "clip": 0.8,
+            "cell_clip": 0.6,
+            "output_activation": "softsign",
+        },
+    ),
+    "complement": ("gru", {"candidate": "complement"}),
+    "complement before": ("gru_before", {"candidate": "complement", "clip": 0.9}),
+    "split": ("gru", {"candidate": "split"}),
+    "split chung": ("gru_chung", {"candidate": "split", "clip": 0.5}),
+    "input": ("gru", {"candidate": "input"}),
+    "input with output": (
+        "gru_chung",
+        {"candidate": "input", "output_activation": "sigmoid", "clip": 0.7},
+    ),
+    "gru output": ("gru", {"output_activation": ("affine", 0.7, 0.2)}),
+    "gru_before output": ("gru_before", {"output_activation": "tanh"}),
 }
 
 ZONED = {
@@ -73,6 +97,9 @@ ZONED = {
             "input_gate": False,
         },
     ),
+    "gru split": ("gru", {"zoneout": 0.3, "candidate": "split", "output_activation": "sigmoid"}),
+    "gru input": ("gru_chung", {"zoneout": 0.3, "candidate": "input"}),
+    "lstm gate inside": ("lstm", {"zoneout": (0.4, 0.2), "output_gate_inside": True}),
     "lstm projected": ("lstm", {"zoneout": (0.3, 0.3), "projection": 4, "coupled": True}),
 }
 

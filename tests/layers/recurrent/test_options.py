@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewise.kernels import arrays
+from gatewise.kernels.cell_options import CANDIDATES
 from gatewise.testing import check_gradients
 
 from .option_cases import OPTIONS, ZONED, build
@@ -80,6 +81,11 @@ def test_forward(name, units, go_backwards, dtype, tolerance, rng):
         "only f",
         "NOG of Greff",
         "gru clip",
+        "gate inside",
+        "complement before",
+        "split",
+        "input with output",
+        "gru_before output",
         "normalised",
         "rnn normalised",
         "gru normalised",
@@ -359,9 +365,14 @@ def problems(draw):
             "projection": draw(st.one_of(st.none(), st.integers(1, units - 1))),
         }
         options["input_gate"] |= options["coupled"]
+        options["output_gate_inside"] = options["output_gate"] and draw(st.booleans())
         options["peepholes"] &= (
             options["input_gate"] or options["forget_gate"] or options["output_gate"]
         )
+    if cell.startswith("gru"):
+        forms = ["reset", "complement"] if "before" in cell else CANDIDATES
+        options["candidate"] = draw(st.sampled_from(forms))
+        options["output_activation"] = draw(st.one_of(st.none(), kinds))
     options |= {
         name: draw(st.booleans()) for name in ("use_bias", "return_sequences", "go_backwards")
     }

@@ -169,6 +169,31 @@ def test_what_is_refused():
         "needs reset_after=True",
     )
     refused(lambda: SimpleRNN(4, layer_normalization=1), DTypeError, "layer_normalization")
+    refused(
+        lambda: LSTM(4, output_gate_inside=True, output_gate=False),
+        ConfigError,
+        "output_gate_inside=True needs the output gate",
+    )
+    refused(
+        lambda: LSTM(4, output_gate_inside=True, layer_normalization=True),
+        ConfigError,
+        "leave out output_gate_inside",
+    )
+    for candidate in ("split", "input"):
+        refused(
+            lambda candidate=candidate: GRU(4, candidate=candidate, reset_after=False),
+            ConfigError,
+            f"candidate='{candidate}' needs reset_after=True",
+        )
+    refused(
+        lambda: GRU(4, candidate="split", output_activation="sigmoid", layer_normalization=True),
+        ConfigError,
+        "leave out candidate, output_activation",
+    )
+    refused(lambda: GRU(4, candidate="both"), ConfigError, "candidate is 'both'", "'complement'")
+    refused(lambda: GRU(4, output_gate_inside=True), ConfigError, "an LSTM has a cell state")
+    refused(lambda: SimpleRNN(4, candidate="split"), ConfigError, "it has no gates")
+    refused(lambda: SimpleRNN(4, output_activation="tanh"), ConfigError, "its output is h")
     refused(lambda: LSTM.variant("NXG", 4), ConfigError, "'NXG' is not known", "NIG")
     refused(lambda: greff("FGR"), ConfigError, "RNN(FullGateLSTMCell(units))")
     refused(

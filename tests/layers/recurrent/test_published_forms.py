@@ -5,160 +5,27 @@ Those that options give, and others as short cells of one's own.
 Forward against the equations, row by row and step by step; backward against central differences.
 """
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
-from cases import assert_close, ragged, randomize, sequences
+from cases import assert_all_close, assert_close, ragged, randomize, run, sequences
 from reference import sigmoid
 
 from gatewise.cells import FullGateLSTMCell, RNNCell
 from gatewise.layers import GRU, LSTM, RNN
 from gatewise.testing import check_gradients
 
+sys.path.append(str(Path(__file__).parents[3]))
+from benchmarks.printed_forms import (
+    OppositeResetGRU,
+    ProductInsideLSTM,
+    SharedGateGRU,
+    SigmoidOutputUnit,
+)
+
 UNITS, INPUTS = 4, 3
-
-
-class Gated(RNNCell):
-    """``a = x W + b`` and ``u = h' U`` in blocks of units, for the cells below."""
-
-    blocks = 1
-
-    def __init__(self, units):
-        self.units = units
-
-    def parameter_shapes(self, inputs):
-        width = self.blocks * self.units
-        return {
-            "kernel": (inputs, width),
-            "recurrent_kernel": (self.units, width),
-            "bias": (width,),
-        }
-
-    def products(self, x, h, p):
-        a, u = x @ p["kernel"] + p["bias"], h @ p["recurrent_kernel"]
-        return np.split(a, self.blocks, axis=1), np.split(u, self.blocks, axis=1)
-
-    def products_backward(self, x, h, d_a, d_u, p, g):
-        """(dx, dh) of lists of blocks; the gradients of the parameters are added."""
-        d_a, d_u = np.concatenate(d_a, axis=1), np.concatenate(d_u, axis=1)
-        g["kernel"] += x.T @ d_a
-        g["bias"] += d_a.sum(axis=0)
-        g["recurrent_kernel"] += h.T @ d_u
-        return d_a @ p["kernel"].T, d_u @ p["recurrent_kernel"].T
-
-
-class ProductInsideLSTM(Gated):
-    """h = tanh(c o), c = c' f + g i."""
-
-    blocks = 4
-
-    def __init__(self, units):
-        super().__init__(units)
-        self.state_size = [units, units]
-
-    def step(self, x, states, p):
-        h, c = states
-        a, u = self.products(x, h, p)
-        i, f, o = (sigmoid(a[k] + u[k]) for k in (0, 1, 3))
-        g = np.tanh(a[2] + u[2])
-        new_c = c * f + g * i
-        new_h = np.tanh(new_c * o)
-        return new_h, [new_h, new_c], (x, h, c, i, f, g, o, new_c, new_h)
-
-    def step_backward(self, d_output, d_states, saved, p, gradients):
-        x, h, c, i, f, g, o, new_c, new_h = saved
-        d_product = (d_output + d_states[0]) * (1 - new_h**2)
-        d_c = d_states[1] + d_product * o
-        d = [
-            d_c * g * i * (1 - i),
-            d_c * c * f * (1 - f),
-            d_c * i * (1 - g**2),
-            d_product * new_c * o * (1 - o),
-        ]
-        d_x, d_h = self.products_backward(x, h, d, d, p, gradients)
-        return d_x, [d_h, d_c * f]
-
-
-class OppositeResetGRU(Gated):
-    """n = tanh(x W + ((1 - r) h') U), h = z h' + (1 - z) n."""
-
-    blocks = 3
-
-    def step(self, x, states, p):
-        h, H = states[0], self.units
-        U = p["recurrent_kernel"]
-        a_z, a_r, a_n = np.split(x @ p["kernel"] + p["bias"], 3, axis=1)
-        u_z, u_r = np.split(h @ U[:, : 2 * H], 2, axis=1)
-        z, r = sigmoid(a_z + u_z), sigmoid(a_r + u_r)
-        kept = (1 - r) * h
-        n = np.tanh(a_n + kept @ U[:, 2 * H :])
-        new = z * h + (1 - z) * n
-        return new, [new], (x, h, z, r, n, kept)
-
-    def step_backward(self, d_output, d_states, saved, p, gradients):
-        (x, h, z, r, n, kept), H = saved, self.units
-        U, d = p["recurrent_kernel"], d_output + d_states[0]
-        d_n = d * (1 - z) * (1 - n**2)
-        d_kept = d_n @ U[:, 2 * H :].T
-        d_zr = np.concatenate([d * (h - n) * z * (1 - z), -d_kept * h * r * (1 - r)], axis=1)
-        d_a = np.concatenate([d_zr, d_n], axis=1)
-        gradients["kernel"] += x.T @ d_a
-        gradients["bias"] += d_a.sum(axis=0)
-        gradients["recurrent_kernel"] += np.concatenate([h.T @ d_zr, kept.T @ d_n], axis=1)
-        return d_a @ p["kernel"].T, [d * z + d_kept * (1 - r) + d_zr @ U[:, : 2 * H].T]
-
-
-class SharedGateGRU(Gated):
-    """n = tanh((x W) r + (h' U) (1 - z)), h = z h' + (1 - z) n."""
-
-    blocks = 3
-
-    def step(self, x, states, p):
-        h = states[0]
-        a, u = self.products(x, h, p)
-        z, r = sigmoid(a[0] + u[0]), sigmoid(a[1] + u[1])
-        n = np.tanh(a[2] * r + u[2] * (1 - z))
-        new = z * h + (1 - z) * n
-        return new, [new], (x, h, z, r, n, a[2], u[2])
-
-    def step_backward(self, d_output, d_states, saved, p, gradients):
-        x, h, z, r, n, a_n, u_n = saved
-        d = d_output + d_states[0]
-        d_n = d * (1 - z) * (1 - n**2)
-        d_z = (d * (h - n) - d_n * u_n) * z * (1 - z)
-        d_r = d_n * a_n * r * (1 - r)
-        d_x, d_h = self.products_backward(
-            x, h, [d_z, d_r, d_n * r], [d_z, d_r, d_n * (1 - z)], p, gradients
-        )
-        return d_x, [d * z + d_h]
-
-
-class SigmoidOutputUnit(Gated):
-    """c = (1 - z) c' + z tanh((x W) r), y = sigm(c)."""
-
-    blocks = 3
-
-    def __init__(self, units):
-        super().__init__(units)
-        self.output_size = units  # the output is not the state
-
-    def step(self, x, states, p):
-        c = states[0]
-        a, u = self.products(x, c, p)
-        z, r = sigmoid(a[0] + u[0]), sigmoid(a[1] + u[1])
-        n = np.tanh(a[2] * r)
-        new = (1 - z) * c + z * n
-        y = sigmoid(new)
-        return y, [new], (x, c, z, r, n, a[2], y)
-
-    def step_backward(self, d_output, d_states, saved, p, gradients):
-        x, c, z, r, n, a_n, y = saved
-        d = d_states[0] + d_output * y * (1 - y)
-        d_n = d * z * (1 - n**2)
-        d_z, d_r = d * (n - c) * z * (1 - z), d_n * a_n * r * (1 - r)
-        d_x, d_c = self.products_backward(
-            x, c, [d_z, d_r, d_n * r], [d_z, d_r, np.zeros_like(d)], p, gradients
-        )
-        return d_x, [d * (1 - z) + d_c]
 
 
 class ReadOutRNN(RNNCell):
@@ -330,6 +197,51 @@ def test_backward(form, options, rng):
     for arguments in ({}, everything(layer, rng, 4, 5)):
         report = check_gradients(layer, x, max_entries=8, **arguments)
         assert set(report.errors) >= {"x", *layer.parameters}
+
+
+# ---- those that an argument of LSTM or GRU gives, in the kernels
+
+# (layer class, arguments); the weights of the cell in NumPy as those of the layer.
+ARGUMENTS = {
+    "product inside": (LSTM, {"output_gate_inside": True}),
+    "opposite reset": (GRU, {"candidate": "complement", "reset_after": False}),
+    "shared gate": (GRU, {"candidate": "split"}),
+    "sigmoid output": (
+        GRU,
+        {"candidate": "input", "update": "chung", "output_activation": "sigmoid"},
+    ),
+}
+
+
+def compiled(form, numpy_layer, **options):
+    cls, chosen = ARGUMENTS[form]
+    layer = cls(UNITS, dtype="float64", **chosen, **options)
+    layer.build((None, None, INPUTS))
+    kernel, recurrent, bias = numpy_layer.get_weights()
+    if form == "shared gate":  # h' U has a bias, too
+        bias = np.stack([bias, np.zeros_like(bias)])
+    if form == "sigmoid output":  # the candidate has no recurrent product
+        recurrent = recurrent[:, : 2 * UNITS]
+    layer.set_weights([kernel, recurrent, bias])
+    return layer
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"return_sequences": True}, {"return_state": True, "go_backwards": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("form", ARGUMENTS)
+def test_the_layer_computes_the_form(form, options, rng):
+    cell = layer_of(form, rng, **options)
+    layer, x = compiled(form, cell, **options), sequences(rng, 5, 6, INPUTS)
+    for arguments in ({}, everything(cell, rng, 5, 6)):
+        wanted, results = (run(each, x, **arguments) for each in (cell, layer))
+        if form == "shared gate":
+            results["bias"] = results["bias"][0]
+        if form == "sigmoid output":
+            wanted["recurrent_kernel"] = wanted["recurrent_kernel"][:, : 2 * UNITS]
+        assert_all_close(results, wanted, 1e-12)
 
 
 # ---- those that options give: one row and step of each, as it is published

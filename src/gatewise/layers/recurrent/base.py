@@ -41,6 +41,7 @@ class _Walk:
     source: slice | Array | None  # the order of the steps, if the layer goes backwards
     input_mask: Array | None  # of dropout
     workspace: Workspace | None = None  # in training
+    last_output: Array | None = None  # if only this is returned, and is not h
     learned: bool = False  # the initial state consists of parameters
     states_given: bool = False  # the initial state came with the inputs
 
@@ -276,8 +277,14 @@ class Recurrent(HasState):
         # read by each call
         self._has_c = len(self.cell.states) > 1
         self._operations = self.cell._operations(self.input_shape[-1])  # of one step of one row
+        of_state = self.cell._activation_of_state()
+        self._of_state = None if of_state is None else activations.code(of_state)
         self._is_plain = not (
-            self.go_backwards or self.learned_initial_state or self.stateful or self.return_state
+            self._of_state is not None
+            or self.go_backwards
+            or self.learned_initial_state
+            or self.stateful
+            or self.return_state
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -357,10 +364,22 @@ class Recurrent(HasState):
         )
         if self.stateful or (tape is not None and tape.carried is not None):
             self._leave(final, inputs.steps, tape, node)
-        output = Batch(final[0]) if y is None else Batch(y, inputs.steps)
+        if y is not None:
+            output = Batch(y, inputs.steps)
+        elif self._of_state is None:
+            output = Batch(final[0])
+        else:
+            walk.last_output = self._last_output(final[0], walk)
+            output = Batch(walk.last_output)
         if not self.return_state:
             return output
         return [output, *(Batch(array.copy()) for array in final)]
+
+    def _last_output(self, h: Array, walk: _Walk) -> Array:
+        """Return the output activation of h, zeros in rows without steps."""
+        y = np.empty_like(h)
+        arrays.activate(h, y, self._of_state, threads.threads_for(4 * h.size))
+        return _without_empty_rows(y, walk)
 
     def _infer(self, x: Array) -> Array:
         """Return the output for whole sequences that start from zeros, forwards, at inference."""
@@ -467,6 +486,10 @@ class Recurrent(HasState):
             if given is not None:
                 place += given
         if not self.return_sequences and d_output is not None:
+            if walk.last_output is not None:
+                d_output = d_output.copy()
+                arrays.activate_backward(walk.last_output, d_output, d_output, self._of_state)
+                d_output = _without_empty_rows(d_output, walk)
             d_start[0] += d_output
         dx = tape.scratch(node, x.shape, self.dtype) if wanted else None
         with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
@@ -515,3 +538,11 @@ class Recurrent(HasState):
         if self.zero_output_for_mask is not None:
             config["zero_output_for_mask"] = self.zero_output_for_mask
         return config | self.cell._chosen_options()
+
+
+def _without_empty_rows(array: Array, walk: _Walk) -> Array:
+    """Return the array, with zeros written to the rows that have no steps."""
+    order, lengths = walk.options["order"], walk.options["lengths"]
+    if lengths is not None:
+        array[order[lengths == 0]] = 0
+    return array

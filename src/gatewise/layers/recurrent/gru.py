@@ -16,6 +16,9 @@ from .refused import OF_THE_CELL_STATE
 if TYPE_CHECKING:
     from gatewise._typing import Config
 
+# Candidates that exist with reset_after=True and False.
+_BOTH_FORMS = ("reset", "complement")
+
 
 class GRU(Recurrent):
     """Gated recurrent unit. Gate order of the weights: z r h.
@@ -45,6 +48,11 @@ class GRU(Recurrent):
         See :class:`gatewise.cells.Cell`.
     layer_normalization : bool, default False
         See :class:`gatewise.cells.GRUCell`.
+    candidate : {"reset", "complement", "split", "input"}, default "reset"
+        What the gates multiply in the candidate, see :class:`gatewise.cells.GRUCell`.
+    output_activation : str or tuple, optional
+        The output is this activation of h, and h remains the state. The last output of a row
+        without steps is zeros. None: the output is h.
     **kwargs
         Arguments of :class:`Recurrent` and :class:`Layer`.
 
@@ -74,6 +82,8 @@ class GRU(Recurrent):
         clip: float | None = None,
         zoneout: Any = 0.0,
         layer_normalization: bool = False,
+        candidate: str = "reset",
+        output_activation: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -87,6 +97,8 @@ class GRU(Recurrent):
                 clip=clip,
                 zoneout=zoneout,
                 layer_normalization=layer_normalization,
+                candidate=candidate,
+                output_activation=output_activation,
             ),
             **kwargs,
         )
@@ -94,7 +106,8 @@ class GRU(Recurrent):
     def _check_weights(self, weights: Any) -> None:
         if self.cell.use_bias:
             there, given = self._parameters["bias"].shape, np.shape(weights[2])
-            if given != there and given in ((2, there[-1]), there[-1:]):
+            forms = ((2, there[-1]), there[-1:]) if self.cell.candidate in _BOTH_FORMS else ()
+            if given != there and given in forms:
                 raise ShapeError(
                     f"{self.name}/bias has shape {given}: these are weights of a GRU with"
                     f" reset_after={not self.cell.reset_after}, layer {self.name!r} has"

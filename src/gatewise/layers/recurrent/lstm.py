@@ -60,6 +60,8 @@ class LSTM(Recurrent):
         See :class:`gatewise.cells.LSTMCell`.
     layer_normalization : bool, default False
         See :class:`gatewise.cells.LSTMCell`.
+    output_gate_inside : bool, default False
+        The output gate multiplies c before the output activation: ``h = out(o c)``.
     **kwargs
         Arguments of :class:`Recurrent` and :class:`Layer`.
 
@@ -97,6 +99,7 @@ class LSTM(Recurrent):
         projection: int | None = None,
         zoneout: Any = 0.0,
         layer_normalization: bool = False,
+        output_gate_inside: bool = False,
         **kwargs: Any,
     ) -> None:
         cell = LSTMCell(
@@ -115,6 +118,7 @@ class LSTM(Recurrent):
             projection=projection,
             zoneout=zoneout,
             layer_normalization=layer_normalization,
+            output_gate_inside=output_gate_inside,
         )
         super().__init__(cell, **kwargs)
         self.unit_forget_bias = unit_forget_bias

@@ -9,7 +9,7 @@ from gatewise.attributes import checked
 from gatewise.cells import MinGRUCell, MinLSTMCell
 
 from .base import Recurrent
-from .refused import OF_THE_CELL_STATE
+from .refused import OF_THE_CELL_STATE, OF_THE_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +31,13 @@ class _Minimal(Recurrent):
     _cell: Callable[..., MinimalCell]
     _never = (
         OF_THE_CELL_STATE
+        | OF_THE_OUTPUT
         | dict.fromkeys(
             (
                 "recurrent_activation",
                 "reset_after",
                 "update",
+                "candidate",
                 "clip",
                 "zoneout",
                 "layer_normalization",

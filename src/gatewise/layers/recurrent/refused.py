@@ -2,7 +2,7 @@
 
 OF_THE_CELL_STATE = {
     **dict.fromkeys(
-        ("peepholes", "cell_clip", "output_activation"),
+        ("peepholes", "cell_clip", "output_gate_inside"),
         "h is its only state; an LSTM has a cell state",
     ),
     **dict.fromkeys(
@@ -14,4 +14,7 @@ OF_THE_CELL_STATE = {
         " output narrower"
     ),
 }
-OF_GATES = dict.fromkeys(("recurrent_activation", "reset_after", "update"), "it has no gates")
+OF_GATES = dict.fromkeys(
+    ("recurrent_activation", "reset_after", "update", "candidate"), "it has no gates"
+)
+OF_THE_OUTPUT = {"output_activation": "its output is h; an LSTM or a GRU can have another one"}

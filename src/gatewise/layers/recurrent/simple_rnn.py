@@ -7,7 +7,7 @@ from typing import Any
 from gatewise.cells import SimpleRNNCell
 
 from .base import Recurrent
-from .refused import OF_GATES, OF_THE_CELL_STATE
+from .refused import OF_GATES, OF_THE_CELL_STATE, OF_THE_OUTPUT
 
 
 class SimpleRNN(Recurrent):
@@ -45,7 +45,7 @@ class SimpleRNN(Recurrent):
     (2, 4)
     """
 
-    _never = OF_THE_CELL_STATE | OF_GATES
+    _never = OF_THE_CELL_STATE | OF_GATES | OF_THE_OUTPUT
 
     def __init__(
         self,
