@@ -58,7 +58,7 @@ template <class R> static void pool(const gw_pooling *g, const R *x, gw_int firs
         }
 }
 
-// The gradient of one image: dx += that of its windows; dx holds zeros.
+// Of one image: dx += the gradient of its windows.
 template <class R> static void pool_backward(const gw_pooling *g, const R *x, const R *dy,
                                              gw_int rows, R *dx) {
     for (gw_int row = 0; row < rows; row++)

@@ -2,6 +2,7 @@
 from cython cimport floating
 from cython.parallel cimport prange
 cimport numpy as cnp
+from libc.string cimport memset
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def pool(x, y, bint maximum, window, strides, front, int threads=1):
 
 
 def pool_backward(x, dy, dx, bint maximum, window, strides, front, int threads=1):
-    """dx += the gradient of x for that of y, dy."""
+    """dx = the gradient of x for that of y, dy."""
     if x.dtype == np.float32:
         _pool[float](table32(), x, dy, dx, maximum, window, strides, front, threads)
     else:
@@ -54,5 +55,6 @@ cdef object _pool(gw_table[floating] *table, x, y, dx, bint maximum, window, str
         if pd == NULL:
             table.pool(&g, px + k * image, 0, rows, py + k * of_y)
         else:
+            memset(pd + k * image, 0, image * sizeof(floating))
             table.pool_backward(&g, px + k * image, py + k * of_y, rows, pd + k * image)
     return None

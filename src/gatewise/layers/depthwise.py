@@ -325,7 +325,8 @@ class SeparableConv1D(_Depthwise):
     ) -> None:
         super().__init__(kernel_size, strides, padding, dilation_rate, **kwargs)
         check_layout(data_format)
-        self.filters, self.depth_multiplier = filters, depth_multiplier
+        self.filters = filters
+        self.depth_multiplier: int = depth_multiplier
         self._take_options(
             activation,
             use_bias,

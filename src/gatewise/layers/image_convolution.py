@@ -161,8 +161,11 @@ class Conv2D(Filtering, WindowedImage):
         if self.activation == "softmax":
             self._activate_rows(y, y)
         if tape is not None:
-            # The output may be handed out and changed; a linear layer's backward does not need it.
-            tape.keep(node, {"x": x, "y": None if self.activation == "linear" else y.copy()})
+            kept_y = None
+            if self.activation != "linear":  # the output may be handed out and changed
+                kept_y = tape.scratch((node, "y"), shape, self.dtype)
+                kept_y[...] = y
+            tape.keep(node, {"x": x, "y": kept_y})
         return Batch(y)
 
     def run_backward(

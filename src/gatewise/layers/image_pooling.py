@@ -64,7 +64,6 @@ class _Pooling2D(WindowedImage):
         if not wanted:
             return None
         dx = tape.scratch(node, x.shape, self.dtype)
-        dx.fill(0)
         pooling.pool_backward(
             x,
             np.ascontiguousarray(gradients),
