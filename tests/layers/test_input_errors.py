@@ -30,6 +30,7 @@ from gatewise.layers import (
     Flatten,
     GlobalMaxPooling1D,
     Input,
+    InputLayer,
     Layer,
     RepeatVector,
     SimpleRNN,
@@ -64,7 +65,7 @@ def test_rank_of_an_unbuilt_layer():
 
 def test_rank_of_other_layers(dense):
     fails(lambda: dense.forward(x_of(2, 3, 3)), ShapeError, r"\(2, 3, 3\)", "2 axes")
-    for layer in (Activation("tanh"), Dropout(0.1), Input((4, 3))):
+    for layer in (Activation("tanh"), Dropout(0.1), InputLayer(input_shape=(4, 3))):
         layer.build((None, 4, 3))
         fails(lambda layer=layer: layer.forward(x_of(2, 3)), ShapeError, r"\(2, 3\)", "3 axes")
 

@@ -18,6 +18,7 @@ from .image_pooling import (
 from .input import Input, InputLayer
 from .masking import Masking
 from .normalization import BatchNormalization, LayerNormalization
+from .operators import Arithmetic, Slice
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .recurrent.base import Recurrent
 from .recurrent.bidirectional import Bidirectional
@@ -31,6 +32,7 @@ from .recurrent.simple_rnn import SimpleRNN
 from .registry import register as _register
 from .shaping import Flatten, RepeatVector
 from .specs import ParameterSpec
+from .symbol import Symbol
 from .tape import Batch, Steps, Tape
 from .window_pooling import AveragePooling1D, MaxPooling1D
 from .wrapper import Wrapper
@@ -78,6 +80,7 @@ __all__ = [
     "SimpleRNN",
     "SpatialDropout1D",
     "Steps",
+    "Symbol",
     "Tape",
     "TimeDistributed",
     "Wrapper",
@@ -92,7 +95,9 @@ _NOT_IN_FILES = {
     "ParameterSpec",
     "Recurrent",
     "Steps",
+    "Symbol",
     "Tape",
     "Wrapper",
 }
 _register(*(globals()[name] for name in __all__ if name not in _NOT_IN_FILES))
+_register(Arithmetic, Slice)  # which operators of symbols make

@@ -14,6 +14,7 @@ from gatewise.memory import names_memory
 
 from . import masks
 from .building import Buildable
+from .symbol import connect, holds_symbols
 from .tape import Batch, Steps, Tape
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array, ArrayLike, Shape
 
+    from .symbol import Node
+
+# What to do instead of an argument of a call with symbols.
+_WITH_SYMBOLS = {
+    "training": " leave it out: the model knows when it trains; to keep a layer as it is, set its"
+    " trainable = False",
+    "mask": " leave it out: masks follow the arrays by themselves; give mask= to the model's call",
+}
+
 # Nodes of the tape of a layer used alone: what the layer saves, and an _Outputs.
 LAYER, OUTPUTS = "layer", "outputs"
 
@@ -29,8 +39,78 @@ LAYER, OUTPUTS = "layer", "outputs"
 class UsedAlone(Buildable):
     """A layer that is called without a model."""
 
-    def __call__(self, x: ArrayLike, *args: Any, **kwargs: Any) -> Array | Any:
+    def __call__(self, x: ArrayLike | Any, *args: Any, **kwargs: Any) -> Array | Any:
+        if holds_symbols(x) or any(map(holds_symbols, (*args, *kwargs.values()))):
+            return connect(self, *self._symbols_of(x, *args, **kwargs))
         return self.forward(x, *args, **kwargs)
+
+    def _symbols_of(self, x: Any, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+        """Return the symbols that :meth:`run` reads, and whether it receives them as a list.
+
+        They come from the arguments of a call; those that Keras has and that change nothing are
+        accepted as None.
+        """
+        initial_state = kwargs.pop("initial_state", None)
+        if self._has_state and args and initial_state is None:
+            initial_state, *args = args
+        for name in ("mask", "training", "lengths", "resets"):
+            if kwargs.pop(name, None) is not None:
+                raise ConfigError(
+                    f"{self._title()} is called with a symbol and {name}=;"
+                    + _WITH_SYMBOLS.get(name, " give it to the model's call, with the arrays")
+                )
+        if args or kwargs:
+            given = ", ".join(kwargs) or f"{len(args) + 1} arguments"
+            raise ConfigError(f"{self._title()} is called with a symbol and {given}; it reads x")
+        parts = list(x) if isinstance(x, list | tuple) else [x]
+        if initial_state is not None:
+            if not self._has_state:
+                self._refuse_state(initial_state, None)
+            states = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
+            return [*parts, *states], True
+        several = self.several_inputs and (isinstance(x, list | tuple) or len(parts) > 1)
+        if len(parts) > 1 and not (self.several_inputs or self._has_state):
+            raise ConfigError(
+                f"{self._title()} reads one input and is called with {len(parts)} symbols; join"
+                " them first, with Concatenate for example"
+            )
+        return parts, several or len(parts) > 1
+
+    @property
+    def output(self) -> Any:
+        """The symbol that the layer returned when it was called with one; a list if several.
+
+        Raises
+        ------
+        StateError
+            It was not called with a symbol, or more than once.
+        """
+        outputs = self._only_node("output").outputs
+        return outputs[0] if len(outputs) == 1 else list(outputs)
+
+    @property
+    def input(self) -> Any:
+        """The symbol that the layer was called with; a list if several.
+
+        Raises
+        ------
+        StateError
+            It was not called with a symbol, or more than once.
+        """
+        node = self._only_node("input")
+        inputs = node.inputs or node.outputs
+        return list(inputs) if node.listed else inputs[0]
+
+    def _only_node(self, what: str) -> Node:
+        """Return the only call with symbols; a Sequential makes those of its layers when asked."""
+        if not self._nodes and self.model is not None:
+            self.model._call_layers()
+        if len(self._nodes) != 1:
+            raise StateError(
+                f"{self._title()} has no {what} of its own: it was called"
+                f" {len(self._nodes)} times with a symbol; use what the call returned"
+            )
+        return self._nodes[0]
 
     @names_memory
     def forward(

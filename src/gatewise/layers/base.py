@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Config, DType, Shape
 
+    from .symbol import Node
+
 
 _counters: dict[str, Iterator[int]] = {}
 
@@ -127,6 +129,7 @@ class Layer(UsedAlone):
         self._parameters = {}
         self._gradients = {}
         self._views_given = False  # the user has views, and may write to the parameters any time
+        self._nodes: list[Node] = []
         self._guard = WeightsGuard()  # in a model: the guard of the model
 
     def _title(self) -> str:
@@ -137,11 +140,14 @@ class Layer(UsedAlone):
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies and pickles hold.
 
-        The model and the holder are left out: they attach their layers themselves. The parameters
+        The model, the holder and the calls with symbols are left out: a model attaches its layers
+        itself. The parameters
         are copied now, because a pickle reads arrays later.
         """
         state = {
-            name: value for name, value in vars(self).items() if name not in ("model", "_holder")
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("model", "_holder", "_nodes")
         }
         with self._guard:
             state["_parameters"] = {name: array.copy() for name, array in self._parameters.items()}
@@ -150,6 +156,7 @@ class Layer(UsedAlone):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copy, or a layer from a pickle."""
         vars(self).update(state)
+        self._nodes = []
         if self.rng is not None:
             seeds.forkable(self.rng)
 

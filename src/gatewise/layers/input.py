@@ -8,6 +8,7 @@ from gatewise import checks
 from gatewise.errors import ConfigError
 
 from .base import Layer
+from .symbol import input_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from gatewise._typing import Array
+    from gatewise.layers.symbol import Symbol
     from gatewise.layers.tape import Batch, Tape
 
 
@@ -25,8 +27,8 @@ def Input(
     batch_size: int | None = None,
     dtype: DTypeLike | None = None,
     name: str | None = None,
-) -> InputLayer:
-    """Describe one sample, as the first entry of a Sequential.
+) -> Symbol:
+    """Describe one sample: the first entry of a Sequential, or an input of a Model.
 
     The model is then built without seeing data. Give either `shape` or `batch_shape`.
 
@@ -43,12 +45,12 @@ def Input(
         What the model computes in. None, or a type of integers as in front of an Embedding: the
         model's own choice.
     name : str, optional
-        Name of the layer. None: made from its class.
+        Name of the input. None: made from the class of its layer.
 
     Returns
     -------
-    InputLayer
-        A layer that returns its input.
+    Symbol
+        An array to come, which layers are called with.
 
     Raises
     ------
@@ -82,11 +84,11 @@ def Input(
         if shape is None
         else checks.shape_tuple(shape, "shape")
     )
-    return InputLayer(input_shape=shape, dtype=dtype, name=name)
+    return input_symbol(InputLayer(input_shape=shape, dtype=dtype, name=name), shape)
 
 
 class InputLayer(Layer):
-    """The layer that :func:`Input` makes: it has the shape of one sample, and returns its input.
+    """The layer behind :func:`Input`: it has the shape of one sample, and returns its input.
 
     Parameters
     ----------

@@ -54,6 +54,7 @@ class LayerInterface(Guarded, abc.ABC):
     # Dtype for padding rows of different lengths. None: the layer's own.
     _padded_dtype: str | None = None
 
+    _nodes: Any = ()  # the calls with symbols
     _tape: Tape | None = None  # of a layer used alone, after training
     _trains: AbstractContextManager[None] = NULL_CONTEXT  # entered when a layer alone is trained
     _trainable: bool = True  # for copies and pickles of versions without this attribute

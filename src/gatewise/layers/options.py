@@ -34,6 +34,11 @@ class Fixed:
                 f"layer {layer.name!r} is inside {layer._holder.name!r}: {self._name} cannot change"
                 " any more; make both anew"
             )
+        if vars(layer).get("_nodes"):
+            raise StateError(
+                f"layer {layer.name!r} was called with a symbol: {self._name} cannot change any"
+                " more; make a new layer"
+            )
         if isinstance(self._check, str):
             vars(layer)[self._name] = getattr(layer, self._check)(value)
         else:

@@ -1,20 +1,17 @@
-"""A network: what it reads, and the passes through its layers, forward and backward."""
+"""A network: passes through layers over one flat buffer, and what training knows of them."""
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewise.errors import ShapeError, StateError
 from gatewise.layers.alone import apart
-from gatewise.layers.masks import cleared_ends, counted_steps, ends, held
+from gatewise.layers.masks import counted_steps, ends, held
 from gatewise.layers.tape import Batch
-from gatewise.memory import size_error
 
 from .buffer import BufferedLayers
-from .outputs import last_activation
-from .trained import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -23,13 +20,16 @@ if TYPE_CHECKING:
     from gatewise.layers import Layer
     from gatewise.layers.tape import Tape
 
+    from .trained import Trained
 
-class Network(BufferedLayers):
-    """Layers that run one after the other, forward and backward.
 
-    A layer's number is its node on the tape of a training pass. Inputs and outputs have numbers,
-    too, and names for messages: what training knows of them are the methods with a number `k` of
-    an input or `j` of an output.
+class Network(BufferedLayers, abc.ABC):
+    """Layers that run forward and backward.
+
+    Each place of a layer in a pass has a node on the tape. Inputs and outputs have numbers, too,
+    and names for messages: what training knows of them are the methods with a number `k` of an
+    input or `j` of an output. :class:`gatewise.models.straight.Straight` has them for layers in a
+    row, :class:`gatewise.models.graph_network.GraphNetwork` for any graph.
     """
 
     _input_names: Sequence[str] = ("x",)
@@ -38,104 +38,13 @@ class Network(BufferedLayers):
     _timed_inputs: Sequence[int] = (0,)  # numbers of the inputs that have a time axis
     _starts_given: Layer | None = None  # a layer whose initial state the network computes
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the output for an input of this shape.
+    # ---- inputs
 
-        Parameters
-        ----------
-        input_shape : tuple
-            (batch, ...), None for free axes.
-
-        Returns
-        -------
-        tuple
-        """
-        shape = tuple(input_shape)
-        for layer in self._layers:
-            shape = layer.compute_output_shape(shape)
-        return shape
-
-    @property
-    def _keeps_steps(self) -> bool:
-        """Whether the output still has the input's time axis, so that lengths apply to it."""
-        return all(layer.keeps_steps for layer in self._layers) and (
-            len(self.output_shape) >= 3
-            and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
-        )
-
-    def _output_lengths(self, lengths: Sequence[Array | None]) -> list[Array | None]:
-        """Return the steps in each row of each output, for these of the inputs; None: all."""
-        found = lengths[0]
-        for layer in self._layers:
-            if found is None:
-                return [None]
-            found = layer.output_lengths(found)
-        return [found if len(self.output_shape) >= 3 else None]
-
-    def _nodes(self) -> dict[Hashable, Layer]:
-        """Return the layer at each node of a pass, in the order in which they run."""
-        return dict(enumerate(self._layers))
-
-    def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """Return the shape of each output, for these of the inputs."""
-        return [self.compute_output_shape(shapes[0])]
-
-    def _shapes_of_outputs(self) -> list[Shape]:
-        """Return the shape of each output, None for free axes."""
-        return [self.output_shape]
-
-    def _followed_input(self, j: int = 0) -> int | None:
-        """Return the number of the input whose time axis output `j` has, step for step, or None."""
-        return 0 if self._keeps_steps else None
-
-    def _score_layer(self, j: int = 0) -> Layer | None:
-        """Return the layer from whose scores a loss of output `j` may start, or None."""
-        return self._layers[-1]
-
-    def _last_activation(self, j: int = 0) -> str | None:
-        """Return the activation that limits output `j`; None: not known."""
-        return last_activation(self._layers)
-
-    def _as_given(self, outputs: Sequence[Array]) -> Any:
-        """Return outputs as the model was made: the only one, a list, or a dict by name."""
-        return outputs[0]
-
-    def _reads_sequences(self, k: int = 0) -> bool:
-        """Whether steps of input `k` are more than features: lengths and resets mean something."""
-        return any(layer.reads_steps for layer in self._layers) or self._keeps_steps
-
-    @property
-    def _takes_any_length(self) -> bool:
-        """Whether sequences may have another number of steps than announced; not with a Flatten."""
-        return all(layer.takes_any_length for layer in self._layers)
-
-    def _settle(self, tape: Tape) -> None:
-        """Take over what a training pass found for the weights that no optimizer changes."""
-        if tape.has_actions:
-            with self._guard.writing:
-                tape.settle()
-
-    def _padded_dtype_of(self, k: int = 0) -> str:
-        """Return the dtype in which rows of input `k` of different lengths are padded."""
-        return self._first_layer()._padded_dtype or self._dtype
-
-    def _first_layer(self) -> Layer:
-        if not self._layers:
-            raise StateError("the model has no layers: add some first")
-        return self._layers[0]
-
+    @abc.abstractmethod
     def _read_input(self, x: Any, k: int = 0) -> Array:
-        """An ndarray of what the user gave for input `k`, as the layer there reads it."""
-        return self._first_layer()._read_input(x, self._dtype, True)
+        """An ndarray of what the user gave for input `k`, as the layers there read it."""
 
-    def _check_values(self, x: Array, k: int = 0) -> None:
-        """Refuse values that the layer at input `k` cannot compute with."""
-        return self._layers[0]._check_values(x)
-
-    def _compute_mask(self, x: Array, k: int = 0) -> Array | None:
-        """Return which steps of input `k` count by themselves, bool (samples, steps), or None."""
-        return self._first_layer().compute_mask(x)
-
+    @abc.abstractmethod
     def _match_input(self, x: Array, k: int = 0) -> Array:
         """x with the axes that input `k` asks for; builds the model where it was not.
 
@@ -143,75 +52,71 @@ class Network(BufferedLayers):
         ------
         ShapeError
         """
-        if self.built and self._fits_already(x.shape):
-            return x
-        first = self._layers[0]
-        axes = (first._rank or x.ndim) if self._input is None else 1 + len(self._input)
-        features = self._input[-1] if self._input else None
-        if x.ndim == axes - 1 and (features == 1 or (features is None and first._rank == 3)):
-            x = x[..., None]
-        elif x.ndim == 3 and x.shape[-1] == 1 and self._input is not None and axes == 2:
-            x = x[..., 0]
-        if not self.built:
-            with self._guard.writing:
-                if not self.built:  # another thread may have built it meanwhile
-                    self.build((None, *x.shape[1:]))
-        expected = self.input_shape
-        fits = x.ndim == len(expected) and all(
-            want is None or want == extent for want, extent in zip(expected[2:], x.shape[2:])
-        )
-        if fits and expected[1] not in (None, x.shape[1]):
-            fits = (x.ndim > 2 or first.reads_steps) and self._takes_any_length
-        if not fits:
-            raise ShapeError(
-                f"x has shape {x.shape}; the model expects (samples, "
-                f"{', '.join('any' if extent is None else str(extent) for extent in expected[1:])})"
-            )
-        if first.reads_steps and x.shape[1] == 0:
-            raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
-        return x
 
-    def _fits_already(self, shape: Shape) -> bool:
-        """Whether x has exactly the input's axes and extents: the usual case, quickly found."""
-        if len(shape) != len(self._input) + 1:
-            return False
-        for want, extent in zip(self._input, shape[1:]):
-            if want is not None and want != extent:
-                return False
-        return shape[1] > 0 or not self._layers[0].reads_steps
+    @abc.abstractmethod
+    def _check_values(self, x: Array, k: int = 0) -> Any:
+        """Refuse values that the layers at input `k` cannot compute with."""
 
+    @abc.abstractmethod
+    def _compute_mask(self, x: Array, k: int = 0) -> Array | None:
+        """Return which steps of input `k` count by themselves, bool (samples, steps), or None."""
+
+    @abc.abstractmethod
+    def _padded_dtype_of(self, k: int = 0) -> str:
+        """Return the dtype in which rows of input `k` of different lengths are padded."""
+
+    @abc.abstractmethod
+    def _reads_sequences(self, k: int = 0) -> bool:
+        """Whether steps of input `k` are more than features: lengths and resets mean something."""
+
+    # ---- outputs
+
+    @abc.abstractmethod
+    def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """Return the shape of each output, for these of the inputs."""
+
+    @abc.abstractmethod
+    def _output_lengths(self, lengths: Sequence[Array | None]) -> list[Array | None]:
+        """Return the steps in each row of each output, for these of the inputs; None: all."""
+
+    @abc.abstractmethod
+    def _shapes_of_outputs(self) -> list[Shape]:
+        """Return the shape of each output, None for free axes."""
+
+    @abc.abstractmethod
+    def _followed_input(self, j: int = 0) -> int | None:
+        """Return the number of the input whose time axis output `j` has, step for step, or None."""
+
+    @abc.abstractmethod
+    def _score_layer(self, j: int = 0) -> Layer | None:
+        """Return the layer from whose scores a loss of output `j` may start, or None."""
+
+    @abc.abstractmethod
+    def _last_activation(self, j: int = 0) -> str | None:
+        """Return the activation that limits output `j`; None: not known."""
+
+    @abc.abstractmethod
+    def _as_given(self, outputs: Sequence[Array]) -> Any:
+        """Return outputs as the model was made: the only one, a list, or a dict by name."""
+
+    @property
+    def _takes_any_length(self) -> bool:
+        """Whether sequences may have another number of steps than announced; not with a Flatten."""
+        return all(layer.takes_any_length for layer in self._layers)
+
+    @abc.abstractmethod
+    def _nodes(self) -> dict[Hashable, Layer]:
+        """Return the layer at each node of a pass, in the order in which they run."""
+
+    # ---- passes
+
+    @abc.abstractmethod
     def _run_layers(
-        self,
-        inputs: Sequence[Batch],
-        tape: Tape | None,
-        from_scores: Sequence[bool] = (),
-        stop: int | None = None,
+        self, inputs: Sequence[Batch], tape: Tape | None, from_scores: Sequence[bool] = ()
     ) -> list[Batch]:
-        """Return each output, of the layers before number `stop`; a layer's number is its node.
+        """Return each output; where `from_scores` is true, the scores before its activation."""
 
-        Where `from_scores` is true, it is the scores before the output's activation.
-        """
-        batch = inputs[0]
-        x, steps = batch.values, batch.steps
-        # recurrent layers read nothing past a row's end
-        if (
-            steps is not None
-            and steps.lengths is not None
-            and x.ndim > 1
-            and not self._layers[0]._has_state
-        ):
-            batch = Batch(cleared_ends(x, steps.lengths), steps)
-        if self._loaded_states:
-            self._drop_loaded_states(len(x))
-        scored = len(self._layers) - 1 if from_scores and from_scores[0] else -1
-        for node, layer in enumerate(self._layers[:stop]):
-            try:
-                run = layer._run_to_scores if node == scored else layer.run
-                batch = run(batch, tape, node)
-            except MemoryError as error:
-                raise size_error(error, f"layer {layer.name!r}") from error
-        return [batch]
-
+    @abc.abstractmethod
     def _run_layers_backward(
         self,
         gradients: Sequence[Array | None],
@@ -220,47 +125,38 @@ class Network(BufferedLayers):
         from_scores: Sequence[bool],
     ) -> None:
         """Add the gradients of all trained parameters, from those of the outputs or scores."""
-        last = len(self._layers) - 1
-        gradient: Any = gradients[0]
-        for node in range(last, trained.lowest - 1, -1):
-            layer, wanted = self._layers[node], node > trained.lowest
-            try:
-                if from_scores[0] and node == last:
-                    gradient = layer._run_backward_from_scores(gradient, tape, node, wanted)
-                else:
-                    gradient = layer.run_backward(gradient, tape, node, wanted)
-                layer._add_penalty_gradients()
-            except MemoryError as error:
-                raise size_error(error, f"layer {layer.name!r} in training") from error
-            if trained.parts is not None:
-                layer._clear_frozen_gradients()
 
-    def _run(
-        self, inputs: Sequence[Batch], stop: int | None = None, training: bool = False
-    ) -> list[Array]:
-        """Return the outputs for checked inputs, or of the layers before number `stop`.
+    @abc.abstractmethod
+    def _run(self, inputs: Sequence[Batch], training: bool = False) -> list[Array]:
+        """Return the outputs for checked inputs, with steps where they were in x."""
 
-        Steps are where they were in x.
-
-        They are zero at steps that do not count; if a recurrent layer has
-        zero_output_for_mask=False and no layer behind it looks at other steps than its own, what
-        the last step that counts gave.
-        """
+    def _pass_of(self, inputs: Sequence[Batch], training: bool, **options: Any) -> list[Batch]:
+        """Return what :meth:`_run_layers` gives in a pass of its own."""
         if not training:
             with self._using_state(), self._guard:
-                batches = self._run_layers(inputs, None, stop=stop)
-        else:
-            tape = self._tapes.borrow()
-            try:
-                with self._using_state(), self._guard:
-                    batches = self._run_layers(inputs, tape, stop=stop)
-                self._settle(tape)
-            finally:
-                self._tapes.give_back(tape)
-        return [self._steps_back(batches[0], inputs[0].values, self._layers[:stop])]
+                return self._run_layers(inputs, None, **options)
+        tape = self._tapes.borrow()
+        try:
+            with self._using_state(), self._guard:
+                batches = self._run_layers(inputs, tape, **options)
+            self._settle(tape)
+        finally:
+            self._tapes.give_back(tape)
+        return batches
+
+    def _settle(self, tape: Tape) -> None:
+        """Take over what a training pass found for the weights that no optimizer changes."""
+        if tape.has_actions:
+            with self._guard.writing:
+                tape.settle()
 
     def _steps_back(self, batch: Batch, x: Array, layers: list[Layer]) -> Array:
-        """Return an output with its steps where they were in x."""
+        """Return an output with its steps where they were in x.
+
+        They are zero at steps that do not count; if a recurrent layer of `layers`, the last of
+        which gives the output, has zero_output_for_mask=False and no layer behind it looks at
+        other steps than its own, what the last step that counts gave.
+        """
         y, steps = batch.values, batch.steps
         if steps is None:
             return apart(y, x)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
 from gatewise.errors import ConfigError, StateError
-from gatewise.layers import InputLayer, Layer
+from gatewise.layers import InputLayer, Layer, Symbol
 from gatewise.layers.base import automatic_name
 from gatewise.memory import names_memory
 from gatewise.transaction import Transaction
 
+from .straight import Straight
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array
 
 
-class Sequential(Trainer):
+class Sequential(Straight, Trainer):
     """A model of layers in order, each of which reads the output of the one before it.
 
     Parameters
@@ -63,13 +64,14 @@ class Sequential(Trainer):
         given = checks.listed(layers or [], "layers", "gatewise.layers objects")
         with Transaction(lambda: self._release(given)):
             for layer in given:
-                self._append(layer)
+                self._append(_layer_of(layer))
             if self._layers and self._input is not None:
                 self.build((None, *self._input))
 
     def _release(self, layers: Sequence[object]) -> None:
         """The layers of a model that could not be made are free for another try."""
         for layer in layers:
+            layer = _layer_of(layer)
             if isinstance(layer, Layer) and layer.model is self:
                 layer.model = None
 
@@ -90,6 +92,7 @@ class Sequential(Trainer):
             The layer does not fit. The model is as it was.
         """
         was_built, dtype = self.built, self._dtype
+        layer = _layer_of(layer)
         self._append(layer)
         if self._layers and self._input is not None and not self.built:
             extends = was_built and dtype == self._dtype
@@ -213,3 +216,8 @@ class Sequential(Trainer):
         self._names.difference_update(layer._paths())
         self._dtypes.subtract([layer._dtype_given])
         return layer
+
+
+def _layer_of(entry: Any) -> Any:
+    """Return the layer of an entry, which may be the symbol that Input returns."""
+    return entry.node.layer if isinstance(entry, Symbol) else entry

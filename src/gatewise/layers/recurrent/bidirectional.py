@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from typing import Self
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, Config, Shape
     from gatewise.layers.base import Layer
     from gatewise.layers.tape import Tape
 
@@ -186,6 +186,12 @@ class Bidirectional(Container, SequenceLayer):
         return tuple(
             f"{path}/{name}" for path, part in self._parts.items() for name in part.state_names
         )
+
+    def _shapes_of_states(self, input_shape: Shape) -> list[Shape]:
+        """Return the shapes of the states, for inputs of this shape."""
+        return [
+            shape for part in self._parts.values() for shape in part._shapes_of_states(input_shape)
+        ]
 
     @property
     def state(self) -> list[Array] | Any:  # Any, not None: whoever unpacks it has made a call

@@ -14,7 +14,7 @@ from gatewise.layers.sequences import SequenceLayer
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from gatewise._typing import Array, ArrayLike
+    from gatewise._typing import Array, ArrayLike, Shape
     from gatewise.layers.tape import Batch, Steps, Tape
 
 
@@ -35,6 +35,10 @@ class HasState(SequenceLayer):
     def state_sizes(self) -> tuple[int, ...]:
         """Number of units of each state, tuple of int."""
         return self.cell.state_sizes
+
+    def _shapes_of_states(self, input_shape: Shape) -> list[Shape]:
+        """Return the shapes (batch, ...) of the states, for inputs of this shape."""
+        return [(None, *shape) for shape in self._state_shapes]
 
     @property
     def _state_shapes(self) -> tuple[tuple[int | None, ...], ...]:
