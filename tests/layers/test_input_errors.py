@@ -487,7 +487,7 @@ def test_backward_needs_a_forward_in_other_layers():
         Flatten(),
         Dropout(0.2),
         Dropout(0),
-        Input((3,)),
+        InputLayer(input_shape=(3,)),
     ):
         fails(
             lambda layer=layer: layer.backward(x_of(2, 3)),

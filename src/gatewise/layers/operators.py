@@ -131,9 +131,7 @@ class Slice(Layer):
     def _checked_key(value: Any) -> tuple[Any, ...]:
         key = value if isinstance(value, tuple) else (value,)
         for entry in key:
-            parts = (
-                (entry.start, entry.stop, entry.step) if isinstance(entry, slice) else (entry,)
-            )
+            parts = (entry.start, entry.stop, entry.step) if isinstance(entry, slice) else (entry,)
             if not all(
                 part is None
                 or part is Ellipsis
