@@ -89,7 +89,7 @@ def inputs_of(x, with_lengths):
 
 
 def test_every_layer_is_tried():
-    assert set(CLASSES) - set(MADE) == {layers.Layer, layers.Recurrent}
+    assert set(CLASSES) - set(MADE) == {layers.Layer, layers.Recurrent, layers.Wrapper}
 
 
 @pytest.mark.parametrize("with_lengths", [False, True])
