@@ -1,6 +1,7 @@
 """Names of types that annotations share."""
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "Array",
     "ArrayLike",
+    "Arrays",
     "BoolArray",
     "Config",
     "DType",
@@ -19,6 +21,8 @@ __all__ = [
 ]
 
 Array = NDArray[Any]  # of whatever dtype: the docstring names it
+# an array, or a list or dict with one for each input or output of a model
+Arrays = ArrayLike | Sequence[Any] | Mapping[str, Any]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Config = dict[str, Any]  # arguments as JSON values

@@ -210,7 +210,7 @@ def _check_model(
     scalar()
     pairs = {
         f"{layer.name}/{name}": (layer.parameters[name], gradient.copy())
-        for layer in model.layers
+        for layer in model._layers
         for name, gradient in layer.gradients.items()
         if layer._is_trained(name)
     }

@@ -23,6 +23,7 @@ _CHOSEN = {
     "trainable",
     "learned_initial_state",
     "zero_output_for_mask",
+    "loss_weights",
     *Cell._OPTIONS,
     *LSTMCell._OPTIONS,
 }
@@ -97,7 +98,8 @@ def difference(there: Any, here: Any, place: str = "") -> str | None:
     """
     if isinstance(there, dict) and isinstance(here, dict):
         if chosen := sorted((here.keys() - there.keys()) & _CHOSEN):
-            return f"its {place} {chosen[0]} was not given, here it is {here[chosen[0]]!r:.80}"
+            name = f"{place} {chosen[0]}".strip()
+            return f"its {name} was not given, here it is {here[chosen[0]]!r:.80}"
         for key in sorted(there):
             plain = all(
                 isinstance(side.get(key), int | float | str | None) for side in (there, here)

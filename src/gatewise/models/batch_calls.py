@@ -18,7 +18,7 @@ from gatewise.training.run import Run
 from .compiled import CompiledNetwork
 
 if TYPE_CHECKING:
-    from gatewise._typing import Array, ArrayLike
+    from gatewise._typing import Arrays
     from gatewise.training.data import Samples
     from gatewise.training.means import Found
 
@@ -29,12 +29,12 @@ class BatchCalls(CompiledNetwork):
     @names_memory
     def __call__(
         self,
-        x: ArrayLike,
-        lengths: ArrayLike | None = None,
+        x: Arrays,
+        lengths: Arrays | None = None,
         training: bool = False,
-        mask: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
-    ) -> Array:
+        mask: Arrays | None = None,
+        resets: Arrays | None = None,
+    ) -> Any:
         """Compute the outputs for one batch.
 
         Parameters
@@ -46,7 +46,8 @@ class BatchCalls(CompiledNetwork):
 
         Returns
         -------
-        ndarray (batch, ...)
+        ndarray (batch, ...), or list or dict of them
+            For several outputs as :meth:`predict` gives them.
         """
         samples = prepare_samples(self, Given(x, lengths=lengths, mask=mask, resets=resets), False)
         with self._apart_from_training():
@@ -55,11 +56,11 @@ class BatchCalls(CompiledNetwork):
 
     def predict_on_batch(
         self,
-        x: ArrayLike,
-        lengths: ArrayLike | None = None,
-        mask: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
-    ) -> Array:
+        x: Arrays,
+        lengths: Arrays | None = None,
+        mask: Arrays | None = None,
+        resets: Arrays | None = None,
+    ) -> Any:
         """Compute the outputs for one batch.
 
         Parameters
@@ -69,21 +70,22 @@ class BatchCalls(CompiledNetwork):
 
         Returns
         -------
-        ndarray (batch, ...)
+        ndarray (batch, ...), or list or dict of them
+            For several outputs as :meth:`predict` gives them.
         """
         return self(x, lengths, mask=mask, resets=resets)
 
     @names_memory
     def train_on_batch(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
         class_weight: Mapping[int, float] | None = None,
-        lengths: ArrayLike | None = None,
+        lengths: Arrays | None = None,
         return_dict: bool = False,
-        mask: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
+        mask: Arrays | None = None,
+        resets: Arrays | None = None,
     ) -> Any:
         """Make one step of the optimizer on one batch.
 
@@ -118,13 +120,13 @@ class BatchCalls(CompiledNetwork):
     @names_memory
     def test_on_batch(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
+        lengths: Arrays | None = None,
         return_dict: bool = False,
-        mask: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
+        mask: Arrays | None = None,
+        resets: Arrays | None = None,
     ) -> Any:
         """Compute the loss and the metrics of one batch, without training.
 
@@ -155,12 +157,12 @@ class BatchCalls(CompiledNetwork):
     @names_memory
     def compute_gradients(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-        mask: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
+        lengths: Arrays | None = None,
+        mask: Arrays | None = None,
+        resets: Arrays | None = None,
     ) -> float:
         """Compute the loss of one batch and its gradient, without a step.
 

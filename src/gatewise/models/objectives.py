@@ -133,7 +133,7 @@ def choose_objectives(
 def _losses_by_output(names: Sequence[str], loss: Any) -> list[Any]:
     """Return the loss of each output; one loss is that of all outputs."""
     if isinstance(loss, dict) and "class_name" not in loss:
-        return by_name("loss", loss, names, "output", ())
+        return by_name("loss", loss, names, "output")
     if isinstance(loss, list | tuple):
         return _counted("loss", loss, names)
     return [loss] * len(names)

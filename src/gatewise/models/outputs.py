@@ -61,7 +61,7 @@ def _check_output(model: Network, j: int, loss: Loss, columns: int | None) -> st
 
 def _refuse_constant(model: Network) -> None:
     """Refuse a softmax of one column."""
-    for layer in model.layers:
+    for layer in model._layers:
         if layer._limiting_activation == "softmax" and layer.output_shape[-1] == 1:
             raise ConfigError(
                 f"layer {layer.name!r} takes the softmax of one column, which is 1 whatever its"

@@ -26,7 +26,7 @@ from .summary import model_html, model_text, summary_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from gatewise._typing import Array, ArrayLike, PathLike
+    from gatewise._typing import Arrays, PathLike
     from gatewise.training.callbacks import History
     from gatewise.training.feeds import Feed
     from gatewise.training.losses import Loss
@@ -88,7 +88,7 @@ class Trainer(BatchCalls):
         loss : str or Loss, or list or dict of them
             A name, or an object of :mod:`gatewise.losses`. For several outputs: one that is that of
             each, a list with one for each, or a dict by the name of the output. An output whose
-            loss is None, or missing in the dict, is not trained.
+            loss is None is not trained.
         metrics : list of str or Metric, or list or dict of such lists, optional
             What is computed beside the loss, see :mod:`gatewise.metrics`. For several outputs: a
             list with an entry for each (a metric, a list of metrics or None), or a dict by the name
@@ -123,7 +123,7 @@ class Trainer(BatchCalls):
     def fit(
         self,
         x: Any,
-        y: ArrayLike | None = None,
+        y: Arrays | None = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: Verbose = "auto",
@@ -132,9 +132,9 @@ class Trainer(BatchCalls):
         validation_data: Any = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
-        sample_weight: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
+        sample_weight: Arrays | None = None,
+        lengths: Arrays | None = None,
+        resets: Arrays | None = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
@@ -143,12 +143,17 @@ class Trainer(BatchCalls):
         bucketing: bool | Literal["auto"] = "auto",
         tbptt_steps: int | None = None,
         resume_from: PathLike | None = None,
-        mask: ArrayLike | None = None,
+        mask: Arrays | None = None,
         **others: Any,
     ) -> History:
         """Train the model for a number of epochs.
 
         Ctrl-C ends training after the current batch, with a warning; a second one does not wait.
+
+        For a model with several inputs or outputs, ``x``, ``lengths``, ``mask`` and ``resets`` are
+        each a list with an entry for each input, or a dict by the names of inputs, and ``y`` and
+        ``sample_weight`` the same of outputs; None, or a missing name, is what there is not. In
+        batches and ``validation_data`` they have the same forms.
 
         Parameters
         ----------
@@ -162,7 +167,8 @@ class Trainer(BatchCalls):
             as far as they are needed, with None for those that are missing; or a dict with these
             names.
         y : array_like, optional
-            Targets, as the loss expects them. None if x makes batches.
+            Targets, as the loss expects them. None if x makes batches. An output without a loss
+            needs none.
         batch_size : int, optional
             Number of rows in a batch. None: 32; if a layer is stateful, all rows, and a smaller
             number is refused, since the second batch would continue from the state of other rows.
@@ -182,14 +188,17 @@ class Trainer(BatchCalls):
             Draw a new order of the samples, or of a sequence of batches, in each epoch. If a layer
             is stateful the order is kept, since each row continues from its own state.
         class_weight : dict of int to float, optional
-            A weight for each class number; classes that are missing have weight 1.
+            A weight for each class number; classes that are missing have weight 1. For a model with
+            one output; for several give sample_weight.
         sample_weight : array_like, optional
             Of shape (samples,) or (samples, steps), or either with a last axis of outputs. A weight
             for each output needs a loss that is a mean over outputs: those of numbers, and binary
             cross-entropy. y may be NaN where the weight is 0: the loss and the metrics leave it
-            out.
+            out. One array for several outputs is that of each.
         lengths : array_like of int, shape (samples,), optional
-            Steps in each row; padded steps count in nothing.
+            Steps in each row; padded steps count in nothing. One array for several inputs is that
+            of the only one with steps; an output counts the steps of the input whose time axis it
+            has.
         resets : array_like of bool, shape (samples, steps), optional
             True: recurrent state is cleared before this step.
         initial_epoch : int, default 0
@@ -201,8 +210,9 @@ class Trainer(BatchCalls):
         validation_freq : int or list of int, default 1
             Validate after every n epochs; or after those of a list, counted from 1.
         bucketing : {"auto", True, False}, default "auto"
-            Put rows of about the same length into one batch, which is as long as its longest row.
-            "auto": if rows have lengths and are shuffled, and no layer is stateful.
+            Put rows of about the same length into one batch, which is as long as its longest row;
+            inputs of different numbers of steps are each as long as their own longest row. "auto":
+            if rows have lengths and are shuffled, and no layer is stateful.
         tbptt_steps : int, optional
             Truncated back-propagation through time (Williams and Peng 1990): each batch is cut into
             parts of this many steps, with a step of the optimizer for each, and recurrent layers
@@ -224,6 +234,8 @@ class Trainer(BatchCalls):
         -------
         History
             Its ``history`` is a dict of the loss and each metric to a list with a value an epoch.
+            Several outputs have a loss each, such as ``tag_loss``, and ``loss`` is their weighted
+            sum.
 
         Raises
         ------
@@ -280,16 +292,16 @@ class Trainer(BatchCalls):
     def evaluate(
         self,
         x: Any,
-        y: ArrayLike | None = None,
+        y: Arrays | None = None,
         batch_size: int | None = None,
         verbose: Verbose = "auto",
-        sample_weight: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
+        sample_weight: Arrays | None = None,
+        lengths: Arrays | None = None,
+        resets: Arrays | None = None,
         return_dict: bool = False,
         steps: int | None = None,
         callbacks: Iterable[Callback] | Callback | None = None,
-        mask: ArrayLike | None = None,
+        mask: Arrays | None = None,
         **others: Any,
     ) -> Any:
         """Compute the loss and the metrics of samples, without training.
@@ -315,8 +327,9 @@ class Trainer(BatchCalls):
         Returns
         -------
         float, list of float or dict of str to float
-            The loss if there are no metrics, else ``[loss, *metrics]``; all by name with
-            ``return_dict``. Each is a mean over what counts in all batches.
+            The loss if there are no metrics, else ``[loss, *metrics]``, for several outputs
+            ``[loss, *losses, *metrics]``; all by name with ``return_dict``. Each is a mean over
+            what counts in all batches.
 
         Raises
         ------
@@ -357,13 +370,13 @@ class Trainer(BatchCalls):
         x: Any,
         batch_size: int | None = None,
         verbose: Verbose = "auto",
-        lengths: ArrayLike | None = None,
-        resets: ArrayLike | None = None,
+        lengths: Arrays | None = None,
+        resets: Arrays | None = None,
         steps: int | None = None,
         callbacks: Iterable[Callback] | Callback | None = None,
-        mask: ArrayLike | None = None,
+        mask: Arrays | None = None,
         **others: Any,
-    ) -> Array:
+    ) -> Any:
         """Compute the outputs for all samples.
 
         The output for a sample depends neither on the other samples nor on the batch size.
@@ -393,9 +406,9 @@ class Trainer(BatchCalls):
 
         Returns
         -------
-        ndarray (samples, ...)
+        ndarray (samples, ...), or list or dict of them
             In the model's dtype. Zero at steps that do not count, those past a row's length or
-            masked.
+            masked. For several outputs a list; a dict if the model was made with a dict.
 
         Raises
         ------

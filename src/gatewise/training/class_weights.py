@@ -39,7 +39,8 @@ def add_class_weight(
             " of an output: sample_weight={"
             f"{model._output_names[0]!r}: weights[y]}}"
         )
-    targets, loss = samples.targets[0], model._objectives[0].loss
+    targets: Any = samples.targets[0]
+    loss = model._objectives[0].loss
     by_class = _class_weights(
         class_weight, targets.y, loss, model.output_shape[-1], targets.weights
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -218,7 +218,7 @@ def _rows_of(batch: Batch, rows: Rows) -> Batch:
     steps = batch.steps
     if steps is None:
         return Batch(batch.values[rows])
-    parts = (steps.lengths, steps.resets, steps.resets_back, steps.places, steps.cleared)
+    parts: Any = (steps.lengths, steps.resets, steps.resets_back, steps.places, steps.cleared)
     return Batch(
         batch.values[rows], Steps(*(None if part is None else part[rows] for part in parts))
     )

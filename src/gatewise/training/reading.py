@@ -237,7 +237,7 @@ def rows_in_batch(model: Model, batch_size: int | None, count: int, name: str) -
     if batch_size is None:
         return max(count, 1)
     if count > batch_size:
-        layer = next(layer for layer in model.layers if layer.stateful)
+        layer = next(layer for layer in model._layers if layer.stateful)
         raise ShapeError(
             f"{name} has {count} rows and the batch size is {batch_size}: layer {layer.name!r} is"
             f" stateful, so that row {batch_size} would go on from the state of row 0; leave the"
