@@ -8,6 +8,7 @@ from .dense import Dense
 from .depthwise import DepthwiseConv1D, SeparableConv1D
 from .dropout import Dropout, SpatialDropout1D
 from .embedding import Embedding
+from .encoder_decoder import EncoderDecoder
 from .image_convolution import Conv2D
 from .image_pooling import (
     AveragePooling2D,
@@ -59,6 +60,7 @@ __all__ = [
     "DepthwiseConv1D",
     "Dropout",
     "Embedding",
+    "EncoderDecoder",
     "Flatten",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",

@@ -169,6 +169,21 @@ class _Attention(SequenceLayer):
         return [Batch(query, ends[0]), *(Batch(part, ends[1]) for part in (value, *rest))]
 
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | list[Batch]:
+        saved, query = self._prepared(inputs)
+        y = self._attend(saved, tape is not None, tape is not None or self.return_attention_scores)
+        if tape is not None:
+            tape.keep(node, saved)
+        if not self.return_attention_scores:
+            return query.with_values(y)
+        return [query.with_values(y), query.with_values(saved.shown_weights())]
+
+    def run_with_weights(self, inputs: Any) -> tuple[Batch, Array]:
+        """Return the output at inference, and the weights (batch, query steps, value steps)."""
+        saved, query = self._prepared(inputs)
+        return query.with_values(self._attend(saved, False, True)), saved.shown_weights()
+
+    def _prepared(self, inputs: Any) -> tuple[_Saved, Batch]:
+        """What a pass starts from, and the query."""
         several = isinstance(inputs, list)
         query, value, key = (
             (inputs[0], inputs[1], inputs[-1]) if several else (inputs, inputs, inputs)
@@ -185,18 +200,12 @@ class _Attention(SequenceLayer):
             len(inputs) if several else 1,
             None if value.steps is None else value.steps.places,
         )
-        y = self._attend(saved, tape is not None)
-        if tape is not None:
-            tape.keep(node, saved)
-        if not self.return_attention_scores:
-            return query.with_values(y)
-        return [query.with_values(y), query.with_values(saved.shown_weights())]
+        return saved, query
 
-    def _attend(self, saved: _Saved, training: bool) -> Array:
+    def _attend(self, saved: _Saved, training: bool, has_weights: bool) -> Array:
         """The output; the weights are saved if they are needed."""
         query, value, key = saved.inputs
         shape = (*query.shape[:2], value.shape[1])
-        has_weights = training or self.return_attention_scores
         learns_scale = training and self._learns_scale
         checks.fits_memory(
             (has_weights + learns_scale) * shape[0] * shape[1] * shape[2],

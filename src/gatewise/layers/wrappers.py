@@ -189,11 +189,17 @@ class Container(Layer):
         return input_shape
 
     def parameter_specs(self, input_shape: Shape) -> list[ParameterSpec]:
-        specs = []
-        for path, part in self._parts.items():
+        for part in self._parts.values():
             part._describe(self._part_input_shape(input_shape))
-            specs += [replace(spec, name=f"{path}/{spec.name}") for spec in part._specs]
-        return specs
+        return self._specs_of_parts()
+
+    def _specs_of_parts(self) -> list[ParameterSpec]:
+        """The parameters of the layers inside, which have been described."""
+        return [
+            replace(spec, name=f"{path}/{spec.name}")
+            for path, part in self._parts.items()
+            for spec in part._specs
+        ]
 
     def _adopt(self, parameters: Array, gradients: Array) -> None:
         at = 0

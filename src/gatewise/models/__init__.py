@@ -1,6 +1,7 @@
 """Models: layers put together."""
 
 from .loading import load_model
+from .seq2seq import Seq2Seq
 from .sequential import Sequential
 
-__all__ = ["Sequential", "load_model"]
+__all__ = ["Seq2Seq", "Sequential", "load_model"]

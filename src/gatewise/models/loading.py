@@ -13,6 +13,7 @@ from gatewise.utils import custom_object_scope
 
 from .architecture import build_layers
 from .restoring import check_names, file_errors, restore_optimizer, restore_states, take_run
+from .seq2seq import Seq2Seq
 from .sequential import Sequential
 
 if TYPE_CHECKING:
@@ -108,9 +109,13 @@ def model_of(tensors: dict[str, Array], header: dict[str, Any]) -> Sequential:
     """
     architecture = header["architecture"]
     shapes = {name: array.shape for name, array in tensors.items() if name.startswith("weights/")}
-    model = Sequential(
-        build_layers(architecture, shapes), name=architecture["name"], seed=architecture["seed"]
-    )
+    model: Any
+    if architecture["class_name"] == "Seq2Seq":
+        model = Seq2Seq._from_architecture(architecture, shapes)
+    else:
+        model = Sequential(
+            build_layers(architecture, shapes), name=architecture["name"], seed=architecture["seed"]
+        )
     run = take_run(header, tensors)
     names = [layer.name for layer in model.layers]
     check_names(model, names, header, tensors)
