@@ -49,6 +49,10 @@ ALLOWED["errors"] = {"_typing"}
 # arrays and plain values: it knows nothing of layers
 ALLOWED["checkpoint"] = {"checkpoint", "errors", "file_kinds", "_typing"}
 ALLOWED["estimators"] |= ASIDE
+# the choice of next symbols sees a model's methods, and no model
+ALLOWED["generation"] = {"generation", *LEAVES}
+ALLOWED["models"] |= {"generation"}
+ALLOWED["estimators"] |= {"generation"}
 
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 CYTHON = sorted(path for pattern in ("*.pyx", "*.pxd") for path in SOURCE.rglob(pattern))

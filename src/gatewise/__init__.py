@@ -3,6 +3,7 @@
     layers       SimpleRNN, LSTM, GRU, Dense, ...: forward, backward, state
     models       Sequential: compile, fit, predict, save
     training     losses, metrics, optimizers, schedules, callbacks, each a module of its own here
+    generation   sample, greedy, beam_search
     testing      check_gradients
 
 Modules load on first use.
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import errors as errors
     from . import estimators as estimators
+    from . import generation as generation
     from . import initializers as initializers
     from . import kernels as kernels
     from . import layers as layers
@@ -63,6 +65,7 @@ _MODULES = frozenset(
         "data",
         "errors",
         "estimators",
+        "generation",
         "initializers",
         "kernels",
         "layers",

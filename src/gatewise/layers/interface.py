@@ -187,6 +187,42 @@ class LayerInterface(Guarded, abc.ABC):
             the input has no gradient because it holds whole numbers.
         """
 
+    def advance(self, inputs: Batch, state: list[Array] | None) -> tuple[Batch, list[Array]]:
+        """Compute the next steps of sequences, at inference, from the state that they ended in.
+
+        :class:`gatewise.models.Stepper` calls it; neither the layer nor its own state changes. A
+        layer that looks at other steps than its own, and at none that are later, overrides it.
+
+        Parameters
+        ----------
+        inputs : Batch
+            The next steps of each sequence, one or more; a row whose length is 0 stays as it is.
+        state : list of ndarray of shape (batch, ...), or None
+            What the last call returned, perhaps with its rows in another order. None: the sequences
+            begin.
+
+        Returns
+        -------
+        outputs : Batch
+            As :meth:`run` returns it.
+        state : list of ndarray of shape (batch, ...)
+            New arrays, with a row for each sequence. Empty if the layer looks at single steps only.
+        """
+        return self.run(inputs, None, None), []
+
+    @property
+    def _cannot_advance(self) -> str | None:
+        """Why the next step cannot be computed from a state; None: it can."""
+        if not self.causal:
+            return "its output at a step depends on later steps"
+        if type(self).advance is not LayerInterface.advance:
+            return None
+        if not (self.keeps_steps and self.takes_any_length):
+            return "it needs all steps of a sequence at once"
+        if self.reads_steps and not self._first_only:
+            return "it looks at several steps and does not define advance"
+        return None
+
     def output_lengths(self, lengths: Array) -> Array | None:
         """Compute the number of steps of each row of the output.
 

@@ -101,6 +101,7 @@ class RepeatVector(Layer):
     _keeps_limits = True
     _rank, _axes = 2, "(batch, features)"
     n: int = fixed(checks.whole_number)
+    _cannot_advance = "it makes steps of a vector that describes a whole sequence"
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

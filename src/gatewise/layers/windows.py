@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewise.errors import ConfigError, ShapeError
 
+from .masks import cleared_ends
 from .options import fixed
 from .sequences import SequenceLayer
 from .tape import Batch, Steps
@@ -87,6 +88,27 @@ class Windowed(SequenceLayer):
 
     def output_lengths(self, lengths: Array) -> Array:
         return self._axis.count(lengths)
+
+    def advance(self, inputs: Batch, state: list[Array] | None) -> tuple[Batch, list[Array]]:
+        """Compute the next steps behind the last steps of the input, which are the state."""
+        x, lengths, reach = inputs.values, inputs.lengths, self._reach
+        before = np.zeros((x.shape[0], reach, *x.shape[2:]), x.dtype) if state is None else state[0]
+        x = np.concatenate([before, cleared_ends(x, lengths)], axis=1)
+        if lengths is None:
+            after = x[:, x.shape[1] - reach :].copy()
+        else:
+            places = lengths[:, None] + np.arange(reach)
+            after = x[np.arange(len(x))[:, None], places]
+        steps = None if lengths is None else Steps(lengths + reach)
+        y = self.run(Batch(x, steps), None, None).values[:, reach:]
+        return Batch(np.ascontiguousarray(y), inputs.steps), [after]
+
+    @property
+    def _cannot_advance(self) -> str | None:
+        """Why the next step cannot be computed from a state; None: it can."""
+        if self.keeps_steps and (self.window == 1 or self.padding == "causal"):
+            return None
+        return "its windows are not causal: padding is not 'causal', or strides are not 1"
 
     def _with_steps(self, y: Array, steps: Steps | None) -> Batch:
         """The output as a Batch, for an input with these steps."""

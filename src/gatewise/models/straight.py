@@ -11,6 +11,7 @@ from gatewise.memory import size_error
 
 from .network import Network
 from .outputs import last_activation
+from .stepping import Stepper, has_memory, last_steps
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gatewise.layers import Layer
     from gatewise.layers.tape import Tape
 
+    from .stepping import States
     from .trained import Trained
 
 
@@ -216,6 +218,34 @@ class Straight(Network):
         """Return the output for a checked input, or of the layers before number `stop`."""
         batches = self._pass_of(inputs, training, stop=stop)
         return [self._steps_back(batches[0], inputs[0].values, self._layers[:stop])]
+
+    def _stepper(self, scores: bool = False) -> Stepper:
+        """Return what passes sequences through the network a few steps at a time."""
+        return Stepper(self, scores)
+
+    def _advance(self, batch: Batch, states: States, scores: bool) -> tuple[Batch, States]:
+        """Return (output, new states) for the next steps of sequences.
+
+        Layers behind the last one that looks at several steps run on the last step of each row.
+        """
+        last = len(self._layers) - 1
+        last_with_memory = max(
+            (node for node, layer in enumerate(self._layers) if has_memory(layer)), default=0
+        )
+        found: States = {}
+        for node, layer in enumerate(self._layers):
+            try:
+                if scores and node == last:
+                    batch = layer._run_to_scores(batch, None, node)
+                else:
+                    batch, state = layer.advance(batch, states.get(node))
+                    if state:
+                        found[node] = state
+            except MemoryError as error:
+                raise size_error(error, f"layer {layer.name!r}") from error
+            if node == last_with_memory and layer.keeps_steps:
+                batch = last_steps(batch)
+        return batch, found
 
     def _nodes(self) -> dict[Hashable, Layer]:
         return dict(enumerate(self._layers))

@@ -341,6 +341,32 @@ class Recurrent(HasState):
         if tape is None and self._is_plain and type(inputs) is Batch and inputs.steps is None:
             return Batch(self._infer(inputs.values))
         inputs, *states = inputs if isinstance(inputs, list) else [inputs]
+        output, final = self._run_from(inputs, states, tape, node)
+        if self.stateful or (tape is not None and tape.carried is not None):
+            self._leave(final, inputs.steps, tape, node)
+        return [output, *(Batch(array.copy()) for array in final)] if self.return_state else output
+
+    def advance(self, inputs: Batch, state: list[Array] | None) -> tuple[Batch, list[Array]]:
+        if state is None:
+            state = self._first_state(inputs.values.shape)
+        return self._run_from(inputs, [Batch(array) for array in state], None, None)
+
+    def _first_state(self, shape: tuple[int, ...]) -> list[Array]:
+        """Return the state in which an x of this shape begins, whatever the layer's own state."""
+        if self.learned_initial_state:
+            return self._learned_state(shape[0])
+        return [np.zeros((shape[0], size), self.dtype) for size in self.state_sizes]
+
+    def _learned_state(self, batch: int) -> list[Array]:
+        return [
+            np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0)
+            for state in self.cell.states
+        ]
+
+    def _run_from(
+        self, inputs: Batch, states: list[Batch], tape: Tape | None, node: Hashable
+    ) -> tuple[Batch, list[Array]]:
+        """Return (output, final states) of a pass; `states` may be empty."""
         walk, start, learned = self._prepare_walk(inputs, states, tape, node)
         y, final = self._new_outputs(walk.x.shape[0], walk.x.shape[1])
         if len(final) > 1:  # the kernel reads the initial c here
@@ -362,18 +388,12 @@ class Recurrent(HasState):
             threads=threads.threads_for_products(walk.operations),
             **walk.options,
         )
-        if self.stateful or (tape is not None and tape.carried is not None):
-            self._leave(final, inputs.steps, tape, node)
         if y is not None:
-            output = Batch(y, inputs.steps)
-        elif self._of_state is None:
-            output = Batch(final[0])
-        else:
-            walk.last_output = self._last_output(final[0], walk)
-            output = Batch(walk.last_output)
-        if not self.return_state:
-            return output
-        return [output, *(Batch(array.copy()) for array in final)]
+            return Batch(y, inputs.steps), final
+        if self._of_state is None:
+            return Batch(final[0]), final
+        walk.last_output = self._last_output(final[0], walk)
+        return Batch(walk.last_output), final
 
     def _last_output(self, h: Array, walk: _Walk) -> Array:
         """Return the output activation of h, zeros in rows without steps."""
@@ -435,10 +455,7 @@ class Recurrent(HasState):
         start = self._start(states, tape, node, batch)
         learned = start is None and self.learned_initial_state
         if learned:
-            start = [
-                np.repeat(self._parameters[f"initial_{state}"][None], batch, axis=0)
-                for state in self.cell.states
-            ]
+            start = self._learned_state(batch)
         options: dict[str, Any] = dict.fromkeys(
             ("order", "lengths", "resets", "mask", "zoneout_key")
         )

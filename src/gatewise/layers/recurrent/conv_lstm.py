@@ -221,8 +221,13 @@ class _ConvLSTM(Recurrent):
             )
         return [state.copy() for state in start]
 
-    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
-        inputs, *states = inputs if isinstance(inputs, list) else [inputs]
+    def _first_state(self, shape: tuple[int, ...]) -> list[Array]:
+        image = (shape[0], *self._output_size(shape[2:-1]), self.filters)
+        return [np.zeros(image, self.dtype) for _ in range(2)]
+
+    def _run_from(
+        self, inputs: Batch, states: list[Batch], tape: Tape | None, node: Hashable
+    ) -> tuple[Batch, list[Array]]:
         x, steps_of_x, lengths, resets = inputs.values, inputs.steps, None, None
         batch, steps = x.shape[:2]
         if steps_of_x is not None:
@@ -282,12 +287,7 @@ class _ConvLSTM(Recurrent):
                 node,
                 _Pass(x, options, planes, shape, source, input_mask, workspace, work, bool(states)),
             )
-        self._leave(final, steps_of_x, tape, node)
-        if y is None:
-            output = Batch(final[0].copy() if self.return_state else final[0])
-        else:
-            output = Batch(y, steps_of_x)
-        return [output, *(Batch(state) for state in final)] if self.return_state else output
+        return Batch(final[0]) if y is None else Batch(y, steps_of_x), final
 
     def run_backward(
         self, gradients: Any, tape: Tape, node: Hashable, wanted: bool

@@ -76,8 +76,9 @@ class Stepwise(Recurrent):
         """
         return d_inputs, d_start
 
-    def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
-        inputs, *states = inputs if isinstance(inputs, list) else [inputs]
+    def _run_from(
+        self, inputs: Batch, states: list[Batch], tape: Tape | None, node: Hashable
+    ) -> tuple[Batch, list[Array]]:
         x, steps_of_x = inputs.values, inputs.steps
         batch, steps = x.shape[:2]
         lengths = resets = None
@@ -108,9 +109,7 @@ class Stepwise(Recurrent):
                     "states_given": bool(states),
                 },
             )
-        self._leave(final, steps_of_x, tape, node)
-        output = Batch(y, steps_of_x if self.return_sequences else None)
-        return [output, *(Batch(array.copy()) for array in final)] if self.return_state else output
+        return Batch(y, steps_of_x if self.return_sequences else None), final
 
     def run_backward(
         self, gradients: Any, tape: Tape, node: Hashable, wanted: bool

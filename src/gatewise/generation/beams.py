@@ -1,0 +1,330 @@
+"""Beam search: the most probable sequences that a breadth-limited search finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatewise import checks
+
+from .sampling import checked_end
+from .source import ModelSource, read_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewise._typing import Array, ArrayLike, IntArray
+
+    from .source import Source
+
+
+def beam_search(
+    model: Any,
+    prompt: ArrayLike | Sequence[ArrayLike],
+    steps: int,
+    beam: int = 4,
+    *,
+    length_penalty: float = 0.0,
+    n_best: int | None = None,
+    no_repeat_ngram: int | None = None,
+    end: int | None = None,
+    return_scores: bool = False,
+) -> Any:
+    """Continue sequences by the most probable symbols taken together.
+
+    At each step the `beam` best beginnings are extended by every symbol. The result is the
+    continuation with the highest score, the sum of the logarithms of the probabilities of its
+    symbols divided by ``length ** length_penalty``. A search ends when nothing that is still
+    running can become better than what has ended.
+
+    Parameters
+    ----------
+    model : Sequential
+        As in :func:`sample`.
+    prompt : array_like of int, shape (symbols,), or a list of them
+        What has come before, or several prompts.
+    steps : int
+        The largest number of symbols of a continuation.
+    beam : int, default 4
+        Number of beginnings that are kept at each step. 1: as :func:`greedy`, if
+        `length_penalty` is 0.
+    length_penalty : float, default 0.0
+        0: the sum of the logarithms; 1: their mean. Larger values prefer longer continuations. The
+        symbol `end` counts in the length.
+    n_best : int, optional
+        Return this number of continuations for each prompt, at most `beam`, the best one first.
+        None: the best one alone, not in a list.
+    no_repeat_ngram : int, optional
+        No sequence of this number of symbols appears twice, the prompt included. None: all may.
+    end : int, optional
+        The symbol that ends a sequence. It is not returned. None: there is none.
+    return_scores : bool, default False
+        Return the scores, too.
+
+    Returns
+    -------
+    symbols : ndarray of shape (symbols,), int32
+        The best continuation, without `end`. A list of ndarray with `n_best`, which is shorter if
+        fewer are possible. A list, with an entry for each prompt, if there are several.
+    scores : float
+        With `return_scores`: in the same form.
+
+    Raises
+    ------
+    ConfigError, ShapeError, DTypeError, StateError
+        As in :func:`sample`.
+
+    Examples
+    --------
+    >>> from gatewise import Sequential, layers
+    >>> from gatewise.generation import beam_search
+    >>> model = Sequential(
+    ...     [layers.GRU(8, input_shape=(None, 5)), layers.Dense(5, "softmax")], seed=0
+    ... )
+    >>> model.build((None, None, 5))
+    >>> len(beam_search(model, [0, 3], 6, beam=3, n_best=2, end=0))
+    2
+    """
+    steps = checks.whole_number(steps, "steps")
+    beam = checks.whole_number(beam, "beam")
+    length_penalty = checks.number(length_penalty, "length_penalty")
+    count = 1 if n_best is None else checks.whole_number(n_best, "n_best", 1, beam)
+    no_repeat_ngram = checks.optional_number(no_repeat_ngram, "no_repeat_ngram")
+    return_scores = checks.flag(return_scores, "return_scores")
+    source = ModelSource(model)
+    prompts, single = read_prompts(prompt)
+    end = checked_end(end, source.symbols)
+    with model.unchanged():
+        found = search(
+            source,
+            source.begin(prompts),
+            steps,
+            beam,
+            length_penalty=length_penalty,
+            n_best=count,
+            no_repeat_ngram=no_repeat_ngram,
+            end=end,
+            before=prompts,
+        )
+    symbols = [_only([each.symbols for each in row], n_best) for row in found]
+    scores = [_only([each.score for each in row], n_best) for row in found]
+    if single:
+        symbols, scores = symbols[0], scores[0]
+    return (symbols, scores) if return_scores else symbols
+
+
+def _only(found: list[Any], n_best: int | None) -> Any:
+    return found[0] if n_best is None else found
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A continuation that a search has found.
+
+    Parameters
+    ----------
+    symbols : ndarray of shape (symbols,), int32
+        Without the end symbol.
+    score : float
+        The sum of the scores of its symbols, the end symbol included, divided by the penalty.
+    """
+
+    symbols: IntArray
+    score: float
+
+
+def search(
+    source: Source,
+    scores: Array,
+    steps: int,
+    beam: int,
+    *,
+    length_penalty: float = 0.0,
+    n_best: int = 1,
+    no_repeat_ngram: int | None = None,
+    end: int | None = None,
+    before: Sequence[IntArray] | None = None,
+) -> list[list[Hypothesis]]:
+    """Search each row of a source; the rows do not influence each other.
+
+    Parameters
+    ----------
+    source : Source
+        Rows of sequences; during the search it has `beam` rows for each.
+    scores : ndarray of shape (rows, symbols), float64
+        The scores of the first symbols.
+    steps : int
+        The largest number of symbols.
+    beam : int
+        Number of beginnings that are kept for each row.
+    length_penalty : float, default 0.0
+        Sums of scores are divided by the length to this power.
+    n_best : int, default 1
+        Number of hypotheses to return for each row, at most `beam`.
+    no_repeat_ngram : int, optional
+        No sequence of this number of symbols appears twice.
+    end : int, optional
+        The symbol that ends a hypothesis. None: all have `steps` symbols.
+    before : list of ndarray of int, optional
+        Symbols that come before, for `no_repeat_ngram`.
+
+    Returns
+    -------
+    list of list of Hypothesis
+        For each row, at most `n_best`, the best one first. At least one.
+    """
+    rows, symbols = scores.shape
+    checks.fits_memory(rows * beam * (symbols + steps), "float64", "the beams of a search")
+    found = _Found(rows, n_best, steps)
+    texts = _histories(before, rows, beam) if no_repeat_ngram else None
+    source.take(np.repeat(np.arange(rows), beam))
+    scores = np.repeat(scores, beam, axis=0)
+    sums = np.full((rows, beam), -np.inf)
+    sums[:, 0] = 0  # the beams of a row are still the same: only the first one is extended
+    chains = np.empty((rows, beam, 0), np.int32)
+    running = np.arange(rows)
+    own = np.broadcast_to(np.arange(beam), (rows, beam))
+    for length in range(1, steps + 1):
+        if texts is not None and no_repeat_ngram:
+            _forbid_repeats(scores, texts, chains, no_repeat_ngram, end)
+        last_sums = sums
+        sums, parents, chosen = _extended(sums, scores.reshape(len(running), beam, symbols))
+        stuck = np.isneginf(sums[:, 0])
+        if stuck.any():  # nothing may follow: what there is ends here
+            ended = last_sums[stuck] / max(length - 1, 1) ** length_penalty
+            found.add(running[stuck], ended, chains[stuck], own[: len(ended)])
+        ends = np.zeros(chosen.shape, bool) if end is None else chosen == end
+        if ends.any():
+            ended = np.where(ends & (np.arange(ends.shape[1]) < beam), sums, -np.inf)
+            found.add(running, ended / length**length_penalty, chains, parents)
+            sums = np.where(ends, -np.inf, sums)
+        # At most one extension of each beam ends, so that enough others are left.
+        order = np.argsort(ends, axis=1, kind="stable")[:, :beam]
+        sums, parents, chosen = (
+            np.take_along_axis(array, order, axis=1) for array in (sums, parents, chosen)
+        )
+        chains = np.concatenate(
+            [np.take_along_axis(chains, parents[..., None], axis=1), chosen[..., None]], axis=2
+        )
+        if length == steps:
+            found.add(running, sums / length**length_penalty, chains, own[: len(running)])
+            break
+        # the best score that a running hypothesis can still reach
+        longest = steps if length_penalty > 0 else length + 1
+        open_rows = sums[:, 0] / longest**length_penalty > found.worst(running)
+        if not open_rows.all():
+            running = running[open_rows]
+            if not len(running):
+                break
+            sums, chains, chosen = sums[open_rows], chains[open_rows], chosen[open_rows]
+        places = np.flatnonzero(open_rows)[:, None] * beam + parents[open_rows]
+        source.take(places.ravel())
+        if texts is not None:
+            texts = texts[places.ravel()]
+        scores = source.step(chosen.ravel())
+    return found.hypotheses()
+
+
+def _extended(sums: Array, scores: Array) -> tuple[Array, IntArray, IntArray]:
+    """Return the best extensions of the beams, in falling order, twice as many as beams.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (rows, beam)
+        Sum of the scores of each beginning.
+    scores : ndarray of shape (rows, beam, symbols)
+        The scores of the next symbols.
+
+    Returns
+    -------
+    sums : ndarray of shape (rows, extensions)
+        With the new symbol.
+    parents : ndarray of shape (rows, extensions)
+        The beam that is extended.
+    symbols : ndarray of shape (rows, extensions), int32
+        The new symbol.
+    """
+    rows, beam, symbols = scores.shape
+    totals = (sums[:, :, None] + scores).reshape(rows, beam * symbols)
+    count = min(2 * beam, beam * symbols)
+    places = np.argpartition(-totals, count - 1, axis=1)[:, :count]
+    places.sort(axis=1)  # of equal sums, the lowest number comes first
+    order = np.argsort(-np.take_along_axis(totals, places, axis=1), axis=1, kind="stable")
+    places = np.take_along_axis(places, order, axis=1)
+    parents, chosen = np.divmod(places, symbols)
+    return np.take_along_axis(totals, places, axis=1), parents, chosen.astype(np.int32)
+
+
+class _Found:
+    """The best hypotheses of each row that have ended."""
+
+    def __init__(self, rows: int, count: int, steps: int) -> None:
+        self.scores = np.full((rows, count), -np.inf)
+        self.lengths = np.zeros((rows, count), np.intp)
+        self.symbols = np.zeros((rows, count, steps), np.int32)
+
+    def add(self, rows: IntArray, scores: Array, chains: IntArray, parents: IntArray) -> None:
+        """Add hypotheses: those of `rows` have these scores, and are these chains of symbols."""
+        count, length = self.scores.shape[1], chains.shape[2]
+        everything = np.concatenate([self.scores[rows], scores], axis=1)
+        order = np.argsort(-everything, axis=1, kind="stable")[:, :count]
+        is_new = order >= count
+        fresh = np.take_along_axis(parents, np.where(is_new, order - count, 0), axis=1)
+        old = np.where(is_new, 0, order)
+        self.scores[rows] = np.take_along_axis(everything, order, axis=1)
+        self.lengths[rows] = np.where(
+            is_new, length, np.take_along_axis(self.lengths[rows], old, axis=1)
+        )
+        symbols = np.take_along_axis(self.symbols[rows], old[..., None], axis=1)
+        symbols[..., :length] = np.where(
+            is_new[..., None],
+            np.take_along_axis(chains, fresh[..., None], axis=1),
+            symbols[..., :length],
+        )
+        self.symbols[rows] = symbols
+
+    def worst(self, rows: IntArray) -> Array:
+        """Return the score that a hypothesis must exceed to be among the best."""
+        return self.scores[rows, -1]
+
+    def hypotheses(self) -> list[list[Hypothesis]]:
+        return [
+            [
+                Hypothesis(chain[:length].copy(), float(score))
+                for chain, length, score in zip(chains, lengths, scores)
+                if score > -np.inf
+            ]
+            for chains, lengths, scores in zip(self.symbols, self.lengths, self.scores)
+        ]
+
+
+def _histories(before: Sequence[IntArray] | None, rows: int, beam: int) -> IntArray:
+    """Return the symbols before each beam, (rows * beam, symbols), -1 in front of shorter ones."""
+    before = [np.empty(0, np.int32)] * rows if before is None else before
+    longest = max(len(row) for row in before)
+    histories = np.full((rows, longest), -1, np.int32)
+    for history, row in zip(histories, before):
+        history[longest - len(row) :] = row
+    return np.repeat(histories, beam, axis=0)
+
+
+def _forbid_repeats(
+    scores: Array, texts: IntArray, chains: IntArray, size: int, end: int | None
+) -> None:
+    """Set the scores of symbols that would complete a sequence that is there already.
+
+    `end` is no part of the sequence and may always come.
+    """
+    texts = np.concatenate([texts, chains.reshape(len(scores), -1)], axis=1)
+    if texts.shape[1] < size:
+        return
+    windows = np.lib.stride_tricks.sliding_window_view(texts, size, axis=1)
+    tails = texts[:, None, texts.shape[1] - size + 1 :]
+    repeated = ((windows[..., :-1] == tails) & (windows[..., :-1] >= 0)).all(axis=2)
+    repeated &= windows[..., -1] >= 0
+    if end is not None:
+        repeated &= windows[..., -1] != end
+    rows, places = np.nonzero(repeated)
+    scores[rows, windows[rows, places, -1]] = -np.inf

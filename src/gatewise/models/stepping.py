@@ -1,0 +1,150 @@
+"""Sequences that continue through a model a few steps at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gatewise.errors import ConfigError, ShapeError
+from gatewise.layers.masks import cleared_ends
+from gatewise.layers.tape import Batch, Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gatewise._typing import Array, IntArray
+    from gatewise.layers import Layer
+
+    from .straight import Straight
+
+    States = dict[Hashable, list[Array]]  # of the layer at each node; a row for each sequence
+
+
+class Stepper:
+    """Passes sequences through a model a few steps at a time; it holds their state.
+
+    After each call the rows can be put into another order, repeated or dropped. The model does not
+    change, nor does the state that its stateful layers keep, and any number of steppers may use one
+    model. A row has the same bits as in one pass over all its steps, whatever other rows there are.
+
+    Parameters
+    ----------
+    model : Sequential
+        A built model, each layer of which computes a step from this step and earlier ones.
+    scores : bool, default False
+        Whether to leave out the activation of the last layer, if it can give what comes before.
+
+    Attributes
+    ----------
+    gives_scores : bool
+        Whether the activation is left out.
+
+    Raises
+    ------
+    ConfigError
+        A layer needs later steps, or all of them at once; the message names it.
+    StateError
+        The model is not built.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise import Sequential, layers
+    >>> from gatewise.models.stepping import Stepper
+    >>> model = Sequential([layers.GRU(4, input_shape=(None, 2))], seed=0)
+    >>> x = np.ones((3, 6, 2), "float32")
+    >>> stepper = Stepper(model)
+    >>> for t in range(6):
+    ...     y = stepper.advance(x[:, t : t + 1])
+    >>> bool(np.array_equal(y, model.predict(x)))
+    True
+    """
+
+    def __init__(self, model: Straight, scores: bool = False) -> None:
+        model._need_built("Stepper")
+        for layer in model._nodes().values():
+            reason = layer._cannot_advance
+            if reason is not None:
+                raise ConfigError(
+                    f"layer {layer.name!r} ({type(layer).__name__}) cannot run one step after the"
+                    f" other: {reason}"
+                )
+        self._model = model
+        self._keeps_steps = model._followed_input() is not None
+        last = model._score_layer()
+        self.gives_scores: bool = scores and hasattr(last, "_run_to_scores")
+        self._states: States = {}
+        self._rows: int | None = None
+
+    @property
+    def rows(self) -> int | None:
+        """Number of sequences, int; None before the first step."""
+        return self._rows
+
+    def advance(self, x: Array, lengths: IntArray | None = None) -> Array:
+        """Pass the next steps of each sequence through the model.
+
+        Parameters
+        ----------
+        x : ndarray of shape (rows, steps, features), or (rows, steps) of whole numbers
+            The next steps as the model reads them, in its dtype, one or more.
+        lengths : ndarray of shape (rows,), intp, optional
+            Number of steps in each row, from 0; a row without steps keeps its state. None: all.
+
+        Returns
+        -------
+        ndarray of shape (rows, outputs)
+            The output after the last step of each row, which is undefined for a row without steps.
+
+        Raises
+        ------
+        ShapeError
+            The number of rows is not the one of the last call.
+        """
+        if self._rows not in (None, len(x)):
+            raise ShapeError(f"x has {len(x)} rows; the stepper holds the states of {self._rows}")
+        model = self._model
+        x = np.ascontiguousarray(x)
+        batch = Batch(x)
+        if lengths is not None:
+            batch = Batch(cleared_ends(x, lengths), Steps(lengths))
+        with model._guard:
+            batch, states = model._advance(batch, self._states, self.gives_scores)
+        # all at once: a call that fails leaves the sequences where they were
+        self._states = states
+        self._rows = len(x)
+        y = batch.values
+        return y[:, 0] if y.ndim == 3 else y
+
+    def take(self, rows: IntArray) -> None:
+        """Put the sequences into another order, repeat or drop some.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (new rows,)
+            The sequence that each new row continues.
+        """
+        self._states = {
+            node: [np.take(array, rows, axis=0) for array in state]
+            for node, state in self._states.items()
+        }
+        if self._rows is not None:
+            self._rows = len(rows)
+
+    def reset(self) -> None:
+        """Drop all sequences: the next call begins new ones, any number of them."""
+        self._states, self._rows = {}, None
+
+
+def has_memory(layer: Layer) -> bool:
+    """Whether a layer looks at earlier steps, or makes one vector of all steps."""
+    return (layer.reads_steps and not layer._first_only) or not layer.keeps_steps
+
+
+def last_steps(batch: Batch) -> Batch:
+    """Return the last step of each row: (rows, 1, ...)."""
+    x, lengths = batch.values, batch.lengths
+    if batch.steps is None or lengths is None:
+        return batch if x.shape[1] == 1 or x.ndim < 3 else Batch(np.ascontiguousarray(x[:, -1:]))
+    return Batch(x[np.arange(len(x)), np.maximum(lengths - 1, 0)][:, None])
