@@ -219,7 +219,7 @@ def test_wrong_arguments_are_refused(arguments, error, message):
         ([LSTM(4)], (None, None, 4), "is a tanh"),
         ([LSTM(4), Dense(5, "softmax")], (None, None, 3), "reads 3 symbols .* predicts 5"),
         ([Embedding(3, 2), LSTM(4), Dense(5, "softmax")], (None, None), "reads 3 symbols"),
-        ([Dense(5, "softmax")], (None, 5), "reads no symbols"),
+        ([Dense(5, "softmax")], (None, 5), "reads no steps"),
         (
             [Bidirectional(LSTM(4)), Dense(3, "softmax")],
             (None, None, 3),

@@ -16,6 +16,7 @@ from gatewise.layers import (
     BatchNormalization,
     Bidirectional,
     Conv1D,
+    ConvLSTM1D,
     Dense,
     Dropout,
     Embedding,
@@ -260,3 +261,16 @@ def test_a_model_that_is_not_built():
 
 def test_example():
     check_examples("gatewise.models.stepping")
+
+
+def test_images(rng):
+    model = Sequential(
+        [ConvLSTM1D(3, 2, stateful=True, return_sequences=True, input_shape=(None, 5, 2))], seed=0
+    )
+    model.build((None, None, 5, 2))
+    x = rng.normal(size=(2, 6, 5, 2)).astype("float32")
+    stepper = Stepper(model)
+    for t in range(6):
+        y = stepper.advance(x[:, t : t + 1])
+    assert model.layers[0].state is None
+    assert np.array_equal(y, model.predict(x)[:, -1])

@@ -43,7 +43,8 @@ class Stepper:
     Raises
     ------
     ConfigError
-        A layer needs later steps, or all of them at once; the message names it.
+        A layer needs later steps, or all of them at once; the message names it. Or the model reads
+        no sequences.
     StateError
         The model is not built.
 
@@ -63,6 +64,11 @@ class Stepper:
 
     def __init__(self, model: Straight, scores: bool = False) -> None:
         model._need_built("Stepper")
+        if not model._reads_sequences():
+            raise ConfigError(
+                f"model {model.name!r} reads no steps: its input is {model.input_shape}; expected"
+                " (batch, steps, features), or (batch, steps) of whole numbers"
+            )
         for layer in model._nodes().values():
             reason = layer._cannot_advance
             if reason is not None:
@@ -115,7 +121,7 @@ class Stepper:
         self._states = states
         self._rows = len(x)
         y = batch.values
-        return y[:, 0] if y.ndim == 3 else y
+        return y[:, 0] if self._keeps_steps else y
 
     def take(self, rows: IntArray) -> None:
         """Put the sequences into another order, repeat or drop some.
@@ -145,6 +151,6 @@ def has_memory(layer: Layer) -> bool:
 def last_steps(batch: Batch) -> Batch:
     """Return the last step of each row: (rows, 1, ...)."""
     x, lengths = batch.values, batch.lengths
-    if batch.steps is None or lengths is None:
-        return batch if x.shape[1] == 1 or x.ndim < 3 else Batch(np.ascontiguousarray(x[:, -1:]))
+    if lengths is None:
+        return batch if x.shape[1] == 1 else Batch(np.ascontiguousarray(x[:, -1:]))
     return Batch(x[np.arange(len(x)), np.maximum(lengths - 1, 0)][:, None])
