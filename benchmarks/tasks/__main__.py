@@ -27,6 +27,7 @@ NAMES = (
     "new_speakers",
     "surnames",
     "movie_reviews",
+    "sentiment",
     "snips_slots",
     "etth1",
 )

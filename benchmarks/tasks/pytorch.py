@@ -92,15 +92,7 @@ class Estimator(BaseEstimator):
         return [self.labels_.inverse_transform(row[:length]) for row, length in zip(rows, lengths)]
 
     def _padded(self, X):
-        lengths = np.array([len(sequence) for sequence in X])
-        first = np.asarray(X[0])
-        x = np.zeros(
-            (len(X), lengths.max(), *first.shape[1:]),
-            np.int64 if self.network.embedding else np.float32,
-        )
-        for row, sequence in zip(x, X):
-            row[: len(sequence)] = sequence
-        return {"x": x, "lengths": lengths}
+        return padded(X, np.int64 if self.network.embedding else np.float32)
 
     def _targets(self, y):
         if not self.per_step:
@@ -189,6 +181,15 @@ def trained_by_skorch(module, network, samples, **options):
         ],
         **options,
     )
+
+
+def padded(X, dtype):
+    """A list of sequences as the input of a net."""
+    lengths = np.array([len(sequence) for sequence in X])
+    x = np.zeros((len(X), lengths.max(), *np.shape(X[0])[1:]), dtype)
+    for row, sequence in zip(x, X):
+        row[: len(sequence)] = sequence
+    return {"x": x, "lengths": lengths}
 
 
 def cut(samples):

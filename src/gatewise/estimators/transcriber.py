@@ -336,7 +336,7 @@ class SequenceTranscriber(TargetEstimator):
     def _scores(self, sequences: Sequences) -> Array:
         """Scores (n, steps, outputs); past the end of a sequence they say that nothing follows."""
         scores = super()._scores(sequences)
-        lengths = self.model_._output_lengths(sequences.lengths)
+        lengths = self.model_._output_lengths([sequences.lengths])[0]
         if lengths is not None:
             past = np.arange(scores.shape[1]) >= lengths[:, None]
             scores[past] = IMPOSSIBLE
