@@ -33,6 +33,7 @@ MODULES = [
     "scan",
     "dense",
     "attention",
+    "batched",
     "_planes",
     "convolution",
     "conv_lstm",

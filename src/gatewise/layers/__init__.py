@@ -3,6 +3,7 @@
 from .activation import Activation
 from .attention import AdditiveAttention, Attention
 from .base import Layer
+from .concatenating import Concatenate
 from .convolution import Conv1D
 from .dense import Dense
 from .depthwise import DepthwiseConv1D, SeparableConv1D
@@ -18,9 +19,21 @@ from .image_pooling import (
 )
 from .input import Input, InputLayer
 from .masking import Masking
+from .merge_functions import (
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from .merging import Add, Average, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization, LayerNormalization
 from .operators import Arithmetic, Slice
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
+from .products import Dot
 from .recurrent.base import Recurrent
 from .recurrent.bidirectional import Bidirectional
 from .recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D
@@ -45,19 +58,23 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "Add",
     "AdditiveAttention",
     "Attention",
+    "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "Batch",
     "BatchNormalization",
     "Bidirectional",
+    "Concatenate",
     "Conv1D",
     "Conv2D",
     "ConvLSTM1D",
     "ConvLSTM2D",
     "Dense",
     "DepthwiseConv1D",
+    "Dot",
     "Dropout",
     "Embedding",
     "EncoderDecoder",
@@ -73,8 +90,11 @@ __all__ = [
     "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
+    "Maximum",
     "MinGRU",
     "MinLSTM",
+    "Minimum",
+    "Multiply",
     "ParameterSpec",
     "Recurrent",
     "RepeatVector",
@@ -82,13 +102,23 @@ __all__ = [
     "SimpleRNN",
     "SpatialDropout1D",
     "Steps",
+    "Subtract",
     "Symbol",
     "Tape",
     "TimeDistributed",
     "Wrapper",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
-# Configurations may name all layers except base classes, the input, and what layers exchange.
+# Configurations may name all layers except base classes, the input, and what layers exchange;
+# names in small letters are functions.
 _NOT_IN_FILES = {
     "Batch",
     "Input",
@@ -101,5 +131,7 @@ _NOT_IN_FILES = {
     "Tape",
     "Wrapper",
 }
-_register(*(globals()[name] for name in __all__ if name not in _NOT_IN_FILES))
+_register(
+    *(globals()[name] for name in __all__ if name not in _NOT_IN_FILES and not name.islower())
+)
 _register(Arithmetic, Slice)  # which operators of symbols make

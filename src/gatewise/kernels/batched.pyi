@@ -1,0 +1,3 @@
+from gatewise._typing import Array
+
+def multiply(a: Array, b: Array, y: Array, threads: int = 1) -> None: ...
