@@ -387,3 +387,27 @@ def test_a_result_that_cannot_fit_into_memory_is_refused():
     wide = np.zeros((1, 2**20, 1), "float32"), np.zeros((1, 1, 2**24), "float32")
     with pytest.raises(SizeError, match="the output of layer 'big'"):
         Add(name="big")(list(wide))
+
+
+# ---- symbols
+
+
+def test_operators_of_symbols_are_layers():
+    a, b = layers.Input((None, 3)), layers.Input((None, 1))
+    for y, cls in ((a + b, Add), (a - b, Subtract), (a * b, Multiply)):
+        assert type(y.node.layer) is cls and y.shape == (None, None, 3)
+    assert (a / b).shape == (None, None, 3)
+
+
+def test_functions_of_symbols_give_symbols():
+    a, b = layers.Input((None, 3)), layers.Input((None, 3))
+    assert layers.concatenate([a, b]).shape == (None, None, 6)
+    assert layers.concatenate([a, b], axis=1, name="both").name == "both"
+    assert layers.maximum([a, b, a]).shape == (None, None, 3)
+    assert layers.dot([layers.Input((3,)), layers.Input((3,))], axes=1).shape == (None, 1)
+    with pytest.raises(ShapeError, match="the same shapes, or 1"):
+        layers.add([a, layers.Input((None, 2))])
+    with pytest.raises(ShapeError, match="at least two inputs"):
+        Add()(a)
+    with pytest.raises(ShapeError, match="at least two inputs"):
+        Add()([a])

@@ -14,6 +14,7 @@ from gatewise.errors import DTypeError, ShapeError
 
 from .base import Layer
 from .merged_steps import MergedSteps, merge_steps
+from .symbol import OPERATORS
 from .tape import Batch
 
 if TYPE_CHECKING:
@@ -359,3 +360,9 @@ def _narrowed(gradient: Array, shape: tuple[int, ...]) -> Array:
 
 def _listed(shapes: Sequence[Shape]) -> str:
     return ", ".join(map(str, shapes))
+
+
+# What + - * of symbols make.
+OPERATORS["add"] = lambda left, right: Add()([left, right])
+OPERATORS["subtract"] = lambda left, right: Subtract()([left, right])
+OPERATORS["multiply"] = lambda left, right: Multiply()([left, right])
