@@ -145,11 +145,11 @@ class AveragePooling2D(_Pooling2D):
 
 
 class _GlobalPooling2D(ImageLayer):
-    """Base of poolings of whole images: those of a sequence with a step for each place."""
+    """Base of poolings of whole images: that of a sequence with a step for each place."""
 
     _keeps_limits = True
     keepdims: bool = fixed(checks.flag)
-    _pooled: Any  # the pooling of a sequence
+    _of_sequences: Any  # the class that pools a sequence
 
     def __init__(
         self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
@@ -157,6 +157,7 @@ class _GlobalPooling2D(ImageLayer):
         super().__init__(**kwargs)
         check_layout(data_format)
         self.keepdims = keepdims
+        self._pooling = self._of_sequences(name=self.name)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_input_shape(input_shape)
@@ -166,19 +167,18 @@ class _GlobalPooling2D(ImageLayer):
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = self._images(inputs)
         places = Batch(x.reshape(len(x), x.shape[1] * x.shape[2], x.shape[3]))
-        y = self._pooled.run(self, places, tape, node).values
+        y = self._pooling.run(places, tape, (node, "places")).values
         if tape is not None:
-            tape.keep(node, {"pooling": tape.take(node), "shape": x.shape})
+            tape.keep(node, x.shape)
         return Batch(y.reshape(len(x), 1, 1, x.shape[3]) if self.keepdims else y)
 
     def run_backward(
         self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
     ) -> Array | None:
-        saved = tape.take(node)
-        tape.keep(node, saved["pooling"])
+        shape = tape.take(node)
         dy = gradients.reshape(len(gradients), gradients.shape[-1])
-        dx = self._pooled.run_backward(self, dy, tape, node, wanted)
-        return None if dx is None else dx.reshape(saved["shape"])
+        dx = self._pooling.run_backward(dy, tape, (node, "places"), wanted)
+        return None if dx is None else dx.reshape(shape)
 
     def get_config(self) -> Config:
         return super().get_config() | {"keepdims": self.keepdims}
@@ -206,7 +206,7 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
     [[1.5]]
     """
 
-    _pooled = GlobalAveragePooling1D
+    _of_sequences = GlobalAveragePooling1D
 
 
 class GlobalMaxPooling2D(_GlobalPooling2D):
@@ -232,4 +232,4 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
     [[3.0]]
     """
 
-    _pooled = GlobalMaxPooling1D
+    _of_sequences = GlobalMaxPooling1D

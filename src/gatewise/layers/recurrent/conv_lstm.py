@@ -129,11 +129,14 @@ class _ConvLSTM(Recurrent):
     def _output_size(self, size: Any) -> Any:
         return output_size(self._window_axes, size, self.name)
 
+    def _shapes_of_states(self, input_shape: Shape) -> list[Shape]:
+        return [(None, *self._output_size(input_shape[2:-1]), self.filters)] * 2
+
     @property
     def _state_shapes(self) -> tuple[Any, ...]:
-        known = self.input_shape is not None
-        size = self._output_size(self.input_shape[2:-1] if known else (None,) * self._spatial)
-        return ((*size, self.filters),) * 2
+        shape = self.input_shape
+        shape = (None,) * (3 + self._spatial) if shape is None else shape
+        return tuple(shape[1:] for shape in self._shapes_of_states(shape))
 
     def _check_input_shape(self, input_shape: Any, known_features: bool = True) -> None:
         if len(input_shape) != self._rank or input_shape[-1] is None:
