@@ -87,7 +87,7 @@ class _ConvLSTM(Recurrent):
         check_layout(data_format)
         filters = checks.whole_number(filters, "filters")
         super().__init__(_Cell(filters, activation, recurrent_activation, use_bias), **kwargs)
-        self.window, self.strides, self.dilation = kernel_size, strides, dilation_rate  # type: ignore[assignment]
+        self.window, self.strides, self.dilation = kernel_size, strides, dilation_rate
         self.padding, self.unit_forget_bias = padding, unit_forget_bias
 
     def _checked_window(self, value: Any) -> tuple[int, ...]:
