@@ -151,7 +151,6 @@ NEUTRAL: dict[str, dict[str, tuple[Any, ...]]] = {
     "loss": {"dtype": (None,), "reduction": ("sum_over_batch_size",), "axis": (-1,)},
     "metric": {"dtype": (None,)},
     "compile": {
-        "weighted_metrics": (None,),
         "run_eagerly": (False,),
         "steps_per_execution": (1,),
         "jit_compile": ("auto", None, True, False),

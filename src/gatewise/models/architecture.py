@@ -24,6 +24,7 @@ _CHOSEN = {
     "learned_initial_state",
     "zero_output_for_mask",
     "loss_weights",
+    "weighted_metrics",
     *Cell._OPTIONS,
     *LSTMCell._OPTIONS,
 }

@@ -161,11 +161,14 @@ class CompiledNetwork(Network):
         loss: Any,
         metrics: Any,
         loss_weights: Any = None,
+        weighted_metrics: Any = None,
         fitting: bool = False,
     ) -> None:
         """See :meth:`compile`. `fitting`: the loss is known to fit, as that of a trained model."""
         chosen_optimizer = optimizers.get(optimizer)
-        objectives = choose_objectives(self._output_names, loss, loss_weights, metrics)
+        objectives = choose_objectives(
+            self._output_names, loss, loss_weights, metrics, weighted_metrics
+        )
         refuse_equal_names(objectives, self._columns())
         if self._outgrown and chosen_optimizer is self.optimizer:
             self._refuse_outgrown("compile")

@@ -144,17 +144,25 @@ def _restore_training(model: Sequential, header: dict[str, Any], tensors: dict[s
     if training is None:
         return
     optimizer = optimizers.get(training["optimizer"])
-    loss, chosen = training["loss"], training["metrics"]
+    loss = training["loss"]
     if isinstance(loss, list):
         loss = [None if one is None else losses.get(one) for one in loss]
-        chosen = [[metrics.get(metric) for metric in one] for one in chosen]
     else:
-        loss, chosen = losses.get(loss), [metrics.get(metric) for metric in chosen]
+        loss = losses.get(loss)
     model._choose_training(
         optimizer,
         loss,
-        chosen,
+        _metrics_of(training["metrics"]),
         training.get("loss_weights"),
+        _metrics_of(training["weighted_metrics"]) if "weighted_metrics" in training else None,
         fitting=True,
     )
     restore_optimizer(model, header, tensors)
+
+
+def _metrics_of(configs: list[Any]) -> list[Any]:
+    """Return metrics, or a list of them for each output."""
+    return [
+        _metrics_of(config) if isinstance(config, list) else metrics.get(config)
+        for config in configs
+    ]

@@ -28,20 +28,21 @@ class Objective:
     ----------
     loss : Loss or None
         None: the output is not trained.
-    choices : list
-        Metrics as they were given to ``compile``.
+    choices, weighted_choices : list
+        Metrics as they were given to ``compile``, and those that ``sample_weight`` weighs.
     weight : float
         Factor of the loss in the sum of all losses.
     name : str
         That of the output; empty if it is the only one.
     metrics : list of Metric
-        Made for the output.
+        Made for the output; the last ones are those that ``sample_weight`` weighs.
     fused : bool
         Whether the loss starts from the scores of the last layer.
     """
 
     loss: Loss | None
     choices: list[Any]
+    weighted_choices: list[Any] = field(default_factory=list)
     weight: float = 1.0
     name: str = ""
     metrics: list[Metric] = field(default_factory=list)
@@ -50,8 +51,7 @@ class Objective:
     @property
     def log_names(self) -> list[str]:
         """Names of the metrics in logs."""
-        names = [metric.name for metric in self.metrics]
-        return [f"{self.name}_{name}" for name in names] if self.name else names
+        return names_in_logs(self, self.metrics)
 
     def settle(self, layer: Layer | None, outputs: int) -> None:
         """Decide whether the loss starts from the scores of a layer, and make the metrics.
@@ -72,7 +72,14 @@ class Objective:
             and hasattr(layer, "_run_to_scores")
             and not getattr(loss, "from_logits", False)
         )
-        self.metrics = [metric_of(choice, loss, outputs) for choice in self.choices]
+        self.metrics = self.make_metrics(outputs)
+
+    def make_metrics(self, outputs: int | None) -> list[Metric]:
+        """Return a metric for each choice, new unless the choice is a metric itself."""
+        if self.loss is None:
+            return []
+        chosen = [*self.choices, *self.weighted_choices]
+        return [metric_of(choice, self.loss, outputs) for choice in chosen]
 
     def value_and_gradient(
         self, targets: Targets, start: Array, want_gradient: bool
@@ -98,8 +105,20 @@ class Objective:
         return value, gradient
 
 
+def names_in_logs(objective: Objective, metrics: Sequence[Metric]) -> list[str]:
+    """Return the names of an output's metrics in logs, as in Keras.
+
+    A metric that ``sample_weight`` weighs is ``weighted_<name>`` if another has its name.
+    """
+    plain, names = len(objective.choices), [metric.name for metric in metrics]
+    names[plain:] = [
+        f"weighted_{name}" if name in names[:plain] else name for name in names[plain:]
+    ]
+    return [f"{objective.name}_{name}" for name in names] if objective.name else names
+
+
 def choose_objectives(
-    names: Sequence[str], loss: Any, weights: Any, metrics: Any
+    names: Sequence[str], loss: Any, weights: Any, metrics: Any, weighted_metrics: Any
 ) -> list[Objective]:
     """Return the objective of each output, for what ``compile`` was given.
 
@@ -113,16 +132,17 @@ def choose_objectives(
     if not any(chosen_losses):
         raise ConfigError("compile needs a loss, for example loss='mse'")
     chosen = [
-        Objective(each_loss, choices, weight, name if len(names) > 1 else "")
-        for name, each_loss, choices, weight in zip(
+        Objective(each_loss, *choices, name if len(names) > 1 else "")
+        for name, each_loss, *choices in zip(
             names,
             chosen_losses,
-            _metrics_by_output(names, metrics),
+            _metrics_by_output("metrics", names, metrics),
+            _metrics_by_output("weighted_metrics", names, weighted_metrics),
             _weights_by_output(names, weights, chosen_losses),
         )
     ]
     for objective in chosen:
-        if objective.choices and objective.loss is None:
+        if objective.loss is None and (objective.choices or objective.weighted_choices):
             raise ConfigError(
                 f"output {objective.name!r} has metrics and no loss, so that it has no targets; to"
                 " watch it without training it, give it a loss with loss_weights 0"
@@ -133,7 +153,7 @@ def choose_objectives(
 def _losses_by_output(names: Sequence[str], loss: Any) -> list[Any]:
     """Return the loss of each output; one loss is that of all outputs."""
     if isinstance(loss, dict) and "class_name" not in loss:
-        return by_name("loss", loss, names, "output")
+        return by_name("loss", loss, names, "output", ())
     if isinstance(loss, list | tuple):
         return _counted("loss", loss, names)
     return [loss] * len(names)
@@ -163,19 +183,19 @@ def _weights_by_output(names: Sequence[str], weights: Any, chosen: Sequence[Any]
     ]
 
 
-def _metrics_by_output(names: Sequence[str], metrics: Any) -> list[list[Any]]:
+def _metrics_by_output(what: str, names: Sequence[str], metrics: Any) -> list[list[Any]]:
     """Return the metrics of each output, as they were given."""
     if metrics is None:
         return [[] for _ in names]
     if isinstance(metrics, dict) and (len(names) > 1 or "class_name" not in metrics):
-        return [_choices(each) for each in by_name("metrics", metrics, names, "output", ())]
+        return [_choices(each) for each in by_name(what, metrics, names, "output", ())]
     if not isinstance(metrics, list | tuple):
-        raise ConfigError(f"metrics is {metrics!r}; expected a list, for example ['accuracy']")
+        raise ConfigError(f"{what} is {metrics!r}; expected a list, for example ['accuracy']")
     if len(names) == 1:
         if len(metrics) == 1 and isinstance(metrics[0], list | tuple):
             metrics = metrics[0]
         return [list(metrics)]
-    return [_choices(each) for each in _counted("metrics", metrics, names)]
+    return [_choices(each) for each in _counted(what, metrics, names)]
 
 
 def _choices(given: Any) -> list[Any]:
@@ -225,11 +245,6 @@ def refuse_equal_names(objectives: Sequence[Objective], outputs: Sequence[int | 
     """
     names = [f"{each.name}_loss" for each in objectives if each.name and each.loss is not None]
     for objective, columns in zip(objectives, outputs):
-        begin = f"{objective.name}_" if objective.name else ""
-        names += [
-            begin + metric_of(choice, objective.loss, columns).name
-            for choice in objective.choices
-            if objective.loss is not None
-        ]
+        names += names_in_logs(objective, objective.make_metrics(columns))
     if len({"loss", *names}) <= len(names):
         raise ConfigError(f"metrics have the names {names}; give each its own, and none 'loss'")

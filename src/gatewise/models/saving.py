@@ -118,12 +118,16 @@ def training_of(model: Trainer) -> dict[str, Any]:
     several = len(model._objectives) > 1
     chosen = [None if one.loss is None else losses.serialize(one.loss) for one in model._objectives]
     used = [[metrics.serialize(each) for each in one.metrics] for one in model._objectives]
+    plain = [some[: len(one.choices)] for one, some in zip(model._objectives, used)]
+    weighed = [some[len(one.choices) :] for one, some in zip(model._objectives, used)]
     training = {
         "optimizer": optimizers.serialize(model.optimizer),
         "iterations": model._optimizer_state()[0],
         "loss": chosen if several else chosen[0],
-        "metrics": used if several else used[0],
+        "metrics": plain if several else plain[0],
     }
+    if any(weighed):
+        training["weighted_metrics"] = weighed if several else weighed[0]
     weights = [objective.weight for objective in model._objectives]
     return training if set(weights) == {1.0} else training | {"loss_weights": weights}
 

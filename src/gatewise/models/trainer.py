@@ -73,6 +73,11 @@ class Trainer(BatchCalls):
         | dict[str, Any]
         | None = None,
         loss_weights: float | Sequence[float | None] | dict[str, float] | None = None,
+        weighted_metrics: Sequence[
+            str | dict[str, Any] | type[Metric] | Metric | Sequence[Any] | None
+        ]
+        | dict[str, Any]
+        | None = None,
         **others: Any,
     ) -> None:
         """Choose the optimizer, the losses and the metrics that the model is trained with.
@@ -88,7 +93,7 @@ class Trainer(BatchCalls):
         loss : str or Loss, or list or dict of them
             A name, or an object of :mod:`gatewise.losses`. For several outputs: one that is that of
             each, a list with one for each, or a dict by the name of the output. An output whose
-            loss is None is not trained.
+            loss is None, or missing in the dict, is not trained.
         metrics : list of str or Metric, or list or dict of such lists, optional
             What is computed beside the loss, see :mod:`gatewise.metrics`. For several outputs: a
             list with an entry for each (a metric, a list of metrics or None), or a dict by the name
@@ -96,6 +101,9 @@ class Trainer(BatchCalls):
         loss_weights : list or dict of float, optional
             A factor for the loss of each output, by position or by name. None, or missing in the
             dict: 1.
+        weighted_metrics : list of str or Metric, or list or dict of such lists, optional
+            Metrics that ``sample_weight`` and ``class_weight`` weigh; those of `metrics` count what
+            is not padding, whatever its weight is.
         **others
             Arguments of Keras that change nothing here are accepted if they have their defaults.
 
@@ -117,7 +125,7 @@ class Trainer(BatchCalls):
         checks.refuse_unknown_arguments(
             others, "compile", "compile", lambda: arguments_of(self.compile)
         )
-        self._choose_training(optimizer, loss, metrics, loss_weights)
+        self._choose_training(optimizer, loss, metrics, loss_weights, weighted_metrics)
 
     @names_memory
     def fit(

@@ -269,8 +269,8 @@ def _advice(model: Model, loss: float, samples: Samples | None) -> str:
         return (
             f"with those weights the loss {' + '.join(each.name for each in losses)} of this batch"
             " is not finite either, so that no learning rate helps: its targets or outputs are out"
-            " of the range of the"
-            " loss; check y (and scale it if it is large) and the activation of the last layer"
+            " of the range of the loss; check y (and scale it if it is large) and the activation of"
+            " the last layer"
         )
     return "try a smaller learning rate, or clipnorm"
 

@@ -103,7 +103,10 @@ class RunningMeans:
             anything = True
             self.means[j].add(found.loss if self.single else found.losses[j], count)
             if self.metrics[j]:
-                _update(self.metrics[j], targets, found.outputs[j])
+                plain = len(self.objectives[j].choices)
+                metrics, outputs = self.metrics[j], found.outputs[j]
+                _update(metrics[:plain], targets, outputs, targets.metric_weights)
+                _update(metrics[plain:], targets, outputs, targets.weights)
         if anything and not self.single:
             self.means[-1].add(found.penalty, len(batch))
 
@@ -159,12 +162,13 @@ class RunningMeans:
             metric.set_state(part)
 
 
-def _update(metrics: Sequence[Metric], targets: Targets, outputs: Any) -> None:
-    """Add one batch to the metrics of an output."""
-    weights = targets.metric_weights
+def _update(
+    metrics: Sequence[Metric], targets: Targets, outputs: Any, weights: Array | None
+) -> None:
+    """Add one batch to metrics of an output."""
     y: Any = targets.y
-    # single targets are unknown
-    if weights is not None and weights.ndim == outputs.ndim:
+    # single targets have weights of their own, or are unknown
+    if metrics and weights is not None and weights.ndim == outputs.ndim:
         _need_means_over_outputs(metrics)
         # so that a position weighs as much as one of a batch without such targets
         weights = weights / y.shape[-1]
