@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         SequenceRegressor,
         SequenceTagger,
         SequenceTranscriber,
+        SequenceTranslator,
         load_estimator,
         save_estimator,
     )
@@ -101,6 +102,7 @@ _NAMES = {
     "SequenceRegressor": "estimators",
     "SequenceTagger": "estimators",
     "SequenceTranscriber": "estimators",
+    "SequenceTranslator": "estimators",
     "load_estimator": "estimators",
     "save_estimator": "estimators",
 }
@@ -117,6 +119,7 @@ __all__ = [
     "SequenceRegressor",
     "SequenceTagger",
     "SequenceTranscriber",
+    "SequenceTranslator",
     "Sequential",
     "ShapeError",
     "TrainingWarning",

@@ -22,6 +22,7 @@ from .saving import save_estimator
 from .scoring import get_scorer
 from .tagger import SequenceTagger
 from .transcriber import SequenceTranscriber
+from .translator import SequenceTranslator
 
 __all__ = [
     "ForecastDisplay",
@@ -32,6 +33,7 @@ __all__ = [
     "SequenceRegressor",
     "SequenceTagger",
     "SequenceTranscriber",
+    "SequenceTranslator",
     "get_scorer",
     "load_estimator",
     "save_estimator",
@@ -44,4 +46,5 @@ _register(
     SequenceRegressor,
     SequenceTagger,
     SequenceTranscriber,
+    SequenceTranslator,
 )

@@ -100,7 +100,9 @@ def _estimator_of(
             f"estimator class {packed['class_name']!r:.80} is not known; expected one of"
             f" {sorted(CLASSES)}"
         )
-    cls = CLASSES[packed["class_name"]]
+    cls: Any = CLASSES[packed["class_name"]]
+    if hasattr(cls, "_of_contents"):  # a class with a form of its own
+        return cls._of_contents(packed, model_header, tensors, prefix)
     of_model = f"{prefix}model/"
     arrays = {name: array for name, array in tensors.items() if not name.startswith(of_model)}
     parameters, attributes = (

@@ -88,6 +88,8 @@ def _contents_of(estimator: Any, prefix: str, what: str, moment: contextlib.Exit
             f"{what} is a {type(estimator).__name__}, which files cannot hold; expected an"
             f" estimator or transformer of gatewise, or a pipeline of them{cure}"
         )
+    if hasattr(estimator, "_contents"):  # a class with a form of its own
+        return estimator._contents(prefix, moment)
     return _contents_of_estimator(estimator, prefix, moment)
 
 
