@@ -98,7 +98,7 @@ def test_without_a_subclass_it_is_the_layer(rng):
         if not name.startswith("state")
     }
     assert_all_same_bits(results, wanted)
-    assert (ours.keeps_steps, ours.reads_steps, ours.causal) == (False, True, True)
+    assert (ours.keeps_steps, ours.reads_steps, ours.causal) == (False, True, False)
 
 
 def test_gradients(rng):

@@ -36,6 +36,7 @@ from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .products import Dot
 from .recurrent.base import Recurrent
 from .recurrent.bidirectional import Bidirectional
+from .recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
 from .recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D
 from .recurrent.gru import GRU
 from .recurrent.grud import GRUD
@@ -43,6 +44,7 @@ from .recurrent.lstm import LSTM
 from .recurrent.minimal import MinGRU, MinLSTM
 from .recurrent.rnn import RNN
 from .recurrent.simple_rnn import SimpleRNN
+from .recurrent.stacked import StackedRNN, StackedRNNCells
 from .registry import register as _register
 from .shaping import Flatten, RepeatVector
 from .specs import ParameterSpec
@@ -79,12 +81,14 @@ __all__ = [
     "Embedding",
     "EncoderDecoder",
     "Flatten",
+    "GRUCell",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "Input",
     "InputLayer",
+    "LSTMCell",
     "Layer",
     "LayerNormalization",
     "Masking",
@@ -100,7 +104,10 @@ __all__ = [
     "RepeatVector",
     "SeparableConv1D",
     "SimpleRNN",
+    "SimpleRNNCell",
     "SpatialDropout1D",
+    "StackedRNN",
+    "StackedRNNCells",
     "Steps",
     "Subtract",
     "Symbol",
@@ -117,15 +124,19 @@ __all__ = [
     "subtract",
 ]
 
-# Configurations may name all layers except base classes, the input, and what layers exchange;
-# names in small letters are functions.
+# Configurations may name all layers except base classes, the input, cells, and what layers
+# exchange; names in small letters are functions.
 _NOT_IN_FILES = {
     "Batch",
+    "GRUCell",
     "Input",
     "InputLayer",
+    "LSTMCell",
     "Layer",
     "ParameterSpec",
     "Recurrent",
+    "SimpleRNNCell",
+    "StackedRNNCells",
     "Steps",
     "Symbol",
     "Tape",

@@ -86,8 +86,11 @@ class Wrapper(Container):
 
     @property
     def causal(self) -> bool:
-        """Whether step t of the output depends on no later step, bool."""
-        return self.layer.causal
+        """Whether truncated back-propagation through time may split the sequence, bool.
+
+        False if the layer inside has a state, which would not be carried from part to part.
+        """
+        return self.layer.causal and not self.layer._has_state
 
     @property
     def takes_any_length(self) -> bool:

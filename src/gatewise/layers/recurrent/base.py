@@ -197,6 +197,11 @@ class Recurrent(HasState):
         return self.cell.units
 
     @property
+    def output_width(self) -> int:
+        """Width of the output, int."""
+        return self.cell.output_width
+
+    @property
     def _limiting_activation(self) -> str | None:
         """ "tanh" if it computes the output of the cell; None: not known."""
         activation = getattr(self.cell, "_output_activation", lambda: None)()

@@ -17,6 +17,7 @@ from gatewise.layers.tape import Batch
 from gatewise.layers.wrappers import Container
 
 from .base import Recurrent
+from .stacked import StackedRNN
 from .visiting_order import backward_order, take_steps
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ class Bidirectional(Container, SequenceLayer):
 
     Parameters
     ----------
-    layer : Recurrent
+    layer : Recurrent or StackedRNN
         The forward layer. It must not be used elsewhere.
     merge_mode : {"concat", "sum", "mul", "ave", None}, default "concat"
         How to combine the two outputs: concatenate their features, or take the sum, product or
         mean. None: return a list of both, which only a layer used alone can do.
-    backward_layer : Recurrent, optional
+    backward_layer : Recurrent or StackedRNN, optional
         The backward layer, with ``go_backwards=True`` and the same return_sequences, return_state
         and stateful. None: a copy of `layer` that goes backwards.
     **kwargs
@@ -74,15 +75,15 @@ class Bidirectional(Container, SequenceLayer):
 
     _has_state = True
     causal = False
-    forward_layer: Recurrent
-    backward_layer: Recurrent
+    forward_layer: Recurrent | StackedRNN
+    backward_layer: Recurrent | StackedRNN
     merge_mode: str | None = fixed("_checked_merge_mode")
 
     def __init__(
         self,
-        layer: Recurrent,
+        layer: Recurrent | StackedRNN,
         merge_mode: str | None = "concat",
-        backward_layer: Recurrent | None = None,
+        backward_layer: Recurrent | StackedRNN | None = None,
         **kwargs: Any,
     ) -> None:
         self._check_part(layer, "layer")
@@ -123,7 +124,7 @@ class Bidirectional(Container, SequenceLayer):
             raise ConfigError(
                 f"merge_mode is {value!r}; expected one of {', '.join(map(repr, MERGE_MODES))}"
             )
-        ahead, back = self.forward_layer.cell.output_width, self.backward_layer.cell.output_width
+        ahead, back = self.forward_layer.output_width, self.backward_layer.output_width
         if value not in ("concat", None) and ahead != back:
             raise ConfigError(
                 f"merge_mode {value!r} needs the same number of units in both layers; layer has"
@@ -134,7 +135,7 @@ class Bidirectional(Container, SequenceLayer):
     @staticmethod
     def _check_part(part: Layer, name: str) -> None:
         Container._check_part(part, name)
-        if not isinstance(part, Recurrent):
+        if not isinstance(part, Recurrent | StackedRNN):
             raise DTypeError(f"{name} is {part!r}; expected a recurrent layer")
 
     # ---- properties that models read
@@ -298,7 +299,7 @@ class Bidirectional(Container, SequenceLayer):
         if dy[0] is None:
             return [None, None]
         if self.merge_mode == "concat":
-            return np.split(dy[0], [self.forward_layer.cell.output_width], axis=-1)
+            return np.split(dy[0], [self.forward_layer.output_width], axis=-1)
         if self.merge_mode == "mul":
             return [dy[0] * outputs[1], dy[0] * outputs[0]]
         return [dy[0] if self.merge_mode == "sum" else dy[0] / 2] * 2

@@ -1,4 +1,4 @@
-"""RNN: a recurrent layer that runs a user-defined cell."""
+"""RNN: a recurrent layer of a cell: a user-defined one, one of the library's, or several."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gatewise.layers.base import Layer
 from gatewise.layers.weights import WeightOptions
 from gatewise.registry import Registry
 
+from .stacked import StackedRNN, StackedRNNCells
 from .stepwise import Stepwise
 
 if TYPE_CHECKING:
@@ -28,16 +29,20 @@ CELLS: Registry[RNNCell] = Registry(
 
 
 class RNN(Stepwise):
-    """Recurrent layer that runs a user-defined cell in NumPy, step by step.
+    """Recurrent layer of a cell.
 
-    A row without steps has its initial first state as its output if that is what the cell's output
-    is (``output_size`` None), else zeros. The loop over time is in Python: :class:`LSTM`,
-    :class:`GRU` and :class:`SimpleRNN` are far faster.
+    ``RNN(LSTMCell(8))`` makes an ``LSTM(8)``, and so do :class:`GRUCell` and
+    :class:`SimpleRNNCell` their layers, which run in the kernels. ``RNN([cell, cell])`` makes a
+    :class:`StackedRNN`. All of these are RNNs for ``isinstance``.
+
+    A user-defined cell runs in NumPy, step by step. A row without steps has its initial first state
+    as its output if that is what the cell's output is (``output_size`` None), else zeros. The loop
+    over time is in Python: the cells of the library are far faster.
 
     Parameters
     ----------
-    cell : gatewise.cells.RNNCell
-        Computes one step and its gradients.
+    cell : gatewise.cells.RNNCell, LSTMCell, GRUCell, SimpleRNNCell, StackedRNNCells, or list
+        The cell. A list is several cells, the first of which reads the input.
     return_sequences : bool, default False
         Return the outputs of all steps (batch, steps, units), zeros past a row's end, instead of
         the last output (batch, units).
@@ -56,8 +61,10 @@ class RNN(Stepwise):
 
     Raises
     ------
+    ConfigError
+        The cell is that of another layer already.
     DTypeError
-        `cell` is not an RNNCell.
+        `cell` is not a cell.
     ArgumentError
         An argument is not known, or belongs to the cell.
 
@@ -69,9 +76,38 @@ class RNN(Stepwise):
     (1, 4)
     """
 
+    def __new__(
+        cls,
+        cell: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        zero_output_for_mask: bool | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if isinstance(cell, list | tuple):
+            cell = StackedRNNCells(cell)
+        if cls is not RNN or not (isinstance(cell, StackedRNNCells) or hasattr(cell, "_layer")):
+            return super().__new__(cls)  # a user-defined cell, or none: copies come without
+        _refuse_options_of_cells(kwargs)
+        options: Config = kwargs | {
+            "return_sequences": return_sequences,
+            "return_state": return_state,
+            "go_backwards": go_backwards,
+            "stateful": stateful,
+            "zero_output_for_mask": zero_output_for_mask,
+        }
+        if seed is not None:  # else that of the cell
+            options["seed"] = seed
+        if isinstance(cell, StackedRNNCells):
+            return StackedRNN([cls(each) for each in cell.cells], **options)
+        return cell._layer(**options)
+
     def __init__(
         self,
-        cell: RNNCell,
+        cell: Any,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -83,13 +119,10 @@ class RNN(Stepwise):
         if not isinstance(cell, RNNCell):
             raise DTypeError(
                 f"cell is {cell!r}; expected an object of a class that derives from"
-                " gatewise.cells.RNNCell (for the cells of the library use the layers SimpleRNN,"
-                " LSTM and GRU)"
+                " gatewise.cells.RNNCell, or a cell of gatewise.layers: LSTMCell, GRUCell,"
+                " SimpleRNNCell"
             )
-        for name in kwargs.keys() & _OF_KERNEL_LAYERS:
-            raise ArgumentError(
-                f"RNN takes no argument {name!r}: the cell determines its parameters and dropout"
-            )
+        _refuse_options_of_cells(kwargs)
         super().__init__(
             cell,
             return_sequences=return_sequences,
@@ -173,6 +206,13 @@ class RNN(Stepwise):
         """
         arguments: Config = config | {"cell": CELLS.deserialize(config["cell"])}
         return cls(**arguments)
+
+
+def _refuse_options_of_cells(options: Config) -> None:
+    for name in options.keys() & _OF_KERNEL_LAYERS:
+        raise ArgumentError(
+            f"RNN takes no argument {name!r}: the cell determines its parameters and dropout"
+        )
 
 
 _OF_KERNEL_LAYERS = {

@@ -82,7 +82,7 @@ class HasState(SequenceLayer):
 
     def _checked_state(self, value: Any, batch: int | None, name: str) -> list[Array]:
         """Return copies of the states, checked; with any number of rows if `batch` is None."""
-        names, shapes = self.cell.states, self._state_shapes
+        names, shapes = self.state_names, self._state_shapes
         axes = 1 + len(shapes[0])
         arrays = (
             [value]
