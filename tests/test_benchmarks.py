@@ -243,3 +243,19 @@ def test_each_small_call_runs(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(small.calls())
     assert all(float(line.split()[-2]) >= 1 for line in lines)
+
+
+# ---- videos
+
+
+def test_videos_are_measured_or_named(capsys, monkeypatch):
+    from benchmarks import images
+
+    monkeypatch.setattr(images, "milliseconds", lambda call: float(np.size(call())))
+    monkeypatch.setattr(images, "batch", lambda: (np.zeros((2, 3, 24, 24, 1), "f"), np.arange(2)))
+    for case in images.CASES:
+        images.main(["--one", "gatewise", case, "--threads", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in lines] == [
+        [case, "gatewise", "20.0", "ms"] for case in images.CASES
+    ]
