@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     )
     from .info import build_info
     from .layers import Input
-    from .models import Sequential, load_model
+    from .models import Model, Sequential, load_model
     from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
@@ -84,6 +84,7 @@ _MODULES = frozenset(
 )
 _NAMES = {
     "load_model": "models",
+    "Model": "models",
     "Sequential": "models",
     "Input": "layers",
     "set_num_threads": "threads",
@@ -113,6 +114,7 @@ __all__ = [
     "GatewiseError",
     "Input",
     "LearningCurve",
+    "Model",
     "SequenceClassifier",
     "SequenceEncoder",
     "SequenceForecaster",

@@ -51,6 +51,8 @@ class LayerInterface(Guarded, abc.ABC):
     _limiting_activation: Any = None
     _output_count: Any = 1  # number of outputs before the states
     several_inputs: bool = False  # also takes a list of arrays
+    # Every input may have the time axis of the output, not the first one alone.
+    _merges_steps: Any = False
     # Dtype for padding rows of different lengths. None: the layer's own.
     _padded_dtype: str | None = None
 
@@ -252,6 +254,14 @@ class LayerInterface(Guarded, abc.ABC):
             True where a step counts. None: the layer does not mask steps.
         """
         return None
+
+    def _input_ports(self, position: int) -> list[Any]:
+        """Return the layers that read input number `position`: this one, unless it is a model."""
+        return [self]
+
+    def _followed(self, index: int) -> int | None:
+        """Return the number of the input whose time axis output `index` has, or None."""
+        return 0 if self.keeps_steps and index < self._output_count else None
 
     def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
         """Convert x, as a user gave it, to an ndarray; :meth:`_check_values` checks its values."""

@@ -239,11 +239,13 @@ def _check_inputs(layer: Any, inputs: Sequence[Any]) -> None:
         raise ConfigError(
             f"{layer._title()} is inside {layer._holder.name!r}; call that one with the symbol"
         )
-    if layer._first_only and inputs[0].node.inputs:
-        raise ConfigError(
-            f"{layer._title()} reads values that only an Input has; here it is called with the"
-            f" output of {inputs[0].node.layer._title()}"
-        )
+    for position, symbol in enumerate(inputs):
+        for port in layer._input_ports(position) if symbol.node.inputs else ():
+            if port._first_only:
+                raise ConfigError(
+                    f"{port._title()} reads values that only an Input has; here it is called with"
+                    f" the output of {symbol.node.layer._title()}"
+                )
 
 
 def _check_states(layer: Any, states: Sequence[Symbol], shape: Shape) -> None:

@@ -79,7 +79,8 @@ class Container(Layer):
     def _check_part(part: Layer, name: str) -> None:
         if not isinstance(part, Layer):
             raise DTypeError(f"{name} is {part!r}; expected a gatewise.layers object")
-        if part.built or part.model is not None or part._holder is not None:
+        in_use = part.model is not None or part._holder is not None
+        if in_use or (part.built and not hasattr(part, "_inner")):
             raise ConfigError(f"{name}: layer {part.name!r} is in use already; give a new layer")
 
     def _refuse_several_seeds(self) -> None:
@@ -270,9 +271,9 @@ class TimeDistributed(Container):
 
     Parameters
     ----------
-    layer : Layer
-        A new layer that is not used elsewhere. It is not stateful, and not an Embedding, Masking or
-        TimeDistributed.
+    layer : Layer or Model
+        A new layer that is not used elsewhere, or a model, which keeps its weights. It is not
+        stateful, and not an Embedding, Masking or TimeDistributed.
     **kwargs
         `seed`, as the seed of the initial weights and the dropout of a layer used alone, and
         options of :class:`Layer`.
@@ -303,8 +304,8 @@ class TimeDistributed(Container):
         return self.layer._keeps_limits
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
-        self.layer: Any = layer
-        super().__init__({"layer": layer}, **kwargs)
+        self.layer: Any = layer_of(layer)
+        super().__init__({"layer": self.layer}, **kwargs)
 
     def _check_part(self, part: Layer, name: str) -> None:
         super()._check_part(part, name)
@@ -413,3 +414,9 @@ class TimeDistributed(Container):
     @classmethod
     def from_config(cls, config: Config) -> Self:
         return cls(**config | {"layer": layer_from_config(config.get("layer"), "layer")})
+
+
+def layer_of(thing: Any) -> Any:
+    """Return the layer that a model is inside others; a layer as it is."""
+    make: Any = getattr(thing, "_make_layer", None)
+    return thing if make is None else make()

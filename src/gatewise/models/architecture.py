@@ -1,4 +1,4 @@
-"""A model's layers as JSON values, and layers built from such a description."""
+"""A model as JSON values, and what is built from such a description."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from gatewise.layers.registry import layer_class, layer_config
 
 if TYPE_CHECKING:
     from gatewise.layers import Layer
-
-    from .network import Network
 
 # What may differ between a saved run and the one that continues it, besides what the file
 # restores.
@@ -30,18 +28,50 @@ _CHOSEN = {
 }
 
 
-def architecture_of(model: Network) -> dict[str, Any]:
-    """Return the description of a built model, as JSON values."""
+def architecture_of(model: Any) -> dict[str, Any]:
+    """Return the description of a model, as JSON values.
+
+    That of a Sequential is its layers; that of a graph also has the inputs, the calls of layers in
+    order and the outputs. Arrays have numbers: those of the inputs first, then what each call
+    makes.
+    """
     if hasattr(model, "_architecture"):  # a class of models with a description of its own
         return model._architecture()
-    return {
-        "class_name": "Sequential",
+    graph = getattr(model, "_graph", None)
+    description = {
+        "class_name": "Sequential" if graph is None else "Model",
         "name": model.name,
         "seed": model.seed,
         "dtype": model.dtype,
-        "input_shape": list(model.input_shape[1:]),
-        "layers": [layer_config(layer) for layer in model.layers],
     }
+    stored = file_layers(model)
+    if graph is None:
+        shape = model.input_shape
+        return description | {
+            "input_shape": None if shape is None else list(shape[1:]),
+            "layers": [layer_config(layer) for layer in stored],
+        }
+    numbers = {layer: number for number, layer in enumerate(stored)}
+    return description | {
+        "inputs": [
+            {"name": layer.name, "shape": list(shape[1:])}
+            for layer, shape in zip(graph.input_layers, graph.shapes)
+        ],
+        "layers": [layer_config(layer) for layer in stored],
+        "calls": [
+            {"layer": numbers[call.layer], "reads": call.sources, "list": call.node.listed}
+            for call in graph.calls
+        ],
+        "outputs": graph.results,
+        "input_names": list(model._input_names) if model._inputs_are == "dict" else None,
+        "output_names": list(model._output_names) if model._outputs_are == "dict" else None,
+        "lists": [model._inputs_are == "list", model._outputs_are == "list"],
+    }
+
+
+def file_layers(model: Any) -> list[Layer]:
+    """Return the layers that files name, in order: all but those of inputs."""
+    return [layer for layer in model._layers if not isinstance(layer, layers.InputLayer)]
 
 
 def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> list[Layer]:
@@ -80,6 +110,14 @@ def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]
         shape = probe.output_shape
         expected |= {f"weights/{probe.name}/{spec.name}": spec.shape for spec in probe._specs}
         stack.append(cls.from_config(config))
+    refuse_other_shapes(shapes, expected)
+    return stack
+
+
+def refuse_other_shapes(
+    shapes: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]
+) -> None:
+    """Refuse weights in a file that are not those of its architecture."""
     if shapes != expected:
         wrong = min(
             name
@@ -90,7 +128,6 @@ def build_layers(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]
             f"{wrong} has shape {shapes.get(wrong)} in the file; the architecture asks for "
             f"{expected.get(wrong)}"
         )
-    return stack
 
 
 def difference(there: Any, here: Any, place: str = "") -> str | None:

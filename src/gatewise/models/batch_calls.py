@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gatewise import checks
 from gatewise.errors import StateError
+from gatewise.layers.symbol import holds_symbols
 from gatewise.memory import names_memory
 from gatewise.training.batches import Given
 from gatewise.training.class_weights import add_class_weight
@@ -49,6 +52,8 @@ class BatchCalls(CompiledNetwork):
         ndarray (batch, ...), or list or dict of them
             For several outputs as :meth:`predict` gives them.
         """
+        if type(x) is not np.ndarray and holds_symbols(x):
+            return self._make_layer()(x)
         samples = prepare_samples(self, Given(x, lengths=lengths, mask=mask, resets=resets), False)
         with self._apart_from_training():
             outputs = self._run(samples.inputs, training=checks.flag(training, "training"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import copy
 import itertools
 from collections import Counter
@@ -52,7 +53,7 @@ _CURES = {
 }
 
 
-class BufferedLayers(Guarded):
+class BufferedLayers(Guarded, abc.ABC):
     """Layers whose parameters are in one flat buffer.
 
     Attributes
@@ -179,14 +180,8 @@ class BufferedLayers(Guarded):
 
     def _build(self, shape: Shape) -> None:
         self._input = shape[1:]
-        kept = {}
-        for layer in self._layers:
-            layer._set_dtype(self._dtype)
-            if layer.built:
-                kept[layer] = layer.get_weights()
-            layer._describe(shape)
-            shape = layer.output_shape
-            self._refuse_lists(layer)
+        kept = {layer: layer.get_weights() for layer in self._layers if layer.built}
+        self._describe_layers(shape)
         count = sum(layer._flat_size() for layer in self._layers)
         checks.fits_memory(2 * count, self._dtype, f"model {self.name!r} with {count:,} parameters")
         self._room = tuple(aligned_empty((count,), self._dtype) for _ in range(2))
@@ -206,6 +201,10 @@ class BufferedLayers(Guarded):
         self._keeps_state = any(layer.stateful for layer in self._layers)
         self.built = True
         self._layers_changed()
+
+    @abc.abstractmethod
+    def _describe_layers(self, shape: Shape) -> None:
+        """Describe all layers, for an input of this shape where the model does not know it."""
 
     @staticmethod
     def _refuse_lists(layer: Layer) -> None:
@@ -235,6 +234,15 @@ class BufferedLayers(Guarded):
         """Return slices of these sizes, one after the other."""
         ends = list(itertools.accumulate(sizes, initial=0))
         return [slice(first, last) for first, last in itertools.pairwise(ends)]
+
+    @property
+    def _has_whole_buffer(self) -> bool:
+        """Whether the flat buffer holds parameters of this model only."""
+        return True
+
+    def _copied_state(self) -> dict[str, Any]:
+        """Return what copies and pickles hold."""
+        return dict(vars(self))
 
     def _title(self) -> str:
         return f"model {self.name!r}"
@@ -276,7 +284,9 @@ class BufferedLayers(Guarded):
     def _trained(self) -> Trained:
         """Return which parts of the flat buffer training changes, a :class:`Trained`."""
         if self._trained_parts is None:
-            self._trained_parts = Trained.of(self._layers, self._array_pieces, self._array_names)
+            self._trained_parts = Trained.of(
+                self._layers, self._array_pieces, self._array_names, self._has_whole_buffer
+            )
             if self._trained_parts.parts is not None:
                 self.flat_gradients.fill(0)  # where a layer is frozen they stay so
         return self._trained_parts
@@ -421,14 +431,18 @@ class BufferedLayers(Guarded):
         """Return all weights as one vector: the flat parameters, then what no optimizer changes."""
         with self._guard:
             kept = [array.ravel() for layer in self._layers for array in layer._kept_arrays()]
-            return np.concatenate([self._flat_parameters, *kept])
+            return np.concatenate([*self._flat_pieces(), *kept])
+
+    def _flat_pieces(self) -> list[Array]:
+        """Return the parts of the flat buffer that hold the parameters of this model."""
+        return [self._flat_parameters]
 
     def _set_flat_weights(self, weights: Any) -> None:
         """Take what :meth:`_flat_weights` returned."""
         kept = [array for layer in self._layers for array in layer._kept_arrays()]
-        sizes = [self._flat_parameters.size, *(array.size for array in kept)]
+        arrays = [*self._flat_pieces(), *kept]
         with self._guard.writing:
-            for array, piece in zip([self._flat_parameters, *kept], self._pieces_of(sizes)):
+            for array, piece in zip(arrays, self._pieces_of(array.size for array in arrays)):
                 array[...] = weights[piece].reshape(array.shape)
             self._weights_changed()
 
@@ -516,13 +530,16 @@ class BufferedLayers(Guarded):
     def reset_state(self) -> None:
         """Clear the state of every stateful layer."""
         with self._using_state():
-            for layer in self._layers:
-                if layer._has_state:
-                    layer.reset_state()
+            for layer in self._state_layers():
+                layer.reset_state()
+
+    def _state_layers(self) -> list[Layer]:
+        """Return the layers that may have a state, also those of models inside."""
+        return [layer for layer in self._layers if layer._has_state]
 
     def _states(self) -> States:
         """dict of layer to its kept state, None where there is none."""
-        return {layer: layer._state for layer in self._layers if layer._has_state}
+        return {layer: layer._state for layer in self._state_layers()}
 
     def _set_states(self, states: States) -> None:
         """Take what :meth:`_states` returned."""

@@ -132,7 +132,7 @@ class CompiledNetwork(Network):
         return self._copied_state() | {"_moment": moment}
 
     def _copied_state(self) -> dict[str, Any]:
-        return vars(self) | {
+        return super()._copied_state() | {
             "_training_run": None,
             "_ends_training": False,
             "_training_states": None,

@@ -11,10 +11,11 @@ from gatewise.memory import names_memory
 from gatewise.training import losses, metrics, optimizers
 from gatewise.utils import custom_object_scope
 
-from .architecture import build_layers
+from .architecture import build_layers, file_layers
 from .restoring import check_names, file_errors, restore_optimizer, restore_states, take_run
 from .seq2seq import Seq2Seq
 from .sequential import Sequential
+from .unbuilt import build_graph
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, PathLike
@@ -112,12 +113,14 @@ def model_of(tensors: dict[str, Array], header: dict[str, Any]) -> Sequential:
     model: Any
     if architecture["class_name"] == "Seq2Seq":
         model = Seq2Seq._from_architecture(architecture, shapes)
+    elif architecture["class_name"] == "Model":
+        model = build_graph(architecture, shapes)
     else:
         model = Sequential(
             build_layers(architecture, shapes), name=architecture["name"], seed=architecture["seed"]
         )
     run = take_run(header, tensors)
-    names = [layer.name for layer in model.layers]
+    names = [layer.name for layer in file_layers(model)]
     check_names(model, names, header, tensors)
     _set_weights(model, tensors)
     _restore_training(model, header, tensors)
@@ -129,7 +132,7 @@ def model_of(tensors: dict[str, Array], header: dict[str, Any]) -> Sequential:
 
 
 def _set_weights(model: Sequential, tensors: dict[str, Array]) -> None:
-    for layer in model.layers:
+    for layer in file_layers(model):
         names = [f"weights/{layer.name}/{spec.name}" for spec in layer._specs]
         for name in names:
             if tensors[name].dtype != model.dtype:

@@ -11,7 +11,7 @@ from gatewise.layers.alone import apart
 from gatewise.layers.masks import counted_steps, ends, held
 from gatewise.layers.tape import Batch
 
-from .buffer import BufferedLayers
+from .shared_buffer import SharedBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .trained import Trained
 
 
-class Network(BufferedLayers, abc.ABC):
+class Network(SharedBuffer):
     """Layers that run forward and backward.
 
     Each place of a layer in a pass has a node on the tape. Inputs and outputs have numbers, too,
@@ -84,8 +84,11 @@ class Network(BufferedLayers, abc.ABC):
         """Return the shape of each output, None for free axes."""
 
     @abc.abstractmethod
-    def _followed_input(self, j: int = 0) -> int | None:
-        """Return the number of the input whose time axis output `j` has, step for step, or None."""
+    def _followed_input(self, j: int = 0, inputs: Sequence[Batch] = ()) -> int | None:
+        """Return the number of the input whose time axis output `j` has, step for step, or None.
+
+        Of several with this axis it is the first that has lengths or a mask in `inputs`.
+        """
 
     @abc.abstractmethod
     def _score_layer(self, j: int = 0) -> Layer | None:
@@ -125,6 +128,24 @@ class Network(BufferedLayers, abc.ABC):
         from_scores: Sequence[bool],
     ) -> None:
         """Add the gradients of all trained parameters, from those of the outputs or scores."""
+
+    @abc.abstractmethod
+    def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
+        """Return each output, inside the call `key` of another model."""
+
+    @abc.abstractmethod
+    def _run_backward_inside(
+        self, gradients: Sequence[Array | None], tape: Tape, key: Hashable, wanted: bool
+    ) -> list[Array | None]:
+        """Return the gradients of the inputs, and add those of the parameters."""
+
+    @abc.abstractmethod
+    def _describe_inside(self, shapes: Sequence[Shape], dtype: Any) -> None:
+        """Describe all layers for inputs of these shapes, inside another model."""
+
+    @abc.abstractmethod
+    def _ports(self, k: int) -> list[Any]:
+        """Return the layers that read input `k`."""
 
     @abc.abstractmethod
     def _run(self, inputs: Sequence[Batch], training: bool = False) -> list[Array]:

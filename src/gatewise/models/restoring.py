@@ -13,7 +13,7 @@ from gatewise.layers.registry import layer_from_config
 from gatewise.training.run import checked_state
 from gatewise.transaction import Transaction, attributes_of, draws_of
 
-from .architecture import architecture_of, difference
+from .architecture import architecture_of, difference, file_layers
 from .kept_slots import slots_read
 from .saving import RUN, named_weights, training_of, weight_kinds
 
@@ -72,7 +72,7 @@ def load_weights(model: Network, path: PathLike) -> None:
 
 def _take_weights(model: Network, tensors: dict[str, Array], header: dict[str, Any]) -> None:
     """Copy the weights of a file into a model of the same shapes, whatever its layers' names."""
-    here = _by_place(named_weights(model), [layer.name for layer in model.layers])
+    here = _by_place(named_weights(model), [layer.name for layer in file_layers(model)])
     names = _layer_names(tensors, header)
     weights = {name: array for name, array in tensors.items() if name.startswith("weights/")}
     there = _by_place(weights, names)
@@ -101,7 +101,7 @@ def _refuse_other_kinds(
     known = set(names)
     with_weights = {_layer_and_parameter(name, known)[0] for name in weights}
     there = [name for name in names if name in with_weights]
-    here = [layer for layer in model.layers if layer._parameters]
+    here = [layer for layer in file_layers(model) if layer._parameters]
     for name, layer in zip(there, here):
         if kinds.get(name) != layer._kind():
             raise CheckpointError(
@@ -260,11 +260,7 @@ def check_names(
     ------
     CheckpointError
     """
-    known = {
-        f"state/{name}/{part}"
-        for layer, name in zip(model.layers, names)
-        for part in layer.state_names
-    }
+    known = {key for keys in _state_keys(model, names).values() for key in keys}
     kinds = ("weights/", *(("optimizer/",) if header.get("training") is not None else ()))
     for name in tensors:
         if not (name.startswith(kinds) or name in known):
@@ -294,12 +290,19 @@ def restore_optimizer(model: Trainer, header: dict[str, Any], tensors: dict[str,
 
 def restore_states(model: Trainer, tensors: dict[str, Array], names: Iterable[str]) -> None:
     """Give stateful layers the states of a file, which knows the layers by these names."""
-    for layer, name in zip(model.layers, names):
-        found = [
-            tensors[key] for part in layer.state_names if (key := f"state/{name}/{part}") in tensors
-        ]
+    for layer, keys in _state_keys(model, names).items():
+        found = [tensors[key] for key in keys if key in tensors]
         if found:
             layer.state = found
+
+
+def _state_keys(model: Trainer, names: Iterable[str]) -> dict[Any, list[str]]:
+    """Return the names in a file of the states of each layer; `names` are those of the layers."""
+    outer = dict(zip(file_layers(model), names))
+    return {
+        layer: [f"state/{outer[top]}/{path}{part}" for part in layer.state_names]
+        for layer, (top, path) in model._state_paths().items()
+    }
 
 
 def take_run(header: dict[str, Any], tensors: dict[str, Array]) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from gatewise.errors import ConfigError, NonFiniteError
 from gatewise.training import losses, metrics, optimizers
 from gatewise.training.run import Run
 
-from .architecture import architecture_of
+from .architecture import architecture_of, file_layers
 from .kept_slots import slots_to_write
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def save_weights(model: Network, path: PathLike) -> None:
         _refuse_non_finite(weights)
         header = {
             "weights": list(weights),
-            "layers": [layer.name for layer in model.layers],
-            "kinds": weight_kinds(model.layers),
+            "layers": [layer.name for layer in file_layers(model)],
+            "kinds": weight_kinds(file_layers(model)),
         }
         content = content_of(path, weights, header)
     replace(path, content)
@@ -93,9 +93,9 @@ def contents_of(model: Trainer) -> Contents:
     with model.rng.bit_generator.lock:
         rng = run.rng_state() if isinstance(run, Run) else model.rng.bit_generator.state
     header: dict[str, Any] = {"architecture": architecture_of(model), "rng": rng}
-    tensors = named_weights(model)
+    tensors, paths = named_weights(model), model._state_paths()
     tensors |= {
-        f"state/{layer.name}/{part}": array
+        f"state/{paths[layer][0].name}/{paths[layer][1]}{part}": array
         for layer, state in model._kept_states().items()
         if state
         for part, array in zip(layer.state_names, state)
@@ -141,7 +141,7 @@ def named_weights(model: Network) -> dict[str, Array]:
         Two layers have one name.
     """
     weights = {}
-    for layer in model.layers:
+    for layer in file_layers(model):
         for name, array in layer._parameters.items():
             full_name = f"weights/{layer.name}/{name}"
             if full_name in weights:

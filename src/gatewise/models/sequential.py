@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
 from gatewise.errors import ConfigError, StateError
-from gatewise.layers import InputLayer, Layer, Symbol
+from gatewise.layers import Input, InputLayer, Layer, Symbol
 from gatewise.layers.base import automatic_name
+from gatewise.layers.symbol import connect
 from gatewise.memory import names_memory
 from gatewise.transaction import Transaction
 
+from .graph import Model
 from .straight import Straight
+from .symbolic import Symbolic
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array
 
 
-class Sequential(Straight, Trainer):
+class Sequential(Symbolic, Straight, Trainer):
     """A model of layers in order, each of which reads the output of the one before it.
 
     Parameters
@@ -61,6 +64,8 @@ class Sequential(Straight, Trainer):
         seed: int | None = None,
     ) -> None:
         super().__init__(name, seed)
+        self._entry: Symbol | None = None  # the Input that came first
+        self._made: list[Symbol] = []  # the input and what each layer gives, once asked for
         given = checks.listed(layers or [], "layers", "gatewise.layers objects")
         with Transaction(lambda: self._release(given)):
             for layer in given:
@@ -91,6 +96,7 @@ class Sequential(Straight, Trainer):
         ConfigError, ShapeError
             The layer does not fit. The model is as it was.
         """
+        self._refuse_hosted("add")
         was_built, dtype = self.built, self._dtype
         layer = _layer_of(layer)
         self._append(layer)
@@ -133,6 +139,18 @@ class Sequential(Straight, Trainer):
             self.built = True
             self._layers_changed()
 
+    def _ends(self) -> tuple[list[Symbol], list[Symbol]]:
+        self._need_built("the symbols of a Sequential")
+        if not self._made:
+            self._made = [self._entry or Input(self.input_shape[1:])]
+        for layer in self._layers[len(self._made) - 1 :]:
+            found: Any = connect(layer, [self._made[-1]], False)
+            self._made.append(found)
+        return self._made[:1], self._made[-1:]
+
+    def _shape_for_one_input(self) -> Any:
+        return self._input
+
     def _append(self, layer: Layer) -> None:
         """Append a layer that fits; the model is no longer built."""
         if not isinstance(layer, Layer):
@@ -159,6 +177,7 @@ class Sequential(Straight, Trainer):
         layer.model = self
         layer._share_guard(self._guard)
         if isinstance(layer, InputLayer):
+            self._entry = layer._nodes[0].outputs[0] if layer._nodes else None
             return
         self._layers.append(layer)
         self._names.update(layer._paths())
@@ -178,6 +197,7 @@ class Sequential(Straight, Trainer):
         """
         if not self._layers:
             raise StateError("there is no layer to remove")
+        self._refuse_hosted("pop")
         before, outgrown = self._flat_parameters, self._outgrown
         self._pop()
         if before is not None and before.size == self._flat_parameters.size:
@@ -209,9 +229,13 @@ class Sequential(Straight, Trainer):
             self.built = True
             self._layers_changed()
 
+    def _copied_state(self) -> dict[str, Any]:
+        return super()._copied_state() | {"_entry": None, "_made": []}
+
     def _remove_last(self) -> Layer:
         """Remove the last layer from the list; it may be used in another model."""
         layer = self._layers.pop()
+        del self._made[len(self._layers) + 1 :]
         layer.model = None
         self._names.difference_update(layer._paths())
         self._dtypes.subtract([layer._dtype_given])
@@ -219,5 +243,10 @@ class Sequential(Straight, Trainer):
 
 
 def _layer_of(entry: Any) -> Any:
-    """Return the layer of an entry, which may be the symbol that Input returns."""
-    return entry.node.layer if isinstance(entry, Symbol) else entry
+    """Return the layer of an entry: it may be the symbol that Input returns, or a model."""
+    if isinstance(entry, Symbol):
+        return entry.node.layer
+    return entry._make_layer() if isinstance(entry, Symbolic) else entry
+
+
+Model.register(Sequential)  # a straight one

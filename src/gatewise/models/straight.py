@@ -47,11 +47,18 @@ class Straight(Network):
             shape = layer.compute_output_shape(shape)
         return shape
 
+    def _describe_layers(self, shape: Shape) -> None:
+        for layer in self._layers:
+            layer._set_dtype(self._dtype)
+            layer._describe(shape)
+            shape = layer.output_shape
+            self._refuse_lists(layer)
+
     @property
     def _keeps_steps(self) -> bool:
         """Whether the output still has the input's time axis, so that lengths apply to it."""
         return all(layer.keeps_steps for layer in self._layers) and (
-            len(self.output_shape) >= 3
+            len(self._layers[-1].output_shape) >= 3
             and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
         )
 
@@ -62,7 +69,7 @@ class Straight(Network):
             if found is None:
                 return [None]
             found = layer.output_lengths(found)
-        return [found if len(self.output_shape) >= 3 else None]
+        return [found if len(self._layers[-1].output_shape) >= 3 else None]
 
     def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
         """Return the shape of each output, for these of the inputs."""
@@ -72,7 +79,7 @@ class Straight(Network):
         """Return the shape of each output, None for free axes."""
         return [self.output_shape]
 
-    def _followed_input(self, j: int = 0) -> int | None:
+    def _followed_input(self, j: int = 0, inputs: Sequence[Batch] = ()) -> int | None:
         """Return the number of the input whose time axis output `j` has, step for step, or None."""
         return 0 if self._keeps_steps else None
 
@@ -246,6 +253,31 @@ class Straight(Network):
             if node == last_with_memory and layer.keeps_steps:
                 batch = last_steps(batch)
         return batch, found
+
+    def _ports(self, k: int) -> list[Any]:
+        return self._first_layer()._input_ports(0)
+
+    def _describe_inside(self, shapes: Sequence[Shape], dtype: Any) -> None:
+        self._dtype = dtype
+        self._input = shapes[0][1:]
+        self._describe_layers(shapes[0])
+
+    def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
+        batch: Any = inputs[0]
+        for number, layer in enumerate(self._layers):
+            batch = layer.run(batch, tape, (key, number))
+        return [batch]
+
+    def _run_backward_inside(
+        self, gradients: Sequence[Array | None], tape: Tape, key: Hashable, wanted: bool
+    ) -> list[Array | None]:
+        trained = [bool(layer._trained_names()) for layer in self._layers]
+        lowest = 0 if wanted else trained.index(True) if any(trained) else len(trained)
+        gradient: Any = gradients[0]
+        for number in range(len(self._layers) - 1, lowest - 1, -1):
+            further = wanted or number > lowest
+            gradient = self._layers[number].run_backward(gradient, tape, (key, number), further)
+        return [gradient if wanted else None]
 
     def _nodes(self) -> dict[Hashable, Layer]:
         return dict(enumerate(self._layers))

@@ -32,12 +32,17 @@ def summary_lines(model: Network) -> list[str]:
 def summary_rows(model: Network) -> list[tuple[str, str, str]]:
     """Return (name and class, output shape, parameters) of each layer, as text."""
     rows = []
-    for layer, count in zip(model.layers, parameter_counts(model), strict=True):
+    for layer, count in zip(model._layers, parameter_counts(model), strict=True):
         frozen = frozen_text(layer)
-        name = f"{layer.name} ({type(layer).__name__}{', ' * bool(frozen)}{frozen})"
+        name = f"{layer.name} ({kind_of(layer)}{', ' * bool(frozen)}{frozen})"
         shape = str(layer.output_shape) if layer.built else "not built"
         rows.append((name, shape, _UNKNOWN if count is None else f"{count:,}"))
     return rows
+
+
+def kind_of(layer: Layer) -> str:
+    """Return the name of a layer's class, or of the model that it is."""
+    return type(getattr(layer, "_inner", layer)).__name__
 
 
 def total_lines(model: Network) -> list[str]:
@@ -70,10 +75,10 @@ def frozen_text(layer: Layer) -> str:
 def parameter_counts(model: Network) -> list[int | None]:
     """Return the number of parameters of each layer; None if the shape is not known yet."""
     if model.built:
-        return [layer.count_params() for layer in model.layers]
+        return [layer.count_params() for layer in model._layers]
     counts: list[int | None] = []
     shape = model.input_shape
-    for layer in model.layers:
+    for layer in model._layers:
         if layer.built:
             counts.append(layer.count_params())
             shape = layer.output_shape
@@ -107,7 +112,7 @@ def _count_for(layer: Layer, shape: Shape | None) -> tuple[int | None, Shape | N
 
 def model_text(model: Network) -> str:
     """Return one line: layers, shapes, number of parameters, and how the model is compiled."""
-    names = [type(layer).__name__ for layer in model.layers]
+    names = [kind_of(layer) for layer in model._layers]
     layers = ", ".join([*names[:6], "..."] if len(names) > 7 else names)
     parts = [f"{type(model).__name__} {model.name!r}", f"layers {layers}" if names else "no layers"]
     if model.built:

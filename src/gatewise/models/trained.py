@@ -36,8 +36,13 @@ class Trained:
     constrained: int
 
     @classmethod
-    def of(cls, layers: Sequence[Layer], pieces: list[slice], names: list[str]) -> Trained:
-        """Return what is trained of these layers, whose arrays are at these pieces."""
+    def of(
+        cls, layers: Sequence[Layer], pieces: list[slice], names: list[str], whole: bool = True
+    ) -> Trained:
+        """Return what is trained of these layers, whose arrays are at these pieces.
+
+        `whole`: the buffer holds nothing else.
+        """
         owners = [
             (number, layer, spec)
             for number, layer in enumerate(layers)
@@ -46,7 +51,7 @@ class Trained:
         ]
         moved = [layer._is_trained(spec.name) for _, layer, spec in owners]
         constrained = max((spec.size for _, _, spec in owners if spec.constraint), default=0)
-        if all(moved):
+        if whole and all(moved):
             return cls(pieces, names, None, 0, constrained)
         lowest = next(
             (number for (number, _, _), moves in zip(owners, moved, strict=True) if moves),
@@ -54,13 +59,13 @@ class Trained:
         )
         pieces = [piece for piece, moves in zip(pieces, moved, strict=True) if moves]
         names = [name for name, moves in zip(names, moved, strict=True) if moves]
-        return cls(pieces, names, _joined(pieces), lowest, constrained)
+        return cls(pieces, names, joined(pieces), lowest, constrained)
 
 
-def _joined(pieces: list[slice]) -> list[slice]:
+def joined(pieces: list[slice]) -> list[slice]:
     """Slices that touch become one."""
     parts: list[slice] = []
-    for piece in pieces:
+    for piece in sorted(pieces, key=lambda piece: piece.start):
         if parts and parts[-1].stop == piece.start:
             parts[-1] = slice(parts[-1].start, piece.stop)
         else:

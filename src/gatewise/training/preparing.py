@@ -201,7 +201,7 @@ def _read_targets(
     """
     objective = model._objectives[j]
     loss: Loss = objective.loss
-    follows = None if loss._per_sequence else model._followed_input(j)
+    follows = None if loss._per_sequence else model._followed_input(j, [read[0] for read in inputs])
     batch, lengths, mask = inputs[follows or 0]
     if follows is not None and lengths is not None:
         steps = batch.values.shape[1]
