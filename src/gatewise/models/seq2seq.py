@@ -175,7 +175,7 @@ class Seq2Seq(Straight, Trainer):
     def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
         return [(*shapes[0], self._layer.target_size)]
 
-    def _followed_input(self, j: int = 0, inputs: Sequence[Batch] = ()) -> int:
+    def _followed_input(self, j: int = 0, inputs: Sequence[Any] = ()) -> int:
         return 0
 
     def _reads_sequences(self, k: int = 0) -> bool:
