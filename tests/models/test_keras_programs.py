@@ -55,8 +55,10 @@ def copy_states(LSTM):
 
 
 def run_program(source, package, replace_start):
-    Sequential = __import__(package + ".models", fromlist=["Sequential"]).Sequential
+    models = __import__(package + ".models", fromlist=["Sequential", "Model"])
+    Sequential, Model = models.Sequential, models.Model
     original_fit, original_evaluate = Sequential.fit, Sequential.evaluate
+    assert Model.fit is original_fit and Model.evaluate is original_evaluate
     seen, started, fitting = [], set(), []
 
     def fit(self, x, y=None, **options):
@@ -80,7 +82,8 @@ def run_program(source, package, replace_start):
             seen.append(("evaluate", np.ravel(result).astype(float).tolist()))
         return result
 
-    Sequential.fit, Sequential.evaluate = fit, evaluate
+    for cls in (Model, Sequential):
+        cls.fit, cls.evaluate = fit, evaluate
     if not hasattr(Sequential, "reset_states"):  # in Keras 3, only layers have it
         Sequential.reset_states = lambda self: [
             layer.reset_state() for layer in self.layers if layer.name[:4] == "lstm"
@@ -93,7 +96,8 @@ def run_program(source, package, replace_start):
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(source, "<program>", "exec"), space)
     finally:
-        Sequential.fit, Sequential.evaluate = original_fit, original_evaluate
+        for cls in (Model, Sequential):
+            cls.fit, cls.evaluate = original_fit, original_evaluate
     return seen
 '''
 

@@ -15,7 +15,6 @@ from .attention import Attention
 from .dense import Dense
 from .dropout import Dropout
 from .embedding import Embedding
-from .options import fixed
 from .recurrent.attending import AttendingDecoder
 from .recurrent.bidirectional import Bidirectional
 from .recurrent.gru import GRU
@@ -117,16 +116,16 @@ class EncoderDecoder(Container):
     reads_steps = True
     activation = "softmax"
     _padded_dtype = "float64"
-    source_size: int = fixed(checks.whole_number)
-    target_size: int = fixed(checks.whole_number)
-    units: int = fixed(checks.whole_number)
-    embedding: int = fixed(checks.whole_number)
-    num_layers: int = fixed(checks.whole_number)
-    bidirectional: bool = fixed(checks.flag)
-    tie_embeddings: bool = fixed(checks.flag)
-    cell: str = fixed("_checked_cell")
-    attention: str | None = fixed("_checked_attention")
-    dropout: float = fixed(checks.fraction)
+    source_size: int
+    target_size: int
+    units: int
+    embedding: int
+    num_layers: int
+    bidirectional: bool
+    tie_embeddings: bool
+    cell: str
+    attention: str | None
+    dropout: float
     scheduled_sampling: float = checked(checks.number, low=0.0, high=1.0)
 
     def __init__(
@@ -145,25 +144,20 @@ class EncoderDecoder(Container):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        self.source_size, self.target_size = source_size, target_size
-        self.cell, self.units, self.embedding = cell, units, embedding
-        self.num_layers, self.bidirectional = num_layers, bidirectional
-        self.attention, self.dropout = attention, dropout
-        self.scheduled_sampling, self.tie_embeddings = scheduled_sampling, tie_embeddings
+        self.source_size = checks.whole_number(source_size, "source_size")
+        self.target_size = checks.whole_number(target_size, "target_size")
+        self.cell, self.attention = _checked_cell(cell), _checked_attention(attention)
+        self.units = checks.whole_number(units, "units")
+        self.embedding = checks.whole_number(embedding, "embedding")
+        self.num_layers = checks.whole_number(num_layers, "num_layers")
+        self.bidirectional = checks.flag(bidirectional, "bidirectional")
+        self.dropout = checks.fraction(dropout, "dropout")
+        self.tie_embeddings = checks.flag(tie_embeddings, "tie_embeddings")
+        self.scheduled_sampling = scheduled_sampling
         super().__init__(self._new_parts(), seed=seed, **kwargs)
         self._trains = threads.OneAtATime(
             f"two threads train layer {self.name!r} at once; give each thread a layer of its own"
         )
-
-    def _checked_cell(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in CELLS:
-            raise ConfigError(f"cell is {value!r}; expected 'lstm', 'gru' or 'rnn'")
-        return value
-
-    def _checked_attention(self, value: Any) -> str | None:
-        if value is not None and (not isinstance(value, str) or value not in ATTENTIONS):
-            raise ConfigError(f"attention is {value!r}; expected 'luong', 'bahdanau' or None")
-        return value
 
     def _new_parts(self) -> dict[str, Any]:
         cell, units = CELLS[self.cell], self.units
@@ -475,3 +469,15 @@ _ARGUMENTS = (
     "scheduled_sampling",
     "tie_embeddings",
 )
+
+
+def _checked_cell(value: Any) -> str:
+    if not isinstance(value, str) or value not in CELLS:
+        raise ConfigError(f"cell is {value!r}; expected 'lstm', 'gru' or 'rnn'")
+    return value
+
+
+def _checked_attention(value: Any) -> str | None:
+    if value is not None and (not isinstance(value, str) or value not in ATTENTIONS):
+        raise ConfigError(f"attention is {value!r}; expected 'luong', 'bahdanau' or None")
+    return value
