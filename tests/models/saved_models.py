@@ -184,6 +184,27 @@ STACKS = {
         MinLSTM(3, "tanh", kernel_regularizer="l2", stateful=True, bias_initializer="ones"),
         Dense(1),
     ],
+    "images": lambda: [
+        TimeDistributed(
+            layers.Conv2D(2, 3, 2, "same", activation="relu", bias_constraint="non_neg")
+        ),
+        layers.ConvLSTM2D(2, (2, 1), padding="same", return_sequences=True, stateful=True),
+        TimeDistributed(layers.MaxPooling2D(2)),
+        TimeDistributed(layers.AveragePooling2D(1)),
+        layers.ConvLSTM2D(2, 1, dropout=0.1, unit_forget_bias=False),
+        layers.Conv2D(3, 1, use_bias=False, dilation_rate=2),
+        layers.GlobalAveragePooling2D(keepdims=True),
+        layers.GlobalMaxPooling2D(),
+        Dense(1),
+    ],
+    "lines": lambda: [
+        layers.ConvLSTM1D(2, 2, return_sequences=True, recurrent_dropout=0.1),
+        layers.ConvLSTM1D(2, 1),
+        layers.DepthwiseConv1D(2, depth_multiplier=2, padding="same"),
+        layers.SeparableConv1D(3, 2, pointwise_regularizer="l2"),
+        LSTM(2),
+        Dense(1),
+    ],
     "no recurrence": lambda: [
         Input((6, 2)),
         Flatten(),
@@ -191,6 +212,13 @@ STACKS = {
         Dense(1),
     ],
 }
+
+SHAPES = {
+    "lstm, every option": (None, 2),
+    "words": (6,),
+    "images": (3, 6, 4, 1),
+    "lines": (3, 5, 2),
+}  # of one sample; the others are (6, 2)
 
 OPTIMIZERS = {
     "none": None,
@@ -220,7 +248,7 @@ def new_optimizer(name):
 
 
 def model_of(stack, optimizer="adam", dtype="float32", loss="mse", metric_list=("mae",)):
-    shape = {"lstm, every option": (None, 2), "words": (6,)}.get(stack, (6, 2))
+    shape = SHAPES.get(stack, (6, 2))
     model = Sequential([Input(shape, dtype=dtype), *STACKS[stack]()], name="net ü", seed=11)
     if OPTIMIZERS[optimizer] is not None:
         model.compile(new_optimizer(optimizer), loss, list(metric_list))

@@ -28,7 +28,8 @@ from .saved_models import OPTIMIZERS, STACKS, model_of
 def data_for(model, rows=24):
     rng = generator(5)
     words = isinstance(model.layers[0], Embedding)
-    x = rng.integers(0, 8, (rows, 6)) if words else rng.normal(size=(rows, 6, 2))
+    shape = (rows, *(extent or 6 for extent in model.input_shape[1:]))
+    x = rng.integers(0, 8, shape) if words else rng.normal(size=shape)
     return x, rng.normal(size=(rows, *model.output_shape[1:]))
 
 
