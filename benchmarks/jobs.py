@@ -61,3 +61,9 @@ def first_weights(job):
     )
     bias = np.zeros((2, width) if job.kind == "gru" else width, np.float32)
     return [kernel, recurrent, bias, output, np.zeros(1, np.float32)]
+
+
+def token_lengths(case):
+    """Tokens of each row of a batch of sources and of targets, between its fewest and its steps."""
+    rng = np.random.default_rng(1)
+    return [rng.integers(case["fewest"], case["steps"] + 1, case["batch"]) for _ in range(2)]

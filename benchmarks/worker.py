@@ -33,6 +33,9 @@ def main(module, threads):
         elif "tiny_step" in request:
             run = getattr(engine, "prepare_tiny_step", lambda: None)()
             answer({"ready": run is not None, "estimate": warm_up(run) if run else None})
+        elif "translation" in request:
+            run = engine.prepare_translation(request["translation"])
+            answer({"ready": True, "estimate": warm_up(run)})
         elif "fit" in request:
             answer(train(engine, jobs.Job(**request["fit"])))
         elif "memory" in request:

@@ -3,8 +3,11 @@
 import numpy as np
 
 import gatewise
+from benchmarks import jobs
 from benchmarks.jobs import LEARNING_RATE
-from gatewise import layers, optimizers
+from gatewise import layers, models, optimizers
+from gatewise.training.batches import Given
+from gatewise.training.preparing import prepare_samples
 
 NAME = "gatewise"
 
@@ -46,6 +49,25 @@ def prepare_tiny_step():
     x = rng.standard_normal((32, 10, 1)).astype("float32")
     y = rng.standard_normal((32, 1)).astype("float32")
     return lambda: model.train_on_batch(x, y)
+
+
+def prepare_translation(case):
+    """A training step of an encoder and decoder, as `fit` makes it of samples that it has read."""
+    rng = np.random.default_rng(0)
+    model = models.Seq2Seq(
+        case["tokens"],
+        case["tokens"],
+        units=case["units"],
+        embedding=case["embedding"],
+        attention=case["attention"],
+        seed=0,
+    )
+    ends = jobs.token_lengths(case)
+    sources, targets = ([rng.integers(3, case["tokens"], n) for n in lengths] for lengths in ends)
+    targets = [row[1:] for row in targets]  # the end is added
+    inputs, y, lengths = model._given(sources, targets)
+    samples = prepare_samples(model, Given(inputs, y, lengths=lengths))
+    return lambda: model._train_step(samples)
 
 
 def fit(job, x, y, weights):

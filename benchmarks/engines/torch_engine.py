@@ -72,6 +72,13 @@ def prepare_tiny_step():
     return step
 
 
+def prepare_translation(case):
+    """A training step of an encoder and decoder."""
+    from benchmarks.engines.torch_seq2seq import prepare_step
+
+    return prepare_step(case)
+
+
 class Regressor(torch.nn.Module):
     """A recurrent layer, its last output, one linear output."""
 

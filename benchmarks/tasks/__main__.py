@@ -29,6 +29,8 @@ NAMES = (
     "movie_reviews",
     "sentiment",
     "snips_slots",
+    "dates",
+    "pronunciation",
     "etth1",
 )
 

@@ -1,5 +1,6 @@
 """Readers of the tasks' data, and made-up data of the same form for --quick."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,25 @@ def made_up_slots(count=40, seed=0):
         ["B-x" if letter == "a" else "I-x" if letter == "b" else "O" for letter in row]
         for row in words
     ]
+
+
+def date_pairs(part):
+    """Dates as people write them, and as YYYY-MM-DD; part "train", "valid" or "test"."""
+    path = data_file("date_translation", f"{part}.tsv")
+    lines = path.read_text(encoding="ascii").splitlines()
+    return tuple(map(list, zip(*(line.split("\t") for line in lines))))
+
+
+def pronunciations():
+    """(word, its pronunciations without stress) of each part, "train", "valid" and "test"."""
+    sounds = {}
+    path = data_file("cmudict", "cmudict")
+    for line in path.read_text(encoding="latin-1").splitlines():
+        word, _, *phones = line.split()
+        if word.isascii() and word.isalpha():
+            sounds.setdefault(word.lower(), []).append([phone.rstrip("012") for phone in phones])
+    parts = {"train": [], "valid": [], "test": []}
+    for word, each in sounds.items():
+        place = int(hashlib.sha1(word.encode()).hexdigest(), 16) % 100
+        parts["train" if place < 90 else "valid" if place < 95 else "test"].append((word, each))
+    return parts

@@ -166,3 +166,15 @@ def test_what_an_example_needs_is_said_before_its_work(name, tmp_path):
     assert re.fullmatch(
         r"this example needs scikit-learn.*python -m pip install '\.\[\w+\]'\n", done.stderr
     )
+
+
+def test_translate_dates(printed):
+    text = printed("translate_dates.py")
+    assert int(re.search(r"(\d+)% are exactly right", text)[1]) >= 90
+    assert "2014-04-10" in text
+
+
+@pytest.mark.long
+def test_spell_sounds(printed):
+    text = printed("spell_sounds.py")
+    assert int(re.search(r"(\d+)% of the phonemes", text)[1]) <= 30

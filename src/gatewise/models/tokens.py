@@ -38,6 +38,9 @@ def token_rows(given: Any, name: str, size: int, reserved: dict[str, int]) -> li
             f"{name} is {given!r:.80}; expected a list of token sequences, whole numbers from 0 to"
             f" {size - 1}"
         )
+    rows = _plain_rows(given, size, reserved)
+    if rows is not None:
+        return rows
     rows = []
     for number, row in enumerate(given):
         what = f"{name}[{number}]"
@@ -59,6 +62,24 @@ def token_rows(given: Any, name: str, size: int, reserved: dict[str, int]) -> li
                 )
         rows.append(tokens)
     return rows
+
+
+def _plain_rows(given: Any, size: int, reserved: dict[str, int]) -> list[Array] | None:
+    """Return rows of whole numbers that are all right; None: look at them one by one."""
+    try:
+        rows = [np.asarray(row) for row in given]
+    except ValueError:  # rows within rows
+        return None
+    if any(row.ndim != 1 or (row.dtype.kind not in "iu" and row.size) for row in rows):
+        return None
+    flat = np.concatenate(rows) if rows else np.empty(0, np.int32)
+    if flat.size and not (flat.min() >= 0 and flat.max() < size):
+        return None
+    flat = flat.astype(np.int32)
+    if any((flat == token).any() for token in reserved.values()):
+        return None
+    ends = np.cumsum([len(row) for row in rows])
+    return np.split(flat, ends[:-1]) if rows else []
 
 
 def padded(rows: Sequence[Array]) -> tuple[Array, Array]:
