@@ -47,6 +47,7 @@ class Concatenate(Merging):
     [[1.0, 2.0, 3.0]]
     """
 
+    _merges_steps = True
     axis: int = fixed("_checked_axis")
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:

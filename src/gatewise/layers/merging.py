@@ -105,6 +105,8 @@ class _Saved:
 class _Elementwise(Merging):
     """Base of layers whose output has one number for one number of each input."""
 
+    _merges_steps = True
+
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = self._checked_shapes(input_shape)
         return self._common_shape(shapes)
