@@ -24,6 +24,7 @@ WIDTH = 100
 FILES = (
     "classifier.py",
     "encoder.py",
+    "generator.py",
     "regressor.py",
     "tagger.py",
     "transcriber.py",
@@ -33,6 +34,18 @@ FILES = (
 OWN = {
     "SequenceForecaster": {"missing", "loss", "n_features_in_", "feature_names_in_"},
     "SequenceEncoder": {"architecture"},
+    "SequenceGenerator": {
+        "vocabulary_size",
+        "embedding",
+        "architecture",
+        "batch_size",
+        "dtype",
+        "n_features_in_",
+        "feature_names_in_",
+        "feature_means_",
+        "vocabulary_size_",
+        "t_",
+    },
     "SequenceRegressor.fit": {"sample_weight"},
     "SequenceRegressor.partial_fit": {"sample_weight"},
     "SequenceRegressor.score": {"sample_weight"},

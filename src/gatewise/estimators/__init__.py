@@ -15,6 +15,7 @@ from .display import LearningCurve
 from .encoder import SequenceEncoder
 from .forecasting.display import ForecastDisplay
 from .forecasting.forecaster import SequenceForecaster
+from .generator import SequenceGenerator
 from .loading import load_estimator
 from .registry import register as _register
 from .regressor import SequenceRegressor
@@ -30,6 +31,7 @@ __all__ = [
     "SequenceClassifier",
     "SequenceEncoder",
     "SequenceForecaster",
+    "SequenceGenerator",
     "SequenceRegressor",
     "SequenceTagger",
     "SequenceTranscriber",
@@ -43,6 +45,7 @@ _register(
     SequenceClassifier,
     SequenceEncoder,
     SequenceForecaster,
+    SequenceGenerator,
     SequenceRegressor,
     SequenceTagger,
     SequenceTranscriber,

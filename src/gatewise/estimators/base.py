@@ -34,6 +34,8 @@ _PUBLIC = (
     "decision_function",
     "transform",
     "score",
+    "generate",
+    "perplexity",
     "predict_interval",
     "predict_quantiles",
     "update",

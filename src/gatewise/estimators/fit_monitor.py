@@ -139,9 +139,7 @@ class FitMonitor(Callback):
     def _score(self) -> float:
         """The score of the current weights on the validation part."""
         assert self._validation is not None
-        held_out = self._validation
-        scores = self._estimator._scores(held_out.sequences)
-        return float(self._estimator._target.score(held_out.targets, scores, held_out.weights))
+        return float(self._estimator._score_of(self._validation))
 
     def _end_or_slow_down(self) -> None:
         rate = self.model.optimizer.learning_rate

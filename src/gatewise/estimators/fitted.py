@@ -35,6 +35,9 @@ OF_THE_NETWORK = (
     "per_step",
     "n_components",
     "objective",
+    "tokens",
+    "lowercase",
+    "end_token",
 )
 # Parameters of the optimizer and the loss. A fit with warm_start makes new ones, partial_fit goes
 # on with those it has.

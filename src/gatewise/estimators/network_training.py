@@ -54,7 +54,7 @@ class NetworkTraining(Prediction):
         if not goes_on:
             self._build(examples, batch_size)
         if not (goes_on and incremental):
-            self._compile(targets, -(-count // batch_size) * most, incremental)
+            self._compile(targets, self._steps_of_a_pass(examples, batch_size) * most, incremental)
             self.n_iter_ = 0
         else:
             self._end_schedule()
@@ -68,6 +68,7 @@ class NetworkTraining(Prediction):
             shuffle=shuffle,
             verbose=0,
             callbacks=[monitor, ProgressBar(self.verbose)],
+            tbptt_steps=self._steps_of_a_part(examples),
         )
         if monitor.undone:
             raise KeyboardInterrupt(
@@ -85,6 +86,14 @@ class NetworkTraining(Prediction):
                 " max_iter, or learning_rate_init",
                 ConvergenceWarning,
             )
+
+    def _steps_of_a_pass(self, examples: Examples, batch_size: int) -> int:
+        """How many steps of the optimizer a pass over the examples makes."""
+        return -(-len(examples.sequences) // batch_size)
+
+    def _steps_of_a_part(self, examples: Examples) -> int | None:
+        """Steps of a sequence for one step of the optimizer; None: all."""
+        return None
 
     def _split(self, examples: Examples) -> tuple[Examples, Examples]:
         """Examples to train on, and others to validate on with weights as a score takes them."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array
 
     from .reading.sequences import Sequences
+    from .targets.base import Examples
 
 PREDICTED_AT_ONCE = 128  # samples; it changes the memory that is used, not a bit of the result
 
@@ -59,6 +60,12 @@ class Prediction(InputReading):
     def _scores(self, sequences: Sequences) -> Array:
         """Output of the model before its last activation, (n, outputs) or (n, steps, outputs)."""
         return self._run(sequences, -1)
+
+    def _score_of(self, held_out: Examples) -> float:
+        """The score of the network on examples that were held out."""
+        return self._target.score(
+            held_out.targets, self._scores(held_out.sequences), held_out.weights
+        )
 
     def _run(self, sequences: Sequences, stop: int) -> Array:
         """Output of the layers before number `stop`."""

@@ -44,6 +44,8 @@ class ModelSource:
         Reads whole numbers (its first layer is an Embedding) or one-hot vectors. Its output has an
         entry for each symbol: probabilities if it ends in a softmax, else their logarithms up to a
         constant.
+    never : list of int, optional
+        Symbols that never come next.
 
     Raises
     ------
@@ -55,7 +57,7 @@ class ModelSource:
         It is not built.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, never: Sequence[int | None] = ()) -> None:
         if not hasattr(model, "_stepper"):
             raise DTypeError(f"model is {model!r:.80}; expected a gatewise model")
         self._stepper = model._stepper(scores=True)
@@ -71,6 +73,7 @@ class ModelSource:
         self._gives_probabilities = activation == "softmax" and not self._stepper.gives_scores
         # 0 is padding to an Embedding(mask_zero=True): it is never the next symbol
         self.padded = self._numbers and model._compute_mask(np.zeros((1, 1), np.int32)) is not None
+        self._never = [*filter(None, never), *([0] if self.padded or 0 in never else [])]
 
     def _reads_numbers(self, model: Any) -> bool:
         """Whether the model reads whole numbers instead of one-hot vectors; checks its input."""
@@ -148,8 +151,7 @@ class ModelSource:
             raise NonFiniteError(
                 "the output of the model holds NaN or infinity: its weights cannot be used"
             )
-        if self.padded:
-            scores[:, 0] = -np.inf
+        scores[:, self._never] = -np.inf
         return scores
 
 

@@ -108,6 +108,30 @@ class Stepper:
         ShapeError
             The number of rows is not the one of the last call.
         """
+        y = self._pass(x, lengths, only_last=True)
+        return y[:, 0] if self._keeps_steps else y
+
+    def run(self, x: Array, lengths: IntArray | None = None) -> Array:
+        """Pass the next steps of each sequence through the model, for the outputs of all of them.
+
+        Parameters
+        ----------
+        x, lengths
+            As in :meth:`advance`.
+
+        Returns
+        -------
+        ndarray of shape (rows, steps, outputs)
+            The output after each step, which is undefined past the end of a row.
+
+        Raises
+        ------
+        ShapeError
+            The number of rows is not the one of the last call.
+        """
+        return self._pass(x, lengths, only_last=False)
+
+    def _pass(self, x: Array, lengths: IntArray | None, *, only_last: bool) -> Array:
         if self._rows not in (None, len(x)):
             raise ShapeError(f"x has {len(x)} rows; the stepper holds the states of {self._rows}")
         model = self._model
@@ -116,12 +140,11 @@ class Stepper:
         if lengths is not None:
             batch = Batch(cleared_ends(x, lengths), Steps(lengths))
         with model._guard:
-            batch, states = model._advance(batch, self._states, self.gives_scores)
+            batch, states = model._advance(batch, self._states, self.gives_scores, only_last)
         # all at once: a call that fails leaves the sequences where they were
         self._states = states
         self._rows = len(x)
-        y = batch.values
-        return y[:, 0] if self._keeps_steps else y
+        return batch.values
 
     def take(self, rows: IntArray) -> None:
         """Put the sequences into another order, repeat or drop some.

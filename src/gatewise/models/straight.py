@@ -230,10 +230,13 @@ class Straight(Network):
         """Return what passes sequences through the network a few steps at a time."""
         return Stepper(self, scores)
 
-    def _advance(self, batch: Batch, states: States, scores: bool) -> tuple[Batch, States]:
+    def _advance(
+        self, batch: Batch, states: States, scores: bool, only_last: bool
+    ) -> tuple[Batch, States]:
         """Return (output, new states) for the next steps of sequences.
 
-        Layers behind the last one that looks at several steps run on the last step of each row.
+        With `only_last` the output is that of each row's last step, and layers behind the last one
+        that looks at several steps run on this step only.
         """
         last = len(self._layers) - 1
         last_with_memory = max(
@@ -250,7 +253,7 @@ class Straight(Network):
                         found[node] = state
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
-            if node == last_with_memory and layer.keeps_steps:
+            if only_last and node == last_with_memory and layer.keeps_steps:
                 batch = last_steps(batch)
         return batch, found
 
