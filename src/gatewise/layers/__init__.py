@@ -45,6 +45,7 @@ from .recurrent.minimal import MinGRU, MinLSTM
 from .recurrent.rnn import RNN
 from .recurrent.simple_rnn import SimpleRNN
 from .recurrent.stacked import StackedRNN, StackedRNNCells
+from .refused import Lambda as Lambda  # no layer: it says what to do instead
 from .registry import register as _register
 from .shaping import Flatten, RepeatVector
 from .specs import ParameterSpec

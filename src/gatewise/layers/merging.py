@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Merging(Layer):
     """Base of layers that read a list of at least two arrays."""
 
-    several_inputs = True
+    several_inputs = _merges_steps = True
     _most_inputs: int | None = None
 
     def __init__(self, **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from .base import Layer
 from .masks import counted_steps
+from .merging import Add, Multiply, Subtract
 from .options import fixed
 from .symbol import OPERATORS, Symbol
 
@@ -278,4 +279,7 @@ def _combined(operation: str, left: Any, right: Any) -> Any:
 
 
 OPERATORS["combine"] = _combined
+OPERATORS["add"] = lambda left, right: Add()([left, right])
+OPERATORS["subtract"] = lambda left, right: Subtract()([left, right])
+OPERATORS["multiply"] = lambda left, right: Multiply()([left, right])
 OPERATORS["slice"] = lambda symbol, key: Slice(key)(symbol)

@@ -160,14 +160,20 @@ class GraphNetwork(Network):
             )
         return any(n in timed and len(self._graph.shapes[n]) >= 3 for n in self._graph.results)
 
-    @staticmethod
-    def _followed_positions(call: Call, index: int) -> set[int]:
+    def _followed_positions(self, call: Call, index: int) -> set[int]:
         """Return which inputs of a call may have the time axis of its output `index`."""
         position = call.layer._followed(index)
         if position is None:
             return set()
-        several = call.layer._merges_steps and call.node.listed
-        return set(range(len(call.sources))) if several else {position}
+        if not (call.layer._merges_steps and call.node.listed):
+            return {position}
+        output = self._graph.shapes[call.outputs[index]]
+        shapes = [self._graph.shapes[number] for number in call.sources]
+        return {
+            position
+            for position, shape in enumerate(shapes)
+            if len(shape) == len(output) > 2 and shape[1] == output[1]
+        }
 
     # ---- outputs
 

@@ -44,7 +44,7 @@ class ModelLayer(Container):
         self._inner = model
         self._seed_given = None
         Layer.__init__(self, name=model.name)
-        if model.built:
+        if model.built or model.dtype == "float64":
             self._dtype_given = model.dtype
             self._set_dtype(model.dtype)
         self._given_input_shape = model._shape_for_one_input()

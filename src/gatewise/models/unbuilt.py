@@ -31,10 +31,11 @@ def unbuilt_model(description: dict[str, Any]) -> Any:
     name, seed = description["name"], description["seed"]
     if description["class_name"] == "Sequential":
         model = Sequential(name=name, seed=seed)
+        shape = description["input_shape"]
+        if shape is not None:
+            model._append(layers.InputLayer(input_shape=shape, dtype=description["dtype"]))
         for entry in description["layers"]:
             model._append(_layer_of(entry))
-        shape = description["input_shape"]
-        model._input = None if shape is None else checks.shape_tuple(shape, "input_shape")
         return model
     if description["class_name"] != "Model":
         raise CheckpointError(

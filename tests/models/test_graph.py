@@ -1,0 +1,329 @@
+"""Models of graphs: passes beside NumPy, gradients beside differences, views, models in models."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from gatewise import Model, Sequential, layers, load_model
+from gatewise.layers import (
+    GRU,
+    LSTM,
+    Add,
+    Bidirectional,
+    Concatenate,
+    Dense,
+    Embedding,
+    Input,
+    Masking,
+    TimeDistributed,
+)
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def gradients_agree(model, x, y, **given):
+    """Whether gradients of all parameters are those of central differences, in float64."""
+    model.compile("sgd", "mse")
+    model.compute_gradients(x, y, **given)
+    found = model.flat_gradients.copy()
+    flat = model.flat_parameters
+    for at in np.random.default_rng(1).permutation(flat.size)[:60]:
+        before, losses = flat[at], []
+        for step in (1e-6, -1e-6):
+            flat[at] = before + step
+            losses.append(model.compute_gradients(x, y, **given))
+        flat[at] = before
+        expected = (losses[0] - losses[1]) / 2e-6
+        assert abs(found[at] - expected) < 1e-7 + 1e-5 * abs(expected), at
+
+
+def two_inputs(seed=0):
+    """Shared and residual layers, an initial state and two outputs."""
+    words = Input((None, 3), dtype="float64", name="words")
+    size = Input((4,), name="size")
+    shared = Dense(5, activation="tanh", name="shared")
+    start = shared(size)
+    steps = GRU(5, return_sequences=True, name="gru")(words, initial_state=start)
+    steps = Add(name="add")([steps, Dense(5, name="skip")(words)])
+    last = LSTM(5, name="lstm")(steps)
+    both = Concatenate(name="both")([last, shared(size) * 2.0 - last])
+    return Model(
+        [words, size], [Dense(2, name="tags")(steps), Dense(1, name="score")(both)], seed=seed
+    )
+
+
+def data(rows=3, steps=4):
+    return [draw(rows, steps, 3), draw(rows, 4)], [draw(rows, steps, 2), draw(rows, 1)]
+
+
+def test_forward_is_what_numpy_says():
+    model = two_inputs()
+    (words, size), _ = data()
+    tags, score = model.predict([words, size])
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+
+    def dense(x, name):
+        kernel, bias = weights[name]
+        return x @ kernel + bias
+
+    start = np.tanh(dense(size, "shared"))
+    gru = model.get_layer("gru")
+    alone = GRU(5, return_sequences=True, dtype="float64")
+    alone.build((None, None, 3))
+    alone.set_weights(gru.get_weights())
+    steps = alone.forward(words, initial_state=[start]) + dense(words, "skip")
+    np.testing.assert_allclose(tags, dense(steps, "tags"), rtol=1e-12)
+    lstm = LSTM(5, dtype="float64")
+    lstm.build((None, None, 5))
+    lstm.set_weights(model.get_layer("lstm").get_weights())
+    last = lstm.forward(steps)
+    both = np.concatenate([last, start * 2 - last], axis=1)
+    np.testing.assert_allclose(score, dense(both, "score"), rtol=1e-11)
+
+
+@pytest.mark.parametrize("lengths", [None, [[4, 0, 2], None]])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_gradients_are_those_of_differences(rows, lengths):
+    x, y = data(rows)
+    if lengths is not None:
+        lengths = [np.array(lengths[0][:rows]), None]
+    gradients_agree(two_inputs(), x, y, lengths=lengths)
+
+
+def test_rows_do_not_depend_on_their_neighbours():
+    model = two_inputs()
+    x, _ = data(7)
+    together = model.predict(x)
+    for row in range(7):
+        for all_rows, alone in zip(together, model.predict([part[row : row + 1] for part in x])):
+            np.testing.assert_array_equal(all_rows[row : row + 1], alone)
+
+
+def test_a_straight_graph_is_a_sequential():
+    x = Input((None, 3), name="x")
+    graph = Model(x, Dense(2)(LSTM(4)(x)), seed=3)
+    model = Sequential([Input((None, 3)), LSTM(4), Dense(2)], seed=3)
+    given = draw(6, 5, 3)
+    for each in (graph, model):
+        each.compile("adam", "mse")
+        each.fit(given, draw(6, 2), epochs=3, verbose=0)
+    np.testing.assert_array_equal(graph.predict(given), model.predict(given))
+    assert isinstance(model, Model)
+
+
+# ---- masks and lengths
+
+
+def test_a_mask_of_an_input_follows_it():
+    tokens = Input((None,), name="tokens")
+    steps = Bidirectional(LSTM(3, return_sequences=True))(Embedding(9, 4, mask_zero=True)(tokens))
+    model = Model(tokens, [steps, LSTM(2)(steps)], seed=0)
+    padded, short = np.array([[3, 4, 0, 0], [1, 0, 2, 5]]), np.array([[3, 4]])
+    whole, last = model.predict(padded)
+    alone, alone_last = model.predict(short)
+    np.testing.assert_array_equal(whole[:1, :2], alone)
+    np.testing.assert_array_equal(last[:1], alone_last)
+    assert not whole[0, 2:].any()
+    assert not whole[1, 1].any()
+
+
+def test_targets_follow_the_input_that_has_lengths():
+    a, b = Input((None, 3), name="a"), Input((None, 3), name="b")
+    model = Model([a, b], Dense(1)(Add()([a, b])), seed=0)
+    model.compile("sgd", "mse")
+    x, y = [draw(2, 4, 3), draw(2, 4, 3, seed=1)], draw(2, 4, 1)
+    lengths = [None, np.array([2, 4])]
+    loss = model.evaluate(x, y, lengths=lengths, verbose=0)
+    error = (model.predict(x, lengths=lengths) - y) ** 2
+    assert loss == pytest.approx(float(np.r_[error[0, :2], error[1]].mean()), rel=1e-5)
+
+
+def test_branches_with_different_masks_are_refused():
+    x = Input((None, 3), name="x")
+    model = Model(x, [LSTM(2)(Masking()(x)), LSTM(2)(x)])
+    given = draw(2, 4, 3)
+    assert len(model.predict(given)) == 2  # nothing is masked
+    given[0, 1] = 0
+    with pytest.raises(ValueError, match="different masks"):
+        model.predict(given)
+
+
+# ---- views
+
+
+def test_a_view_shares_weights_and_trains_its_part():
+    x = Input((None, 3), name="x")
+    hidden = LSTM(4, return_sequences=True, name="lstm")(x)
+    model = Model(x, Dense(2, name="dense")(hidden), seed=0)
+    view = Model(model.inputs, model.get_layer("lstm").output)
+    given = draw(5, 6, 3)
+    view.compile("adam", "mse")
+    before = model.get_layer("dense").get_weights(), model.get_layer("lstm").get_weights()
+    view.fit(given, draw(5, 6, 4), epochs=1, verbose=0)
+    np.testing.assert_array_equal(model.get_layer("dense").get_weights()[0], before[0][0])
+    assert (model.get_layer("lstm").get_weights()[0] != before[1][0]).all()
+    kernel = model.get_layer("lstm").get_weights()[0]
+    np.testing.assert_array_equal(view.get_weights()[0], kernel)
+
+
+def test_a_larger_model_takes_the_layers_over():
+    x = Input((None, 3), name="x")
+    encoder = Model(x, LSTM(4, name="lstm")(x), name="encoder", seed=0)
+    encoder.compile("adam", "mse")
+    given = draw(5, 6, 3)
+    encoder.fit(given, draw(5, 4), verbose=0)
+    before = encoder.get_weights()
+    whole = Model(x, Dense(2)(encoder.output), seed=1)
+    for a, b in zip(before, encoder.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(RuntimeError, match="compile it with a new optimizer"):
+        encoder.fit(given, draw(5, 4), verbose=0)
+    whole.compile("adam", "mse")
+    whole.fit(given, draw(5, 2), verbose=0)
+    np.testing.assert_array_equal(whole.get_weights()[0], encoder.get_weights()[0])
+
+
+def test_part_of_another_model_is_refused():
+    x = Input((None, 3))
+    hidden = LSTM(4, name="shared")(x)
+    first = Model(x, Dense(2, name="head")(hidden), name="first")
+    with pytest.raises(ValueError, match=r"'shared' of model 'first', but not its layer 'head'"):
+        Model(x, Dense(3)(hidden))
+    assert first.predict(draw(1, 2, 3)).shape == (1, 2)
+
+
+# ---- models in models
+
+
+def inner(seed=0):
+    x = Input((None, 3), dtype="float64", name="x")
+    steps = LSTM(4, return_sequences=True)(x)
+    return Model(x, Dense(3)(steps) + x, name="block", seed=seed)
+
+
+def test_a_model_called_twice_shares_its_weights():
+    block = inner()
+    alone = block.predict(block.predict(draw(2, 5, 3)))
+    x = Input((5, 3))
+    outer = Model(x, block(block(x)), seed=1)
+    np.testing.assert_array_equal(outer.predict(draw(2, 5, 3)), alone)
+    assert outer.layers[1] is block
+    gradients_agree(outer, draw(2, 5, 3), draw(2, 5, 3), lengths=np.array([5, 2]))
+    outer.fit(draw(2, 5, 3), draw(2, 5, 3), verbose=0)
+    np.testing.assert_array_equal(outer.get_weights()[0], block.get_weights()[0])
+
+
+def test_models_inside_wrappers_and_sequentials():
+    features = Sequential([Input((4,), dtype="float64"), Dense(3, activation="relu"), Dense(2)], seed=0)
+    weights = features.get_weights()
+    frames = Input((None, 4), dtype="float64")
+    model = Model(frames, LSTM(2)(TimeDistributed(features)(frames)), seed=1)
+    for before, after in zip(weights, features.get_weights()):
+        np.testing.assert_array_equal(before, after)
+    gradients_agree(model, draw(2, 3, 4), draw(2, 2))
+    stack = Sequential([inner(), Dense(2)], seed=0)
+    assert stack.predict(draw(2, 4, 3)).shape == (2, 4, 2)
+    gradients_agree(stack, draw(2, 4, 3), draw(2, 4, 2))
+
+
+# ---- copies and files
+
+
+@pytest.mark.parametrize("way", ["copy", "pickle", "file"])
+@pytest.mark.parametrize("kind", ["two", "nested", "view"])
+def test_copies_compute_the_same_and_train_apart(kind, way, tmp_path):
+    if kind == "two":
+        model = two_inputs()
+    elif kind == "nested":
+        x = Input((5, 3))
+        model = Model(x, Dense(2)(inner()(x)), seed=1)
+    else:
+        whole = two_inputs()
+        model = Model(whole.inputs[1], whole.get_layer("shared")(whole.inputs[1]))
+    x = {"two": data()[0], "nested": draw(2, 5, 3), "view": draw(2, 4)}[kind]
+    if way == "copy":
+        made = copy.deepcopy(model)
+    elif way == "pickle":
+        made = pickle.loads(pickle.dumps(model))
+    else:
+        model.save(tmp_path / "model")
+        made = load_model(tmp_path / "model")
+    before = [part.copy() for part in model.get_weights()]
+    expected = model.predict(x)
+    found = made.predict(x)
+    for a, b in zip(*([each] if kind != "two" else each for each in (expected, found))):
+        np.testing.assert_array_equal(a, b)
+    made.compile("sgd", "mse")
+    made.fit(x, found, verbose=0)
+    made.set_weights([part + 1 for part in made.get_weights()])
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_resumed_training_is_an_uninterrupted_one(tmp_path):
+    from gatewise.callbacks import ModelCheckpoint
+
+    x, y = data(8)
+    whole, part, again = two_inputs(), two_inputs(), two_inputs()
+    for model in (whole, part, again):
+        model.compile("adam", "mse")
+    whole.fit(x, y, epochs=4, batch_size=3, verbose=0)
+    part.fit(x, y, epochs=2, batch_size=3, verbose=0, callbacks=ModelCheckpoint(tmp_path / "run"))
+    saves = ModelCheckpoint(tmp_path / "more")
+    again.fit(
+        x, y, epochs=4, batch_size=3, verbose=0, callbacks=saves, resume_from=tmp_path / "run"
+    )
+    np.testing.assert_array_equal(whole.flat_parameters, again.flat_parameters)
+
+
+# ---- wrong graphs
+
+
+def test_wrong_graphs_are_refused_by_name():
+    x, y = Input((4,), name="x"), Input((4,), name="y")
+    total = Dense(2, name="dense")(Add()([x, y]))
+    with pytest.raises(ValueError, match="depends on input 'y', which is not among the inputs"):
+        Model(x, total)
+    extra = Input((1,), name="extra")
+    with pytest.raises(ValueError, match="no output depends on input 'extra'"):
+        Model([x, y, extra], total)
+    with pytest.raises(TypeError, match="expected symbols"):
+        Model(x, np.ones((2, 2)))
+    with pytest.raises(ValueError, match="twice"):
+        Model([x, x], total)
+    with pytest.raises(ValueError, match=r"layer 'gru'.*\(None, 4\)"):
+        GRU(3, name="gru")(x)
+    with pytest.raises(TypeError, match="symbols and ndarray together"):
+        Add()([x, np.ones((2, 4))])
+    with pytest.raises(ValueError, match="shared layer needs the same features"):
+        total.node.layer(Input((7,)))
+    with pytest.raises(ValueError, match="only an Input has"):
+        Embedding(5, 2, name="words")(total)
+    with pytest.raises(TypeError, match="has no values"):
+        Model([x, y], total).predict([x, y])
+
+
+def test_a_cycle_is_refused():
+    x = Input((4,))
+    first = Dense(4, name="first")(x)
+    second = Dense(4)(first)
+    first.node.inputs[0] = second
+    with pytest.raises(ValueError, match="reads what it makes itself: .*a cycle"):
+        Model(x, second)
+
+
+def test_subclasses_and_base_classes_are_refused_with_the_way_to_do_it():
+    with pytest.raises(ValueError, match="call layers with symbols and make Model"):
+
+        class Custom(Model):
+            def call(self, x):
+                return x
+
+    with pytest.raises(ValueError, match="needs inputs and outputs"):
+        Model()
+    with pytest.raises(ValueError, match="custom-layers"):
+        layers.Lambda(lambda x: x)
