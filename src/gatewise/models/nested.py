@@ -171,6 +171,11 @@ class ModelLayer(Container):
         if not self._keeps_weights:
             super()._initialize(rng)
 
+    def _unbuild(self) -> None:
+        """Remove what a build that failed has made; a model that was built before stays so."""
+        if not self._inner.built:
+            super()._unbuild()
+
     def _describe(self, input_shape: Any) -> None:
         self._keeps_weights = self._inner.built
         super()._describe(input_shape)
