@@ -218,7 +218,9 @@ def test_a_model_called_twice_shares_its_weights():
 
 
 def test_models_inside_wrappers_and_sequentials():
-    features = Sequential([Input((4,), dtype="float64"), Dense(3, activation="relu"), Dense(2)], seed=0)
+    features = Sequential(
+        [Input((4,), dtype="float64"), Dense(3, activation="relu"), Dense(2)], seed=0
+    )
     weights = features.get_weights()
     frames = Input((None, 4), dtype="float64")
     model = Model(frames, LSTM(2)(TimeDistributed(features)(frames)), seed=1)
