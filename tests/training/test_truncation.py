@@ -5,7 +5,7 @@ import pytest
 
 from gatewise.callbacks import LambdaCallback
 from gatewise.errors import ConfigError
-from gatewise.layers import GRU, LSTM, Dense, Dropout, Input
+from gatewise.layers import GRU, LSTM, Dense, Dropout, Input, TimeDistributed
 from gatewise.models import Sequential
 from gatewise.training.feeds import BatchFeed, chunks
 
@@ -47,6 +47,23 @@ def test_states_are_carried_and_gradients_are_not(size, lengths, rng):
     by_hand(other, x, y, size, lengths)
     for a, b in zip(model.get_weights(), other.get_weights()):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_a_sequence_inside_a_step_begins_anew(rng):
+    """TimeDistributed(LSTM) reads whole sequences: nothing is carried from part to part."""
+
+    def model():
+        stack = [TimeDistributed(LSTM(3)), Dense(1)]
+        made = Sequential([Input((None, 4, 2)), *stack], seed=0)
+        made.compile("sgd", "mse")
+        return made
+
+    x, y = rng.normal(size=(5, 9, 4, 2)), rng.normal(size=(5, 9, 1))
+    lengths = np.array([9, 0, 4, 6, 9])
+    one, other = model(), model()
+    fitted(one, x, y, lengths=lengths, epochs=2, tbptt_steps=4, shuffle=False)
+    by_hand(other, x, y, 4, lengths)
+    assert same_weights(one, other)
 
 
 def test_parts_of_all_steps_are_plain_training(rng):

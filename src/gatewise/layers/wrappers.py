@@ -369,8 +369,12 @@ class TimeDistributed(Container):
         """The output for one of the functions `run` and `_run_to_scores` of the layer inside."""
         x, lengths = inputs.values, inputs.lengths
         counted = None if lengths is None else counted_steps(lengths, x.shape[:2])
+        carried = None if tape is None else tape.carried
+        if tape is not None:
+            tape.carried = None  # each step is a sequence of its own, which begins and ends here
         y = run(Batch(self._apart(x, counted)), tape, (node, "layer")).values
         if tape is not None:
+            tape.carried = carried
             tape.keep(node, {"shape": x.shape, "counted": counted})
         return inputs.with_values(self._as_steps(y, x.shape, counted))
 
