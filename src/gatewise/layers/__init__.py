@@ -30,10 +30,12 @@ from .merge_functions import (
     subtract,
 )
 from .merging import Add, Average, Maximum, Minimum, Multiply, Subtract
+from .noise import GaussianDropout, GaussianNoise
 from .normalization import BatchNormalization, LayerNormalization
 from .operators import Arithmetic, Slice
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .products import Dot
+from .rectifiers import ELU, LeakyReLU, ReLU
 from .recurrent.base import Recurrent
 from .recurrent.bidirectional import Bidirectional
 from .recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -47,7 +49,10 @@ from .recurrent.simple_rnn import SimpleRNN
 from .recurrent.stacked import StackedRNN, StackedRNNCells
 from .refused import Lambda as Lambda  # no layer: it says what to do instead
 from .registry import register as _register
+from .reshaping import Permute, Reshape
+from .resizing import Cropping1D, UpSampling1D, ZeroPadding1D
 from .shaping import Flatten, RepeatVector
+from .softmax import Softmax
 from .specs import ParameterSpec
 from .symbol import Symbol
 from .tape import Batch, Steps, Tape
@@ -56,6 +61,7 @@ from .wrapper import Wrapper
 from .wrappers import TimeDistributed
 
 __all__ = [
+    "ELU",
     "GRU",
     "GRUD",
     "LSTM",
@@ -75,6 +81,7 @@ __all__ = [
     "Conv2D",
     "ConvLSTM1D",
     "ConvLSTM2D",
+    "Cropping1D",
     "Dense",
     "DepthwiseConv1D",
     "Dot",
@@ -83,6 +90,8 @@ __all__ = [
     "EncoderDecoder",
     "Flatten",
     "GRUCell",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
@@ -92,6 +101,7 @@ __all__ = [
     "LSTMCell",
     "Layer",
     "LayerNormalization",
+    "LeakyReLU",
     "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
@@ -101,11 +111,15 @@ __all__ = [
     "Minimum",
     "Multiply",
     "ParameterSpec",
+    "Permute",
+    "ReLU",
     "Recurrent",
     "RepeatVector",
+    "Reshape",
     "SeparableConv1D",
     "SimpleRNN",
     "SimpleRNNCell",
+    "Softmax",
     "SpatialDropout1D",
     "StackedRNN",
     "StackedRNNCells",
@@ -114,7 +128,9 @@ __all__ = [
     "Symbol",
     "Tape",
     "TimeDistributed",
+    "UpSampling1D",
     "Wrapper",
+    "ZeroPadding1D",
     "add",
     "average",
     "concatenate",

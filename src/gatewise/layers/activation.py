@@ -35,7 +35,7 @@ class Activated:
     activation: Any
 
     @property
-    def _limiting_activation(self) -> str:
+    def _limiting_activation(self) -> str | None:
         """The activation's name, without its constants."""
         return self.activation if isinstance(self.activation, str) else self.activation[0]
 
@@ -69,7 +69,30 @@ class Activated:
         return dz
 
 
-class Activation(Activated, Layer):
+class ActivationLayer(Activated, Layer):
+    """Base of layers that compute an activation and nothing else."""
+
+    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
+        x = inputs.values
+        y = self._activate_rows(x, np.empty_like(x))
+        if tape is not None:
+            tape.keep(node, y.copy())
+        return inputs.with_values(y)
+
+    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
+        return self._slope_times(tape.take(node), gradients)
+
+    def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
+        """The input itself, for a loss that includes the activation."""
+        return inputs
+
+    def _run_backward_from_scores(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array:
+        return gradients
+
+
+class Activation(ActivationLayer):
     """An activation of each number; ``"softmax"`` goes over the last axis.
 
     Parameters
@@ -92,25 +115,6 @@ class Activation(Activated, Layer):
     def __init__(self, activation: ActivationLike, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activation
-
-    def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
-        x = inputs.values
-        y = self._activate_rows(x, np.empty_like(x))
-        if tape is not None:
-            tape.keep(node, y.copy())
-        return inputs.with_values(y)
-
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
-        return self._slope_times(tape.take(node), gradients)
-
-    def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
-        """The input itself, for a loss that includes the activation."""
-        return inputs
-
-    def _run_backward_from_scores(
-        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
-    ) -> Array:
-        return gradients
 
     def get_config(self) -> Config:
         return super().get_config() | {"activation": activations.config(self.activation)}

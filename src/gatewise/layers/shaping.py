@@ -54,10 +54,15 @@ class Flatten(Layer):
                 f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
             )
         for axis, (extent, expected) in enumerate(zip(x.shape, self.input_shape)):
-            if expected is not None and axis and extent != expected:
+            is_free = axis == 0 or (axis == 1 and self.takes_any_length)
+            if expected is not None and not is_free and extent != expected:
                 raise ShapeError(
                     f"x has shape {x.shape}; layer {self.name!r} expects {self.input_shape}"
                 )
+
+    def _shape_for(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the output for an x of this shape."""
+        return (shape[0], math.prod(shape[1:]))
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, counted = inputs.values, None
@@ -65,7 +70,7 @@ class Flatten(Layer):
         if inputs.lengths is not None:
             counted = counted_steps(inputs.lengths, x.shape)
             x = np.where(counted, x, x.dtype.type(0))
-        y = (x if places is None else places.back(x)).reshape(x.shape[0], math.prod(x.shape[1:]))
+        y = (x if places is None else places.back(x)).reshape(self._shape_for(x.shape))
         if tape is not None:
             tape.keep(node, {"shape": x.shape, "counted": counted, "places": places})
         return Batch(y)

@@ -11,6 +11,7 @@ import gatewise
 from gatewise.cells import FullGateLSTMCell
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, SettingError, StateError
 from gatewise.layers import (
+    ELU,
     GRU,
     GRUD,
     LSTM,
@@ -23,6 +24,7 @@ from gatewise.layers import (
     Bidirectional,
     Concatenate,
     Conv1D,
+    Cropping1D,
     Dense,
     DepthwiseConv1D,
     Dot,
@@ -31,13 +33,20 @@ from gatewise.layers import (
     GlobalMaxPooling2D,
     Input,
     LayerNormalization,
+    LeakyReLU,
     Masking,
     MaxPooling1D,
     MinGRU,
     MinLSTM,
+    Permute,
+    ReLU,
     RepeatVector,
+    Reshape,
+    Softmax,
     SpatialDropout1D,
     TimeDistributed,
+    UpSampling1D,
+    ZeroPadding1D,
 )
 
 
@@ -113,6 +122,14 @@ BEFORE = {
     "axis": (Concatenate, 1, [0, 1.5, None]),
     "axes": (lambda: Dot(1), (1, 2), [0, (1, 0), [1], None]),
     "normalize": (lambda: Dot(1), True, [1, None]),
+    "target_shape": (lambda: Reshape((2, 3)), (3, 2), [0, (0, 1), (-1, -1), "x", None]),
+    "dims": (lambda: Permute((2, 1)), (1, 2), [(1, 1), (0, 1), 2]),
+    "cropping": (Cropping1D, (0, 1), [-1, (1,), "1"]),
+    "size": (UpSampling1D, 3, [0, 1.5]),
+    "max_value": (ReLU, 1.5, [-1, "x"]),
+    "negative_slope": (LeakyReLU, 0.5, [-1, None]),
+    "threshold": (ReLU, 0.5, [-1, None]),
+    "alpha": (ELU, 0.5, [-1, None]),
     "n": (lambda: RepeatVector(2), 3, [0, 1.5]),
     "output_dim": (lambda: Embedding(4, 2), 3, [0, 1.5]),
     "input_dim": (lambda: Embedding(4, 2), 3, [0, 1.5]),
@@ -142,6 +159,9 @@ OTHERS = [
         ["sum", "ave", "mul"],
     ),
     ("use_scale", AdditiveAttention, False, [0]),
+    ("axis", Softmax, (1, 2), [0, [], None]),
+    ("padding", ZeroPadding1D, (1, 2), [-1, (1,), "same"]),
+    ("negative_slope", ReLU, 0.5, [-1, None]),
     ("activation", lambda: Activation("tanh"), "elu", ["x"]),
     ("input_dim", lambda: Embedding(4, 2, weights=np.ones((4, 2))), 4, [3, 5]),
 ]
