@@ -8,8 +8,9 @@ import pytest
 
 from gatewise import callbacks, losses
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
+from gatewise.layers import EncoderDecoder, Input
 from gatewise.layers.tape import Batch
-from gatewise.models import Seq2Seq, load_model
+from gatewise.models import Model, Seq2Seq, load_model
 
 
 def reversals(count=60, seed=0):
@@ -196,6 +197,21 @@ def test_validation_callbacks_and_another_loss():
     lines = []
     model.summary(lines.append)
     assert any("EncoderDecoder" in line for line in lines)
+
+
+def test_it_is_a_model_of_one_layer():
+    """The layer in a graph that a user makes gives the same."""
+    model, (sources, targets) = small(), reversals(5)
+    assert isinstance(model, Model)
+    given, _, lengths = model._given(sources, targets)
+    symbols = [Input((None,), name=name) for name in ("written", "read")]
+    layer = EncoderDecoder(8, 8, units=16, embedding=8)
+    other = Model(symbols, layer(symbols))
+    other.set_weights(model.get_weights())
+    found = other.predict(given, lengths=lengths, verbose=0)
+    np.testing.assert_array_equal(found, model.predict(sources, targets, verbose=0))
+    with pytest.raises(ShapeError, match="expects tokens from 0 to 7"):
+        other.predict([given[0] + 8, given[1]], verbose=0)
 
 
 def test_sample_weight_leaves_pairs_out():

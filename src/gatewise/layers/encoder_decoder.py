@@ -27,7 +27,7 @@ from .wrappers import Container
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, Config, DType
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Tape
 
@@ -260,6 +260,20 @@ class EncoderDecoder(Container):
             )
         return batches
 
+    def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
+        """Convert what a model was given for one of the inputs."""
+        return checks.whole_array(x, "x", f"layer {self.name!r} expects tokens, whole numbers")
+
+    def _check_values(self, x: Array) -> Array:
+        """Refuse what is no token of either input; :meth:`run` knows which one it is."""
+        size = max(self.source_size, self.target_size)
+        if x.size and not (x.min() >= 0 and x.max() < size):
+            raise ShapeError(
+                f"x holds {int(x.min())} to {int(x.max())}; layer {self.name!r} expects tokens from"
+                f" 0 to {size - 1}"
+            )
+        return x
+
     def _checked_tokens(self, x: Any, name: str) -> Array:
         embedding = self._parts[f"{name}_embedding"]
         tokens = embedding._read_input(x, self.dtype, False)
@@ -406,6 +420,8 @@ class EncoderDecoder(Container):
     def _run_to_output(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch:
         """What the output layer reads."""
         target, source = inputs
+        for name, batch in (("target", target), ("source", source)):
+            self._parts[f"{name}_embedding"]._check_values(batch.values)
         encoded = self.encode(source, tape, node)
         if tape is not None and self.scheduled_sampling:
             target = self._mixed(target, encoded)

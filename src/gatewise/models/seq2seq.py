@@ -8,15 +8,15 @@ import numpy as np
 
 from gatewise import checks
 from gatewise.errors import CheckpointError, ConfigError, ShapeError
+from gatewise.layers import Input
 from gatewise.layers.encoder_decoder import EncoderDecoder
 from gatewise.layers.registry import layer_config
-from gatewise.memory import names_memory, size_error
+from gatewise.memory import names_memory
 from gatewise.training import losses, optimizers
 
 from .decoding import Options, decode
-from .straight import Straight
+from .graph import Model
 from .tokens import padded, token_rows
-from .trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ _OPTIONS = (
 )
 
 
-class Seq2Seq(Straight, Trainer):
+class Seq2Seq(Model):
     """A model that writes a sequence of tokens for a sequence of tokens: a translation.
 
     An encoder reads the source; a decoder starts from its final state and writes the target token
@@ -103,10 +103,6 @@ class Seq2Seq(Straight, Trainer):
     [[3, 5]]
     """
 
-    _input_names = ("target", "source")
-    _output_names = ("token",)
-    _timed_inputs = (0, 1)
-
     def __init__(
         self,
         source_size: int,
@@ -136,15 +132,10 @@ class Seq2Seq(Straight, Trainer):
             checks.whole_number(token, what, 0, target_size - 1)
         if start == end:
             raise ConfigError(f"start and end are both {start}; expected two different tokens")
-        super().__init__(name, seed)
         self._start, self._end = int(start), int(end)
         self._label_smoothing = checks.fraction(label_smoothing, "label_smoothing")
-        self._dtype = layer.dtype
-        layer.model = self
-        layer._share_guard(self._guard)
-        self._layers.append(layer)
-        self._names.update(layer._paths())
-        self.build((None, None))
+        inputs = [Input((None,), name=which) for which in ("target", "source")]
+        super().__init__(inputs, layer(inputs), name, seed)
         loss = losses.SparseCategoricalCrossentropy(label_smoothing=label_smoothing)
         self.compile(optimizers.Adam(), loss)
 
@@ -165,7 +156,7 @@ class Seq2Seq(Straight, Trainer):
 
     @property
     def _layer(self) -> Any:
-        return self._layers[0]
+        return self._layers[-1]
 
     # ---- what training knows of the two inputs
 
@@ -191,21 +182,6 @@ class Seq2Seq(Straight, Trainer):
 
     def _compute_mask(self, x: Array, k: int = 0) -> None:
         return None
-
-    def _match_input(self, x: Array, k: int = 0) -> Array:
-        if x.ndim != 2 or x.shape[1] == 0:
-            raise ShapeError(f"x has shape {x.shape}; expected (rows, steps), at least 1 step")
-        return x
-
-    def _run_layers(
-        self, inputs: Any, tape: Any, from_scores: Any = (), stop: int | None = None
-    ) -> Any:
-        layer = self._layer
-        run = layer._run_to_scores if from_scores and from_scores[0] else layer.run
-        try:
-            return [run(list(inputs), tape, 0)]
-        except MemoryError as error:
-            raise size_error(error, f"layer {layer.name!r}") from error
 
     # ---- what users call
 
