@@ -139,6 +139,12 @@ def test_transcribe_digits(printed):
     assert len(re.findall(r"heard as \w+$", text, re.MULTILINE)) == 9
 
 
+def test_judge_films(printed):
+    text = printed("judge_films.py")
+    assert float(re.match(r"([\d.]+)% of 160 new sentences", text)[1]) > 65  # 74
+    assert len(re.findall(r"^[01]\.\d\d \w.* \.?$", text, re.MULTILINE)) >= 3
+
+
 def test_classify_names(printed):
     text = printed("classify_names.py", "Papadopoulos", "Nakamura")
     assert float(re.search(r"accuracy +([\d.]+)", text)[1]) > 0.75  # 0.82
