@@ -214,7 +214,7 @@ def pairs(rng, count=17):
 
 def test_gradients_of_an_encoder_and_a_decoder(rng):
     x, y = pairs(rng, 3)
-    report = check_gradients(translator(), x, y=y, max_entries=20)
+    report = check_gradients(translator(), x, y=y, max_entries=8)
     assert report.passed
     assert len(report.errors) == 9
 
@@ -317,7 +317,7 @@ def test_gradients_of_several_inputs_and_outputs(form, rng):
         mask = np.arange(x["words"].shape[1]) < lengths[:, None]
         mask[0, 1] = False
         options["mask"] = {"words": mask}
-    report = check_gradients(model, x, y=y, max_entries=12, **options)
+    report = check_gradients(model, x, y=y, max_entries=6, **options)
     assert report.passed
     assert len(report.errors) == 12
     assert sorted(name.split("/")[0] for name in report.errors)[-2:] == ["tag", "tag"]
@@ -326,7 +326,7 @@ def test_gradients_of_several_inputs_and_outputs(form, rng):
 def test_gradients_with_another_loss(rng):
     x, y = samples(rng, 3, 4)
     loss = {"tag": LOSSES["tag"], "score": "log_cosh", "spam": None}
-    assert check_gradients(reader(dtype="float64"), x, y=y, loss=loss, max_entries=12).passed
+    assert check_gradients(reader(dtype="float64"), x, y=y, loss=loss, max_entries=6).passed
 
 
 def test_a_joined_time_axis(rng):

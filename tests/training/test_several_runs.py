@@ -137,6 +137,31 @@ def test_states_are_carried_from_part_to_part(rng):
         assert logs[name] == [pytest.approx(value, rel=1e-6)]
 
 
+def test_states_inside_a_nested_model_are_carried(rng, tmp_path):
+    def nested(seed=0, dropout=0.2):
+        symbol = Input((None, 2))
+        inner = Model(symbol, LSTM(3, return_sequences=True, dropout=dropout)(symbol), name="inner")
+        x = Input((None, 2), name="a")
+        states = inner(Dense(2)(x))
+        model = Model(
+            x, [Dense(1, name="level")(states), Dense(2, name="turns")(states)], seed=seed
+        )
+        model.compile("adam", "mse")
+        return model
+
+    (x, _), y = steps(rng)
+    model = nested(dropout=0.0)
+    model.optimizer.learning_rate = 0.0
+    whole = model.evaluate(x, y, verbose=0)
+    logs = model.fit(x, y, tbptt_steps=4, verbose=0).history
+    assert [logs[name][0] for name in logs] == pytest.approx(whole, rel=1e-6)
+
+    def fit(model, **options):
+        return model.fit(x, y, batch_size=4, tbptt_steps=4, epochs=3, verbose=0, **options)
+
+    continues_to_the_bit(nested, fit, (1, 1), tmp_path / "run")
+
+
 def test_parts_of_a_batch_are_steps_of_the_optimizer(rng):
     x, y = steps(rng)
     model = tagger()
