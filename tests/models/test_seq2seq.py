@@ -228,13 +228,13 @@ def test_sample_weight_leaves_pairs_out():
 def test_decoding_takes_ended_rows_out(reverser, monkeypatch):
     """No step computes a row that has ended."""
     rows, layer = [], reverser._layer
-    scores = type(layer).scores
+    scores = type(layer)._scores
 
     def counted(self, target: Batch, encoded, weights=None):
         rows.append(len(target.values))
         return scores(self, target, encoded, weights)
 
-    monkeypatch.setattr(type(layer), "scores", counted)
+    monkeypatch.setattr(type(layer), "_scores", counted)
     found = reverser.generate([[3], [3, 4, 5, 6, 7]])
     assert sum(rows) == sum(len(row) + 1 for row in found)
 

@@ -288,7 +288,7 @@ class EncoderDecoder(Container):
 
     # ---- the encoder
 
-    def encode(self, source: Batch, tape: Tape | None = None, node: Hashable = None) -> Encoded:
+    def _encode(self, source: Batch, tape: Tape | None = None, node: Hashable = None) -> Encoded:
         """What the decoder reads of the source."""
         p = self._parts
         x = p["source_embedding"].run(source, tape, (node, "source"))
@@ -345,7 +345,7 @@ class EncoderDecoder(Container):
 
     # ---- the decoder
 
-    def decode(
+    def _decode(
         self,
         target: Batch,
         encoded: Encoded,
@@ -381,9 +381,9 @@ class EncoderDecoder(Container):
             x = p["combine"].run(x, tape, (node, "combine"))
         return p["dropout"].run(x, tape, (node, "output dropout")), finals
 
-    def scores(self, target: Batch, encoded: Encoded, weights: Any = None) -> tuple[Array, Any]:
+    def _scores(self, target: Batch, encoded: Encoded, weights: Any = None) -> tuple[Array, Any]:
         """The output's scores (batch, steps, target_size), and the final states, at inference."""
-        x, states = self.decode(target, encoded, weights=weights)
+        x, states = self._decode(target, encoded, weights=weights)
         return self._parts["output"]._run_to_scores(x, None, None).values, states
 
     def _decode_backward(self, dx: Array, tape: Tape, node: Hashable) -> tuple[Any, Any, Any]:
@@ -422,14 +422,14 @@ class EncoderDecoder(Container):
         target, source = inputs
         for name, batch in (("target", target), ("source", source)):
             self._parts[f"{name}_embedding"]._check_values(batch.values)
-        encoded = self.encode(source, tape, node)
+        encoded = self._encode(source, tape, node)
         if tape is not None and self.scheduled_sampling:
             target = self._mixed(target, encoded)
-        return self.decode(target, encoded, tape, node)[0]
+        return self._decode(target, encoded, tape, node)[0]
 
     def _mixed(self, target: Batch, encoded: Encoded) -> Batch:
         """The target with some of its tokens replaced by those that the model finds."""
-        found = self.scores(target, encoded)[0].argmax(axis=2)
+        found = self._scores(target, encoded)[0].argmax(axis=2)
         tokens = target.values.copy()
         chosen = self.random_generator().random((len(tokens), tokens.shape[1] - 1))
         np.copyto(

@@ -91,7 +91,7 @@ def decode(layer: EncoderDecoder, sources: Sequence[Array], options: Options) ->
     for first in range(0, len(order), size):
         chunk = order[first : first + size]
         tokens, lengths = padded([sources[row] for row in chunk])
-        encoded = layer.encode(Batch(tokens, Steps(lengths)))
+        encoded = layer._encode(Batch(tokens, Steps(lengths)))
         search = _greedy if options.beam == 1 else _beam_search
         limits = [options.most_steps(sources[row]) for row in chunk]
         for row, best in zip(chunk, search(layer, encoded, limits, options)):
@@ -104,7 +104,7 @@ def _step(
 ) -> tuple[Array, Encoded, Array | None]:
     """Return log-probabilities (rows, tokens), the decoder after the step, and weights."""
     weights: list[Array] | None = [] if wants_weights else None
-    scores, states = layer.scores(Batch(tokens[:, None].astype(np.int32)), encoded, weights)
+    scores, states = layer._scores(Batch(tokens[:, None].astype(np.int32)), encoded, weights)
     probabilities = np.empty_like(scores[:, 0])
     arrays.softmax(np.ascontiguousarray(scores[:, 0]), probabilities)
     with np.errstate(divide="ignore"):  # a probability of zero

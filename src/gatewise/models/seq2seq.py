@@ -228,12 +228,24 @@ class Seq2Seq(Model):
             counts in nothing.
         batch_size : int, default 64
             Number of pairs in a batch.
-        epochs, verbose, callbacks, validation_split, shuffle, initial_epoch, validation_freq
-            As in :meth:`gatewise.models.Sequential.fit`.
+        epochs : int, default 1
+            Number of the epoch, counted from 1, after which training ends.
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            What is shown, see :class:`gatewise.callbacks.ProgressBar`.
+        callbacks : list of Callback, optional
+            Objects that are called at the moments of training.
+        validation_split : float in [0, 1), default 0
+            Part of the pairs, from the end, to validate on instead of training.
         validation_data : tuple (sources, targets), optional
             Pairs to validate on.
+        shuffle : bool, default True
+            Draw a new order of the pairs in each epoch.
         sample_weight : array_like of shape (pairs,), optional
             A weight for each pair. None: 1.
+        initial_epoch : int, default 0
+            Number of the first epoch, counted from 0.
+        validation_freq : int or list of int, default 1
+            Validate after every n epochs; or after those of a list, counted from 1.
         bucketing : {"auto", True, False}, default "auto"
             Put pairs of about the same lengths into one batch.
         resume_from : str or path-like, optional
@@ -288,10 +300,20 @@ class Seq2Seq(Model):
 
         Parameters
         ----------
-        sources, targets, sample_weight
-            As in :meth:`fit`.
-        batch_size, verbose, return_dict, callbacks
-            As in :meth:`gatewise.models.Sequential.evaluate`.
+        sources : list of sequences of int
+            Tokens of the sources.
+        targets : list of sequences of int
+            Tokens of the targets, without start and end.
+        batch_size : int, default 64
+            Number of pairs in a batch.
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            "auto" and 1 show a bar with the time left if the work takes more than a second.
+        sample_weight : array_like of shape (pairs,), optional
+            A weight for each pair. None: 1.
+        return_dict : bool, default False
+            Return all values by name.
+        callbacks : list of Callback, optional
+            One that sets ``model.stop_evaluating`` to True ends the evaluation after the batch.
 
         Returns
         -------
@@ -321,10 +343,14 @@ class Seq2Seq(Model):
 
         Parameters
         ----------
-        sources, targets
-            As in :meth:`fit`.
-        batch_size, verbose
-            As in :meth:`gatewise.models.Sequential.predict`.
+        sources : list of sequences of int
+            Tokens of the sources.
+        targets : list of sequences of int
+            Tokens of the targets, without start and end.
+        batch_size : int, default 64
+            Number of pairs in a batch.
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            "auto" and 1 show a bar with the time left if the work takes more than a second.
 
         Returns
         -------
@@ -342,8 +368,12 @@ class Seq2Seq(Model):
 
         Parameters
         ----------
-        sources, targets, sample_weight
-            As in :meth:`fit`.
+        sources : list of sequences of int
+            Tokens of the sources.
+        targets : list of sequences of int
+            Tokens of the targets, without start and end.
+        sample_weight : array_like of shape (pairs,), optional
+            A weight for each pair. None: 1.
         return_dict : bool, default False
             Return all values by name.
 
@@ -365,8 +395,12 @@ class Seq2Seq(Model):
 
         Parameters
         ----------
-        sources, targets, sample_weight
-            As in :meth:`fit`.
+        sources : list of sequences of int
+            Tokens of the sources.
+        targets : list of sequences of int
+            Tokens of the targets, without start and end.
+        sample_weight : array_like of shape (pairs,), optional
+            A weight for each pair. None: 1.
         return_dict : bool, default False
             Return all values by name.
 
