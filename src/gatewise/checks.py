@@ -147,6 +147,11 @@ NEUTRAL: dict[str, dict[str, tuple[Any, ...]]] = {
         "use_cudnn": ("auto", False, None),
         "time_major": (False,),
     },
+    "attention": {
+        "flash_attention": (None, False, True),
+        "sliding_window": (None,),
+        "use_gate": (False,),
+    },
     "optimizer": {"loss_scale_factor": (None,)},
     "loss": {"dtype": (None,), "reduction": ("sum_over_batch_size",), "axis": (-1,)},
     "metric": {"dtype": (None,)},

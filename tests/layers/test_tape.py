@@ -65,6 +65,10 @@ MADE = {
     layers.MinGRU: (lambda: layers.MinGRU(4), (4, 3)),
     layers.MinLSTM: (lambda: layers.MinLSTM(4, return_sequences=True), (4, 3)),
     layers.Minimum: (layers.Minimum, [(4, 3), (4, 3)]),
+    layers.MultiHeadAttention: (
+        lambda: layers.MultiHeadAttention(2, 3, dropout=0.2),
+        [(4, 3), (4, 2)],
+    ),
     layers.Multiply: (layers.Multiply, [(4, 3), (4, 3), (4, 3)]),
     layers.Permute: (lambda: layers.Permute((1, 3, 2)), (4, 3, 2)),
     layers.ReLU: (lambda: layers.ReLU(0.5, 0.1, 0.2), (4, 3)),

@@ -16,6 +16,7 @@ from .keras_process import WITH_KERAS, ask_keras
 pytestmark = WITH_KERAS
 
 BATCH, STEPS, FEATURES = 4, 9, 3
+ATTENTION = ("Attention", "AdditiveAttention")  # these are built for the shape of the query
 LENGTHS = np.array([9, 4, 1, 6])
 
 PROGRAM = """
@@ -30,13 +31,14 @@ PROGRAM = """
     for name, case in cases["layers"].items():
         layer = getattr(keras.layers, case["layer"])(**case["options"])
         x = [given[f"{name}|x{k}"] for k in range(case["inputs"])]
-        x = x[0] if len(x) == 1 else x
-        layer(x)
+        heads = case["layer"] == "MultiHeadAttention"
+        x = x if heads else [x[0] if len(x) == 1 else x]
+        layer(*x)
         layer.set_weights([given[f"{name}|w{k}"] for k in range(case["weights"])])
         keys = {"training": True} if case["training"] else {}
         if case["mask"]:
             keys["mask"] = [mask] * case["inputs"] if case["inputs"] > 1 else mask
-        found[f"{name}|y"] = keras.ops.convert_to_numpy(keras.ops.stop_gradient(layer(x, **keys)))
+        found[f"{name}|y"] = keras.ops.convert_to_numpy(keras.ops.stop_gradient(layer(*x, **keys)))
         for k, w in enumerate(layer.get_weights()):
             found[f"{name}|w{k}"] = w
     for name, (cls, options) in cases["constraints"].items():
@@ -103,6 +105,45 @@ def all_cases():
     for options in ({}, {"use_scale": False}):
         for mask in (False, True):
             yield "AdditiveAttention", options, 2, False, mask
+    yield from cases_of_simple_layers()
+
+
+def cases_of_simple_layers():
+    for layer in ("Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"):
+        for inputs in (2, 3):
+            yield layer, {}, inputs, False, False
+    yield "Subtract", {}, 2, False, False
+    yield "Concatenate", {"axis": 1}, 2, False, False
+    for inputs in (2, 3):
+        for options in ({}, {"value_dim": 5, "output_shape": 7}, {"use_bias": False}):
+            yield (
+                "MultiHeadAttention",
+                {"num_heads": 2, "key_dim": 4, **options},
+                inputs,
+                False,
+                False,
+            )
+    for axes in (1, 2, [2, 2]):
+        for normalize in (False, True):
+            yield "Dot", {"axes": axes, "normalize": normalize}, 2, False, False
+    for layer, options in (
+        ("Reshape", {"target_shape": [-1, 9]}),
+        ("Reshape", {"target_shape": [9, 3, 1]}),
+        ("Permute", {"dims": [2, 1]}),
+        ("ZeroPadding1D", {"padding": [2, 1]}),
+        ("Cropping1D", {"cropping": [1, 2]}),
+        ("UpSampling1D", {"size": 3}),
+        ("Softmax", {}),
+        ("Softmax", {"axis": 1}),
+        ("Softmax", {"axis": [1, 2]}),
+        ("ReLU", {}),
+        ("ReLU", {"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.25}),
+        ("ReLU", {"max_value": 0.5}),
+        ("LeakyReLU", {}),
+        ("LeakyReLU", {"negative_slope": 0.1}),
+        ("ELU", {"alpha": 0.5}),
+    ):
+        yield layer, options, 1, False, False
 
 
 LAYERS = {
@@ -153,7 +194,8 @@ def problem(name):
     layer, options, inputs, _, _ = LAYERS[name]
     rng = generator(*name.encode())
     ours = getattr(layers, layer)(**options)
-    ours.build((None, STEPS, FEATURES))
+    shape = (None, STEPS, FEATURES)
+    ours.build([shape] * inputs if inputs > 1 and layer not in ATTENTION else shape)
     ours.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in ours.get_weights()])
     return ours, [
         rng.normal(size=(BATCH, STEPS, FEATURES)).astype("float32") for _ in range(inputs)

@@ -30,6 +30,7 @@ from .merge_functions import (
     subtract,
 )
 from .merging import Add, Average, Maximum, Minimum, Multiply, Subtract
+from .multi_head import MultiHeadAttention
 from .noise import GaussianDropout, GaussianNoise
 from .normalization import BatchNormalization, LayerNormalization
 from .operators import Arithmetic, Slice
@@ -109,6 +110,7 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "ParameterSpec",
     "Permute",
