@@ -140,7 +140,11 @@ def test_states_are_carried_from_part_to_part(rng):
 def test_states_inside_a_nested_model_are_carried(rng, tmp_path):
     def nested(seed=0, dropout=0.2):
         symbol = Input((None, 2))
-        inner = Model(symbol, LSTM(3, return_sequences=True, dropout=dropout)(symbol), name="inner")
+        inner = Model(
+            symbol,
+            LSTM(3, return_sequences=True, dropout=dropout, name="cell")(symbol),
+            name="inner",
+        )
         x = Input((None, 2), name="a")
         states = inner(Dense(2)(x))
         model = Model(
