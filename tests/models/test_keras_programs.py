@@ -79,7 +79,8 @@ def run_program(source, package, replace_start):
     def evaluate(self, *arguments, **options):
         result = original_evaluate(self, *arguments, **options)
         if not fitting:
-            seen.append(("evaluate", np.ravel(result).astype(float).tolist()))
+            values = sorted(result.items()) if isinstance(result, dict) else [("", result)]
+            seen.append(("evaluate", np.concatenate([np.ravel(v) for _, v in values]).tolist()))
         return result
 
     for cls in (Model, Sequential):
