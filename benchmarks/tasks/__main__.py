@@ -29,6 +29,7 @@ NAMES = (
     "movie_reviews",
     "sentiment",
     "snips_slots",
+    "snips_joint",
     "dates",
     "pronunciation",
     "etth1",

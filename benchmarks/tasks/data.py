@@ -134,6 +134,11 @@ def slots(part):
     )
 
 
+def intents(part):
+    """The intents of :func:`slots`, a list of str."""
+    return data_file(f"snips_slots/{part}", "label").read_text(encoding="utf-8").split()
+
+
 def made_up_words(count=40, seed=0):
     """(words, label): words whose first letter tells the label, "a" or "b"."""
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
@@ -73,6 +73,8 @@ class Task:
     score : callable(y, predicted) -> float
     lower_is_better : bool
         Of the score.
+    also : dict of str to callable(y, predicted) -> float
+        Further figures, by what they are.
     """
 
     title: str
@@ -84,6 +86,7 @@ class Task:
     score: Callable = accuracy_score
     lower_is_better: bool = False
     seeds: tuple = (0, 1, 2, 3, 4)
+    also: dict[str, Callable] = field(default_factory=dict)
 
 
 def report(task, seeds=None, quick=False, only=None, out=None):
@@ -107,7 +110,7 @@ def report(task, seeds=None, quick=False, only=None, out=None):
         except ImportError as missing:
             print(f"  {name:<36} left out: {missing}", file=out, flush=True)
             continue
-        figures, seconds, processor = zip(*runs)
+        figures, seconds, processor, *others = zip(*runs)
         medians[name] = statistics.median(figures)
         print(
             f"  {name:<36} {medians[name]:.4f} {statistics.median(seconds):8.2f} s"
@@ -116,13 +119,16 @@ def report(task, seeds=None, quick=False, only=None, out=None):
             file=out,
             flush=True,
         )
+        for what, found in zip(task.also, others):
+            line = f"    {what:<34} {statistics.median(found):.4f}"
+            print(line, f"  {' '.join(f'{figure:.4f}' for figure in found)}", file=out, flush=True)
     if not quick and OURS in medians and task.goal is not None:
         print(verdict(task, medians[OURS]), file=out, flush=True)
     return medians
 
 
 def run(task, make, network, seed, quick):
-    """(figure, seconds of fit, processor seconds of fit) of one contender."""
+    """(figure, seconds of fit, processor seconds of fit, further figures...) of one contender."""
     (x, y), (test_x, test_y) = task.data(seed, quick)
     estimator = make(network, seed)
     with warnings.catch_warnings():
@@ -131,7 +137,9 @@ def run(task, make, network, seed, quick):
         start, worked = time.perf_counter(), time.process_time()
         estimator.fit(x, y)
         seconds, processor = time.perf_counter() - start, time.process_time() - worked
-    return float(task.score(test_y, estimator.predict(test_x))), seconds, processor
+    predicted = estimator.predict(test_x)
+    figures = [float(score(test_y, predicted)) for score in (task.score, *task.also.values())]
+    return figures[0], seconds, processor, *figures[1:]
 
 
 def verdict(task, median):
