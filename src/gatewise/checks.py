@@ -165,6 +165,19 @@ NEUTRAL: dict[str, dict[str, tuple[Any, ...]]] = {
     "evaluate and predict": {},
     "save": {"overwrite": (True,)},
     "load_model": {"safe_mode": (True,)},
+    "clone_model": {
+        "input_tensors": (None,),
+        "clone_function": (None,),
+        "call_function": (None,),
+        "recursive": (False,),
+    },
+    "plot_model": {
+        "show_dtype": (False,),
+        "expand_nested": (False,),
+        "layer_range": (None,),
+        "show_layer_activations": (False,),
+        "show_trainable": (False,),
+    },
 }
 
 

@@ -19,6 +19,7 @@ from gatewise.layers import (
     Masking,
     TimeDistributed,
 )
+from gatewise.models import clone_model, plot_model
 
 
 def draw(*shape, seed=0):
@@ -329,3 +330,43 @@ def test_subclasses_and_base_classes_are_refused_with_the_way_to_do_it():
         Model()
     with pytest.raises(ValueError, match="custom-layers"):
         layers.Lambda(lambda x: x)
+
+
+def test_layers_of_a_sequential_have_symbols():
+    model = Sequential([Input((None, 3), name="x"), LSTM(4), Dense(2)], seed=0)
+    features = Model(model.inputs, [layer.output for layer in model.layers])
+    given = draw(2, 5, 3)
+    np.testing.assert_array_equal(features.predict(given)[1], model.predict(given))
+    assert model.input.name == "x"
+    x = Input((5, 3))
+    outer = Model(x, Dense(1)(model(x)))
+    assert outer.get_layer(model.name) is model
+    with pytest.raises(RuntimeError, match="pop: the layers of model"):
+        model.pop()
+
+
+def test_a_clone_has_weights_of_its_own():
+    model = two_inputs()
+    made = clone_model(model)
+    assert [layer.name for layer in made.layers] == [layer.name for layer in model.layers]
+    made.set_weights(model.get_weights())
+    x, _ = data()
+    for a, b in zip(model.predict(x), made.predict(x)):
+        np.testing.assert_array_equal(a, b)
+    block = clone_model(inner())
+    assert block.predict(draw(1, 2, 3)).shape == (1, 2, 3)
+
+
+def test_summary_names_what_a_layer_reads():
+    lines = []
+    two_inputs().summary(print_fn=lines.append)
+    assert next(line for line in lines if line.startswith("gru")).endswith("words, shared")
+
+
+def test_a_picture_has_a_box_for_each_call(tmp_path):
+    pytest.importorskip("graphviz")
+    source = plot_model(two_inputs(), to_file=None, show_shapes=True).source
+    assert source.count("shared") == 2
+    assert "(None, None, 5)" in source
+    with pytest.raises(ValueError, match="ends in png, svg or pdf"):
+        plot_model(two_inputs(), to_file=tmp_path / "model.txt")

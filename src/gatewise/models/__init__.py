@@ -1,8 +1,10 @@
 """Models: layers put together."""
 
+from .cloning import clone_model
 from .graph import Model
 from .loading import load_model
+from .plotting import plot_model
 from .seq2seq import Seq2Seq
 from .sequential import Sequential
 
-__all__ = ["Model", "Seq2Seq", "Sequential", "load_model"]
+__all__ = ["Model", "Seq2Seq", "Sequential", "clone_model", "load_model", "plot_model"]

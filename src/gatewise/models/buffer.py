@@ -339,7 +339,8 @@ class BufferedLayers(Guarded, abc.ABC):
 
         Returns
         -------
-        Layer
+        Layer, or Model
+            A model that is a layer of this one is returned itself.
 
         Raises
         ------
@@ -350,8 +351,8 @@ class BufferedLayers(Guarded, abc.ABC):
             last = len(self._layers) - 1
             if last < 0:
                 raise StateError("the model has no layers: add some first")
-            return self._layers[checks.whole_number(index, "index", -last - 1, last)]
-        for layer in self._layers:
+            return self.layers[checks.whole_number(index, "index", -last - 1, last)]
+        for layer in self.layers:
             if layer.name == name:
                 return layer
         raise ConfigError(

@@ -142,7 +142,8 @@ class Sequential(Symbolic, Straight, Trainer):
     def _ends(self) -> tuple[list[Symbol], list[Symbol]]:
         self._need_built("the symbols of a Sequential")
         if not self._made:
-            self._made = [self._entry or Input(self.input_shape[1:])]
+            entry = self._entry
+            self._made = [Input(self.input_shape[1:]) if entry is None else entry]
         for layer in self._layers[len(self._made) - 1 :]:
             found: Any = connect(layer, [self._made[-1]], False)
             self._made.append(found)

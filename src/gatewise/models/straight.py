@@ -261,9 +261,18 @@ class Straight(Network):
         return self._first_layer()._input_ports(0)
 
     def _describe_inside(self, shapes: Sequence[Shape], dtype: Any) -> None:
+        known, given = self._input, shapes[0][1:]
+        if known is None:
+            self._input = known = given
+        elif len(known) != len(given) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(known, given)
+        ):
+            raise ShapeError(
+                f"model {self.name!r} is called with shape {shapes[0]}; its input has"
+                f" {self.input_shape}"
+            )
         self._dtype = dtype
-        self._input = shapes[0][1:]
-        self._describe_layers(shapes[0])
+        self._describe_layers((None, *known))
 
     def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
         batch: Any = inputs[0]

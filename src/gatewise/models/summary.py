@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gatewise._typing import Shape
@@ -14,22 +14,26 @@ if TYPE_CHECKING:
 
 
 _UNKNOWN = "?"
+_HEAD: tuple[str, ...] = ("Layer (type)", "Output shape", "Parameters")
 
 
-def summary_lines(model: Network) -> list[str]:
+def summary_lines(model: Any) -> list[str]:
     """Return lines of text: name, class, output shape and parameters of each layer, and the sum."""
-    rows = [("Layer (type)", "Output shape", "Parameters"), *summary_rows(model)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    rule = "-" * (sum(widths) + 4)
+    rows = [_HEAD, *summary_rows(model)]
+    if hasattr(model, "_graph"):
+        rows = [(*row, text) for row, text in zip(rows, ["Connected to", *_sources(model)])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rule = "-" * (sum(widths) + 2 * len(widths) - 2)
     lines = [f"Model: {model.name!r}", rule]
-    for position, (name, shape, count) in enumerate(rows):
-        lines.append(f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}")
+    for position, (name, shape, count, *sources) in enumerate(rows):
+        line = f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}"
+        lines.append("  ".join([line, *sources]).rstrip())
         if position == 0:
             lines.append(rule)
     return [*lines, rule, *total_lines(model)]
 
 
-def summary_rows(model: Network) -> list[tuple[str, str, str]]:
+def summary_rows(model: Network) -> list[tuple[str, ...]]:
     """Return (name and class, output shape, parameters) of each layer, as text."""
     rows = []
     for layer, count in zip(model._layers, parameter_counts(model), strict=True):
@@ -38,6 +42,14 @@ def summary_rows(model: Network) -> list[tuple[str, str, str]]:
         shape = str(layer.output_shape) if layer.built else "not built"
         rows.append((name, shape, _UNKNOWN if count is None else f"{count:,}"))
     return rows
+
+
+def _sources(model: Any) -> list[str]:
+    """Return of each layer of a graph the names of those that it reads; calls apart by "|"."""
+    found: dict[Any, list[str]] = {layer: [] for layer in model._layers}
+    for call in model._graph.calls:
+        found[call.layer].append(", ".join(symbol.name for symbol in call.node.inputs))
+    return [" | ".join(texts) for texts in found.values()]
 
 
 def kind_of(layer: Layer) -> str:
