@@ -84,7 +84,7 @@ class LayerInterface(Guarded, abc.ABC):
         if self.model is not None and self._holder is None:
             paths = [value + path.removeprefix(self._name) for path in self._paths()]
             if not {
-                path for other in self.model.layers if other is not self for path in other._paths()
+                path for other in self.model._layers if other is not self for path in other._paths()
             }.isdisjoint(paths):
                 raise ConfigError(
                     f"two layers of model {self.model.name!r} would be named {value!r}; give each"

@@ -136,12 +136,10 @@ class Model(Symbolic, GraphNetwork, Trainer):
             for layer in self._layers:
                 if layer.model is None or is_bound(layer):
                     layer.model = self
+                    layer._share_guard(self._guard)
             for model in taken:
                 self._set_dtype(model._dtype)
             self.build(self.input_shape)
-            for layer in self._layers:
-                if layer.model is self:
-                    layer._share_guard(self._guard)
         for model in taken:
             if model._host is None:  # not a layer of this one
                 model._become_view(self)

@@ -14,7 +14,7 @@ from gatewise.layers.masks import cleared_ends
 from gatewise.layers.tape import Batch
 from gatewise.memory import size_error
 
-from .network import Network
+from .network import Network, nodes_of
 from .outputs import last_activation
 
 if TYPE_CHECKING:
@@ -286,14 +286,7 @@ class GraphNetwork(Network):
         return outputs[0] if self._outputs_are == "one" else list(outputs)
 
     def _nodes(self) -> dict[Hashable, Layer]:
-        found: dict[Hashable, Layer] = {}
-        for node, call in enumerate(self._graph.calls):
-            inner = getattr(call.layer, "_inner", None)
-            if inner is None:
-                found[node] = call.layer
-            else:
-                found |= {(node, key): layer for key, layer in inner._nodes().items()}
-        return found
+        return nodes_of((node, call.layer) for node, call in enumerate(self._graph.calls))
 
     # ---- passes
 

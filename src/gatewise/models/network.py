@@ -14,7 +14,7 @@ from gatewise.layers.tape import Batch
 from .shared_buffer import SharedBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from gatewise._typing import Array, Shape
     from gatewise.layers import Layer
@@ -212,3 +212,15 @@ class Network(SharedBuffer):
             for other in behind:
                 before = other.run(before, None, None)
         return held(y, mask, before.values[0, 0])
+
+
+def nodes_of(places: Iterable[tuple[Hashable, Layer]]) -> dict[Hashable, Layer]:
+    """Return the layers at nodes, those of models that are layers by (node, node in there)."""
+    found: dict[Hashable, Layer] = {}
+    for node, layer in places:
+        inner = getattr(layer, "_inner", None)
+        if inner is None:
+            found[node] = layer
+        else:
+            found |= {(node, key): part for key, part in inner._nodes().items()}
+    return found

@@ -9,7 +9,7 @@ from gatewise.layers.masks import cleared_ends
 from gatewise.layers.tape import Batch
 from gatewise.memory import size_error
 
-from .network import Network
+from .network import Network, nodes_of
 from .outputs import last_activation
 from .stepping import Stepper, has_memory, last_steps
 
@@ -292,4 +292,4 @@ class Straight(Network):
         return [gradient if wanted else None]
 
     def _nodes(self) -> dict[Hashable, Layer]:
-        return dict(enumerate(self._layers))
+        return nodes_of(enumerate(self._layers))
