@@ -30,6 +30,7 @@ NAMES = (
     "sentiment",
     "snips_slots",
     "snips_joint",
+    "text_generation",
     "dates",
     "pronunciation",
     "etth1",

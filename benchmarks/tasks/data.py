@@ -183,3 +183,12 @@ def pronunciations():
         place = int(hashlib.sha1(word.encode()).hexdigest(), 16) % 100
         parts["train" if place < 90 else "valid" if place < 95 else "test"].append((word, each))
     return parts
+
+
+def shakespeare_rows(quick=False):
+    """(first 95 %, last 5 %) of 32 rows of contiguous text of tiny-shakespeare, lists of str."""
+    text, count = (published.made_up_text(), 4) if quick else (published.shakespeare(), 32)
+    size = len(text) // count
+    at = size * 95 // 100
+    rows = [text[row * size : (row + 1) * size] for row in range(count)]
+    return [row[:at] for row in rows], [row[at:] for row in rows]

@@ -145,6 +145,13 @@ def test_judge_films(printed):
     assert len(re.findall(r"^[01]\.\d\d \w.* \.?$", text, re.MULTILINE)) >= 3
 
 
+def test_generate_text(printed):
+    text = printed("generate_text.py", "MENENIUS:")
+    assert float(re.search(r"perplexity of the rest: ([\d.]+)", text)[1]) < 11  # 7.8
+    begun = text.partition("MENENIUS:")[2]
+    assert len(begun) > 300 and " the " in begun
+
+
 def test_classify_names(printed):
     text = printed("classify_names.py", "Papadopoulos", "Nakamura")
     assert float(re.search(r"accuracy +([\d.]+)", text)[1]) > 0.75  # 0.82

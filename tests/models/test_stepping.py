@@ -5,9 +5,10 @@ import pytest
 from examples_in_docstrings import check_examples
 from seeds import generator
 
-from gatewise import Sequential
+from gatewise import Input, Sequential
 from gatewise.cells import RNNCell
 from gatewise.errors import ConfigError, ShapeError, StateError
+from gatewise.generation import sample
 from gatewise.layers import (
     GRU,
     LSTM,
@@ -30,6 +31,7 @@ from gatewise.layers import (
     SimpleRNN,
     TimeDistributed,
 )
+from gatewise.models import Model
 from gatewise.models.stepping import Stepper
 
 FEATURES, STEPS = 3, 11
@@ -274,3 +276,37 @@ def test_images(rng):
         y = stepper.advance(x[:, t : t + 1])
     assert model.layers[0].state is None
     assert np.array_equal(y, model.predict(x)[:, -1])
+
+
+def residual(seed=0):
+    """A graph: an embedding, a recurrent layer around which its input goes, and a state."""
+    x = Input((None,), name="tokens")
+    vectors = Embedding(7, 4)(x)
+    h, last = GRU(4, return_sequences=True, return_state=True)(vectors)
+    y = LSTM(5, return_sequences=True)(h + vectors)
+    return Model(x, Dense(7, "softmax")(y), seed=seed)
+
+
+def test_graphs(rng):
+    model = residual()
+    x = rng.integers(0, 7, (3, 6)).astype("int32")
+    stepper = Stepper(model)
+    for t in range(6):
+        y = stepper.advance(x[:, t : t + 1])
+    assert np.array_equal(y, model.predict(x)[:, -1])
+    assert np.array_equal(Stepper(model).run(x), model.predict(x))
+    drawn = sample(model, [[1, 2], [3]], 5, seed=[1, 2])
+    assert np.array_equal(drawn[1], sample(model, [3], 5, seed=2))
+
+
+def test_graphs_that_cannot_step():
+    inner = residual()
+    x = Input((None,))
+    with pytest.raises(ConfigError, match="it is a model"):
+        Stepper(Model(x, inner(x)))
+    a, b = Input((None, 2)), Input((None, 2))
+    with pytest.raises(ConfigError, match="has 2 inputs and 1 outputs"):
+        Model([a, b], a + b)._stepper()
+    state = Input((3,))
+    with pytest.raises(ConfigError):
+        Model([a, state], GRU(3)(a, initial_state=state))._stepper()

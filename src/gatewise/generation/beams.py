@@ -41,7 +41,7 @@ def beam_search(
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Model
         As in :func:`sample`.
     prompt : array_like of int, shape (symbols,), or a list of them
         What has come before, or several prompts.

@@ -23,7 +23,7 @@ def log_likelihoods(model: Any, rows: Sequence[IntArray]) -> Array:
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Model
         Reads whole numbers and gives a distribution over the next one at each step.
     rows : list of ndarray of int, each of shape (symbols,)
         Sequences of at least two symbols.

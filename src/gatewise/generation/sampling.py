@@ -40,7 +40,7 @@ def sample(
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Model
         Its output is a distribution over the next symbol (softmax) or the scores of one (linear),
         at each step or at the last one. It reads symbols as whole numbers, by an Embedding, or as
         one-hot vectors, which are made from the numbers. All layers are causal.
@@ -114,7 +114,7 @@ def greedy(
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Model
         As in :func:`sample`.
     prompt : array_like of int, shape (symbols,), or a list of them
         What has come before, or several prompts.

@@ -40,7 +40,7 @@ class ModelSource:
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Model
         Reads whole numbers (its first layer is an Embedding) or one-hot vectors. Its output has an
         entry for each symbol: probabilities if it ends in a softmax, else their logarithms up to a
         constant.
@@ -78,7 +78,7 @@ class ModelSource:
     def _reads_numbers(self, model: Any) -> bool:
         """Whether the model reads whole numbers instead of one-hot vectors; checks its input."""
         shape = model.input_shape
-        first = model.layers[0]
+        first = model._port(0)
         if len(shape) == 2 and first.reads_steps:
             read = first.input_dim
         elif len(shape) == 3:

@@ -16,6 +16,7 @@ from gatewise.memory import size_error
 
 from .network import Network, nodes_of
 from .outputs import last_activation
+from .stepping import Stepper, last_steps
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gatewise.layers import Layer
     from gatewise.layers.tape import Tape
 
+    from .stepping import States
     from .tracing import Call, Graph
     from .trained import Trained
 
@@ -397,6 +399,50 @@ class GraphNetwork(Network):
                     if needed[number]:
                         sums.add(number, part)
         return [sums.take(k) for k in range(len(graph.inputs))]
+
+    def _stepper(self, scores: bool = False) -> Stepper:
+        """Return what passes sequences through the graph a few steps at a time."""
+        if len(self._graph.inputs) > 1 or len(self._graph.results) > 1:
+            raise ConfigError(
+                f"model {self.name!r} has {len(self._graph.inputs)} inputs and"
+                f" {len(self._graph.results)} outputs; one of each can run step by step"
+            )
+        if self._starts_given is not None:
+            raise ConfigError(
+                f"layer {self._starts_given.name!r} starts from a state that model {self.name!r}"
+                " computes, which is not known step by step"
+            )
+        return Stepper(self, scores)
+
+    def _advance(
+        self, batch: Batch, states: States, scores: bool, only_last: bool
+    ) -> tuple[Batch, States]:
+        """Return (output, new states) for the next steps of sequences."""
+        graph = self._graph
+        arrays: dict[int, Any] = {0: batch}
+        found: States = {}
+        for node, call in enumerate(graph.calls):
+            given: Any = [arrays[number] for number in call.sources]
+            given = given if call.node.listed else given[0]
+            layer: Any = call.layer
+            try:
+                if scores and call.outputs[0] == graph.results[0]:
+                    made = layer._run_to_scores(given, None, node)
+                else:
+                    made, state = layer.advance(given, states.get(node))
+                    if state:
+                        found[node] = state
+                    if call.several:
+                        made = [made, *(Batch(array) for array in state)]
+            except MemoryError as error:
+                raise size_error(error, f"layer {layer.name!r}") from error
+            if isinstance(made, list):
+                arrays.update(zip(call.outputs, made))
+            else:
+                arrays[call.outputs[0]] = made
+        made = arrays[graph.results[0]]
+        follows = self._followed_input() is not None
+        return last_steps(made) if only_last and follows else made, found
 
     def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
         return self._run_calls(inputs, tape, key=key)

@@ -99,6 +99,10 @@ class ModelLayer(Container):
         return all(layer.causal for layer in self._inner._layers)
 
     @property
+    def _cannot_advance(self) -> str:
+        return "it is a model; put its layers into the model that calls it"
+
+    @property
     def stateful(self) -> bool:
         """Whether a layer inside keeps its state from call to call, bool."""
         return self._inner._is_stateful

@@ -111,6 +111,10 @@ class Network(SharedBuffer):
     def _nodes(self) -> dict[Hashable, Layer]:
         """Return the layer at each node of a pass, in the order in which they run."""
 
+    def _stepped_layers(self) -> list[Layer]:
+        """Return the layers that run at each step, models inside not opened."""
+        return list(self._layers)
+
     # ---- passes
 
     @abc.abstractmethod

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, IntArray
     from gatewise.layers import Layer
 
+    from .graph_network import GraphNetwork
     from .straight import Straight
 
     States = dict[Hashable, list[Array]]  # of the layer at each node; a row for each sequence
@@ -30,8 +31,9 @@ class Stepper:
 
     Parameters
     ----------
-    model : Sequential
-        A built model, each layer of which computes a step from this step and earlier ones.
+    model : Sequential or Model
+        A built model with one input and one output, each layer of which computes a step from this
+        step and earlier ones.
     scores : bool, default False
         Whether to leave out the activation of the last layer, if it can give what comes before.
 
@@ -62,14 +64,14 @@ class Stepper:
     True
     """
 
-    def __init__(self, model: Straight, scores: bool = False) -> None:
+    def __init__(self, model: Straight | GraphNetwork, scores: bool = False) -> None:
         model._need_built("Stepper")
         if not model._reads_sequences():
             raise ConfigError(
                 f"model {model.name!r} reads no steps: its input is {model.input_shape}; expected"
                 " (batch, steps, features), or (batch, steps) of whole numbers"
             )
-        for layer in model._nodes().values():
+        for layer in model._stepped_layers():
             reason = layer._cannot_advance
             if reason is not None:
                 raise ConfigError(

@@ -108,6 +108,10 @@ class Straight(Network):
             raise StateError("the model has no layers: add some first")
         return self._layers[0]
 
+    def _port(self, k: int = 0) -> Layer:
+        """Return the layer that says how input `k` is read."""
+        return self._first_layer()
+
     def _read_input(self, x: Any, k: int = 0) -> Array:
         """An ndarray of what the user gave for input `k`, as the layer there reads it."""
         return self._first_layer()._read_input(x, self._dtype, True)
