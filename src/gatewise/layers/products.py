@@ -91,6 +91,16 @@ class Dot(Merging):
         return found[0], found[1]
 
     @property
+    def reads_steps(self) -> bool:
+        """Whether a sum is over the steps of an input."""
+        if self.input_shape is None:
+            return False
+        shapes = self.input_shape
+        return any(
+            len(shape) > 2 and axis == 1 for shape, axis in zip(shapes, self._axes_of(shapes))
+        )
+
+    @property
     def keeps_steps(self) -> bool:
         """Whether step t of the output belongs to step t of the first input."""
         if self.input_shape is None:

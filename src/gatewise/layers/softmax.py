@@ -85,11 +85,15 @@ class Softmax(ActivationLayer):
         return self.activation
 
     @property
+    def reads_steps(self) -> bool:
+        """Whether the sum is over steps."""
+        rank = 0 if self.input_shape is None else len(self.input_shape)
+        return rank > 2 and 1 in self._axes_of(rank)
+
+    @property
     def causal(self) -> bool:
         """Whether a step depends on no later one: if the sum is not over steps."""
-        if self.input_shape is None or len(self.input_shape) < 3:
-            return True
-        return 1 not in self._axes_of(len(self.input_shape))
+        return not self.reads_steps
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._axes_of(len(input_shape))
@@ -102,8 +106,9 @@ class Softmax(ActivationLayer):
             raise ShapeError(f"x has shape {x.shape}; expected at least 1 number on each axis")
         rows = _last(x, axes)
         work = threads.threads_for(20 * x.size)
-        if inputs.lengths is not None and x.ndim > 2 and 1 in axes:
-            counted = np.broadcast_to(counted_steps(inputs.lengths, x.shape), x.shape)
+        if x.ndim > 2 and 1 in axes:
+            steps = np.full(len(x), x.shape[1]) if inputs.lengths is None else inputs.lengths
+            counted = np.broadcast_to(counted_steps(steps, x.shape), x.shape)
             y = _softmax_of(rows, _last(counted, axes), work)
         else:
             y = np.empty_like(rows)
