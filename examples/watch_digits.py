@@ -18,26 +18,28 @@ except ImportError as error:
 from gatewise import layers, models, optimizers, schedules
 from gatewise.layers import TimeDistributed as Each
 
-EPOCHS, BATCH, RATE = 14, 32, 0.004
+EPOCHS, BATCH, RATE = 7, 32, 0.004
 UNITS = {"lstm": 64, "convlstm": 16}
 
 
 def network(name, units, seed=0):
     """A model of one input and two outputs."""
     frames = layers.Input((STEPS, FRAME, FRAME, 1))
-    half = {"strides": 2, "padding": "same"}
+    z = Each(layers.Conv2D(24, 5, strides=2, padding="same"))(frames)
+    z = Each(layers.Activation("relu"))(Each(layers.BatchNormalization())(z))
+    if name == "convlstm":
+        z = layers.ConvLSTM2D(units, 3, padding="same", return_sequences=True)(z)
+        z = Each(layers.BatchNormalization())(z)
+    z = Each(layers.GlobalMaxPooling2D())(Each(layers.Conv2D(64, 3, activation="relu"))(z))
+    what = where = layers.Dropout(0.2)(z)
     if name == "lstm":
-        z = Each(layers.Conv2D(16, 5, activation="relu", **half))(frames)
-        what = Each(layers.GlobalMaxPooling2D())(Each(layers.Conv2D(64, 3, activation="relu"))(z))
-        where = Each(layers.Flatten())(Each(layers.MaxPooling2D(4))(z))
-        z = layers.LSTM(units)(layers.Concatenate()([what, where]))
-    else:
-        z = layers.ConvLSTM2D(units, 3, return_sequences=True, **half)(frames)
-        z = Each(layers.GlobalMaxPooling2D())(Each(layers.Conv2D(64, 4, activation="relu"))(z))
-        z = layers.GlobalAveragePooling1D()(z)
-    heads = {"digit": 10, "direction": 8}
-    outputs = [layers.Dense(size, "softmax", name=head)(z) for head, size in heads.items()]
-    return models.Model(frames, outputs, seed=seed)
+        what = layers.LSTM(units, return_sequences=True)(what)
+        where = Each(layers.Flatten())(Each(layers.AveragePooling2D(4))(frames))
+        where = layers.LSTM(units, return_sequences=True)(where)
+    what, where = (layers.GlobalAveragePooling1D()(z) for z in (what, where))
+    heads = [layers.Dense(10, "softmax", name="digit")(what)]
+    heads += [layers.Dense(8, "softmax", name="direction")(where)]
+    return models.Model(frames, heads, seed=seed)
 
 
 def main(name="lstm", count=None):

@@ -33,6 +33,8 @@ NAMES = (
     "text_generation",
     "dates",
     "pronunciation",
+    "moving_digits",
+    "moving_digits_convlstm",
     "etth1",
 )
 
@@ -42,7 +44,7 @@ def main(arguments=None):
     options = parse(arguments)
     if options.list:
         for name in NAMES:
-            print(f"{name:<16} {(load(name).__doc__ or ' ').splitlines()[0]}")
+            print(f"{name:<22} {(load(name).__doc__ or ' ').splitlines()[0]}")
         return
     if not (options.names or options.all or options.quick):
         raise SystemExit(

@@ -2,8 +2,8 @@
 
 The videos are those of examples/data/moving_digits.py: scikit-learn's digits of 8 x 8 places move
 through a frame of 24 x 24, 12 frames, with noise of a standard deviation of 0.3. Four fifths of the
-1,797 images are in three videos each to train on, the others in two videos each to test. The
-network is that of examples/watch_digits.py: a convolution of each image, an LSTM, two outputs.
+1,797 images are in four videos each to train on, the others in two videos each to test. The
+network is that of examples/watch_digits.py: convolutions of each image and an LSTM, two outputs.
 `random_state` is the seed of the network; the videos are always the same ones.
 """
 
@@ -84,7 +84,9 @@ def task_of(kind, title, units):
         title,
         0.95,
         data,
-        Network(units=units, cell=kind, epochs=14, batch_size=32, rate=0.004),
+        Network(
+            units=units, cell=kind, pooling="mean", dropout=0.2, epochs=7, batch_size=32, rate=0.004
+        ),
         {
             OURS: lambda network, seed: Ours(network, seed, kind),
             "PyTorch": lambda network, seed: pytorch(network, seed, kind),

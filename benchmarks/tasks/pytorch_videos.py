@@ -1,4 +1,4 @@
-"""The networks of moving_digits in PyTorch."""
+"""The networks of moving_digits in PyTorch, and their training."""
 
 import numpy as np
 import torch
@@ -6,55 +6,45 @@ from sklearn.base import BaseEstimator
 from torch import nn
 from torch.nn import functional
 
+from ..torch_videos import ConvLSTM2d
 from .moving_digits import steps_of
 
 
-class Convolution(nn.Module):
-    """Convolutions of each image, an LSTM, two outputs."""
+class Network(nn.Module):
+    """That of examples/watch_digits.py."""
 
-    def __init__(self, units):
+    def __init__(self, kind, units):
         super().__init__()
-        self.first, self.second = nn.Conv2d(1, 16, 5, stride=2), nn.Conv2d(16, 64, 3)
-        self.recurrent = nn.LSTM(64 + 16 * 9, units, batch_first=True)
-        self.heads = nn.ModuleList([nn.Linear(units, 10), nn.Linear(units, 8)])
+        self.convlstm = kind == "convlstm"
+        self.first = nn.Sequential(nn.Conv2d(1, 24, 5, stride=2), normalization(24), nn.ReLU())
+        if self.convlstm:
+            self.recurrent, self.second = ConvLSTM2d(24, units), normalization(units)
+        else:
+            self.recurrent = nn.LSTM(64, units, batch_first=True)
+            self.second = nn.LSTM(36, units, batch_first=True)
+        self.last = nn.Conv2d(units if self.convlstm else 24, 64, 3)
+        self.dropout = nn.Dropout(0.2)
+        outputs = 64 if self.convlstm else units
+        self.heads = nn.ModuleList([nn.Linear(outputs, 10), nn.Linear(outputs, 8)])
 
     def forward(self, x):
-        images = functional.pad(x.flatten(0, 1), (1, 2, 1, 2))  # "same", as Keras places it
-        z = functional.relu(self.first(images))
-        what = functional.relu(self.second(z)).amax((2, 3))
-        where = functional.max_pool2d(z, 4).flatten(1)
-        z = torch.cat([what, where], 1).reshape(*x.shape[:2], -1)
-        z = self.recurrent(z)[0][:, -1]
-        return [head(z) for head in self.heads]
+        images = x.flatten(0, 1)
+        z = self.first(functional.pad(images, (1, 2, 1, 2)))  # "same", as Keras places it
+        if self.convlstm:
+            z = self.recurrent(z.reshape(*x.shape[:2], *z.shape[1:])).flatten(0, 1)
+            z = self.second(z)
+        z = functional.relu(self.last(z)).amax((2, 3))
+        what = where = self.dropout(z.reshape(*x.shape[:2], -1))
+        if not self.convlstm:
+            what = self.recurrent(what)[0]
+            where = functional.avg_pool2d(images, 4).reshape(*x.shape[:2], -1)
+            where = self.second(where)[0]
+        return [head(z.mean(1)) for head, z in zip(self.heads, (what, where))]
 
 
-class ConvLSTM(nn.Module):
-    """A ConvLSTM, a convolution of its outputs, their mean over steps, two outputs."""
-
-    def __init__(self, units):
-        super().__init__()
-        self.units = units
-        self.of_x = nn.Conv2d(1, 4 * units, 3, stride=2)
-        self.of_h = nn.Conv2d(units, 4 * units, 3, padding=1, bias=False)
-        self.second = nn.Conv2d(units, 64, 4)
-        self.heads = nn.ModuleList([nn.Linear(64, 10), nn.Linear(64, 8)])
-        with torch.no_grad():
-            self.of_x.bias[units : 2 * units] += 1  # the forget gate, as Keras has it
-
-    def forward(self, x):
-        batch, steps = x.shape[:2]
-        sums = self.of_x(functional.pad(x.flatten(0, 1), (0, 1, 0, 1)))
-        sums = sums.reshape(batch, steps, *sums.shape[1:])
-        h = c = sums.new_zeros(batch, self.units, *sums.shape[3:])
-        outputs = []
-        for t in range(steps):
-            i, f, g, o = (sums[:, t] + self.of_h(h)).chunk(4, 1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * c.tanh()
-            outputs.append(h)
-        z = functional.relu(self.second(torch.stack(outputs, 1).flatten(0, 1))).amax((2, 3))
-        z = z.reshape(batch, steps, -1).mean(1)
-        return [head(z) for head in self.heads]
+def normalization(channels):
+    """With Keras's constants."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 class Estimator(BaseEstimator):
@@ -66,8 +56,7 @@ class Estimator(BaseEstimator):
     def fit(self, X, y):
         network = self.network
         torch.manual_seed(self.seed)
-        kinds = {"lstm": Convolution, "convlstm": ConvLSTM}
-        self.module_ = kinds[self.kind](network.units)
+        self.module_ = Network(self.kind, network.units)
         x, y = self._channels_first(X), torch.as_tensor(y)
         optimizer = torch.optim.Adam(self.module_.parameters(), lr=network.rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps_of(network, len(x)))
@@ -84,6 +73,7 @@ class Estimator(BaseEstimator):
         return self
 
     def predict(self, X):
+        self.module_.eval()
         with torch.inference_mode():
             batches = [self.module_(x) for x in self._channels_first(X).split(32)]
         return np.stack([torch.cat(z).argmax(1).numpy() for z in zip(*batches)], axis=1)

@@ -22,7 +22,7 @@ def videos(images, seed):
     return frames, directions
 
 
-def parts(count=None, repeats=3):
+def parts(count=None, repeats=4):
     """(frames, [digits, directions]) to train on, and the same to test.
 
     Every fifth of the first `count` images, or of all 1,797, is in the test part and in no video

@@ -152,6 +152,15 @@ def test_generate_text(printed):
     assert len(begun) > 300 and " the " in begun
 
 
+@pytest.mark.parametrize(("network", "images", "right"), [("lstm", 120, 25), ("convlstm", 30, 0)])
+def test_watch_digits(network, images, right, printed):
+    """On a few of the images: they are too few to learn digits from."""
+    text = printed("watch_digits.py", network, str(images))
+    figures = re.findall(rf"^(\w+): ([\d.]+)% of {2 * images // 5} videos$", text, re.MULTILINE)
+    assert [output for output, _ in figures] == ["digit", "direction"]
+    assert float(figures[1][1]) >= right  # 41; one in eight by chance
+
+
 def test_classify_names(printed):
     text = printed("classify_names.py", "Papadopoulos", "Nakamura")
     assert float(re.search(r"accuracy +([\d.]+)", text)[1]) > 0.75  # 0.82
