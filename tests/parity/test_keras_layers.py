@@ -29,6 +29,7 @@ PROGRAM = """
     given, found = np.load(sys.argv[2]), {}
     mask = np.arange(9) < given["lengths"][:, None]
     for name, case in cases["layers"].items():
+        causal = case["options"].pop("use_causal_mask", False)  # in Keras a call has it
         layer = getattr(keras.layers, case["layer"])(**case["options"])
         x = [given[f"{name}|x{k}"] for k in range(case["inputs"])]
         heads = case["layer"] == "MultiHeadAttention"
@@ -36,6 +37,8 @@ PROGRAM = """
         layer(*x)
         layer.set_weights([given[f"{name}|w{k}"] for k in range(case["weights"])])
         keys = {"training": True} if case["training"] else {}
+        if causal:
+            keys["use_causal_mask"] = True
         if case["mask"]:
             keys["mask"] = [mask] * case["inputs"] if case["inputs"] > 1 else mask
         found[f"{name}|y"] = keras.ops.convert_to_numpy(keras.ops.stop_gradient(layer(*x, **keys)))
@@ -98,11 +101,12 @@ def all_cases():
         {"use_scale": True},
         {"score_mode": "concat"},
         {"score_mode": "concat", "use_scale": True},
+        {"use_causal_mask": True},
     ):
         for inputs in (2, 3):
             for mask in (False, True):
                 yield "Attention", options, inputs, False, mask
-    for options in ({}, {"use_scale": False}):
+    for options in ({}, {"use_scale": False}, {"use_causal_mask": True}):
         for mask in (False, True):
             yield "AdditiveAttention", options, 2, False, mask
     yield from cases_of_simple_layers()
