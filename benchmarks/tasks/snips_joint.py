@@ -127,7 +127,7 @@ TASK = Task(
         embedding=100,
         bidirectional=True,
         dropout=0.5,
-        epochs=4,
+        epochs=8,
         batch_size=32,
         rate=0.003,
     ),

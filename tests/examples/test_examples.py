@@ -161,6 +161,13 @@ def test_watch_digits(network, images, right, printed):
     assert float(figures[1][1]) >= right  # 41; one in eight by chance
 
 
+def test_understand_requests(printed):
+    text = printed("understand_requests.py")
+    intents, tags = map(float, re.findall(r"([\d.]+)%", text))
+    assert intents > 88 and tags > 80  # 95 and 86
+    assert text.count("\n  ") > 4
+
+
 def test_classify_names(printed):
     text = printed("classify_names.py", "Papadopoulos", "Nakamura")
     assert float(re.search(r"accuracy +([\d.]+)", text)[1]) > 0.75  # 0.82
