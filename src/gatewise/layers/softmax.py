@@ -68,7 +68,7 @@ class Softmax(ActivationLayer):
         if not (0 < axes[0] and axes[-1] < rank) or len(axes) < len(given):
             raise ShapeError(
                 f"layer {self.name!r} has axis={self.axis} and is given an array of {rank} axes;"
-                f" expected different axes from 1 to {rank - 1}, or from {1 - rank} to -1"
+                f" expected axes from 1 to {rank - 1}, or from {1 - rank} to -1, each once"
             )
         return tuple(axes)
 
