@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from gatewise import Model, Sequential, layers, load_model
+from gatewise import Model, Sequential, checkpoint, layers, load_model
+from gatewise.errors import CheckpointError
 from gatewise.layers import (
     GRU,
     LSTM,
@@ -370,3 +371,39 @@ def test_a_picture_has_a_box_for_each_call(tmp_path):
     assert "(None, None, 5)" in source
     with pytest.raises(ValueError, match="ends in png, svg or pdf"):
         plot_model(two_inputs(), to_file=tmp_path / "model.txt")
+
+
+def test_deep_graphs_are_copied_and_saved(tmp_path):
+    x = Input((2,))
+    y = x
+    for _ in range(400):
+        y = Dense(2)(y)
+    model = Model(x, y, seed=0)
+    model.save(tmp_path / "model")
+    given = draw(1, 2)
+    for made in (copy.deepcopy(model), load_model(tmp_path / "model")):
+        np.testing.assert_array_equal(made.predict(given), model.predict(given))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("calls", 0, "reads"), [99]),
+        (("calls", 0, "layer"), 99),
+        (("calls", 1, "list"), "no"),
+        (("outputs",), [-1]),
+        (("outputs",), []),
+        (("inputs", 0, "shape"), [None, 7]),
+        (("layers", 0), None),
+    ],
+)
+def test_damaged_graphs_are_refused(place, value, tmp_path):
+    two_inputs().save(tmp_path / "model")
+    tensors, header = checkpoint.read(tmp_path / "model")
+    entry = header["architecture"]
+    for key in place[:-1]:
+        entry = entry[key]
+    entry[place[-1]] = value
+    checkpoint.write(tmp_path / "damaged", dict(tensors), header)
+    with pytest.raises(CheckpointError):
+        load_model(tmp_path / "damaged")
