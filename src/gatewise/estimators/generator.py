@@ -219,7 +219,7 @@ class SequenceGenerator(SequenceEstimator):
         self.num_layers = num_layers
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
-        self.embedding = embedding
+        self.embedding: int = embedding
         self.architecture = architecture
         self.alpha = alpha
         self.optimizer = optimizer
@@ -337,7 +337,7 @@ class SequenceGenerator(SequenceEstimator):
             end=END if ends else None,
         )
         self.vocabulary_ = vocabulary.fit(texts)
-        self.vocabulary_size_ = len(vocabulary)
+        self.vocabulary_size_: int = len(vocabulary)
         if vocabulary.decode([self.vocabulary_size_ - 1]) in ("", []):
             raise ConfigError(
                 f"there are no tokens beside those for padding, unknown tokens, start and end:"

@@ -72,7 +72,9 @@ class ModelSource:
             )
         self._gives_probabilities = activation == "softmax" and not self._stepper.gives_scores
         # 0 is padding to an Embedding(mask_zero=True): it is never the next symbol
-        self.padded = self._numbers and model._compute_mask(np.zeros((1, 1), np.int32)) is not None
+        self.padded: bool = (
+            self._numbers and model._compute_mask(np.zeros((1, 1), np.int32)) is not None
+        )
         self._never = [*filter(None, never), *([0] if self.padded or 0 in never else [])]
 
     def _reads_numbers(self, model: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array, IntArray
     from gatewise.layers import Layer
-
-    from .graph_network import GraphNetwork
-    from .straight import Straight
 
     States = dict[Hashable, list[Array]]  # of the layer at each node; a row for each sequence
 
@@ -64,7 +61,7 @@ class Stepper:
     True
     """
 
-    def __init__(self, model: Straight | GraphNetwork, scores: bool = False) -> None:
+    def __init__(self, model: Any, scores: bool = False) -> None:
         model._need_built("Stepper")
         if not model._reads_sequences():
             raise ConfigError(
