@@ -407,3 +407,16 @@ def test_damaged_graphs_are_refused(place, value, tmp_path):
     checkpoint.write(tmp_path / "damaged", dict(tensors), header)
     with pytest.raises(CheckpointError):
         load_model(tmp_path / "damaged")
+
+
+def test_a_frozen_model_inside_another_stays_as_it_is():
+    block = Sequential([Input((3,)), Dense(2, name="a/b")], seed=0)
+    x = Input((3,))
+    model = Model(x, Dense(1)(block(x)), seed=0)
+    model.compile("adam", "mse")
+    before = [part.copy() for part in model.get_weights()]
+    block.trainable = False
+    model.fit(draw(4, 3), draw(4), verbose=0)
+    after = model.get_weights()
+    np.testing.assert_array_equal(before[0], after[0])
+    assert (before[2] != after[2]).any()

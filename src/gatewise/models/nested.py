@@ -71,6 +71,14 @@ class ModelLayer(Container):
     def _setting_cure(self, name: str) -> str | None:
         return None
 
+    def _is_trained(self, name: str) -> bool:
+        """Return whether training changes a parameter; names of layers may hold slashes."""
+        for path, part in self._parts.items():
+            inner = name.removeprefix(f"{path}/")
+            if inner != name and any(spec.name == inner for spec in part._specs):
+                return part._is_trained(inner)
+        return False
+
     # ---- properties that models read
 
     @property
