@@ -126,6 +126,7 @@ TASK = Task(
         units=128,
         embedding=100,
         bidirectional=True,
+        pooling="max",  # of the intent
         dropout=0.5,
         epochs=8,
         batch_size=32,
