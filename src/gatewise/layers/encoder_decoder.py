@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Tape
 
-CELLS = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
+CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
 ATTENTIONS = ("luong", "bahdanau", None)
 
 

@@ -129,7 +129,14 @@ class Symbol:
     def __float__(self) -> NoReturn:
         self._refuse("is no number")
 
-    __int__ = __index__ = __complex__ = __float__
+    def __int__(self) -> NoReturn:
+        self.__float__()
+
+    def __index__(self) -> NoReturn:
+        self.__float__()
+
+    def __complex__(self) -> NoReturn:
+        self.__float__()
 
     def __array__(self, *args: Any, **kwargs: Any) -> Array:
         self._refuse("cannot become an array")

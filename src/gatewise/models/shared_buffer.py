@@ -14,6 +14,8 @@ from .trained import joined
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
+
     from gatewise._typing import Array
     from gatewise.layers import Layer
 
@@ -25,6 +27,9 @@ class SharedBuffer(BufferedLayers):
     trains these parts only. A model inside another one, as a layer, has one part of that buffer.
     """
 
+    built: bool
+    flat_gradients: Array
+    rng: np.random.Generator
     _host: SharedBuffer | None = None
     _views: Any = ()  # a WeakSet once there is a view
     _own_parts: list[slice] | None = None  # of the host's buffer; None: all of it is this model's

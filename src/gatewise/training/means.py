@@ -79,14 +79,14 @@ class RunningMeans:
     """
 
     def __init__(self, model: Model, apart: bool = False) -> None:
-        self.objectives = model._objectives
+        self.objectives: list[Any] = model._objectives
         self.metrics: list[list[Metric]] = [
             copy.deepcopy(objective.metrics) if apart else objective.metrics
             for objective in self.objectives
         ]
-        self.single = len(self.objectives) == 1
+        self.single: bool = len(self.objectives) == 1
         # of each output and, if there are several, of the penalties
-        self.means = [_Mean() for _ in range(len(self.objectives) + (not self.single))]
+        self.means: list[_Mean] = [_Mean() for _ in range(len(self.objectives) + (not self.single))]
         self.counted: bool = False  # whether anything counted so far
         for metrics in self.metrics:
             for metric in metrics:

@@ -48,8 +48,8 @@ class AttendingDecoder(Container):
 
     def __init__(self, layer: Recurrent, **kwargs: Any) -> None:
         self.layer: Any = layer
-        self.query = Dense(layer.units, use_bias=False, name="query")
-        self.attention = AdditiveAttention(name="attention")
+        self.query: Dense = Dense(layer.units, use_bias=False, name="query")
+        self.attention: AdditiveAttention = AdditiveAttention(name="attention")
         super().__init__(
             {"query": self.query, "attention": self.attention, "layer": layer}, **kwargs
         )
