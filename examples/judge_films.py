@@ -20,7 +20,7 @@ except ImportError as error:
     say = "this example needs scikit-learn ({}); install it: python -m pip install '.[sklearn]'"
     raise SystemExit(say.format(error)) from error
 
-FOLDER = Path(*sys.argv[1:] or [Path(__file__).resolve().parent / "data" / "reviews"])
+FOLDER = Path(sys.argv[1] if sys.argv[1:] else Path(__file__).resolve().parent / "data/reviews")
 
 
 def words_and_pairs(text):

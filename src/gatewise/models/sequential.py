@@ -59,7 +59,7 @@ class Sequential(Symbolic, Straight, Trainer):
 
     def __init__(
         self,
-        layers: Sequence[Layer] | None = None,
+        layers: Sequence[Layer | Symbol | Symbolic] | None = None,
         name: str | None = None,
         seed: int | None = None,
     ) -> None:
@@ -81,15 +81,16 @@ class Sequential(Symbolic, Straight, Trainer):
                 layer.model = None
 
     @names_memory
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Layer | Symbol | Symbolic) -> None:
         """Append a layer. The model is built as soon as the shape of its input is known.
 
         Adding n layers one by one takes time linear in n.
 
         Parameters
         ----------
-        layer : Layer
-            It must not be in another model, or in this one already.
+        layer : Layer, or Model
+            It must not be in another model, or in this one already. The first one may be an
+            :func:`~gatewise.layers.Input`.
 
         Raises
         ------
