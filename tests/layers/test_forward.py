@@ -24,7 +24,7 @@ from cases import (
 )
 from seeds import generator
 
-from gatewise.layers import Activation, Dense, Dropout, Flatten, Input, RepeatVector
+from gatewise.layers import Activation, Dense, Dropout, Flatten, InputLayer, RepeatVector
 
 
 def everything(layer, rng, batch, steps):
@@ -154,7 +154,7 @@ def test_a_batch_of_no_rows_through_other_layers(dtype):
         Activation("tanh", dtype=dtype),
         Activation("softmax", dtype=dtype),
         Dropout(0.5, dtype=dtype),
-        Input((4, 2), dtype=dtype),
+        InputLayer(input_shape=(4, 2), dtype=dtype),
     ):
         layer.build((None, 4, 2))
         y = layer.forward(np.empty((0, 4, 2), dtype), training=True)
@@ -310,7 +310,7 @@ def test_dropout_layer(dtype, rng):
 def test_flatten_and_input(dtype, rng):
     x = rng.normal(size=(3, 4, 5)).astype(dtype)
     np.testing.assert_array_equal(Flatten(dtype=dtype).forward(x), x.reshape(3, 20))
-    np.testing.assert_array_equal(Input((4, 5), dtype=dtype).forward(x), x)
+    np.testing.assert_array_equal(InputLayer(input_shape=(4, 5), dtype=dtype).forward(x), x)
 
 
 def test_repeat_vector(dtype, rng):
@@ -363,7 +363,7 @@ def layers_for_forms(dtype, rng):
     yield Activation("softmax", dtype=dtype)
     yield Flatten(dtype=dtype)
     yield Dropout(0.5, seed=1, dtype=dtype)
-    yield Input((4, 3), dtype=dtype)
+    yield InputLayer(input_shape=(4, 3), dtype=dtype)
 
 
 @pytest.mark.parametrize("form", FORMS)

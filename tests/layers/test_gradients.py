@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewise import layers
-from gatewise.layers import Activation, Dense, Dropout, Flatten, Input, RepeatVector
+from gatewise.layers import Activation, Dense, Dropout, Flatten, InputLayer, RepeatVector
 from gatewise.testing import check_gradients, compare_gradients
 
 TOLERANCE = 1e-7
@@ -252,7 +252,7 @@ def test_dropout_layer(noise_shape, rng):
 
 def test_flatten_and_input(rng):
     check(Flatten(dtype="float64"), rng.normal(size=(3, 4, 5)))
-    check(Input((4, 5), dtype="float64"), rng.normal(size=(3, 4, 5)))
+    check(InputLayer(input_shape=(4, 5), dtype="float64"), rng.normal(size=(3, 4, 5)))
 
 
 @pytest.mark.parametrize(("batch", "n", "features"), [(1, 1, 1), (3, 1, 4), (1, 7, 2), (5, 4, 3)])

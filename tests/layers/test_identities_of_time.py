@@ -27,7 +27,7 @@ from gatewise.layers import (
     Dense,
     Dropout,
     Flatten,
-    Input,
+    InputLayer,
     RepeatVector,
     SimpleRNN,
 )
@@ -317,7 +317,7 @@ def test_a_layer_from_its_config_is_the_same_layer(dtype, rng):
         Activation("elu", dtype=dtype),
         Dropout(0.3, noise_shape=(None, 1, None), seed=3, dtype=dtype),
         Flatten(dtype=dtype),
-        Input((4, 3), dtype=dtype),
+        InputLayer(input_shape=(4, 3), dtype=dtype),
     ]
     x = sequences(rng, 5, 4, 3, dtype)
     for layer in [*layers, RepeatVector(4, dtype=dtype)]:

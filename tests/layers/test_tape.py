@@ -73,6 +73,10 @@ MADE = {
     layers.Permute: (lambda: layers.Permute((1, 3, 2)), (4, 3, 2)),
     layers.ReLU: (lambda: layers.ReLU(0.5, 0.1, 0.2), (4, 3)),
     layers.RNN: (lambda: layers.RNN(FullGateLSTMCell(4), return_sequences=True), (4, 3)),
+    layers.StackedRNN: (
+        lambda: layers.RNN([layers.GRUCell(3), layers.LSTMCell(4)], return_sequences=True),
+        (4, 3),
+    ),
     layers.RepeatVector: (lambda: layers.RepeatVector(3), (3,)),
     layers.Reshape: (lambda: layers.Reshape((-1, 3, 1)), (4, 3)),
     layers.SeparableConv1D: (lambda: layers.SeparableConv1D(2, 3, padding="causal"), (4, 3)),

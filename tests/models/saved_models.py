@@ -150,6 +150,7 @@ STACKS = {
             seed=2,
             input_shape=(6, 2),
         ),
+        RNN([layers.GRUCell(2), layers.LSTMCell(3, dropout=0.1)], return_sequences=True),
         RNN(FullGateLSTMCell(2), stateful=True),
         Dense(1),
     ],

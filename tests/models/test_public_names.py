@@ -4,6 +4,7 @@ from gatewise import Sequential
 
 LAYERS = {"add", "pop", "layers", "get_layer", "name", "seed", "rng", "dtype"}
 SHAPES = {"build", "built", "input_shape", "output_shape", "compute_output_shape", "count_params"}
+SYMBOLS = {"input", "inputs", "output", "outputs"}
 WEIGHTS = {
     "get_weights",
     "set_weights",
@@ -42,4 +43,4 @@ FILES = {"save", "save_weights", "load_weights", "summary"}
 
 def test_a_model_offers_what_its_users_need_and_nothing_else():
     offered = {name for name in dir(Sequential()) if not name.startswith("_")}
-    assert offered == LAYERS | SHAPES | WEIGHTS | TRAINING | STATE | FILES
+    assert offered == LAYERS | SHAPES | SYMBOLS | WEIGHTS | TRAINING | STATE | FILES

@@ -32,6 +32,7 @@ class SharedBuffer(BufferedLayers):
     rng: np.random.Generator
     _host: SharedBuffer | None = None
     _views: Any = ()  # a WeakSet once there is a view
+    _inner_models: list[SharedBuffer] | None = None  # None: not looked for since layers changed
     _own_parts: list[slice] | None = None  # of the host's buffer; None: all of it is this model's
     _as_layer: Any = None  # the layer that this model is inside others
 
@@ -73,11 +74,14 @@ class SharedBuffer(BufferedLayers):
 
     def _dependents(self) -> list[SharedBuffer]:
         """Return the views of this model, and the models that are layers of it."""
-        inner = [getattr(layer, "_inner", None) for layer in self._layers]
-        return [*self._views, *(model for model in inner if model is not None)]
+        if self._inner_models is None or not self.built:
+            inner = [getattr(layer, "_inner", None) for layer in self._layers]
+            self._inner_models = [model for model in inner if model is not None]
+        return [*self._views, *self._inner_models]
 
     def _layers_changed(self) -> None:
         super()._layers_changed()
+        self._inner_models = None
         for view in self._views:
             view._follow_host()
 
