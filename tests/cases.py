@@ -141,10 +141,10 @@ def expected(layer, x, lengths=None, initial_state=None, resets=None, kept=None)
         x, weights["kernel"], weights["recurrent_kernel"], weights.get("bias"), *states, **options
     )
     output = y if layer.return_sequences else last[0]
-    if not layer.return_sequences and getattr(cell, "output_activation", None) is not None:
-        if cell.family == "gru":  # the output is not the state
-            output = reference.activation_of(cell.output_activation)(last[0])
-            output = output if lengths is None else output * (np.asarray(lengths) > 0)[:, None]
+    if not layer.return_sequences and cell._activation_of_state() is not None:
+        # the output is not the state, which a row without steps has, too
+        output = reference.activation_of(cell._activation_of_state())(last[0])
+        output = output if lengths is None else output * (np.asarray(lengths) > 0)[:, None]
     return [output, *last] if layer.return_state else output
 
 
