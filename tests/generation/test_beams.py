@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from chains import Table, all_texts, log_probabilities, of_numbers, of_vectors
 
 from gatewise.errors import ConfigError
 from gatewise.generation import beam_search, greedy
 from gatewise.generation.beams import search
+
+from .chains import Table, all_texts, log_probabilities, of_numbers, of_vectors
 
 PROMPTS = [[1, 2, 3], [2], [5, 4, 0, 1, 2, 2, 1]]
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from chains import Table, log_probabilities, of_numbers, of_vectors
 
 from gatewise import Sequential
 from gatewise.errors import (
@@ -17,6 +16,8 @@ from gatewise.generation import greedy, sample
 from gatewise.generation.choosing import Choice
 from gatewise.generation.sampling import draw
 from gatewise.layers import LSTM, Bidirectional, Dense, Embedding
+
+from .chains import Table, log_probabilities, of_numbers, of_vectors
 
 MODELS = {"numbers": of_numbers, "vectors": of_vectors}
 PROMPTS = [[1, 2, 3], [2], [5, 4, 0, 1, 2, 2, 1]]
