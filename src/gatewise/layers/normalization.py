@@ -9,6 +9,7 @@ import numpy as np
 from gatewise import checks, initializers
 from gatewise.attributes import checked
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
+from gatewise.memory import reserve
 
 from .base import Layer
 from .masks import counted_steps
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from gatewise.layers.tape import Batch, Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
+
+
+NUMPY_ROOM = 2**20  # bytes, more than a sum of NumPy's takes for itself
 
 
 class _Normalization(Layer):
@@ -356,6 +360,7 @@ def _normalized_rows(rows: Array, epsilon: np.floating[Any]) -> tuple[Array, Arr
     inverse : ndarray (n, 1)
         1 / sqrt(variance + epsilon)
     """
+    reserve(2 * rows.nbytes + NUMPY_ROOM)  # a mean that gets no memory can end the process
     with np.errstate(over="ignore", invalid="ignore"):
         normalized = rows - rows.mean(axis=1, keepdims=True)
         variance = np.square(normalized).mean(axis=1, keepdims=True)
