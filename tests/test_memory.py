@@ -131,7 +131,13 @@ FAMILIES = [
     "build",
     "alone",
     "files",
-    "prepare",
+    pytest.param(
+        "prepare",
+        marks=pytest.mark.xfail(
+            strict=False,
+            reason="a reduction of NumPy's ended the process once in ten runs; not found yet where",
+        ),
+    ),
     "classifier",
     "regressor",
     "tagger",

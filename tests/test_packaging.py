@@ -203,7 +203,7 @@ def test_sdist_holds_all_that_a_build_and_a_test_run_need(sdist):
     data = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "examples" / "data").rglob("*")
-        if path.is_file()
+        if path.is_file() and path.suffix != ".pyc"
     }
     assert data <= names
     assert {
@@ -233,7 +233,7 @@ def test_sdist_holds_no_build_products(sdist):
 
 
 def test_wheel_is_small_and_holds_only_the_package(wheel):
-    assert wheel.stat().st_size <= 3_000_000
+    assert wheel.stat().st_size <= 5_000_000
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     package = {name for name in names if not re.match(r"gatewise-[^/]+\.dist-info/", name)}
