@@ -157,6 +157,31 @@ def test_branches_with_different_masks_are_refused():
 # ---- views
 
 
+@pytest.mark.parametrize("change", ["fit", "train_on_batch", "set_weights"])
+def test_a_run_is_not_continued_from_weights_that_another_model_changed(change, tmp_path):
+    x = Input((4, 3), name="x")
+    inner = Model(x, GRU(4, name="gru")(x), name="inner")
+    outer_x = Input((4, 3), name="outer_x")
+    model = Model(outer_x, Dense(2, name="dense")(inner(outer_x)), seed=0)
+    view = Model(model.inputs, model.output)
+    given, wanted = draw(5, 4, 3), draw(5, 2)
+    for each in (view, inner, model):
+        each.compile("adam", "mse")
+    model.fit(given, wanted, epochs=1, verbose=0)
+    model.save(tmp_path / "before")
+    assert "run" in checkpoint.read(tmp_path / "before")[1]
+    for each, y in ((view, wanted), (inner, draw(5, 4))):
+        model.fit(given, wanted, epochs=1, verbose=0)
+        if change == "fit":
+            each.fit(given, y, epochs=1, verbose=0)
+        elif change == "train_on_batch":
+            each.train_on_batch(given, y)
+        else:
+            each.set_weights(each.get_weights())
+        model.save(tmp_path / "after")
+        assert "run" not in checkpoint.read(tmp_path / "after")[1]
+
+
 def test_a_view_shares_weights_and_trains_its_part():
     x = Input((None, 3), name="x")
     hidden = LSTM(4, return_sequences=True, name="lstm")(x)

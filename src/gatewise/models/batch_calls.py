@@ -120,6 +120,7 @@ class BatchCalls(CompiledNetwork):
 
         found = self._train_step(samples, look=look if self.metrics else None)
         self._forget_run()
+        self._forget_other_runs()
         return as_asked(logs or self._one_batch(samples, found), return_dict)
 
     @names_memory

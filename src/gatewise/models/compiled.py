@@ -262,11 +262,17 @@ class CompiledNetwork(Network):
         with self._guard.writing:
             super().set_weights(weights)
             self._forget_run()
+            self._forget_other_runs()
 
     def _forget_run(self) -> None:
         """Drop the state of the last fit: the model has changed, and no run continues it."""
         if isinstance(self._training_run, dict):
             self._training_run = None
+
+    def _forget_other_runs(self) -> None:
+        """Drop the last fits of other models with these layers, whose weights now change."""
+        for model in self._others_over_buffer():
+            model._forget_run()
 
     def _optimizer_state(self) -> tuple[int, dict[str, Array]]:
         """Return (steps taken, slots) of the optimizer for a file.

@@ -79,6 +79,18 @@ class SharedBuffer(BufferedLayers):
             self._inner_models = [model for model in inner if model is not None]
         return [*self._views, *self._inner_models]
 
+    def _others_over_buffer(self) -> list[SharedBuffer]:
+        """Return all other models whose parameters lie in the same buffer."""
+        if self._host is None and not self._dependents():
+            return []
+        root = self
+        while root._host is not None:
+            root = root._host
+        found = [root]
+        for model in found:  # grows meanwhile
+            found += model._dependents()
+        return [model for model in found if model is not self]
+
     def _layers_changed(self) -> None:
         super()._layers_changed()
         self._inner_models = None

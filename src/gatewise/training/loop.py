@@ -59,6 +59,7 @@ def fit(model: Model, setup: FitSetup) -> History:
             run.begin()
         else:
             _resume(run, setup, feeds.validation)
+    model._forget_other_runs()
     try:
         with one_interrupt_waits() as interrupted:
             _run_epochs(run, setup, feeds.validation, interrupted)
