@@ -1,0 +1,183 @@
+"""What a layer computes at one step of a sequence, as data.
+
+A stream runs these operations without Python, and the export to C prints them. A layer lists its
+own in `_step_ops`, in the order in which they run; an operation reads the vector that the one
+before has written, of the same step. All arrays are of the model's dtype and C-contiguous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gatewise._typing import Array
+    from gatewise.kernels.activations import ActivationCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepOp:
+    """Base of the operations.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer; with the name of a state it names an array of the stream's state.
+    inputs : int
+        Numbers that it reads; 1 for a look-up.
+    width : int
+        Numbers that it writes.
+    """
+
+    name: str
+    inputs: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecurrentOp(StepOp):
+    """One step of a compiled cell.
+
+    Parameters
+    ----------
+    kernel : gatewise.kernels.recurrent.RecurrentKernel
+        The cell with its options and sizes.
+    weights : dict of str to ndarray
+        Its weights by the kernel's names.
+    state_names : tuple of str
+        ``("h",)`` or ``("h", "c")``.
+    initial : tuple of ndarray, each (size,)
+        The state before the first step, an array for each name.
+    """
+
+    kernel: Any
+    weights: dict[str, Array]
+    state_names: tuple[str, ...]
+    initial: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DenseOp(StepOp):
+    """``activation(x kernel + bias)``; kernel (inputs, width), bias (width,) or None."""
+
+    kernel: Array
+    bias: Array | None
+    activation: ActivationCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ActivationOp(StepOp):
+    """An activation of each number."""
+
+    activation: ActivationCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SoftmaxOp(StepOp):
+    """Softmax over the vector."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AffineOp(StepOp):
+    """``(x - mean) * scale + shift``, each (width,) or None where it does nothing."""
+
+    mean: Array | None
+    scale: Array | None
+    shift: Array | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NormalizationOp(StepOp):
+    """``(x - mean(x)) / sqrt(var(x) + epsilon) * gamma + beta``.
+
+    gamma and beta are (width,) or None.
+    """
+
+    epsilon: float
+    gamma: Array | None
+    beta: Array | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LookupOp(StepOp):
+    """The row of table (size, width) that a whole number names."""
+
+    table: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WindowOp(StepOp):
+    """Base of operations over a window of steps, which a ring buffer holds.
+
+    Parameters
+    ----------
+    window : int
+        Number of steps in a window.
+    dilation : int
+        Distance of these steps.
+    strides : int
+        Steps from one output to the next.
+    padded : bool
+        True: zeros stand before the first step, and there is an output from the first step on
+        ("causal"). False: the first output is that of the first whole window ("valid").
+    """
+
+    window: int
+    dilation: int
+    strides: int
+    padded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConvolutionOp(WindowOp):
+    """``activation(sum over k of x[t - (window - 1 - k) dilation] kernel[k] + bias)``.
+
+    kernel (window, inputs, width), bias (width,) or None.
+    """
+
+    kernel: Array
+    bias: Array | None
+    activation: ActivationCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DepthwiseOp(WindowOp):
+    """A convolution of each feature by itself.
+
+    kernel (window, inputs, multiplier), bias (width,) or None; output f * multiplier + m is made
+    from feature f.
+    """
+
+    kernel: Array
+    bias: Array | None
+    activation: ActivationCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PoolingOp(WindowOp):
+    """The maximum or the mean over a window of steps."""
+
+    maximum: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunningOp(StepOp):
+    """The maximum or the mean over all steps so far."""
+
+    maximum: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MergeOp(StepOp):
+    """Several vectors of the same step in one.
+
+    Parameters
+    ----------
+    kind : {"concatenate", "add", "subtract", "multiply", "average", "maximum", "minimum"}
+    widths : tuple of int
+        Numbers of each vector; `inputs` is their sum. A vector of width 1 serves every number of
+        the others.
+    """
+
+    kind: str
+    widths: tuple[int, ...]
