@@ -43,7 +43,11 @@ def one_row(table, row, steps, beam, penalty, end):
             for total, text in extended[:beam]
             if text[-1] == end
         ]
+        if beam == 1:  # greedy: the best extension, whatever it is
+            extended = extended[:1]
         running = [pair for pair in extended if pair[1][-1] != end][:beam]
+        if not running:
+            break
     ended += [(total / steps**penalty, text) for total, text in running]
     return max(ended)
 
@@ -66,6 +70,38 @@ def test_rows_do_not_influence_each_other():
     for row, hypotheses in enumerate(together):
         alone = Table(6, 5, seed=2).of_row(row)
         assert pairs(search(alone, alone.first(), 9, 4, **options)[0]) == pairs(hypotheses)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_each_row_has_its_own_limit(penalty, beam):
+    limits = [4, 1, 7, 2, 4]
+    options = {"length_penalty": penalty, "n_best": beam, "end": 0}
+    table = Table(5, 4, seed=3)
+    together = search(table, table.first(), limits, beam, **options)
+    for row, (limit, hypotheses) in enumerate(zip(limits, together)):
+        alone = Table(5, 4, seed=3).of_row(row)
+        assert pairs(search(alone, alone.first(), limit, beam, **options)[0]) == pairs(hypotheses)
+        assert max(len(each.symbols) for each in hypotheses) <= limit
+
+
+class Recorded(Table):
+    """A table that records the text of each row at each step."""
+
+    def first(self):
+        self.history = [*getattr(self, "history", []), list(self.texts)]
+        return super().first()
+
+
+@pytest.mark.parametrize("end", [None, 1])
+def test_rows_say_where_a_step_left_what_it_made(end):
+    table = Recorded(4, 5, seed=4)
+    found = search(table, table.first(), [6, 2, 6, 3], 3, n_best=3, end=end)
+    for row, hypotheses in enumerate(found):
+        for each in hypotheses:
+            assert len(each.rows) == len(each.symbols)
+            for step, place in enumerate(each.rows):
+                assert table.history[step][place] == (row, *each.symbols[:step].tolist())
 
 
 @pytest.mark.parametrize("make", [of_numbers, of_vectors])
@@ -98,9 +134,9 @@ def test_prompts_together_are_as_alone(make):
 def test_one_beam_is_greedy():
     model = of_numbers()
     for prompt in PROMPTS:
-        assert np.array_equal(
-            beam_search(model, prompt, 9, beam=1, end=3), greedy(model, prompt, 9, end=3)
-        )
+        for penalty in (0.0, 2.0):
+            found = beam_search(model, prompt, 9, beam=1, end=3, length_penalty=penalty)
+            assert np.array_equal(found, greedy(model, prompt, 9, end=3))
 
 
 def test_the_forms_of_the_result():

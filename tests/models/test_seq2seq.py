@@ -61,6 +61,21 @@ def test_a_source_gives_the_same_alone_and_in_a_batch(attention, beam):
             np.testing.assert_allclose(weights[0][row].sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("attention", ["luong", "bahdanau"])
+def test_weights_of_beams_are_those_of_their_target(attention):
+    """The attention along the best hypothesis is that of one pass over its tokens."""
+    model = fitted(attention=attention)
+    sources, _ = reversals(8, seed=3)
+    found, weights = model.generate(sources, beam=4, length_penalty=1.0, return_attention=True)
+    for source, target, given in zip(sources, found, weights):
+        read, expected = [model.start, *target][: len(target)], []
+        encoded = model._layer._encode(Batch(np.array([source], np.int32)))
+        if target:
+            model._layer._scores(Batch(np.array([read], np.int32)), encoded, expected)
+            whole = np.concatenate(expected, axis=1)[0]  # "bahdanau" gives each step apart
+            np.testing.assert_allclose(given, whole, rtol=1e-5, atol=1e-6)
+
+
 def log_probability(model, source, target):
     """Of a target with its end, from the probabilities of its tokens."""
     p = model.predict([source], [target], verbose=0)[0].astype(float)

@@ -48,8 +48,7 @@ def beam_search(
     steps : int
         The largest number of symbols of a continuation.
     beam : int, default 4
-        Number of beginnings that are kept at each step. 1: as :func:`greedy`, if
-        `length_penalty` is 0.
+        Number of beginnings that are kept at each step. 1: as :func:`greedy`.
     length_penalty : float, default 0.0
         0: the sum of the logarithms; 1: their mean. Larger values prefer longer continuations. The
         symbol `end` counts in the length.
@@ -129,16 +128,20 @@ class Hypothesis:
         Without the end symbol.
     score : float
         The sum of the scores of its symbols, the end symbol included, divided by the penalty.
+    rows : ndarray of shape (symbols,), int
+        The row that the source had for the hypothesis when each symbol was chosen: where to find
+        what else a step has made.
     """
 
     symbols: IntArray
     score: float
+    rows: IntArray
 
 
 def search(
     source: Source,
     scores: Array,
-    steps: int,
+    steps: int | Sequence[int],
     beam: int,
     *,
     length_penalty: float = 0.0,
@@ -155,10 +158,10 @@ def search(
         Rows of sequences; during the search it has `beam` rows for each.
     scores : ndarray of shape (rows, symbols), float64
         The scores of the first symbols.
-    steps : int
-        The largest number of symbols.
+    steps : int, or list of int
+        The largest number of symbols, of all rows or of each.
     beam : int
-        Number of beginnings that are kept for each row.
+        Number of beginnings that are kept for each row. 1: a row ends with its first end symbol.
     length_penalty : float, default 0.0
         Sums of scores are divided by the length to this power.
     n_best : int, default 1
@@ -176,54 +179,54 @@ def search(
         For each row, at most `n_best`, the best one first. At least one.
     """
     rows, symbols = scores.shape
-    checks.fits_memory(rows * beam * (symbols + steps), "float64", "the beams of a search")
-    found = _Found(rows, n_best, steps)
+    limits = np.broadcast_to(np.asarray(steps), (rows,))
+    most = int(limits.max())
+    checks.fits_memory(rows * beam * (symbols + 2 * most), "float64", "the beams of a search")
+    found = _Found(rows, n_best, most)
     texts = _histories(before, rows, beam) if no_repeat_ngram else None
     source.take(np.repeat(np.arange(rows), beam))
     scores = np.repeat(scores, beam, axis=0)
     sums = np.full((rows, beam), -np.inf)
     sums[:, 0] = 0  # the beams of a row are still the same: only the first one is extended
-    chains = np.empty((rows, beam, 0), np.int32)
     running = np.arange(rows)
-    own = np.broadcast_to(np.arange(beam), (rows, beam))
-    for length in range(1, steps + 1):
+    chains = _Chains.empty(rows, beam)
+    places = np.broadcast_to(running[:, None], (rows, beam))  # the first scores have no beams
+    for length in range(1, most + 1):
         if texts is not None and no_repeat_ngram:
-            _forbid_repeats(scores, texts, chains, no_repeat_ngram, end)
+            _forbid_repeats(scores, texts, chains.symbols, no_repeat_ngram, end)
         last_sums = sums
         sums, parents, chosen = _extended(sums, scores.reshape(len(running), beam, symbols))
         stuck = np.isneginf(sums[:, 0])
         if stuck.any():  # nothing may follow: what there is ends here
             ended = last_sums[stuck] / max(length - 1, 1) ** length_penalty
-            found.add(running[stuck], ended, chains[stuck], own[: len(ended)])
+            found.add(running[stuck], ended, chains.of(stuck))
         ends = np.zeros(chosen.shape, bool) if end is None else chosen == end
         if ends.any():
             ended = np.where(ends & (np.arange(ends.shape[1]) < beam), sums, -np.inf)
-            found.add(running, ended / length**length_penalty, chains, parents)
+            found.add(running, ended / length**length_penalty, chains.taken(parents))
             sums = np.where(ends, -np.inf, sums)
         # At most one extension of each beam ends, so that enough others are left.
         order = np.argsort(ends, axis=1, kind="stable")[:, :beam]
         sums, parents, chosen = (
             np.take_along_axis(array, order, axis=1) for array in (sums, parents, chosen)
         )
-        chains = np.concatenate(
-            [np.take_along_axis(chains, parents[..., None], axis=1), chosen[..., None]], axis=2
-        )
-        if length == steps:
-            found.add(running, sums / length**length_penalty, chains, own[: len(running)])
-            break
+        read = np.take_along_axis(places, parents, axis=1)
+        chains = chains.taken(parents).extended(chosen, read)
+        last = limits[running] == length
+        if last.any():
+            found.add(running[last], sums[last] / length**length_penalty, chains.of(last))
         # the best score that a running hypothesis can still reach
-        longest = steps if length_penalty > 0 else length + 1
-        open_rows = sums[:, 0] / longest**length_penalty > found.worst(running)
-        if not open_rows.all():
-            running = running[open_rows]
-            if not len(running):
-                break
-            sums, chains, chosen = sums[open_rows], chains[open_rows], chosen[open_rows]
-        places = np.flatnonzero(open_rows)[:, None] * beam + parents[open_rows]
-        source.take(places.ravel())
+        longest = limits[running] if length_penalty > 0 else length + 1
+        is_open = ~last & (sums[:, 0] / longest**length_penalty > found.worst(running))
+        if not is_open.any():
+            break
+        following = (np.flatnonzero(is_open)[:, None] * beam + parents[is_open]).ravel()
+        source.take(following)
         if texts is not None:
-            texts = texts[places.ravel()]
-        scores = source.step(chosen.ravel())
+            texts = texts[following]
+        running, sums, chains = running[is_open], sums[is_open], chains.of(is_open)
+        places = np.arange(len(following)).reshape(-1, beam)
+        scores = source.step(chosen[is_open].ravel())
     return found.hypotheses()
 
 
@@ -237,6 +240,8 @@ def _extended(sums: Array, scores: Array) -> tuple[Array, IntArray, IntArray]:
     scores : ndarray of shape (rows, beam, symbols)
         The scores of the next symbols.
 
+    A row of one beam has one extension, the best: if it ends, the row does.
+
     Returns
     -------
     sums : ndarray of shape (rows, extensions)
@@ -248,13 +253,50 @@ def _extended(sums: Array, scores: Array) -> tuple[Array, IntArray, IntArray]:
     """
     rows, beam, symbols = scores.shape
     totals = (sums[:, :, None] + scores).reshape(rows, beam * symbols)
-    count = min(2 * beam, beam * symbols)
-    places = np.argpartition(-totals, count - 1, axis=1)[:, :count]
-    places.sort(axis=1)  # of equal sums, the lowest number comes first
-    order = np.argsort(-np.take_along_axis(totals, places, axis=1), axis=1, kind="stable")
-    places = np.take_along_axis(places, order, axis=1)
+    if beam == 1:
+        places = totals.argmax(axis=1)[:, None]
+    else:
+        count = min(2 * beam, beam * symbols)
+        places = np.argpartition(-totals, count - 1, axis=1)[:, :count]
+        places.sort(axis=1)  # of equal sums, the lowest number comes first
+        order = np.argsort(-np.take_along_axis(totals, places, axis=1), axis=1, kind="stable")
+        places = np.take_along_axis(places, order, axis=1)
     parents, chosen = np.divmod(places, symbols)
     return np.take_along_axis(totals, places, axis=1), parents, chosen.astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chains:
+    """The symbols of hypotheses, and the rows of the source where each was chosen.
+
+    Both are (rows, hypotheses, symbols).
+    """
+
+    symbols: IntArray
+    places: IntArray
+
+    @classmethod
+    def empty(cls, rows: int, beam: int) -> _Chains:
+        return cls(np.empty((rows, beam, 0), np.int32), np.empty((rows, beam, 0), np.intp))
+
+    def of(self, rows: Array) -> _Chains:
+        """Return those of some rows."""
+        return _Chains(self.symbols[rows], self.places[rows])
+
+    def taken(self, hypotheses: IntArray) -> _Chains:
+        """Return these hypotheses of each row, (rows, new hypotheses)."""
+        chosen = hypotheses[..., None]
+        return _Chains(
+            np.take_along_axis(self.symbols, chosen, axis=1),
+            np.take_along_axis(self.places, chosen, axis=1),
+        )
+
+    def extended(self, symbols: IntArray, places: IntArray) -> _Chains:
+        """Return them with one more symbol each."""
+        return _Chains(
+            np.concatenate([self.symbols, symbols[..., None]], axis=2),
+            np.concatenate([self.places, places[..., None]], axis=2),
+        )
 
 
 class _Found:
@@ -264,26 +306,24 @@ class _Found:
         self.scores = np.full((rows, count), -np.inf)
         self.lengths = np.zeros((rows, count), np.intp)
         self.symbols = np.zeros((rows, count, steps), np.int32)
+        self.places = np.zeros((rows, count, steps), np.intp)
 
-    def add(self, rows: IntArray, scores: Array, chains: IntArray, parents: IntArray) -> None:
-        """Add hypotheses: those of `rows` have these scores, and are these chains of symbols."""
-        count, length = self.scores.shape[1], chains.shape[2]
+    def add(self, rows: IntArray, scores: Array, chains: _Chains) -> None:
+        """Add hypotheses of `rows` that have these scores, (rows, hypotheses)."""
+        count, length = self.scores.shape[1], chains.symbols.shape[2]
         everything = np.concatenate([self.scores[rows], scores], axis=1)
         order = np.argsort(-everything, axis=1, kind="stable")[:, :count]
         is_new = order >= count
-        fresh = np.take_along_axis(parents, np.where(is_new, order - count, 0), axis=1)
         old = np.where(is_new, 0, order)
+        fresh = chains.taken(np.where(is_new, order - count, 0))
         self.scores[rows] = np.take_along_axis(everything, order, axis=1)
         self.lengths[rows] = np.where(
             is_new, length, np.take_along_axis(self.lengths[rows], old, axis=1)
         )
-        symbols = np.take_along_axis(self.symbols[rows], old[..., None], axis=1)
-        symbols[..., :length] = np.where(
-            is_new[..., None],
-            np.take_along_axis(chains, fresh[..., None], axis=1),
-            symbols[..., :length],
-        )
-        self.symbols[rows] = symbols
+        for held, new in ((self.symbols, fresh.symbols), (self.places, fresh.places)):
+            kept = np.take_along_axis(held[rows], old[..., None], axis=1)
+            kept[..., :length] = np.where(is_new[..., None], new, kept[..., :length])
+            held[rows] = kept
 
     def worst(self, rows: IntArray) -> Array:
         """Return the score that a hypothesis must exceed to be among the best."""
@@ -292,11 +332,13 @@ class _Found:
     def hypotheses(self) -> list[list[Hypothesis]]:
         return [
             [
-                Hypothesis(chain[:length].copy(), float(score))
-                for chain, length, score in zip(chains, lengths, scores)
+                Hypothesis(chain[:length].copy(), float(score), read[:length].copy())
+                for chain, read, length, score in zip(chains, places, lengths, scores)
                 if score > -np.inf
             ]
-            for chains, lengths, scores in zip(self.symbols, self.lengths, self.scores)
+            for chains, places, lengths, scores in zip(
+                self.symbols, self.places, self.lengths, self.scores
+            )
         ]
 
 

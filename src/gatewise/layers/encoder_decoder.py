@@ -46,10 +46,15 @@ class Encoded:
     def rows(self, chosen: Array) -> Encoded:
         """The same for some of the rows, in this order."""
         return Encoded(
-            [[Batch(state.values[chosen]) for state in states] for states in self.states],
+            self.states_of(chosen).states,
             _rows_of(self.memory, chosen),
             _rows_of(self.keys, chosen),
         )
+
+    def states_of(self, chosen: Array) -> Encoded:
+        """The same with the states of other rows, each of which is of the same source."""
+        states = [[Batch(state.values[chosen]) for state in states] for states in self.states]
+        return Encoded(states, self.memory, self.keys)
 
 
 def _rows_of(batch: Batch | None, chosen: Array) -> Batch | None:
