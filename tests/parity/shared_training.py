@@ -29,6 +29,10 @@ def trained(model, optimizers, case, given):
     losses = {name: None if name == case.get("without") else LOSSES[name] for name in LOSSES}
     metrics = {name: used for name, used in METRICS.items() if losses[name] is not None}
     optimizer = case.get("optimizer", optimizers.SGD(0.3, momentum=0.5))
+    if optimizer == "adamw":
+        optimizer = optimizers.AdamW(
+            0.01, weight_decay=0.5, use_ema=True, ema_overwrite_frequency=3
+        )
     model.compile(optimizer, losses, metrics=metrics, loss_weights=case.get("loss_weights"))
     x = {name: given[name] for name in ("words", "scene")}
     y = {name: given[name] for name in LOSSES}

@@ -25,6 +25,7 @@ CASES = {
     "weighted losses": {"loss_weights": {"tag": 0.5, "score": 2.0, "spam": 3.0}},
     "weighted samples": {"weighted": True},
     "an output without a loss": {"without": "score"},
+    "an output without a loss, decay": {"without": "score", "optimizer": "adamw"},
     "masked": {"masked": True},
     "adam": {"optimizer": "adam"},
     "outputs as a dict": {"as_dict": True},

@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from gatewise import callbacks, load_model
+from gatewise import callbacks, load_model, optimizers
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.layers import LSTM, Dense, GlobalAveragePooling1D, Input
+from gatewise.layers import GRU, LSTM, Bidirectional, Dense, GlobalAveragePooling1D, Input
 from gatewise.losses import SparseCategoricalCrossentropy
 from gatewise.models import Model, Sequential
 
@@ -60,6 +60,94 @@ def test_metrics_leave_padding_out(data):
     hits = [row[: len(t)].argmax(-1) == t for row, t in zip(tag, y["tag"])]
     assert found["tag_accuracy"] == pytest.approx(np.concatenate(hits).mean())
     assert found["spam_mae"] == pytest.approx(np.abs(spam[:, 0] - y["spam"]).mean(), rel=1e-5)
+
+
+def heads_and_trunk(**options):
+    """A model of a trunk and two heads; the second head is the one without a loss below."""
+    x = Input((None, 3), name="x")
+    trunk, h, _ = LSTM(4, return_state=True, return_sequences=True, name="trunk")(x)
+    first = Dense(1, name="first")(trunk)
+    inner = Input((4,))
+    second = Dense(2, name="second", **options)(Dense(3, name="way")(inner))
+    return Model(x, [first, Model(inner, second, name="head", seed=1)(h)], seed=0)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optimizers.AdamW(0.1, weight_decay=0.5),
+        optimizers.SGD(0.1, weight_decay=0.5, use_ema=True, ema_overwrite_frequency=2),
+        optimizers.Lion(0.1, weight_decay=0.5, gradient_accumulation_steps=2),
+        optimizers.Adam(0.1, weight_decay=0.5, global_clipnorm=0.1),
+    ],
+    ids=lambda optimizer: type(optimizer).__name__,
+)
+def test_what_no_loss_depends_on_stays(optimizer, rng):
+    """As in Keras, where it has no gradient: no decay, no running mean, no constraint."""
+    model = heads_and_trunk(kernel_constraint="unit_norm")
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    model.compile(optimizer, ["mse", None])
+    x = rng.normal(size=(8, 5, 3))
+    model.fit(x, [rng.normal(size=(8, 5, 1)), None], batch_size=2, epochs=2, verbose=0)
+    changed = {
+        layer.name: any((a != b).any() for a, b in zip(layer.get_weights(), before[layer.name]))
+        for layer in model.layers
+        if layer.get_weights()
+    }
+    assert changed == {"trunk": True, "first": True, "head": False}
+    # compiled with both losses, all of it is trained
+    model.compile("adam", ["mse", "mse"])
+    model.fit(x, [np.zeros((8, 5, 1)), np.zeros((8, 2))], verbose=0)
+    for name, weights in before.items():
+        for a, b in zip(model.get_layer(name).get_weights(), weights):
+            assert (a != b).any()
+
+
+def test_a_regularizer_trains_what_no_loss_depends_on(rng):
+    model = heads_and_trunk(kernel_regularizer="l2")
+    model.compile("sgd", ["mse", None])
+    before = [w.copy() for w in model.get_weights()]
+    model.fit(rng.normal(size=(4, 5, 3)), [rng.normal(size=(4, 5, 1)), None], verbose=0)
+    moved = {w.shape: bool((w != b).any()) for w, b in zip(model.get_weights()[3:], before[3:])}
+    assert moved == {
+        (4, 1): True,
+        (1,): True,
+        (4, 3): False,
+        (3,): False,
+        (3, 2): True,
+        (2,): False,
+    }
+
+
+@pytest.mark.parametrize("merge_mode", ["concat", None])
+def test_a_direction_that_no_loss_depends_on_stays(merge_mode, rng):
+    x = Input((None, 3))
+    layer = Bidirectional(GRU(2, return_state=True), merge_mode=merge_mode)
+    states = layer(x)
+    model = Model(x, Dense(1)(states[-2]), seed=0)  # the forward layer's
+    model.compile(optimizers.AdamW(0.1, weight_decay=0.5), "mse")
+    before = layer.get_weights()
+    model.fit(rng.normal(size=(4, 5, 3)), rng.normal(size=4), verbose=0)
+    moved = [bool((a != b).any()) for a, b in zip(layer.get_weights(), before)]
+    assert moved == [True] * 3 + [False] * 3
+
+
+def test_a_run_with_an_output_without_a_loss_continues_to_the_bit(tmp_path, rng):
+    x, y = rng.normal(size=(8, 5, 3)), [rng.normal(size=(8, 5, 1)), None]
+    run = {"batch_size": 3, "verbose": 0}
+
+    def new():
+        model = heads_and_trunk()
+        model.compile(optimizers.AdamW(0.1, weight_decay=0.5, use_ema=True), ["mse", None])
+        return model
+
+    whole, part, resumed = new(), new(), new()
+    whole.fit(x, y, epochs=4, **run)
+    path = tmp_path / "run.safetensors"
+    part.fit(x, y, epochs=2, callbacks=callbacks.ModelCheckpoint(path), **run)
+    again = callbacks.ModelCheckpoint(tmp_path / "again.safetensors")
+    resumed.fit(x, y, epochs=4, resume_from=path, callbacks=again, **run)
+    assert resumed.flat_parameters.tobytes() == whole.flat_parameters.tobytes()
 
 
 def test_a_penalty_is_in_the_loss_and_in_no_part_of_it(rng):

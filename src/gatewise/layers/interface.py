@@ -56,6 +56,7 @@ class LayerInterface(Guarded, abc.ABC):
     # Dtype for padding rows of different lengths. None: the layer's own.
     _padded_dtype: str | None = None
 
+    _specs: Any = ()  # of its parameters, once it is described
     _nodes: Any = ()  # the calls with symbols
     _tape: Tape | None = None  # of a layer used alone, after training
     _trains: AbstractContextManager[None] = NULL_CONTEXT  # entered when a layer alone is trained
@@ -262,6 +263,13 @@ class LayerInterface(Guarded, abc.ABC):
     def _followed(self, index: int) -> int | None:
         """Return the number of the input whose time axis output `index` has, or None."""
         return 0 if self.keeps_steps and index < self._output_count else None
+
+    def _behind(self, outputs: set[int]) -> tuple[set[str], set[int] | None]:
+        """Return what outputs, by number, depend on: names of parameters, and numbers of inputs.
+
+        None: all inputs.
+        """
+        return {spec.name for spec in self._specs}, None
 
     def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
         """Convert x, as a user gave it, to an ndarray; :meth:`_check_values` checks its values."""

@@ -14,7 +14,7 @@ from gatewise.memory import names_memory
 from .interface import LayerInterface
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from gatewise._typing import Array, ArrayLike
     from gatewise.sharing import WeightsGuard
@@ -286,10 +286,10 @@ class Parameterized(LayerInterface):
                 continue
             spec.regularizer.add_gradient(self._parameters[spec.name], self._gradients[spec.name])
 
-    def _constrain(self) -> None:
-        """Apply the constraints, after each step of an optimizer."""
+    def _constrain(self, left: Collection[str] = ()) -> None:
+        """Apply the constraints, except to arrays named in `left`, after an optimizer's step."""
         for spec in self._constrained:
-            if not self._is_trained(spec.name):
+            if spec.name in left or not self._is_trained(spec.name):
                 continue
             array = self._parameters[spec.name]
             array[...] = self._of_shape(spec, "constraint", spec.constraint(array))

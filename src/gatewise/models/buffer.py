@@ -285,11 +285,19 @@ class BufferedLayers(Guarded, abc.ABC):
         """Return which parts of the flat buffer training changes, a :class:`Trained`."""
         if self._trained_parts is None:
             self._trained_parts = Trained.of(
-                self._layers, self._array_pieces, self._array_names, self._has_whole_buffer
+                self._layers,
+                self._array_pieces,
+                self._array_names,
+                self._without_loss(),
+                self._has_whole_buffer,
             )
             if self._trained_parts.parts is not None:
                 self.flat_gradients.fill(0)  # where a layer is frozen they stay so
         return self._trained_parts
+
+    def _without_loss(self) -> dict[Layer, set[str]]:
+        """Return the names of arrays, by layer, that no loss depends on."""
+        return {}
 
     @property
     def trainable_weights(self) -> list[Array]:

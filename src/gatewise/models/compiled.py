@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from gatewise._typing import Array, Shape
+    from gatewise.layers import Layer
     from gatewise.layers.tape import Tape
     from gatewise.training.data import Samples
     from gatewise.training.metrics import Metric
@@ -181,6 +182,7 @@ class CompiledNetwork(Network):
         chosen = [objective.loss for objective in objectives]
         self.loss = chosen if len(chosen) > 1 else chosen[0]
         self._output_checked = self.built or fitting
+        self._trained_parts = None
         if self.built:
             self._choose_loss_path()
 
@@ -219,14 +221,29 @@ class CompiledNetwork(Network):
         names = [f"{each.name}_loss" for each in trained] if len(trained) > 1 else []
         return ["loss", *names, *(name for each in trained for name in each.log_names)]
 
+    def _without_loss(self) -> dict[Layer, set[str]]:
+        """Return the names of arrays, by layer, that no loss depends on, nor a regularizer reads.
+
+        As in Keras, where they have no gradient, optimizers leave them alone.
+        """
+        if self.loss is None:
+            return {}
+        names, _ = self._behind(j for j, each in enumerate(self._objectives) if each.loss)
+        return {
+            layer: {spec.name for spec in layer._specs if spec.regularizer is None}
+            - names.get(layer, set())
+            for layer in self._layers
+        }
+
     def _need_trainable(self, what: str) -> None:
         """Refuse to train if all is frozen, or if the optimizer began with other layers."""
         if self._outgrown:
             self._refuse_outgrown(what)
         if self._trained().parts == []:
             raise StateError(
-                f"{what}: all {self._flat_parameters.size:,} parameters are frozen, so that nothing"
-                " is trained; set trainable = True of the model or of a layer"
+                f"{what}: all {self._flat_parameters.size:,} parameters are frozen, or no loss"
+                " depends on them, so that nothing is trained; set trainable = True of the model or"
+                " of a layer"
             )
 
     def _refuse_outgrown(self, what: str) -> NoReturn:
@@ -404,7 +421,7 @@ class CompiledNetwork(Network):
         """Run forward and backward."""
         with self._trains, self._using_state(), self._guard:
             trained = self._trained()
-            for part in [slice(None)] if trained.parts is None else trained.parts:
+            for part in [slice(None)] if trained.cleared is None else trained.cleared:
                 self.flat_gradients[part].fill(0)
             starts, outputs = self._starts_and_outputs(samples, tape)
             total, values, gradients = self._losses_of(samples, starts, True)
@@ -478,7 +495,7 @@ class CompiledNetwork(Network):
             )
             tape.settle()
             for layer in self._layers:
-                layer._constrain()
+                layer._constrain(trained.left.get(layer, ()))
             self._weights_changed()
         return found
 

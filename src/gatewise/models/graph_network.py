@@ -209,6 +209,22 @@ class GraphNetwork(Network):
             known |= zip(call.outputs, made)
         return [known[number] for number in self._graph.results]
 
+    def _behind(self, outputs: Iterable[int]) -> tuple[dict[Layer, set[str]], set[int]]:
+        wanted = {self._graph.results[j] for j in outputs}
+        names: dict[Layer, set[str]] = {}
+        for call in reversed(self._graph.calls):
+            used = {index for index, number in enumerate(call.outputs) if number in wanted}
+            if not used:
+                continue
+            found, positions = call.layer._behind(used)
+            names.setdefault(call.layer, set()).update(found)
+            wanted.update(
+                number
+                for position, number in enumerate(call.sources)
+                if positions is None or position in positions
+            )
+        return names, {k for k in range(len(self._graph.inputs)) if k in wanted}
+
     def _output_lengths(self, lengths: Sequence[Array | None]) -> list[Array | None]:
         known: dict[int, Any] = dict(enumerate(lengths))
         for call in self._graph.calls:

@@ -146,6 +146,12 @@ class ModelLayer(Container):
         found = self._inner._output_lengths(given)
         return found if isinstance(lengths, list) else found[0]
 
+    def _behind(self, outputs: set[int]) -> tuple[set[str], set[int] | None]:
+        names, positions = self._inner._behind(outputs)
+        return {
+            f"{layer.name}/{name}" for layer, found in names.items() for name in found
+        }, positions
+
     # ---- building
 
     def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:

@@ -72,6 +72,10 @@ class Network(SharedBuffer):
     # ---- outputs
 
     @abc.abstractmethod
+    def _behind(self, outputs: Iterable[int]) -> tuple[dict[Layer, set[str]], set[int]]:
+        """Return what outputs, by number, depend on: names of parameters by layer, and inputs."""
+
+    @abc.abstractmethod
     def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
         """Return the shape of each output, for these of the inputs."""
 

@@ -14,7 +14,7 @@ from .outputs import last_activation
 from .stepping import Stepper, has_memory, last_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from gatewise._typing import Array, Shape
     from gatewise.layers import Layer
@@ -74,6 +74,9 @@ class Straight(Network):
     def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
         """Return the shape of each output, for these of the inputs."""
         return [self.compute_output_shape(shapes[0])]
+
+    def _behind(self, outputs: Iterable[int]) -> tuple[dict[Layer, set[str]], set[int]]:
+        return {layer: layer._behind({0})[0] for layer in self._layers}, {0}
 
     def _shapes_of_outputs(self) -> list[Shape]:
         """Return the shape of each output, None for free axes."""

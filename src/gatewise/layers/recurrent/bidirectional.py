@@ -292,6 +292,17 @@ class Bidirectional(Container, SequenceLayer):
             return [ahead * back]
         return [ahead + back if self.merge_mode == "sum" else (ahead + back) / 2]
 
+    def _behind(self, outputs: set[int]) -> tuple[set[str], set[int] | None]:
+        parts = list(self._parts)
+        used: set[str] = set()
+        for index in outputs:
+            if index >= self._output_count:  # a state
+                half = len(self.state_names) // 2
+                used.add(parts[(index - self._output_count) // half])
+            else:
+                used.update(parts if self.merge_mode is not None else parts[index : index + 1])
+        return {spec.name for spec in self._specs if spec.name.partition("/")[0] in used}, None
+
     def _part_gradients(self, dy: Sequence[Any], outputs: Any) -> list[Any]:
         """Return the gradients of the two outputs, from those of the merged outputs."""
         if self.merge_mode is None:

@@ -192,6 +192,12 @@ class StackedRNN(Container, HasState):
     def _limiting_activation(self) -> str | None:
         return self._layers[-1]._limiting_activation
 
+    def _behind(self, outputs: set[int]) -> tuple[set[str], set[int] | None]:
+        owners = [k for k, layer in enumerate(self._layers) for _ in layer.state_names]
+        last = max(len(self._layers) - 1 if index == 0 else owners[index - 1] for index in outputs)
+        used = list(self._parts)[: last + 1]
+        return {spec.name for spec in self._specs if spec.name.partition("/")[0] in used}, None
+
     @property
     def units(self) -> int:
         """Width of the output, int."""
