@@ -12,6 +12,7 @@ from gatewise.kernels import activations, arrays
 
 from .base import Layer
 from .options import fixed
+from .step_ops import ActivationOp, SoftmaxOp
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Config
     from gatewise.kernels.activations import Activation as CheckedActivation
     from gatewise.kernels.activations import ActivationLike
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
 LINEAR = activations.code("linear")
@@ -33,6 +35,15 @@ class Activated:
     """Base of layers that end in an activation: y = activation(z) forward, dz backward."""
 
     activation: Any
+
+    def _activation_ops(self, name: str, width: int) -> list[StepOp]:
+        """Return the activation of a vector as operations of a step: none if it is linear."""
+        if self.activation == "linear":
+            return []
+        if self.activation == "softmax":
+            return [SoftmaxOp(name=name, inputs=width, width=width)]
+        code = activations.code(self.activation)
+        return [ActivationOp(name=name, inputs=width, width=width, activation=code)]
 
     @property
     def _limiting_activation(self) -> str | None:
@@ -71,6 +82,9 @@ class Activated:
 
 class ActivationLayer(Activated, Layer):
     """Base of layers that compute an activation and nothing else."""
+
+    def _step_ops(self) -> list[StepOp]:
+        return self._activation_ops(self.name, self.input_shape[-1])
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values

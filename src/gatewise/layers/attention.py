@@ -168,6 +168,11 @@ class _Attention(SequenceLayer):
         ]
         return [Batch(query, ends[0]), *(Batch(part, ends[1]) for part in (value, *rest))]
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "it looks at all steps of a sequence at once"
+
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | list[Batch]:
         saved, query = self._prepared(inputs)
         y = self._attend(saved, tape is not None, tape is not None or self.return_attention_scores)

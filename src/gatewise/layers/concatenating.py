@@ -13,7 +13,7 @@ from gatewise.errors import ConfigError, ShapeError
 
 from .masks import counted_steps
 from .merged_steps import MergedSteps, merge_steps, refuse_resets
-from .merging import Merging
+from .merging import Merging, merge_op
 from .options import fixed
 from .tape import Batch, Steps
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from gatewise._typing import Array, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
 
 
@@ -87,6 +88,14 @@ class Concatenate(Merging):
     def causal(self) -> bool:
         """Whether a step depends on no later one; not if steps are joined to steps."""
         return not self._joins_steps
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "it joins sequences along their steps" if self._joins_steps else None
+
+    def _step_ops(self) -> list[StepOp]:
+        return [merge_op(self, "concatenate")]
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = self._checked_shapes(input_shape)

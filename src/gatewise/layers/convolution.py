@@ -14,6 +14,7 @@ from .activation import LINEAR
 from .filtering import Filtering, check_layout
 from .masks import counted_steps
 from .options import fixed
+from .step_ops import ConvolutionOp
 from .weights import WeightOptions
 from .windows import Windowed
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Config, Shape
     from gatewise.kernels.activations import ActivationLike
     from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
@@ -143,6 +145,18 @@ class Conv1D(Filtering, Windowed):
 
     def _pack_now(self) -> Array:
         return dense.pack(self._matrix(), self._parameters.get("bias"))
+
+    def _step_ops(self) -> list[StepOp]:
+        product = ConvolutionOp(
+            name=self.name,
+            inputs=self.input_shape[-1],
+            width=self.filters,
+            kernel=self._parameters["kernel"],
+            bias=self._parameters.get("bias"),
+            activation=self._fused_activation,
+            **self._window_options,
+        )
+        return [product, *self._softmax_ops(self.filters)]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, lengths = inputs.values, inputs.lengths

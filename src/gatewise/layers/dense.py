@@ -15,6 +15,7 @@ from gatewise.kernels._products import uses_blas
 from .activation import LINEAR, Activated, activation_or_softmax
 from .base import Layer
 from .options import fixed
+from .step_ops import DenseOp
 from .weights import WeightOptions
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Config, Shape
     from gatewise.kernels.activations import ActivationLike
     from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
@@ -115,6 +117,18 @@ class Dense(Activated, Layer):
 
     def _pack_now(self) -> Array:
         return dense.pack(self._parameters["kernel"], self._parameters.get("bias"))
+
+    def _step_ops(self) -> list[StepOp]:
+        softmax = self.activation == "softmax"
+        product = DenseOp(
+            name=self.name,
+            inputs=self.input_shape[-1],
+            width=self.units,
+            kernel=self._parameters["kernel"],
+            bias=self._parameters.get("bias"),
+            activation=LINEAR if softmax else activations.code(self.activation),
+        )
+        return [product, *(self._activation_ops(self.name, self.units) if softmax else [])]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         z = self._product(inputs.values)

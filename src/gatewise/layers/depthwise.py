@@ -14,6 +14,7 @@ from .activation import LINEAR
 from .filtering import Filtering, check_layout
 from .masks import counted_steps
 from .options import fixed
+from .step_ops import DenseOp, DepthwiseOp
 from .weights import WeightOptions
 from .windows import Windowed
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Config, Shape
     from gatewise.kernels.activations import ActivationLike
     from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
@@ -41,6 +43,19 @@ class _Depthwise(Filtering, Windowed):
     def _as_matrix(self, kernel: Array) -> Array:
         """A kernel, or its gradient, as (window, features * depth_multiplier)."""
         return kernel.reshape(self.window, -1)
+
+    def _each_feature_op(self, bias: Array | None, activation: Any) -> DepthwiseOp:
+        """The sums over windows as an operation of a step."""
+        features = self.input_shape[-1]
+        return DepthwiseOp(
+            name=self.name,
+            inputs=features,
+            width=features * self.depth_multiplier,
+            kernel=self._parameters[self._depthwise_name],
+            bias=bias,
+            activation=activation,
+            **self._window_options,
+        )
 
     def _each_feature(self, inputs: Batch, bias: Array | None) -> tuple[Array, dict[str, Any]]:
         """Return the sums over windows, (batch, windows, features * depth_multiplier).
@@ -219,6 +234,10 @@ class DepthwiseConv1D(_Depthwise):
             input_shape[2] * self.depth_multiplier,
         )
 
+    def _step_ops(self) -> list[StepOp]:
+        op = self._each_feature_op(self._parameters.get("bias"), self._fused_activation)
+        return [op, *self._softmax_ops(op.width)]
+
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         z, saved = self._each_feature(inputs, self._parameters.get("bias"))
         if tape is not None:
@@ -358,6 +377,18 @@ class SeparableConv1D(_Depthwise):
 
     def _pack_now(self) -> Array:
         return dense.pack(self._parameters["pointwise_kernel"][0], self._parameters.get("bias"))
+
+    def _step_ops(self) -> list[StepOp]:
+        sums = self._each_feature_op(None, LINEAR)
+        product = DenseOp(
+            name=self.name,
+            inputs=sums.width,
+            width=self.filters,
+            kernel=self._parameters["pointwise_kernel"][0],
+            bias=self._parameters.get("bias"),
+            activation=self._fused_activation,
+        )
+        return [sums, product, *self._softmax_ops(self.filters)]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         sums, saved = self._each_feature(inputs, None)

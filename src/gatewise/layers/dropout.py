@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from gatewise._typing import Array, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
 
@@ -94,6 +95,9 @@ class Dropout(Layer):
         return tuple(
             extent if fixed is None else fixed for fixed, extent in zip(self.noise_shape, shape)
         )
+
+    def _step_ops(self) -> list[StepOp]:
+        return []
 
     def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         mask = tape.take(node)

@@ -12,6 +12,7 @@ from gatewise.kernels import rows
 
 from .base import Layer, one_shape
 from .options import fixed
+from .step_ops import LookupOp
 from .weights import WeightOptions
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array, ArrayLike, BoolArray, Config, DType, Shape
     from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
@@ -193,6 +195,10 @@ class Embedding(Layer):
             )
 
     # ---- running
+
+    def _step_ops(self) -> list[StepOp]:
+        table = self._parameters["embeddings"]
+        return [LookupOp(name=self.name, inputs=1, width=self.output_dim, table=table)]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values

@@ -444,6 +444,11 @@ class EncoderDecoder(Container):
         )
         return target.with_values(tokens)
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "its encoder reads a whole sequence before the first step"
+
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch:
         x = self._run_to_output(inputs, tape, node)
         return self._parts["output"].run(x, tape, (node, "output"))

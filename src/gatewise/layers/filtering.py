@@ -15,6 +15,7 @@ from .options import fixed
 if TYPE_CHECKING:
     from gatewise._typing import Config
     from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.step_ops import StepOp
 
     from .weights import WeightOptions
 
@@ -70,6 +71,10 @@ class Filtering(Activated):
     def _fused_activation(self) -> Any:
         """The activation as kernels take it; a softmax follows the product on its own."""
         return activations.code("linear" if self.activation == "softmax" else self.activation)
+
+    def _softmax_ops(self, width: int) -> list[StepOp]:
+        """The softmax behind the product as an operation of a step, if there is one."""
+        return self._activation_ops(self.name, width) if self.activation == "softmax" else []
 
     def _filtering_config(self) -> Config:
         """The arguments that this class takes, as JSON values."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from gatewise._typing import Array
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.symbol import Symbol
     from gatewise.layers.tape import Batch, Tape
 
@@ -108,6 +109,9 @@ class InputLayer(Layer):
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return inputs
+
+    def _step_ops(self) -> list[StepOp]:
+        return []
 
     def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         return gradients

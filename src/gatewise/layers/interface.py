@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, DType, Shape
 
     from .specs import ParameterSpec
+    from .step_ops import StepOp
     from .tape import Batch, Tape
 
 
@@ -224,6 +225,20 @@ class LayerInterface(Guarded, abc.ABC):
             return "it needs all steps of a sequence at once"
         if self.reads_steps and not self._first_only:
             return "it looks at several steps and does not define advance"
+        return None
+
+    def _step_ops(self) -> list[StepOp]:
+        """Return what the built layer computes at one step, one operation after the other.
+
+        Empty if it changes nothing at inference. The arrays are those of the layer.
+        """
+        raise NotImplementedError
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        if type(self)._step_ops is LayerInterface._step_ops:
+            return "it does not say what it computes at one step (_step_ops)"
         return None
 
     def output_lengths(self, lengths: Array) -> Array | None:

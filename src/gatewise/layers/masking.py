@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from gatewise._typing import Array, BoolArray, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
 
@@ -66,6 +67,9 @@ class Masking(Layer):
 
     def compute_mask(self, x: Array) -> BoolArray:
         return (x != np.asarray(self.mask_value, x.dtype)).any(axis=-1)
+
+    def _step_ops(self) -> list[StepOp]:
+        return []
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values

@@ -14,6 +14,7 @@ from gatewise.errors import DTypeError, ShapeError
 
 from .base import Layer
 from .merged_steps import MergedSteps, merge_steps
+from .step_ops import MergeOp
 from .symbol import OPERATORS
 from .tape import Batch
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from gatewise._typing import Array, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
 
 
@@ -106,10 +108,14 @@ class _Elementwise(Merging):
     """Base of layers whose output has one number for one number of each input."""
 
     _merges_steps = True
+    _kind: str  # of MergeOp
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = self._checked_shapes(input_shape)
         return self._common_shape(shapes)
+
+    def _step_ops(self) -> list[StepOp]:
+        return [merge_op(self, self._kind)]
 
     def _common_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Return the shape to which all inputs can be widened; None for axes of any extent."""
@@ -184,6 +190,8 @@ class Add(_Elementwise):
     [[4.0, 6.0]]
     """
 
+    _kind = "add"
+
     def _merge(self, parts: list[Array], y: Array) -> None:
         np.add(parts[0], parts[1], out=y)
         for part in parts[2:]:
@@ -211,6 +219,7 @@ class Subtract(_Elementwise):
     [[-2.0, -3.0]]
     """
 
+    _kind = "subtract"
     _most_inputs = 2
 
     def _merge(self, parts: list[Array], y: Array) -> None:
@@ -237,6 +246,8 @@ class Multiply(_Elementwise):
     >>> Multiply()([np.array([[1.0, 2.0]], "f"), np.array([[3.0, 5.0]], "f")]).tolist()
     [[3.0, 10.0]]
     """
+
+    _kind = "multiply"
 
     def _merge(self, parts: list[Array], y: Array) -> None:
         np.multiply(parts[0], parts[1], out=y)
@@ -271,6 +282,7 @@ class Average(_Elementwise):
     [[2.0, 3.5]]
     """
 
+    _kind = "average"
     _keeps_limits = True
 
     def _merge(self, parts: list[Array], y: Array) -> None:
@@ -324,6 +336,7 @@ class Maximum(_Extreme):
     [[3.0, 7.0]]
     """
 
+    _kind = "maximum"
     _of_two = np.maximum
 
 
@@ -346,7 +359,20 @@ class Minimum(_Extreme):
     [[1.0, 5.0]]
     """
 
+    _kind = "minimum"
     _of_two = np.minimum
+
+
+def merge_op(layer: Merging, kind: str) -> MergeOp:
+    """The operation of a built layer that merges the vectors of its inputs."""
+    widths = tuple(shape[-1] for shape in layer.input_shape)
+    return MergeOp(
+        name=layer.name,
+        inputs=sum(widths),
+        width=layer.output_shape[-1],
+        kind=kind,
+        widths=widths,
+    )
 
 
 def _widened(shape: Any, rank: int) -> Any:

@@ -307,6 +307,11 @@ class MultiHeadAttention(SequenceLayer):
 
     # ---- passes
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "it looks at all steps of a sequence at once"
+
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Any:
         given = inputs if isinstance(inputs, list) else [inputs]
         self._check_features([part.values.shape for part in given])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from gatewise._typing import Array, Config
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
 
@@ -23,6 +24,9 @@ class _Noise(Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed: int | None = checks.seed(seed)
+
+    def _step_ops(self) -> list[StepOp]:
+        return []
 
     def _normal(self, x: Array, deviation: float) -> Array:
         """Normal numbers of mean 0, as many as x has."""

@@ -15,12 +15,14 @@ from .base import Layer
 from .masks import counted_steps
 from .options import fixed
 from .specs import ParameterSpec
+from .step_ops import AffineOp, NormalizationOp
 from .weights import WeightOptions
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from gatewise._typing import Array, BoolArray, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
@@ -212,6 +214,33 @@ class BatchNormalization(_Normalization):
             tape.keep(node, saved | {"counted": counted})
         return inputs.with_values(_put_rows(y, counted, x.shape))
 
+    def _step_ops(self) -> list[StepOp]:
+        p, width = self._parameters, self.input_shape[-1]
+        variance = p["moving_variance"]
+        inverse = 1 / np.sqrt(variance + variance.dtype.type(self.epsilon))
+        ops: list[StepOp] = [
+            AffineOp(
+                name=self.name,
+                inputs=width,
+                width=width,
+                mean=p["moving_mean"],
+                scale=inverse,
+                shift=None,
+            )
+        ]
+        if self.scale or self.center:
+            ops.append(
+                AffineOp(
+                    name=self.name,
+                    inputs=width,
+                    width=width,
+                    mean=None,
+                    scale=p.get("gamma"),
+                    shift=p.get("beta"),
+                )
+            )
+        return ops
+
     def _of_batch(self, rows: Array, tape: Tape) -> tuple[Array, dict[str, Any]]:
         """Normalize rows by their own mean and variance, in training.
 
@@ -322,6 +351,19 @@ class LayerNormalization(_Normalization):
     >>> LayerNormalization(epsilon=1e-7)([[1.0, 3.0]]).round(3).tolist()
     [[-1.0, 1.0]]
     """
+
+    def _step_ops(self) -> list[StepOp]:
+        width = self.input_shape[-1]
+        return [
+            NormalizationOp(
+                name=self.name,
+                inputs=width,
+                width=width,
+                epsilon=self.epsilon,
+                gamma=self._parameters.get("gamma"),
+                beta=self._parameters.get("beta"),
+            )
+        ]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values

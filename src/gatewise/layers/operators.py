@@ -14,6 +14,7 @@ from .base import Layer
 from .masks import counted_steps
 from .merging import Add, Multiply, Subtract
 from .options import fixed
+from .step_ops import AffineOp, QuotientOp, SelectOp
 from .symbol import OPERATORS, Symbol
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewise._typing import Array, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
 _FUNCTIONS = {
@@ -68,6 +70,35 @@ class Arithmetic(Layer):
         if value not in _FUNCTIONS:
             raise ConfigError(f"operation is {value!r}; expected one of {', '.join(_FUNCTIONS)}")
         return value
+
+    def _step_ops(self) -> list[StepOp]:
+        width, number = self.input_shape[-1], self.number
+        if self.operation == "divide":
+            return [
+                QuotientOp(
+                    name=self.name,
+                    inputs=width,
+                    width=width,
+                    number=number,
+                    number_first=self.number_first,
+                )
+            ]
+        mean = scale = shift = None
+        if self.operation == "multiply":
+            scale = number
+        elif self.operation == "add":
+            shift = number
+        elif self.number_first:
+            scale, shift = -1.0, number
+        else:
+            mean = number
+        mean, scale, shift = (
+            None if value is None else np.full(width, value, self.dtype)
+            for value in (mean, scale, shift)
+        )
+        return [
+            AffineOp(name=self.name, inputs=width, width=width, mean=mean, scale=scale, shift=shift)
+        ]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, number = inputs.values, inputs.values.dtype.type(self.number)
@@ -180,6 +211,32 @@ class Slice(Layer):
             rank = 0 if self.input_shape is None else len(self.input_shape)
             second = self._whole_key(rank)[1] if rank > 1 else slice(None)
         return second is Ellipsis or second == slice(None)
+
+    def _step_key(self) -> tuple[Any, Any] | None:
+        """(which steps, which features) of (batch, steps, features); None: of other arrays."""
+        rank = len(self.input_shape)
+        if len(self.output_shape) < 2 or None in self.key:
+            return None
+        key = self._whole_key(rank)
+        if rank == 2:
+            return slice(None), key[1]
+        return (key[1], key[2]) if rank == 3 and isinstance(key[2], slice) else None
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        key = self._step_key()
+        if key is None or not (key[0] == slice(None) or key[0] == -1):
+            return f"it takes {self._key_text()}, which is not made of the last step alone"
+        return None
+
+    def _step_ops(self) -> list[StepOp]:
+        key = self._step_key()
+        width = self.input_shape[-1]
+        columns = np.arange(width)[slice(None) if key is None else key[1]].astype(np.intp)
+        if len(columns) == width and (columns == np.arange(width)).all():
+            return []
+        return [SelectOp(name=self.name, inputs=width, width=len(columns), columns=columns)]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape: list[int | None] = []

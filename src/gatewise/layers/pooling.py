@@ -11,12 +11,14 @@ from gatewise.kernels import rows
 
 from .masks import counted_steps
 from .sequences import SequenceLayer
+from .step_ops import RunningOp
 from .tape import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from gatewise._typing import Array, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
 
 
@@ -25,6 +27,7 @@ class _GlobalPooling(SequenceLayer):
 
     _keeps_limits = True
     keeps_steps = False
+    _maximum: bool
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -32,6 +35,10 @@ class _GlobalPooling(SequenceLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_input_shape(input_shape, known_features=False)
         return (input_shape[0], input_shape[2])
+
+    def _step_ops(self) -> list[StepOp]:
+        width = self.input_shape[-1]
+        return [RunningOp(name=self.name, inputs=width, width=width, maximum=self._maximum)]
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
@@ -50,6 +57,8 @@ class GlobalAveragePooling1D(_GlobalPooling):
     >>> GlobalAveragePooling1D()([[[1.0, 8.0], [3.0, 4.0]]]).tolist()
     [[2.0, 6.0]]
     """
+
+    _maximum = False
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
@@ -89,6 +98,8 @@ class GlobalMaxPooling1D(_GlobalPooling):
     >>> GlobalMaxPooling1D()([[[1.0, 8.0], [3.0, 4.0]]]).tolist()
     [[3.0, 8.0]]
     """
+
+    _maximum = True
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, lengths = inputs.values, inputs.lengths

@@ -11,11 +11,13 @@ from gatewise import checks
 
 from .activation import ActivationLayer
 from .options import fixed
+from .step_ops import RectifierOp
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from gatewise._typing import Array, Config
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
 
@@ -69,6 +71,22 @@ class ReLU(ActivationLayer):
     @property
     def _limiting_activation(self) -> str | None:
         return self.activation and super()._limiting_activation
+
+    def _step_ops(self) -> list[StepOp]:
+        if self.activation is not None:
+            return super()._step_ops()
+        width = self.input_shape[-1]
+        most = math.inf if self.max_value is None else self.max_value
+        return [
+            RectifierOp(
+                name=self.name,
+                inputs=width,
+                width=width,
+                threshold=self.threshold,
+                slope=self.negative_slope,
+                most=most,
+            )
+        ]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         if self.activation is not None:

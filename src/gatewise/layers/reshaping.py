@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from gatewise._typing import Array, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
 
 
@@ -114,6 +115,15 @@ class Reshape(Flatten):
         """Whether x may have another number of steps than the layer was built for."""
         return self.target_shape[0] == -1 and self.keeps_steps
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        if self.output_shape[-1] == self.input_shape[-1] and (
+            self.keeps_steps or len(self.input_shape) == len(self.output_shape) == 2
+        ):
+            return None
+        return f"it makes {self.target_shape} of {self.input_shape[1:]}"
+
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
         if self._keeps(x.shape):
@@ -173,6 +183,15 @@ class Permute(Layer):
         return self.dims[0] == 1
 
     causal = takes_any_length = keeps_steps
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        identity = self.dims == tuple(range(1, len(self.dims) + 1))
+        return None if identity else f"it moves axes: dims is {self.dims}"
+
+    def _step_ops(self) -> list[StepOp]:
+        return []
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1 + len(self.dims):

@@ -63,6 +63,11 @@ class _Resizing(SequenceLayer):
         self._check_input_shape(input_shape, known_features=False)
         return (input_shape[0], self._output_steps(input_shape[1]), input_shape[2])
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "it adds, removes or repeats steps"
+
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, lengths = inputs.values, inputs.lengths
         if tape is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from gatewise._typing import Array, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
 
 
@@ -47,6 +48,14 @@ class Flatten(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         rest = input_shape[1:]
         return (input_shape[0], None if None in rest else math.prod(rest))
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return None if len(self.input_shape) == 2 else "it makes one vector of all steps"
+
+    def _step_ops(self) -> list[StepOp]:
+        return []
 
     def _check_shape(self, x: Array) -> None:
         if x.ndim != len(self.input_shape):
@@ -107,6 +116,7 @@ class RepeatVector(Layer):
     _rank, _axes = 2, "(batch, features)"
     n: int = fixed(checks.whole_number)
     _cannot_advance = "it makes steps of a vector that describes a whole sequence"
+    _cannot_stream = _cannot_advance
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -95,6 +95,11 @@ class Softmax(ActivationLayer):
         """Whether a step depends on no later one: if the sum is not over steps."""
         return not self.reads_steps
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return None if self.activation == "softmax" else f"its sums are over axis {self.axis}"
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._axes_of(len(input_shape))
         return input_shape

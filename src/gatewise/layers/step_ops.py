@@ -181,3 +181,27 @@ class MergeOp(StepOp):
 
     kind: str
     widths: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SelectOp(StepOp):
+    """Some numbers of the vector: ``x[columns]``, columns (width,) of intp."""
+
+    columns: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QuotientOp(StepOp):
+    """``x / number``, or ``number / x`` if `number_first`."""
+
+    number: float
+    number_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RectifierOp(StepOp):
+    """``min(x, most)`` for x above the threshold, else ``slope * (x - threshold)``."""
+
+    threshold: float
+    slope: float
+    most: float

@@ -10,12 +10,14 @@ import numpy as np
 from gatewise import checks
 
 from .masks import counted_steps
+from .step_ops import PoolingOp
 from .windows import Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from gatewise._typing import Array, BoolArray, Config, Shape
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Batch, Tape
 
 
@@ -23,6 +25,7 @@ class _Pooling1D(Windowed):
     """Base of both: the windows and the steps that count in them; subclasses pool."""
 
     _keeps_limits = True
+    _maximum: bool
 
     def __init__(
         self,
@@ -52,6 +55,18 @@ class _Pooling1D(Windowed):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_input_shape(input_shape)
         return (input_shape[0], self._output_steps(input_shape[1]), input_shape[2])
+
+    def _step_ops(self) -> list[StepOp]:
+        width = self.input_shape[-1]
+        return [
+            PoolingOp(
+                name=self.name,
+                inputs=width,
+                width=width,
+                maximum=self._maximum,
+                **self._window_options,
+            )
+        ]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x, given = inputs.values, inputs.lengths
@@ -113,6 +128,8 @@ class MaxPooling1D(_Pooling1D):
     [[[3.0], [8.0]]]
     """
 
+    _maximum = True
+
     def _pool(self, windows: Array, inside: BoolArray) -> tuple[Array, dict[str, Any]]:
         zero = windows.dtype.type(0)
         windows = np.where(inside, windows, windows.dtype.type(-np.inf))
@@ -150,6 +167,8 @@ class AveragePooling1D(_Pooling1D):
     >>> AveragePooling1D(2)([[[1.0], [3.0], [8.0], [4.0]]]).tolist()
     [[[2.0], [6.0]]]
     """
+
+    _maximum = False
 
     def _pool(self, windows: Array, inside: BoolArray) -> tuple[Array, dict[str, Any]]:
         counts = np.maximum(inside.sum(axis=2, keepdims=True), 1)

@@ -110,6 +110,23 @@ class Windowed(SequenceLayer):
             return None
         return "its windows are not causal: padding is not 'causal', or strides are not 1"
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        if self.padding == "same" and self.window > 1:
+            return "its windows hold later steps: padding is 'same', and not 'causal' or 'valid'"
+        return None
+
+    @property
+    def _window_options(self) -> dict[str, Any]:
+        """The arguments of a WindowOp."""
+        return {
+            "window": self.window,
+            "dilation": self.dilation,
+            "strides": self.strides,
+            "padded": self.padding != "valid",
+        }
+
     def _with_steps(self, y: Array, steps: Steps | None) -> Batch:
         """The output as a Batch, for an input with these steps."""
         if steps is None or self.keeps_steps:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array, BoolArray, Config, DType, Shape
     from gatewise.layers.specs import ParameterSpec
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
     from gatewise.sharing import WeightsGuard
 
@@ -354,6 +355,16 @@ class TimeDistributed(Container):
         steps = np.zeros((*shape[:2], *rows.shape[1:]), rows.dtype)
         steps[counted] = rows
         return steps
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        if self.layer.reads_steps or len(self.input_shape) != 3:
+            return "each of its steps is a sequence or an image, not a vector"
+        return self.layer._cannot_stream
+
+    def _step_ops(self) -> list[StepOp]:
+        return [replace(op, name=self.name) for op in self.layer._step_ops()]
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return self._run(self.layer.run, inputs, tape, node)

@@ -111,6 +111,11 @@ class ModelLayer(Container):
         return "it is a model; put its layers into the model that calls it"
 
     @property
+    def _cannot_stream(self) -> str | None:
+        """None: a stream runs the layers inside."""
+        return None
+
+    @property
     def stateful(self) -> bool:
         """Whether a layer inside keeps its state from call to call, bool."""
         return self._inner._is_stateful

@@ -17,6 +17,7 @@ from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
 from gatewise.layers.options import fixed
 from gatewise.layers.specs import ParameterSpec
+from gatewise.layers.step_ops import RecurrentOp
 from gatewise.layers.tape import Batch
 from gatewise.layers.weights import WeightOptions
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from gatewise._typing import Array, Config
     from gatewise.kernels._workspace import Workspace
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
 
 
@@ -355,6 +357,24 @@ class Recurrent(HasState):
         if state is None:
             state = self._first_state(inputs.values.shape)
         return self._run_from(inputs, [Batch(array) for array in state], None, None)
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "it begins at the last step: go_backwards=True" if self.go_backwards else None
+
+    def _step_ops(self) -> list[StepOp]:
+        return [
+            RecurrentOp(
+                name=self.name,
+                inputs=self.input_shape[-1],
+                width=self.cell.output_width,
+                kernel=self._kernel,
+                weights=dict(self._named),
+                state_names=tuple(self.cell.states),
+                initial=tuple(state[0] for state in self._first_state((1,))),
+            )
+        ]
 
     def _first_state(self, shape: tuple[int, ...]) -> list[Array]:
         """Return the state in which an x of this shape begins, whatever the layer's own state."""

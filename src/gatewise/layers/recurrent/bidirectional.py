@@ -256,6 +256,11 @@ class Bidirectional(Container, SequenceLayer):
 
     # ---- running
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "its backward layer begins at the last step of a sequence"
+
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
         x, *given = inputs if isinstance(inputs, list) else [inputs]
         outputs, states = [], []

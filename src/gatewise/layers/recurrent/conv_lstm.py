@@ -228,6 +228,11 @@ class _ConvLSTM(Recurrent):
         image = (shape[0], *self._output_size(shape[2:-1]), self.filters)
         return [np.zeros(image, self.dtype) for _ in range(2)]
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "its steps are images, not vectors"
+
     def _run_from(
         self, inputs: Batch, states: list[Batch], tape: Tape | None, node: Hashable
     ) -> tuple[Batch, list[Array]]:

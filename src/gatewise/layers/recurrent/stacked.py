@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewise._typing import Array, Config
+    from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Tape
 
 
@@ -243,6 +244,18 @@ class StackedRNN(Container, HasState):
         return input_shape
 
     # ---- running
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return next((reason for part in self._layers if (reason := part._cannot_stream)), None)
+
+    def _step_ops(self) -> list[StepOp]:
+        return [
+            replace(op, name=f"{self.name}/{path}")
+            for path, part in self._parts.items()
+            for op in part._step_ops()
+        ]
 
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
         x, *given = inputs if isinstance(inputs, list) else [inputs]
