@@ -328,15 +328,17 @@ def float_array(x: Any, name: str, dtype: Any, *, convert: bool) -> Array:
     NonFiniteError
         A number that is larger than `dtype` holds.
     """
-    given, x = x, _given_array(x, name)
-    if x.dtype == object and hasattr(given, "iloc"):
-        x = of_columns(given, name)
+    given = x
+    if type(x) is not np.ndarray:
+        x = _given_array(x, name)
     if x.dtype == dtype:
         return (
             x
             if type(x) is np.ndarray and x.flags.c_contiguous and x.flags.aligned
             else _contiguous(x, dtype, name)
         )
+    if x.dtype == object and hasattr(given, "iloc"):
+        x = of_columns(given, name)
     if x.dtype.kind not in "buif":
         raise DTypeError(f"{name} holds {x.dtype} values; expected numbers that convert to {dtype}")
     if x.dtype.kind == "f" and not (

@@ -24,6 +24,7 @@ from typing import Any
 from gatewise import checks
 from gatewise.errors import ConfigError, DTypeError, StateError
 from gatewise.kernels import _lateness, _system_threads, _table
+from gatewise.kernels._null_context import NULL_CONTEXT
 
 __all__ = ["get_num_threads", "num_threads", "set_num_threads"]
 
@@ -251,6 +252,8 @@ def threads_for_products(operations: int) -> int:
     -------
     int
     """
+    if operations < SMALL_WORK:  # as in most single steps
+        return 1
     return threads_for(operations // PRODUCT_SPEED)
 
 
@@ -355,7 +358,7 @@ def single_threaded_blas(needed: bool = True) -> AbstractContextManager[None]:
     -------
     context manager
     """
-    return _blas_guard if needed else contextlib.nullcontext()
+    return _blas_guard if needed else NULL_CONTEXT
 
 
 class OneAtATime:

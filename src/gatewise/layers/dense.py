@@ -152,7 +152,7 @@ class Dense(Activated, Layer):
         features, units = x.shape[-1], self.units
         rows = x if x.ndim == 2 else x.reshape(-1, features)
         count = len(rows)
-        checks.fits_memory(count * units, self._dtype, "the output of layer", self.name)
+        checks.fits_memory(count * units, self._dtype, "the output of layer", self._name)
         z = np.empty((count, units), x.dtype)
         work = threads.threads_for_products(2 * count * units * features)
         dense.forward(rows, self._packed.of(self), z, LINEAR, work)

@@ -54,7 +54,7 @@ class BatchCalls(CompiledNetwork):
         """
         if type(x) is not np.ndarray and holds_symbols(x):
             return self._make_layer()(x)
-        samples = prepare_samples(self, Given(x, lengths=lengths, mask=mask, resets=resets), False)
+        samples = prepare_samples(self, Given(x, None, None, lengths, mask, resets), False)
         with self._apart_from_training():
             outputs = self._run(samples.inputs, training=checks.flag(training, "training"))
             return self._as_given(outputs)

@@ -333,7 +333,7 @@ class CompiledNetwork(Network):
             fit runs in another thread.
         """
         run = self._training_run
-        if not self._is_stateful or not (isinstance(run, Run) or self._ends_training):
+        if not (isinstance(run, Run) or self._ends_training) or not self._is_stateful:
             return NULL_CONTEXT
         if isinstance(run, Run) and not self._ends_training:
             run.check_thread(f"use the stateful model {self.name!r}")
@@ -494,8 +494,9 @@ class CompiledNetwork(Network):
                 *([] if trained.parts is None else [trained.parts]),
             )
             tape.settle()
-            for layer in self._layers:
-                layer._constrain(trained.left.get(layer, ()))
+            if trained.constrained:
+                for layer in self._layers:
+                    layer._constrain(trained.left.get(layer, ()))
             self._weights_changed()
         return found
 

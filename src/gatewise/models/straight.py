@@ -30,6 +30,16 @@ class Straight(Network):
     A layer's number is its node on the tape.
     """
 
+    # What a small batch need not compute again: shapes of the last input that fitted and of its
+    # output, and whether the output has the input's time axis.
+    _last_fit: Shape | None = None
+    _last_shapes: tuple[Shape, Shape] = (), ()
+    _keeps_steps_known: bool | None = None
+
+    def _layers_changed(self) -> None:
+        super()._layers_changed()
+        self._last_fit, self._last_shapes, self._keeps_steps_known = None, ((), ()), None
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output for an input of this shape.
 
@@ -57,10 +67,12 @@ class Straight(Network):
     @property
     def _keeps_steps(self) -> bool:
         """Whether the output still has the input's time axis, so that lengths apply to it."""
-        return all(layer.keeps_steps for layer in self._layers) and (
-            len(self._layers[-1].output_shape) >= 3
-            and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
-        )
+        if self._keeps_steps_known is None:
+            self._keeps_steps_known = all(layer.keeps_steps for layer in self._layers) and (
+                len(self._layers[-1].output_shape) >= 3
+                and (len(self.input_shape) >= 3 or self._layers[0].reads_steps)
+            )
+        return self._keeps_steps_known
 
     def _output_lengths(self, lengths: Sequence[Array | None]) -> list[Array | None]:
         """Return the steps in each row of each output, for these of the inputs; None: all."""
@@ -73,7 +85,11 @@ class Straight(Network):
 
     def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
         """Return the shape of each output, for these of the inputs."""
-        return [self.compute_output_shape(shapes[0])]
+        given, found = self._last_shapes
+        if given != shapes[0]:
+            found = self.compute_output_shape(shapes[0])
+            self._last_shapes = shapes[0], found
+        return [found]
 
     def _behind(self, outputs: Iterable[int]) -> tuple[dict[Layer, set[str]], set[int]]:
         return {layer: layer._behind({0})[0] for layer in self._layers}, {0}
@@ -125,7 +141,7 @@ class Straight(Network):
 
     def _compute_mask(self, x: Array, k: int = 0) -> Array | None:
         """Return which steps of input `k` count by themselves, bool (samples, steps), or None."""
-        return self._first_layer().compute_mask(x)
+        return self._layers[0].compute_mask(x)
 
     def _match_input(self, x: Array, k: int = 0) -> Array:
         """x with the axes that input `k` asks for; builds the model where it was not.
@@ -134,7 +150,7 @@ class Straight(Network):
         ------
         ShapeError
         """
-        if self.built and self._fits_already(x.shape):
+        if x.shape[1:] == self._last_fit and self.built:  # the usual case, quickly found
             return x
         first = self._layers[0]
         axes = (first._rank or x.ndim) if self._input is None else 1 + len(self._input)
@@ -160,16 +176,8 @@ class Straight(Network):
             )
         if first.reads_steps and x.shape[1] == 0:
             raise ShapeError(f"x has shape {x.shape}: no time steps; expected at least 1")
+        self._last_fit = x.shape[1:]
         return x
-
-    def _fits_already(self, shape: Shape) -> bool:
-        """Whether x has exactly the input's axes and extents: the usual case, quickly found."""
-        if len(shape) != len(self._input) + 1:
-            return False
-        for want, extent in zip(self._input, shape[1:]):
-            if want is not None and want != extent:
-                return False
-        return shape[1] > 0 or not self._layers[0].reads_steps
 
     def _run_layers(
         self,

@@ -135,6 +135,8 @@ class RunningMeans:
 
     def _of_metrics(self, j: int) -> dict[str, Any]:
         """Return the metrics of an output by name; NaN where nothing counted so far."""
+        if not self.metrics[j]:
+            return {}
         names = self.objectives[j].log_names
         if not self.means[j].count:
             return dict.fromkeys(names, math.nan)

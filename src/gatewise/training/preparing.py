@@ -97,16 +97,8 @@ def _read_inputs(model: Model, parts: Given) -> list[_Read]:
 def _read_input(model: Model, k: int, x: Any, lengths: Any, mask: Any, resets: Any) -> _Read:
     """Return one input, with the steps that count at the front of their rows."""
     names = model._input_names
-    if _holds_rows(x):
-        x = list(x)
-    if is_ragged(x):
-        if lengths is not None:
-            raise ConfigError(
-                f"{title('lengths', names, k)} was given beside a list of sequences of different"
-                " lengths, which has its own: give one"
-            )
-        lengths = np.array([len(row) for row in x])
-        x = pad_sequences(x, dtype=model._padded_dtype_of(k), padding="post")
+    if type(x) is not np.ndarray or x.dtype.hasobject:
+        x, lengths = _with_equal_rows(model, k, x, lengths)
     with about(names, k, "input"):
         x = model._read_input(x, k)
         if x.ndim == 0:
@@ -125,6 +117,21 @@ def _read_input(model: Model, k: int, x: Any, lengths: Any, mask: Any, resets: A
     found = model._compute_mask(x, k)
     mask = found if mask is None else mask if found is None else mask & found
     return _batch_of(x, lengths, mask, resets), lengths, mask
+
+
+def _with_equal_rows(model: Model, k: int, x: Any, lengths: Any) -> tuple[Any, Any]:
+    """Return x and its lengths; sequences of different lengths are padded to one array."""
+    if isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1:
+        x = list(x)
+    if not is_ragged(x):
+        return x, lengths
+    if lengths is not None:
+        raise ConfigError(
+            f"{title('lengths', model._input_names, k)} was given beside a list of sequences of"
+            " different lengths, which has its own: give one"
+        )
+    lengths = np.array([len(row) for row in x])
+    return pad_sequences(x, dtype=model._padded_dtype_of(k), padding="post"), lengths
 
 
 def _need_sequences(model: Model, k: int, given: Sequence[str]) -> None:
@@ -159,11 +166,6 @@ def is_ragged(x: Any) -> bool:
     ):
         return False
     return len({len(row) for row in x if hasattr(row, "__len__") and getattr(row, "ndim", 1)}) > 1
-
-
-def _holds_rows(x: Any) -> bool:
-    """Whether x is an array of objects, one a row."""
-    return isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1
 
 
 # ---- targets

@@ -459,7 +459,8 @@ class Recurrent(HasState):
         width, dtype = kernel.width, kernel.dtype
         y = None
         if self.return_sequences:
-            checks.fits_memory(batch * steps * width, self._dtype, "the output of layer", self.name)
+            what = "the output of layer"
+            checks.fits_memory(batch * steps * width, self._dtype, what, self._name)
             y = np.empty((batch, steps, width), dtype)
         final = [np.empty((batch, width), dtype)]
         if self._has_c:
@@ -499,7 +500,7 @@ class Recurrent(HasState):
                 batch * steps * (kernel.saved + 3) * self.cell.units,
                 self._dtype,
                 "a batch in training in layer",
-                self.name,
+                self._name,
             )
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, features))
@@ -523,7 +524,7 @@ class Recurrent(HasState):
         walk = tape.take(node)
         x = walk.x
         d_output, d_states = (gradients[0], gradients[1:]) if self.return_state else (gradients, [])
-        d_start = [np.zeros((x.shape[0], size), self.dtype) for size in self.cell.state_sizes]
+        d_start = [np.zeros((x.shape[0], size), self._dtype) for size in self.cell.state_sizes]
         for place, given in zip(d_start, d_states):
             if given is not None:
                 place += given
@@ -533,7 +534,7 @@ class Recurrent(HasState):
                 arrays.activate_backward(walk.last_output, d_output, d_output, self._of_state)
                 d_output = _without_empty_rows(d_output, walk)
             d_start[0] += d_output
-        dx = tape.scratch(node, x.shape, self.dtype) if wanted else None
+        dx = tape.scratch(node, x.shape, self._dtype) if wanted else None
         with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
                 self._kernel.pack_backward(self._named),
