@@ -6,13 +6,13 @@ from torch import nn
 
 
 class Net(nn.Module):
-    """Embedding, LSTM layers with dropout after each, scores of the next character."""
+    """LSTM layers over one-hot characters, dropout after each, scores of the next character."""
 
     def __init__(self, size, network):
         super().__init__()
-        self.vectors = nn.Embedding(size, network.embedding)
+        self.size = size
         self.recurrent = nn.LSTM(
-            network.embedding,
+            size,
             network.units,
             network.num_layers,
             batch_first=True,
@@ -23,7 +23,7 @@ class Net(nn.Module):
 
     def forward(self, x, state=None):
         """(scores, state after the last step)."""
-        y, state = self.recurrent(self.vectors(x), state)
+        y, state = self.recurrent(nn.functional.one_hot(x, self.size).float(), state)
         return self.scores(self.dropout(y)), state
 
 

@@ -1,8 +1,9 @@
 """Text generation: the next character of tiny-shakespeare.
 
 The split is that of benchmarks/published/characters: 32 rows of contiguous text, the first 95 % of
-each to train on, the rest to validate. The figure is the cross-entropy of the validation text in
-nats a character, the first character of each row included, which follows the start token.
+each to train on, the rest to validate. Characters are one-hot vectors. The figure is the
+cross-entropy of the validation text in nats a character, the first character of each row included,
+which follows the start token.
 """
 
 import math
@@ -89,10 +90,10 @@ TASK = Task(
     "Characters of tiny-shakespeare",
     1.37,
     data,
-    Network(units=128, num_layers=2, embedding=64, dropout=0.1, epochs=20, rate=0.004),
+    Network(units=128, num_layers=2, dropout=0.1, epochs=20, rate=0.004),
     {OURS: Ours, "the two characters before": TwoBefore, PYTORCH: pytorch},
     unit="cross-entropy of the validation text, nats a character",
     score=lambda _, nats: nats,
     lower_is_better=True,
-    seeds=(0, 1),
+    seeds=(0, 1, 2),
 )

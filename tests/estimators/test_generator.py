@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
 
-from gatewise import SequenceGenerator, layers, load_estimator
+from gatewise import SequenceGenerator, Sequential, layers, load_estimator
 from gatewise.errors import (
     ConfigError,
     DTypeError,
@@ -29,9 +29,10 @@ NAMES = ["anna", "hanna", "johanna", "susanna", "marianna", "rosanna", "ann", "o
 LONG = "the cat sat on the mat; the dog sat on the cat. " * 30
 
 
-@pytest.fixture(scope="module")
-def generator():
+@pytest.fixture(scope="module", params=[6, None], ids=["vectors", "one-hot"])
+def generator(request):
     options = SMALL | {"units": 16, "learning_rate_init": 0.03, "max_iter": 40}
+    options["embedding"] = request.param
     return SequenceGenerator("gru", **options).fit(NAMES * 4)
 
 
@@ -210,6 +211,38 @@ def test_n_jobs_changes_no_bit():
     assert one.perplexity([LONG]) == two.perplexity([LONG])
 
 
+def test_one_hot_tokens():
+    generator = SequenceGenerator(**SMALL | {"embedding": None}).fit(NAMES)
+    vectors = generator.model_.layers[0].get_weights()[0]
+    assert np.array_equal(vectors, np.eye(generator.vocabulary_size_))
+    copies = [type(layer).from_config(layer.get_config()) for layer in generator.model_.layers[1:]]
+    reads_vectors = Sequential([layers.Input((None, generator.vocabulary_size_)), *copies])
+    reads_vectors.set_weights(generator.model_.get_weights()[1:])
+    numbers = generator.vocabulary_.encode("marianna")[None]
+    expected = reads_vectors.predict(np.eye(generator.vocabulary_size_, dtype="float32")[numbers])
+    assert np.array_equal(generator.model_.predict(numbers), expected)
+
+
+def test_one_hot_tokens_remain_when_training_continues():
+    generator = SequenceGenerator(warm_start=True, **SMALL | {"embedding": None}).fit(NAMES)
+    before = weights_of(generator)
+    generator.fit(NAMES).partial_fit(NAMES)
+    assert not np.array_equal(weights_of(generator), before)
+    vectors = generator.model_.layers[0].get_weights()[0]
+    assert np.array_equal(vectors, np.eye(generator.vocabulary_size_))
+    with pytest.raises(ConfigError, match="embedding changed since"):
+        generator.set_params(embedding=6).fit(NAMES)
+
+
+@pytest.mark.parametrize(("tokens", "expected"), [(252, None), (253, 64)])
+def test_vectors_of_many_tokens(tokens, expected):
+    text = [str(number) for number in range(tokens)]
+    options = SMALL | {"embedding": "auto", "max_iter": 1}
+    embedding = SequenceGenerator(**options).fit([text]).model_.layers[0]
+    assert embedding.trainable == (expected is not None)
+    assert embedding.output_dim == (expected or tokens + 4)
+
+
 def test_partial_fit_continues_and_keeps_the_tokens():
     generator = SequenceGenerator(**SMALL).partial_fit(["abc", "bca"])
     before = weights_of(generator)
@@ -290,6 +323,15 @@ def test_custom_layers():
 
     generator = SequenceGenerator(architecture=convolution, **SMALL).fit(NAMES)
     assert isinstance(generator.generate("jo", random_state=0), str)
+    sizes = []
+
+    def dense(steps, features, outputs):
+        sizes.append((features, outputs))
+        return [layers.Dense(outputs)]
+
+    SequenceGenerator(architecture=dense, **SMALL | {"embedding": None}).fit(["abc"])
+    SequenceGenerator(architecture=dense, **SMALL).fit(["abc"])
+    assert sizes == [(7, 7), (6, 7)]
     normal = SequenceGenerator(architecture="normalization", **SMALL).fit(NAMES)
     assert isinstance(normal.generate("jo", random_state=0), str)
 
@@ -312,7 +354,7 @@ def test_custom_layers():
         ({"tokens": "letters"}, ["a"], GatewiseError, "letters"),
         ({"end_token": 1}, ["a"], DTypeError, "end_token"),
         ({"embedding": 0}, ["a"], ConfigError, "embedding"),
-        ({"embedding": None}, ["a"], GatewiseError, "embedding"),
+        ({"embedding": "all"}, ["a"], ConfigError, "embedding is 'all'.*'auto', or None"),
         ({"tbptt_steps": 0}, ["a"], ConfigError, "tbptt_steps"),
         ({"batch_size": "all"}, ["a"], ConfigError, "batch_size"),
         ({"architecture": "attention"}, ["a"], ConfigError, "architecture"),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
 
+from gatewise import checks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,7 +49,7 @@ class Declared(BaseEstimator):
     verbose: bool | int
     n_jobs: int | None
     # Parameters of some, and the values that they have in the others.
-    embedding: int | None = None
+    embedding: int | str | None = None
     vocabulary_size: int | None = None
     missing: str = "error"
     pooling: str = "last"
@@ -74,3 +76,7 @@ class Declared(BaseEstimator):
     _target: Target
     # The parameters that the network was made with, see fitted.py.
     _fitted_parameters: dict[str, Any] | None = None
+
+    def _vector_size(self) -> int | None:
+        """Size of the vectors that tokens become; 0: one-hot vectors; None: X holds no tokens."""
+        return None if self.embedding is None else checks.whole_number(self.embedding, "embedding")

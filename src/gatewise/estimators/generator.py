@@ -19,7 +19,7 @@ from gatewise.generation.source import ModelSource
 from . import parameters
 from .base import SequenceEstimator
 from .fitted import transaction_of
-from .reading.texts import pieces_of, rows_wanted, split_ends
+from .reading.texts import counted_texts, listed_texts, pieces_of, rows_wanted, split_ends
 from .targets.base import Examples
 from .targets.next_tokens import NextTokens
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
-    from gatewise._typing import Array, ArrayLike, IntArray
+    from gatewise._typing import ArrayLike, IntArray
     from gatewise.layers import Layer
     from gatewise.regularizers import Regularizer
     from gatewise.training.optimizers import Optimizer
 
 START, END = "<s>", "</s>"
+# Of embedding="auto": tokens that become one-hot vectors, and the size of learned vectors of more.
+MOST_ONE_HOT, VECTOR_SIZE = 256, 64
 
 
 class SequenceGenerator(SequenceEstimator):
@@ -66,8 +68,9 @@ class SequenceGenerator(SequenceEstimator):
     recurrent_dropout : float in [0, 1), default 0.0
         Share of the state that is set to zero in the recurrent product in training; the same units
         for all steps of a sequence.
-    embedding : int, default 64
-        Size of the vectors that tokens become; they are learned.
+    embedding : int, "auto" or None, default 64
+        Size of the vectors that tokens become; they are learned. None: one-hot vectors. "auto":
+        one-hot vectors if there are at most 256 tokens, as there are characters, else 64.
     architecture : {"recurrent", "normalization"}, callable or None, default None
         Layers around the recurrent ones. None or "recurrent": those that the parameters describe.
         "normalization": after each of them layer normalization (Ba et al. 2016). A function makes
@@ -189,7 +192,7 @@ class SequenceGenerator(SequenceEstimator):
         num_layers: int = 2,
         dropout: float = 0.1,
         recurrent_dropout: float = 0.0,
-        embedding: int = 64,
+        embedding: int | str | None = 64,
         architecture: str | Callable[..., list[Layer]] | None = None,
         alpha: float = 0.0,
         optimizer: str | Optimizer = "adam",
@@ -219,7 +222,7 @@ class SequenceGenerator(SequenceEstimator):
         self.num_layers = num_layers
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
-        self.embedding: int = embedding
+        self.embedding = embedding
         self.architecture = architecture
         self.alpha = alpha
         self.optimizer = optimizer
@@ -307,7 +310,7 @@ class SequenceGenerator(SequenceEstimator):
         )
         with transaction_of(self, with_model=goes_on):
             self._begin(goes_on, incremental)
-            texts, weights = _weighted(_listed(X), sample_weight)
+            texts, weights = counted_texts(listed_texts(X), sample_weight)
             if not goes_on:
                 self._learn_tokens(texts)
             rows = self.vocabulary_.transform(texts)
@@ -328,7 +331,6 @@ class SequenceGenerator(SequenceEstimator):
 
     def _learn_tokens(self, texts: list[Any]) -> None:
         ends = checks.flag(self.end_token, "end_token")
-        checks.whole_number(self.embedding, "embedding")
         vocabulary = Vocabulary(
             self.tokens,
             lowercase=self.lowercase,
@@ -344,6 +346,16 @@ class SequenceGenerator(SequenceEstimator):
                 f" vocabulary_size is {self.vocabulary_size!r}; raise it, or give texts"
             )
         self._target = NextTokens(self.vocabulary_size_)
+
+    def _vector_size(self) -> int:
+        if self.embedding == "auto":
+            return 0 if self.vocabulary_size_ <= MOST_ONE_HOT else VECTOR_SIZE
+        if isinstance(self.embedding, str):
+            raise ConfigError(
+                f"embedding is {self.embedding!r}; expected the size of the vectors, 'auto', or"
+                " None for one-hot vectors"
+            )
+        return super()._vector_size() or 0
 
     def _build(self, examples: Examples, batch_size: int) -> None:
         super()._build(examples, batch_size)
@@ -537,7 +549,7 @@ class SequenceGenerator(SequenceEstimator):
             X is not as in `fit`, or holds no tokens.
         """
         self._need_fitted()
-        texts, weights = _weighted(_listed(X), sample_weight)
+        texts, weights = counted_texts(listed_texts(X), sample_weight)
         rows = self.vocabulary_.transform(texts)
         kept = np.array([len(row) > 1 for row in rows])
         if not kept.any():
@@ -564,31 +576,3 @@ class SequenceGenerator(SequenceEstimator):
 
     def _restore_target(self, held: dict[str, Any]) -> None:
         self._target = NextTokens(held["vocabulary_size_"])
-
-
-def _listed(X: Any) -> list[Any]:
-    """Return the texts of X in a list."""
-    if isinstance(X, str):
-        raise DTypeError(
-            f"X is the text {X!r:.40}; expected a list of texts: [X] if it is only this one"
-        )
-    if not hasattr(X, "__iter__") or isinstance(X, dict | bytes):
-        raise DTypeError(f"X is {type(X).__name__}; expected a list of texts")
-    return list(X)
-
-
-def _weighted(texts: list[Any], sample_weight: Any) -> tuple[list[Any], Array | None]:
-    """Return (texts, weights) of the texts whose weight is above 0."""
-    if sample_weight is None:
-        return texts, None
-    weights = checks.float_array(sample_weight, "sample_weight", "float64", convert=True)
-    checks.finite(weights, "sample_weight")
-    if weights.shape != (len(texts),):
-        raise ShapeError(
-            f"sample_weight has shape {weights.shape}; expected ({len(texts)},), a weight for each"
-            " text"
-        )
-    if not (weights.min(initial=0) >= 0 and weights.sum() > 0):
-        raise ConfigError("sample_weight is below zero, or nowhere above zero")
-    kept = weights > 0
-    return [text for text, keep in zip(texts, kept) if keep], weights[kept]

@@ -163,9 +163,10 @@ class NetworkTraining(Prediction):
                 *networks.encoder_layers(self, penalty, self._target.per_step),
                 *networks.head_layers(outputs, activation, penalty),
             ]
-        read = (shape[0], shape[1] if self.embedding is None else self.embedding)
+        embedding = networks.embedding_layers(self)
+        features = embedding[0].output_dim if embedding else shape[1]
         return networks.custom_layers(
-            self.architecture, read, outputs, activation, networks.embedding_layers(self)
+            self.architecture, (shape[0], features), outputs, activation, embedding
         )
 
     def _compile(self, targets: Array, steps: int, incremental: bool) -> None:

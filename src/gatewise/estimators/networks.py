@@ -55,7 +55,7 @@ def encoder_layers(
     _check_decay(estimator, architecture)
     if architecture == "attention" and pooling == "last":
         pooling = "mean"
-    made = embedding_layers(estimator)
+    made: list[Layer] = [*embedding_layers(estimator)]
     if architecture == "convolution":
         units = checks.whole_number(estimator.units, "units")
         made.append(
@@ -131,15 +131,15 @@ def _recurrent_layers(
     return made
 
 
-def embedding_layers(estimator: Declared) -> list[Layer]:
+def embedding_layers(estimator: Declared) -> list[layers.Embedding]:
     """The Embedding that tokens go through, in a list; an empty list if X holds no tokens."""
-    if estimator.embedding is None:
+    size = estimator._vector_size()
+    if size is None:
         return []
-    return [
-        layers.Embedding(
-            estimator.vocabulary_size_, checks.whole_number(estimator.embedding, "embedding")
-        )
-    ]
+    tokens = estimator.vocabulary_size_
+    if size == 0:  # as fast as a layer that reads one-hot vectors, and X remains whole numbers
+        return [layers.Embedding(tokens, tokens, "identity", trainable=False)]
+    return [layers.Embedding(tokens, size)]
 
 
 def _decaying(units: int, estimator: Declared, options: dict[str, Any]) -> Layer:
