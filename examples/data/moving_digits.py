@@ -14,23 +14,27 @@ def videos(images, seed):
     moves = MOVES[directions]
     way = (STEPS - 1) * np.abs(moves)
     starts = rng.integers(FRAME - 8 - way + 1) + way * (moves < 0)
-    frames = rng.normal(0, NOISE, (len(images), STEPS, FRAME, FRAME, 1)).astype("float32")
+    frames = np.empty((len(images), STEPS, FRAME, FRAME, 1), "float32")
     for video, image, start, move in zip(frames, images, starts, moves):
+        video[:] = rng.normal(0, NOISE, video.shape)
         for t in range(STEPS):
             row, column = start + t * move
             video[t, row : row + 8, column : column + 8, 0] += image
     return frames, directions
 
 
-def parts(count=None, repeats=4):
-    """(frames, [digits, directions]) to train on, and the same to test.
+def parts(count=None, repeats=4, held_out="test"):
+    """(frames, [digits, directions]) to train on, and the same of the part "test" or "validation".
 
-    Every fifth of the first `count` images, or of all 1,797, is in the test part and in no video
-    to train on. Each image is in `repeats` videos of the training part, and in two to test.
+    One in five of the first `count` images, or of all 1,797, is in the test part, and one in five
+    in the validation part. Those of the held-out part are in two videos each. All images that are
+    in neither it nor the test part are in `repeats` videos each to train on.
     """
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))[:count]
-    test = np.arange(len(order)) % 5 == 0
-    for seed, images in enumerate([np.repeat(order[~test], repeats), np.repeat(order[test], 2)]):
+    fold = np.arange(len(order)) % 5
+    held, number = {"test": (fold == 0, 1), "validation": (fold == 1, 2)}[held_out]
+    chosen = np.repeat(order[(fold > 0) & ~held], repeats), np.repeat(order[held], 2)
+    for seed, images in zip((0, number), chosen):
         frames, directions = videos(digits.images[images] / 16, seed)
         yield frames, [digits.target[images], directions]
