@@ -52,6 +52,11 @@ ALLOWED["estimators"] |= ASIDE
 # the choice of next symbols sees a model's methods, and no model
 ALLOWED["generation"] = {"generation", *LEAVES}
 ALLOWED["models"] |= {"generation"}
+# The printer of C knows what a layer computes at one step, as data, and no model: so models may
+# call it. It has a place apart from the rest of its room, which is above them.
+APART = {"interop.c"}
+ALLOWED["interop.c"] = {"interop.c", "kernels", "layers", *LEAVES}
+ALLOWED["models"] |= {"interop.c"}
 ALLOWED["estimators"] |= {"generation"}
 
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
@@ -61,6 +66,8 @@ CYTHON = sorted(path for pattern in ("*.pyx", "*.pxd") for path in SOURCE.rglob(
 def part_of(name):
     """The room or top-level module of a dotted name in gatewise; None for the package itself."""
     parts = name.split(".")
+    if ".".join(parts[1:3]) in APART:
+        return ".".join(parts[1:3])
     return parts[1] if len(parts) > 1 else None
 
 

@@ -21,6 +21,7 @@ from gatewise.training.setup import FitSetup
 
 from . import restoring, saving
 from .batch_calls import BatchCalls, as_asked
+from .c_export import ExportsC
 from .summary import model_html, model_text, summary_lines
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     Logs = dict[str, Any]
 
 
-class Trainer(BatchCalls):
+class Trainer(ExportsC, BatchCalls):
     """A network that users compile, fit, evaluate, predict with and save.
 
     Attributes
