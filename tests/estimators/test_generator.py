@@ -234,15 +234,6 @@ def test_one_hot_tokens_remain_when_training_continues():
         generator.set_params(embedding=6).fit(NAMES)
 
 
-@pytest.mark.parametrize(("tokens", "expected"), [(252, None), (253, 64)])
-def test_vectors_of_many_tokens(tokens, expected):
-    text = [str(number) for number in range(tokens)]
-    options = SMALL | {"embedding": "auto", "max_iter": 1}
-    embedding = SequenceGenerator(**options).fit([text]).model_.layers[0]
-    assert embedding.trainable == (expected is not None)
-    assert embedding.output_dim == (expected or tokens + 4)
-
-
 def test_partial_fit_continues_and_keeps_the_tokens():
     generator = SequenceGenerator(**SMALL).partial_fit(["abc", "bca"])
     before = weights_of(generator)
@@ -354,7 +345,7 @@ def test_custom_layers():
         ({"tokens": "letters"}, ["a"], GatewiseError, "letters"),
         ({"end_token": 1}, ["a"], DTypeError, "end_token"),
         ({"embedding": 0}, ["a"], ConfigError, "embedding"),
-        ({"embedding": "all"}, ["a"], ConfigError, "embedding is 'all'.*'auto', or None"),
+        ({"embedding": "one-hot"}, ["a"], GatewiseError, "embedding"),
         ({"tbptt_steps": 0}, ["a"], ConfigError, "tbptt_steps"),
         ({"batch_size": "all"}, ["a"], ConfigError, "batch_size"),
         ({"architecture": "attention"}, ["a"], ConfigError, "architecture"),

@@ -49,7 +49,7 @@ class Declared(BaseEstimator):
     verbose: bool | int
     n_jobs: int | None
     # Parameters of some, and the values that they have in the others.
-    embedding: int | str | None = None
+    embedding: int | None = None
     vocabulary_size: int | None = None
     missing: str = "error"
     pooling: str = "last"

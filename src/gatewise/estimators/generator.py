@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from gatewise.training.optimizers import Optimizer
 
 START, END = "<s>", "</s>"
-# Of embedding="auto": tokens that become one-hot vectors, and the size of learned vectors of more.
-MOST_ONE_HOT, VECTOR_SIZE = 256, 64
 
 
 class SequenceGenerator(SequenceEstimator):
@@ -68,9 +66,9 @@ class SequenceGenerator(SequenceEstimator):
     recurrent_dropout : float in [0, 1), default 0.0
         Share of the state that is set to zero in the recurrent product in training; the same units
         for all steps of a sequence.
-    embedding : int, "auto" or None, default 64
-        Size of the vectors that tokens become; they are learned. None: one-hot vectors. "auto":
-        one-hot vectors if there are at most 256 tokens, as there are characters, else 64.
+    embedding : int or None, default 64
+        Size of the vectors that tokens become; they are learned. None: one-hot vectors, which are
+        better for the characters of a text of a million of them (docs/generation.md).
     architecture : {"recurrent", "normalization"}, callable or None, default None
         Layers around the recurrent ones. None or "recurrent": those that the parameters describe.
         "normalization": after each of them layer normalization (Ba et al. 2016). A function makes
@@ -192,7 +190,7 @@ class SequenceGenerator(SequenceEstimator):
         num_layers: int = 2,
         dropout: float = 0.1,
         recurrent_dropout: float = 0.0,
-        embedding: int | str | None = 64,
+        embedding: int | None = 64,
         architecture: str | Callable[..., list[Layer]] | None = None,
         alpha: float = 0.0,
         optimizer: str | Optimizer = "adam",
@@ -348,13 +346,6 @@ class SequenceGenerator(SequenceEstimator):
         self._target = NextTokens(self.vocabulary_size_)
 
     def _vector_size(self) -> int:
-        if self.embedding == "auto":
-            return 0 if self.vocabulary_size_ <= MOST_ONE_HOT else VECTOR_SIZE
-        if isinstance(self.embedding, str):
-            raise ConfigError(
-                f"embedding is {self.embedding!r}; expected the size of the vectors, 'auto', or"
-                " None for one-hot vectors"
-            )
         return super()._vector_size() or 0
 
     def _build(self, examples: Examples, batch_size: int) -> None:
