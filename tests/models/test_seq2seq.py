@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gatewise import callbacks, losses
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, ShapeError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, ShapeError
 from gatewise.layers import EncoderDecoder, Input
 from gatewise.layers.tape import Batch
 from gatewise.models import Model, Seq2Seq, load_model
@@ -116,6 +116,23 @@ def test_targets_have_at_most_max_steps_tokens():
         assert all(len(row) <= 2 for row in model.generate(sources, beam, max_steps=2))
         assert model.generate([], beam) == []
     model.generate([[], [3]])  # a source without tokens
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_the_start_token_is_never_written(beam):
+    model = small()
+    model._layer._parts["output"].parameters["bias"][model.start] = 50
+    found, scores = model.generate([[3, 4], [5]], beam=beam, max_steps=4, return_scores=True)
+    assert all(model.start not in row for row in found)
+    assert np.all(scores < -30)  # the probability of start is not shared out among the others
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_weights_that_are_nan_are_refused(beam):
+    model = small()
+    model._layer._parts["output"].parameters["bias"][...] = np.nan
+    with pytest.raises(NonFiniteError, match="weights cannot be used"):
+        model.generate([[3, 4], [5]], beam=beam)
 
 
 def test_padding_counts_in_nothing():

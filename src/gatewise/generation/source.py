@@ -149,12 +149,7 @@ class ModelSource:
                 scores = np.log(scores)
         else:
             scores = log_softmax(scores)
-        if np.isnan(scores).any():
-            raise NonFiniteError(
-                "the output of the model holds NaN or infinity: its weights cannot be used"
-            )
-        scores[:, self._never] = -np.inf
-        return scores
+        return checked_scores(scores, self._never)
 
 
 def log_softmax(scores: Array) -> Array:
@@ -162,6 +157,22 @@ def log_softmax(scores: Array) -> Array:
     with np.errstate(invalid="ignore"):
         scores = scores - scores.max(axis=1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+
+def checked_scores(scores: Array, never: Sequence[int]) -> Array:
+    """Return the scores of next symbols, in place minus infinity for those that never come.
+
+    Raises
+    ------
+    NonFiniteError
+        A score is NaN.
+    """
+    if np.isnan(scores).any():
+        raise NonFiniteError(
+            "the output of the model holds NaN or infinity: its weights cannot be used"
+        )
+    scores[:, never] = -np.inf
+    return scores
 
 
 def read_prompts(prompt: Any) -> tuple[list[IntArray], bool]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatewise.generation.beams import search
-from gatewise.kernels import arrays
+from gatewise.generation.source import checked_scores, log_softmax
 from gatewise.layers.tape import Batch, Steps
 
 from .tokens import padded
@@ -33,7 +33,8 @@ class Options:
     Attributes
     ----------
     start, end : int
-        The token that the decoder reads first, and the one that ends a target.
+        The token that the decoder reads first, which is never written, and the one that ends a
+        target.
     beam : int
         Number of hypotheses for each source; 1: greedy.
     max_steps : int or None
@@ -43,6 +44,8 @@ class Options:
         to this power.
     attention : bool
         Whether the weights of the attention are wanted.
+    never : tuple of int
+        Other tokens that are never written.
     """
 
     start: int
@@ -51,6 +54,7 @@ class Options:
     max_steps: int | None = None
     length_penalty: float = 0.0
     attention: bool = False
+    never: tuple[int, ...] = ()
 
     def most_steps(self, source: Array) -> int:
         """The most tokens of a source's target."""
@@ -84,7 +88,8 @@ def decode(layer: EncoderDecoder, sources: Sequence[Array], options: Options) ->
     for first in range(0, len(order), size):
         chunk = order[first : first + size]
         tokens, lengths = padded([sources[row] for row in chunk])
-        decoder = Decoder(layer, layer._encode(Batch(tokens, Steps(lengths))), options.attention)
+        encoded = layer._encode(Batch(tokens, Steps(lengths)))
+        decoder = Decoder(layer, encoded, [options.start, *options.never], options.attention)
         targets = search(
             decoder,
             decoder.step(np.full(len(chunk), options.start)),
@@ -108,13 +113,18 @@ class Decoder:
         Of which it is the decoder.
     encoded : Encoded
         What it reads of the sources; a row for each.
+    never : list of int
+        Tokens that never come next.
     wants_weights : bool
         Whether the weights of the attention are to be kept.
     """
 
-    def __init__(self, layer: EncoderDecoder, encoded: Encoded, wants_weights: bool) -> None:
+    def __init__(
+        self, layer: EncoderDecoder, encoded: Encoded, never: list[int], wants_weights: bool
+    ) -> None:
         self._layer = layer
         self._encoded = encoded
+        self._never = never
         self._wants_weights = wants_weights
         self._weights: list[Array] = []  # of each step, (rows, source steps)
         self._sources = np.arange(len(encoded.states[0][0].values))  # that the rows are of
@@ -127,10 +137,7 @@ class Decoder:
         self._encoded = replace(self._encoded, states=states)
         if weights is not None:
             self._weights.append(weights[0][:, 0])
-        probabilities = np.empty_like(scores[:, 0])
-        arrays.softmax(np.ascontiguousarray(scores[:, 0]), probabilities)
-        with np.errstate(divide="ignore"):  # a probability of zero
-            return np.log(probabilities.astype(np.float64))
+        return checked_scores(log_softmax(scores[:, 0].astype(np.float64)), self._never)
 
     def take(self, rows: IntArray, /) -> None:
         """Put the rows into another order, repeat or drop some."""

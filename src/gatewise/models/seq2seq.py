@@ -448,8 +448,9 @@ class Seq2Seq(Model):
         Returns
         -------
         list of list of int, or tuple
-            The targets without start and end. A tuple if more is asked for: then an ndarray of the
-            scores (rows,), float64, and a list of arrays (target tokens, source tokens).
+            The targets without start, which is never written, and end. A tuple if more is asked
+            for: then an ndarray of the scores (rows,), float64, and a list of arrays (target
+            tokens, source tokens).
 
         Raises
         ------
@@ -457,7 +458,24 @@ class Seq2Seq(Model):
             An argument has a wrong value, or a model without attention is asked for it.
         ShapeError, DTypeError
             A source is not a sequence of tokens.
+        NonFiniteError
+            The weights are such that the output is NaN.
         """
+        return self._generate(
+            sources, beam, max_steps, length_penalty, return_scores, return_attention
+        )
+
+    def _generate(
+        self,
+        sources: Any,
+        beam: Any = 1,
+        max_steps: Any = None,
+        length_penalty: Any = 0.0,
+        return_scores: Any = False,
+        return_attention: Any = False,
+        never: tuple[int, ...] = (),
+    ) -> Any:
+        """As :meth:`generate`, without the tokens `never`."""
         options = Options(
             self._start,
             self._end,
@@ -465,6 +483,7 @@ class Seq2Seq(Model):
             checks.optional_number(max_steps, "max_steps"),
             checks.number(length_penalty, "length_penalty", low=0.0),
             checks.flag(return_attention, "return_attention"),
+            never,
         )
         if options.attention and self._layer.attention is None:
             raise ConfigError(
