@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import estimator_checks
 
-from gatewise import SequenceTranslator, load_estimator
+from gatewise import SequenceGenerator, SequenceTranslator, load_estimator
 from gatewise.errors import ConfigError, DTypeError, NotFittedError, ShapeError
 
 X = ["abc", "bca", "cab", "ab", "ca", "b", "aac", "cb"] * 12
@@ -53,6 +53,27 @@ def test_texts(reverser):
     assert reverser.score([*X[:2], "abc"], [*Y[:2], "?"], sample_weight=[1, 1, 2]) == 0.5
     assert reverser.n_iter_ == len(reverser.loss_curve_) == 15
     assert reverser.predict([]) == []
+
+
+def test_texts_of_words_are_compared_as_they_are_cut():
+    """y with other spaces than those that predict writes; beside a text that differs."""
+    sources = ["a", "b", "c"] * 20
+    spaced = {"a": "well , yes", "b": "no  no", "c": '" oh "'}
+    options = OPTIONS | {"max_iter": 12, "learning_rate_init": 0.02}
+    translator = SequenceTranslator(tokens=("characters", "words"), **options)
+    translator.fit(sources, [spaced[text] for text in sources])
+    assert translator.predict(["a", "b", "c"]) == ["well, yes", "no no", '"oh"']
+    assert translator.score(["a", "b", "c"], list(spaced.values())) == 1
+    assert translator.score(["a", "b"], ["well yes", ["no", "no"]]) == 0.5
+
+
+def test_reserved_tokens_are_not_written():
+    translator = SequenceTranslator(**OPTIONS, label_smoothing=0.5).fit([["x"]] * 9, [["u"]] * 9)
+    layer = translator.model_._layer
+    layer._parts["output"].parameters["bias"][:3] = 50  # of <pad>, <unk> and <s>
+    for beam in (1, 3):
+        (found,) = translator.predict([["x"]], beam=beam)
+        assert set(found) <= {"u"}
 
 
 def test_predictions_do_not_depend_on_neighbours(reverser):
@@ -137,8 +158,20 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(reverser):
     ("call", "error", "words"),
     [
         (lambda: SequenceTranslator().predict(X), NotFittedError, "call fit first"),
-        (lambda: SequenceTranslator().fit("abc", Y), ShapeError, "X is 'abc'"),
+        (lambda: SequenceTranslator().fit("abc", Y), DTypeError, "X is the text 'abc'"),
         (lambda: SequenceTranslator().fit([1, 2], ["a", "b"]), DTypeError, r"X\[0\] is int"),
+        (lambda: SequenceTranslator().fit(["a"], [[1]]), DTypeError, r"y\[0\] holds the token 1"),
+        (lambda: SequenceTranslator().fit({"a": "b"}, ["a"]), DTypeError, "X is dict"),
+        (
+            lambda: SequenceTranslator().fit(["a"], [["b", "</s>"]]),
+            ShapeError,
+            r"y\[0\] holds the token '</s>', which stands for the end",
+        ),
+        (
+            lambda: SequenceTranslator().fit(["a"], [["b", "<pad>"]]),
+            ShapeError,
+            "stands for padding",
+        ),
         (lambda: SequenceTranslator(tokens="letters").fit(X, Y), ConfigError, "'letters'"),
         (lambda: SequenceTranslator(tokens=("words",) * 3).fit(X, Y), ConfigError, "a pair"),
         (lambda: SequenceTranslator(cell="lsmt").fit(X, Y), ConfigError, "cell is 'lsmt'"),
@@ -158,10 +191,29 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(reverser):
         (
             lambda: SequenceTranslator().fit(X, Y, sample_weight=[1.0]),
             ShapeError,
-            "one a pair",
+            "a weight for each text",
         ),
     ],
 )
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    ("weights", "error"),
+    [([1.0], ShapeError), ([0.0, 0.0], ConfigError), ([-1.0, 2.0], ConfigError)],
+)
+def test_wrong_weights_of_a_score(reverser, weights, error):
+    with pytest.raises(error, match="sample_weight"):
+        reverser.score(X[:2], Y[:2], sample_weight=weights)
+
+
+def test_a_table_is_refused(reverser):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"text": X[:3]})
+    with pytest.raises(DTypeError, match="pass one column"):
+        reverser.predict(frame)
+    with pytest.raises(DTypeError, match="pass one column"):
+        SequenceGenerator().fit(frame)
+    assert reverser.predict(frame["text"]) == reverser.predict(X[:3])

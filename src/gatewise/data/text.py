@@ -158,50 +158,56 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         DTypeError, ShapeError
             X is not made of texts, or mixes strings and lists.
         """
+        return self._learn(X)
+
+    def _learn(self, X: Iterable[Any], name: str = "X") -> Self:
+        """As :meth:`fit`; `name` is what messages call X."""
         reserved = self._check_options()
         room = None if self.max_size is None else self.max_size - len(reserved)
         if cutting.has_subwords(self.level):
-            tokenizer = cutting.learn_subwords(self.level, self._texts(X), room, self.min_count)
+            tokenizer = cutting.learn_subwords(
+                self.level, self._texts(X, name), room, self.min_count
+            )
             strings, ordered = True, subwords.tokens_of(tokenizer)
         else:
             tokenizer = None
-            strings, ordered = self._counted(X)
+            strings, ordered = self._counted(X, name)
         kept = [token for token in ordered if token not in reserved]
         self.tokens_ = reserved + kept[:room]
         self.numbers_ = {token: number for number, token in enumerate(self.tokens_)}
         self._strings, self._ends, self._tokenizer = strings, (self.start, self.end), tokenizer
         return self
 
-    def _counted(self, X: Iterable[Any]) -> tuple[bool, list[str]]:
+    def _counted(self, X: Iterable[Any], name: str) -> tuple[bool, list[str]]:
         """Whether X holds strings, and its tokens, the most frequent first."""
         counts: Counter[str] = Counter()
         kinds: set[bool] = set()
-        for is_text, tokens in self._tokenized(X):
+        for is_text, tokens in self._tokenized(X, name):
             kinds.add(is_text)
             counts.update(tokens)
         if len(kinds) != 1:
             raise ShapeError(
-                "X mixes strings and lists of tokens; expected one of them"
+                f"{name} mixes strings and lists of tokens; expected one of them"
                 if kinds
-                else "X holds no text; expected at least one"
+                else f"{name} holds no text; expected at least one"
             )
         frequent = sorted(
             (-count, token) for token, count in counts.items() if count >= self.min_count
         )
         return kinds.pop(), [str(token) for _, token in frequent]
 
-    def _texts(self, X: Iterable[Any]) -> list[str]:
+    def _texts(self, X: Iterable[Any], name: str) -> list[str]:
         """The strings of X, from which subwords are learned."""
         texts = []
-        for place, given in enumerate(_listed_texts(X)):
+        for place, given in enumerate(listed_texts(X, name)):
             if not isinstance(given, str):
                 raise DTypeError(
-                    f"X[{place}] is {type(given).__name__}; expected a string, which is cut into"
-                    " subwords"
+                    f"{name}[{place}] is {type(given).__name__}; expected a string, which is cut"
+                    " into subwords"
                 )
             texts.append(self._lower(given))
         if not texts:
-            raise ShapeError("X holds no text; expected at least one")
+            raise ShapeError(f"{name} holds no text; expected at least one")
         return texts
 
     @property
@@ -404,10 +410,10 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         left_out = {PADDING, self.start_index_, self.end_index_}
         return [self.tokens_[number] for number in row.tolist() if number not in left_out]
 
-    def _tokenized(self, X: Any) -> Iterator[tuple[bool, Sequence[str]]]:
+    def _tokenized(self, X: Any, name: str = "X") -> Iterator[tuple[bool, Sequence[str]]]:
         """For each text: whether it was a string, and its tokens."""
-        for place, given in enumerate(_listed_texts(X)):
-            yield self._cut(given, f"X[{place}]")
+        for place, given in enumerate(listed_texts(X, name)):
+            yield self._cut(given, f"{name}[{place}]")
 
     def _cut(self, given: Any, name: str) -> tuple[bool, Sequence[str]]:
         """Whether one text was a string, and its tokens."""
@@ -465,17 +471,22 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _listed_texts(X: Any) -> Iterable[Any]:
-    """X itself, if it may be a list of texts."""
-    if (
-        isinstance(X, str | bytes | dict | set | frozenset)
-        or not hasattr(X, "__iter__")
-        or hasattr(X, "columns")
-    ):
+def listed_texts(X: Any, name: str = "X") -> Iterable[Any]:
+    """Return X itself, if it may be a list of texts or of rows of tokens.
+
+    Raises
+    ------
+    DTypeError
+    """
+    if isinstance(X, str):
         raise DTypeError(
-            f"X is {type(X).__name__}; expected a list of texts: put a single text into a list;"
-            " of a frame, pass one column"
+            f"{name} is the text {X!r:.40}; expected a list of texts: put a single text into a"
+            f" list, [{name}]"
         )
+    if isinstance(X, bytes | dict | set | frozenset) or not hasattr(X, "__iter__"):
+        raise DTypeError(f"{name} is {type(X).__name__}; expected a list of texts")
+    if hasattr(X, "columns"):
+        raise DTypeError(f"{name} is {type(X).__name__}; expected a list of texts: pass one column")
     return X
 
 

@@ -10,6 +10,7 @@ from gatewise import checks
 from gatewise.data import Vocabulary
 from gatewise.data.loading import unpack_transformer
 from gatewise.data.saving import pack_transformer
+from gatewise.data.text import listed_texts
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, PredictionWarning, ShapeError
 from gatewise.generation.choosing import Choice
 from gatewise.generation.likelihood import log_likelihoods
@@ -19,7 +20,7 @@ from gatewise.generation.source import ModelSource
 from . import parameters
 from .base import SequenceEstimator
 from .fitted import transaction_of
-from .reading.texts import counted_texts, listed_texts, pieces_of, rows_wanted, split_ends
+from .reading.texts import counted_texts, pieces_of, rows_wanted, split_ends
 from .targets.base import Examples
 from .targets.next_tokens import NextTokens
 
@@ -308,7 +309,7 @@ class SequenceGenerator(SequenceEstimator):
         )
         with transaction_of(self, with_model=goes_on):
             self._begin(goes_on, incremental)
-            texts, weights = counted_texts(listed_texts(X), sample_weight)
+            texts, weights = counted_texts([*listed_texts(X)], sample_weight)
             if not goes_on:
                 self._learn_tokens(texts)
             rows = self.vocabulary_.transform(texts)
@@ -540,7 +541,7 @@ class SequenceGenerator(SequenceEstimator):
             X is not as in `fit`, or holds no tokens.
         """
         self._need_fitted()
-        texts, weights = counted_texts(listed_texts(X), sample_weight)
+        texts, weights = counted_texts([*listed_texts(X)], sample_weight)
         rows = self.vocabulary_.transform(texts)
         kept = np.array([len(row) > 1 for row in rows])
         if not kept.any():

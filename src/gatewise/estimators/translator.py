@@ -15,6 +15,7 @@ from gatewise.checkpoint import Contents
 from gatewise.data import Vocabulary
 from gatewise.data.loading import unpack_transformer
 from gatewise.data.saving import pack_transformer
+from gatewise.data.text import listed_texts
 from gatewise.described import KnownArguments
 from gatewise.errors import CheckpointError, ConfigError, NotFittedError, ShapeError
 from gatewise.memory import cover
@@ -27,6 +28,7 @@ from gatewise.transaction import Transaction, attributes_of
 
 from . import parameters, saving
 from .packing import VALUES
+from .reading.texts import text_weights
 
 if TYPE_CHECKING:
     from typing import Self
@@ -229,7 +231,7 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
             An argument or a parameter is not as described; the estimator is as it was before.
         """
         with Transaction(attributes_of(self)):
-            self._fit(_rows(X, "X"), _rows(y, "y"), sample_weight)
+            self._fit([*listed_texts(X)], [*listed_texts(y, "y")], sample_weight)
         return self
 
     def _fit(self, X: list[Any], y: list[Any], sample_weight: Any) -> None:
@@ -237,13 +239,13 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
             raise ShapeError(f"X has {len(X)} rows, y has {len(y)}; expected one y for each X")
         if not X:
             raise ShapeError("X has 0 rows; expected at least one pair")
-        weights = _weights(sample_weight, len(X))
+        weights = text_weights(sample_weight, len(X))
         if weights is not None:  # a pair of weight 0 is left out
             counted = np.flatnonzero(weights)
             weights, X, y = weights[counted], [X[k] for k in counted], [y[k] for k in counted]
         source_tokens, target_tokens = self._levels()
         self.source_vocabulary_ = Vocabulary(source_tokens).fit(X)
-        self.target_vocabulary_ = Vocabulary(target_tokens, start=START, end=END).fit(y)
+        self.target_vocabulary_ = Vocabulary(target_tokens, start=START, end=END)._learn(y, "y")
         sources, targets = self._numbered(X, False), self._numbered(y, True)
         model = self._new_model()
         validation, kept = None, np.arange(len(X))
@@ -336,7 +338,29 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
     def _numbered(self, rows: list[Any], of_target: bool) -> list[Array]:
         """Numbers of the tokens of each row, without start and end."""
         vocabulary = self.target_vocabulary_ if of_target else self.source_vocabulary_
-        return [vocabulary.encode(row, start=False, end=False) for row in rows]
+        found = []
+        for place, given in enumerate(rows):
+            name = f"{'y' if of_target else 'X'}[{place}]"
+            tokens = vocabulary._cut(given, name)[1]
+            numbers = vocabulary._numbered(tokens, start=False, end=False)
+            if of_target:
+                self._refuse_reserved(numbers, name)
+            found.append(numbers)
+        return found
+
+    def _refuse_reserved(self, numbers: Array, name: str) -> None:
+        """Refuse tokens of y that have another meaning."""
+        vocabulary = self.target_vocabulary_
+        for number, meaning in (
+            (vocabulary.padding_index_, "padding"),
+            (vocabulary.start_index_, "the start of a text"),
+            (vocabulary.end_index_, "the end of a text"),
+        ):
+            if (numbers == number).any():
+                raise ShapeError(
+                    f"{name} holds the token {vocabulary.tokens_[number]!r}, which stands for"
+                    f" {meaning}: leave it out, the estimator adds it where it is needed"
+                )
 
     def _using_threads(self) -> Any:
         count = parameters.threads_of(self.n_jobs)
@@ -361,7 +385,8 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
         Returns
         -------
         list of str, or list of list of str
-            Texts if `fit` received texts as y, else rows of tokens.
+            Texts if `fit` received texts as y, else rows of tokens. Padding, start and unknown
+            tokens are never written.
 
         Raises
         ------
@@ -375,9 +400,11 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
 
     def _generate(self, X: Any, **options: Any) -> Any:
         self._need_fitted()
-        sources = self._numbered(_rows(X, "X"), False)
+        sources = self._numbered([*listed_texts(X)], False)
+        target = self.target_vocabulary_
+        never = (target.padding_index_, target.unknown_index_)
         with self._using_threads():
-            return self.model_.generate(sources, **options)
+            return self.model_._generate(sources, never=never, **options)
 
     def attention_weights(self, X: Any) -> list[Array]:
         """Return how much each token of the translations attends to each token of the sequences.
@@ -404,6 +431,8 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, beam: int = 1) -> float:
         """Return the share of sequences whose translation is exactly y.
 
+        Texts are compared as they are cut into tokens: spaces between words do not count.
+
         Parameters
         ----------
         X, y : list of str, or list of list of str
@@ -422,17 +451,25 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
         ------
         NotFittedError
             The estimator has not been fitted.
-        ShapeError
-            X and y have different numbers of rows, or none.
+        ConfigError, ShapeError, DTypeError, NonFiniteError
+            X and y have different numbers of rows, or none; or an argument is not as described.
         """
-        wanted = _rows(y, "y")
+        wanted = [*listed_texts(y, "y")]
         found = self.predict(X, beam)
         if len(found) != len(wanted) or not found:
             raise ShapeError(
                 f"X has {len(found)} rows, y has {len(wanted)}; expected as many, at least one"
             )
-        right = [_as_found(a) == _as_found(b) for a, b in zip(found, wanted)]
-        return float(np.average(right, weights=sample_weight))
+        weights = text_weights(sample_weight, len(found))
+        expected = [self._as_predicted(row, f"y[{k}]") for k, row in enumerate(wanted)]
+        right = [given == row for given, row in zip(found, expected)]
+        return float(np.average(right, weights=weights))
+
+    def _as_predicted(self, given: Any, name: str) -> Any:
+        """The form in which :meth:`predict` returns a row of y."""
+        vocabulary = self.target_vocabulary_
+        tokens = list(vocabulary._cut(given, name)[1])
+        return vocabulary.join_tokens(tokens) if vocabulary._strings else tokens
 
     def _need_fitted(self) -> None:
         if not hasattr(self, "model_"):
@@ -527,34 +564,3 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
         estimator.validation_losses_ = None if held is None else [float(loss) for loss in held]
         estimator.n_iter_ = len(estimator.loss_curve_)
         return estimator
-
-
-def _rows(given: Any, name: str) -> list[Any]:
-    """Texts or rows of tokens as a list."""
-    if isinstance(given, str) or not hasattr(given, "__len__"):
-        raise ShapeError(
-            f"{name} is {given!r:.80}; expected a list of texts, or of lists of tokens"
-        )
-    return [row.tolist() if isinstance(row, np.ndarray) else row for row in given]
-
-
-def _weights(given: Any, count: int) -> Array | None:
-    """Weights of pairs, checked; None if none were given."""
-    if given is None:
-        return None
-    weights = checks.float_array(given, "sample_weight", "float64", convert=True)
-    if weights.shape != (count,):
-        raise ShapeError(
-            f"sample_weight has shape {weights.shape}; expected {(count,)}, one a pair"
-        )
-    checks.finite(weights, "sample_weight")
-    if not (weights >= 0).all() or not weights.any():
-        raise ConfigError(
-            "sample_weight holds a number below zero, or none above zero; expected weights of"
-            " pairs, at least one of them above zero"
-        )
-    return weights
-
-
-def _as_found(row: Any) -> Any:
-    return row if isinstance(row, str) else list(row)

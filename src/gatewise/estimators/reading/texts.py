@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.errors import ConfigError, ShapeError
 
 from .sequences import Sequences, padded
 
@@ -41,32 +41,33 @@ class Pieces(Sequences):
         return Pieces(self.values[rows], lengths, cut=self.cut)
 
 
-def listed_texts(X: Any) -> list[Any]:
-    """Return the texts of X in a list."""
-    if isinstance(X, str):
-        raise DTypeError(
-            f"X is the text {X!r:.40}; expected a list of texts: [X] if it is only this one"
-        )
-    if not hasattr(X, "__iter__") or isinstance(X, dict | bytes):
-        raise DTypeError(f"X is {type(X).__name__}; expected a list of texts")
-    return list(X)
-
-
 def counted_texts(texts: list[Any], sample_weight: Any) -> tuple[list[Any], Array | None]:
     """Return (texts, weights) of the texts whose weight is above 0."""
-    if sample_weight is None:
+    weights = text_weights(sample_weight, len(texts))
+    if weights is None:
         return texts, None
+    kept = weights > 0
+    return [text for text, keep in zip(texts, kept) if keep], weights[kept]
+
+
+def text_weights(sample_weight: Any, count: int) -> Array | None:
+    """Return the weights of texts, checked; None if none were given.
+
+    Raises
+    ------
+    ConfigError, DTypeError, NonFiniteError, ShapeError
+    """
+    if sample_weight is None:
+        return None
     weights = checks.float_array(sample_weight, "sample_weight", "float64", convert=True)
     checks.finite(weights, "sample_weight")
-    if weights.shape != (len(texts),):
+    if weights.shape != (count,):
         raise ShapeError(
-            f"sample_weight has shape {weights.shape}; expected ({len(texts)},), a weight for each"
-            " text"
+            f"sample_weight has shape {weights.shape}; expected ({count},), a weight for each text"
         )
     if not (weights.min(initial=0) >= 0 and weights.sum() > 0):
         raise ConfigError("sample_weight is below zero, or nowhere above zero")
-    kept = weights > 0
-    return [text for text, keep in zip(texts, kept) if keep], weights[kept]
+    return weights
 
 
 def rows_wanted(tokens: int, batch_size: int | str, part: int) -> int:
