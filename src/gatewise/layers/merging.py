@@ -108,14 +108,14 @@ class _Elementwise(Merging):
     """Base of layers whose output has one number for one number of each input."""
 
     _merges_steps = True
-    _kind: str  # of MergeOp
+    _operation: str  # of MergeOp
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = self._checked_shapes(input_shape)
         return self._common_shape(shapes)
 
     def _step_ops(self) -> list[StepOp]:
-        return [merge_op(self, self._kind)]
+        return [merge_op(self, self._operation)]
 
     def _common_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Return the shape to which all inputs can be widened; None for axes of any extent."""
@@ -190,7 +190,7 @@ class Add(_Elementwise):
     [[4.0, 6.0]]
     """
 
-    _kind = "add"
+    _operation = "add"
 
     def _merge(self, parts: list[Array], y: Array) -> None:
         np.add(parts[0], parts[1], out=y)
@@ -219,7 +219,7 @@ class Subtract(_Elementwise):
     [[-2.0, -3.0]]
     """
 
-    _kind = "subtract"
+    _operation = "subtract"
     _most_inputs = 2
 
     def _merge(self, parts: list[Array], y: Array) -> None:
@@ -247,7 +247,7 @@ class Multiply(_Elementwise):
     [[3.0, 10.0]]
     """
 
-    _kind = "multiply"
+    _operation = "multiply"
 
     def _merge(self, parts: list[Array], y: Array) -> None:
         np.multiply(parts[0], parts[1], out=y)
@@ -282,7 +282,7 @@ class Average(_Elementwise):
     [[2.0, 3.5]]
     """
 
-    _kind = "average"
+    _operation = "average"
     _keeps_limits = True
 
     def _merge(self, parts: list[Array], y: Array) -> None:
@@ -336,7 +336,7 @@ class Maximum(_Extreme):
     [[3.0, 7.0]]
     """
 
-    _kind = "maximum"
+    _operation = "maximum"
     _of_two = np.maximum
 
 
@@ -359,7 +359,7 @@ class Minimum(_Extreme):
     [[1.0, 5.0]]
     """
 
-    _kind = "minimum"
+    _operation = "minimum"
     _of_two = np.minimum
 
 
