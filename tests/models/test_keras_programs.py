@@ -17,7 +17,9 @@ PROGRAMS = {
     path.stem: path.read_text()
     for path in sorted((Path(__file__).parent / "keras_programs").glob("*.py"))
 }
-RANDOM = {"gru_dropout"}  # draws in training: losses cannot agree
+# What draws in training, and graph_transfer: Keras 3.15 trains a base called with training=False in
+# its training form, other than its guide says. Losses cannot agree.
+DIFFERENT = {"gru_dropout", "graph_transfer"}
 
 # Runs a program with `package` for keras; returns the history of every fit, and every evaluate.
 # The same text runs in both processes, so it must not know which library it has.
@@ -35,7 +37,9 @@ def start_weights(model):
     weights = []
     for array in model.get_weights():
         scale = 1 / np.sqrt(array.shape[0]) if array.ndim > 1 else 0.1
-        weights.append(draws.normal(0, scale, array.shape))
+        values = draws.normal(0, scale, array.shape)
+        is_factor = array.ndim == 1 and np.all(np.asarray(array) == 1)  # a gamma or a variance
+        weights.append(1 + np.abs(values) if is_factor else values)
     return weights
 
 
@@ -170,7 +174,7 @@ def test_program_does_what_keras_does(name, keras_rival):
     for number, ((kind, ours), (_, keras)) in enumerate(zip(seen, expected)):
         if kind == "fit":
             assert set(ours) == set(keras)
-            if name in RANDOM:
+            if name in DIFFERENT:
                 assert all(len(ours[key]) == len(keras[key]) for key in keras)
                 continue
             for key in keras:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # What to do instead of an argument of a call with symbols.
 _WITH_SYMBOLS = {
-    "training": " leave it out: the model knows when it trains; to keep a layer as it is, set its"
-    " trainable = False",
     "mask": " leave it out: masks follow the arrays by themselves; give mask= to the model's call",
 }
 
@@ -41,8 +39,21 @@ class UsedAlone(Buildable):
 
     def __call__(self, x: ArrayLike | Any, *args: Any, **kwargs: Any) -> Array | Any:
         if holds_symbols(x) or any(map(holds_symbols, (*args, *kwargs.values()))):
-            return connect(self, *self._symbols_of(x, *args, **kwargs))
+            training = self._training_of_call(kwargs.pop("training", None))
+            return connect(self, *self._symbols_of(x, *args, **kwargs), training)
         return self.forward(x, *args, **kwargs)
+
+    def _training_of_call(self, training: Any) -> bool | None:
+        """Return the argument of a call with a symbol: False, or None for what the model does."""
+        if training is None:
+            return None
+        if not checks.flag(training, "training"):
+            return False
+        raise ConfigError(
+            f"{self._title()} is called with a symbol and training=True; leave it out: the model"
+            " knows when it trains. To draw at inference, as for Monte Carlo dropout, call the"
+            " model with arrays and training=True"
+        )
 
     def _symbols_of(self, x: Any, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
         """Return the symbols that :meth:`run` reads, and whether it receives them as a list.
@@ -53,7 +64,7 @@ class UsedAlone(Buildable):
         initial_state = kwargs.pop("initial_state", None)
         if self._has_state and args and initial_state is None:
             initial_state, *args = args
-        for name in ("mask", "training", "lengths", "resets"):
+        for name in ("mask", "lengths", "resets"):
             if kwargs.pop(name, None) is not None:
                 raise ConfigError(
                     f"{self._title()} is called with a symbol and {name}=;"

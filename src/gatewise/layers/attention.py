@@ -14,7 +14,7 @@ from gatewise.kernels import arrays, attention
 from .options import fixed
 from .sequences import SequenceLayer
 from .specs import ParameterSpec
-from .tape import Batch, Steps
+from .tape import Batch, Steps, draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -175,7 +175,8 @@ class _Attention(SequenceLayer):
 
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | list[Batch]:
         saved, query = self._prepared(inputs)
-        y = self._attend(saved, tape is not None, tape is not None or self.return_attention_scores)
+        keeps = tape is not None or self.return_attention_scores
+        y = self._attend(saved, tape is not None, keeps, draws(tape))
         if tape is not None:
             tape.keep(node, saved)
         if not self.return_attention_scores:
@@ -185,7 +186,7 @@ class _Attention(SequenceLayer):
     def run_with_weights(self, inputs: Any) -> tuple[Batch, Array]:
         """Return the output at inference, and the weights (batch, query steps, value steps)."""
         saved, query = self._prepared(inputs)
-        return query.with_values(self._attend(saved, False, True)), saved.shown_weights()
+        return query.with_values(self._attend(saved, False, True, False)), saved.shown_weights()
 
     def _prepared(self, inputs: Any) -> tuple[_Saved, Batch]:
         """What a pass starts from, and the query."""
@@ -207,7 +208,7 @@ class _Attention(SequenceLayer):
         )
         return saved, query
 
-    def _attend(self, saved: _Saved, training: bool, has_weights: bool) -> Array:
+    def _attend(self, saved: _Saved, training: bool, has_weights: bool, drops: bool) -> Array:
         """The output; the weights are saved if they are needed."""
         query, value, key = saved.inputs
         shape = (*query.shape[:2], value.shape[1])
@@ -218,10 +219,10 @@ class _Attention(SequenceLayer):
             "a batch in training in layer" if training else "the scores of layer",
             self.name,
         )
-        if training and self.dropout:
-            draws = self.random_generator().random(shape, np.float32)
+        if drops and self.dropout:
+            drawn = self.random_generator().random(shape, np.float32)
             saved.mask = arrays.dropout_mask(
-                draws, self.dropout, self.dtype, threads.threads_for(4 * draws.size)
+                drawn, self.dropout, self.dtype, threads.threads_for(4 * drawn.size)
             )
         y = np.empty((*query.shape[:2], value.shape[2]), self.dtype)
         saved.weights = np.empty(shape, self.dtype) if has_weights else None

@@ -68,7 +68,7 @@ class Dropout(Layer):
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         if tape is None:
             return inputs
-        if self.rate == 0:
+        if self.rate == 0 or not tape.training:
             tape.keep(node, None)
             return inputs
         x = inputs.values

@@ -20,7 +20,7 @@ from .recurrent.bidirectional import Bidirectional
 from .recurrent.gru import GRU
 from .recurrent.lstm import LSTM
 from .recurrent.simple_rnn import SimpleRNN
-from .tape import Batch, Steps
+from .tape import Batch, Steps, draws
 from .tied import TiedDense
 from .wrappers import Container
 
@@ -428,7 +428,7 @@ class EncoderDecoder(Container):
         for name, batch in (("target", target), ("source", source)):
             self._parts[f"{name}_embedding"]._check_values(batch.values)
         encoded = self._encode(source, tape, node)
-        if tape is not None and self.scheduled_sampling:
+        if draws(tape) and self.scheduled_sampling:
             target = self._mixed(target, encoded)
         return self._decode(target, encoded, tape, node)[0]
 

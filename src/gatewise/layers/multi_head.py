@@ -20,7 +20,7 @@ from .masks import cleared_ends
 from .merged_steps import MergedSteps, merge_steps
 from .options import fixed
 from .sequences import SequenceLayer
-from .tape import Batch
+from .tape import Batch, draws
 from .weights import WeightOptions
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ class MultiHeadAttention(SequenceLayer):
             merged,
             [None if part is None else part.places for part in (query.steps, merged.steps)],
         )
-        context = self._attend(saved, shape, tape is not None)
+        context = self._attend(saved, shape, tape is not None, draws(tape))
         y = self._project("output", context, packed)
         y = cleared_ends(y, query.lengths).reshape(*y.shape[:2], *(self._step_shape or y.shape[2:]))
         if tape is not None:
@@ -358,14 +358,14 @@ class MultiHeadAttention(SequenceLayer):
             return query.with_values(y)
         return [query.with_values(y), Batch(saved.shown_weights(shape))]
 
-    def _attend(self, saved: _Saved, shape: Any, training: bool) -> Array:
+    def _attend(self, saved: _Saved, shape: Any, training: bool, drops: bool) -> Array:
         """The results of all heads, (batch, steps, heads * features)."""
         query, value, key = saved.heads
         scores = (shape[0] * shape[1], *shape[2:])
-        if training and self.dropout:
-            draws = self.random_generator().random(scores, np.float32)
+        if drops and self.dropout:
+            drawn = self.random_generator().random(scores, np.float32)
             saved.mask = arrays.dropout_mask(
-                draws, self.dropout, self.dtype, threads.threads_for(4 * draws.size)
+                drawn, self.dropout, self.dtype, threads.threads_for(4 * drawn.size)
             )
         if training or self.return_attention_scores:
             saved.weights = np.empty(scores, self.dtype)

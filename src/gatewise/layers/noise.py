@@ -9,6 +9,7 @@ from gatewise import checks
 from gatewise.attributes import checked
 
 from .base import Layer
+from .tape import draws
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -30,9 +31,9 @@ class _Noise(Layer):
 
     def _normal(self, x: Array, deviation: float) -> Array:
         """Normal numbers of mean 0, as many as x has."""
-        draws = self.random_generator().standard_normal(x.shape, dtype=x.dtype)
-        draws *= x.dtype.type(deviation)
-        return draws
+        normal = self.random_generator().standard_normal(x.shape, dtype=x.dtype)
+        normal *= x.dtype.type(deviation)
+        return normal
 
 
 class GaussianNoise(_Noise):
@@ -66,11 +67,11 @@ class GaussianNoise(_Noise):
         self.stddev = stddev
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
-        if tape is None or self.stddev == 0:
+        if not draws(tape) or self.stddev == 0:
             return inputs
-        draws = self._normal(inputs.values, self.stddev)
-        draws += inputs.values
-        return inputs.with_values(draws)
+        noise = self._normal(inputs.values, self.stddev)
+        noise += inputs.values
+        return inputs.with_values(noise)
 
     def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> Array:
         return gradients
@@ -114,7 +115,7 @@ class GaussianDropout(_Noise):
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         if tape is None:
             return inputs
-        if self.rate == 0:
+        if self.rate == 0 or not tape.training:
             tape.keep(node, None)
             return inputs
         factors = self._normal(inputs.values, math.sqrt(self.rate / (1 - self.rate)))

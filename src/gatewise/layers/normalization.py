@@ -203,13 +203,16 @@ class BatchNormalization(_Normalization):
         x, lengths = inputs.values, inputs.lengths
         counted = None if lengths is None or x.ndim < 3 else counted_steps(lengths, x.shape[:2])
         rows = x.reshape(-1, x.shape[-1]) if counted is None else x[counted]
-        if tape is not None and self._trainable:
+        if tape is not None and tape.training and self._trainable:
             y, saved = self._of_batch(rows, tape)
         else:
             p = self._parameters
             inverse = 1 / np.sqrt(p["moving_variance"] + x.dtype.type(self.epsilon))
-            y = self._scaled((rows - p["moving_mean"]) * inverse)
-            saved = {"normalized": None, "inverse": inverse}
+            centered = (rows - p["moving_mean"]) * inverse
+            y = self._scaled(centered)
+            if not self._trainable:
+                centered = None
+            saved = {"normalized": None, "centered": centered, "inverse": inverse}
         if tape is not None:
             tape.keep(node, saved | {"counted": counted})
         return inputs.with_values(_put_rows(y, counted, x.shape))
@@ -293,7 +296,9 @@ class BatchNormalization(_Normalization):
         saved, dy = tape.take(node), gradients
         counted, normalized = saved["counted"], saved["normalized"]
         rows = dy.reshape(-1, dy.shape[-1]) if counted is None else dy[counted]
-        if normalized is None:  # a frozen layer, which used the moving averages
+        if normalized is None:  # the moving averages, which are constants
+            if saved["centered"] is not None:
+                self._scaled_backward(saved["centered"], rows)
             d = rows * (
                 self._parameters["gamma"] * saved["inverse"] if self.scale else saved["inverse"]
             )

@@ -167,6 +167,8 @@ class Node:
         What it reads. After the first one there may be the initial states of a recurrent layer.
     listed : bool
         Whether :meth:`Layer.run` receives a list.
+    training : bool or None, default None
+        False: the layer computes in training what it computes at inference.
 
     Attributes
     ----------
@@ -176,9 +178,16 @@ class Node:
         The parameters that the layer needs for these inputs.
     """
 
-    __slots__ = ("inputs", "layer", "listed", "outputs", "specs")
+    __slots__ = ("inputs", "layer", "listed", "outputs", "specs", "training")
 
-    def __init__(self, layer: Any, inputs: Sequence[Symbol] = (), listed: bool = False) -> None:
+    def __init__(
+        self,
+        layer: Any,
+        inputs: Sequence[Symbol] = (),
+        listed: bool = False,
+        training: bool | None = None,
+    ) -> None:
+        self.training: bool | None = training
         self.layer: Any = layer
         self.inputs: list[Symbol] = list(inputs)
         self.listed: bool = listed
@@ -208,7 +217,9 @@ def input_symbol(layer: Any, shape: Shape) -> Symbol:
     return node.outputs[0]
 
 
-def connect(layer: Any, inputs: Sequence[Any], listed: bool) -> Symbol | list[Symbol]:
+def connect(
+    layer: Any, inputs: Sequence[Any], listed: bool, training: bool | None = None
+) -> Symbol | list[Symbol]:
     """Call a layer with symbols: return those of its outputs, a list if it returns a list.
 
     Raises
@@ -217,7 +228,7 @@ def connect(layer: Any, inputs: Sequence[Any], listed: bool) -> Symbol | list[Sy
         The layer cannot read them, or what it has read before was of other features.
     """
     _check_inputs(layer, inputs)
-    node = Node(layer, inputs, listed)
+    node = Node(layer, inputs, listed, training)
     states = inputs[1:] if listed and layer._has_state else []
     if states:
         _check_states(layer, states, inputs[0].shape)

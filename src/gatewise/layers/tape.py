@@ -8,6 +8,7 @@ passes of several threads do not share data.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from gatewise.errors import StateError
 from gatewise.kernels._memory import aligned_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from gatewise._typing import Array, DType
 
@@ -141,6 +142,9 @@ class Tape:
     carried : dict of node to list of ndarray, or None
         For truncated back-propagation through time: the initial state of each recurrent layer and,
         after the pass, its final state. None: no state is carried from batch to batch.
+    training : bool
+        False while a layer runs that was called with ``training=False``: it computes what it does
+        at inference, without dropout for example, and its backward pass follows.
 
     Examples
     --------
@@ -151,7 +155,15 @@ class Tape:
     {'shape': (2, 3)}
     """
 
-    __slots__ = ("_actions", "_records", "_workspaces", "carried", "hands_out", "state_gradients")
+    __slots__ = (
+        "_actions",
+        "_records",
+        "_workspaces",
+        "carried",
+        "hands_out",
+        "state_gradients",
+        "training",
+    )
 
     def __init__(self, hands_out: bool = False) -> None:
         self.hands_out: bool = hands_out
@@ -160,6 +172,16 @@ class Tape:
         self._actions: list[Callable[[], None]] = []
         self.state_gradients: dict[Hashable, list[Array]] = {}
         self.carried: dict[Hashable, list[Array]] | None = None
+        self.training: bool = True
+
+    @contextlib.contextmanager
+    def _at_inference(self) -> Iterator[None]:
+        """Return a context manager in which :attr:`training` is False."""
+        before, self.training = self.training, False
+        try:
+            yield
+        finally:
+            self.training = before
 
     def begin(self, carried: dict[Any, list[Array]] | None = None) -> None:
         """Begin a new pass: discard what the last one saved, except the workspaces.
@@ -326,6 +348,11 @@ def _copied(hands_out: bool, state_gradients: dict[Hashable, list[Array]]) -> Ta
     tape = Tape(hands_out)
     tape.state_gradients = state_gradients
     return tape
+
+
+def draws(tape: Tape | None) -> bool:
+    """Return whether a layer draws at random, or does anything else that inference does not."""
+    return tape is not None and tape.training
 
 
 class Tapes:

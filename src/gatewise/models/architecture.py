@@ -22,6 +22,7 @@ _CHOSEN = {
     "learned_initial_state",
     "zero_output_for_mask",
     "loss_weights",
+    "training",
     "weighted_metrics",
     *Cell._OPTIONS,
     *LSTMCell._OPTIONS,
@@ -60,6 +61,7 @@ def architecture_of(model: Any) -> dict[str, Any]:
         "layers": [layer_config(layer) for layer in stored],
         "calls": [
             {"layer": numbers[call.layer], "reads": call.sources, "list": call.node.listed}
+            | ({} if call.node.training is None else {"training": call.node.training})
             for call in graph.calls
         ],
         "outputs": graph.results,

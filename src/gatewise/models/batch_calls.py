@@ -34,7 +34,7 @@ class BatchCalls(CompiledNetwork):
         self,
         x: Arrays,
         lengths: Arrays | None = None,
-        training: bool = False,
+        training: bool | None = None,
         mask: Arrays | None = None,
         resets: Arrays | None = None,
     ) -> Any:
@@ -44,8 +44,10 @@ class BatchCalls(CompiledNetwork):
         ----------
         x, lengths, mask, resets
             As in :meth:`fit`.
-        training : bool, default False
-            Apply dropout, and normalize by the batch.
+        training : bool, optional
+            True: apply dropout, and normalize by the batch. None: do not. With symbols, False means
+            that the model inside another one computes in training what it computes at inference;
+            None: it does as the other one.
 
         Returns
         -------
@@ -53,10 +55,12 @@ class BatchCalls(CompiledNetwork):
             For several outputs as :meth:`predict` gives them.
         """
         if type(x) is not np.ndarray and holds_symbols(x):
-            return self._make_layer()(x)
+            given = {"lengths": lengths, "training": training, "mask": mask, "resets": resets}
+            return self._make_layer()(x, **given)
         samples = prepare_samples(self, Given(x, None, None, lengths, mask, resets), False)
+        training = training is not None and checks.flag(training, "training")
         with self._apart_from_training():
-            outputs = self._run(samples.inputs, training=checks.flag(training, "training"))
+            outputs = self._run(samples.inputs, training=training)
             return self._as_given(outputs)
 
     def predict_on_batch(

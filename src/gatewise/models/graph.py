@@ -242,14 +242,21 @@ class Model(Symbolic, GraphNetwork, Trainer):
 def flat_graph(graph: Graph) -> dict[str, Any]:
     """Return a graph as lists of numbers, layers and shapes.
 
-    A list of calls has for each [layer, numbers of arrays read, whether as a list, shapes made].
+    A list of calls has for each [layer, numbers of arrays read, whether as a list, shapes made,
+    argument training].
     """
     return {
         "inputs": [
             (layer, symbol.shape) for layer, symbol in zip(graph.input_layers, graph.inputs)
         ],
         "calls": [
-            (call.layer, call.sources, call.node.listed, [s.shape for s in call.node.outputs])
+            (
+                call.layer,
+                call.sources,
+                call.node.listed,
+                [symbol.shape for symbol in call.node.outputs],
+                call.node.training,
+            )
             for call in graph.calls
         ],
         "results": list(graph.results),
@@ -267,8 +274,8 @@ def graph_of(flat: dict[str, Any], layers: list[Layer]) -> Graph:
         graph.input_layers.append(layer)
         symbols += node.outputs
     graph.inputs = list(symbols)
-    for layer, sources, listed, shapes in flat["calls"]:
-        node = Node(layer, [symbols[k] for k in sources], listed)
+    for layer, sources, listed, shapes, training in flat["calls"]:
+        node = Node(layer, [symbols[k] for k in sources], listed, training)
         node.specs = layer._specs
         node.outputs = [Symbol(shape, node, k) for k, shape in enumerate(shapes)]
         layer._nodes.append(node)

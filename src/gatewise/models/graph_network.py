@@ -344,7 +344,11 @@ class GraphNetwork(Network):
             layer: Any = call.layer
             try:
                 run = layer._run_to_scores if call.outputs[0] in scored else layer.run
-                made = run(given, tape, node if key is None else (key, node))
+                if tape is None or call.node.training is None:
+                    made = run(given, tape, node if key is None else (key, node))
+                else:
+                    with tape._at_inference():
+                        made = run(given, tape, node if key is None else (key, node))
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
             if isinstance(made, list):

@@ -52,7 +52,10 @@ def unbuilt_model(description: dict[str, Any]) -> Any:
         reads = [arrays[_number(k, len(arrays))] for k in call["reads"]]
         if not reads or (len(reads) > 1 and not listed):
             raise CheckpointError(f"a call reads {len(reads)} arrays, which no layer does")
-        found = connect(made[_number(call["layer"], len(made))], reads, listed)
+        training = call.get("training")
+        if training is not None and training is not False:
+            raise CheckpointError(f"a call has training {training!r:.40}; expected false")
+        found = connect(made[_number(call["layer"], len(made))], reads, listed, training)
         arrays += found if isinstance(found, list) else [found]
     outputs = [arrays[_number(k, len(arrays))] for k in description["outputs"]]
     lists = description["lists"]

@@ -18,7 +18,7 @@ from gatewise.kernels._products import uses_blas
 from gatewise.layers.options import fixed
 from gatewise.layers.specs import ParameterSpec
 from gatewise.layers.step_ops import RecurrentOp
-from gatewise.layers.tape import Batch
+from gatewise.layers.tape import Batch, draws
 from gatewise.layers.weights import WeightOptions
 
 from .state import HasState
@@ -502,6 +502,7 @@ class Recurrent(HasState):
                 "a batch in training in layer",
                 self._name,
             )
+        if draws(tape):
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, features))
                 x = x * input_mask
@@ -513,8 +514,8 @@ class Recurrent(HasState):
         return walk, start, learned
 
     def _draw_mask(self, rate: float, shape: tuple[int, ...]) -> Array:
-        draws = self.random_generator().random(shape, np.float32)
-        return arrays.dropout_mask(draws, rate, self.dtype, threads.threads_for(4 * draws.size))
+        drawn = self.random_generator().random(shape, np.float32)
+        return arrays.dropout_mask(drawn, rate, self.dtype, threads.threads_for(4 * drawn.size))
 
     # ---- the backward pass
 

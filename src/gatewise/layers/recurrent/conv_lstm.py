@@ -17,7 +17,7 @@ from gatewise.layers.filtering import check_layout
 from gatewise.layers.image_convolution import gradient_plane, input_plane, turned
 from gatewise.layers.images import checked_padding, numbers_of, output_size, window_axes
 from gatewise.layers.options import fixed
-from gatewise.layers.tape import Batch
+from gatewise.layers.tape import Batch, draws
 
 from .base import Recurrent
 from .visiting_order import backward_order, take_steps
@@ -262,7 +262,7 @@ class _ConvLSTM(Recurrent):
         )
         options: dict[str, Any] = {"lengths": lengths, "resets": resets, "mask": None}
         input_mask = workspace = None
-        if tape is not None:
+        if draws(tape):
             if self.dropout:
                 input_mask = self._draw_mask(self.dropout, (batch, 1, *x.shape[2:]))
                 x = x * input_mask
@@ -270,6 +270,7 @@ class _ConvLSTM(Recurrent):
                 options["mask"] = self._draw_mask(
                     self.recurrent_dropout, (batch, places, self.filters)
                 )
+        if tape is not None:
             workspace = tape.workspace(node, conv_lstm.ConvLSTMWorkspace)
             workspace.prepare(batch, steps, planes[1], self.filters, self.dtype)
         y = None
