@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from seeds import generator
 
+from gatewise import models, utils
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, ShapeError, SizeError
 from gatewise.utils import pad_sequences, to_categorical
 
@@ -226,3 +227,9 @@ def test_errors_have_a_common_base():
         to_categorical([-1])
     with pytest.raises(ValueError):
         pad_sequences([1])
+
+
+def test_plot_model_is_where_keras_has_it():
+    assert utils.plot_model is models.plot_model
+    with pytest.raises(AttributeError, match="no attribute 'plot'"):
+        utils.plot  # noqa: B018

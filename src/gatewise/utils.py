@@ -1,9 +1,10 @@
 """Labels, ragged lists and seeds, with the names and meaning of Keras's; decoding for CTC."""
 
+import importlib
 import operator
 import random
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,9 +18,20 @@ __all__ = [
     "ctc_decode",
     "custom_object_scope",
     "pad_sequences",
+    "plot_model",
     "set_random_seed",
     "to_categorical",
 ]
+
+if TYPE_CHECKING:
+    plot_model: Callable[..., Any]
+else:
+
+    def __getattr__(name):
+        """Find what Keras has here, and what stands on models, which stand on this module."""
+        if name == "plot_model":
+            return importlib.import_module("gatewise.models").plot_model
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def set_random_seed(seed: int) -> None:

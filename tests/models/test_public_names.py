@@ -38,7 +38,9 @@ TRAINING = {
     "stop_predicting",
 }
 STATE = {"reset_state", "reset_states"}
-FILES = {"save", "save_weights", "load_weights", "summary"}
+FILES = {"save", "save_weights", "load_weights", "summary", "get_config", "from_config"} | {
+    "export_c"
+}
 
 
 def test_a_model_offers_what_its_users_need_and_nothing_else():

@@ -206,6 +206,18 @@ def test_a_run_continues_to_the_bit(tmp_path):
     assert resumed.flat_parameters.tobytes() == whole.flat_parameters.tobytes()
 
 
+def test_a_loaded_model_continues_its_run(tmp_path):
+    path, data = tmp_path / "run", reversals(20)
+    model = small()
+    model.fit(*data, epochs=1, verbose=0)
+    model.save(path)
+    loaded = load_model(path)
+    loaded.fit(*data, epochs=2, verbose=0, resume_from=path)
+    whole = small()
+    whole.fit(*data, epochs=2, verbose=0)
+    assert loaded.flat_parameters.tobytes() == whole.flat_parameters.tobytes()
+
+
 def test_threads_give_the_same_weights(forced_threads):
     found = []
     for count in (1, 2):

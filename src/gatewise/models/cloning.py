@@ -60,10 +60,7 @@ def clone_model(model: Any, **others: Any) -> Any:
         )
     with custom_object_scope(_classes_of(model)):
         made = unbuilt_model(architecture_of(model))
-    if hasattr(made, "_graph"):
-        made._place_layers()
-    elif model.built:
-        made.build(model.input_shape)
+    made._make_parameters()
     return made
 
 

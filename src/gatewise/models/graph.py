@@ -90,7 +90,7 @@ class Model(Symbolic, GraphNetwork, Trainer):
         seed: int | None = None,
     ) -> None:
         self._begin(inputs, outputs, name, seed)
-        self._place_layers()
+        self._make_parameters()
 
     def _begin(self, inputs: Any, outputs: Any, name: str | None, seed: int | None) -> None:
         """Trace the graph; the parameters are not made yet."""
@@ -123,7 +123,7 @@ class Model(Symbolic, GraphNetwork, Trainer):
                 )
             names.update(layer._paths())
 
-    def _place_layers(self) -> None:
+    def _make_parameters(self) -> None:
         """Make the parameters, or use those of a model that has all layers."""
         host, taken = host_of(self.name, self._layers)
         if host is not None:

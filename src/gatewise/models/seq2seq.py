@@ -525,23 +525,32 @@ class Seq2Seq(Model):
         }
 
     @classmethod
+    def _described_by(cls, config: Config) -> Seq2Seq:
+        return cls._from_architecture(config, None)
+
+    def _make_parameters(self) -> None:
+        if not self.built:
+            super()._make_parameters()
+
+    @classmethod
     def _from_architecture(
-        cls, architecture: Config, shapes: dict[str, tuple[int, ...]]
+        cls, architecture: Config, shapes: dict[str, tuple[int, ...]] | None
     ) -> Seq2Seq:
-        """Make the model of a description; shapes are checked before memory is taken."""
+        """Make the model of a description; shapes are checked before memory is taken, if known."""
         (entry,) = architecture["layers"]
         arguments = {name: entry["config"][name] for name in ("source_size", "target_size")}
         arguments |= {name: entry["config"][name] for name in _OPTIONS}
         probe = EncoderDecoder(**arguments, name="encoder_decoder")
         probe._describe((None, None))
         expected = {f"weights/{probe.name}/{spec.name}": spec.shape for spec in probe._specs}
-        if shapes != expected:
+        if shapes not in (None, expected):
             raise CheckpointError(
                 "the weights in the file do not have the names and shapes that its architecture"
                 " asks for"
             )
-        names = ("name", "seed", "dtype", "start", "end", "label_smoothing")
-        model = cls(**arguments, **{name: architecture[name] for name in names})
+        names = ("name", "seed", "start", "end", "label_smoothing")
+        given = {name: architecture[name] for name in names}
+        model = cls(**arguments, **given, dtype=entry["config"]["dtype"])
         for path, part in model._layer._parts.items():
             part.trainable = architecture["trainable"][path]
         return model

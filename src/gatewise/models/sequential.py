@@ -70,8 +70,11 @@ class Sequential(Symbolic, Straight, Trainer):
         with Transaction(lambda: self._release(given)):
             for layer in given:
                 self._append(_layer_of(layer))
-            if self._layers and self._input is not None:
-                self.build((None, *self._input))
+            self._make_parameters()
+
+    def _make_parameters(self) -> None:
+        if self._layers and self._input is not None:
+            self.build((None, *self._input))
 
     def _release(self, layers: Sequence[object]) -> None:
         """The layers of a model that could not be made are free for another try."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING, Any
 
-from .nested import ModelLayer
+from gatewise.configuration import custom_object_scope
+from gatewise.errors import ConfigError, GatewiseError, SizeError
+
+from .architecture import architecture_of
+from .nested import UNBUILT, ModelLayer
 from .shared_buffer import SharedBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
+    from gatewise._typing import Config
     from gatewise.layers import Symbol
 
 
@@ -50,6 +56,70 @@ class Symbolic(SharedBuffer):
     def layers(self) -> list[Any]:
         """The layers in order, a copy of the list; a model that is a layer here is itself."""
         return [getattr(layer, "_inner", layer) for layer in self._layers]
+
+    def get_config(self) -> Config:
+        """Return how the model is made, as JSON values: what :meth:`from_config` takes.
+
+        Returns
+        -------
+        dict
+            The layers and how they are connected; no weights, and nothing of ``compile``.
+        """
+        self._need_layers("get_config")
+        return architecture_of(self)
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: dict[str, type] | None = None) -> Self:
+        """Return a new model of a description, with new initial weights; it is not compiled.
+
+        Parameters
+        ----------
+        config : dict
+            As :meth:`get_config` returns it.
+        custom_objects : dict of str to class, optional
+            User-defined classes by their names. None: there are none.
+
+        Returns
+        -------
+        Model or Sequential
+
+        Raises
+        ------
+        ConfigError
+            The description is not one of a model of this class, or a class is not known.
+        SizeError
+            There is not enough memory.
+
+        Examples
+        --------
+        >>> from gatewise import Model, layers
+        >>> x = layers.Input((3,))
+        >>> model = Model(x, layers.Dense(2)(x) + 1)
+        >>> Model.from_config(model.get_config()).count_params()
+        8
+        """
+        try:
+            with custom_object_scope(custom_objects or {}):
+                model = cls._described_by(config)
+                model._make_parameters()
+        except SizeError:
+            raise
+        except KeyError as error:
+            raise ConfigError(f"config describes no model: it lacks {error}") from error
+        except (GatewiseError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"config describes no model: {error!s:.500}") from error
+        if not isinstance(model, cls):
+            raise ConfigError(f"config describes a {type(model).__name__}: call its from_config")
+        return model
+
+    @classmethod
+    def _described_by(cls, config: Config) -> Any:
+        """Return the model of a description, without parameters."""
+        return UNBUILT["model"](config)
+
+    @abc.abstractmethod
+    def _make_parameters(self) -> None:
+        """Make the parameters, if the shape of the input is known."""
 
     def _make_layer(self) -> ModelLayer:
         """Return the layer that this model is inside others."""

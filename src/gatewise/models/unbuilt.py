@@ -105,7 +105,7 @@ def build_graph(architecture: dict[str, Any], shapes: dict[str, tuple[int, ...]]
         for spec in call.node.specs
     }
     refuse_other_shapes(shapes, expected)
-    model._place_layers()
+    model._make_parameters()
     return model
 
 

@@ -22,3 +22,8 @@ assert [part.shape for part in features] == [(45, 8, 10), (45, 8, 10), (45, 10),
 np.testing.assert_allclose(features[-1], model.predict(x, verbose=0), atol=1e-6)
 pooled = keras.Model(model.input, model.get_layer("most").output)
 np.testing.assert_allclose(pooled.predict(x, verbose=0), features[1].max(axis=1), atol=1e-6)
+
+again = keras.Model.from_config(model.get_config())
+assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+again.set_weights(model.get_weights())
+np.testing.assert_allclose(again.predict(x, verbose=0), features[-1], atol=1e-6)
