@@ -3,15 +3,16 @@
 All words of letters alone, split by the SHA-1 of the word: 90 in 100 to train on, 5 to choose
 settings on, 5 to test on. Stress is left out. A network is trained on the first pronunciation of
 each word; an answer is right if it is any of those in the dictionary. The figure is the word error
-rate, greedy. Published encoders and decoders of LSTMs without attention have 0.29 to 0.30 on
-another split (Yao and Zweig 2015).
+rate, greedy; beside it is the phoneme error rate, to the nearest of the pronunciations. Published
+encoders and decoders of LSTMs without attention have word error rates of 0.29 to 0.30 on another
+split (Yao and Zweig 2015).
 """
 
 import itertools
 
 import numpy as np
 
-from gatewise import losses, models, optimizers, schedules
+from gatewise import losses, metrics, models, optimizers, schedules
 
 from . import data as readers
 from .task import OURS, Network, Task
@@ -103,4 +104,5 @@ TASK = Task(
     score=word_error_rate,
     lower_is_better=True,
     seeds=(0,),
+    also={"phoneme error rate": metrics.token_error_rate},
 )
