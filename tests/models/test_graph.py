@@ -244,6 +244,20 @@ def test_a_model_called_twice_shares_its_weights():
     np.testing.assert_array_equal(outer.get_weights()[0], block.get_weights()[0])
 
 
+def test_an_input_may_be_that_of_a_model_inside(tmp_path):
+    x = Input((3,))
+    encoder = Model(x, Dense(2)(x), name="encoder", seed=0)
+    code = Input((2,))
+    decoder = Model(code, Dense(3)(code), name="decoder", seed=1)
+    whole = Model(x, [decoder(encoder(x)), Dense(1)(x)], seed=2)
+    given = draw(4, 3)
+    expected = decoder.predict(encoder.predict(given))
+    whole.save(tmp_path / "whole")
+    for model in (whole, load_model(tmp_path / "whole"), copy.deepcopy(whole)):
+        np.testing.assert_array_equal(model.predict(given)[0], expected)
+    assert encoder.input is x
+
+
 def test_models_inside_wrappers_and_sequentials():
     features = Sequential(
         [Input((4,), dtype="float64"), Dense(3, activation="relu"), Dense(2)], seed=0

@@ -226,7 +226,7 @@ def host_of(name: str, layers: Sequence[Layer]) -> tuple[SharedBuffer | None, li
     parts: dict[Any, Any] = {}
     for layer in layers:
         for part in _with_inner(layer):
-            if part in parts:
+            if part in parts and is_bound(part):
                 raise ConfigError(
                     f"model {name!r} has {part._title()} twice, through {parts[part]._title()} and"
                     f" {layer._title()}"
