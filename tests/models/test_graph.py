@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gatewise import Model, Sequential, checkpoint, layers, load_model
-from gatewise.errors import CheckpointError
+from gatewise.errors import CheckpointError, ShapeError
 from gatewise.layers import (
     GRU,
     LSTM,
@@ -446,6 +446,45 @@ def test_damaged_graphs_are_refused(place, value, tmp_path):
     checkpoint.write(tmp_path / "damaged", dict(tensors), header)
     with pytest.raises(CheckpointError):
         load_model(tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("first", ["Embedding", "Masking"])
+@pytest.mark.parametrize("inner", ["Sequential", "Model"])
+def test_a_model_at_the_beginning_reads_what_its_first_layer_reads(first, inner):
+    """Whole numbers, and which steps count."""
+    stack = [Embedding(9, 4, mask_zero=True)] if first == "Embedding" else [Masking(0.0)]
+    stack += [GRU(4, return_sequences=True)]
+    shape = (None,) if first == "Embedding" else (None, 4)
+    if inner == "Sequential":
+        begins = Sequential([Input(shape), *stack], name="begins")
+    else:
+        x = Input(shape)
+        begins = Model(x, stack[1](stack[0](x)), name="begins")
+    plain = Sequential([*copy.deepcopy(stack), LSTM(3)], seed=0)
+    plain.build((None, *shape))
+    model = Sequential([begins, LSTM(3)], seed=0)
+    model.set_weights(plain.get_weights())
+    x = np.array([[3, 0, 5, 0], [0, 1, 8, 2], [4, 0, 0, 0]])
+    given = x if first == "Embedding" else np.repeat(x[..., None], 4, axis=2).astype("float32")
+    np.testing.assert_array_equal(model.predict(given), plain.predict(given))
+    if first == "Embedding":
+        ragged = [[3, 5], [1, 8, 2], [4]]
+        np.testing.assert_array_equal(model.predict(ragged), plain.predict(ragged))
+        with pytest.raises(ShapeError, match="expects 0 to 8"):
+            model.predict(given + 5)
+
+
+def test_a_model_inside_may_be_called_with_its_own_input():
+    x = Input((3,))
+    encoder = Model(x, Dense(2, "tanh")(x), seed=0)
+    code = Input((2,))
+    decoder = Model(code, Dense(3)(code), seed=1)
+    autoencoder = Model(x, decoder(encoder(x)))
+    values = draw(4, 3)
+    expected = decoder.predict(encoder.predict(values))
+    np.testing.assert_allclose(autoencoder.predict(values), expected, rtol=1e-6)
+    assert copy.deepcopy(autoencoder).count_params() == 17
+    assert clone_model(autoencoder).count_params() == 17
 
 
 def test_a_frozen_model_inside_another_stays_as_it_is():

@@ -31,7 +31,7 @@ from gatewise.layers import (
     SimpleRNN,
     TimeDistributed,
 )
-from gatewise.models import Model
+from gatewise.models import Model, clone_model
 from gatewise.models.stepping import Stepper
 
 FEATURES, STEPS = 3, 11
@@ -299,11 +299,68 @@ def test_graphs(rng):
     assert np.array_equal(drawn[1], sample(model, [3], 5, seed=2))
 
 
-def test_graphs_that_cannot_step():
-    inner = residual()
+def two_readers():
+    """A model of two inputs and two outputs that remembers."""
+    a, b = Input((None, 4)), Input((None, 4))
+    y, h = GRU(4, return_sequences=True, return_state=True)(a + b)
+    return Model([a, b], [y, LSTM(3, return_sequences=True)(b)], name="two_readers")
+
+
+def nested(kind):
+    """Models that hold models: of whole numbers, with one more recurrent layer."""
+    if kind == "straight":
+        inner = Sequential([Embedding(7, 4), LSTM(5, return_sequences=True)])
+        return Sequential(
+            [inner, Sequential([Dense(4), Sequential([GRU(3, return_sequences=True)])]), Dense(7)]
+        )
+    if kind == "last step":
+        inner = Sequential([Embedding(7, 4), LSTM(5, return_sequences=True), GRU(4)])
+        return Sequential([inner, Sequential([Dense(5, "tanh")]), Dense(7)])
     x = Input((None,))
-    with pytest.raises(ConfigError, match="it is a model"):
+    if kind == "graph":
+        return Model(x, Dense(7)(residual()(x)))
+    y = Embedding(7, 4)(x)
+    shared = Sequential([Input((None, 4)), GRU(4, return_sequences=True)])
+    first, second = two_readers()([shared(y), y])
+    return Model(x, Dense(7, "softmax")(shared(first) + Dense(4)(second)))
+
+
+@pytest.mark.parametrize("kind", ["straight", "last step", "graph", "shared"])
+def test_models_inside(kind, rng):
+    model = nested(kind)
+    model.build((None, None))
+    x = rng.integers(0, 7, (3, 9)).astype("int32")
+    whole = model.predict(x)
+    for cuts in (range(1, 9), [4, 5]):
+        stepper = Stepper(model)
+        for first, last in zip([0, *cuts], [*cuts, 9]):
+            y = stepper.advance(x[:, first:last])
+            until = whole[:, last - 1] if whole.ndim == 3 else model.predict(x[:, :last])
+            assert np.array_equal(y, until)
+        if whole.ndim == 3:
+            assert np.array_equal(Stepper(model).run(x), whole)
+    stepper.take(np.array([2, 0, 2]))
+    more = np.concatenate([x[[2, 0, 2]], np.array([[1], [2], [3]])], axis=1).astype("int32")
+    y, whole = stepper.advance(more[:, 9:]), model.predict(more)
+    assert np.array_equal(y, whole[:, -1] if whole.ndim == 3 else whole)
+    drawn = sample(model, [[1, 2], [3]], 5, seed=[1, 2])
+    assert np.array_equal(drawn[1], sample(model, [3], 5, seed=2))
+
+
+def test_layers_of_models_inside_are_named():
+    inner = Sequential([Embedding(7, 4), Bidirectional(GRU(3, return_sequences=True), name="both")])
+    x = Input((None,))
+    with pytest.raises(ConfigError, match="layer 'both' .* depends on later steps"):
         Stepper(Model(x, inner(x)))
+    a = Input((None, 2))
+    inner = Model(a, GRU(2, name="started")(a, initial_state=Dense(2)(GRU(2)(a))))
+    with pytest.raises(ConfigError, match="layer 'started' starts from a state"):
+        Stepper(Model(a, inner(a)))
+    with pytest.raises(ConfigError, match="layer 'started' starts from a state"):
+        Stepper(Sequential([Input((None, 2)), clone_model(inner)]))
+
+
+def test_graphs_that_cannot_step():
     a, b = Input((None, 2)), Input((None, 2))
     with pytest.raises(ConfigError, match="has 2 inputs and 1 outputs"):
         Model([a, b], a + b)._stepper()

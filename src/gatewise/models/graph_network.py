@@ -16,7 +16,7 @@ from gatewise.memory import size_error
 
 from .network import Network, nodes_of
 from .outputs import last_activation
-from .stepping import Stepper, last_steps
+from .stepping import advanced, last_steps
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -60,7 +60,7 @@ class GraphNetwork(Network):
             for call in graph.calls
             if call.layer._has_state and len(call.sources) > 1 and not call.layer.several_inputs
         ]
-        self._starts_given = starts[0] if starts else None
+        self._own_start = starts[0] if starts else None
 
     # ---- inputs
 
@@ -420,28 +420,36 @@ class GraphNetwork(Network):
                         sums.add(number, part)
         return [sums.take(k) for k in range(len(graph.inputs))]
 
-    def _stepper(self, scores: bool = False) -> Stepper:
-        """Return what passes sequences through the graph a few steps at a time."""
-        if len(self._graph.inputs) > 1 or len(self._graph.results) > 1:
-            raise ConfigError(
-                f"model {self.name!r} has {len(self._graph.inputs)} inputs and"
-                f" {len(self._graph.results)} outputs; one of each can run step by step"
-            )
-        if self._starts_given is not None:
-            raise ConfigError(
-                f"layer {self._starts_given.name!r} starts from a state that model {self.name!r}"
-                " computes, which is not known step by step"
-            )
-        return Stepper(self, scores)
+    @property
+    def _starts_given(self) -> Layer | None:
+        return super()._starts_given if self._own_start is None else self._own_start
 
     def _advance(
         self, batch: Batch, states: States, scores: bool, only_last: bool
     ) -> tuple[Batch, States]:
-        """Return (output, new states) for the next steps of sequences."""
-        graph = self._graph
-        arrays: dict[int, Any] = {0: batch}
         found: States = {}
-        for node, call in enumerate(graph.calls):
+        (made,) = self._advance_calls([batch], states, found, scores=scores)
+        follows = self._followed_input() is not None
+        return last_steps(made) if only_last and follows else made, found
+
+    def _advance_inside(
+        self, inputs: Sequence[Batch], states: States, found: States, key: Hashable
+    ) -> list[Batch]:
+        return self._advance_calls(inputs, states, found, key)
+
+    def _advance_calls(
+        self,
+        inputs: Sequence[Batch],
+        states: States,
+        found: States,
+        key: Hashable = None,
+        scores: bool = False,
+    ) -> list[Batch]:
+        """Run all calls on the next steps; new states are added to `found`."""
+        graph = self._graph
+        arrays: dict[int, Any] = dict(enumerate(inputs))
+        for number, call in enumerate(graph.calls):
+            node = number if key is None else (key, number)
             given: Any = [arrays[number] for number in call.sources]
             given = given if call.node.listed else given[0]
             layer: Any = call.layer
@@ -449,20 +457,16 @@ class GraphNetwork(Network):
                 if scores and call.outputs[0] == graph.results[0]:
                     made = layer._run_to_scores(given, None, node)
                 else:
-                    made, state = layer.advance(given, states.get(node))
-                    if state:
-                        found[node] = state
-                    if call.several:
-                        made = [made, *(Batch(array) for array in state)]
+                    made = advanced(layer, given, states, found, node)
+                    if call.several and not isinstance(made, list):
+                        made = [made, *(Batch(array) for array in found[node])]
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
             if isinstance(made, list):
                 arrays.update(zip(call.outputs, made))
             else:
                 arrays[call.outputs[0]] = made
-        made = arrays[graph.results[0]]
-        follows = self._followed_input() is not None
-        return last_steps(made) if only_last and follows else made, found
+        return [arrays[number] for number in graph.results]
 
     def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
         return self._run_calls(inputs, tape, key=key)

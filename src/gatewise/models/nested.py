@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from gatewise._typing import Array, Config
+    from gatewise._typing import Array, Config, DType
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Batch, Tape
     from gatewise.sharing import WeightsGuard
@@ -107,10 +107,6 @@ class ModelLayer(Container):
         return all(layer.causal for layer in self._inner._layers)
 
     @property
-    def _cannot_advance(self) -> str:
-        return "it is a model; put its layers into the model that calls it"
-
-    @property
     def _cannot_stream(self) -> str | None:
         """None: a stream runs the layers inside."""
         return None
@@ -142,6 +138,20 @@ class ModelLayer(Container):
 
     def _input_ports(self, position: int) -> list[Any]:
         return self._inner._ports(position)
+
+    @property
+    def _padded_dtype(self) -> str:
+        return self._inner._padded_dtype_of()
+
+    def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
+        return self._inner._read_input(x)
+
+    def _check_values(self, x: Array) -> Array:
+        self._inner._check_values(x)
+        return x
+
+    def compute_mask(self, x: Array) -> Array | None:
+        return self._inner._compute_mask(x)
 
     def _followed(self, index: int) -> int | None:
         return self._inner._followed_input(index)

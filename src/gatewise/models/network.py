@@ -12,6 +12,7 @@ from gatewise.layers.masks import counted_steps, ends, held
 from gatewise.layers.tape import Batch
 
 from .shared_buffer import SharedBuffer
+from .stepping import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gatewise.layers import Layer
     from gatewise.layers.tape import Tape
 
+    from .stepping import States
     from .trained import Trained
 
 
@@ -36,7 +38,6 @@ class Network(SharedBuffer):
     _output_names: Sequence[str] = ("y",)
     _has_names = False  # whether a user may give dicts by these names
     _timed_inputs: Sequence[int] = (0,)  # numbers of the inputs that have a time axis
-    _starts_given: Layer | None = None  # a layer whose initial state the network computes
 
     # ---- inputs
 
@@ -115,9 +116,44 @@ class Network(SharedBuffer):
     def _nodes(self) -> dict[Hashable, Layer]:
         """Return the layer at each node of a pass, in the order in which they run."""
 
+    @property
+    def _starts_given(self) -> Layer | None:
+        """A layer whose initial state the network computes, here or in a model inside; or None."""
+        inner = (getattr(layer, "_inner", None) for layer in self._layers)
+        starts = (model._starts_given for model in inner if model is not None)
+        return next((layer for layer in starts if layer is not None), None)
+
+    # ---- step by step
+
+    def _stepper(self, scores: bool = False) -> Stepper:
+        """Return what passes sequences through the network a few steps at a time."""
+        return Stepper(self, scores)
+
     def _stepped_layers(self) -> list[Layer]:
-        """Return the layers that run at each step, models inside not opened."""
-        return list(self._layers)
+        """Return the layers that run at each step, also those of models inside."""
+        found: list[Layer] = []
+        for layer in self._layers:
+            inner = getattr(layer, "_inner", None)
+            found += [layer] if inner is None else inner._stepped_layers()
+        return found
+
+    @abc.abstractmethod
+    def _advance(
+        self, batch: Batch, states: States, scores: bool, only_last: bool
+    ) -> tuple[Batch, States]:
+        """Return (output, new states) for the next steps of sequences.
+
+        With `only_last` the output is that of each row's last step.
+        """
+
+    @abc.abstractmethod
+    def _advance_inside(
+        self, inputs: Sequence[Batch], states: States, found: States, key: Hashable
+    ) -> list[Batch]:
+        """Return the outputs for the next steps, inside the call `key` of another model.
+
+        The new states are added to `found`.
+        """
 
     # ---- passes
 

@@ -43,7 +43,7 @@ class Stepper:
     ------
     ConfigError
         A layer needs later steps, or all of them at once; the message names it. Or the model reads
-        no sequences.
+        no sequences, or several, or computes the initial state of a layer.
     StateError
         The model is not built.
 
@@ -67,6 +67,16 @@ class Stepper:
             raise ConfigError(
                 f"model {model.name!r} reads no steps: its input is {model.input_shape}; expected"
                 " (batch, steps, features), or (batch, steps) of whole numbers"
+            )
+        if len(model._input_names) > 1 or len(model._output_names) > 1:
+            raise ConfigError(
+                f"model {model.name!r} has {len(model._input_names)} inputs and"
+                f" {len(model._output_names)} outputs; one of each can run step by step"
+            )
+        if model._starts_given is not None:
+            raise ConfigError(
+                f"layer {model._starts_given.name!r} starts from a state that model {model.name!r}"
+                " computes, which is not known step by step"
             )
         for layer in model._stepped_layers():
             reason = layer._cannot_advance
@@ -165,8 +175,27 @@ class Stepper:
         self._states, self._rows = {}, None
 
 
+def advanced(layer: Any, given: Any, states: States, found: States, node: Hashable) -> Any:
+    """Return what a layer makes of the next steps; its new state is added to `found`.
+
+    A model that is a layer is opened: nodes inside are (node, number).
+    """
+    inner = getattr(layer, "_inner", None)
+    if inner is not None:
+        inputs = given if isinstance(given, list) else [given]
+        made = inner._advance_inside(inputs, states, found, node)
+        return made if len(made) > 1 else made[0]
+    made, state = layer.advance(given, states.get(node))
+    if state:
+        found[node] = state
+    return made
+
+
 def has_memory(layer: Layer) -> bool:
     """Whether a layer looks at earlier steps, or makes one vector of all steps."""
+    inner = getattr(layer, "_inner", None)
+    if inner is not None:
+        return not layer.keeps_steps or any(map(has_memory, inner._layers))
     return (layer.reads_steps and not layer._first_only) or not layer.keeps_steps
 
 

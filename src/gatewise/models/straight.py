@@ -11,7 +11,7 @@ from gatewise.memory import size_error
 
 from .network import Network, nodes_of
 from .outputs import last_activation
-from .stepping import Stepper, has_memory, last_steps
+from .stepping import advanced, has_memory, last_steps
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -129,7 +129,9 @@ class Straight(Network):
 
     def _port(self, k: int = 0) -> Layer:
         """Return the layer that says how input `k` is read."""
-        return self._first_layer()
+        first = self._first_layer()
+        inner = getattr(first, "_inner", None)
+        return first if inner is None else inner._port(0)
 
     def _read_input(self, x: Any, k: int = 0) -> Array:
         """An ndarray of what the user gave for input `k`, as the layer there reads it."""
@@ -241,10 +243,6 @@ class Straight(Network):
         batches = self._pass_of(inputs, training, stop=stop)
         return [self._steps_back(batches[0], inputs[0].values, self._layers[:stop])]
 
-    def _stepper(self, scores: bool = False) -> Stepper:
-        """Return what passes sequences through the network a few steps at a time."""
-        return Stepper(self, scores)
-
     def _advance(
         self, batch: Batch, states: States, scores: bool, only_last: bool
     ) -> tuple[Batch, States]:
@@ -263,14 +261,20 @@ class Straight(Network):
                 if scores and node == last:
                     batch = layer._run_to_scores(batch, None, node)
                 else:
-                    batch, state = layer.advance(batch, states.get(node))
-                    if state:
-                        found[node] = state
+                    batch = advanced(layer, batch, states, found, node)
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
             if only_last and node == last_with_memory and layer.keeps_steps:
                 batch = last_steps(batch)
         return batch, found
+
+    def _advance_inside(
+        self, inputs: Sequence[Batch], states: States, found: States, key: Hashable
+    ) -> list[Batch]:
+        batch: Any = inputs[0]
+        for number, layer in enumerate(self._layers):
+            batch = advanced(layer, batch, states, found, (key, number))
+        return [batch]
 
     def _ports(self, k: int) -> list[Any]:
         return self._first_layer()._input_ports(0)
