@@ -73,6 +73,7 @@ def _refuse_constant(model: Network) -> None:
 def last_activation(layers: Sequence[Layer]) -> str | None:
     """Return the activation that limits the output of these layers; None: not known."""
     for layer in reversed(layers):
-        if layer._limiting_activation is not None or not layer._keeps_limits:
-            return layer._limiting_activation
+        limiting = layer._limiting_activation  # read once: a model inside searches its own layers
+        if limiting is not None or not layer._keeps_limits:
+            return limiting
     return None
